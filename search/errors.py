@@ -1,0 +1,10 @@
+"""Why a search stops before it is done, when the request was right."""
+
+from __future__ import annotations
+
+
+class SearchError(Exception):
+    """The work failed: too many trials in a row, or workers that do not start. Exit code 1.
+
+    A trial that failed is no exception at all: it is recorded, and the search goes on.
+    """

@@ -1,0 +1,108 @@
+"""What happens in a study, as plain records: the vocabulary of the journal.
+
+Everything that tracking and display ever learn about a study, they learn from these.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+State = Literal["complete", "pruned", "failed"]
+Closing = Literal["finished", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOpened:
+    """A supervisor took up the study, for the first time or once more; or, with no study, a single run.
+
+    `provenance` is what a reader needs to judge and repeat the results, by tag name; `text` is the experiment's file;
+    `data` says what the inputs are: `input_shape`, `classes`, and the scaling they went through.
+    """
+
+    study: str | None
+    experiment: str
+    provenance: Mapping[str, str]
+    text: str
+    data: Mapping[str, Any]
+    time: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialBegun:
+    """A trial has its parameters and is about to be handed to a worker."""
+
+    trial: int
+    seed: int
+    params: Mapping[str, Any]
+    searched: Mapping[str, Any]
+    origin: str
+    time: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochEnded:
+    """One epoch of a trial: training and validation; epochs count from 1."""
+
+    trial: int
+    epoch: int
+    metrics: Mapping[str, float]
+    seconds: float
+    time: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEnded:
+    """The end of a trial: nothing more will be said of it.
+
+    `reason` says why a trial failed, in a word or two; `error` is the text behind it, when there is one.
+    """
+
+    trial: int
+    state: State
+    value: float | None = None
+    reason: str | None = None
+    error: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    time: float = field(default_factory=time.time)
+
+    @property
+    def label(self) -> str:
+        """The state as MLflow and Optuna show it: `complete`, `pruned` or `failed: REASON`."""
+        return f"failed: {self.reason}" if self.state == "failed" else self.state
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyClosed:
+    """The supervisor let go of the study; `best_model` is the file of the best trial's model."""
+
+    closing: Closing
+    best: int | None = None
+    best_model: str | None = None
+    time: float = field(default_factory=time.time)
+
+
+Event = StudyOpened | TrialBegun | EpochEnded | TrialEnded | StudyClosed
+
+_KINDS: dict[str, type[Event]] = {
+    "study_opened": StudyOpened,
+    "trial_begun": TrialBegun,
+    "epoch_ended": EpochEnded,
+    "trial_ended": TrialEnded,
+    "study_closed": StudyClosed,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def to_record(event: Event) -> dict[str, Any]:
+    """Return the event as plain values, ready for JSON."""
+    return {"event": _NAMES[type(event)], **dataclasses.asdict(event)}
+
+
+def from_record(record: Mapping[str, Any]) -> Event:
+    """Return the event that `to_record` turned into `record`."""
+    values = dict(record)
+    return _KINDS[values.pop("event")](**values)

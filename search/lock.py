@@ -1,0 +1,45 @@
+"""One supervisor a study: a lock that dies with its process."""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from models.errors import RequestError
+
+
+class StudyLock:
+    """Held while entered. The system lets go of it when the process ends, however it ends: no lock is ever stale.
+
+    Raises:
+        RequestError: another process holds it; the message says which and since when.
+    """
+
+    def __init__(self, path: Path, study: str) -> None:
+        self._path = path
+        self._study = study
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "another process"
+            self._file.close()
+            raise RequestError(
+                f"study {self._study!r} is being run by {holder}: wait for it, or give this one a --study NAME."
+            ) from None
+        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        self._file.truncate(0)
+        self._file.write(f"process {os.getpid()} since {now}\n")
+        self._file.flush()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()

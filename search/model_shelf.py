@@ -1,0 +1,41 @@
+"""Where the model of a study's best trial is kept while the study runs: one file, not one a trial."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Set
+from pathlib import Path
+
+
+class ModelShelf:
+    """A folder of `.keras` files by trial number.
+
+    A worker writes a trial's file before the trial is recorded as ended, so the file is under the trial's own number:
+    the model of the best so far is never overwritten by one that might not be recorded.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, number: int) -> Path:
+        """Return where a trial's model goes; the folder is there."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder / f"trial-{number:04d}.keras"
+
+    def find(self, number: int | None) -> Path | None:
+        """Return the file of a trial's model, if it was kept."""
+        if number is None:
+            return None
+        path = self._folder / f"trial-{number:04d}.keras"
+        return path if path.exists() else None
+
+    def clear(self, keep: Set[int]) -> None:
+        """Delete the models of all other trials."""
+        kept = {f"trial-{number:04d}.keras" for number in keep}
+        for path in self._folder.glob("*.keras"):
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete the shelf and what is on it."""
+        shutil.rmtree(self._folder, ignore_errors=True)

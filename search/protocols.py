@@ -1,0 +1,106 @@
+"""What the supervisor needs from others: where trials come from, who trains them, who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from search.events import TrialEnded
+
+Method = Literal["begin", "epoch", "finish", "drop"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration to be trained: Optuna's number, the searched values, the seed, and whose idea it was."""
+
+    number: int
+    searched: Mapping[str, Any]
+    seed: int
+    origin: str
+
+
+class TrialSource(Protocol):
+    """Where trials come from and where their ends are recorded: a study, or a single configuration."""
+
+    def ask(self) -> Trial: ...
+
+    def done(self) -> int:
+        """Return how many trials are complete or pruned."""
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Record the objective after an epoch; return whether the trial should be pruned."""
+
+    def tell(self, end: TrialEnded) -> None: ...
+
+    def improves(self, value: float) -> bool:
+        """Return whether a complete trial of this value would be the best so far."""
+
+    def best(self) -> int | None:
+        """Return the number of the best complete trial."""
+
+
+class Trainer(Protocol):
+    """What a worker process runs: one trial at a time, an epoch at a time, plain values in and out.
+
+    The protocol is pull: nothing is trained that the supervisor has not asked for, so its next call is its decision.
+    """
+
+    def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+        """Set up a trial; return {"parameters": trainable and other weights}."""
+
+    def epoch(self) -> dict[str, Any]:
+        """Train one epoch and validate; return {"metrics": {name: value}, "seconds": wall time}."""
+
+    def finish(self, save_as: str | None) -> dict[str, Any]:
+        """End the trial, keeping its model in a file if asked; return its costs by name."""
+
+    def drop(self) -> None:
+        """Forget the trial."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A worker's answer to a call."""
+
+    worker: int
+    value: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Raised:
+    """A call ended in an exception: `error` is its last line, `text` the whole traceback. The worker lives."""
+
+    worker: int
+    error: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Died:
+    """A worker's process is gone: `how` names the signal or exit status."""
+
+    worker: int
+    how: str
+
+
+Message = Reply | Raised | Died
+
+
+class Executor(Protocol):
+    """Hands calls to workers and brings back what they say. Calls return at once; a worker has one call at a time."""
+
+    def idle(self) -> Sequence[int]:
+        """Return the workers that are up and have no trial."""
+
+    def call(self, worker: int, method: Method, **arguments: Any) -> None: ...
+
+    def wait(self, timeout_seconds: float) -> Sequence[Message]:
+        """Return what has come in, waiting for at most so long for the first of it."""
+
+    def release(self, worker: int) -> None:
+        """Say that the worker's trial is over: it is idle again, or replaced when it has grown too far."""
+
+    def close(self) -> None:
+        """End all workers, whatever they are doing, and leave none behind."""

@@ -1,0 +1,101 @@
+"""What a new supervisor makes of trials that the last one left behind.
+
+Called at the start of every sweep, on a study that nobody else has open. Idempotent: after a death in the middle of it,
+running it again does the rest.
+
+| the last supervisor died                       | what is made of the trial                                       |
+| ---------------------------------------------- | --------------------------------------------------------------- |
+| after asking, before the journal had it        | begun and ended in the journal as interrupted, failed in Optuna |
+| after the journal had it begun, in any epoch   | ended in the journal as interrupted, failed in Optuna           |
+| after the journal had it ended                 | Optuna is told what the journal says: the trial is not lost     |
+| after Optuna was told                          | nothing is left to do                                           |
+
+Every trial that was interrupted and has not been redone is then enqueued again, with its parameters and its seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.events import EpochEnded, StudyClosed, StudyOpened, TrialBegun, TrialEnded
+from search.journal import Journal, read
+from search.protocols import Trial
+from search.seeds import trial_seed
+from search.study import ORIGIN, SEED, STATE, StudyTrials, write_end
+
+REDO_OF = "assay.redo_of"
+_INTERRUPTED = "failed: interrupted"
+
+
+def recover(trials: StudyTrials, journal: Journal, describe: Callable[[Trial], Mapping[str, Any]]) -> int:
+    """Settle every trial that Optuna believes to be running, and enqueue what was interrupted.
+
+    Args:
+        trials: the study, open in this process alone.
+        journal: its journal.
+        describe: makes of a trial all its hyperparameters by name, for the journal.
+
+    Returns:
+        How many trials were enqueued to be redone.
+    """
+    study = trials.study
+    left_running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    if left_running:
+        begun, ended = _settled(journal)
+        for left in left_running:
+            end = ended.get(left.number)
+            if end is None:
+                if left.number not in begun:
+                    journal.append(_beginning(left, trials.seed, describe))
+                end = TrialEnded(trial=left.number, state="failed", reason="interrupted")
+                journal.append(end)
+            study._storage.set_trial_user_attr(left._trial_id, STATE, end.label)
+            write_end(study, end)
+        trials.count()
+    return _enqueue_interrupted(study, trials.seed)
+
+
+def _settled(journal: Journal) -> tuple[set[int], dict[int, TrialEnded]]:
+    begun: set[int] = set()
+    ended: dict[int, TrialEnded] = {}
+    for event, _ in read(journal.path):
+        match event:
+            case TrialBegun():
+                begun.add(event.trial)
+            case TrialEnded():
+                ended[event.trial] = event
+            case StudyOpened() | EpochEnded() | StudyClosed():
+                pass
+    return begun, ended
+
+
+def _beginning(left: FrozenTrial, seed: int, describe: Callable[[Trial], Mapping[str, Any]]) -> TrialBegun:
+    own = left.user_attrs.get(SEED, trial_seed(seed, left.number))
+    trial = Trial(left.number, left.params, own, left.user_attrs.get(ORIGIN, "unknown"))
+    return TrialBegun(
+        trial=trial.number, seed=own, params=describe(trial), searched=trial.searched, origin=trial.origin
+    )
+
+
+def _enqueue_interrupted(study: optuna.Study, seed: int) -> int:
+    trials = study.get_trials(deepcopy=False)
+    redone = {trial.user_attrs[REDO_OF] for trial in trials if REDO_OF in trial.user_attrs}
+    enqueued = 0
+    for trial in trials:
+        if trial.user_attrs.get(STATE) != _INTERRUPTED or trial.number in redone:
+            continue
+        # What was enqueued stays so even if the trial died before all of it was taken over.
+        parameters = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        if parameters:
+            attributes = {
+                ORIGIN: f"redo of {trial.number}",
+                REDO_OF: trial.number,
+                SEED: trial.user_attrs.get(SEED, trial_seed(seed, trial.number)),
+            }
+            study.enqueue_trial(parameters, user_attrs=attributes)
+            enqueued += 1
+    return enqueued

@@ -1,0 +1,181 @@
+"""The Optuna study behind a sweep: opened by one process, which alone asks and tells."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.events import TrialEnded
+from search.identity import check_identity
+from search.objective import Objective
+from search.protocols import Trial
+from search.pruners import make_pruner
+from search.samplers import make_sampler
+from search.seeds import trial_seed
+from search.space import Space
+
+SEED = "assay.seed"
+STATE = "assay.state"
+ORIGIN = "assay.origin"
+_IDENTITY = "assay.identity"
+_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+_STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """The study that is asked for.
+
+    Args:
+        name: the study's name.
+        space: what is searched.
+        objective: what is made better.
+        identity: what all trials of the study must share.
+        sampler: the sampler's name.
+        pruner: the pruner's name.
+        epochs: the most epochs a trial can have.
+        seed: where every trial's seed follows from; None is the study's own, or 0 if it is new.
+    """
+
+    name: str
+    space: Space
+    objective: Objective
+    identity: Mapping[str, Any]
+    sampler: str
+    pruner: str
+    epochs: int
+    seed: int | None
+
+
+class StudyTrials:
+    """The trials of an Optuna study: a source of trials for the supervisor, and what is known of them all.
+
+    Creates the study, or loads it if there is one of that name.
+
+    Raises:
+        RequestError: the one of that name has another identity.
+    """
+
+    def __init__(self, storage: optuna.storages.BaseStorage, request: StudyRequest) -> None:
+        self._request = request
+        known = _find(storage, request.name)
+        if known is not None:
+            check_identity(request.name, known.user_attrs.get(_IDENTITY), request.identity)
+        own = known.user_attrs.get(SEED) if known is not None else None
+        self.seed: int = request.seed if request.seed is not None else own or 0
+        # A sampler that starts anew must not draw once more what it drew at first.
+        drawn = len(known.get_trials(deepcopy=False)) if known is not None else 0
+        self.study = optuna.create_study(
+            storage=storage,
+            study_name=request.name,
+            direction=request.objective.direction,
+            sampler=make_sampler(request.sampler, trial_seed(self.seed, -drawn)),
+            pruner=make_pruner(request.pruner, request.epochs),
+            load_if_exists=True,
+        )
+        self.study.set_user_attr(SEED, self.seed)
+        self.study.set_user_attr(_IDENTITY, dict(request.identity))
+        self._running: dict[int, optuna.Trial] = {}
+        self.count()
+
+    def count(self) -> None:
+        """Count the trials that are done, and find the best; from now on they are counted as they end.
+
+        Asking the study each time would cost as much as it has trials.
+        """
+        self._done = len(self.study.get_trials(deepcopy=False, states=_DONE))
+        best = self.best_trial()
+        self._best = None if best is None else (best.number, _value(best))
+
+    def enqueue(self, configurations: Iterable[Mapping[str, Any]], origin: str) -> None:
+        """Have these configurations tried before the sampler's own, each once however often it is asked for."""
+        for configuration in configurations:
+            self.study.enqueue_trial(dict(configuration), user_attrs={ORIGIN: origin}, skip_if_exists=True)
+
+    def ask(self) -> Trial:
+        """Take the next trial: one that was enqueued, else the sampler's."""
+        asked = self.study.ask(dict(self._request.space))
+        self._running[asked.number] = asked
+        seed = asked.user_attrs.get(SEED)
+        if seed is None:
+            seed = trial_seed(self.seed, asked.number)
+            asked.set_user_attr(SEED, seed)
+        return Trial(asked.number, asked.params, seed, asked.user_attrs.get(ORIGIN, self._request.sampler))
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Record the objective after an epoch; return whether the pruner would stop the trial here."""
+        trial = self._running[number]
+        trial.report(value, epoch)
+        return trial.should_prune()
+
+    def tell(self, end: TrialEnded) -> None:
+        """Record a trial's end."""
+        self._running.pop(end.trial).set_user_attr(STATE, end.label)
+        write_end(self.study, end)
+        if end.state != "failed":
+            self._done += 1
+        if end.state == "complete" and end.value is not None and self.improves(end.value):
+            self._best = (end.trial, end.value)
+
+    def done(self) -> int:
+        """Return how many trials are complete or pruned."""
+        return self._done
+
+    def improves(self, value: float) -> bool:
+        """Return whether a complete trial of this value would be the best so far."""
+        return self._best is None or self._request.objective.better(value, than=self._best[1])
+
+    def best(self) -> int | None:
+        """Return the number of the best complete trial."""
+        return None if self._best is None else self._best[0]
+
+    def best_trial(self) -> FrozenTrial | None:
+        """Return all that is known of the best complete trial."""
+        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        sign = -1 if self._request.objective.direction == "maximize" else 1
+        return min(complete, key=lambda trial: sign * _value(trial), default=None)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many trials of the whole study are complete, pruned and failed."""
+        states = [trial.state for trial in self.study.get_trials(deepcopy=False)]
+        return {name: states.count(state) for name, state in _STATES.items()}
+
+    def importances(self) -> dict[str, float]:
+        """Return what each hyperparameter mattered, the shares summing to 1 and the greatest first.
+
+        PED-ANOVA (Watanabe et al., IJCAI 2023), Optuna 5's default. Empty when there are too few trials to say.
+        """
+        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if len({trial.value for trial in complete}) < 2:
+            return {}
+        return optuna.importance.get_param_importances(self.study)
+
+
+def write_end(study: optuna.Study, end: TrialEnded) -> None:
+    """Write a trial's state and value into the study."""
+    study.tell(
+        end.trial,
+        values=end.value if end.state == "complete" else None,
+        state=_STATES[end.state],
+        skip_if_finished=True,
+    )
+
+
+def _find(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study | None:
+    try:
+        return optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
+    except KeyError:
+        return None
+
+
+def _value(trial: FrozenTrial) -> float:
+    assert trial.value is not None, "only complete trials are compared"
+    return trial.value

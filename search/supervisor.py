@@ -1,0 +1,209 @@
+"""The supervisor: hands trials to workers, hears of every epoch, decides, and records what came of it.
+
+One process, one loop, and the only writer of the study. The order in which a trial leaves its traces:
+
+    asked      the study has the trial as RUNNING, with its parameters
+    begun      journal, then the worker is called
+    an epoch   journal, then the study (which may say: prune)
+    ended      journal, then the study; only now the worker is free for another trial
+
+The journal comes first everywhere but at the asking, because the number is the study's to give. A death between any
+two of these is mended by `search.recovery` at the next start.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from search.errors import SearchError
+from search.events import EpochEnded, TrialBegun, TrialEnded
+from search.journal import Journal
+from search.model_shelf import ModelShelf
+from search.protocols import Died, Executor, Message, Raised, Reply, Trial, TrialSource
+from search.stop import StopRequest
+
+_LOOK_UP_SECONDS = 0.2  # how often the loop looks at the stop request and at the clock when workers are silent
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a supervisor is to do.
+
+    Args:
+        trials: how many complete or pruned trials the study shall have in the end.
+        epochs: how many epochs a trial trains unless it is pruned.
+        metric: the metric that is the objective.
+        assign: makes of a trial the plain configuration that a worker's `begin` takes.
+        describe: makes of a trial every hyperparameter, searched or fixed, by name.
+        shelf: keeps the model of the best trial.
+        timeout_seconds: no trial starts later than this after the first; None for no limit.
+        failures_limit: after so many failed trials in a row the search stops.
+    """
+
+    trials: int
+    epochs: Callable[[Trial], int]
+    metric: str
+    assign: Callable[[Trial], Mapping[str, Any]]
+    describe: Callable[[Trial], Mapping[str, Any]]
+    shelf: ModelShelf
+    timeout_seconds: float | None = None
+    failures_limit: int = 5
+
+
+@dataclass
+class _Running:
+    trial: Trial
+    epochs: int = 0
+    last: Mapping[str, float] = field(default_factory=dict)
+    parameters: int = 0
+    ending: TrialEnded | None = None
+
+
+class Supervisor:
+    """Runs a plan to its end, or until it is asked to stop.
+
+    Raises:
+        SearchError: trials only fail, or workers can't be had.
+    """
+
+    def __init__(
+        self, plan: Plan, trials: TrialSource, executor: Executor, journal: Journal, stop: StopRequest
+    ) -> None:
+        self._plan = plan
+        self._trials = trials
+        self._executor = executor
+        self._journal = journal
+        self._stop = stop
+        self._running: dict[int, _Running] = {}
+        self._dropping: set[int] = set()
+        self._failures_in_a_row = 0
+        self._deadline: float | None = None
+
+    def run(self) -> None:
+        """Train until the plan is fulfilled, its time is up or a stop is requested."""
+        while not self._stop:
+            self._start_trials()
+            if not self._running and not self._may_start():
+                return
+            for message in self._executor.wait(_LOOK_UP_SECONDS):
+                self._handle(message)
+        self._interrupt_trials()
+
+    def _may_start(self) -> bool:
+        wanted = self._trials.done() + len(self._running) < self._plan.trials
+        return wanted and (self._deadline is None or time.monotonic() < self._deadline)
+
+    def _start_trials(self) -> None:
+        for worker in self._executor.idle():
+            if not self._may_start():
+                return
+            if self._deadline is None and self._plan.timeout_seconds is not None:
+                self._deadline = time.monotonic() + self._plan.timeout_seconds
+            trial = self._trials.ask()
+            self._journal.append(
+                TrialBegun(
+                    trial=trial.number,
+                    seed=trial.seed,
+                    params=self._plan.describe(trial),
+                    searched=trial.searched,
+                    origin=trial.origin,
+                )
+            )
+            self._running[worker] = _Running(trial)
+            self._executor.call(worker, "begin", assignment=self._plan.assign(trial))
+
+    def _handle(self, message: Message) -> None:
+        worker = message.worker
+        if worker in self._dropping:
+            self._dropping.remove(worker)
+            if not isinstance(message, Died):
+                self._executor.release(worker)
+            return
+        running = self._running.get(worker)
+        if running is None:  # it died between two trials
+            return
+        match message:
+            case Reply():
+                self._advance(worker, running, message.value)
+            case Raised():
+                self._drop(worker)
+                self._fail(worker, running, f"error: {message.error}", message.text)
+            case Died():
+                self._fail(worker, running, f"crashed ({message.how})", None)
+            case _:
+                assert_never(message)
+
+    def _advance(self, worker: int, running: _Running, reply: Mapping[str, Any]) -> None:
+        """Take a trial one step on: begun, its epochs, finished."""
+        if running.ending is not None:
+            self._finish(worker, running, reply)
+        elif "metrics" in reply:
+            self._epoch_ended(worker, running, reply)
+        else:
+            running.parameters = reply["parameters"]
+            self._executor.call(worker, "epoch")
+
+    def _epoch_ended(self, worker: int, running: _Running, reply: Mapping[str, Any]) -> None:
+        number = running.trial.number
+        running.epochs += 1
+        running.last = reply["metrics"]
+        self._journal.append(
+            EpochEnded(trial=number, epoch=running.epochs, metrics=running.last, seconds=reply["seconds"])
+        )
+        if not all(math.isfinite(value) for value in running.last.values()):
+            self._drop(worker)
+            self._fail(worker, running, "diverged", f"a metric is not finite: {dict(running.last)}")
+            return
+        value = running.last[self._plan.metric]
+        prune = self._trials.report(number, running.epochs, value)
+        if running.epochs == self._plan.epochs(running.trial):
+            running.ending = TrialEnded(trial=number, state="complete", value=value)
+            keep = str(self._plan.shelf.path(number)) if self._trials.improves(value) else None
+            self._executor.call(worker, "finish", save_as=keep)
+        elif prune:
+            running.ending = TrialEnded(trial=number, state="pruned", value=value)
+            self._executor.call(worker, "finish", save_as=None)
+        else:
+            self._executor.call(worker, "epoch")
+
+    def _finish(self, worker: int, running: _Running, costs: Mapping[str, float]) -> None:
+        assert running.ending is not None
+        del self._running[worker]
+        self._record(dataclasses.replace(running.ending, metrics={**costs, "parameters": running.parameters}))
+        self._executor.release(worker)
+        self._failures_in_a_row = 0
+        self._clear_shelf()
+
+    def _clear_shelf(self) -> None:
+        """Keep the best trial's model, and those that trials are about to end with."""
+        ending = {running.trial.number for running in self._running.values()}
+        best = self._trials.best()
+        self._plan.shelf.clear(keep=ending if best is None else {*ending, best})
+
+    def _drop(self, worker: int) -> None:
+        """Have a worker forget its trial; it is free once it says that it has."""
+        self._dropping.add(worker)
+        self._executor.call(worker, "drop")
+
+    def _fail(self, worker: int, running: _Running, reason: str, error: str | None) -> None:
+        """Record the failure. A trial that failed never stops the search; many in a row do."""
+        del self._running[worker]
+        self._record(TrialEnded(trial=running.trial.number, state="failed", reason=reason, error=error))
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= self._plan.failures_limit:
+            self._interrupt_trials()
+            raise SearchError(f"the last {self._failures_in_a_row} trials all failed; the last one: {reason}.")
+
+    def _interrupt_trials(self) -> None:
+        for running in self._running.values():
+            self._record(TrialEnded(trial=running.trial.number, state="failed", reason="interrupted"))
+        self._running.clear()
+
+    def _record(self, end: TrialEnded) -> None:
+        self._journal.append(end)
+        self._trials.tell(end)

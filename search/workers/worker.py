@@ -1,0 +1,56 @@
+"""What a worker process does: answer calls over its socket until the other end is gone."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psutil
+
+from search.protocols import Trainer
+from search.workers.wire import Inbox, send
+
+
+def serve(connection: socket.socket, make_trainer: Callable[[], Trainer]) -> None:
+    """Answer the supervisor's calls, one at a time, until it hangs up.
+
+    A call that raises is answered with the exception: that a trial can't be trained is no reason to die.
+    """
+    # Ctrl-C reaches every process of the terminal; what it means is the supervisor's to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with(connection)
+    trainer = make_trainer()
+    send(connection, {"ready": os.getpid()})
+    inbox = Inbox(connection)
+    while not inbox.at_end:
+        for request in inbox.receive():
+            send(connection, answer(trainer, request))
+
+
+def answer(trainer: Trainer, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reply to one request: what the trainer's method returned, or what it raised."""
+    try:
+        value = getattr(trainer, request["method"])(**request["arguments"])
+    except Exception as error:
+        last = traceback.format_exception_only(error)[-1].strip()
+        return {"error": last, "text": traceback.format_exc()}
+    return {"value": value or {}, "resident_bytes": psutil.Process().memory_info().rss}
+
+
+def _die_with(connection: socket.socket) -> None:
+    """End this process as soon as the supervisor's end of the socket is closed, even in the middle of an epoch."""
+
+    def watch() -> None:
+        poller = select.poll()
+        poller.register(connection, getattr(select, "POLLRDHUP", 0) | select.POLLHUP)
+        poller.poll()
+        os._exit(0)
+
+    threading.Thread(target=watch, name="watch-supervisor", daemon=True).start()

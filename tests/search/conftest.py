@@ -1,0 +1,95 @@
+"""A supervisor with real worker processes, a real Optuna study on SQLite and a real journal; only the training is a stub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.events import Event
+from search.journal import Journal, read
+from search.model_shelf import ModelShelf
+from search.objective import Objective
+from search.protocols import Trial
+from search.space import read_space
+from search.stop import StopRequest
+from search.storage import open_storage
+from search.study import StudyRequest, StudyTrials
+from search.supervisor import Plan, Supervisor
+from search.workers.local import LocalExecutor, WorkerRecipe
+
+SPACE = {"units": {"low": 1, "high": 1000}, "kind": ["a", "b"]}
+Script = Callable[[Trial], Mapping[str, Any]]
+
+
+@contextmanager
+def stub_workers(count: int, **options: Any) -> Iterator[LocalExecutor]:
+    recipe = WorkerRecipe("tests.stub_trainer:preload", "tests.stub_trainer:StubTrainer", {"threads": 1}, {})
+    executor = LocalExecutor(recipe, [{}] * count, **options)
+    executor.start()
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
+class Lab:
+    """A study under a folder, and what it takes to run it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.shelf = ModelShelf(folder / "models")
+        self.journal_file = folder / "journal.jsonl"
+
+    def study(self, pruner: str = "none", seed: int | None = None, space: Any = None, epochs: int = 4) -> StudyTrials:
+        space = read_space(SPACE if space is None else space)
+        return StudyTrials(
+            open_storage(f"sqlite:///{self.folder / 'optuna.db'}"),
+            StudyRequest(
+                name="study",
+                space=space,
+                objective=Objective.read("maximize val_accuracy"),
+                identity={"space": sorted(space), "epochs": epochs},
+                sampler="random",
+                pruner=pruner,
+                epochs=epochs,
+                seed=seed,
+            ),
+        )
+
+    def run(
+        self,
+        trials: int,
+        script: Script | None = None,
+        workers: int = 2,
+        study: StudyTrials | None = None,
+        executor: LocalExecutor | None = None,
+        stop: StopRequest | None = None,
+        **plan: Any,
+    ) -> StudyTrials:
+        """Run until so many trials are done; the script says what becomes of each."""
+        script = script or (lambda trial: {"curve": [0.1, 0.2, 0.3, trial.searched["units"] / 1000]})
+        study = study or self.study()
+        whole = Plan(
+            trials=trials,
+            epochs=lambda trial: 4,
+            metric="val_accuracy",
+            assign=lambda trial: {"name": trial.number, **script(trial)},
+            describe=lambda trial: dict(trial.searched),
+            shelf=self.shelf,
+            **plan,
+        )
+        with Journal(self.journal_file) as journal, stub_workers(workers) as own:
+            Supervisor(whole, study, executor or own, journal, StopRequest() if stop is None else stop).run()
+        return study
+
+    def events(self) -> list[Event]:
+        return [event for event, _ in read(self.journal_file)]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)

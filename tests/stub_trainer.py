@@ -1,0 +1,61 @@
+"""A trainer that takes milliseconds and does what its assignment says: for tests of everything around training."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def preload() -> None:
+    """Import nothing."""
+
+
+def failing_preload() -> None:
+    raise RuntimeError("the backend is broken")
+
+
+class StubTrainer:
+    """Follows a script.
+
+    An assignment may hold `curve` (the objective by epoch), `raises`, `signal` (the process sends it to itself in the
+    second epoch), `seconds` (an epoch's length), `grow_bytes`, and `log`, a file that takes a line whenever a trial
+    begins and when it finishes.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._kept: list[bytes] = []
+
+    def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+        self._assignment, self._epoch = assignment, 0
+        self._note("begin")
+        if "raises" in assignment:
+            raise ValueError(assignment["raises"])
+        self._kept.append(b"x" * assignment.get("grow_bytes", 0))  # written to, so that it is resident
+        return {"parameters": 26}
+
+    def epoch(self) -> dict[str, Any]:
+        self._epoch += 1
+        time.sleep(self._assignment.get("seconds", 0.0))
+        if self._epoch == 2 and "signal" in self._assignment:
+            os.kill(os.getpid(), getattr(signal, self._assignment["signal"]))
+        value = self._assignment["curve"][self._epoch - 1]
+        return {"metrics": {"loss": 1 - value, "val_accuracy": value}, "seconds": 0.001}
+
+    def finish(self, save_as: str | None) -> dict[str, Any]:
+        if save_as is not None:
+            Path(save_as).write_text(f"model of {self._assignment['name']}")
+        self._note("finish")
+        return {"peak_memory_bytes": 1000, "train_seconds": 0.002, "epoch_seconds": 0.001, "pid": os.getpid()}
+
+    def drop(self) -> None:
+        self._note("drop")
+
+    def _note(self, what: str) -> None:
+        if "log" in self._assignment:
+            with Path(self._assignment["log"]).open("a") as log:
+                log.write(f"{what} {self._assignment['name']} {os.getpid()}\n")
