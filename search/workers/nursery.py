@@ -59,11 +59,11 @@ class _Nursery:
     def run(self) -> None:
         """Fork and bury children until the supervisor hangs up; then take them all along."""
         while True:
-            readable, _, _ = select.select([self._control, self._wake_reader], [], [])
+            readable, _, _ = select.select([self._control.fileno(), self._wake_reader], [], [])
             if self._wake_reader in readable:
                 os.read(self._wake_reader, 4096)
                 self._bury()
-            if self._control in readable and not self._take_request():
+            if self._control.fileno() in readable and not self._take_request():
                 break
         for child in self._children:
             os.kill(child, signal.SIGKILL)

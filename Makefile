@@ -1,0 +1,48 @@
+# make sweep [EXPERIMENT=digits-mlp] [EXTRAS=gpu] [ARGS=...]    set up, then sweep
+# make test                                                     set up, then run the tests
+PYTHON ?= python3
+EXPERIMENT ?= digits-mlp
+EXTRAS ?=
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: sweep test test-slow lint setup setup-dev lock clean
+
+sweep: setup
+	$(BIN)/assay sweep $(EXPERIMENT) --workers $(if $(WORKERS),$(WORKERS),2) $(ARGS)
+
+test: setup-dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup-dev
+	$(BIN)/python -m pytest -m slow
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(VENV)/installed-$(LOCK)
+setup-dev: $(VENV)/installed-requirements-dev.lock
+
+# Everything pinned and hashed, our own packages in place on top. The build tool comes from the lock too.
+$(VENV)/installed-%: % pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Assay needs Python 3.11 or newer; name one with make PYTHON=...")'
+	@echo "Installing what $* pins into $(VENV); the first time this takes a few minutes."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --require-hashes -r $*
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The locks name versions and hashes, never an index.
+lock:
+	uv pip compile -q pyproject.toml --extra dev $(LOCK_FLAGS) -o requirements-dev.lock
+	uv pip compile -q pyproject.toml $(LOCK_FLAGS) -c requirements-dev.lock -o requirements.lock
+	uv pip compile -q pyproject.toml --extra gpu $(LOCK_FLAGS) -c requirements-dev.lock -o requirements-gpu.lock
+LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

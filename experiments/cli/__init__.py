@@ -1,0 +1,8 @@
+"""The command line: one command, `assay`, one file a verb.
+
+Nothing heavy is imported before a verb runs: `assay --help` must answer at once.
+"""
+
+from experiments.cli.main import main
+
+__all__ = ["main"]

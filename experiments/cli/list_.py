@@ -1,0 +1,95 @@
+"""`assay list`: what there is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from experiments.cli import options
+
+Listing = dict[str, str]
+
+
+@click.command("list", short_help="What there is: experiments, models, data sets, samplers, pruners, studies.")
+@click.argument("kinds", nargs=-1)
+@options.places
+@options.json_output
+def command(kinds: tuple[str, ...], as_json: bool, **places: str | None) -> int:
+    """List what there is, with a line of what each thing is; everything, or only the KINDS named.
+
+    KINDS: experiments, models, datasets, samplers, pruners, studies.
+
+    \b
+    Example:
+      assay list experiments
+    """
+    from models.names import check_name
+
+    asked = [check_name("kind", kind, _KINDS) for kind in kinds or _KINDS]
+    found = {kind: _KINDS[kind](places) for kind in asked}
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: Mapping[str, Listing]) -> None:
+    width = max((len(name) for listing in found.values() for name in listing), default=0)
+    for kind, listing in found.items():
+        click.secho(kind, bold=True)
+        for name, line in listing.items():
+            click.echo(f"  {name:<{width}}  {line}")
+        if not listing:
+            click.echo("  none yet")
+
+
+def _experiments(places: Mapping[str, Any]) -> Listing:
+    from experiments.catalog import load, names
+
+    return {name: load(name).title for name in names()}
+
+
+def _models(places: Mapping[str, Any]) -> Listing:
+    from models.families import FAMILIES
+
+    return {name: family.summary for name, family in FAMILIES.items()}
+
+
+def _datasets(places: Mapping[str, Any]) -> Listing:
+    from experiments.data.known import KNOWN
+
+    own = {"npz:PATH": "your own arrays x_train, y_train, x_test, y_test in one npz file"}
+    return {name: known.summary for name, known in KNOWN.items()} | own
+
+
+def _samplers(places: Mapping[str, Any]) -> Listing:
+    from search.samplers import SAMPLERS
+
+    return {name: sampler.summary for name, sampler in SAMPLERS.items()}
+
+
+def _pruners(places: Mapping[str, Any]) -> Listing:
+    from search.pruners import PRUNERS
+
+    return {name: pruner.summary for name, pruner in PRUNERS.items()}
+
+
+def _studies(places: Mapping[str, Any]) -> Listing:
+    from experiments.places import Places
+    from experiments.studies import summaries
+
+    return summaries(Places.choose(**places))
+
+
+_KINDS: dict[str, Callable[[Mapping[str, Any]], Listing]] = {
+    "experiments": _experiments,
+    "models": _models,
+    "datasets": _datasets,
+    "samplers": _samplers,
+    "pruners": _pruners,
+    "studies": _studies,
+}

@@ -1,0 +1,55 @@
+"""The command `assay`: finds its verbs, and turns what goes wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from typing import NoReturn
+
+import click
+
+from models.errors import RequestError
+
+_VERBS = {"list": "list_", "run": "run", "sweep": "sweep", "ui": "ui"}
+
+
+class _Verbs(click.Group):
+    """Imports a verb's module when the verb is used, or described."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"experiments.cli.{_VERBS[cmd_name]}").command
+        return command
+
+
+@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="assay", message="assay %(version)s")
+def assay() -> None:
+    """Keras experiments that can be trusted: Optuna sweeps, with every trial in MLflow.
+
+    Start with:  assay sweep digits-mlp
+    """
+
+
+def main() -> NoReturn:
+    """Run the command and exit: 0 done, 1 the work failed, 2 the request was wrong, 130 after Ctrl-C, 143 after SIGTERM."""
+    try:
+        sys.exit(assay.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except RequestError as error:
+        _fail(str(error), 2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", 128 + signal.SIGINT)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"assay: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)

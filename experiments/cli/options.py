@@ -1,0 +1,84 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from models.errors import RequestError
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+def places(command: _Command) -> _Command:
+    """Add the options that say where things are read and written."""
+    for option in (
+        click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow's store.  [SQLite in home]"),
+        click.option("--storage", envvar="ASSAY_STORAGE", help="Optuna's storage, a URL.  [SQLite in home]"),
+        click.option("--data-dir", envvar="ASSAY_DATA_DIR", help="Where data sets lie as NAME.npz.  [the Keras cache]"),
+        click.option("--home", envvar="ASSAY_HOME", help="Folder of everything that running produces.  [./mlruns]"),
+    ):
+        command = option(command)
+    return command
+
+
+def execution(command: _Command) -> _Command:
+    """Add the options that say what trains."""
+    return click.option("--backend", help="Keras backend: tensorflow, jax or torch.  [KERAS_BACKEND, or tensorflow]")(
+        command
+    )
+
+
+def values(command: _Command) -> _Command:
+    """Add --set."""
+    return click.option(
+        "--set",
+        "values",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=lambda ctx, parameter, given: dict(read_value(text) for text in given),
+        help="Fix a hyperparameter, searched or not; may be given several times.",
+    )(command)
+
+
+json_output = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+
+
+def read_value(text: str) -> tuple[str, Any]:
+    """Read `key=value`, the value as TOML has it or else as text.
+
+    Raises:
+        RequestError: there is no key or no value.
+    """
+    key, equals, value = text.partition("=")
+    if not (key.strip() and equals and value.strip()):
+        raise RequestError(f"--set takes key=value, such as hidden_units=100; received {text!r}.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def read_seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """Read a time such as 90s, 10m or 1h30m; a bare number is seconds.
+
+    Raises:
+        RequestError: it is none, or not above zero.
+    """
+    if text is None:
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms]?)", text)
+    seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
+        raise RequestError(f"--timeout takes a time above 0, such as 90s, 10m or 1h30m; received {text!r}.")
+    return seconds
+
+
+def fixed(given: Mapping[str, Any], epochs: int | None) -> dict[str, Any]:
+    """Return what --set and --epochs fix together."""
+    return dict(given) if epochs is None else {**given, "epochs": epochs}

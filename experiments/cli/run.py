@@ -1,0 +1,49 @@
+"""`assay run`: the recipe once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from experiments.cli import options
+
+
+@click.command("run", short_help="Train once, tracked: the recipe as it stands.")
+@click.argument("experiment")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs to train.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Where the training's seed follows from.  [0]")
+@options.values
+@options.execution
+@options.places
+@options.json_output
+def command(
+    experiment: str,
+    epochs: int | None,
+    seed: int,
+    values: Mapping[str, Any],
+    backend: str | None,
+    as_json: bool,
+    **places: str | None,
+) -> int:
+    """Train EXPERIMENT once: its first baseline, or its model's defaults, changed by --set.
+
+    \b
+    Example:
+      assay run mnist-mlp --set hidden_units=256 --set activation=relu
+    """
+    # Here, so that --help need not import what a training needs.
+    from experiments.catalog import load
+    from experiments.places import Places
+    from experiments.progress import choose_display
+    from experiments.run import run
+    from experiments.summary import print_run
+
+    asked = load(experiment).fixing(options.fixed(values, epochs))
+    result = run(asked, seed, backend, Places.choose(**places), choose_display(as_json))
+    print_run(result, to_stderr=as_json)
+    if as_json:
+        click.echo(json.dumps(result.to_record()))
+    return result.exit_code

@@ -1,0 +1,80 @@
+"""`assay sweep`: the main job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from experiments.cli import options
+
+
+@click.command("sweep", short_help="Search an experiment's space, every trial in MLflow.")
+@click.argument("experiment")
+@click.option("--trials", type=click.IntRange(min=1), help="Complete or pruned trials that make the study done.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a trial.")
+@click.option("--timeout", callback=options.read_seconds, help="Start no trial after this time: 90s, 10m, 1h30m.")
+@click.option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [one a GPU, or one a core]")
+@click.option("--sampler", help="What is tried next: tpe or random.")
+@click.option("--pruner", help="What is stopped early: hyperband, median or none.")
+@click.option("--seed", type=click.IntRange(min=0), help="Where every seed follows from.  [the study's, or 0]")
+@click.option("--study", help="Name of the study.  [the experiment's]")
+@click.option("--enqueue", metavar="FILE.json", help="A list of configurations to try first.")
+@click.option("--max-failures", type=click.IntRange(min=1), default=5, help="Failed trials in a row that end it.  [5]")
+@options.values
+@options.execution
+@options.places
+@options.json_output
+def command(
+    experiment: str,
+    trials: int | None,
+    epochs: int | None,
+    timeout: float | None,
+    workers: int | None,
+    sampler: str | None,
+    pruner: str | None,
+    seed: int | None,
+    study: str | None,
+    enqueue: str | None,
+    max_failures: int,
+    values: Mapping[str, Any],
+    backend: str | None,
+    as_json: bool,
+    **places: str | None,
+) -> int:
+    """Search the space of EXPERIMENT, a name of the catalogue or the path of a TOML file.
+
+    Asked again, the same command goes on where it stopped.
+
+    \b
+    Example:
+      assay sweep mnist-mlp --trials 50 --workers 2
+      assay sweep ./mine.toml --set optimizer=momentum --timeout 10m
+    """
+    # Here, so that --help need not import what a sweep needs.
+    from experiments.catalog import load
+    from experiments.enqueue import read_configurations
+    from experiments.places import Places
+    from experiments.progress import choose_display
+    from experiments.summary import print_summary
+    from experiments.sweep import sweep
+    from experiments.sweep_result import SweepRequest
+
+    asked = load(experiment).fixing(options.fixed(values, epochs))
+    asked = asked.searching(trials=trials, sampler=sampler, pruner=pruner)
+    request = SweepRequest(
+        study=study,
+        workers=workers,
+        seed=seed,
+        backend=backend,
+        timeout_seconds=timeout,
+        failures_limit=max_failures,
+        enqueued=() if enqueue is None else read_configurations(enqueue, asked),
+    )
+    result = sweep(asked, request, Places.choose(**places), choose_display(as_json))
+    print_summary(result, to_stderr=as_json)
+    if as_json:
+        click.echo(json.dumps(result.to_record()))
+    return result.ending.exit_code

@@ -1,0 +1,104 @@
+"""From a source's arrays to a folder of split arrays that can be mapped into memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from experiments.data.archive import read_archive
+from experiments.data.arrays import Array, check_arrays
+from experiments.data.digests import digest_arrays, why_unverified
+from experiments.data.digits import load_digits
+from experiments.data.fetch import fetch
+from experiments.data.folder import Meta, folder_for, read_meta, write_meta
+from experiments.data.labels import class_names, encode_labels
+from experiments.data.publish import locked, writing
+from experiments.data.scaling import fit_scales
+from experiments.data.settings import DataSettings
+from experiments.data.source import Source, locate
+from experiments.data.split import split, validation_images
+from models.errors import RequestError
+
+
+def ensure(settings: DataSettings, home: Path, data_dir: Path, base: Path) -> Path:
+    """Return the data set's folder, fetching and building what is not there.
+
+    Raises:
+        RequestError: whatever the user must mend.
+    """
+    source = locate(settings, data_dir, base)
+    if source.known is not None and source.archive is not None and not source.archive.exists():
+        fetch(source.name, source.known, source.archive)
+    folder = folder_for(home, source, settings)
+    with locked(folder):
+        if not _is_whole(folder):
+            with writing(folder) as partial:
+                _build(source, settings, partial)
+                if folder_for(home, source, settings) != folder:
+                    raise RequestError(f"{source.archive} changed while it was read: try again.")
+    return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return read_meta(folder) is not None
+    except ValueError:
+        return False  # whoever asked has seen it too, and says so
+
+
+def _build(source: Source, settings: DataSettings, folder: Path) -> None:
+    arrays = load_digits() if source.archive is None else read_archive(source.archive)
+    check_arrays(arrays, source.name)
+    labels, y, y_test = encode_labels(arrays.y_train, arrays.y_test, source.name)
+    validation = validation_images(settings.validation, len(y))
+    training, validating = split(y, validation, settings.split_seed, labels)
+    x = _stored(arrays.x_train)
+    x_train = x[training]
+    digest, array_digests = digest_arrays(arrays)
+    reason = why_unverified(array_digests, source.name, source.known)
+    written = {
+        "x_train.npy": x_train,
+        "y_train.npy": y[training],
+        "x_validation.npy": x[validating],
+        "y_validation.npy": y[validating],
+        "test/x.npy": _stored(arrays.x_test),
+        "test/y.npy": y_test,
+    }
+    meta = Meta(
+        name=source.name,
+        digest=digest,
+        array_digests=array_digests,
+        verified=reason is None,
+        unverified_reason=reason,
+        input_shape=x.shape[1:],
+        classes=class_names(labels, source.known),
+        train_images=len(training),
+        validation_images=len(validating),
+        test_images=len(y_test),
+        scales=fit_scales(x_train, _largest_value(source, x)),
+        validation=validation,
+        split_seed=settings.split_seed,
+        files={name: _write(folder / name, array) for name, array in written.items()},
+    )
+    write_meta(folder, meta)
+
+
+def _stored(x: Array) -> Array:
+    """Return images of bytes as they are and other numbers as float32; images with a channel axis."""
+    kept = x if x.dtype == np.uint8 and x.ndim > 2 else x.astype(np.float32)
+    return kept[..., np.newaxis] if kept.ndim == 3 else kept
+
+
+def _largest_value(source: Source, x: Array) -> int | None:
+    """Return what a pixel can be at most; None where only the split can tell."""
+    if x.dtype != np.uint8:
+        return None
+    return source.known.largest_value if source.known is not None else int(np.iinfo(np.uint8).max)
+
+
+def _write(path: Path, array: Array) -> int:
+    """Write one array, in C order; returns the file's size in bytes."""
+    path.parent.mkdir(exist_ok=True)
+    np.save(path, np.ascontiguousarray(array), allow_pickle=False)
+    return path.stat().st_size

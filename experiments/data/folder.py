@@ -1,0 +1,109 @@
+"""A prepared data set on disk: what is in its folder, and whether all of it is there.
+
+<home>/data/<name>-<key>/
+    x_train.npy  y_train.npy  x_validation.npy  y_validation.npy
+    test/x.npy  test/y.npy       apart: read by nothing that trains or chooses
+    meta.json                    everything else that `PreparedData` says
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from experiments.data.scaling import Scale
+from experiments.data.settings import DataSettings
+from experiments.data.source import Source
+
+FORMAT = 1
+"""Part of every key: raise it when what is written changes, and folders written before are left alone."""
+
+META_FILE = "meta.json"
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What is known of a prepared data set; the keys of meta.json.
+
+    Attributes:
+        name: of the data set; a user's own file is named without its folders.
+        digest: SHA-256 over the source's four arrays: names, types, shapes, bytes.
+        array_digests: SHA-256 of each source array's bytes in C order.
+        verified: whether the arrays are known to be the published ones.
+        unverified_reason: why they are not; None if they are.
+        input_shape: (features,) or (height, width, channels).
+        classes: names of the labels 0, 1, 2, ...
+        train_images: after validation was split off.
+        validation_images: split off the training set.
+        test_images: that lie apart.
+        scales: by the name that an experiment asks for; all are fitted on the training split alone.
+        validation: images that validate, as asked for or by default.
+        split_seed: that decided which.
+        files: size in bytes of every array's file, by its path within the folder.
+    """
+
+    name: str
+    digest: str
+    array_digests: Mapping[str, str]
+    verified: bool
+    unverified_reason: str | None
+    input_shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    train_images: int
+    validation_images: int
+    test_images: int
+    scales: Mapping[str, Scale]
+    validation: int
+    split_seed: int
+    files: Mapping[str, int]
+
+
+_META = TypeAdapter(Meta)
+
+
+def folder_for(home: Path, source: Source, settings: DataSettings) -> Path:
+    """Return the folder for these arrays, split like this; scaling is not part of it.
+
+    Raises:
+        RequestError: the source's file cannot be looked at.
+    """
+    key = json.dumps([FORMAT, source.identity(), settings.validation, settings.split_seed])
+    name = re.sub(r"[^A-Za-z0-9]+", "-", source.name.removesuffix(".npz"))
+    return home.absolute() / "data" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def partial_of(folder: Path) -> Path:
+    """Return the folder that is being written before it becomes `folder`; only who holds the lock touches it."""
+    return folder.with_name(f".{folder.name}.partial")
+
+
+def write_meta(folder: Path, meta: Meta) -> None:
+    """Write meta.json."""
+    (folder / META_FILE).write_text(json.dumps(asdict(meta), indent=1), encoding="utf-8")
+
+
+def read_meta(folder: Path) -> Meta | None:
+    """Return what meta.json says; None if there is no such folder.
+
+    Raises:
+        ValueError: the folder is not whole; the message names the file.
+    """
+    if not folder.is_dir():
+        return None
+    try:
+        meta = _META.validate_json((folder / META_FILE).read_bytes(), strict=True)
+    except (OSError, ValidationError):
+        raise ValueError(f"{META_FILE} cannot be read") from None
+    for file, size in meta.files.items():
+        path = folder / file
+        found = path.stat().st_size if path.is_file() else None
+        if found != size:
+            state = "is missing" if found is None else f"has {found:,} bytes instead of {size:,}"
+            raise ValueError(f"{file} {state}")
+    return meta

@@ -1,0 +1,132 @@
+"""Having data prepared, by a process of its own: whoever asks imports neither scikit-learn nor Keras."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from experiments.data.folder import Meta, folder_for, read_meta
+from experiments.data.job import Job
+from experiments.data.process import ChildProcess
+from experiments.data.publish import sweep
+from experiments.data.settings import DataSettings
+from experiments.data.source import locate
+
+
+@dataclass(frozen=True)
+class PreparedData(Meta):
+    """A data set that is ready to be mapped into memory, and what is known of it.
+
+    Attributes:
+        folder: with x_train.npy, y_train.npy, x_validation.npy, y_validation.npy and meta.json.
+        warnings: to be shown once, one line each.
+    """
+
+    folder: Path
+    warnings: tuple[str, ...]
+
+
+class Preparation:
+    """A data set that is being prepared, or was there already. Used in a `with`, it is stopped at its end."""
+
+    def __init__(self, settings: DataSettings, home: Path, data_dir: Path, base: Path) -> None:
+        """Start a child unless the data set is there whole; returns at once.
+
+        Raises:
+            RequestError: what can be seen to be wrong at once.
+        """
+        self._home, self._settings = home, settings
+        self._source = locate(settings, data_dir, base)
+        self._warnings: list[str] = []
+        self._child: ChildProcess | None = None
+        self._prepared = self._find()
+        if self._prepared is None:
+            paths = {"home": home, "data_dir": data_dir, "base": base}
+            absolute = {name: str(path.absolute()) for name, path in paths.items()}
+            self._child = ChildProcess(Job(settings.model_dump(), **absolute, parent=os.getpid()))
+
+    def result(self) -> PreparedData:
+        """Wait for the data set; whatever is raised meanwhile, Ctrl-C too, ends the child.
+
+        Raises:
+            RequestError: the request was wrong: the child said so in one line.
+            PreparationError: the child died.
+        """
+        if self._prepared is None:
+            assert self._child is not None
+            try:
+                folder = Path(self._child.answer())
+                meta = read_meta(folder)
+            finally:
+                self.stop()
+            assert meta is not None, f"the child said that {folder} is whole"
+            self._prepared = self._complete(folder, meta)
+        return self._prepared
+
+    def stop(self) -> None:
+        """End the child if it runs, and remove what it left half-written."""
+        if self._child is None:
+            return
+        self._child.stop()
+        if self._source.archive is None or self._source.archive.exists():
+            sweep(folder_for(self._home, self._source, self._settings))
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _find(self) -> PreparedData | None:
+        """Return the data set if it is there whole."""
+        if self._source.archive is not None and not self._source.archive.exists():
+            return None
+        folder = folder_for(self._home, self._source, self._settings)
+        try:
+            meta = read_meta(folder)
+        except ValueError as damage:
+            self._warnings.append(f"{folder} is damaged ({damage}): it is prepared anew from the same source.")
+            return None
+        return None if meta is None else self._complete(folder, meta)
+
+    def _complete(self, folder: Path, meta: Meta) -> PreparedData:
+        warnings = list(self._warnings)
+        if self._source.known is not None and meta.unverified_reason is not None:
+            warnings.append(f"{meta.name} is used unverified: {meta.unverified_reason}.")
+        return PreparedData(
+            **{field.name: getattr(meta, field.name) for field in fields(meta)},
+            folder=folder,
+            warnings=tuple(warnings),
+        )
+
+
+def start_preparing(settings: DataSettings, home: Path, data_dir: Path, base: Path | None = None) -> Preparation:
+    """Have a data set prepared while other things go on; `.result()` waits for it.
+
+    Args:
+        settings: the [data] table.
+        home: the folder of everything that running produces; the data set goes to `<home>/data/`.
+        data_dir: where known sets are kept as `<name>.npz`; read only, unless one must be fetched.
+        base: what a relative PATH of `npz:PATH` is relative to, the folder of the experiment's file; None: the current.
+
+    Raises:
+        RequestError: what can be seen to be wrong at once.
+    """
+    return Preparation(settings, home, data_dir, Path.cwd() if base is None else base)
+
+
+def prepare(settings: DataSettings, home: Path, data_dir: Path, base: Path | None = None) -> PreparedData:
+    """Have a data set prepared and wait for it; the arguments are those of `start_preparing`.
+
+    Raises:
+        RequestError: the request was wrong.
+        PreparationError: the process that prepares it died.
+    """
+    return start_preparing(settings, home, data_dir, base).result()

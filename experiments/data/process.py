@@ -1,0 +1,96 @@
+"""The child process as its parent sees it: started with a job, asked for its answer, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import experiments
+from experiments.data.job import Job
+from models.errors import RequestError
+
+STOP_SECONDS = 10.0
+"""How long a child that was told to end may tidy up before it is killed."""
+
+
+class PreparationError(RuntimeError):
+    """The child died of a bug or of the machine, not of the request; the message ends with its traceback."""
+
+
+class ChildProcess:
+    """A running `python -m experiments.data.child`."""
+
+    def __init__(self, job: Job) -> None:
+        """Start it; returns at once."""
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  a pipe could fill up and block it
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "experiments.data.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            cwd=_root(),
+            env={**os.environ, "PYTHONPATH": _path()},
+            start_new_session=True,  # the terminal's Ctrl-C is for us alone
+        )
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(asdict(job)) + "\n")
+            self._process.stdin.flush()  # and left open: when it closes, the child ends
+        except BrokenPipeError:
+            pass  # it died at once; `answer` says of what
+
+    def answer(self) -> str:
+        """Wait, and return the folder.
+
+        Raises:
+            RequestError: the request was wrong.
+            PreparationError: the child died.
+        """
+        assert self._process.stdout is not None
+        text = self._process.stdout.read()
+        self._process.wait()
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            raise PreparationError(self._cause_of_death()) from None
+        if "error" in answer:
+            raise RequestError(answer["error"])
+        return str(answer["folder"])
+
+    def stop(self) -> None:
+        """End it if it runs, and wait until it has ended. May be called again."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            if stream is not None:
+                stream.close()
+
+    def _cause_of_death(self) -> str:
+        code = self._process.returncode
+        how = f"signal {-code} (is there enough memory?)" if code < 0 else f"exit code {code}"
+        self._errors.seek(0)
+        return f"preparing the data ended with {how}\n{self._errors.read()}".rstrip()
+
+
+def _root() -> str:
+    """Return the folder that our own packages are imported from."""
+    packages = experiments.__file__
+    assert packages is not None
+    return str(Path(packages).resolve().parent.parent)
+
+
+def _path() -> str:
+    """Return what the child imports from: our own packages first, no relative entry (it runs in another folder)."""
+    inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return os.pathsep.join([_root(), *(str(Path(entry).absolute()) for entry in inherited)])

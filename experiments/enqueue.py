@@ -1,0 +1,36 @@
+"""A user's list of configurations to try first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from experiments.experiment import Configuration, Experiment
+from models.errors import RequestError
+
+
+def read_configurations(file: str, experiment: Experiment) -> list[Configuration]:
+    """Read a JSON file that holds a list of configurations of the experiment's space.
+
+    Names that a configuration leaves out are the sampler's to fill in.
+
+    Raises:
+        RequestError: there is no such file, it holds something else, or a name or value is outside the space.
+    """
+    try:
+        content = json.loads(Path(file).expanduser().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RequestError(f"--enqueue: there is no file {file}.") from None
+    except (OSError, ValueError) as error:
+        raise RequestError(f"--enqueue: {file} can't be read as JSON: {error}.") from None
+    if not isinstance(content, list) or not all(isinstance(item, dict) and item for item in content):
+        raise RequestError(
+            f"--enqueue: {file} must hold a list of configurations such as [{{'hidden_units': 100}}]; "
+            f"received {json.dumps(content)[:80]}."
+        )
+    configurations = [
+        experiment.configuration(item, f"--enqueue configuration {number}") for number, item in enumerate(content)
+    ]
+    for configuration in configurations:
+        experiment.settings(configuration)
+    return configurations

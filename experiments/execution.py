@@ -1,0 +1,74 @@
+"""How trials are executed: on what, and by how many workers."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from models.errors import RequestError
+from models.names import check_name
+from search.hardware import default_workers, gpus, threads_each
+from search.workers.local import LocalExecutor, WorkerRecipe
+
+BACKENDS = ("tensorflow", "jax", "torch")
+PRELOAD = "models.trainer:preload"
+TRAINER = "models.trainer:Trainer"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a study's trials, or a single run, are executed.
+
+    `threads` is of each worker; `device` is "cpu" or "gpu", and says what the installed backend will use.
+    """
+
+    backend: str
+    device: Literal["cpu", "gpu"]
+    workers: int
+    threads: int
+    precision: Literal["float32"] = "float32"
+
+    @classmethod
+    def choose(cls, workers: int | None = None, backend: str | None = None) -> Execution:
+        """Fill in what was not asked for: one worker a GPU or a core, TensorFlow unless KERAS_BACKEND says otherwise.
+
+        Raises:
+            RequestError: a backend that does not exist or is not installed.
+        """
+        chosen = check_name("backend", backend or os.environ.get("KERAS_BACKEND") or "tensorflow", BACKENDS)
+        if importlib.util.find_spec(chosen) is None:
+            raise RequestError(f"the backend {chosen!r} is not installed: install it with pip install {chosen}.")
+        count = workers if workers is not None else default_workers()
+        return cls(
+            backend=chosen,
+            device="gpu" if gpus() else "cpu",
+            workers=count,
+            threads=threads_each(count),
+        )
+
+    @contextmanager
+    def executor(self) -> Iterator[LocalExecutor]:
+        """Enter with workers on their way, leave with none."""
+        cards = gpus()
+        executor = LocalExecutor(
+            WorkerRecipe(
+                preload=PRELOAD,
+                trainer=TRAINER,
+                arguments={"threads": self.threads},
+                environment={
+                    "KERAS_BACKEND": self.backend,
+                    "TF_CPP_MIN_LOG_LEVEL": "3",  # nothing of what TensorFlow tells at its start is the user's to act on
+                    "OMP_NUM_THREADS": str(self.threads),
+                },
+            ),
+            [{"CUDA_VISIBLE_DEVICES": cards[worker % len(cards)]} if cards else {} for worker in range(self.workers)],
+        )
+        executor.start()
+        try:
+            yield executor
+        finally:
+            executor.close()

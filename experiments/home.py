@@ -1,0 +1,61 @@
+"""Home: the folder of everything that running produces."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where things lie under a home folder. Nothing is created by asking."""
+
+    path: Path
+
+    @property
+    def storage(self) -> str:
+        """Optuna's database, as a URL."""
+        return f"sqlite:///{self.path / 'optuna.db'}"
+
+    @property
+    def tracking(self) -> str:
+        """MLflow's database, as a URL."""
+        return f"sqlite:///{self.path / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """MLflow's artifacts."""
+        return self.path / "artifacts"
+
+    def journal(self, study: str) -> Path:
+        """Return the journal of a study."""
+        return self.path / "journal" / f"{_file_name(study)}.jsonl"
+
+    def models(self, study: str) -> Path:
+        """Return the folder in which the model of a study's best trial waits to be logged."""
+        return self.path / "models" / _file_name(study)
+
+    def create(self) -> None:
+        """Make the folder.
+
+        Raises:
+            RequestError: it can't be made or written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(self.path, error.strerror) from None
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise _unwritable(self.path, "permission denied")
+
+
+def _unwritable(path: Path, why: str | None) -> RequestError:
+    return RequestError(f"home must be a folder that can be written: {path} can't ({why}); choose another with --home.")
+
+
+def _file_name(study: str) -> str:
+    """Return a study's name as a file name: what could lead out of the folder, or trip a file system, is escaped."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else f"%{ord(letter):02x}" for letter in study)

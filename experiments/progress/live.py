@@ -1,0 +1,90 @@
+"""Progress as a table that stays in place on a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from experiments.progress.state import SweepState, TrialProgress, clock, headline, shown, sparkline
+from search.events import Event
+
+_STATE_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red"}
+
+
+class LiveDisplay:
+    """Draws the sweep on a terminal: how far it is, the best so far, the running trials with their curves."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._state: SweepState | None = None
+        self._live: Live | None = None
+
+    def note(self, text: str) -> None:
+        """Print the text above the table."""
+        self._console.print(text, markup=False, highlight=False)
+
+    def opened(self, state: SweepState) -> None:
+        """Print the headline and begin to draw."""
+        self.note(headline(state))
+        self._state = state
+        self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=4, transient=True)
+        self._live.start()
+
+    def hear(self, event: Event) -> None:
+        """Take the event in; the next drawing shows it."""
+        if self._state is not None:
+            self._state.hear(event)
+
+    def closed(self) -> None:
+        """Take the table away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _draw(self) -> RenderableType:
+        return Text() if self._state is None else draw(self._state)
+
+
+def draw(state: SweepState) -> RenderableType:
+    """Return the whole picture of a sweep."""
+    return Group(_headline(state), _table(state))
+
+
+def _headline(state: SweepState) -> RenderableType:
+    best = "none yet" if state.best is None else f"{state.best[1]:.4f} (trial {state.best[0]})"
+    left = state.seconds_left()
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(
+        Text(state.study, style="bold"),
+        ProgressBar(total=state.wanted, completed=state.done, width=24),
+        f"{state.done}/{state.wanted} trials" + (f", {state.failed} failed" if state.failed else ""),
+        f"best {state.objective.metric} {best}",
+        "workers are starting" if left is None and not state.running else "" if left is None else f"{clock(left)} left",
+    )
+    return grid
+
+
+def _table(state: SweepState) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("trial", "state", "epoch", state.objective.metric, "curve", "configuration"):
+        table.add_column(name, no_wrap=name != "configuration")
+    for trial in [*state.recent, *state.running.values()]:
+        table.add_row(*_row(state, trial))
+    return table
+
+
+def _row(state: SweepState, trial: TrialProgress) -> tuple[RenderableType, ...]:
+    label, style = ("running", "cyan") if trial.end is None else (trial.end.label, _STATE_STYLES[trial.end.state])
+    best = state.best is not None and trial.number == state.best[0]
+    settings = " ".join(f"{name}={shown(value)}" for name, value in trial.searched.items())
+    return (
+        Text(str(trial.number), style="bold" if best else ""),
+        Text(label, style=style),
+        f"{len(trial.curve)}/{state.experiment.largest('epochs')}",
+        f"{trial.curve[-1]:.4f}" if trial.curve else "",
+        Text(sparkline(trial.curve), style="blue"),
+        Text(settings + (f"  ({trial.origin})" if trial.origin == "baseline" else "")),
+    )

@@ -1,0 +1,49 @@
+"""Progress as plain lines, one a trial: for logs, pipes and `--json`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from experiments.progress.state import SweepState, TrialProgress, clock, headline, shown
+from search.events import Event
+
+
+class PlainDisplay:
+    """Writes a line when a trial ends, to standard error unless another stream is given."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._state: SweepState | None = None
+
+    def note(self, text: str) -> None:
+        """Write the text."""
+        print(text, file=self._stream, flush=True)
+
+    def opened(self, state: SweepState) -> None:
+        """Write the headline."""
+        self._state = state
+        self.note(headline(state))
+
+    def hear(self, event: Event) -> None:
+        """Write a line if a trial ended."""
+        if self._state is not None and (ended := self._state.hear(event)) is not None:
+            self.note(line(self._state, ended))
+
+    def closed(self) -> None:
+        """Write nothing more."""
+        self._state = None
+
+
+def line(state: SweepState, trial: TrialProgress) -> str:
+    """Return what is to be said of a trial that ended."""
+    assert trial.end is not None
+    value = "" if trial.end.value is None else f" {state.objective.metric} {trial.end.value:.4f}"
+    settings = " ".join(f"{name}={shown(setting)}" for name, setting in trial.searched.items())
+    best = "" if state.best is None else f" | best {state.best[1]:.4f} (trial {state.best[0]})"
+    left = state.seconds_left()
+    remaining = "" if left is None else f" | {clock(left)} left"
+    return (
+        f"[{state.done}/{state.wanted}] trial {trial.number} {trial.end.label} "
+        f"after {len(trial.curve)} epochs{value} | {settings}{best}{remaining}"
+    )

@@ -1,0 +1,120 @@
+"""What is known of a sweep under way, put together from its events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from experiments.execution import Execution
+from experiments.experiment import Experiment
+from search.events import EpochEnded, Event, TrialBegun, TrialEnded
+from search.objective import Objective
+
+_BARS = "▁▂▃▄▅▆▇█"
+_RECENT = 5
+
+
+@dataclass
+class TrialProgress:
+    """A trial, as far as it is known; `curve` holds the objective's metric by epoch."""
+
+    number: int
+    searched: Mapping[str, Any]
+    origin: str
+    curve: list[float] = field(default_factory=list)
+    end: TrialEnded | None = None
+
+
+@dataclass
+class SweepState:
+    """A sweep: what it is to do, what is done, what is running."""
+
+    study: str
+    experiment: Experiment
+    execution: Execution
+    done: int
+    best: tuple[int, float] | None
+    wanted: int
+    failed: int = 0
+    running: dict[int, TrialProgress] = field(default_factory=dict)
+    recent: list[TrialProgress] = field(default_factory=list)
+    _done_at_start: int = 0
+    _first_begun: float | None = None
+
+    def __post_init__(self) -> None:
+        self._done_at_start = self.done
+
+    @property
+    def objective(self) -> Objective:
+        """What is made better."""
+        return self.experiment.search.objective
+
+    def hear(self, event: Event) -> TrialProgress | None:
+        """Take an event in; return the trial it ended, if it ended one."""
+        match event:
+            case TrialBegun():
+                self._first_begun = self._first_begun or time.monotonic()
+                self.running[event.trial] = TrialProgress(event.trial, event.searched, event.origin)
+            case EpochEnded():
+                self.running[event.trial].curve.append(event.metrics[self.objective.metric])
+            case TrialEnded():
+                return self._ended(event)
+            case _:
+                pass
+        return None
+
+    def seconds_left(self) -> float | None:
+        """Return how long the rest will take at the pace so far; None before there is one."""
+        here = self.done - self._done_at_start
+        if self._first_begun is None or here == 0:
+            return None
+        return (time.monotonic() - self._first_begun) / here * max(0, self.wanted - self.done)
+
+    def _ended(self, event: TrialEnded) -> TrialProgress | None:
+        trial = self.running.pop(event.trial, None)
+        if trial is None:  # settled by recovery: of an earlier sweep
+            return None
+        trial.end = event
+        self.recent = [*self.recent, trial][-_RECENT:]
+        if event.state == "failed":
+            self.failed += 1
+        else:
+            self.done += 1
+        if event.state == "complete" and event.value is not None:
+            if self.best is None or self.objective.better(event.value, than=self.best[1]):
+                self.best = (event.trial, event.value)
+        return trial
+
+
+def headline(state: SweepState) -> str:
+    """Return one line that says what is about to happen."""
+    known = f"{state.done} of {state.wanted} done, " if state.done else ""
+    return (
+        f"{state.study}: {state.experiment.title}; {known}{state.wanted - state.done} trials to go "
+        f"on {state.execution.workers} workers ({state.execution.backend}, {state.execution.device})"
+    )
+
+
+def sparkline(values: list[float]) -> str:
+    """Return a curve as a row of bars, from its lowest value to its highest."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    height = (high - low) or 1.0
+    return "".join(_BARS[round((value - low) / height * (len(_BARS) - 1))] for value in values)
+
+
+def shown(value: Any) -> str:
+    """Return a hyperparameter's value as people write it."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def clock(seconds: float) -> str:
+    """Return a time as 1:02:03, 4:05 or 12 s."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"

@@ -1,0 +1,70 @@
+"""Where results come from: what a reader needs to judge them and to get them again.
+
+Nothing that identifies a person or a machine: no host name, no user name, no remote's address.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from experiments.data.preparation import PreparedData
+from experiments.execution import Execution
+from experiments.experiment import Experiment
+
+_PACKAGES = ("tensorflow", "keras", "optuna", "pandas", "mlflow", "numpy", "scikit-learn", "jax", "torch")
+
+
+def provenance(experiment: Experiment, data: PreparedData, execution: Execution, seed: int) -> dict[str, str]:
+    """Return the tags of a study's parent run, or of a single run."""
+    return {
+        **_source(experiment.path.parent),
+        **_versions(),
+        "assay.experiment": experiment.name,
+        "assay.title": experiment.title,
+        "assay.source": experiment.source,
+        "assay.objective": str(experiment.search.objective),
+        "assay.sampler": experiment.search.sampler,
+        "assay.pruner": experiment.search.pruner,
+        "assay.backend": execution.backend,
+        "assay.device": execution.device,
+        "assay.precision": execution.precision,
+        "assay.workers": str(execution.workers),
+        "assay.threads": str(execution.threads),
+        "assay.dataset": data.name,
+        "assay.dataset.digest": data.digest,
+        "assay.dataset.verified": "yes" if data.verified else f"no: {data.unverified_reason}",
+        "assay.seed": str(seed),
+    }
+
+
+def _source(folder: Path) -> Mapping[str, str]:
+    """Return the commit of the checkout that holds the experiment's file, and whether it was as committed."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return {"assay.commit": "none", "assay.dirty": "unknown"}
+    changes = _git(folder, "status", "--porcelain")
+    return {"assay.commit": commit, "assay.dirty": "unknown" if changes is None else "yes" if changes else "no"}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _versions() -> dict[str, str]:
+    found = {"assay.version.python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[f"assay.version.{package}"] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

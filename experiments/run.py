@@ -1,0 +1,114 @@
+"""One training, tracked: the recipe once."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.execution import Execution
+from experiments.experiment import Experiment
+from experiments.places import Places
+from experiments.progress.display import Display
+from experiments.progress.state import SweepState
+from experiments.session import Session, check_batch, prepared, supervise
+from experiments.tracking.follower import MlflowTracker
+from search.events import EpochEnded, StudyClosed, TrialEnded
+from search.journal import Journal
+from search.model_shelf import ModelShelf
+from search.protocols import Trial
+from search.seeds import trial_seed
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one training gave; `metrics` are those of its last epoch, then its costs."""
+
+    run_id: str | None
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    state: str
+    error: str | None
+    exit_code: int
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return {"run_id": self.run_id, "params": dict(self.params), "metrics": dict(self.metrics)}
+
+
+class SingleTrial:
+    """A source of one trial: the configuration that was asked for."""
+
+    def __init__(self, searched: Mapping[str, Any], seed: int) -> None:
+        self._trial = Trial(number=0, searched=searched, seed=trial_seed(seed, 0), origin="run")
+        self.asked = 0
+        self.end: TrialEnded | None = None
+
+    def ask(self) -> Trial:
+        """Return the trial."""
+        self.asked += 1
+        return self._trial
+
+    def done(self) -> int:
+        """Return 1 once it was asked for: it is not tried twice."""
+        return self.asked
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Never prune."""
+        return False
+
+    def tell(self, end: TrialEnded) -> None:
+        """Keep the end."""
+        self.end = end
+
+    def improves(self, value: float) -> bool:
+        """Say yes: its model is kept."""
+        return True
+
+    def best(self) -> int | None:
+        """Return its number once it is complete."""
+        return 0 if self.end is not None and self.end.state == "complete" else None
+
+
+def run(experiment: Experiment, seed: int, backend: str | None, places: Places, display: Display) -> RunResult:
+    """Train the experiment's first baseline, or its family's defaults, with all cores.
+
+    Raises:
+        RequestError: the request can't be met as it stands.
+    """
+    check_batch(experiment, places)
+    execution = Execution.choose(workers=1, backend=backend)
+    configuration = experiment.default()
+    with ExitStack() as stack:
+        executor = stack.enter_context(execution.executor())
+        session = Session(experiment, prepared(experiment, places, display), execution, seed)
+        name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        journal = stack.enter_context(Journal(places.home.journal(name)))
+        tracker = MlflowTracker(journal, places.tracking_uri, places.home.artifacts)
+        tracker.start()
+        tracker.wait_until_open()
+        curve: list[EpochEnded] = []
+        journal.listen(lambda event: curve.append(event) if isinstance(event, EpochEnded) else None)
+        journal.listen(display.hear)
+        display.opened(SweepState("run", experiment, execution, done=0, best=None, wanted=1))
+        journal.append(session.opened(None))
+        trial, shelf = SingleTrial(configuration, seed), ModelShelf(places.home.models(name))
+        ending = supervise(session.plan(1, shelf), trial, executor, journal)
+        display.closed()
+        model = shelf.find(trial.best())
+        journal.append(
+            StudyClosed(closing=ending.closing, best=trial.best(), best_model=None if model is None else str(model))
+        )
+        tracker.close(hurry=ending.closing == "interrupted")
+        shelf.remove()
+        return RunResult(
+            run_id=tracker.run_id(0),
+            params=experiment.hyperparameters(configuration),
+            metrics={**(curve[-1].metrics if curve else {}), **(trial.end.metrics if trial.end is not None else {})},
+            state=trial.end.label if trial.end is not None else "failed: never begun",
+            error=trial.end.error if trial.end is not None else ending.failure,
+            exit_code=ending.exit_code,
+        )

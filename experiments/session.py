@@ -1,0 +1,137 @@
+"""What a sweep and a single run have in common: an experiment with its data at hand, and workers to train on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.data.count import training_images
+from experiments.data.preparation import PreparedData, start_preparing
+from experiments.execution import Execution
+from experiments.experiment import Experiment
+from experiments.places import Places
+from experiments.progress.display import Display
+from experiments.provenance import provenance
+from models.errors import RequestError
+from search.errors import SearchError
+from search.events import Closing, StudyOpened
+from search.journal import Journal
+from search.model_shelf import ModelShelf
+from search.protocols import Executor, Trial, TrialSource
+from search.stop import StopRequest
+from search.supervisor import Plan, Supervisor
+
+
+@dataclass(frozen=True)
+class Session:
+    """An experiment with its data at hand: makes of a trial the work for a worker, and the words for the records."""
+
+    experiment: Experiment
+    data: PreparedData
+    execution: Execution
+    seed: int
+
+    def opened(self, study: str | None) -> StudyOpened:
+        """Return the event that opens the study, or with None a single run."""
+        scale = self.experiment.data.scale
+        return StudyOpened(
+            study=study,
+            experiment=self.experiment.name,
+            provenance=provenance(self.experiment, self.data, self.execution, self.seed),
+            text=self.experiment.text,
+            data={
+                "name": self.data.name,
+                "digest": self.data.digest,
+                "input_shape": list(self.data.input_shape),
+                "classes": list(self.data.classes),
+                "scale": scale,
+                "factor": list(self.data.scales[scale].factor),
+                "offset": list(self.data.scales[scale].offset),
+            },
+        )
+
+    def assign(self, trial: Trial) -> Mapping[str, Any]:
+        """Return the plain configuration that a worker's `begin` takes."""
+        model, train = self.experiment.settings(trial.searched)
+        return {
+            "seed": trial.seed,
+            "task": self.experiment.task,
+            "family": self.experiment.family.name,
+            "model": model.model_dump(),
+            "train": train.model_dump(),
+            "data": {"folder": str(self.data.folder), "scale": self.experiment.data.scale},
+        }
+
+    def describe(self, trial: Trial) -> Mapping[str, Any]:
+        """Return every hyperparameter of a trial by name, searched or fixed."""
+        return self.experiment.hyperparameters(trial.searched)
+
+    def plan(
+        self, trials: int, shelf: ModelShelf, timeout_seconds: float | None = None, failures_limit: int = 1
+    ) -> Plan:
+        """Return what a supervisor is to do."""
+        return Plan(
+            trials=trials,
+            epochs=self.epochs,
+            metric=self.experiment.search.objective.metric,
+            assign=self.assign,
+            describe=self.describe,
+            shelf=shelf,
+            timeout_seconds=timeout_seconds,
+            failures_limit=failures_limit,
+        )
+
+    def epochs(self, trial: Trial) -> int:
+        """Return how many epochs a trial trains."""
+        return self.experiment.settings(trial.searched)[1].epochs
+
+
+def check_batch(experiment: Experiment, places: Places) -> None:
+    """See that no batch is larger than what there is to train on, before anything is prepared.
+
+    Raises:
+        RequestError: one is.
+    """
+    available = training_images(experiment.data, places.data_dir, experiment.path.parent)
+    largest = experiment.largest("batch_size")
+    if largest > available:
+        raise RequestError(
+            f"batch_size: must not exceed the {available} images of the training split; received {largest}."
+        )
+
+
+def prepared(experiment: Experiment, places: Places, display: Display) -> PreparedData:
+    """Wait for the experiment's data, pass on its warnings, and see that home can be written.
+
+    Raises:
+        RequestError: the data can't be had, or home can't be written.
+    """
+    data = start_preparing(experiment.data, places.home.path, places.data_dir, experiment.path.parent).result()
+    for warning in data.warnings:
+        display.note(f"warning: {warning}")
+    places.home.create()
+    return data
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a search came to its end; `failure` says why it stopped, if the work failed."""
+
+    closing: Closing
+    failure: str | None
+    exit_code: int
+
+
+def supervise(plan: Plan, trials: TrialSource, executor: Executor, journal: Journal) -> Ending:
+    """Have the plan carried out, heeding Ctrl-C and SIGTERM, and end the workers."""
+    with StopRequest() as stop:
+        try:
+            Supervisor(plan, trials, executor, journal, stop).run()
+        except SearchError as error:
+            return Ending("failed", str(error), 1)
+        finally:
+            executor.close()
+        if stop:
+            return Ending("interrupted", None, stop.exit_code)
+    return Ending("finished", None, 0)

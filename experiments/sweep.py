@@ -1,0 +1,146 @@
+"""The main job: search an experiment's space, every trial in MLflow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from experiments.data.preparation import PreparedData
+from experiments.execution import Execution
+from experiments.experiment import Experiment
+from experiments.places import Places
+from experiments.progress.display import Display
+from experiments.progress.state import SweepState
+from experiments.session import Session, check_batch, prepared, supervise
+from experiments.sweep_result import Best, SweepRequest, SweepResult
+from experiments.tracking.follower import MlflowTracker
+from search.events import StudyClosed
+from search.journal import Journal
+from search.lock import StudyLock
+from search.model_shelf import ModelShelf
+from search.space import to_records
+
+if TYPE_CHECKING:
+    from search.study import StudyTrials
+
+
+def sweep(experiment: Experiment, request: SweepRequest, places: Places, display: Display) -> SweepResult:
+    """Search an experiment's space until its study is done, its time is up, or somebody asks to stop.
+
+    Everything is checked and opened before the first trial; what is refused leaves both stores as they were.
+
+    Raises:
+        RequestError: the request can't be met as it stands.
+    """
+    began = time.monotonic()
+    check_batch(experiment, places)
+    name = request.study or experiment.name
+    journal_file = places.home.journal(name)
+    execution = Execution.choose(request.workers, request.backend)
+    with ExitStack() as stack:
+        # First, because what workers import takes longer than all that comes before the first trial.
+        executor = stack.enter_context(execution.executor())
+        data = prepared(experiment, places, display)
+        stack.enter_context(StudyLock(journal_file.with_suffix(".lock"), name))
+        trials = _take_up(name, experiment, request, places, identity(experiment, data, execution))
+        session = Session(experiment, data, execution, trials.seed)
+        journal = stack.enter_context(Journal(journal_file))
+        tracker = MlflowTracker(journal, places.tracking_uri, places.home.artifacts)
+        tracker.start()
+        _queue(trials, session, request, journal)
+        done_before = trials.done()
+        tracker.wait_until_open()
+
+        journal.listen(display.hear)
+        display.opened(_state(name, session, trials))
+        journal.append(session.opened(name))
+        shelf = ModelShelf(places.home.models(name))
+        plan = session.plan(experiment.search.trials, shelf, request.timeout_seconds, request.failures_limit)
+        ending = supervise(plan, trials, executor, journal)
+        display.closed()
+        best = trials.best()
+        model = shelf.find(best)
+        journal.append(StudyClosed(closing=ending.closing, best=best, best_model=None if model is None else str(model)))
+        tracked = tracker.close(hurry=ending.closing == "interrupted")
+        return SweepResult(
+            study=name,
+            experiment=experiment.name,
+            tracking_uri=places.tracking_uri,
+            parent_run_id=tracker.parent_run_id,
+            seconds=time.monotonic() - began,
+            trials=trials.counts(),
+            best=_best(trials, tracker),
+            importances=trials.importances(),
+            wanted=experiment.search.trials,
+            done_before=done_before,
+            tracked=tracked,
+            ending=ending,
+        )
+
+
+def identity(experiment: Experiment, data: PreparedData, execution: Execution) -> dict[str, Any]:
+    """Return what all trials of a study must share to be comparable, as plain values."""
+    return {
+        "task": experiment.task,
+        "data": {"name": data.name, "digest": data.digest, "scale": experiment.data.scale},
+        "split": {"validation": data.validation_images, "seed": experiment.data.split_seed},
+        "family": experiment.family.name,
+        "fixed": experiment.fixed(),
+        "space": to_records(experiment.space),
+        "objectives": experiment.search.objectives,
+        "backend": execution.backend,
+        "precision": execution.precision,
+    }
+
+
+def _take_up(
+    name: str, experiment: Experiment, request: SweepRequest, places: Places, identity: Mapping[str, Any]
+) -> StudyTrials:
+    # Here, because workers should not have to wait for Optuna's import.
+    from search.storage import open_storage
+    from search.study import StudyRequest, StudyTrials
+
+    return StudyTrials(
+        open_storage(places.storage),
+        StudyRequest(
+            name=name,
+            space=experiment.space,
+            objective=experiment.search.objective,
+            identity=identity,
+            sampler=experiment.search.sampler,
+            pruner=experiment.search.pruner,
+            epochs=experiment.largest("epochs"),
+            seed=request.seed,
+        ),
+    )
+
+
+def _queue(trials: StudyTrials, session: Session, request: SweepRequest, journal: Journal) -> None:
+    """Settle what an earlier supervisor left, then queue what comes before the sampler's own."""
+    from search.recovery import recover  # here for the same reason
+
+    recover(trials, journal, session.describe)
+    if trials.done() < session.experiment.search.trials:
+        trials.enqueue(request.enqueued, "enqueued")
+        trials.enqueue(session.experiment.baseline_configurations(), "baseline")
+
+
+def _state(name: str, session: Session, trials: StudyTrials) -> SweepState:
+    best = trials.best_trial()
+    return SweepState(
+        study=name,
+        experiment=session.experiment,
+        execution=session.execution,
+        done=trials.done(),
+        best=None if best is None or best.value is None else (best.number, best.value),
+        wanted=session.experiment.search.trials,
+    )
+
+
+def _best(trials: StudyTrials, tracker: MlflowTracker) -> Best | None:
+    best = trials.best_trial()
+    if best is None or best.value is None:
+        return None
+    return Best(best.number, best.value, best.params, tracker.run_id(best.number))

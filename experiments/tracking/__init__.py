@@ -1,0 +1,1 @@
+"""MLflow: what a study leaves there, fed from its journal."""

@@ -1,0 +1,196 @@
+"""Follows a study's journal and passes it on to MLflow, from a thread of its own.
+
+MLflow may be late, never wrong. How far the journal has been passed on is kept in a file beside it, written after
+MLflow has taken the events; so after a crash a few are passed on once more, and `record.Recorder` makes that harmless.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import RequestError
+from search.events import Event, StudyOpened
+from search.journal import Journal, read
+from search.urls import masked
+
+if TYPE_CHECKING:
+    from experiments.tracking.record import Recorder
+
+_BATCH_EVENTS = 500
+_RETRY_FIRST_SECONDS = 0.5
+_RETRY_LAST_SECONDS = 15.0
+_PATIENT_SECONDS = 60.0
+_HURRIED_SECONDS = 3.0
+
+
+class MlflowTracker:
+    """Passes a journal on to an MLflow store.
+
+    Args:
+        journal: the journal to follow.
+        tracking_uri: the store: a database URL or the address of an MLflow server.
+        artifacts: the folder for artifacts, where the store is a database; a server has its own.
+    """
+
+    def __init__(self, journal: Journal, tracking_uri: str, artifacts: Path) -> None:
+        self._journal = journal
+        self._tracking_uri = tracking_uri
+        self._artifacts = artifacts
+        self._cursor = Cursor(journal.path.with_suffix(".tracked"), tracking_uri)
+        self._opened = threading.Event()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._finished = threading.Event()
+        self._failure: Exception | None = None
+        self._recorder: Recorder | None = None
+        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+
+    def start(self) -> None:
+        """Start to open the store, which takes seconds the first time, and to follow the journal."""
+        self._journal.listen(self._notice)
+        self._thread.start()
+
+    def wait_until_open(self) -> None:
+        """Return once the store takes records.
+
+        Raises:
+            RequestError: it can't be reached.
+        """
+        self._opened.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self, hurry: bool) -> bool:
+        """Return whether everything in the journal has been passed on; what has not will be next time.
+
+        Waits for a minute, or for a few seconds if somebody is waiting for the end.
+
+        Raises:
+            Exception: a bug met by the thread.
+        """
+        self._closing.set()
+        self._wake.set()
+        finished = self._finished.wait(_HURRIED_SECONDS if hurry else _PATIENT_SECONDS)
+        if self._failure is not None:
+            raise self._failure
+        return finished
+
+    @property
+    def parent_run_id(self) -> str | None:
+        """The run of the study, once MLflow has it."""
+        return None if self._recorder is None else self._recorder.parent_run_id
+
+    def run_id(self, trial: int) -> str | None:
+        """Return the run of a trial, once MLflow has it."""
+        return None if self._recorder is None else self._recorder.runs.get(trial)
+
+    def _notice(self, event: Event) -> None:
+        self._wake.set()
+
+    def _work(self) -> None:
+        try:
+            recorder = self._open()
+            self._recorder = recorder
+            self._opened.set()
+            self._follow(recorder)
+        except Exception as error:
+            self._failure = error
+        finally:
+            self._opened.set()
+            self._finished.set()
+
+    def _open(self) -> Recorder:
+        # Left alone, one call to a server that is down blocks for four minutes; waiting is done in `_follow`.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        # Here, because importing MLflow takes three seconds that the main thread has other uses for.
+        from mlflow.exceptions import MlflowException
+
+        from experiments.tracking.record import Recorder
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # how its tables come to be is nobody's concern
+
+        try:
+            return Recorder(self._tracking_uri, self._artifacts)
+        except (MlflowException, OSError) as error:
+            cause = str(error).strip().splitlines()[0][:200]
+            raise RequestError(
+                f"the tracking store {masked(self._tracking_uri)} can't be reached ({cause}): "
+                "check --tracking-uri and that its server runs."
+            ) from None
+
+    def _follow(self, recorder: Recorder) -> None:
+        from mlflow.exceptions import MlflowException
+
+        patience, known = _RETRY_FIRST_SECONDS, False
+        while True:
+            closing = self._closing.is_set()
+            self._wake.clear()
+            try:
+                known = known or self._take_up(recorder)
+                more = self._pass_on(recorder)
+                patience = _RETRY_FIRST_SECONDS
+            except MlflowException:
+                # The store is away. Nothing is lost, the journal has it; which runs the store took is asked anew.
+                known = False
+                time.sleep(patience)
+                patience = min(2 * patience, _RETRY_LAST_SECONDS)
+                continue
+            if closing and not more:
+                return
+            if not more:
+                self._wake.wait()
+
+    def _take_up(self, recorder: Recorder) -> bool:
+        """Have the recorder know what of the journal the store has; if it has forgotten all, begin at the beginning."""
+        opened = None
+        for event, behind in read(self._journal.path):
+            if behind > self._cursor.offset:
+                break
+            if isinstance(event, StudyOpened):
+                opened = event
+        if opened is not None and not recorder.resume(opened):
+            self._cursor.move(0)
+        return True
+
+    def _pass_on(self, recorder: Recorder) -> bool:
+        """Pass on the next events; return whether there may be more."""
+        batch: list[Event] = []
+        offset = self._cursor.offset
+        for event, behind in read(self._journal.path, offset):
+            batch.append(event)
+            offset = behind
+            if len(batch) == _BATCH_EVENTS:
+                break
+        recorder.record(batch)
+        self._cursor.move(offset)
+        return bool(batch)
+
+
+class Cursor:
+    """How far a journal has been passed on to one store, in bytes, kept in a file."""
+
+    def __init__(self, path: Path, tracking_uri: str) -> None:
+        self._path = path
+        self._tracking_uri = masked(tracking_uri)
+        self.offset = 0
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            known = json.loads(path.read_text())
+            # Another store has heard nothing of this study yet.
+            self.offset = known["offset"] if known["tracking_uri"] == self._tracking_uri else 0
+
+    def move(self, offset: int) -> None:
+        """Keep a new offset."""
+        if offset == self.offset:
+            return
+        aside = self._path.with_suffix(".tracked-new")
+        aside.write_text(json.dumps({"tracking_uri": self._tracking_uri, "offset": offset}))
+        os.replace(aside, self._path)
+        self.offset = offset

@@ -1,0 +1,111 @@
+"""The MLflow UI: served on the loopback address, and the addresses of its pages."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import webbrowser
+
+import click
+
+from experiments.places import Places
+from models.errors import RequestError
+from models.names import suggestion
+
+HOST = "127.0.0.1"
+BEST = 20  # the comparison page crawls beyond a hundred runs
+_START_SECONDS = 60.0
+
+
+def comparison(places: Places, study: str) -> str:
+    """Return the page that compares a study's best trials, as the part of the address behind the server.
+
+    Raises:
+        RequestError: the store has no trials of a study of that name.
+    """
+    from experiments.tracking.lookup import best_runs, study_names  # here: importing MLflow takes seconds
+
+    runs = best_runs(places, study, BEST)
+    if not runs:
+        known = study_names(places)
+        raise RequestError(
+            f"no study {study!r} has trials that ended: there is {', '.join(known) or 'none yet'}."
+            f"{suggestion(study, known)}"
+        )
+    experiments = sorted({run.info.experiment_id for run in runs})
+    query = {"runs": json.dumps([run.info.run_id for run in runs]), "experiments": json.dumps(experiments)}
+    return f"/#/compare-runs?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
+
+
+def serve(places: Places, page: str, port: int, opening: bool) -> int:
+    """Serve the UI until Ctrl-C; print a page's address and open it once the server answers.
+
+    A store that is an MLflow server has its own UI: its address is printed and nothing is served.
+    """
+    if places.tracking_uri.startswith("http"):
+        _show(places.tracking_uri.rstrip("/") + page, opening)
+        return 0
+    free = _free_port(port)
+    address = f"http://{HOST}:{free}"
+    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--backend-store-uri", places.tracking_uri]
+    # One process is enough for one person, and starts and ends faster than MLflow's four.
+    server = subprocess.Popen([*command, "--host", HOST, "--port", str(free), "--workers", "1"], start_new_session=True)
+    try:
+        _wait_until_up(address, server)
+        _show(address + page, opening)
+        click.echo("Ctrl-C ends it.", err=True)
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _end(server)
+
+
+def _show(address: str, opening: bool) -> None:
+    click.echo(address)
+    if opening:
+        webbrowser.open(address)
+
+
+def _free_port(wanted: int) -> int:
+    """Return the first free port from the wanted one on."""
+    for port in range(wanted, min(wanted + 100, 65536)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise RequestError(f"no port from {wanted} to {wanted + 99} is free on {HOST}: name another with --port.")
+
+
+def _wait_until_up(address: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise click.ClickException(f"the MLflow UI did not start within {_START_SECONDS:.0f} s; its output is above.")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End the server and the processes it has started."""
+    import contextlib
+    import os
+
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+    try:
+        server.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)

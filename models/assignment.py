@@ -1,0 +1,40 @@
+"""What a worker is told to train: plain values, checked into one frozen object."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from models.families import FAMILIES
+from models.names import check_name
+from models.recipe import Recipe
+from models.settings import Settings
+from models.train import TrainSettings
+
+
+class DataChoice(Settings):
+    """Which prepared data, scaled how."""
+
+    folder: str
+    scale: str = "unit"
+
+
+class Assignment(Settings):
+    """One trial: what is trained, on what, from which seed."""
+
+    seed: int = Field(ge=0, lt=2**32)
+    task: Literal["classification"] = "classification"
+    family: str
+    model: dict[str, Any] = Field(default_factory=dict)
+    train: dict[str, Any] = Field(default_factory=dict)
+    data: DataChoice
+
+    def recipe(self) -> Recipe:
+        """Return what to do.
+
+        Raises:
+            RequestError: the family is unknown, or one of the settings can't be.
+        """
+        family = FAMILIES[check_name("family", self.family, FAMILIES)]
+        return Recipe(family, family.settings.read(self.model, "[model]"), TrainSettings.read(self.train, "[train]"))

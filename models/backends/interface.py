@@ -1,0 +1,42 @@
+"""What the rest of `models` asks of a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data import TrainingData
+
+if TYPE_CHECKING:
+    import keras
+
+VALIDATION_BATCH = 256
+"""Images validated at once: beyond it nothing is gained in time, and memory grows with it."""
+
+Metrics: TypeAlias = dict[str, float]
+TrainEpoch: TypeAlias = Callable[[NDArray[np.int32]], Metrics]
+"""Trains on the images in the order given, the last partial batch included, then validates.
+
+Returns running means over the epoch, then over the validation images, as Keras' own `fit` logs them: loss, accuracy,
+val_loss, val_accuracy.
+"""
+
+
+class Resident(Protocol):
+    """Data that stays where training reads it, for any number of trials."""
+
+    def epochs(self, model: keras.Model, batch_size: int) -> TrainEpoch:
+        """Return what trains a compiled model for an epoch each time it is called."""
+
+
+class Backend(Protocol):
+    """A way to execute epochs."""
+
+    def use_threads(self, threads: int) -> None:
+        """Compute with so many threads; before the first operation."""
+
+    def hold(self, data: TrainingData) -> Resident:
+        """Make data resident."""

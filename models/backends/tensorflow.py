@@ -1,0 +1,108 @@
+"""Epochs on TensorFlow: an epoch and its validation are one execution of one graph.
+
+Plain `fit` returns to Python for every batch, which for small networks takes several times as long as the arithmetic.
+Here a loop inside a graph gathers each batch from resident tensors and calls the model's own `train_step`, so compile,
+loss, metrics, dropout and regularizers stay Keras' own.
+
+Choices that were measured (784-h-10 networks of 32 to 512 hidden units, batches of 32 to 512, 1 and 2 threads):
+
+- Images stay as stored and are scaled batch by batch: as fast as float32 from the start, a quarter of the memory.
+- Batches have no fixed size in the graph, so the last, partial one needs no second copy of the step: 0.1 s less before
+  the first step (0.2 s with convolutions), for at most a tenth more per epoch with the smallest networks.
+- No XLA: it makes epochs of small batches a tenth shorter and the start of every trial 0.8 s longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from models.backends.interface import VALIDATION_BATCH, Metrics, TrainEpoch
+from models.data import TrainingData
+
+if TYPE_CHECKING:
+    import keras
+
+Tensors: TypeAlias = tuple[tf.Tensor, tf.Tensor]
+Step: TypeAlias = Callable[[Tensors], Any]
+Batch: TypeAlias = Callable[[tf.Tensor, tf.Tensor], Tensors]
+
+
+class TensorFlowBackend:
+    """TensorFlow, with an epoch as one execution."""
+
+    def use_threads(self, threads: int) -> None:
+        """Compute with so many threads within an operation, and as many operations at once.
+
+        Raises:
+            RuntimeError: TensorFlow has already run an operation with another number.
+        """
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+    def hold(self, data: TrainingData) -> TensorFlowResident:
+        """Copy data into tensors, in the type it is stored in."""
+        return TensorFlowResident(data)
+
+
+class TensorFlowResident:
+    """Data as tensors."""
+
+    def __init__(self, data: TrainingData) -> None:
+        self._train = (tf.constant(data.x_train), tf.constant(data.y_train))
+        self._validation = (tf.constant(data.x_validation), tf.constant(data.y_validation))
+        self._factor, self._offset = tf.constant(data.scale.factor), tf.constant(data.scale.offset)
+
+    def epochs(self, model: keras.Model, batch_size: int) -> TrainEpoch:
+        """Return what trains a compiled model for an epoch each time it is called."""
+        self._create_variables(model)
+
+        # The data are arguments: as constants they would be copied into every graph.
+        def execute(order: tf.Tensor, train: Tensors, validation: Tensors) -> tuple[Any, Any]:
+            def gather(start: tf.Tensor, size: tf.Tensor) -> Tensors:
+                chosen = tf.slice(order, [start], [size])
+                return self._scaled(tf.gather(train[0], chosen)), tf.gather(train[1], chosen)
+
+            def cut(start: tf.Tensor, size: tf.Tensor) -> Tensors:
+                end = start + size
+                return self._scaled(validation[0][start:end]), validation[1][start:end]
+
+            trained = _run_steps(model, model.train_step, gather, order.shape[0], batch_size)
+            validated = _run_steps(model, model.test_step, cut, validation[1].shape[0], VALIDATION_BATCH)
+            return trained, validated
+
+        compiled = tf.function(execute, autograph=False)
+
+        def train_epoch(order: NDArray[np.int32]) -> Metrics:
+            trained, validated = compiled(tf.constant(order), self._train, self._validation)
+            return {
+                **{name: float(value) for name, value in trained.items()},
+                **{f"val_{name}": float(value) for name, value in validated.items()},
+            }
+
+        return train_epoch
+
+    def _scaled(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.cast(x, tf.float32) * self._factor + self._offset
+
+    def _create_variables(self, model: keras.Model) -> None:
+        """Have the optimizer and the metrics create their variables, which they can't do inside a graph's loop."""
+        model.optimizer.build(model.trainable_variables)
+        model.test_step((self._scaled(self._train[0][:1]), self._train[1][:1]))
+
+
+def _run_steps(model: keras.Model, step: Step, batch: Batch, images: int, batch_size: int) -> dict[str, tf.Tensor]:
+    """Run a step on each batch of the images in turn; return the means over all of them."""
+
+    def run_step(start: tf.Tensor) -> tuple[tf.Tensor]:
+        step(batch(start, tf.minimum(batch_size, images - start)))
+        return (start + batch_size,)
+
+    model.reset_metrics()
+    tf.while_loop(lambda start: start < images, run_step, (tf.constant(0),))
+    means: dict[str, tf.Tensor] = model.get_metrics_result()
+    return means

@@ -1,0 +1,78 @@
+"""The convolutional network: blocks of two 3 x 3 convolutions and a pooling, then a dense head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from models import activations
+from models.errors import RequestError
+from models.fields import L2, Activation, Dropout, Initializer
+from models.layers import hidden, logits, penalty
+from models.settings import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+
+class CnnSettings(Settings):
+    """What a convolutional network can vary in."""
+
+    blocks: int = Field(default=3, ge=1, description="How many times the image is convolved twice and halved.")
+    filters: int = Field(default=16, ge=1, description="Channels of the first block; every later block doubles them.")
+    kernel_size: int = Field(default=3, ge=1, description="Height and width of a convolution, in pixels.")
+    dense_units: int = Field(default=128, ge=1, description="Units of the dense layer between blocks and logits.")
+    activation: Activation = "relu"
+    dropout: Dropout = 0.0
+    l2: L2 = 0.0
+    initializer: Initializer = "glorot_uniform"
+
+
+def describe(settings: CnnSettings, input_shape: tuple[int, ...], classes: int) -> keras.Model:
+    """Describe the network: (batch, height, width, channels) -> logits (batch, classes).
+
+    Raises:
+        RequestError: the input is no image, or too small to be halved once a block.
+    """
+    import keras  # not at the top: settings are checked without a backend
+
+    _check_input(settings, input_shape)
+    inputs = keras.Input(input_shape)
+    x = inputs
+    for block in range(settings.blocks):
+        x = _block(x, settings, filters=settings.filters * 2**block)
+    x = keras.layers.Flatten()(x)
+    x = hidden(x, settings.dense_units, settings.activation, settings.dropout, settings.l2, settings.initializer)
+    return keras.Model(inputs, logits(x, classes, settings.l2, settings.initializer), name="cnn")
+
+
+def _block(x: keras.KerasTensor, settings: CnnSettings, filters: int) -> keras.KerasTensor:
+    """(batch, height, width, channels) -> (batch, height // 2, width // 2, filters)."""
+    import keras  # not at the top: settings are checked without a backend
+
+    for _ in range(2):
+        x = keras.layers.Conv2D(
+            filters,
+            settings.kernel_size,
+            padding="same",
+            kernel_initializer=settings.initializer,
+            kernel_regularizer=penalty(settings.l2),
+        )(x)
+        x = activations.layer(settings.activation)(x)
+    return keras.layers.MaxPooling2D(2)(x)
+
+
+def _check_input(settings: CnnSettings, input_shape: tuple[int, ...]) -> None:
+    if len(input_shape) != 3:
+        raise RequestError(
+            f"cnn needs images of shape (height, width, channels): received inputs of shape {input_shape}; "
+            "use the family 'mlp' or 'linear' for rows of features."
+        )
+    side = min(input_shape[:2])
+    if side < 2**settings.blocks:
+        raise RequestError(
+            f"cnn halves the image once a block, so blocks = {settings.blocks} needs at least {2**settings.blocks} "
+            f"pixels a side: received {input_shape[0]} x {input_shape[1]}; set blocks to at most "
+            f"{side.bit_length() - 1}{', or use the family mlp' if side < 2 else ''}."
+        )

@@ -1,0 +1,30 @@
+"""Fields that several families share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from models.activations import check_trainable
+from models.initializers import check_initializer
+
+Activation = Annotated[
+    str,
+    AfterValidator(check_trainable),
+    Field(description="What hidden units do with their weighted sum: relu, sigmoid, tanh, gelu, ..."),
+]
+Initializer = Annotated[
+    str, AfterValidator(check_initializer), Field(description="Where the weights start from, by Keras' name.")
+]
+Dropout = Annotated[
+    float, Field(ge=0, lt=1, description="The share of dense hidden units that each training step leaves out.")
+]
+L2 = Annotated[
+    float,
+    Field(
+        ge=0,
+        allow_inf_nan=False,
+        description="What all squared weights, biases apart, are multiplied by and added to the loss.",
+    ),
+]

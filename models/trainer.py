@@ -1,0 +1,144 @@
+"""What a worker process runs: one trial at a time, an epoch at a time, plain values in and out."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models import backends
+from models.assignment import Assignment, DataChoice
+from models.data import TrainingData, load
+from models.memory import PeakMemory
+from models.saving import save
+
+if TYPE_CHECKING:
+    import keras
+
+
+def preload() -> None:
+    """Import whatever a worker needs, and run no operation: a process may fork workers after it.
+
+    Forked after its first operation, TensorFlow hangs; forked before, every child trains.
+    """
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        importlib.import_module("models.backends.tensorflow")
+    # What is alive now stays so: collections in workers need not look at it, nor copy its pages.
+    gc.collect()
+    gc.freeze()
+
+
+@dataclass
+class _Trial:
+    """The trial under way."""
+
+    model: keras.Model
+    epochs: Iterator[backends.Metrics]
+    memory: PeakMemory
+    epoch_seconds: list[float] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains one trial at a time in this process; data stays resident between trials.
+
+    Args:
+        threads: that the backend computes with, where it can be told.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._backend = backends.current()
+        self._backend.use_threads(threads)
+        self._held: tuple[DataChoice, str, backends.Resident] | None = None
+        self._trial: _Trial | None = None
+
+    def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+        """Set up a trial, forgetting any that is under way.
+
+        Args:
+            assignment: {"seed", "task", "family", "model", "train", "data": {"folder", "scale"}}; see `Assignment`.
+
+        Returns:
+            {"parameters": how many numbers the model consists of}.
+
+        Raises:
+            RequestError: the assignment can't be trained.
+        """
+        import keras  # not at the top: `preload` decides when the backend is imported
+
+        self.drop()
+        memory = PeakMemory()
+        task = Assignment.read(assignment, "the assignment")
+        recipe = task.recipe()
+        data = load(Path(task.data.folder), task.data.scale)
+        resident = self._resident(task.data, data)
+        keras.utils.set_random_seed(task.seed)
+        model = recipe.compile(recipe.describe(data.input_shape, len(data.classes)))
+        self._trial = _Trial(model, recipe.fit(model, resident, len(data.y_train), task.seed), memory)
+        return {"parameters": int(model.count_params())}
+
+    def epoch(self) -> dict[str, Any]:
+        """Train the trial's next epoch and validate.
+
+        Returns:
+            {"metrics": {"loss", "accuracy", "val_loss", "val_accuracy"}, "seconds": wall time of both, in the first
+            epoch that of compiling too}. A loss that is not finite is returned as it is.
+        """
+        trial = self._under_way()
+        started = time.perf_counter()
+        metrics = next(trial.epochs, None)
+        if metrics is None:
+            raise RuntimeError(f"the trial has trained all of its {len(trial.epoch_seconds)} epochs: finish it")
+        trial.epoch_seconds.append(time.perf_counter() - started)
+        trial.memory.look()
+        return {"metrics": metrics, "seconds": trial.epoch_seconds[-1]}
+
+    def finish(self, save_as: str | None) -> dict[str, Any]:
+        """End the trial.
+
+        Args:
+            save_as: where to keep the model, a path that ends in .keras; None to keep none.
+
+        Returns:
+            {"peak_memory_bytes": of this process during the trial, "train_seconds": all epochs, "epoch_seconds": the
+            median epoch}.
+        """
+        trial = self._under_way()
+        costs = {
+            "peak_memory_bytes": trial.memory.bytes(),
+            "train_seconds": sum(trial.epoch_seconds),
+            "epoch_seconds": statistics.median(trial.epoch_seconds),
+        }
+        if save_as is not None:
+            save(trial.model, Path(save_as))
+        del trial
+        self.drop()
+        return costs
+
+    def drop(self) -> None:
+        """Forget the trial under way, if there is one."""
+        if self._trial is None:
+            return
+        import keras  # not at the top: `preload` decides when the backend is imported
+
+        self._trial = None
+        keras.backend.clear_session()
+        gc.collect()
+
+    def _under_way(self) -> _Trial:
+        if self._trial is None:
+            raise RuntimeError("no trial is under way: begin one first")
+        return self._trial
+
+    def _resident(self, choice: DataChoice, data: TrainingData) -> backends.Resident:
+        """Return the data where the backend reads it, kept from the last trial if that trained on the same."""
+        if self._held is None or self._held[:2] != (choice, data.digest):
+            self._held = None  # first let go of the old, lest both be in memory
+            self._held = (choice, data.digest, self._backend.hold(data))
+        return self._held[2]
