@@ -61,7 +61,7 @@ class Execution:
                 arguments={"threads": self.threads},
                 environment={
                     "KERAS_BACKEND": self.backend,
-                    "TF_CPP_MIN_LOG_LEVEL": "3",  # nothing of what TensorFlow tells at its start is the user's to act on
+                    "TF_CPP_MIN_LOG_LEVEL": "3",  # what TensorFlow tells at its start is not the user's to act on
                     "OMP_NUM_THREADS": str(self.threads),
                 },
             ),

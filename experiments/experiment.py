@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from models.families import FAMILIES, Family
-from models.train import TrainSettings
+from pydantic import Field
 
 from experiments.data.settings import DataSettings
 from models.errors import RequestError
+from models.families import FAMILIES, Family
 from models.names import check_name, suggestion
 from models.settings import Settings
+from models.train import TrainSettings
 from search.settings import SearchSettings
 from search.space import Choice, Space, check_value, extremes, read_space
 
@@ -32,10 +33,10 @@ class _File(Settings):
     task: Literal["classification"] = "classification"
     data: dict[str, Any]
     model: dict[str, Any]
-    train: dict[str, Any] = {}
-    space: dict[str, Any] = {}
-    search: dict[str, Any] = {}
-    baseline: list[dict[str, Any]] = []
+    train: dict[str, Any] = Field(default_factory=dict)
+    space: dict[str, Any] = Field(default_factory=dict)
+    search: dict[str, Any] = Field(default_factory=dict)
+    baseline: list[dict[str, Any]] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from search.model_shelf import ModelShelf
 from search.space import to_records
 
 if TYPE_CHECKING:
+    import optuna
+
     from search.study import StudyTrials
 
 
@@ -42,9 +44,12 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
     with ExitStack() as stack:
         # First, because what workers import takes longer than all that comes before the first trial.
         executor = stack.enter_context(execution.executor())
+        storage = None if places.storage == places.home.storage else _open_storage(places)
         data = prepared(experiment, places, display)
         stack.enter_context(StudyLock(journal_file.with_suffix(".lock"), name))
-        trials = _take_up(name, experiment, request, places, identity(experiment, data, execution))
+        trials = _take_up(
+            storage or _open_storage(places), name, experiment, request, identity(experiment, data, execution)
+        )
         session = Session(experiment, data, execution, trials.seed)
         journal = stack.enter_context(Journal(journal_file))
         tracker = MlflowTracker(journal, places.tracking_uri, places.home.artifacts)
@@ -54,7 +59,8 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         tracker.wait_until_open()
 
         journal.listen(display.hear)
-        display.opened(_state(name, session, trials))
+        if done_before < experiment.search.trials:
+            display.opened(_state(name, session, trials))
         journal.append(session.opened(name))
         shelf = ModelShelf(places.home.models(name))
         plan = session.plan(experiment.search.trials, shelf, request.timeout_seconds, request.failures_limit)
@@ -95,15 +101,23 @@ def identity(experiment: Experiment, data: PreparedData, execution: Execution) -
     }
 
 
+def _open_storage(places: Places) -> optuna.storages.BaseStorage:
+    from search.storage import open_storage  # here, because workers should not have to wait for Optuna's import
+
+    return open_storage(places.storage)
+
+
 def _take_up(
-    name: str, experiment: Experiment, request: SweepRequest, places: Places, identity: Mapping[str, Any]
+    storage: optuna.storages.BaseStorage,
+    name: str,
+    experiment: Experiment,
+    request: SweepRequest,
+    identity: Mapping[str, Any],
 ) -> StudyTrials:
-    # Here, because workers should not have to wait for Optuna's import.
-    from search.storage import open_storage
-    from search.study import StudyRequest, StudyTrials
+    from search.study import StudyRequest, StudyTrials  # here for the same reason
 
     return StudyTrials(
-        open_storage(places.storage),
+        storage,
         StudyRequest(
             name=name,
             space=experiment.space,

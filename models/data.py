@@ -39,6 +39,21 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class DataShape:
+    """What a network must know of its data.
+
+    Attributes:
+        input_shape: of one image, (height, width, channels), or of one row, (features,).
+        classes: how many labels there are: 0, 1, 2, ...
+        train_images: how many an epoch sees.
+    """
+
+    input_shape: tuple[int, ...]
+    classes: int
+    train_images: int
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """Everything a training reads.
 
@@ -63,6 +78,11 @@ class TrainingData:
     x_validation: Array
     y_validation: Array
     scale: Scale
+
+    @property
+    def shape(self) -> DataShape:
+        """What a network must know of these data."""
+        return DataShape(self.input_shape, len(self.classes), len(self.x_train))
 
 
 class _StoredScale(BaseModel):

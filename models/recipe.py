@@ -1,9 +1,13 @@
 """The recipe: describe the architecture, select the optimizer, select the loss, compile, fit, test.
 
-recipe = Recipe(FAMILIES["mlp"], MlpSettings(hidden_units=100), TrainSettings(epochs=3))
-model = recipe.compile(recipe.describe(data.input_shape, len(data.classes)))
-for metrics in recipe.fit(model, backends.current().hold(data), images=len(data.y_train), seed=0):
-    print(metrics)
+In use::
+
+    data = backends.current().hold(load(folder, "unit"))
+    recipe = Recipe(FAMILIES["mlp"], MlpSettings(hidden_units=100), TrainSettings(epochs=3))
+    model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.classes))
+    for metrics in recipe.fit(model, data, seed=0):
+        print(metrics)
+    print(test(model, x_test, y_test))
 """
 
 from __future__ import annotations
@@ -50,18 +54,17 @@ class Recipe:
         model.compile(optimizer=self.optimizer(), loss=self.loss(), metrics=losses.metrics())
         return model
 
-    def fit(self, model: keras.Model, data: Resident, images: int, seed: int) -> Iterator[Metrics]:
+    def fit(self, model: keras.Model, data: Resident, seed: int) -> Iterator[Metrics]:
         """Fit: train epoch by epoch, yielding each one's loss, accuracy, val_loss and val_accuracy.
 
         Args:
             model: compiled.
             data: where the backend reads it.
-            images: how many of them train.
             seed: the trial's, from which the order of its batches follows.
         """
         train_epoch = data.epochs(model, self.train.batch_size)
         for epoch in range(self.train.epochs):
-            yield train_epoch(batch_order(seed, epoch, images))
+            yield train_epoch(batch_order(seed, epoch, data.shape.train_images))
 
 
 def test(model: keras.Model, x: Array, y: Array) -> Metrics:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from models import backends
 from models.assignment import Assignment, DataChoice
-from models.data import TrainingData, load
+from models.data import load
 from models.memory import PeakMemory
 from models.saving import save
 
@@ -73,14 +73,13 @@ class Trainer:
         import keras  # not at the top: `preload` decides when the backend is imported
 
         self.drop()
-        memory = PeakMemory()
         task = Assignment.read(assignment, "the assignment")
         recipe = task.recipe()
-        data = load(Path(task.data.folder), task.data.scale)
-        resident = self._resident(task.data, data)
+        data = self._resident(task.data)
+        memory = PeakMemory()
         keras.utils.set_random_seed(task.seed)
-        model = recipe.compile(recipe.describe(data.input_shape, len(data.classes)))
-        self._trial = _Trial(model, recipe.fit(model, resident, len(data.y_train), task.seed), memory)
+        model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.classes))
+        self._trial = _Trial(model, recipe.fit(model, data, task.seed), memory)
         return {"parameters": int(model.count_params())}
 
     def epoch(self) -> dict[str, Any]:
@@ -136,8 +135,9 @@ class Trainer:
             raise RuntimeError("no trial is under way: begin one first")
         return self._trial
 
-    def _resident(self, choice: DataChoice, data: TrainingData) -> backends.Resident:
+    def _resident(self, choice: DataChoice) -> backends.Resident:
         """Return the data where the backend reads it, kept from the last trial if that trained on the same."""
+        data = load(Path(choice.folder), choice.scale)
         if self._held is None or self._held[:2] != (choice, data.digest):
             self._held = None  # first let go of the old, lest both be in memory
             self._held = (choice, data.digest, self._backend.hold(data))

@@ -24,7 +24,8 @@ class Trial:
 class TrialSource(Protocol):
     """Where trials come from and where their ends are recorded: a study, or a single configuration."""
 
-    def ask(self) -> Trial: ...
+    def ask(self) -> Trial:
+        """Return the next trial."""
 
     def done(self) -> int:
         """Return how many trials are complete or pruned."""
@@ -32,7 +33,8 @@ class TrialSource(Protocol):
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Record the objective after an epoch; return whether the trial should be pruned."""
 
-    def tell(self, end: TrialEnded) -> None: ...
+    def tell(self, end: TrialEnded) -> None:
+        """Record a trial's end."""
 
     def improves(self, value: float) -> bool:
         """Return whether a complete trial of this value would be the best so far."""
@@ -94,7 +96,8 @@ class Executor(Protocol):
     def idle(self) -> Sequence[int]:
         """Return the workers that are up and have no trial."""
 
-    def call(self, worker: int, method: Method, **arguments: Any) -> None: ...
+    def call(self, worker: int, method: Method, **arguments: Any) -> None:
+        """Call a method of the worker's trainer; its answer, or its death, comes out of `wait`."""
 
     def wait(self, timeout_seconds: float) -> Sequence[Message]:
         """Return what has come in, waiting for at most so long for the first of it."""

@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from models.errors import RequestError
+from search.errors import SearchError
 
 _VERBS = {"list": "list_", "run": "run", "sweep": "sweep", "ui": "ui"}
 
@@ -37,7 +38,10 @@ def assay() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command and exit: 0 done, 1 the work failed, 2 the request was wrong, 130 after Ctrl-C, 143 after SIGTERM."""
+    """Run the command and exit.
+
+    0: done; 1: the work failed; 2: the request was wrong; 130: after Ctrl-C; 143: after SIGTERM.
+    """
     try:
         sys.exit(assay.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as leave:
@@ -46,6 +50,8 @@ def main() -> NoReturn:
         _fail(error.format_message(), 2)
     except RequestError as error:
         _fail(str(error), 2)
+    except SearchError as error:
+        _fail(str(error), 1)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", 128 + signal.SIGINT)
 

@@ -1,7 +1,7 @@
 """Reading the four arrays of an .npz file: never unpickled, checked to the last byte.
 
-`numpy.load` would do, but for two things: it may return an array without having compared the file's checksum, and it
-allocates whatever a header claims.
+`numpy.load` would do, but that it allocates whatever a header claims. Here an array must be exactly as long as its
+header says, so it is read to its end, where `zipfile` compares the checksum.
 """
 
 from __future__ import annotations
@@ -80,7 +80,6 @@ def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray[A
             raise RequestError(f"{path}: {name} is damaged: {size:,} bytes cannot be {shape} of {dtype}.")
     with _member(archive, name, path) as (stream, _):
         array: np.ndarray[Any, Any] = np.lib.format.read_array(stream, allow_pickle=False)
-        stream.read()  # to the end, where zipfile compares the checksum
     return array
 
 

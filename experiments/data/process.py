@@ -29,12 +29,12 @@ class ChildProcess:
         """Start it; returns at once."""
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  a pipe could fill up and block it
         self._process = subprocess.Popen(
+            # -P: nothing in the current folder shadows a module.
             [sys.executable, "-P", "-m", "experiments.data.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            cwd=_root(),
             env={**os.environ, "PYTHONPATH": _path()},
             start_new_session=True,  # the terminal's Ctrl-C is for us alone
         )
@@ -83,14 +83,9 @@ class ChildProcess:
         return f"preparing the data ended with {how}\n{self._errors.read()}".rstrip()
 
 
-def _root() -> str:
-    """Return the folder that our own packages are imported from."""
+def _path() -> str:
+    """Return what the child imports from: our own packages first, and no empty entry, which is the current folder."""
     packages = experiments.__file__
     assert packages is not None
-    return str(Path(packages).resolve().parent.parent)
-
-
-def _path() -> str:
-    """Return what the child imports from: our own packages first, no relative entry (it runs in another folder)."""
     inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    return os.pathsep.join([_root(), *(str(Path(entry).absolute()) for entry in inherited)])
+    return os.pathsep.join([str(Path(packages).resolve().parent.parent), *inherited])

@@ -82,10 +82,12 @@ class SweepState:
             self.failed += 1
         else:
             self.done += 1
-        if event.state == "complete" and event.value is not None:
-            if self.best is None or self.objective.better(event.value, than=self.best[1]):
-                self.best = (event.trial, event.value)
+        if event.state == "complete" and event.value is not None and self._improves(event.value):
+            self.best = (event.trial, event.value)
         return trial
+
+    def _improves(self, value: float) -> bool:
+        return self.best is None or self.objective.better(value, than=self.best[1])
 
 
 def headline(state: SweepState) -> str:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
-import os
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import RequestError
+from experiments.tracking.store import open_client
 from search.events import Event, StudyOpened
 from search.journal import Journal, read
 from search.urls import masked
@@ -36,7 +34,7 @@ class MlflowTracker:
     Args:
         journal: the journal to follow.
         tracking_uri: the store: a database URL or the address of an MLflow server.
-        artifacts: the folder for artifacts, where the store is a database; a server has its own.
+        artifacts: the folder for artifacts where the store is a database; a server has its own.
     """
 
     def __init__(self, journal: Journal, tracking_uri: str, artifacts: Path) -> None:
@@ -107,24 +105,10 @@ class MlflowTracker:
             self._finished.set()
 
     def _open(self) -> Recorder:
-        # Left alone, one call to a server that is down blocks for four minutes; waiting is done in `_follow`.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        # Here, because importing MLflow takes three seconds that the main thread has other uses for.
-        from mlflow.exceptions import MlflowException
+        client = open_client(self._tracking_uri)
+        from experiments.tracking.record import Recorder  # here, because it imports MLflow
 
-        from experiments.tracking.record import Recorder
-
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # how its tables come to be is nobody's concern
-
-        try:
-            return Recorder(self._tracking_uri, self._artifacts)
-        except (MlflowException, OSError) as error:
-            cause = str(error).strip().splitlines()[0][:200]
-            raise RequestError(
-                f"the tracking store {masked(self._tracking_uri)} can't be reached ({cause}): "
-                "check --tracking-uri and that its server runs."
-            ) from None
+        return Recorder(client, None if self._tracking_uri.startswith("http") else self._artifacts)
 
     def _follow(self, recorder: Recorder) -> None:
         from mlflow.exceptions import MlflowException
@@ -192,5 +176,5 @@ class Cursor:
             return
         aside = self._path.with_suffix(".tracked-new")
         aside.write_text(json.dumps({"tracking_uri": self._tracking_uri, "offset": offset}))
-        os.replace(aside, self._path)
+        aside.replace(self._path)
         self.offset = offset

@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from mlflow import MlflowClient
-from mlflow.entities import Run
+from typing import TYPE_CHECKING
 
 from experiments.places import Places
-from experiments.tracking.record import PARENT_TAG, STUDY_TAG, TRIAL_TAG, quoted
+from experiments.tracking.schema import PARENT_TAG, STUDY_TAG, TRIAL_TAG, quoted
+from experiments.tracking.store import open_client
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 
 def best_runs(places: Places, study: str, most: int) -> Sequence[Run]:
-    """Return the runs of a study's best trials, complete or pruned, the best first."""
-    client = MlflowClient(places.tracking_uri)
+    """Return the runs of a study's best trials, the best first; a home without a store has none and gets none."""
+    if not _exists(places):
+        return []
+    client = open_client(places.tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     of_study = f"tags.`{STUDY_TAG}` = {quoted(study)}"
     parents = client.search_runs(experiments, f"{of_study} AND tags.`assay.objective` LIKE '%'", max_results=1)
     if not parents:
         return []
     way = "DESC" if parents[0].data.tags["assay.objective"].startswith("maximize") else "ASC"
-    found = client.search_runs(
-        experiments,
-        f"{of_study} AND tags.`assay.state` != 'failed'",
-        order_by=[f"metrics.value {way}"],
-        max_results=most,
-    )
-    return [run for run in found if TRIAL_TAG in run.data.tags and "value" in run.data.metrics]
+    runs: list[Run] = []
+    for state in ("complete", "pruned"):  # a pruned trial's value is of fewer epochs: it only fills up the rest
+        runs += client.search_runs(
+            experiments,
+            f"{of_study} AND tags.`assay.state` = '{state}' AND tags.`{TRIAL_TAG}` LIKE '%'",
+            order_by=[f"metrics.value {way}"],
+            max_results=most,
+        )
+    return runs[:most]
 
 
 def study_names(places: Places) -> list[str]:
     """Return the names of all studies in the store."""
-    client = MlflowClient(places.tracking_uri)
+    if not _exists(places):
+        return []
+    client = open_client(places.tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = client.search_runs(experiments, f"tags.`{STUDY_TAG}` LIKE '%'", max_results=1000)
     return sorted({run.data.tags[STUDY_TAG] for run in runs if PARENT_TAG not in run.data.tags})
+
+
+def _exists(places: Places) -> bool:
+    return places.tracking_uri != places.home.tracking or (places.home.path / "mlflow.db").exists()

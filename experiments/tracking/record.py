@@ -16,11 +16,9 @@ from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
 from experiments.tracking.model import log_model
+from experiments.tracking.schema import PARENT_TAG, STUDY_TAG, TRIAL_TAG, quoted
 from search.events import EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 
-STUDY_TAG = "assay.study"
-TRIAL_TAG = "assay.trial"
-PARENT_TAG = "mlflow.parentRunId"
 _CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _LARGEST_BATCH_METRICS = 1000  # MLflow's own limit
 _LARGEST_TAG_CHARACTERS = 5000  # MLflow's own limit is 8,000; the last lines of an error say the most
@@ -29,15 +27,18 @@ _LARGEST_TAG_CHARACTERS = 5000  # MLflow's own limit is 8,000; the last lines of
 class Recorder:
     """Writes events into an MLflow store.
 
+    Args:
+        client: of the store.
+        artifacts: where the artifacts of new experiments go; None leaves it to the store.
+
     Raises:
         mlflow.exceptions.MlflowException: the store can't be reached or refuses. After `resume` the same events can be
             recorded again.
     """
 
-    def __init__(self, tracking_uri: str, artifacts: Path) -> None:
-        self._client = MlflowClient(tracking_uri)
-        self._artifacts = artifacts if tracking_uri.startswith(("sqlite:", "postgresql")) else None
-        self._client.search_experiments(max_results=1)  # creates the tables, or says that the store is away
+    def __init__(self, client: MlflowClient, artifacts: Path | None) -> None:
+        self._client = client
+        self._artifacts = artifacts
         self._opened: StudyOpened | None = None
         self._experiment_id = ""
         self.parent_run_id: str | None = None
@@ -197,8 +198,3 @@ class Recorder:
 
 def _milliseconds(seconds: float) -> int:
     return int(seconds * 1000)
-
-
-def quoted(text: str) -> str:
-    """Return a text as a literal of MLflow's filter language, which escapes a quote by doubling it."""
-    return "'" + text.replace("'", "''") + "'"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -16,12 +18,16 @@ import webbrowser
 import click
 
 from experiments.places import Places
+from experiments.tracking.lookup import best_runs, study_names
 from models.errors import RequestError
 from models.names import suggestion
+from search.errors import SearchError
+from search.stop import StopRequest
 
 HOST = "127.0.0.1"
 BEST = 20  # the comparison page crawls beyond a hundred runs
 _START_SECONDS = 60.0
+_LOOK_UP_SECONDS = 0.2
 
 
 def comparison(places: Places, study: str) -> str:
@@ -30,8 +36,6 @@ def comparison(places: Places, study: str) -> str:
     Raises:
         RequestError: the store has no trials of a study of that name.
     """
-    from experiments.tracking.lookup import best_runs, study_names  # here: importing MLflow takes seconds
-
     runs = best_runs(places, study, BEST)
     if not runs:
         known = study_names(places)
@@ -52,20 +56,28 @@ def serve(places: Places, page: str, port: int, opening: bool) -> int:
     if places.tracking_uri.startswith("http"):
         _show(places.tracking_uri.rstrip("/") + page, opening)
         return 0
+    places.home.create()
     free = _free_port(port)
     address = f"http://{HOST}:{free}"
     command = [sys.executable, "-P", "-m", "mlflow", "ui", "--backend-store-uri", places.tracking_uri]
-    # One process is enough for one person, and starts and ends faster than MLflow's four.
-    server = subprocess.Popen([*command, "--host", HOST, "--port", str(free), "--workers", "1"], start_new_session=True)
-    try:
-        _wait_until_up(address, server)
-        _show(address + page, opening)
-        click.echo("Ctrl-C ends it.", err=True)
-        return server.wait()
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        _end(server)
+    with StopRequest() as stop:
+        server = subprocess.Popen(
+            # One process is enough for one person, and is up sooner than MLflow's four.
+            [*command, "--host", HOST, "--port", str(free), "--workers", "1"],
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # seven processes that nothing here uses
+            stdout=sys.stderr,
+            start_new_session=True,  # so that its whole family can be ended together
+        )
+        try:
+            _wait_until_up(address, server, stop)
+            if not stop:
+                _show(address + page, opening)
+                click.echo("Ctrl-C ends it.", err=True)
+            while not stop and server.poll() is None:
+                time.sleep(_LOOK_UP_SECONDS)
+        finally:
+            _end(server)
+    return 0 if stop.signal in (None, signal.SIGINT) else stop.exit_code
 
 
 def _show(address: str, opening: bool) -> None:
@@ -87,25 +99,23 @@ def _free_port(wanted: int) -> int:
     raise RequestError(f"no port from {wanted} to {wanted + 99} is free on {HOST}: name another with --port.")
 
 
-def _wait_until_up(address: str, server: subprocess.Popen[bytes]) -> None:
+def _wait_until_up(address: str, server: subprocess.Popen[bytes], stop: StopRequest) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
+    while time.monotonic() < deadline and server.poll() is None and not stop:
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=1):
                 return
         except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise click.ClickException(f"the MLflow UI did not start within {_START_SECONDS:.0f} s; its output is above.")
+            time.sleep(_LOOK_UP_SECONDS)
+    if not stop:
+        raise SearchError(f"the MLflow UI did not start within {_START_SECONDS:.0f} s; its output is above.")
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
     """End the server and the processes it has started."""
-    import contextlib
-    import os
-
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGTERM)
-    try:
-        server.wait(timeout=5)
-    except subprocess.TimeoutExpired:
-        os.killpg(server.pid, signal.SIGKILL)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(timeout=5)
+            return

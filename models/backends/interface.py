@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data import TrainingData
+from models.data import DataShape, TrainingData
 
 if TYPE_CHECKING:
     import keras
@@ -27,6 +27,8 @@ val_loss, val_accuracy.
 
 class Resident(Protocol):
     """Data that stays where training reads it, for any number of trials."""
+
+    shape: DataShape
 
     def epochs(self, model: keras.Model, batch_size: int) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called."""

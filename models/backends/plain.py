@@ -29,6 +29,7 @@ class PlainResident:
     """Scaled data as float32 arrays."""
 
     def __init__(self, data: TrainingData) -> None:
+        self.shape = data.shape
         self._x = data.scale.apply(data.x_train)
         self._y = np.asarray(data.y_train)
         self._validation = (data.scale.apply(data.x_validation), np.asarray(data.y_validation))

@@ -53,6 +53,7 @@ class TensorFlowResident:
     """Data as tensors."""
 
     def __init__(self, data: TrainingData) -> None:
+        self.shape = data.shape
         self._train = (tf.constant(data.x_train), tf.constant(data.y_train))
         self._validation = (tf.constant(data.x_validation), tf.constant(data.y_validation))
         self._factor, self._offset = tf.constant(data.scale.factor), tf.constant(data.scale.offset)

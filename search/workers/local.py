@@ -83,12 +83,14 @@ class LocalExecutor:
         """Start the nursery and ask it for the workers; returns before any of them is up."""
         control, theirs = socket.socketpair()
         # What workers print is of interest only when they do not start; then its last lines are in the error.
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the executor
         with theirs:
             # -P: a folder called `models` in the user's current directory must not shadow our own.
             self._nursery = subprocess.Popen(
-                [sys.executable, "-P", "-m", "search.workers.nursery", str(theirs.fileno())]
-                + [self._recipe.preload, self._recipe.trainer, json.dumps(dict(self._recipe.arguments))],
+                [
+                    *(sys.executable, "-P", "-m", "search.workers.nursery", str(theirs.fileno())),
+                    *(self._recipe.preload, self._recipe.trainer, json.dumps(dict(self._recipe.arguments))),
+                ],
                 env={**os.environ, **self._recipe.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
@@ -215,7 +217,7 @@ class LocalExecutor:
                 worker.how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
 
     def _deaths(self) -> list[Message]:
-        """Bury the workers that hung up, once the nursery has said how they died or has had time to, and replace them."""
+        """Replace the workers that hung up, once the nursery has said how they died or has had time to."""
         deaths: list[Message] = []
         for number, worker in list(self._workers.items()):
             if worker.hung_up_at is None:

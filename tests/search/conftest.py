@@ -1,4 +1,4 @@
-"""A supervisor with real worker processes, a real Optuna study on SQLite and a real journal; only the training is a stub."""
+"""A supervisor with real workers, a real Optuna study on SQLite and a real journal; only the training is a stub."""
 
 from __future__ import annotations
 

@@ -93,9 +93,7 @@ def test_an_idle_worker_that_is_killed_is_replaced() -> None:
 
 def test_a_worker_that_has_grown_too_far_is_replaced_between_two_trials(lab: Lab) -> None:
     with stub_workers(1, growth_limit_bytes=50_000_000) as executor:
-        study = lab.run(
-            6, lambda trial: {"curve": [0.1] * 4, "grow_bytes": 40_000_000}, workers=0, executor=executor
-        )
+        study = lab.run(6, lambda trial: {"curve": [0.1] * 4, "grow_bytes": 40_000_000}, workers=0, executor=executor)
     assert study.counts() == {"complete": 6, "pruned": 0, "failed": 0}
     pids = [event.metrics["pid"] for event in lab.events() if hasattr(event, "state")]
     assert len(set(pids)) == 2

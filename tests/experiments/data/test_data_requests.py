@@ -1,0 +1,139 @@
+"""Requests that are wrong: each is one line that says so."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.data import DataSettings, prepare, training_images
+from experiments.data.build import ensure
+from models.errors import RequestError
+from tests.experiments.data.small_sets import Arrays, make_arrays
+
+BAD_ARRAYS = {
+    "an array is missing": ({"x_test": None}, {}, "x_test is missing"),
+    "x and y differ in length": ({"y_train": np.arange(59) % 3}, {}, "equally long; received 60 and 59"),
+    "test images of another size": ({"x_test": np.zeros((12, 5, 5), np.uint8)}, {}, r"\(12, 5, 5\)"),
+    "one dimension": ({"x_train": np.zeros(60)}, {}, r"received \(60,\)"),
+    "five dimensions": ({"x_train": np.zeros((60, 1, 1, 1, 1))}, {}, r"received \(60, 1, 1, 1, 1\)"),
+    "no pixels": ({"x_train": np.zeros((60, 0, 4), np.uint8)}, {}, "must not be empty"),
+    "complex numbers": ({"x_train": np.zeros((60, 4, 4), complex)}, {}, "real numbers; received complex128"),
+    "texts for images": ({"x_train": np.full((60, 4, 4), "a")}, {}, "real numbers; received <U1"),
+    "labels with a fraction": ({"y_train": np.arange(60) % 3 / 2}, {}, "y_train must hold integers.*float64"),
+    "one-hot labels": ({"y_train": np.eye(3, dtype=int)[np.arange(60) % 3]}, {}, r"not one-hot; received \(60, 3\)"),
+    "NaN": ({"x_train": np.full((60, 4, 4), np.nan)}, {}, "x_train must hold finite numbers"),
+    "one infinity": ({"x_test": np.where(np.arange(192).reshape(12, 4, 4) == 9, -np.inf, 1)}, {}, "x_test.*finite"),
+    "more than float32": ({"x_train": np.full((60, 4, 4), 1e39)}, {}, "finite numbers that float32"),
+    "pickled objects": ({"y_train": np.array([{}] * 60)}, {}, "never read"),
+    "records": ({"y_train": np.zeros(60, [("日", int)])}, {}, "named fields"),
+    "kinds of label differ": ({"y_test": np.array(["a"] * 12)}, {}, "y_train and y_test must be of one kind"),
+    "a test label that training lacks": ({"y_test": np.arange(12) % 4}, {}, "every label of y_test.*3 is not"),
+    "one class": ({"y_train": np.zeros(60, int)}, {}, "two classes or more"),
+    "a class with one image": ({"y_train": np.r_[np.zeros(59, int), 7]}, {}, "class 7 has one"),
+    "fewer validation images than classes": ({}, {"validation": 2}, "3 classes.*received 2"),
+    "fewer training images than classes": ({}, {"validation": 58}, "3 classes.*received 58"),
+    "all images validate": ({}, {"validation": 60}, "fewer than the training set's 60 images; received 60"),
+    "no image of a class left": (
+        {"y_train": np.r_[np.zeros(58, int), 1, 1], "y_test": np.zeros(12, int)},
+        {"validation": 57},
+        "leaves no image of class 1",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Stored array in format 3.0")
+@pytest.mark.parametrize(("change", "fields", "message"), BAD_ARRAYS.values(), ids=BAD_ARRAYS)
+def test_bad_arrays_are_refused_in_one_line(
+    change: dict[str, np.ndarray | None], fields: dict[str, int], message: str, tmp_path: Path
+) -> None:
+    arrays = {name: array for name, array in (make_arrays() | change).items() if array is not None}
+    np.savez(tmp_path / "own.npz", **arrays)
+    with pytest.raises(RequestError, match=message) as caught:
+        ensure(DataSettings(name="npz:own.npz", **fields), tmp_path / "home", tmp_path, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not [path for path in (tmp_path / "home" / "data").iterdir() if path.is_dir()], "something was left there"
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[400] ^= 1  # among x_train's pixels, after the headers
+    path.write_bytes(content)
+
+
+def _claim_more(path: Path) -> None:
+    """A header that asks for 8 exabytes."""
+    with zipfile.ZipFile(path, "w") as archive, archive.open("x_train.npy", "w") as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 10**9)})
+
+
+BAD_FILES = {
+    "not there": (Path.unlink, "is not there"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "is a folder"),
+    "no archive": (lambda path: path.write_text("x,y\n1,2\n"), "is not an .npz file"),
+    "a single array": (lambda path: np.save(path.open("wb"), np.zeros(3)), "is not an .npz file"),
+    "empty": (lambda path: path.write_bytes(b""), "is not an .npz file"),
+    "truncated": (_truncate, "is not an .npz file, or is damaged"),
+    "one bit flipped": (_flip_a_bit, "is damaged: Bad CRC-32"),
+    "a header that lies": (_claim_more, "x_train is damaged"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), BAD_FILES.values(), ids=BAD_FILES)
+def test_bad_files_are_refused_in_one_line(spoil: Callable[[Path], object], message: str, own_set: Path) -> None:
+    spoil(own_set)
+    with pytest.raises(RequestError, match=message) as caught:
+        ensure(DataSettings(name="npz:own.npz"), own_set.parent / "home", own_set.parent, own_set.parent)
+    assert "\n" not in str(caught.value)
+
+
+BAD_TABLES = {
+    "a name nearly right": ({"name": "minst"}, "unknown data set 'minst'.*Did you mean 'mnist'"),
+    "no name": ({}, "must say 'name'"),
+    "no path": ({"name": "npz:"}, "must say where the file is"),
+    "nobody validates": ({"name": "digits", "validation": 0}, r"\[data\] validation"),
+    "a fraction": ({"name": "digits", "validation": 0.2}, r"\[data\] validation.*received 0.2"),
+    "a seed below nought": ({"name": "digits", "split_seed": -1}, "split_seed"),
+    "a scale of one's own": ({"name": "digits", "scale": "minmax"}, "'unit', 'standard' or 'none'"),
+    "a mistyped key": ({"name": "digits", "scael": "unit"}, "Did you mean 'scale'"),
+}
+
+
+@pytest.mark.parametrize(("fields", "message"), BAD_TABLES.values(), ids=BAD_TABLES)
+def test_a_bad_table_is_refused_in_one_line(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(RequestError, match=message) as caught:
+        DataSettings.read(fields, "[data]")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_the_child_refuses_arrives_as_one_line(tmp_path: Path, quick_split: Path) -> None:
+    arrays: Arrays = make_arrays()
+    np.savez(tmp_path / "own.npz", **(arrays | {"y_train": np.zeros(60, int)}))
+    with pytest.raises(RequestError, match="two classes or more") as caught:
+        prepare(DataSettings(name="npz:own.npz"), tmp_path / "home", tmp_path, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_home_that_cannot_be_written_is_named(own_set: Path, quick_split: Path) -> None:
+    home = own_set.with_name("home")
+    home.write_text("a file")
+    with pytest.raises(RequestError, match=f"home must be a folder that can be written.*{home}"):
+        prepare(DataSettings(name="npz:own.npz"), home, own_set.parent, own_set.parent)
+
+
+def test_validation_that_leaves_nothing_is_refused_before_anything_is_prepared(own_set: Path) -> None:
+    settings = DataSettings(name="npz:own.npz", validation=60)
+    with pytest.raises(RequestError, match="fewer than the training set's 60 images"):
+        training_images(settings, own_set.parent, own_set.parent)
+
+
+def test_a_sixth_validates_unless_the_experiment_says_how_many(own_set: Path) -> None:
+    assert training_images(DataSettings(name="npz:own.npz"), own_set.parent, own_set.parent) == 50
+    assert training_images(DataSettings(name="mnist"), own_set.parent) == 50_000

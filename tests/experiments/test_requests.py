@@ -1,0 +1,221 @@
+"""Bad input: one clear line, exit code 2, nothing written. The table is the list of what is known to go wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.cli import main
+
+EXPERIMENT = """
+title = "mine"
+[data]
+name = "digits"
+[model]
+family = "mlp"
+[train]
+epochs = 2
+[space]
+hidden_units = { low = 4, high = 8 }
+activation = ["relu", "tanh"]
+[[baseline]]
+hidden_units = 5
+"""
+
+SWEEP = ["sweep", "digits-mlp"]
+WITH = EXPERIMENT.replace
+MINE = ["sweep", "mine.toml"]
+LISTED = [*SWEEP, "--enqueue", "list.json"]
+
+# (what it is called, the command, words the line must have, the files beside it)
+BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
+    ("an experiment that is not there", ["sweep", "digit-mlp"], "Did you mean 'digits-mlp'", {}),
+    ("the same of run", ["run", "nothing-like-it"], "must be one of cifar10-cnn", {}),
+    ("a TOML that is not there", ["sweep", "./missing.toml"], "there is no file missing.toml", {}),
+    ("a verb that is not there", ["swep", "digits-mlp"], "No such command 'swep'", {}),
+    ("an option that is not there", [*SWEEP, "--trails", "3"], "--trials", {}),
+    ("a key that --set does not know", [*SWEEP, "--set", "hiden_units=3"], "Did you mean 'hidden_units'?", {}),
+    ("--set without a value", [*SWEEP, "--set", "hidden_units"], "key=value", {}),
+    ("a sampler that is not there", [*SWEEP, "--sampler", "tpee"], "Did you mean 'tpe'?", {}),
+    ("a pruner that is not there", [*SWEEP, "--pruner", "hyper"], "hyperband, median, none", {}),
+    ("an activation that is not there", [*SWEEP, "--set", "activation=rleu"], "Did you mean 'relu'?", {}),
+    ("an activation that cannot be trained", [*SWEEP, "--set", "activation=heaviside"], "heaviside", {}),
+    ("an optimizer that is not there", [*SWEEP, "--set", "optimizer=adamm"], "Did you mean 'adam'", {}),
+    ("an initializer that is not there", [*SWEEP, "--set", "initializer=he"], "he_normal", {}),
+    ("a backend that is not there", [*SWEEP, "--backend", "theano"], "tensorflow, jax, torch", {}),
+    ("no trials", [*SWEEP, "--trials", "0"], "--trials", {}),
+    ("trials that are no number", [*SWEEP, "--trials", "many"], "'many' is not a valid integer", {}),
+    ("no epochs", [*SWEEP, "--epochs", "0"], "--epochs", {}),
+    ("no workers", [*SWEEP, "--workers", "0"], "--workers", {}),
+    ("a negative seed", [*SWEEP, "--seed", "-1"], "--seed", {}),
+    ("a timeout of nothing", [*SWEEP, "--timeout", "0s"], "above 0", {}),
+    ("a timeout that is no time", [*SWEEP, "--timeout", "soon"], "90s, 10m or 1h30m; received 'soon'", {}),
+    ("an empty batch", [*SWEEP, "--set", "batch_size=0"], "batch_size: input should be greater than or equal to 1", {}),
+    ("a batch that is half", [*SWEEP, "--set", "batch_size=32.5"], "received 32.5", {}),
+    ("a batch beyond the split", [*SWEEP, "--set", "batch_size=5000"], "training split; received 5000", {}),
+    ("a negative rate", [*SWEEP, "--set", "learning_rate=-0.1"], "greater than 0; received -0.1", {}),
+    ("a rate of infinity", [*SWEEP, "--set", "learning_rate=inf"], "finite", {}),
+    ("momentum without its optimizer", [*SWEEP, "--set", "momentum=0.9"], "optimizer 'momentum'", {}),
+    ("a dropout of all", [*SWEEP, "--set", "dropout=1.0"], "less than 1; received 1.0", {}),
+    ("validation of everything", [*SWEEP, "--set", "validation=1437"], "fewer than the training set's 1,437", {}),
+    ("a data set that is not there", MINE, "Did you mean 'mnist'", {"mine.toml": WITH("digits", "mnits")}),
+    ("a family that is not there", MINE, "linear, mlp, cnn", {"mine.toml": WITH('"mlp"', '"mpl"')}),
+    ("no family", MINE, "must say its family", {"mine.toml": WITH('family = "mlp"', "")}),
+    ("no title", MINE, "must say 'title'", {"mine.toml": WITH('title = "mine"', "")}),
+    ("a table that is not there", MINE, "Did you mean 'train'", {"mine.toml": WITH("[train]", "[trian]")}),
+    ("a key that is not there", MINE, "Did you mean 'epochs'", {"mine.toml": WITH("epochs", "epocs")}),
+    (
+        "a name in the space that is not there",
+        MINE,
+        "Did you mean 'activation'",
+        {"mine.toml": WITH("activation =", "activatoin =")},
+    ),
+    ("a low above high", MINE, "low = 40, high = 8", {"mine.toml": WITH("low = 4", "low = 40")}),
+    (
+        "a logarithm of nothing",
+        MINE,
+        "must lie above 0",
+        {"mine.toml": WITH("low = 4, high = 8", "low = 0, high = 8, log = true")},
+    ),
+    ("an empty list", MINE, "must not be empty", {"mine.toml": WITH('["relu", "tanh"]', "[]")}),
+    (
+        "a choice that cannot be trained",
+        MINE,
+        "heaviside",
+        {"mine.toml": WITH('["relu", "tanh"]', '["relu", "heaviside"]')},
+    ),
+    ("units below one", MINE, "received -3", {"mine.toml": WITH("low = 4", "low = -3")}),
+    (
+        "searched and fixed at once",
+        MINE,
+        "searched and fixed",
+        {"mine.toml": WITH('"mlp"', '"mlp"\nhidden_units = 3')},
+    ),
+    (
+        "a baseline outside the space",
+        MINE,
+        "[[baseline]] hidden_units: must be a whole number from 4 to 8; received 50",
+        {"mine.toml": WITH("hidden_units = 5", "hidden_units = 50")},
+    ),
+    (
+        "a baseline of another name",
+        MINE,
+        "does not search 'units'",
+        {"mine.toml": WITH("hidden_units = 5", "units = 5")},
+    ),
+    (
+        "two objectives",
+        MINE,
+        "one objective",
+        {"mine.toml": EXPERIMENT + '[search]\nobjectives = ["maximize accuracy", "minimize loss"]'},
+    ),
+    (
+        "an objective of no metric",
+        MINE,
+        "Did you mean 'val_accuracy'",
+        {"mine.toml": EXPERIMENT + '[search]\nobjectives = ["maximize val_acuracy"]'},
+    ),
+    ("no TOML at all", MINE, "is no TOML", {"mine.toml": "title = = 3"}),
+    ("a file that is no text", ["sweep", "bytes.toml"], "can't be read", {}),
+    ("an --enqueue that is not there", LISTED, "there is no file list.json", {}),
+    ("an --enqueue that is no JSON", LISTED, "can't be read as JSON", {"list.json": "[{"}),
+    ("an --enqueue that is no list", LISTED, "must hold a list", {"list.json": '{"hidden_units": 10}'}),
+    ("an --enqueue of numbers", LISTED, "must hold a list", {"list.json": "[1, 2]"}),
+    ("an --enqueue of another name", LISTED, "Did you mean 'hidden_units'", {"list.json": '[{"hidden_unit": 10}]'}),
+    ("an --enqueue outside a range", LISTED, "received 4096", {"list.json": '[{"hidden_units": 4096}]'}),
+    ("an --enqueue outside the choices", LISTED, "received 'elu'", {"list.json": '[{"activation": "elu"}]'}),
+    ("an npz that is not there", MINE, "own.npz", {"mine.toml": WITH("digits", "npz:own.npz")}),
+    (
+        "an npz that is none",
+        MINE,
+        "own.npz",
+        {"mine.toml": WITH("digits", "npz:own.npz"), "own.npz": "not a zip"},
+    ),
+    ("a storage that is not there", [*SWEEP, "--storage", "sqlite:////nowhere/at/all.db"], "can't be reached", {}),
+    ("a study that is not there", ["ui", "no-such-study", "--no-open"], "no study 'no-such-study'", {}),
+    ("a kind that is not there", ["list", "modles"], "Did you mean 'models'", {}),
+]  # fmt: skip
+
+Fails = Callable[..., str]
+
+
+@pytest.fixture
+def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fails:
+    """Run a command that must fail with code 2, one line and nothing written; returns the line."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, home: str = "home") -> str:
+        monkeypatch.setattr(sys, "argv", ["assay", *arguments, "--home", home])
+        with pytest.raises(SystemExit) as left:
+            main()
+        captured = capsys.readouterr()
+        assert left.value.code == 2, captured.err
+        assert captured.out == ""
+        (line,) = captured.err.splitlines()
+        assert line.startswith("assay: ")
+        assert not [path for path in Path(home).rglob("*") if path.is_file()], "something was written"
+        return line
+
+    return run
+
+
+@pytest.mark.parametrize(("command", "words", "files"), [pytest.param(*case[1:], id=case[0]) for case in BAD])
+def test_bad_input_gets_one_clear_line(
+    command: list[str], words: str, files: dict[str, str], fails: Fails, tmp_path: Path
+) -> None:
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert words in fails(*command)
+
+
+def test_data_that_is_not_there_and_cannot_be_fetched_says_which_file_to_put_where(
+    fails: Fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    line = fails("sweep", "mnist-mlp", "--data-dir", str(tmp_path / "data"))
+    assert str(tmp_path / "data" / "mnist.npz") in line
+
+
+def test_a_truncated_npz_is_named(fails: Fails, tmp_path: Path) -> None:
+    arrays = {name: np.zeros((40, 4), "float32") for name in ("x_train", "x_test")}
+    labels = {name: np.arange(40) % 2 for name in ("y_train", "y_test")}
+    np.savez_compressed(tmp_path / "own.npz", **arrays, **labels)
+    content = (tmp_path / "own.npz").read_bytes()
+    (tmp_path / "own.npz").write_bytes(content[: len(content) // 2])
+    (tmp_path / "mine.toml").write_text(WITH("digits", "npz:own.npz"))
+    assert "own.npz" in fails("sweep", "mine.toml")
+
+
+def test_a_home_that_cannot_be_written_is_named(fails: Fails, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert "--home" in fails("sweep", "digits-mlp", home="file/home")
+
+
+def test_a_password_is_never_shown(fails: Fails) -> None:
+    line = fails("sweep", "digits-mlp", "--storage", "postgresql+psycopg://assay:hunter2@127.0.0.1:9/none")
+    assert "hunter2" not in line
+    assert "assay:***@127.0.0.1" in line or "psycopg" in line
+
+
+def test_a_tracking_store_that_does_not_answer_is_named(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    line = fails("ui", "digits-mlp", "--no-open", "--tracking-uri", "http://assay:hunter2@127.0.0.1:9")
+    assert "can't be reached" in line
+    assert "hunter2" not in line
+
+
+def test_json_and_a_bad_request_leave_standard_output_empty(fails: Fails) -> None:
+    fails("sweep", "digits-mlp", "--trials", "0", "--json")
+    fails("run", "digits-mlp", "--set", "nonsense=1", "--json")
+
+
+def test_the_list_in_a_message_is_json_a_user_can_read_back(fails: Fails, tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text(json.dumps([{}]))
+    assert "received [{}]" in fails("sweep", "digits-mlp", "--enqueue", "list.json")

@@ -1,0 +1,80 @@
+"""An epoch as one execution computes what Keras' own `fit` computes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from models.backends import Backend
+from models.backends.plain import PlainBackend
+from models.backends.tensorflow import TensorFlowBackend
+from models.data import Scale, TrainingData
+from models.families import FAMILIES
+from models.order import batch_order
+from models.recipe import Recipe
+from models.train import TrainSettings
+
+CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("linear", {}, {"optimizer": "sgd", "batch_size": 32, "learning_rate": 0.1}),
+    ("linear", {}, {"optimizer": "rmsprop", "batch_size": 50}),
+    ("mlp", {"hidden_units": 16, "dropout": 0.3, "l2": 0.01}, {"optimizer": "adam", "batch_size": 32}),
+    ("mlp", {"hidden_layers": 2, "activation": "tanh"}, {"optimizer": "momentum", "batch_size": 149}),
+    ("mlp", {}, {"optimizer": "adamw", "weight_decay": 0.1, "batch_size": 500}),
+    ("cnn", {"filters": 4, "blocks": 2, "dropout": 0.2}, {"optimizer": "adam", "batch_size": 64}),
+]
+
+
+def fit(recipe: Recipe, data: TrainingData, backend: Backend) -> tuple[list[dict[str, float]], list[np.ndarray]]:
+    keras.utils.set_random_seed(7)
+    model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.classes))
+    model.jit_compile = False  # plain fit would draw other dropout masks under XLA
+    return list(recipe.fit(model, backend.hold(data), seed=7)), model.get_weights()
+
+
+@pytest.mark.parametrize(("family", "settings", "train"), CASES)
+def test_the_same_numbers_as_plain_fit(
+    family: str, settings: dict[str, Any], train: dict[str, Any], data: TrainingData
+) -> None:
+    recipe = Recipe(FAMILIES[family], FAMILIES[family].settings(**settings), TrainSettings(epochs=2, **train))
+    fast, fast_weights = fit(recipe, data, TensorFlowBackend())
+    plain, plain_weights = fit(recipe, data, PlainBackend())
+    assert len(fast) == 2
+    for ours, keras_own in zip(fast, plain, strict=True):
+        assert ours == pytest.approx(keras_own, rel=1e-5, abs=1e-6)
+    for ours_array, keras_array in zip(fast_weights, plain_weights, strict=True):
+        np.testing.assert_allclose(ours_array, keras_array, rtol=1e-4, atol=1e-5)
+
+
+def test_numbers_stored_as_float32_and_scaled_by_channel_train_alike(data: TrainingData) -> None:
+    as_float = replace(
+        data,
+        x_train=data.scale.apply(data.x_train),
+        x_validation=data.scale.apply(data.x_validation),
+        scale=Scale(np.float32([1.0]), np.float32([0.0])),
+    )
+    recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), TrainSettings(epochs=1))
+    (scaled_first,), _ = fit(recipe, as_float, TensorFlowBackend())
+    (scaled_in_batches,), _ = fit(recipe, data, TensorFlowBackend())
+    assert scaled_in_batches == pytest.approx(scaled_first, rel=1e-6)
+
+
+def test_validation_larger_than_its_batch_is_seen_whole(data: TrainingData) -> None:
+    many = replace(
+        data, x_validation=np.concatenate([data.x_train] * 3), y_validation=np.concatenate([data.y_train] * 3)
+    )
+    recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), TrainSettings(epochs=1))
+    (fast,), _ = fit(recipe, many, TensorFlowBackend())
+    (plain,), _ = fit(recipe, many, PlainBackend())
+    assert fast == pytest.approx(plain, rel=1e-5)
+
+
+def test_an_order_sees_every_image_once_and_follows_from_seed_and_epoch() -> None:
+    order = batch_order(5, 0, 1000)
+    assert sorted(order) == list(range(1000))
+    assert np.array_equal(order, batch_order(5, 0, 1000))
+    assert not np.array_equal(order, batch_order(5, 1, 1000))
+    assert not np.array_equal(order, batch_order(6, 0, 1000))

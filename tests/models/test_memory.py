@@ -1,0 +1,36 @@
+"""The peak of a trial, not of a process's life."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import memory
+from models.memory import PeakMemory
+
+BLOCK_BYTES = 64 << 20
+
+
+def test_a_peak_is_kept_after_the_memory_is_given_back() -> None:
+    peak = PeakMemory()
+    before = peak.bytes()
+    block = np.ones(BLOCK_BYTES, np.uint8)
+    peak.look()
+    del block
+    assert peak.bytes() - before > 0.8 * BLOCK_BYTES
+
+
+def test_what_was_held_before_does_not_count() -> None:
+    first = PeakMemory()
+    block = np.ones(BLOCK_BYTES, np.uint8)
+    first.look()
+    del block
+    assert first.bytes() - PeakMemory().bytes() > 0.5 * BLOCK_BYTES
+
+
+def test_without_the_kernel_the_largest_size_seen_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(memory, "_CLEAR", tmp_path / "no" / "clear_refs")
+    test_a_peak_is_kept_after_the_memory_is_given_back()
+    test_what_was_held_before_does_not_count()

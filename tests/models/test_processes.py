@@ -1,0 +1,61 @@
+"""What takes a process of its own: forked workers, and another backend."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.models.conftest import assign
+
+ROOT = Path(__file__).parents[2]
+
+FORKING = """
+import json, os, sys
+from models.trainer import Trainer, preload
+
+preload()
+assignment, results = json.loads(sys.argv[1]), sys.argv[2]
+for generation in range(2):
+    children = []
+    for child in range(2):
+        if (pid := os.fork()) == 0:
+            trainer = Trainer(threads=2)
+            trainer.begin(assignment)
+            metrics = [trainer.epoch()["metrics"] for _ in range(2)]
+            with open(f"{results}/{generation}-{child}", "w") as file:
+                json.dump(metrics, file)
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_forked_workers_train_and_agree(folder: Path, tmp_path: Path) -> None:
+    assignment = json.dumps(assign(folder, "cnn", model={"filters": 8, "dropout": 0.1}))
+    subprocess.run([sys.executable, "-c", FORKING, assignment, str(tmp_path)], check=True, cwd=ROOT, timeout=100)
+    metrics = [json.loads(file.read_text()) for file in sorted(tmp_path.iterdir())]
+    assert len(metrics) == 4
+    assert all(other == metrics[0] for other in metrics)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="the JAX backend is not installed")
+def test_the_family_contract_holds_on_jax() -> None:
+    contract = Path(__file__).with_name("test_family_contract.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(contract)],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,53 @@
+"""The [train] table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.errors import RequestError
+from models.train import TrainSettings
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"batch_size": 32.0},
+        {"learning_rate": 0.0},
+        {"learning_rate": -1.0},
+        {"learning_rate": float("inf")},
+        {"learning_rate": float("nan")},
+        {"optimizer": "SGD"},
+        {"loss": "mse"},
+        {"optimizer": "momentum", "momentum": 1.0},
+        {"weight_decay": -0.1},
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_and_shown(table: dict[str, Any]) -> None:
+    name, value = list(table.items())[-1]
+    with pytest.raises(RequestError) as caught:
+        TrainSettings.read(table, "[train]")
+    assert str(caught.value).startswith(f"[train] {name}: ")
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
+def test_momentum_that_nothing_would_read_is_refused(optimizer: str) -> None:
+    with pytest.raises(RequestError, match=rf"received momentum = 0.5 with optimizer = '{optimizer}'; remove one"):
+        TrainSettings.read({"momentum": 0.5, "optimizer": optimizer}, "[train]")
+
+
+def test_an_integer_serves_as_a_number() -> None:
+    assert TrainSettings.read({"learning_rate": 1}, "[train]").learning_rate == 1.0
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in TrainSettings.model_fields.values())
+
+
+def test_settings_survive_being_written_and_read() -> None:
+    settings = TrainSettings(optimizer="momentum", momentum=0.5, weight_decay=0.1)
+    assert TrainSettings.read(settings.model_dump(), "[train]") == settings
