@@ -1,9 +1,11 @@
-# make sweep [EXPERIMENT=digits-mlp] [EXTRAS=gpu] [ARGS=...]    set up, then sweep
-# make test                                                     set up, then run the tests
+# make sweep [EXPERIMENT=digits-mlp] [WORKERS=2] [EXTRAS=gpu] [ARGS="--trials 60"]    set up, then sweep
+# make test                                                                           set up, then run the tests
 PYTHON ?= python3
 EXPERIMENT ?= digits-mlp
 EXTRAS ?=
 ARGS ?=
+# Two trials at a time suit a small machine and a short search; with cards, one each is Assay's own choice.
+WORKERS ?= $(if $(filter gpu,$(EXTRAS)),,2)
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
@@ -12,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: sweep test test-slow lint setup setup-dev lock clean
 
 sweep: setup
-	$(BIN)/assay sweep $(EXPERIMENT) --workers $(if $(WORKERS),$(WORKERS),2) $(ARGS)
+	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 test: setup-dev
 	$(BIN)/python -m pytest -m "not slow"

@@ -14,6 +14,7 @@ from pathlib import Path
 from experiments.data.preparation import PreparedData
 from experiments.execution import Execution
 from experiments.experiment import Experiment
+from experiments.tracking.schema import OBJECTIVE_TAG
 
 _PACKAGES = ("tensorflow", "keras", "optuna", "pandas", "mlflow", "numpy", "scikit-learn", "jax", "torch")
 
@@ -26,7 +27,7 @@ def provenance(experiment: Experiment, data: PreparedData, execution: Execution,
         "assay.experiment": experiment.name,
         "assay.title": experiment.title,
         "assay.source": experiment.source,
-        "assay.objective": str(experiment.search.objective),
+        OBJECTIVE_TAG: str(experiment.search.objective),
         "assay.sampler": experiment.search.sampler,
         "assay.pruner": experiment.search.pruner,
         "assay.backend": execution.backend,

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.progress.state import shown
-from experiments.run import RunResult
+from experiments.single_run import RunResult
 from experiments.sweep_result import SweepResult
 from search.urls import masked
 

@@ -38,7 +38,7 @@ def command(
     from experiments.catalog import load
     from experiments.places import Places
     from experiments.progress import choose_display
-    from experiments.run import run
+    from experiments.single_run import run
     from experiments.summary import print_run
 
     asked = load(experiment).fixing(options.fixed(values, epochs))

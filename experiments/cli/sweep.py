@@ -59,8 +59,8 @@ def command(
     from experiments.places import Places
     from experiments.progress import choose_display
     from experiments.summary import print_summary
-    from experiments.sweep import sweep
     from experiments.sweep_result import SweepRequest
+    from experiments.sweeping import sweep
 
     asked = load(experiment).fixing(options.fixed(values, epochs))
     asked = asked.searching(trials=trials, sampler=sampler, pruner=pruner)

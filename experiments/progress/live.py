@@ -11,6 +11,7 @@ from rich.text import Text
 from experiments.progress.state import SweepState, TrialProgress, clock, headline, shown, sparkline
 from search.events import Event
 
+_LABEL_CHARACTERS = 40  # the log and MLflow have the rest of a long error
 _STATE_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red"}
 
 
@@ -69,8 +70,8 @@ def _headline(state: SweepState) -> RenderableType:
 
 def _table(state: SweepState) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("trial", "state", "epoch", state.objective.metric, "curve", "configuration"):
-        table.add_column(name, no_wrap=name != "configuration")
+    for name in ("trial", "state", "epoch", state.objective.metric, "curve", *state.experiment.space):
+        table.add_column(name, no_wrap=True)
     for trial in [*state.recent, *state.running.values()]:
         table.add_row(*_row(state, trial))
     return table
@@ -79,12 +80,11 @@ def _table(state: SweepState) -> Table:
 def _row(state: SweepState, trial: TrialProgress) -> tuple[RenderableType, ...]:
     label, style = ("running", "cyan") if trial.end is None else (trial.end.label, _STATE_STYLES[trial.end.state])
     best = state.best is not None and trial.number == state.best[0]
-    settings = " ".join(f"{name}={shown(value)}" for name, value in trial.searched.items())
     return (
         Text(str(trial.number), style="bold" if best else ""),
-        Text(label, style=style),
+        Text(label[:_LABEL_CHARACTERS], style=style),
         f"{len(trial.curve)}/{state.experiment.largest('epochs')}",
         f"{trial.curve[-1]:.4f}" if trial.curve else "",
         Text(sparkline(trial.curve), style="blue"),
-        Text(settings + (f"  ({trial.origin})" if trial.origin == "baseline" else "")),
+        *(Text(shown(trial.searched[name])) for name in state.experiment.space),
     )

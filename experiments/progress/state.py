@@ -13,6 +13,7 @@ from search.events import EpochEnded, Event, TrialBegun, TrialEnded
 from search.objective import Objective
 
 _BARS = "▁▂▃▄▅▆▇█"
+_CURVE_CHARACTERS = 20
 _RECENT = 5
 
 
@@ -100,12 +101,14 @@ def headline(state: SweepState) -> str:
 
 
 def sparkline(values: list[float]) -> str:
-    """Return a curve as a row of bars, from its lowest value to its highest."""
+    """Return a curve as a row of bars, from its lowest value to its highest; a long one is thinned out."""
     if not values:
         return ""
-    low, high = min(values), max(values)
+    step = -(-len(values) // _CURVE_CHARACTERS)
+    kept = values[(len(values) - 1) % step :: step]  # the last value is always among them
+    low, high = min(kept), max(kept)
     height = (high - low) or 1.0
-    return "".join(_BARS[round((value - low) / height * (len(_BARS) - 1))] for value in values)
+    return "".join(_BARS[round((value - low) / height * (len(_BARS) - 1))] for value in kept)
 
 
 def shown(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from experiments.places import Places
-from experiments.tracking.schema import PARENT_TAG, STUDY_TAG, TRIAL_TAG, quoted
+from experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_TAG, TRIAL_TAG, of_study
 from experiments.tracking.store import open_client
 
 if TYPE_CHECKING:
@@ -19,20 +19,20 @@ def best_runs(places: Places, study: str, most: int) -> Sequence[Run]:
         return []
     client = open_client(places.tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    of_study = f"tags.`{STUDY_TAG}` = {quoted(study)}"
-    parents = client.search_runs(experiments, f"{of_study} AND tags.`assay.objective` LIKE '%'", max_results=1)
-    if not parents:
+    parents = client.search_runs(experiments, f"{of_study(study)} AND tags.`{OBJECTIVE_TAG}` LIKE '%'")
+    objectives = [run.data.tags[OBJECTIVE_TAG] for run in parents if run.data.tags[STUDY_TAG] == study]
+    if not objectives:
         return []
-    way = "DESC" if parents[0].data.tags["assay.objective"].startswith("maximize") else "ASC"
+    way = "DESC" if objectives[0].startswith("maximize") else "ASC"
     runs: list[Run] = []
     for state in ("complete", "pruned"):  # a pruned trial's value is of fewer epochs: it only fills up the rest
         runs += client.search_runs(
             experiments,
-            f"{of_study} AND tags.`assay.state` = '{state}' AND tags.`{TRIAL_TAG}` LIKE '%'",
+            f"{of_study(study)} AND tags.`assay.state` = '{state}' AND tags.`{TRIAL_TAG}` LIKE '%'",
             order_by=[f"metrics.value {way}"],
             max_results=most,
         )
-    return runs[:most]
+    return [run for run in runs if run.data.tags[STUDY_TAG] == study][:most]
 
 
 def study_names(places: Places) -> list[str]:

@@ -16,7 +16,7 @@ from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
 from experiments.tracking.model import log_model
-from experiments.tracking.schema import PARENT_TAG, STUDY_TAG, TRIAL_TAG, quoted
+from experiments.tracking.schema import PARENT_TAG, STUDY_TAG, TRIAL_TAG, of_study
 from search.events import EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 
 _CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
@@ -161,12 +161,14 @@ class Recorder:
         while token is None or token:
             page = self._client.search_runs(
                 [self._experiment_id],
-                filter_string=f"tags.`{STUDY_TAG}` = {quoted(opened.study)}",
+                filter_string=of_study(opened.study),
                 run_view_type=ViewType.ACTIVE_ONLY,
                 max_results=1000,
                 page_token=token,
             )
             for run in page:
+                if run.data.tags[STUDY_TAG] != opened.study:
+                    continue
                 if TRIAL_TAG in run.data.tags:
                     self.runs[int(run.data.tags[TRIAL_TAG])] = run.info.run_id
                 elif PARENT_TAG not in run.data.tags:

@@ -76,7 +76,9 @@ class TensorFlowResident:
             validated = _run_steps(model, model.test_step, cut, validation[1].shape[0], VALIDATION_BATCH)
             return trained, validated
 
-        compiled = tf.function(execute, autograph=False)
+        compiled = tf.function(execute, autograph=False).get_concrete_function(
+            tf.TensorSpec((self.shape.train_images,), tf.int32), self._train, self._validation
+        )
 
         def train_epoch(order: NDArray[np.int32]) -> Metrics:
             trained, validated = compiled(tf.constant(order), self._train, self._validation)

@@ -56,11 +56,13 @@ def test_a_saved_model_gives_the_same_logits_when_loaded(
     family: Family[Any], data: TrainingData, tmp_path: Path
 ) -> None:
     model = compiled(family, data)
-    save(model, tmp_path / "model.keras")
+    file = tmp_path / "kept" / "model.keras"
+    file.parent.mkdir()
+    save(model, file)
     x = data.scale.apply(data.x_validation)
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(file)
     np.testing.assert_allclose(np.asarray(loaded(x)), np.asarray(model(x)), rtol=1e-6)
-    assert [file.name for file in tmp_path.iterdir()] == ["model.keras"]
+    assert list(file.parent.iterdir()) == [file]
 
 
 def test_weights_follow_from_the_seed(family: Family[Any], data: TrainingData) -> None:

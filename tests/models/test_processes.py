@@ -40,8 +40,10 @@ for generation in range(2):
 @pytest.mark.timeout(120)
 def test_forked_workers_train_and_agree(folder: Path, tmp_path: Path) -> None:
     assignment = json.dumps(assign(folder, "cnn", model={"filters": 8, "dropout": 0.1}))
-    subprocess.run([sys.executable, "-c", FORKING, assignment, str(tmp_path)], check=True, cwd=ROOT, timeout=100)
-    metrics = [json.loads(file.read_text()) for file in sorted(tmp_path.iterdir())]
+    results = tmp_path / "results"
+    results.mkdir()
+    subprocess.run([sys.executable, "-c", FORKING, assignment, str(results)], check=True, cwd=ROOT, timeout=100)
+    metrics = [json.loads(file.read_text()) for file in sorted(results.iterdir())]
     assert len(metrics) == 4
     assert all(other == metrics[0] for other in metrics)
 

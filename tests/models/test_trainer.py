@@ -87,10 +87,11 @@ def test_more_epochs_than_assigned_are_refused(trainer: Trainer, folder: Path) -
 
 def test_a_model_that_cannot_be_saved_leaves_no_half_file(trainer: Trainer, folder: Path, tmp_path: Path) -> None:
     train(trainer, assign(folder))
-    (tmp_path / "taken.keras").mkdir()
+    taken = tmp_path / "kept" / "taken.keras"
+    taken.mkdir(parents=True)
     with pytest.raises(OSError, match="taken"):
-        trainer.finish(str(tmp_path / "taken.keras"))
-    assert [entry.name for entry in tmp_path.iterdir()] == ["taken.keras"]
+        trainer.finish(str(taken))
+    assert list(taken.parent.iterdir()) == [taken]
 
 
 @pytest.mark.parametrize(

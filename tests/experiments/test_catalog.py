@@ -1,0 +1,78 @@
+"""The catalogue: every file reads, and says what a reader needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from experiments.catalog import load, names
+from experiments.experiment import Experiment
+
+EXPECTED = {
+    "digits-mlp",
+    "mnist-mlp",
+    "mnist-linear",
+    "mnist-cnn",
+    "fashion-mnist-mlp",
+    "cifar10-mlp",
+    "cifar10-cnn",
+}
+
+
+def test_the_catalogue_holds_what_it_promises() -> None:
+    assert set(names()) == EXPECTED
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_every_experiment_says_its_source_its_cost_and_what_to_expect(name: str) -> None:
+    experiment = load(name)
+    assert experiment.title
+    assert experiment.source
+    assert experiment.cost
+    assert experiment.expect
+    assert experiment.baselines
+    assert set(experiment.baselines[0]) == set(experiment.space)
+
+
+def test_the_lectures_own_configuration_is_the_baseline_of_mnist_mlp() -> None:
+    """OSU ECE 5307 Unit 8, 'Application to MNIST'."""
+    experiment = load("mnist-mlp")
+    values = experiment.hyperparameters(experiment.default())
+    assert (values["hidden_units"], values["activation"]) == (100, "sigmoid")
+    assert (values["optimizer"], values["learning_rate"], values["loss"]) == ("adam", 1e-3, "cross_entropy")
+    assert (experiment.data.name, experiment.data.validation) == ("mnist", 10000)
+
+
+def test_a_users_own_file_anywhere_works_the_same(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text('title = "mine"\n[data]\nname = "digits"\n[model]\nfamily = "linear"\n')
+    experiment = load(str(mine))
+    assert (experiment.name, experiment.family.name) == ("mine", "linear")
+    assert experiment.default() == {}
+
+
+class TestFixing:
+    @pytest.fixture
+    def experiment(self) -> Experiment:
+        return load("mnist-mlp")
+
+    def test_a_searched_name_leaves_the_space_and_the_baseline(self, experiment: Experiment) -> None:
+        fixed = experiment.fixing({"hidden_units": 64})
+        assert "hidden_units" not in fixed.space
+        assert fixed.hyperparameters(fixed.default())["hidden_units"] == 64
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("optimizer", "sgd"), ("dropout", 0.2), ("epochs", 3), ("scale", "standard")]
+    )
+    def test_any_other_name_takes_the_value(self, experiment: Experiment, name: str, value: object) -> None:
+        assert experiment.fixing({name: value}).hyperparameters({})[name] == value
+
+    def test_the_experiment_itself_stays_as_it_was(self, experiment: Experiment) -> None:
+        experiment.fixing({"hidden_units": 64})
+        assert "hidden_units" in experiment.space
+
+
+def test_searched_values_go_to_the_training_or_to_the_model() -> None:
+    model, train = load("mnist-mlp").settings({"hidden_units": 7, "batch_size": 64})
+    assert (model.model_dump()["hidden_units"], train.batch_size) == (7, 64)

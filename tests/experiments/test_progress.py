@@ -1,0 +1,107 @@
+"""What a sweep shows while it runs."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from experiments.catalog import load
+from experiments.execution import Execution
+from experiments.progress.live import LiveDisplay, draw
+from experiments.progress.plain import PlainDisplay
+from experiments.progress.state import SweepState, clock, sparkline
+from search.events import EpochEnded, Event, TrialBegun, TrialEnded
+
+SEARCHED = {"hidden_units": 32, "activation": "relu", "batch_size": 64, "learning_rate": 0.00123456}
+
+
+def begun(number: int) -> TrialBegun:
+    return TrialBegun(trial=number, seed=1, params=SEARCHED, searched=SEARCHED, origin="tpe")
+
+
+def epoch(number: int, which: int, value: float) -> EpochEnded:
+    return EpochEnded(trial=number, epoch=which, metrics={"val_accuracy": value, "loss": 1.0}, seconds=0.1)
+
+
+STORY: list[Event] = [
+    begun(0),
+    begun(1),
+    epoch(0, 1, 0.5),
+    epoch(1, 1, 0.25),
+    epoch(0, 2, 0.75),
+    TrialEnded(trial=0, state="complete", value=0.75),
+    begun(2),
+    TrialEnded(trial=2, state="failed", reason="crashed (SIGKILL)"),
+]
+
+
+@pytest.fixture
+def state() -> SweepState:
+    execution = Execution(backend="tensorflow", device="cpu", workers=2, threads=1)
+    return SweepState("a [bold]study", load("digits-mlp"), execution, done=3, best=(9, 0.6), wanted=30)
+
+
+def test_the_table_shows_what_is_done_what_is_best_and_what_runs(state: SweepState) -> None:
+    for event in STORY:
+        state.hear(event)
+    console = Console(file=io.StringIO(), width=140, record=True)
+    console.print(draw(state))
+    text = console.export_text()
+    assert "a [bold]study" in text  # text is text, not markup
+    assert "4/30 trials, 1 failed" in text
+    assert "best val_accuracy 0.7500 (trial 0)" in text
+    rows = {line.split()[0]: line for line in text.splitlines()[2:] if line.strip()}
+    assert rows["0"].split()[1:5] == ["complete", "2/20", "0.7500", "▁█"]
+    assert rows["1"].split()[1:4] == ["running", "1/20", "0.2500"]
+    assert "failed: crashed (SIGKILL)" in rows["2"]
+    assert "0.00123" in rows["1"]
+
+
+def test_plain_lines_say_the_same_one_a_trial(state: SweepState) -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display.opened(state)
+    for event in STORY:
+        display.hear(event)
+    headline, complete, failed = stream.getvalue().splitlines()
+    assert "27 trials to go" in headline
+    assert complete.startswith("[4/30] trial 0 complete after 2 epochs val_accuracy 0.7500 | hidden_units=32")
+    assert failed.startswith("[4/30] trial 2 failed: crashed (SIGKILL) after 0 epochs |")
+
+
+def test_an_end_that_recovery_settles_is_nobodys_progress(state: SweepState) -> None:
+    assert state.hear(TrialEnded(trial=0, state="complete", value=1.0)) is None
+    assert (state.done, state.best) == (3, (9, 0.6))
+
+
+def test_the_live_display_leaves_the_terminal_as_it_was(state: SweepState) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=140)
+    display = LiveDisplay(console)
+    display.opened(state)
+    for event in STORY:
+        display.hear(event)
+    display.closed()
+    display.closed()
+    written = console.file.getvalue()  # type: ignore[attr-defined]
+    assert written.count("\x1b[?25l") == written.count("\x1b[?25h") > 0  # the cursor is shown again
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [([], ""), ([0.5], "▁"), ([0, 1], "▁█"), ([1, 1, 1], "▁▁▁"), ([0, 0.5, 1], "▁▅█")],
+)
+def test_a_curve_is_a_row_of_bars(values: list[float], bars: str) -> None:
+    assert sparkline(values) == bars
+
+
+def test_a_long_curve_is_thinned_out_and_ends_with_its_last_value() -> None:
+    rising = [float(value) for value in range(157)]
+    assert len(sparkline(rising)) <= 20
+    assert sparkline(rising)[-1] == "█"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (61, "1:01"), (3723, "1:02:03")])
+def test_times_are_shown_as_people_write_them(seconds: float, text: str) -> None:
+    assert clock(seconds) == text

@@ -1,0 +1,175 @@
+"""The journal passed on to a real MLflow store: late perhaps, wrong never."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from experiments.tracking.follower import MlflowTracker
+from models.errors import RequestError
+from search.events import EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
+from search.journal import Journal
+
+PARAMS = {"hidden_units": 32, "activation": "relu"}
+
+
+def opened(study: str | None = "study") -> StudyOpened:
+    return StudyOpened(
+        study=study,
+        experiment="experiment",
+        provenance={"assay.backend": "tensorflow", "assay.objective": "maximize val_accuracy"},
+        text="title = 'x'",
+        data={"input_shape": [8, 8, 1], "classes": ["0", "1"]},
+    )
+
+
+def trial(number: int, end: TrialEnded, epochs: int = 3) -> list[Event]:
+    return [
+        TrialBegun(trial=number, seed=number + 100, params=PARAMS, searched=PARAMS, origin="tpe"),
+        *(EpochEnded(trial=number, epoch=n, metrics={"loss": 1 / n}, seconds=0.1) for n in range(1, epochs + 1)),
+        end,
+    ]
+
+
+STORY: list[Event] = [
+    opened(),
+    *trial(0, TrialEnded(trial=0, state="complete", value=0.9, metrics={"parameters": 26})),
+    *trial(1, TrialEnded(trial=1, state="pruned", value=0.5)),
+    *trial(2, TrialEnded(trial=2, state="failed", reason="crashed (SIGKILL)"), epochs=1),
+    *trial(3, TrialEnded(trial=3, state="failed", reason="interrupted"), epochs=0),
+    *trial(4, TrialEnded(trial=4, state="failed", reason="diverged", error="loss is <script>nan</script>")),
+    StudyClosed(closing="finished", best=0),
+]
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its tables made, which takes MLflow seconds: copied by every test that needs one."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def store(empty_store: Path, tmp_path: Path) -> str:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+@contextmanager
+def tracked(folder: Path, store: str) -> Iterator[Journal]:
+    with Journal(folder / "journal.jsonl") as journal:
+        tracker = MlflowTracker(journal, store, folder / "artifacts")
+        tracker.start()
+        tracker.wait_until_open()
+        yield journal
+        assert tracker.close(hurry=False)
+
+
+def tell(folder: Path, store: str, events: Sequence[Event]) -> None:
+    with tracked(folder, store) as journal:
+        for event in events:
+            journal.append(event)
+
+
+def snapshot(store: str) -> list[tuple[object, ...]]:
+    """Everything about every run but its id."""
+    client = MlflowClient(store)
+    (experiment,) = [found for found in client.search_experiments() if found.name == "experiment"]
+    runs: Sequence[Run] = client.search_runs([experiment.experiment_id], max_results=1000)
+    ids = {run.info.run_id: run.info.run_name for run in runs}
+    return sorted(
+        (
+            run.info.run_name,
+            run.info.status,
+            run.info.start_time,
+            run.info.end_time,
+            sorted(run.data.params.items()),
+            sorted((name, ids.get(value, value)) for name, value in run.data.tags.items()),
+            [
+                (point.key, point.step, point.value, point.timestamp)
+                for name in sorted(run.data.metrics)
+                for point in client.get_metric_history(run.info.run_id, name)
+            ],
+        )
+        for run in runs
+    )
+
+
+def test_every_trial_ends_in_the_state_that_the_schema_names(tmp_path: Path, store: str) -> None:
+    tell(tmp_path, store, STORY)
+    states = {run[0]: (run[1], dict(run[5])["assay.state"]) for run in snapshot(store) if run[0] != "study"}  # type: ignore[call-overload]
+    assert states == {
+        "trial-0000": ("FINISHED", "complete"),
+        "trial-0001": ("FINISHED", "pruned"),
+        "trial-0002": ("FAILED", "failed: crashed (SIGKILL)"),
+        "trial-0003": ("KILLED", "failed: interrupted"),
+        "trial-0004": ("FAILED", "failed: diverged"),
+    }
+
+
+def test_passing_everything_on_twice_leaves_what_once_does(tmp_path: Path, store: str) -> None:
+    tell(tmp_path, store, STORY)
+    once = snapshot(store)
+    (tmp_path / "journal.tracked").unlink()
+    tell(tmp_path, store, [])
+    assert snapshot(store) == once
+    assert sum(len(run[6]) for run in once) == 13  # type: ignore[arg-type, misc]
+
+
+@pytest.mark.parametrize("cut", range(1, len(STORY), 3))
+def test_a_tracker_that_stopped_anywhere_goes_on_from_there(tmp_path: Path, store: str, cut: int) -> None:
+    tell(tmp_path, store, STORY[:cut])
+    tell(tmp_path, store, STORY[cut:])
+    resumed = snapshot(store)
+    assert [run[0] for run in resumed] == ["study", *(f"trial-000{number}" for number in range(5))]
+    assert sum(len(run[6]) for run in resumed) == 13  # type: ignore[arg-type, misc]
+    assert "RUNNING" not in {run[1] for run in resumed}
+
+
+def test_another_store_hears_the_whole_story(tmp_path: Path, store: str, empty_store: Path) -> None:
+    tell(tmp_path, store, STORY)
+    shutil.copy(empty_store, tmp_path / "other.db")
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    tell(tmp_path, other, [])
+    assert snapshot(other) == snapshot(store)
+
+
+def test_a_store_that_lost_the_study_is_told_again(tmp_path: Path, store: str, empty_store: Path) -> None:
+    tell(tmp_path, store, STORY)
+    before = snapshot(store)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    tell(tmp_path, store, [])
+    assert snapshot(store) == before
+
+
+@pytest.mark.parametrize("name", ["it's", 'say "hi"', "a`b", "<script>alert(1)</script>", "../../up", "naïve 🧪", "%"])
+def test_a_study_may_be_called_anything(tmp_path: Path, store: str, name: str) -> None:
+    tell(tmp_path, store, [opened(name), *STORY[1:4]])
+    tell(tmp_path, store, [opened(name), *STORY[4:]])
+    runs = snapshot(store)
+    assert [run[0] for run in runs] == sorted([name, *(f"trial-000{number}" for number in range(5))])
+    assert not list(tmp_path.parent.glob("up*"))
+
+
+def test_a_single_run_has_no_parent_and_carries_the_provenance(tmp_path: Path, store: str) -> None:
+    tell(tmp_path, store, [opened(None), *STORY[1:6], StudyClosed(closing="finished", best=0)])
+    ((name, status, *_, tags, _),) = snapshot(store)
+    assert (name, status) == ("run", "FINISHED")
+    assert dict(tags)["assay.objective"] == "maximize val_accuracy"  # type: ignore[call-overload]
+    assert "mlflow.parentRunId" not in dict(tags)  # type: ignore[call-overload]
+
+
+def test_a_store_that_cannot_be_opened_is_the_users_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        tracker = MlflowTracker(journal, "http://127.0.0.1:9", tmp_path)
+        tracker.start()
+        with pytest.raises(RequestError, match="can't be reached"):
+            tracker.wait_until_open()
