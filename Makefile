@@ -17,7 +17,7 @@ sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 test: setup-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: setup-dev
 	$(BIN)/python -m pytest -m slow

@@ -36,13 +36,16 @@ class TensorFlowBackend:
     """TensorFlow, with an epoch as one execution."""
 
     def use_threads(self, threads: int) -> None:
-        """Compute with so many threads within an operation, and as many operations at once.
+        """Compute with so many threads within an operation, and as many operations at once; share a card.
 
         Raises:
             RuntimeError: TensorFlow has already run an operation with another number.
         """
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
+        # Left alone, TensorFlow takes the whole card at its start, and the next worker gets none.
+        for card in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(card, True)
 
     def hold(self, data: TrainingData) -> TensorFlowResident:
         """Copy data into tensors, in the type it is stored in."""
