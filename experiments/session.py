@@ -15,7 +15,7 @@ from experiments.progress.display import Display
 from experiments.provenance import provenance
 from models.errors import RequestError
 from search.errors import SearchError
-from search.events import Closing, StudyOpened
+from search.events import Closing, StudyClosed, StudyOpened
 from search.journal import Journal
 from search.model_shelf import ModelShelf
 from search.protocols import Executor, Trial, TrialSource
@@ -123,15 +123,20 @@ class Ending:
     exit_code: int
 
 
-def supervise(plan: Plan, trials: TrialSource, executor: Executor, journal: Journal) -> Ending:
-    """Have the plan carried out, heeding Ctrl-C and SIGTERM, and end the workers."""
+def supervise(plan: Plan, opened: StudyOpened, trials: TrialSource, executor: Executor, journal: Journal) -> Ending:
+    """Have the plan carried out, heeding Ctrl-C and SIGTERM, end the workers, and close the study in the journal."""
     with StopRequest() as stop:
+        journal.append(opened)
+        ending = Ending("finished", None, 0)
         try:
             Supervisor(plan, trials, executor, journal, stop).run()
         except SearchError as error:
-            return Ending("failed", str(error), 1)
+            ending = Ending("failed", str(error), 1)
         finally:
             executor.close()
         if stop:
-            return Ending("interrupted", None, stop.exit_code)
-    return Ending("finished", None, 0)
+            ending = Ending("interrupted", None, stop.exit_code)
+        best = trials.best()
+        model = plan.shelf.find(best)
+        journal.append(StudyClosed(closing=ending.closing, best=best, best_model=None if model is None else str(model)))
+    return ending

@@ -16,7 +16,7 @@ from experiments.progress.display import Display
 from experiments.progress.state import SweepState
 from experiments.session import Session, check_batch, prepared, supervise
 from experiments.tracking.follower import MlflowTracker
-from search.events import EpochEnded, StudyClosed, TrialEnded
+from search.events import EpochEnded, TrialEnded
 from search.journal import Journal
 from search.model_shelf import ModelShelf
 from search.protocols import Trial
@@ -94,14 +94,9 @@ def run(experiment: Experiment, seed: int, backend: str | None, places: Places, 
         journal.listen(lambda event: curve.append(event) if isinstance(event, EpochEnded) else None)
         journal.listen(display.hear)
         display.opened(SweepState("run", experiment, execution, done=0, best=None, wanted=1))
-        journal.append(session.opened(None))
         trial, shelf = SingleTrial(configuration, seed), ModelShelf(places.home.models(name))
-        ending = supervise(session.plan(1, shelf), trial, executor, journal)
+        ending = supervise(session.plan(1, shelf), session.opened(None), trial, executor, journal)
         display.closed()
-        model = shelf.find(trial.best())
-        journal.append(
-            StudyClosed(closing=ending.closing, best=trial.best(), best_model=None if model is None else str(model))
-        )
         tracker.close(hurry=ending.closing == "interrupted")
         shelf.remove()
         return RunResult(

@@ -13,10 +13,9 @@ from experiments.experiment import Experiment
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
-from experiments.session import Session, check_batch, prepared, supervise
+from experiments.session import Ending, Session, check_batch, prepared, supervise
 from experiments.sweep_result import Best, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
-from search.events import StudyClosed
 from search.journal import Journal
 from search.lock import StudyLock
 from search.model_shelf import ModelShelf
@@ -58,17 +57,15 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         done_before = trials.done()
         tracker.wait_until_open()
 
-        journal.listen(display.hear)
+        ending = Ending("finished", None, 0)
         if done_before < experiment.search.trials:
+            journal.listen(display.hear)
             display.opened(_state(name, session, trials))
-        journal.append(session.opened(name))
-        shelf = ModelShelf(places.home.models(name))
-        plan = session.plan(experiment.search.trials, shelf, request.timeout_seconds, request.failures_limit)
-        ending = supervise(plan, trials, executor, journal)
-        display.closed()
-        best = trials.best()
-        model = shelf.find(best)
-        journal.append(StudyClosed(closing=ending.closing, best=best, best_model=None if model is None else str(model)))
+            shelf = ModelShelf(places.home.models(name))
+            plan = session.plan(experiment.search.trials, shelf, request.timeout_seconds, request.failures_limit)
+            ending = supervise(plan, session.opened(name), trials, executor, journal)
+            display.closed()
+        executor.close()
         tracked = tracker.close(hurry=ending.closing == "interrupted")
         return SweepResult(
             study=name,

@@ -86,12 +86,16 @@ class Supervisor:
 
     def run(self) -> None:
         """Train until the plan is fulfilled, its time is up or a stop is requested."""
-        while not self._stop:
-            self._start_trials()
-            if not self._running and not self._may_start():
-                return
-            for message in self._executor.wait(_LOOK_UP_SECONDS):
-                self._handle(message)
+        try:
+            while not self._stop:
+                self._start_trials()
+                if not self._running and not self._may_start():
+                    return
+                for message in self._executor.wait(_LOOK_UP_SECONDS):
+                    self._handle(message)
+        except SearchError:
+            self._interrupt_trials()
+            raise
         self._interrupt_trials()
 
     def _may_start(self) -> bool:
@@ -196,7 +200,6 @@ class Supervisor:
         self._record(TrialEnded(trial=running.trial.number, state="failed", reason=reason, error=error))
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= self._plan.failures_limit:
-            self._interrupt_trials()
             raise SearchError(f"the last {self._failures_in_a_row} trials all failed; the last one: {reason}.")
 
     def _interrupt_trials(self) -> None:

@@ -121,7 +121,9 @@ class MlflowTracker:
                 known = known or self._take_up(recorder)
                 more = self._pass_on(recorder)
                 patience = _RETRY_FIRST_SECONDS
-            except MlflowException:
+            except MlflowException as error:
+                if error.error_code == "INVALID_PARAMETER_VALUE":
+                    raise  # it would refuse the same for ever
                 # The store is away. Nothing is lost, the journal has it; which runs the store took is asked anew.
                 known = False
                 time.sleep(patience)

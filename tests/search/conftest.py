@@ -21,13 +21,16 @@ from search.study import StudyRequest, StudyTrials
 from search.supervisor import Plan, Supervisor
 from search.workers.local import LocalExecutor, WorkerRecipe
 
+FIND_TESTS = {"PYTHONPATH": str(Path(__file__).parents[2])}
+"""Has workers find the stub, wherever the tests are run from."""
+
 SPACE = {"units": {"low": 1, "high": 1000}, "kind": ["a", "b"]}
 Script = Callable[[Trial], Mapping[str, Any]]
 
 
 @contextmanager
 def stub_workers(count: int, **options: Any) -> Iterator[LocalExecutor]:
-    recipe = WorkerRecipe("tests.stub_trainer:preload", "tests.stub_trainer:StubTrainer", {"threads": 1}, {})
+    recipe = WorkerRecipe("tests.stub_trainer:preload", "tests.stub_trainer:StubTrainer", {"threads": 1}, FIND_TESTS)
     executor = LocalExecutor(recipe, [{}] * count, **options)
     executor.start()
     try:

@@ -15,7 +15,7 @@ import pytest
 from search.errors import SearchError
 from search.protocols import Died
 from search.workers.local import LocalExecutor, WorkerRecipe
-from tests.search.conftest import Lab, stub_workers
+from tests.search.conftest import FIND_TESTS, Lab, stub_workers
 
 
 def wait_idle(executor: LocalExecutor, count: int) -> None:
@@ -67,7 +67,9 @@ with stub_workers(2) as executor:
     print(*executor.pids(), executor._nursery.pid, flush=True)
     time.sleep(60)
 """
-    supervisor = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ, **FIND_TESTS}
+    )
     assert supervisor.stdout is not None
     pids = [int(pid) for pid in supervisor.stdout.readline().split()]
     assert len(pids) == 3
@@ -107,7 +109,7 @@ def test_a_worker_that_has_grown_too_far_is_replaced_between_two_trials(lab: Lab
     ],
 )
 def test_workers_that_cannot_start_end_the_search_with_their_last_words(preload: str, trainer: str, words: str) -> None:
-    executor = LocalExecutor(WorkerRecipe(preload, trainer, {"threads": 1}, {}), [{}])
+    executor = LocalExecutor(WorkerRecipe(preload, trainer, {"threads": 1}, FIND_TESTS), [{}])
     executor.start()
     try:
         with pytest.raises(SearchError, match="workers") as caught:
