@@ -107,6 +107,7 @@ def prepared(experiment: Experiment, places: Places, display: Display) -> Prepar
     Raises:
         RequestError: the data can't be had, or home can't be written.
     """
+    display.note(f"{experiment.name}: preparing {experiment.data.name} and starting the workers")
     data = start_preparing(experiment.data, places.home.path, places.data_dir, experiment.path.parent).result()
     for warning in data.warnings:
         display.note(f"warning: {warning}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Set
 from pathlib import Path
+
+_OF_TRIAL = re.compile(r"\.?trial-(\d+)")  # with a dot before it while a worker is still writing it
 
 
 class ModelShelf:
@@ -31,9 +34,9 @@ class ModelShelf:
 
     def clear(self, keep: Set[int]) -> None:
         """Delete the models of all other trials."""
-        kept = {f"trial-{number:04d}.keras" for number in keep}
         for path in self._folder.glob("*.keras"):
-            if path.name not in kept:
+            name = _OF_TRIAL.match(path.name)
+            if name is not None and int(name[1]) not in keep:
                 path.unlink(missing_ok=True)
 
     def remove(self) -> None:

@@ -22,8 +22,8 @@ class StubTrainer:
     """Follows a script.
 
     An assignment may hold `curve` (the objective by epoch), `raises`, `signal` (the process sends it to itself in the
-    second epoch), `seconds` (an epoch's length), `grow_bytes`, and `log`, a file that takes a line whenever a trial
-    begins and when it finishes.
+    second epoch), `seconds` (an epoch's length), `save_seconds`, `grow_bytes`, and `log`, a file that takes a line
+    whenever a trial begins, finishes or is dropped.
     """
 
     def __init__(self, threads: int) -> None:
@@ -48,7 +48,11 @@ class StubTrainer:
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
         if save_as is not None:
-            Path(save_as).write_text(f"model of {self._assignment['name']}")
+            path = Path(save_as)
+            partial = path.with_name(f".{path.stem}-{os.getpid()}.keras")  # as the real trainer does it
+            partial.write_text(f"model of {self._assignment['name']}")
+            time.sleep(self._assignment.get("save_seconds", 0.0))
+            partial.replace(path)
         self._note("finish")
         return {"peak_memory_bytes": 1000, "train_seconds": 0.002, "epoch_seconds": 0.001, "pid": os.getpid()}
 

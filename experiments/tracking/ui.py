@@ -28,6 +28,7 @@ HOST = "127.0.0.1"
 BEST = 20  # the comparison page crawls beyond a hundred runs
 _START_SECONDS = 60.0
 _LOOK_UP_SECONDS = 0.2
+_REFUSED_PORTS = (5060, 5061)  # browsers open no page there: they belong to telephony
 
 
 def comparison(places: Places, study: str) -> str:
@@ -89,6 +90,8 @@ def _show(address: str, opening: bool) -> None:
 def _free_port(wanted: int) -> int:
     """Return the first free port from the wanted one on."""
     for port in range(wanted, min(wanted + 100, 65536)):
+        if port in _REFUSED_PORTS and port != wanted:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

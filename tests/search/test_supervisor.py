@@ -125,6 +125,16 @@ def test_only_the_best_trials_model_is_kept(lab: Lab) -> None:
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
 
 
+def test_a_model_that_is_still_being_written_is_left_alone(lab: Lab) -> None:
+    """One trial ends while the worker of another is in the middle of saving."""
+    values = {0: 0.9, 1: 0.1, 2: 0.2}
+    study = lab.run(
+        3, lambda trial: curve(0, 0, 0, values[trial.number]) | ({"save_seconds": 1.0} if trial.number == 0 else {})
+    )
+    assert study.counts() == {"complete": 3, "pruned": 0, "failed": 0}
+    assert lab.shelf.find(0) is not None
+
+
 def test_with_one_worker_and_one_seed_everything_repeats(tmp_path: Path) -> None:
     stories = []
     for folder in (tmp_path / "first", tmp_path / "second"):
