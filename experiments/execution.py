@@ -45,7 +45,7 @@ class Execution:
         count = workers if workers is not None else default_workers()
         return cls(
             backend=chosen,
-            device="gpu" if gpus() else "cpu",
+            device="gpu" if gpus() and chosen == "tensorflow" else "cpu",
             workers=count,
             threads=threads_each(count),
         )

@@ -150,6 +150,17 @@ class Experiment:
         for configuration in self.baseline_configurations():
             self.settings(configuration)
 
+    def check_input(self, input_shape: tuple[int, ...]) -> None:
+        """See that the networks of the space can take inputs of this shape.
+
+        Raises:
+            RequestError: one that can't.
+        """
+        for name, distribution in self.space.items():
+            for value in extremes(distribution):
+                self.family.check_input(self.settings({name: value})[0], input_shape)
+        self.family.check_input(self.settings({})[0], input_shape)
+
     def configuration(self, values: Mapping[str, Any], where: str) -> Configuration:
         """Return a configuration of the space.
 

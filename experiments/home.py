@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import RequestError
+
+_LONGEST_NAME_BYTES = 200  # file systems take 255, of which the endings need some
 
 
 @dataclass(frozen=True)
@@ -58,4 +61,7 @@ def _unwritable(path: Path, why: str | None) -> RequestError:
 
 def _file_name(study: str) -> str:
     """Return a study's name as a file name: what could lead out of the folder, or trip a file system, is escaped."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else f"%{ord(letter):02x}" for letter in study)
+    escaped = "".join(letter if letter.isalnum() or letter in "-_" else f"%{ord(letter):02x}" for letter in study)
+    if len(escaped.encode()) <= _LONGEST_NAME_BYTES:
+        return escaped
+    return f"{escaped.encode()[:100].decode(errors='ignore')}-{hashlib.sha256(study.encode()).hexdigest()[:16]}"

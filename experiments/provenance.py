@@ -16,20 +16,22 @@ from experiments.execution import Execution
 from experiments.experiment import Experiment
 from experiments.tracking.schema import OBJECTIVE_TAG
 
-_PACKAGES = ("tensorflow", "keras", "optuna", "pandas", "mlflow", "numpy", "scikit-learn", "jax", "torch")
+_PACKAGES = ("assay", "tensorflow", "keras", "optuna", "pandas", "mlflow", "numpy", "scikit-learn", "jax", "torch")
 
 
-def provenance(experiment: Experiment, data: PreparedData, execution: Execution, seed: int) -> dict[str, str]:
-    """Return the tags of a study's parent run, or of a single run."""
+def provenance(
+    experiment: Experiment, data: PreparedData, execution: Execution, seed: int, searching: bool
+) -> dict[str, str]:
+    """Return the tags of a study's parent run, or of a single run, which searches nothing."""
+    search = {"assay.sampler": experiment.search.sampler, "assay.pruner": experiment.search.pruner}
     return {
+        **(search if searching else {}),
         **_source(experiment.path.parent),
         **_versions(),
         "assay.experiment": experiment.name,
         "assay.title": experiment.title,
         "assay.source": experiment.source,
         OBJECTIVE_TAG: str(experiment.search.objective),
-        "assay.sampler": experiment.search.sampler,
-        "assay.pruner": experiment.search.pruner,
         "assay.backend": execution.backend,
         "assay.device": execution.device,
         "assay.precision": execution.precision,
@@ -47,7 +49,7 @@ def _source(folder: Path) -> Mapping[str, str]:
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return {"assay.commit": "none", "assay.dirty": "unknown"}
-    changes = _git(folder, "status", "--porcelain")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {"assay.commit": commit, "assay.dirty": "unknown" if changes is None else "yes" if changes else "no"}
 
 

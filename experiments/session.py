@@ -32,13 +32,14 @@ class Session:
     execution: Execution
     seed: int
 
-    def opened(self, study: str | None) -> StudyOpened:
+    def opened(self, study: str | None, study_id: str) -> StudyOpened:
         """Return the event that opens the study, or with None a single run."""
         scale = self.experiment.data.scale
         return StudyOpened(
             study=study,
+            study_id=study_id,
             experiment=self.experiment.name,
-            provenance=provenance(self.experiment, self.data, self.execution, self.seed),
+            provenance=provenance(self.experiment, self.data, self.execution, self.seed, searching=study is not None),
             text=self.experiment.text,
             data={
                 "name": self.data.name,
@@ -105,13 +106,14 @@ def prepared(experiment: Experiment, places: Places, display: Display) -> Prepar
     """Wait for the experiment's data, pass on its warnings, and see that home can be written.
 
     Raises:
-        RequestError: the data can't be had, or home can't be written.
+        RequestError: the data can't be had or suit no network of the experiment, or home can't be written.
     """
-    display.note(f"{experiment.name}: preparing {experiment.data.name} and starting the workers")
     data = start_preparing(experiment.data, places.home.path, places.data_dir, experiment.path.parent).result()
     for warning in data.warnings:
         display.note(f"warning: {warning}")
+    experiment.check_input(data.input_shape)
     places.home.create()
+    display.note(f"{experiment.name}: the data are ready, the workers are starting")
     return data
 
 
@@ -124,20 +126,22 @@ class Ending:
     exit_code: int
 
 
-def supervise(plan: Plan, opened: StudyOpened, trials: TrialSource, executor: Executor, journal: Journal) -> Ending:
-    """Have the plan carried out, heeding Ctrl-C and SIGTERM, end the workers, and close the study in the journal."""
-    with StopRequest() as stop:
-        journal.append(opened)
-        ending = Ending("finished", None, 0)
-        try:
-            Supervisor(plan, trials, executor, journal, stop).run()
-        except SearchError as error:
-            ending = Ending("failed", str(error), 1)
-        finally:
-            executor.close()
-        if stop:
-            ending = Ending("interrupted", None, stop.exit_code)
-        best = trials.best()
-        model = plan.shelf.find(best)
-        journal.append(StudyClosed(closing=ending.closing, best=best, best_model=None if model is None else str(model)))
+def supervise(plan: Plan, trials: TrialSource, executor: Executor, journal: Journal, stop: StopRequest) -> Ending:
+    """Have the plan carried out, end the workers, and close the study in the journal."""
+    ending = Ending("finished", None, 0)
+    try:
+        Supervisor(plan, trials, executor, journal, stop).run()
+    except SearchError as error:
+        ending = Ending("failed", str(error), 1)
+    finally:
+        executor.close()
+    if stop:
+        ending = Ending("interrupted", None, stop.exit_code)
+    number, value = trials.best() or (None, None)
+    model = plan.shelf.find(number)
+    journal.append(
+        StudyClosed(
+            closing=ending.closing, best=number, best_value=value, best_model=None if model is None else str(model)
+        )
+    )
     return ending

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from experiments.execution import Execution
 from experiments.experiment import Experiment
+from experiments.leftovers import settle_runs
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
@@ -18,15 +20,20 @@ from experiments.session import Session, check_batch, prepared, supervise
 from experiments.tracking.follower import MlflowTracker
 from search.events import EpochEnded, TrialEnded
 from search.journal import Journal
+from search.lock import StudyLock
 from search.model_shelf import ModelShelf
 from search.protocols import Trial
 from search.seeds import trial_seed
+from search.stop import StopRequest
+from search.urls import masked
 
 
 @dataclass(frozen=True)
 class RunResult:
     """What one training gave; `metrics` are those of its last epoch, then its costs."""
 
+    experiment: str
+    tracking_uri: str
     run_id: str | None
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
@@ -68,9 +75,9 @@ class SingleTrial:
         """Say yes: its model is kept."""
         return True
 
-    def best(self) -> int | None:
-        """Return its number once it is complete."""
-        return 0 if self.end is not None and self.end.state == "complete" else None
+    def best(self) -> tuple[int, float] | None:
+        """Return its number and value once it is complete."""
+        return None if self.end is None or self.end.value is None else (self.end.trial, self.end.value)
 
 
 def run(experiment: Experiment, seed: int, backend: str | None, places: Places, display: Display) -> RunResult:
@@ -86,20 +93,27 @@ def run(experiment: Experiment, seed: int, backend: str | None, places: Places, 
         executor = stack.enter_context(execution.executor())
         session = Session(experiment, prepared(experiment, places, display), execution, seed)
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-        journal = stack.enter_context(Journal(places.home.journal(name)))
-        tracker = MlflowTracker(journal, places.tracking_uri, places.home.artifacts)
+        stack.enter_context(StudyLock(places.home.journal(name).with_suffix(".lock"), name))
+        tracker = MlflowTracker(places.home.journal(name), places.tracking_uri, places.home.artifacts)
         tracker.start()
         tracker.wait_until_open()
+        settle_runs(places)
+        stack.callback(display.closed)
         curve: list[EpochEnded] = []
-        journal.listen(lambda event: curve.append(event) if isinstance(event, EpochEnded) else None)
-        journal.listen(display.hear)
-        display.opened(SweepState("run", experiment, execution, done=0, best=None, wanted=1))
         trial, shelf = SingleTrial(configuration, seed), ModelShelf(places.home.models(name))
-        ending = supervise(session.plan(1, shelf), session.opened(None), trial, executor, journal)
+        with Journal(places.home.journal(name)) as journal, StopRequest() as stop:
+            journal.listen(tracker.notice)
+            journal.listen(lambda event: curve.append(event) if isinstance(event, EpochEnded) else None)
+            journal.listen(display.hear)
+            journal.append(session.opened(None, uuid.uuid4().hex))
+            display.opened(SweepState("run", experiment, execution, done=0, best=None, wanted=1))
+            ending = supervise(session.plan(1, shelf), trial, executor, journal, stop)
         display.closed()
         tracker.close(hurry=ending.closing == "interrupted")
         shelf.remove()
         return RunResult(
+            experiment=experiment.name,
+            tracking_uri=masked(places.tracking_uri),
             run_id=tracker.run_id(0),
             params=experiment.hyperparameters(configuration),
             metrics={**(curve[-1].metrics if curve else {}), **(trial.end.metrics if trial.end is not None else {})},

@@ -1,4 +1,4 @@
-"""What a sweep found, for people."""
+"""What a sweep or a run found, for people."""
 
 from __future__ import annotations
 
@@ -9,40 +9,60 @@ from rich.text import Text
 from experiments.progress.state import shown
 from experiments.single_run import RunResult
 from experiments.sweep_result import SweepResult
-from search.urls import masked
 
 _BAR_CHARACTERS = 24
 
 
-def print_summary(result: SweepResult, to_stderr: bool = False) -> None:
-    """Print how the sweep ended, the best configuration, what mattered, where the runs are and how to go on."""
+def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = False) -> None:
+    """Print how the sweep ended, the best configuration, what mattered, where the runs are and how to go on.
+
+    Args:
+        result: what was found.
+        again: the command that goes on from here.
+        look: the command that shows the study.
+        to_stderr: because somebody reads standard output.
+    """
     out = Console(stderr=to_stderr, soft_wrap=True, highlight=False, markup=False)
-    out.print(Text(_outcome(result), style="bold"))
+    out.print(Text(_outcome(result, again), style="bold"), soft_wrap=not out.is_terminal)
     if result.ending.failure is not None:
         out.print(Text(f"stopped: {result.ending.failure}", style="red"))
     if result.best is not None:
         out.print(f"\nbest: {result.best.value:.4f} (trial {result.best.number}, run {result.best.run_id})")
         out.print(_settings(result))
+        out.print(f"model: runs:/{result.parent_run_id}/model")
     if result.importances:
         out.print("\nwhat mattered (share of the variance of good results, PED-ANOVA):")
         out.print(_importances(result))
-    out.print(f"\nruns:  {masked(result.tracking_uri)}  (experiment {result.experiment}, study {result.study})")
-    if not result.tracked:
-        out.print(
-            "MLflow has not taken everything yet; nothing is lost: the next sweep of this study passes on the rest."
-        )
-    out.print(f"look:  assay ui {result.study}")
+    out.print(f"\nruns:  {result.tracking_uri}  (experiment {result.experiment}, study {result.study})")
+    if result.untracked is not None:
+        out.print(f"MLflow has not taken everything ({result.untracked.strip()}).")
+        out.print("Nothing is lost: the next sweep of this study passes on the rest.")
+    out.print(f"look:  {look}")
 
 
-def _outcome(result: SweepResult) -> str:
+def print_run(result: RunResult, to_stderr: bool = False) -> None:
+    """Print what one training gave."""
+    out = Console(stderr=to_stderr, soft_wrap=True, highlight=False, markup=False)
+    out.print(Text(f"run {result.run_id}: {result.state}", style="bold"))
+    if result.error is not None:
+        out.print(result.error)
+    for title, values in (("parameters", result.params), ("metrics", result.metrics)):
+        out.print(f"\n{title}:")
+        table = Table.grid(padding=(0, 2))
+        for name, value in values.items():
+            table.add_row(f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value))
+        out.print(table)
+    out.print(f"\nruns:  {result.tracking_uri}  (experiment {result.experiment})")
+
+
+def _outcome(result: SweepResult, again: str) -> str:
     trials = result.trials
     counted = f"{trials['complete']} complete, {trials['pruned']} pruned, {trials['failed']} failed"
-    command = f"assay sweep {result.experiment}"
     if result.done >= result.wanted:
-        more = f"--trials {2 * result.wanted} adds {2 * result.wanted - result.done}, --study NAME starts anew"
+        more = f"--trials {result.done + result.wanted} adds {result.wanted}, --study NAME starts anew"
         return f"{result.study}: {result.done} of {result.wanted} done ({counted}); {more}"
     how = {"finished": "time is up", "interrupted": "interrupted", "failed": "failed"}[result.ending.closing]
-    return f"{result.study}: {how} with {result.done} of {result.wanted} done ({counted}); {command} goes on from here"
+    return f"{result.study}: {how} with {result.done} of {result.wanted} done ({counted}); to go on: {again}"
 
 
 def _settings(result: SweepResult) -> Table:
@@ -58,18 +78,3 @@ def _importances(result: SweepResult) -> Table:
     for name, share in result.importances.items():
         table.add_row(f"  {name}", "█" * max(1, round(share * _BAR_CHARACTERS)), f"{share:.0%}")
     return table
-
-
-def print_run(result: RunResult, to_stderr: bool = False) -> None:
-    """Print what one training gave."""
-    out = Console(stderr=to_stderr, soft_wrap=True, highlight=False, markup=False)
-    out.print(Text(f"run {result.run_id}: {result.state}", style="bold"))
-    if result.error is not None:
-        out.print(result.error)
-    for title, values in (("parameters", result.params), ("metrics", result.metrics)):
-        out.print(f"\n{title}:")
-        table = Table.grid(padding=(0, 2))
-        for name, value in values.items():
-            table.add_row(f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value))
-        out.print(table)
-    out.print("\nlook:  assay ui")

@@ -38,8 +38,8 @@ class Best:
 class SweepResult:
     """What a sweep found.
 
-    `trials` counts the whole study, `done_before` those that were complete or pruned when the sweep began.
-    `importances` sum to 1, the greatest first. `tracked` says whether MLflow has everything by now.
+    `trials` counts the whole study. `importances` sum to 1, the greatest first. `untracked` says why MLflow does not
+    have everything by now, if it does not.
     """
 
     study: str
@@ -51,8 +51,7 @@ class SweepResult:
     best: Best | None
     importances: Mapping[str, float]
     wanted: int
-    done_before: int
-    tracked: bool
+    untracked: str | None
     ending: Ending
 
     @property

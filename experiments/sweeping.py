@@ -5,21 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.data.preparation import PreparedData
 from experiments.execution import Execution
 from experiments.experiment import Experiment
+from experiments.leftovers import settle_runs
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
 from experiments.session import Ending, Session, check_batch, prepared, supervise
 from experiments.sweep_result import Best, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
-from search.journal import Journal
+from models.errors import RequestError
+from search.events import StudyClosed
+from search.journal import Journal, read
 from search.lock import StudyLock
 from search.model_shelf import ModelShelf
 from search.space import to_records
+from search.stop import StopRequest
+from search.urls import masked
 
 if TYPE_CHECKING:
     import optuna
@@ -37,7 +43,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
     """
     began = time.monotonic()
     check_batch(experiment, places)
-    name = request.study or experiment.name
+    name = _checked_name(experiment.name if request.study is None else request.study)
     journal_file = places.home.journal(name)
     execution = Execution.choose(request.workers, request.backend)
     with ExitStack() as stack:
@@ -46,39 +52,45 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         storage = None if places.storage == places.home.storage else _open_storage(places)
         data = prepared(experiment, places, display)
         stack.enter_context(StudyLock(journal_file.with_suffix(".lock"), name))
-        trials = _take_up(
-            storage or _open_storage(places), name, experiment, request, identity(experiment, data, execution)
-        )
-        session = Session(experiment, data, execution, trials.seed)
-        journal = stack.enter_context(Journal(journal_file))
-        tracker = MlflowTracker(journal, places.tracking_uri, places.home.artifacts)
+        tracker = MlflowTracker(journal_file, places.tracking_uri, places.home.artifacts)
         tracker.start()
-        _queue(trials, session, request, journal)
-        done_before = trials.done()
+        storage = storage or _open_storage(places)
         tracker.wait_until_open()
-
+        settle_runs(places)
+        trials = _take_up(storage, name, experiment, request, identity(experiment, data, execution))
+        session = Session(experiment, data, execution, trials.seed)
+        stack.callback(display.closed)
         ending = Ending("finished", None, 0)
-        if done_before < experiment.search.trials:
-            journal.listen(display.hear)
-            display.opened(_state(name, session, trials))
-            shelf = ModelShelf(places.home.models(name))
-            plan = session.plan(experiment.search.trials, shelf, request.timeout_seconds, request.failures_limit)
-            ending = supervise(plan, session.opened(name), trials, executor, journal)
-            display.closed()
+        if trials.done() < experiment.search.trials or not _is_closed(trials, journal_file):
+            with Journal(journal_file) as journal, StopRequest() as stop:
+                journal.listen(tracker.notice)
+                journal.append(session.opened(name, trials.study_id))
+                _queue(trials, session, request, journal)
+                display.opened(_state(name, session, trials))
+                journal.listen(display.hear)
+                plan = session.plan(
+                    experiment.search.trials,
+                    ModelShelf(places.home.models(name)),
+                    request.timeout_seconds,
+                    request.failures_limit,
+                )
+                ending = supervise(plan, trials, executor, journal, stop)
+        elif request.enqueued:
+            display.note(f"nothing was enqueued: study {name!r} is done; ask for more with --trials.")
         executor.close()
-        tracked = tracker.close(hurry=ending.closing == "interrupted")
+        display.closed()
+        untracked = tracker.close(hurry=ending.closing == "interrupted")
         return SweepResult(
             study=name,
             experiment=experiment.name,
-            tracking_uri=places.tracking_uri,
+            tracking_uri=masked(places.tracking_uri),
             parent_run_id=tracker.parent_run_id,
             seconds=time.monotonic() - began,
             trials=trials.counts(),
             best=_best(trials, tracker),
             importances=trials.importances(),
             wanted=experiment.search.trials,
-            done_before=done_before,
-            tracked=tracked,
+            untracked=untracked,
             ending=ending,
         )
 
@@ -96,6 +108,12 @@ def identity(experiment: Experiment, data: PreparedData, execution: Execution) -
         "backend": execution.backend,
         "precision": execution.precision,
     }
+
+
+def _checked_name(study: str) -> str:
+    if not study.strip() or not study.isprintable():
+        raise RequestError(f"a study's name must be a line of text; received {study!r}: name another with --study.")
+    return study
 
 
 def _open_storage(places: Places) -> optuna.storages.BaseStorage:
@@ -128,12 +146,19 @@ def _take_up(
     )
 
 
+def _is_closed(trials: StudyTrials, journal_file: Path) -> bool:
+    """Whether nothing of the study is left in the middle: by a supervisor that died at its very end, say."""
+    events = [event for event, _ in read(journal_file)]
+    return bool(events) and isinstance(events[-1], StudyClosed) and not trials.left_running()
+
+
 def _queue(trials: StudyTrials, session: Session, request: SweepRequest, journal: Journal) -> None:
     """Settle what an earlier supervisor left, then queue what comes before the sampler's own."""
-    from search.recovery import recover  # here for the same reason
+    from search.recovery import recover, redo_interrupted  # here for the same reason
 
     recover(trials, journal, session.describe)
     if trials.done() < session.experiment.search.trials:
+        redo_interrupted(trials)
         trials.enqueue(request.enqueued, "enqueued")
         trials.enqueue(session.experiment.baseline_configurations(), "baseline")
 

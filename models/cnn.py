@@ -37,7 +37,7 @@ def describe(settings: CnnSettings, input_shape: tuple[int, ...], classes: int) 
     """
     import keras  # not at the top: settings are checked without a backend
 
-    _check_input(settings, input_shape)
+    check_input(settings, input_shape)
     inputs = keras.Input(input_shape)
     x = inputs
     for block in range(settings.blocks):
@@ -63,7 +63,12 @@ def _block(x: keras.KerasTensor, settings: CnnSettings, filters: int) -> keras.K
     return keras.layers.MaxPooling2D(2)(x)
 
 
-def _check_input(settings: CnnSettings, input_shape: tuple[int, ...]) -> None:
+def check_input(settings: CnnSettings, input_shape: tuple[int, ...]) -> None:
+    """See that inputs of this shape can be halved once a block.
+
+    Raises:
+        RequestError: they are no images, or too small ones.
+    """
     if len(input_shape) != 3:
         raise RequestError(
             f"cnn needs images of shape (height, width, channels): received inputs of shape {input_shape}; "

@@ -24,12 +24,14 @@ class Family(Generic[S]):
         summary: one line about it.
         settings: the class of its settings; every field has a default.
         describe: (settings, input_shape, classes) -> a functional Keras model that gives logits (batch, classes).
+        check_input: (settings, input_shape); raises a RequestError for inputs that such a network can't take.
     """
 
     name: str
     summary: str
     settings: type[S]
     describe: Callable[[S, tuple[int, ...], int], keras.Model]
+    check_input: Callable[[S, tuple[int, ...]], None] = lambda settings, input_shape: None
 
 
 FAMILIES: Mapping[str, Family[Any]] = {
@@ -37,6 +39,12 @@ FAMILIES: Mapping[str, Family[Any]] = {
     for family in (
         Family("linear", "softmax regression: one weight a pixel and class", linear.LinearSettings, linear.describe),
         Family("mlp", "multi-layer perceptron: dense hidden layers of equal width", mlp.MlpSettings, mlp.describe),
-        Family("cnn", "blocks of two convolutions and a pooling, then a dense head", cnn.CnnSettings, cnn.describe),
+        Family(
+            "cnn",
+            "blocks of two convolutions and a pooling, then a dense head",
+            cnn.CnnSettings,
+            cnn.describe,
+            cnn.check_input,
+        ),
     )
 }

@@ -106,16 +106,19 @@ class Trainer:
 
         Returns:
             {"peak_memory_bytes": of this process during the trial, "train_seconds": all epochs, "epoch_seconds": the
-            median epoch}.
+            median epoch}; and "unsaved", why the model could not be kept, if it could not: it is no less trained.
         """
         trial = self._under_way()
-        costs = {
+        costs: dict[str, Any] = {
             "peak_memory_bytes": trial.memory.bytes(),
             "train_seconds": sum(trial.epoch_seconds),
             "epoch_seconds": statistics.median(trial.epoch_seconds),
         }
         if save_as is not None:
-            save(trial.model, Path(save_as))
+            try:
+                save(trial.model, Path(save_as))
+            except OSError as error:
+                costs["unsaved"] = str(error)
         del trial
         self.drop()
         return costs

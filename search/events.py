@@ -19,11 +19,13 @@ Closing = Literal["finished", "failed", "interrupted"]
 class StudyOpened:
     """A supervisor took up the study, for the first time or once more; or, with no study, a single run.
 
-    `provenance` is what a reader needs to judge and repeat the results, by tag name; `text` is the experiment's file;
-    `data` says what the inputs are: `input_shape`, `classes`, and the scaling they went through.
+    `study_id` tells it from others of the same name. `provenance` is what a reader needs to judge and repeat the
+    results, by tag name; `text` is the experiment's file; `data` says what the inputs are: `input_shape`, `classes`,
+    and the scaling they went through.
     """
 
     study: str | None
+    study_id: str
     experiment: str
     provenance: Mapping[str, str]
     text: str
@@ -77,10 +79,11 @@ class TrialEnded:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyClosed:
-    """The supervisor let go of the study; `best_model` is the file of the best trial's model."""
+    """The supervisor let go of the study; `best` is the best trial, and `best_model` the file of its model."""
 
     closing: Closing
     best: int | None = None
+    best_value: float | None = None
     best_model: str | None = None
     time: float = field(default_factory=time.time)
 

@@ -39,8 +39,8 @@ class TrialSource(Protocol):
     def improves(self, value: float) -> bool:
         """Return whether a complete trial of this value would be the best so far."""
 
-    def best(self) -> int | None:
-        """Return the number of the best complete trial."""
+    def best(self) -> tuple[int, float] | None:
+        """Return number and value of the best complete trial."""
 
 
 class Trainer(Protocol):
@@ -56,7 +56,11 @@ class Trainer(Protocol):
         """Train one epoch and validate; return {"metrics": {name: value}, "seconds": wall time}."""
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
-        """End the trial, keeping its model in a file if asked; return its costs by name."""
+        """End the trial, keeping its model in a file if asked.
+
+        Returns:
+            Its costs by name; and under "unsaved" why the model could not be kept, if it could not.
+        """
 
     def drop(self) -> None:
         """Forget the trial."""

@@ -10,7 +10,7 @@ running it again does the rest.
 | after the journal had it ended                 | Optuna is told what the journal says: the trial is not lost     |
 | after Optuna was told                          | nothing is left to do                                           |
 
-Every trial that was interrupted and has not been redone is then enqueued again, with its parameters and its seed.
+A search that is not done then enqueues every trial that was interrupted and has not been redone.
 """
 
 from __future__ import annotations
@@ -18,32 +18,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from search.events import EpochEnded, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 from search.journal import Journal, read
 from search.protocols import Trial
 from search.seeds import trial_seed
-from search.study import ORIGIN, SEED, STATE, StudyTrials, write_end
+from search.study import ORIGIN, SEED, STATE, StudyTrials
 
 REDO_OF = "assay.redo_of"
 _INTERRUPTED = "failed: interrupted"
 
 
-def recover(trials: StudyTrials, journal: Journal, describe: Callable[[Trial], Mapping[str, Any]]) -> int:
-    """Settle every trial that Optuna believes to be running, and enqueue what was interrupted.
+def recover(trials: StudyTrials, journal: Journal, describe: Callable[[Trial], Mapping[str, Any]]) -> None:
+    """Settle every trial that Optuna believes to be running.
 
     Args:
         trials: the study, open in this process alone.
         journal: its journal.
         describe: makes of a trial all its hyperparameters by name, for the journal.
-
-    Returns:
-        How many trials were enqueued to be redone.
     """
-    study = trials.study
-    left_running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    left_running = trials.left_running()
     if left_running:
         begun, ended = _settled(journal)
         for left in left_running:
@@ -53,10 +48,7 @@ def recover(trials: StudyTrials, journal: Journal, describe: Callable[[Trial], M
                     journal.append(_beginning(left, trials.seed, describe))
                 end = TrialEnded(trial=left.number, state="failed", reason="interrupted")
                 journal.append(end)
-            study._storage.set_trial_user_attr(left._trial_id, STATE, end.label)
-            write_end(study, end)
-        trials.count()
-    return _enqueue_interrupted(study, trials.seed)
+            trials.settle(left, end)
 
 
 def _settled(journal: Journal) -> tuple[set[int], dict[int, TrialEnded]]:
@@ -81,11 +73,12 @@ def _beginning(left: FrozenTrial, seed: int, describe: Callable[[Trial], Mapping
     )
 
 
-def _enqueue_interrupted(study: optuna.Study, seed: int) -> int:
-    trials = study.get_trials(deepcopy=False)
-    redone = {trial.user_attrs[REDO_OF] for trial in trials if REDO_OF in trial.user_attrs}
+def redo_interrupted(trials: StudyTrials) -> int:
+    """Enqueue what was interrupted and not redone since, with its parameters and its seed; return how many."""
+    known = trials.study.get_trials(deepcopy=False)
+    redone = {trial.user_attrs[REDO_OF] for trial in known if REDO_OF in trial.user_attrs}
     enqueued = 0
-    for trial in trials:
+    for trial in known:
         if trial.user_attrs.get(STATE) != _INTERRUPTED or trial.number in redone:
             continue
         # What was enqueued stays so even if the trial died before all of it was taken over.
@@ -94,8 +87,8 @@ def _enqueue_interrupted(study: optuna.Study, seed: int) -> int:
             attributes = {
                 ORIGIN: f"redo of {trial.number}",
                 REDO_OF: trial.number,
-                SEED: trial.user_attrs.get(SEED, trial_seed(seed, trial.number)),
+                SEED: trial.user_attrs.get(SEED, trial_seed(trials.seed, trial.number)),
             }
-            study.enqueue_trial(parameters, user_attrs=attributes)
+            trials.study.enqueue_trial(parameters, user_attrs=attributes)
             enqueued += 1
     return enqueued

@@ -12,7 +12,6 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
-    distribution_to_json,
 )
 from pydantic import Field
 
@@ -82,18 +81,18 @@ def check_value(where: str, distribution: BaseDistribution, value: object) -> Ch
 
 def to_records(space: Space) -> dict[str, str]:
     """Return the space as text by name: what must be equal for two spaces to be the same."""
-    return {name: distribution_to_json(space[name]) for name in sorted(space)}
+    return {name: describe(space[name]) for name in sorted(space)}
 
 
 def describe(distribution: BaseDistribution) -> str:
-    """Return a distribution in a few words for people."""
+    """Return a distribution in a few words that say all of it."""
     match distribution:
         case CategoricalDistribution(choices=choices):
-            return _listed(choices)
+            return f"[{', '.join(repr(choice) for choice in choices)}]"
         case IntDistribution(low=low, high=high, log=log, step=step):
-            return f"{low} to {high}" + (", log" if log else "") + (f", step {step}" if step != 1 else "")
-        case FloatDistribution(low=float(low), high=float(high), log=bool(log), step=step):
-            return f"{low:g} to {high:g}" + (", log" if log else "") + (f", step {step:g}" if step is not None else "")
+            return f"{low} to {high}{', log' if log else ''}{f', step {step}' if step != 1 else ''}"
+        case FloatDistribution(low=low, high=high, log=log, step=step):
+            return f"{low!r} to {high!r}{', log' if log else ''}{f', step {step!r}' if step is not None else ''}"
         case _:
             raise TypeError(f"not a distribution of a space: {distribution}")
 

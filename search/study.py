@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ SEED = "assay.seed"
 STATE = "assay.state"
 ORIGIN = "assay.origin"
 _IDENTITY = "assay.identity"
+_STUDY_ID = "assay.study_id"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+_FEWEST_TO_COMPARE = 4
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -67,12 +70,13 @@ class StudyTrials:
     def __init__(self, storage: optuna.storages.BaseStorage, request: StudyRequest) -> None:
         self._request = request
         known = _find(storage, request.name)
-        if known is not None:
-            check_identity(request.name, known.user_attrs.get(_IDENTITY), request.identity)
-        own = known.user_attrs.get(SEED) if known is not None else None
-        self.seed: int = request.seed if request.seed is not None else own or 0
+        attributes = {} if known is None else known.user_attrs
         # A sampler that starts anew must not draw once more what it drew at first.
-        drawn = len(known.get_trials(deepcopy=False)) if known is not None else 0
+        drawn = 0 if known is None else len(known.get_trials(deepcopy=False))
+        if _IDENTITY in attributes or drawn > 0:
+            check_identity(request.name, attributes.get(_IDENTITY), request.identity)
+        self.seed: int = attributes.get(SEED, 0) if request.seed is None else request.seed
+        self.study_id: str = attributes.get(_STUDY_ID) or uuid.uuid4().hex
         self.study = optuna.create_study(
             storage=storage,
             study_name=request.name,
@@ -82,6 +86,7 @@ class StudyTrials:
             load_if_exists=True,
         )
         self.study.set_user_attr(SEED, self.seed)
+        self.study.set_user_attr(_STUDY_ID, self.study_id)
         self.study.set_user_attr(_IDENTITY, dict(request.identity))
         self._running: dict[int, optuna.Trial] = {}
         self.count()
@@ -119,11 +124,22 @@ class StudyTrials:
     def tell(self, end: TrialEnded) -> None:
         """Record a trial's end."""
         self._running.pop(end.trial).set_user_attr(STATE, end.label)
-        write_end(self.study, end)
+        self._write_end(end)
         if end.state != "failed":
             self._done += 1
         if end.state == "complete" and end.value is not None and self.improves(end.value):
             self._best = (end.trial, end.value)
+
+    def left_running(self) -> list[FrozenTrial]:
+        """Return the trials that an earlier supervisor left in the middle."""
+        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    def settle(self, left: FrozenTrial, end: TrialEnded) -> None:
+        """Record the end of a trial that an earlier supervisor left in the middle."""
+        # No public call sets an attribute of a trial that is not this process's own.
+        self.study._storage.set_trial_user_attr(left._trial_id, STATE, end.label)
+        self._write_end(end)
+        self.count()
 
     def done(self) -> int:
         """Return how many trials are complete or pruned."""
@@ -133,9 +149,9 @@ class StudyTrials:
         """Return whether a complete trial of this value would be the best so far."""
         return self._best is None or self._request.objective.better(value, than=self._best[1])
 
-    def best(self) -> int | None:
-        """Return the number of the best complete trial."""
-        return None if self._best is None else self._best[0]
+    def best(self) -> tuple[int, float] | None:
+        """Return number and value of the best complete trial."""
+        return self._best
 
     def best_trial(self) -> FrozenTrial | None:
         """Return all that is known of the best complete trial."""
@@ -151,22 +167,22 @@ class StudyTrials:
     def importances(self) -> dict[str, float]:
         """Return what each hyperparameter mattered, the shares summing to 1 and the greatest first.
 
-        PED-ANOVA (Watanabe et al., IJCAI 2023), Optuna 5's default. Empty when there are too few trials to say.
+        PED-ANOVA (Watanabe et al., IJCAI 2023), Optuna 5's default. Empty when there are too few complete trials, or
+        too few hyperparameters that differ among them, to compare anything.
         """
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if len({trial.value for trial in complete}) < 2:
+        varied = [name for name in self._request.space if len({trial.params[name] for trial in complete}) > 1]
+        if len(complete) < _FEWEST_TO_COMPARE or len({trial.value for trial in complete}) < 2 or len(varied) < 2:
             return {}
         return optuna.importance.get_param_importances(self.study)
 
-
-def write_end(study: optuna.Study, end: TrialEnded) -> None:
-    """Write a trial's state and value into the study."""
-    study.tell(
-        end.trial,
-        values=end.value if end.state == "complete" else None,
-        state=_STATES[end.state],
-        skip_if_finished=True,
-    )
+    def _write_end(self, end: TrialEnded) -> None:
+        self.study.tell(
+            end.trial,
+            values=end.value if end.state == "complete" else None,
+            state=_STATES[end.state],
+            skip_if_finished=True,
+        )
 
 
 def _find(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study | None:

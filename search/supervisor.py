@@ -13,6 +13,7 @@ two of these is mended by `search.recovery` at the next start.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -93,8 +94,9 @@ class Supervisor:
                     return
                 for message in self._executor.wait(_LOOK_UP_SECONDS):
                     self._handle(message)
-        except SearchError:
-            self._interrupt_trials()
+        except BaseException:
+            with contextlib.suppress(Exception):  # what could not be recorded is settled at the next start
+                self._interrupt_trials()
             raise
         self._interrupt_trials()
 
@@ -175,10 +177,14 @@ class Supervisor:
         else:
             self._executor.call(worker, "epoch")
 
-    def _finish(self, worker: int, running: _Running, costs: Mapping[str, float]) -> None:
+    def _finish(self, worker: int, running: _Running, costs: Mapping[str, Any]) -> None:
         assert running.ending is not None
         del self._running[worker]
-        self._record(dataclasses.replace(running.ending, metrics={**costs, "parameters": running.parameters}))
+        metrics = {name: value for name, value in costs.items() if name != "unsaved"}
+        end = dataclasses.replace(running.ending, metrics={**metrics, "parameters": running.parameters})
+        if "unsaved" in costs:
+            end = dataclasses.replace(end, error=f"the model could not be kept: {costs['unsaved']}")
+        self._record(end)
         self._executor.release(worker)
         self._failures_in_a_row = 0
         self._clear_shelf()
@@ -187,7 +193,7 @@ class Supervisor:
         """Keep the best trial's model, and those that trials are about to end with."""
         ending = {running.trial.number for running in self._running.values()}
         best = self._trials.best()
-        self._plan.shelf.clear(keep=ending if best is None else {*ending, best})
+        self._plan.shelf.clear(keep=ending if best is None else {*ending, best[0]})
 
     def _drop(self, worker: int) -> None:
         """Have a worker forget its trial; it is free once it says that it has."""

@@ -22,8 +22,8 @@ class StubTrainer:
     """Follows a script.
 
     An assignment may hold `curve` (the objective by epoch), `raises`, `signal` (the process sends it to itself in the
-    second epoch), `seconds` (an epoch's length), `save_seconds`, `grow_bytes`, and `log`, a file that takes a line
-    whenever a trial begins, finishes or is dropped.
+    second epoch), `seconds` (an epoch's length), `save_seconds`, `unsaved`, `grow_bytes`, and `log`, a file that takes
+    a line whenever a trial begins, finishes or is dropped.
     """
 
     def __init__(self, threads: int) -> None:
@@ -54,6 +54,8 @@ class StubTrainer:
             time.sleep(self._assignment.get("save_seconds", 0.0))
             partial.replace(path)
         self._note("finish")
+        if "unsaved" in self._assignment:
+            return {"peak_memory_bytes": 1000, "unsaved": self._assignment["unsaved"]}
         return {"peak_memory_bytes": 1000, "train_seconds": 0.002, "epoch_seconds": 0.001, "pid": os.getpid()}
 
     def drop(self) -> None:

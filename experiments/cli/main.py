@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from typing import NoReturn
@@ -10,6 +11,7 @@ from typing import NoReturn
 import click
 
 from models.errors import RequestError
+from models.names import check_name
 from search.errors import SearchError
 
 _VERBS = {"list": "list_", "run": "run", "sweep": "sweep", "ui": "ui"}
@@ -21,9 +23,8 @@ class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _VERBS:
-            return None
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        check_name("verb", cmd_name, _VERBS)
         command: click.Command = importlib.import_module(f"experiments.cli.{_VERBS[cmd_name]}").command
         return command
 
@@ -46,6 +47,12 @@ def main() -> NoReturn:
         sys.exit(assay.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
+    except click.exceptions.NoArgsIsHelpError as help_text:
+        print(help_text.format_message())
+        sys.exit(0)
+    except BrokenPipeError:  # whoever read the answer has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except RequestError as error:

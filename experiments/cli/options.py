@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from models.errors import RequestError
+from search.urls import masked
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
@@ -47,6 +51,31 @@ def values(command: _Command) -> _Command:
 
 
 json_output = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+
+
+def given(places: Mapping[str, str | None]) -> list[str]:
+    """Return the options of these places that were given on the command line, to be given again."""
+    context = click.get_current_context()
+    flags = {name: f"--{name.replace('_', '-')}" for name in places}
+    return [
+        word
+        for name, value in places.items()
+        if value is not None and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        for word in (flags[name], masked(value))
+    ]
+
+
+def as_json(record: Mapping[str, Any]) -> str:
+    """Return one line of JSON, numbers that JSON does not have as null."""
+    return json.dumps(_finite(record), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return value
 
 
 def read_value(text: str) -> tuple[str, Any]:

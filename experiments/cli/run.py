@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,5 +44,5 @@ def command(
     result = run(asked, seed, backend, Places.choose(**places), choose_display(as_json))
     print_run(result, to_stderr=as_json)
     if as_json:
-        click.echo(json.dumps(result.to_record()))
+        click.echo(options.as_json(result.to_record()))
     return result.exit_code

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import shlex
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -74,7 +75,8 @@ def command(
         enqueued=() if enqueue is None else read_configurations(enqueue, asked),
     )
     result = sweep(asked, request, Places.choose(**places), choose_display(as_json))
-    print_summary(result, to_stderr=as_json)
+    again = shlex.join(["assay", *sys.argv[1:]])
+    print_summary(result, again, shlex.join(["assay", "ui", result.study, *options.given(places)]), to_stderr=as_json)
     if as_json:
-        click.echo(json.dumps(result.to_record()))
+        click.echo(options.as_json(result.to_record()))
     return result.ending.exit_code

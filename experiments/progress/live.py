@@ -11,7 +11,8 @@ from rich.text import Text
 from experiments.progress.state import SweepState, TrialProgress, clock, headline, shown, sparkline
 from search.events import Event
 
-_LABEL_CHARACTERS = 40  # the log and MLflow have the rest of a long error
+_LABEL_CHARACTERS = 25  # MLflow has the rest of a long error
+_NARROWEST_WITH_SETTINGS = 110
 _STATE_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red"}
 
 
@@ -31,7 +32,7 @@ class LiveDisplay:
         """Print the headline and begin to draw."""
         self.note(headline(state))
         self._state = state
-        self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=4, transient=True)
+        self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=4)
         self._live.start()
 
     def hear(self, event: Event) -> None:
@@ -40,18 +41,18 @@ class LiveDisplay:
             self._state.hear(event)
 
     def closed(self) -> None:
-        """Take the table away."""
+        """Leave the table as it is and draw no more."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def _draw(self) -> RenderableType:
-        return Text() if self._state is None else draw(self._state)
+        return Text() if self._state is None else draw(self._state, self._console.width)
 
 
-def draw(state: SweepState) -> RenderableType:
-    """Return the whole picture of a sweep."""
-    return Group(_headline(state), _table(state))
+def draw(state: SweepState, width: int) -> RenderableType:
+    """Return the whole picture of a sweep; on a terminal of few columns without the configurations."""
+    return Group(_headline(state), _table(state, showing_settings=width >= _NARROWEST_WITH_SETTINGS))
 
 
 def _headline(state: SweepState) -> RenderableType:
@@ -68,12 +69,13 @@ def _headline(state: SweepState) -> RenderableType:
     return grid
 
 
-def _table(state: SweepState) -> Table:
+def _table(state: SweepState, showing_settings: bool) -> Table:
+    settings = tuple(state.experiment.space) if showing_settings else ()
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("trial", "state", "epoch", state.objective.metric, "curve", *state.experiment.space):
+    for name in ("trial", "state", "epoch", state.objective.metric, "curve", *settings):
         table.add_column(name, no_wrap=True)
     for trial in [*state.recent, *state.running.values()]:
-        table.add_row(*_row(state, trial))
+        table.add_row(*_row(state, trial), *(Text(shown(trial.searched[name])) for name in settings))
     return table
 
 
@@ -86,5 +88,4 @@ def _row(state: SweepState, trial: TrialProgress) -> tuple[RenderableType, ...]:
         f"{len(trial.curve)}/{state.experiment.largest('epochs')}",
         f"{trial.curve[-1]:.4f}" if trial.curve else "",
         Text(sparkline(trial.curve), style="blue"),
-        *(Text(shown(trial.searched[name])) for name in state.experiment.space),
     )

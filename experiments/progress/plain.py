@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TextIO
 
@@ -17,8 +18,9 @@ class PlainDisplay:
         self._state: SweepState | None = None
 
     def note(self, text: str) -> None:
-        """Write the text."""
-        print(text, file=self._stream, flush=True)
+        """Write the text; nobody listening is no reason to stop."""
+        with contextlib.suppress(OSError):
+            print(text, file=self._stream, flush=True)
 
     def opened(self, state: SweepState) -> None:
         """Write the headline."""

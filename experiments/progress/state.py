@@ -94,10 +94,13 @@ class SweepState:
 def headline(state: SweepState) -> str:
     """Return one line that says what is about to happen."""
     known = f"{state.done} of {state.wanted} done, " if state.done else ""
-    return (
-        f"{state.study}: {state.experiment.title}; {known}{state.wanted - state.done} trials to go "
-        f"on {state.execution.workers} workers ({state.execution.backend}, {state.execution.device})"
-    )
+    trials, workers = _counted(state.wanted - state.done, "trial"), _counted(state.execution.workers, "worker")
+    where = f"{state.execution.backend}, {state.execution.device}"
+    return f"{state.study}: {state.experiment.title}; {known}{trials} to go on {workers} ({where})"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def sparkline(values: list[float]) -> str:

@@ -10,12 +10,13 @@ import contextlib
 import json
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.tracking.store import open_client
 from search.events import Event, StudyOpened
-from search.journal import Journal, read
+from search.journal import read
 from search.urls import masked
 
 if TYPE_CHECKING:
@@ -32,27 +33,27 @@ class MlflowTracker:
     """Passes a journal on to an MLflow store.
 
     Args:
-        journal: the journal to follow.
+        journal: the file to follow, whether it is there yet or not; `notice` wakes the tracker when it grows.
         tracking_uri: the store: a database URL or the address of an MLflow server.
         artifacts: the folder for artifacts where the store is a database; a server has its own.
     """
 
-    def __init__(self, journal: Journal, tracking_uri: str, artifacts: Path) -> None:
+    def __init__(self, journal: Path, tracking_uri: str, artifacts: Path) -> None:
         self._journal = journal
         self._tracking_uri = tracking_uri
         self._artifacts = artifacts
-        self._cursor = Cursor(journal.path.with_suffix(".tracked"), tracking_uri)
+        self._cursor = Cursor(journal.with_suffix(".tracked"), tracking_uri)
         self._opened = threading.Event()
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._finished = threading.Event()
-        self._failure: Exception | None = None
+        self._failure: Exception | None = None  # to open the store
+        self._trouble: str | None = None  # to pass events on
         self._recorder: Recorder | None = None
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
 
     def start(self) -> None:
         """Start to open the store, which takes seconds the first time, and to follow the journal."""
-        self._journal.listen(self._notice)
         self._thread.start()
 
     def wait_until_open(self) -> None:
@@ -65,20 +66,17 @@ class MlflowTracker:
         if self._failure is not None:
             raise self._failure
 
-    def close(self, hurry: bool) -> bool:
-        """Return whether everything in the journal has been passed on; what has not will be next time.
+    def close(self, hurry: bool) -> str | None:
+        """Wait until everything in the journal is passed on: a minute, or a few seconds if somebody is waiting.
 
-        Waits for a minute, or for a few seconds if somebody is waiting for the end.
-
-        Raises:
-            Exception: a bug met by the thread.
+        Returns:
+            None, or why MLflow has not taken everything. It is told the rest the next time.
         """
         self._closing.set()
         self._wake.set()
-        finished = self._finished.wait(_HURRIED_SECONDS if hurry else _PATIENT_SECONDS)
-        if self._failure is not None:
-            raise self._failure
-        return finished
+        if self._finished.wait(_HURRIED_SECONDS if hurry else _PATIENT_SECONDS):
+            return self._trouble
+        return self._trouble or "it was too slow"
 
     @property
     def parent_run_id(self) -> str | None:
@@ -89,19 +87,24 @@ class MlflowTracker:
         """Return the run of a trial, once MLflow has it."""
         return None if self._recorder is None else self._recorder.runs.get(trial)
 
-    def _notice(self, event: Event) -> None:
+    def notice(self, event: Event) -> None:
+        """Hear that the journal has grown."""
         self._wake.set()
 
     def _work(self) -> None:
         try:
-            recorder = self._open()
-            self._recorder = recorder
-            self._opened.set()
-            self._follow(recorder)
+            self._recorder = self._open()
         except Exception as error:
             self._failure = error
+            self._finished.set()
+            return
         finally:
             self._opened.set()
+        try:
+            self._follow(self._recorder)
+        except Exception:
+            self._trouble = traceback.format_exc()  # a bug: shown whole, but no reason to lose the search
+        finally:
             self._finished.set()
 
     def _open(self) -> Recorder:
@@ -115,17 +118,15 @@ class MlflowTracker:
 
         patience, known = _RETRY_FIRST_SECONDS, False
         while True:
-            closing = self._closing.is_set()
             self._wake.clear()
+            closing = self._closing.is_set()
             try:
                 known = known or self._take_up(recorder)
                 more = self._pass_on(recorder)
-                patience = _RETRY_FIRST_SECONDS
-            except MlflowException as error:
-                if error.error_code == "INVALID_PARAMETER_VALUE":
-                    raise  # it would refuse the same for ever
+                patience, self._trouble = _RETRY_FIRST_SECONDS, None
+            except (MlflowException, OSError) as error:
                 # The store is away. Nothing is lost, the journal has it; which runs the store took is asked anew.
-                known = False
+                known, self._trouble = False, str(error)
                 time.sleep(patience)
                 patience = min(2 * patience, _RETRY_LAST_SECONDS)
                 continue
@@ -137,7 +138,7 @@ class MlflowTracker:
     def _take_up(self, recorder: Recorder) -> bool:
         """Have the recorder know what of the journal the store has; if it has forgotten all, begin at the beginning."""
         opened = None
-        for event, behind in read(self._journal.path):
+        for event, behind in read(self._journal):
             if behind > self._cursor.offset:
                 break
             if isinstance(event, StudyOpened):
@@ -150,7 +151,7 @@ class MlflowTracker:
         """Pass on the next events; return whether there may be more."""
         batch: list[Event] = []
         offset = self._cursor.offset
-        for event, behind in read(self._journal.path, offset):
+        for event, behind in read(self._journal, offset):
             batch.append(event)
             offset = behind
             if len(batch) == _BATCH_EVENTS:

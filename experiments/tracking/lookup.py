@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from experiments.places import Places
-from experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_TAG, TRIAL_TAG, of_study
+from experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG
 from experiments.tracking.store import open_client
 
 if TYPE_CHECKING:
@@ -19,20 +19,21 @@ def best_runs(places: Places, study: str, most: int) -> Sequence[Run]:
         return []
     client = open_client(places.tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    parents = client.search_runs(experiments, f"{of_study(study)} AND tags.`{OBJECTIVE_TAG}` LIKE '%'")
-    objectives = [run.data.tags[OBJECTIVE_TAG] for run in parents if run.data.tags[STUDY_TAG] == study]
-    if not objectives:
+    named = client.search_runs(experiments, f"{_named(study)} AND tags.`{OBJECTIVE_TAG}` LIKE '%'")
+    parent = next((run for run in named if run.data.tags[STUDY_TAG] == study), None)  # the newest comes first
+    if parent is None:
         return []
-    way = "DESC" if objectives[0].startswith("maximize") else "ASC"
+    way = "DESC" if parent.data.tags[OBJECTIVE_TAG].startswith("maximize") else "ASC"
+    of_study = f"tags.`{STUDY_ID_TAG}` = '{parent.data.tags[STUDY_ID_TAG]}' AND tags.`{TRIAL_TAG}` LIKE '%'"
     runs: list[Run] = []
     for state in ("complete", "pruned"):  # a pruned trial's value is of fewer epochs: it only fills up the rest
         runs += client.search_runs(
             experiments,
-            f"{of_study(study)} AND tags.`assay.state` = '{state}' AND tags.`{TRIAL_TAG}` LIKE '%'",
+            f"{of_study} AND tags.`assay.state` = '{state}'",
             order_by=[f"metrics.value {way}"],
             max_results=most,
         )
-    return [run for run in runs if run.data.tags[STUDY_TAG] == study][:most]
+    return runs[:most]
 
 
 def study_names(places: Places) -> list[str]:
@@ -47,3 +48,14 @@ def study_names(places: Places) -> list[str]:
 
 def _exists(places: Places) -> bool:
     return places.tracking_uri != places.home.tracking or (places.home.path / "mlflow.db").exists()
+
+
+def _named(study: str) -> str:
+    """Return the filter for runs of studies of a name. It may let others through: compare the tag of what it finds.
+
+    MLflow's filter language has no way to write a single quote inside a text, so there any character matches.
+    """
+    if "'" not in study:
+        return f"tags.`{STUDY_TAG}` = '{study}'"
+    pattern = study.replace("'", "_")
+    return f"tags.`{STUDY_TAG}` LIKE '{pattern}'"

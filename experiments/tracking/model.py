@@ -7,6 +7,7 @@ known here, and importing Keras to write it would cost every sweep twelve second
 from __future__ import annotations
 
 import importlib.metadata
+import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ def log_model(client: MlflowClient, run_id: str, file: Path, data: Mapping[str, 
     keras = importlib.metadata.version("keras")
     model = Model(run_id=run_id, signature=_signature(data), metadata=dict(data))
     model.add_flavor("keras", data="data", keras_version=keras, keras_backend=backend, save_exported_model=False)
+    # The generic flavour too, so that `mlflow models serve` and `mlflow.pyfunc` take it.
+    model.add_flavor("python_function", loader_module="mlflow.keras", python_version=platform.python_version(), env={})
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / FOLDER
         (local / "data").mkdir(parents=True)

@@ -1,7 +1,7 @@
 """What each event of a study becomes in MLflow.
 
-Recording an event twice leaves what recording it once does: runs are looked up by their trial before one is created,
-and a metric's point carries the event's own time, by which MLflow knows that it has it.
+Recording an event twice leaves what recording it once does: runs are looked up by the study's id and their trial before
+one is created, and a metric's point carries the event's own time, by which MLflow knows that it has it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import assert_never
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
 from experiments.tracking.model import log_model
-from experiments.tracking.schema import PARENT_TAG, STUDY_TAG, TRIAL_TAG, of_study
+from experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG
 from search.events import EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 
+_BETWEEN_SESSIONS = " | "
 _CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _LARGEST_BATCH_METRICS = 1000  # MLflow's own limit
 _LARGEST_TAG_CHARACTERS = 5000  # MLflow's own limit is 8,000; the last lines of an error say the most
@@ -41,6 +42,7 @@ class Recorder:
         self._artifacts = artifacts
         self._opened: StudyOpened | None = None
         self._experiment_id = ""
+        self._deleted: set[str] = set()
         self.parent_run_id: str | None = None
         self.runs: dict[int, str] = {}
 
@@ -74,35 +76,31 @@ class Recorder:
         self._find_runs(event)
         if event.study is None:
             return
-        tags = {STUDY_TAG: event.study, **event.provenance}
+        known: Mapping[str, str] = {}
         if self.parent_run_id is None:
-            run = self._client.create_run(
-                self._experiment_id, start_time=_milliseconds(event.time), tags=tags, run_name=event.study
-            )
-            self.parent_run_id = run.info.run_id
+            tags = {STUDY_TAG: event.study, STUDY_ID_TAG: event.study_id}
+            self.parent_run_id = self._create_run(event.study, event.time, tags)
         else:
             self._client.update_run(self.parent_run_id, status="RUNNING")
-            self._tag(self.parent_run_id, tags)
+            known = self._client.get_run(self.parent_run_id).data.tags
+        self._write(self.parent_run_id, tags=_joined(known, event.provenance))
         self._log_files(self.parent_run_id, event)
 
     def _trial_begun(self, event: TrialBegun) -> None:
         opened = self._known_study()
-        if event.trial in self.runs:
-            return
-        tags = {"assay.seed": str(event.seed), "assay.origin": event.origin}
-        name = "run"
-        if opened.study is None:
-            tags |= opened.provenance
-        else:
-            assert self.parent_run_id is not None
-            tags |= {STUDY_TAG: opened.study, TRIAL_TAG: str(event.trial), PARENT_TAG: self.parent_run_id}
-            name = f"trial-{event.trial:04d}"
-        run = self._client.create_run(
-            self._experiment_id, start_time=_milliseconds(event.time), tags=tags, run_name=name
-        )
-        run_id = run.info.run_id
-        self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in event.params.items()])
-        self.runs[event.trial] = run_id
+        if event.trial not in self.runs:
+            tags = {STUDY_ID_TAG: opened.study_id}
+            name = "run"
+            if opened.study is not None:
+                assert self.parent_run_id is not None
+                tags |= {STUDY_TAG: opened.study, TRIAL_TAG: str(event.trial), PARENT_TAG: self.parent_run_id}
+                name = f"trial-{event.trial:04d}"
+            self.runs[event.trial] = self._create_run(name, event.time, tags)
+        # Also if there was a run: whoever made it may have come no further.
+        run_id = self.runs[event.trial]
+        about = {"assay.seed": str(event.seed), "assay.origin": event.origin}
+        own = {} if opened.study is not None else opened.provenance
+        self._write(run_id, params=event.params, tags={**about, **own})
         if opened.study is None:
             self._log_files(run_id, opened)
 
@@ -113,37 +111,37 @@ class Recorder:
             for name, value in event.metrics.items()
         ]
         for start in range(0, len(points), _LARGEST_BATCH_METRICS):
-            batch = points[start : start + _LARGEST_BATCH_METRICS]
-            self._client.log_batch(self.runs[events[0].trial], metrics=batch)
+            self._write(self.runs[events[0].trial], points[start : start + _LARGEST_BATCH_METRICS])
 
     def _trial_ended(self, event: TrialEnded) -> None:
-        run_id = self.runs[event.trial]
         values = dict(event.metrics) if event.value is None else {"value": event.value, **event.metrics}
-        tags = {"assay.state": event.label}
+        tags = {"assay.state": event.label[-_LARGEST_TAG_CHARACTERS:]}
         if event.error is not None:
-            tags["assay.error"] = event.error[-_LARGEST_TAG_CHARACTERS:]
+            # The paths in a traceback would name the user.
+            tags["assay.error"] = event.error.replace(str(Path.home()), "~")[-_LARGEST_TAG_CHARACTERS:]
         at = _milliseconds(event.time)
-        self._client.log_batch(
-            run_id,
-            metrics=[Metric(name, float(value), at, 0) for name, value in values.items()],
-            tags=[RunTag(name, value) for name, value in tags.items()],
-        )
+        points = [Metric(name, float(value), at, 0) for name, value in values.items()]
+        self._write(self.runs[event.trial], points, tags=tags)
         interrupted = event.state == "failed" and event.reason == "interrupted"
         status = "KILLED" if interrupted else "FAILED" if event.state == "failed" else "FINISHED"
-        self._client.set_terminated(run_id, status, end_time=at)
+        self._terminate(self.runs[event.trial], status, at)
 
     def _study_closed(self, event: StudyClosed) -> None:
         opened = self._known_study()
-        holder = self.parent_run_id if opened.study is not None else self.runs.get(event.best or 0)
-        if holder is None:
+        holder = self.parent_run_id if opened.study is not None else self.runs.get(0)
+        if holder is None or holder in self._deleted:
             return
         if event.best is not None and event.best_model is not None and Path(event.best_model).exists():
             log_model(self._client, holder, Path(event.best_model), opened.data, opened.provenance["assay.backend"])
         if opened.study is None:
             return
+        at = _milliseconds(event.time)
         if event.best is not None:
-            self._tag(holder, {"assay.best_trial": str(event.best), "assay.best_run": self.runs[event.best]})
-        self._client.set_terminated(holder, _CLOSING_STATUS[event.closing], end_time=_milliseconds(event.time))
+            # As a metric too, so that MLflow's table can sort studies by it.
+            points = [] if event.best_value is None else [Metric("best_value", event.best_value, at, 0)]
+            tags = {"assay.best_trial": str(event.best), "assay.best_run": self.runs[event.best]}
+            self._write(holder, points, tags=tags)
+        self._terminate(holder, _CLOSING_STATUS[event.closing], at)
 
     def _known_study(self) -> StudyOpened:
         if self._opened is None:
@@ -154,26 +152,30 @@ class Recorder:
         """Look up the experiment, the study's parent run and the runs of its trials, as far as there are any."""
         self._opened = opened
         self._experiment_id = self._find_experiment(opened.experiment)
-        self.parent_run_id, self.runs = None, {}
-        if opened.study is None:
-            return
+        self.parent_run_id, self.runs, self._deleted = None, {}, set()
         token = None
         while token is None or token:
             page = self._client.search_runs(
                 [self._experiment_id],
-                filter_string=of_study(opened.study),
-                run_view_type=ViewType.ACTIVE_ONLY,
+                filter_string=f"tags.`{STUDY_ID_TAG}` = '{opened.study_id}'",
+                run_view_type=ViewType.ALL,
                 max_results=1000,
                 page_token=token,
             )
             for run in page:
-                if run.data.tags[STUDY_TAG] != opened.study:
-                    continue
-                if TRIAL_TAG in run.data.tags:
-                    self.runs[int(run.data.tags[TRIAL_TAG])] = run.info.run_id
-                elif PARENT_TAG not in run.data.tags:
-                    self.parent_run_id = run.info.run_id
+                self._found(run)
             token = page.token or ""
+
+    def _found(self, run: Run) -> None:
+        deleted = run.info.lifecycle_stage == "deleted"
+        if deleted:
+            self._deleted.add(run.info.run_id)
+        if self._known_study().study is None:
+            self.runs[0] = run.info.run_id
+        elif TRIAL_TAG in run.data.tags:
+            self.runs[int(run.data.tags[TRIAL_TAG])] = run.info.run_id
+        elif not deleted:
+            self.parent_run_id = run.info.run_id
 
     def _find_experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -190,12 +192,48 @@ class Recorder:
                 raise
             return str(found.experiment_id)
 
-    def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
-        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+    def _create_run(self, name: str, start_seconds: float, tags: Mapping[str, str]) -> str:
+        """Create a run with the tags by which it is found again."""
+        run = self._client.create_run(
+            self._experiment_id, start_time=_milliseconds(start_seconds), tags=dict(tags), run_name=name
+        )
+        return str(run.info.run_id)
+
+    def _write(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, object] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Log to a run, unless somebody has deleted it: then that is what they want."""
+        if run_id in self._deleted:
+            return
+        self._client.log_batch(
+            run_id,
+            metrics=metrics,
+            params=[Param(name, str(value)) for name, value in (params or {}).items()],
+            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+        )
+
+    def _terminate(self, run_id: str, status: str, at_milliseconds: int) -> None:
+        if run_id not in self._deleted:
+            self._client.set_terminated(run_id, status, end_time=at_milliseconds)
 
     def _log_files(self, run_id: str, opened: StudyOpened) -> None:
+        if run_id in self._deleted:
+            return
         self._client.log_text(run_id, opened.text, "experiment.toml")
         self._client.log_dict(run_id, dict(opened.data), "data.json")
+
+
+def _joined(known: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Return tags that keep what earlier sessions of a study were run with, beside what this one is run with."""
+    joined = {}
+    for name, value in now.items():
+        before = known[name].split(_BETWEEN_SESSIONS) if name in known else []
+        joined[name] = _BETWEEN_SESSIONS.join(before if value in before else [*before, value])
+    return joined
 
 
 def _milliseconds(seconds: float) -> int:

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 STUDY_TAG = "assay.study"
+STUDY_ID_TAG = "assay.study_id"
+"""Drawn at random when the study is made: two homes may give one name to two studies and share an MLflow."""
+
 TRIAL_TAG = "assay.trial"
 OBJECTIVE_TAG = "assay.objective"
 """On the parent run: which way is better, and of which metric."""
 
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own: shows a run below its parent."""
-
-
-def of_study(study: str) -> str:
-    """Return the filter for a study's runs. It may let a few others through: compare the tag of what it finds.
-
-    MLflow's filter language has no way to write a single quote inside a text, so there any character matches.
-    """
-    if "'" not in study:
-        return f"tags.`{STUDY_TAG}` = '{study}'"
-    pattern = study.replace("'", "_")
-    return f"tags.`{STUDY_TAG}` LIKE '{pattern}'"

@@ -9,11 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 import webbrowser
+from typing import IO
 
 import click
 
@@ -40,9 +42,10 @@ def comparison(places: Places, study: str) -> str:
     runs = best_runs(places, study, BEST)
     if not runs:
         known = study_names(places)
+        if study in known:
+            raise RequestError(f"study {study!r} has no trials to compare yet: 'assay ui' alone shows what there is.")
         raise RequestError(
-            f"no study {study!r} has trials that ended: there is {', '.join(known) or 'none yet'}."
-            f"{suggestion(study, known)}"
+            f"there is no study {study!r}: there is {', '.join(known) or 'none yet'}.{suggestion(study, known)}"
         )
     experiments = sorted({run.info.experiment_id for run in runs})
     query = {"runs": json.dumps([run.info.run_id for run in runs]), "experiments": json.dumps(experiments)}
@@ -61,16 +64,18 @@ def serve(places: Places, page: str, port: int, opening: bool) -> int:
     free = _free_port(port)
     address = f"http://{HOST}:{free}"
     command = [sys.executable, "-P", "-m", "mlflow", "ui", "--backend-store-uri", places.tracking_uri]
-    with StopRequest() as stop:
+    # What the server tells of itself is of interest only when it does not start.
+    with tempfile.TemporaryFile() as log, StopRequest() as stop:
         server = subprocess.Popen(
             # One process is enough for one person, and is up sooner than MLflow's four.
             [*command, "--host", HOST, "--port", str(free), "--workers", "1"],
             env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # seven processes that nothing here uses
-            stdout=sys.stderr,
+            stdout=log,
+            stderr=log,
             start_new_session=True,  # so that its whole family can be ended together
         )
         try:
-            _wait_until_up(address, server, stop)
+            _wait_until_up(address, server, stop, log)
             if not stop:
                 _show(address + page, opening)
                 click.echo("Ctrl-C ends it.", err=True)
@@ -102,7 +107,7 @@ def _free_port(wanted: int) -> int:
     raise RequestError(f"no port from {wanted} to {wanted + 99} is free on {HOST}: name another with --port.")
 
 
-def _wait_until_up(address: str, server: subprocess.Popen[bytes], stop: StopRequest) -> None:
+def _wait_until_up(address: str, server: subprocess.Popen[bytes], stop: StopRequest, log: IO[bytes]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and server.poll() is None and not stop:
         try:
@@ -111,7 +116,9 @@ def _wait_until_up(address: str, server: subprocess.Popen[bytes], stop: StopRequ
         except (urllib.error.URLError, OSError):
             time.sleep(_LOOK_UP_SECONDS)
     if not stop:
-        raise SearchError(f"the MLflow UI did not start within {_START_SECONDS:.0f} s; its output is above.")
+        log.seek(0)
+        words = log.read().decode(errors="replace").strip().splitlines()[-1:]
+        raise SearchError(f"the MLflow UI did not start: {' '.join(words) or 'it said nothing'}")
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

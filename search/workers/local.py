@@ -108,7 +108,11 @@ class LocalExecutor:
 
     def idle(self) -> Sequence[int]:
         """Return the workers that are up and have no trial."""
-        return [number for number, worker in self._workers.items() if worker.ready and not worker.busy]
+        return [
+            number
+            for number, worker in self._workers.items()
+            if worker.ready and not worker.busy and worker.hung_up_at is None
+        ]
 
     def pids(self) -> Sequence[int]:
         """Return the process ids of the workers that have started."""
@@ -188,8 +192,10 @@ class LocalExecutor:
                 if message["worker"] in self._workers:
                     self._workers[message["worker"]].pid = message["pid"]
         if self._control_inbox.at_end:
-            status = self._nursery.wait()
-            raise SearchError(f"workers can't be started (exit status {status}):\n{self._last_words()}")
+            how = _how(self._nursery.wait())
+            if self._nursery_ready:
+                raise SearchError(f"the process that starts workers died ({how}); the same command goes on from here.")
+            raise SearchError(f"workers can't be started ({how}):\n{self._last_words()}")
         self._spawn_next()
 
     def _hear_worker(self, number: int) -> list[Message]:
@@ -214,7 +220,7 @@ class LocalExecutor:
     def _note_exit(self, pid: int, status: int) -> None:
         for worker in self._workers.values():
             if worker.pid == pid:
-                worker.how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+                worker.how = _how(status)
 
     def _deaths(self) -> list[Message]:
         """Replace the workers that hung up, once the nursery has said how they died or has had time to."""
@@ -244,3 +250,8 @@ class LocalExecutor:
     def _last_words(self) -> str:
         self._log.seek(0)
         return self._log.read().decode(errors="replace").strip()[-_LAST_WORDS_CHARACTERS:] or "they printed nothing"
+
+
+def _how(status: int) -> str:
+    """Return how a process ended, from its status as `subprocess` has it."""
+    return signal.Signals(-status).name if status < 0 else f"exit status {status}"

@@ -16,6 +16,8 @@ import psutil
 from search.protocols import Trainer
 from search.workers.wire import Inbox, send
 
+_LONGEST_LINE_CHARACTERS = 300  # some backends' messages go on for pages
+
 
 def serve(connection: socket.socket, make_trainer: Callable[[], Trainer]) -> None:
     """Answer the supervisor's calls, one at a time, until it hangs up.
@@ -39,7 +41,7 @@ def answer(trainer: Trainer, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         value = getattr(trainer, request["method"])(**request["arguments"])
     except Exception as error:
-        last = traceback.format_exception_only(error)[-1].strip()
+        last = " ".join(traceback.format_exception_only(error)[-1].split())[:_LONGEST_LINE_CHARACTERS]
         return {"error": last, "text": traceback.format_exc()}
     return {"value": value or {}, "resident_bytes": psutil.Process().memory_info().rss}
 

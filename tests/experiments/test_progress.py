@@ -47,7 +47,7 @@ def test_the_table_shows_what_is_done_what_is_best_and_what_runs(state: SweepSta
     for event in STORY:
         state.hear(event)
     console = Console(file=io.StringIO(), width=140, record=True)
-    console.print(draw(state))
+    console.print(draw(state, 140))
     text = console.export_text()
     assert "a [bold]study" in text  # text is text, not markup
     assert "4/30 trials, 1 failed" in text
@@ -56,6 +56,8 @@ def test_the_table_shows_what_is_done_what_is_best_and_what_runs(state: SweepSta
     assert rows["0"].split()[1:5] == ["complete", "2/20", "0.7500", "▁█"]
     assert rows["1"].split()[1:4] == ["running", "1/20", "0.2500"]
     assert "failed: crashed (SIGKILL)" in rows["2"]
+    console.print(draw(state, 80))
+    assert "hidden_units" not in console.export_text()
     assert "0.00123" in rows["1"]
 
 

@@ -27,6 +27,16 @@ activation = ["relu", "tanh"]
 hidden_units = 5
 """
 
+CNN = """
+title = "convolutions"
+[data]
+name = "digits"
+[model]
+family = "cnn"
+[space]
+blocks = { low = 1, high = 4 }
+"""
+
 SWEEP = ["sweep", "digits-mlp"]
 WITH = EXPERIMENT.replace
 MINE = ["sweep", "mine.toml"]
@@ -37,7 +47,9 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("an experiment that is not there", ["sweep", "digit-mlp"], "Did you mean 'digits-mlp'", {}),
     ("the same of run", ["run", "nothing-like-it"], "must be one of cifar10-cnn", {}),
     ("a TOML that is not there", ["sweep", "./missing.toml"], "there is no file missing.toml", {}),
-    ("a verb that is not there", ["swep", "digits-mlp"], "No such command 'swep'", {}),
+    ("a verb that is not there", ["swep", "digits-mlp"], "Did you mean 'sweep'?", {}),
+    ("a study without a name", [*SWEEP, "--study", ""], "must be a line of text; received ''", {}),
+    ("a study of two lines", [*SWEEP, "--study", "a\nb"], "must be a line of text", {}),
     ("an option that is not there", [*SWEEP, "--trails", "3"], "--trials", {}),
     ("a key that --set does not know", [*SWEEP, "--set", "hiden_units=3"], "Did you mean 'hidden_units'?", {}),
     ("--set without a value", [*SWEEP, "--set", "hidden_units"], "key=value", {}),
@@ -62,6 +74,7 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("a rate of infinity", [*SWEEP, "--set", "learning_rate=inf"], "finite", {}),
     ("momentum without its optimizer", [*SWEEP, "--set", "momentum=0.9"], "optimizer 'momentum'", {}),
     ("a dropout of all", [*SWEEP, "--set", "dropout=1.0"], "less than 1; received 1.0", {}),
+    ("more blocks than the images can be halved", ["sweep", "cnn.toml"], "set blocks to at most 3", {"cnn.toml": CNN}),
     ("validation of everything", [*SWEEP, "--set", "validation=1437"], "fewer than the training set's 1,437", {}),
     ("a data set that is not there", MINE, "Did you mean 'mnist'", {"mine.toml": WITH("digits", "mnits")}),
     ("a family that is not there", MINE, "linear, mlp, cnn", {"mine.toml": WITH('"mlp"', '"mpl"')}),
@@ -137,7 +150,7 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
         {"mine.toml": WITH("digits", "npz:own.npz"), "own.npz": "not a zip"},
     ),
     ("a storage that is not there", [*SWEEP, "--storage", "sqlite:////nowhere/at/all.db"], "can't be reached", {}),
-    ("a study that is not there", ["ui", "no-such-study", "--no-open"], "no study 'no-such-study'", {}),
+    ("a study that is not there", ["ui", "no-such-study", "--no-open"], "there is no study 'no-such-study'", {}),
     ("a kind that is not there", ["list", "modles"], "Did you mean 'models'", {}),
 ]  # fmt: skip
 
@@ -158,7 +171,8 @@ def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         assert captured.out == ""
         (line,) = captured.err.splitlines()
         assert line.startswith("assay: ")
-        assert not [path for path in Path(home).rglob("*") if path.is_file()], "something was written"
+        written = [path for path in Path(home).rglob("*") if path.is_file() and "data" not in path.parts]
+        assert not written, "something was written beside prepared data"
         return line
 
     return run

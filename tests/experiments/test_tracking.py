@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from experiments.tracking.follower import MlflowTracker
+from experiments.tracking.record import Recorder
+from experiments.tracking.store import open_client
 from models.errors import RequestError
 from search.events import EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 from search.journal import Journal
@@ -19,11 +27,12 @@ from search.journal import Journal
 PARAMS = {"hidden_units": 32, "activation": "relu"}
 
 
-def opened(study: str | None = "study") -> StudyOpened:
+def opened(study: str | None = "study", study_id: str = "5eed", **provenance: str) -> StudyOpened:
     return StudyOpened(
         study=study,
+        study_id=study_id,
         experiment="experiment",
-        provenance={"assay.backend": "tensorflow", "assay.objective": "maximize val_accuracy"},
+        provenance={"assay.backend": "tensorflow", "assay.objective": "maximize val_accuracy", **provenance},
         text="title = 'x'",
         data={"input_shape": [8, 8, 1], "classes": ["0", "1"]},
     )
@@ -65,11 +74,12 @@ def store(empty_store: Path, tmp_path: Path) -> str:
 @contextmanager
 def tracked(folder: Path, store: str) -> Iterator[Journal]:
     with Journal(folder / "journal.jsonl") as journal:
-        tracker = MlflowTracker(journal, store, folder / "artifacts")
+        tracker = MlflowTracker(journal.path, store, folder / "artifacts")
+        journal.listen(tracker.notice)
         tracker.start()
         tracker.wait_until_open()
         yield journal
-        assert tracker.close(hurry=False)
+        assert tracker.close(hurry=False) is None
 
 
 def tell(folder: Path, store: str, events: Sequence[Event]) -> None:
@@ -133,6 +143,100 @@ def test_a_tracker_that_stopped_anywhere_goes_on_from_there(tmp_path: Path, stor
     assert "RUNNING" not in {run[1] for run in resumed}
 
 
+class Flaky:
+    """A client that fails once, before or after its n-th call has reached the store."""
+
+    def __init__(self, client: MlflowClient, at: int, after: bool) -> None:
+        self._client = client
+        self._left = at
+        self._after = after
+        self.failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._left -= 1
+            fails = self._left == 0
+            self.failed = self.failed or fails
+            if fails and not self._after:
+                raise MlflowException("the store is away")
+            answer = method(*arguments, **named)
+            if fails:
+                raise MlflowException("the store is away, but it took the call")
+            return answer
+
+        return call
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_store_that_fails_at_any_call_ends_up_with_the_same(
+    tmp_path: Path, empty_store: Path, single: bool, after: bool
+) -> None:
+    story = [opened(None), *STORY[1:6], StudyClosed(closing="finished", best=0)] if single else STORY
+    seen: list[list[tuple[object, ...]]] = []
+    for call in range(0, 60, 4 if not single else 1):
+        path = tmp_path / f"{call}.db"
+        shutil.copy(empty_store, path)
+        client = Flaky(MlflowClient(f"sqlite:///{path}"), call, after)
+        recorder = Recorder(client, tmp_path / "artifacts")  # type: ignore[arg-type]
+        try:
+            recorder.record(story)
+        except MlflowException:
+            recorder.resume(story[0])  # type: ignore[arg-type]
+            recorder.record(story)
+        seen.append(snapshot(f"sqlite:///{path}"))
+        if call and not client.failed:
+            break
+    assert len(seen) > 5
+    assert all(found == seen[0] for found in seen)
+
+
+def test_a_study_that_goes_on_keeps_what_its_earlier_sessions_were_run_with(tmp_path: Path, store: str) -> None:
+    first, second = {"assay.commit": "abc", "assay.workers": "2"}, {"assay.commit": "def", "assay.workers": "2"}
+    tell(tmp_path, store, [opened(**first), *STORY[1:6], StudyClosed(closing="interrupted", best=0)])
+    tell(tmp_path, store, [opened(**second), *STORY[6:]])
+    tell(tmp_path, store, [opened(**second), StudyClosed(closing="finished", best=0)])
+    (parent,) = [dict(run[5]) for run in snapshot(store) if run[0] == "study"]  # type: ignore[call-overload]
+    assert parent["assay.commit"] == "abc | def"
+    assert parent["assay.workers"] == "2"
+
+
+def test_two_homes_with_a_study_of_one_name_share_a_store_without_meeting(tmp_path: Path, store: str) -> None:
+    for study_id in ("one", "two"):
+        (tmp_path / study_id).mkdir()
+        tell(tmp_path / study_id, store, [opened(study_id=study_id), *STORY[1:]])
+    names = [run[0] for run in snapshot(store)]
+    assert names == sorted(2 * ["study", *(f"trial-000{number}" for number in range(5))])
+
+
+def test_runs_that_somebody_deletes_stay_deleted_and_stop_nothing(tmp_path: Path, store: str) -> None:
+    tell(tmp_path, store, STORY[:4])
+    client = MlflowClient(store)
+    (experiment,) = [found for found in client.search_experiments() if found.name == "experiment"]
+    (run,) = client.search_runs([experiment.experiment_id], "attributes.run_name = 'trial-0000'")
+    client.delete_run(run.info.run_id)
+    tell(tmp_path, store, STORY[4:])
+    assert [run[0] for run in snapshot(store)] == ["study", *(f"trial-000{number}" for number in range(1, 5))]
+
+
+def test_a_store_that_dies_while_its_tables_are_made_is_made_anew(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    script = f"from experiments.tracking.store import open_client; open_client({uri!r})"
+    making = subprocess.Popen(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+    while not list(tmp_path.glob(".mlflow-*/made.db")):
+        time.sleep(0.02)
+        assert making.poll() is None
+    time.sleep(0.3)
+    making.kill()
+    making.wait()
+    assert not (tmp_path / "mlflow.db").exists()
+    assert open_client(uri).search_experiments()
+
+
 def test_another_store_hears_the_whole_story(tmp_path: Path, store: str, empty_store: Path) -> None:
     tell(tmp_path, store, STORY)
     shutil.copy(empty_store, tmp_path / "other.db")
@@ -168,8 +272,7 @@ def test_a_single_run_has_no_parent_and_carries_the_provenance(tmp_path: Path, s
 
 def test_a_store_that_cannot_be_opened_is_the_users_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with Journal(tmp_path / "journal.jsonl") as journal:
-        tracker = MlflowTracker(journal, "http://127.0.0.1:9", tmp_path)
-        tracker.start()
-        with pytest.raises(RequestError, match="can't be reached"):
-            tracker.wait_until_open()
+    tracker = MlflowTracker(tmp_path / "journal.jsonl", "http://127.0.0.1:9", tmp_path)
+    tracker.start()
+    with pytest.raises(RequestError, match="can't be reached"):
+        tracker.wait_until_open()

@@ -89,8 +89,7 @@ def test_a_model_that_cannot_be_saved_leaves_no_half_file(trainer: Trainer, fold
     train(trainer, assign(folder))
     taken = tmp_path / "kept" / "taken.keras"
     taken.mkdir(parents=True)
-    with pytest.raises(OSError, match="taken"):
-        trainer.finish(str(taken))
+    assert "taken" in trainer.finish(str(taken))["unsaved"]
     assert list(taken.parent.iterdir()) == [taken]
 
 

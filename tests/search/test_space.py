@@ -87,9 +87,9 @@ def test_both_ends_of_every_range_lie_in_it(low: int, steps: int, step: int) -> 
     ("given", "text"),
     [
         ({"low": 16, "high": 512, "log": True}, "16 to 512, log"),
-        ({"low": 0, "high": 0.5, "step": 0.1}, "0 to 0.5, step 0.1"),
-        (["a", "b"], "a, b"),
+        ({"low": 0, "high": 0.5, "step": 0.1}, "0.0 to 0.5, step 0.1"),
+        (["a", 1, True], "['a', 1, True]"),
     ],
 )
-def test_a_distribution_is_described_in_a_few_words(given: Any, text: str) -> None:
+def test_a_distribution_is_described_in_a_few_words_that_say_all_of_it(given: Any, text: str) -> None:
     assert describe(read_space({"name": given})["name"]) == text

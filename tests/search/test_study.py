@@ -11,7 +11,7 @@ from models.errors import RequestError
 from search.events import TrialBegun, TrialEnded
 from search.journal import Journal
 from search.protocols import Trial
-from search.recovery import recover
+from search.recovery import recover, redo_interrupted
 from search.storage import open_storage
 from search.study import ORIGIN, SEED, STATE, StudyTrials
 from tests.search.conftest import Lab
@@ -19,7 +19,8 @@ from tests.search.conftest import Lab
 
 def settle(study: StudyTrials, lab: Lab) -> int:
     with Journal(lab.journal_file) as journal:
-        return recover(study, journal, lambda trial: dict(trial.searched))
+        recover(study, journal, lambda trial: dict(trial.searched))
+    return redo_interrupted(study)
 
 
 def ended(trial: Trial, value: float = 0.5) -> TrialEnded:
@@ -118,7 +119,7 @@ class TestAfterADeath:
         assert settle(study, lab) == 0
         (trial,) = study.study.trials
         assert (trial.state, trial.value, trial.user_attrs[STATE]) == (TrialState.COMPLETE, 0.75, "complete")
-        assert (study.done(), study.best()) == (1, 0)
+        assert (study.done(), study.best()) == (1, (0, 0.75))
 
     def test_told(self, lab: Lab) -> None:
         first = lab.study()

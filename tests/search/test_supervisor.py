@@ -119,10 +119,31 @@ def test_asked_to_stop_it_records_what_was_under_way_as_interrupted(lab: Lab) ->
 def test_only_the_best_trials_model_is_kept(lab: Lab) -> None:
     values = [0.3, 0.9, 0.5, 0.7]
     study = lab.run(4, lambda trial: curve(0, 0, 0, values[trial.number]), workers=1)
-    kept = lab.shelf.find(study.best())
+    best = study.best()
+    assert best == (1, 0.9)
+    kept = lab.shelf.find(best[0])
     assert kept is not None
     assert kept.read_text() == "model of 1"
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_a_trial_whose_model_cannot_be_kept_is_complete_all_the_same(lab: Lab) -> None:
+    study = lab.run(1, lambda trial: curve(0, 0, 0, 0.9) | {"unsaved": "no space left"})
+    assert study.counts() == {"complete": 1, "pruned": 0, "failed": 0}
+    (end,) = [event for event in lab.events() if isinstance(event, TrialEnded)]
+    assert end.error == "the model could not be kept: no space left"
+    assert "unsaved" not in end.metrics
+
+
+def test_whatever_ends_the_search_no_trial_that_had_begun_is_left_running(lab: Lab) -> None:
+    def script(trial):
+        if trial.number == 1:
+            raise ZeroDivisionError("a bug")
+        return curve(1, 1, 1, 1) | {"seconds": 1.0}
+
+    with pytest.raises(ZeroDivisionError):
+        lab.run(4, script)
+    assert lab.study().study.trials[0].state == TrialState.FAIL
 
 
 def test_a_model_that_is_still_being_written_is_left_alone(lab: Lab) -> None:
