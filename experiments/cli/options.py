@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -51,6 +53,11 @@ def values(command: _Command) -> _Command:
 
 
 json_output = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+
+
+def program() -> str:
+    """Return what to type to call this command again: its name if the path has it, else what was typed."""
+    return "assay" if shutil.which("assay") or "/" not in sys.argv[0] else sys.argv[0]
 
 
 def given(places: Mapping[str, str | None]) -> list[str]:

@@ -75,8 +75,9 @@ def command(
         enqueued=() if enqueue is None else read_configurations(enqueue, asked),
     )
     result = sweep(asked, request, Places.choose(**places), choose_display(as_json))
-    again = shlex.join(["assay", *sys.argv[1:]])
-    print_summary(result, again, shlex.join(["assay", "ui", result.study, *options.given(places)]), to_stderr=as_json)
+    again = shlex.join([options.program(), *sys.argv[1:]])
+    look = shlex.join([options.program(), "ui", result.study, *options.given(places)])
+    print_summary(result, again, look, to_stderr=as_json)
     if as_json:
         click.echo(options.as_json(result.to_record()))
     return result.ending.exit_code
