@@ -23,6 +23,7 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
         to_stderr: because somebody reads standard output.
     """
     out = Console(stderr=to_stderr, soft_wrap=True, highlight=False, markup=False)
+    out.print()
     out.print(Text(_outcome(result, again), style="bold"), soft_wrap=not out.is_terminal)
     if result.ending.failure is not None:
         out.print(Text(f"stopped: {result.ending.failure}", style="red"))

@@ -19,7 +19,7 @@ from experiments.session import Ending, Session, check_batch, prepared, supervis
 from experiments.sweep_result import Best, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
 from models.errors import RequestError
-from search.events import StudyClosed
+from search.events import StudyClosed, StudyOpened
 from search.journal import Journal, read
 from search.lock import StudyLock
 from search.model_shelf import ModelShelf
@@ -58,6 +58,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         tracker.wait_until_open()
         settle_runs(places)
         trials = _take_up(storage, name, experiment, request, identity(experiment, data, execution))
+        _check_journal(trials, name, journal_file)
         session = Session(experiment, data, execution, trials.seed)
         stack.callback(display.closed)
         ending = Ending("finished", None, 0)
@@ -144,6 +145,20 @@ def _take_up(
             seed=request.seed,
         ),
     )
+
+
+def _check_journal(trials: StudyTrials, name: str, journal_file: Path) -> None:
+    """See that it was from this home that the study was run: only here is it known what became of its trials.
+
+    Raises:
+        RequestError: it was from another, whose supervisor may be at work on it now.
+    """
+    known = any(isinstance(event, StudyOpened) and event.study_id == trials.study_id for event, _ in read(journal_file))
+    if trials.study.get_trials(deepcopy=False) and not known:
+        raise RequestError(
+            f"study {name!r} lies in this storage but was run from another home: name that one with --home, "
+            "or give this one a --study NAME."
+        )
 
 
 def _is_closed(trials: StudyTrials, journal_file: Path) -> bool:

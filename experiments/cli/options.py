@@ -60,15 +60,14 @@ def program() -> str:
     return "assay" if shutil.which("assay") or "/" not in sys.argv[0] else sys.argv[0]
 
 
-def given(places: Mapping[str, str | None]) -> list[str]:
-    """Return the options of these places that were given on the command line, to be given again."""
+def given(places: Mapping[str, str | None], *names: str) -> list[str]:
+    """Return those of these options that were given on the command line, to be given again."""
     context = click.get_current_context()
-    flags = {name: f"--{name.replace('_', '-')}" for name in places}
     return [
         word
-        for name, value in places.items()
-        if value is not None and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        for word in (flags[name], masked(value))
+        for name in names
+        if (value := places[name]) is not None and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        for word in (f"--{name.replace('_', '-')}", masked(value))
     ]
 
 

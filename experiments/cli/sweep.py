@@ -76,7 +76,7 @@ def command(
     )
     result = sweep(asked, request, Places.choose(**places), choose_display(as_json))
     again = shlex.join([options.program(), *sys.argv[1:]])
-    look = shlex.join([options.program(), "ui", result.study, *options.given(places)])
+    look = shlex.join([options.program(), "ui", result.study, *options.given(places, "home", "tracking_uri")])
     print_summary(result, again, look, to_stderr=as_json)
     if as_json:
         click.echo(options.as_json(result.to_record()))

@@ -22,19 +22,3 @@ class Display(Protocol):
 
     def closed(self) -> None:
         """Say no more of trials: the sweep is being put away."""
-
-
-class Silent:
-    """Says nothing."""
-
-    def note(self, text: str) -> None:
-        """Say nothing."""
-
-    def opened(self, state: SweepState) -> None:
-        """Say nothing."""
-
-    def hear(self, event: Event) -> None:
-        """Say nothing."""
-
-    def closed(self) -> None:
-        """Say nothing."""

@@ -171,6 +171,16 @@ def test_a_study_of_another_identity_is_refused_and_left_alone(swept: Swept) -> 
     assert len(trial_runs(swept.home)) == 5
 
 
+def test_a_study_that_was_run_from_another_home_is_left_to_it(swept: Swept, tmp_path: Path) -> None:
+    storage = f"sqlite:///{swept.home / 'optuna.db'}"
+    before = (swept.home / "optuna.db").read_bytes()
+    done = assay(*SWEEP, "--trials", "9", "--home", str(tmp_path / "home"), "--storage", storage)
+    assert done.code == 2
+    assert "was run from another home" in done.err
+    assert [trial.state.name for trial in optuna_trials(swept.home)].count("RUNNING") == 0
+    assert len(before) == len((swept.home / "optuna.db").read_bytes())
+
+
 def test_with_one_worker_and_one_seed_the_same_trials_and_numbers_come_twice(tmp_path: Path) -> None:
     curves = []
     for home in (tmp_path / "first", tmp_path / "second"):
