@@ -23,6 +23,7 @@ from search.events import StudyClosed, StudyOpened
 from search.journal import Journal, read
 from search.lock import StudyLock
 from search.model_shelf import ModelShelf
+from search.protocols import Executor
 from search.space import to_records
 from search.stop import StopRequest
 from search.urls import masked
@@ -61,23 +62,15 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         _check_journal(trials, name, journal_file)
         session = Session(experiment, data, execution, trials.seed)
         stack.callback(display.closed)
-        ending = Ending("finished", None, 0)
         if trials.done() < experiment.search.trials or not _is_closed(trials, journal_file):
-            with Journal(journal_file) as journal, StopRequest() as stop:
+            shelf = ModelShelf(places.home.models(name))
+            with Journal(journal_file) as journal:
                 journal.listen(tracker.notice)
-                journal.append(session.opened(name, trials.study_id))
-                _queue(trials, session, request, journal)
-                display.opened(_state(name, session, trials))
-                journal.listen(display.hear)
-                plan = session.plan(
-                    experiment.search.trials,
-                    ModelShelf(places.home.models(name)),
-                    request.timeout_seconds,
-                    request.failures_limit,
-                )
-                ending = supervise(plan, trials, executor, journal, stop)
-        elif request.enqueued:
-            display.note(f"nothing was enqueued: study {name!r} is done; ask for more with --trials.")
+                ending = _search(name, session, request, trials, executor, journal, shelf, display)
+        else:
+            ending = Ending("finished", None, 0)
+            if request.enqueued:
+                display.note(f"nothing was enqueued: study {name!r} is done; ask for more with --trials.")
         executor.close()
         display.closed()
         untracked = tracker.close(hurry=ending.closing == "interrupted")
@@ -94,6 +87,27 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
             untracked=untracked,
             ending=ending,
         )
+
+
+def _search(
+    name: str,
+    session: Session,
+    request: SweepRequest,
+    trials: StudyTrials,
+    executor: Executor,
+    journal: Journal,
+    shelf: ModelShelf,
+    display: Display,
+) -> Ending:
+    """Open the study in the journal, settle what was left of it, and search until it is closed again."""
+    wanted = session.experiment.search.trials
+    with StopRequest() as stop:
+        journal.append(session.opened(name, trials.study_id))
+        _queue(trials, session, request, journal)
+        display.opened(_state(name, session, trials))
+        journal.listen(display.hear)
+        plan = session.plan(wanted, shelf, request.timeout_seconds, request.failures_limit)
+        return supervise(plan, trials, executor, journal, stop)
 
 
 def identity(experiment: Experiment, data: PreparedData, execution: Execution) -> dict[str, Any]:
