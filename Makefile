@@ -11,13 +11,16 @@ BIN := $(VENV)/bin
 LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test test-slow lint setup setup-dev lock clean
+.PHONY: sweep test test-quick test-slow lint setup setup-dev lock clean
 
 sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 test: setup-dev
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-quick: setup-dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: setup-dev
 	$(BIN)/python -m pytest -m slow

@@ -55,10 +55,11 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         stack.enter_context(StudyLock(journal_file.with_suffix(".lock"), name))
         tracker = MlflowTracker(journal_file, places.tracking_uri, places.home.artifacts)
         tracker.start()
-        storage = storage or _open_storage(places)
         tracker.wait_until_open()
         settle_runs(places)
-        trials = _take_up(storage, name, experiment, request, identity(experiment, data, execution))
+        trials = _take_up(
+            storage or _open_storage(places), name, experiment, request, identity(experiment, data, execution)
+        )
         _check_journal(trials, name, journal_file)
         session = Session(experiment, data, execution, trials.seed)
         stack.callback(display.closed)

@@ -19,7 +19,6 @@ class KnownSet:
         shape: of one image, (height, width, channels).
         classes: names of the labels 0, 1, 2, ...
         source: who made it, and where that is described.
-        licence: under which it is given.
         url: what `keras.datasets` fetches first; "" if nothing is ever fetched.
         cached: where under its own data folder Keras keeps what it fetched from `url`.
         published: SHA-256 of each array's bytes in C order, for the arrays whose digest is on record.
@@ -33,7 +32,6 @@ class KnownSet:
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
     source: str
-    licence: str
     url: str = ""
     cached: str = ""
     published: Mapping[str, str] = field(default_factory=dict)
@@ -49,7 +47,6 @@ DIGITS = KnownSet(
     shape=(8, 8, 1),
     classes=TEN_DIGITS,
     source="UCI Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, 1998), by sklearn.datasets.load_digits",
-    licence="CC BY 4.0",
     published={
         "x_train": "5760f944f9d4583320655eb3932bdbb8a1d7ecccece1d5e8ac73699a93fdf434",
         "y_train": "33fe81a53fa12d9cd119c74adab9b6b08a7d070ee62e736390c5cf89f00886b1",
@@ -70,7 +67,6 @@ MNIST = KnownSet(
     shape=(28, 28, 1),
     classes=TEN_DIGITS,
     source="LeCun, Cortes and Burges, 'The MNIST database of handwritten digits', 1998",
-    licence="CC BY-SA 3.0",
     url="https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
     cached="mnist.npz",
     published={
@@ -91,7 +87,6 @@ FASHION_MNIST = KnownSet(
         *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
     ),
     source="Xiao, Rasul and Vollgraf, 'Fashion-MNIST', 2017, arXiv:1708.07747",
-    licence="MIT",
     url="https://storage.googleapis.com/tensorflow/tf-keras-datasets/train-labels-idx1-ubyte.gz",
     cached="fashion-mnist/train-labels-idx1-ubyte.gz",
 )
@@ -103,7 +98,6 @@ CIFAR10 = KnownSet(
     shape=(32, 32, 3),
     classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     source="Krizhevsky, 'Learning multiple layers of features from tiny images', 2009",
-    licence="none stated by its authors; free for research",
     url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
     cached="cifar-10-batches-py-target_archive",
     # The original x_test's digest is not on record here, so no copy's test images can be verified yet.

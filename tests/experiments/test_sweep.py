@@ -47,6 +47,21 @@ def optuna_trials(home: Path, study: str = "digits-mlp") -> list[optuna.trial.Fr
     return optuna.load_study(study_name=study, storage=f"sqlite:///{home / 'optuna.db'}").trials
 
 
+def unpruned(home: Path, trials: str, epochs: str) -> tuple[str, ...]:
+    limits = ("--trials", trials, "--epochs", epochs, "--pruner", "none")
+    return ("sweep", "digits-mlp", *limits, "--home", str(home), "--json")
+
+
+def after_two_trials(arguments: tuple[str, ...]) -> subprocess.Popen[str]:
+    """Start a sweep and return it once its second trial has ended."""
+    sweep = subprocess.Popen([*ASSAY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert sweep.stderr is not None
+    for line in sweep.stderr:
+        if line.startswith("[2/"):
+            break
+    return sweep
+
+
 class TestWhatASweepLeaves:
     def test_the_answer_has_everything_a_script_wants(self, swept: Swept) -> None:
         answer = swept.answer
@@ -181,6 +196,17 @@ def test_a_study_that_was_run_from_another_home_is_left_to_it(swept: Swept, tmp_
     assert len(before) == len((swept.home / "optuna.db").read_bytes())
 
 
+def test_a_tracking_store_that_does_not_answer_leaves_no_study(tmp_path: Path) -> None:
+    away = ("--tracking-uri", "http://assay:hunter2@127.0.0.1:9")
+    done = assay(*SWEEP, *away, "--home", str(tmp_path / "home"), MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    assert done.code == 2
+    assert done.err.splitlines()[-1].startswith(
+        "assay: the tracking store http://assay:***@127.0.0.1:9 can't be reached"
+    )
+    assert "hunter2" not in done.err
+    assert not list((tmp_path / "home").glob("**/*.db"))
+
+
 def test_with_one_worker_and_one_seed_the_same_trials_and_numbers_come_twice(tmp_path: Path) -> None:
     curves = []
     for home in (tmp_path / "first", tmp_path / "second"):
@@ -200,24 +226,8 @@ def test_with_one_worker_and_one_seed_the_same_trials_and_numbers_come_twice(tmp
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was(tmp_path: Path, number: signal.Signals, code: int) -> None:
     home = tmp_path / "home"
-    arguments = (
-        "sweep",
-        "digits-mlp",
-        "--trials",
-        "6",
-        "--epochs",
-        "150",
-        "--pruner",
-        "none",
-        "--home",
-        str(home),
-        "--json",
-    )
-    sweep = subprocess.Popen([*ASSAY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert sweep.stderr is not None
-    for line in sweep.stderr:
-        if line.startswith("[2/6]"):
-            break
+    arguments = unpruned(home, trials="6", epochs="150")
+    sweep = after_two_trials(arguments)
     sweep.send_signal(number)
     began = time.monotonic()
     out, _ = sweep.communicate(timeout=20)
@@ -243,24 +253,8 @@ def test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was(tmp_path: Path, numb
 
 def test_a_supervisor_that_is_killed_loses_no_finished_trial(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    arguments = (
-        "sweep",
-        "digits-mlp",
-        "--trials",
-        "5",
-        "--epochs",
-        "100",
-        "--pruner",
-        "none",
-        "--home",
-        str(home),
-        "--json",
-    )
-    sweep = subprocess.Popen([*ASSAY, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    assert sweep.stderr is not None
-    for line in sweep.stderr:
-        if line.startswith("[2/5]"):
-            break
+    arguments = unpruned(home, trials="5", epochs="100")
+    sweep = after_two_trials(arguments)
     sweep.kill()
     sweep.wait()
     # The journal is written first, so what it says ended must survive even if nobody else was told yet.

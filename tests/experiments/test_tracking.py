@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -174,9 +175,13 @@ class Flaky:
 def test_a_store_that_fails_at_any_call_ends_up_with_the_same(
     tmp_path: Path, empty_store: Path, single: bool, after: bool
 ) -> None:
-    story = [opened(None), *STORY[1:6], StudyClosed(closing="finished", best=0)] if single else STORY
+    first = opened(None if single else "study")
+    complete = trial(0, TrialEnded(trial=0, state="complete", value=0.9))
+    interrupted = [] if single else trial(1, TrialEnded(trial=1, state="failed", reason="interrupted"), epochs=1)
+    closed = StudyClosed(closing="finished", best=0, best_value=0.9)
+    story = [first, *complete, *interrupted, closed]
     seen: list[list[tuple[object, ...]]] = []
-    for call in range(0, 60, 4 if not single else 1):
+    for call in itertools.count():
         path = tmp_path / f"{call}.db"
         shutil.copy(empty_store, path)
         client = Flaky(MlflowClient(f"sqlite:///{path}"), call, after)
@@ -184,13 +189,15 @@ def test_a_store_that_fails_at_any_call_ends_up_with_the_same(
         try:
             recorder.record(story)
         except MlflowException:
-            recorder.resume(story[0])  # type: ignore[arg-type]
+            recorder.resume(first)
             recorder.record(story)
         seen.append(snapshot(f"sqlite:///{path}"))
         if call and not client.failed:
             break
-    assert len(seen) > 5
+    assert len(seen) > 8
     assert all(found == seen[0] for found in seen)
+    params = sorted((name, str(value)) for name, value in PARAMS.items())
+    assert all(run[4] == params for run in seen[0] if run[0] != "study")
 
 
 def test_a_study_that_goes_on_keeps_what_its_earlier_sessions_were_run_with(tmp_path: Path, store: str) -> None:

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from search.errors import SearchError
 from search.events import EpochEnded, TrialBegun, TrialEnded
 from search.stop import StopRequest
-from search.study import STATE
+from search.study import STATE, StudyTrials
 from tests.search.conftest import Lab
 
 
@@ -37,6 +37,18 @@ def test_the_journal_tells_the_whole_story_of_each_trial_in_order(lab: Lab) -> N
         assert end.state == "complete"
         assert end.metrics["parameters"] == 26
         assert end.metrics["peak_memory_bytes"] == 1000
+
+
+def test_the_journal_has_an_end_before_the_study_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    tell, in_time = StudyTrials.tell, []
+
+    def watched(self: StudyTrials, end: TrialEnded) -> None:
+        in_time.append(end in lab.events())
+        tell(self, end)
+
+    monkeypatch.setattr(StudyTrials, "tell", watched)
+    lab.run(4, lambda trial: {"raises": "odd"} if trial.number == 1 else curve(1, 1, 1, 1))
+    assert in_time == [True] * 5
 
 
 def test_a_trial_has_the_value_of_its_last_epoch_not_of_its_best(lab: Lab) -> None:
