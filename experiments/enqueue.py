@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from experiments.experiment import Configuration, Experiment
+from experiments.experiment import Experiment
 from models.errors import RequestError
+from search.space import Configuration
 
 
 def read_configurations(file: str, experiment: Experiment) -> list[Configuration]:

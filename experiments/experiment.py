@@ -6,6 +6,7 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,11 +17,13 @@ from models.errors import RequestError
 from models.families import FAMILIES, Family
 from models.names import check_name, suggestion
 from models.settings import Settings
+from models.tasks import DEFAULT_LOSS, METRICS, Task
 from models.train import TrainSettings
+from search.objective import COSTS
 from search.settings import SearchSettings
-from search.space import Choice, Space, check_value, extremes, read_space
+from search.space import Configuration, Space, read_space
 
-Configuration = Mapping[str, Choice]
+DEFAULT_OBJECTIVE: Mapping[Task, str] = {"classification": "maximize val_accuracy", "regression": "minimize val_loss"}
 
 
 class _File(Settings):
@@ -30,7 +33,7 @@ class _File(Settings):
     source: str = ""
     cost: str = ""
     expect: str = ""
-    task: Literal["classification"] = "classification"
+    task: Task = "classification"
     data: dict[str, Any]
     model: dict[str, Any]
     train: dict[str, Any] = Field(default_factory=dict)
@@ -43,8 +46,9 @@ class _File(Settings):
 class Experiment:
     """What is trained, on what, and what is searched.
 
-    `model` and `train` hold the fixed values; `space` the searched ones; `baselines` configurations of the space.
-    `title`, `source`, `cost` and `expect` are for people; `text` is the file as it was read.
+    `model` and `train` hold the fixed values. `declared` is the space as the file has it, `space` what of it is left to
+    search beside the fixed values, and `baselines` are configurations of that. `title`, `source`, `cost` and `expect`
+    are for people; `text` is the file as it was read.
     """
 
     name: str
@@ -54,14 +58,25 @@ class Experiment:
     source: str
     cost: str
     expect: str
-    task: Literal["classification"]
+    task: Task
     data: DataSettings
     family: Family[Any]
     model: Mapping[str, Any]
     train: Mapping[str, Any]
-    space: Space
+    declared: Space
     search: SearchSettings
     baselines: tuple[Mapping[str, Any], ...]
+
+    @cached_property
+    def space(self) -> Space:
+        """What is searched: the declared space beside the fixed values."""
+        defaults = {
+            name: field.default
+            for fields in (self.family.settings.model_fields, TrainSettings.model_fields)
+            for name, field in fields.items()
+            if name not in self.declared
+        }
+        return self.declared.given({**defaults, **self.model, **self.train})
 
     def settings(self, searched: Mapping[str, Any]) -> tuple[Settings, TrainSettings]:
         """Return the model's and the training's settings with these values of the searched names.
@@ -73,7 +88,7 @@ class Experiment:
         model = {name: value for name, value in searched.items() if name not in train}
         return (
             self.family.settings.read({**self.model, **model}, "[model]"),
-            TrainSettings.read({**self.train, **train}, "[train]"),
+            TrainSettings.read({"loss": DEFAULT_LOSS[self.task], **self.train, **train}, "[train]"),
         )
 
     def hyperparameters(self, searched: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,13 +116,14 @@ class Experiment:
         Raises:
             RequestError: a name that it does not know, or a value that can't be.
         """
-        known = [*TrainSettings.model_fields, *self.family.settings.model_fields, "validation", "split_seed", "scale"]
+        in_data = [name for name in DataSettings.model_fields if name != "name"]
+        known = [*TrainSettings.model_fields, *self.family.settings.model_fields, *in_data]
         for name in values:
             if name not in known:
                 raise RequestError(
                     f"--set does not know {name!r}: {self.name} has {', '.join(known)}.{suggestion(name, known)}"
                 )
-        data = {name: value for name, value in values.items() if name in DataSettings.model_fields}
+        data = {name: value for name, value in values.items() if name in in_data}
         train = {name: value for name, value in values.items() if name in TrainSettings.model_fields}
         model = {name: value for name, value in values.items() if name not in data and name not in train}
         changed = dataclasses.replace(
@@ -115,11 +131,9 @@ class Experiment:
             data=DataSettings.read({**self.data.model_dump(), **data}, "[data]"),
             model={**self.model, **model},
             train={**self.train, **train},
-            space={name: self.space[name] for name in self.space if name not in values},
-            baselines=tuple(
-                {name: baseline[name] for name in baseline if name not in values} for baseline in self.baselines
-            ),
         )
+        left = tuple({name: one[name] for name in one if name in changed.space} for one in self.baselines)
+        changed = dataclasses.replace(changed, baselines=left)
         changed.check()
         return changed
 
@@ -140,15 +154,13 @@ class Experiment:
             RequestError: one that could not.
         """
         known = [*TrainSettings.model_fields, *self.family.settings.model_fields]
-        for name, distribution in self.space.items():
+        for name in self.space:
             check_name("name in [space]", name, known)
-            if name in self.model or name in self.train:
-                raise RequestError(f"[space] {name}: is searched and fixed at once; remove one of the two.")
-            for value in extremes(distribution):
-                self.settings({name: value})
-        self.settings({})
-        for configuration in self.baseline_configurations():
+        for configuration in (*self.space.corners(), {}, *self.baseline_configurations()):
             self.settings(configuration)
+        metrics = [*METRICS[self.task], *(f"val_{name}" for name in METRICS[self.task]), *COSTS]
+        for objective in self.search.goals.each:
+            check_name("metric in [search] objectives", objective.metric, metrics)
 
     def check_input(self, input_shape: tuple[int, ...]) -> None:
         """See that the networks of the space can take inputs of this shape.
@@ -156,30 +168,21 @@ class Experiment:
         Raises:
             RequestError: one that can't.
         """
-        for name, distribution in self.space.items():
-            for value in extremes(distribution):
-                self.family.check_input(self.settings({name: value})[0], input_shape)
-        self.family.check_input(self.settings({})[0], input_shape)
+        for configuration in (*self.space.corners(), {}):
+            self.family.check_input(self.settings(configuration)[0], input_shape)
 
     def configuration(self, values: Mapping[str, Any], where: str) -> Configuration:
         """Return a configuration of the space.
 
         Raises:
-            RequestError: a name that is not searched, or a value outside its range; `where` says whose.
+            RequestError: a name that is not searched, a value outside its range, or one that does not exist beside the
+                others; `where` says whose.
         """
-        for name in values:
-            if name not in self.space:
-                raise RequestError(
-                    f"{where} does not search {name!r}: the space has {', '.join(self.space) or 'nothing'}."
-                    f"{suggestion(name, self.space)}"
-                )
-        return {name: check_value(f"{where} {name}", self.space[name], value) for name, value in values.items()}
+        return self.space.check(values, where)
 
     def largest(self, name: Literal["batch_size", "epochs"]) -> int:
         """Return the largest value of a training setting that a trial could have."""
-        if name not in self.space:
-            return int(getattr(self.settings({})[1], name))
-        return max(int(value) for value in extremes(self.space[name]))
+        return max(int(getattr(self.settings(configuration)[1], name)) for configuration in self.space.corners())
 
 
 def read(path: Path) -> Experiment:
@@ -207,6 +210,10 @@ def _build(path: Path, text: str, file: _File) -> Experiment:
     model = dict(file.model)
     if not isinstance(family := model.pop("family", None), str):
         raise RequestError(f"[model] must say its family, such as family = 'mlp': received {family!r}.")
+    declared = read_space(file.space)
+    for name in declared:
+        if name in model or name in file.train:
+            raise RequestError(f"[space] {name}: is searched and fixed at once; remove one of the two.")
     experiment = Experiment(
         name=path.stem,
         path=path,
@@ -220,8 +227,8 @@ def _build(path: Path, text: str, file: _File) -> Experiment:
         family=FAMILIES[check_name("family", family, FAMILIES)],
         model=model,
         train=file.train,
-        space=read_space(file.space),
-        search=SearchSettings.read(file.search, "[search]"),
+        declared=declared,
+        search=SearchSettings.read({"objectives": [DEFAULT_OBJECTIVE[file.task]], **file.search}, "[search]"),
         baselines=tuple(file.baseline),
     )
     experiment.check()

@@ -31,7 +31,7 @@ def provenance(
         "assay.experiment": experiment.name,
         "assay.title": experiment.title,
         "assay.source": experiment.source,
-        OBJECTIVE_TAG: str(experiment.search.objective),
+        OBJECTIVE_TAG: str(experiment.search.goals),
         "assay.backend": execution.backend,
         "assay.device": execution.device,
         "assay.precision": execution.precision,

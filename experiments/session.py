@@ -15,7 +15,7 @@ from experiments.progress.display import Display
 from experiments.provenance import provenance
 from models.errors import RequestError
 from search.errors import SearchError
-from search.events import Closing, StudyClosed, StudyOpened
+from search.events import BestTrial, Closing, StudyClosed, StudyOpened
 from search.journal import Journal
 from search.model_shelf import ModelShelf
 from search.protocols import Executor, Trial, TrialSource
@@ -75,7 +75,7 @@ class Session:
         return Plan(
             trials=trials,
             epochs=self.epochs,
-            metric=self.experiment.search.objective.metric,
+            objectives=self.experiment.search.goals,
             assign=self.assign,
             describe=self.describe,
             shelf=shelf,
@@ -137,11 +137,9 @@ def supervise(plan: Plan, trials: TrialSource, executor: Executor, journal: Jour
         executor.close()
     if stop:
         ending = Ending("interrupted", None, stop.exit_code)
-    number, value = trials.best() or (None, None)
-    model = plan.shelf.find(number)
-    journal.append(
-        StudyClosed(
-            closing=ending.closing, best=number, best_value=value, best_model=None if model is None else str(model)
-        )
-    )
+    best = []
+    for number, values in trials.leaders().items():
+        model = plan.shelf.find(number)
+        best.append(BestTrial(number, values, None if model is None else str(model)))
+    journal.append(StudyClosed(closing=ending.closing, best=tuple(best)))
     return ending

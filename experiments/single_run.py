@@ -22,6 +22,7 @@ from search.events import EpochEnded, TrialEnded
 from search.journal import Journal
 from search.lock import StudyLock
 from search.model_shelf import ModelShelf
+from search.objective import Leaders, Values
 from search.protocols import Trial
 from search.seeds import trial_seed
 from search.stop import StopRequest
@@ -71,13 +72,17 @@ class SingleTrial:
         """Keep the end."""
         self.end = end
 
-    def improves(self, value: float) -> bool:
+    def more(self) -> bool:
+        """Say yes until it was asked for."""
+        return self.asked == 0
+
+    def admits(self, values: Values) -> bool:
         """Say yes: its model is kept."""
         return True
 
-    def best(self) -> tuple[int, float] | None:
-        """Return its number and value once it is complete."""
-        return None if self.end is None or self.end.value is None else (self.end.trial, self.end.value)
+    def leaders(self) -> Mapping[int, Values]:
+        """Return its values once it is complete."""
+        return {} if self.end is None or self.end.state != "complete" else {self.end.trial: self.end.values}
 
 
 def run(experiment: Experiment, seed: int, backend: str | None, places: Places, display: Display) -> RunResult:
@@ -106,7 +111,9 @@ def run(experiment: Experiment, seed: int, backend: str | None, places: Places, 
             journal.listen(lambda event: curve.append(event) if isinstance(event, EpochEnded) else None)
             journal.listen(display.hear)
             journal.append(session.opened(None, uuid.uuid4().hex))
-            display.opened(SweepState("run", experiment, execution, done=0, best=None, wanted=1))
+            display.opened(
+                SweepState("run", experiment, execution, done=0, leaders=Leaders(experiment.search.goals), wanted=1)
+            )
             ending = supervise(session.plan(1, shelf), trial, executor, journal, stop)
         display.closed()
         tracker.close(hurry=ending.closing == "interrupted")

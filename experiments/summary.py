@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments.progress.state import shown
+from experiments.progress.state import measured, shown
 from experiments.single_run import RunResult
-from experiments.sweep_result import SweepResult
+from experiments.sweep_result import Leader, SweepResult
 
 _BAR_CHARACTERS = 24
+_LOG_COLUMNS = 200
 
 
 def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = False) -> None:
@@ -22,18 +25,23 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
         look: the command that shows the study.
         to_stderr: because somebody reads standard output.
     """
-    out = Console(stderr=to_stderr, soft_wrap=True, highlight=False, markup=False)
+    out = _console(to_stderr)
     out.print()
     out.print(Text(_outcome(result, again), style="bold"), soft_wrap=not out.is_terminal)
     if result.ending.failure is not None:
         out.print(Text(f"stopped: {result.ending.failure}", style="red"))
     if result.best is not None:
-        out.print(f"\nbest: {result.best.value:.4f} (trial {result.best.number}, run {result.best.run_id})")
-        out.print(_settings(result))
+        out.print(f"\nbest: {result.best.values[0]:.4f} (trial {result.best.number}, run {result.best.run_id})")
+        out.print(_settings(result.best))
         out.print(f"model: runs:/{result.parent_run_id}/model")
-    if result.importances:
-        out.print("\nwhat mattered (share of the variance of good results, PED-ANOVA):")
-        out.print(_importances(result))
+    elif result.leaders:
+        out.print("\nPareto front: no trial is better in one objective without being worse in another")
+        out.print(_front(result))
+        out.print("models: runs:/RUN/model, for each run of the front")
+    for objective, shares in result.importances.items():
+        of = "" if result.objectives.single is not None else f" for {objective}"
+        out.print(f"\nwhat mattered{of} (share of the variance of good results, PED-ANOVA):")
+        out.print(_importances(shares))
     out.print(f"\nruns:  {result.tracking_uri}  (experiment {result.experiment}, study {result.study})")
     if result.untracked is not None:
         out.print(f"MLflow has not taken everything ({result.untracked.strip()}).")
@@ -43,7 +51,7 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
 
 def print_run(result: RunResult, to_stderr: bool = False) -> None:
     """Print what one training gave."""
-    out = Console(stderr=to_stderr, soft_wrap=True, highlight=False, markup=False)
+    out = _console(to_stderr)
     out.print(Text(f"run {result.run_id}: {result.state}", style="bold"))
     if result.error is not None:
         out.print(result.error)
@@ -56,6 +64,13 @@ def print_run(result: RunResult, to_stderr: bool = False) -> None:
     out.print(f"\nruns:  {result.tracking_uri}  (experiment {result.experiment})")
 
 
+def _console(to_stderr: bool) -> Console:
+    out = Console(stderr=to_stderr, soft_wrap=True, highlight=False, markup=False)
+    if not out.is_terminal:  # a log has room for tables
+        out.width = _LOG_COLUMNS
+    return out
+
+
 def _outcome(result: SweepResult, again: str) -> str:
     trials = result.trials
     counted = f"{trials['complete']} complete, {trials['pruned']} pruned, {trials['failed']} failed"
@@ -66,16 +81,26 @@ def _outcome(result: SweepResult, again: str) -> str:
     return f"{result.study}: {how} with {result.done} of {result.wanted} done ({counted}); to go on: {again}"
 
 
-def _settings(result: SweepResult) -> Table:
-    assert result.best is not None
+def _settings(best: Leader) -> Table:
     table = Table.grid(padding=(0, 2))
-    for name, value in result.best.params.items():
+    for name, value in best.params.items():
         table.add_row(f"  {name}", shown(value))
     return table
 
 
-def _importances(result: SweepResult) -> Table:
+def _front(result: SweepResult) -> Table:
+    names = list(dict.fromkeys(name for leader in result.leaders for name in leader.params))
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("  trial", *(objective.metric for objective in result.objectives.each), *names, "run"):
+        table.add_column(name)
+    for leader in result.leaders:
+        settings = (shown(leader.params[name]) if name in leader.params else "" for name in names)
+        table.add_row(f"  {leader.number}", *map(measured, leader.values), *settings, leader.run_id)
+    return table
+
+
+def _importances(shares: Mapping[str, float]) -> Table:
     table = Table.grid(padding=(0, 2))
-    for name, share in result.importances.items():
+    for name, share in shares.items():
         table.add_row(f"  {name}", "█" * max(1, round(share * _BAR_CHARACTERS)), f"{share:.0%}")
     return table

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.experiment import Configuration
 from experiments.session import Ending
+from search.objective import Objectives, Values
+from search.space import Configuration
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,27 @@ class SweepRequest:
 
 
 @dataclass(frozen=True)
-class Best:
-    """The best complete trial: its number, the objective's value, what was searched, and its run in MLflow."""
+class Leader:
+    """One of the best complete trials: its number, values, what was searched, and its run in MLflow."""
 
     number: int
-    value: float
-    params: Mapping[str, Any]
+    values: Values
+    params: Configuration
     run_id: str | None
+
+    def to_record(self, single: bool) -> dict[str, Any]:
+        """Return it as `--json` has it: with its one `value`, or with its `values` in the order of the objectives."""
+        value: dict[str, Any] = {"value": self.values[0]} if single else {"values": list(self.values)}
+        return {"number": self.number, **value, "params": dict(self.params), "run_id": self.run_id}
 
 
 @dataclass(frozen=True)
 class SweepResult:
     """What a sweep found.
 
-    `trials` counts the whole study. `importances` sum to 1, the greatest first. `untracked` says why MLflow does not
-    have everything by now, if it does not.
+    `trials` counts the whole study. `leaders` holds the best complete trial, or with several objectives the Pareto
+    front, as their first objective ranks it. `importances` are by objective; each sum to 1, the greatest first.
+    `untracked` says why MLflow does not have everything by now, if it does not.
     """
 
     study: str
@@ -48,8 +54,9 @@ class SweepResult:
     parent_run_id: str | None
     seconds: float
     trials: Mapping[str, int]
-    best: Best | None
-    importances: Mapping[str, float]
+    objectives: Objectives
+    leaders: Sequence[Leader]
+    importances: Mapping[str, Mapping[str, float]]
     wanted: int
     untracked: str | None
     ending: Ending
@@ -59,8 +66,14 @@ class SweepResult:
         """Trials that are complete or pruned."""
         return self.trials["complete"] + self.trials["pruned"]
 
+    @property
+    def best(self) -> Leader | None:
+        """The best complete trial; None if there is none, or several objectives."""
+        return self.leaders[0] if self.leaders and self.objectives.single is not None else None
+
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
+        single = self.objectives.single is not None
         return {
             "study": self.study,
             "experiment": self.experiment,
@@ -68,6 +81,12 @@ class SweepResult:
             "parent_run_id": self.parent_run_id,
             "seconds": round(self.seconds, 3),
             "trials": dict(self.trials),
-            "best": None if self.best is None else dataclasses.asdict(self.best),
-            "importances": dict(self.importances),
+            "best": None if self.best is None else self.best.to_record(single),
+            "pareto": None if single else [leader.to_record(single) for leader in self.leaders],
+            "objectives": [str(objective) for objective in self.objectives.each],
+            "importances": _first(self.importances) if single else dict(self.importances),
         }
+
+
+def _first(by_objective: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:
+    return next(iter(by_objective.values()), {})

@@ -16,15 +16,15 @@ from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
 from experiments.session import Ending, Session, check_batch, prepared, supervise
-from experiments.sweep_result import Best, SweepRequest, SweepResult
+from experiments.sweep_result import Leader, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
 from models.errors import RequestError
 from search.events import StudyClosed, StudyOpened
 from search.journal import Journal, read
 from search.lock import StudyLock
 from search.model_shelf import ModelShelf
+from search.objective import Leaders
 from search.protocols import Executor
-from search.space import to_records
 from search.stop import StopRequest
 from search.urls import masked
 
@@ -82,7 +82,8 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
             parent_run_id=tracker.parent_run_id,
             seconds=time.monotonic() - began,
             trials=trials.counts(),
-            best=_best(trials, tracker),
+            objectives=experiment.search.goals,
+            leaders=_leaders(trials, tracker),
             importances=trials.importances(),
             wanted=experiment.search.trials,
             untracked=untracked,
@@ -106,6 +107,8 @@ def _search(
         journal.append(session.opened(name, trials.study_id))
         _queue(trials, session, request, journal)
         display.opened(_state(name, session, trials))
+        if session.experiment.search.pruner != "none" and session.experiment.search.goals.by_epoch is None:
+            display.note("nothing is pruned: that takes a single objective that every epoch measures")
         journal.listen(display.hear)
         plan = session.plan(wanted, shelf, request.timeout_seconds, request.failures_limit)
         return supervise(plan, trials, executor, journal, stop)
@@ -119,7 +122,7 @@ def identity(experiment: Experiment, data: PreparedData, execution: Execution) -
         "split": {"validation": data.validation_images, "seed": experiment.data.split_seed},
         "family": experiment.family.name,
         "fixed": experiment.fixed(),
-        "space": to_records(experiment.space),
+        "space": experiment.space.to_records(),
         "objectives": experiment.search.objectives,
         "backend": execution.backend,
         "precision": execution.precision,
@@ -152,7 +155,7 @@ def _take_up(
         StudyRequest(
             name=name,
             space=experiment.space,
-            objective=experiment.search.objective,
+            objectives=experiment.search.goals,
             identity=identity,
             sampler=experiment.search.sampler,
             pruner=experiment.search.pruner,
@@ -194,19 +197,20 @@ def _queue(trials: StudyTrials, session: Session, request: SweepRequest, journal
 
 
 def _state(name: str, session: Session, trials: StudyTrials) -> SweepState:
-    best = trials.best_trial()
+    leaders = Leaders(session.experiment.search.goals)
+    leaders.values = dict(trials.leaders())
     return SweepState(
         study=name,
         experiment=session.experiment,
         execution=session.execution,
         done=trials.done(),
-        best=None if best is None or best.value is None else (best.number, best.value),
+        leaders=leaders,
         wanted=session.experiment.search.trials,
     )
 
 
-def _best(trials: StudyTrials, tracker: MlflowTracker) -> Best | None:
-    best = trials.best_trial()
-    if best is None or best.value is None:
-        return None
-    return Best(best.number, best.value, best.params, tracker.run_id(best.number))
+def _leaders(trials: StudyTrials, tracker: MlflowTracker) -> list[Leader]:
+    return [
+        Leader(number, values, trials.searched(trials.trial(number)), tracker.run_id(number))
+        for number, values in trials.leaders().items()
+    ]

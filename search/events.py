@@ -60,16 +60,25 @@ class EpochEnded:
 class TrialEnded:
     """The end of a trial: nothing more will be said of it.
 
-    `reason` says why a trial failed, in a word or two; `error` is the text behind it, when there is one.
+    `values` has one for each objective, nothing for a failed trial. `reason` says why a trial failed, in a word or two;
+    `error` is the text behind it, when there is one.
     """
 
     trial: int
     state: State
-    value: float | None = None
+    values: tuple[float, ...] = ()
     reason: str | None = None
     error: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     time: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(self.values))  # JSON has lists
+
+    @property
+    def value(self) -> float | None:
+        """The value of the only objective, if there is just one and the trial has it."""
+        return self.values[0] if len(self.values) == 1 else None
 
     @property
     def label(self) -> str:
@@ -77,15 +86,27 @@ class TrialEnded:
         return f"failed: {self.reason}" if self.state == "failed" else self.state
 
 
+@dataclass(frozen=True)
+class BestTrial:
+    """One of the best complete trials of a study: its values, and the file of its model if that was kept."""
+
+    trial: int
+    values: tuple[float, ...]
+    model: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyClosed:
-    """The supervisor let go of the study; `best` is the best trial, and `best_model` the file of its model."""
+    """The supervisor let go of the study; `best` holds its best trial, or with several objectives the Pareto front."""
 
     closing: Closing
-    best: int | None = None
-    best_value: float | None = None
-    best_model: str | None = None
+    best: tuple[BestTrial, ...] = ()
     time: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        given: tuple[Any, ...] = self.best  # JSON has mappings and lists
+        best = (one if isinstance(one, BestTrial) else BestTrial(**one) for one in given)
+        object.__setattr__(self, "best", tuple(dataclasses.replace(one, values=tuple(one.values)) for one in best))
 
 
 Event = StudyOpened | TrialBegun | EpochEnded | TrialEnded | StudyClosed

@@ -25,10 +25,8 @@ class ModelShelf:
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder / f"trial-{number:04d}.keras"
 
-    def find(self, number: int | None) -> Path | None:
+    def find(self, number: int) -> Path | None:
         """Return the file of a trial's model, if it was kept."""
-        if number is None:
-            return None
         path = self._folder / f"trial-{number:04d}.keras"
         return path if path.exists() else None
 

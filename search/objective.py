@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -9,12 +10,17 @@ from models.errors import RequestError
 from models.names import check_name
 
 Direction = Literal["maximize", "minimize"]
-METRICS = ("accuracy", "loss", "val_accuracy", "val_loss")
+
+COSTS = ("parameters", "epoch_seconds", "train_seconds", "peak_memory_bytes")
+"""What a trial is measured to cost as it ends; any other metric is one of every epoch."""
+
+Values = tuple[float, ...]
+"""A trial's value of each objective, in their order."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric of every epoch, and which way is better."""
+    """A metric, and which way is better."""
 
     direction: Direction
     metric: str
@@ -28,10 +34,9 @@ class Objective:
         """
         direction, _, metric = text.partition(" ")
         check_name("direction", direction, get_args(Direction))
-        if not metric:
+        if not metric.strip():
             raise RequestError(f"an objective is a direction and a metric: received {text!r}; write '{text} val_loss'.")
-        check_name("metric", metric, METRICS)
-        return cls("maximize" if direction == "maximize" else "minimize", metric)
+        return cls("maximize" if direction == "maximize" else "minimize", metric.strip())
 
     def __str__(self) -> str:
         return f"{self.direction} {self.metric}"
@@ -39,3 +44,76 @@ class Objective:
     def better(self, value: float, than: float) -> bool:
         """Return whether one value is better than another."""
         return value > than if self.direction == "maximize" else value < than
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """One objective, or several that are weighed against each other."""
+
+    each: tuple[Objective, ...]
+
+    @classmethod
+    def read(cls, texts: Sequence[str]) -> Objectives:
+        """Read ["maximize val_accuracy", "minimize parameters"].
+
+        Raises:
+            RequestError: there is none, one is no objective, or two are of one metric.
+        """
+        each = tuple(Objective.read(text) for text in texts)
+        if not each:
+            raise RequestError("a search needs an objective, such as ['maximize val_accuracy']; received none.")
+        if len({objective.metric for objective in each}) < len(each):
+            raise RequestError(f"each metric may be one objective; received {[str(objective) for objective in each]}.")
+        return cls(each)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.each))
+
+    def __len__(self) -> int:
+        return len(self.each)
+
+    @property
+    def single(self) -> Objective | None:
+        """The objective, if there is just one."""
+        return self.each[0] if len(self.each) == 1 else None
+
+    @property
+    def by_epoch(self) -> Objective | None:
+        """The objective if it is the only one and measured in every epoch: only then can trials be pruned."""
+        return self.single if self.single is not None and self.single.metric not in COSTS else None
+
+    def values(self, metrics: Mapping[str, float]) -> Values | None:
+        """Return the value of each objective; None while one of them is not measured yet."""
+        if any(objective.metric not in metrics for objective in self.each):
+            return None
+        return tuple(float(metrics[objective.metric]) for objective in self.each)
+
+    def dominates(self, one: Values, other: Values) -> bool:
+        """Return whether one trial is at least as good in everything, and better in something."""
+        pairs = list(zip(self.each, one, other, strict=True))
+        return any(objective.better(a, b) for objective, a, b in pairs) and not any(
+            objective.better(b, a) for objective, a, b in pairs
+        )
+
+
+class Leaders:
+    """The trials that no other dominates: with one objective the first of the best, with several the Pareto front."""
+
+    def __init__(self, objectives: Objectives) -> None:
+        self._objectives = objectives
+        self.values: dict[int, Values] = {}
+
+    def admits(self, values: Values) -> bool:
+        """Return whether a trial of these values would be among them."""
+        return not any(self._at_least_as_good(known, values) for known in self.values.values())
+
+    def add(self, number: int, values: Values) -> None:
+        """Take a complete trial into account."""
+        if self.admits(values):
+            self.values = {
+                other: known for other, known in self.values.items() if not self._objectives.dominates(values, known)
+            }
+            self.values[number] = values
+
+    def _at_least_as_good(self, one: Values, other: Values) -> bool:
+        return one == other or self._objectives.dominates(one, other)

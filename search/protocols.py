@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from search.events import TrialEnded
+from search.objective import Values
 
 Method = Literal["begin", "epoch", "finish", "drop"]
 
@@ -36,11 +37,14 @@ class TrialSource(Protocol):
     def tell(self, end: TrialEnded) -> None:
         """Record a trial's end."""
 
-    def improves(self, value: float) -> bool:
-        """Return whether a complete trial of this value would be the best so far."""
+    def more(self) -> bool:
+        """Return whether there is another trial to ask for; a grid comes to its end."""
 
-    def best(self) -> tuple[int, float] | None:
-        """Return number and value of the best complete trial."""
+    def admits(self, values: Values) -> bool:
+        """Return whether a complete trial of these values would be the best so far, or none would dominate it."""
+
+    def leaders(self) -> Mapping[int, Values]:
+        """Return the best complete trial with its values by its number; with several objectives the Pareto front."""
 
 
 class Trainer(Protocol):
@@ -53,7 +57,13 @@ class Trainer(Protocol):
         """Set up a trial; return {"parameters": trainable and other weights}."""
 
     def epoch(self) -> dict[str, Any]:
-        """Train one epoch and validate; return {"metrics": {name: value}, "seconds": wall time}."""
+        """Train one epoch and validate.
+
+        Returns:
+            {"metrics": {name: value}, "seconds": wall time}; {"stopped": True} with it if there will be no other epoch
+            although there could be, and {"restored": {"epoch", "metrics"}} if the weights are now those of an earlier
+            epoch.
+        """
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
         """End the trial, keeping its model in a file if asked.

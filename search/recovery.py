@@ -45,7 +45,7 @@ def recover(trials: StudyTrials, journal: Journal, describe: Callable[[Trial], M
             end = ended.get(left.number)
             if end is None:
                 if left.number not in begun:
-                    journal.append(_beginning(left, trials.seed, describe))
+                    journal.append(_beginning(left, trials, describe))
                 end = TrialEnded(trial=left.number, state="failed", reason="interrupted")
                 journal.append(end)
             trials.settle(left, end)
@@ -65,9 +65,9 @@ def _settled(journal: Journal) -> tuple[set[int], dict[int, TrialEnded]]:
     return begun, ended
 
 
-def _beginning(left: FrozenTrial, seed: int, describe: Callable[[Trial], Mapping[str, Any]]) -> TrialBegun:
-    own = left.user_attrs.get(SEED, trial_seed(seed, left.number))
-    trial = Trial(left.number, left.params, own, left.user_attrs.get(ORIGIN, "unknown"))
+def _beginning(left: FrozenTrial, trials: StudyTrials, describe: Callable[[Trial], Mapping[str, Any]]) -> TrialBegun:
+    own = left.user_attrs.get(SEED, trial_seed(trials.seed, left.number))
+    trial = Trial(left.number, trials.searched(left), own, left.user_attrs.get(ORIGIN, "unknown"))
     return TrialBegun(
         trial=trial.number, seed=own, params=describe(trial), searched=trial.searched, origin=trial.origin
     )

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from models.names import check_name
 from models.settings import Settings
-from search.objective import Objective
+from search.objective import Objectives
 from search.pruners import PRUNERS
 from search.samplers import SAMPLERS
 
@@ -22,9 +22,7 @@ def _pruner(name: str) -> str:
 
 
 def _objectives(texts: list[str]) -> list[str]:
-    if len(texts) != 1:
-        raise ValueError("must hold one objective, such as ['maximize val_accuracy']")
-    return [str(Objective.read(text)) for text in texts]
+    return [str(objective) for objective in Objectives.read(texts).each]
 
 
 class SearchSettings(Settings):
@@ -38,10 +36,11 @@ class SearchSettings(Settings):
         default="none", description="Which trials are stopped before their last epoch."
     )
     objectives: Annotated[list[str], AfterValidator(_objectives)] = Field(
-        default=["maximize val_accuracy"], description="What is made better, measured at the last epoch of a trial."
+        default=["maximize val_accuracy"],
+        description="What is made better, measured at the last epoch of a trial, or as it ends: one, or several.",
     )
 
     @property
-    def objective(self) -> Objective:
-        """The single objective of the search."""
-        return Objective.read(self.objectives[0])
+    def goals(self) -> Objectives:
+        """What the search makes better."""
+        return Objectives.read(self.objectives)

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from search.events import TrialEnded
 from search.identity import check_identity
-from search.objective import Objective
+from search.objective import Leaders, Objectives, Values
 from search.protocols import Trial
 from search.pruners import make_pruner
 from search.samplers import make_sampler
 from search.seeds import trial_seed
-from search.space import Space
+from search.space import Configuration, Space
 
 SEED = "assay.seed"
 STATE = "assay.state"
@@ -26,7 +27,6 @@ ORIGIN = "assay.origin"
 _IDENTITY = "assay.identity"
 _STUDY_ID = "assay.study_id"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-_FEWEST_TO_COMPARE = 4
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -40,7 +40,7 @@ class StudyRequest:
     Args:
         name: the study's name.
         space: what is searched.
-        objective: what is made better.
+        objectives: what is made better.
         identity: what all trials of the study must share.
         sampler: the sampler's name.
         pruner: the pruner's name.
@@ -50,7 +50,7 @@ class StudyRequest:
 
     name: str
     space: Space
-    objective: Objective
+    objectives: Objectives
     identity: Mapping[str, Any]
     sampler: str
     pruner: str
@@ -80,7 +80,7 @@ class StudyTrials:
         self.study = optuna.create_study(
             storage=storage,
             study_name=request.name,
-            direction=request.objective.direction,
+            directions=[objective.direction for objective in request.objectives.each],
             sampler=make_sampler(request.sampler, trial_seed(self.seed, -drawn)),
             pruner=make_pruner(request.pruner, request.epochs),
             load_if_exists=True,
@@ -97,23 +97,34 @@ class StudyTrials:
         Asking the study each time would cost as much as it has trials.
         """
         self._done = len(self.study.get_trials(deepcopy=False, states=_DONE))
-        best = self.best_trial()
-        self._best = None if best is None else (best.number, _value(best))
+        self._leaders = Leaders(self._request.objectives)
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            self._leaders.add(trial.number, tuple(trial.values))
 
-    def enqueue(self, configurations: Iterable[Mapping[str, Any]], origin: str) -> None:
+    def enqueue(self, configurations: Iterable[Configuration], origin: str) -> None:
         """Have these configurations tried before the sampler's own, each once however often it is asked for."""
         for configuration in configurations:
-            self.study.enqueue_trial(dict(configuration), user_attrs={ORIGIN: origin}, skip_if_exists=True)
+            encoded = self._request.space.encode(configuration)
+            self.study.enqueue_trial(encoded, user_attrs={ORIGIN: origin}, skip_if_exists=True)
 
     def ask(self) -> Trial:
         """Take the next trial: one that was enqueued, else the sampler's."""
-        asked = self.study.ask(dict(self._request.space))
+        asked = self.study.ask()
+        searched = self._request.space.draw(lambda name, distribution: _suggest(asked, name, distribution))
         self._running[asked.number] = asked
         seed = asked.user_attrs.get(SEED)
         if seed is None:
             seed = trial_seed(self.seed, asked.number)
             asked.set_user_attr(SEED, seed)
-        return Trial(asked.number, asked.params, seed, asked.user_attrs.get(ORIGIN, self._request.sampler))
+        return Trial(asked.number, searched, seed, asked.user_attrs.get(ORIGIN, self._request.sampler))
+
+    def more(self) -> bool:
+        """Return whether there is another trial to ask for."""
+        return True
+
+    def searched(self, trial: FrozenTrial) -> Configuration:
+        """Return what a trial's parameters mean."""
+        return self._request.space.decode(trial.params)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Record the objective after an epoch; return whether the pruner would stop the trial here."""
@@ -127,8 +138,8 @@ class StudyTrials:
         self._write_end(end)
         if end.state != "failed":
             self._done += 1
-        if end.state == "complete" and end.value is not None and self.improves(end.value):
-            self._best = (end.trial, end.value)
+        if end.state == "complete":
+            self._leaders.add(end.trial, end.values)
 
     def left_running(self) -> list[FrozenTrial]:
         """Return the trials that an earlier supervisor left in the middle."""
@@ -145,41 +156,37 @@ class StudyTrials:
         """Return how many trials are complete or pruned."""
         return self._done
 
-    def improves(self, value: float) -> bool:
-        """Return whether a complete trial of this value would be the best so far."""
-        return self._best is None or self._request.objective.better(value, than=self._best[1])
+    def admits(self, values: Values) -> bool:
+        """Return whether a complete trial of these values would be the best so far, or none would dominate it."""
+        return self._leaders.admits(values)
 
-    def best(self) -> tuple[int, float] | None:
-        """Return number and value of the best complete trial."""
-        return self._best
+    def leaders(self) -> Mapping[int, Values]:
+        """Return the best complete trial with its values by its number; with several objectives the Pareto front."""
+        first = self._request.objectives.each[0]
+        sign = -1 if first.direction == "maximize" else 1
+        return dict(sorted(self._leaders.values.items(), key=lambda item: sign * item[1][0]))
 
-    def best_trial(self) -> FrozenTrial | None:
-        """Return all that is known of the best complete trial."""
-        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        sign = -1 if self._request.objective.direction == "maximize" else 1
-        return min(complete, key=lambda trial: sign * _value(trial), default=None)
+    def trial(self, number: int) -> FrozenTrial:
+        """Return all that is known of a trial."""
+        return self.study.get_trials(deepcopy=False)[number]
 
     def counts(self) -> dict[str, int]:
         """Return how many trials of the whole study are complete, pruned and failed."""
         states = [trial.state for trial in self.study.get_trials(deepcopy=False)]
         return {name: states.count(state) for name, state in _STATES.items()}
 
-    def importances(self) -> dict[str, float]:
-        """Return what each hyperparameter mattered, the shares summing to 1 and the greatest first.
-
-        PED-ANOVA (Watanabe et al., IJCAI 2023), Optuna 5's default. Empty when there are too few complete trials, or
-        too few hyperparameters that differ among them, to compare anything.
-        """
-        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        varied = [name for name in self._request.space if len({trial.params[name] for trial in complete}) > 1]
-        if len(complete) < _FEWEST_TO_COMPARE or len({trial.value for trial in complete}) < 2 or len(varied) < 2:
-            return {}
-        return optuna.importance.get_param_importances(self.study)
+    def importances(self) -> dict[str, dict[str, float]]:
+        """Return for each objective's metric what each hyperparameter mattered; PED-ANOVA."""
+        return {
+            objective.metric: shares
+            for index, objective in enumerate(self._request.objectives.each)
+            if (shares := _importances(self.study, list(self._request.space), index))
+        }
 
     def _write_end(self, end: TrialEnded) -> None:
         self.study.tell(
             end.trial,
-            values=end.value if end.state == "complete" else None,
+            values=end.values if end.state == "complete" else None,
             state=_STATES[end.state],
             skip_if_finished=True,
         )
@@ -192,6 +199,21 @@ def _find(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study | Non
         return None
 
 
-def _value(trial: FrozenTrial) -> float:
-    assert trial.value is not None, "only complete trials are compared"
-    return trial.value
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(name, choices)
+        case IntDistribution(low=low, high=high, log=log, step=step):
+            return trial.suggest_int(name, low, high, step=step, log=log)
+        case FloatDistribution(low=low, high=high, log=log, step=step):
+            return trial.suggest_float(name, low, high, step=step, log=log)
+        case _:
+            raise TypeError(f"not a distribution of a space: {distribution}")
+
+
+def _importances(study: optuna.Study, names: list[str], objective: int) -> dict[str, float]:
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    varied = [name for name in names if len({trial.params.get(name) for trial in complete}) > 1]
+    if len(complete) < 4 or len({trial.values[objective] for trial in complete}) < 2 or len(varied) < 2:
+        return {}
+    return optuna.importance.get_param_importances(study, target=lambda trial: trial.values[objective])

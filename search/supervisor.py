@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from search.errors import SearchError
-from search.events import EpochEnded, TrialBegun, TrialEnded
+from search.events import EpochEnded, State, TrialBegun, TrialEnded
 from search.journal import Journal
 from search.model_shelf import ModelShelf
+from search.objective import Objectives
 from search.protocols import Died, Executor, Message, Raised, Reply, Trial, TrialSource
 from search.stop import StopRequest
 
@@ -38,7 +39,7 @@ class Plan:
     Args:
         trials: how many complete or pruned trials the study shall have in the end.
         epochs: how many epochs a trial trains unless it is pruned.
-        metric: the metric that is the objective.
+        objectives: what is made better.
         assign: makes of a trial the plain configuration that a worker's `begin` takes.
         describe: makes of a trial every hyperparameter, searched or fixed, by name.
         shelf: keeps the model of the best trial.
@@ -48,7 +49,7 @@ class Plan:
 
     trials: int
     epochs: Callable[[Trial], int]
-    metric: str
+    objectives: Objectives
     assign: Callable[[Trial], Mapping[str, Any]]
     describe: Callable[[Trial], Mapping[str, Any]]
     shelf: ModelShelf
@@ -60,8 +61,8 @@ class Plan:
 class _Running:
     trial: Trial
     epochs: int = 0
-    last: Mapping[str, float] = field(default_factory=dict)
-    parameters: int = 0
+    measured: dict[str, float] = field(default_factory=dict)
+    restored_epoch: int | None = None
     ending: TrialEnded | None = None
 
 
@@ -101,7 +102,7 @@ class Supervisor:
         self._interrupt_trials()
 
     def _may_start(self) -> bool:
-        wanted = self._trials.done() + len(self._running) < self._plan.trials
+        wanted = self._trials.done() + len(self._running) < self._plan.trials and self._trials.more()
         return wanted and (self._deadline is None or time.monotonic() < self._deadline)
 
     def _start_trials(self) -> None:
@@ -151,49 +152,64 @@ class Supervisor:
         elif "metrics" in reply:
             self._epoch_ended(worker, running, reply)
         else:
-            running.parameters = reply["parameters"]
+            running.measured["parameters"] = reply["parameters"]
             self._executor.call(worker, "epoch")
 
     def _epoch_ended(self, worker: int, running: _Running, reply: Mapping[str, Any]) -> None:
-        number = running.trial.number
+        number, metrics = running.trial.number, reply["metrics"]
         running.epochs += 1
-        running.last = reply["metrics"]
-        self._journal.append(
-            EpochEnded(trial=number, epoch=running.epochs, metrics=running.last, seconds=reply["seconds"])
-        )
-        if not all(math.isfinite(value) for value in running.last.values()):
+        running.measured |= metrics
+        self._journal.append(EpochEnded(trial=number, epoch=running.epochs, metrics=metrics, seconds=reply["seconds"]))
+        if not all(math.isfinite(value) for value in metrics.values()):
             self._drop(worker)
-            self._fail(worker, running, "diverged", f"a metric is not finite: {dict(running.last)}")
+            self._fail(worker, running, "diverged", f"a metric is not finite: {dict(metrics)}")
             return
-        value = running.last[self._plan.metric]
-        prune = self._trials.report(number, running.epochs, value)
-        if running.epochs == self._plan.epochs(running.trial):
-            running.ending = TrialEnded(trial=number, state="complete", value=value)
-            keep = str(self._plan.shelf.path(number)) if self._trials.improves(value) else None
-            self._executor.call(worker, "finish", save_as=keep)
+        objective = self._plan.objectives.by_epoch
+        prune = objective is not None and self._trials.report(number, running.epochs, metrics[objective.metric])
+        if running.epochs == self._plan.epochs(running.trial) or reply.get("stopped", False):
+            self._restore(running, reply.get("restored"))
+            self._end(worker, running, "complete")
         elif prune:
-            running.ending = TrialEnded(trial=number, state="pruned", value=value)
-            self._executor.call(worker, "finish", save_as=None)
+            self._end(worker, running, "pruned")
         else:
             self._executor.call(worker, "epoch")
+
+    def _restore(self, running: _Running, restored: Mapping[str, Any] | None) -> None:
+        """Have the trial count as what it is once early stopping has brought an earlier epoch's weights back."""
+        if restored is not None:
+            running.measured |= restored["metrics"]
+            running.restored_epoch = restored["epoch"]
+
+    def _end(self, worker: int, running: _Running, state: State) -> None:
+        """Have the worker finish, keeping the model of a trial that will be, or may be, among the best."""
+        number = running.trial.number
+        running.ending = TrialEnded(trial=number, state=state)
+        values = self._plan.objectives.values(running.measured)
+        keep = state == "complete" and (values is None or self._trials.admits(values))
+        self._executor.call(worker, "finish", save_as=str(self._plan.shelf.path(number)) if keep else None)
 
     def _finish(self, worker: int, running: _Running, costs: Mapping[str, Any]) -> None:
         assert running.ending is not None
         del self._running[worker]
         metrics = {name: value for name, value in costs.items() if name != "unsaved"}
-        end = dataclasses.replace(running.ending, metrics={**metrics, "parameters": running.parameters})
-        if "unsaved" in costs:
-            end = dataclasses.replace(end, error=f"the model could not be kept: {costs['unsaved']}")
+        metrics["parameters"] = running.measured["parameters"]
+        if running.restored_epoch is not None:
+            metrics["restored_epoch"] = running.restored_epoch
+        end = dataclasses.replace(
+            running.ending,
+            values=self._plan.objectives.values({**running.measured, **metrics}) or (),
+            metrics=metrics,
+            error=f"the model could not be kept: {costs['unsaved']}" if "unsaved" in costs else None,
+        )
         self._record(end)
         self._executor.release(worker)
         self._failures_in_a_row = 0
         self._clear_shelf()
 
     def _clear_shelf(self) -> None:
-        """Keep the best trial's model, and those that trials are about to end with."""
+        """Keep the models of the best trials, and those that trials are about to end with."""
         ending = {running.trial.number for running in self._running.values()}
-        best = self._trials.best()
-        self._plan.shelf.clear(keep=ending if best is None else {*ending, best[0]})
+        self._plan.shelf.clear(keep={*ending, *self._trials.leaders()})
 
     def _drop(self, worker: int) -> None:
         """Have a worker forget its trial; it is free once it says that it has."""

@@ -22,8 +22,9 @@ class StubTrainer:
     """Follows a script.
 
     An assignment may hold `curve` (the objective by epoch), `raises`, `signal` (the process sends it to itself in the
-    second epoch), `seconds` (an epoch's length), `save_seconds`, `unsaved`, `grow_bytes`, and `log`, a file that takes
-    a line whenever a trial begins, finishes or is dropped.
+    second epoch), `seconds` (an epoch's length), `save_seconds`, `unsaved`, `grow_bytes`, `parameters`, `stops` (what
+    its last epoch's reply has beside the metrics), and `log`, a file that takes a line whenever a trial begins,
+    finishes or is dropped.
     """
 
     def __init__(self, threads: int) -> None:
@@ -36,7 +37,7 @@ class StubTrainer:
         if "raises" in assignment:
             raise ValueError(assignment["raises"])
         self._kept.append(b"x" * assignment.get("grow_bytes", 0))  # written to, so that it is resident
-        return {"parameters": 26}
+        return {"parameters": assignment.get("parameters", 26)}
 
     def epoch(self) -> dict[str, Any]:
         self._epoch += 1
@@ -44,7 +45,8 @@ class StubTrainer:
         if self._epoch == 2 and "signal" in self._assignment:
             os.kill(os.getpid(), getattr(signal, self._assignment["signal"]))
         value = self._assignment["curve"][self._epoch - 1]
-        return {"metrics": {"loss": 1 - value, "val_accuracy": value}, "seconds": 0.001}
+        ended = self._assignment.get("stops", {}) if self._epoch == len(self._assignment["curve"]) else {}
+        return {"metrics": {"loss": 1 - value, "val_accuracy": value}, "seconds": 0.001, **ended}
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
         if save_as is not None:

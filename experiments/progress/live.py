@@ -8,7 +8,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from experiments.progress.state import SweepState, TrialProgress, clock, headline, shown, sparkline
+from experiments.progress.state import SweepState, TrialProgress, clock, headline, measured, shown, sparkline
 from search.events import Event
 
 _LABEL_CHARACTERS = 25  # MLflow has the rest of a long error
@@ -56,14 +56,13 @@ def draw(state: SweepState, width: int) -> RenderableType:
 
 
 def _headline(state: SweepState) -> RenderableType:
-    best = "none yet" if state.best is None else f"{state.best[1]:.4f} (trial {state.best[0]})"
     left = state.seconds_left()
     grid = Table.grid(padding=(0, 2))
     grid.add_row(
         Text(state.study, style="bold"),
         ProgressBar(total=state.wanted, completed=state.done, width=24),
         f"{state.done}/{state.wanted} trials" + (f", {state.failed} failed" if state.failed else ""),
-        f"best {state.objective.metric} {best}",
+        state.best() if state.leaders.values else "no best yet",
         "workers are starting" if left is None and not state.running else "" if left is None else f"{clock(left)} left",
     )
     return grid
@@ -72,16 +71,18 @@ def _headline(state: SweepState) -> RenderableType:
 def _table(state: SweepState, showing_settings: bool) -> Table:
     settings = tuple(state.experiment.space) if showing_settings else ()
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("trial", "state", "epoch", state.objective.metric, "curve", *settings):
+    others = [objective.metric for objective in state.objectives.each if objective.metric != state.curve_metric]
+    for name in ("trial", "state", "epoch", state.curve_metric, "curve", *others, *settings):
         table.add_column(name, no_wrap=True)
     for trial in [*state.recent, *state.running.values()]:
-        table.add_row(*_row(state, trial), *(Text(shown(trial.searched[name])) for name in settings))
+        values = (Text(shown(trial.searched[name]) if name in trial.searched else "") for name in settings)
+        table.add_row(*_row(state, trial), *_others(state, trial), *values)
     return table
 
 
 def _row(state: SweepState, trial: TrialProgress) -> tuple[RenderableType, ...]:
     label, style = ("running", "cyan") if trial.end is None else (trial.end.label, _STATE_STYLES[trial.end.state])
-    best = state.best is not None and trial.number == state.best[0]
+    best = trial.number in state.leaders.values
     return (
         Text(str(trial.number), style="bold" if best else ""),
         Text(label[:_LABEL_CHARACTERS], style=style),
@@ -89,3 +90,11 @@ def _row(state: SweepState, trial: TrialProgress) -> tuple[RenderableType, ...]:
         f"{trial.curve[-1]:.4f}" if trial.curve else "",
         Text(sparkline(trial.curve), style="blue"),
     )
+
+
+def _others(state: SweepState, trial: TrialProgress) -> list[str]:
+    """Return the values of the objectives that have no curve, or none in this table."""
+    values = trial.end.values if trial.end is not None else ()
+    metrics = [objective.metric for objective in state.objectives.each]
+    known = dict(zip(metrics, values, strict=False))
+    return [measured(known[metric]) if metric in known else "" for metric in metrics if metric != state.curve_metric]

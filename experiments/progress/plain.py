@@ -6,7 +6,7 @@ import contextlib
 import sys
 from typing import TextIO
 
-from experiments.progress.state import SweepState, TrialProgress, clock, headline, shown
+from experiments.progress.state import SweepState, TrialProgress, clock, headline, named, shown
 from search.events import Event
 
 
@@ -40,9 +40,9 @@ class PlainDisplay:
 def line(state: SweepState, trial: TrialProgress) -> str:
     """Return what is to be said of a trial that ended."""
     assert trial.end is not None
-    value = "" if trial.end.value is None else f" {state.objective.metric} {trial.end.value:.4f}"
+    value = f" {named(state.objectives, trial.end.values)}" if trial.end.values else ""
     settings = " ".join(f"{name}={shown(setting)}" for name, setting in trial.searched.items())
-    best = "" if state.best is None else f" | best {state.best[1]:.4f} (trial {state.best[0]})"
+    best = f" | {state.best()}" if state.leaders.values else ""
     left = state.seconds_left()
     remaining = "" if left is None else f" | {clock(left)} left"
     return (

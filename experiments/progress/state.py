@@ -10,7 +10,7 @@ from typing import Any
 from experiments.execution import Execution
 from experiments.experiment import Experiment
 from search.events import EpochEnded, Event, TrialBegun, TrialEnded
-from search.objective import Objective
+from search.objective import COSTS, Leaders, Objectives, Values
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE_CHARACTERS = 20
@@ -19,7 +19,7 @@ _RECENT = 5
 
 @dataclass
 class TrialProgress:
-    """A trial, as far as it is known; `curve` holds the objective's metric by epoch."""
+    """A trial, as far as it is known; `curve` holds the metric by epoch that shows how it is doing."""
 
     number: int
     searched: Mapping[str, Any]
@@ -36,7 +36,7 @@ class SweepState:
     experiment: Experiment
     execution: Execution
     done: int
-    best: tuple[int, float] | None
+    leaders: Leaders
     wanted: int
     failed: int = 0
     running: dict[int, TrialProgress] = field(default_factory=dict)
@@ -48,9 +48,15 @@ class SweepState:
         self._done_at_start = self.done
 
     @property
-    def objective(self) -> Objective:
+    def objectives(self) -> Objectives:
         """What is made better."""
-        return self.experiment.search.objective
+        return self.experiment.search.goals
+
+    @property
+    def curve_metric(self) -> str:
+        """The metric that shows how a trial is doing: the first objective that is measured in every epoch."""
+        measured = [objective.metric for objective in self.objectives.each if objective.metric not in COSTS]
+        return measured[0] if measured else "val_loss"
 
     def hear(self, event: Event) -> TrialProgress | None:
         """Take an event in; return the trial it ended, if it ended one."""
@@ -59,7 +65,7 @@ class SweepState:
                 self._first_begun = self._first_begun or time.monotonic()
                 self.running[event.trial] = TrialProgress(event.trial, event.searched, event.origin)
             case EpochEnded():
-                self.running[event.trial].curve.append(event.metrics[self.objective.metric])
+                self.running[event.trial].curve.append(event.metrics[self.curve_metric])
             case TrialEnded():
                 return self._ended(event)
             case _:
@@ -83,12 +89,16 @@ class SweepState:
             self.failed += 1
         else:
             self.done += 1
-        if event.state == "complete" and event.value is not None and self._improves(event.value):
-            self.best = (event.trial, event.value)
+        if event.state == "complete":
+            self.leaders.add(event.trial, event.values)
         return trial
 
-    def _improves(self, value: float) -> bool:
-        return self.best is None or self.objective.better(value, than=self.best[1])
+    def best(self) -> str:
+        """Return in a few words which trial is the best so far, or with several objectives how many make the front."""
+        found = self.leaders.values
+        if len(self.objectives) > 1:
+            return f"{_counted(len(found), 'trial')} on the Pareto front"
+        return next((f"best {named(self.objectives, found[number])} (trial {number})" for number in found), "")
 
 
 def headline(state: SweepState) -> str:
@@ -112,6 +122,19 @@ def sparkline(values: list[float]) -> str:
     low, high = min(kept), max(kept)
     height = (high - low) or 1.0
     return "".join(_BARS[round((value - low) / height * (len(_BARS) - 1))] for value in kept)
+
+
+def named(objectives: Objectives, values: Values) -> str:
+    """Return values with the names of their metrics."""
+    pairs = zip(objectives.each, values, strict=True)
+    return ", ".join(f"{objective.metric} {measured(value)}" for objective, value in pairs)
+
+
+def measured(value: float) -> str:
+    """Return what was measured: a whole number as it is, another with four digits behind the point, or in all."""
+    if float(value).is_integer() and abs(value) >= 10:
+        return f"{int(value):,}"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.4g}"
 
 
 def shown(value: Any) -> str:

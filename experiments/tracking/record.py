@@ -131,17 +131,25 @@ class Recorder:
         holder = self.parent_run_id if opened.study is not None else self.runs.get(0)
         if holder is None or holder in self._deleted:
             return
-        if event.best is not None and event.best_model is not None and Path(event.best_model).exists():
-            log_model(self._client, holder, Path(event.best_model), opened.data, opened.provenance["assay.backend"])
+        several = any(len(best.values) > 1 for best in event.best)
+        for best in event.best:
+            # The study's model is that of its best trial; on a Pareto front each trial has its own.
+            self._log_model(self.runs[best.trial] if several else holder, best.model, opened)
         if opened.study is None:
             return
         at = _milliseconds(event.time)
-        if event.best is not None:
+        if several:
+            self._write(holder, tags={"assay.pareto": ", ".join(str(best.trial) for best in event.best)})
+        elif event.best:
             # As a metric too, so that MLflow's table can sort studies by it.
-            points = [] if event.best_value is None else [Metric("best_value", event.best_value, at, 0)]
-            tags = {"assay.best_trial": str(event.best), "assay.best_run": self.runs[event.best]}
-            self._write(holder, points, tags=tags)
+            (best,) = event.best
+            tags = {"assay.best_trial": str(best.trial), "assay.best_run": self.runs[best.trial]}
+            self._write(holder, [Metric("best_value", best.values[0], at, 0)], tags=tags)
         self._terminate(holder, _CLOSING_STATUS[event.closing], at)
+
+    def _log_model(self, run_id: str, file: str | None, opened: StudyOpened) -> None:
+        if file is not None and Path(file).exists() and run_id not in self._deleted:
+            log_model(self._client, run_id, Path(file), opened.data, opened.provenance["assay.backend"])
 
     def _known_study(self) -> StudyOpened:
         if self._opened is None:

@@ -13,6 +13,7 @@ from experiments.progress.live import LiveDisplay, draw
 from experiments.progress.plain import PlainDisplay
 from experiments.progress.state import SweepState, clock, sparkline
 from search.events import EpochEnded, Event, TrialBegun, TrialEnded
+from search.objective import Leaders, Objectives
 
 SEARCHED = {"hidden_units": 32, "activation": "relu", "batch_size": 64, "learning_rate": 0.00123456}
 
@@ -31,7 +32,7 @@ STORY: list[Event] = [
     epoch(0, 1, 0.5),
     epoch(1, 1, 0.25),
     epoch(0, 2, 0.75),
-    TrialEnded(trial=0, state="complete", value=0.75),
+    TrialEnded(trial=0, state="complete", values=(0.75,)),
     begun(2),
     TrialEnded(trial=2, state="failed", reason="crashed (SIGKILL)"),
 ]
@@ -40,7 +41,9 @@ STORY: list[Event] = [
 @pytest.fixture
 def state() -> SweepState:
     execution = Execution(backend="tensorflow", device="cpu", workers=2, threads=1)
-    return SweepState("a [bold]study", load("digits-mlp"), execution, done=3, best=(9, 0.6), wanted=30)
+    leaders = Leaders(Objectives.read(["maximize val_accuracy"]))
+    leaders.add(9, (0.6,))
+    return SweepState("a [bold]study", load("digits-mlp"), execution, done=3, leaders=leaders, wanted=30)
 
 
 def test_the_table_shows_what_is_done_what_is_best_and_what_runs(state: SweepState) -> None:
@@ -74,7 +77,7 @@ def test_plain_lines_say_the_same_one_a_trial(state: SweepState) -> None:
 
 
 def test_an_end_that_recovery_settles_is_nobodys_progress(state: SweepState) -> None:
-    assert state.hear(TrialEnded(trial=0, state="complete", value=1.0)) is None
+    assert state.hear(TrialEnded(trial=0, state="complete", values=(1.0,))) is None
     assert (state.done, state.best) == (3, (9, 0.6))
 
 

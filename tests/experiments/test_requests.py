@@ -122,10 +122,43 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
         {"mine.toml": WITH("hidden_units = 5", "units = 5")},
     ),
     (
-        "two objectives",
+        "one metric as two objectives",
         MINE,
-        "one objective",
-        {"mine.toml": EXPERIMENT + '[search]\nobjectives = ["maximize accuracy", "minimize loss"]'},
+        "each metric may be one objective",
+        {"mine.toml": EXPERIMENT + '[search]\nobjectives = ["maximize accuracy", "minimize accuracy"]'},
+    ),
+    (
+        "no objective at all",
+        MINE,
+        "a search needs an objective",
+        {"mine.toml": EXPERIMENT + "[search]\nobjectives = []"},
+    ),
+    (
+        "a metric of another task",
+        MINE,
+        "unknown metric in [search] objectives 'val_mae'",
+        {"mine.toml": EXPERIMENT + '[search]\nobjectives = ["minimize val_mae"]'},
+    ),
+    (
+        "a condition on a name that is not there",
+        MINE,
+        "'optimiser' is neither searched nor fixed",
+        {"mine.toml": EXPERIMENT + '[space.momentum]\nlow = 0.1\nhigh = 0.9\nwhen = { optimiser = "momentum" }'},
+    ),
+    (
+        "a parameter that is searched without what it is of",
+        MINE,
+        "momentum is a setting of the optimizer 'momentum'",
+        {"mine.toml": EXPERIMENT + "[space.momentum]\nlow = 0.1\nhigh = 0.9"},
+    ),
+    (
+        "a baseline with a parameter that does not exist beside the rest",
+        MINE,
+        "dropout: exists only when activation = 'tanh'",
+        {
+            "mine.toml": WITH("hidden_units = 5", 'activation = "relu"\ndropout = 0.3')
+            + '[space.dropout]\nlow = 0.1\nhigh = 0.9\nwhen = { activation = "tanh" }'
+        },
     ),
     (
         "an objective of no metric",

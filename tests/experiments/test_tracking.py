@@ -22,7 +22,7 @@ from experiments.tracking.follower import MlflowTracker
 from experiments.tracking.record import Recorder
 from experiments.tracking.store import open_client
 from models.errors import RequestError
-from search.events import EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
+from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 from search.journal import Journal
 
 PARAMS = {"hidden_units": 32, "activation": "relu"}
@@ -39,6 +39,9 @@ def opened(study: str | None = "study", study_id: str = "5eed", **provenance: st
     )
 
 
+BEST = (BestTrial(0, (0.9,)),)
+
+
 def trial(number: int, end: TrialEnded, epochs: int = 3) -> list[Event]:
     return [
         TrialBegun(trial=number, seed=number + 100, params=PARAMS, searched=PARAMS, origin="tpe"),
@@ -49,12 +52,12 @@ def trial(number: int, end: TrialEnded, epochs: int = 3) -> list[Event]:
 
 STORY: list[Event] = [
     opened(),
-    *trial(0, TrialEnded(trial=0, state="complete", value=0.9, metrics={"parameters": 26})),
-    *trial(1, TrialEnded(trial=1, state="pruned", value=0.5)),
+    *trial(0, TrialEnded(trial=0, state="complete", values=(0.9,), metrics={"parameters": 26})),
+    *trial(1, TrialEnded(trial=1, state="pruned", values=(0.5,))),
     *trial(2, TrialEnded(trial=2, state="failed", reason="crashed (SIGKILL)"), epochs=1),
     *trial(3, TrialEnded(trial=3, state="failed", reason="interrupted"), epochs=0),
     *trial(4, TrialEnded(trial=4, state="failed", reason="diverged", error="loss is <script>nan</script>")),
-    StudyClosed(closing="finished", best=0),
+    StudyClosed(closing="finished", best=BEST),
 ]
 
 
@@ -131,7 +134,7 @@ def test_passing_everything_on_twice_leaves_what_once_does(tmp_path: Path, store
     (tmp_path / "journal.tracked").unlink()
     tell(tmp_path, store, [])
     assert snapshot(store) == once
-    assert sum(len(run[6]) for run in once) == 13  # type: ignore[arg-type, misc]
+    assert sum(len(run[6]) for run in once) == 14  # type: ignore[arg-type, misc]
 
 
 @pytest.mark.parametrize("cut", range(1, len(STORY), 3))
@@ -140,7 +143,7 @@ def test_a_tracker_that_stopped_anywhere_goes_on_from_there(tmp_path: Path, stor
     tell(tmp_path, store, STORY[cut:])
     resumed = snapshot(store)
     assert [run[0] for run in resumed] == ["study", *(f"trial-000{number}" for number in range(5))]
-    assert sum(len(run[6]) for run in resumed) == 13  # type: ignore[arg-type, misc]
+    assert sum(len(run[6]) for run in resumed) == 14  # type: ignore[arg-type, misc]
     assert "RUNNING" not in {run[1] for run in resumed}
 
 
@@ -176,9 +179,9 @@ def test_a_store_that_fails_at_any_call_ends_up_with_the_same(
     tmp_path: Path, empty_store: Path, single: bool, after: bool
 ) -> None:
     first = opened(None if single else "study")
-    complete = trial(0, TrialEnded(trial=0, state="complete", value=0.9))
+    complete = trial(0, TrialEnded(trial=0, state="complete", values=(0.9,)))
     interrupted = [] if single else trial(1, TrialEnded(trial=1, state="failed", reason="interrupted"), epochs=1)
-    closed = StudyClosed(closing="finished", best=0, best_value=0.9)
+    closed = StudyClosed(closing="finished", best=BEST)
     story = [first, *complete, *interrupted, closed]
     seen: list[list[tuple[object, ...]]] = []
     for call in itertools.count():
@@ -202,9 +205,9 @@ def test_a_store_that_fails_at_any_call_ends_up_with_the_same(
 
 def test_a_study_that_goes_on_keeps_what_its_earlier_sessions_were_run_with(tmp_path: Path, store: str) -> None:
     first, second = {"assay.commit": "abc", "assay.workers": "2"}, {"assay.commit": "def", "assay.workers": "2"}
-    tell(tmp_path, store, [opened(**first), *STORY[1:6], StudyClosed(closing="interrupted", best=0)])
+    tell(tmp_path, store, [opened(**first), *STORY[1:6], StudyClosed(closing="interrupted", best=BEST)])
     tell(tmp_path, store, [opened(**second), *STORY[6:]])
-    tell(tmp_path, store, [opened(**second), StudyClosed(closing="finished", best=0)])
+    tell(tmp_path, store, [opened(**second), StudyClosed(closing="finished", best=BEST)])
     (parent,) = [dict(run[5]) for run in snapshot(store) if run[0] == "study"]  # type: ignore[call-overload]
     assert parent["assay.commit"] == "abc | def"
     assert parent["assay.workers"] == "2"
@@ -270,7 +273,7 @@ def test_a_study_may_be_called_anything(tmp_path: Path, store: str, name: str) -
 
 
 def test_a_single_run_has_no_parent_and_carries_the_provenance(tmp_path: Path, store: str) -> None:
-    tell(tmp_path, store, [opened(None), *STORY[1:6], StudyClosed(closing="finished", best=0)])
+    tell(tmp_path, store, [opened(None), *STORY[1:6], StudyClosed(closing="finished", best=BEST)])
     ((name, status, *_, tags, _),) = snapshot(store)
     assert (name, status) == ("run", "FINISHED")
     assert dict(tags)["assay.objective"] == "maximize val_accuracy"  # type: ignore[call-overload]

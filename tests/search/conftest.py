@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from search.events import Event
 from search.journal import Journal, read
 from search.model_shelf import ModelShelf
-from search.objective import Objective
+from search.objective import Objectives
 from search.protocols import Trial
 from search.space import read_space
 from search.stop import StopRequest
@@ -47,14 +47,21 @@ class Lab:
         self.shelf = ModelShelf(folder / "models")
         self.journal_file = folder / "journal.jsonl"
 
-    def study(self, pruner: str = "none", seed: int | None = None, space: Any = None, epochs: int = 4) -> StudyTrials:
+    def study(
+        self,
+        pruner: str = "none",
+        seed: int | None = None,
+        space: Any = None,
+        epochs: int = 4,
+        objectives: Sequence[str] = ("maximize val_accuracy",),
+    ) -> StudyTrials:
         space = read_space(SPACE if space is None else space)
         return StudyTrials(
             open_storage(f"sqlite:///{self.folder / 'optuna.db'}"),
             StudyRequest(
                 name="study",
                 space=space,
-                objective=Objective.read("maximize val_accuracy"),
+                objectives=Objectives.read(objectives),
                 identity={"space": sorted(space), "epochs": epochs},
                 sampler="random",
                 pruner=pruner,
@@ -71,15 +78,16 @@ class Lab:
         study: StudyTrials | None = None,
         executor: LocalExecutor | None = None,
         stop: StopRequest | None = None,
+        objectives: Sequence[str] = ("maximize val_accuracy",),
         **plan: Any,
     ) -> StudyTrials:
         """Run until so many trials are done; the script says what becomes of each."""
         script = script or (lambda trial: {"curve": [0.1, 0.2, 0.3, trial.searched["units"] / 1000]})
-        study = study or self.study()
+        study = study or self.study(objectives=objectives)
         whole = Plan(
             trials=trials,
             epochs=lambda trial: 4,
-            metric="val_accuracy",
+            objectives=Objectives.read(objectives),
             assign=lambda trial: {"name": trial.number, **script(trial)},
             describe=lambda trial: dict(trial.searched),
             shelf=self.shelf,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -11,7 +12,26 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from models.errors import RequestError
-from search.space import check_value, describe, extremes, read_space
+from search.space import Parameter, read_space
+from search.space.grid import grid
+
+OPTIMIZERS = {
+    "optimizer": ["momentum", "adam"],
+    "momentum": {"low": 0.5, "high": 0.99, "when": {"optimizer": "momentum"}},
+    "nesterov": {"choices": [True, False], "when": {"momentum": {"low": 0.9}}},
+}
+"""A condition, and one that depends on it."""
+
+LAYERS = {
+    "units_3": {"low": 8, "high": 16, "when": {"layers": 3}},
+    "units_2": {"low": 8, "high": 16, "step": 8, "when": {"layers": [2, 3]}},
+    "layers": [1, 2, 3],
+}
+"""Written the wrong way round, as a user may."""
+
+
+def parameter(given: Any) -> Parameter:
+    return read_space({"name": given})["name"]
 
 
 @pytest.mark.parametrize(
@@ -23,11 +43,13 @@ from search.space import check_value, describe, extremes, read_space
         ({"low": 0, "high": 0.5, "step": 0.1}, FloatDistribution(0.0, 0.5, step=0.1)),
         ({"low": 3, "high": 3}, IntDistribution(3, 3)),
         (["sigmoid", "tanh"], CategoricalDistribution(["sigmoid", "tanh"])),
+        ({"choices": ["sigmoid", "tanh"]}, CategoricalDistribution(["sigmoid", "tanh"])),
         ([True, False], CategoricalDistribution([True, False])),
+        ([[64], [128, 64]], CategoricalDistribution(["[64]", "[128, 64]"])),
     ],
 )
 def test_ranges_and_choices_are_read(given: Any, distribution: object) -> None:
-    assert read_space({"name": given}) == {"name": distribution}
+    assert parameter(given).distribution == distribution
 
 
 @pytest.mark.parametrize(
@@ -45,15 +67,26 @@ def test_ranges_and_choices_are_read(given: Any, distribution: object) -> None:
         ({"low": "1", "high": 2}, "low.*received '1'"),
         ([], "must not be empty"),
         ([1, 1], "each choice may be given once"),
-        ([[1]], "a choice must be a text, a number or a boolean; received \\[1\\]"),
+        ([[1], [1]], "each choice may be given once"),
+        ([[1], "[1]"], "must not be the text of another"),
+        ([{"a": 1}], "a choice must be a text, a number, a boolean or a list; received {'a': 1}"),
+        ({"choices": 3}, "choices.*received 3"),
+        ({"choices": [1], "low": 3}, "does not know 'low'"),
         (7, "must be a list of choices or a range"),
+        ({"low": 1, "high": 2, "when": 3}, "when: must be a table such as .*received 3"),
+        ({"low": 1, "high": 2, "when": {}}, "when: must be a table"),
+        ({"low": 1, "high": 2, "when": {"other": []}}, "when other: a list of values must not be empty"),
+        ({"low": 1, "high": 2, "when": {"other": {}}}, "when other: must say low, high or both"),
+        ({"low": 1, "high": 2, "when": {"other": {"lo": 1}}}, "Did you mean 'low'"),
+        ({"low": 1, "high": 2, "when": {"name": 1}}, "the conditions of name go round in a circle"),
     ],
 )
 def test_what_is_no_space_is_refused_in_one_line(given: Any, message: str) -> None:
     with pytest.raises(RequestError, match=message) as caught:
         read_space({"name": given})
     assert "\n" not in str(caught.value)
-    assert "[space] name" in str(caught.value)
+    assert "[space]" in str(caught.value)
+    assert "name" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -65,22 +98,22 @@ def test_what_is_no_space_is_refused_in_one_line(given: Any, message: str) -> No
         ({"low": 0, "high": 0.5, "step": 0.1}, [0, 0.3, 0.5], [0.25]),
         (["relu", "tanh"], ["relu"], ["Relu", 0]),
         ([1, 2], [1], [True, 3]),
+        ([[64], [128, 64]], [[128, 64]], [[64, 128], "[64]", 64]),
     ],
 )
 def test_values_are_told_from_those_outside(given: Any, inside: list[Any], outside: list[Any]) -> None:
-    distribution = read_space({"name": given})["name"]
     for value in inside:
-        assert check_value("name", distribution, value) == value
+        assert parameter(given).check("name", value) == value
     for value in outside:
         with pytest.raises(RequestError, match="name: must be"):
-            check_value("name", distribution, value)
+            parameter(given).check("name", value)
 
 
 @given(st.integers(-1000, 1000), st.integers(0, 1000), st.integers(1, 10))
 def test_both_ends_of_every_range_lie_in_it(low: int, steps: int, step: int) -> None:
-    distribution = read_space({"name": {"low": low, "high": low + steps * step, "step": step}})["name"]
-    for value in extremes(distribution):
-        assert check_value("name", distribution, value) == value
+    read = parameter({"low": low, "high": low + steps * step, "step": step})
+    for value in read.extremes():
+        assert read.check("name", value) == value
 
 
 @pytest.mark.parametrize(
@@ -89,7 +122,129 @@ def test_both_ends_of_every_range_lie_in_it(low: int, steps: int, step: int) -> 
         ({"low": 16, "high": 512, "log": True}, "16 to 512, log"),
         ({"low": 0, "high": 0.5, "step": 0.1}, "0.0 to 0.5, step 0.1"),
         (["a", 1, True], "['a', 1, True]"),
+        ([[64], [128, 64], 3], "[[64], [128, 64], 3]"),
     ],
 )
-def test_a_distribution_is_described_in_a_few_words_that_say_all_of_it(given: Any, text: str) -> None:
-    assert describe(read_space({"name": given})["name"]) == text
+def test_a_parameter_is_described_in_a_few_words_that_say_all_of_it(given: Any, text: str) -> None:
+    assert str(parameter(given)) == text
+
+
+def test_conditions_are_part_of_the_description() -> None:
+    assert read_space(OPTIMIZERS).to_records() == {
+        "optimizer": "['momentum', 'adam']",
+        "momentum": "0.5 to 0.99, when optimizer = 'momentum'",
+        "nesterov": "[True, False], when momentum >= 0.9",
+    }
+    assert str(read_space(LAYERS)["units_2"]) == "8 to 16, step 8, when layers = 2 or 3"
+
+
+@pytest.mark.parametrize(
+    ("space", "drawn", "configuration"),
+    [
+        (OPTIMIZERS, {"optimizer": "adam"}, {"optimizer": "adam"}),
+        (OPTIMIZERS, {"optimizer": "momentum", "momentum": 0.6}, {"optimizer": "momentum", "momentum": 0.6}),
+        (
+            OPTIMIZERS,
+            {"optimizer": "momentum", "momentum": 0.95, "nesterov": True},
+            {"optimizer": "momentum", "momentum": 0.95, "nesterov": True},
+        ),
+        (LAYERS, {"layers": 1}, {"layers": 1}),
+        (LAYERS, {"layers": 3, "units_3": 9, "units_2": 8}, {"layers": 3, "units_3": 9, "units_2": 8}),
+        ({"units": [[64], [128, 64]]}, {"units": "[128, 64]"}, {"units": [128, 64]}),
+        ({"rate": {"low": 0, "high": 0.5, "step": 0.1}}, {"rate": 0.30000000000000004}, {"rate": 0.3}),
+    ],
+)
+def test_only_what_exists_beside_the_rest_is_drawn(
+    space: dict[str, Any], drawn: dict[str, Any], configuration: dict[str, Any]
+) -> None:
+    asked: list[str] = []
+
+    def suggest(name: str, distribution: object) -> Any:
+        asked.append(name)
+        return drawn[name]
+
+    assert read_space(space).draw(suggest) == configuration
+    assert set(asked) == set(drawn)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"optimizer": "adam", "momentum": 0.9},
+            "momentum: exists only when optimizer = 'momentum'; received .*'adam'",
+        ),
+        ({"momentum": 0.9}, "momentum: exists only when optimizer = 'momentum'; received optimizer = 'nothing'"),
+        ({"momentun": 0.9}, "list does not search 'momentun'.*Did you mean 'momentum'"),
+        ({"optimizer": "sgd"}, "list optimizer: must be one of momentum, adam; received 'sgd'"),
+    ],
+)
+def test_a_configuration_outside_the_space_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        read_space(OPTIMIZERS).check(values, "list")
+
+
+def test_a_condition_that_never_holds_is_refused() -> None:
+    with pytest.raises(
+        RequestError, match=r"momentum when: optimizer = 'sgd' never holds, since optimizer is \['adam'\]"
+    ):
+        read_space({"optimizer": ["adam"], "momentum": {"low": 0.1, "high": 0.2, "when": {"optimizer": "sgd"}}})
+
+
+def test_conditions_in_a_circle_are_refused() -> None:
+    with pytest.raises(RequestError, match="the conditions of a, b go round in a circle"):
+        read_space({"a": {"low": 1, "high": 2, "when": {"b": 1}}, "b": {"low": 1, "high": 2, "when": {"a": 1}}})
+
+
+@pytest.mark.parametrize(
+    ("space", "fixed", "left"),
+    [
+        (OPTIMIZERS, {"optimizer": "adam"}, {}),
+        (
+            OPTIMIZERS,
+            {"optimizer": "momentum"},
+            {"momentum": "0.5 to 0.99", "nesterov": "[True, False], when momentum >= 0.9"},
+        ),
+        (OPTIMIZERS, {"optimizer": "momentum", "momentum": 0.95}, {"nesterov": "[True, False]"}),
+        (LAYERS, {"layers": 2}, {"units_2": "8 to 16, step 8"}),
+        (LAYERS, {"rate": 0.1}, read_space(LAYERS).to_records()),
+    ],
+)
+def test_what_is_fixed_decides_what_is_left_to_search(
+    space: dict[str, Any], fixed: dict[str, Any], left: dict[str, str]
+) -> None:
+    assert read_space(space).given(fixed).to_records() == left
+
+
+def test_a_condition_on_a_name_that_is_not_there_is_refused_once_all_names_are_known() -> None:
+    space = read_space({"momentum": {"low": 0.1, "high": 0.2, "when": {"optimiser": "momentum"}}})
+    with pytest.raises(RequestError, match=r"'optimiser' is neither searched nor fixed.*Did you mean 'optimizer'"):
+        space.given({"optimizer": "adam"})
+
+
+@pytest.mark.parametrize("space", [OPTIMIZERS, LAYERS, {"units": [[1], [2, 3]]}])
+def test_the_corners_show_every_extreme_of_every_parameter_and_lie_in_the_space(space: dict[str, Any]) -> None:
+    read = read_space(space)
+    corners = list(read.corners())
+    for corner in corners:
+        assert read.check(corner, "corner") == corner
+    for name, one in read.items():
+        for value in one.extremes():
+            assert any(corner.get(name) == value for corner in corners), (name, value)
+
+
+def test_a_grid_has_every_configuration_once() -> None:
+    found = list(grid(read_space({**LAYERS, "rate": {"low": 0, "high": 0.2, "step": 0.1}})))
+    rates = [0.0, 0.1, 0.2]
+    expected = [{"layers": 1, "rate": rate} for rate in rates]
+    expected += [{"layers": 2, "units_2": two, "rate": rate} for two, rate in itertools.product((8, 16), rates)]
+    threes = itertools.product(range(8, 17), (8, 16), rates)
+    expected += [{"layers": 3, "units_3": three, "units_2": two, "rate": rate} for three, two, rate in threes]
+    assert sorted(map(str, (dict(sorted(one.items())) for one in found))) == sorted(
+        map(str, (dict(sorted(one.items())) for one in expected))
+    )
+
+
+def test_a_grid_of_a_continuous_range_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"\[space\] rate is 0.0 to 1.0; give it a step"):
+        grid(read_space({"rate": {"low": 0.0, "high": 1}}))

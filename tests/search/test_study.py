@@ -24,7 +24,7 @@ def settle(study: StudyTrials, lab: Lab) -> int:
 
 
 def ended(trial: Trial, value: float = 0.5) -> TrialEnded:
-    return TrialEnded(trial=trial.number, state="complete", value=value)
+    return TrialEnded(trial=trial.number, state="complete", values=(value,))
 
 
 def test_the_enqueued_come_first_then_baselines_then_the_samplers_own(lab: Lab) -> None:
@@ -119,7 +119,7 @@ class TestAfterADeath:
         assert settle(study, lab) == 0
         (trial,) = study.study.trials
         assert (trial.state, trial.value, trial.user_attrs[STATE]) == (TrialState.COMPLETE, 0.75, "complete")
-        assert (study.done(), study.best()) == (1, (0, 0.75))
+        assert (study.done(), study.leaders()) == (1, {0: (0.75,)})
 
     def test_told(self, lab: Lab) -> None:
         first = lab.study()
@@ -155,10 +155,10 @@ class TestAfterADeath:
 def test_a_line_that_a_crash_left_unfinished_is_cut_off(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     with Journal(lab.journal_file) as journal:
-        journal.append(TrialEnded(trial=0, state="complete", value=1.0))
+        journal.append(TrialEnded(trial=0, state="complete", values=(1.0,)))
     with lab.journal_file.open("ab") as file:
         file.write(b'{"event":"trial_en')
     assert len(lab.events()) == 1
     with Journal(lab.journal_file) as journal:
-        journal.append(TrialEnded(trial=1, state="complete", value=1.0))
+        journal.append(TrialEnded(trial=1, state="complete", values=(1.0,)))
     assert [event.trial for event in lab.events() if isinstance(event, TrialEnded)] == [0, 1]

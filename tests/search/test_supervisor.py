@@ -131,9 +131,9 @@ def test_asked_to_stop_it_records_what_was_under_way_as_interrupted(lab: Lab) ->
 def test_only_the_best_trials_model_is_kept(lab: Lab) -> None:
     values = [0.3, 0.9, 0.5, 0.7]
     study = lab.run(4, lambda trial: curve(0, 0, 0, values[trial.number]), workers=1)
-    best = study.best()
-    assert best == (1, 0.9)
-    kept = lab.shelf.find(best[0])
+    ((best, values_of_best),) = study.leaders().items()
+    assert (best, values_of_best) == (1, (0.9,))
+    kept = lab.shelf.find(best)
     assert kept is not None
     assert kept.read_text() == "model of 1"
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]

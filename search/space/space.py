@@ -1,0 +1,168 @@
+"""A whole space: its parameters in an order in which each comes after those that decide whether it exists."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from optuna.distributions import BaseDistribution
+
+from models.errors import RequestError
+from models.names import suggestion
+from search.space.parameter import Choice, Parameter
+
+Configuration: TypeAlias = Mapping[str, Choice]
+"""Values of parameters by name."""
+
+
+@dataclass(frozen=True)
+class Space(Mapping[str, Parameter]):
+    """Parameters by name. `ordered` makes one whose conditions have been checked."""
+
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+    @classmethod
+    def ordered(cls, parameters: Mapping[str, Parameter]) -> Space:
+        """Return a space of these parameters, otherwise in the order given.
+
+        Raises:
+            RequestError: conditions go round in a circle, or can never hold. A condition on a name that is no
+                parameter is left for `given`.
+        """
+        ordered: dict[str, Parameter] = {}
+        waiting = dict(parameters)
+        while waiting:
+            ready = [name for name in waiting if not any(on.name in waiting for on in waiting[name].when)]
+            if not ready:
+                raise RequestError(f"[space]: the conditions of {', '.join(waiting)} go round in a circle; remove one.")
+            ordered[ready[0]] = waiting.pop(ready[0])
+        for name, parameter in ordered.items():
+            for condition in parameter.when:
+                if condition.name in ordered and not ordered[condition.name].allows(condition):
+                    raise RequestError(
+                        f"[space] {name} when: {condition} never holds, since {condition.name} is "
+                        f"{ordered[condition.name]}; mend one of the two."
+                    )
+        return cls(ordered)
+
+    def given(self, fixed: Mapping[str, Any]) -> Space:
+        """Return what is left to search once other names have these values.
+
+        A fixed name is no longer searched; a parameter whose condition on one does not hold is not either.
+
+        Raises:
+            RequestError: a condition is on a name that is neither searched nor known.
+        """
+        left: dict[str, Parameter] = {}
+        never: set[str] = set(fixed)
+        for name, parameter in self.parameters.items():
+            for condition in parameter.when:
+                if condition.name not in self.parameters and condition.name not in fixed:
+                    known = [*self.parameters, *fixed]
+                    raise RequestError(
+                        f"[space] {name} when: {condition.name!r} is neither searched nor fixed; there is "
+                        f"{', '.join(known)}.{suggestion(condition.name, known)}"
+                    )
+            if name in fixed or not _can_hold(parameter, fixed, never - set(fixed)):
+                never.add(name)
+                continue
+            open_ones = tuple(condition for condition in parameter.when if condition.name not in fixed)
+            left[name] = dataclasses.replace(parameter, when=open_ones)
+        return Space(left)
+
+    def draw(self, suggest: Callable[[str, BaseDistribution], Any]) -> Configuration:
+        """Return a configuration, asking for the value of each parameter that exists beside those before it.
+
+        Args:
+            suggest: (name, distribution) -> a value as Optuna has it.
+        """
+        drawn: dict[str, Choice] = {}
+        for name, parameter in self.parameters.items():
+            if exists(parameter, drawn):
+                drawn[name] = parameter.decode(suggest(name, parameter.distribution))
+        return drawn
+
+    def decode(self, values: Mapping[str, Any]) -> Configuration:
+        """Return what is meant by values as Optuna has them, in the space's order."""
+        return {name: self.parameters[name].decode(values[name]) for name in self.parameters if name in values}
+
+    def encode(self, configuration: Configuration) -> dict[str, bool | int | float | str]:
+        """Return a configuration as Optuna has it."""
+        return {name: self.parameters[name].encode(value) for name, value in configuration.items()}
+
+    def check(self, values: Mapping[str, Any], where: str) -> Configuration:
+        """Return values of some of the parameters as a configuration.
+
+        Raises:
+            RequestError: a name that is not searched, a value that it can't have, or a parameter that does not exist
+                beside the others; `where` says whose.
+        """
+        for name in values:
+            if name not in self.parameters:
+                raise RequestError(
+                    f"{where} does not search {name!r}: the space has {', '.join(self.parameters) or 'nothing'}."
+                    f"{suggestion(name, self.parameters)}"
+                )
+        checked = {name: self.parameters[name].check(f"{where} {name}", value) for name, value in values.items()}
+        for name in checked:
+            for condition in self.parameters[name].when:
+                if condition.name not in checked or not condition.holds(checked[condition.name]):
+                    found = checked.get(condition.name, "nothing")
+                    raise RequestError(
+                        f"{where} {name}: exists only when {condition}; received {condition.name} = {found!r}."
+                    )
+        return checked
+
+    def corners(self) -> Iterator[Configuration]:
+        """Yield configurations that show whether the whole space is allowed.
+
+        Each has one extreme of one parameter; all others that exist beside it are at their first, or at their last.
+        """
+        for end in (0, -1):
+            yield self.corner(end, {})
+            for name, parameter in self.parameters.items():
+                for value in parameter.extremes():
+                    yield self.corner(end, {**self._making_exist(name), name: value})
+
+    def corner(self, end: int, chosen: Configuration) -> Configuration:
+        """Return the configuration with the chosen values and all else at its first (0) or last (-1) extreme."""
+        drawn: dict[str, Choice] = {}
+        for name, parameter in self.parameters.items():
+            if exists(parameter, drawn):
+                drawn[name] = chosen[name] if name in chosen else parameter.extremes()[end]
+        return drawn
+
+    def to_records(self) -> dict[str, str]:
+        """Return the space as text by name: what must be equal for two spaces to be the same."""
+        return {name: str(self.parameters[name]) for name in sorted(self.parameters)}
+
+    def _making_exist(self, name: str) -> Configuration:
+        """Return values of other parameters beside which a parameter exists."""
+        values: dict[str, Choice] = {}
+        for condition in self.parameters[name].when:
+            parent = condition.name
+            values |= {**self._making_exist(parent), parent: self.parameters[parent].fulfilling(condition)}
+        return values
+
+    def __getitem__(self, name: str) -> Parameter:
+        return self.parameters[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.parameters)
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+
+def exists(parameter: Parameter, beside: Mapping[str, Any]) -> bool:
+    """Return whether a parameter exists beside values of those that come before it."""
+    return all(condition.name in beside and condition.holds(beside[condition.name]) for condition in parameter.when)
+
+
+def _can_hold(parameter: Parameter, fixed: Mapping[str, Any], never: set[str]) -> bool:
+    return all(
+        condition.holds(fixed[condition.name]) if condition.name in fixed else condition.name not in never
+        for condition in parameter.when
+    )
