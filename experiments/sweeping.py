@@ -43,6 +43,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         RequestError: the request can't be met as it stands.
     """
     began = time.monotonic()
+    experiment.search.check(experiment.space, experiment.largest("epochs"))
     check_batch(experiment, places)
     name = _checked_name(experiment.name if request.study is None else request.study)
     journal_file = places.home.journal(name)
@@ -158,6 +159,9 @@ def _take_up(
             pruner=experiment.search.pruner,
             epochs=experiment.largest("epochs"),
             seed=request.seed,
+            sampler_options=experiment.search.read_sampler_options(),
+            pruner_options=experiment.search.read_pruner_options(),
+            importance=experiment.search.importance,
         ),
     )
 

@@ -11,8 +11,10 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from models.settings import Settings
 from search.events import TrialEnded
 from search.identity import check_identity
+from search.importances import importances
 from search.objective import Objective
 from search.protocols import Trial
 from search.pruners import make_pruner
@@ -26,7 +28,6 @@ ORIGIN = "assay.origin"
 _IDENTITY = "assay.identity"
 _STUDY_ID = "assay.study_id"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-_FEWEST_TO_COMPARE = 4
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -46,6 +47,9 @@ class StudyRequest:
         pruner: the pruner's name.
         epochs: the most epochs a trial can have.
         seed: where every trial's seed follows from; None is the study's own, or 0 if it is new.
+        sampler_options: the sampler's own options; None is its defaults.
+        pruner_options: the pruner's own options; None is its defaults.
+        importance: how what each hyperparameter mattered is told.
     """
 
     name: str
@@ -56,6 +60,9 @@ class StudyRequest:
     pruner: str
     epochs: int
     seed: int | None
+    sampler_options: Settings | None = None
+    pruner_options: Settings | None = None
+    importance: str = "ped-anova"
 
 
 class StudyTrials:
@@ -71,7 +78,6 @@ class StudyTrials:
         self._request = request
         known = _find(storage, request.name)
         attributes = {} if known is None else known.user_attrs
-        # A sampler that starts anew must not draw once more what it drew at first.
         drawn = 0 if known is None else len(known.get_trials(deepcopy=False))
         if _IDENTITY in attributes or drawn > 0:
             check_identity(request.name, attributes.get(_IDENTITY), request.identity)
@@ -81,8 +87,8 @@ class StudyTrials:
             storage=storage,
             study_name=request.name,
             direction=request.objective.direction,
-            sampler=make_sampler(request.sampler, trial_seed(self.seed, -drawn)),
-            pruner=make_pruner(request.pruner, request.epochs),
+            sampler=make_sampler(request.sampler, self.seed, drawn, request.space, request.sampler_options),
+            pruner=make_pruner(request.pruner, request.epochs, request.pruner_options),
             load_if_exists=True,
         )
         self.study.set_user_attr(SEED, self.seed)
@@ -165,16 +171,8 @@ class StudyTrials:
         return {name: states.count(state) for name, state in _STATES.items()}
 
     def importances(self) -> dict[str, float]:
-        """Return what each hyperparameter mattered, the shares summing to 1 and the greatest first.
-
-        PED-ANOVA (Watanabe et al., IJCAI 2023), Optuna 5's default. Empty when there are too few complete trials, or
-        too few hyperparameters that differ among them, to compare anything.
-        """
-        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        varied = [name for name in self._request.space if len({trial.params[name] for trial in complete}) > 1]
-        if len(complete) < _FEWEST_TO_COMPARE or len({trial.value for trial in complete}) < 2 or len(varied) < 2:
-            return {}
-        return optuna.importance.get_param_importances(self.study)
+        """Return what each hyperparameter mattered: see `search.importances`."""
+        return importances(self.study, self._request.importance, self._request.space)
 
     def _write_end(self, end: TrialEnded) -> None:
         self.study.tell(
