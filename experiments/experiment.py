@@ -144,8 +144,7 @@ class Experiment:
             RequestError: a value that can't be.
         """
         given = {name: value for name, value in changes.items() if value is not None}
-        search = SearchSettings.read({**self.search.model_dump(), **given}, "[search]")
-        return dataclasses.replace(self, search=search)
+        return dataclasses.replace(self, search=self.search.changed(**given))
 
     def check(self) -> None:
         """See that every configuration of the space could be trained, before anything is.

@@ -77,7 +77,8 @@ def _outcome(result: SweepResult, again: str) -> str:
     if result.done >= result.wanted:
         more = f"--trials {result.done + result.wanted} adds {result.wanted}, --study NAME starts anew"
         return f"{result.study}: {result.done} of {result.wanted} done ({counted}); {more}"
-    how = {"finished": "time is up", "interrupted": "interrupted", "failed": "failed"}[result.ending.closing]
+    finished = "every configuration was tried" if result.exhausted else "time is up"
+    how = {"finished": finished, "interrupted": "interrupted", "failed": "failed"}[result.ending.closing]
     return f"{result.study}: {how} with {result.done} of {result.wanted} done ({counted}); to go on: {again}"
 
 

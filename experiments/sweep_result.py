@@ -45,7 +45,8 @@ class SweepResult:
 
     `trials` counts the whole study. `leaders` holds the best complete trial, or with several objectives the Pareto
     front, as their first objective ranks it. `importances` are by objective; each sum to 1, the greatest first.
-    `untracked` says why MLflow does not have everything by now, if it does not.
+    `exhausted` says that there is no other configuration to try, `untracked` why MLflow does not have everything by
+    now, if it does not.
     """
 
     study: str
@@ -58,6 +59,7 @@ class SweepResult:
     leaders: Sequence[Leader]
     importances: Mapping[str, Mapping[str, float]]
     wanted: int
+    exhausted: bool
     untracked: str | None
     ending: Ending
 

@@ -25,6 +25,7 @@ from search.lock import StudyLock
 from search.model_shelf import ModelShelf
 from search.objective import Leaders
 from search.protocols import Executor
+from search.samplers import find_sampler
 from search.stop import StopRequest
 from search.urls import masked
 
@@ -43,6 +44,8 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         RequestError: the request can't be met as it stands.
     """
     began = time.monotonic()
+    experiment.search.check(experiment.space, experiment.largest("epochs"))
+    experiment = _limited(experiment, display)
     check_batch(experiment, places)
     name = _checked_name(experiment.name if request.study is None else request.study)
     journal_file = places.home.journal(name)
@@ -86,9 +89,21 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
             leaders=_leaders(trials, tracker),
             importances=trials.importances(),
             wanted=experiment.search.trials,
+            exhausted=not trials.more(),
             untracked=untracked,
             ending=ending,
         )
+
+
+def _limited(experiment: Experiment, display: Display) -> Experiment:
+    """Return the experiment with no more trials than its sampler has configurations to offer; say how many that is."""
+    search = experiment.search
+    size = find_sampler(search.sampler).size(experiment.space)
+    if size is None:
+        return experiment
+    more = f"; --trials {size} tries them all, this tries {search.trials}" if search.trials < size else ""
+    display.note(f"{experiment.name}: the {search.sampler} has {size:,} configurations{more}")
+    return experiment.searching(trials=min(search.trials, size))
 
 
 def _search(
@@ -161,6 +176,9 @@ def _take_up(
             pruner=experiment.search.pruner,
             epochs=experiment.largest("epochs"),
             seed=request.seed,
+            sampler_options=experiment.search.read_sampler_options(),
+            pruner_options=experiment.search.read_pruner_options(),
+            importance=experiment.search.importance,
         ),
     )
 

@@ -41,13 +41,14 @@ def explain(error: ErrorDetails, where: str, known: Mapping[str, object]) -> str
     """Say in one line what a validation found: the rule, the value received, the nearest right name."""
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"{where} does not know {name!r}: it knows {', '.join(known)}.{suggestion(name, known)}"
+        return f"{where} does not know {name!r}: it knows {', '.join(known) or 'nothing'}.{suggestion(name, known)}"
     if error["type"] == "missing":
         return f"{where} must say {name!r}: add it."
     place = f"{where} {name}" if name else where
     raised = error.get("ctx", {}).get("error")
     if isinstance(raised, RequestError):
-        return f"{place}: {raised}"
+        # A table within the table has said the whole of its place already.
+        return str(raised) if str(raised).startswith(f"{place} ") else f"{place}: {raised}"
     rule = str(raised) if raised is not None else _lower_first(error["msg"])
     return f"{place}: {rule}; received {error['input']!r}."
 

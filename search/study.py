@@ -12,12 +12,15 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from models.settings import Settings
 from search.events import TrialEnded
 from search.identity import check_identity
+from search.importances import importances
 from search.objective import Leaders, Objectives, Values
 from search.protocols import Trial
 from search.pruners import make_pruner
 from search.samplers import make_sampler
+from search.samplers.grid_sampler import GridSampler
 from search.seeds import trial_seed
 from search.space import Configuration, Space
 
@@ -46,6 +49,9 @@ class StudyRequest:
         pruner: the pruner's name.
         epochs: the most epochs a trial can have.
         seed: where every trial's seed follows from; None is the study's own, or 0 if it is new.
+        sampler_options: the sampler's own options; None is its defaults.
+        pruner_options: the pruner's own options; None is its defaults.
+        importance: how what each hyperparameter mattered is told.
     """
 
     name: str
@@ -56,6 +62,9 @@ class StudyRequest:
     pruner: str
     epochs: int
     seed: int | None
+    sampler_options: Settings | None = None
+    pruner_options: Settings | None = None
+    importance: str = "ped-anova"
 
 
 class StudyTrials:
@@ -71,25 +80,30 @@ class StudyTrials:
         self._request = request
         known = _find(storage, request.name)
         attributes = {} if known is None else known.user_attrs
-        # A sampler that starts anew must not draw once more what it drew at first.
         drawn = 0 if known is None else len(known.get_trials(deepcopy=False))
         if _IDENTITY in attributes or drawn > 0:
             check_identity(request.name, attributes.get(_IDENTITY), request.identity)
         self.seed: int = attributes.get(SEED, 0) if request.seed is None else request.seed
         self.study_id: str = attributes.get(_STUDY_ID) or uuid.uuid4().hex
+        sampler = make_sampler(
+            request.sampler, self.seed, drawn, request.space, request.sampler_options, len(request.objectives)
+        )
         self.study = optuna.create_study(
             storage=storage,
             study_name=request.name,
             directions=[objective.direction for objective in request.objectives.each],
-            sampler=make_sampler(request.sampler, trial_seed(self.seed, -drawn)),
-            pruner=make_pruner(request.pruner, request.epochs),
+            sampler=sampler,
+            pruner=make_pruner(request.pruner, request.epochs, request.pruner_options),
             load_if_exists=True,
         )
         self.study.set_user_attr(SEED, self.seed)
         self.study.set_user_attr(_STUDY_ID, self.study_id)
         self.study.set_user_attr(_IDENTITY, dict(request.identity))
         self._running: dict[int, optuna.Trial] = {}
+        self._grid = sampler if isinstance(sampler, GridSampler) else None
         self.count()
+        for trial in self.study.get_trials(deepcopy=False):
+            self._take(self.searched(trial))
 
     def count(self) -> None:
         """Count the trials that are done, and find the best; from now on they are counted as they end.
@@ -111,6 +125,7 @@ class StudyTrials:
         """Take the next trial: one that was enqueued, else the sampler's."""
         asked = self.study.ask()
         searched = self._request.space.draw(lambda name, distribution: _suggest(asked, name, distribution))
+        self._take(searched)
         self._running[asked.number] = asked
         seed = asked.user_attrs.get(SEED)
         if seed is None:
@@ -120,7 +135,9 @@ class StudyTrials:
 
     def more(self) -> bool:
         """Return whether there is another trial to ask for."""
-        return True
+        if self._grid is None or not self._grid.exhausted:
+            return True
+        return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
     def searched(self, trial: FrozenTrial) -> Configuration:
         """Return what a trial's parameters mean."""
@@ -176,12 +193,16 @@ class StudyTrials:
         return {name: states.count(state) for name, state in _STATES.items()}
 
     def importances(self) -> dict[str, dict[str, float]]:
-        """Return for each objective's metric what each hyperparameter mattered; PED-ANOVA."""
-        return {
-            objective.metric: shares
+        """Return for each objective's metric what each hyperparameter mattered: see `search.importances`."""
+        told = {
+            objective.metric: importances(self.study, self._request.importance, self._request.space, index)
             for index, objective in enumerate(self._request.objectives.each)
-            if (shares := _importances(self.study, list(self._request.space), index))
         }
+        return {metric: shares for metric, shares in told.items() if shares}
+
+    def _take(self, configuration: Configuration) -> None:
+        if self._grid is not None:
+            self._grid.take(configuration)
 
     def _write_end(self, end: TrialEnded) -> None:
         self.study.tell(
@@ -209,11 +230,3 @@ def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> 
             return trial.suggest_float(name, low, high, step=step, log=log)
         case _:
             raise TypeError(f"not a distribution of a space: {distribution}")
-
-
-def _importances(study: optuna.Study, names: list[str], objective: int) -> dict[str, float]:
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    varied = [name for name in names if len({trial.params.get(name) for trial in complete}) > 1]
-    if len(complete) < 4 or len({trial.values[objective] for trial in complete}) < 2 or len(varied) < 2:
-        return {}
-    return optuna.importance.get_param_importances(study, target=lambda trial: trial.values[objective])

@@ -78,7 +78,7 @@ def test_plain_lines_say_the_same_one_a_trial(state: SweepState) -> None:
 
 def test_an_end_that_recovery_settles_is_nobodys_progress(state: SweepState) -> None:
     assert state.hear(TrialEnded(trial=0, state="complete", values=(1.0,))) is None
-    assert (state.done, state.best) == (3, (9, 0.6))
+    assert (state.done, state.leaders.values) == (3, {9: (0.6,)})
 
 
 def test_the_live_display_leaves_the_terminal_as_it_was(state: SweepState) -> None:

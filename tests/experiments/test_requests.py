@@ -185,6 +185,43 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("a storage that is not there", [*SWEEP, "--storage", "sqlite:////nowhere/at/all.db"], "can't be reached", {}),
     ("a study that is not there", ["ui", "no-such-study", "--no-open"], "there is no study 'no-such-study'", {}),
     ("a kind that is not there", ["list", "modles"], "Did you mean 'models'", {}),
+    (
+        "an option that the sampler does not have",
+        MINE,
+        "[search] sampler_options does not know 'n_startup': it knows n_startup_trials",
+        {"mine.toml": EXPERIMENT + "[search]\nsampler_options = { n_startup = 3 }"},
+    ),
+    (
+        "an option of the sampler that cannot be",
+        MINE,
+        "[search] sampler_options n_ei_candidates: input should be greater than or equal to 1; received 0",
+        {"mine.toml": EXPERIMENT + "[search]\nsampler_options = { n_ei_candidates = 0 }"},
+    ),
+    (
+        "an option of another pruner",
+        MINE,
+        "[search] pruner_options does not know 'n_warmup_steps'",
+        {"mine.toml": EXPERIMENT + '[search]\npruner = "asha"\npruner_options = { n_warmup_steps = 1 }'},
+    ),
+    (
+        "a pruner that would compare after the last epoch",
+        MINE,
+        "[search] pruner_options min_resource: must not exceed the 2 epochs of a trial; received 3",
+        {"mine.toml": EXPERIMENT + '[search]\npruner = "asha"\npruner_options = { min_resource = 3 }'},
+    ),
+    ("too many trials for gp", [*SWEEP, "--sampler", "gp", "--trials", "501"], "at most 500 trials", {}),
+    (
+        "nothing that cmaes could search",
+        [*MINE, "--sampler", "cmaes", "--set", "hidden_units=5"],
+        "'cmaes' searches ranges of numbers: received a [space] of activation",
+        {"mine.toml": EXPERIMENT},
+    ),
+    (
+        "importances that are not there",
+        MINE,
+        "[search] importance: unknown importance 'anova'",
+        {"mine.toml": EXPERIMENT + '[search]\nimportance = "anova"'},
+    ),
 ]  # fmt: skip
 
 Fails = Callable[..., str]

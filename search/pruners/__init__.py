@@ -1,0 +1,44 @@
+"""Pruners by name: which trials are stopped before their last epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from models.names import check_name
+from models.settings import Settings
+from search.pruners import asha, hyperband, median, none
+from search.pruners.entry import AnyPruner, PrunerRequest
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+PRUNERS: Mapping[str, AnyPruner] = {
+    pruner.name: pruner for pruner in (asha.PRUNER, hyperband.PRUNER, median.PRUNER, none.PRUNER)
+}
+
+
+def find_pruner(name: str) -> AnyPruner:
+    """Return the pruner of that name.
+
+    Raises:
+        RequestError: there is none.
+    """
+    return PRUNERS[check_name("pruner", name, PRUNERS)]
+
+
+def make_pruner(name: str, epochs: int, options: Settings | None = None) -> BasePruner:
+    """Return a new pruner for trials of at most so many epochs.
+
+    Args:
+        name: which.
+        epochs: the most epochs a trial can have.
+        options: of the pruner's own class of settings; None for its defaults.
+
+    Raises:
+        RequestError: there is none of that name, or its options do not suit so many epochs.
+    """
+    pruner = find_pruner(name)
+    request = PrunerRequest(epochs, pruner.settings() if options is None else options)
+    pruner.check(request)
+    return pruner.make(request)

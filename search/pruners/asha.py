@@ -1,0 +1,56 @@
+"""Asynchronous successive halving (Li et al., MLSys 2020)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from models.errors import RequestError
+from models.settings import Settings
+from search.pruners.entry import Pruner, PrunerRequest
+from search.pruners.fields import BootstrapCount, MinResource, ReductionFactor, check_min_resource
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+
+class AshaSettings(Settings):
+    """The options of `optuna.pruners.SuccessiveHalvingPruner`, under its names and, but for one, with its defaults.
+
+    min_resource is 1 unless said. Left to itself Optuna takes a hundredth of the epochs of the first trial that
+    completes, which is the same up to 199 of them, and prunes nothing until then.
+    """
+
+    min_resource: MinResource = 1
+    reduction_factor: ReductionFactor = 4
+    min_early_stopping_rate: int = Field(
+        default=0, ge=0, description="How many of the earliest comparisons are left out."
+    )
+    bootstrap_count: BootstrapCount = 0
+
+
+def _check(request: PrunerRequest[AshaSettings]) -> None:
+    options = request.options
+    check_min_resource(options.min_resource, request.epochs)
+    first = options.min_resource * options.reduction_factor**options.min_early_stopping_rate
+    if first > request.epochs:
+        raise RequestError(
+            f"[search] pruner_options min_early_stopping_rate: trials would first be compared after epoch {first}, and "
+            f"have {request.epochs}; received {options.min_early_stopping_rate}: lower it, or ask for more --epochs."
+        )
+
+
+def _make(request: PrunerRequest[AshaSettings]) -> BasePruner:
+    import optuna  # not at the top: naming pruners must cost the command line nothing
+
+    return optuna.pruners.SuccessiveHalvingPruner(**request.options.model_dump())
+
+
+PRUNER = Pruner(
+    "asha",
+    "successive halving: at epochs 1, 4, 16, ... only the best quarter goes on (Li et al., 2020)",
+    AshaSettings,
+    _make,
+    _check,
+)

@@ -1,0 +1,44 @@
+"""Hyperband (Li et al., JMLR 2018): successive halving in brackets of differing eagerness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.settings import Settings
+from search.pruners.entry import Pruner, PrunerRequest
+from search.pruners.fields import BootstrapCount, MinResource, ReductionFactor, check_min_resource
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+
+class HyperbandSettings(Settings):
+    """The options of `optuna.pruners.HyperbandPruner`, under its names and with its defaults.
+
+    Its max_resource is none of them: it is the epochs of a trial.
+    """
+
+    min_resource: MinResource = 1
+    reduction_factor: ReductionFactor = 3
+    bootstrap_count: BootstrapCount = 0
+
+
+def _check(request: PrunerRequest[HyperbandSettings]) -> None:
+    check_min_resource(request.options.min_resource, request.epochs)
+
+
+def _make(request: PrunerRequest[HyperbandSettings]) -> BasePruner:
+    import optuna  # not at the top: naming pruners must cost the command line nothing
+
+    # The largest resource is said outright: left to itself Optuna takes it from the first trial that completes, and
+    # prunes nothing until then.
+    return optuna.pruners.HyperbandPruner(max_resource=request.epochs, **request.options.model_dump())
+
+
+PRUNER = Pruner(
+    "hyperband",
+    "successive halving in brackets: many short trials, few long ones (Li et al., 2018)",
+    HyperbandSettings,
+    _make,
+    _check,
+)

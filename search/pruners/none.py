@@ -1,0 +1,24 @@
+"""No pruning: every trial trains all its epochs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.settings import Settings
+from search.pruners.entry import Pruner, PrunerRequest
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+
+class NoneSettings(Settings):
+    """What does nothing has no options."""
+
+
+def _make(request: PrunerRequest[NoneSettings]) -> BasePruner:
+    import optuna  # not at the top: naming pruners must cost the command line nothing
+
+    return optuna.pruners.NopPruner()
+
+
+PRUNER = Pruner("none", "every trial trains all its epochs", NoneSettings, _make)

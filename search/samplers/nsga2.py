@@ -1,0 +1,88 @@
+"""The non-dominated sorting genetic algorithm (Deb et al., IEEE Transactions on Evolutionary Computation, 2002)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import Field, model_validator
+
+from models.settings import Settings
+from search.samplers.entry import Sampler, SamplerRequest
+from search.samplers.fields import Probability
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+    from optuna.samplers.nsgaii import BaseCrossover
+
+Crossover = Literal["uniform", "blxalpha", "sbx", "spx", "undx", "vsbx"]
+_THREE_PARENTS = ("spx", "undx")
+
+
+class Nsga2Settings(Settings):
+    """The options of `optuna.samplers.NSGAIISampler`, under its names and with its defaults."""
+
+    population_size: int = Field(
+        default=50, ge=2, description="How many complete trials make a generation; the first is drawn at random."
+    )
+    mutation: Literal["polynomial"] | None = Field(
+        default=None, description="How a number mutates: polynomial, near to what it was; unless said, drawn anew."
+    )
+    mutation_prob: Probability | None = Field(
+        default=None, description="How likely each hyperparameter mutates: 1 over their number unless said."
+    )
+    crossover: Crossover = Field(
+        default="uniform", description="How parents' numbers are mixed; choices are always taken from one of them."
+    )
+    crossover_prob: Probability = Field(
+        default=0.9, description="How likely a configuration has several parents, not one."
+    )
+    swapping_prob: Probability = Field(
+        default=0.5, description="How likely uniform crossover takes a hyperparameter from the second parent."
+    )
+
+    @model_validator(mode="after")
+    def _parents_suffice(self) -> Self:
+        if self.crossover in _THREE_PARENTS and self.population_size < 3:
+            raise ValueError(f"crossover = {self.crossover!r} takes three parents: set population_size to at least 3")
+        return self
+
+
+def _make(request: SamplerRequest[Nsga2Settings]) -> BaseSampler:
+    import optuna  # not at the top: naming samplers must cost the command line nothing
+
+    options = request.options
+    return optuna.samplers.NSGAIISampler(
+        seed=request.session_seed,
+        population_size=options.population_size,
+        mutation=None if options.mutation is None else optuna.samplers.nsgaii.PolynomialMutation(),
+        mutation_prob=options.mutation_prob,
+        crossover=_crossover(options),
+        crossover_prob=options.crossover_prob,
+        swapping_prob=options.swapping_prob,
+    )
+
+
+def _crossover(options: Nsga2Settings) -> BaseCrossover:
+    from optuna.samplers import nsgaii  # for the same reason
+
+    match options.crossover:
+        case "uniform":
+            return nsgaii.UniformCrossover(options.swapping_prob)
+        case "blxalpha":
+            return nsgaii.BLXAlphaCrossover()
+        case "sbx":
+            return nsgaii.SBXCrossover()
+        case "spx":
+            return nsgaii.SPXCrossover()
+        case "undx":
+            return nsgaii.UNDXCrossover()
+        case "vsbx":
+            return nsgaii.VSBXCrossover()
+
+
+SAMPLER = Sampler(
+    "nsga2",
+    "a genetic algorithm, best with several objectives; its first generation of population_size is drawn at random",
+    Nsga2Settings,
+    _make,
+)
