@@ -270,14 +270,8 @@ def test_a_subset_is_kept_after_validation_is_split_off(prepared: Prepared) -> N
     count = prepared.case.counts[0] // 3
     folder, meta = prepared.built("subset", train_images=count)
     kept = np.load(folder / "x_train.npy")
-    assert (
-        (meta.train_images, meta.train_images_available)
-        == (len(kept), prepared.case.counts[0])
-        == (
-            count,
-            prepared.data.train_images,
-        )
-    )
+    assert len(kept) == meta.train_images == count
+    assert meta.train_images_available == prepared.data.train_images == prepared.case.counts[0]
     for file in ("x_validation.npy", "y_validation.npy", "test/x.npy", "test/y.npy"):
         assert (folder / file).read_bytes() == (prepared.data.folder / file).read_bytes()
     assert set(rows(kept)) <= set(rows(prepared.load("x_train.npy")))
