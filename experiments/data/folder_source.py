@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ class FolderSource(Source):
     size: tuple[int, int] | None
 
     def identity(self) -> str:
-        """Return a digest over every file's name, size and time of change.
+        """Return a digest over every file's name, size and time of change, and the version of what reads them.
 
         Raises:
             RequestError: the folder is not laid out as it must be, or cannot be read.
@@ -41,7 +42,7 @@ class FolderSource(Source):
         listing = hashlib.sha256()
         for image in (*tree.train, *tree.test):
             listing.update(os.fsencode(image.path.relative_to(self.path)) + _state(image.path))
-        return f"{self.path.resolve()} {self.size} {listing.hexdigest()}"
+        return f"{self.path.resolve()} {self.size} {listing.hexdigest()} Pillow {version('pillow')}"
 
     def count(self) -> int:
         """Return how many images `train` has.

@@ -219,11 +219,11 @@ def test_a_set_and_a_task_that_do_not_suit_are_refused_with_the_fix_before_anyth
 def test_more_to_train_on_than_there_are_is_refused_before_anything_is_prepared(
     keys: dict[str, int], own_set: Path
 ) -> None:
-    with pytest.raises(RequestError, match="train_images must be at most the .* received"):
+    with pytest.raises(RequestError, match=r"train_images must be at most the .* received"):
         training_images(DataSettings(name="npz:own.npz", **keys), own_set.parent, own_set.parent)
 
 
 def test_a_folder_is_looked_through_before_anything_is_prepared(tmp_path: Path) -> None:
     (tmp_path / "pets" / "train" / "ant").mkdir(parents=True)
-    with pytest.raises(RequestError, match="there is no folder .*pets/test"):
+    with pytest.raises(RequestError, match=r"there is no folder .*pets/test"):
         training_images(DataSettings(name="folder:pets"), tmp_path, tmp_path)
