@@ -25,7 +25,7 @@ _CORRUPT = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, V
 
 
 def read_archive(path: Path) -> SourceArrays:
-    """Read the four arrays, labels as (n,) also where the file has (n, 1).
+    """Read the four arrays, y as (n,) also where the file has (n, 1).
 
     Raises:
         RequestError: the file or one of the arrays is not what it should be.

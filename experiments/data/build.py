@@ -6,37 +6,38 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.archive import read_archive
+from experiments.data.archive_source import ArchiveSource
 from experiments.data.arrays import Array, check_arrays
 from experiments.data.digests import digest_arrays, why_unverified
-from experiments.data.digits import load_digits
 from experiments.data.fetch import fetch
 from experiments.data.folder import Meta, folder_for, read_meta, write_meta
-from experiments.data.labels import class_names, encode_labels
+from experiments.data.locate import locate
 from experiments.data.publish import locked, writing
 from experiments.data.scaling import fit_scales
 from experiments.data.settings import DataSettings
-from experiments.data.source import Source, locate
-from experiments.data.split import split, validation_images
+from experiments.data.source import Source
+from experiments.data.split import kept_images, split, subset, validation_images
+from experiments.data.targets import read_targets
 from models.errors import RequestError
+from models.tasks import Task
 
 
-def ensure(settings: DataSettings, home: Path, data_dir: Path, base: Path) -> Path:
+def ensure(settings: DataSettings, home: Path, data_dir: Path, base: Path, task: Task = "classification") -> Path:
     """Return the data set's folder, fetching and building what is not there.
 
     Raises:
         RequestError: whatever the user must mend.
     """
     source = locate(settings, data_dir, base)
-    if source.known is not None and source.archive is not None and not source.archive.exists():
-        fetch(source.name, source.known, source.archive)
-    folder = folder_for(home, source, settings)
+    if isinstance(source, ArchiveSource) and source.known is not None and not source.is_there:
+        fetch(source.name, source.known, source.path)
+    folder = folder_for(home, source, settings, task)
     with locked(folder):
         if not _is_whole(folder):
             with writing(folder) as partial:
-                _build(source, settings, partial)
-                if folder_for(home, source, settings) != folder:
-                    raise RequestError(f"{source.archive} changed while it was read: try again.")
+                _build(source, settings, task, partial)
+                if folder_for(home, source, settings, task) != folder:
+                    raise RequestError(f"{source.name} changed while it was read: try again.")
     return folder
 
 
@@ -47,35 +48,39 @@ def _is_whole(folder: Path) -> bool:
         return False  # whoever asked has seen it too, and says so
 
 
-def _build(source: Source, settings: DataSettings, folder: Path) -> None:
-    arrays = load_digits() if source.archive is None else read_archive(source.archive)
-    check_arrays(arrays, source.name)
-    labels, y, y_test = encode_labels(arrays.y_train, arrays.y_test, source.name)
-    validation = validation_images(settings.validation, len(y))
-    training, validating = split(y, validation, settings.split_seed, labels)
+def _build(source: Source, settings: DataSettings, task: Task, folder: Path) -> None:
+    arrays = source.load()
+    check_arrays(arrays, source.name, task)
+    targets = read_targets(arrays, task, source)
+    validation = validation_images(settings.validation, len(targets.train))
+    available, validating = split(targets, validation, settings.split_seed)
+    training = subset(available, kept_images(settings.train_images, len(available)), targets)
     x = _stored(arrays.x_train)
     x_train = x[training]
     digest, array_digests = digest_arrays(arrays)
-    reason = why_unverified(array_digests, source.name, source.known)
+    reason = source.unverified if source.known is None else why_unverified(array_digests, source.name, source.known)
     written = {
         "x_train.npy": x_train,
-        "y_train.npy": y[training],
+        "y_train.npy": targets.train[training],
         "x_validation.npy": x[validating],
-        "y_validation.npy": y[validating],
+        "y_validation.npy": targets.train[validating],
         "test/x.npy": _stored(arrays.x_test),
-        "test/y.npy": y_test,
+        "test/y.npy": targets.test,
     }
     meta = Meta(
         name=source.name,
+        task=task,
         digest=digest,
         array_digests=array_digests,
         verified=reason is None,
         unverified_reason=reason,
         input_shape=x.shape[1:],
-        classes=class_names(labels, source.known),
+        outputs=targets.outputs,
+        classes=targets.classes,
         train_images=len(training),
+        train_images_available=len(available),
         validation_images=len(validating),
-        test_images=len(y_test),
+        test_images=len(targets.test),
         scales=fit_scales(x_train, _largest_value(source, x)),
         validation=validation,
         split_seed=settings.split_seed,

@@ -40,7 +40,7 @@ def main() -> None:
 def _answer(job: Job) -> dict[str, str]:
     try:
         settings = DataSettings.read(job.settings, "[data]")
-        return {"folder": str(ensure(settings, Path(job.home), Path(job.data_dir), Path(job.base)))}
+        return {"folder": str(ensure(settings, Path(job.home), Path(job.data_dir), Path(job.base), job.task))}
     except RequestError as error:
         return {"error": str(error)}
 

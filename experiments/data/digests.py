@@ -28,7 +28,7 @@ def digest_arrays(arrays: SourceArrays) -> tuple[str, dict[str, str]]:
     return whole.hexdigest(), each
 
 
-def why_unverified(digests: Mapping[str, str], name: str, known: KnownSet | None) -> str | None:
+def why_unverified(digests: Mapping[str, str], name: str, known: KnownSet) -> str | None:
     """Say why the arrays are not known to be the published ones; None if they are.
 
     Args:
@@ -36,8 +36,6 @@ def why_unverified(digests: Mapping[str, str], name: str, known: KnownSet | None
         name: of the data set.
         known: what was published about it.
     """
-    if known is None:
-        return "a data set of one's own has no published digest"
     notes = [known.altered[digest] for digest in digests.values() if digest in known.altered]
     differing = [array for array, digest in known.published.items() if digests[array] != digest]
     if differing:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib.metadata import version
+
 import numpy as np
 
 from experiments.data.arrays import SourceArrays
+from experiments.data.known import DIGITS, KnownSet
+from experiments.data.source import Source
 
 TEST_FRACTION = 0.2
 TEST_SEED = 0
@@ -28,3 +33,27 @@ def load_digits() -> SourceArrays:
         random_state=TEST_SEED,
     )
     return SourceArrays(x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+
+
+@dataclass(frozen=True)
+class DigitsSource(Source):
+    """The digits in the scikit-learn that is installed."""
+
+    name: str = "digits"
+
+    @property
+    def known(self) -> KnownSet:
+        """What was published about them."""
+        return DIGITS
+
+    def identity(self) -> str:
+        """Return scikit-learn's version."""
+        return f"scikit-learn {version('scikit-learn')}"
+
+    def count(self) -> int:
+        """Return how many images there are but those of the test set."""
+        return DIGITS.train_images
+
+    def load(self) -> SourceArrays:
+        """Read and split them; imports scikit-learn."""
+        return load_digits()

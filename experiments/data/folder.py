@@ -20,11 +20,15 @@ from pydantic import TypeAdapter, ValidationError
 from experiments.data.scaling import Scale
 from experiments.data.settings import DataSettings
 from experiments.data.source import Source
+from models.tasks import Task
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: raise it when what is written changes, and folders written before are left alone."""
 
 META_FILE = "meta.json"
+
+LONGEST_NAME = 100
+"""Of a data set, as part of its folder's name; file systems allow 255 bytes for all of that."""
 
 
 @dataclass(frozen=True)
@@ -32,30 +36,36 @@ class Meta:
     """What is known of a prepared data set; the keys of meta.json.
 
     Attributes:
-        name: of the data set; a user's own file is named without its folders.
+        name: of the data set; a user's own is named without the folders it lies in.
+        task: that it is prepared for.
         digest: SHA-256 over the source's four arrays: names, types, shapes, bytes.
         array_digests: SHA-256 of each source array's bytes in C order.
         verified: whether the arrays are known to be the published ones.
         unverified_reason: why they are not; None if they are.
         input_shape: (features,) or (height, width, channels).
-        classes: names of the labels 0, 1, 2, ...
-        train_images: after validation was split off.
+        outputs: classes, or for regression the numbers in a row of y.
+        classes: names of the labels 0, 1, 2, ...; none for regression.
+        train_images: that are trained on: what is left without validation, or the subset of it that was asked for.
+        train_images_available: that were left without validation.
         validation_images: split off the training set.
         test_images: that lie apart.
-        scales: by the name that an experiment asks for; all are fitted on the training split alone.
+        scales: by the name that an experiment asks for; all are fitted on what is trained on alone.
         validation: images that validate, as asked for or by default.
         split_seed: that decided which.
         files: size in bytes of every array's file, by its path within the folder.
     """
 
     name: str
+    task: Task
     digest: str
     array_digests: Mapping[str, str]
     verified: bool
     unverified_reason: str | None
     input_shape: tuple[int, ...]
+    outputs: int
     classes: tuple[str, ...]
     train_images: int
+    train_images_available: int
     validation_images: int
     test_images: int
     scales: Mapping[str, Scale]
@@ -67,14 +77,15 @@ class Meta:
 _META = TypeAdapter(Meta)
 
 
-def folder_for(home: Path, source: Source, settings: DataSettings) -> Path:
-    """Return the folder for these arrays, split like this; scaling is not part of it.
+def folder_for(home: Path, source: Source, settings: DataSettings, task: Task) -> Path:
+    """Return the folder for these arrays, prepared for this task and split like this; scaling is not part of it.
 
     Raises:
-        RequestError: the source's file cannot be looked at.
+        RequestError: the source cannot be looked at.
     """
-    key = json.dumps([FORMAT, source.identity(), settings.validation, settings.split_seed])
-    name = re.sub(r"[^A-Za-z0-9]+", "-", source.name.removesuffix(".npz"))
+    split = [settings.validation, settings.train_images, settings.split_seed]
+    key = json.dumps([FORMAT, source.identity(), task, *split])
+    name = re.sub(r"[^A-Za-z0-9]+", "-", source.name.removesuffix(".npz"))[:LONGEST_NAME]
     return home.absolute() / "data" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 

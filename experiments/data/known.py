@@ -115,4 +115,4 @@ CIFAR10 = KnownSet(
 )
 
 KNOWN: Mapping[str, KnownSet] = {"digits": DIGITS, "mnist": MNIST, "fashion-mnist": FASHION_MNIST, "cifar10": CIFAR10}
-"""Every data set that an experiment can name, in the order to list them."""
+"""Every published data set that an experiment can name, in the order to list them."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.data.arrays import Array
-from experiments.data.known import KnownSet
 from models.errors import RequestError
 
 
@@ -38,8 +37,6 @@ def encode_labels(y_train: Array, y_test: Array, name: str) -> tuple[tuple[str, 
     return tuple(str(label) for label in labels), numbers.astype(np.int32), test_numbers.astype(np.int32)
 
 
-def class_names(labels: tuple[str, ...], known: KnownSet | None) -> tuple[str, ...]:
-    """Return the published names of a known set's classes where its labels are 0, 1, 2, ..., else the labels."""
-    if known is None or labels != tuple(str(number) for number in range(len(known.classes))):
-        return labels
-    return known.classes
+def class_names(labels: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names that belong to a source's labels 0, 1, 2, ... where it has just those, else the labels."""
+    return names if labels == tuple(str(number) for number in range(len(names))) else labels

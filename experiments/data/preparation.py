@@ -10,10 +10,12 @@ from typing import Self
 
 from experiments.data.folder import Meta, folder_for, read_meta
 from experiments.data.job import Job
+from experiments.data.locate import locate
 from experiments.data.process import ChildProcess
 from experiments.data.publish import sweep
 from experiments.data.settings import DataSettings
-from experiments.data.source import locate
+from experiments.data.suits import check_task
+from models.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,14 @@ class PreparedData(Meta):
 class Preparation:
     """A data set that is being prepared, or was there already. Used in a `with`, it is stopped at its end."""
 
-    def __init__(self, settings: DataSettings, home: Path, data_dir: Path, base: Path) -> None:
+    def __init__(self, settings: DataSettings, home: Path, data_dir: Path, base: Path, task: Task) -> None:
         """Start a child unless the data set is there whole; returns at once.
 
         Raises:
             RequestError: what can be seen to be wrong at once.
         """
-        self._home, self._settings = home, settings
+        check_task(settings, task)
+        self._home, self._settings, self._task = home, settings, task
         self._source = locate(settings, data_dir, base)
         self._warnings: list[str] = []
         self._child: ChildProcess | None = None
@@ -46,7 +49,7 @@ class Preparation:
         if self._prepared is None:
             paths = {"home": home, "data_dir": data_dir, "base": base}
             absolute = {name: str(path.absolute()) for name, path in paths.items()}
-            self._child = ChildProcess(Job(settings.model_dump(), **absolute, parent=os.getpid()))
+            self._child = ChildProcess(Job(settings.model_dump(), task, **absolute, parent=os.getpid()))
 
     def result(self) -> PreparedData:
         """Wait for the data set; whatever is raised meanwhile, Ctrl-C too, ends the child.
@@ -71,8 +74,8 @@ class Preparation:
         if self._child is None:
             return
         self._child.stop()
-        if self._source.archive is None or self._source.archive.exists():
-            sweep(folder_for(self._home, self._source, self._settings))
+        if self._source.is_there:
+            sweep(folder_for(self._home, self._source, self._settings, self._task))
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -86,9 +89,9 @@ class Preparation:
 
     def _find(self) -> PreparedData | None:
         """Return the data set if it is there whole."""
-        if self._source.archive is not None and not self._source.archive.exists():
+        if not self._source.is_there:
             return None
-        folder = folder_for(self._home, self._source, self._settings)
+        folder = folder_for(self._home, self._source, self._settings, self._task)
         try:
             meta = read_meta(folder)
         except ValueError as damage:
@@ -107,26 +110,32 @@ class Preparation:
         )
 
 
-def start_preparing(settings: DataSettings, home: Path, data_dir: Path, base: Path | None = None) -> Preparation:
+def start_preparing(
+    settings: DataSettings, home: Path, data_dir: Path, base: Path | None = None, task: Task = "classification"
+) -> Preparation:
     """Have a data set prepared while other things go on; `.result()` waits for it.
 
     Args:
         settings: the [data] table.
         home: the folder of everything that running produces; the data set goes to `<home>/data/`.
         data_dir: where known sets are kept as `<name>.npz`; read only, unless one must be fetched.
-        base: what a relative PATH of `npz:PATH` is relative to, the folder of the experiment's file; None: the current.
+        base: what a relative PATH of the user's own is relative to, the folder of the experiment's file; None: the
+            current.
+        task: what it is for: labels are prepared otherwise than numbers.
 
     Raises:
         RequestError: what can be seen to be wrong at once.
     """
-    return Preparation(settings, home, data_dir, Path.cwd() if base is None else base)
+    return Preparation(settings, home, data_dir, Path.cwd() if base is None else base, task)
 
 
-def prepare(settings: DataSettings, home: Path, data_dir: Path, base: Path | None = None) -> PreparedData:
+def prepare(
+    settings: DataSettings, home: Path, data_dir: Path, base: Path | None = None, task: Task = "classification"
+) -> PreparedData:
     """Have a data set prepared and wait for it; the arguments are those of `start_preparing`.
 
     Raises:
         RequestError: the request was wrong.
         PreparationError: the process that prepares it died.
     """
-    return start_preparing(settings, home, data_dir, base).result()
+    return start_preparing(settings, home, data_dir, base, task).result()

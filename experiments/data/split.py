@@ -1,10 +1,11 @@
-"""Which images of the training set train, and which validate."""
+"""Which examples of the training set train, and which validate."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from experiments.data.arrays import Array
+from experiments.data.targets import Targets
 from models.errors import RequestError
 
 DEFAULT_FRACTION = 6
@@ -25,14 +26,27 @@ def validation_images(asked: int | None, training_images: int) -> int:
     return count
 
 
-def split(labels: Array, validation: int, seed: int, classes: tuple[str, ...]) -> tuple[Array, Array]:
-    """Split the training set, each class in its share.
+def kept_images(asked: int | None, available: int) -> int:
+    """Return how many of the images that are left without validation are trained on.
+
+    Raises:
+        RequestError: more than there are.
+    """
+    if asked is not None and asked > available:
+        raise RequestError(
+            f"train_images must be at most the {available:,} images that are left without validation; "
+            f"received {asked:,}."
+        )
+    return available if asked is None else asked
+
+
+def split(targets: Targets, validation: int, seed: int) -> tuple[Array, Array]:
+    """Split the training set, each class in its share; for regression at random.
 
     Args:
-        labels: (n,) from 0 to `len(classes)` - 1.
-        validation: how many images validate.
+        targets: of the whole training set, n of them.
+        validation: how many examples validate.
         seed: decides which.
-        classes: their names, for the message.
 
     Returns:
         The indices of those that train, (n - validation,), and of those that validate, (validation,), both shuffled.
@@ -42,17 +56,57 @@ def split(labels: Array, validation: int, seed: int, classes: tuple[str, ...]) -
     """
     from sklearn.model_selection import train_test_split  # takes seconds to import, and only the child needs it
 
-    if min(validation, len(labels) - validation) < len(classes):
+    y, classes = targets.train, targets.classes
+    if min(validation, len(y) - validation) < len(classes):
         raise RequestError(
             f"validation must leave one image a class or more on both sides: {len(classes)} classes, "
-            f"{len(labels):,} images; received {validation:,}."
+            f"{len(y):,} images; received {validation:,}."
         )
     training, validating = train_test_split(
-        np.arange(len(labels)), test_size=validation, stratify=labels, random_state=seed
+        np.arange(len(y)), test_size=validation, stratify=y if classes else None, random_state=seed
     )
-    missing = np.setdiff1d(labels, labels[training])
-    if len(missing) > 0:
+    if classes and len(missing := np.setdiff1d(y, y[training])) > 0:
         raise RequestError(
             f"validation = {validation:,} leaves no image of class {classes[missing[0]]} to train on: ask for fewer."
         )
     return training, validating
+
+
+def subset(training: Array, count: int, targets: Targets) -> Array:
+    """Keep some of the examples that train, each class in its share but no class without any; for regression the first.
+
+    A smaller count keeps a part of what a larger one keeps. The shares are those of the divisor method with standard
+    rounding (Webster, 1832): of each class the next to keep is the one that its share, rounded, has room for first.
+
+    Args:
+        training: shuffled indices, (n,).
+        count: how many to keep, at most n.
+        targets: of the whole training set.
+
+    Returns:
+        Indices (count,), in their order in `training`.
+
+    Raises:
+        RequestError: fewer than the classes.
+    """
+    if not targets.classes:
+        return training[:count]
+    if count < len(targets.classes):
+        raise RequestError(
+            f"train_images must leave one image of each class or more: {len(targets.classes)} classes; "
+            f"received {count:,}."
+        )
+    rank, size = _ranks(targets.train[training])
+    turn = np.where(rank == 0, 0.0, (rank + 0.5) / size)
+    kept: Array = training[np.sort(np.argsort(turn, kind="stable")[:count])]
+    return kept
+
+
+def _ranks(labels: Array) -> tuple[Array, Array]:
+    """Return for each label how many of its class come before it, and how many its class has, both (n,)."""
+    by_class = np.argsort(labels, kind="stable")
+    sizes = np.bincount(labels)
+    first = np.cumsum(sizes) - sizes
+    ranks = np.empty(len(labels), np.int64)
+    ranks[by_class] = np.arange(len(labels)) - first[labels[by_class]]
+    return ranks, sizes[labels]

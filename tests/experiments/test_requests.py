@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from experiments.cli import main
 
@@ -222,6 +223,46 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
         "[search] importance: unknown importance 'anova'",
         {"mine.toml": EXPERIMENT + '[search]\nimportance = "anova"'},
     ),
+    ("a set that is drawn nearly named", MINE, "Did you mean 'xor'", {"mine.toml": WITH("digits", "xorr")}),
+    (
+        "samples of a set that has its own",
+        MINE,
+        "remove samples",
+        {"mine.toml": WITH('"digits"', '"digits"\nsamples = 9')},
+    ),
+    (
+        "noise on digits",
+        MINE,
+        "noise is for sets that are drawn",
+        {"mine.toml": WITH('"digits"', '"digits"\nnoise = 0.1')},
+    ),
+    (
+        "a seed for digits",
+        MINE,
+        "seed is for sets that are drawn",
+        {"mine.toml": WITH('"digits"', '"digits"\nseed = 1')},
+    ),
+    ("too few samples", MINE, "samples: input should be", {"mine.toml": WITH('"digits"', '"xor"\nsamples = 3')}),
+    ("negative noise", MINE, "noise: input should be", {"mine.toml": WITH('"digits"', '"xor"\nnoise = -1')}),
+    ("moons without noise", MINE, "noise must be above 0", {"mine.toml": WITH('"digits"', '"moons"\nnoise = 0')}),
+    ("a seed that is half", MINE, "seed: input should be", {"mine.toml": WITH('"digits"', '"xor"\nseed = 0.5')}),
+    ("a function with classes", MINE, "task must be 'regression'", {"mine.toml": WITH("digits", "runge")}),
+    (
+        "more to train on than there are",
+        MINE,
+        "at most the 1,198 images that are left without validation; received 5,000",
+        {"mine.toml": WITH('"digits"', '"digits"\ntrain_images = 5000')},
+    ),
+    ("nothing to train on", MINE, "train_images: input", {"mine.toml": WITH('"digits"', '"digits"\ntrain_images = 0')}),
+    ("a size for digits", MINE, "size is for folder:PATH", {"mine.toml": WITH('"digits"', '"digits"\nsize = [9, 9]')}),
+    (
+        "a size that is none",
+        MINE,
+        "must be [height, width]",
+        {"mine.toml": WITH('"digits"', '"folder:pets"\nsize = "28x28"')},
+    ),
+    ("a folder that is not there", MINE, "pets is not there", {"mine.toml": WITH("digits", "folder:pets")}),
+    ("a folder without a name", MINE, "must say where the folder is", {"mine.toml": WITH("digits", "folder:")}),
 ]  # fmt: skip
 
 Fails = Callable[..., str]
@@ -308,3 +349,15 @@ def test_json_and_a_bad_request_leave_standard_output_empty(fails: Fails) -> Non
 def test_the_list_in_a_message_is_json_a_user_can_read_back(fails: Fails, tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text(json.dumps([{}]))
     assert "received [{}]" in fails("sweep", "digits-mlp", "--enqueue", "list.json")
+
+
+def test_a_folder_of_images_is_looked_through_before_anything_is_written(fails: Fails, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(WITH("digits", "folder:pets"))
+    for label in ("cat", "dog"):
+        (tmp_path / "pets" / "train" / label).mkdir(parents=True)
+        for number in range(40):
+            Image.new("L", (4, 4), number).save(tmp_path / "pets" / "train" / label / f"{number}.png")
+    assert "there is no folder" in fails("sweep", "mine.toml")
+    (tmp_path / "pets" / "test" / "dog").mkdir(parents=True)
+    (tmp_path / "pets" / "test" / "dog" / "notes.txt").write_text("no image")
+    assert "dog/notes.txt is not an image" in fails("sweep", "mine.toml")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -21,3 +23,13 @@ def make_arrays(images: int = 60, test_images: int = 12, classes: int = 3) -> Ar
 
     (x_train, y_train), (x_test, y_test) = part(images, 0), part(test_images, images)
     return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+
+
+def make_tree(root: Path, arrays: Arrays, names: tuple[str, ...]) -> Path:
+    """Write arrays as PNGs into train/<class>/ and test/<class>/, in an order that sorting their paths keeps."""
+    for part in ("train", "test"):
+        for place, (x, y) in enumerate(zip(arrays[f"x_{part}"], arrays[f"y_{part}"], strict=True)):
+            folder = root / part / names[y]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(x).save(folder / f"{place:05}.png")
+    return root

@@ -10,12 +10,13 @@ import pytest
 from experiments.data import DataSettings
 from experiments.data.build import ensure
 from experiments.data.folder import Meta, read_meta
+from models.tasks import Task
 from tests.experiments.data.small_sets import Arrays
 
 
-def built(arrays: Arrays, folder: Path) -> tuple[Path, Meta]:
+def built(arrays: Arrays, folder: Path, task: Task = "classification", **keys: int) -> tuple[Path, Meta]:
     np.savez_compressed(folder / "own.npz", **arrays)
-    written = ensure(DataSettings(name="npz:own.npz"), folder / "home", folder, folder)
+    written = ensure(DataSettings(name="npz:own.npz", **keys), folder / "home", folder, folder, task)
     meta = read_meta(written)
     assert meta is not None
     return written, meta
@@ -96,3 +97,40 @@ def test_a_file_that_was_changed_is_prepared_anew(arrays: Arrays, tmp_path: Path
     arrays["x_train"] = 255 - arrays["x_train"]
     after, _ = built(arrays, tmp_path)
     assert before != after
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint8", "float16", "float64"])
+@pytest.mark.parametrize("shape", [(), (1,), (3,)], ids=["flat", "column", "wide"])
+def test_any_numbers_can_be_predicted(kind: str, shape: tuple[int, ...], arrays: Arrays, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        y = np.array(arrays[f"x_{part}"][:, 3, 3], np.float64) / 2
+        arrays[f"y_{part}"] = np.broadcast_to(y[(..., *(np.newaxis,) * len(shape))], (len(y), *shape)).astype(kind)
+    folder, meta = built(arrays, tmp_path, "regression")
+    outputs = shape[0] if shape else 1
+    assert (meta.task, meta.outputs, meta.classes) == ("regression", outputs, ())
+    for part in ("x_train", "y_train"), ("x_validation", "y_validation"), ("test/x", "test/y"):
+        x, y = (np.load(folder / f"{name}.npy") for name in part)
+        assert (y.shape, y.dtype) == ((len(x), outputs), np.float32)
+        expected = (x[:, 3, 3, 0].astype(np.float64) / 2).astype(kind).astype(np.float32)
+        assert np.array_equal(y, np.broadcast_to(expected[:, np.newaxis], y.shape))
+
+
+def test_the_same_integers_are_labels_or_numbers_as_the_task_says(arrays: Arrays, tmp_path: Path) -> None:
+    labels, as_labels = built(arrays, tmp_path)
+    numbers, as_numbers = built(arrays, tmp_path, "regression")
+    assert labels != numbers
+    assert (as_labels.outputs, as_numbers.outputs) == (3, 1)
+    assert as_labels.digest == as_numbers.digest
+
+
+def test_a_class_that_is_rare_is_kept_in_a_subset(arrays: Arrays, tmp_path: Path) -> None:
+    arrays["y_train"] = np.r_[np.zeros(54, int), [1] * 6]
+    arrays["y_test"] = np.zeros(12, int)
+    folder, _ = built(arrays, tmp_path, validation=10, train_images=2)
+    assert sorted(np.load(folder / "y_train.npy")) == [0, 1]
+
+
+def test_all_that_is_left_may_be_kept(arrays: Arrays, tmp_path: Path) -> None:
+    whole, _ = built(arrays, tmp_path, validation=10)
+    kept, _ = built(arrays, tmp_path, validation=10, train_images=50)
+    assert (whole / "x_train.npy").read_bytes() == (kept / "x_train.npy").read_bytes()

@@ -181,7 +181,7 @@ def test_files_in_the_current_folder_shadow_nothing(
 
 
 def test_whoever_asks_imports_no_heavy_library() -> None:
-    code = "import sys, experiments.data; print({'sklearn', 'keras', 'tensorflow', 'pandas'} & set(sys.modules))"
+    code = "import sys, experiments.data; print({'sklearn', 'keras', 'tensorflow', 'pandas', 'PIL'} & set(sys.modules))"
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert asked.stdout == "set()\n"
 

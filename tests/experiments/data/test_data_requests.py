@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.data import DataSettings, prepare, training_images
+from experiments.data import GENERATED, DataSettings, check_task, prepare, start_preparing, summaries, training_images
 from experiments.data.build import ensure
 from models.errors import RequestError
+from models.tasks import Task
 from tests.experiments.data.small_sets import Arrays, make_arrays
 
 BAD_ARRAYS = {
@@ -23,7 +25,11 @@ BAD_ARRAYS = {
     "no pixels": ({"x_train": np.zeros((60, 0, 4), np.uint8)}, {}, "must not be empty"),
     "complex numbers": ({"x_train": np.zeros((60, 4, 4), complex)}, {}, "real numbers; received complex128"),
     "texts for images": ({"x_train": np.full((60, 4, 4), "a")}, {}, "real numbers; received <U1"),
-    "labels with a fraction": ({"y_train": np.arange(60) % 3 / 2}, {}, "y_train must hold integers.*float64"),
+    "labels with a fraction": (
+        {"y_train": np.arange(60) % 3 / 2},
+        {},
+        "y_train must hold integers.*float64. If they are numbers to predict, say task = 'regression'",
+    ),
     "one-hot labels": ({"y_train": np.eye(3, dtype=int)[np.arange(60) % 3]}, {}, r"not one-hot; received \(60, 3\)"),
     "NaN": ({"x_train": np.full((60, 4, 4), np.nan)}, {}, "x_train must hold finite numbers"),
     "one infinity": ({"x_test": np.where(np.arange(192).reshape(12, 4, 4) == 9, -np.inf, 1)}, {}, "x_test.*finite"),
@@ -42,18 +48,50 @@ BAD_ARRAYS = {
         {"validation": 57},
         "leaves no image of class 1",
     ),
+    "more to train on than there are": (
+        {},
+        {"validation": 20, "train_images": 41},
+        "train_images must be at most the 40 images that are left without validation; received 41",
+    ),
+    "fewer to train on than classes": ({}, {"train_images": 2}, "3 classes; received 2"),
+}
+
+BAD_NUMBERS = {
+    "texts": ({"y_train": np.array(["a"] * 60)}, {}, "y_train must hold numbers.*say task = 'classification'"),
+    "truths": ({"y_train": np.arange(60) > 5}, {}, "y_train must hold numbers to predict.*bool"),
+    "complex numbers": ({"y_test": np.zeros(12, complex)}, {}, "y_test must hold numbers to predict.*complex128"),
+    "NaN": ({"y_train": np.where(np.arange(60) == 7, np.nan, 1.0)}, {}, "y_train must hold finite numbers"),
+    "infinity": ({"y_test": np.full((12, 1), np.inf)}, {}, "y_test must hold finite numbers"),
+    "more than float32": ({"y_train": np.full(60, -1e39)}, {}, "finite numbers that float32"),
+    "three dimensions": ({"y_train": np.zeros((60, 2, 2))}, {}, r"\(n, outputs\) and not empty; received \(60, 2, 2\)"),
+    "no outputs": ({"y_train": np.zeros((60, 0))}, {}, r"received \(60, 0\)"),
+    "widths that differ": (
+        {"y_train": np.zeros((60, 2)), "y_test": np.zeros((12, 3))},
+        {},
+        "y_train and y_test.*agree",
+    ),
+    "one for all and one each": ({"y_train": np.zeros((60, 2))}, {}, r"received \(60, 2\) and \(12,\)"),
+    "x and y differ in length": ({"y_train": np.zeros(59)}, {}, "equally long; received 60 and 59"),
+    "all validate": ({}, {"validation": 60}, "fewer than the training set's 60 images; received 60"),
+    "more to train on than there are": ({}, {"validation": 20, "train_images": 41}, "at most the 40 .* received 41"),
 }
 
 
 @pytest.mark.filterwarnings("ignore:Stored array in format 3.0")
-@pytest.mark.parametrize(("change", "fields", "message"), BAD_ARRAYS.values(), ids=BAD_ARRAYS)
+@pytest.mark.parametrize(
+    ("task", "change", "fields", "message"),
+    [
+        *(pytest.param("classification", *case, id=name) for name, case in BAD_ARRAYS.items()),
+        *(pytest.param("regression", *case, id=f"{name} to predict") for name, case in BAD_NUMBERS.items()),
+    ],
+)
 def test_bad_arrays_are_refused_in_one_line(
-    change: dict[str, np.ndarray | None], fields: dict[str, int], message: str, tmp_path: Path
+    task: Task, change: dict[str, np.ndarray | None], fields: dict[str, int], message: str, tmp_path: Path
 ) -> None:
     arrays = {name: array for name, array in (make_arrays() | change).items() if array is not None}
     np.savez(tmp_path / "own.npz", **arrays)
     with pytest.raises(RequestError, match=message) as caught:
-        ensure(DataSettings(name="npz:own.npz", **fields), tmp_path / "home", tmp_path, tmp_path)
+        ensure(DataSettings(name="npz:own.npz", **fields), tmp_path / "home", tmp_path, tmp_path, task)
     assert "\n" not in str(caught.value)
     assert not [path for path in (tmp_path / "home" / "data").iterdir() if path.is_dir()], "something was left there"
 
@@ -97,12 +135,37 @@ def test_bad_files_are_refused_in_one_line(spoil: Callable[[Path], object], mess
 BAD_TABLES = {
     "a name nearly right": ({"name": "minst"}, "unknown data set 'minst'.*Did you mean 'mnist'"),
     "no name": ({}, "must say 'name'"),
+    "a name nearly right that is drawn": ({"name": "halfspaces"}, "Did you mean 'half-spaces'"),
     "no path": ({"name": "npz:"}, "must say where the file is"),
+    "no folder": ({"name": "folder:"}, "must say where the folder is"),
     "nobody validates": ({"name": "digits", "validation": 0}, r"\[data\] validation"),
     "a fraction": ({"name": "digits", "validation": 0.2}, r"\[data\] validation.*received 0.2"),
     "a seed below nought": ({"name": "digits", "split_seed": -1}, "split_seed"),
     "a scale of one's own": ({"name": "digits", "scale": "minmax"}, "'unit', 'standard' or 'none'"),
     "a mistyped key": ({"name": "digits", "scael": "unit"}, "Did you mean 'scale'"),
+    "nobody trains": ({"name": "digits", "train_images": 0}, r"\[data\] train_images.*received 0"),
+    "a fraction trains": ({"name": "digits", "train_images": 0.5}, r"\[data\] train_images.*received 0.5"),
+    "one side": ({"name": "folder:a", "size": 28}, r"\[data\] size: must be \[height, width\].*received 28"),
+    "one side in a list": ({"name": "folder:a", "size": [28]}, r"must be \[height, width\].*received \[28\]"),
+    "three sides": ({"name": "folder:a", "size": [8, 8, 3]}, r"must be \[height, width\].*received \[8, 8, 3\]"),
+    "no height": ({"name": "folder:a", "size": [0, 8]}, r"from 1 to 4,096; received \[0, 8\]"),
+    "too wide": ({"name": "folder:a", "size": [8, 4097]}, r"from 1 to 4,096; received \[8, 4097\]"),
+    "half a pixel": ({"name": "folder:a", "size": [8, 8.5]}, r"whole numbers.*received \[8, 8.5\]"),
+    "a truth for a side": ({"name": "folder:a", "size": [8, True]}, r"whole numbers.*received \[8, True\]"),
+    "size of digits": ({"name": "digits", "size": [9, 9]}, "size is for folder:PATH alone; received name = 'digits'"),
+    "size of an npz": ({"name": "npz:a", "size": [9, 9]}, "size is for folder:PATH alone.*remove size"),
+    "samples of digits": ({"name": "digits", "samples": 9}, "samples is for sets that are drawn, xor.*remove samples"),
+    "noise of a folder": ({"name": "folder:a", "noise": 0.1}, "noise is for sets that are drawn.*'folder:a'"),
+    "seed of mnist": ({"name": "mnist", "seed": 0}, "seed is for sets that are drawn.*'mnist'"),
+    "three samples": ({"name": "xor", "samples": 3}, r"\[data\] samples.*4; received 3"),
+    "too many samples": ({"name": "xor", "samples": 10**12}, r"\[data\] samples.*10000000; received 10{12}"),
+    "half a sample": ({"name": "xor", "samples": 10.5}, r"\[data\] samples.*received 10.5"),
+    "negative noise": ({"name": "sine", "noise": -0.1}, r"\[data\] noise.*received -0.1"),
+    "noise that is no number": ({"name": "sine", "noise": float("nan")}, r"\[data\] noise.*received nan"),
+    "infinite noise": ({"name": "sine", "noise": float("inf")}, r"\[data\] noise.*received inf"),
+    "circles without noise": ({"name": "circles", "noise": 0}, "noise must be above 0 for circles.*received 0"),
+    "a seed below nought for points": ({"name": "xor", "seed": -1}, r"\[data\] seed.*received -1"),
+    "a seed beyond": ({"name": "xor", "seed": 2**32}, r"\[data\] seed.*received 4294967296"),
 }
 
 
@@ -137,3 +200,30 @@ def test_validation_that_leaves_nothing_is_refused_before_anything_is_prepared(o
 def test_a_sixth_validates_unless_the_experiment_says_how_many(own_set: Path) -> None:
     assert training_images(DataSettings(name="npz:own.npz"), own_set.parent, own_set.parent) == 50
     assert training_images(DataSettings(name="mnist"), own_set.parent) == 50_000
+
+
+@pytest.mark.parametrize("name", [name for name in summaries() if name != "npz:PATH"])
+def test_a_set_and_a_task_that_do_not_suit_are_refused_with_the_fix_before_anything_is_started(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    right: Task = GENERATED[name].task if name in GENERATED else "classification"
+    wrong: Task = "classification" if right == "regression" else "regression"
+    with pytest.raises(RequestError, match=f"^{name} has .*: task must be '{right}'; received '{wrong}'.$"):
+        start_preparing(DataSettings(name=name), tmp_path / "home", tmp_path, tmp_path, task=wrong)
+    assert not (tmp_path / "home").exists()
+    check_task(DataSettings(name=name), right)
+
+
+@pytest.mark.parametrize("keys", [{"train_images": 51}, {"validation": 40, "train_images": 21}])
+def test_more_to_train_on_than_there_are_is_refused_before_anything_is_prepared(
+    keys: dict[str, int], own_set: Path
+) -> None:
+    with pytest.raises(RequestError, match=r"train_images must be at most the .* received"):
+        training_images(DataSettings(name="npz:own.npz", **keys), own_set.parent, own_set.parent)
+
+
+def test_a_folder_is_looked_through_before_anything_is_prepared(tmp_path: Path) -> None:
+    (tmp_path / "pets" / "train" / "ant").mkdir(parents=True)
+    with pytest.raises(RequestError, match=r"there is no folder .*pets/test"):
+        training_images(DataSettings(name="folder:pets"), tmp_path, tmp_path)
