@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from models.errors import RequestError
-from models.losses import check_loss
+from models.losses import check_loss, check_smoothing, check_task
 from models.optimizers import check_optimizer
 from models.settings import Settings
+from models.tasks import DEFAULT_LOSS, Task
 
 
 class TrainSettings(Settings):
@@ -24,7 +26,16 @@ class TrainSettings(Settings):
         default="adam", description="How a gradient becomes a step: sgd, momentum, rmsprop, adam or adamw."
     )
     loss: Annotated[str, AfterValidator(check_loss)] = Field(
-        default="cross_entropy", description="What training brings down: cross_entropy, from logits."
+        default="cross_entropy",
+        description="What training brings down: cross_entropy, binary_cross_entropy, hinge, squared_error or "
+        "absolute_error; in regression one of the last two.",
+    )
+    label_smoothing: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="The part of a target that the two cross entropies spread over all classes: none unless said; no "
+        "other loss has it.",
     )
     momentum: float | None = Field(
         default=None,
@@ -39,6 +50,22 @@ class TrainSettings(Settings):
         description="The part of every weight, times the learning rate, that a step takes off apart from the gradient: "
         "0.004 with adamw and none with the others unless said.",
     )
+
+    @classmethod
+    def read_for(cls, task: Task, table: Mapping[str, Any], where: str) -> Self:
+        """Build the settings of a training for this task, with its own loss unless the table names one.
+
+        Raises:
+            RequestError: the first thing that is wrong, in one line.
+        """
+        train = cls.read({"loss": DEFAULT_LOSS[task], **table}, where)
+        check_task(train, task)
+        return train
+
+    @model_validator(mode="after")
+    def _smoothing_is_used(self) -> Self:
+        check_smoothing(self)
+        return self
 
     @model_validator(mode="after")
     def _momentum_is_used(self) -> Self:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.backends.interface import VALIDATION_BATCH, Metrics, TrainEpoch
-from models.data import TrainingData
+from models.backends.interface import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
+from models.data import Array, TrainingData, as_one_hot
 
 if TYPE_CHECKING:
     import keras
@@ -32,21 +31,26 @@ class PlainResident:
         self.shape = data.shape
         self._x = data.scale.apply(data.x_train)
         self._y = np.asarray(data.y_train)
-        self._validation = (data.scale.apply(data.x_validation), np.asarray(data.y_validation))
+        self._x_validation = data.scale.apply(data.x_validation)
+        self._y_validation = np.asarray(data.y_validation)
 
-    def epochs(self, model: keras.Model, batch_size: int) -> TrainEpoch:
+    def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called."""
+        y, y_validation = (self._targets(labels, feeding) for labels in (self._y, self._y_validation))
 
-        def train_epoch(order: NDArray[np.int32]) -> Metrics:
+        def train_epoch(plan: EpochPlan) -> Metrics:
             history = model.fit(
-                self._x[order],
-                self._y[order],
-                batch_size=batch_size,
+                self._x[plan.order],
+                y[plan.order],
+                batch_size=feeding.batch_size,
                 shuffle=False,
                 verbose=0,
-                validation_data=self._validation,
+                validation_data=(self._x_validation, y_validation),
                 validation_batch_size=VALIDATION_BATCH,
             )
             return {name: float(values[-1]) for name, values in history.history.items()}
 
         return train_epoch
+
+    def _targets(self, y: Array, feeding: Feeding) -> Array:
+        return as_one_hot(y, self.shape.outputs) if feeding.one_hot else y

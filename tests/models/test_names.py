@@ -1,4 +1,4 @@
-"""Activations, optimizers and losses by name."""
+"""Activations and optimizers by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from models import activations, losses, optimizers
+from models import activations, optimizers
 from models.errors import RequestError
 from models.names import check_name
 
@@ -28,12 +28,6 @@ EXPECTED = {
 @pytest.mark.parametrize("name", activations.ACTIVATIONS)
 def test_an_activation_is_its_formula(name: str) -> None:
     np.testing.assert_allclose(np.asarray(activations.function(name)(np.float32(X))), EXPECTED[name], atol=1e-6)
-
-
-def test_cross_entropy_is_taken_from_logits() -> None:
-    logits = np.float32([[2.0, 1.0, -1.0]])
-    expected = math.log(math.exp(2) + math.exp(1) + math.exp(-1)) - 1.0
-    assert float(losses.loss("cross_entropy")(np.int32([1]), logits)) == pytest.approx(expected, rel=1e-6)
 
 
 def first_step(optimizer: keras.optimizers.Optimizer) -> float:

@@ -22,6 +22,8 @@ from models.train import TrainSettings
         {"learning_rate": float("nan")},
         {"optimizer": "SGD"},
         {"loss": "mse"},
+        {"label_smoothing": 1.0},
+        {"label_smoothing": -0.1},
         {"optimizer": "momentum", "momentum": 1.0},
         {"weight_decay": -0.1},
     ],
