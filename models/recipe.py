@@ -12,15 +12,14 @@ In use::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from models import losses, optimizers
-from models.backends.interface import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, Resident
+from models.backends.interface import VALIDATION_BATCH, Metrics, Resident
 from models.data import Array, as_one_hot
 from models.families import Family
-from models.order import batch_order
+from models.fitting import Fit
 from models.settings import Settings
 from models.tasks import Task
 from models.train import TrainSettings
@@ -49,8 +48,7 @@ class Recipe:
 
     def optimizer(self) -> keras.optimizers.Optimizer:
         """Select the optimizer: how a gradient becomes a step."""
-        train = self.train
-        return optimizers.optimizer(train.optimizer, train.learning_rate, train.momentum, train.weight_decay)
+        return optimizers.optimizer(self.train)
 
     def loss(self) -> keras.losses.Loss:
         """Select the loss: what training brings down."""
@@ -61,20 +59,18 @@ class Recipe:
         model.compile(optimizer=self.optimizer(), loss=self.loss(), metrics=losses.metrics(self.train, self.task))
         return model
 
-    def fit(self, model: keras.Model, data: Resident, seed: int) -> Iterator[Metrics]:
-        """Fit: train epoch by epoch, yielding what each one measured.
+    def fit(self, model: keras.Model, data: Resident, seed: int) -> Fit:
+        """Fit: train epoch by epoch, returning what each one measured.
 
-        In classification loss, accuracy, val_loss and val_accuracy; in regression loss, mae, val_loss and val_mae.
+        In classification loss, accuracy, val_loss and val_accuracy; in regression loss, mae, val_loss and val_mae; with
+        a schedule learning_rate too, that of the last step.
 
         Args:
             model: compiled.
             data: where the backend reads it.
             seed: the trial's, from which the order of its batches follows.
         """
-        feeding = Feeding(self.train.batch_size, one_hot=self.one_hot)
-        train_epoch = data.epochs(model, feeding)
-        for epoch in range(self.train.epochs):
-            yield train_epoch(EpochPlan(batch_order(seed, epoch, data.shape.train_images)))
+        return Fit(self.train, model, data, seed, self.one_hot)
 
 
 def test(model: keras.Model, x: Array, y: Array, one_hot: bool = False) -> Metrics:  # noqa: PT028 - it is no test of pytest's

@@ -27,10 +27,12 @@ class Feeding:
     Attributes:
         batch_size: images a step.
         one_hot: whether labels (n,) are given as rows (n, classes), 1 at the label and 0 elsewhere.
+        scheduled: whether every step has a learning rate of its own.
     """
 
     batch_size: int
     one_hot: bool = False
+    scheduled: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,11 @@ class EpochPlan:
 
     Attributes:
         order: of the training images' indices, int32 (train_images,).
+        rates: the learning rate of each step, float32 (steps,); empty if the optimizer keeps its own.
     """
 
     order: NDArray[np.int32]
+    rates: NDArray[np.float32]
 
 
 TrainEpoch: TypeAlias = Callable[[EpochPlan], Metrics]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.backends.interface import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
 from models.data import Array, TrainingData, as_one_hot
@@ -47,6 +48,7 @@ class PlainResident:
                 verbose=0,
                 validation_data=(self._x_validation, y_validation),
                 validation_batch_size=VALIDATION_BATCH,
+                callbacks=[_setting(plan.rates)] if feeding.scheduled else [],
             )
             return {name: float(values[-1]) for name, values in history.history.items()}
 
@@ -54,3 +56,15 @@ class PlainResident:
 
     def _targets(self, y: Array, feeding: Feeding) -> Array:
         return as_one_hot(y, self.shape.outputs) if feeding.one_hot else y
+
+
+def _setting(rates: NDArray[np.float32]) -> keras.callbacks.Callback:
+    """Return a callback that sets the learning rate before each step, to rates (steps,)."""
+    import keras  # not at the top: settings are checked without a backend
+
+    class SetRate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+        def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
+            # A callback's `model` is up to date; on JAX the optimizer itself is not while `fit` runs.
+            self.model.optimizer.learning_rate = float(rates[batch])
+
+    return SetRate()

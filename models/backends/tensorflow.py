@@ -15,7 +15,7 @@ Choices that were measured (784-h-10 networks of 32 to 512 hidden units, batches
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import tensorflow as tf
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import keras
 
 Tensors: TypeAlias = tuple[tf.Tensor, tf.Tensor]
-Step: TypeAlias = Callable[[Tensors], Any]
+Step: TypeAlias = Callable[[Tensors, tf.Tensor], None]
 Batch: TypeAlias = Callable[[tf.Tensor, tf.Tensor], Tensors]
 
 
@@ -64,25 +64,40 @@ class TensorFlowResident:
         self._create_variables(model, feeding)
 
         # The data are arguments: as constants they would be copied into every graph.
-        def execute(order: tf.Tensor, train: Tensors, validation: Tensors) -> tuple[Any, Any]:
+        def execute(
+            order: tf.Tensor, rates: tf.Tensor, train: Tensors, validation: Tensors
+        ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+            def train_step(batch: Tensors, step: tf.Tensor) -> None:
+                if feeding.scheduled:
+                    model.optimizer.learning_rate.assign(rates[step])
+                model.train_step(batch)
+
             def gather(start: tf.Tensor, size: tf.Tensor) -> Tensors:
                 chosen = tf.slice(order, [start], [size])
                 return self._scaled(tf.gather(train[0], chosen)), self._targets(tf.gather(train[1], chosen), feeding)
+
+            def test_step(batch: Tensors, step: tf.Tensor) -> None:
+                model.test_step(batch)
 
             def cut(start: tf.Tensor, size: tf.Tensor) -> Tensors:
                 end = start + size
                 return self._scaled(validation[0][start:end]), self._targets(validation[1][start:end], feeding)
 
-            trained = _run_steps(model, model.train_step, gather, order.shape[0], feeding.batch_size)
-            validated = _run_steps(model, model.test_step, cut, validation[1].shape[0], VALIDATION_BATCH)
+            trained = _run_steps(model, train_step, gather, order.shape[0], feeding.batch_size)
+            validated = _run_steps(model, test_step, cut, validation[1].shape[0], VALIDATION_BATCH)
             return trained, validated
 
         compiled = tf.function(execute, autograph=False).get_concrete_function(
-            tf.TensorSpec((self.shape.train_images,), tf.int32), self._train, self._validation
+            tf.TensorSpec((self.shape.train_images,), tf.int32),
+            tf.TensorSpec((None,), tf.float32),
+            self._train,
+            self._validation,
         )
 
         def train_epoch(plan: EpochPlan) -> Metrics:
-            trained, validated = compiled(tf.constant(plan.order), self._train, self._validation)
+            trained, validated = compiled(
+                tf.constant(plan.order), tf.constant(plan.rates), self._train, self._validation
+            )
             return {
                 **{name: float(value) for name, value in trained.items()},
                 **{f"val_{name}": float(value) for name, value in validated.items()},
@@ -106,7 +121,7 @@ def _run_steps(model: keras.Model, step: Step, batch: Batch, images: int, batch_
     """Run a step on each batch of the images in turn; return the means over all of them."""
 
     def run_step(start: tf.Tensor) -> tuple[tf.Tensor]:
-        step(batch(start, tf.minimum(batch_size, images - start)))
+        step(batch(start, tf.minimum(batch_size, images - start)), start // batch_size)
         return (start + batch_size,)
 
     model.reset_metrics()
