@@ -13,11 +13,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from experiments.data.settings import DataSettings
+from experiments.data.suits import check_task
 from models.errors import RequestError
 from models.families import FAMILIES, Family
 from models.names import check_name, suggestion
 from models.settings import Settings
-from models.tasks import DEFAULT_LOSS, METRICS, Task
+from models.tasks import METRICS, Task
 from models.train import TrainSettings
 from search.objective import COSTS
 from search.settings import SearchSettings
@@ -88,7 +89,7 @@ class Experiment:
         model = {name: value for name, value in searched.items() if name not in train}
         return (
             self.family.settings.read({**self.model, **model}, "[model]"),
-            TrainSettings.read({"loss": DEFAULT_LOSS[self.task], **self.train, **train}, "[train]"),
+            TrainSettings.read_for(self.task, {**self.train, **train}, "[train]"),
         )
 
     def hyperparameters(self, searched: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,6 +156,7 @@ class Experiment:
         known = [*TrainSettings.model_fields, *self.family.settings.model_fields]
         for name in self.space:
             check_name("name in [space]", name, known)
+        check_task(self.data, self.task)
         for configuration in (*self.space.corners(), {}, *self.baseline_configurations()):
             self.settings(configuration)
         metrics = [*METRICS[self.task], *(f"val_{name}" for name in METRICS[self.task]), *COSTS]

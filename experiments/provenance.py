@@ -31,6 +31,7 @@ def provenance(
         "assay.experiment": experiment.name,
         "assay.title": experiment.title,
         "assay.source": experiment.source,
+        "assay.task": experiment.task,
         OBJECTIVE_TAG: str(experiment.search.goals),
         "assay.backend": execution.backend,
         "assay.device": execution.device,

@@ -44,7 +44,9 @@ class Session:
             data={
                 "name": self.data.name,
                 "digest": self.data.digest,
+                "task": self.data.task,
                 "input_shape": list(self.data.input_shape),
+                "outputs": self.data.outputs,
                 "classes": list(self.data.classes),
                 "scale": scale,
                 "factor": list(self.data.scales[scale].factor),
@@ -108,7 +110,8 @@ def prepared(experiment: Experiment, places: Places, display: Display) -> Prepar
     Raises:
         RequestError: the data can't be had or suit no network of the experiment, or home can't be written.
     """
-    data = start_preparing(experiment.data, places.home.path, places.data_dir, experiment.path.parent).result()
+    base = experiment.path.parent
+    data = start_preparing(experiment.data, places.home.path, places.data_dir, base, experiment.task).result()
     for warning in data.warnings:
         display.note(f"warning: {warning}")
     experiment.check_input(data.input_shape)

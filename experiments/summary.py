@@ -75,7 +75,8 @@ def _outcome(result: SweepResult, again: str) -> str:
     trials = result.trials
     counted = f"{trials['complete']} complete, {trials['pruned']} pruned, {trials['failed']} failed"
     if result.done >= result.wanted:
-        more = f"--trials {result.done + result.wanted} adds {result.wanted}, --study NAME starts anew"
+        adds = f"--trials {result.done + result.wanted} adds {result.wanted}"
+        more = f"{'every configuration was tried' if result.exhausted else adds}, --study NAME starts anew"
         return f"{result.study}: {result.done} of {result.wanted} done ({counted}); {more}"
     finished = "every configuration was tried" if result.exhausted else "time is up"
     how = {"finished": finished, "interrupted": "interrupted", "failed": "failed"}[result.ending.closing]

@@ -29,7 +29,8 @@ def log_model(client: MlflowClient, run_id: str, file: Path, data: Mapping[str, 
         client: the store.
         run_id: whose artifact it becomes.
         file: the saved model.
-        data: `input_shape`, such as [28, 28, 1], `classes`, the names, and the `scaling` its inputs went through.
+        data: `input_shape`, such as [28, 28, 1], `outputs`, how many numbers it gives, and what else is to be known of
+            them: the names of the classes, the scaling that inputs went through.
         backend: the Keras backend it was trained on.
     """
     keras = importlib.metadata.version("keras")
@@ -48,9 +49,9 @@ def log_model(client: MlflowClient, run_id: str, file: Path, data: Mapping[str, 
 
 
 def _signature(data: Mapping[str, Any]) -> ModelSignature:
-    """Batches of scaled inputs (batch, *input_shape) to logits (batch, classes), all float32."""
+    """Batches of scaled inputs (batch, *input_shape) to logits or values (batch, outputs), all float32."""
     number = np.dtype(np.float32)
     return ModelSignature(
         inputs=Schema([TensorSpec(number, (-1, *data["input_shape"]))]),
-        outputs=Schema([TensorSpec(number, (-1, len(data["classes"])))]),
+        outputs=Schema([TensorSpec(number, (-1, data["outputs"]))]),
     )

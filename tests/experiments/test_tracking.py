@@ -35,7 +35,7 @@ def opened(study: str | None = "study", study_id: str = "5eed", **provenance: st
         experiment="experiment",
         provenance={"assay.backend": "tensorflow", "assay.objective": "maximize val_accuracy", **provenance},
         text="title = 'x'",
-        data={"input_shape": [8, 8, 1], "classes": ["0", "1"]},
+        data={"input_shape": [8, 8, 1], "outputs": 2, "classes": ["0", "1"]},
     )
 
 
