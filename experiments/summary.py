@@ -9,6 +9,7 @@ from rich.text import Text
 from experiments.progress.state import shown
 from experiments.single_run import RunResult
 from experiments.sweep_result import SweepResult
+from search.importances import find_evaluator
 
 _BAR_CHARACTERS = 24
 
@@ -32,7 +33,7 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
         out.print(_settings(result))
         out.print(f"model: runs:/{result.parent_run_id}/model")
     if result.importances:
-        out.print("\nwhat mattered (share of the variance of good results, PED-ANOVA):")
+        out.print(f"\nwhat mattered ({find_evaluator(result.importance).summary}):")
         out.print(_importances(result))
     out.print(f"\nruns:  {result.tracking_uri}  (experiment {result.experiment}, study {result.study})")
     if result.untracked is not None:

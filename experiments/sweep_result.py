@@ -38,8 +38,8 @@ class Best:
 class SweepResult:
     """What a sweep found.
 
-    `trials` counts the whole study. `importances` sum to 1, the greatest first. `untracked` says why MLflow does not
-    have everything by now, if it does not.
+    `trials` counts the whole study. `importances` sum to 1, the greatest first; `importance` names how they were told.
+    `untracked` says why MLflow does not have everything by now, if it does not.
     """
 
     study: str
@@ -53,6 +53,7 @@ class SweepResult:
     wanted: int
     untracked: str | None
     ending: Ending
+    importance: str = "ped-anova"
 
     @property
     def done(self) -> int:

@@ -88,6 +88,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
             wanted=experiment.search.trials,
             untracked=untracked,
             ending=ending,
+            importance=experiment.search.importance,
         )
 
 
