@@ -122,7 +122,7 @@ def importances(
     objectives = range(len(study.directions)) if objective is None else [objective]
     if chosen.knows_conditions and len(objectives) > 1:
         return _ordered(_shares(study, chosen, told, None))
-    each = [_shares(study, chosen, told, index) for index in objectives if _values_differ(trials, index)]
+    each = [_shares(study, chosen, told, index) for index in objectives]
     return _ordered(_mean([shares for shares in each if shares]))
 
 
@@ -139,10 +139,6 @@ def _is_told(name: str, trials: Sequence[FrozenTrial], evaluator: Evaluator) -> 
 
 def _differs(name: str, trials: Sequence[FrozenTrial]) -> bool:
     return len({trial.params[name] for trial in trials if name in trial.params}) > 1
-
-
-def _values_differ(trials: Sequence[FrozenTrial], objective: int) -> bool:
-    return len({trial.values[objective] for trial in trials}) > 1
 
 
 def _shares(
