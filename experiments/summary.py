@@ -11,6 +11,7 @@ from rich.text import Text
 from experiments.progress.state import measured, shown
 from experiments.single_run import RunResult
 from experiments.sweep_result import Leader, SweepResult
+from search.importances import find_evaluator
 
 _BAR_CHARACTERS = 24
 _LOG_COLUMNS = 200
@@ -40,7 +41,7 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
         out.print("models: runs:/RUN/model, for each run of the front")
     for objective, shares in result.importances.items():
         of = "" if result.objectives.single is not None else f" for {objective}"
-        out.print(f"\nwhat mattered{of} (share of the variance of good results, PED-ANOVA):")
+        out.print(f"\nwhat mattered{of} ({find_evaluator(result.importance).summary}):")
         out.print(_importances(shares))
     out.print(f"\nruns:  {result.tracking_uri}  (experiment {result.experiment}, study {result.study})")
     if result.untracked is not None:

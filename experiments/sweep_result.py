@@ -44,9 +44,9 @@ class SweepResult:
     """What a sweep found.
 
     `trials` counts the whole study. `leaders` holds the best complete trial, or with several objectives the Pareto
-    front, as their first objective ranks it. `importances` are by objective; each sum to 1, the greatest first.
-    `exhausted` says that there is no other configuration to try, `untracked` why MLflow does not have everything by
-    now, if it does not.
+    front, as their first objective ranks it. `importances` are by objective; each sum to 1, the greatest first;
+    `importance` names how they were told. `exhausted` says that there is no other configuration to try, `untracked` why
+    MLflow does not have everything by now, if it does not.
     """
 
     study: str
@@ -62,6 +62,7 @@ class SweepResult:
     exhausted: bool
     untracked: str | None
     ending: Ending
+    importance: str = "ped-anova"
 
     @property
     def done(self) -> int:

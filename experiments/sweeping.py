@@ -92,6 +92,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
             exhausted=not trials.more(),
             untracked=untracked,
             ending=ending,
+            importance=experiment.search.importance,
         )
 
 

@@ -1,4 +1,9 @@
-"""What each hyperparameter mattered to the value, told by one of Optuna's evaluators."""
+"""What each hyperparameter mattered to the value, told by one of Optuna's evaluators.
+
+PED-ANOVA (Watanabe et al., IJCAI 2023; with conditions, arXiv:2601.20800) looks at what the best tenth of the trials
+have in common; fANOVA (Hutter et al., ICML 2014) and the mean decrease in impurity (Breiman, Machine Learning, 2001) at
+a random forest that predicts the value of every trial.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +31,7 @@ class Evaluator:
 
     Attributes:
         name: what [search] calls it.
-        summary: one line about it.
+        summary: what its shares are shares of.
         make: makes a new one; imports Optuna, so that naming evaluators costs the command line nothing.
         packages: what it needs: `pip install` names by import names.
         knows_conditions: whether it can tell of hyperparameters that only some trials have.
@@ -71,12 +76,12 @@ EVALUATORS: Mapping[str, Evaluator] = {
     for evaluator in (
         Evaluator(
             "ped-anova",
-            "how much the best tenth of the trials differs from all (Watanabe et al., IJCAI 2023)",
+            "share of the variance of good results, PED-ANOVA",
             _ped_anova,
             knows_conditions=True,
         ),
-        Evaluator("fanova", "the share of the variance of all values (Hutter et al., ICML 2014)", _fanova, _FOREST),
-        Evaluator("mdi", "how much a random forest's error falls where it splits by it (Breiman, 2001)", _mdi, _FOREST),
+        Evaluator("fanova", "share of the variance of all results, fANOVA", _fanova, _FOREST),
+        Evaluator("mdi", "share of what a random forest learns by its splits, MDI", _mdi, _FOREST),
     )
 }
 
@@ -117,7 +122,7 @@ def importances(
     objectives = range(len(study.directions)) if objective is None else [objective]
     if chosen.knows_conditions and len(objectives) > 1:
         return _ordered(_shares(study, chosen, told, None))
-    each = [_shares(study, chosen, told, index) for index in objectives if _values_differ(trials, index)]
+    each = [_shares(study, chosen, told, index) for index in objectives]
     return _ordered(_mean([shares for shares in each if shares]))
 
 
@@ -134,10 +139,6 @@ def _is_told(name: str, trials: Sequence[FrozenTrial], evaluator: Evaluator) -> 
 
 def _differs(name: str, trials: Sequence[FrozenTrial]) -> bool:
     return len({trial.params[name] for trial in trials if name in trial.params}) > 1
-
-
-def _values_differ(trials: Sequence[FrozenTrial], objective: int) -> bool:
-    return len({trial.values[objective] for trial in trials}) > 1
 
 
 def _shares(

@@ -68,6 +68,8 @@ def test_what_matters_comes_first_and_the_shares_sum_to_one(evaluator: str, dire
         pytest.param(3, lambda params: params["much"], id="too few"),
         pytest.param(20, lambda params: 0.5, id="all values the same"),
         pytest.param(20, lambda params: float("inf"), id="none finite"),
+        pytest.param(20, lambda params: 1.0 if params["much"] > 0.97 else float("inf"), id="hardly any finite"),
+        pytest.param(20, lambda params: 1.0 if params["much"] > 0.2 else float("inf"), id="the finite ones the same"),
     ],
 )
 def test_where_nothing_can_be_told_nothing_is_said(evaluator: str, trials: int, value: Any) -> None:

@@ -50,6 +50,16 @@ def test_a_trial_that_is_better_than_all_before_it_is_never_stopped(name: str) -
     assert trained(make_pruner(name, EPOCHS), [number / 20 for number in range(20)]) == [EPOCHS] * 20
 
 
+@pytest.mark.parametrize("name", ["asha", "hyperband"])
+def test_successive_halving_waits_for_no_trial_to_complete(name: str) -> None:
+    study = optuna.create_study(direction="maximize", pruner=make_pruner(name, EPOCHS), study_name="study")
+    trials = [study.ask() for _ in range(20)]
+    for number, trial in enumerate(trials):
+        trial.report(-number, 1)
+    pruned = [trial.should_prune() for trial in trials]
+    assert any(pruned)
+
+
 @pytest.mark.parametrize("name", PRUNERS)
 def test_trials_of_a_single_epoch_are_none_to_stop(name: str) -> None:
     assert trained(make_pruner(name, 1), [0.5, 0.4, 0.3], epochs=1) == [1, 1, 1]
