@@ -202,7 +202,7 @@ def _touch(pets: Path) -> None:
     [
         _touch,
         lambda pets: (pets / "train" / "ant" / "00000.png").unlink(),
-        lambda pets: (pets / "test" / "cat" / "00002.png").rename(pets / "test" / "cat" / "other.png"),
+        lambda pets: (pets / "test" / "cat" / "00002.png").rename(pets / "test" / "cat" / "00003.png"),
         lambda pets: Image.new("L", (4, 4)).save(pets / "test" / "cat" / "new.png"),
     ],
     ids=["changed", "removed", "renamed", "added"],

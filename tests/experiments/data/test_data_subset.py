@@ -1,0 +1,43 @@
+"""Subsets of what trains: which examples are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from experiments.data.split import subset
+from experiments.data.targets import Targets
+
+
+def targets(*counts: int) -> Targets:
+    """Labels with so many of each class; with no counts, ten numbers to predict."""
+    y = np.repeat(np.arange(len(counts), dtype=np.int32), counts) if counts else np.zeros((10, 1), np.float32)
+    return Targets(y, y, tuple(map(str, range(len(counts)))), len(counts) or 1)
+
+
+@pytest.mark.parametrize(
+    ("whole", "count", "kept"),
+    [
+        ((50, 50), 10, [5, 5]),
+        ((90, 10), 10, [9, 1]),
+        ((90, 10), 50, [45, 5]),
+        ((98, 1, 1), 10, [8, 1, 1]),
+        ((3, 3, 3), 3, [1, 1, 1]),
+        ((70, 30), 100, [70, 30]),
+    ],
+)
+def test_every_class_is_kept_in_its_share_and_none_without_any(
+    whole: tuple[int, ...], count: int, kept: list[int]
+) -> None:
+    of = targets(*whole)
+    training = np.random.default_rng(0).permutation(sum(whole))
+    assert np.bincount(of.train[subset(training, count, of)]).tolist() == kept
+
+
+@pytest.mark.parametrize("of", [targets(6, 4), targets()], ids=["labels", "numbers"])
+@pytest.mark.parametrize("count", range(2, 11))
+def test_what_is_kept_stays_in_its_order_and_the_next_larger_subset_adds_one(of: Targets, count: int) -> None:
+    training = np.array([7, 2, 9, 4, 0, 5, 1, 8, 3, 6])
+    kept = subset(training, count, of).tolist()
+    assert kept == [index for index in training if index in kept]
+    assert set(subset(training, count - 1, of).tolist() if count > 2 else kept[:1]) < set(kept)
