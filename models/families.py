@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from models import cnn, linear, mlp
+from models import cnn, linear, mlp, resnet
 from models.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class Family(Generic[S]):
         name: what [model] calls it.
         summary: one line about it.
         settings: the class of its settings; every field has a default.
-        describe: (settings, input_shape, classes) -> a functional Keras model that gives logits (batch, classes).
+        describe: (settings, input_shape, outputs) -> a functional Keras model that gives (batch, outputs): a logit a
+            class, or a regression's values.
         check_input: (settings, input_shape); raises a RequestError for inputs that such a network can't take.
     """
 
@@ -37,14 +38,26 @@ class Family(Generic[S]):
 FAMILIES: Mapping[str, Family[Any]] = {
     family.name: family
     for family in (
-        Family("linear", "softmax regression: one weight a pixel and class", linear.LinearSettings, linear.describe),
-        Family("mlp", "multi-layer perceptron: dense hidden layers of equal width", mlp.MlpSettings, mlp.describe),
+        Family(
+            "linear",
+            "softmax or linear regression: one weight a pixel and output",
+            linear.LinearSettings,
+            linear.describe,
+        ),
+        Family("mlp", "multi-layer perceptron: dense hidden layers", mlp.MlpSettings, mlp.describe),
         Family(
             "cnn",
             "blocks of two convolutions and a pooling, then a dense head",
             cnn.CnnSettings,
             cnn.describe,
             cnn.check_input,
+        ),
+        Family(
+            "resnet",
+            "residual network: three stages of convolutions with shortcuts",
+            resnet.ResnetSettings,
+            resnet.describe,
+            resnet.check_input,
         ),
     )
 }

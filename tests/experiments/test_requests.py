@@ -37,8 +37,11 @@ family = "cnn"
 blocks = { low = 1, high = 4 }
 """
 
+PLAIN = 'title = "mine"\n[data]\nname = "digits"\n[model]\nfamily = '
+
 SWEEP = ["sweep", "digits-mlp"]
 WITH = EXPERIMENT.replace
+FIXED = PLAIN.__add__
 MINE = ["sweep", "mine.toml"]
 LISTED = [*SWEEP, "--enqueue", "list.json"]
 
@@ -51,7 +54,7 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("a study without a name", [*SWEEP, "--study", ""], "must be a line of text; received ''", {}),
     ("a study of two lines", [*SWEEP, "--study", "a\nb"], "must be a line of text", {}),
     ("an option that is not there", [*SWEEP, "--trails", "3"], "--trials", {}),
-    ("a key that --set does not know", [*SWEEP, "--set", "hiden_units=3"], "Did you mean 'hidden_units'?", {}),
+    ("a key that --set does not know", [*SWEEP, "--set", "hiden_units=3"], "Did you mean 'hidden_units'", {}),
     ("--set without a value", [*SWEEP, "--set", "hidden_units"], "key=value", {}),
     ("a sampler that is not there", [*SWEEP, "--sampler", "tpee"], "Did you mean 'tpe'?", {}),
     ("a pruner that is not there", [*SWEEP, "--pruner", "hyper"], "hyperband, median, none", {}),
@@ -152,6 +155,17 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("a storage that is not there", [*SWEEP, "--storage", "sqlite:////nowhere/at/all.db"], "can't be reached", {}),
     ("a study that is not there", ["ui", "no-such-study", "--no-open"], "there is no study 'no-such-study'", {}),
     ("a kind that is not there", ["list", "modles"], "Did you mean 'models'", {}),
+    ("a width without its layer", [*SWEEP, "--set", "hidden_units_2=8"], "at least 2 hidden layers", {}),
+    (
+        "widths and another number of layers",
+        MINE,
+        "received [8, 4] with hidden_layers = 3",
+        {"mine.toml": FIXED('"mlp"\nhidden_units = [8, 4]\nhidden_layers = 3')},
+    ),
+    ("a list of no widths", MINE, "one a hidden layer; received []", {"mine.toml": FIXED('"mlp"\nhidden_units = []')}),
+    ("a penalty below 0", MINE, "received -0.1", {"mine.toml": FIXED('"linear"\nl1 = -0.1')}),
+    ("a batch_norm that is no boolean", MINE, "received 1", {"mine.toml": FIXED('"mlp"\nbatch_norm = 1')}),
+    ("blocks of no residual network", MINE, "received 0", {"mine.toml": FIXED('"resnet"\nblocks = 0')}),
 ]  # fmt: skip
 
 Fails = Callable[..., str]

@@ -25,6 +25,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("mlp", {"hidden_layers": 2, "activation": "tanh"}, {"optimizer": "momentum", "batch_size": 149}),
     ("mlp", {}, {"optimizer": "adamw", "weight_decay": 0.1, "batch_size": 500}),
     ("cnn", {"filters": 4, "blocks": 2, "dropout": 0.2}, {"optimizer": "adam", "batch_size": 64}),
+    ("linear", {"l1": 0.01, "l2": 0.01}, {"optimizer": "adam", "batch_size": 64}),
+    ("mlp", {"hidden_units": [16, 8], "batch_norm": True}, {"optimizer": "adam", "batch_size": 64}),
+    ("mlp", {"hidden_units": 16, "activation": "maxout", "l1": 0.001}, {"optimizer": "momentum", "batch_size": 32}),
+    ("cnn", {"filters": 2, "blocks": 1, "batch_norm": True, "activation": "maxout"}, {"optimizer": "sgd"}),
+    ("resnet", {"filters": 4, "dropout": 0.1}, {"optimizer": "momentum", "learning_rate": 0.01, "batch_size": 64}),
 ]
 
 
