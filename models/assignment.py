@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from models.families import FAMILIES
 from models.names import check_name
 from models.recipe import Recipe
 from models.settings import Settings
+from models.tasks import Task
 from models.train import TrainSettings
 
 
@@ -24,7 +25,7 @@ class Assignment(Settings):
     """One trial: what is trained, on what, from which seed."""
 
     seed: int = Field(ge=0, lt=2**32)
-    task: Literal["classification"] = "classification"
+    task: Task = "classification"
     family: str
     model: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
@@ -37,4 +38,5 @@ class Assignment(Settings):
             RequestError: the family is unknown, or one of the settings can't be.
         """
         family = FAMILIES[check_name("family", self.family, FAMILIES)]
-        return Recipe(family, family.settings.read(self.model, "[model]"), TrainSettings.read(self.train, "[train]"))
+        train = TrainSettings.read_for(self.task, self.train, "[train]")
+        return Recipe(family, family.settings.read(self.model, "[model]"), train, self.task)

@@ -5,19 +5,22 @@ The folder's test images lie apart; nothing here reads them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import RequestError
 from models.names import check_name
+from models.tasks import Task
 
 Array: TypeAlias = NDArray[Any]
 STORED_TYPES = ("uint8", "float32")
+TARGET_TYPES: Mapping[Task, str] = {"classification": "int32", "regression": "float32"}
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,12 @@ class DataShape:
 
     Attributes:
         input_shape: of one image, (height, width, channels), or of one row, (features,).
-        classes: how many labels there are: 0, 1, 2, ...
+        outputs: how many numbers it gives: a logit a class, or in regression the width of a target.
         train_images: how many an epoch sees.
     """
 
     input_shape: tuple[int, ...]
-    classes: int
+    outputs: int
     train_images: int
 
 
@@ -60,18 +63,22 @@ class TrainingData:
     Attributes:
         name: of the data set.
         digest: of its source's arrays.
+        task: what its targets are.
         input_shape: (height, width, channels) or (features,).
-        classes: names of the labels 0, 1, 2, ...
+        outputs: how many classes, or in regression the width of a target.
+        classes: names of the labels 0, 1, 2, ...; none in regression.
         x_train: as stored and not yet scaled, uint8 or float32, (train_images, *input_shape).
-        y_train: int32 (train_images,).
+        y_train: int32 (train_images,), or in regression float32 (train_images, outputs).
         x_validation: like x_train, (validation_images, *input_shape).
-        y_validation: int32 (validation_images,).
+        y_validation: like y_train, (validation_images, ...).
         scale: what the network's inputs are multiplied by and moved by.
     """
 
     name: str
     digest: str
+    task: Task
     input_shape: tuple[int, ...]
+    outputs: int
     classes: tuple[str, ...]
     x_train: Array
     y_train: Array
@@ -82,7 +89,13 @@ class TrainingData:
     @property
     def shape(self) -> DataShape:
         """What a network must know of these data."""
-        return DataShape(self.input_shape, len(self.classes), len(self.x_train))
+        return DataShape(self.input_shape, self.outputs, len(self.x_train))
+
+
+def as_one_hot(labels: Array, classes: int) -> Array:
+    """Return labels, int32 (n,), as float32 (n, classes): 1 at the label, 0 elsewhere."""
+    hot: Array = np.eye(classes, dtype=np.float32)[labels]
+    return hot
 
 
 class _StoredScale(BaseModel):
@@ -97,8 +110,11 @@ class _Meta(BaseModel):
 
     name: str
     digest: str
-    input_shape: tuple[int, ...]
+    # A folder that says neither is older than regression: its labels are its classes'.
+    task: Task = "classification"
     classes: tuple[str, ...]
+    outputs: int = Field(default_factory=lambda known: len(known["classes"]), ge=1)
+    input_shape: tuple[int, ...]
     scales: dict[str, _StoredScale]
 
 
@@ -114,12 +130,14 @@ def load(folder: Path, scale: str) -> TrainingData:
     """
     meta = _read_meta(folder)
     stored = meta.scales[check_name("scale", scale, meta.scales)]
-    x_train, y_train = _open_pair(folder, "train", meta.input_shape)
-    x_validation, y_validation = _open_pair(folder, "validation", meta.input_shape)
+    x_train, y_train = _open_pair(folder, "train", meta)
+    x_validation, y_validation = _open_pair(folder, "validation", meta)
     return TrainingData(
         name=meta.name,
         digest=meta.digest,
+        task=meta.task,
         input_shape=meta.input_shape,
+        outputs=meta.outputs,
         classes=meta.classes,
         x_train=x_train,
         y_train=y_train,
@@ -136,14 +154,18 @@ def _read_meta(folder: Path) -> _Meta:
         raise _not_whole(folder, "meta.json", error) from None
 
 
-def _open_pair(folder: Path, split: str, input_shape: tuple[int, ...]) -> tuple[Array, Array]:
+def _open_pair(folder: Path, split: str, meta: _Meta) -> tuple[Array, Array]:
     x, y = _open(folder, f"x_{split}.npy"), _open(folder, f"y_{split}.npy")
-    if x.shape[1:] != input_shape or x.dtype.name not in STORED_TYPES:
-        rule = f"must hold {' or '.join(STORED_TYPES)} of shape (n, {', '.join(map(str, input_shape))})"
+    if x.shape[1:] != meta.input_shape or x.dtype.name not in STORED_TYPES:
+        rule = f"must hold {' or '.join(STORED_TYPES)} of shape (n, {', '.join(map(str, meta.input_shape))})"
         raise _not_whole(folder, f"x_{split}.npy", f"{rule}; received {x.dtype} of shape {x.shape}")
-    if y.shape != (len(x),) or y.dtype != np.int32 or len(x) == 0:
-        rule = f"must hold one int32 label for each of {len(x)} images, and at least one"
+    numbers = meta.task == "regression"
+    if y.shape != ((len(x), meta.outputs) if numbers else (len(x),)) or y.dtype != TARGET_TYPES[meta.task]:
+        what = f"row of {meta.outputs} float32 numbers" if numbers else "int32 label"
+        rule = f"must hold one {what} for each of {len(x)} images"
         raise _not_whole(folder, f"y_{split}.npy", f"{rule}; received {y.dtype} of shape {y.shape}")
+    if len(x) == 0:
+        raise _not_whole(folder, f"x_{split}.npy", "must hold at least one image")
     return x, y
 
 

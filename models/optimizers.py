@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from models.errors import RequestError
 from models.names import check_name
 
 if TYPE_CHECKING:
     import keras
 
-OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw")
+    from models.train import TrainSettings
+
+OPTIMIZERS: Mapping[str, tuple[str, ...]] = {
+    "sgd": (),
+    "momentum": ("momentum", "nesterov"),
+    "rmsprop": ("rho", "epsilon"),
+    "adam": ("beta_1", "beta_2", "epsilon"),
+    "adamw": ("beta_1", "beta_2", "epsilon"),
+}
+"""Every optimizer, and which of its settings not all of them have."""
+
 DEFAULT_MOMENTUM = 0.9
 DEFAULT_ADAMW_DECAY = 0.004
 """Keras' own default for AdamW."""
@@ -24,33 +36,56 @@ def check_optimizer(name: str) -> str:
     return check_name("optimizer", name, OPTIMIZERS)
 
 
-def optimizer(
-    name: str, learning_rate: float, momentum: float | None = None, weight_decay: float | None = None
-) -> keras.optimizers.Optimizer:
-    """Return a new Keras optimizer.
-
-    Args:
-        name: one of OPTIMIZERS.
-        learning_rate: the step size, more than 0.
-        momentum: what of the last step is kept, in [0, 1); read by "momentum" alone, 0.9 if None.
-        weight_decay: the fraction of every weight, times the learning rate, that each step takes off apart from the
-            gradient; if None, 0.004 with "adamw" and nothing with the others.
+def check_parameters(train: TrainSettings) -> None:
+    """See that the optimizer reads whatever parameters are given, and that gradients are clipped in one way.
 
     Raises:
-        RequestError: the name is unknown.
+        RequestError: it does not, or they are not.
+    """
+    for name in dict.fromkeys(name for own in OPTIMIZERS.values() for name in own):
+        value = getattr(train, name)
+        if value is not None and name not in OPTIMIZERS[train.optimizer]:
+            raise RequestError(
+                f"{name} is a setting of {_owners(name)} alone: received {name} = {value} with "
+                f"optimizer = {train.optimizer!r}; remove one or change the other."
+            )
+    if train.clip_norm is not None and train.clip_value is not None:
+        raise RequestError(
+            f"clip_norm and clip_value exclude each other: received clip_norm = {train.clip_norm} with "
+            f"clip_value = {train.clip_value}; remove one."
+        )
+
+
+def optimizer(train: TrainSettings) -> keras.optimizers.Optimizer:
+    """Return a new Keras optimizer with what the settings say.
+
+    A setting that is None has Keras' own default, but for the momentum: 0.9, since Keras' 0 would be plain descent.
+    Weight decay is apart from the gradient in all of them (Loshchilov and Hutter 2019), clipping before everything
+    else; `clip_norm` is of the gradient of all weights together (Pascanu et al. 2013).
     """
     import keras  # not at the top: settings are checked without a backend
 
-    match check_optimizer(name):
+    own = {name: value for name in OPTIMIZERS[train.optimizer] if (value := getattr(train, name)) is not None}
+    shared = {
+        "learning_rate": train.learning_rate,
+        "weight_decay": train.weight_decay,
+        "global_clipnorm": train.clip_norm,
+        "clipvalue": train.clip_value,
+    }
+    match train.optimizer:
         case "sgd":
-            return keras.optimizers.SGD(learning_rate, weight_decay=weight_decay)
+            return keras.optimizers.SGD(**shared)
         case "momentum":
-            kept = DEFAULT_MOMENTUM if momentum is None else momentum
-            return keras.optimizers.SGD(learning_rate, momentum=kept, weight_decay=weight_decay)
+            return keras.optimizers.SGD(**{"momentum": DEFAULT_MOMENTUM, **own}, **shared)
         case "rmsprop":
-            return keras.optimizers.RMSprop(learning_rate, weight_decay=weight_decay)
+            return keras.optimizers.RMSprop(**own, **shared)
         case "adam":
-            return keras.optimizers.Adam(learning_rate, weight_decay=weight_decay)
+            return keras.optimizers.Adam(**own, **shared)
         case _:
-            decay = DEFAULT_ADAMW_DECAY if weight_decay is None else weight_decay
-            return keras.optimizers.AdamW(learning_rate, weight_decay=decay)
+            decay = DEFAULT_ADAMW_DECAY if train.weight_decay is None else train.weight_decay
+            return keras.optimizers.AdamW(**own, **{**shared, "weight_decay": decay})
+
+
+def _owners(parameter: str) -> str:
+    *others, last = [name for name, own in OPTIMIZERS.items() if parameter in own]
+    return f"the optimizers {', '.join(others)} and {last}" if others else f"the optimizer '{last}'"

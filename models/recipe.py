@@ -4,24 +4,24 @@ In use::
 
     data = backends.current().hold(load(folder, "unit"))
     recipe = Recipe(FAMILIES["mlp"], MlpSettings(hidden_units=100), TrainSettings(epochs=3))
-    model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.classes))
+    model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     for metrics in recipe.fit(model, data, seed=0):
         print(metrics)
-    print(test(model, x_test, y_test))
+    print(test(model, x_test, y_test, recipe.one_hot))
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from models import losses, optimizers
 from models.backends.interface import VALIDATION_BATCH, Metrics, Resident
-from models.data import Array
+from models.data import Array, as_one_hot
 from models.families import Family
-from models.order import batch_order
+from models.fitting import Fit
 from models.settings import Settings
+from models.tasks import Task
 from models.train import TrainSettings
 
 if TYPE_CHECKING:
@@ -35,39 +35,56 @@ class Recipe:
     family: Family[Any]
     model: Settings
     train: TrainSettings
+    task: Task = "classification"
 
-    def describe(self, input_shape: tuple[int, ...], classes: int) -> keras.Model:
-        """Describe the architecture: (batch, *input_shape) -> logits (batch, classes)."""
-        return self.family.describe(self.model, input_shape, classes)
+    @property
+    def one_hot(self) -> bool:
+        """Whether the loss wants labels (n,) as rows (n, classes)."""
+        return losses.wants_one_hot(self.train, self.task)
+
+    def describe(self, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
+        """Describe the architecture: (batch, *input_shape) -> (batch, outputs), a logit a class or plain numbers."""
+        return self.family.describe(self.model, input_shape, outputs)
 
     def optimizer(self) -> keras.optimizers.Optimizer:
         """Select the optimizer: how a gradient becomes a step."""
-        train = self.train
-        return optimizers.optimizer(train.optimizer, train.learning_rate, train.momentum, train.weight_decay)
+        return optimizers.optimizer(self.train)
 
     def loss(self) -> keras.losses.Loss:
         """Select the loss: what training brings down."""
-        return losses.loss(self.train.loss)
+        return losses.loss(self.train, self.task)
 
     def compile(self, model: keras.Model) -> keras.Model:
         """Compile: give the described network its optimizer, its loss and what is measured beside it."""
-        model.compile(optimizer=self.optimizer(), loss=self.loss(), metrics=losses.metrics())
+        model.compile(optimizer=self.optimizer(), loss=self.loss(), metrics=losses.metrics(self.train, self.task))
         return model
 
-    def fit(self, model: keras.Model, data: Resident, seed: int) -> Iterator[Metrics]:
-        """Fit: train epoch by epoch, yielding each one's loss, accuracy, val_loss and val_accuracy.
+    def fit(self, model: keras.Model, data: Resident, seed: int) -> Fit:
+        """Fit: train epoch by epoch, returning what each one measured.
+
+        In classification loss, accuracy, val_loss and val_accuracy; in regression loss, mae, val_loss and val_mae; with
+        a schedule learning_rate too, that of the last step.
 
         Args:
             model: compiled.
             data: where the backend reads it.
             seed: the trial's, from which the order of its batches follows.
         """
-        train_epoch = data.epochs(model, self.train.batch_size)
-        for epoch in range(self.train.epochs):
-            yield train_epoch(batch_order(seed, epoch, data.shape.train_images))
+        return Fit(self.train, model, data, seed, self.one_hot)
 
 
-def test(model: keras.Model, x: Array, y: Array) -> Metrics:
-    """Test: measure loss and accuracy on scaled images (n, *input_shape) that training has not seen."""
-    measured = model.evaluate(x, y, batch_size=VALIDATION_BATCH, verbose=0, return_dict=True)
+def test(model: keras.Model, x: Array, y: Array, one_hot: bool = False) -> Metrics:  # noqa: PT028 - it is no test of pytest's
+    """Test: measure a compiled model, also one that was saved and loaded, on what training has not seen.
+
+    Args:
+        model: compiled.
+        x: scaled, float32 (n, *input_shape).
+        y: labels, int32 (n,); in regression float32 (n, outputs).
+        one_hot: whether its loss wants labels as rows; `Recipe.one_hot` says so.
+
+    Returns:
+        The loss and, in classification, accuracy; in regression mae.
+    """
+    targets = as_one_hot(y, model.output_shape[-1]) if one_hot else y
+    measured = model.evaluate(x, targets, batch_size=VALIDATION_BATCH, verbose=0, return_dict=True)
     return {name: float(value) for name, value in measured.items()}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from models import backends
 from models.assignment import Assignment, DataChoice
 from models.data import load
+from models.errors import RequestError
 from models.memory import PeakMemory
 from models.saving import save
 
@@ -73,13 +74,13 @@ class Trainer:
         import keras  # not at the top: `preload` decides when the backend is imported
 
         self.drop()
-        task = Assignment.read(assignment, "the assignment")
-        recipe = task.recipe()
-        data = self._resident(task.data)
+        trial = Assignment.read(assignment, "the assignment")
+        recipe = trial.recipe()
+        data = self._resident(trial)
         memory = PeakMemory()
-        keras.utils.set_random_seed(task.seed)
-        model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.classes))
-        self._trial = _Trial(model, recipe.fit(model, data, task.seed), memory)
+        keras.utils.set_random_seed(trial.seed)
+        model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
+        self._trial = _Trial(model, recipe.fit(model, data, trial.seed), memory)
         return {"parameters": int(model.count_params())}
 
     def epoch(self) -> dict[str, Any]:
@@ -87,7 +88,8 @@ class Trainer:
 
         Returns:
             {"metrics": {"loss", "accuracy", "val_loss", "val_accuracy"}, "seconds": wall time of both, in the first
-            epoch that of compiling too}. A loss that is not finite is returned as it is.
+            epoch that of compiling too}; in regression "mae" and "val_mae" instead of the accuracies. A loss that is
+            not finite is returned as it is.
         """
         trial = self._under_way()
         started = time.perf_counter()
@@ -138,9 +140,15 @@ class Trainer:
             raise RuntimeError("no trial is under way: begin one first")
         return self._trial
 
-    def _resident(self, choice: DataChoice) -> backends.Resident:
+    def _resident(self, assignment: Assignment) -> backends.Resident:
         """Return the data where the backend reads it, kept from the last trial if that trained on the same."""
+        choice = assignment.data
         data = load(Path(choice.folder), choice.scale)
+        if data.task != assignment.task:
+            raise RequestError(
+                f"the data must be prepared for the trial's task: received {assignment.task} on {data.name}, prepared "
+                f"for {data.task}; change the task or have the data prepared again."
+            )
         if self._held is None or self._held[:2] != (choice, data.digest):
             self._held = None  # first let go of the old, lest both be in memory
             self._held = (choice, data.digest, self._backend.hold(data))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from models.backends.interface import VALIDATION_BATCH, Backend, Metrics, Resident, TrainEpoch
+from models.backends.interface import VALIDATION_BATCH, Backend, EpochPlan, Feeding, Metrics, Resident, TrainEpoch
 
-__all__ = ["VALIDATION_BATCH", "Backend", "Metrics", "Resident", "TrainEpoch", "current"]
+__all__ = ["VALIDATION_BATCH", "Backend", "EpochPlan", "Feeding", "Metrics", "Resident", "TrainEpoch", "current"]
 
 
 def current() -> Backend:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
@@ -17,11 +18,41 @@ VALIDATION_BATCH = 256
 """Images validated at once: beyond it nothing is gained in time, and memory grows with it."""
 
 Metrics: TypeAlias = dict[str, float]
-TrainEpoch: TypeAlias = Callable[[NDArray[np.int32]], Metrics]
-"""Trains on the images in the order given, the last partial batch included, then validates.
 
-Returns running means over the epoch, then over the validation images, as Keras' own `fit` logs them: loss, accuracy,
-val_loss, val_accuracy.
+
+@dataclass(frozen=True)
+class Feeding:
+    """How data are given to a network, in every epoch alike.
+
+    Attributes:
+        batch_size: images a step.
+        one_hot: whether labels (n,) are given as rows (n, classes), 1 at the label and 0 elsewhere.
+        scheduled: whether every step has a learning rate of its own.
+    """
+
+    batch_size: int
+    one_hot: bool = False
+    scheduled: bool = False
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """What one epoch does.
+
+    Attributes:
+        order: of the training images' indices, int32 (train_images,).
+        rates: the learning rate of each step, float32 (steps,); empty if the optimizer keeps its own.
+    """
+
+    order: NDArray[np.int32]
+    rates: NDArray[np.float32]
+
+
+TrainEpoch: TypeAlias = Callable[[EpochPlan], Metrics]
+"""Trains on the images in the plan's order, the last partial batch included, then validates.
+
+Returns running means over the epoch, then over the validation images, as Keras' own `fit` logs them: the loss and what
+is measured beside it, such as loss, accuracy, val_loss, val_accuracy.
 """
 
 
@@ -30,7 +61,7 @@ class Resident(Protocol):
 
     shape: DataShape
 
-    def epochs(self, model: keras.Model, batch_size: int) -> TrainEpoch:
+    def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called."""
 
 

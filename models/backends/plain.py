@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backends.interface import VALIDATION_BATCH, Metrics, TrainEpoch
-from models.data import TrainingData
+from models.backends.interface import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
+from models.data import Array, TrainingData, as_one_hot
 
 if TYPE_CHECKING:
     import keras
@@ -32,21 +32,39 @@ class PlainResident:
         self.shape = data.shape
         self._x = data.scale.apply(data.x_train)
         self._y = np.asarray(data.y_train)
-        self._validation = (data.scale.apply(data.x_validation), np.asarray(data.y_validation))
+        self._x_validation = data.scale.apply(data.x_validation)
+        self._y_validation = np.asarray(data.y_validation)
 
-    def epochs(self, model: keras.Model, batch_size: int) -> TrainEpoch:
+    def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called."""
+        y, y_validation = (self._targets(labels, feeding) for labels in (self._y, self._y_validation))
 
-        def train_epoch(order: NDArray[np.int32]) -> Metrics:
+        def train_epoch(plan: EpochPlan) -> Metrics:
             history = model.fit(
-                self._x[order],
-                self._y[order],
-                batch_size=batch_size,
+                self._x[plan.order],
+                y[plan.order],
+                batch_size=feeding.batch_size,
                 shuffle=False,
                 verbose=0,
-                validation_data=self._validation,
+                validation_data=(self._x_validation, y_validation),
                 validation_batch_size=VALIDATION_BATCH,
+                callbacks=[_setting(plan.rates)] if feeding.scheduled else [],
             )
             return {name: float(values[-1]) for name, values in history.history.items()}
 
         return train_epoch
+
+    def _targets(self, y: Array, feeding: Feeding) -> Array:
+        return as_one_hot(y, self.shape.outputs) if feeding.one_hot else y
+
+
+def _setting(rates: NDArray[np.float32]) -> keras.callbacks.Callback:
+    """Return a callback that sets the learning rate before each step, to rates (steps,)."""
+    import keras  # not at the top: settings are checked without a backend
+
+    class SetRate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+        def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
+            # A callback's `model` is up to date; on JAX the optimizer itself is not while `fit` runs.
+            self.model.optimizer.learning_rate = float(rates[batch])
+
+    return SetRate()

@@ -15,20 +15,18 @@ Choices that were measured (784-h-10 networks of 32 to 512 hidden units, batches
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from models.backends.interface import VALIDATION_BATCH, Metrics, TrainEpoch
+from models.backends.interface import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
 from models.data import TrainingData
 
 if TYPE_CHECKING:
     import keras
 
 Tensors: TypeAlias = tuple[tf.Tensor, tf.Tensor]
-Step: TypeAlias = Callable[[Tensors], Any]
+Step: TypeAlias = Callable[[Tensors, tf.Tensor], None]
 Batch: TypeAlias = Callable[[tf.Tensor, tf.Tensor], Tensors]
 
 
@@ -61,30 +59,45 @@ class TensorFlowResident:
         self._validation = (tf.constant(data.x_validation), tf.constant(data.y_validation))
         self._factor, self._offset = tf.constant(data.scale.factor), tf.constant(data.scale.offset)
 
-    def epochs(self, model: keras.Model, batch_size: int) -> TrainEpoch:
+    def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called."""
-        self._create_variables(model)
+        self._create_variables(model, feeding)
 
         # The data are arguments: as constants they would be copied into every graph.
-        def execute(order: tf.Tensor, train: Tensors, validation: Tensors) -> tuple[Any, Any]:
+        def execute(
+            order: tf.Tensor, rates: tf.Tensor, train: Tensors, validation: Tensors
+        ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+            def train_step(batch: Tensors, step: tf.Tensor) -> None:
+                if feeding.scheduled:
+                    model.optimizer.learning_rate.assign(rates[step])
+                model.train_step(batch)
+
             def gather(start: tf.Tensor, size: tf.Tensor) -> Tensors:
                 chosen = tf.slice(order, [start], [size])
-                return self._scaled(tf.gather(train[0], chosen)), tf.gather(train[1], chosen)
+                return self._scaled(tf.gather(train[0], chosen)), self._targets(tf.gather(train[1], chosen), feeding)
+
+            def test_step(batch: Tensors, step: tf.Tensor) -> None:
+                model.test_step(batch)
 
             def cut(start: tf.Tensor, size: tf.Tensor) -> Tensors:
                 end = start + size
-                return self._scaled(validation[0][start:end]), validation[1][start:end]
+                return self._scaled(validation[0][start:end]), self._targets(validation[1][start:end], feeding)
 
-            trained = _run_steps(model, model.train_step, gather, order.shape[0], batch_size)
-            validated = _run_steps(model, model.test_step, cut, validation[1].shape[0], VALIDATION_BATCH)
+            trained = _run_steps(model, train_step, gather, order.shape[0], feeding.batch_size)
+            validated = _run_steps(model, test_step, cut, validation[1].shape[0], VALIDATION_BATCH)
             return trained, validated
 
         compiled = tf.function(execute, autograph=False).get_concrete_function(
-            tf.TensorSpec((self.shape.train_images,), tf.int32), self._train, self._validation
+            tf.TensorSpec((self.shape.train_images,), tf.int32),
+            tf.TensorSpec((None,), tf.float32),
+            self._train,
+            self._validation,
         )
 
-        def train_epoch(order: NDArray[np.int32]) -> Metrics:
-            trained, validated = compiled(tf.constant(order), self._train, self._validation)
+        def train_epoch(plan: EpochPlan) -> Metrics:
+            trained, validated = compiled(
+                tf.constant(plan.order), tf.constant(plan.rates), self._train, self._validation
+            )
             return {
                 **{name: float(value) for name, value in trained.items()},
                 **{f"val_{name}": float(value) for name, value in validated.items()},
@@ -95,17 +108,20 @@ class TensorFlowResident:
     def _scaled(self, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(x, tf.float32) * self._factor + self._offset
 
-    def _create_variables(self, model: keras.Model) -> None:
+    def _targets(self, y: tf.Tensor, feeding: Feeding) -> tf.Tensor:
+        return tf.one_hot(y, self.shape.outputs) if feeding.one_hot else y
+
+    def _create_variables(self, model: keras.Model, feeding: Feeding) -> None:
         """Have the optimizer and the metrics create their variables, which they can't do inside a graph's loop."""
         model.optimizer.build(model.trainable_variables)
-        model.test_step((self._scaled(self._train[0][:1]), self._train[1][:1]))
+        model.test_step((self._scaled(self._train[0][:1]), self._targets(self._train[1][:1], feeding)))
 
 
 def _run_steps(model: keras.Model, step: Step, batch: Batch, images: int, batch_size: int) -> dict[str, tf.Tensor]:
     """Run a step on each batch of the images in turn; return the means over all of them."""
 
     def run_step(start: tf.Tensor) -> tuple[tf.Tensor]:
-        step(batch(start, tf.minimum(batch_size, images - start)))
+        step(batch(start, tf.minimum(batch_size, images - start)), start // batch_size)
         return (start + batch_size,)
 
     model.reset_metrics()

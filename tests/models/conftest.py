@@ -40,7 +40,20 @@ def write_folder(folder: Path, **meta: Any) -> Path:
         "none": {"factor": [1.0], "offset": [0.0]},
     }
     known = {"name": "thirds", "digest": "0" * 64, "input_shape": SHAPE, "classes": CLASSES, "scales": scales}
+    known |= {"task": "classification", "outputs": len(CLASSES)}
     (folder / "meta.json").write_text(json.dumps({**known, "train_images": 150, "validation_images": 40, **meta}))
+    return folder
+
+
+def write_rows(folder: Path) -> Path:
+    """Write 120 training and 30 validation rows of 5 numbers, each with two that follow from them."""
+    random = np.random.default_rng(0)
+    slopes = random.normal(size=(5, 2))
+    write_folder(folder, name="slopes", task="regression", outputs=2, input_shape=[5], classes=[])
+    for split, count in (("train", 120), ("validation", 30)):
+        x = random.normal(size=(count, 5)).astype(np.float32)
+        np.save(folder / f"x_{split}.npy", x)
+        np.save(folder / f"y_{split}.npy", (x @ slopes + 1).astype(np.float32))
     return folder
 
 
@@ -48,7 +61,7 @@ def assign(folder: Path, family: str = "mlp", seed: int = 3, **tables: Any) -> d
     """Return an assignment as a worker receives it."""
     return {
         "seed": seed,
-        "task": "classification",
+        "task": tables.get("task", "classification"),
         "family": family,
         "model": tables.get("model", {}),
         "train": {"epochs": 2, "batch_size": 32, **tables.get("train", {})},
@@ -74,6 +87,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def data(folder: Path) -> TrainingData:
     return load(folder, "unit")
+
+
+@pytest.fixture(scope="session")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_rows(tmp_path_factory.mktemp("prepared") / "slopes")
 
 
 @pytest.fixture(scope="session")

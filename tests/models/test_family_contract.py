@@ -27,7 +27,7 @@ def recipe(family: Family[Any]) -> Recipe:
 
 def compiled(family: Family[Any], data: TrainingData, seed: int = 0) -> keras.Model:
     keras.utils.set_random_seed(seed)
-    return recipe(family).compile(recipe(family).describe(data.shape.input_shape, data.shape.classes))
+    return recipe(family).compile(recipe(family).describe(data.shape.input_shape, data.shape.outputs))
 
 
 def test_gives_one_logit_a_class(family: Family[Any], data: TrainingData) -> None:

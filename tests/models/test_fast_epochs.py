@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ import pytest
 from models.backends import Backend
 from models.backends.plain import PlainBackend
 from models.backends.tensorflow import TensorFlowBackend
-from models.data import Scale, TrainingData
+from models.data import Scale, TrainingData, load
 from models.families import FAMILIES
 from models.order import batch_order
 from models.recipe import Recipe
@@ -24,6 +25,19 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("mlp", {"hidden_units": 16, "dropout": 0.3, "l2": 0.01}, {"optimizer": "adam", "batch_size": 32}),
     ("mlp", {"hidden_layers": 2, "activation": "tanh"}, {"optimizer": "momentum", "batch_size": 149}),
     ("mlp", {}, {"optimizer": "adamw", "weight_decay": 0.1, "batch_size": 500}),
+    ("linear", {}, {"optimizer": "momentum", "nesterov": True, "momentum": 0.7, "clip_norm": 0.2}),
+    ("linear", {}, {"optimizer": "rmsprop", "rho": 0.5, "epsilon": 1e-3, "weight_decay": 0.1}),
+    ("linear", {}, {"optimizer": "adam", "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3, "clip_value": 0.01}),
+    ("linear", {}, {"optimizer": "adamw", "beta_1": 0.5, "clip_norm": 0.1}),
+    ("linear", {}, {"optimizer": "momentum", "schedule": "cosine", "final_fraction": 0.1, "learning_rate": 0.1}),
+    ("linear", {}, {"schedule": "step", "step_epochs": 0.4, "step_factor": 0.5, "warmup_epochs": 0.5}),
+    ("linear", {}, {"optimizer": "adamw", "warmup_epochs": 1.5, "learning_rate": 0.1}),
+    ("linear", {}, {"loss": "cross_entropy", "label_smoothing": 0.1}),
+    ("linear", {}, {"loss": "binary_cross_entropy", "label_smoothing": 0.1}),
+    ("mlp", {"hidden_units": 8}, {"loss": "binary_cross_entropy", "learning_rate": 0.01}),
+    ("mlp", {"hidden_units": 8}, {"loss": "hinge", "learning_rate": 0.01}),
+    ("mlp", {"hidden_units": 8}, {"loss": "squared_error", "learning_rate": 0.01}),
+    ("mlp", {"hidden_units": 8}, {"loss": "absolute_error", "learning_rate": 0.01}),
     ("cnn", {"filters": 4, "blocks": 2, "dropout": 0.2}, {"optimizer": "adam", "batch_size": 64}),
     ("linear", {"l1": 0.01, "l2": 0.01}, {"optimizer": "adam", "batch_size": 64}),
     ("mlp", {"hidden_units": [16, 8], "batch_norm": True}, {"optimizer": "adam", "batch_size": 64}),
@@ -33,9 +47,19 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
+def assert_alike(recipe: Recipe, data: TrainingData) -> None:
+    fast, fast_weights = fit(recipe, data, TensorFlowBackend())
+    plain, plain_weights = fit(recipe, data, PlainBackend())
+    assert len(fast) == len(plain) == recipe.train.epochs
+    for ours, keras_own in zip(fast, plain, strict=True):
+        assert ours == pytest.approx(keras_own, rel=1e-5, abs=1e-6)
+    for ours_array, keras_array in zip(fast_weights, plain_weights, strict=True):
+        np.testing.assert_allclose(ours_array, keras_array, rtol=1e-4, atol=1e-5)
+
+
 def fit(recipe: Recipe, data: TrainingData, backend: Backend) -> tuple[list[dict[str, float]], list[np.ndarray]]:
     keras.utils.set_random_seed(7)
-    model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.classes))
+    model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     model.jit_compile = False  # plain fit would draw other dropout masks under XLA
     return list(recipe.fit(model, backend.hold(data), seed=7)), model.get_weights()
 
@@ -44,14 +68,15 @@ def fit(recipe: Recipe, data: TrainingData, backend: Backend) -> tuple[list[dict
 def test_the_same_numbers_as_plain_fit(
     family: str, settings: dict[str, Any], train: dict[str, Any], data: TrainingData
 ) -> None:
-    recipe = Recipe(FAMILIES[family], FAMILIES[family].settings(**settings), TrainSettings(epochs=2, **train))
-    fast, fast_weights = fit(recipe, data, TensorFlowBackend())
-    plain, plain_weights = fit(recipe, data, PlainBackend())
-    assert len(fast) == 2
-    for ours, keras_own in zip(fast, plain, strict=True):
-        assert ours == pytest.approx(keras_own, rel=1e-5, abs=1e-6)
-    for ours_array, keras_array in zip(fast_weights, plain_weights, strict=True):
-        np.testing.assert_allclose(ours_array, keras_array, rtol=1e-4, atol=1e-5)
+    assert_alike(
+        Recipe(FAMILIES[family], FAMILIES[family].settings(**settings), TrainSettings(epochs=2, **train)), data
+    )
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])
+def test_the_same_numbers_as_plain_fit_in_regression(loss: str, rows: Path) -> None:
+    train = TrainSettings(epochs=2, loss=loss, learning_rate=0.01)
+    assert_alike(Recipe(FAMILIES["mlp"], FAMILIES["mlp"].settings(), train, "regression"), load(rows, "none"))
 
 
 def test_numbers_stored_as_float32_and_scaled_by_channel_train_alike(data: TrainingData) -> None:

@@ -41,6 +41,21 @@ def test_a_trial_from_begin_to_finish(trainer: Trainer, folder: Path, tmp_path: 
     assert tested["loss"] == pytest.approx(epochs[-1]["metrics"]["val_loss"], rel=1e-5)
 
 
+def test_a_regression_is_trained_and_measured_by_its_own_loss(trainer: Trainer, rows: Path, tmp_path: Path) -> None:
+    assignment = assign(rows, "linear", task="regression", scale="none", train={"epochs": 30, "learning_rate": 0.05})
+    epochs = train(trainer, assignment)
+    trainer.finish(str(tmp_path / "trial.keras"))
+    assert list(epochs[0]) == ["loss", "mae", "val_loss", "val_mae"]
+    assert epochs[-1]["val_mae"] < 0.05
+    data = load(rows, "none")
+    kept = keras.saving.load_model(tmp_path / "trial.keras")
+    off = np.asarray(kept(np.asarray(data.x_validation))) - data.y_validation
+    assert epochs[-1]["val_mae"] == pytest.approx(np.abs(off).mean(), rel=1e-4)
+    assert epochs[-1]["val_loss"] == pytest.approx((off**2).mean(), rel=1e-4)
+    tested = measure(kept, np.asarray(data.x_validation), np.asarray(data.y_validation))
+    assert tested == pytest.approx({"loss": epochs[-1]["val_loss"], "mae": epochs[-1]["val_mae"]}, rel=1e-4)
+
+
 def test_the_same_seed_gives_the_same_numbers(trainer: Trainer, folder: Path) -> None:
     first = train(trainer, assign(folder, "cnn", model={"filters": 4, "dropout": 0.2}))
     train(trainer, assign(folder, "linear"))
@@ -100,7 +115,12 @@ def test_a_model_that_cannot_be_saved_leaves_no_half_file(trainer: Trainer, fold
         ({"model": {"hidden_unit": 3}}, r"\[model\] does not know 'hidden_unit'.*'hidden_units'"),
         ({"train": {"epochs": 0}}, r"\[train\] epochs: .*received 0"),
         ({"seed": -1}, "the assignment seed: .*received -1"),
-        ({"task": "regression"}, "the assignment task: .*received 'regression'"),
+        ({"task": "clustering"}, "the assignment task: .*received 'clustering'"),
+        ({"task": "regression"}, "received regression on thirds, prepared for classification; change the task"),
+        (
+            {"task": "regression", "train": {"loss": "hinge"}},
+            r"\[train\] loss: .*received 'hinge'; take one of squared_",
+        ),
         ({"data": {"folder": "/nowhere"}}, "must be whole, but /nowhere/meta.json is not"),
     ],
 )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.data import load
+from models.data import DataShape, load
 from models.errors import RequestError
-from tests.models.conftest import CLASSES, SHAPE, write_folder
+from tests.models.conftest import CLASSES, SHAPE, write_folder, write_rows
 
 
 def test_arrays_are_mapped_as_stored(folder: Path) -> None:
@@ -18,6 +19,31 @@ def test_arrays_are_mapped_as_stored(folder: Path) -> None:
     assert (data.x_train.dtype, data.x_train.shape) == (np.uint8, (150, *SHAPE))
     assert (data.x_validation.shape, data.y_validation.shape) == ((40, *SHAPE), (40,))
     assert data.classes == CLASSES
+
+
+def test_targets_of_a_regression_are_rows_of_numbers(rows: Path) -> None:
+    data = load(rows, "none")
+    assert (data.task, data.outputs, data.classes) == ("regression", 2, ())
+    assert (data.y_train.dtype, data.y_train.shape, data.y_validation.shape) == (np.float32, (120, 2), (30, 2))
+    assert data.shape == DataShape((5,), 2, 120)
+
+
+def test_a_folder_that_says_no_task_holds_labels(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "old")
+    meta = json.loads((folder / "meta.json").read_text())
+    del meta["task"], meta["outputs"]
+    (folder / "meta.json").write_text(json.dumps(meta))
+    data = load(folder, "unit")
+    assert (data.task, data.outputs) == ("classification", 3)
+
+
+@pytest.mark.parametrize("array", [np.zeros(120, np.float32), np.zeros((120, 3), np.float32), np.zeros((120, 2))])
+def test_targets_that_are_not_what_they_should_be_are_refused(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(write_rows(tmp_path / "wrong") / "y_train.npy", array)
+    with pytest.raises(
+        RequestError, match=r"y_train.npy is not: must hold one row of 2 float32 numbers for each of 120"
+    ):
+        load(tmp_path / "wrong", "none")
 
 
 @pytest.mark.parametrize(("scale", "factor", "offset"), [("unit", 1 / 255, 0.0), ("standard", 0.02, -1.5)])
