@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from models import cnn, linear, mlp, resnet
+from models import cnn, linear, mlp, own, resnet
+from models.names import check_name
+from models.reference import Reference, is_reference, parse
 from models.settings import Settings
+from models.tasks import Task
 
 if TYPE_CHECKING:
     import keras
@@ -17,15 +20,16 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class Family(Generic[S]):
-    """A family of models: what it can vary in, and the function that describes one of its networks.
+    """A family of models, built in or a user's own: what it can vary in, and what describes one of its networks.
 
     Attributes:
         name: what [model] calls it.
         summary: one line about it.
-        settings: the class of its settings; every field has a default.
-        describe: (settings, input_shape, outputs) -> a functional Keras model that gives (batch, outputs): a logit a
+        settings: the class of its settings; every field has a default. A user's own family takes any names.
+        describe: (settings, input_shape, outputs) -> a Keras model that gives (batch, outputs): a logit a
             class, or a regression's values.
         check_input: (settings, input_shape); raises a RequestError for inputs that such a network can't take.
+        own: the user's function that makes its models; None if the family is built in.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Family(Generic[S]):
     settings: type[S]
     describe: Callable[[S, tuple[int, ...], int], keras.Model]
     check_input: Callable[[S, tuple[int, ...]], None] = lambda settings, input_shape: None
+    own: Reference | None = None
 
 
 FAMILIES: Mapping[str, Family[Any]] = {
@@ -61,3 +66,20 @@ FAMILIES: Mapping[str, Family[Any]] = {
         ),
     )
 }
+
+
+def find(reference: str, folders: Sequence[str] = (), task: Task = "classification") -> Family[Any]:
+    """Return a built-in family by its name, or that of a factory of the user's own; none of their code is imported.
+
+    Args:
+        reference: a name, or "nets.py:function", or "package.module:function".
+        folders: where a user's files and modules are looked for, in this order; the current folder comes after them.
+        task: what a factory is asked for.
+
+    Raises:
+        RequestError: there is no such family or file.
+    """
+    if not is_reference(reference):
+        return FAMILIES[check_name("family", reference, FAMILIES)]
+    factory = parse(reference, folders)
+    return Family(reference, "a factory of one's own", own.OwnSettings, own.describer(factory, task), own=factory)

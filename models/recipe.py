@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models import losses, optimizers
+from models import losses, optimizers, precompiled
 from models.backends.interface import VALIDATION_BATCH, Metrics, Resident
 from models.data import Array, as_one_hot
 from models.families import Family
@@ -55,7 +55,17 @@ class Recipe:
         return losses.loss(self.train, self.task)
 
     def compile(self, model: keras.Model) -> keras.Model:
-        """Compile: give the described network its optimizer, its loss and what is measured beside it."""
+        """Compile: give the described network its optimizer, its loss and what is measured beside it.
+
+        A model of a user's own that comes compiled keeps its loss and metrics; see `models.precompiled`.
+
+        Raises:
+            RequestError: what is given does not go with the way such a model was compiled.
+        """
+        if precompiled.is_left_alone(model, self.train, self.task):
+            return model
+        if model.compiled:
+            return precompiled.replace_optimizer(model, self.optimizer())
         model.compile(optimizer=self.optimizer(), loss=self.loss(), metrics=losses.metrics(self.train, self.task))
         return model
 

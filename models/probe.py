@@ -1,0 +1,52 @@
+"""Trying a recipe out: one batch of a few images, to find what is wrong with it before anything is searched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from models.blame import blamed
+from models.data import TrainingData, as_one_hot
+from models.errors import RequestError
+from models.recipe import Recipe
+
+if TYPE_CHECKING:
+    import keras
+
+_IMAGES = 4
+
+
+def probe(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
+    """Build a recipe's model, compile it, and train and test it on a few images, as plain Keras does.
+
+    Returns:
+        {"parameters": how many numbers the model consists of, "metrics": the names that an epoch would give}.
+
+    Raises:
+        RequestError: a user's own model can't be trained so.
+    """
+    model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
+    x = data.scale.apply(data.x_train[:_IMAGES])
+    y = as_one_hot(data.y_train[:_IMAGES], data.shape.outputs) if recipe.one_hot else data.y_train[:_IMAGES]
+    with blamed(recipe.family.own, _doing(model, recipe, y.shape)):
+        trained = model.train_on_batch(x, y, return_dict=True)
+        tested = model.test_on_batch(x, y, return_dict=True)
+    return {
+        "parameters": int(model.count_params()),
+        "metrics": [*_names(trained, recipe), *(f"val_{name}" for name in _names(tested, recipe))],
+    }
+
+
+def _doing(model: keras.Model, recipe: Recipe, shape: tuple[int, ...]) -> str:
+    kind = "labels, whole numbers" if recipe.task == "classification" and len(shape) == 1 else "targets"
+    wanted = f"(batch, {shape[1]})" if len(shape) > 1 else "(batch,)"
+    return f"training its model, compiled with loss = {model.loss!r:.60}, on {kind} of shape {wanted}"
+
+
+def _names(metrics: dict[str, Any], recipe: Recipe) -> list[str]:
+    """Return the names of metrics, each of which must be one number."""
+    for name, value in metrics.items():
+        if getattr(value, "size", 1) != 1 or isinstance(value, dict | list):
+            raise RequestError(
+                f"a metric must be one number: received {name} = {value!r:.60} of {recipe.family.name}; reduce it."
+            )
+    return list(metrics)
