@@ -60,6 +60,10 @@ def describer(reference: Reference, task: Task) -> Describe:
     """
 
     def describe(settings: OwnSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
+        import keras  # not at the top: settings are checked without a backend
+
+        # What a user's code raises is told in its own words; Keras adds a page to them. Forgotten with Keras' session.
+        keras.config.disable_traceback_filtering()
         function = load(reference)
         given = {"input_shape": input_shape, WIDTH[task]: outputs}
         check_arguments(function, reference, tuple(given), settings.values)

@@ -59,14 +59,10 @@ class Trainer:
     """
 
     def __init__(self, threads: int) -> None:
-        import keras  # not at the top: `preload` decides when the backend is imported
-
         self._backend = backends.current()
         self._backend.use_threads(threads)
         self._held: tuple[DataChoice, str, TolerantResident] | None = None
         self._trial: _Trial | None = None
-        # What a user's code raises is told in its own words, and Keras would add pages to them.
-        keras.config.disable_traceback_filtering()
 
     def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
         """Set up a trial, forgetting any that is under way.
