@@ -128,6 +128,23 @@ class TrainSettings(Settings):
         description="What of the learning rate the schedule 'cosine' ends at: 0 unless said; no other schedule has it.",
     )
 
+    early_stopping: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many epochs in a row may bring no lower val_loss until training stops; the weights of the "
+        "best epoch are restored, stopped or not. Never unless said.",
+    )
+
+    flip: bool = Field(
+        default=False, description="Whether each epoch flips every training image left to right by an even chance."
+    )
+    shift: int = Field(
+        default=0,
+        ge=0,
+        description="By up to how many pixels each epoch moves every training image, down or up and right or left; "
+        "what moves in is black.",
+    )
+
     @classmethod
     def read_for(cls, task: Task, table: Mapping[str, Any], where: str) -> Self:
         """Build the settings of a training for this task, with its own loss unless the table names one.

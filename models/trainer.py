@@ -6,15 +6,16 @@ import gc
 import importlib
 import statistics
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import backends
+from models import augmentation, backends
 from models.assignment import Assignment, DataChoice
 from models.data import load
 from models.errors import RequestError
+from models.fitting import Fit
 from models.memory import PeakMemory
 from models.saving import save
 
@@ -41,7 +42,7 @@ class _Trial:
     """The trial under way."""
 
     model: keras.Model
-    epochs: Iterator[backends.Metrics]
+    fit: Fit
     memory: PeakMemory
     epoch_seconds: list[float] = field(default_factory=list)
 
@@ -77,6 +78,7 @@ class Trainer:
         trial = Assignment.read(assignment, "the assignment")
         recipe = trial.recipe()
         data = self._resident(trial)
+        augmentation.check_input(recipe.train, data.shape.input_shape)
         memory = PeakMemory()
         keras.utils.set_random_seed(trial.seed)
         model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
@@ -89,16 +91,22 @@ class Trainer:
         Returns:
             {"metrics": {"loss", "accuracy", "val_loss", "val_accuracy"}, "seconds": wall time of both, in the first
             epoch that of compiling too}; in regression "mae" and "val_mae" instead of the accuracies. A loss that is
-            not finite is returned as it is.
+            not finite is returned as it is. With early stopping the reply to the last epoch also has
+            "restored": {"epoch": from 1, "metrics": of that epoch}, and "stopped": True if it came before its time.
         """
         trial = self._under_way()
         started = time.perf_counter()
-        metrics = next(trial.epochs, None)
+        metrics = next(trial.fit, None)
         if metrics is None:
             raise RuntimeError(f"the trial has trained all of its {len(trial.epoch_seconds)} epochs: finish it")
         trial.epoch_seconds.append(time.perf_counter() - started)
         trial.memory.look()
-        return {"metrics": metrics, "seconds": trial.epoch_seconds[-1]}
+        reply: dict[str, Any] = {"metrics": metrics, "seconds": trial.epoch_seconds[-1]}
+        if trial.fit.restored is not None:
+            reply["restored"] = asdict(trial.fit.restored)
+        if trial.fit.stopped:
+            reply["stopped"] = True
+        return reply
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
         """End the trial.
