@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models import augmentation
 from models.blame import blamed
 from models.data import TrainingData, as_one_hot
 from models.errors import RequestError
@@ -24,8 +25,9 @@ def probe(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
         {"parameters": how many numbers the model consists of, "metrics": the names that an epoch would give}.
 
     Raises:
-        RequestError: a user's own model can't be trained so.
+        RequestError: a user's own model can't be trained so, or what [train] does to images can't be done to these.
     """
+    augmentation.check_input(recipe.train, data.shape.input_shape)
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     x = data.scale.apply(data.x_train[:_IMAGES])
     y = as_one_hot(data.y_train[:_IMAGES], data.shape.outputs) if recipe.one_hot else data.y_train[:_IMAGES]
@@ -37,6 +39,11 @@ def probe(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
             raise RequestError(
                 f"a metric must be one number: received {name} = {value!r:.60} of {recipe.family.name}; reduce it."
             )
+    if recipe.train.early_stopping is not None and "val_loss" not in history:
+        raise RequestError(
+            f"[train] early_stopping: goes by val_loss: received a model of {recipe.family.name} that measures "
+            f"{', '.join(history)}; let its test_step return a loss."
+        )
     return {"parameters": int(model.count_params()), "metrics": list(history)}
 
 

@@ -78,7 +78,7 @@ class Recipe:
         Args:
             model: compiled.
             data: where the backend reads it.
-            seed: the trial's, from which the order of its batches follows.
+            seed: the trial's, from which the order of its batches and the augmentation follow.
         """
         return Fit(self.train, model, data, seed, self.one_hot)
 

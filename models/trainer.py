@@ -6,17 +6,18 @@ import gc
 import importlib
 import statistics
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import backends
+from models import augmentation, backends
 from models.assignment import Assignment, DataChoice
 from models.backends.tolerant import TolerantResident
 from models.blame import blamed, told
 from models.data import TrainingData, load
 from models.errors import RequestError
+from models.fitting import Fit
 from models.memory import PeakMemory
 from models.probe import probe
 from models.reference import Reference
@@ -45,7 +46,7 @@ class _Trial:
     """The trial under way."""
 
     model: keras.Model
-    epochs: Iterator[backends.Metrics]
+    fit: Fit
     memory: PeakMemory
     own: Reference | None
     epoch_seconds: list[float] = field(default_factory=list)
@@ -84,6 +85,7 @@ class Trainer:
         recipe = trial.recipe()
         resident = self._resident(trial)
         data: backends.Resident = resident.fast if recipe.family.own is None else resident
+        augmentation.check_input(recipe.train, data.shape.input_shape)
         memory = PeakMemory()
         keras.utils.set_random_seed(trial.seed)
         with blamed(recipe.family.own):
@@ -120,17 +122,23 @@ class Trainer:
         Returns:
             {"metrics": {"loss", "accuracy", "val_loss", "val_accuracy"}, "seconds": wall time of both, in the first
             epoch that of compiling too}; in regression "mae" and "val_mae" instead of the accuracies. A loss that is
-            not finite is returned as it is.
+            not finite is returned as it is. With early stopping the reply to the last epoch also has
+            "restored": {"epoch": from 1, "metrics": of that epoch}, and "stopped": True if it came before its time.
         """
         trial = self._under_way()
         started = time.perf_counter()
         with blamed(trial.own):
-            metrics = next(trial.epochs, None)
+            metrics = next(trial.fit, None)
         if metrics is None:
             raise RuntimeError(f"the trial has trained all of its {len(trial.epoch_seconds)} epochs: finish it")
         trial.epoch_seconds.append(time.perf_counter() - started)
         trial.memory.look()
-        return {"metrics": metrics, "seconds": trial.epoch_seconds[-1]}
+        reply: dict[str, Any] = {"metrics": metrics, "seconds": trial.epoch_seconds[-1]}
+        if trial.fit.restored is not None:
+            reply["restored"] = asdict(trial.fit.restored)
+        if trial.fit.stopped:
+            reply["stopped"] = True
+        return reply
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
         """End the trial.

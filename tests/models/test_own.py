@@ -349,6 +349,13 @@ def test_a_model_that_is_not_new_is_refused(trainer: Trainer, own: Own) -> None:
         trainer.begin(own(source))
 
 
+def test_early_stopping_needs_a_loss_to_go_by(trainer: Trainer, own: Own) -> None:
+    source = NET.format("", "def test_step(self, data):\n        return {'seen': 1.0}")
+    assert "val_seen" in trainer.check(own(source))["metrics"]
+    with pytest.raises(RequestError, match=r"early_stopping: goes by val_loss: received a model .* val_seen; let its"):
+        trainer.check(own(source, train={"early_stopping": 2}))
+
+
 def test_a_module_that_is_not_there_is_named(trainer: Trainer, own: Own, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=rf"there is no module 'no_such', neither installed nor in {tmp_path} or"):
         trainer.check(own("", "no_such.nets:build"))
