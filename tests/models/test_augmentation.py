@@ -77,7 +77,7 @@ class Watching(keras.Model):
 
     def call(self, x: Any, training: bool = False) -> Any:
         seen = self.shown if training else self.validated
-        if x.shape[0] != 1:  # the single image that variables are made with
+        if x.shape[0] in (None, seen.shape[0]):  # else variables are being made, with what is at hand
             seen.assign(keras.ops.reshape(x, seen.shape))
         return self.dense(keras.ops.reshape(x, (-1, 64)))
 
