@@ -64,6 +64,8 @@ def test_what_is_drawn_follows_from_seed_and_epoch_and_differs_from_the_order() 
     assert np.array_equal(drawn(1, 2).columns, drawn(1, 2).columns)
     assert not np.array_equal(drawn(1, 2).rows, drawn(1, 3).rows)
     assert not np.array_equal(drawn(1, 2).rows, drawn(2, 2).rows)
+    as_the_order_is = np.random.default_rng([1, 2]).integers(-3, 3, (500, 1), endpoint=True)
+    assert not np.array_equal(drawn(1, 2).rows, np.arange(8) - as_the_order_is + 3)
 
 
 class Watching(keras.Model):
