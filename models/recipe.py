@@ -95,6 +95,7 @@ def test(model: keras.Model, x: Array, y: Array, one_hot: bool = False) -> Metri
     Returns:
         The loss and, in classification, accuracy; in regression mae.
     """
-    targets = as_one_hot(y, model.output_shape[-1]) if one_hot else y
+    # A model of somebody's own class does not know the shape of what it gives until it gives it.
+    targets = as_one_hot(y, model(x[:1]).shape[-1]) if one_hot else y
     measured = model.evaluate(x, targets, batch_size=VALIDATION_BATCH, verbose=0, return_dict=True)
     return {name: float(value) for name, value in measured.items()}

@@ -45,6 +45,11 @@ FIXED = PLAIN.__add__
 MINE = ["sweep", "mine.toml"]
 LISTED = [*SWEEP, "--enqueue", "list.json"]
 
+
+def setting(*values: str) -> list[str]:
+    return [*SWEEP, *(part for value in values for part in ("--set", value))]
+
+
 # (what it is called, the command, words the line must have, the files beside it)
 BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("an experiment that is not there", ["sweep", "digit-mlp"], "Did you mean 'digits-mlp'", {}),
@@ -166,6 +171,24 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("a penalty below 0", MINE, "received -0.1", {"mine.toml": FIXED('"linear"\nl1 = -0.1')}),
     ("a batch_norm that is no boolean", MINE, "received 1", {"mine.toml": FIXED('"mlp"\nbatch_norm = 1')}),
     ("blocks of no residual network", MINE, "received 0", {"mine.toml": FIXED('"resnet"\nblocks = 0')}),
+    # what [train] can say
+    ("a loss that is not there", setting("loss=mse"), "must be one of cross_entropy, binary_cross_entropy, hinge", {}),
+    ("smoothing of no probability", setting("loss=hinge", "label_smoothing=0.1"), "cross_entropy and binary_cross", {}),
+    ("smoothing of everything", setting("label_smoothing=1.0"), "less than 1; received 1.0", {}),
+    ("rho without its optimizer", setting("rho=0.9"), "rho is a setting of the optimizer 'rmsprop' alone", {}),
+    ("betas without theirs", setting("optimizer=sgd", "beta_2=0.9"), "the optimizers adam and adamw alone", {}),
+    ("an epsilon of plain descent", setting("optimizer=sgd", "epsilon=0.1"), "rmsprop, adam and adamw alone", {}),
+    ("looking ahead without momentum", setting("nesterov=true"), "nesterov = True with optimizer = 'adam'", {}),
+    ("clipping in two ways", setting("clip_norm=1.0", "clip_value=1.0"), "exclude each other", {}),
+    ("clipping to nothing", setting("clip_norm=0"), "greater than 0", {}),
+    ("a schedule that is not there", setting("schedule=cosin"), "Did you mean 'cosine'", {}),
+    ("steps of a cosine", setting("schedule=cosine", "step_factor=0.5"), "the schedule 'step' alone", {}),
+    ("an end of no cosine", setting("final_fraction=0.5"), "the schedule 'cosine' alone", {}),
+    ("a step to nothing", setting("schedule=step", "step_factor=0"), "greater than 0", {}),
+    ("warming up beyond the end", setting("epochs=3", "warmup_epochs=4"), "warmup_epochs = 4.0 with epochs = 3", {}),
+    ("no patience", setting("early_stopping=0"), "greater than or equal to 1; received 0", {}),
+    ("a flip that is neither", setting("flip=maybe"), "valid boolean; received 'maybe'", {}),
+    ("a shift the other way", setting("shift=-1"), "greater than or equal to 0; received -1", {}),
 ]  # fmt: skip
 
 Fails = Callable[..., str]

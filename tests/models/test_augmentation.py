@@ -64,6 +64,8 @@ def test_what_is_drawn_follows_from_seed_and_epoch_and_differs_from_the_order() 
     assert np.array_equal(drawn(1, 2).columns, drawn(1, 2).columns)
     assert not np.array_equal(drawn(1, 2).rows, drawn(1, 3).rows)
     assert not np.array_equal(drawn(1, 2).rows, drawn(2, 2).rows)
+    as_the_order_is = np.random.default_rng([1, 2]).integers(-3, 3, (500, 1), endpoint=True)
+    assert not np.array_equal(drawn(1, 2).rows, np.arange(8) - as_the_order_is + 3)
 
 
 class Watching(keras.Model):
@@ -77,7 +79,7 @@ class Watching(keras.Model):
 
     def call(self, x: Any, training: bool = False) -> Any:
         seen = self.shown if training else self.validated
-        if x.shape[0] != 1:  # the single image that variables are made with
+        if x.shape[0] in (None, seen.shape[0]):  # else variables are being made, with what is at hand
             seen.assign(keras.ops.reshape(x, seen.shape))
         return self.dense(keras.ops.reshape(x, (-1, 64)))
 
