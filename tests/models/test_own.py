@@ -183,12 +183,14 @@ class TestTraining:
 
 
 class TestImporting:
-    def test_neighbours_and_modules_are_found_behind_our_own_packages(
-        self, trainer: Trainer, own: Own, tmp_path: Path
+    def test_neighbours_and_modules_are_found_behind_all_others(
+        self, trainer: Trainer, own: Own, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "own_neighbour.py").write_text(GOOD)
-        (tmp_path / "search.py").write_text("raise RuntimeError('imported in place of our own')")
-        assignment = own("import models.errors, search.seeds\nfrom own_neighbour import build\n")
+        for name in ("search", "colorsys"):
+            (tmp_path / f"{name}.py").write_text("raise RuntimeError('imported in place of the real one')")
+        monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+        assignment = own("import colorsys, search.seeds\nfrom own_neighbour import build\n")
         assert trainer.check(assignment)["parameters"] == 64 * 3 + 3
         assert trainer.check({**assignment, "family": "own_neighbour:build"})["parameters"] == 64 * 3 + 3
 
