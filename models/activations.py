@@ -23,7 +23,11 @@ _KERAS_NAMES = {
 LEAKY_RELU_SLOPE = 0.1
 """Of leaky_relu below zero; Keras' own default is 0.2."""
 
-TRAINABLE_ACTIVATIONS = (*_KERAS_NAMES, "leaky_relu")
+MAXOUT = "maxout"
+"""The larger of two weighted sums, max(w1 x + b1, w2 x + b2) (Columbia, Optimization II, 'Maxout'; Goodfellow et al.,
+'Maxout networks', 2013, with k = 2): a kind of layer rather than a function, made in `models.layers`."""
+
+TRAINABLE_ACTIVATIONS = (*_KERAS_NAMES, "leaky_relu", MAXOUT)
 ACTIVATIONS = (*TRAINABLE_ACTIVATIONS, "heaviside")
 
 
@@ -45,23 +49,24 @@ def layer(name: str) -> keras.layers.Layer:
     """Return a Keras layer that applies a trainable activation; saved models need none of our code to load it.
 
     Raises:
-        RequestError: the activation is unknown or can't be trained.
+        RequestError: the activation is unknown, can't be trained, or is no function of one number.
     """
     import keras  # not at the top: settings are checked without a backend
 
-    if check_trainable(name) == "leaky_relu":
+    _check_pointwise(check_trainable(name))
+    if name == "leaky_relu":
         return keras.layers.LeakyReLU(negative_slope=LEAKY_RELU_SLOPE)
     return keras.layers.Activation(_KERAS_NAMES[name])
 
 
 def function(name: str) -> Callable[[Any], Any]:
-    """Return any activation, heaviside too, as a function of a tensor of any shape, to look at.
+    """Return any activation but maxout, heaviside too, as a function of a tensor of any shape, to look at.
 
     heaviside is 1 where its argument is zero or more, else 0 (Columbia, Optimization II, 'Well-known activation
     functions').
 
     Raises:
-        RequestError: the activation is unknown.
+        RequestError: the activation is unknown, or is no function of one number.
     """
     import keras  # not at the top: settings are checked without a backend
 
@@ -69,3 +74,12 @@ def function(name: str) -> Callable[[Any], Any]:
         return lambda x: keras.ops.cast(keras.ops.greater_equal(x, 0), "float32")
     made: Callable[[Any], Any] = layer(name)
     return made
+
+
+def _check_pointwise(name: str) -> None:
+    if name == MAXOUT:
+        others = ", ".join(other for other in ACTIVATIONS if other != MAXOUT)
+        raise RequestError(
+            f"an activation must be a function of one number to be looked at, and {name!r} is the larger of two "
+            f"weighted sums, each with weights of its own; use one of {others}."
+        )

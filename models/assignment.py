@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from models.families import FAMILIES
-from models.names import check_name
+from models.families import find
+from models.precompiled import check_optimizer
 from models.recipe import Recipe
 from models.settings import Settings
 from models.tasks import Task
@@ -22,11 +22,12 @@ class DataChoice(Settings):
 
 
 class Assignment(Settings):
-    """One trial: what is trained, on what, from which seed."""
+    """One trial: what is trained, on what, from which seed; `folders` is where a family of one's own is looked for."""
 
     seed: int = Field(ge=0, lt=2**32)
     task: Task = "classification"
     family: str
+    folders: list[str] = Field(default_factory=list)
     model: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
     data: DataChoice
@@ -37,6 +38,7 @@ class Assignment(Settings):
         Raises:
             RequestError: the family is unknown, or one of the settings can't be.
         """
-        family = FAMILIES[check_name("family", self.family, FAMILIES)]
+        family = find(self.family, self.folders, self.task)
         train = TrainSettings.read_for(self.task, self.train, "[train]")
+        check_optimizer(family, train)
         return Recipe(family, family.settings.read(self.model, "[model]"), train, self.task)

@@ -1,15 +1,15 @@
-"""The convolutional network: blocks of two 3 x 3 convolutions and a pooling, then a dense head."""
+"""The convolutional network: blocks of two convolutions and a pooling, then a dense head."""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from models import activations
 from models.errors import RequestError
-from models.fields import L2, Activation, Dropout, Initializer
-from models.layers import hidden, logits, penalty
+from models.fields import L1, L2, Activation, BatchNorm, Dropout, Initializer
+from models.layers import hidden, logits, unit, weights
 from models.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,12 +25,14 @@ class CnnSettings(Settings):
     dense_units: int = Field(default=128, ge=1, description="Units of the dense layer between blocks and logits.")
     activation: Activation = "relu"
     dropout: Dropout = 0.0
+    batch_norm: BatchNorm = False
+    l1: L1 = 0.0
     l2: L2 = 0.0
     initializer: Initializer = "glorot_uniform"
 
 
-def describe(settings: CnnSettings, input_shape: tuple[int, ...], classes: int) -> keras.Model:
-    """Describe the network: (batch, height, width, channels) -> logits (batch, classes).
+def describe(settings: CnnSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
+    """Describe the network: (batch, height, width, channels) -> logits, or a regression's values, (batch, outputs).
 
     Raises:
         RequestError: the input is no image, or too small to be halved once a block.
@@ -43,23 +45,19 @@ def describe(settings: CnnSettings, input_shape: tuple[int, ...], classes: int) 
     for block in range(settings.blocks):
         x = _block(x, settings, filters=settings.filters * 2**block)
     x = keras.layers.Flatten()(x)
-    x = hidden(x, settings.dense_units, settings.activation, settings.dropout, settings.l2, settings.initializer)
-    return keras.Model(inputs, logits(x, classes, settings.l2, settings.initializer), name="cnn")
+    x = hidden(x, settings.dense_units, settings)
+    return keras.Model(inputs, logits(x, outputs, settings), name="cnn")
 
 
 def _block(x: keras.KerasTensor, settings: CnnSettings, filters: int) -> keras.KerasTensor:
     """(batch, height, width, channels) -> (batch, height // 2, width // 2, filters)."""
     import keras  # not at the top: settings are checked without a backend
 
+    convolution = functools.partial(
+        keras.layers.Conv2D, filters, settings.kernel_size, padding="same", **weights(settings)
+    )
     for _ in range(2):
-        x = keras.layers.Conv2D(
-            filters,
-            settings.kernel_size,
-            padding="same",
-            kernel_initializer=settings.initializer,
-            kernel_regularizer=penalty(settings.l2),
-        )(x)
-        x = activations.layer(settings.activation)(x)
+        x = unit(x, convolution, settings.activation, settings.batch_norm)
     return keras.layers.MaxPooling2D(2)(x)
 
 

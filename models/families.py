@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from models import cnn, linear, mlp
+from models import cnn, linear, mlp, own, resnet
+from models.names import check_name
+from models.reference import Reference, is_reference, parse
 from models.settings import Settings
+from models.tasks import Task
 
 if TYPE_CHECKING:
     import keras
@@ -17,14 +20,16 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class Family(Generic[S]):
-    """A family of models: what it can vary in, and the function that describes one of its networks.
+    """A family of models, built in or a user's own: what it can vary in, and what describes one of its networks.
 
     Attributes:
         name: what [model] calls it.
         summary: one line about it.
-        settings: the class of its settings; every field has a default.
-        describe: (settings, input_shape, classes) -> a functional Keras model that gives logits (batch, classes).
+        settings: the class of its settings; every field has a default. A user's own family takes any names.
+        describe: (settings, input_shape, outputs) -> a Keras model that gives (batch, outputs): a logit a
+            class, or a regression's values.
         check_input: (settings, input_shape); raises a RequestError for inputs that such a network can't take.
+        own: the user's function that makes its models; None if the family is built in.
     """
 
     name: str
@@ -32,13 +37,19 @@ class Family(Generic[S]):
     settings: type[S]
     describe: Callable[[S, tuple[int, ...], int], keras.Model]
     check_input: Callable[[S, tuple[int, ...]], None] = lambda settings, input_shape: None
+    own: Reference | None = None
 
 
 FAMILIES: Mapping[str, Family[Any]] = {
     family.name: family
     for family in (
-        Family("linear", "softmax regression: one weight a pixel and class", linear.LinearSettings, linear.describe),
-        Family("mlp", "multi-layer perceptron: dense hidden layers of equal width", mlp.MlpSettings, mlp.describe),
+        Family(
+            "linear",
+            "softmax or linear regression: one weight a pixel and output",
+            linear.LinearSettings,
+            linear.describe,
+        ),
+        Family("mlp", "multi-layer perceptron: dense hidden layers", mlp.MlpSettings, mlp.describe),
         Family(
             "cnn",
             "blocks of two convolutions and a pooling, then a dense head",
@@ -46,5 +57,29 @@ FAMILIES: Mapping[str, Family[Any]] = {
             cnn.describe,
             cnn.check_input,
         ),
+        Family(
+            "resnet",
+            "residual network: three stages of convolutions with shortcuts",
+            resnet.ResnetSettings,
+            resnet.describe,
+            resnet.check_input,
+        ),
     )
 }
+
+
+def find(reference: str, folders: Sequence[str] = (), task: Task = "classification") -> Family[Any]:
+    """Return a built-in family by its name, or that of a factory of the user's own; none of their code is imported.
+
+    Args:
+        reference: a name, or "nets.py:function", or "package.module:function".
+        folders: where a user's files and modules are looked for, in this order; the current folder comes after them.
+        task: what a factory is asked for.
+
+    Raises:
+        RequestError: there is no such family or file.
+    """
+    if not is_reference(reference):
+        return FAMILIES[check_name("family", reference, FAMILIES)]
+    factory = parse(reference, folders)
+    return Family(reference, "a factory of one's own", own.OwnSettings, own.describer(factory, task), own=factory)

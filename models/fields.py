@@ -12,13 +12,28 @@ from models.initializers import check_initializer
 Activation = Annotated[
     str,
     AfterValidator(check_trainable),
-    Field(description="What hidden units do with their weighted sum: relu, sigmoid, tanh, gelu, ..."),
+    Field(description="What hidden units do with their weighted sum: relu, sigmoid, tanh, maxout, ..."),
 ]
 Initializer = Annotated[
     str, AfterValidator(check_initializer), Field(description="Where the weights start from, by Keras' name.")
 ]
 Dropout = Annotated[
     float, Field(ge=0, lt=1, description="The share of dense hidden units that each training step leaves out.")
+]
+BatchNorm = Annotated[
+    bool,
+    Field(
+        description="Whether each hidden layer's weighted sums are normalised over the batch before the activation; "
+        "the layer then has no bias, since the normalisation has one."
+    ),
+]
+L1 = Annotated[
+    float,
+    Field(
+        ge=0,
+        allow_inf_nan=False,
+        description="What the sizes of all weights, biases apart, are multiplied by and added to the loss.",
+    ),
 ]
 L2 = Annotated[
     float,

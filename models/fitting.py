@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models import schedules
+from models import augmentation, schedules
 from models.backends.interface import EpochPlan, Feeding, Metrics, Resident
 from models.order import batch_order
+from models.stopping import EarlyStopping, Restored
 from models.train import TrainSettings
 
 if TYPE_CHECKING:
@@ -25,14 +26,27 @@ class Fit(Iterator[Metrics]):
         train: how.
         model: compiled.
         data: where the backend reads it.
-        seed: the trial's, from which the order of the batches follows.
+        seed: the trial's, from which the order of the batches and the augmentation follow.
         one_hot: whether the loss wants labels as rows.
+
+    Attributes:
+        restored: after the last epoch, the one whose weights the model has again; None without early stopping.
+        stopped: whether training ended before its last epoch was reached.
     """
 
     def __init__(self, train: TrainSettings, model: keras.Model, data: Resident, seed: int, one_hot: bool) -> None:
-        self._train, self._data, self._seed = train, data, seed
+        self.restored: Restored | None = None
+        self.stopped = False
+        self._train, self._model, self._data, self._seed = train, model, data, seed
         self._epoch = 0
-        feeding = Feeding(train.batch_size, one_hot, schedules.is_scheduled(train))
+        self._stopping = None if train.early_stopping is None else EarlyStopping(train.early_stopping)
+        feeding = Feeding(
+            batch_size=train.batch_size,
+            one_hot=one_hot,
+            scheduled=schedules.is_scheduled(train),
+            augmented=augmentation.is_augmented(train),
+            shift=train.shift,
+        )
         self._train_epoch = data.epochs(model, feeding)
         self._steps_per_epoch = -(-data.shape.train_images // train.batch_size)
         self._rates = schedules.rates(train, self._steps_per_epoch) if feeding.scheduled else np.empty(0, np.float32)
@@ -41,20 +55,33 @@ class Fit(Iterator[Metrics]):
         """Train the next epoch and validate.
 
         Raises:
-            StopIteration: all epochs have been trained.
+            StopIteration: all epochs have been trained, or training stopped early.
         """
-        if self._epoch == self._train.epochs:
+        if self.stopped or self._epoch == self._train.epochs:
             raise StopIteration
         plan = self._plan()
         metrics = self._train_epoch(plan)
         if len(plan.rates) > 0:
             metrics["learning_rate"] = float(plan.rates[-1])
         self._epoch += 1
+        if self._stopping is not None:
+            self._stop_or_go_on(self._stopping, metrics)
         return metrics
 
+    def _stop_or_go_on(self, stopping: EarlyStopping, metrics: Metrics) -> None:
+        is_last = self._epoch == self._train.epochs
+        self.stopped = stopping.hear(self._model, metrics) and not is_last
+        if self.stopped or is_last:
+            self.restored = stopping.restore(self._model)
+
     def _plan(self) -> EpochPlan:
+        images = self._data.shape.train_images
         first = self._epoch * self._steps_per_epoch
         return EpochPlan(
-            order=batch_order(self._seed, self._epoch, self._data.shape.train_images),
+            order=batch_order(self._seed, self._epoch, images),
             rates=self._rates[first : first + self._steps_per_epoch],
+            windows=self._windows(images) if augmentation.is_augmented(self._train) else None,
         )
+
+    def _windows(self, images: int) -> augmentation.Windows:
+        return augmentation.draw(self._train, self._seed, self._epoch, images, self._data.shape.input_shape)

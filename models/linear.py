@@ -1,10 +1,10 @@
-"""The linear classifier: softmax regression on the pixels."""
+"""The linear model: softmax regression on the pixels, or linear regression."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.fields import L2, Initializer
+from models.fields import L1, L2, Initializer
 from models.layers import logits
 from models.settings import Settings
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 
 
 class LinearSettings(Settings):
-    """What a linear classifier can vary in."""
+    """What a linear model can vary in."""
 
+    l1: L1 = 0.0
     l2: L2 = 0.0
     initializer: Initializer = "glorot_uniform"
 
 
-def describe(settings: LinearSettings, input_shape: tuple[int, ...], classes: int) -> keras.Model:
-    """Describe the network: (batch, *input_shape) -> logits (batch, classes)."""
+def describe(settings: LinearSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
+    """Describe the network: (batch, *input_shape) -> logits, or a regression's values, (batch, outputs)."""
     import keras  # not at the top: settings are checked without a backend
 
     inputs = keras.Input(input_shape)
     x = keras.layers.Flatten()(inputs)
-    return keras.Model(inputs, logits(x, classes, settings.l2, settings.initializer), name="linear")
+    return keras.Model(inputs, logits(x, outputs, settings), name="linear")

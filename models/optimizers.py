@@ -22,6 +22,9 @@ OPTIMIZERS: Mapping[str, tuple[str, ...]] = {
 }
 """Every optimizer, and which of its settings not all of them have."""
 
+OWN = "own"
+"""The optimizer that a user's own model comes compiled with; nothing here is applied then."""
+
 DEFAULT_MOMENTUM = 0.9
 DEFAULT_ADAMW_DECAY = 0.004
 """Keras' own default for AdamW."""
@@ -33,7 +36,7 @@ def check_optimizer(name: str) -> str:
     Raises:
         RequestError: it is not.
     """
-    return check_name("optimizer", name, OPTIMIZERS)
+    return check_name("optimizer", name, (*OPTIMIZERS, OWN))
 
 
 def check_parameters(train: TrainSettings) -> None:
@@ -44,7 +47,7 @@ def check_parameters(train: TrainSettings) -> None:
     """
     for name in dict.fromkeys(name for own in OPTIMIZERS.values() for name in own):
         value = getattr(train, name)
-        if value is not None and name not in OPTIMIZERS[train.optimizer]:
+        if value is not None and name not in OPTIMIZERS.get(train.optimizer, ()):
             raise RequestError(
                 f"{name} is a setting of {_owners(name)} alone: received {name} = {value} with "
                 f"optimizer = {train.optimizer!r}; remove one or change the other."

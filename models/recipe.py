@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models import losses, optimizers
+from models import losses, optimizers, precompiled
 from models.backends.interface import VALIDATION_BATCH, Metrics, Resident
 from models.data import Array, as_one_hot
 from models.families import Family
@@ -55,7 +55,17 @@ class Recipe:
         return losses.loss(self.train, self.task)
 
     def compile(self, model: keras.Model) -> keras.Model:
-        """Compile: give the described network its optimizer, its loss and what is measured beside it."""
+        """Compile: give the described network its optimizer, its loss and what is measured beside it.
+
+        A model of a user's own that comes compiled keeps its loss and metrics; see `models.precompiled`.
+
+        Raises:
+            RequestError: what is given does not go with the way such a model was compiled.
+        """
+        if precompiled.is_left_alone(model, self.train, self.task):
+            return model
+        if model.compiled:
+            return precompiled.replace_optimizer(model, self.optimizer())
         model.compile(optimizer=self.optimizer(), loss=self.loss(), metrics=losses.metrics(self.train, self.task))
         return model
 
@@ -68,7 +78,7 @@ class Recipe:
         Args:
             model: compiled.
             data: where the backend reads it.
-            seed: the trial's, from which the order of its batches follows.
+            seed: the trial's, from which the order of its batches and the augmentation follow.
         """
         return Fit(self.train, model, data, seed, self.one_hot)
 
@@ -85,6 +95,7 @@ def test(model: keras.Model, x: Array, y: Array, one_hot: bool = False) -> Metri
     Returns:
         The loss and, in classification, accuracy; in regression mae.
     """
-    targets = as_one_hot(y, model.output_shape[-1]) if one_hot else y
+    # A model of somebody's own class does not know the shape of what it gives until it gives it.
+    targets = as_one_hot(y, model(x[:1]).shape[-1]) if one_hot else y
     measured = model.evaluate(x, targets, batch_size=VALIDATION_BATCH, verbose=0, return_dict=True)
     return {name: float(value) for name, value in measured.items()}

@@ -23,7 +23,9 @@ class TrainSettings(Settings):
         default=1e-3, gt=0, allow_inf_nan=False, description="How far a step goes along its direction."
     )
     optimizer: Annotated[str, AfterValidator(check_optimizer)] = Field(
-        default="adam", description="How a gradient becomes a step: sgd, momentum, rmsprop, adam or adamw."
+        default="adam",
+        description="How a gradient becomes a step: sgd, momentum, rmsprop, adam or adamw; or own, what "
+        "a model of one's own was compiled with.",
     )
     loss: Annotated[str, AfterValidator(check_loss)] = Field(
         default="cross_entropy",
@@ -126,6 +128,23 @@ class TrainSettings(Settings):
         ge=0,
         lt=1,
         description="What of the learning rate the schedule 'cosine' ends at: 0 unless said; no other schedule has it.",
+    )
+
+    early_stopping: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many epochs in a row may bring no lower val_loss until training stops; the weights of the "
+        "best epoch are restored, stopped or not. Never unless said.",
+    )
+
+    flip: bool = Field(
+        default=False, description="Whether each epoch flips every training image left to right by an even chance."
+    )
+    shift: int = Field(
+        default=0,
+        ge=0,
+        description="By up to how many pixels each epoch moves every training image, down or up and right or left; "
+        "what moves in is black.",
     )
 
     @classmethod

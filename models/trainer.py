@@ -6,16 +6,21 @@ import gc
 import importlib
 import statistics
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import backends
+from models import augmentation, backends
 from models.assignment import Assignment, DataChoice
-from models.data import load
+from models.backends.tolerant import TolerantResident
+from models.blame import blamed, told
+from models.data import TrainingData, load
 from models.errors import RequestError
+from models.fitting import Fit
 from models.memory import PeakMemory
+from models.probe import probe
+from models.reference import Reference
 from models.saving import save
 
 if TYPE_CHECKING:
@@ -41,8 +46,9 @@ class _Trial:
     """The trial under way."""
 
     model: keras.Model
-    epochs: Iterator[backends.Metrics]
+    fit: Fit
     memory: PeakMemory
+    own: Reference | None
     epoch_seconds: list[float] = field(default_factory=list)
 
 
@@ -56,7 +62,7 @@ class Trainer:
     def __init__(self, threads: int) -> None:
         self._backend = backends.current()
         self._backend.use_threads(threads)
-        self._held: tuple[DataChoice, str, backends.Resident] | None = None
+        self._held: tuple[DataChoice, str, TolerantResident] | None = None
         self._trial: _Trial | None = None
 
     def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,22 +72,49 @@ class Trainer:
             assignment: {"seed", "task", "family", "model", "train", "data": {"folder", "scale"}}; see `Assignment`.
 
         Returns:
-            {"parameters": how many numbers the model consists of}.
+            {"parameters": how many numbers the model consists of}; and "note", if there is something that a user should
+            know of a model of their own, such as why its epochs are slow.
 
         Raises:
-            RequestError: the assignment can't be trained.
+            RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
         """
         import keras  # not at the top: `preload` decides when the backend is imported
 
         self.drop()
         trial = Assignment.read(assignment, "the assignment")
         recipe = trial.recipe()
-        data = self._resident(trial)
+        resident = self._resident(trial)
+        data: backends.Resident = resident.fast if recipe.family.own is None else resident
+        augmentation.check_input(recipe.train, data.shape.input_shape)
         memory = PeakMemory()
         keras.utils.set_random_seed(trial.seed)
-        model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
-        self._trial = _Trial(model, recipe.fit(model, data, trial.seed), memory)
-        return {"parameters": int(model.count_params())}
+        with blamed(recipe.family.own):
+            model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
+            fit = recipe.fit(model, data, trial.seed)
+        self._trial = _Trial(model, fit, memory, recipe.family.own)
+        reply: dict[str, Any] = {"parameters": int(model.count_params())}
+        if recipe.family.own is not None and resident.note is not None:
+            reply["note"] = f"{recipe.family.name} is {resident.note}"
+        return reply
+
+    def check(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+        """Try an assignment out on a batch of a few images, and forget it, and any trial that is under way.
+
+        Returns:
+            {"parameters": how many numbers the model consists of, "metrics": the names that an epoch would give}.
+
+        Raises:
+            RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
+        """
+        import keras  # not at the top: `preload` decides when the backend is imported
+
+        self.drop()
+        trial = Assignment.read(assignment, "the assignment")
+        keras.utils.set_random_seed(trial.seed)
+        try:
+            return probe(trial.recipe(), _load(trial))
+        finally:
+            _forget_models()
 
     def epoch(self) -> dict[str, Any]:
         """Train the trial's next epoch and validate.
@@ -89,16 +122,23 @@ class Trainer:
         Returns:
             {"metrics": {"loss", "accuracy", "val_loss", "val_accuracy"}, "seconds": wall time of both, in the first
             epoch that of compiling too}; in regression "mae" and "val_mae" instead of the accuracies. A loss that is
-            not finite is returned as it is.
+            not finite is returned as it is. With early stopping the reply to the last epoch also has
+            "restored": {"epoch": from 1, "metrics": of that epoch}, and "stopped": True if it came before its time.
         """
         trial = self._under_way()
         started = time.perf_counter()
-        metrics = next(trial.epochs, None)
+        with blamed(trial.own):
+            metrics = next(trial.fit, None)
         if metrics is None:
             raise RuntimeError(f"the trial has trained all of its {len(trial.epoch_seconds)} epochs: finish it")
         trial.epoch_seconds.append(time.perf_counter() - started)
         trial.memory.look()
-        return {"metrics": metrics, "seconds": trial.epoch_seconds[-1]}
+        reply: dict[str, Any] = {"metrics": metrics, "seconds": trial.epoch_seconds[-1]}
+        if trial.fit.restored is not None:
+            reply["restored"] = asdict(trial.fit.restored)
+        if trial.fit.stopped:
+            reply["stopped"] = True
+        return reply
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
         """End the trial.
@@ -121,35 +161,47 @@ class Trainer:
                 save(trial.model, Path(save_as))
             except OSError as error:
                 costs["unsaved"] = str(error)
+            except Exception as error:
+                if trial.own is None:
+                    raise
+                # A model of a user's own may have anything in it that no file can hold.
+                costs["unsaved"] = told(error, trial.own)
         del trial
         self.drop()
         return costs
 
     def drop(self) -> None:
         """Forget the trial under way, if there is one."""
-        if self._trial is None:
-            return
-        import keras  # not at the top: `preload` decides when the backend is imported
-
-        self._trial = None
-        keras.backend.clear_session()
-        gc.collect()
+        if self._trial is not None:
+            self._trial = None
+            _forget_models()
 
     def _under_way(self) -> _Trial:
         if self._trial is None:
             raise RuntimeError("no trial is under way: begin one first")
         return self._trial
 
-    def _resident(self, assignment: Assignment) -> backends.Resident:
+    def _resident(self, assignment: Assignment) -> TolerantResident:
         """Return the data where the backend reads it, kept from the last trial if that trained on the same."""
-        choice = assignment.data
-        data = load(Path(choice.folder), choice.scale)
-        if data.task != assignment.task:
-            raise RequestError(
-                f"the data must be prepared for the trial's task: received {assignment.task} on {data.name}, prepared "
-                f"for {data.task}; change the task or have the data prepared again."
-            )
+        choice, data = assignment.data, _load(assignment)
         if self._held is None or self._held[:2] != (choice, data.digest):
             self._held = None  # first let go of the old, lest both be in memory
-            self._held = (choice, data.digest, self._backend.hold(data))
+            self._held = (choice, data.digest, TolerantResident(self._backend.hold(data), data))
         return self._held[2]
+
+
+def _load(assignment: Assignment) -> TrainingData:
+    data = load(Path(assignment.data.folder), assignment.data.scale)
+    if data.task != assignment.task:
+        raise RequestError(
+            f"the data must be prepared for the trial's task: received {assignment.task} on {data.name}, prepared for "
+            f"{data.task}; change the task or have the data prepared again."
+        )
+    return data
+
+
+def _forget_models() -> None:
+    import keras  # not at the top: `preload` decides when the backend is imported
+
+    keras.backend.clear_session()
+    gc.collect()

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from search.events import TrialEnded
 from search.objective import Values
 
-Method = Literal["begin", "epoch", "finish", "drop"]
+Method = Literal["check", "begin", "epoch", "finish", "drop"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,15 @@ class Trainer(Protocol):
     The protocol is pull: nothing is trained that the supervisor has not asked for, so its next call is its decision.
     """
 
+    def check(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+        """Try a trial out and forget it; return {"parameters": as of begin, "metrics": the names an epoch would give}.
+
+        Raises:
+            RequestError: it can't be trained.
+        """
+
     def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
-        """Set up a trial; return {"parameters": trainable and other weights}."""
+        """Set up a trial; return {"parameters": trainable and other weights}, and under "note" what is odd about it."""
 
     def epoch(self) -> dict[str, Any]:
         """Train one epoch and validate.
@@ -86,11 +93,15 @@ class Reply:
 
 @dataclass(frozen=True)
 class Raised:
-    """A call ended in an exception: `error` is its last line, `text` the whole traceback. The worker lives."""
+    """A call ended in an exception: `error` is its last line, `text` the whole traceback. The worker lives.
+
+    `request` says that it was a RequestError: the user's to mend. Then `error` is its message alone.
+    """
 
     worker: int
     error: str
     text: str
+    request: bool = False
 
 
 @dataclass(frozen=True)

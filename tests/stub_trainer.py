@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models.errors import RequestError
+
 
 def preload() -> None:
     """Import nothing."""
@@ -21,15 +23,22 @@ def failing_preload() -> None:
 class StubTrainer:
     """Follows a script.
 
-    An assignment may hold `curve` (the objective by epoch), `raises`, `signal` (the process sends it to itself in the
-    second epoch), `seconds` (an epoch's length), `save_seconds`, `unsaved`, `grow_bytes`, `parameters`, `stops` (what
-    its last epoch's reply has beside the metrics), and `log`, a file that takes a line whenever a trial begins,
-    finishes or is dropped.
+    An assignment may hold `curve` (the objective by epoch), `raises`, `refuses` (what `check` does), `signal` (the
+    process sends it to itself in the second epoch), `seconds` (an epoch's length), `save_seconds`, `unsaved`,
+    `grow_bytes`, `parameters`, `stops` (what its last epoch's reply has beside the metrics), and `log`, a file that
+    takes a line whenever a trial begins, finishes or is dropped.
     """
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._kept: list[bytes] = []
+
+    def check(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+        if "raises" in assignment:
+            raise ValueError(assignment["raises"])
+        if "refuses" in assignment:
+            raise RequestError(assignment["refuses"])
+        return {"parameters": 26, "metrics": ["loss", "val_accuracy"]}
 
     def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
         self._assignment, self._epoch = assignment, 0

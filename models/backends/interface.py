@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.augmentation import Windows
 from models.data import DataShape, TrainingData
 
 if TYPE_CHECKING:
@@ -28,11 +29,15 @@ class Feeding:
         batch_size: images a step.
         one_hot: whether labels (n,) are given as rows (n, classes), 1 at the label and 0 elsewhere.
         scheduled: whether every step has a learning rate of its own.
+        augmented: whether every epoch sees windows of the images.
+        shift: width of the black border around an image that windows may show.
     """
 
     batch_size: int
     one_hot: bool = False
     scheduled: bool = False
+    augmented: bool = False
+    shift: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,12 @@ class EpochPlan:
     Attributes:
         order: of the training images' indices, int32 (train_images,).
         rates: the learning rate of each step, float32 (steps,); empty if the optimizer keeps its own.
+        windows: what is seen of each training image, by its index; None if all of it as it is.
     """
 
     order: NDArray[np.int32]
     rates: NDArray[np.float32]
+    windows: Windows | None = None
 
 
 TrainEpoch: TypeAlias = Callable[[EpochPlan], Metrics]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from models.augmentation import look
 from models.backends.interface import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
 from models.data import Array, TrainingData, as_one_hot
 
@@ -30,6 +31,7 @@ class PlainResident:
 
     def __init__(self, data: TrainingData) -> None:
         self.shape = data.shape
+        self._stored, self._scale = data.x_train, data.scale
         self._x = data.scale.apply(data.x_train)
         self._y = np.asarray(data.y_train)
         self._x_validation = data.scale.apply(data.x_validation)
@@ -41,7 +43,7 @@ class PlainResident:
 
         def train_epoch(plan: EpochPlan) -> Metrics:
             history = model.fit(
-                self._x[plan.order],
+                self._seen(plan, feeding)[plan.order],
                 y[plan.order],
                 batch_size=feeding.batch_size,
                 shuffle=False,
@@ -53,6 +55,12 @@ class PlainResident:
             return {name: float(values[-1]) for name, values in history.history.items()}
 
         return train_epoch
+
+    def _seen(self, plan: EpochPlan, feeding: Feeding) -> Array:
+        if plan.windows is None:
+            return self._x
+        # A border is black in what is stored, which scaling may move from 0.
+        return self._scale.apply(look(self._stored, plan.windows, feeding.shift))
 
     def _targets(self, y: Array, feeding: Feeding) -> Array:
         return as_one_hot(y, self.shape.outputs) if feeding.one_hot else y

@@ -15,6 +15,7 @@ Choices that were measured (784-h-10 networks of 32 to 512 hidden units, batches
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import tensorflow as tf
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     import keras
 
 Tensors: TypeAlias = tuple[tf.Tensor, tf.Tensor]
-Step: TypeAlias = Callable[[Tensors, tf.Tensor], None]
-Batch: TypeAlias = Callable[[tf.Tensor, tf.Tensor], Tensors]
+Means: TypeAlias = dict[str, tf.Tensor]
+Step: TypeAlias = Callable[[tf.Tensor, tf.Tensor], None]
 
 
 class TensorFlowBackend:
@@ -62,41 +63,23 @@ class TensorFlowResident:
     def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called."""
         self._create_variables(model, feeding)
-
-        # The data are arguments: as constants they would be copied into every graph.
-        def execute(
-            order: tf.Tensor, rates: tf.Tensor, train: Tensors, validation: Tensors
-        ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-            def train_step(batch: Tensors, step: tf.Tensor) -> None:
-                if feeding.scheduled:
-                    model.optimizer.learning_rate.assign(rates[step])
-                model.train_step(batch)
-
-            def gather(start: tf.Tensor, size: tf.Tensor) -> Tensors:
-                chosen = tf.slice(order, [start], [size])
-                return self._scaled(tf.gather(train[0], chosen)), self._targets(tf.gather(train[1], chosen), feeding)
-
-            def test_step(batch: Tensors, step: tf.Tensor) -> None:
-                model.test_step(batch)
-
-            def cut(start: tf.Tensor, size: tf.Tensor) -> Tensors:
-                end = start + size
-                return self._scaled(validation[0][start:end]), self._targets(validation[1][start:end], feeding)
-
-            trained = _run_steps(model, train_step, gather, order.shape[0], feeding.batch_size)
-            validated = _run_steps(model, test_step, cut, validation[1].shape[0], VALIDATION_BATCH)
-            return trained, validated
-
-        compiled = tf.function(execute, autograph=False).get_concrete_function(
-            tf.TensorSpec((self.shape.train_images,), tf.int32),
+        images = self.shape.train_images
+        compiled = tf.function(partial(self._execute, model, feeding), autograph=False).get_concrete_function(
+            tf.TensorSpec((images,), tf.int32),
             tf.TensorSpec((None,), tf.float32),
+            tuple(tf.TensorSpec((images, side), tf.int32) for side in self.shape.input_shape[:2] if feeding.augmented),
             self._train,
             self._validation,
         )
 
         def train_epoch(plan: EpochPlan) -> Metrics:
+            windows = () if plan.windows is None else (plan.windows.rows, plan.windows.columns)
             trained, validated = compiled(
-                tf.constant(plan.order), tf.constant(plan.rates), self._train, self._validation
+                tf.constant(plan.order),
+                tf.constant(plan.rates),
+                tuple(tf.constant(indices) for indices in windows),
+                self._train,
+                self._validation,
             )
             return {
                 **{name: float(value) for name, value in trained.items()},
@@ -104,6 +87,34 @@ class TensorFlowResident:
             }
 
         return train_epoch
+
+    def _execute(
+        self,
+        model: keras.Model,
+        feeding: Feeding,
+        order: tf.Tensor,
+        rates: tf.Tensor,
+        windows: tuple[tf.Tensor, ...],
+        train: Tensors,  # an argument: as constants, data would be copied into every graph
+        validation: Tensors,
+    ) -> tuple[Means, Means]:
+        def train_step(start: tf.Tensor, size: tf.Tensor) -> None:
+            chosen = tf.slice(order, [start], [size])
+            x, y = tf.gather(train[0], chosen), tf.gather(train[1], chosen)
+            if feeding.augmented:
+                rows, columns = (tf.gather(indices, chosen) for indices in windows)
+                x = _look(x, rows, columns, feeding.shift)
+            if feeding.scheduled:
+                model.optimizer.learning_rate.assign(rates[start // feeding.batch_size])
+            model.train_step((self._scaled(x), self._targets(y, feeding)))
+
+        def test_step(start: tf.Tensor, size: tf.Tensor) -> None:
+            end = start + size
+            model.test_step((self._scaled(validation[0][start:end]), self._targets(validation[1][start:end], feeding)))
+
+        trained = _run_steps(model, train_step, order.shape[0], feeding.batch_size)
+        validated = _run_steps(model, test_step, validation[1].shape[0], VALIDATION_BATCH)
+        return trained, validated
 
     def _scaled(self, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(x, tf.float32) * self._factor + self._offset
@@ -117,14 +128,20 @@ class TensorFlowResident:
         model.test_step((self._scaled(self._train[0][:1]), self._targets(self._train[1][:1], feeding)))
 
 
-def _run_steps(model: keras.Model, step: Step, batch: Batch, images: int, batch_size: int) -> dict[str, tf.Tensor]:
-    """Run a step on each batch of the images in turn; return the means over all of them."""
+def _look(x: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, shift: int) -> tf.Tensor:
+    """Return what `augmentation.look` returns of these images."""
+    bordered = tf.pad(x, [[0, 0], [shift, shift], [shift, shift], [0, 0]])
+    return tf.gather(tf.gather(bordered, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
+
+
+def _run_steps(model: keras.Model, step: Step, images: int, batch_size: int) -> Means:
+    """Run a step on each batch of the images in turn, told where it starts; return the means over all of them."""
 
     def run_step(start: tf.Tensor) -> tuple[tf.Tensor]:
-        step(batch(start, tf.minimum(batch_size, images - start)), start // batch_size)
+        step(start, tf.minimum(batch_size, images - start))
         return (start + batch_size,)
 
     model.reset_metrics()
     tf.while_loop(lambda start: start < images, run_step, (tf.constant(0),))
-    means: dict[str, tf.Tensor] = model.get_metrics_result()
+    means: Means = model.get_metrics_result()
     return means

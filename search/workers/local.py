@@ -208,7 +208,7 @@ class LocalExecutor:
                 worker.ready = True
                 self._futile_starts = 0
             elif "error" in said:
-                messages.append(Raised(number, said["error"], said["text"]))
+                messages.append(Raised(number, said["error"], said["text"], said["request"]))
             else:
                 worker.resident_bytes = said["resident_bytes"]
                 messages.append(Reply(number, said["value"]))

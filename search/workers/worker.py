@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from models.errors import RequestError
 from search.protocols import Trainer
 from search.workers.wire import Inbox, send
 
@@ -40,9 +41,11 @@ def answer(trainer: Trainer, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the reply to one request: what the trainer's method returned, or what it raised."""
     try:
         value = getattr(trainer, request["method"])(**request["arguments"])
+    except RequestError as error:
+        return {"error": " ".join(str(error).split()), "text": traceback.format_exc(), "request": True}
     except Exception as error:
         last = " ".join(traceback.format_exception_only(error)[-1].split())[:_LONGEST_LINE_CHARACTERS]
-        return {"error": last, "text": traceback.format_exc()}
+        return {"error": last, "text": traceback.format_exc(), "request": False}
     return {"value": value or {}, "resident_bytes": psutil.Process().memory_info().rss}
 
 

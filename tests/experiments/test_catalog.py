@@ -17,6 +17,7 @@ EXPECTED = {
     "fashion-mnist-mlp",
     "cifar10-mlp",
     "cifar10-cnn",
+    "cifar10-resnet",
 }
 
 

@@ -38,10 +38,18 @@ family = "cnn"
 blocks = { low = 1, high = 4 }
 """
 
+PLAIN = 'title = "mine"\n[data]\nname = "digits"\n[model]\nfamily = '
+
 SWEEP = ["sweep", "digits-mlp"]
 WITH = EXPERIMENT.replace
+FIXED = PLAIN.__add__
 MINE = ["sweep", "mine.toml"]
 LISTED = [*SWEEP, "--enqueue", "list.json"]
+
+
+def setting(*values: str) -> list[str]:
+    return [*SWEEP, *(part for value in values for part in ("--set", value))]
+
 
 # (what it is called, the command, words the line must have, the files beside it)
 BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
@@ -52,7 +60,7 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("a study without a name", [*SWEEP, "--study", ""], "must be a line of text; received ''", {}),
     ("a study of two lines", [*SWEEP, "--study", "a\nb"], "must be a line of text", {}),
     ("an option that is not there", [*SWEEP, "--trails", "3"], "--trials", {}),
-    ("a key that --set does not know", [*SWEEP, "--set", "hiden_units=3"], "Did you mean 'hidden_units'?", {}),
+    ("a key that --set does not know", [*SWEEP, "--set", "hiden_units=3"], "Did you mean 'hidden_units'", {}),
     ("--set without a value", [*SWEEP, "--set", "hidden_units"], "key=value", {}),
     ("a sampler that is not there", [*SWEEP, "--sampler", "tpee"], "Did you mean 'tpe'?", {}),
     ("a pruner that is not there", [*SWEEP, "--pruner", "hyper"], "hyperband, median, none", {}),
@@ -263,6 +271,35 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ),
     ("a folder that is not there", MINE, "pets is not there", {"mine.toml": WITH("digits", "folder:pets")}),
     ("a folder without a name", MINE, "must say where the folder is", {"mine.toml": WITH("digits", "folder:")}),
+    ("a width without its layer", [*SWEEP, "--set", "hidden_units_2=8"], "at least 2 hidden layers", {}),
+    (
+        "widths and another number of layers",
+        MINE,
+        "received [8, 4] with hidden_layers = 3",
+        {"mine.toml": FIXED('"mlp"\nhidden_units = [8, 4]\nhidden_layers = 3')},
+    ),
+    ("a list of no widths", MINE, "one a hidden layer; received []", {"mine.toml": FIXED('"mlp"\nhidden_units = []')}),
+    ("a penalty below 0", MINE, "received -0.1", {"mine.toml": FIXED('"linear"\nl1 = -0.1')}),
+    ("a batch_norm that is no boolean", MINE, "received 1", {"mine.toml": FIXED('"mlp"\nbatch_norm = 1')}),
+    ("blocks of no residual network", MINE, "received 0", {"mine.toml": FIXED('"resnet"\nblocks = 0')}),
+    # what [train] can say
+    ("a loss that is not there", setting("loss=mse"), "must be one of cross_entropy, binary_cross_entropy, hinge", {}),
+    ("smoothing of no probability", setting("loss=hinge", "label_smoothing=0.1"), "cross_entropy and binary_cross", {}),
+    ("smoothing of everything", setting("label_smoothing=1.0"), "less than 1; received 1.0", {}),
+    ("rho without its optimizer", setting("rho=0.9"), "rho is a setting of the optimizer 'rmsprop' alone", {}),
+    ("betas without theirs", setting("optimizer=sgd", "beta_2=0.9"), "the optimizers adam and adamw alone", {}),
+    ("an epsilon of plain descent", setting("optimizer=sgd", "epsilon=0.1"), "rmsprop, adam and adamw alone", {}),
+    ("looking ahead without momentum", setting("nesterov=true"), "nesterov = True with optimizer = 'adam'", {}),
+    ("clipping in two ways", setting("clip_norm=1.0", "clip_value=1.0"), "exclude each other", {}),
+    ("clipping to nothing", setting("clip_norm=0"), "greater than 0", {}),
+    ("a schedule that is not there", setting("schedule=cosin"), "Did you mean 'cosine'", {}),
+    ("steps of a cosine", setting("schedule=cosine", "step_factor=0.5"), "the schedule 'step' alone", {}),
+    ("an end of no cosine", setting("final_fraction=0.5"), "the schedule 'cosine' alone", {}),
+    ("a step to nothing", setting("schedule=step", "step_factor=0"), "greater than 0", {}),
+    ("warming up beyond the end", setting("epochs=3", "warmup_epochs=4"), "warmup_epochs = 4.0 with epochs = 3", {}),
+    ("no patience", setting("early_stopping=0"), "greater than or equal to 1; received 0", {}),
+    ("a flip that is neither", setting("flip=maybe"), "valid boolean; received 'maybe'", {}),
+    ("a shift the other way", setting("shift=-1"), "greater than or equal to 0; received -1", {}),
 ]  # fmt: skip
 
 Fails = Callable[..., str]

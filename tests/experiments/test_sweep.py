@@ -22,7 +22,7 @@ from tests.experiments.conftest import ASSAY, SWEEP, Swept, assay
 
 TRIAL_PARAMS = {
     "family", "hidden_units", "hidden_layers", "activation", "dropout", "l2", "initializer",
-    "epochs", "batch_size", "learning_rate", "optimizer", "loss", "schedule", "warmup_epochs", "scale",
+    "epochs", "batch_size", "learning_rate", "optimizer", "loss", "schedule", "warmup_epochs", "flip", "shift", "scale",
 }  # fmt: skip
 
 

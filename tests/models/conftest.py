@@ -12,6 +12,7 @@ import pytest
 from models import backends
 from models.data import Array, TrainingData, load
 from models.trainer import Trainer
+from tests.models import nets
 
 SHAPE = (8, 8, 1)
 CLASSES = ("left", "middle", "right")
@@ -60,6 +61,7 @@ def write_rows(folder: Path) -> Path:
 def assign(folder: Path, family: str = "mlp", seed: int = 3, **tables: Any) -> dict[str, Any]:
     """Return an assignment as a worker receives it."""
     return {
+        "folders": [str(item) for item in tables.get("folders", ())],
         "seed": seed,
         "task": tables.get("task", "classification"),
         "family": family,
@@ -92,6 +94,14 @@ def data(folder: Path) -> TrainingData:
 @pytest.fixture(scope="session")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_rows(tmp_path_factory.mktemp("prepared") / "slopes")
+
+
+@pytest.fixture(scope="session")
+def own_nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with nets.py, a user's own factories."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "nets.py").write_text(nets.SOURCE)
+    return folder
 
 
 @pytest.fixture(scope="session")

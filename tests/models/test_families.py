@@ -14,12 +14,21 @@ from models.families import FAMILIES
 from models.initializers import INITIALIZERS
 
 
-def describe(family: str, input_shape: tuple[int, ...], classes: int, **settings: Any) -> keras.Model:
-    return FAMILIES[family].describe(FAMILIES[family].settings(**settings), input_shape, classes)
+def describe(family: str, input_shape: tuple[int, ...], outputs: int, **settings: Any) -> keras.Model:
+    return FAMILIES[family].describe(FAMILIES[family].settings(**settings), input_shape, outputs)
+
+
+def resnet_parameters(channels: int, filters: int, outputs: int, blocks: int = 1, pieces: int = 1) -> int:
+    """Count by hand: each convolution has 9 in out weights and 4 numbers a channel of its normalisation."""
+    convolutions = [(channels, filters)] + 2 * blocks * [(filters, filters)]
+    for stage in (2 * filters, 4 * filters):
+        convolutions += [(stage // 2, stage)] + (2 * blocks - 1) * [(stage, stage)]
+    counted = sum(9 * seen * made + 4 * made for seen, made in convolutions)
+    return pieces * counted + (4 * filters + 1) * outputs
 
 
 @pytest.mark.parametrize(
-    ("family", "input_shape", "classes", "settings", "parameters"),
+    ("family", "input_shape", "outputs", "settings", "parameters"),
     [
         ("linear", (28, 28, 1), 10, {}, 784 * 10 + 10),
         ("mlp", (3,), 2, {"hidden_units": 4}, (3 * 4 + 4) + (4 * 2 + 2)),
@@ -29,12 +38,39 @@ def describe(family: str, input_shape: tuple[int, ...], classes: int, **settings
         ("cnn", (32, 32, 3), 10, {}, 204_570),
         ("cnn", (32, 32, 3), 10, {"filters": 32}, 550_570),
         ("cnn", (5, 4, 1), 2, {"blocks": 1, "filters": 2, "dense_units": 3}, 20 + 38 + (2 * 2 * 2 * 3 + 3) + 8),
+        ("mlp", (3,), 2, {"hidden_units": [4, 5]}, 16 + 25 + 12),
+        ("mlp", (3,), 2, {"hidden_units": 4, "hidden_layers": 2, "hidden_units_2": 5}, 16 + 25 + 12),
+        ("mlp", (3,), 2, {"hidden_units": 4, "hidden_layers": 3, "hidden_units_3": 5}, 16 + 20 + 25 + 12),
+        ("mlp", (3,), 2, {"hidden_units": 4, "activation": "maxout"}, 2 * 16 + 10),
+        # no bias, but of each unit: scale, offset, moving mean and variance
+        ("mlp", (3,), 2, {"hidden_units": 4, "batch_norm": True}, 3 * 4 + 4 * 4 + 10),
+        ("mlp", (3,), 2, {"hidden_units": 4, "batch_norm": True, "activation": "maxout"}, 2 * (3 * 4 + 4 * 4) + 10),
+        (
+            "cnn",
+            (5, 4, 1),
+            2,
+            {"blocks": 1, "filters": 2, "dense_units": 3, "batch_norm": True},
+            (18 + 8) + (36 + 8) + (24 + 12) + 8,
+        ),
+        (
+            "cnn",
+            (5, 4, 1),
+            2,
+            {"blocks": 1, "filters": 2, "dense_units": 3, "activation": "maxout"},
+            2 * (20 + 38 + 27) + 8,
+        ),
+        ("resnet", (32, 32, 3), 10, {}, 75_770),
+        # the 0.27 M that He et al. give for 20 layers, and the moving means and variances, which are not trained
+        ("resnet", (32, 32, 3), 10, {"blocks": 3}, 269_722 + 2 * (16 + 6 * (16 + 32 + 64))),
+        ("resnet", (28, 28, 1), 10, {"filters": 4}, resnet_parameters(1, 4, 10)),
+        ("resnet", (8, 8, 1), 10, {"filters": 3, "blocks": 2}, resnet_parameters(1, 3, 10, blocks=2)),
+        ("resnet", (4, 5, 2), 3, {"filters": 2, "activation": "maxout"}, resnet_parameters(2, 2, 3, pieces=2)),
     ],
 )
 def test_parameters_are_those_counted_by_hand(
-    family: str, input_shape: tuple[int, ...], classes: int, settings: dict[str, Any], parameters: int
+    family: str, input_shape: tuple[int, ...], outputs: int, settings: dict[str, Any], parameters: int
 ) -> None:
-    assert describe(family, input_shape, classes, **settings).count_params() == parameters
+    assert describe(family, input_shape, outputs, **settings).count_params() == parameters
 
 
 def test_a_perceptron_computes_what_its_formula_says() -> None:
@@ -45,12 +81,50 @@ def test_a_perceptron_computes_what_its_formula_says() -> None:
     np.testing.assert_allclose(np.asarray(model(x)), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_l2_adds_the_squared_weights_of_every_layer_but_no_bias() -> None:
-    model = describe("mlp", (4,), 3, hidden_units=5, l2=0.5)
+def test_maxout_is_the_larger_of_two_weighted_sums() -> None:
+    model = describe("mlp", (4,), 3, hidden_units=5, activation="maxout")
     random = np.random.default_rng(0)
     model.set_weights([random.normal(size=weights.shape) for weights in model.get_weights()])
-    kernels = [weights for weights in model.get_weights() if weights.ndim == 2]
-    assert float(sum(model.losses)) == pytest.approx(0.5 * sum(float((kernel**2).sum()) for kernel in kernels))
+    weights_1, biases_1, weights_2, biases_2, weights_3, biases_3 = model.get_weights()
+    x = random.normal(size=(7, 4)).astype(np.float32)
+    expected = np.maximum(x @ weights_1 + biases_1, x @ weights_2 + biases_2) @ weights_3 + biases_3
+    np.testing.assert_allclose(np.asarray(model(x)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_stands_between_weighted_sum_and_activation() -> None:
+    model = describe("mlp", (4,), 3, hidden_units=5, activation="tanh", batch_norm=True)
+    kernel, *_, logits, biases = model.get_weights()
+    x = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    sums = x @ kernel
+    normalised = (sums - sums.mean(axis=0)) / np.sqrt(sums.var(axis=0) + 1e-3)  # Keras' epsilon
+    np.testing.assert_allclose(
+        np.asarray(model(x, training=True)), np.tanh(normalised) @ logits + biases, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_residual_block_that_adds_nothing_passes_its_input_on() -> None:
+    """The shortcuts are identities: with every convolution but the first at 0, relu(x) is seen at every other pixel."""
+    model = describe("resnet", (8, 8, 1), 12, filters=3)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    for layer in convolutions[1:]:
+        layer.set_weights([np.zeros_like(kernel) for kernel in layer.get_weights()])
+    model.get_layer("logits").set_weights([np.eye(12, dtype=np.float32), np.zeros(12, np.float32)])
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype(np.float32)
+    stem = np.asarray(keras.ops.relu(convolutions[0](x))) / np.sqrt(1 + 1e-3)
+    expected = np.zeros((2, 12), np.float32)
+    expected[:, 4:7] = stem[:, ::4, ::4].mean(axis=(1, 2))  # 3 channels padded to 6, then to 12: 0 1 1 1 0 0 -> + 3
+    np.testing.assert_allclose(np.asarray(model(x)), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.5), (0.25, 0.0), (0.25, 0.5)])
+def test_penalties_add_the_weights_of_every_layer_but_no_bias(family: str, l1: float, l2: float) -> None:
+    model = describe(family, (8, 8, 1), 3, l1=l1, l2=l2)
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(-1, 1, size=weights.shape) for weights in model.get_weights()])
+    kernels = [weights for weights in model.get_weights() if weights.ndim > 1]
+    expected = sum(float(l1 * abs(kernel).sum() + l2 * (kernel**2).sum()) for kernel in kernels)
+    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_dropout_acts_in_training_alone() -> None:
@@ -60,9 +134,10 @@ def test_dropout_acts_in_training_alone() -> None:
     assert not np.array_equal(model(x, training=True), model(x, training=True))
 
 
+@pytest.mark.parametrize("family", ["mlp", "cnn", "resnet"])
 @pytest.mark.parametrize("activation", TRAINABLE_ACTIVATIONS)
-def test_every_trainable_activation_builds(activation: str) -> None:
-    describe("cnn", (4, 4, 1), 2, blocks=1, activation=activation)
+def test_every_trainable_activation_builds(family: str, activation: str) -> None:
+    describe(family, (8, 8, 1), 2, activation=activation)
 
 
 @pytest.mark.parametrize("initializer", INITIALIZERS)
@@ -70,7 +145,7 @@ def test_every_initializer_builds(initializer: str) -> None:
     describe("mlp", (4,), 2, initializer=initializer)
 
 
-@pytest.mark.parametrize("family", ["mlp", "cnn"])
+@pytest.mark.parametrize("family", ["mlp", "cnn", "resnet"])
 def test_heaviside_is_refused_with_the_reason(family: str) -> None:
     with pytest.raises(RequestError, match=r"\[model\] activation: .*derivative.*'heaviside' is zero.*use one of"):
         FAMILIES[family].settings.read({"activation": "heaviside"}, "[model]")
@@ -91,6 +166,17 @@ def test_heaviside_is_refused_with_the_reason(family: str) -> None:
         ("linear", {"initializer": "glorot"}),
         ("cnn", {"blocks": 0}),
         ("cnn", {"filters": 0}),
+        ("mlp", {"hidden_units": []}),
+        ("mlp", {"hidden_units": [32, 0]}),
+        ("mlp", {"hidden_units": True}),
+        ("mlp", {"hidden_units_2": 0}),
+        ("mlp", {"batch_norm": 1}),
+        ("cnn", {"batch_norm": "yes"}),
+        ("linear", {"l1": -0.5}),
+        ("mlp", {"l1": float("nan")}),
+        ("resnet", {"blocks": 0}),
+        ("resnet", {"filters": 0}),
+        ("resnet", {"dropout": 1}),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_and_shown(family: str, table: dict[str, Any]) -> None:
@@ -106,6 +192,32 @@ def test_an_image_too_small_to_be_pooled_so_often_is_refused() -> None:
         describe("cnn", (8, 30, 1), 2, blocks=4)
 
 
-def test_a_convolution_of_rows_is_refused() -> None:
+@pytest.mark.parametrize("family", ["cnn", "resnet"])
+def test_a_convolution_of_rows_is_refused(family: str) -> None:
     with pytest.raises(RequestError, match=r"received inputs of shape \(2,\)"):
-        describe("cnn", (2,), 2)
+        describe(family, (2,), 2)
+
+
+def test_an_image_too_small_for_a_residual_network_is_refused() -> None:
+    with pytest.raises(RequestError, match="at least 4 pixels a side: received 3 x 8; use the family 'mlp'"):
+        describe("resnet", (3, 8, 1), 2)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"hidden_units": [4, 5], "hidden_layers": 3}, r"received \[4, 5\] with hidden_layers = 3; remove"),
+        ({"hidden_units": [4, 5], "hidden_units_2": 6}, r"hidden_units_2 = 6 with hidden_units = \[4, 5\]; put it"),
+        ({"hidden_layers": 2, "hidden_units_3": 6}, "at least 3 hidden layers: .*hidden_layers = 2; remove it or set"),
+        ({"hidden_units_2": 6}, "at least 2 hidden layers: received hidden_units_2 = 6 with hidden_layers = 1"),
+    ],
+)
+def test_widths_that_contradict_each_other_are_refused(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        FAMILIES["mlp"].settings.read(table, "[model]")
+
+
+def test_a_list_of_widths_says_how_many_layers_there_are() -> None:
+    settings = FAMILIES["mlp"].settings.read({"hidden_units": [4, 5, 6]}, "[model]")
+    assert settings.model_dump()["hidden_layers"] == 3
+    assert FAMILIES["mlp"].settings.read(settings.model_dump(), "[model]") == settings

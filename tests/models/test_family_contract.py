@@ -1,4 +1,4 @@
-"""What every family of models must do, on any backend."""
+"""What every family of models must do, built in or a user's own, on any backend."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ import pytest
 from models import backends
 from models.data import TrainingData
 from models.errors import RequestError
-from models.families import FAMILIES, Family
+from models.families import FAMILIES, Family, find
 from models.recipe import Recipe
 from models.recipe import test as measure
 from models.saving import save
 from models.train import TrainSettings
+from tests.models import nets
 
-pytestmark = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+
+@pytest.fixture(params=[*FAMILIES, *(f"nets.py:{factory}" for factory in nets.FACTORIES)])
+def family(request: pytest.FixtureRequest, own_nets: Path) -> Family[Any]:
+    return find(request.param, [str(own_nets)])
 
 
 def recipe(family: Family[Any]) -> Recipe:
@@ -60,7 +64,8 @@ def test_a_saved_model_gives_the_same_logits_when_loaded(
     file.parent.mkdir()
     save(model, file)
     x = data.scale.apply(data.x_validation)
-    loaded = keras.saving.load_model(file)
+    own_class = {} if family.own is None else {type(model).__name__: type(model)}
+    loaded = keras.saving.load_model(file, custom_objects=own_class)
     np.testing.assert_allclose(np.asarray(loaded(x)), np.asarray(model(x)), rtol=1e-6)
     assert list(file.parent.iterdir()) == [file]
 
@@ -80,6 +85,6 @@ def test_every_setting_is_described(family: Family[Any]) -> None:
     assert all(field.description for field in family.settings.model_fields.values())
 
 
-def test_an_unknown_setting_is_refused_and_the_nearest_named(family: Family[Any]) -> None:
+def test_an_unknown_setting_is_refused_and_the_nearest_named(family: Family[Any], data: TrainingData) -> None:
     with pytest.raises(RequestError, match=r"\[model\] does not know 'initialiser'.*Did you mean 'initializer'"):
-        family.settings.read({"initialiser": "zeros"}, "[model]")
+        family.describe(family.settings.read({"initialiser": "zeros"}, "[model]"), data.input_shape, 3)

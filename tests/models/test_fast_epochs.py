@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from models.backends import Backend
 from models.backends.plain import PlainBackend
 from models.backends.tensorflow import TensorFlowBackend
 from models.data import Scale, TrainingData, load
-from models.families import FAMILIES
+from models.families import FAMILIES, Family
 from models.order import batch_order
 from models.recipe import Recipe
+from models.settings import Settings
+from models.stopping import Restored
 from models.train import TrainSettings
 
 CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -32,6 +34,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("linear", {}, {"optimizer": "momentum", "schedule": "cosine", "final_fraction": 0.1, "learning_rate": 0.1}),
     ("linear", {}, {"schedule": "step", "step_epochs": 0.4, "step_factor": 0.5, "warmup_epochs": 0.5}),
     ("linear", {}, {"optimizer": "adamw", "warmup_epochs": 1.5, "learning_rate": 0.1}),
+    ("linear", {}, {"flip": True, "batch_size": 64}),
+    ("cnn", {"filters": 4, "blocks": 1}, {"flip": True, "shift": 3, "batch_size": 64, "warmup_epochs": 1}),
     ("linear", {}, {"loss": "cross_entropy", "label_smoothing": 0.1}),
     ("linear", {}, {"loss": "binary_cross_entropy", "label_smoothing": 0.1}),
     ("mlp", {"hidden_units": 8}, {"loss": "binary_cross_entropy", "learning_rate": 0.01}),
@@ -39,24 +43,38 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("mlp", {"hidden_units": 8}, {"loss": "squared_error", "learning_rate": 0.01}),
     ("mlp", {"hidden_units": 8}, {"loss": "absolute_error", "learning_rate": 0.01}),
     ("cnn", {"filters": 4, "blocks": 2, "dropout": 0.2}, {"optimizer": "adam", "batch_size": 64}),
+    ("linear", {"l1": 0.01, "l2": 0.01}, {"optimizer": "adam", "batch_size": 64}),
+    ("mlp", {"hidden_units": [16, 8], "batch_norm": True}, {"optimizer": "adam", "batch_size": 64}),
+    ("mlp", {"hidden_units": 16, "activation": "maxout", "l1": 0.001}, {"optimizer": "momentum", "batch_size": 32}),
+    ("cnn", {"filters": 2, "blocks": 1, "batch_norm": True, "activation": "maxout"}, {"optimizer": "sgd"}),
+    ("resnet", {"filters": 4, "dropout": 0.1}, {"optimizer": "momentum", "learning_rate": 0.01, "batch_size": 64}),
 ]
 
 
-def assert_alike(recipe: Recipe, data: TrainingData) -> None:
-    fast, fast_weights = fit(recipe, data, TensorFlowBackend())
-    plain, plain_weights = fit(recipe, data, PlainBackend())
-    assert len(fast) == len(plain) == recipe.train.epochs
-    for ours, keras_own in zip(fast, plain, strict=True):
-        assert ours == pytest.approx(keras_own, rel=1e-5, abs=1e-6)
-    for ours_array, keras_array in zip(fast_weights, plain_weights, strict=True):
-        np.testing.assert_allclose(ours_array, keras_array, rtol=1e-4, atol=1e-5)
+@dataclass(frozen=True)
+class Trained:
+    metrics: list[dict[str, float]]
+    weights: list[np.ndarray]
+    restored: Restored | None
 
 
-def fit(recipe: Recipe, data: TrainingData, backend: Backend) -> tuple[list[dict[str, float]], list[np.ndarray]]:
+def fit(recipe: Recipe, data: TrainingData, backend: Backend) -> Trained:
     keras.utils.set_random_seed(7)
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     model.jit_compile = False  # plain fit would draw other dropout masks under XLA
-    return list(recipe.fit(model, backend.hold(data), seed=7)), model.get_weights()
+    fitting = recipe.fit(model, backend.hold(data), seed=7)
+    return Trained(list(fitting), model.get_weights(), fitting.restored)
+
+
+def assert_alike(recipe: Recipe, data: TrainingData) -> Trained:
+    fast, plain = (fit(recipe, data, backend) for backend in (TensorFlowBackend(), PlainBackend()))
+    assert len(fast.metrics) == len(plain.metrics)
+    for ours, keras_own in zip(fast.metrics, plain.metrics, strict=True):
+        assert ours == pytest.approx(keras_own, rel=1e-5, abs=1e-6)
+    for ours_array, keras_array in zip(fast.weights, plain.weights, strict=True):
+        np.testing.assert_allclose(ours_array, keras_array, rtol=1e-4, atol=1e-5)
+    assert (fast.restored and fast.restored.epoch) == (plain.restored and plain.restored.epoch)
+    return fast
 
 
 @pytest.mark.parametrize(("family", "settings", "train"), CASES)
@@ -74,6 +92,19 @@ def test_the_same_numbers_as_plain_fit_in_regression(loss: str, rows: Path) -> N
     assert_alike(Recipe(FAMILIES["mlp"], FAMILIES["mlp"].settings(), train, "regression"), load(rows, "none"))
 
 
+def normalised(settings: Settings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
+    layers = keras.layers
+    hidden = [layers.Flatten(), layers.Dense(8), layers.BatchNormalization(), layers.Dropout(0.2)]
+    return keras.Sequential([keras.Input(input_shape), *hidden, layers.Dense(outputs)])
+
+
+def test_batches_are_normalised_as_by_plain_fit(data: TrainingData) -> None:
+    """The last, partial batch counts in the moving means as it does there, and the best epoch's means come back."""
+    family = Family("normalised", "with batch normalisation", Settings, normalised)
+    train = TrainSettings(epochs=4, batch_size=64, learning_rate=0.3, early_stopping=1, flip=True)
+    assert assert_alike(Recipe(family, Settings(), train), data).restored is not None
+
+
 def test_numbers_stored_as_float32_and_scaled_by_channel_train_alike(data: TrainingData) -> None:
     as_float = replace(
         data,
@@ -82,8 +113,8 @@ def test_numbers_stored_as_float32_and_scaled_by_channel_train_alike(data: Train
         scale=Scale(np.float32([1.0]), np.float32([0.0])),
     )
     recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), TrainSettings(epochs=1))
-    (scaled_first,), _ = fit(recipe, as_float, TensorFlowBackend())
-    (scaled_in_batches,), _ = fit(recipe, data, TensorFlowBackend())
+    (scaled_first,) = fit(recipe, as_float, TensorFlowBackend()).metrics
+    (scaled_in_batches,) = fit(recipe, data, TensorFlowBackend()).metrics
     assert scaled_in_batches == pytest.approx(scaled_first, rel=1e-6)
 
 
@@ -92,8 +123,8 @@ def test_validation_larger_than_its_batch_is_seen_whole(data: TrainingData) -> N
         data, x_validation=np.concatenate([data.x_train] * 3), y_validation=np.concatenate([data.y_train] * 3)
     )
     recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), TrainSettings(epochs=1))
-    (fast,), _ = fit(recipe, many, TensorFlowBackend())
-    (plain,), _ = fit(recipe, many, PlainBackend())
+    (fast,) = fit(recipe, many, TensorFlowBackend()).metrics
+    (plain,) = fit(recipe, many, PlainBackend()).metrics
     assert fast == pytest.approx(plain, rel=1e-5)
 
 

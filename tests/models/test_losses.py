@@ -87,6 +87,20 @@ def test_a_model_compiled_with_it_loads_without_code_of_ours(
     assert tested["loss"] == pytest.approx(metrics["val_loss"], rel=1e-4)
 
 
+def test_a_model_of_somebodys_own_class_is_measured_too(data: TrainingData) -> None:
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(3, kernel_initializer="zeros")
+
+        def call(self, x: Any) -> Any:
+            return self.dense(keras.layers.Flatten()(x))
+
+    model = Own()
+    model.compile(loss=keras.losses.Hinge())
+    assert measure(model, data.scale.apply(data.x_validation), data.y_validation, True) == pytest.approx({"loss": 1.0})
+
+
 @pytest.mark.parametrize(("loss", "tasks"), LOSSES.items())
 @pytest.mark.parametrize("task", METRICS)
 def test_a_loss_serves_its_tasks_alone(loss: str, tasks: tuple[Task, ...], task: Task) -> None:

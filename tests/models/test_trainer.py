@@ -121,6 +121,7 @@ def test_a_model_that_cannot_be_saved_leaves_no_half_file(trainer: Trainer, fold
             {"task": "regression", "train": {"loss": "hinge"}},
             r"\[train\] loss: .*received 'hinge'; take one of squared_",
         ),
+        ({"train": {"shift": 8}}, r"\[train\] shift: .*received shift = 8 with images of 8 x 8 pixels; .* at most 7"),
         ({"data": {"folder": "/nowhere"}}, "must be whole, but /nowhere/meta.json is not"),
     ],
 )

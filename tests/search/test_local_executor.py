@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from search.errors import SearchError
-from search.protocols import Died
+from search.protocols import Died, Message, Raised, Reply
 from search.workers.local import LocalExecutor, WorkerRecipe
 from tests.search.conftest import FIND_TESTS, Lab, stub_workers
 
@@ -117,3 +117,24 @@ def test_workers_that_cannot_start_end_the_search_with_their_last_words(preload:
         assert words in str(caught.value)
     finally:
         executor.close()
+
+
+def check(executor: LocalExecutor, **assignment: object) -> Message:
+    wait_idle(executor, 1)
+    (worker,) = executor.idle()
+    executor.call(worker, "check", assignment=assignment)
+    while not (messages := executor.wait(1)):
+        pass
+    executor.release(worker)
+    return messages[0]
+
+
+def test_a_refused_request_is_told_from_other_failures() -> None:
+    with stub_workers(1) as executor:
+        checked, refused, raised = (check(executor, **told) for told in ({}, {"refuses": "no"}, {"raises": "oh"}))
+    assert isinstance(checked, Reply)
+    assert checked.value == {"parameters": 26, "metrics": ["loss", "val_accuracy"]}
+    assert isinstance(refused, Raised)
+    assert (refused.error, refused.request) == ("no", True)
+    assert isinstance(raised, Raised)
+    assert (raised.error, raised.request) == ("ValueError: oh", False)

@@ -1,0 +1,64 @@
+"""Early stopping: the best epoch's weights are kept, and training ends when they have been the best for long."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from models.backends.interface import Metrics
+from models.data import Array
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The epoch whose weights a model has again.
+
+    Attributes:
+        epoch: its number, from 1.
+        metrics: what it measured.
+    """
+
+    epoch: int
+    metrics: Metrics
+
+
+class EarlyStopping:
+    """Remembers the epoch with the lowest val_loss, the first of equals (Prechelt 1998, with a patience).
+
+    Args:
+        patience_epochs: how many epochs in a row may be no better until training stops, 1 or more.
+    """
+
+    def __init__(self, patience_epochs: int) -> None:
+        self._patience_epochs = patience_epochs
+        self._epoch = 0
+        self._best: Restored | None = None
+        self._weights: list[Array] = []
+
+    def hear(self, model: keras.Model, metrics: Metrics) -> bool:
+        """Take the next epoch into account; return whether training should stop."""
+        self._epoch += 1
+        if self._best is None or _is_better(metrics["val_loss"], self._best.metrics["val_loss"]):
+            self._best = Restored(self._epoch, dict(metrics))
+            self._weights = model.get_weights()
+        return self._epoch - self._best.epoch >= self._patience_epochs
+
+    def restore(self, model: keras.Model) -> Restored:
+        """Give the model the best epoch's weights again, and return that epoch.
+
+        Raises:
+            RuntimeError: no epoch has been heard of.
+        """
+        if self._best is None:
+            raise RuntimeError("nothing can be restored before the first epoch")
+        model.set_weights(self._weights)
+        return self._best
+
+
+def _is_better(loss: float, best: float) -> bool:
+    # Any number is better than none.
+    return loss < best or (math.isnan(best) and not math.isnan(loss))
