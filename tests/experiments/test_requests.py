@@ -152,6 +152,16 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("a storage that is not there", [*SWEEP, "--storage", "sqlite:////nowhere/at/all.db"], "can't be reached", {}),
     ("a study that is not there", ["ui", "no-such-study", "--no-open"], "there is no study 'no-such-study'", {}),
     ("a kind that is not there", ["list", "modles"], "Did you mean 'models'", {}),
+    ("a new experiment over a file", ["new", "mine"], "mine.toml is there already", {"mine.toml": "mine"}),
+    ("a new experiment of the catalogue's name", ["new", "digits-mlp"], "of the catalogue", {}),
+    ("a new experiment without a name", ["new", ""], "a name or a path that ends in one", {}),
+    ("a new experiment that is a folder", ["new", "sub/"], "a name or a path that ends in one", {}),
+    ("a new experiment in no folder", ["new", "sub/mine"], "there is no sub", {}),
+    ("a new experiment of no data set", ["new", "mine", "--data", "mnits"], "Did you mean 'mnist'", {}),
+    ("a new experiment of no file", ["new", "mine", "--data", "npz:own.npz"], "own.npz", {}),
+    ("a new experiment of no family", ["new", "mine", "--model", "mpl"], "Did you mean 'mlp'", {}),
+    ("a new experiment of no function", ["new", "mine", "--model", "nets.py:"], "write nets.py:build", {}),
+    ("a new experiment of no module", ["new", "mine", "--model", "my nets:build"], "write nets.py:build", {}),
 ]  # fmt: skip
 
 Fails = Callable[..., str]
