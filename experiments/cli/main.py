@@ -14,7 +14,7 @@ from models.errors import RequestError
 from models.names import check_name
 from search.errors import SearchError
 
-VERBS = {"list": "list_", "new": "new", "run": "run", "sweep": "sweep", "ui": "ui"}
+VERBS = {"list": "list_", "new": "new", "run": "run", "sweep": "sweep", "ui": "ui", "delete": "delete"}
 
 
 class _Verbs(click.Group):

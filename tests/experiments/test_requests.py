@@ -152,6 +152,7 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("a storage that is not there", [*SWEEP, "--storage", "sqlite:////nowhere/at/all.db"], "can't be reached", {}),
     ("a study that is not there", ["ui", "no-such-study", "--no-open"], "there is no study 'no-such-study'", {}),
     ("a kind that is not there", ["list", "modles"], "Did you mean 'models'", {}),
+    ("a study to delete that is not there", ["delete", "digits-mlp", "--yes"], "there is none yet", {}),
     ("a new experiment over a file", ["new", "mine"], "mine.toml is there already", {"mine.toml": "mine"}),
     ("a new experiment of the catalogue's name", ["new", "digits-mlp"], "of the catalogue", {}),
     ("a new experiment without a name", ["new", ""], "a name or a path that ends in one", {}),
