@@ -7,12 +7,12 @@ import sys
 
 import click
 
-from experiments.cli import options
+from experiments.cli import completing, options
 from models.errors import RequestError
 
 
 @click.command("delete", short_help="Delete a study from Optuna, MLflow and home, after asking.")
-@click.argument("study")
+@click.argument("study", shell_complete=completing.studies)
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @options.places
 @options.json_output

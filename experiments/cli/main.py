@@ -14,7 +14,15 @@ from models.errors import RequestError
 from models.names import check_name
 from search.errors import SearchError
 
-VERBS = {"list": "list_", "new": "new", "run": "run", "sweep": "sweep", "ui": "ui", "delete": "delete"}
+VERBS = {
+    "list": "list_",
+    "new": "new",
+    "run": "run",
+    "sweep": "sweep",
+    "ui": "ui",
+    "delete": "delete",
+    "completion": "completion",
+}
 
 
 class _Verbs(click.Group):
@@ -23,7 +31,9 @@ class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if ctx.resilient_parsing and cmd_name not in VERBS:  # the shell asks what could be typed here
+            return None
         check_name("verb", cmd_name, VERBS)
         command: click.Command = importlib.import_module(f"experiments.cli.{VERBS[cmd_name]}").command
         return command

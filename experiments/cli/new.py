@@ -7,13 +7,18 @@ import shlex
 
 import click
 
-from experiments.cli import options
+from experiments.cli import completing, options
 
 
 @click.command("new", short_help="Write a commented experiment to start from.")
 @click.argument("name")
 @click.option("--data", default="digits", help="A data set, as [data] names it.  [digits]")
-@click.option("--model", default="mlp", help="A family, or a function of your own as nets.py:build.  [mlp]")
+@click.option(
+    "--model",
+    default="mlp",
+    shell_complete=completing.families,
+    help="A family, or a function of your own as nets.py:build.  [mlp]",
+)
 @options.places
 @options.json_output
 def command(name: str, data: str, model: str, as_json: bool, **places: str | None) -> int:
