@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test test-quick test-slow lint setup setup-dev lock clean
+.PHONY: sweep test test-quick test-slow lint pictures setup setup-dev lock clean
 
 sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
@@ -29,6 +29,10 @@ lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The README's, taken anew: needs Chromium.
+pictures: setup-dev
+	$(BIN)/python -m tests.pictures
 
 setup: $(VENV)/installed-$(LOCK)
 setup-dev: $(VENV)/installed-requirements-dev.lock

@@ -2,27 +2,79 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from experiments.journals import journal_experiments
 from experiments.places import Places
 
 if TYPE_CHECKING:
     import optuna
 
 
-def summaries(places: Places) -> dict[str, str]:
-    """Return a line about each study. Reading makes no storage where there is none."""
+@dataclass(frozen=True)
+class StudySummary:
+    """What is to be known of a study at a glance.
+
+    Attributes:
+        experiment: its experiment's name; None if it was run from another home.
+        complete: trials that trained all their epochs.
+        pruned: trials that were stopped early.
+        failed: trials that failed.
+        best: the best value of a complete trial; None without one, and where there are several objectives.
+        pareto: with several objectives, how many trials no other beats in all of them; else None.
+    """
+
+    experiment: str | None
+    complete: int
+    pruned: int
+    failed: int
+    best: float | None
+    pareto: int | None
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return dataclasses.asdict(self)
+
+    def __str__(self) -> str:
+        counted = f"{self.complete} complete, {self.pruned} pruned, {self.failed} failed"
+        best = "none complete" if self.best is None else f"best {self.best:.4g}"
+        if self.pareto is not None:
+            best = f"{self.pareto} on the Pareto front"
+        whose = "another home's" if self.experiment is None else self.experiment
+        return f"{counted}; {best}; {whose}"
+
+
+def summaries(places: Places) -> dict[str, StudySummary]:
+    """Return what there is to know of each study. Reading makes no storage where there is none."""
     if places.storage == places.home.storage and not Path(places.home.path / "optuna.db").exists():
         return {}
     import optuna  # here, because a home without studies needs none of it
 
     from search.storage import open_storage
 
-    studies = optuna.get_all_study_summaries(open_storage(places.storage))
-    return {study.study_name: _line(study) for study in studies}
+    storage = open_storage(places.storage)
+    experiments = journal_experiments(places.home)
+    return {
+        name: _summary(
+            optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler()),
+            experiments.get(name),
+        )
+        for name in optuna.get_all_study_names(storage)
+    }
 
 
-def _line(study: optuna.study.StudySummary) -> str:
-    best = "" if study.best_trial is None else f", best {study.best_trial.value:.4f}"
-    return f"{study.n_trials} trials asked for or queued{best}"
+def _summary(study: optuna.Study, experiment: str | None) -> StudySummary:
+    counts = Counter(trial.state.name for trial in study.get_trials(deepcopy=False))
+    several = len(study.directions) > 1
+    return StudySummary(
+        experiment=experiment,
+        complete=counts["COMPLETE"],
+        pruned=counts["PRUNED"],
+        failed=counts["FAIL"],
+        best=None if several or not counts["COMPLETE"] else study.best_value,
+        pareto=len(study.best_trials) if several else None,
+    )

@@ -18,7 +18,9 @@ class Settings(BaseModel):
     Unknown keys are errors and nothing is converted: the text "32" is no number, 32.0 is no count.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_default=True, use_attribute_docstrings=True
+    )
 
     @classmethod
     def read(cls, table: Mapping[str, Any], where: str) -> Self:

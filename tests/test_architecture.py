@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.cli.main import VERBS
+
 ROOT = Path(__file__).parent.parent
 FORBIDDEN = {
     "models": {"search", "experiments", "optuna", "mlflow", "click", "rich"},
@@ -46,7 +48,7 @@ def test_imports_run_one_way(package: str) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["sweep", "--help"], ["run", "--help"], ["list", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in VERBS)])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     script = f"""
 import sys

@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from experiments.cli import options
 
-Listing = dict[str, str]
+Listing = Mapping[str, object]
+"""What there is by name, with what says more of it: a line of text, or what shows as one."""
 
 
 @click.command("list", short_help="What there is: experiments, models, data sets, samplers, pruners, studies.")
-@click.argument("kinds", nargs=-1)
+@click.argument("kinds", nargs=-1, shell_complete=lambda context, parameter, typed: _offered(typed))
 @options.places
 @options.json_output
 def command(kinds: tuple[str, ...], as_json: bool, **places: str | None) -> int:
@@ -31,20 +33,28 @@ def command(kinds: tuple[str, ...], as_json: bool, **places: str | None) -> int:
     asked = [check_name("kind", kind, _KINDS) for kind in kinds or _KINDS]
     found = {kind: _KINDS[kind](places) for kind in asked}
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps({kind: _records(listing) for kind, listing in found.items()}))
     else:
         _print(found)
     return 0
 
 
 def _print(found: Mapping[str, Listing]) -> None:
-    width = max((len(name) for listing in found.values() for name in listing), default=0)
     for kind, listing in found.items():
+        width = max(map(len, listing), default=0)
         click.secho(kind, bold=True)
         for name, line in listing.items():
             click.echo(f"  {name:<{width}}  {line}")
         if not listing:
             click.echo("  none yet")
+
+
+def _records(listing: Listing) -> dict[str, Any]:
+    return {name: about.to_record() if hasattr(about, "to_record") else about for name, about in listing.items()}
+
+
+def _offered(typed: str) -> list[CompletionItem]:
+    return [CompletionItem(kind) for kind in _KINDS if kind.startswith(typed)]
 
 
 def _experiments(places: Mapping[str, Any]) -> Listing:

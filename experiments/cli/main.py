@@ -14,18 +14,28 @@ from models.errors import RequestError
 from models.names import check_name
 from search.errors import SearchError
 
-_VERBS = {"list": "list_", "run": "run", "sweep": "sweep", "ui": "ui"}
+VERBS = {
+    "list": "list_",
+    "new": "new",
+    "run": "run",
+    "sweep": "sweep",
+    "ui": "ui",
+    "delete": "delete",
+    "completion": "completion",
+}
 
 
 class _Verbs(click.Group):
     """Imports a verb's module when the verb is used, or described."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_VERBS)
+        return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
-        check_name("verb", cmd_name, _VERBS)
-        command: click.Command = importlib.import_module(f"experiments.cli.{_VERBS[cmd_name]}").command
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if ctx.resilient_parsing and cmd_name not in VERBS:  # the shell asks what could be typed here
+            return None
+        check_name("verb", cmd_name, VERBS)
+        command: click.Command = importlib.import_module(f"experiments.cli.{VERBS[cmd_name]}").command
         return command
 
 

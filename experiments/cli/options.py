@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from experiments.cli import completing
 from models.errors import RequestError
 from search.urls import masked
 
@@ -35,9 +36,11 @@ def places(command: _Command) -> _Command:
 
 def execution(command: _Command) -> _Command:
     """Add the options that say what trains."""
-    return click.option("--backend", help="Keras backend: tensorflow, jax or torch.  [KERAS_BACKEND, or tensorflow]")(
-        command
-    )
+    return click.option(
+        "--backend",
+        shell_complete=completing.backends,
+        help="Keras backend: tensorflow, jax or torch.  [KERAS_BACKEND, or tensorflow]",
+    )(command)
 
 
 def values(command: _Command) -> _Command:

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from experiments.cli import options
+from experiments.cli import completing, options
 
 
 @click.command("run", short_help="Train once, tracked: the recipe as it stands.")
-@click.argument("experiment")
+@click.argument("experiment", shell_complete=completing.experiments)
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs to train.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Where the training's seed follows from.  [0]")
 @options.values

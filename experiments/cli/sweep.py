@@ -9,19 +9,27 @@ from typing import Any
 
 import click
 
-from experiments.cli import options
+from experiments.cli import completing, options
 
 
 @click.command("sweep", short_help="Search an experiment's space, every trial in MLflow.")
-@click.argument("experiment")
+@click.argument("experiment", shell_complete=completing.experiments)
 @click.option("--trials", type=click.IntRange(min=1), help="Complete or pruned trials that make the study done.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a trial.")
 @click.option("--timeout", callback=options.read_seconds, help="Start no trial after this time: 90s, 10m, 1h30m.")
 @click.option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [one a GPU, or one a core]")
-@click.option("--sampler", help="What is tried next; 'assay list samplers' names them.  [the file's]")
-@click.option("--pruner", help="What is stopped early; 'assay list pruners' names them.  [the file's]")
+@click.option(
+    "--sampler",
+    shell_complete=completing.samplers,
+    help="What is tried next; 'assay list samplers' names them.  [the file's]",
+)
+@click.option(
+    "--pruner",
+    shell_complete=completing.pruners,
+    help="What is stopped early; 'assay list pruners' names them.  [the file's]",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Where every seed follows from.  [the study's, or 0]")
-@click.option("--study", help="Name of the study.  [the experiment's]")
+@click.option("--study", shell_complete=completing.studies, help="Name of the study.  [the experiment's]")
 @click.option("--enqueue", metavar="FILE.json", help="A list of configurations to try first.")
 @click.option("--max-failures", type=click.IntRange(min=1), default=5, help="Failed trials in a row that end it.  [5]")
 @options.values

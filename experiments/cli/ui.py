@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from experiments.cli import options
+from experiments.cli import completing, options
 
 
 @click.command("ui", short_help="Open the MLflow UI, at a study's best trials if one is named.")
-@click.argument("study", required=False)
+@click.argument("study", required=False, shell_complete=completing.studies)
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=5000, help="Port on 127.0.0.1, or the next free.  [5000]"
 )

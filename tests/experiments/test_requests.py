@@ -300,6 +300,17 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("no patience", setting("early_stopping=0"), "greater than or equal to 1; received 0", {}),
     ("a flip that is neither", setting("flip=maybe"), "valid boolean; received 'maybe'", {}),
     ("a shift the other way", setting("shift=-1"), "greater than or equal to 0; received -1", {}),
+    ("a study to delete that is not there", ["delete", "digits-mlp", "--yes"], "there is none yet", {}),
+    ("a new experiment over a file", ["new", "mine"], "mine.toml is there already", {"mine.toml": "mine"}),
+    ("a new experiment of the catalogue's name", ["new", "digits-mlp"], "of the catalogue", {}),
+    ("a new experiment without a name", ["new", ""], "a name or a path that ends in one", {}),
+    ("a new experiment that is a folder", ["new", "sub/"], "a name or a path that ends in one", {}),
+    ("a new experiment in no folder", ["new", "sub/mine"], "there is no sub", {}),
+    ("a new experiment of no data set", ["new", "mine", "--data", "mnits"], "Did you mean 'mnist'", {}),
+    ("a new experiment of no file", ["new", "mine", "--data", "npz:own.npz"], "own.npz", {}),
+    ("a new experiment of no family", ["new", "mine", "--model", "mpl"], "Did you mean 'mlp'", {}),
+    ("a new experiment of no function", ["new", "mine", "--model", "nets.py:"], "write nets.py:build", {}),
+    ("a new experiment of no module", ["new", "mine", "--model", "my nets:build"], "write nets.py:build", {}),
 ]  # fmt: skip
 
 Fails = Callable[..., str]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -15,14 +14,8 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
+from tests.browser import free_port
 from tests.experiments.conftest import ASSAY, Swept, assay
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
@@ -70,9 +63,12 @@ def test_it_serves_the_comparison_of_the_best_trials_until_it_is_asked_to_stop(
 
 def test_a_study_is_listed_with_its_best(swept: Swept) -> None:
     done = assay("list", "studies", "--home", str(swept.home), "--json")
-    assert done.answer == {
-        "studies": {"digits-mlp": f"5 trials asked for or queued, best {swept.answer['best']['value']:.4f}"}
-    }
+    best = swept.answer["best"]["value"]
+    known = {"experiment": "digits-mlp", **swept.answer["trials"], "best": best, "pareto": None}
+    assert done.answer == {"studies": {"digits-mlp": known}}
+    said = assay("list", "studies", "--home", str(swept.home)).out
+    assert "0 failed; best " in said
+    assert said.rstrip().endswith("; digits-mlp")
 
 
 def test_a_home_without_studies_lists_none_and_stays_empty(tmp_path: Path) -> None:

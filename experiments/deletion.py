@@ -1,0 +1,146 @@
+"""Deleting a study from both stores and from home.
+
+MLflow goes first, then Optuna's study, then what home has, the journal last: it knows under which id the rest lies, so
+after a death at any point the same command finds what is left.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.journals import journal_names
+from experiments.places import Places
+from experiments.tracking.removal import are_known, remove, runs_of_ids, runs_of_name
+from experiments.tracking.schema import STUDY_ID_TAG
+from models.errors import RequestError
+from models.names import suggestion
+from search.events import StudyOpened, TrialBegun
+from search.journal import read
+from search.lock import StudyLock
+from search.model_shelf import ModelShelf
+from search.urls import masked
+
+_SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What there is of a study: whether Optuna has it, the trials anybody knows of, its runs in MLflow."""
+
+    study: str
+    in_optuna: bool
+    trials: int
+    runs: tuple[str, ...]
+
+
+@contextmanager
+def held(study: str, places: Places) -> Iterator[Remains]:
+    """Enter with what there is of a study, which nobody can run meanwhile.
+
+    Raises:
+        RequestError: there is none of that name, it is being run, it is another home's, or a store can't be reached.
+    """
+    _look_up(study, places)  # before the lock, which leaves a file: of a study that is not there nothing must be left
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(StudyLock(places.home.journal(study).with_suffix(".lock"), study))
+        except RequestError as error:
+            running = str(error).partition(": ")[0]
+            raise RequestError(f"{running}: wait for that sweep, or end it, before deleting the study.") from None
+        yield _look_up(study, places)
+
+
+def delete(remains: Remains, places: Places) -> None:
+    """Delete all of it. Stopped in the middle, it can be called again with what is left then."""
+    if remains.runs:  # else there may be no store, and none must be made
+        remove(places, remains.runs)
+    if remains.in_optuna:
+        import optuna  # here, because what was never searched need not wait for it
+
+        from search.storage import open_storage
+
+        optuna.delete_study(study_name=remains.study, storage=open_storage(places.storage))
+    journal = places.home.journal(remains.study)
+    ModelShelf(places.home.models(remains.study)).remove()
+    # An offset into this journal, left to the journal of the next study of the name, would hide its beginning.
+    journal.with_suffix(".tracked").unlink(missing_ok=True)
+    journal.unlink(missing_ok=True)
+
+
+def _look_up(study: str, places: Places) -> Remains:
+    journal = places.home.journal(study)
+    events = [event for event, _ in read(journal)]
+    ids = {event.study_id for event in events if isinstance(event, StudyOpened)}
+    begun = len({event.trial for event in events if isinstance(event, TrialBegun)})
+    in_optuna = _in_optuna(study, places, ids)
+    runs = _runs(study, places, ids)
+    if in_optuna is None and not runs and not journal.exists():
+        known = sorted({*_optuna_names(places), *journal_names(places.home)})
+        raise RequestError(
+            f"there is no study {study!r}: there is {', '.join(known) or 'none yet'}.{suggestion(study, known)}"
+        )
+    return Remains(study, in_optuna is not None, max(in_optuna or 0, begun), tuple(runs))
+
+
+def _in_optuna(study: str, places: Places, ids: set[str]) -> int | None:
+    """Return how many trials Optuna has of the study; None if it has no such study."""
+    if study not in _optuna_names(places):
+        return None
+    import optuna  # here, because a home without studies needs none of it
+
+    from search.storage import open_storage
+
+    storage = open_storage(places.storage)
+    found = optuna.load_study(study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler())
+    trials = len(found.get_trials(deepcopy=False))
+    known = found.user_attrs.get(STUDY_ID_TAG) in ids  # Optuna has it under the same name as MLflow
+    if not known and (trials > 0 or places.storage != places.home.storage):
+        raise RequestError(
+            f"study {study!r} lies in this storage but was run from another home: name that one with --home."
+        )
+    return trials
+
+
+def _optuna_names(places: Places) -> list[str]:
+    if not _is_there(places.storage):
+        return []
+    import optuna  # here for the same reason
+
+    from search.storage import open_storage
+
+    return optuna.get_all_study_names(open_storage(places.storage))
+
+
+def _runs(study: str, places: Places, ids: set[str]) -> list[str]:
+    """Return the study's runs that are in MLflow.
+
+    Raises:
+        RequestError: they are in another store than this one, where they would be left without their study.
+    """
+    there = _is_there(places.tracking_uri)
+    if not (there and ids and are_known(places, ids)):
+        told = _told(places.home.journal(study).with_suffix(".tracked"))
+        if told not in (None, masked(places.tracking_uri)):
+            raise RequestError(f"the runs of study {study!r} lie in {told}: name that store with --tracking-uri.")
+    if not there:
+        return []
+    if ids:
+        return runs_of_ids(places, ids)
+    # Elsewhere the name may be another home's.
+    return runs_of_name(places, study) if places.tracking_uri == places.home.tracking else []
+
+
+def _told(cursor: Path) -> str | None:
+    """Return the store that a journal was last passed on to, if it ever was."""
+    with suppress(OSError, ValueError, KeyError):
+        return str(json.loads(cursor.read_text())["tracking_uri"])
+    return None
+
+
+def _is_there(url: str) -> bool:
+    """Whether a store can hold anything: asking a SQLite file that is not there would make it."""
+    return not url.startswith(_SQLITE) or Path(url.removeprefix(_SQLITE)).exists()

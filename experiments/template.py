@@ -1,0 +1,193 @@
+"""The text of an experiment to start from: every setting there is, with what it means and what it is by default."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from experiments.data import KNOWN, DataSettings
+from models.families import Family
+from models.settings import Settings
+from models.train import TrainSettings
+from search.pruners import PRUNERS
+from search.samplers import SAMPLERS
+from search.settings import SearchSettings
+
+_COMMENT_COLUMN = 36
+_WIDTH = 120
+_SEARCHED_OF_MODEL = 2
+_BATCH_SIZES = (16, 32, 64, 128)
+_BASELINE_BATCH = 32
+_EPOCHS = 10
+_TRIALS = 30
+
+
+@dataclass(frozen=True)
+class _Suggestion:
+    """What is searched of a hyperparameter, as TOML, and where the search must beat it; None: its default."""
+
+    space: str
+    baseline: Any = None
+
+
+# In the order in which they matter: the first two that a family has are searched.
+_SUGGESTIONS: Mapping[str, _Suggestion] = {
+    "hidden_units": _Suggestion("{ low = 16, high = 256, log = true }"),
+    "filters": _Suggestion("[8, 16, 32]"),
+    "activation": _Suggestion('["sigmoid", "tanh", "relu"]'),
+    "l2": _Suggestion("{ low = 1e-6, high = 1e-2, log = true }", baseline=1e-4),
+}
+_RATE = _Suggestion("{ low = 1e-4, high = 1e-1, log = true }")
+_OWN_BASELINE = {"hidden_units": 64}
+
+
+@dataclass(frozen=True)
+class Template:
+    """An experiment to be written.
+
+    Attributes:
+        file: where it will lie.
+        data: its [data] table.
+        model: what [model] calls its family.
+        largest_batch: how many examples there are to train on.
+        family: the family; None for a function of the user's own, whose hyperparameters nobody knows.
+    """
+
+    file: Path
+    data: DataSettings
+    model: str
+    largest_batch: int
+    family: Family[Any] | None
+
+    def text(self) -> str:
+        """Return the whole file."""
+        return "\n".join(line.rstrip() for line in self._lines()) + "\n"
+
+    def _lines(self) -> Iterator[str]:
+        yield from self._head()
+        yield from self._data()
+        yield from self._model()
+        yield from ("", "[train]")
+        yield from _settings(TrainSettings, {"epochs": _EPOCHS, "optimizer": "adam"}, hidden=self._space())
+        yield from ("", "[space]                             # what is searched; it must not be fixed above as well")
+        yield from _aligned({name: suggestion.space for name, suggestion in self._space().items()})
+        yield from self._search()
+        yield from ("", "[[baseline]]                        # tried first, so that the search must beat it")
+        yield from _aligned({name: _toml(value) for name, value in self._baseline().items()})
+
+    def _head(self) -> Iterator[str]:
+        yield f"#   assay sweep ./{self.file.name}"
+        yield "# Lines that begin with # say what else there is, at its default: take the # away to set it."
+        yield f"title  = {_toml(f'{self.model} on {self.data.name}')}"
+        yield _commented('source = ""', "Where the question comes from: a paper, a lecture.")
+
+    def _data(self) -> Iterator[str]:
+        known = KNOWN.get(self.data.name)
+        yield from ("", "[data]")
+        yield _commented(f"name = {_toml(self.data.name)}", "" if known is None else known.summary)
+        yield from _settings(DataSettings, hidden=("name",))
+
+    def _model(self) -> Iterator[str]:
+        yield from ("", "[model]")
+        if self.family is None:
+            yield _commented(f"family = {_toml(self.model)}", "A function of your own; its fixed arguments go here.")
+            return
+        yield _commented(f"family = {_toml(self.model)}", self.family.summary)
+        yield from _settings(self.family.settings, hidden=self._space())
+
+    def _search(self) -> Iterator[str]:
+        yield from ("", "[search]")
+        live = {"trials": _TRIALS, "sampler": "tpe", "pruner": "hyperband"}
+        yield from _settings(SearchSettings, live, choices={"sampler": SAMPLERS, "pruner": PRUNERS})
+
+    def _space(self) -> dict[str, _Suggestion]:
+        known = _OWN_BASELINE if self.family is None else self.family.settings.model_fields
+        searched = [name for name in _SUGGESTIONS if name in known][:_SEARCHED_OF_MODEL]
+        space = {name: _SUGGESTIONS[name] for name in searched}
+        return {**space, "batch_size": _Suggestion(_toml(self._batch_sizes())), "learning_rate": _RATE}
+
+    def _baseline(self) -> dict[str, Any]:
+        fields = {**TrainSettings.model_fields, **({} if self.family is None else self.family.settings.model_fields)}
+        baseline = {}
+        for name, suggestion in self._space().items():
+            default = fields[name].default if name in fields else _OWN_BASELINE[name]
+            baseline[name] = default if suggestion.baseline is None else suggestion.baseline
+        return {**baseline, "batch_size": max(size for size in self._batch_sizes() if size <= self._usual_batch())}
+
+    def _usual_batch(self) -> int:
+        return max(_BASELINE_BATCH, min(self._batch_sizes()))
+
+    def _batch_sizes(self) -> list[int]:
+        """Return batches that are no larger than what there is to train on."""
+        return [size for size in _BATCH_SIZES if size <= self.largest_batch] or [max(1, self.largest_batch)]
+
+
+def network_text(experiment: str, function: str) -> str:
+    """Return a file with a network of the user's own, for an experiment's file to name."""
+    return f'''"""Networks of one's own, for {experiment}."""
+
+import keras
+
+
+def {function}(input_shape, classes, hidden_units):
+    """Return a network that gives one logit a class, without a softmax.
+
+    The first two arguments come from the data; every other is a hyperparameter, which {experiment} fixes or searches.
+
+    Args:
+        input_shape: of one input, such as (28, 28, 1) for an image; batches have one more dimension in front.
+        classes: how many classes there are.
+        hidden_units: how many units the hidden layer has.
+    """
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Flatten()(inputs)
+    x = keras.layers.Dense(hidden_units, activation="relu")(x)
+    return keras.Model(inputs, keras.layers.Dense(classes)(x))
+'''
+
+
+def _settings(
+    settings: type[Settings],
+    live: Mapping[str, Any] = MappingProxyType({}),
+    hidden: Collection[str] = (),
+    choices: Mapping[str, Iterable[str]] = MappingProxyType({}),
+) -> Iterator[str]:
+    """Yield every setting but the hidden ones: the live ones with their values, the others as comments."""
+    for name, field in settings.model_fields.items():
+        if name in hidden:
+            continue
+        value = live[name] if name in live else field.get_default(call_default_factory=True)
+        # What has no default of its own is left out unless it is set, and then there is no value to show.
+        text = f"{name} =" if value is None else f"{name} = {_toml(value)}"
+        known = f" One of {', '.join(choices[name])}." if name in choices else ""
+        yield from _setting(text if name in live else f"# {text}", (field.description or "") + known)
+
+
+def _setting(text: str, description: str) -> Iterator[str]:
+    """Yield a setting with what it means behind it, or before it where that is long."""
+    line = _commented(text, description)
+    if len(line) <= _WIDTH:
+        yield line
+        return
+    yield from textwrap.wrap(" ".join(description.split()), _WIDTH, initial_indent="# ", subsequent_indent="# ")
+    yield text
+
+
+def _commented(text: str, comment: str) -> str:
+    return f"{text:<{_COMMENT_COLUMN - 1}} # {' '.join(comment.split())}" if comment else text
+
+
+def _aligned(values: Mapping[str, str]) -> Iterator[str]:
+    width = max(map(len, values))
+    for name, value in values.items():
+        yield f"{name:<{width}} = {value}"
+
+
+def _toml(value: Any) -> str:
+    """Return a plain value as TOML has it, which for texts, numbers, booleans and lists is JSON's way."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,121 @@
+"""Completion: a real process asked as the shell asks it, and a real bash."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from search.events import StudyOpened
+from search.journal import Journal
+from search.pruners import PRUNERS
+from search.samplers import SAMPLERS
+
+HEAVY = {"keras", "tensorflow", "jax", "torch", "mlflow", "optuna", "pandas", "sklearn", "numpy"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a home of two studies, a file, and the command, which says what heavy it had to import."""
+    for study in ("first", "second study"):
+        with Journal(tmp_path / "mlruns" / "journal" / f"{study[:3]}.jsonl") as journal:
+            journal.append(StudyOpened(study=study, study_id="1d", experiment="e", provenance={}, text="", data={}))
+            journal.append(StudyOpened(study="not this", study_id="1d", experiment="", provenance={}, text="", data={}))
+    with Journal(tmp_path / "mlruns" / "journal" / "run-1.jsonl") as journal:
+        journal.append(StudyOpened(study=None, study_id="1d", experiment="e", provenance={}, text="", data={}))
+    (tmp_path / "mlruns" / "journal" / "torn.jsonl").write_text('{"event":"study_op')
+    (tmp_path / "mine.toml").touch()
+    command = tmp_path / "bin" / "assay"
+    command.parent.mkdir()
+    command.write_text(
+        f"#!{sys.executable}\n"
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print(*sorted({HEAVY!r} & set(sys.modules)), end='', file=sys.stderr))\n"
+        "from experiments.cli import main\n"
+        "main()\n"
+    )
+    command.chmod(0o755)
+    return tmp_path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PATH": path}
+
+
+def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list[str]:
+    """Return what is offered for a word after others, as click's own protocol has it."""
+    asked = {
+        "_ASSAY_COMPLETE": "bash_complete",
+        "COMP_WORDS": f"{words} {typed}",
+        "COMP_CWORD": str(len(words.split())),
+    }
+    done = subprocess.run(
+        ["assay"], capture_output=True, text=True, cwd=folder, env={**environment(folder), **asked, **variables}
+    )
+    assert done.stderr == "", "something heavy was imported, or something was said"
+    return [line for line in done.stdout.splitlines() if line]
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "expected"),
+    [
+        ("assay", "s", ["sweep"]),
+        ("assay sweep", "mnist-m", ["mnist-mlp"]),
+        ("assay run", "digits", ["digits-mlp"]),
+        ("assay sweep digits-mlp", "--tr", ["--trials", "--tracking-uri"]),
+        ("assay sweep digits-mlp --sampler", "", [*SAMPLERS]),
+        ("assay sweep digits-mlp --pruner", "", [*PRUNERS]),
+        ("assay sweep digits-mlp --backend", "", ["tensorflow", "jax", "torch"]),
+        ("assay sweep digits-mlp --study", "f", ["first"]),
+        ("assay new mine --model", "c", ["cnn"]),
+        ("assay list", "s", ["samplers", "studies"]),
+        ("assay ui", "", ["first", "second study"]),
+        ("assay delete --yes", "s", ["second study"]),
+        ("assay completion", "", ["bash", "zsh", "fish"]),
+        ("assay swep", "x", []),
+        ("assay sweep digits-mlp --timeout never --set nonsense", "--se", ["--seed", "--set"]),
+    ],
+)
+def test_what_can_be_typed_is_offered(words: str, typed: str, expected: list[str], folder: Path) -> None:
+    assert offered(folder, words, typed) == [f"plain,{name}" for name in expected]
+
+
+def test_a_path_is_left_to_the_shell(folder: Path) -> None:
+    assert offered(folder, "assay sweep", "./mi") == ["file,./mi"]
+
+
+def test_studies_are_those_of_the_home_that_is_named(folder: Path) -> None:
+    assert offered(folder, "assay ui --home elsewhere") == []
+    shutil.move(folder / "mlruns", folder / "moved")
+    assert offered(folder, "assay ui") == []
+    assert offered(folder, "assay ui --home moved", "f") == ["plain,first"]
+    assert offered(folder, "assay ui", "f", ASSAY_HOME="moved") == ["plain,first"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_is_one_that_the_shell_can_read(shell: str, folder: Path) -> None:
+    script = subprocess.run(
+        ["assay", "completion", shell], capture_output=True, text=True, env=environment(folder), check=True
+    ).stdout
+    assert "_ASSAY_COMPLETE" in script
+    if shutil.which(shell) is not None:
+        subprocess.run([shell, "-n"], input=script, text=True, check=True)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_what_the_readme_says(folder: Path) -> None:
+    script = """
+        eval "$(assay completion bash)"
+        COMP_WORDS=(assay sweep digits) COMP_CWORD=2
+        _assay_completion assay
+        printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], capture_output=True, text=True, cwd=folder, env=environment(folder)
+    )
+    assert done.stdout == "digits-mlp\n", done.stderr

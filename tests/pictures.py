@@ -1,0 +1,94 @@
+"""Takes the README's pictures anew, of a sweep and of its comparison: `make pictures`. Needs Chromium."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from experiments.catalog import load
+from experiments.places import Places
+from experiments.progress.live import draw
+from experiments.progress.state import SweepState
+from experiments.summary import print_summary
+from experiments.sweep_result import SweepRequest
+from experiments.sweeping import sweep
+from search.events import Event
+from tests.browser import browsing, plot, serving
+
+PICTURES = Path(__file__).parent.parent / "experiments" / "pictures"
+EXPERIMENT = "digits-mlp"
+COLUMNS = 120
+WIDTH = 1400
+
+
+class Photographer:
+    """A display that draws the sweep once, when a good part of it is done."""
+
+    def __init__(self, console: Console, at: int) -> None:
+        self._console = console
+        self._at = at
+        self._state: SweepState | None = None
+
+    def note(self, text: str) -> None:
+        pass
+
+    def opened(self, state: SweepState) -> None:
+        self._state = state
+
+    def hear(self, event: Event) -> None:
+        if self._state is None:
+            return
+        self._state.hear(event)
+        running = self._state.running.values()
+        if self._state.done >= self._at and len(running) == 2 and all(len(trial.curve) > 1 for trial in running):
+            self._console.print(draw(self._state, COLUMNS), Text("\n..."))
+            self._state = None
+
+    def closed(self) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def as_on_a_terminal() -> Iterator[io.StringIO]:
+    """Enter with what is printed kept, colours and all."""
+    os.environ |= {"FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        yield printed
+
+
+def photograph_sweep(home: Path) -> str:
+    """Sweep, and return what a terminal shows as an SVG."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print("[bold]$ make sweep[/bold]\n")
+    display = Photographer(console, at=14)
+    result = sweep(load(EXPERIMENT), SweepRequest(workers=2), Places.choose(home=home), display)
+    with as_on_a_terminal() as printed:
+        print_summary(result, again="make sweep", look=f".venv/bin/assay ui {EXPERIMENT}")
+    console.print(Text.from_ansi(printed.getvalue()))
+    return console.export_svg(title="assay")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="assay-") as folder:
+        home, failed = Path(folder) / "mlruns", Path(folder) / "failed.png"
+        drawing = Path(folder) / "sweep.svg"
+        drawing.write_text(photograph_sweep(home))
+        with browsing(failed, WIDTH) as page:
+            page.set_content(f"<body style='margin: 0'>{drawing.read_text()}</body>")
+            page.locator("svg").screenshot(path=PICTURES / "sweep.png")
+        with serving(home, EXPERIMENT) as address, browsing(failed, WIDTH, 600) as page:
+            page.goto(address)
+            plot(page, load(EXPERIMENT).space, "value")
+            page.get_by_role("button", name="Close").click()
+            page.screenshot(path=PICTURES / "comparison.png")
+
+
+if __name__ == "__main__":
+    main()
