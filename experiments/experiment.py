@@ -14,9 +14,11 @@ from pydantic import Field
 
 from experiments.data.settings import DataSettings
 from experiments.data.suits import check_task
+from models import augmentation
 from models.errors import RequestError
-from models.families import FAMILIES, Family
+from models.families import Family, find
 from models.names import check_name, suggestion
+from models.precompiled import check_optimizer
 from models.settings import Settings
 from models.tasks import METRICS, Task
 from models.train import TrainSettings
@@ -117,10 +119,11 @@ class Experiment:
         Raises:
             RequestError: a name that it does not know, or a value that can't be.
         """
-        in_data = [name for name in DataSettings.model_fields if name != "name"]
+        of_model = {*self.model, *self.declared, *self.family.settings.model_fields} - {*TrainSettings.model_fields}
+        in_data = [name for name in DataSettings.model_fields if name != "name" and name not in of_model]
         known = [*TrainSettings.model_fields, *self.family.settings.model_fields, *in_data]
         for name in values:
-            if name not in known:
+            if name not in known and self.family.own is None:
                 raise RequestError(
                     f"--set does not know {name!r}: {self.name} has {', '.join(known)}.{suggestion(name, known)}"
                 )
@@ -153,15 +156,16 @@ class Experiment:
         Raises:
             RequestError: one that could not.
         """
-        known = [*TrainSettings.model_fields, *self.family.settings.model_fields]
-        for name in self.space:
-            check_name("name in [space]", name, known)
+        if self.family.own is None:  # which names and metrics a factory of one's own has shows when it is tried out
+            known = [*TrainSettings.model_fields, *self.family.settings.model_fields]
+            metrics = [*METRICS[self.task], *(f"val_{name}" for name in METRICS[self.task]), *COSTS]
+            for name in self.space:
+                check_name("name in [space]", name, known)
+            for objective in self.search.goals.each:
+                check_name("metric in [search] objectives", objective.metric, metrics)
         check_task(self.data, self.task)
         for configuration in (*self.space.corners(), {}, *self.baseline_configurations()):
-            self.settings(configuration)
-        metrics = [*METRICS[self.task], *(f"val_{name}" for name in METRICS[self.task]), *COSTS]
-        for objective in self.search.goals.each:
-            check_name("metric in [search] objectives", objective.metric, metrics)
+            check_optimizer(self.family, self.settings(configuration)[1])
 
     def check_input(self, input_shape: tuple[int, ...]) -> None:
         """See that the networks of the space can take inputs of this shape.
@@ -170,7 +174,9 @@ class Experiment:
             RequestError: one that can't.
         """
         for configuration in (*self.space.corners(), {}):
-            self.family.check_input(self.settings(configuration)[0], input_shape)
+            model, train = self.settings(configuration)
+            self.family.check_input(model, input_shape)
+            augmentation.check_input(train, input_shape)
 
     def configuration(self, values: Mapping[str, Any], where: str) -> Configuration:
         """Return a configuration of the space.
@@ -225,7 +231,7 @@ def _build(path: Path, text: str, file: _File) -> Experiment:
         expect=file.expect,
         task=file.task,
         data=DataSettings.read(file.data, "[data]"),
-        family=FAMILIES[check_name("family", family, FAMILIES)],
+        family=find(family, [str(path.parent.absolute())], file.task),
         model=model,
         train=file.train,
         declared=declared,

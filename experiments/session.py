@@ -61,6 +61,7 @@ class Session:
             "seed": trial.seed,
             "task": self.experiment.task,
             "family": self.experiment.family.name,
+            "folders": [str(self.experiment.path.parent.absolute())],
             "model": model.model_dump(),
             "train": train.model_dump(),
             "data": {"folder": str(self.data.folder), "scale": self.experiment.data.scale},

@@ -16,6 +16,7 @@ from experiments.leftovers import settle_runs
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
+from experiments.rehearsal import rehearse
 from experiments.session import Session, check_batch, prepared, supervise
 from experiments.tracking.follower import MlflowTracker
 from search.events import EpochEnded, TrialEnded
@@ -97,6 +98,9 @@ def run(experiment: Experiment, seed: int, backend: str | None, places: Places, 
     with ExitStack() as stack:
         executor = stack.enter_context(execution.executor())
         session = Session(experiment, prepared(experiment, places, display), execution, seed)
+        note = rehearse(session, executor)
+        if note is not None:
+            display.note(note)
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         stack.enter_context(StudyLock(places.home.journal(name).with_suffix(".lock"), name))
         tracker = MlflowTracker(places.home.journal(name), places.tracking_uri, places.home.artifacts)

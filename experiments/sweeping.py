@@ -15,6 +15,7 @@ from experiments.leftovers import settle_runs
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
+from experiments.rehearsal import rehearse
 from experiments.session import Ending, Session, check_batch, prepared, supervise
 from experiments.sweep_result import Leader, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
@@ -55,6 +56,9 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         executor = stack.enter_context(execution.executor())
         storage = None if places.storage == places.home.storage else _open_storage(places)
         data = prepared(experiment, places, display)
+        note = rehearse(Session(experiment, data, execution, request.seed or 0), executor)
+        if note is not None:
+            display.note(note)
         stack.enter_context(StudyLock(journal_file.with_suffix(".lock"), name))
         tracker = MlflowTracker(journal_file, places.tracking_uri, places.home.artifacts)
         tracker.start()
@@ -135,7 +139,11 @@ def identity(experiment: Experiment, data: PreparedData, execution: Execution) -
     return {
         "task": experiment.task,
         "data": {"name": data.name, "digest": data.digest, "scale": experiment.data.scale},
-        "split": {"validation": data.validation_images, "seed": experiment.data.split_seed},
+        "split": {
+            "validation": data.validation_images,
+            "train": data.train_images,
+            "seed": experiment.data.split_seed,
+        },
         "family": experiment.family.name,
         "fixed": experiment.fixed(),
         "space": experiment.space.to_records(),
