@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments.progress.state import measured, shown
+from experiments.forecast import Forecast
+from experiments.progress.state import clock, measured, shown
 from experiments.single_run import RunResult
 from experiments.sweep_result import Leader, SweepResult
 from search.importances import find_evaluator
@@ -48,6 +49,37 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
         out.print(f"MLflow has not taken everything ({result.untracked.strip()}).")
         out.print("Nothing is lost: the next sweep of this study passes on the rest.")
     out.print(f"look:  {look}")
+
+
+def print_forecast(told: Forecast, to_stderr: bool = False) -> None:
+    """Print what a sweep would do and cost."""
+    out = _console(to_stderr)
+    size = "" if told.configurations is None else f", {told.configurations:,} configurations"
+    out.print(Text(f"{told.study}: nothing was written; a sweep would train {told.trials} trials{size}", style="bold"))
+    out.print("\nspace:")
+    table = Table.grid(padding=(0, 2))
+    for name, words in told.space.items():
+        table.add_row(f"  {name}", words)
+    out.print(table)
+    out.print("\nfirst trials of a new study (what the sampler tries later depends on what it finds):")
+    names = list(told.space)
+    first = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("  whose", *names):
+        first.add_column(name)
+    for origin, one in told.first:
+        first.add_row(f"  {origin}", *(shown(one[name]) if name in one else "" for name in names))
+    out.print(first)
+    out.print(f"\ncost: {_cost(told)}")
+
+
+def _cost(told: Forecast) -> str:
+    if told.seconds is None or told.memory_bytes is None:
+        return f"not measured: {told.unmeasured}"
+    at_a_time = f"{told.workers} at a time" if told.workers > 1 else "one after the other"
+    return (
+        f"about {clock(told.seconds)} for {told.trials} trials {at_a_time} if none is stopped early, and "
+        f"{told.memory_bytes / 2**30:.1f} GiB of memory (from two epochs of each of the first {min(3, told.trials)})"
+    )
 
 
 def print_run(result: RunResult, to_stderr: bool = False) -> None:

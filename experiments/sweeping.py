@@ -33,7 +33,7 @@ from search.urls import masked
 if TYPE_CHECKING:
     import optuna
 
-    from search.study import StudyTrials
+    from search.study import StudyRequest, StudyTrials
 
 
 def sweep(experiment: Experiment, request: SweepRequest, places: Places, display: Display) -> SweepResult:
@@ -172,23 +172,29 @@ def _take_up(
     request: SweepRequest,
     identity: Mapping[str, Any],
 ) -> StudyTrials:
-    from search.study import StudyRequest, StudyTrials  # here for the same reason
+    from search.study import StudyTrials  # here for the same reason
 
-    return StudyTrials(
-        storage,
-        StudyRequest(
-            name=name,
-            space=experiment.space,
-            objectives=experiment.search.goals,
-            identity=identity,
-            sampler=experiment.search.sampler,
-            pruner=experiment.search.pruner,
-            epochs=experiment.largest("epochs"),
-            seed=request.seed,
-            sampler_options=experiment.search.read_sampler_options(),
-            pruner_options=experiment.search.read_pruner_options(),
-            importance=experiment.search.importance,
-        ),
+    return StudyTrials(storage, study_request(name, experiment, request, identity))
+
+
+def study_request(
+    name: str, experiment: Experiment, request: SweepRequest, identity: Mapping[str, Any]
+) -> StudyRequest:
+    """Return the study that a sweep asks for."""
+    from search.study import StudyRequest  # here for the same reason
+
+    return StudyRequest(
+        name=name,
+        space=experiment.space,
+        objectives=experiment.search.goals,
+        identity=identity,
+        sampler=experiment.search.sampler,
+        pruner=experiment.search.pruner,
+        epochs=experiment.largest("epochs"),
+        seed=request.seed,
+        sampler_options=experiment.search.read_sampler_options(),
+        pruner_options=experiment.search.read_pruner_options(),
+        importance=experiment.search.importance,
     )
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from experiments.cli import completing, options
+
+if TYPE_CHECKING:
+    from experiments.experiment import Experiment
+    from experiments.places import Places
+    from experiments.sweep_result import SweepRequest
 
 
 @click.command("sweep", short_help="Search an experiment's space, every trial in MLflow.")
@@ -31,6 +36,7 @@ from experiments.cli import completing, options
 @click.option("--seed", type=click.IntRange(min=0), help="Where every seed follows from.  [the study's, or 0]")
 @click.option("--study", shell_complete=completing.studies, help="Name of the study.  [the experiment's]")
 @click.option("--enqueue", metavar="FILE.json", help="A list of configurations to try first.")
+@click.option("--dry-run", is_flag=True, help="Say what would be tried, and what it would take; write nothing.")
 @click.option("--max-failures", type=click.IntRange(min=1), default=5, help="Failed trials in a row that end it.  [5]")
 @options.values
 @options.execution
@@ -47,6 +53,7 @@ def command(
     seed: int | None,
     study: str | None,
     enqueue: str | None,
+    dry_run: bool,
     max_failures: int,
     values: Mapping[str, Any],
     backend: str | None,
@@ -61,6 +68,7 @@ def command(
     Example:
       assay sweep mnist-mlp --trials 50 --workers 2
       assay sweep ./mine.toml --set optimizer=momentum --timeout 10m
+      assay sweep ./mine.toml --dry-run
     """
     # Here, so that --help need not import what a sweep needs.
     from experiments.catalog import load
@@ -82,6 +90,8 @@ def command(
         failures_limit=max_failures,
         enqueued=() if enqueue is None else read_configurations(enqueue, asked),
     )
+    if dry_run:
+        return _foretell(asked, request, Places.choose(**places), as_json)
     result = sweep(asked, request, Places.choose(**places), choose_display(as_json))
     again = shlex.join([options.program(), *sys.argv[1:]])
     look = shlex.join([options.program(), "ui", result.study, *options.given(places, "home", "tracking_uri")])
@@ -89,3 +99,15 @@ def command(
     if as_json:
         click.echo(options.as_json(result.to_record()))
     return result.ending.exit_code
+
+
+def _foretell(experiment: Experiment, request: SweepRequest, places: Places, as_json: bool) -> int:
+    from experiments.forecast import forecast
+    from experiments.progress import choose_display
+    from experiments.summary import print_forecast
+
+    told = forecast(experiment, request, places, choose_display(as_json))
+    print_forecast(told, to_stderr=as_json)
+    if as_json:
+        click.echo(options.as_json(told.to_record()))
+    return 0
