@@ -120,7 +120,9 @@ class Experiment:
             RequestError: a name that it does not know, or a value that can't be.
         """
         of_model = {*self.model, *self.declared, *self.family.settings.model_fields} - {*TrainSettings.model_fields}
-        in_data = [name for name in DataSettings.model_fields if name != "name" and name not in of_model]
+        # A factory of one's own may well have a seed or a size: of the data only where these data have one.
+        suited = self.data.keys() if self.family.own is not None else DataSettings.model_fields
+        in_data = [name for name in suited if name != "name" and name not in of_model]
         known = [*TrainSettings.model_fields, *self.family.settings.model_fields, *in_data]
         for name in values:
             if name not in known and self.family.own is None:

@@ -137,9 +137,7 @@ def _measure(
         executor = stack.enter_context(dataclasses.replace(execution, workers=1).executor())
         data = prepared(experiment, dataclasses.replace(places, home=home), display)
         session = Session(experiment, data, execution, request.seed or 0)
-        note = rehearse(session, executor)
-        if note is not None:
-            display.note(note)
+        rehearse(session, executor, display)
         return [_time(session, executor, trial) for trial in trials]
 
 

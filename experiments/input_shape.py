@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from experiments.data import KNOWN, DataSettings
+from experiments.data import GENERATED, KNOWN, DataSettings
 
 _ARCHIVE_PREFIX = "npz:"
 
@@ -19,6 +19,8 @@ def input_shape(settings: DataSettings, base: Path) -> tuple[int, ...] | None:
     """
     if settings.name in KNOWN:
         return KNOWN[settings.name].shape
+    if settings.name in GENERATED:
+        return (1,) if GENERATED[settings.name].task == "regression" else (2,)
     if not settings.name.startswith(_ARCHIVE_PREFIX):
         return None
     shape = _array_shape(base / Path(settings.name.removeprefix(_ARCHIVE_PREFIX)).expanduser())

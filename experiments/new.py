@@ -52,7 +52,7 @@ def create(name: str, data: str, model: str, data_dir: Path) -> Created:
             shape = input_shape(settings, file.parent)
             if shape is not None:
                 experiment.check_input(shape)
-        network = _write_network(file, model, function) if own else None
+        network = _write_network(file, template, function) if own else None
         _put(draft, file)
     return Created(file, network)
 
@@ -83,15 +83,15 @@ def _function(reference: str) -> str:
     return function
 
 
-def _write_network(file: Path, model: str, function: str) -> Path | None:
+def _write_network(file: Path, template: Template, function: str) -> Path | None:
     """Write the file of a function of one's own beside the experiment, unless it is there or none is named."""
-    place = Path(model.partition(":")[0]).expanduser()
+    place = Path(template.model.partition(":")[0]).expanduser()
     network = file.parent / place
     if place.suffix != ".py" or network.exists():
         return None
     if not network.parent.is_dir():
         raise RequestError(f"{network} needs a folder to lie in: there is no {network.parent}; make it first.")
-    with _aside(network, network_text(file.name, function)) as draft:
+    with _aside(network, network_text(file.name, function, template.task)) as draft:
         _put(draft, network)
     return network
 

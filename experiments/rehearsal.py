@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from experiments.calls import call, first_worker
+from experiments.progress.display import Display
 from experiments.session import Session
 from models.names import check_name
 from search.objective import COSTS
 from search.protocols import Executor, Trial
 
 
-def rehearse(session: Session, executor: Executor) -> str | None:
+def rehearse(session: Session, executor: Executor, display: Display) -> None:
     """Have a worker build the first configuration's model and train it on a few images, if a user's own code makes it.
 
-    Returns:
-        What the user should know of the model, such as why its epochs are slow; None if there is nothing.
+    The display is told what the user should know of the model, such as why its epochs are slow.
 
     Raises:
         RequestError: the factory fails, with the line of the user's file, or its model lacks what the search needs.
@@ -21,7 +21,7 @@ def rehearse(session: Session, executor: Executor) -> str | None:
     """
     experiment = session.experiment
     if experiment.family.own is None:
-        return None
+        return
     configuration = next(iter(experiment.baseline_configurations()), experiment.space.corner(0, {}))
     assignment = session.assign(Trial(number=0, searched=configuration, seed=session.seed, origin="rehearsal"))
     worker = first_worker(executor)
@@ -35,5 +35,5 @@ def rehearse(session: Session, executor: Executor) -> str | None:
             objective.metric,
             [*tried["metrics"], *COSTS],
         )
-    note = begun.get("note")
-    return None if note is None else str(note)
+    if "note" in begun:
+        display.note(begun["note"])

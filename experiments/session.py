@@ -117,7 +117,6 @@ def prepared(experiment: Experiment, places: Places, display: Display) -> Prepar
         display.note(f"warning: {warning}")
     experiment.check_input(data.input_shape)
     places.home.create()
-    display.note(f"{experiment.name}: the data are ready, the workers are starting")
     return data
 
 

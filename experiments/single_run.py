@@ -98,9 +98,8 @@ def run(experiment: Experiment, seed: int, backend: str | None, places: Places, 
     with ExitStack() as stack:
         executor = stack.enter_context(execution.executor())
         session = Session(experiment, prepared(experiment, places, display), execution, seed)
-        note = rehearse(session, executor)
-        if note is not None:
-            display.note(note)
+        rehearse(session, executor, display)
+        display.note(f"{experiment.name}: the data are ready, the worker is starting")
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         stack.enter_context(StudyLock(places.home.journal(name).with_suffix(".lock"), name))
         tracker = MlflowTracker(places.home.journal(name), places.tracking_uri, places.home.artifacts)

@@ -56,9 +56,8 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         executor = stack.enter_context(execution.executor())
         storage = None if places.storage == places.home.storage else _open_storage(places)
         data = prepared(experiment, places, display)
-        note = rehearse(Session(experiment, data, execution, request.seed or 0), executor)
-        if note is not None:
-            display.note(note)
+        rehearse(Session(experiment, data, execution, request.seed or 0), executor, display)
+        display.note(f"{experiment.name}: the data are ready, the workers are starting")
         stack.enter_context(StudyLock(journal_file.with_suffix(".lock"), name))
         tracker = MlflowTracker(journal_file, places.tracking_uri, places.home.artifacts)
         tracker.start()

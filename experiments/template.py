@@ -10,9 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from experiments.data import KNOWN, DataSettings
+from experiments.data import GENERATED, DataSettings, summaries
+from experiments.experiment import DEFAULT_OBJECTIVE
 from models.families import Family
 from models.settings import Settings
+from models.tasks import DEFAULT_LOSS, Task
 from models.train import TrainSettings
 from search.pruners import PRUNERS
 from search.samplers import SAMPLERS
@@ -64,6 +66,11 @@ class Template:
     largest_batch: int
     family: Family[Any] | None
 
+    @property
+    def task(self) -> Task:
+        """What the data are for: classification unless they are drawn from a function."""
+        return GENERATED[self.data.name].task if self.data.name in GENERATED else "classification"
+
     def text(self) -> str:
         """Return the whole file."""
         return "\n".join(line.rstrip() for line in self._lines()) + "\n"
@@ -73,7 +80,10 @@ class Template:
         yield from self._data()
         yield from self._model()
         yield from ("", "[train]")
-        yield from _settings(TrainSettings, {"epochs": _EPOCHS, "optimizer": "adam"}, hidden=self._space())
+        live = {"epochs": _EPOCHS, "optimizer": "adam"}
+        if self.task == "regression":
+            live["loss"] = DEFAULT_LOSS[self.task]
+        yield from _settings(TrainSettings, live, hidden=self._space())
         yield from ("", "[space]                             # what is searched; it must not be fixed above as well")
         yield from _aligned({name: suggestion.space for name, suggestion in self._space().items()})
         yield from self._search()
@@ -85,11 +95,12 @@ class Template:
         yield "# Lines that begin with # say what else there is, at its default: take the # away to set it."
         yield f"title  = {_toml(f'{self.model} on {self.data.name}')}"
         yield _commented('source = ""', "Where the question comes from: a paper, a lecture.")
+        if self.task == "regression":
+            yield _commented('task = "regression"', "Numbers are predicted, not classes.")
 
     def _data(self) -> Iterator[str]:
-        known = KNOWN.get(self.data.name)
         yield from ("", "[data]")
-        yield _commented(f"name = {_toml(self.data.name)}", "" if known is None else known.summary)
+        yield _commented(f"name = {_toml(self.data.name)}", summaries().get(self.data.name, ""))
         yield from _settings(DataSettings, hidden=("name",))
 
     def _model(self) -> Iterator[str]:
@@ -102,7 +113,9 @@ class Template:
 
     def _search(self) -> Iterator[str]:
         yield from ("", "[search]")
-        live = {"trials": _TRIALS, "sampler": "tpe", "pruner": "hyperband"}
+        live: dict[str, Any] = {"trials": _TRIALS, "sampler": "tpe", "pruner": "hyperband"}
+        if self.task == "regression":
+            live["objectives"] = [DEFAULT_OBJECTIVE[self.task]]
         yield from _settings(SearchSettings, live, choices={"sampler": SAMPLERS, "pruner": PRUNERS})
 
     def _space(self) -> dict[str, _Suggestion]:
@@ -127,27 +140,31 @@ class Template:
         return [size for size in _BATCH_SIZES if size <= self.largest_batch] or [max(1, self.largest_batch)]
 
 
-def network_text(experiment: str, function: str) -> str:
+def network_text(experiment: str, function: str, task: Task) -> str:
     """Return a file with a network of the user's own, for an experiment's file to name."""
+    if task == "regression":
+        gives, outputs, meaning = "the numbers that are predicted", "outputs", "how many numbers there are"
+    else:
+        gives, outputs, meaning = "one logit a class, without a softmax", "classes", "how many classes there are"
     return f'''"""Networks of one's own, for {experiment}."""
 
 import keras
 
 
-def {function}(input_shape, classes, hidden_units):
-    """Return a network that gives one logit a class, without a softmax.
+def {function}(input_shape, {outputs}, hidden_units):
+    """Return a network that gives {gives}.
 
     The first two arguments come from the data; every other is a hyperparameter, which {experiment} fixes or searches.
 
     Args:
         input_shape: of one input, such as (28, 28, 1) for an image; batches have one more dimension in front.
-        classes: how many classes there are.
+        {outputs}: {meaning}.
         hidden_units: how many units the hidden layer has.
     """
     inputs = keras.Input(input_shape)
     x = keras.layers.Flatten()(inputs)
     x = keras.layers.Dense(hidden_units, activation="relu")(x)
-    return keras.Model(inputs, keras.layers.Dense(classes)(x))
+    return keras.Model(inputs, keras.layers.Dense({outputs})(x))
 '''
 
 

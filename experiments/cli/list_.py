@@ -66,14 +66,16 @@ def _experiments(places: Mapping[str, Any]) -> Listing:
 def _models(places: Mapping[str, Any]) -> Listing:
     from models.families import FAMILIES
 
-    return {name: family.summary for name, family in FAMILIES.items()}
+    own = {
+        "nets.py:function": "a network of your own, by a function in a file, or in a package: package.module:function"
+    }
+    return {name: family.summary for name, family in FAMILIES.items()} | own
 
 
 def _datasets(places: Mapping[str, Any]) -> Listing:
-    from experiments.data.known import KNOWN
+    from experiments.data.listing import summaries
 
-    own = {"npz:PATH": "your own arrays x_train, y_train, x_test, y_test in one npz file"}
-    return {name: known.summary for name, known in KNOWN.items()} | own
+    return summaries()
 
 
 def _samplers(places: Mapping[str, Any]) -> Listing:

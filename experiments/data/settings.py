@@ -27,6 +27,9 @@ LARGEST_SIDE = 4_096
 """Of an image after resizing, in pixels; likewise."""
 
 
+_OF_GENERATED = ("samples", "noise", "seed")
+
+
 class DataSettings(Settings):
     """Which data set, how many examples train and validate, and how the numbers are scaled."""
 
@@ -79,11 +82,17 @@ class DataSettings(Settings):
             f"must be [height, width] in pixels, whole numbers from 1 to {LARGEST_SIDE:,}; received {size!r}."
         )
 
+    def keys(self) -> list[str]:
+        """Return the keys that this data set can have."""
+        unsuited = {*(() if self.name.startswith(FOLDER_PREFIX) else ("size",))}
+        unsuited |= {*(() if self.name in GENERATED else _OF_GENERATED)}
+        return [key for key in DataSettings.model_fields if key not in unsuited]
+
     @model_validator(mode="after")
     def _keys_suit_the_set(self) -> Self:
         if self.size is not None and not self.name.startswith(FOLDER_PREFIX):
             raise RequestError(f"size is for {FOLDER_PREFIX}PATH alone; received name = {self.name!r}: remove size.")
-        for key in ("samples", "noise", "seed"):
+        for key in _OF_GENERATED:
             if getattr(self, key) is not None and self.name not in GENERATED:
                 raise RequestError(
                     f"{key} is for sets that are drawn, {', '.join(GENERATED)}; received name = {self.name!r}: "

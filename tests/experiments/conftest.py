@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-ASSAY = [sys.executable, "-c", "from experiments.cli import main; main()"]
+ASSAY = [sys.executable, "-P", "-c", "from experiments.cli import main; main()"]
 
 
 @dataclass(frozen=True)

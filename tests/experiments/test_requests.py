@@ -40,6 +40,29 @@ blocks = { low = 1, high = 4 }
 
 PLAIN = 'title = "mine"\n[data]\nname = "digits"\n[model]\nfamily = '
 
+OWN = """
+title = "a network of one's own"
+[data]
+name = "digits"
+[model]
+family = "nets.py:build"
+[space]
+width = [4, 8]
+[search]
+trials = 2
+"""
+
+NETS = """import keras
+
+
+def build(input_shape, classes, width):
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(classes)])
+"""
+
+RAISES = """def build(input_shape, classes, width):
+    raise ValueError("no such width")
+"""
+
 SWEEP = ["sweep", "digits-mlp"]
 WITH = EXPERIMENT.replace
 FIXED = PLAIN.__add__
@@ -311,6 +334,49 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("a new experiment of no family", ["new", "mine", "--model", "mpl"], "Did you mean 'mlp'", {}),
     ("a new experiment of no function", ["new", "mine", "--model", "nets.py:"], "write nets.py:build", {}),
     ("a new experiment of no module", ["new", "mine", "--model", "my nets:build"], "write nets.py:build", {}),
+    ("a factory whose file is not there", MINE, "nets.py", {"mine.toml": OWN}),
+    (
+        "a factory that is not in its file",
+        MINE,
+        "there is no function 'build' in it",
+        {"mine.toml": OWN, "nets.py": "def builds(input_shape, classes):\n    pass\n"},
+    ),
+    (
+        "a factory that raises, with the line of its file",
+        MINE,
+        "nets.py, line 2: ValueError: no such width",
+        {"mine.toml": OWN, "nets.py": RAISES},
+    ),
+    (
+        "a hyperparameter that the factory does not take",
+        MINE,
+        "width",
+        {"mine.toml": OWN, "nets.py": "def build(input_shape, classes, widths=3):\n    pass\n"},
+    ),
+    (
+        "an objective that the factory's model does not measure",
+        MINE,
+        "must be one that nets.py:build measures",
+        {"mine.toml": OWN.replace("[search]", '[search]\nobjectives = ["maximize val_auc"]'), "nets.py": NETS},
+    ),
+    (
+        "an optimizer of one's own without a model of one's own",
+        MINE,
+        "is for factories of one's own",
+        {"mine.toml": WITH("epochs = 2", 'epochs = 2\noptimizer = "own"')},
+    ),
+    (
+        "a shift as large as the image",
+        MINE,
+        "shift",
+        {"mine.toml": WITH("epochs = 2", "epochs = 2\nshift = 8")},
+    ),
+    (
+        "flipping points of the plane",
+        MINE,
+        "need images",
+        {"mine.toml": WITH('"digits"', '"xor"').replace("epochs = 2", "epochs = 2\nflip = true")},
+    ),
 ]  # fmt: skip
 
 Fails = Callable[..., str]

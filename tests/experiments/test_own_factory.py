@@ -1,0 +1,68 @@
+"""A network of one's own, swept from a folder that is not the current one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from experiments.places import Places
+from tests.experiments.conftest import assay
+
+NETS = """import keras
+
+from layers import head
+
+
+class Net(keras.Model):
+    def __init__(self, classes, units):
+        super().__init__()
+        self.flat, self.hidden, self.out = keras.layers.Flatten(), keras.layers.Dense(units, "relu"), head(classes)
+
+    def call(self, x):
+        return self.out(self.hidden(self.flat(x)))
+
+
+def build(input_shape, classes, units, seed=0):
+    if units == 13:
+        raise ValueError("thirteen is unlucky")
+    return Net(classes, units)
+"""
+LAYERS = "import keras\n\n\ndef head(classes):\n    return keras.layers.Dense(classes)\n"
+OWN = """
+title = "a class of one's own"
+[data]
+name = "digits"
+[model]
+family = "nets.py:build"
+[train]
+epochs = 2
+[space]
+units = [13, 32]
+[search]
+trials = 2
+[[baseline]]
+units = 32
+"""
+
+
+def test_a_factory_works_from_any_folder_and_its_mistakes_are_its_own(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    for name, text in (("nets.py", NETS), ("layers.py", LAYERS), ("own.toml", OWN)):
+        (folder / name).write_text(text)
+    (elsewhere / "models.py").write_text("raise RuntimeError('the wrong models')")
+    (elsewhere / "list.json").write_text('[{"units": 13}, {"units": 32}]')
+    own = str(folder / "own.toml")
+    done = assay("sweep", own, "--enqueue", "list.json", "--workers", "1", "--home", "home", "--json", cwd=elsewhere)
+    assert done.code == 0, done.err
+    assert done.answer["trials"]["complete"] == 2
+    assert done.answer["trials"]["failed"] >= 1
+    assert "nets.py, line 17: ValueError: thirteen is unlucky" in done.err or _told(elsewhere / "home", "line 17")
+    assert done.answer["best"]["params"] == {"units": 32}
+    run = assay("run", own, "--set", "seed=3", "--epochs", "1", "--home", "home", "--json", cwd=elsewhere)
+    assert run.code == 0, run.err
+    assert run.answer["params"]["seed"] == 3, "the factory has a hyperparameter of that name"
+
+
+def _told(home: Path, words: str) -> bool:
+    return words in Places.choose(home=home).home.journal("own").read_text()
