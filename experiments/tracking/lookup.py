@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from experiments.places import Places
 from experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG
 from experiments.tracking.store import open_client
+from search.objective import Objectives
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -23,14 +24,17 @@ def best_runs(places: Places, study: str, most: int) -> Sequence[Run]:
     parent = next((run for run in named if run.data.tags[STUDY_TAG] == study), None)  # the newest comes first
     if parent is None:
         return []
-    way = "DESC" if parent.data.tags[OBJECTIVE_TAG].startswith("maximize") else "ASC"
+    # With several objectives there is no one value: the first of them ranks the trials.
+    goals = Objectives.read(parent.data.tags[OBJECTIVE_TAG].split(", "))
+    metric = "value" if goals.single is not None else goals.each[0].metric
+    way = "DESC" if goals.each[0].direction == "maximize" else "ASC"
     of_study = f"tags.`{STUDY_ID_TAG}` = '{parent.data.tags[STUDY_ID_TAG]}' AND tags.`{TRIAL_TAG}` LIKE '%'"
     runs: list[Run] = []
     for state in ("complete", "pruned"):  # a pruned trial's value is of fewer epochs: it only fills up the rest
         runs += client.search_runs(
             experiments,
             f"{of_study} AND tags.`assay.state` = '{state}'",
-            order_by=[f"metrics.value {way}"],
+            order_by=[f"metrics.`{metric}` {way}"],
             max_results=most,
         )
     return runs[:most]
