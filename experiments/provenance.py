@@ -17,6 +17,7 @@ from experiments.experiment import Experiment
 from experiments.tracking.schema import OBJECTIVE_TAG
 
 _PACKAGES = ("assay", "tensorflow", "keras", "optuna", "pandas", "mlflow", "numpy", "scikit-learn", "jax", "torch")
+_LARGEST_TAG_CHARACTERS = 1000
 
 
 def provenance(
@@ -40,6 +41,7 @@ def provenance(
         "assay.threads": str(execution.threads),
         "assay.dataset": data.name,
         "assay.dataset.digest": data.digest,
+        "assay.dataset.classes": ", ".join(data.classes)[:_LARGEST_TAG_CHARACTERS] or "none",
         "assay.dataset.verified": "yes" if data.verified else f"no: {data.unverified_reason}",
         "assay.seed": str(seed),
     }

@@ -88,6 +88,7 @@ def plot(page: Page, parameters: Iterable[str], metric: str) -> None:
         select.click()
         for name in names:
             if name not in shown:
+                page.keyboard.type(name)  # a long list draws only what is in view
                 page.locator(".du-bois-light-select-dropdown").get_by_title(name, exact=True).click()
         page.keyboard.press("Escape")
     page.locator(".du-bois-light-select-selection-item", has_text="loss").locator("span[class*=remove]").click()

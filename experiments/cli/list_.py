@@ -66,9 +66,7 @@ def _experiments(places: Mapping[str, Any]) -> Listing:
 def _models(places: Mapping[str, Any]) -> Listing:
     from models.families import FAMILIES
 
-    own = {
-        "nets.py:function": "a network of your own, by a function in a file, or in a package: package.module:function"
-    }
+    own = {"nets.py:function": "your own, by a function in a file; or package.module:function"}
     return {name: family.summary for name, family in FAMILIES.items()} | own
 
 

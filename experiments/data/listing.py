@@ -6,8 +6,8 @@ from experiments.data.generated import GENERATED
 from experiments.data.known import KNOWN
 
 OWN_SUMMARIES = {
-    "npz:PATH": "your own arrays x_train, y_train, x_test, y_test in one npz file; y numbers with task = 'regression'",
-    "folder:PATH": "your own images in train/<class>/ and test/<class>/; of several sizes with size = [height, width]",
+    "npz:PATH": "your own arrays x_train, y_train, x_test, y_test in one file; for regression too",
+    "folder:PATH": "your own images in train/<class>/ and test/<class>/; size = [h, w] resizes",
 }
 
 

@@ -47,7 +47,7 @@ def draw_moons(points: int, noise: float, random: np.random.Generator) -> tuple[
 
 POINTS: Mapping[str, GeneratedSet] = {
     "xor": GeneratedSet(
-        summary="four Gaussian clusters at (+-1, +-1), class by equal or unlike signs; noise 0.3 is their spread",
+        summary="four Gaussian clusters at (+-1, +-1), class by equal signs; noise 0.3 (spread)",
         task="classification",
         draw=draw_xor,
         noise=0.3,

@@ -49,7 +49,7 @@ def _make(request: PrunerRequest[AshaSettings]) -> BasePruner:
 
 PRUNER = Pruner(
     "asha",
-    "successive halving: at epochs 1, 4, 16, ... only the best quarter goes on (Li et al., 2020)",
+    "successive halving: at epochs 1, 4, 16, ... the best quarter goes on (Li et al., 2020)",
     AshaSettings,
     _make,
     _check,

@@ -75,7 +75,7 @@ def _make(request: SamplerRequest[CmaesSettings]) -> BaseSampler:
 
 SAMPLER = Sampler(
     "cmaes",
-    "evolution strategy for ranges of numbers; choices and conditional ones are drawn at random; needs cmaes",
+    "evolution strategy for ranges; draws choices and conditional ones at random; needs cmaes",
     CmaesSettings,
     _make,
     packages={"cmaes": "cmaes"},

@@ -82,7 +82,7 @@ def _crossover(options: Nsga2Settings) -> BaseCrossover:
 
 SAMPLER = Sampler(
     "nsga2",
-    "a genetic algorithm, best with several objectives; its first generation of population_size is drawn at random",
+    "genetic algorithm, for several objectives; its first population_size trials are random",
     Nsga2Settings,
     _make,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +79,7 @@ def test_a_comment_taken_away_sets_the_default(new: New, tmp_path: Path) -> None
     new("mine")
     before = read(tmp_path / "mine.toml")
     lines = (tmp_path / "mine.toml").read_text().splitlines()
-    settings = [line for line in lines if line.startswith("# ") and "= " in line.partition("#")[2].partition("#")[0]]
+    settings = [line for line in lines if re.match(r"# \w+ = [^ ]", line)]
     assert len(settings) >= 6
     uncommented = [line.removeprefix("# ") if line in settings else line for line in lines]
     (tmp_path / "mine.toml").write_text("\n".join(uncommented))

@@ -21,7 +21,7 @@ from search.journal import read
 from tests.experiments.conftest import ASSAY, SWEEP, Swept, assay
 
 TRIAL_PARAMS = {
-    "family", "hidden_units", "hidden_layers", "activation", "dropout", "l2", "initializer",
+    "family", "hidden_units", "hidden_layers", "activation", "dropout", "batch_norm", "l1", "l2", "initializer",
     "epochs", "batch_size", "learning_rate", "optimizer", "loss", "schedule", "warmup_epochs", "flip", "shift", "scale",
 }  # fmt: skip
 
