@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from experiments.figures.shown import Shown
+
 if TYPE_CHECKING:
     import pandas
 
 
 @dataclass(frozen=True)
-class StudyResult:
+class StudyResult(Shown):
     """What is known of a study.
 
     Attributes:

@@ -29,7 +29,7 @@ def front(result: StudyResult, x: str | None = None, y: str | None = None) -> Pi
     metrics = [Objective.read(text).metric for text in result.objectives]
     across = check_name("objective's metric", x or metrics[1], metrics)
     up = check_name("objective's metric", y or metrics[0], metrics)
-    complete = result.trials[result.trials["state"] == "complete"]
+    complete = result.trials[result.trials["state"] == "complete"].astype({across: float, up: float})
     on_front = complete.index.isin([leader["number"] for leader in result.pareto])
     picture, (axes,) = blank(panel=(7.0, 4.2))
     for rows, colour, size, name in (

@@ -29,6 +29,7 @@ def history(result: StudyResult) -> Picture:
 
 def _draw(axes: Axes, trials: pd.DataFrame, objective: Objective) -> None:
     known = trials[trials[objective.metric].notna()]
+    known = known.astype({objective.metric: float})  # whole numbers of which some are missing are a type of their own
     complete, pruned = known[known["state"] == "complete"], known[known["state"] == "pruned"]
     axes.plot(pruned.index, pruned[objective.metric], "x", color=GREY, markersize=5, label="pruned")
     axes.plot(complete.index, complete[objective.metric], "o", color=BLUE, markersize=5, label="complete")

@@ -38,7 +38,7 @@ def slices(result: StudyResult, metric: str | None = None) -> Picture:
     columns = min(_COLUMNS, len(names))
     rows = math.ceil(len(names) / columns)
     picture, panels = blank(rows, columns, panel=(3.6, 3.0))
-    known = result.trials[result.trials[chosen].notna()]
+    known = result.trials[result.trials[chosen].notna()].astype({chosen: float})
     colours = Normalize(0, max(known.index, default=0))
     for axes, name in zip(panels, names, strict=False):
         _draw(axes, known, name, chosen, colours)

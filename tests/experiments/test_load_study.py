@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.load_study import load_study
 from experiments.places import Places
+from experiments.read_study import load_study
 from models.errors import RequestError
 from search.events import EpochEnded, StudyOpened, TrialBegun
 from search.journal import Journal
