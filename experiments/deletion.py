@@ -14,17 +14,15 @@ from pathlib import Path
 
 from experiments.journals import journal_names
 from experiments.places import Places
+from experiments.studies import study_names, unknown_study
 from experiments.tracking.removal import are_known, remove, runs_of_ids, runs_of_name
 from experiments.tracking.schema import STUDY_ID_TAG
 from models.errors import RequestError
-from models.names import suggestion
 from search.events import StudyOpened, TrialBegun
 from search.journal import read
 from search.lock import StudyLock
 from search.model_shelf import ModelShelf
-from search.urls import masked
-
-_SQLITE = "sqlite:///"
+from search.urls import is_there, masked
 
 
 @dataclass(frozen=True)
@@ -79,16 +77,13 @@ def _look_up(study: str, places: Places) -> Remains:
     in_optuna = _in_optuna(study, places, ids)
     runs = _runs(study, places, ids)
     if in_optuna is None and not runs and not journal.exists():
-        known = sorted({*_optuna_names(places), *journal_names(places.home)})
-        raise RequestError(
-            f"there is no study {study!r}: there is {', '.join(known) or 'none yet'}.{suggestion(study, known)}"
-        )
+        raise unknown_study(study, {*study_names(places), *journal_names(places.home)})
     return Remains(study, in_optuna is not None, max(in_optuna or 0, begun), tuple(runs))
 
 
 def _in_optuna(study: str, places: Places, ids: set[str]) -> int | None:
     """Return how many trials Optuna has of the study; None if it has no such study."""
-    if study not in _optuna_names(places):
+    if study not in study_names(places):
         return None
     import optuna  # here, because a home without studies needs none of it
 
@@ -105,23 +100,13 @@ def _in_optuna(study: str, places: Places, ids: set[str]) -> int | None:
     return trials
 
 
-def _optuna_names(places: Places) -> list[str]:
-    if not _is_there(places.storage):
-        return []
-    import optuna  # here for the same reason
-
-    from search.storage import open_storage
-
-    return optuna.get_all_study_names(open_storage(places.storage))
-
-
 def _runs(study: str, places: Places, ids: set[str]) -> list[str]:
     """Return the study's runs that are in MLflow.
 
     Raises:
         RequestError: they are in another store than this one, where they would be left without their study.
     """
-    there = _is_there(places.tracking_uri)
+    there = is_there(places.tracking_uri)
     if not (there and ids and are_known(places, ids)):
         told = _told(places.home.journal(study).with_suffix(".tracked"))
         if told not in (None, masked(places.tracking_uri)):
@@ -139,8 +124,3 @@ def _told(cursor: Path) -> str | None:
     with suppress(OSError, ValueError, KeyError):
         return str(json.loads(cursor.read_text())["tracking_uri"])
     return None
-
-
-def _is_there(url: str) -> bool:
-    """Whether a store can hold anything: asking a SQLite file that is not there would make it."""
-    return not url.startswith(_SQLITE) or Path(url.removeprefix(_SQLITE)).exists()

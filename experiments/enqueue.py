@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from experiments.experiment import Experiment
 from models.errors import RequestError
 from search.space import Configuration
 
 
-def read_configurations(file: str, experiment: Experiment) -> list[Configuration]:
+def read_configurations(file: str | Path, experiment: Experiment) -> list[Configuration]:
     """Read a JSON file that holds a list of configurations of the experiment's space.
 
     Names that a configuration leaves out are the sampler's to fill in.
@@ -24,10 +25,19 @@ def read_configurations(file: str, experiment: Experiment) -> list[Configuration
         raise RequestError(f"--enqueue: there is no file {file}.") from None
     except (OSError, ValueError) as error:
         raise RequestError(f"--enqueue: {file} can't be read as JSON: {error}.") from None
+    return check_configurations(content, experiment, f"--enqueue: {file}")
+
+
+def check_configurations(content: Any, experiment: Experiment, where: str) -> list[Configuration]:
+    """Return a list of configurations of the experiment's space; `where` names the list in an error.
+
+    Raises:
+        RequestError: it is something else, or a name or value is outside the space.
+    """
     if not isinstance(content, list) or not all(isinstance(item, dict) and item for item in content):
         raise RequestError(
-            f"--enqueue: {file} must hold a list of configurations such as [{{'hidden_units': 100}}]; "
-            f"received {json.dumps(content)[:80]}."
+            f"{where} must hold a list of configurations such as [{{'hidden_units': 100}}]; "
+            f"received {json.dumps(content, default=repr)[:80]}."
         )
     configurations = [
         experiment.configuration(item, f"--enqueue configuration {number}") for number, item in enumerate(content)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.journals import journal_experiments
 from experiments.places import Places
+from models.errors import RequestError
+from models.names import suggestion
+from search.urls import is_there
 
 if TYPE_CHECKING:
     import optuna
@@ -50,21 +54,58 @@ class StudySummary:
 
 def summaries(places: Places) -> dict[str, StudySummary]:
     """Return what there is to know of each study. Reading makes no storage where there is none."""
-    if places.storage == places.home.storage and not Path(places.home.path / "optuna.db").exists():
+    storage = _storage(places)
+    if storage is None:
         return {}
     import optuna  # here, because a home without studies needs none of it
 
-    from search.storage import open_storage
-
-    storage = open_storage(places.storage)
     experiments = journal_experiments(places.home)
-    return {
-        name: _summary(
-            optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler()),
-            experiments.get(name),
-        )
-        for name in optuna.get_all_study_names(storage)
-    }
+    return {name: _summary(_load(storage, name), experiments.get(name)) for name in optuna.get_all_study_names(storage)}
+
+
+def study_names(places: Places) -> list[str]:
+    """Return the names of all studies in Optuna's storage. Reading makes none where there is none."""
+    storage = _storage(places)
+    if storage is None:
+        return []
+    import optuna  # here for the same reason
+
+    return optuna.get_all_study_names(storage)
+
+
+def find_study(study: str, places: Places) -> optuna.Study:
+    """Return a study of Optuna's storage, to be read. Reading makes no storage where there is none.
+
+    Raises:
+        RequestError: there is none of that name, or the storage can't be reached.
+    """
+    storage = _storage(places)
+    if storage is not None:
+        with suppress(KeyError):
+            return _load(storage, study)
+    raise unknown_study(study, study_names(places))
+
+
+def unknown_study(study: str, known: Iterable[str]) -> RequestError:
+    """Return the error that says that there is no such study, which there are, and which was meant."""
+    names = sorted(known)
+    return RequestError(
+        f"there is no study {study!r}: there is {', '.join(names) or 'none yet'}.{suggestion(study, names)}"
+    )
+
+
+def _storage(places: Places) -> optuna.storages.BaseStorage | None:
+    if not is_there(places.storage):
+        return None
+    from search.storage import open_storage  # here for the same reason
+
+    return open_storage(places.storage)
+
+
+def _load(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study:
+    import optuna  # here for the same reason
+
+    return optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
 
 
 def _summary(study: optuna.Study, experiment: str | None) -> StudySummary:

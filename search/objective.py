@@ -115,5 +115,10 @@ class Leaders:
             }
             self.values[number] = values
 
+    def ranked(self) -> dict[int, Values]:
+        """Return them as the first objective ranks them, the best first."""
+        sign = -1 if self._objectives.each[0].direction == "maximize" else 1
+        return dict(sorted(self.values.items(), key=lambda item: sign * item[1][0]))
+
     def _at_least_as_good(self, one: Values, other: Values) -> bool:
         return one == other or self._objectives.dominates(one, other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -12,14 +13,15 @@ class StopRequest:
     """While entered, turns SIGINT and SIGTERM into a flag that the supervisor looks at.
 
     A second signal ends the process at once: what is on the disk by then is enough to go on from, and workers end with
-    their supervisor.
+    their supervisor. Python hears signals in its main thread alone: in another, nothing is turned into anything.
     """
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        heard = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+        self._before = {number: signal.signal(number, self._note) for number in heard}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

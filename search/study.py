@@ -27,8 +27,8 @@ from search.space import Configuration, Space
 SEED = "assay.seed"
 STATE = "assay.state"
 ORIGIN = "assay.origin"
-_IDENTITY = "assay.identity"
-_STUDY_ID = "assay.study_id"
+IDENTITY = "assay.identity"
+STUDY_ID = "assay.study_id"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
@@ -81,10 +81,10 @@ class StudyTrials:
         known = _find(storage, request.name)
         attributes = {} if known is None else known.user_attrs
         drawn = 0 if known is None else len(known.get_trials(deepcopy=False))
-        if _IDENTITY in attributes or drawn > 0:
-            check_identity(request.name, attributes.get(_IDENTITY), request.identity)
+        if IDENTITY in attributes or drawn > 0:
+            check_identity(request.name, attributes.get(IDENTITY), request.identity)
         self.seed: int = attributes.get(SEED, 0) if request.seed is None else request.seed
-        self.study_id: str = attributes.get(_STUDY_ID) or uuid.uuid4().hex
+        self.study_id: str = attributes.get(STUDY_ID) or uuid.uuid4().hex
         sampler = make_sampler(
             request.sampler, self.seed, drawn, request.space, request.sampler_options, len(request.objectives)
         )
@@ -97,8 +97,8 @@ class StudyTrials:
             load_if_exists=True,
         )
         self.study.set_user_attr(SEED, self.seed)
-        self.study.set_user_attr(_STUDY_ID, self.study_id)
-        self.study.set_user_attr(_IDENTITY, dict(request.identity))
+        self.study.set_user_attr(STUDY_ID, self.study_id)
+        self.study.set_user_attr(IDENTITY, dict(request.identity))
         self._running: dict[int, optuna.Trial] = {}
         self._grid = sampler if isinstance(sampler, GridSampler) else None
         self.count()
@@ -179,9 +179,7 @@ class StudyTrials:
 
     def leaders(self) -> Mapping[int, Values]:
         """Return the best complete trial with its values by its number; with several objectives the Pareto front."""
-        first = self._request.objectives.each[0]
-        sign = -1 if first.direction == "maximize" else 1
-        return dict(sorted(self._leaders.values.items(), key=lambda item: sign * item[1][0]))
+        return self._leaders.ranked()
 
     def trial(self, number: int) -> FrozenTrial:
         """Return all that is known of a trial."""

@@ -1,6 +1,10 @@
-"""Addresses of stores, fit to be shown."""
+"""Addresses of stores."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+_SQLITE = "sqlite:///"
 
 
 def masked(url: str) -> str:
@@ -9,3 +13,8 @@ def masked(url: str) -> str:
     scheme, slashes, login = head.partition("://")
     user, colon, _ = login.partition(":")
     return f"{scheme}{slashes}{user}:***{at}{host}" if at and slashes and colon else url
+
+
+def is_there(url: str) -> bool:
+    """Return whether a store can hold anything: asking a SQLite file that is not there would make it."""
+    return not url.startswith(_SQLITE) or Path(url.removeprefix(_SQLITE)).exists()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import shutil
 import sys
 import tomllib
@@ -15,11 +14,11 @@ import click
 from click.core import ParameterSource
 
 from experiments.cli import completing
+from experiments.durations import read_seconds as read_duration
 from models.errors import RequestError
 from search.urls import masked
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
 
 def places(command: _Command) -> _Command:
@@ -108,15 +107,4 @@ def read_seconds(context: click.Context, parameter: click.Parameter, text: str |
     Raises:
         RequestError: it is none, or not above zero.
     """
-    if text is None:
-        return None
-    parts = re.findall(r"(\d+(?:\.\d+)?)([hms]?)", text)
-    seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
-        raise RequestError(f"--timeout takes a time above 0, such as 90s, 10m or 1h30m; received {text!r}.")
-    return seconds
-
-
-def fixed(given: Mapping[str, Any], epochs: int | None) -> dict[str, Any]:
-    """Return what --set and --epochs fix together."""
-    return dict(given) if epochs is None else {**given, "epochs": epochs}
+    return None if text is None else read_duration(text, "--timeout")

@@ -34,13 +34,13 @@ def command(
       assay run mnist-mlp --set hidden_units=256 --set activation=relu
     """
     # Here, so that --help need not import what a training needs.
-    from experiments.catalog import load
+    from experiments.asking import ask_experiment
     from experiments.places import Places
     from experiments.progress import choose_display
     from experiments.single_run import run
     from experiments.summary import print_run
 
-    asked = load(experiment).fixing(options.fixed(values, epochs))
+    asked = ask_experiment(experiment, values, epochs)
     result = run(asked, seed, backend, Places.choose(**places), choose_display(as_json))
     print_run(result, to_stderr=as_json)
     if as_json:

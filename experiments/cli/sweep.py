@@ -71,24 +71,22 @@ def command(
       assay sweep ./mine.toml --dry-run
     """
     # Here, so that --help need not import what a sweep needs.
-    from experiments.catalog import load
-    from experiments.enqueue import read_configurations
+    from experiments.asking import ask_experiment, ask_sweep
     from experiments.places import Places
     from experiments.progress import choose_display
     from experiments.summary import print_summary
-    from experiments.sweep_result import SweepRequest
     from experiments.sweeping import sweep
 
-    asked = load(experiment).fixing(options.fixed(values, epochs))
-    asked = asked.searching(trials=trials, sampler=sampler, pruner=pruner)
-    request = SweepRequest(
+    asked = ask_experiment(experiment, values, epochs).searching(trials=trials, sampler=sampler, pruner=pruner)
+    request = ask_sweep(
+        asked,
         study=study,
         workers=workers,
         seed=seed,
         backend=backend,
-        timeout_seconds=timeout,
-        failures_limit=max_failures,
-        enqueued=() if enqueue is None else read_configurations(enqueue, asked),
+        timeout=timeout,
+        max_failures=max_failures,
+        enqueue=enqueue,
     )
     if dry_run:
         return _foretell(asked, request, Places.choose(**places), as_json)

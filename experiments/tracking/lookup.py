@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from experiments.places import Places
 from experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG
 from experiments.tracking.store import open_client
 from search.objective import Objectives
+from search.urls import is_there
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
+
+
+@dataclass(frozen=True)
+class StudyRuns:
+    """The runs of a study: its own, that of each trial by its number, and the MLflow experiment they are in."""
+
+    parent: str | None = None
+    experiment: str | None = None
+    trials: Mapping[int, str] = field(default_factory=dict)
+
+
+def runs_of_study(places: Places, study_id: str) -> StudyRuns:
+    """Return the runs of the study of that id that are not deleted; a home without a store has none and gets none.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    if not is_there(places.tracking_uri):
+        return StudyRuns()
+    client = open_client(places.tracking_uri)
+    names = {experiment.experiment_id: str(experiment.name) for experiment in client.search_experiments()}
+    parent, within, trials = None, None, {}
+    for run in search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'"):
+        if TRIAL_TAG in run.data.tags:
+            trials[int(run.data.tags[TRIAL_TAG])] = str(run.info.run_id)
+        else:
+            parent, within = str(run.info.run_id), names.get(run.info.experiment_id)
+    return StudyRuns(parent, within, trials)
 
 
 def best_runs(places: Places, study: str, most: int) -> Sequence[Run]:
     """Return the runs of a study's best trials, the best first; a home without a store has none and gets none."""
-    if not _exists(places):
+    if not is_there(places.tracking_uri):
         return []
     client = open_client(places.tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
@@ -42,16 +73,12 @@ def best_runs(places: Places, study: str, most: int) -> Sequence[Run]:
 
 def study_names(places: Places) -> list[str]:
     """Return the names of all studies in the store."""
-    if not _exists(places):
+    if not is_there(places.tracking_uri):
         return []
     client = open_client(places.tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = client.search_runs(experiments, f"tags.`{STUDY_TAG}` LIKE '%'", max_results=1000)
     return sorted({run.data.tags[STUDY_TAG] for run in runs if PARENT_TAG not in run.data.tags})
-
-
-def _exists(places: Places) -> bool:
-    return places.tracking_uri != places.home.tracking or (places.home.path / "mlflow.db").exists()
 
 
 def _named(study: str) -> str:
@@ -63,3 +90,16 @@ def _named(study: str) -> str:
         return f"tags.`{STUDY_TAG}` = '{study}'"
     pattern = study.replace("'", "_")
     return f"tags.`{STUDY_TAG}` LIKE '{pattern}'"
+
+
+def search_runs(client: MlflowClient, filter_string: str, view: int | None = None) -> Iterator[Run]:
+    """Yield runs, page by page: unless another view is asked for, those that are not deleted yet."""
+    from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
+
+    view = ViewType.ACTIVE_ONLY if view is None else view
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    token = None
+    while token is None or token:
+        page = client.search_runs(experiments, filter_string, view, max_results=1000, page_token=token)
+        yield from page
+        token = page.token or ""

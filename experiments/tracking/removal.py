@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from experiments.places import Places
+from experiments.tracking.lookup import search_runs
 from experiments.tracking.schema import STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG
 from experiments.tracking.store import open_client
 from search.urls import masked
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 
@@ -22,7 +22,9 @@ def runs_of_ids(places: Places, ids: Collection[str]) -> list[str]:
         RequestError: the store can't be reached.
     """
     client = open_client(places.tracking_uri)
-    return _children_first(run for study_id in ids for run in _search(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'"))
+    return _children_first(
+        run for study_id in ids for run in search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'")
+    )
 
 
 def are_known(places: Places, ids: Collection[str]) -> bool:
@@ -34,7 +36,7 @@ def are_known(places: Places, ids: Collection[str]) -> bool:
     from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
 
     client = open_client(places.tracking_uri)
-    return any(any(_search(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL)) for study_id in ids)
+    return any(any(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL)) for study_id in ids)
 
 
 def runs_of_name(places: Places, study: str) -> list[str]:
@@ -43,7 +45,7 @@ def runs_of_name(places: Places, study: str) -> list[str]:
     Raises:
         RequestError: the store can't be reached.
     """
-    tagged = _search(open_client(places.tracking_uri), f"tags.`{STUDY_TAG}` LIKE '%'")
+    tagged = search_runs(open_client(places.tracking_uri), f"tags.`{STUDY_TAG}` LIKE '%'")
     return _children_first(run for run in tagged if run.data.tags[STUDY_TAG] == study)
 
 
@@ -68,16 +70,3 @@ def freeing(places: Places) -> str:
 def _children_first(runs: Iterable[Run]) -> list[str]:
     ordered = sorted(runs, key=lambda run: TRIAL_TAG not in run.data.tags)
     return [str(run.info.run_id) for run in ordered]
-
-
-def _search(client: MlflowClient, filter_string: str, view: int | None = None) -> Iterator[Run]:
-    """Yield runs, page by page: unless another view is asked for, those that are not deleted yet."""
-    from mlflow.entities import ViewType  # here for the same reason
-
-    view = ViewType.ACTIVE_ONLY if view is None else view
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    token = None
-    while token is None or token:
-        page = client.search_runs(experiments, filter_string, view, max_results=1000, page_token=token)
-        yield from page
-        token = page.token or ""

@@ -9,8 +9,10 @@ from rich.console import Console
 
 from experiments.catalog import load
 from experiments.execution import Execution
+from experiments.progress.bar import BarDisplay, SilentDisplay
 from experiments.progress.live import LiveDisplay, draw
 from experiments.progress.plain import PlainDisplay
+from experiments.progress.recording import Recording
 from experiments.progress.state import SweepState, clock, sparkline
 from search.events import EpochEnded, Event, TrialBegun, TrialEnded
 from search.objective import Leaders, Objectives
@@ -110,3 +112,54 @@ def test_a_long_curve_is_thinned_out_and_ends_with_its_last_value() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (61, "1:01"), (3723, "1:02:03")])
 def test_times_are_shown_as_people_write_them(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+def test_a_bar_counts_the_trials_that_are_done_and_names_the_best(
+    state: SweepState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = BarDisplay()
+    display.note("the data are ready")
+    display.opened(state)
+    for event in STORY:
+        display.hear(event)
+    display.closed()
+    display.closed()
+    out, err = capsys.readouterr()
+    last = err.strip().splitlines()[-1].split("\r")[-1]
+    assert "4/30" in last
+    assert "best val_accuracy 0.7500 (trial 0), 1 failed" in last
+    assert (out, "ready" in err) == ("", False)
+
+
+def test_the_bar_of_a_single_training_counts_epochs(state: SweepState, capsys: pytest.CaptureFixture[str]) -> None:
+    state.done = 0
+    display = BarDisplay("epoch")
+    display.opened(state)
+    display.hear(begun(0))
+    display.hear(epoch(0, 1, 0.5))
+    display.hear(epoch(0, 2, 0.75))
+    display.closed()
+    last = capsys.readouterr().err.strip().split("\r")[-1]
+    assert "2/20" in last
+    assert "val_accuracy 0.7500" in last
+
+
+@pytest.mark.parametrize("display", [BarDisplay(), SilentDisplay()])
+def test_what_a_user_should_be_warned_of_is_a_warning_of_python(display: BarDisplay | SilentDisplay) -> None:
+    with pytest.warns(UserWarning, match=r"^digits is used unverified$"):
+        display.note("warning: digits is used unverified")
+
+
+def test_a_recording_keeps_the_epochs_it_passes_on(state: SweepState) -> None:
+    recording = Recording(SilentDisplay())
+    recording.opened(state)
+    assert list(recording.epochs()) == ["epoch", "seconds"]
+    for event in (begun(0), epoch(0, 1, 0.5), epoch(0, 2, 0.75)):
+        recording.hear(event)
+    recording.closed()
+    assert recording.epochs().to_dict("list") == {
+        "epoch": [1, 2],
+        "val_accuracy": [0.5, 0.75],
+        "loss": [1.0, 1.0],
+        "seconds": [0.1, 0.1],
+    }

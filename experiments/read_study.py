@@ -1,0 +1,148 @@
+"""Reading a study from where it lies: Optuna, its journal in home, and MLflow."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.history import History, read_history
+from experiments.places import Places
+from experiments.studies import find_study
+from experiments.study_frames import epoch_frame, finalist_frame, searched, trial_frame
+from experiments.study_result import StudyResult
+from search.importances import find_evaluator, importances
+from search.objective import Leaders, Objectives
+from search.urls import masked
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+    from experiments.tracking.lookup import StudyRuns
+
+_DEFAULT_IMPORTANCE = "ped-anova"
+
+
+def load_study(
+    name: str,
+    *,
+    home: Path | str | None = None,
+    storage: str | None = None,
+    tracking_uri: str | None = None,
+    importance: str | None = None,
+) -> StudyResult:
+    """Return what is known of a study. Nothing is written, and a sweep may be at work on it.
+
+    A study that was run from another home is known as far as Optuna and MLflow know it: without epochs and costs.
+
+    Args:
+        name: the study's name.
+        home: the folder of everything that running produces; None is ASSAY_HOME, or `./mlruns`.
+        storage: Optuna's storage, a URL; None is ASSAY_STORAGE, or SQLite in home.
+        tracking_uri: MLflow's store; None is MLFLOW_TRACKING_URI, or SQLite in home.
+        importance: how what mattered is told: ped-anova, fanova or mdi; None is as the study's experiment has it.
+
+    Raises:
+        RequestError: there is no such study or importance, or a store can't be reached.
+    """
+    return read_study(name, Places.choose(home, None, storage, tracking_uri), importance)
+
+
+def read_study(name: str, places: Places, importance: str | None = None) -> StudyResult:
+    """Return the same, read from these places.
+
+    Raises:
+        RequestError: there is no such study or importance, or a store can't be reached.
+    """
+    if importance is not None:
+        find_evaluator(importance).check()
+    study = find_study(name, places)
+    from search.study import STUDY_ID  # here, because it imports Optuna
+
+    study_id = study.user_attrs.get(STUDY_ID)
+    # The trials before the journal, which is written first: what Optuna has, the journal then has too.
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
+    history = read_history(places.home.journal(name), study_id)
+    runs = _runs(places, study_id)
+    objectives = _objectives(study)
+    leaders = _leaders(trials, objectives, history, runs)
+    several = objectives.single is None
+    return StudyResult(
+        study=name,
+        experiment=(runs.experiment if history.opened is None else history.opened.experiment) or "unknown",
+        tracking_uri=masked(places.tracking_uri),
+        parent_run_id=runs.parent,
+        objectives=tuple(map(str, objectives.each)),
+        counts=_counts(trials),
+        best=leaders[0] if leaders and not several else None,
+        pareto=leaders if several else None,
+        importances=_importances(study, objectives, importance or importance_of(history)),
+        seconds=None,
+        trials=trial_frame(trials, history, objectives, runs.trials),
+        epochs=epoch_frame(history),
+        finalists=finalist_frame(objectives),
+    )
+
+
+def importance_of(history: History) -> str:
+    """Return how a study's experiment has importances told."""
+    if history.opened is not None:
+        with suppress(tomllib.TOMLDecodeError, KeyError):
+            return str(tomllib.loads(history.opened.text)["search"]["importance"])
+    return _DEFAULT_IMPORTANCE
+
+
+def _runs(places: Places, study_id: str | None) -> StudyRuns:
+    from experiments.tracking.lookup import StudyRuns, runs_of_study
+
+    return StudyRuns() if study_id is None else runs_of_study(places, study_id)
+
+
+def _objectives(study: optuna.Study) -> Objectives:
+    """Return what was made better; a study that others made, with Optuna alone, only says which way."""
+    from search.study import IDENTITY  # here for the same reason
+
+    known = study.user_attrs.get(IDENTITY, {}).get("objectives")
+    if known is not None:
+        return Objectives.read(known)
+    ways = [direction.name.lower() for direction in study.directions]
+    return Objectives.read([f"{way} value{f'_{index}' if len(ways) > 1 else ''}" for index, way in enumerate(ways)])
+
+
+def _counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
+    states = [trial.state.name for trial in trials]
+    return {
+        "complete": states.count("COMPLETE"),
+        "pruned": states.count("PRUNED"),
+        "failed": states.count("FAIL"),
+    }
+
+
+def _leaders(
+    trials: Sequence[FrozenTrial], objectives: Objectives, history: History, runs: StudyRuns
+) -> list[Mapping[str, Any]]:
+    by_number = {trial.number: trial for trial in trials if trial.state.name == "COMPLETE"}
+    leaders = Leaders(objectives)
+    for number, trial in by_number.items():
+        leaders.add(number, tuple(trial.values))
+    single = objectives.single is not None
+    return [
+        {
+            "number": number,
+            **({"value": values[0]} if single else {"values": list(values)}),
+            "params": searched(by_number[number], history),
+            "run_id": runs.trials.get(number),
+        }
+        for number, values in leaders.ranked().items()
+    ]
+
+
+def _importances(study: optuna.Study, objectives: Objectives, evaluator: str) -> dict[str, dict[str, float]]:
+    names = sorted({name for trial in study.get_trials(deepcopy=False) for name in trial.params})
+    told = {
+        objective.metric: importances(study, evaluator, names, index) for index, objective in enumerate(objectives.each)
+    }
+    return {metric: shares for metric, shares in told.items() if shares}

@@ -1,0 +1,67 @@
+"""What is known of a study, for notebooks and for `assay show`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.figures.shown import Shown
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class StudyResult(Shown):
+    """What is known of a study.
+
+    Attributes:
+        study: its name.
+        experiment: its experiment's name; "unknown" if neither this home nor MLflow knows it.
+        tracking_uri: MLflow's store, its password masked.
+        parent_run_id: the study's own run there; None if it has none.
+        objectives: what was made better, such as "maximize val_accuracy".
+        counts: trials that are complete, pruned and failed, of the whole study.
+        best: the best complete trial: number, value, params, run_id. None with several objectives or no complete trial.
+        pareto: with several objectives the trials that no other dominates: number, values, params, run_id. Else None.
+        importances: by objective metric what each hyperparameter mattered: shares that sum to 1, the greatest first.
+        seconds: how long the sweep took that returned this; None if the study was only read.
+        trials: a row a trial, by its number in the index `trial`. Columns: state ("complete", "pruned",
+            "failed: REASON", "running"), each objective's metric as the trial ended, each searched name, then seed,
+            origin, epochs (that were trained), its costs in seconds, weights and bytes, error, run_id. Where a searched
+            name is also one of these last, such as epochs, the column is the searched one's.
+        epochs: a row an epoch. Columns: trial, epoch (from 1), each metric, seconds. Empty for another home's study.
+        finalists: a row a training of a winner with another seed. Columns: trial, seed, each objective's metric. Empty
+            until winners are trained again.
+    """
+
+    study: str
+    experiment: str
+    tracking_uri: str
+    parent_run_id: str | None
+    objectives: tuple[str, ...]
+    counts: Mapping[str, int]
+    best: Mapping[str, Any] | None
+    pareto: Sequence[Mapping[str, Any]] | None
+    importances: Mapping[str, Mapping[str, float]]
+    seconds: float | None
+    trials: pandas.DataFrame
+    epochs: pandas.DataFrame
+    finalists: pandas.DataFrame
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what `assay sweep --json` prints, under the same keys."""
+        single = next(iter(self.importances.values()), {})
+        return {
+            "study": self.study,
+            "experiment": self.experiment,
+            "tracking_uri": self.tracking_uri,
+            "parent_run_id": self.parent_run_id,
+            "seconds": None if self.seconds is None else round(self.seconds, 3),
+            "trials": dict(self.counts),
+            "best": None if self.best is None else dict(self.best),
+            "pareto": None if self.pareto is None else [dict(trial) for trial in self.pareto],
+            "objectives": list(self.objectives),
+            "importances": dict(single if self.pareto is None else self.importances),
+        }

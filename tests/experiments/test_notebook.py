@@ -1,0 +1,36 @@
+"""The notebook of the tour runs, and shows what it promises."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+TOUR = Path(__file__).parents[2] / "experiments" / "notebooks" / "tour.ipynb"
+
+
+def test_the_tour_is_kept_without_outputs() -> None:
+    cells = [cell for cell in nbformat.read(TOUR, as_version=4).cells if cell.cell_type == "code"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in cells)
+
+
+@pytest.mark.slow
+def test_every_cell_of_the_tour_runs_and_shows_tables_and_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nbclient import NotebookClient  # here, because only this test needs a kernel
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    notebook = nbformat.read(TOUR, as_version=4)
+    NotebookClient(notebook, timeout=150, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    kinds = [kind for output in shown for kind in output.get("data", {})]
+    assert kinds.count("text/html") >= 4, "the summary, the trials, the epochs, and those of the run"
+    assert kinds.count("image/svg+xml") == 4
+    assert not [output for output in shown if output.get("name") == "stdout"]
+    bars = "".join(output.text for output in shown if output.get("name") == "stderr")
+    assert "8/8" in bars
