@@ -68,6 +68,7 @@ def read_study(name: str, places: Places, importance: str | None = None) -> Stud
     history = read_history(places.home.journal(name), study_id)
     runs = _runs(places, study_id)
     objectives = _objectives(study)
+    evaluator = importance or _importance_of(history)
     leaders = _leaders(trials, objectives, history, runs)
     several = objectives.single is None
     return StudyResult(
@@ -79,15 +80,16 @@ def read_study(name: str, places: Places, importance: str | None = None) -> Stud
         counts=_counts(trials),
         best=leaders[0] if leaders and not several else None,
         pareto=leaders if several else None,
-        importances=_importances(study, objectives, importance or importance_of(history)),
+        importances=_importances(study, objectives, evaluator),
         seconds=None,
         trials=trial_frame(trials, history, objectives, runs.trials),
         epochs=epoch_frame(history),
         finalists=finalist_frame(objectives),
+        importance=evaluator,
     )
 
 
-def importance_of(history: History) -> str:
+def _importance_of(history: History) -> str:
     """Return how a study's experiment has importances told."""
     if history.opened is not None:
         with suppress(tomllib.TOMLDecodeError, KeyError):

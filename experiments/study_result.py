@@ -34,6 +34,7 @@ class StudyResult(Shown):
         epochs: a row an epoch. Columns: trial, epoch (from 1), each metric, seconds. Empty for another home's study.
         finalists: a row a training of a winner with another seed. Columns: trial, seed, each objective's metric. Empty
             until winners are trained again.
+        importance: how importances were told.
     """
 
     study: str
@@ -49,6 +50,7 @@ class StudyResult(Shown):
     trials: pandas.DataFrame
     epochs: pandas.DataFrame
     finalists: pandas.DataFrame
+    importance: str = "ped-anova"
 
     def to_record(self) -> dict[str, Any]:
         """Return what `assay sweep --json` prints, under the same keys."""

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from experiments.printing import bars, console, grid, plain_table
 from experiments.progress.state import measured, shown
 from experiments.single_run import RunResult
-from experiments.sweep_result import Leader, SweepResult
+from experiments.sweep_result import SweepResult
 from search.importances import find_evaluator
-
-_BAR_CHARACTERS = 24
-_LOG_COLUMNS = 200
 
 
 def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = False) -> None:
@@ -26,14 +21,14 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
         look: the command that shows the study.
         to_stderr: because somebody reads standard output.
     """
-    out = _console(to_stderr)
+    out = console(to_stderr)
     out.print()
     out.print(Text(_outcome(result, again), style="bold"), soft_wrap=not out.is_terminal)
     if result.ending.failure is not None:
         out.print(Text(f"stopped: {result.ending.failure}", style="red"))
     if result.best is not None:
         out.print(f"\nbest: {result.best.values[0]:.4f} (trial {result.best.number}, run {result.best.run_id})")
-        out.print(_settings(result.best))
+        out.print(grid(result.best.params))
         out.print(f"model: runs:/{result.parent_run_id}/model")
     elif result.leaders:
         out.print("\nPareto front: no trial is better in one objective without being worse in another")
@@ -42,7 +37,7 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
     for objective, shares in result.importances.items():
         of = "" if result.objectives.single is not None else f" for {objective}"
         out.print(f"\nwhat mattered{of} ({find_evaluator(result.importance).summary}):")
-        out.print(_importances(shares))
+        out.print(bars(shares))
     out.print(f"\nruns:  {result.tracking_uri}  (experiment {result.experiment}, study {result.study})")
     if result.untracked is not None:
         out.print(f"MLflow has not taken everything ({result.untracked.strip()}).")
@@ -52,7 +47,7 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
 
 def print_run(result: RunResult, to_stderr: bool = False) -> None:
     """Print what one training gave."""
-    out = _console(to_stderr)
+    out = console(to_stderr)
     out.print(Text(f"run {result.run_id}: {result.state}", style="bold"))
     if result.error is not None:
         out.print(result.error)
@@ -63,13 +58,6 @@ def print_run(result: RunResult, to_stderr: bool = False) -> None:
             table.add_row(f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value))
         out.print(table)
     out.print(f"\nruns:  {result.tracking_uri}  (experiment {result.experiment})")
-
-
-def _console(to_stderr: bool) -> Console:
-    out = Console(stderr=to_stderr, soft_wrap=True, highlight=False, markup=False)
-    if not out.is_terminal:  # a log has room for tables
-        out.width = _LOG_COLUMNS
-    return out
 
 
 def _outcome(result: SweepResult, again: str) -> str:
@@ -84,26 +72,10 @@ def _outcome(result: SweepResult, again: str) -> str:
     return f"{result.study}: {how} with {result.done} of {result.wanted} done ({counted}); to go on: {again}"
 
 
-def _settings(best: Leader) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for name, value in best.params.items():
-        table.add_row(f"  {name}", shown(value))
-    return table
-
-
 def _front(result: SweepResult) -> Table:
     names = list(dict.fromkeys(name for leader in result.leaders for name in leader.params))
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("  trial", *(objective.metric for objective in result.objectives.each), *names, "run"):
-        table.add_column(name)
+    table = plain_table("  trial", *(objective.metric for objective in result.objectives.each), *names, "run")
     for leader in result.leaders:
         settings = (shown(leader.params[name]) if name in leader.params else "" for name in names)
         table.add_row(f"  {leader.number}", *map(measured, leader.values), *settings, leader.run_id)
-    return table
-
-
-def _importances(shares: Mapping[str, float]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for name, share in shares.items():
-        table.add_row(f"  {name}", "█" * max(1, round(share * _BAR_CHARACTERS)), f"{share:.0%}")
     return table

@@ -19,6 +19,7 @@ VERBS = {
     "new": "new",
     "run": "run",
     "sweep": "sweep",
+    "show": "show",
     "ui": "ui",
     "delete": "delete",
     "completion": "completion",

@@ -44,6 +44,55 @@ def runs_of_study(places: Places, study_id: str) -> StudyRuns:
     return StudyRuns(parent, within, trials)
 
 
+@dataclass(frozen=True)
+class RunRecord:
+    """One run: `ends` are the metrics that were measured once, as it ended, `curve` those of every epoch."""
+
+    run_id: str
+    experiment: str
+    status: str
+    study: str | None
+    trial: int | None
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    ends: Mapping[str, float]
+    curve: Mapping[str, Sequence[float]]
+
+
+def find_run(places: Places, run_id: str) -> RunRecord | None:
+    """Return a run; None if there is none of that id, or it was deleted. Reading makes no store.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    if not is_there(places.tracking_uri):
+        return None
+    client = open_client(places.tracking_uri)
+    from mlflow.exceptions import MlflowException  # here, because importing MLflow takes seconds
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    if run.info.lifecycle_stage == "deleted":
+        return None
+    tags = run.data.tags
+    ends, curve = _measured(client, run)
+    return RunRecord(
+        run_id=run_id,
+        experiment=str(client.get_experiment(run.info.experiment_id).name),
+        status=str(run.info.status),
+        study=tags.get(STUDY_TAG),
+        trial=int(tags[TRIAL_TAG]) if TRIAL_TAG in tags else None,
+        params=dict(run.data.params),
+        tags=dict(tags),
+        ends=ends,
+        curve=curve,
+    )
+
+
 def best_runs(places: Places, study: str, most: int) -> Sequence[Run]:
     """Return the runs of a study's best trials, the best first; a home without a store has none and gets none."""
     if not is_there(places.tracking_uri):
@@ -86,6 +135,21 @@ def _named(study: str) -> str:
         return f"tags.`{STUDY_TAG}` = '{study}'"
     pattern = study.replace("'", "_")
     return f"tags.`{STUDY_TAG}` LIKE '{pattern}'"
+
+
+def _measured(client: MlflowClient, run: Run) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Return a run's metrics: those of its end, which have step 0, and those of every epoch, which count from 1."""
+    ends: dict[str, float] = {}
+    curve: dict[str, list[float]] = {}
+    for name, last in run.data.metrics.items():
+        points = client.get_metric_history(run.info.run_id, name)
+        # An epoch that was trained again after a crash has two points: the later one counts.
+        by_epoch = {point.step: point.value for point in sorted(points, key=lambda point: point.timestamp)}
+        if any(by_epoch):
+            curve[name] = [by_epoch[epoch] for epoch in sorted(by_epoch) if epoch > 0]
+        else:
+            ends[name] = last
+    return ends, curve
 
 
 def search_runs(client: MlflowClient, filter_string: str, view: int | None = None) -> Iterator[Run]:

@@ -64,7 +64,7 @@ def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list
 @pytest.mark.parametrize(
     ("words", "typed", "expected"),
     [
-        ("assay", "s", ["sweep"]),
+        ("assay", "s", ["sweep", "show"]),
         ("assay sweep", "mnist-m", ["mnist-mlp"]),
         ("assay run", "digits", ["digits-mlp"]),
         ("assay sweep digits-mlp", "--tr", ["--trials", "--tracking-uri"]),
@@ -75,6 +75,8 @@ def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list
         ("assay new mine --model", "c", ["cnn"]),
         ("assay list", "s", ["samplers", "studies"]),
         ("assay ui", "", ["first", "second study"]),
+        ("assay show", "f", ["first"]),
+        ("assay show first", "--tri", ["--trial"]),
         ("assay delete --yes", "s", ["second study"]),
         ("assay completion", "", ["bash", "zsh", "fish"]),
         ("assay swep", "x", []),

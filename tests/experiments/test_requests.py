@@ -311,6 +311,12 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("a new experiment of no family", ["new", "mine", "--model", "mpl"], "Did you mean 'mlp'", {}),
     ("a new experiment of no function", ["new", "mine", "--model", "nets.py:"], "write nets.py:build", {}),
     ("a new experiment of no module", ["new", "mine", "--model", "my nets:build"], "write nets.py:build", {}),
+    # show
+    ("a study to show that is not there", ["show", "digits-mlp"], "there is none yet", {}),
+    ("a run that is not there", ["show", "0" * 32], "there is no run 0000", {}),
+    ("a trial of no study", ["show", "digits-mlp", "--trial", "0"], "there is none yet", {}),
+    ("an importance to show that is not there", ["show", "x", "--importance", "fanov"], "Did you mean 'fanova'", {}),
+    ("no study to show", ["show"], "Missing argument", {}),
 ]  # fmt: skip
 
 Fails = Callable[..., str]

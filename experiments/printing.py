@@ -1,0 +1,54 @@
+"""What is printed alike of sweeps, studies, trials and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from experiments.progress.state import shown
+
+_BAR_CHARACTERS = 24
+_LOG_COLUMNS = 200
+
+
+def console(to_stderr: bool = False) -> Console:
+    """Return where to print: text is text, never markup."""
+    out = Console(stderr=to_stderr, soft_wrap=True, highlight=False, markup=False)
+    if not out.is_terminal:  # a log has room for tables
+        out.width = _LOG_COLUMNS
+    return out
+
+
+def grid(values: Mapping[str, Any]) -> Table:
+    """Return hyperparameters, a line each."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in values.items():
+        table.add_row(f"  {name}", visible(shown(value)))
+    return table
+
+
+def bars(shares: Mapping[str, float]) -> Table:
+    """Return importances, a bar each."""
+    table = Table.grid(padding=(0, 2))
+    for name, share in shares.items():
+        table.add_row(f"  {name}", "█" * max(1, round(share * _BAR_CHARACTERS)), f"{share:.0%}")
+    return table
+
+
+def plain_table(*names: str) -> Table:
+    """Return a table without lines."""
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in names:
+        table.add_column(name)
+    return table
+
+
+def visible(text: str) -> str:
+    """Return a text with all that would steer a terminal written out, but for the ends of lines."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
+        for letter in text.replace("\t", "    ")
+    )

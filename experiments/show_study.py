@@ -1,0 +1,109 @@
+"""A study, for people: its counts, its best, its trials, what mattered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from experiments.printing import bars, console, grid, plain_table, visible
+from experiments.progress.state import measured, shown
+from experiments.study_frames import COST_COLUMNS
+from experiments.study_result import StudyResult
+from models.names import check_name
+from search.importances import find_evaluator
+from search.objective import Objectives
+
+if TYPE_CHECKING:
+    import pandas
+
+_MOST_ROWS = 30
+_WIDE_COLUMNS = 150
+_RANK = {"complete": 0, "pruned": 1, "running": 2}
+
+
+def ordered(study: StudyResult, column: str | None = None) -> pandas.DataFrame:
+    """Return the trials, the best first: complete ones before pruned, running and failed ones.
+
+    Args:
+        study: the study.
+        column: what to sort by instead: an objective's metric, best first; a cost, lowest first; or "trial".
+
+    Raises:
+        RequestError: there is no such column.
+    """
+    objectives = Objectives.read(study.objectives)
+    ways = {objective.metric: objective.direction == "minimize" for objective in objectives.each}
+    known = [*ways, *(cost for cost in COST_COLUMNS if cost not in ways), "trial"]
+    by = objectives.each[0].metric if column is None else check_name("column to sort by", column, known)
+    trials = study.trials.sort_index()
+    if by != "trial":
+        trials = trials.sort_values(by, ascending=ways.get(by, True), kind="stable", na_position="last")
+    if column is not None:
+        return trials
+    return trials.sort_values("state", key=lambda states: states.map(lambda state: _RANK.get(state, 3)), kind="stable")
+
+
+def rows(trials: pandas.DataFrame) -> list[dict[str, Any]]:
+    """Return a table as `--json` has it, what is missing as None."""
+    frame = trials.reset_index()
+    return [{str(name): value for name, value in row.items()} for row in _plain(frame).to_dict("records")]
+
+
+def print_study(study: StudyResult, trials: pandas.DataFrame, every: bool) -> None:
+    """Print a study.
+
+    Args:
+        study: what is known of it.
+        trials: its trials in the order to show them in.
+        every: show all trials, however many there are.
+    """
+    out = console()
+    counted = ", ".join(f"{number} {state}" for state, number in study.counts.items())
+    running = int((study.trials["state"] == "running").sum())
+    out.print(Text(f"{visible(study.study)}: {counted}{f', {running} running' if running else ''}", style="bold"))
+    out.print(f"experiment {study.experiment}; {', '.join(study.objectives)}")
+    if study.best is not None:
+        run = "" if study.best["run_id"] is None else f", run {study.best['run_id']}"
+        out.print(f"\nbest: {study.best['value']:.4f} (trial {study.best['number']}{run})")
+        out.print(grid(study.best["params"]))
+    _print_trials(study, trials if every else trials[:_MOST_ROWS])
+    if study.pareto:
+        out.print("* on the Pareto front: no trial is better in one objective without being worse in another")
+    if len(trials) > _MOST_ROWS and not every:
+        out.print(f"{len(trials) - _MOST_ROWS} more: --all shows them")
+    for metric, shares in study.importances.items():
+        of = "" if study.pareto is None else f" for {metric}"
+        out.print(f"\nwhat mattered{of} ({find_evaluator(study.importance).summary}):")
+        out.print(bars(shares))
+    parent = "" if study.parent_run_id is None else f"  (the study's own: {study.parent_run_id})"
+    out.print(f"\nruns:  {study.tracking_uri}{parent}")
+
+
+def _print_trials(study: StudyResult, trials: pandas.DataFrame) -> None:
+    if trials.empty:
+        return
+    out = console()
+    wide = out.width >= _WIDE_COLUMNS
+    metrics = {objective.metric for objective in Objectives.read(study.objectives).each}
+    # Between the state and the seed lie the objectives and what was searched; what follows has the one trial's page.
+    columns = [str(name) for name in trials.columns]
+    columns = columns[1 : columns.index("seed")] + (["epochs", "run_id"] if wide else ["epochs"])
+    marked = {trial["number"] for trial in study.pareto or ([] if study.best is None else [study.best])}
+    table = plain_table("  trial", "state", *dict.fromkeys(columns))
+    table.columns[0].no_wrap = True
+    for number, row in zip(trials.index, rows(trials), strict=True):
+        cells = (_cell(row[name], name in metrics) for name in dict.fromkeys(columns))
+        table.add_row(f"{'*' if number in marked else ' '} {number}", visible(row["state"]), *cells)
+    out.print()
+    out.print(table)
+
+
+def _cell(value: Any, is_measured: bool) -> str:
+    if value is None:
+        return ""
+    return measured(value) if is_measured else visible(shown(value))
+
+
+def _plain(frame: pandas.DataFrame) -> pandas.DataFrame:
+    return frame.astype(object).where(frame.notna(), None)
