@@ -62,7 +62,7 @@ def command(
 def _study(
     name: str, trial: int | None, importance: str | None, sort: str | None, every: bool, as_json: bool, places: Places
 ) -> int:
-    from experiments.load_study import read_study  # here for the same reason
+    from experiments.read_study import read_study  # here for the same reason
     from experiments.show_study import ordered, print_study, rows
     from experiments.trial_result import trial_of_study
     from models.errors import RequestError

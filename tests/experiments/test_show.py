@@ -14,8 +14,8 @@ import pytest
 
 from experiments import printing
 from experiments.cli import main
-from experiments.load_study import load_study
 from experiments.places import Places
+from experiments.read_study import load_study
 from experiments.show_study import ordered, print_study
 from search.events import EpochEnded, StudyOpened, TrialEnded
 from search.journal import Journal
