@@ -32,6 +32,9 @@ def __getattr__(name: str) -> Any:
     """Import what is asked for when it is asked for: the command line's --help has no time for it."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from experiments.quiet import import_tqdm
+
+    import_tqdm()  # before Optuna and MLflow do
     return getattr(importlib.import_module(_PLACES[name]), name)
 
 

@@ -31,7 +31,8 @@ def _draw(axes: Axes, trials: pd.DataFrame, objective: Objective) -> None:
     known = trials[trials[objective.metric].notna()]
     known = known.astype({objective.metric: float})  # whole numbers of which some are missing are a type of their own
     complete, pruned = known[known["state"] == "complete"], known[known["state"] == "pruned"]
-    axes.plot(pruned.index, pruned[objective.metric], "x", color=GREY, markersize=5, label="pruned")
+    if len(pruned):
+        axes.plot(pruned.index, pruned[objective.metric], "x", color=GREY, markersize=5, label="pruned")
     axes.plot(complete.index, complete[objective.metric], "o", color=BLUE, markersize=5, label="complete")
     values = complete[objective.metric].sort_index()
     best = values.cummax() if objective.direction == "maximize" else values.cummin()

@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.progress.state import SweepState
+from experiments.quiet import import_tqdm
 from search.events import EpochEnded, Event
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class BarDisplay(SilentDisplay):
         total = state.wanted if self._unit == "trial" else state.experiment.largest("epochs")
         name = state.study if self._unit == "trial" else state.experiment.name
         # What was done before is the beginning, so that the pace is told from what is done now.
-        self._bar = _tqdm()(total=total, initial=state.done, desc=name, unit=self._unit)
+        self._bar = import_tqdm()(total=total, initial=state.done, desc=name, unit=self._unit)
         self._bar.set_postfix_str(state.best())
 
     def hear(self, event: Event) -> None:
@@ -69,13 +70,3 @@ class BarDisplay(SilentDisplay):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def _tqdm() -> Any:
-    # Here, because a command line never needs it; quietly, because text does where the notebook has no widgets.
-    from tqdm import TqdmWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TqdmWarning)
-        from tqdm.auto import tqdm
-    return tqdm

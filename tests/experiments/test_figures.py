@@ -44,7 +44,12 @@ def lines(axes: Any) -> dict[str, list[float]]:
 
 def test_the_history_has_every_value_and_the_best_so_far_of_complete_trials() -> None:
     (axes,) = study().plot_history().axes
-    assert lines(axes) == {"complete": [0.5, 0.8, 0.95, 0.9], "pruned": [0.3], "best so far": [0.5, 0.8, 0.95, 0.95]}
+    assert lines(axes) == {"pruned": [0.3], "complete": [0.5, 0.8, 0.95, 0.9], "best so far": [0.5, 0.8, 0.95, 0.95]}
+
+
+def test_the_legend_names_what_there_is() -> None:
+    none_pruned = study(trials=study().trials.query("state != 'pruned'"))
+    assert list(lines(none_pruned.plot_history().axes[0])) == ["complete", "best so far"]
 
 
 def test_what_is_minimized_falls_in_the_history() -> None:

@@ -157,3 +157,34 @@ def test_sweeping_and_running_in_a_thread_with_a_running_loop(
     assert outcome.params["hidden_units"] == 8
     assert len(outcome.run_id) == 32
     pd.testing.assert_frame_equal(load_study("mine", home=tmp_path).trials, study.trials)
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from experiments import load_study, sweep
+
+home = Path(sys.argv[1])
+
+def interrupt():
+    while not any('"trial_ended"' in file.read_text() for file in home.glob("journal/*.jsonl")):
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    sweep("digits-mlp", trials=500, workers=1, home=home, progress=False)
+except KeyboardInterrupt:
+    study = load_study("digits-mlp", home=home)
+    assert study.counts["complete"] + study.counts["pruned"] >= 1, study.counts
+    assert "running" not in set(study.trials["state"])
+    print("recorded")
+"""
+
+
+@pytest.mark.slow
+def test_after_an_interrupt_what_was_tried_is_recorded(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "recorded\n"), done.stderr

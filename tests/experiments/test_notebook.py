@@ -34,3 +34,5 @@ def test_every_cell_of_the_tour_runs_and_shows_tables_and_figures(
     assert not [output for output in shown if output.get("name") == "stdout"]
     bars = "".join(output.text for output in shown if output.get("name") == "stderr")
     assert "8/8" in bars
+    assert "Warning" not in bars
+    assert all(line.startswith("digits-mlp: ") for line in bars.replace("\r", "\n").splitlines() if line)
