@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from models.families import Family, find
 from models.names import check_name, suggestion
 from models.precompiled import check_optimizer
 from models.settings import Settings
-from models.tasks import METRICS, Task
+from models.tasks import DEFAULT_LOSS, METRICS, Task
 from models.train import TrainSettings
 from search.objective import COSTS
 from search.settings import SearchSettings
@@ -79,6 +79,8 @@ class Experiment:
             for name, field in fields.items()
             if name not in self.declared
         }
+        if "loss" in defaults:
+            defaults["loss"] = DEFAULT_LOSS[self.task]
         return self.declared.given({**defaults, **self.model, **self.train})
 
     def settings(self, searched: Mapping[str, Any]) -> tuple[Settings, TrainSettings]:
@@ -108,9 +110,13 @@ class Experiment:
         """Return what is trained when no values are given: the first baseline, else the family's defaults."""
         return next(iter(self.baseline_configurations()), {})
 
+    def first(self) -> Configuration:
+        """Return a whole configuration of the space: the first baseline, else the first value of everything."""
+        return self.space.corner(0, next(iter(self.baseline_configurations()), {}))
+
     def fixed(self) -> dict[str, Any]:
         """Return every hyperparameter that is not searched, by name."""
-        named = self.hyperparameters(self.default())
+        named = self.hyperparameters(self.space.corner(0, {}))
         return {name: value for name, value in named.items() if name not in self.space}
 
     def fixing(self, values: Mapping[str, Any]) -> Experiment:
@@ -129,6 +135,21 @@ class Experiment:
                 raise RequestError(
                     f"--set does not know {name!r}: {self.name} has {', '.join(known)}.{suggestion(name, known)}"
                 )
+        # What exists only under a condition stays under it, with one value.
+        conditional = {name: value for name, value in values.items() if name in self.space and self.space[name].when}
+        changed = self._with({name: value for name, value in values.items() if name not in conditional}, in_data)
+        still = {
+            name: value for name, value in conditional.items() if name in changed.space and changed.space[name].when
+        }
+        changed = changed._with({name: value for name, value in conditional.items() if name not in still}, in_data)
+        one_choice = {name: changed.declared[name].only(value) for name, value in still.items()}
+        changed = dataclasses.replace(changed, declared=Space.ordered({**changed.declared, **one_choice}))
+        changed = changed._with({}, in_data)
+        changed.check()
+        return changed
+
+    def _with(self, values: Mapping[str, Any], in_data: Collection[str]) -> Experiment:
+        """Return the experiment with these values in their tables, and the baselines with what is left to search."""
         data = {name: value for name, value in values.items() if name in in_data}
         train = {name: value for name, value in values.items() if name in TrainSettings.model_fields}
         model = {name: value for name, value in values.items() if name not in data and name not in train}
@@ -138,10 +159,18 @@ class Experiment:
             model={**self.model, **model},
             train={**self.train, **train},
         )
-        left = tuple({name: one[name] for name in one if name in changed.space} for one in self.baselines)
-        changed = dataclasses.replace(changed, baselines=left)
-        changed.check()
-        return changed
+        left = ({name: one[name] for name in one if changed._searches(name, one[name])} for one in self.baselines)
+        return dataclasses.replace(changed, baselines=tuple(one for one in left if one or not changed.space))
+
+    def _searches(self, name: str, value: object) -> bool:
+        """Return whether a value of a baseline is still one of the space."""
+        if name not in self.space:
+            return False
+        try:
+            self.space[name].check("", value)
+        except RequestError:
+            return False
+        return True
 
     def searching(self, **changes: Any) -> Experiment:
         """Return the experiment with these settings of its search changed; None leaves one as it is.
@@ -166,7 +195,8 @@ class Experiment:
             for objective in self.search.goals.each:
                 check_name("metric in [search] objectives", objective.metric, metrics)
         check_task(self.data, self.task)
-        for configuration in (*self.space.corners(), {}, *self.baseline_configurations()):
+        whole = (self.space.corner(0, baseline) for baseline in self.baseline_configurations())
+        for configuration in (*self.space.corners(), *whole):
             check_optimizer(self.family, self.settings(configuration)[1])
 
     def check_input(self, input_shape: tuple[int, ...]) -> None:
@@ -175,7 +205,7 @@ class Experiment:
         Raises:
             RequestError: one that can't.
         """
-        for configuration in (*self.space.corners(), {}):
+        for configuration in self.space.corners():
             model, train = self.settings(configuration)
             self.family.check_input(model, input_shape)
             augmentation.check_input(train, input_shape)

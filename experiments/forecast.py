@@ -22,6 +22,7 @@ from experiments.progress.display import Display
 from experiments.rehearsal import rehearse
 from experiments.session import Session, check_batch, prepared
 from experiments.sweep_result import SweepRequest
+from experiments.sweeping import checked_name, study_request
 from search.protocols import Executor, Trial
 from search.samplers import find_sampler
 
@@ -82,7 +83,7 @@ def forecast(experiment: Experiment, request: SweepRequest, places: Places, disp
     size = find_sampler(experiment.search.sampler).size(experiment.space)
     first = _first(experiment, request)
     told = Forecast(
-        study=experiment.name if request.study is None else request.study,
+        study=checked_name(experiment.name if request.study is None else request.study),
         space={name: str(parameter) for name, parameter in experiment.space.items()},
         configurations=size,
         first=[(trial.origin, trial.searched) for trial in first],
@@ -110,7 +111,6 @@ def _first(experiment: Experiment, request: SweepRequest) -> list[Trial]:
     """Return the trials that a new study of the experiment would begin with."""
     import optuna  # here, because --help needs none of it
 
-    from experiments.sweeping import study_request
     from search.study import StudyTrials
 
     trials = StudyTrials(optuna.storages.InMemoryStorage(), study_request("dry-run", experiment, request, {}))
@@ -137,7 +137,7 @@ def _measure(
         executor = stack.enter_context(dataclasses.replace(execution, workers=1).executor())
         data = prepared(experiment, dataclasses.replace(places, home=home), display)
         session = Session(experiment, data, execution, request.seed or 0)
-        rehearse(session, executor, display)
+        rehearse(session, trials[0].searched, executor, display)
         return [_time(session, executor, trial) for trial in trials]
 
 

@@ -33,6 +33,7 @@ def provenance(
         "assay.title": experiment.title,
         "assay.source": experiment.source,
         "assay.task": experiment.task,
+        **({} if experiment.family.own is None else {"assay.code.digest": str(experiment.family.own.digest())}),
         OBJECTIVE_TAG: str(experiment.search.goals),
         "assay.backend": execution.backend,
         "assay.device": execution.device,

@@ -8,10 +8,11 @@ from experiments.session import Session
 from models.names import check_name
 from search.objective import COSTS
 from search.protocols import Executor, Trial
+from search.space import Configuration
 
 
-def rehearse(session: Session, executor: Executor, display: Display) -> None:
-    """Have a worker build the first configuration's model and train it on a few images, if a user's own code makes it.
+def rehearse(session: Session, configuration: Configuration, executor: Executor, display: Display) -> None:
+    """Have a worker build a configuration's model and train it on a few images, if a user's own code makes it.
 
     The display is told what the user should know of the model, such as why its epochs are slow.
 
@@ -22,7 +23,6 @@ def rehearse(session: Session, executor: Executor, display: Display) -> None:
     experiment = session.experiment
     if experiment.family.own is None:
         return
-    configuration = next(iter(experiment.baseline_configurations()), experiment.space.corner(0, {}))
     assignment = session.assign(Trial(number=0, searched=configuration, seed=session.seed, origin="rehearsal"))
     worker = first_worker(executor)
     tried = call(executor, worker, "check", assignment=assignment)

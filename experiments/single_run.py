@@ -95,10 +95,11 @@ def run(experiment: Experiment, seed: int, backend: str | None, places: Places, 
     check_batch(experiment, places)
     execution = Execution.choose(workers=1, backend=backend)
     configuration = experiment.default()
+    experiment.settings(configuration)
     with ExitStack() as stack:
         executor = stack.enter_context(execution.executor())
         session = Session(experiment, prepared(experiment, places, display), execution, seed)
-        rehearse(session, executor, display)
+        rehearse(session, configuration, executor, display)
         display.note(f"{experiment.name}: the data are ready, the worker is starting")
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         stack.enter_context(StudyLock(places.home.journal(name).with_suffix(".lock"), name))

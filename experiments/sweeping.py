@@ -46,9 +46,8 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
     """
     began = time.monotonic()
     experiment.search.check(experiment.space, experiment.largest("epochs"))
-    experiment = _limited(experiment, display)
     check_batch(experiment, places)
-    name = _checked_name(experiment.name if request.study is None else request.study)
+    name = checked_name(experiment.name if request.study is None else request.study)
     journal_file = places.home.journal(name)
     execution = Execution.choose(request.workers, request.backend)
     with ExitStack() as stack:
@@ -56,7 +55,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         executor = stack.enter_context(execution.executor())
         storage = None if places.storage == places.home.storage else _open_storage(places)
         data = prepared(experiment, places, display)
-        rehearse(Session(experiment, data, execution, request.seed or 0), executor, display)
+        rehearse(Session(experiment, data, execution, request.seed or 0), experiment.first(), executor, display)
         display.note(f"{experiment.name}: the data are ready, the workers are starting")
         stack.enter_context(StudyLock(journal_file.with_suffix(".lock"), name))
         tracker = MlflowTracker(journal_file, places.tracking_uri, places.home.artifacts)
@@ -67,6 +66,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
             storage or _open_storage(places), name, experiment, request, identity(experiment, data, execution)
         )
         _check_journal(trials, name, journal_file)
+        experiment = _limited(experiment, trials, display)
         session = Session(experiment, data, execution, trials.seed)
         stack.callback(display.closed)
         if trials.done() < experiment.search.trials or not _is_closed(trials, journal_file):
@@ -99,15 +99,16 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         )
 
 
-def _limited(experiment: Experiment, display: Display) -> Experiment:
-    """Return the experiment with no more trials than its sampler has configurations to offer; say how many that is."""
-    search = experiment.search
-    size = find_sampler(search.sampler).size(experiment.space)
-    if size is None:
+def _limited(experiment: Experiment, trials: StudyTrials, display: Display) -> Experiment:
+    """Return the experiment with no more trials than there are configurations left to try; say how many there are."""
+    search, left = experiment.search, trials.left()
+    if left is None:
         return experiment
-    more = f"; --trials {size} tries them all, this tries {search.trials}" if search.trials < size else ""
+    most = max(1, trials.done() + left)
+    size = find_sampler(search.sampler).size(experiment.space)
+    more = f"; --trials {most} tries them all, this tries {search.trials}" if search.trials < most else ""
     display.note(f"{experiment.name}: the {search.sampler} has {size:,} configurations{more}")
-    return experiment.searching(trials=min(search.trials, size))
+    return experiment.searching(trials=min(search.trials, most))
 
 
 def _search(
@@ -144,6 +145,7 @@ def identity(experiment: Experiment, data: PreparedData, execution: Execution) -
             "seed": experiment.data.split_seed,
         },
         "family": experiment.family.name,
+        **({} if experiment.family.own is None else {"code": experiment.family.own.digest()}),
         "fixed": experiment.fixed(),
         "space": experiment.space.to_records(),
         "objectives": experiment.search.objectives,
@@ -152,7 +154,12 @@ def identity(experiment: Experiment, data: PreparedData, execution: Execution) -
     }
 
 
-def _checked_name(study: str) -> str:
+def checked_name(study: str) -> str:
+    """Return a study's name if it can be one.
+
+    Raises:
+        RequestError: it is no line of text.
+    """
     if not study.strip() or not study.isprintable():
         raise RequestError(f"a study's name must be a line of text; received {study!r}: name another with --study.")
     return study

@@ -39,7 +39,7 @@ class OwnSettings(Settings):
     @model_validator(mode="after")
     def _can_be_passed_on(self) -> Self:
         for name, value in self.values.items():
-            if name in ("input_shape", *WIDTH.values()):
+            if name in ("input_shape", "family", "scale", *WIDTH.values()):
                 raise RequestError(f"{name} follows from the data: received {value!r}; remove it.")
             if not _is_plain(value):
                 raise RequestError(

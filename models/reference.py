@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -33,6 +34,18 @@ class Reference:
     module: str | None
     function: str
     folders: tuple[Path, ...]
+
+    def digest(self) -> str | None:
+        """Return the SHA-256 of the source file that the function is in; None if it is not among the user's folders.
+
+        What that file imports is not in it.
+        """
+        candidates = [self.file] if self.file is not None else []
+        if self.module is not None:
+            path = Path(*self.module.split("."))
+            candidates += [folder / file for folder in self.folders for file in (f"{path}.py", path / "__init__.py")]
+        found = next((file for file in candidates if file.is_file()), None)
+        return None if found is None else hashlib.sha256(found.read_bytes()).hexdigest()
 
     def shown(self, file: str) -> str | None:
         """Return what to call a source file in a message if it is the user's own; None if it is a library's or ours."""

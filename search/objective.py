@@ -82,6 +82,11 @@ class Objectives:
         """The objective if it is the only one and measured in every epoch: only then can trials be pruned."""
         return self.single if self.single is not None and self.single.metric not in COSTS else None
 
+    @property
+    def epoch_metrics(self) -> list[str]:
+        """The metrics among the objectives that every epoch measures."""
+        return [objective.metric for objective in self.each if objective.metric not in COSTS]
+
     def values(self, metrics: Mapping[str, float]) -> Values | None:
         """Return the value of each objective; None while one of them is not measured yet."""
         if any(objective.metric not in metrics for objective in self.each):

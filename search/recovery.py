@@ -24,10 +24,9 @@ from search.events import EpochEnded, StudyClosed, StudyOpened, TrialBegun, Tria
 from search.journal import Journal, read
 from search.protocols import Trial
 from search.seeds import trial_seed
-from search.study import ORIGIN, SEED, STATE, StudyTrials
+from search.study import INTERRUPTED, ORIGIN, SEED, STATE, StudyTrials
 
 REDO_OF = "assay.redo_of"
-_INTERRUPTED = "failed: interrupted"
 
 
 def recover(trials: StudyTrials, journal: Journal, describe: Callable[[Trial], Mapping[str, Any]]) -> None:
@@ -79,7 +78,7 @@ def redo_interrupted(trials: StudyTrials) -> int:
     redone = {trial.user_attrs[REDO_OF] for trial in known if REDO_OF in trial.user_attrs}
     enqueued = 0
     for trial in known:
-        if trial.user_attrs.get(STATE) != _INTERRUPTED or trial.number in redone:
+        if trial.user_attrs.get(STATE) != INTERRUPTED or trial.number in redone:
             continue
         # What was enqueued stays so even if the trial died before all of it was taken over.
         parameters = {**trial.system_attrs.get("fixed_params", {}), **trial.params}

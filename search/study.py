@@ -27,6 +27,7 @@ from search.space import Configuration, Space
 SEED = "assay.seed"
 STATE = "assay.state"
 ORIGIN = "assay.origin"
+INTERRUPTED = "failed: interrupted"
 IDENTITY = "assay.identity"
 STUDY_ID = "assay.study_id"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -102,8 +103,6 @@ class StudyTrials:
         self._running: dict[int, optuna.Trial] = {}
         self._grid = sampler if isinstance(sampler, GridSampler) else None
         self.count()
-        for trial in self.study.get_trials(deepcopy=False):
-            self._take(self.searched(trial))
 
     def count(self) -> None:
         """Count the trials that are done, and find the best; from now on they are counted as they end.
@@ -114,6 +113,10 @@ class StudyTrials:
         self._leaders = Leaders(self._request.objectives)
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             self._leaders.add(trial.number, tuple(trial.values))
+        for trial in self.study.get_trials(deepcopy=False):
+            # What was interrupted is done once more, and what is running may have been.
+            if trial.state.is_finished() and trial.user_attrs.get(STATE) != INTERRUPTED:
+                self._take(self.searched(trial))
 
     def enqueue(self, configurations: Iterable[Configuration], origin: str) -> None:
         """Have these configurations tried before the sampler's own, each once however often it is asked for."""
@@ -138,6 +141,10 @@ class StudyTrials:
         if self._grid is None or not self._grid.exhausted:
             return True
         return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+    def left(self) -> int | None:
+        """Return how many configurations of a grid are left to try; None where there is no end."""
+        return None if self._grid is None else self._grid.left
 
     def searched(self, trial: FrozenTrial) -> Configuration:
         """Return what a trial's parameters mean."""

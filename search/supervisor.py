@@ -164,6 +164,11 @@ class Supervisor:
             self._drop(worker)
             self._fail(worker, running, "diverged", f"a metric is not finite: {dict(metrics)}")
             return
+        missing = [name for name in self._plan.objectives.epoch_metrics if name not in metrics]
+        if missing:  # a model of the user's own may measure what it likes
+            self._drop(worker)
+            self._fail(worker, running, f"error: the model measures no {' and no '.join(missing)}", None)
+            return
         objective = self._plan.objectives.by_epoch
         prune = objective is not None and self._trials.report(number, running.epochs, metrics[objective.metric])
         if running.epochs == self._plan.epochs(running.trial) or reply.get("stopped", False):

@@ -23,10 +23,10 @@ def failing_preload() -> None:
 class StubTrainer:
     """Follows a script.
 
-    An assignment may hold `curve` (the objective by epoch), `raises`, `refuses` (what `check` does), `signal` (the
-    process sends it to itself in the second epoch), `seconds` (an epoch's length), `save_seconds`, `unsaved`,
-    `grow_bytes`, `parameters`, `stops` (what its last epoch's reply has beside the metrics), and `log`, a file that
-    takes a line whenever a trial begins, finishes or is dropped.
+    An assignment may hold `curve` (the objective by epoch), `metric` (what that is called), `raises`, `refuses` (what
+    `check` does), `signal` (the process sends it to itself in the second epoch), `seconds` (an epoch's length),
+    `save_seconds`, `unsaved`, `grow_bytes`, `parameters`, `stops` (what its last epoch's reply has beside the metrics),
+    and `log`, a file that takes a line whenever a trial begins, finishes or is dropped.
     """
 
     def __init__(self, threads: int) -> None:
@@ -55,7 +55,11 @@ class StubTrainer:
             os.kill(os.getpid(), getattr(signal, self._assignment["signal"]))
         value = self._assignment["curve"][self._epoch - 1]
         ended = self._assignment.get("stops", {}) if self._epoch == len(self._assignment["curve"]) else {}
-        return {"metrics": {"loss": 1 - value, "val_accuracy": value}, "seconds": 0.001, **ended}
+        return {
+            "metrics": {"loss": 1 - value, self._assignment.get("metric", "val_accuracy"): value},
+            "seconds": 0.001,
+            **ended,
+        }
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
         if save_as is not None:

@@ -10,7 +10,7 @@ from typing import Any
 from experiments.execution import Execution
 from experiments.experiment import Experiment
 from search.events import EpochEnded, Event, TrialBegun, TrialEnded
-from search.objective import COSTS, Leaders, Objectives, Values
+from search.objective import Leaders, Objectives, Values
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE_CHARACTERS = 20
@@ -55,8 +55,7 @@ class SweepState:
     @property
     def curve_metric(self) -> str:
         """The metric that shows how a trial is doing: the first objective that is measured in every epoch."""
-        measured = [objective.metric for objective in self.objectives.each if objective.metric not in COSTS]
-        return measured[0] if measured else "val_loss"
+        return next(iter(self.objectives.epoch_metrics), "val_loss")
 
     def hear(self, event: Event) -> TrialProgress | None:
         """Take an event in; return the trial it ended, if it ended one."""
@@ -65,7 +64,8 @@ class SweepState:
                 self._first_begun = self._first_begun or time.monotonic()
                 self.running[event.trial] = TrialProgress(event.trial, event.searched, event.origin)
             case EpochEnded():
-                self.running[event.trial].curve.append(event.metrics[self.curve_metric])
+                if self.curve_metric in event.metrics:
+                    self.running[event.trial].curve.append(event.metrics[self.curve_metric])
             case TrialEnded():
                 return self._ended(event)
             case _:

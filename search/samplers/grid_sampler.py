@@ -40,6 +40,11 @@ class GridSampler(BaseSampler):
         """Whether every configuration has been taken."""
         return not self._left
 
+    @property
+    def left(self) -> int:
+        """How many configurations have not been taken."""
+        return len(self._left)
+
     def take(self, configuration: Configuration) -> None:
         """Leave a configuration out from now on, whoever thought of it."""
         self._left.pop(self._key(configuration), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -54,6 +55,11 @@ class Parameter:
             case _:
                 raise TypeError(f"not a distribution of a space: {self.distribution}")
 
+    def only(self, value: Choice) -> Parameter:
+        """Return a parameter that can have just this value, under the same conditions."""
+        lists = {text_of(value): value} if isinstance(value, list) else {}
+        return Parameter(CategoricalDistribution([self.encode(value)]), self.when, lists)
+
     def check(self, where: str, value: object) -> Choice:
         """Return `value` as the parameter holds it.
 
@@ -68,24 +74,24 @@ class Parameter:
         listed = ", ".join(str(choice) for choice in self.extremes())
         raise RequestError(f"{where}: must be one of {listed}; received {value!r}.")
 
-    def allows(self, condition: Condition) -> bool:
-        """Return whether the parameter can have a value for which a condition on it holds."""
-        if condition.values:
-            return any(condition.holds(value) and self._has(value) for value in condition.values)
-        values = self.extremes()
-        if isinstance(self.distribution, CategoricalDistribution):
-            return any(condition.holds(value) for value in values)
-        low, high = values
-        assert isinstance(low, int | float)
-        assert isinstance(high, int | float)
-        return low <= condition.high and condition.low <= high
-
-    def fulfilling(self, condition: Condition) -> Choice:
-        """Return a value for which a condition that the parameter allows holds."""
-        for value in (*self.extremes(), *condition.values, condition.low, condition.high):
-            if condition.holds(value) and self._has(value):
+    def fulfilling(self, condition: Condition) -> Choice | None:
+        """Return a value for which a condition on the parameter holds; None if there is none."""
+        for value in (*self.extremes(), *condition.values, self._first_from(condition.low)):
+            if value is not None and condition.holds(value) and self._has(value):
                 return self.check("", value)
-        raise RequestError(f"no value of {condition.name} was found for which {condition} holds: name one with a list.")
+        return None
+
+    def _first_from(self, bound: float) -> int | float | None:
+        """Return the smallest value of a range that is not below a bound inside it."""
+        match self.distribution:
+            case IntDistribution(low=low, high=high, step=step) if low <= bound <= high:
+                return low + step * math.ceil((bound - low) / step)
+            case FloatDistribution(low=low, high=high, step=float(step)) if low <= bound <= high:
+                return float(round(low + step * math.ceil((bound - low) / step - 1e-9), _STEP_DIGITS))
+            case FloatDistribution(low=low, high=high) if low <= bound <= high:
+                return bound
+            case _:
+                return None
 
     def _has(self, value: object) -> bool:
         try:

@@ -68,8 +68,11 @@ def _read_choices(where: str, given: _Choices) -> Parameter:
     for choice in choices:
         if not isinstance(choice, bool | int | float | str | list):
             raise RequestError(f"{where}: a choice must be a text, a number, a boolean or a list; received {choice!r}.")
-    if len({(type(choice), str(choice)) for choice in choices}) < len(choices):
-        raise RequestError(f"{where}: each choice may be given once; received {choices!r}.")
+    # To Python, and so to Optuna, true is 1 and 1 is 1.0.
+    if any(choice in choices[:number] for number, choice in enumerate(choices)):
+        raise RequestError(
+            f"{where}: each choice may be given once, and 1, 1.0 and true are one; received {choices!r}."
+        )
     lists = {text_of(choice): choice for choice in choices if isinstance(choice, list)}
     if any(choice in lists for choice in choices if isinstance(choice, str)):
         raise RequestError(f"{where}: a choice must not be the text of another; received {choices!r}.")

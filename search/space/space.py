@@ -40,7 +40,7 @@ class Space(Mapping[str, Parameter]):
             ordered[ready[0]] = waiting.pop(ready[0])
         for name, parameter in ordered.items():
             for condition in parameter.when:
-                if condition.name in ordered and not ordered[condition.name].allows(condition):
+                if condition.name in ordered and ordered[condition.name].fulfilling(condition) is None:
                     raise RequestError(
                         f"[space] {name} when: {condition} never holds, since {condition.name} is "
                         f"{ordered[condition.name]}; mend one of the two."
@@ -70,7 +70,13 @@ class Space(Mapping[str, Parameter]):
                 continue
             open_ones = tuple(condition for condition in parameter.when if condition.name not in fixed)
             left[name] = dataclasses.replace(parameter, when=open_ones)
-        return Space(left)
+        space = Space(left)
+        for name, parameter in left.items():
+            if name not in space.corner(0, space._making_exist(name, {})):
+                raise RequestError(
+                    f"[space] {name} when: {' and '.join(map(str, parameter.when))} never hold together; mend one."
+                )
+        return space
 
     def draw(self, suggest: Callable[[str, BaseDistribution], Any]) -> Configuration:
         """Return a configuration, asking for the value of each parameter that exists beside those before it.
@@ -124,7 +130,7 @@ class Space(Mapping[str, Parameter]):
             yield self.corner(end, {})
             for name, parameter in self.parameters.items():
                 for value in parameter.extremes():
-                    yield self.corner(end, {**self._making_exist(name), name: value})
+                    yield self.corner(end, {**self._making_exist(name, {}), name: value})
 
     def corner(self, end: int, chosen: Configuration) -> Configuration:
         """Return the configuration with the chosen values and all else at its first (0) or last (-1) extreme."""
@@ -138,12 +144,17 @@ class Space(Mapping[str, Parameter]):
         """Return the space as text by name: what must be equal for two spaces to be the same."""
         return {name: str(self.parameters[name]) for name in sorted(self.parameters)}
 
-    def _making_exist(self, name: str) -> Configuration:
-        """Return values of other parameters beside which a parameter exists."""
-        values: dict[str, Choice] = {}
-        for condition in self.parameters[name].when:
+    def _making_exist(self, name: str, beside: Configuration) -> Configuration:
+        """Return these values with what of other parameters it takes for a parameter to exist."""
+        values = dict(beside)
+        order = list(self.parameters)
+        for condition in sorted(self.parameters[name].when, key=lambda condition: order.index(condition.name)):
             parent = condition.name
-            values |= {**self._making_exist(parent), parent: self.parameters[parent].fulfilling(condition)}
+            if parent in values and condition.holds(values[parent]):
+                continue
+            fulfilling = self.parameters[parent].fulfilling(condition)
+            assert fulfilling is not None, "`ordered` has seen to it"
+            values = {**self._making_exist(parent, values), parent: fulfilling}
         return values
 
     def __getitem__(self, name: str) -> Parameter:

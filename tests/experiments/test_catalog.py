@@ -8,6 +8,7 @@ import pytest
 
 from experiments.catalog import load, names
 from experiments.experiment import Experiment
+from models.errors import RequestError
 
 EXPECTED = {
     "digits-mlp",
@@ -77,3 +78,52 @@ class TestFixing:
 def test_searched_values_go_to_the_training_or_to_the_model() -> None:
     model, train = load("mnist-mlp").settings({"hidden_units": 7, "batch_size": 64})
     assert (model.model_dump()["hidden_units"], train.batch_size) == (7, 64)
+
+
+CONDITIONS = """
+title = "conditions"
+[data]
+name = "digits"
+[model]
+family = "mlp"
+[train]
+warmup_epochs = 12
+[space]
+epochs = [20, 40]
+optimizer = ["sgd", "momentum"]
+momentum = { low = 0.5, high = 0.9, when = { optimizer = "momentum" } }
+[[baseline]]
+optimizer = "momentum"
+momentum = 0.9
+"""
+
+
+class TestConditions:
+    @pytest.fixture
+    def experiment(self, tmp_path: Path) -> Experiment:
+        (tmp_path / "mine.toml").write_text(CONDITIONS)
+        return load(str(tmp_path / "mine.toml"))
+
+    def test_fixed_values_need_only_suit_what_is_searched(self, experiment: Experiment) -> None:
+        assert experiment.settings({"epochs": 20})[1].warmup_epochs == 12
+
+    def test_fixing_what_decides_leaves_out_what_no_longer_exists(self, experiment: Experiment) -> None:
+        fixed = experiment.fixing({"optimizer": "sgd"})
+        assert list(fixed.space) == ["epochs"]
+        assert fixed.baselines == ()
+
+    def test_a_conditional_parameter_can_be_fixed_where_it_exists(self, experiment: Experiment) -> None:
+        fixed = experiment.fixing({"momentum": 0.7})
+        assert fixed.space.to_records()["momentum"] == "[0.7], when optimizer = 'momentum'"
+        assert fixed.baselines == ({"optimizer": "momentum"},)
+        both = experiment.fixing({"momentum": 0.7, "optimizer": "momentum"})
+        assert list(both.space) == ["epochs"]
+        assert both.hyperparameters({"epochs": 20})["momentum"] == 0.7
+        with pytest.raises(RequestError, match="momentum is a setting of the optimizer 'momentum'"):
+            experiment.fixing({"momentum": 0.7, "optimizer": "sgd"})
+
+    def test_a_condition_goes_by_the_tasks_own_loss(self, tmp_path: Path) -> None:
+        text = CONDITIONS.replace('"digits"', '"sine"').replace("[data]", 'task = "regression"\n[data]')
+        text = text.replace('{ optimizer = "momentum" }', '{ optimizer = "momentum", loss = "squared_error" }')
+        (tmp_path / "mine.toml").write_text(text)
+        assert "momentum" in load(str(tmp_path / "mine.toml")).space

@@ -61,6 +61,18 @@ def test_early_stopping_ends_a_trial_with_the_value_of_the_restored_epoch(lab: L
     assert sum(isinstance(event, EpochEnded) for event in lab.events()) == 3
 
 
+def test_a_trial_that_does_not_measure_the_objective_fails_and_the_search_goes_on(lab: Lab) -> None:
+    objectives = ["maximize val_auc"]
+    other = lambda trial: curve_of("val_auc" if trial.number else "val_accuracy")  # noqa: E731
+    study = lab.run(2, other, workers=1, objectives=objectives)
+    assert study.counts() == {"complete": 2, "pruned": 0, "failed": 1}
+    assert study.study.trials[0].user_attrs["assay.state"] == "failed: error: the model measures no val_auc"
+
+
+def curve_of(metric: str) -> dict[str, object]:
+    return {"curve": [0.1, 0.2, 0.3, 0.4], "metric": metric}
+
+
 def test_conditional_parameters_are_asked_for_only_where_they_exist(lab: Lab) -> None:
     space = {
         "units": [[500], [900, 300]],

@@ -44,7 +44,7 @@ SPACES: dict[str, dict[str, Any]] = {
     "steps": {"dropout": {"low": 0.0, "high": 0.5, "step": 0.1}, "x": {"low": -1.0, "high": 1.0}},
     "choices": {"kind": ["a", "b", "c"], "bias": [True, False]},
     "a single value": {"units": {"low": 3, "high": 3}, "kind": ["a"], "x": {"low": 0.0, "high": 1.0}},
-    "everything": {"kind": ["a", 1, True], "units": {"low": 1, "high": 9}, **WIDE},
+    "everything": {"kind": ["a", 2, True], "units": {"low": 1, "high": 9}, **WIDE},
     "a grid": {"x": {"low": 0.0, "high": 1.0, "step": 0.05}, "layers": [[1], [2, 3]], "units": {"low": 1, "high": 9}},
     "conditions": {
         "kind": ["a", "b"],
@@ -149,7 +149,8 @@ def test_a_trial_that_dies_with_its_supervisor_does_not_stop_the_sampler(name: s
     before = open_study(sqlite(tmp_path), name, wide(name))
     drawn = [*draw(before, 4), dict(before.ask().searched)]
     drawn += draw(open_study(sqlite(tmp_path), name, wide(name)), 4)
-    assert len({str(values) for values in drawn}) == 9
+    # A grid leaves no gap: what was under way is tried once more.
+    assert len({str(values) for values in drawn}) == (8 if name == "grid" else 9)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ def test_ranges_and_choices_are_read(given: Any, distribution: object) -> None:
         ({"low": "1", "high": 2}, "low.*received '1'"),
         ([], "must not be empty"),
         ([1, 1], "each choice may be given once"),
+        ([1, 1.0, 2], "1, 1.0 and true are one"),
+        ([True, 1], "1, 1.0 and true are one"),
         ([[1], [1]], "each choice may be given once"),
         ([[1], "[1]"], "must not be the text of another"),
         ([{"a": 1}], "a choice must be a text, a number, a boolean or a list; received {'a': 1}"),
@@ -121,7 +123,7 @@ def test_both_ends_of_every_range_lie_in_it(low: int, steps: int, step: int) -> 
     [
         ({"low": 16, "high": 512, "log": True}, "16 to 512, log"),
         ({"low": 0, "high": 0.5, "step": 0.1}, "0.0 to 0.5, step 0.1"),
-        (["a", 1, True], "['a', 1, True]"),
+        (["a", 2, True], "['a', 2, True]"),
         ([[64], [128, 64], 3], "[[64], [128, 64], 3]"),
     ],
 )
@@ -189,6 +191,20 @@ def test_a_condition_that_never_holds_is_refused() -> None:
         RequestError, match=r"momentum when: optimizer = 'sgd' never holds, since optimizer is \['adam'\]"
     ):
         read_space({"optimizer": ["adam"], "momentum": {"low": 0.1, "high": 0.2, "when": {"optimizer": "sgd"}}})
+
+
+def test_bounds_between_the_ends_of_a_range_can_hold() -> None:
+    units = {"low": 1, "high": 9, "step": 2}
+    space = read_space({"units": units, "rate": {"low": 0.1, "high": 0.2, "when": {"units": {"low": 3.5, "high": 6}}}})
+    assert {"units": 5, "rate": 0.1} in space.given({}).corners()
+    with pytest.raises(RequestError, match=r"5.5 <= units <= 6.5 never holds"):
+        read_space({"units": units, "rate": {"low": 1, "high": 2, "when": {"units": {"low": 5.5, "high": 6.5}}}})
+
+
+def test_conditions_that_never_hold_together_are_refused() -> None:
+    space = {**OPTIMIZERS, "nesterov": {"choices": [True], "when": {"momentum": {"low": 0.6}, "optimizer": "adam"}}}
+    with pytest.raises(RequestError, match=r"nesterov when: .* never hold together"):
+        read_space(space).given({})
 
 
 def test_conditions_in_a_circle_are_refused() -> None:
