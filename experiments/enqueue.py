@@ -36,7 +36,7 @@ def check_configurations(content: Any, experiment: Experiment, where: str) -> li
     """
     if not isinstance(content, list) or not all(isinstance(item, dict) and item for item in content):
         raise RequestError(
-            f"{where} must hold a list of configurations such as [{{'hidden_units': 100}}]; "
+            f'{where} must hold a list of configurations such as [{{"hidden_units": 100}}]; '
             f"received {json.dumps(content, default=repr)[:80]}."
         )
     configurations = [

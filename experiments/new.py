@@ -44,7 +44,15 @@ def create(name: str, data: str, model: str, data_dir: Path) -> Created:
     own = ":" in model
     function = _function(model) if own else check_name("family", model, FAMILIES)
     images = training_images(settings, data_dir, file.parent)
-    template = Template(file, settings, model, largest_batch=images, family=None if own else FAMILIES[model])
+    network = _network(file, model) if own else None
+    template = Template(
+        file,
+        settings,
+        model,
+        largest_batch=images,
+        family=None if own else FAMILIES[model],
+        writes_network=network is not None,
+    )
     with _aside(file, template.text()) as draft:
         # What a function of one's own takes shows when it is called: by the first sweep, before it writes anything.
         if not own:
@@ -52,7 +60,8 @@ def create(name: str, data: str, model: str, data_dir: Path) -> Created:
             shape = input_shape(settings, file.parent)
             if shape is not None:
                 experiment.check_input(shape)
-        network = _write_network(file, template, function) if own else None
+        if network is not None:
+            _write_network(network, template, function)
         _put(draft, file)
     return Created(file, network)
 
@@ -83,17 +92,20 @@ def _function(reference: str) -> str:
     return function
 
 
-def _write_network(file: Path, template: Template, function: str) -> Path | None:
-    """Write the file of a function of one's own beside the experiment, unless it is there or none is named."""
-    place = Path(template.model.partition(":")[0]).expanduser()
+def _network(file: Path, model: str) -> Path | None:
+    """Return the file of a function of one's own beside the experiment; None if it is there, or none is named."""
+    place = Path(model.partition(":")[0]).expanduser()
     network = file.parent / place
     if place.suffix != ".py" or network.exists():
         return None
     if not network.parent.is_dir():
         raise RequestError(f"{network} needs a folder to lie in: there is no {network.parent}; make it first.")
-    with _aside(network, network_text(file.name, function, template.task)) as draft:
-        _put(draft, network)
     return network
+
+
+def _write_network(network: Path, template: Template, function: str) -> None:
+    with _aside(network, network_text(template.file.name, function, template.task)) as draft:
+        _put(draft, network)
 
 
 @contextmanager

@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.progress.state import shown
+from search.importances import find_evaluator
 
 _BAR_CHARACTERS = 24
 _LOG_COLUMNS = 200
+_FEW_TRIALS = 20
 
 
 def console(to_stderr: bool = False) -> Console:
@@ -36,6 +38,13 @@ def bars(shares: Mapping[str, float]) -> Table:
     for name, share in shares.items():
         table.add_row(f"  {name}", "█" * max(1, round(share * _BAR_CHARACTERS)), f"{share:.0%}")
     return table
+
+
+def what_mattered(evaluator: str, metric: str | None, complete: int) -> str:
+    """Return the line above importances: what of, how told, and from how few trials if they are few."""
+    of = "" if metric is None else f" for {metric}"
+    few = f"; a hint at most, from {complete} complete trials" if complete < _FEW_TRIALS else ""
+    return f"\nwhat mattered{of} ({find_evaluator(evaluator).summary}{few}):"
 
 
 def plain_table(*names: str) -> Table:

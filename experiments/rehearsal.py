@@ -5,7 +5,7 @@ from __future__ import annotations
 from experiments.calls import call, first_worker
 from experiments.progress.display import Display
 from experiments.session import Session
-from models.names import check_name
+from models.errors import RequestError
 from search.objective import COSTS
 from search.protocols import Executor, Trial
 from search.space import Configuration
@@ -30,10 +30,11 @@ def rehearse(session: Session, configuration: Configuration, executor: Executor,
     call(executor, worker, "drop")
     executor.release(worker)
     for objective in experiment.search.goals.each:
-        check_name(
-            f"metric in [search] objectives, which must be one that {experiment.family.name} measures",
-            objective.metric,
-            [*tried["metrics"], *COSTS],
-        )
+        if objective.metric not in (*tried["metrics"], *COSTS):
+            raise RequestError(
+                f"[search] objectives: the model of {experiment.family.name} measures {', '.join(tried['metrics'])}; "
+                f"received {str(objective)!r}: compile it with a metric called "
+                f"{objective.metric.removeprefix('val_')!r}, or choose another objective."
+            )
     if "note" in begun:
         display.note(begun["note"])

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from experiments.printing import bars, console, grid, plain_table, visible
+from experiments.printing import bars, console, grid, plain_table, visible, what_mattered
 from experiments.progress.state import measured, shown
 from experiments.study_frames import COST_COLUMNS
 from experiments.study_result import StudyResult
 from models.names import check_name
-from search.importances import find_evaluator
 from search.objective import Objectives
 
 if TYPE_CHECKING:
@@ -73,8 +72,7 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, every: bool) -> No
     if len(trials) > _MOST_ROWS and not every:
         out.print(f"{len(trials) - _MOST_ROWS} more: --all shows them")
     for metric, shares in study.importances.items():
-        of = "" if study.pareto is None else f" for {metric}"
-        out.print(f"\nwhat mattered{of} ({find_evaluator(study.importance).summary}):")
+        out.print(what_mattered(study.importance, None if study.pareto is None else metric, study.counts["complete"]))
         out.print(bars(shares))
     parent = "" if study.parent_run_id is None else f"  (the study's own: {study.parent_run_id})"
     out.print(f"\nruns:  {study.tracking_uri}{parent}")

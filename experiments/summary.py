@@ -6,11 +6,10 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.forecast import Forecast
-from experiments.printing import bars, console, grid, plain_table
+from experiments.printing import bars, console, grid, plain_table, what_mattered
 from experiments.progress.state import clock, measured, shown
 from experiments.single_run import RunResult
 from experiments.sweep_result import SweepResult
-from search.importances import find_evaluator
 
 
 def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = False) -> None:
@@ -36,8 +35,8 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
         out.print(_front(result))
         out.print("models: runs:/RUN/model, for each run of the front")
     for objective, shares in result.importances.items():
-        of = "" if result.objectives.single is not None else f" for {objective}"
-        out.print(f"\nwhat mattered{of} ({find_evaluator(result.importance).summary}):")
+        of = None if result.objectives.single is not None else objective
+        out.print(what_mattered(result.importance, of, result.trials["complete"]))
         out.print(bars(shares))
     out.print(f"\nruns:  {result.tracking_uri}  (experiment {result.experiment}, study {result.study})")
     if result.untracked is not None:
@@ -66,9 +65,10 @@ def _cost(told: Forecast) -> str:
     if told.seconds is None or told.memory_bytes is None:
         return f"not measured: {told.unmeasured}"
     at_a_time = f"{told.workers} at a time" if told.workers > 1 else "one after the other"
+    measured_on = f"from two epochs of each of the first {min(3, told.trials)}"
     return (
         f"about {clock(told.seconds)} for {told.trials} trials {at_a_time} if none is stopped early, and "
-        f"{told.memory_bytes / 2**30:.1f} GiB of memory (from two epochs of each of the first {min(3, told.trials)})"
+        f"{told.memory_bytes / 2**30:.1f} GiB of memory ({measured_on}); the start takes some seconds more"
     )
 
 

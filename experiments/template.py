@@ -58,6 +58,7 @@ class Template:
         model: what [model] calls its family.
         largest_batch: how many examples there are to train on.
         family: the family; None for a function of the user's own, whose hyperparameters nobody knows.
+        writes_network: whether that function is yet to be written.
     """
 
     file: Path
@@ -65,6 +66,7 @@ class Template:
     model: str
     largest_batch: int
     family: Family[Any] | None
+    writes_network: bool = False
 
     @property
     def task(self) -> Task:
@@ -119,7 +121,9 @@ class Template:
         yield from _settings(SearchSettings, live, choices={"sampler": SAMPLERS, "pruner": PRUNERS})
 
     def _space(self) -> dict[str, _Suggestion]:
-        known = _OWN_BASELINE if self.family is None else self.family.settings.model_fields
+        # Our own network has hidden_units; what another takes shows when it is called.
+        own = _OWN_BASELINE if self.writes_network else {}
+        known = own if self.family is None else self.family.settings.model_fields
         searched = [name for name in _SUGGESTIONS if name in known][:_SEARCHED_OF_MODEL]
         space = {name: _SUGGESTIONS[name] for name in searched}
         return {**space, "batch_size": _Suggestion(_toml(self._batch_sizes())), "learning_rate": _RATE}

@@ -63,7 +63,7 @@ def main() -> NoReturn:
         sys.exit(0)
     except BrokenPipeError:  # whoever read the answer has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(128 + signal.SIGPIPE)
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except RequestError as error:

@@ -155,3 +155,11 @@ class TestAFunctionOfOnesOwn:
         assert new("mine", "--model", model).code == 0
         assert (tmp_path / "nets.py").read_text() == "mine = True"
         assert files(tmp_path) == ["mine.toml", "nets.py"]
+
+
+def test_a_function_that_is_there_is_not_asked_for_hyperparameters_that_it_may_not_have(
+    new: New, tmp_path: Path
+) -> None:
+    (tmp_path / "nets.py").write_text("def build(input_shape, classes, units=16):\n    pass\n")
+    new("mine", "--model", "nets.py:build")
+    assert list(read(tmp_path / "mine.toml").space) == ["batch_size", "learning_rate"]

@@ -356,7 +356,7 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     (
         "an objective that the factory's model does not measure",
         MINE,
-        "must be one that nets.py:build measures",
+        "the model of nets.py:build measures accuracy",
         {"mine.toml": OWN.replace("[search]", '[search]\nobjectives = ["maximize val_auc"]'), "nets.py": NETS},
     ),
     (
