@@ -138,7 +138,7 @@ class StudyTrials:
 
     def more(self) -> bool:
         """Return whether there is another trial to ask for."""
-        if self._grid is None or not self._grid.exhausted:
+        if self._grid is None or self._grid.left > 0:
             return True
         return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 

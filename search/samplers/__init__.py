@@ -49,4 +49,4 @@ def make_sampler(
     sampler = find_sampler(name)
     sampler.check(space, objectives)
     own = sampler.settings() if options is None else options
-    return sampler.make(SamplerRequest(seed, drawn, space, own, objectives))
+    return sampler.make(SamplerRequest(seed, drawn, space, own))

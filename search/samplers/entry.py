@@ -28,14 +28,12 @@ class SamplerRequest(Generic[S]):
         drawn: how many trials the study already has: 0 when it is new.
         space: what is searched.
         options: the sampler's own options.
-        objectives: how many objectives the study has.
     """
 
     seed: int
     drawn: int
     space: Space
     options: S
-    objectives: int
 
     @property
     def session_seed(self) -> int:

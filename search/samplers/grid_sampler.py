@@ -36,11 +36,6 @@ class GridSampler(BaseSampler):
         self._left = {self._key(one): space.encode(one) for one in configurations}
 
     @property
-    def exhausted(self) -> bool:
-        """Whether every configuration has been taken."""
-        return not self._left
-
-    @property
     def left(self) -> int:
         """How many configurations have not been taken."""
         return len(self._left)

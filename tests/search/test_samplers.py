@@ -209,6 +209,17 @@ class TestGrid:
         assert sorted(map(str, drawn)) == sorted(map(str, expected))
         assert drawn != expected, "nothing was shuffled"
 
+    def test_a_study_that_another_sampler_began_is_tried_to_its_end(self) -> None:
+        storage, space = memory(), {"batch_size": [64, 128, 256, 512]}
+        before = draw(open_study(storage, "random", space), 4)
+        tried = {one["batch_size"] for one in before}
+        assert len(tried) < 4, "chance has tried them all: another seed shows more"
+        study = open_study(storage, "grid", space)
+        assert study.left() == 4 - len(tried)
+        after = draw(study, 4 - len(tried))
+        assert {one["batch_size"] for one in after} == {64, 128, 256, 512} - tried
+        assert not study.more()
+
     def test_what_was_enqueued_counts(self) -> None:
         study = open_study(memory(), "grid", SPACES["conditions"])
         study.enqueue([{"kind": "a", "x": 0.3}, {"kind": "a"}], "baseline")
