@@ -1,0 +1,19 @@
+"""What the figures were measured on."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from pathlib import Path
+
+from search.hardware import cores
+
+
+def machine() -> str:
+    """Return the processor, its cores and the day, in words: no name of the machine or of who uses it."""
+    model = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    return f"{cores()} cores of {model}, {datetime.date.today():%B %Y}"
