@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models import augmentation, schedules
-from models.backends.interface import EpochPlan, Feeding, Metrics, Resident
+from models.backends.interface import EpochPlan, Feeding, Metrics, TrainEpoch
+from models.data import DataShape
 from models.order import batch_order
 from models.stopping import EarlyStopping, Restored
 from models.train import TrainSettings
 
 if TYPE_CHECKING:
     import keras
+
+
+def feeding(train: TrainSettings, one_hot: bool) -> Feeding:
+    """Return how a training's data are given to its network; `one_hot` says whether its loss wants labels as rows."""
+    return Feeding(
+        one_hot=one_hot,
+        scheduled=schedules.is_scheduled(train),
+        augmented=augmentation.is_augmented(train),
+        shift=train.shift,
+    )
 
 
 class Fit(Iterator[Metrics]):
@@ -25,31 +36,27 @@ class Fit(Iterator[Metrics]):
     Args:
         train: how.
         model: compiled.
-        data: where the backend reads it.
+        shape: of the data.
         seed: the trial's, from which the order of the batches and the augmentation follow.
-        one_hot: whether the loss wants labels as rows.
+        train_epoch: trains the model for an epoch.
 
     Attributes:
         restored: after the last epoch, the one whose weights the model has again; None without early stopping.
         stopped: whether training ended before its last epoch was reached.
     """
 
-    def __init__(self, train: TrainSettings, model: keras.Model, data: Resident, seed: int, one_hot: bool) -> None:
+    def __init__(
+        self, train: TrainSettings, model: keras.Model, shape: DataShape, seed: int, train_epoch: TrainEpoch
+    ) -> None:
         self.restored: Restored | None = None
         self.stopped = False
-        self._train, self._model, self._data, self._seed = train, model, data, seed
+        self._train, self._model, self._shape, self._seed = train, model, shape, seed
         self._epoch = 0
         self._stopping = None if train.early_stopping is None else EarlyStopping(train.early_stopping)
-        feeding = Feeding(
-            batch_size=train.batch_size,
-            one_hot=one_hot,
-            scheduled=schedules.is_scheduled(train),
-            augmented=augmentation.is_augmented(train),
-            shift=train.shift,
-        )
-        self._train_epoch = data.epochs(model, feeding)
-        self._steps_per_epoch = -(-data.shape.train_images // train.batch_size)
-        self._rates = schedules.rates(train, self._steps_per_epoch) if feeding.scheduled else np.empty(0, np.float32)
+        self._train_epoch = train_epoch
+        self._steps_per_epoch = -(-shape.train_images // train.batch_size)
+        scheduled = schedules.is_scheduled(train)
+        self._rates = schedules.rates(train, self._steps_per_epoch) if scheduled else np.empty(0, np.float32)
 
     def __next__(self) -> Metrics:
         """Train the next epoch and validate.
@@ -75,13 +82,14 @@ class Fit(Iterator[Metrics]):
             self.restored = stopping.restore(self._model)
 
     def _plan(self) -> EpochPlan:
-        images = self._data.shape.train_images
+        images = self._shape.train_images
         first = self._epoch * self._steps_per_epoch
         return EpochPlan(
+            batch_size=self._train.batch_size,
             order=batch_order(self._seed, self._epoch, images),
             rates=self._rates[first : first + self._steps_per_epoch],
             windows=self._windows(images) if augmentation.is_augmented(self._train) else None,
         )
 
     def _windows(self, images: int) -> augmentation.Windows:
-        return augmentation.draw(self._train, self._seed, self._epoch, images, self._data.shape.input_shape)
+        return augmentation.draw(self._train, self._seed, self._epoch, images, self._shape.input_shape)

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from models import losses, optimizers, precompiled
-from models.backends.interface import VALIDATION_BATCH, Metrics, Resident
+from models.backends.interface import VALIDATION_BATCH, Metrics, Resident, TrainEpoch
 from models.data import Array, as_one_hot
 from models.families import Family
-from models.fitting import Fit
+from models.fitting import Fit, feeding
 from models.settings import Settings
 from models.tasks import Task
 from models.train import TrainSettings
@@ -69,7 +69,11 @@ class Recipe:
         model.compile(optimizer=self.optimizer(), loss=self.loss(), metrics=losses.metrics(self.train, self.task))
         return model
 
-    def fit(self, model: keras.Model, data: Resident, seed: int) -> Fit:
+    def epochs(self, model: keras.Model, data: Resident) -> TrainEpoch:
+        """Have the backend compile what trains a compiled model for an epoch."""
+        return data.epochs(model, feeding(self.train, self.one_hot))
+
+    def fit(self, model: keras.Model, data: Resident, seed: int, train_epoch: TrainEpoch | None = None) -> Fit:
         """Fit: train epoch by epoch, returning what each one measured.
 
         In classification loss, accuracy, val_loss and val_accuracy; in regression loss, mae, val_loss and val_mae; with
@@ -79,8 +83,9 @@ class Recipe:
             model: compiled.
             data: where the backend reads it.
             seed: the trial's, from which the order of its batches and the augmentation follow.
+            train_epoch: what `epochs` returned for this model and these data, if that was before.
         """
-        return Fit(self.train, model, data, seed, self.one_hot)
+        return Fit(self.train, model, data.shape, seed, train_epoch or self.epochs(model, data))
 
 
 def test(model: keras.Model, x: Array, y: Array, one_hot: bool = False) -> Metrics:  # noqa: PT028 - it is no test of pytest's

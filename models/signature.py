@@ -20,7 +20,7 @@ _NOT_COMPILED = frozenset(
 """Settings of [train] whose values no compiled epoch has in it."""
 
 
-def signature(assignment: Assignment, *, decay_is_compiled: bool = True) -> str:
+def signature(assignment: Assignment, *, decay_is_compiled: bool = True, batch_is_compiled: bool = True) -> str:
     """Return a text that two trials share just when one's compiled epoch also trains the other.
 
     All that makes them differ is then in variables (weights, seeds, learning rate) or in what an epoch is given (order,
@@ -30,6 +30,7 @@ def signature(assignment: Assignment, *, decay_is_compiled: bool = True) -> str:
         assignment: the trial.
         decay_is_compiled: whether the amount of weight decay is a constant of the compiled code, as Keras' optimizers
             have it; if not, only whether there is any counts.
+        batch_is_compiled: whether the batch size is, and so counts.
 
     Raises:
         RequestError: the assignment can't be trained.
@@ -39,6 +40,8 @@ def signature(assignment: Assignment, *, decay_is_compiled: bool = True) -> str:
     settings = {name: value for name, value in train.model_dump().items() if name not in _NOT_COMPILED}
     if not decay_is_compiled:
         settings["weight_decay"] = has_weight_decay(train)
+    if not batch_is_compiled:
+        del settings["batch_size"]
     parts = {
         "task": assignment.task,
         "family": assignment.family,

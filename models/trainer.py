@@ -20,8 +20,11 @@ from models.errors import RequestError
 from models.fitting import Fit
 from models.memory import PeakMemory
 from models.probe import probe
+from models.programs import Program, Programs
+from models.recipe import Recipe
 from models.reference import Reference
 from models.saving import save
+from models.signature import signature
 
 if TYPE_CHECKING:
     import keras
@@ -64,6 +67,7 @@ class Trainer:
         self._backend.use_threads(threads)
         self._held: tuple[DataChoice, str, TolerantResident] | None = None
         self._trial: _Trial | None = None
+        self._programs = Programs()
 
     def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
         """Set up a trial, forgetting any that is under way.
@@ -89,10 +93,10 @@ class Trainer:
         memory = PeakMemory()
         keras.utils.set_random_seed(trial.seed)
         with blamed(recipe.family.own):
-            model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
-            fit = recipe.fit(model, data, trial.seed)
-        self._trial = _Trial(model, fit, memory, recipe.family.own)
-        reply: dict[str, Any] = {"parameters": int(model.count_params())}
+            program = self._program(trial, recipe, data)
+            fit = recipe.fit(program.model, data, trial.seed, program.train_epoch)
+        self._trial = _Trial(program.model, fit, memory, recipe.family.own)
+        reply: dict[str, Any] = {"parameters": int(program.model.count_params())}
         if recipe.family.own is not None and resident.note is not None:
             reply["note"] = f"{recipe.family.name} is {resident.note}"
         return reply
@@ -176,6 +180,19 @@ class Trainer:
             self._trial = None
             _forget_models()
 
+    def _program(self, assignment: Assignment, recipe: Recipe, data: backends.Resident) -> Program:
+        """Return the trial's own model with what trains it, compiled now or for an earlier trial."""
+        model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
+        if recipe.family.own is not None:
+            # What a function of the user's makes may depend on anything, so it is compiled as it comes.
+            return Program(model, recipe.epochs(model, data))
+        known = signature(assignment, batch_is_compiled=False)
+        program = self._programs.take(known, model)
+        if program is None:
+            program = Program(model, recipe.epochs(model, data))
+            self._programs.keep(known, program)
+        return program
+
     def _under_way(self) -> _Trial:
         if self._trial is None:
             raise RuntimeError("no trial is under way: begin one first")
@@ -185,7 +202,9 @@ class Trainer:
         """Return the data where the backend reads it, kept from the last trial if that trained on the same."""
         choice, data = assignment.data, _load(assignment)
         if self._held is None or self._held[:2] != (choice, data.digest):
-            self._held = None  # first let go of the old, lest both be in memory
+            # First let go of the old, lest both be in memory; what was compiled reads them.
+            self._held = None
+            self._programs.clear()
             self._held = (choice, data.digest, TolerantResident(self._backend.hold(data), data))
         return self._held[2]
 

@@ -45,7 +45,7 @@ class PlainResident:
             history = model.fit(
                 self._seen(plan, feeding)[plan.order],
                 y[plan.order],
-                batch_size=feeding.batch_size,
+                batch_size=plan.batch_size,
                 shuffle=False,
                 verbose=0,
                 validation_data=(self._x_validation, y_validation),

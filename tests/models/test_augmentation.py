@@ -90,8 +90,10 @@ def shown(backend: backends.Backend, data: TrainingData) -> tuple[np.ndarray, np
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
     model(np.zeros((1, *data.input_shape), np.float32))
     images, train = len(data.x_train), TrainSettings(flip=True, shift=3)
-    plan = EpochPlan(batch_order(1, 0, images), np.empty(0, np.float32), draw(train, 1, 0, images, data.input_shape))
-    backend.hold(data).epochs(model, Feeding(images, augmented=True, shift=3))(plan)
+    plan = EpochPlan(
+        images, batch_order(1, 0, images), np.empty(0, np.float32), draw(train, 1, 0, images, data.input_shape)
+    )
+    backend.hold(data).epochs(model, Feeding(augmented=True, shift=3))(plan)
     return np.asarray(model.shown.value), np.asarray(model.validated.value)
 
 

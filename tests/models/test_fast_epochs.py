@@ -70,7 +70,8 @@ def assert_alike(recipe: Recipe, data: TrainingData) -> Trained:
     fast, plain = (fit(recipe, data, backend) for backend in (TensorFlowBackend(), PlainBackend()))
     assert len(fast.metrics) == len(plain.metrics)
     for ours, keras_own in zip(fast.metrics, plain.metrics, strict=True):
-        assert ours == pytest.approx(keras_own, rel=1e-5, abs=1e-6)
+        # Adam's kernel takes 1 - beta_2 from a beta_2 of float32, which is off by 1.3e-5 of it; Keras from a double.
+        assert ours == pytest.approx(keras_own, rel=3e-5, abs=1e-6)
     for ours_array, keras_array in zip(fast.weights, plain.weights, strict=True):
         np.testing.assert_allclose(ours_array, keras_array, rtol=1e-4, atol=1e-5)
     assert (fast.restored and fast.restored.epoch) == (plain.restored and plain.restored.epoch)
@@ -101,7 +102,7 @@ def normalised(settings: Settings, input_shape: tuple[int, ...], outputs: int) -
 def test_batches_are_normalised_as_by_plain_fit(data: TrainingData) -> None:
     """The last, partial batch counts in the moving means as it does there, and the best epoch's means come back."""
     family = Family("normalised", "with batch normalisation", Settings, normalised)
-    train = TrainSettings(epochs=4, batch_size=64, learning_rate=0.3, early_stopping=1, flip=True)
+    train = TrainSettings(epochs=4, batch_size=64, optimizer="momentum", learning_rate=0.3, early_stopping=1, flip=True)
     assert assert_alike(Recipe(family, Settings(), train), data).restored is not None
 
 
