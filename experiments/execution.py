@@ -15,7 +15,7 @@ from search.hardware import default_workers, gpus, threads_each
 from search.workers.local import LocalExecutor, WorkerRecipe
 
 BACKENDS = ("tensorflow", "jax", "torch")
-PRELOAD = "models.trainer:preload"
+PRELOAD = "models.preloading:preload"
 TRAINER = "models.trainer:Trainer"
 
 

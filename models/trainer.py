@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import statistics
 import time
 from collections.abc import Mapping
@@ -28,20 +27,6 @@ from models.signature import signature
 
 if TYPE_CHECKING:
     import keras
-
-
-def preload() -> None:
-    """Import whatever a worker needs, and run no operation: a process may fork workers after it.
-
-    Forked after its first operation, TensorFlow hangs; forked before, every child trains.
-    """
-    import keras
-
-    if keras.backend.backend() == "tensorflow":
-        importlib.import_module("models.backends.tensorflow")
-    # What is alive now stays so: collections in workers need not look at it, nor copy its pages.
-    gc.collect()
-    gc.freeze()
 
 
 @dataclass

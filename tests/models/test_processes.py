@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 from tests.models.conftest import assign
@@ -23,7 +24,8 @@ CONTRACTS = [
 
 FORKING = """
 import json, os, sys
-from models.trainer import Trainer, preload
+from models.preloading import preload
+from models.trainer import Trainer
 
 preload()
 assignment, results = json.loads(sys.argv[1]), sys.argv[2]
@@ -52,6 +54,24 @@ def test_forked_workers_train_and_agree(folder: Path, tmp_path: Path) -> None:
     metrics = [json.loads(file.read_text()) for file in sorted(results.iterdir())]
     assert len(metrics) == 4
     assert all(other == metrics[0] for other in metrics)
+
+
+LOADING = """
+import json, sys
+from models.preloading import preload
+
+preload()
+loaded = sorted(sys.modules)
+import pandas, sklearn
+print(json.dumps(loaded))
+"""
+
+
+def test_what_no_trial_needs_is_not_loaded_and_can_still_be_imported() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert {"keras", "models.trainer", f"models.backends.{keras.backend.backend()}"} <= loaded
+    assert not {"sklearn", "pandas", "matplotlib", "optuna", "mlflow"} & loaded
 
 
 @pytest.mark.slow
