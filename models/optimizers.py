@@ -59,6 +59,11 @@ def check_parameters(train: TrainSettings) -> None:
         )
 
 
+def has_weight_decay(train: TrainSettings) -> bool:
+    """Return whether the optimizer takes a part off every weight at each step, be it none: adamw does in any case."""
+    return train.weight_decay is not None or train.optimizer == "adamw"
+
+
 def optimizer(train: TrainSettings) -> keras.optimizers.Optimizer:
     """Return a new Keras optimizer with what the settings say.
 
