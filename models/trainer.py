@@ -22,6 +22,7 @@ from models.memory import PeakMemory
 from models.probe import probe
 from models.reference import Reference
 from models.saving import save
+from models.seeding import seed_everything
 
 if TYPE_CHECKING:
     import keras
@@ -34,8 +35,8 @@ def preload() -> None:
     """
     import keras
 
-    if keras.backend.backend() == "tensorflow":
-        importlib.import_module("models.backends.tensorflow")
+    if (backend := keras.backend.backend()) in ("tensorflow", "jax"):
+        importlib.import_module(f"models.backends.{backend}")
     # What is alive now stays so: collections in workers need not look at it, nor copy its pages.
     gc.collect()
     gc.freeze()
@@ -78,8 +79,6 @@ class Trainer:
         Raises:
             RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
         """
-        import keras  # not at the top: `preload` decides when the backend is imported
-
         self.drop()
         trial = Assignment.read(assignment, "the assignment")
         recipe = trial.recipe()
@@ -87,7 +86,7 @@ class Trainer:
         data: backends.Resident = resident.fast if recipe.family.own is None else resident
         augmentation.check_input(recipe.train, data.shape.input_shape)
         memory = PeakMemory()
-        keras.utils.set_random_seed(trial.seed)
+        seed_everything(trial.seed)
         with blamed(recipe.family.own):
             model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
             fit = recipe.fit(model, data, trial.seed)
@@ -106,11 +105,9 @@ class Trainer:
         Raises:
             RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
         """
-        import keras  # not at the top: `preload` decides when the backend is imported
-
         self.drop()
         trial = Assignment.read(assignment, "the assignment")
-        keras.utils.set_random_seed(trial.seed)
+        seed_everything(trial.seed)
         try:
             return probe(trial.recipe(), _load(trial))
         finally:
