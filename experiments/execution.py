@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from models.backends.jax_environment import jax_environment
 from models.errors import RequestError
 from models.names import check_name
 from search.hardware import default_workers, gpus, threads_each
@@ -63,6 +64,7 @@ class Execution:
                     "KERAS_BACKEND": self.backend,
                     "TF_CPP_MIN_LOG_LEVEL": "3",  # what TensorFlow tells at its start is not the user's to act on
                     "OMP_NUM_THREADS": str(self.threads),
+                    **(jax_environment(self.threads) if self.backend == "jax" else {}),
                 },
             ),
             [{"CUDA_VISIBLE_DEVICES": cards[worker % len(cards)]} if cards else {} for worker in range(self.workers)],

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def feeding(train: TrainSettings, one_hot: bool) -> Feeding:
     """Return how a training's data are given to its network; `one_hot` says whether its loss wants labels as rows."""
     return Feeding(
+        batch_size=train.batch_size,
         one_hot=one_hot,
         scheduled=schedules.is_scheduled(train),
         augmented=augmentation.is_augmented(train),

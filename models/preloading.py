@@ -22,8 +22,8 @@ def preload() -> None:
     backend = os.environ.get("KERAS_BACKEND")
     with left_out(name for name in _ONLY_LOOKED_FOR if name != backend):
         import keras  # here, since it decides what is imported with it
-    if keras.backend.backend() == "tensorflow":
-        importlib.import_module("models.backends.tensorflow")
+    if (backend := keras.backend.backend()) in ("tensorflow", "jax"):
+        importlib.import_module(f"models.backends.{backend}")
     importlib.import_module("models.trainer")
     # What is alive now stays so: collections in workers need not look at it, nor copy its pages.
     gc.collect()

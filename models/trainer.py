@@ -23,6 +23,7 @@ from models.programs import Program, Programs
 from models.recipe import Recipe
 from models.reference import Reference
 from models.saving import save
+from models.seeding import seed_everything
 from models.signature import signature
 
 if TYPE_CHECKING:
@@ -67,8 +68,6 @@ class Trainer:
         Raises:
             RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
         """
-        import keras  # not at the top: `preload` decides when the backend is imported
-
         self.drop()
         trial = Assignment.read(assignment, "the assignment")
         recipe = trial.recipe()
@@ -76,7 +75,7 @@ class Trainer:
         data: backends.Resident = resident.fast if recipe.family.own is None else resident
         augmentation.check_input(recipe.train, data.shape.input_shape)
         memory = PeakMemory()
-        keras.utils.set_random_seed(trial.seed)
+        seed_everything(trial.seed)
         with blamed(recipe.family.own):
             program = self._program(trial, recipe, data)
             fit = recipe.fit(program.model, data, trial.seed, program.train_epoch)
@@ -95,11 +94,9 @@ class Trainer:
         Raises:
             RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
         """
-        import keras  # not at the top: `preload` decides when the backend is imported
-
         self.drop()
         trial = Assignment.read(assignment, "the assignment")
-        keras.utils.set_random_seed(trial.seed)
+        seed_everything(trial.seed)
         try:
             return probe(trial.recipe(), _load(trial))
         finally:
@@ -171,7 +168,7 @@ class Trainer:
         if recipe.family.own is not None:
             # What a function of the user's makes may depend on anything, so it is compiled as it comes.
             return Program(model, recipe.epochs(model, data))
-        known = signature(assignment, batch_is_compiled=False)
+        known = signature(assignment, batch_is_compiled=not data.any_batch)
         program = self._programs.take(known, model)
         if program is None:
             program = Program(model, recipe.epochs(model, data))

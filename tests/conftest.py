@@ -11,9 +11,10 @@ REAL_DATA = os.environ.get("ASSAY_DATA_DIR")
 
 
 @pytest.fixture(autouse=True)
-def own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Point everything that is not named in a test at an empty folder."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "jax"))  # one for all tests
     for name in ("ASSAY_HOME", "ASSAY_DATA_DIR", "ASSAY_STORAGE", "MLFLOW_TRACKING_URI", "KERAS_BACKEND"):
         monkeypatch.delenv(name, raising=False)
 

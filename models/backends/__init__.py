@@ -15,6 +15,10 @@ def current() -> Backend:
         from models.backends.tensorflow import TensorFlowBackend
 
         return TensorFlowBackend()
+    if keras.backend.backend() == "jax":
+        from models.backends.jax import JaxBackend
+
+        return JaxBackend()
     from models.backends.plain import PlainBackend
 
     return PlainBackend()

@@ -26,12 +26,14 @@ class Feeding:
     """How data are given to a network, in every epoch alike.
 
     Attributes:
+        batch_size: images a step, for a backend that compiles it; see `Resident.any_batch`.
         one_hot: whether labels (n,) are given as rows (n, classes), 1 at the label and 0 elsewhere.
         scheduled: whether every step has a learning rate of its own.
         augmented: whether every epoch sees windows of the images.
         shift: width of the black border around an image that windows may show.
     """
 
+    batch_size: int
     one_hot: bool = False
     scheduled: bool = False
     augmented: bool = False
@@ -65,9 +67,15 @@ model and its optimizer hold then, so another training may be put into them betw
 
 
 class Resident(Protocol):
-    """Data that stays where training reads it, for any number of trials."""
+    """Data that stays where training reads it, for any number of trials.
+
+    Attributes:
+        shape: of the data.
+        any_batch: whether what is compiled for one batch size trains with any that a plan says.
+    """
 
     shape: DataShape
+    any_batch: bool
 
     def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called."""

@@ -29,6 +29,8 @@ class PlainBackend:
 class PlainResident:
     """Scaled data as float32 arrays."""
 
+    any_batch = True
+
     def __init__(self, data: TrainingData) -> None:
         self.shape = data.shape
         self._stored, self._scale = data.x_train, data.scale

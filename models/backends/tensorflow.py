@@ -58,6 +58,8 @@ class TensorFlowBackend:
 class TensorFlowResident:
     """Data as tensors."""
 
+    any_batch = True
+
     def __init__(self, data: TrainingData) -> None:
         self.shape = data.shape
         self._train = (tf.constant(data.x_train), tf.constant(data.y_train))

@@ -32,7 +32,7 @@ class TolerantResident:
     """
 
     def __init__(self, fast: Resident, data: TrainingData) -> None:
-        self.shape = fast.shape
+        self.shape, self.any_batch = fast.shape, fast.any_batch
         self.fast = fast
         self.note: str | None = None
         self._data = data

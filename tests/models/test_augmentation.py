@@ -93,7 +93,7 @@ def shown(backend: backends.Backend, data: TrainingData) -> tuple[np.ndarray, np
     plan = EpochPlan(
         images, batch_order(1, 0, images), np.empty(0, np.float32), draw(train, 1, 0, images, data.input_shape)
     )
-    backend.hold(data).epochs(model, Feeding(augmented=True, shift=3))(plan)
+    backend.hold(data).epochs(model, Feeding(images, augmented=True, shift=3))(plan)
     return np.asarray(model.shown.value), np.asarray(model.validated.value)
 
 

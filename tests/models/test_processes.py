@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import pytest
 
+from models.backends.jax_environment import jax_environment
 from tests.models.conftest import assign
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +20,10 @@ ROOT = Path(__file__).parents[2]
 # What must hold on any backend: each of these goes by whatever Keras runs on.
 CONTRACTS = [
     Path(__file__).with_name(f"test_{name}.py")
-    for name in ("family_contract", "losses", "optimizers", "schedules", "stopping", "augmentation", "trainer")
+    for name in (
+        *("family_contract", "losses", "optimizers", "schedules", "stopping", "augmentation", "trainer", "programs"),
+        *("fast_epochs", "own"),
+    )
 ]
 
 FORKING = """
@@ -74,16 +78,44 @@ def test_what_no_trial_needs_is_not_loaded_and_can_still_be_imported() -> None:
     assert not {"sklearn", "pandas", "matplotlib", "optuna", "mlflow"} & loaded
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="the JAX backend is not installed")
-def test_the_contracts_hold_on_jax() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--timeout", "500", *map(str, CONTRACTS)],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="the JAX backend is not installed")
+
+
+def run_on_jax(*command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "KERAS_BACKEND": "jax", **jax_environment(1)}
+    return subprocess.run(
+        [sys.executable, *command], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
     )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@needs_jax
+def test_the_contracts_hold_on_jax() -> None:
+    done = run_on_jax("-m", "pytest", "-p", "no:cacheprovider", "--timeout", "800", *map(str, CONTRACTS))
     assert done.returncode == 0, done.stdout
+
+
+TRAINING = """
+import json, sys
+from models.preloading import preload
+from models.trainer import Trainer
+
+preload()
+trainer = Trainer(threads=1)
+trainer.begin(json.loads(sys.argv[1]))
+trainer.epoch()
+assert "tensorflow" not in sys.modules
+"""
+
+
+@needs_jax
+def test_training_on_jax_does_without_tensorflow_and_keeps_what_it_compiled(folder: Path) -> None:
+    cache = Path(jax_environment(1)["JAX_COMPILATION_CACHE_DIR"])
+    done = run_on_jax("-c", TRAINING, json.dumps(assign(folder, "mlp", model={"hidden_units": 3})))
+    assert done.returncode == 0, done.stderr
+    kept = {file.name for file in cache.iterdir() if not file.name.endswith("-atime")}
+    assert any("epoch" in name for name in kept)
+    done = run_on_jax("-c", TRAINING, json.dumps(assign(folder, "mlp", seed=9, model={"hidden_units": 3})))
+    assert done.returncode == 0, done.stderr
+    assert {file.name for file in cache.iterdir() if not file.name.endswith("-atime")} == kept

@@ -64,7 +64,8 @@ def test_a_later_trial_of_the_same_signature_trains_as_in_a_new_worker(
     before = train(trainer, first)
     assert train(trainer, later, tmp_path / "later.keras") == alone
     assert train(trainer, first) == before
-    assert len(compiled) == 2, "one in each worker"
+    any_batch = keras.backend.backend() == "tensorflow"
+    assert len(compiled) == (2 if any_batch else 3), "one in each worker, and one a batch size where it is compiled"
     files = [keras.saving.load_model(tmp_path / f"{name}.keras") for name in ("alone", "later")]
     for ours, theirs in zip(*(file.get_weights() for file in files), strict=True):
         assert np.array_equal(ours, theirs)
