@@ -82,7 +82,8 @@ def test_the_list_has_every_pair_twice_and_nothing_that_was_compiled_before() ->
 
 def test_each_round_has_every_side_and_begins_with_another() -> None:
     order = list(in_turn("abc", 3))
-    assert order == list("abcbcacab")
+    assert [side for _, side in order] == list("abcbcacab")
+    assert [number for number, _ in order] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
 def _runs(seconds: list[float], best: float) -> list[Run]:

@@ -8,8 +8,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def in_turn(sides: Sequence[T], rounds: int) -> Iterator[T]:
-    """Yield every side once a round, each round beginning with another one: what drifts meets all of them alike."""
+def in_turn(sides: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:
+    """Yield every side once a round, with the round's number from 0, beginning each time with another side.
+
+    What drifts on the machine meanwhile then meets all of them alike.
+    """
     for round_number in range(rounds):
         first = round_number % len(sides)
-        yield from (*sides[first:], *sides[:first])
+        yield from ((round_number, side) for side in (*sides[first:], *sides[:first]))

@@ -32,6 +32,7 @@ class Work:
     mnist: Path
     configurations: Sequence[Configuration]
     epochs: int = EPOCHS
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ def _assay_command(work: Work, folder: Path) -> Sequence[str]:
     # A worker a core is also what it would choose by itself.
     sized = ["--trials", str(len(work.configurations)), "--workers", str(cores())]
     places = ["--home", "home", "--data-dir", str(work.mnist.parent)]
-    return [ASSAY, "sweep", "bench.toml", "--enqueue", "list.json", *sized, *places, "--json"]
+    seed = ["--seed", str(work.seed)]
+    return [ASSAY, "sweep", "bench.toml", "--enqueue", "list.json", *sized, *seed, *places, "--json"]
 
 
 def _assay_answer(out: str, folder: Path) -> Answer:
@@ -131,7 +133,7 @@ def _assay_answer(out: str, folder: Path) -> Answer:
 def _peer(name: str, module: str, backend: str = "tensorflow") -> Side:
     def command(work: Work, folder: Path) -> Sequence[str]:
         script = [sys.executable, "-m", f"tests.benchmarks.peers.{module}", "list.json"]
-        return [*script, "--mnist", str(work.mnist), "--epochs", str(work.epochs)]
+        return [*script, "--mnist", str(work.mnist), "--epochs", str(work.epochs), "--seed", str(work.seed)]
 
     return Side(name, command, lambda out, _: Answer(**json.loads(out.splitlines()[-1])), backend)
 

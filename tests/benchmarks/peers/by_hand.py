@@ -26,7 +26,7 @@ def main() -> None:
         activation = trial.suggest_categorical("activation", ACTIVATIONS)
         learning_rate = trial.suggest_categorical("learning_rate", LEARNING_RATES)
         keras.backend.clear_session()
-        keras.utils.set_random_seed(trial.number)
+        keras.utils.set_random_seed(asked.seed)
         with mlflow.start_run(run_name=f"trial-{trial.number}", nested=True):
             mlflow.log_params(trial.params)
             log_epoch = keras.callbacks.LambdaCallback(
@@ -50,7 +50,7 @@ def main() -> None:
         storage="sqlite:///optuna.db",
         study_name="mnist",
         direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=0),
+        sampler=optuna.samplers.TPESampler(seed=asked.seed),
         load_if_exists=True,
     )
     for configuration in asked.configurations:

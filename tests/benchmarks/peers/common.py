@@ -20,11 +20,12 @@ VALIDATION_IMAGES = 10_000
 
 
 def arguments() -> argparse.Namespace:
-    """Return `configurations`, a list of them, `mnist`, the file, and `epochs`."""
+    """Return `configurations`, a list of them, `mnist`, the file, `epochs`, and the `seed` of weights and order."""
     parser = argparse.ArgumentParser()
     parser.add_argument("configurations", type=lambda file: json.loads(Path(file).read_text()))
     parser.add_argument("--mnist", type=Path, required=True)
     parser.add_argument("--epochs", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 

@@ -49,7 +49,7 @@ def main() -> None:
     asked = arguments()
     (x, y), validation_data = load(asked.mnist)
     oracle = ListOracle(asked.configurations)
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(asked.seed)
     tuner = keras_tuner.Tuner(oracle, Perceptron(), directory=".", project_name="mnist")
     started = time.perf_counter()
     tuner.search(x, y, epochs=asked.epochs, validation_data=validation_data, verbose=0)

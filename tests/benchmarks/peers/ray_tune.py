@@ -20,7 +20,7 @@ from search.hardware import cores
 from tests.benchmarks.peers.common import Pair, answer, arguments, load, network
 
 
-def train(config: dict[str, Any], data: tuple[Pair, Pair], epochs: int) -> None:
+def train(config: dict[str, Any], data: tuple[Pair, Pair], epochs: int, seed: int) -> None:
     """Train a trial; reports every epoch, and when the trial began: after imports, which take an actor time once."""
     import keras
     import tensorflow as tf
@@ -31,7 +31,7 @@ def train(config: dict[str, Any], data: tuple[Pair, Pair], epochs: int) -> None:
     (x, y), validation_data = data
     chosen = config["configuration"]
     keras.backend.clear_session()
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(seed)
     report = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: tune.report({**logs, "began": began, "ended": time.time()})
     )
@@ -51,8 +51,9 @@ def main() -> None:
     # In the folder too, so that nothing is left: Ray's own place is /tmp/ray.
     own = {"include_dashboard": False, "log_to_driver": False, "_temp_dir": str(Path.cwd() / "ray")}
     ray.init(num_cpus=cores(), logging_level="ERROR", **own)
+    trainable = tune.with_parameters(train, data=load(asked.mnist), epochs=asked.epochs, seed=asked.seed)
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(train, data=load(asked.mnist), epochs=asked.epochs), {"cpu": 1}),
+        tune.with_resources(trainable, {"cpu": 1}),
         param_space={"configuration": tune.grid_search(asked.configurations)},
         tune_config=tune.TuneConfig(metric="val_accuracy", mode="max", reuse_actors=True),
         run_config=tune.RunConfig(name="mnist", storage_path=str(Path.cwd() / "results"), verbose=0),
