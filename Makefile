@@ -1,9 +1,11 @@
 # make sweep [EXPERIMENT=digits-mlp] [WORKERS=2] [EXTRAS=gpu] [ARGS="--trials 60"]    set up, then sweep
 # make test                                                                           set up, then run the tests
+# make bench [MEASURES="sweeps startup"] [ARGS="--repeats 1"]                         set up, then measure, beside peers
 PYTHON ?= python3
 EXPERIMENT ?= digits-mlp
 EXTRAS ?=
 ARGS ?=
+MEASURES ?=
 # Two trials at a time suit a small machine and a short search; with cards, one each is Assay's own choice.
 WORKERS ?= $(if $(filter gpu,$(EXTRAS)),,2)
 VENV := .venv
@@ -11,7 +13,7 @@ BIN := $(VENV)/bin
 LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test test-quick test-slow lint pictures setup setup-dev lock clean
+.PHONY: sweep test test-quick test-slow lint bench pictures setup setup-dev setup-bench lock clean
 
 sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
@@ -30,12 +32,17 @@ lint: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# No test, and no part of `make test`: on a quiet machine it takes the better part of an hour.
+bench: setup-bench
+	$(BIN)/python -m tests.benchmarks $(MEASURES) $(ARGS)
+
 # The README's, taken anew: needs Chromium.
 pictures: setup-dev
 	$(BIN)/python -m tests.pictures
 
 setup: $(VENV)/installed-$(LOCK)
 setup-dev: $(VENV)/installed-requirements-dev.lock
+setup-bench: $(VENV)/installed-requirements-bench.lock
 
 # Everything pinned and hashed, our own packages in place on top. The build tool comes from the lock too.
 $(VENV)/installed-%: % pyproject.toml
@@ -51,6 +58,7 @@ lock:
 	uv pip compile -q pyproject.toml --extra dev $(LOCK_FLAGS) -o requirements-dev.lock
 	uv pip compile -q pyproject.toml $(LOCK_FLAGS) -c requirements-dev.lock -o requirements.lock
 	uv pip compile -q pyproject.toml --extra gpu $(LOCK_FLAGS) -c requirements-dev.lock -o requirements-gpu.lock
+	uv pip compile -q pyproject.toml --extra bench $(LOCK_FLAGS) -c requirements-dev.lock -o requirements-bench.lock
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 clean:

@@ -93,7 +93,7 @@ def test_the_top_level_is_what_the_readme_says() -> None:
     top = {line.split("/")[0] for line in tracked.stdout.splitlines()}
     packages = {"models", "search", "experiments", "tests", "mlruns", ".ci"}
     files = {"pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", ".gitignore"}
-    locks = {"requirements.lock", "requirements-dev.lock", "requirements-gpu.lock"}
+    locks = {"requirements.lock", "requirements-dev.lock", "requirements-gpu.lock", "requirements-bench.lock"}
     assert top <= packages | files | locks
 
 

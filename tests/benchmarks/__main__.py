@@ -1,51 +1,97 @@
-"""Run the measures, print them as a table and keep them as JSON: `python -m tests.benchmarks [MEASURE ...]`."""
+"""Run the measures, print them as a table and keep every run as JSON: `python -m tests.benchmarks [MEASURE ...]`."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import importlib
+import inspect
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from tests.benchmarks.machine import machine
+from tests.benchmarks.machine import machine, versions
+from tests.benchmarks.mnist import NoMnistError, mnist
+from tests.benchmarks.processes import MeasureError
 from tests.benchmarks.row import Row
+from tests.benchmarks.tables import markdown, terminal
 
-MEASURES: tuple[str, ...] = ()
+MEASURES: tuple[str, ...] = ("startup", "sweeps", "single", "arithmetic")
 """Modules of this package, in the order they are run."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("measures", nargs="*", choices=[*MEASURES, []], help="which; all unless named")
-    parser.add_argument("--quick", action="store_true", help="small sizes: to see that it runs, not how fast")
-    parser.add_argument("--out", type=Path, default=Path("mlruns/bench.json"), help="where the JSON goes")
-    asked = parser.parse_args()
-    rows: list[Row] = []
-    for name in asked.measures or MEASURES:
+def main() -> int:
+    """Return 0; 1 if a measure failed; 2 if what was asked for can't be measured."""
+    asked = _arguments()
+    if asked.show is not None:
+        _print(json.loads(asked.show.read_text()), asked.markdown)
+        return 0
+    modules = {name: importlib.import_module(f"tests.benchmarks.{name}") for name in asked.measures or MEASURES}
+    try:
+        if any(getattr(module, "NEEDS_MNIST", False) for module in modules.values()):
+            mnist()
+    except NoMnistError as error:
+        print(error, file=sys.stderr)
+        return 2
+    record: dict[str, Any] = {"machine": machine(), "versions": versions(), "quick": asked.quick, "rows": []}
+    failed = False
+    for name, module in modules.items():
         print(f"measuring: {name}", file=sys.stderr, flush=True)
-        for row in importlib.import_module(f"tests.benchmarks.{name}").rows(asked.quick):
-            rows.append(row)
-            print(f"  {row.measure}: {row.value:.3g} {row.unit} {row.verdict}", file=sys.stderr, flush=True)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    record = {"machine": machine(), "quick": asked.quick, "rows": [dataclasses.asdict(row) for row in rows]}
-    asked.out.write_text(json.dumps(record, indent=1) + "\n")
-    Console().print(table(rows))
-    print(f"{machine()}; every run: {asked.out}")
+        try:
+            for row in _rows(module, asked.quick, asked.repeats):
+                record["rows"].append({**dataclasses.asdict(row), "group": name})
+                print(f"  {row.measure}: {row.value:.3g} {row.unit} {row.verdict}", file=sys.stderr, flush=True)
+        except MeasureError as error:
+            failed = True
+            print(f"  no figure: {error}", file=sys.stderr, flush=True)
+        # After each, so that what breaks the next one costs no figure.
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
+        asked.out.write_text(json.dumps(record, indent=1) + "\n")
+    _print(record, asked.markdown)
+    print(f"every run: {asked.out}", file=sys.stderr)
+    return int(failed)
 
 
-def table(rows: list[Row]) -> Table:
-    """Return the rows for a terminal."""
-    table = Table("measure", "figure", "goal", "stretch", "reached")
-    for row in rows:
-        wanted = [f"{value:g} {row.unit}" if value is not None else "" for value in (row.goal, row.stretch)]
-        table.add_row(row.measure, f"{row.value:.3g} {row.unit}", *wanted, row.verdict)
-    return table
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("measures", nargs="*", help=f"which of {', '.join(MEASURES)}; all unless named")
+    parser.add_argument("--quick", action="store_true", help="small sizes: to see that it runs, not how fast")
+    parser.add_argument("--repeats", type=int, help="rounds of what is measured in turn; its own number unless given")
+    parser.add_argument("--out", type=Path, default=Path("mlruns/bench.json"), help="where the JSON goes")
+    parser.add_argument("--markdown", action="store_true", help="print the table as the README has it")
+    parser.add_argument("--show", type=Path, metavar="JSON", help="measure nothing, print what an earlier run kept")
+    asked = parser.parse_args()
+    unknown = [name for name in asked.measures if name not in MEASURES]
+    if unknown:
+        parser.error(f"a measure must be one of {', '.join(MEASURES)}; received {', '.join(unknown)}")
+    if asked.repeats is not None and asked.repeats < 1:
+        parser.error(f"--repeats must be 1 or more; received {asked.repeats}")
+    return asked
+
+
+def _rows(module: ModuleType, quick: bool, repeats: int | None) -> Iterator[Row]:
+    """Run a measure, with so many rounds if it takes a number of them: `rows(quick, repeats)`."""
+    if repeats is not None and "repeats" in inspect.signature(module.rows).parameters:
+        return module.rows(quick, repeats)
+    return module.rows(quick)
+
+
+def _print(record: dict[str, Any], as_markdown: bool) -> None:
+    rows = [Row(**{name: value for name, value in row.items() if name != "group"}) for row in record["rows"]]
+    about = f"{record['machine']}; {', '.join(f'{name} {version}' for name, version in record['versions'].items())}"
+    if record["quick"]:
+        about = f"small sizes (--quick): no figures to quote; {about}"
+    if as_markdown:
+        print(markdown(rows, about), end="")
+    else:
+        Console().print(terminal(rows))
+        print(about)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import platform
+from importlib import metadata
 from pathlib import Path
 
 from search.hardware import cores
+
+COMPARED = ("tensorflow", "keras", "jax", "optuna", "mlflow", "keras-tuner", "ray")
 
 
 def machine() -> str:
@@ -17,3 +21,12 @@ def machine() -> str:
             model = line.partition(":")[2].strip()
             break
     return f"{cores()} cores of {model}, {datetime.date.today():%B %Y}"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what was compared, as far as it is installed."""
+    found = {}
+    for name in COMPARED:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

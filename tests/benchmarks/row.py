@@ -19,6 +19,8 @@ class Row:
         stretch: what it should reach; None likewise.
         better: whether more is better, or less.
         detail: what the figure was made of: every run, in the order they were made.
+        note: what a reader of the table should see beside the figure, in a few words.
+        flaw: why the figure does not count, if it does not: whatever it is, its goal is missed.
     """
 
     measure: str
@@ -28,10 +30,14 @@ class Row:
     stretch: float | None
     better: Literal["more", "less"]
     detail: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+    flaw: str | None = None
 
     @property
     def verdict(self) -> str:
         """Say whether the goal, or the stretch, was reached."""
+        if self.flaw is not None:
+            return f"missed: {self.flaw}"
         if self.stretch is not None and self._reaches(self.stretch):
             return "stretch"
         if self.goal is None:

@@ -1,0 +1,69 @@
+"""Ray Tune: as many trials at a time as there are cores, one core each, in actors that serve trial after trial.
+
+Images lie once in Ray's store, which its actors map into memory. TensorFlow is told to use the one core of its trial.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+# Ray's servers then listen on 127.0.0.1 alone, on Linux too.
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+
+import ray
+from ray import tune
+
+from search.hardware import cores
+from tests.benchmarks.peers.common import Pair, answer, arguments, load, network
+
+
+def train(config: dict[str, Any], data: tuple[Pair, Pair], epochs: int, seed: int) -> None:
+    """Train a trial; reports every epoch, and when the trial began: after imports, which take an actor time once."""
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    began = time.time()
+    (x, y), validation_data = data
+    chosen = config["configuration"]
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    report = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: tune.report({**logs, "began": began, "ended": time.time()})
+    )
+    network(chosen["hidden_units"], chosen["activation"], chosen["learning_rate"]).fit(
+        x,
+        y,
+        batch_size=chosen["batch_size"],
+        epochs=epochs,
+        validation_data=validation_data,
+        verbose=0,
+        callbacks=[report],
+    )
+
+
+def main() -> None:
+    asked = arguments()
+    # In the folder too, so that nothing is left: Ray's own place is /tmp/ray.
+    own = {"include_dashboard": False, "log_to_driver": False, "_temp_dir": str(Path.cwd() / "ray")}
+    ray.init(num_cpus=cores(), logging_level="ERROR", **own)
+    trainable = tune.with_parameters(train, data=load(asked.mnist), epochs=asked.epochs, seed=asked.seed)
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, {"cpu": 1}),
+        param_space={"configuration": tune.grid_search(asked.configurations)},
+        tune_config=tune.TuneConfig(metric="val_accuracy", mode="max", reuse_actors=True),
+        run_config=tune.RunConfig(name="mnist", storage_path=str(Path.cwd() / "results"), verbose=0),
+    )
+    results = tuner.fit()
+    metrics = [result.metrics for result in results if result.error is None and result.metrics is not None]
+    search_seconds = max(each["ended"] for each in metrics) - min(each["began"] for each in metrics)
+    answer(results.get_best_result().metrics["val_accuracy"], search_seconds, len(metrics))
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()

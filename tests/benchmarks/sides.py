@@ -1,0 +1,145 @@
+"""Who trains the list: Assay as a user calls it, and its peers. Each is a whole process in an empty folder."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.events import TrialBegun, TrialEnded
+from search.hardware import cores
+from search.journal import read
+from tests.benchmarks.configurations import (
+    ACTIVATIONS,
+    BATCH_SIZES,
+    EPOCHS,
+    HIDDEN_UNITS,
+    LEARNING_RATES,
+    Configuration,
+)
+from tests.benchmarks.processes import MeasureError, environment, run
+
+ASSAY = str(Path(sys.executable).with_name("assay"))
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every side is given."""
+
+    mnist: Path
+    configurations: Sequence[Configuration]
+    epochs: int = EPOCHS
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a side says at its end: the best validation accuracy, the seconds of its search, its complete trials."""
+
+    best: float
+    search_seconds: float
+    trials: int
+
+
+@dataclass(frozen=True)
+class Side:
+    """One way to do the work.
+
+    Args:
+        name: for people.
+        command: what is called in a folder that has the list as `list.json`, after writing what else it needs.
+        read: makes the answer of what was printed, and of the folder.
+        backend: of Keras.
+    """
+
+    name: str
+    command: Callable[[Work, Path], Sequence[str]]
+    read: Callable[[str, Path], Answer]
+    backend: str = "tensorflow"
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a side did: wall time of the whole process, imports included, and its answer."""
+
+    seconds: float
+    best: float
+    search_seconds: float
+
+
+def measure(side: Side, work: Work) -> Run:
+    """Have a side do the work in a fresh folder, stores and prepared data included.
+
+    Raises:
+        MeasureError: it failed, or did not complete every trial.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-") as place:
+        folder = Path(place)
+        (folder / "list.json").write_text(json.dumps(work.configurations))
+        done = run(side.command(work, folder), folder, environment(KERAS_BACKEND=side.backend))
+        answer = side.read(done.out, folder)
+    if answer.trials != len(work.configurations):
+        raise MeasureError(f"{side.name} completed {answer.trials} of {len(work.configurations)} trials")
+    return Run(done.seconds, answer.best, answer.search_seconds)
+
+
+def _toml(epochs: int) -> str:
+    # JSON's lists of numbers and words are TOML's too.
+    return f"""title = "The benchmark's list"
+
+[data]
+name = "mnist"
+validation = 10000
+
+[model]
+family = "mlp"
+
+[train]
+epochs = {epochs}
+optimizer = "adam"
+
+[space]
+hidden_units = {json.dumps(HIDDEN_UNITS)}
+batch_size = {json.dumps(BATCH_SIZES)}
+activation = {json.dumps(ACTIVATIONS)}
+learning_rate = {json.dumps(LEARNING_RATES)}
+
+[search]
+pruner = "none"
+"""
+
+
+def _assay_command(work: Work, folder: Path) -> Sequence[str]:
+    (folder / "bench.toml").write_text(_toml(work.epochs))
+    # A worker a core is also what it would choose by itself.
+    sized = ["--trials", str(len(work.configurations)), "--workers", str(cores())]
+    places = ["--home", "home", "--data-dir", str(work.mnist.parent)]
+    seed = ["--seed", str(work.seed)]
+    return [ASSAY, "sweep", "bench.toml", "--enqueue", "list.json", *sized, *seed, *places, "--json"]
+
+
+def _assay_answer(out: str, folder: Path) -> Answer:
+    said = json.loads(out)
+    (journal,) = (folder / "home" / "journal").glob("*.jsonl")
+    events = [event for event, _ in read(journal)]
+    began = min(event.time for event in events if isinstance(event, TrialBegun))
+    ended = max(event.time for event in events if isinstance(event, TrialEnded))
+    return Answer(best=said["best"]["value"], search_seconds=ended - began, trials=said["trials"]["complete"])
+
+
+def _peer(name: str, module: str, backend: str = "tensorflow") -> Side:
+    def command(work: Work, folder: Path) -> Sequence[str]:
+        script = [sys.executable, "-m", f"tests.benchmarks.peers.{module}", "list.json"]
+        return [*script, "--mnist", str(work.mnist), "--epochs", str(work.epochs), "--seed", str(work.seed)]
+
+    return Side(name, command, lambda out, _: Answer(**json.loads(out.splitlines()[-1])), backend)
+
+
+ASSAY_SIDE = Side("Assay", _assay_command, _assay_answer)
+BY_HAND = _peer("a script by hand", "by_hand")
+BY_HAND_ON_JAX = _peer("the same script on JAX", "by_hand", backend="jax")
+KERAS_TUNER = _peer("KerasTuner", "keras_tuner_")
+RAY_TUNE = _peer("Ray Tune", "ray_tune")
