@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial
 from search.events import EpochEnded, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 from search.journal import Journal, read
 from search.protocols import Trial
+from search.samplers.grid_sampler import ENQUEUED
 from search.seeds import trial_seed
 from search.study import INTERRUPTED, ORIGIN, SEED, STATE, StudyTrials
 
@@ -81,7 +82,7 @@ def redo_interrupted(trials: StudyTrials) -> int:
         if trial.user_attrs.get(STATE) != INTERRUPTED or trial.number in redone:
             continue
         # What was enqueued stays so even if the trial died before all of it was taken over.
-        parameters = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        parameters = {**trial.system_attrs.get(ENQUEUED, {}), **trial.params}
         if parameters:
             attributes = {
                 ORIGIN: f"redo of {trial.number}",

@@ -138,7 +138,9 @@ def stub_worker() -> Iterator[LocalExecutor]:
 def fill(folder: Path, trials: int) -> None:
     """Add complete trials, drawn at random, to the study and the journal in a folder, as if they had been trained."""
     own = experiment()
-    study = optuna.load_study(study_name="stub", storage=optuna.storages.RDBStorage(f"sqlite:///{folder / 'optuna.db'}"))
+    study = optuna.load_study(
+        study_name="stub", storage=optuna.storages.RDBStorage(f"sqlite:///{folder / 'optuna.db'}")
+    )
     first = len(study.get_trials(deepcopy=False))
     drawn = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=first))
     distributions = {name: parameter.distribution for name, parameter in own.space.items()}
