@@ -21,7 +21,7 @@ from experiments.sweep_result import Leader, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
 from models.errors import RequestError
 from search.events import StudyClosed, StudyOpened
-from search.journal import Journal, read
+from search.journal import Journal, last, read
 from search.lock import StudyLock
 from search.model_shelf import ModelShelf
 from search.objective import Leaders
@@ -210,7 +210,8 @@ def _check_journal(trials: StudyTrials, name: str, journal_file: Path) -> None:
     Raises:
         RequestError: it was from another, whose supervisor may be at work on it now.
     """
-    known = any(isinstance(event, StudyOpened) and event.study_id == trials.study_id for event, _ in read(journal_file))
+    opened = (event for event, _ in read(journal_file, only=[StudyOpened]))
+    known = any(isinstance(event, StudyOpened) and event.study_id == trials.study_id for event in opened)
     if trials.study.get_trials(deepcopy=False) and not known:
         raise RequestError(
             f"study {name!r} lies in this storage but was run from another home: name that one with --home, "
@@ -220,8 +221,7 @@ def _check_journal(trials: StudyTrials, name: str, journal_file: Path) -> None:
 
 def _is_closed(trials: StudyTrials, journal_file: Path) -> bool:
     """Whether nothing of the study is left in the middle: by a supervisor that died at its very end, say."""
-    events = [event for event, _ in read(journal_file)]
-    return bool(events) and isinstance(events[-1], StudyClosed) and not trials.left_running()
+    return isinstance(last(journal_file), StudyClosed) and not trials.left_running()
 
 
 def _queue(trials: StudyTrials, session: Session, request: SweepRequest, journal: Journal) -> None:
