@@ -15,7 +15,7 @@ from rich.table import Table
 from tests.benchmarks.machine import machine
 from tests.benchmarks.row import Row
 
-MEASURES: tuple[str, ...] = ()
+MEASURES: tuple[str, ...] = ("control",)
 """Modules of this package, in the order they are run."""
 
 

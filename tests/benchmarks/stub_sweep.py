@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import time
@@ -68,12 +69,10 @@ class StubSweep:
         self.journal.listen(self.tracker.notice)
         self.journal.append(self._opened())
         self._display = LiveDisplay(Console(file=(folder / "screen").open("w"), force_terminal=True, width=140))
-        self.journal.listen(self._display.hear)
+        self.journal.listen(self._hear)
 
-    def run(self, trials: int) -> float:
-        """Have so many more trials tried and recorded everywhere; return what one took, in seconds."""
-        self._display.opened(self._state())  # it takes hold of what this process prints: only while trials run
-        began = time.perf_counter()
+    def run(self, trials: int) -> list[float]:
+        """Have so many more trials tried; return the seconds from the end of each to the end of the next."""
         plan = Plan(
             trials=self.trials.done() + trials,
             epochs=lambda trial: EPOCHS,
@@ -82,11 +81,16 @@ class StubSweep:
             describe=lambda trial: self._experiment.hyperparameters(trial.searched),
             shelf=self._shelf,
         )
+        self._display.opened(self._state())  # it takes hold of what this process prints: only while trials run
+        self._ends = [time.perf_counter()]
         Supervisor(plan, self.trials, self._executor, self.journal, StopRequest()).run()
-        self.wait_for_mlflow()
-        seconds = (time.perf_counter() - began) / trials
         self._display.closed()
-        return seconds
+        return [end - before for before, end in itertools.pairwise(self._ends)]
+
+    def _hear(self, event: Event) -> None:
+        self._display.hear(event)
+        if isinstance(event, TrialEnded):
+            self._ends.append(time.perf_counter())
 
     def wait_for_mlflow(self) -> None:
         """Return once MLflow has all that the journal has."""
@@ -95,10 +99,12 @@ class StubSweep:
         while not cursor.exists() or json.loads(cursor.read_text())["offset"] < size:
             time.sleep(0.001)
 
-    def close(self) -> None:
-        """Let go of everything."""
+    def close(self) -> float:
+        """Let go of everything; return the seconds until MLflow had all of it."""
+        began = time.perf_counter()
         self.tracker.close(hurry=False)
         self.journal.__exit__(None, None, None)
+        return time.perf_counter() - began
 
     def _opened(self) -> StudyOpened:
         return StudyOpened(
