@@ -12,6 +12,7 @@ from experiments.data.preparation import PreparedData
 from experiments.execution import Execution
 from experiments.experiment import Experiment
 from experiments.leftovers import settle_runs
+from experiments.longest import Inputs, longest_first
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
@@ -231,8 +232,16 @@ def _queue(trials: StudyTrials, session: Session, request: SweepRequest, journal
     recover(trials, journal, session.describe)
     if trials.done() < session.experiment.search.trials:
         redo_interrupted(trials)
-        trials.enqueue(request.enqueued, "enqueued")
-        trials.enqueue(session.experiment.baseline_configurations(), "baseline")
+        queue_known(trials, session.experiment, request, session.inputs, session.execution.workers)
+
+
+def queue_known(
+    trials: StudyTrials, experiment: Experiment, request: SweepRequest, inputs: Inputs | None, workers: int
+) -> None:
+    """Queue what is asked for by name: the user's list, then the baselines, the longest of each first."""
+    known = (("enqueued", request.enqueued), ("baseline", experiment.baseline_configurations()))
+    for origin, configurations in known:
+        trials.enqueue(longest_first(configurations, experiment, inputs, workers), origin)
 
 
 def _state(name: str, session: Session, trials: StudyTrials) -> SweepState:
