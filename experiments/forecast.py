@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from experiments.calls import call, first_worker
+from experiments.data.known import KNOWN
 from experiments.data.locate import locate
 from experiments.execution import Execution
 from experiments.experiment import Experiment
 from experiments.home import Home
+from experiments.longest import Inputs
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.rehearsal import rehearse
 from experiments.session import Session, check_batch, prepared
 from experiments.sweep_result import SweepRequest
-from experiments.sweeping import checked_name, study_request
+from experiments.sweeping import checked_name, queue_known, study_request
 from search.protocols import Executor, Trial
 from search.samplers import find_sampler
 
@@ -66,6 +68,10 @@ class Forecast:
     memory_bytes: int | None
     unmeasured: str | None
 
+    def beginning_with(self, trials: Sequence[Trial], **found: Any) -> Forecast:
+        """Return the forecast with its first trials, and what else was found of them."""
+        return dataclasses.replace(self, first=[(trial.origin, trial.searched) for trial in trials], **found)
+
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         return {**dataclasses.asdict(self), "first": [{"origin": origin, **one} for origin, one in self.first]}
@@ -81,12 +87,11 @@ def forecast(experiment: Experiment, request: SweepRequest, places: Places, disp
     experiment.search.check(experiment.space, experiment.largest("epochs"))
     execution = Execution.choose(request.workers, request.backend)
     size = find_sampler(experiment.search.sampler).size(experiment.space)
-    first = _first(experiment, request)
     told = Forecast(
         study=checked_name(experiment.name if request.study is None else request.study),
         space={name: str(parameter) for name, parameter in experiment.space.items()},
         configurations=size,
-        first=[(trial.origin, trial.searched) for trial in first],
+        first=[],
         trials=experiment.search.trials if size is None else min(size, experiment.search.trials),
         workers=execution.workers,
         seconds=None,
@@ -94,51 +99,53 @@ def forecast(experiment: Experiment, request: SweepRequest, places: Places, disp
         unmeasured=None,
     )
     if not locate(experiment.data, places.data_dir, experiment.path.parent).is_there:
-        return dataclasses.replace(
-            told, unmeasured=f"{experiment.data.name} is not there yet: a sweep fetches it first"
+        known = KNOWN[experiment.data.name]  # only what can be fetched can be known and not be there
+        first = _first(experiment, request, Inputs(known.shape, len(known.classes)), execution.workers)
+        return told.beginning_with(
+            first, unmeasured=f"{experiment.data.name} is not there yet: a sweep fetches it first"
         )
-    measured = _measure(experiment, request, places, execution, first[:_MEASURED], display)
-    epochs = [experiment.settings(trial.searched)[1].epochs for trial in first[:_MEASURED]]
-    each = [one.start_seconds + one.epoch_seconds * (count - 1) for one, count in zip(measured, epochs, strict=True)]
-    return dataclasses.replace(
-        told,
-        seconds=statistics.mean(each) * told.trials / min(execution.workers, told.trials),
-        memory_bytes=max(one.peak_memory_bytes for one in measured) * execution.workers,
-    )
+    return _measured(told, experiment, request, places, execution, display)
 
 
-def _first(experiment: Experiment, request: SweepRequest) -> list[Trial]:
+def _first(experiment: Experiment, request: SweepRequest, inputs: Inputs, workers: int) -> list[Trial]:
     """Return the trials that a new study of the experiment would begin with."""
     import optuna  # here, because --help needs none of it
 
     from search.study import StudyTrials
 
     trials = StudyTrials(optuna.storages.InMemoryStorage(), study_request("dry-run", experiment, request, {}))
-    trials.enqueue(request.enqueued, "enqueued")
-    trials.enqueue(experiment.baseline_configurations(), "baseline")
+    queue_known(trials, experiment, request, inputs, workers)
     asked: list[Trial] = []
     while len(asked) < min(_SHOWN, experiment.search.trials) and trials.more():
         asked.append(trials.ask())
     return asked
 
 
-def _measure(
+def _measured(
+    told: Forecast,
     experiment: Experiment,
     request: SweepRequest,
     places: Places,
     execution: Execution,
-    trials: Sequence[Trial],
     display: Display,
-) -> list[Measured]:
-    """Train two epochs of each of these trials, one after the other, in a home that vanishes."""
+) -> Forecast:
+    """Train two epochs of each of the first trials, one after the other, in a home that vanishes."""
     with ExitStack() as stack:
         home = Home(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-dry-run-"))))
         # One worker, with the threads that it would have beside the others.
         executor = stack.enter_context(dataclasses.replace(execution, workers=1).executor())
         data = prepared(experiment, dataclasses.replace(places, home=home), display)
         session = Session(experiment, data, execution, request.seed or 0)
-        rehearse(session, trials[0].searched, executor, display)
-        return [_time(session, executor, trial) for trial in trials]
+        first = _first(experiment, request, session.inputs, execution.workers)
+        rehearse(session, first[0].searched, executor, display)
+        measured = [_time(session, executor, trial) for trial in first[:_MEASURED]]
+    epochs = [session.epochs(trial) for trial in first[:_MEASURED]]
+    each = [one.start_seconds + one.epoch_seconds * (count - 1) for one, count in zip(measured, epochs, strict=True)]
+    return told.beginning_with(
+        first,
+        seconds=statistics.mean(each) * told.trials / min(execution.workers, told.trials),
+        memory_bytes=max(one.peak_memory_bytes for one in measured) * execution.workers,
+    )
 
 
 def _time(session: Session, executor: Executor, trial: Trial) -> Measured:

@@ -8,17 +8,19 @@ from experiments.places import Places
 from experiments.tracking.follower import MlflowTracker
 from models.errors import RequestError
 from search.events import StudyClosed, StudyOpened, TrialBegun, TrialEnded
-from search.journal import Journal, read
+from search.journal import Journal, last, read
 from search.lock import StudyLock
 
 
 def settle_runs(places: Places) -> None:
     """Record every run that was begun and never ended as interrupted, in its journal and in MLflow."""
     for path in sorted(places.home.path.glob("journal/run-*.jsonl")):
+        if isinstance(last(path), StudyClosed):
+            continue
         # A run that is still under way holds its lock.
         with suppress(RequestError), StudyLock(path.with_suffix(".lock"), path.stem), Journal(path) as journal:
             kinds = {type(event) for event, _ in read(path)}
-            if StudyOpened not in kinds or StudyClosed in kinds:
+            if StudyOpened not in kinds or StudyClosed in kinds:  # closed by another process since
                 continue
             if TrialBegun in kinds and TrialEnded not in kinds:
                 journal.append(TrialEnded(trial=0, state="failed", reason="interrupted"))

@@ -10,6 +10,7 @@ from experiments.data.count import training_images
 from experiments.data.preparation import PreparedData, start_preparing
 from experiments.execution import Execution
 from experiments.experiment import Experiment
+from experiments.longest import Inputs
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.provenance import provenance
@@ -53,6 +54,11 @@ class Session:
                 "offset": list(self.data.scales[scale].offset),
             },
         )
+
+    @property
+    def inputs(self) -> Inputs:
+        """What one example looks like."""
+        return Inputs(self.data.input_shape, self.data.outputs)
 
     def assign(self, trial: Trial) -> Mapping[str, Any]:
         """Return the plain configuration that a worker's `begin` takes."""

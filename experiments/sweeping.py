@@ -12,6 +12,7 @@ from experiments.data.preparation import PreparedData
 from experiments.execution import Execution
 from experiments.experiment import Experiment
 from experiments.leftovers import settle_runs
+from experiments.longest import Inputs, longest_first
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
@@ -21,7 +22,7 @@ from experiments.sweep_result import Leader, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
 from models.errors import RequestError
 from search.events import StudyClosed, StudyOpened
-from search.journal import Journal, read
+from search.journal import Journal, last, read
 from search.lock import StudyLock
 from search.model_shelf import ModelShelf
 from search.objective import Leaders
@@ -210,7 +211,8 @@ def _check_journal(trials: StudyTrials, name: str, journal_file: Path) -> None:
     Raises:
         RequestError: it was from another, whose supervisor may be at work on it now.
     """
-    known = any(isinstance(event, StudyOpened) and event.study_id == trials.study_id for event, _ in read(journal_file))
+    opened = (event for event, _ in read(journal_file, only=[StudyOpened]))
+    known = any(isinstance(event, StudyOpened) and event.study_id == trials.study_id for event in opened)
     if trials.study.get_trials(deepcopy=False) and not known:
         raise RequestError(
             f"study {name!r} lies in this storage but was run from another home: name that one with --home, "
@@ -220,8 +222,7 @@ def _check_journal(trials: StudyTrials, name: str, journal_file: Path) -> None:
 
 def _is_closed(trials: StudyTrials, journal_file: Path) -> bool:
     """Whether nothing of the study is left in the middle: by a supervisor that died at its very end, say."""
-    events = [event for event, _ in read(journal_file)]
-    return bool(events) and isinstance(events[-1], StudyClosed) and not trials.left_running()
+    return isinstance(last(journal_file), StudyClosed) and not trials.left_running()
 
 
 def _queue(trials: StudyTrials, session: Session, request: SweepRequest, journal: Journal) -> None:
@@ -231,8 +232,16 @@ def _queue(trials: StudyTrials, session: Session, request: SweepRequest, journal
     recover(trials, journal, session.describe)
     if trials.done() < session.experiment.search.trials:
         redo_interrupted(trials)
-        trials.enqueue(request.enqueued, "enqueued")
-        trials.enqueue(session.experiment.baseline_configurations(), "baseline")
+        queue_known(trials, session.experiment, request, session.inputs, session.execution.workers)
+
+
+def queue_known(
+    trials: StudyTrials, experiment: Experiment, request: SweepRequest, inputs: Inputs | None, workers: int
+) -> None:
+    """Queue what is asked for by name: the user's list, then the baselines, the longest of each first."""
+    known = (("enqueued", request.enqueued), ("baseline", experiment.baseline_configurations()))
+    for origin, configurations in known:
+        trials.enqueue(longest_first(configurations, experiment, inputs, workers), origin)
 
 
 def _state(name: str, session: Session, trials: StudyTrials) -> SweepState:

@@ -45,6 +45,11 @@ def check_trainable(name: str) -> str:
     )
 
 
+def pieces(name: str) -> int:
+    """Return how many weighted sums a unit with this activation has."""
+    return 2 if name == MAXOUT else 1
+
+
 def layer(name: str) -> keras.layers.Layer:
     """Return a Keras layer that applies a trainable activation; saved models need none of our code to load it.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from models.activations import pieces
 from models.errors import RequestError
 from models.fields import L1, L2, Activation, BatchNorm, Dropout, Initializer
 from models.layers import hidden, logits, unit, weights
@@ -79,3 +80,15 @@ def check_input(settings: CnnSettings, input_shape: tuple[int, ...]) -> None:
             f"pixels a side: received {input_shape[0]} x {input_shape[1]}; set blocks to at most "
             f"{side.bit_length() - 1}{', or use the family mlp' if side < 2 else ''}."
         )
+
+
+def work(settings: CnnSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+    """Return the multiplications of one example's way through the network."""
+    height, width, channels = input_shape
+    hidden_layers = 0
+    for block in range(settings.blocks):
+        filters = settings.filters * 2**block
+        hidden_layers += height * width * settings.kernel_size**2 * (channels + filters) * filters
+        height, width, channels = height // 2, width // 2, filters
+    hidden_layers += height * width * channels * settings.dense_units
+    return pieces(settings.activation) * hidden_layers + settings.dense_units * outputs

@@ -29,6 +29,8 @@ class Family(Generic[S]):
         describe: (settings, input_shape, outputs) -> a Keras model that gives (batch, outputs): a logit a
             class, or a regression's values.
         check_input: (settings, input_shape); raises a RequestError for inputs that such a network can't take.
+        work: (settings, input_shape, outputs) -> the multiplications of one example's way through such a network, by
+            which trials are compared in length; None where nobody can tell.
         own: the user's function that makes its models; None if the family is built in.
     """
 
@@ -37,6 +39,7 @@ class Family(Generic[S]):
     settings: type[S]
     describe: Callable[[S, tuple[int, ...], int], keras.Model]
     check_input: Callable[[S, tuple[int, ...]], None] = lambda settings, input_shape: None
+    work: Callable[[S, tuple[int, ...], int], int] | None = None
     own: Reference | None = None
 
 
@@ -48,14 +51,22 @@ FAMILIES: Mapping[str, Family[Any]] = {
             "softmax or linear regression: one weight a pixel and output",
             linear.LinearSettings,
             linear.describe,
+            work=linear.work,
         ),
-        Family("mlp", "multi-layer perceptron: dense hidden layers", mlp.MlpSettings, mlp.describe),
+        Family(
+            "mlp",
+            "multi-layer perceptron: dense hidden layers",
+            mlp.MlpSettings,
+            mlp.describe,
+            work=mlp.work,
+        ),
         Family(
             "cnn",
             "blocks of two convolutions and a pooling, then a dense head",
             cnn.CnnSettings,
             cnn.describe,
             cnn.check_input,
+            cnn.work,
         ),
         Family(
             "resnet",
@@ -63,6 +74,7 @@ FAMILIES: Mapping[str, Family[Any]] = {
             resnet.ResnetSettings,
             resnet.describe,
             resnet.check_input,
+            resnet.work,
         ),
     )
 }

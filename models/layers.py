@@ -75,7 +75,7 @@ def weighted_sums(
     import keras  # not at the top: settings are checked without a backend
 
     pieces = []
-    for _ in range(2 if activation == activations.MAXOUT else 1):
+    for _ in range(activations.pieces(activation)):
         piece = linear(use_bias=not batch_norm)(x)
         pieces.append(keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(piece) if batch_norm else piece)
     return pieces[0] if len(pieces) == 1 else keras.layers.Maximum()(pieces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from models.fields import L1, L2, Initializer
@@ -27,3 +28,8 @@ def describe(settings: LinearSettings, input_shape: tuple[int, ...], outputs: in
     inputs = keras.Input(input_shape)
     x = keras.layers.Flatten()(inputs)
     return keras.Model(inputs, logits(x, outputs, settings), name="linear")
+
+
+def work(settings: LinearSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+    """Return the multiplications of one example's way through the network."""
+    return math.prod(input_shape) * outputs

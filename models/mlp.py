@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from models.activations import pieces
 from models.errors import RequestError
 from models.fields import L1, L2, Activation, BatchNorm, Dropout, Initializer
 from models.layers import hidden, logits
@@ -101,3 +104,10 @@ def describe(settings: MlpSettings, input_shape: tuple[int, ...], outputs: int) 
     for units in settings.widths:
         x = hidden(x, units, settings)
     return keras.Model(inputs, logits(x, outputs, settings), name="mlp")
+
+
+def work(settings: MlpSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+    """Return the multiplications of one example's way through the network."""
+    widths = [math.prod(input_shape), *settings.widths]
+    hidden_layers = sum(seen * made for seen, made in itertools.pairwise(widths))
+    return pieces(settings.activation) * hidden_layers + widths[-1] * outputs

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from models.activations import pieces
 from models.errors import RequestError
 from models.fields import L1, L2, Activation, Dropout, Initializer
 from models.layers import activate, dropped, logits, unit, weighted_sums, weights
@@ -106,3 +107,16 @@ def check_input(settings: ResnetSettings, input_shape: tuple[int, ...]) -> None:
             f"resnet halves the image twice, which needs at least {SMALLEST_SIDE} pixels a side: received "
             f"{input_shape[0]} x {input_shape[1]}; use the family 'mlp'."
         )
+
+
+def work(settings: ResnetSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+    """Return the multiplications of one example's way through the network."""
+    height, width, channels = input_shape
+    filters = settings.filters
+    convolutions = height * width * 9 * channels * filters
+    for stage in range(STAGES):
+        if stage > 0:  # its first convolution sees half the filters, at every other pixel
+            height, width, filters = (height + 1) // 2, (width + 1) // 2, 2 * filters
+            convolutions -= height * width * 9 * (filters // 2) * filters
+        convolutions += 2 * settings.blocks * height * width * 9 * filters * filters
+    return pieces(settings.activation) * convolutions + filters * outputs

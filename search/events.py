@@ -118,12 +118,13 @@ _KINDS: dict[str, type[Event]] = {
     "trial_ended": TrialEnded,
     "study_closed": StudyClosed,
 }
-_NAMES = {kind: name for name, kind in _KINDS.items()}
+NAMES = {kind: name for name, kind in _KINDS.items()}
+"""What each kind of event is called in a journal."""
 
 
 def to_record(event: Event) -> dict[str, Any]:
     """Return the event as plain values, ready for JSON."""
-    return {"event": _NAMES[type(event)], **dataclasses.asdict(event)}
+    return {"event": NAMES[type(event)], **dataclasses.asdict(event)}
 
 
 def from_record(record: Mapping[str, Any]) -> Event:

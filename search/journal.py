@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
-from search.events import EpochEnded, Event, from_record, to_record
+from search.events import NAMES, EpochEnded, Event, from_record, to_record
 
 Listener = Callable[[Event], None]
+
+_LOOK_BACK_BYTES = 1 << 16
 
 
 class Journal:
@@ -54,24 +57,59 @@ class Journal:
             listener(event)
 
 
-def read(path: Path, offset: int = 0) -> Iterator[tuple[Event, int]]:
+def read(path: Path, offset: int = 0, only: Sequence[type[Event]] = ()) -> Iterator[tuple[Event, int]]:
     """Yield the events of a journal from a byte offset on, each with the offset behind it.
 
     Stops before a line that is not finished yet. A journal that does not exist has no events.
+
+    Args:
+        path: the journal.
+        offset: of the first line that is read.
+        only: kinds of events; the lines of all others are passed over, which takes a twentieth of reading them.
     """
     if not path.exists():
         return
+    beginnings = tuple(_beginning(kind) for kind in only) or b""
     with path.open("rb") as file:
         file.seek(offset)
         for line in file:
             if not line.endswith(b"\n"):
                 return
             offset += len(line)
-            yield from_record(json.loads(line)), offset
+            if line.startswith(beginnings):
+                yield from_record(json.loads(line)), offset
+
+
+def last(path: Path) -> Event | None:
+    """Return the last event of a journal, whatever its length; None if it has none."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        end = _behind_last_newline(file)
+        start = _behind_last_newline(file, end - 1)
+        file.seek(start)
+        if end > start:
+            return from_record(json.loads(file.read(end - start)))
+    return None
+
+
+def _beginning(kind: type[Event]) -> bytes:
+    return f'{{"event":"{NAMES[kind]}"'.encode()
 
 
 def _cut_torn_line(path: Path) -> None:
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
+    with path.open("rb") as file:
+        whole = _behind_last_newline(file)
+    if whole < path.stat().st_size:
         os.truncate(path, whole)
+
+
+def _behind_last_newline(file: BinaryIO, before: int | None = None) -> int:
+    """Return the offset behind the last newline of a file, or the last before an offset; 0 if there is none."""
+    end = file.seek(0, os.SEEK_END) if before is None else before
+    while end > 0:
+        start = max(0, end - _LOOK_BACK_BYTES)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0

@@ -20,9 +20,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from search.events import EpochEnded, StudyClosed, StudyOpened, TrialBegun, TrialEnded
+from search.events import TrialBegun, TrialEnded
 from search.journal import Journal, read
 from search.protocols import Trial
+from search.samplers.grid_sampler import ENQUEUED
 from search.seeds import trial_seed
 from search.study import INTERRUPTED, ORIGIN, SEED, STATE, StudyTrials
 
@@ -53,14 +54,11 @@ def recover(trials: StudyTrials, journal: Journal, describe: Callable[[Trial], M
 def _settled(journal: Journal) -> tuple[set[int], dict[int, TrialEnded]]:
     begun: set[int] = set()
     ended: dict[int, TrialEnded] = {}
-    for event, _ in read(journal.path):
-        match event:
-            case TrialBegun():
-                begun.add(event.trial)
-            case TrialEnded():
-                ended[event.trial] = event
-            case StudyOpened() | EpochEnded() | StudyClosed():
-                pass
+    for event, _ in read(journal.path, only=[TrialBegun, TrialEnded]):
+        if isinstance(event, TrialBegun):
+            begun.add(event.trial)
+        elif isinstance(event, TrialEnded):
+            ended[event.trial] = event
     return begun, ended
 
 
@@ -81,7 +79,7 @@ def redo_interrupted(trials: StudyTrials) -> int:
         if trial.user_attrs.get(STATE) != INTERRUPTED or trial.number in redone:
             continue
         # What was enqueued stays so even if the trial died before all of it was taken over.
-        parameters = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        parameters = {**trial.system_attrs.get(ENQUEUED, {}), **trial.params}
         if parameters:
             attributes = {
                 ORIGIN: f"redo of {trial.number}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 import warnings
 from collections.abc import Iterable, Mapping
@@ -17,10 +18,11 @@ from search.events import TrialEnded
 from search.identity import check_identity
 from search.importances import importances
 from search.objective import Leaders, Objectives, Values
+from search.owned_storage import OwnedStorage
 from search.protocols import Trial
 from search.pruners import make_pruner
 from search.samplers import make_sampler
-from search.samplers.grid_sampler import GridSampler
+from search.samplers.grid_sampler import ENQUEUED, GridSampler
 from search.seeds import trial_seed
 from search.space import Configuration, Space
 
@@ -79,7 +81,8 @@ class StudyTrials:
 
     def __init__(self, storage: optuna.storages.BaseStorage, request: StudyRequest) -> None:
         self._request = request
-        known = _find(storage, request.name)
+        self._storage = OwnedStorage(storage)
+        known = _find(self._storage, request.name)
         attributes = {} if known is None else known.user_attrs
         drawn = 0 if known is None else len(known.get_trials(deepcopy=False))
         if IDENTITY in attributes or drawn > 0:
@@ -90,7 +93,7 @@ class StudyTrials:
             request.sampler, self.seed, drawn, request.space, request.sampler_options, len(request.objectives)
         )
         self.study = optuna.create_study(
-            storage=storage,
+            storage=self._storage,
             study_name=request.name,
             directions=[objective.direction for objective in request.objectives.each],
             sampler=sampler,
@@ -120,20 +123,27 @@ class StudyTrials:
 
     def enqueue(self, configurations: Iterable[Configuration], origin: str) -> None:
         """Have these configurations tried before the sampler's own, each once however often it is asked for."""
+        # Optuna's own skip_if_exists compares each configuration with each trial: a second for one among 10,000.
+        known = {
+            _key(trial.system_attrs.get(ENQUEUED, trial.params)) for trial in self.study.get_trials(deepcopy=False)
+        }
         for configuration in configurations:
             encoded = self._request.space.encode(configuration)
-            self.study.enqueue_trial(encoded, user_attrs={ORIGIN: origin}, skip_if_exists=True)
+            if _key(encoded) not in known:
+                known.add(_key(encoded))
+                self.study.enqueue_trial(encoded, user_attrs={ORIGIN: origin})
 
     def ask(self) -> Trial:
         """Take the next trial: one that was enqueued, else the sampler's."""
-        asked = self.study.ask()
-        searched = self._request.space.draw(lambda name, distribution: _suggest(asked, name, distribution))
+        with self._storage.together():
+            asked = self.study.ask()
+            searched = self._request.space.draw(lambda name, distribution: _suggest(asked, name, distribution))
+            seed = asked.user_attrs.get(SEED)
+            if seed is None:
+                seed = trial_seed(self.seed, asked.number)
+                asked.set_user_attr(SEED, seed)
         self._take(searched)
         self._running[asked.number] = asked
-        seed = asked.user_attrs.get(SEED)
-        if seed is None:
-            seed = trial_seed(self.seed, asked.number)
-            asked.set_user_attr(SEED, seed)
         return Trial(asked.number, searched, seed, asked.user_attrs.get(ORIGIN, self._request.sampler))
 
     def more(self) -> bool:
@@ -171,8 +181,8 @@ class StudyTrials:
 
     def settle(self, left: FrozenTrial, end: TrialEnded) -> None:
         """Record the end of a trial that an earlier supervisor left in the middle."""
-        # No public call sets an attribute of a trial that is not this process's own.
-        self.study._storage.set_trial_user_attr(left._trial_id, STATE, end.label)
+        # No public call of a study sets an attribute of a trial that is not this process's own.
+        self._storage.set_trial_user_attr(left._trial_id, STATE, end.label)
         self._write_end(end)
         self.count()
 
@@ -190,7 +200,9 @@ class StudyTrials:
 
     def trial(self, number: int) -> FrozenTrial:
         """Return all that is known of a trial."""
-        return self.study.get_trials(deepcopy=False)[number]
+        return self._storage.get_trial(
+            self._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
+        )
 
     def counts(self) -> dict[str, int]:
         """Return how many trials of the whole study are complete, pruned and failed."""
@@ -216,6 +228,10 @@ class StudyTrials:
             state=_STATES[end.state],
             skip_if_finished=True,
         )
+
+
+def _key(parameters: Mapping[str, Any]) -> str:
+    return json.dumps(dict(parameters), sort_keys=True)
 
 
 def _find(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from experiments.tracking.record import Recorder
 
 _BATCH_EVENTS = 500
+_GATHER_SECONDS = 1.0  # a trial that ends within takes three calls of MLflow, not one for each of its epochs as well
 _RETRY_FIRST_SECONDS = 0.5
 _RETRY_LAST_SECONDS = 15.0
 _PATIENT_SECONDS = 60.0
@@ -134,16 +135,16 @@ class MlflowTracker:
                 return
             if not more:
                 self._wake.wait()
+                self._closing.wait(_GATHER_SECONDS)
 
     def _take_up(self, recorder: Recorder) -> bool:
         """Have the recorder know what of the journal the store has; if it has forgotten all, begin at the beginning."""
-        opened = None
-        for event, behind in read(self._journal):
+        opened: Event | None = None
+        for event, behind in read(self._journal, only=[StudyOpened]):
             if behind > self._cursor.offset:
                 break
-            if isinstance(event, StudyOpened):
-                opened = event
-        if opened is not None and not recorder.resume(opened):
+            opened = event
+        if isinstance(opened, StudyOpened) and not recorder.resume(opened):
             self._cursor.move(0)
         return True
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
@@ -23,6 +24,15 @@ _BETWEEN_SESSIONS = " | "
 _CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _LARGEST_BATCH_METRICS = 1000  # MLflow's own limit
 _LARGEST_TAG_CHARACTERS = 5000  # MLflow's own limit is 8,000; the last lines of an error say the most
+
+
+@dataclass
+class _Said:
+    """What is to be said of a trial's run."""
+
+    points: list[Metric] = field(default_factory=list)
+    params: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 class Recorder:
@@ -47,25 +57,24 @@ class Recorder:
         self.runs: dict[int, str] = {}
 
     def record(self, events: Iterable[Event]) -> None:
-        """Record events in their order, each trial's epochs in one batch as far as they come together."""
-        epochs: dict[int, list[EpochEnded]] = defaultdict(list)
+        """Record events in their order; what they say of a trial goes to the store in one call, as far as it can."""
+        said: dict[int, _Said] = defaultdict(_Said)
         for event in events:
             match event:
-                case EpochEnded():
-                    epochs[event.trial].append(event)
-                case TrialEnded():
-                    self._epochs_ended(epochs.pop(event.trial, []))
-                    self._trial_ended(event)
                 case TrialBegun():
-                    self._trial_begun(event)
+                    self._trial_begun(event, said[event.trial])
+                case EpochEnded():
+                    said[event.trial].points += _points(event.metrics, event.time, event.epoch)
+                case TrialEnded():
+                    self._trial_ended(event, said.pop(event.trial, _Said()))
                 case StudyOpened():
                     self._study_opened(event)
                 case StudyClosed():
                     self._study_closed(event)
                 case _:
                     assert_never(event)
-        for ended in epochs.values():
-            self._epochs_ended(ended)
+        for trial, rest in said.items():
+            self._say(self.runs[trial], rest)
 
     def resume(self, opened: StudyOpened) -> bool:
         """Take up a study that was recorded in part; return whether the store knows it."""
@@ -86,45 +95,44 @@ class Recorder:
         self._write(self.parent_run_id, tags=_joined(known, event.provenance))
         self._log_files(self.parent_run_id, event)
 
-    def _trial_begun(self, event: TrialBegun) -> None:
+    def _trial_begun(self, event: TrialBegun, said: _Said) -> None:
         opened = self._known_study()
+        about = {"assay.seed": str(event.seed), "assay.origin": event.origin}
+        if opened.study is None:
+            about |= opened.provenance
         if event.trial not in self.runs:
-            tags = {STUDY_ID_TAG: opened.study_id}
+            tags = {STUDY_ID_TAG: opened.study_id, **about}
             name = "run"
             if opened.study is not None:
                 assert self.parent_run_id is not None
                 tags |= {STUDY_TAG: opened.study, TRIAL_TAG: str(event.trial), PARENT_TAG: self.parent_run_id}
                 name = f"trial-{event.trial:04d}"
             self.runs[event.trial] = self._create_run(name, event.time, tags)
-        # Also if there was a run: whoever made it may have come no further.
-        run_id = self.runs[event.trial]
-        about = {"assay.seed": str(event.seed), "assay.origin": event.origin}
-        own = {} if opened.study is not None else opened.provenance
-        self._write(run_id, params=event.params, tags={**about, **own})
+        said.params |= event.params
         if opened.study is None:
-            self._log_files(run_id, opened)
+            self._log_files(self.runs[event.trial], opened)
 
-    def _epochs_ended(self, events: Sequence[EpochEnded]) -> None:
-        points = [
-            Metric(name, value, _milliseconds(event.time), event.epoch)
-            for event in events
-            for name, value in event.metrics.items()
-        ]
-        for start in range(0, len(points), _LARGEST_BATCH_METRICS):
-            self._write(self.runs[events[0].trial], points[start : start + _LARGEST_BATCH_METRICS])
-
-    def _trial_ended(self, event: TrialEnded) -> None:
+    def _trial_ended(self, event: TrialEnded, said: _Said) -> None:
         values = dict(event.metrics) if event.value is None else {"value": event.value, **event.metrics}
-        tags = {"assay.state": event.label[-_LARGEST_TAG_CHARACTERS:]}
+        said.points += _points(values, event.time, epoch=0)
+        said.tags["assay.state"] = event.label[-_LARGEST_TAG_CHARACTERS:]
         if event.error is not None:
             # The paths in a traceback would name the user.
-            tags["assay.error"] = event.error.replace(str(Path.home()), "~")[-_LARGEST_TAG_CHARACTERS:]
-        at = _milliseconds(event.time)
-        points = [Metric(name, float(value), at, 0) for name, value in values.items()]
-        self._write(self.runs[event.trial], points, tags=tags)
+            said.tags["assay.error"] = event.error.replace(str(Path.home()), "~")[-_LARGEST_TAG_CHARACTERS:]
+        run_id = self.runs[event.trial]
+        self._say(run_id, said)
         interrupted = event.state == "failed" and event.reason == "interrupted"
         status = "KILLED" if interrupted else "FAILED" if event.state == "failed" else "FINISHED"
-        self._terminate(self.runs[event.trial], status, at)
+        self._terminate(run_id, status, _milliseconds(event.time))
+
+    def _say(self, run_id: str, said: _Said) -> None:
+        first, *others = [
+            said.points[start : start + _LARGEST_BATCH_METRICS]
+            for start in range(0, max(1, len(said.points)), _LARGEST_BATCH_METRICS)
+        ]
+        self._write(run_id, first, said.params, said.tags)
+        for points in others:
+            self._write(run_id, points)
 
     def _study_closed(self, event: StudyClosed) -> None:
         opened = self._known_study()
@@ -242,6 +250,11 @@ def _joined(known: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
         before = known[name].split(_BETWEEN_SESSIONS) if name in known else []
         joined[name] = _BETWEEN_SESSIONS.join(before if value in before else [*before, value])
     return joined
+
+
+def _points(metrics: Mapping[str, float], at_seconds: float, epoch: int) -> list[Metric]:
+    """Return metrics as MLflow has them; what is measured once, as a trial ends, is said to be of epoch 0."""
+    return [Metric(name, float(value), _milliseconds(at_seconds), epoch) for name, value in metrics.items()]
 
 
 def _milliseconds(seconds: float) -> int:

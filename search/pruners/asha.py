@@ -42,9 +42,9 @@ def _check(request: PrunerRequest[AshaSettings]) -> None:
 
 
 def _make(request: PrunerRequest[AshaSettings]) -> BasePruner:
-    import optuna  # not at the top: naming pruners must cost the command line nothing
+    from search.pruners.rungs import RememberingHalving  # not at the top: naming pruners must not import Optuna
 
-    return optuna.pruners.SuccessiveHalvingPruner(**request.options.model_dump())
+    return RememberingHalving(**request.options.model_dump())
 
 
 PRUNER = Pruner(

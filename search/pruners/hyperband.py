@@ -28,11 +28,11 @@ def _check(request: PrunerRequest[HyperbandSettings]) -> None:
 
 
 def _make(request: PrunerRequest[HyperbandSettings]) -> BasePruner:
-    import optuna  # not at the top: naming pruners must cost the command line nothing
+    from search.pruners.rungs import RememberingHyperband  # not at the top: naming pruners must not import Optuna
 
     # The largest resource is said outright: left to itself Optuna takes it from the first trial that completes, and
     # prunes nothing until then.
-    return optuna.pruners.HyperbandPruner(max_resource=request.epochs, **request.options.model_dump())
+    return RememberingHyperband(max_resource=request.epochs, **request.options.model_dump())
 
 
 PRUNER = Pruner(

@@ -18,7 +18,8 @@ from optuna.trial import FrozenTrial
 from search.space import Configuration, Space
 from search.space.grid import grid
 
-_ENQUEUED = "fixed_params"  # where Optuna keeps what a trial was enqueued with
+ENQUEUED = "fixed_params"
+"""Where Optuna keeps what a trial was enqueued with, among the attributes of its own."""
 
 
 class GridSampler(BaseSampler):
@@ -58,7 +59,7 @@ class GridSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Return the value in the first configuration left that agrees with what the trial has so far."""
-        known = {**trial.system_attrs.get(_ENQUEUED, {}), **trial.params}
+        known = {**trial.system_attrs.get(ENQUEUED, {}), **trial.params}
         for one in self._left.values():
             if param_name in one and _agree(one, known):
                 return one[param_name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -71,6 +72,36 @@ def test_parameters_are_those_counted_by_hand(
     family: str, input_shape: tuple[int, ...], outputs: int, settings: dict[str, Any], parameters: int
 ) -> None:
     assert describe(family, input_shape, outputs, **settings).count_params() == parameters
+
+
+@pytest.mark.parametrize(
+    ("family", "input_shape", "outputs", "settings", "work"),
+    [
+        ("linear", (28, 28, 1), 10, {}, 7_840),
+        ("mlp", (28, 28, 1), 10, {"hidden_units": 100}, 78_400 + 1_000),
+        ("mlp", (3,), 2, {"hidden_units": [4, 5]}, 12 + 20 + 10),
+        ("mlp", (3,), 2, {"hidden_units": 4, "hidden_layers": 2, "activation": "maxout"}, 2 * (12 + 16) + 8),
+        # 5 x 4 pixels see 3 x 3 of 1 channel, then of 2; the 2 x 2 that are left feed 3 units
+        ("cnn", (5, 4, 1), 2, {"blocks": 1, "filters": 2, "dense_units": 3}, 20 * (18 + 36) + 24 + 6),
+        ("cnn", (32, 32, 3), 10, {"kernel_size": 5, "activation": "maxout"}, None),
+        # 64 pixels, then 16, then 4; the first convolution of a stage sees half its channels
+        ("resnet", (8, 8, 1), 10, {"filters": 2}, 64 * 9 * (2 + 8) + 16 * 9 * (8 + 16) + 4 * 9 * (32 + 64) + 80),
+        ("resnet", (9, 7, 3), 10, {"filters": 4, "blocks": 3, "activation": "maxout"}, None),
+    ],
+)
+def test_work_is_counted_as_the_networks_layers_do_it(
+    family: str, input_shape: tuple[int, ...], outputs: int, settings: dict[str, Any], work: int | None
+) -> None:
+    layers = describe(family, input_shape, outputs, **settings).layers
+    done = [layer.kernel.shape.num_elements() * math.prod(layer.output.shape[1:-1]) for layer in layers if _has(layer)]
+    counted = FAMILIES[family].work
+    assert counted is not None
+    assert counted(FAMILIES[family].settings(**settings), input_shape, outputs) == sum(done)
+    assert work in (None, sum(done))
+
+
+def _has(layer: keras.layers.Layer) -> bool:
+    return hasattr(layer, "kernel")
 
 
 def test_a_perceptron_computes_what_its_formula_says() -> None:

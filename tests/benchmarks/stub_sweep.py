@@ -1,0 +1,180 @@
+"""A sweep of which only the training is missing: real study, journal, MLflow, supervisor and worker process."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from rich.console import Console
+
+from experiments.catalog import load
+from experiments.execution import Execution
+from experiments.experiment import Experiment
+from experiments.progress.live import LiveDisplay
+from experiments.progress.state import SweepState
+from experiments.tracking.follower import MlflowTracker
+from search.events import EpochEnded, Event, StudyOpened, TrialBegun, TrialEnded, to_record
+from search.journal import Journal
+from search.model_shelf import ModelShelf
+from search.objective import Leaders
+from search.protocols import Trial
+from search.seeds import trial_seed
+from search.stop import StopRequest
+from search.storage import open_storage
+from search.study import SEED, STATE, StudyRequest, StudyTrials
+from search.supervisor import Plan, Supervisor
+from search.workers.local import LocalExecutor, WorkerRecipe
+
+EPOCHS = 3
+_TESTS = {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def experiment() -> Experiment:
+    """Return mnist-mlp, of three epochs, with tpe and its own pruner."""
+    return load("mnist-mlp").fixing({"epochs": EPOCHS})
+
+
+class StubSweep:
+    """A study in a folder, taken up as a sweep takes it up; its trials train nothing, on one worker."""
+
+    def __init__(self, folder: Path, executor: LocalExecutor) -> None:
+        self._experiment = experiment()
+        self._executor = executor
+        self._shelf = ModelShelf(folder / "models")
+        self._random = random.Random(0)
+        self.trials = StudyTrials(
+            open_storage(f"sqlite:///{folder / 'optuna.db'}"),
+            StudyRequest(
+                name="stub",
+                space=self._experiment.space,
+                objectives=self._experiment.search.goals,
+                identity={},
+                sampler="tpe",
+                pruner=self._experiment.search.pruner,
+                epochs=EPOCHS,
+                seed=0,
+            ),
+        )
+        self.journal = Journal(folder / "journal.jsonl")
+        self.tracker = MlflowTracker(self.journal.path, f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+        self.tracker.start()
+        self.tracker.wait_until_open()
+        self.journal.listen(self.tracker.notice)
+        self.journal.append(self._opened())
+        self._display = LiveDisplay(Console(file=(folder / "screen").open("w"), force_terminal=True, width=140))
+        self.journal.listen(self._hear)
+
+    def run(self, trials: int) -> list[float]:
+        """Have so many more trials tried; return the seconds from the end of each to the end of the next."""
+        plan = Plan(
+            trials=self.trials.done() + trials,
+            epochs=lambda trial: EPOCHS,
+            objectives=self._experiment.search.goals,
+            assign=lambda trial: {"name": trial.number, "curve": self._curve(trial)},
+            describe=lambda trial: self._experiment.hyperparameters(trial.searched),
+            shelf=self._shelf,
+        )
+        self._display.opened(self._state())  # it takes hold of what this process prints: only while trials run
+        self._ends = [time.perf_counter()]
+        Supervisor(plan, self.trials, self._executor, self.journal, StopRequest()).run()
+        self._display.closed()
+        return [end - before for before, end in itertools.pairwise(self._ends)]
+
+    def _hear(self, event: Event) -> None:
+        self._display.hear(event)
+        if isinstance(event, TrialEnded):
+            self._ends.append(time.perf_counter())
+
+    def wait_for_mlflow(self) -> None:
+        """Return once MLflow has all that the journal has."""
+        cursor = self.journal.path.with_suffix(".tracked")
+        size = self.journal.path.stat().st_size
+        while not cursor.exists() or json.loads(cursor.read_text())["offset"] < size:
+            time.sleep(0.001)
+
+    def close(self) -> float:
+        """Let go of everything; return the seconds until MLflow had all of it."""
+        began = time.perf_counter()
+        self.tracker.close(hurry=False)
+        self.journal.__exit__(None, None, None)
+        return time.perf_counter() - began
+
+    def _opened(self) -> StudyOpened:
+        return StudyOpened(
+            study="stub",
+            study_id=self.trials.study_id,
+            experiment="stub",
+            provenance={"assay.backend": "none", "assay.objective": str(self._experiment.search.goals)},
+            text=self._experiment.text,
+            data={"input_shape": [28, 28, 1], "outputs": 10, "classes": []},
+        )
+
+    def _state(self) -> SweepState:
+        leaders = Leaders(self._experiment.search.goals)
+        execution = Execution(backend="none", device="cpu", workers=1, threads=1)
+        return SweepState("stub", self._experiment, execution, self.trials.done(), leaders, wanted=10_000)
+
+    def _curve(self, trial: Trial) -> list[float]:
+        """Return the accuracies of a trial, by which 32 hidden units are best."""
+        final = 1 / (1 + abs(trial.searched["hidden_units"] - 32)) + self._random.random() / 10
+        return [final * (epoch + 1) / EPOCHS for epoch in range(EPOCHS)]
+
+
+@contextmanager
+def stub_worker() -> Iterator[LocalExecutor]:
+    """Enter with a worker whose training takes no time."""
+    recipe = WorkerRecipe("tests.stub_trainer:preload", "tests.stub_trainer:StubTrainer", {"threads": 1}, _TESTS)
+    executor = LocalExecutor(recipe, [{}])
+    executor.start()
+    try:
+        while not executor.idle():
+            executor.wait(0.1)
+        yield executor
+    finally:
+        executor.close()
+
+
+def fill(folder: Path, trials: int) -> None:
+    """Add complete trials, drawn at random, to the study and the journal in a folder, as if they had been trained."""
+    own = experiment()
+    study = optuna.load_study(
+        study_name="stub", storage=optuna.storages.RDBStorage(f"sqlite:///{folder / 'optuna.db'}")
+    )
+    first = len(study.get_trials(deepcopy=False))
+    drawn = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=first))
+    distributions = {name: parameter.distribution for name, parameter in own.space.items()}
+    with (folder / "journal.jsonl").open("a") as journal:
+        for number in range(first, first + trials):
+            params = drawn.ask(distributions).params
+            curve = [0.1 * (epoch + 1) / EPOCHS + number % 997 / 5000 for epoch in range(EPOCHS)]
+            seed = trial_seed(0, number)
+            study.add_trial(
+                optuna.trial.create_trial(
+                    state=optuna.trial.TrialState.COMPLETE,
+                    value=curve[-1],
+                    params=params,
+                    distributions=distributions,
+                    user_attrs={SEED: seed, STATE: "complete"},
+                    intermediate_values=dict(enumerate(curve, 1)),
+                )
+            )
+            searched = own.space.decode(params)
+            for event in _story(number, seed, own.hyperparameters(searched), searched, curve):
+                journal.write(json.dumps(to_record(event)) + "\n")
+
+
+def _story(
+    number: int, seed: int, params: Mapping[str, Any], searched: Mapping[str, Any], curve: Sequence[float]
+) -> Iterator[Event]:
+    yield TrialBegun(trial=number, seed=seed, params=params, searched=searched, origin="tpe")
+    for epoch, value in enumerate(curve, 1):
+        yield EpochEnded(trial=number, epoch=epoch, metrics={"loss": 1 - value, "val_accuracy": value}, seconds=0.001)
+    costs = {"parameters": 26, "peak_memory_bytes": 1000, "train_seconds": 0.002, "epoch_seconds": 0.001}
+    yield TrialEnded(trial=number, state="complete", values=(curve[-1],), metrics=costs)

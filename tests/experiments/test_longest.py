@@ -1,0 +1,105 @@
+"""Known trials are begun longest first, and no others are tried for it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.catalog import load
+from experiments.experiment import Experiment, read
+from experiments.longest import Inputs, longest_first
+from experiments.sweep_result import SweepRequest
+from experiments.sweeping import queue_known, study_request
+from search.storage import open_storage
+from search.study import StudyTrials
+
+MNIST = Inputs((28, 28, 1), 10)
+SECONDS = {
+    **{(32, 32): 0.26, (32, 128): 0.13, (32, 512): 0.09},
+    **{(128, 32): 0.56, (128, 128): 0.31, (128, 512): 0.26},
+    **{(512, 32): 1.75, (512, 128): 1.07, (512, 512): 0.9},
+}
+"""Of an epoch of 50,000 images, measured, by hidden units and batch size."""
+
+
+def configuration(units: int, batch: int = 128, **more: Any) -> dict[str, Any]:
+    return {"hidden_units": units, "activation": "relu", "batch_size": batch, "learning_rate": 1e-3, **more}
+
+
+def ordered(given: list[Mapping[str, Any]], experiment: Experiment | None = None, workers: int = 2) -> list[int]:
+    """Return which of the given come first, second and so on."""
+    found = longest_first(given, experiment or load("mnist-mlp"), MNIST, workers)
+    assert len(found) == len(given)
+    return [next(index for index, one in enumerate(given) if one is other) for other in found]
+
+
+def test_the_order_is_that_of_measured_seconds() -> None:
+    given = [configuration(*pair) for pair in sorted(SECONDS)]
+    found = [sorted(SECONDS)[index] for index in ordered(given)]
+    seconds = [SECONDS[pair] for pair in found]
+    assert seconds == sorted(seconds, reverse=True)
+
+
+def test_trials_of_equal_length_stay_as_they_were() -> None:
+    given = [configuration(32, learning_rate=rate / 1000) for rate in (3, 1, 2)] + [configuration(64)]
+    assert ordered(given) == [3, 0, 1, 2]
+
+
+def test_with_one_worker_all_stay_as_they_were() -> None:
+    assert ordered([configuration(16), configuration(512)], workers=1) == [0, 1]
+
+
+def test_what_is_left_to_the_sampler_counts_with_its_default() -> None:
+    assert ordered([{"hidden_units": 32}, {"hidden_units": 512}, configuration(128)]) == [1, 2, 0]
+
+
+def test_epochs_that_are_searched_count(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text('title = "x"\n[data]\nname = "mnist"\n[model]\nfamily = "linear"\n[space]\nepochs = [1, 2, 3]\n')
+    given: list[Mapping[str, Any]] = [{"epochs": epochs} for epochs in (2, 1, 3)]
+    assert ordered(given, read(file)) == [2, 0, 1]
+
+
+def test_networks_of_a_users_own_stay_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text("def build(input_shape, classes, units): ...\n")
+    file = tmp_path / "own.toml"
+    file.write_text('title = "x"\n[data]\nname = "mnist"\n[model]\nfamily = "nets.py:build"\n[space]\nunits = [1, 9]\n')
+    given: list[Mapping[str, Any]] = [{"units": 1}, {"units": 9}]
+    assert ordered(given, read(file)) == [0, 1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_study_tries_the_list_then_the_baselines_each_longest_first(tmp_path: Path, workers: int) -> None:
+    experiment = load("mnist-mlp").searching(sampler="random")
+    listed = [configuration(16), configuration(512), configuration(64)]
+    request = SweepRequest(enqueued=listed)
+    storage = open_storage(f"sqlite:///{tmp_path / 'optuna.db'}")
+    trials = StudyTrials(storage, study_request("study", experiment, request, {}))
+    for _ in range(2):  # asked again, nothing is tried twice
+        queue_known(trials, experiment, request, MNIST, workers)
+    asked = [trials.ask() for _ in range(5)]
+    assert [trial.origin for trial in asked] == [*3 * ["enqueued"], "baseline", "random"]
+    longest = [listed[1], listed[2], listed[0]]
+    assert [trial.searched for trial in asked[:3]] == (listed if workers == 1 else longest)
+    assert asked[3].searched == experiment.baseline_configurations()[0]
+
+
+def test_two_workers_are_done_sooner() -> None:
+    """The longest begun last is what it helps against."""
+    pairs = sorted(SECONDS)
+
+    def makespan(order: list[int]) -> float:
+        free = [0.0, 0.0]
+        for index in order:
+            free[free.index(min(free))] += SECONDS[pairs[index]]
+        return max(free)
+
+    given = list(range(len(pairs)))
+    longest = ordered([configuration(*pair) for pair in pairs])
+    assert makespan(longest) <= min(makespan(given), makespan(given[::-1]))
+    worst = max(itertools.islice(itertools.permutations(given), 0, None, 997), key=lambda order: makespan(list(order)))
+    assert makespan(list(worst)) > 1.2 * makespan(longest)

@@ -1,0 +1,57 @@
+"""Reading a journal without reading all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from search.events import EpochEnded, Event, StudyClosed, TrialBegun, TrialEnded
+from search.journal import Journal, last, read
+
+
+def story(trials: int, error: str = "") -> list[Event]:
+    events: list[Event] = []
+    for number in range(trials):
+        events += [
+            TrialBegun(trial=number, seed=1, params={}, searched={}, origin="tpe"),
+            EpochEnded(trial=number, epoch=1, metrics={"loss": 0.5}, seconds=0.1),
+            TrialEnded(trial=number, state="failed", reason="error", error=error),
+        ]
+    return events
+
+
+def written(folder: Path, events: list[Event]) -> Path:
+    with Journal(folder / "journal.jsonl") as journal:
+        for event in events:
+            journal.append(event)
+    return folder / "journal.jsonl"
+
+
+@pytest.mark.parametrize("characters", [0, 65_000, 65_400, 65_536, 200_000])
+def test_the_last_event_is_found_however_long_its_line(tmp_path: Path, characters: int) -> None:
+    events = story(2, "x" * characters)
+    assert last(written(tmp_path, events)) == events[-1]
+
+
+def test_a_line_that_is_not_finished_is_no_event(tmp_path: Path) -> None:
+    path = written(tmp_path, story(2))
+    with path.open("ab") as file:
+        file.write(b'{"event":"study_cl')
+    assert isinstance(last(path), TrialEnded)
+    assert len(list(read(path))) == 6
+
+
+def test_without_a_whole_line_there_is_no_last_event(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_bytes(b'{"event":"study_cl')
+    assert last(tmp_path / "journal.jsonl") is None
+    assert last(tmp_path / "nowhere.jsonl") is None
+
+
+def test_kinds_that_are_asked_for_come_with_the_offsets_they_have_among_all(tmp_path: Path) -> None:
+    path = written(tmp_path, story(3))
+    kinds = (TrialBegun, TrialEnded)
+    every = list(read(path))
+    assert list(read(path, only=kinds)) == [found for found in every if isinstance(found[0], kinds)]
+    assert list(read(path, every[2][1], only=kinds)) == [found for found in every[3:] if isinstance(found[0], kinds)]
+    assert list(read(path, only=[StudyClosed])) == []

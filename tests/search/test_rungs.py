@@ -1,0 +1,56 @@
+"""Our successive halving decides as Optuna's own would have decided."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
+from optuna.trial import TrialState
+
+from search.pruners.rungs import RememberingHalving, RememberingHyperband
+
+EPOCHS = 9
+HALVING = {"min_resource": 1, "reduction_factor": 2, "min_early_stopping_rate": 0, "bootstrap_count": 0}
+HYPERBAND = {"min_resource": 1, "max_resource": EPOCHS, "reduction_factor": 3, "bootstrap_count": 2}
+PAIRS: dict[str, tuple[Callable[[], BasePruner], Callable[[], BasePruner]]] = {
+    "asha": (lambda: RememberingHalving(**HALVING), lambda: SuccessiveHalvingPruner(**HALVING)),
+    "hyperband": (lambda: RememberingHyperband(**HYPERBAND), lambda: HyperbandPruner(**HYPERBAND)),
+}
+
+
+def lengths(folder: Path, pruner: Callable[[], BasePruner], direction: str) -> list[int]:
+    """Return how many epochs each trial trains, three at a time, taken up by another process half way."""
+    chance, trained = random.Random(1), []
+    folder.mkdir()
+    for session in range(2):
+        study = optuna.create_study(
+            storage=f"sqlite:///{folder / 'optuna.db'}",
+            study_name="study",
+            direction=direction,
+            pruner=pruner(),
+            load_if_exists=True,
+        )
+        running = [(study.ask(), [0]) for _ in range(3)]
+        while len(trained) < 15 * (session + 1):
+            trial, epochs = running.pop(chance.randrange(3))
+            epochs[0] += 1
+            value = float("nan") if chance.random() < 0.02 else round(chance.random(), 1)
+            trial.report(value, epochs[0])
+            if trial.should_prune() or epochs[0] == EPOCHS:
+                study.tell(trial, state=TrialState.PRUNED)
+                trained.append(epochs[0])
+                trial, epochs = study.ask(), [0]
+            running.append((trial, epochs))
+    return trained
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_decisions_are_optunas_own(tmp_path: Path, name: str, direction: str) -> None:
+    ours, theirs = (lengths(tmp_path / str(which), pruner, direction) for which, pruner in enumerate(PAIRS[name]))
+    assert ours == theirs
+    assert len(set(ours)) > 1
