@@ -19,10 +19,11 @@ from experiments.experiment import Experiment
 from experiments.home import Home
 from experiments.places import Places
 from experiments.progress.display import Display
-from experiments.rehearsal import rehearse
+from experiments.rehearsal import confirm_device, rehearse
 from experiments.session import Session, check_batch, prepared
 from experiments.sweep_result import SweepRequest
 from experiments.sweeping import checked_name, study_request
+from search.errors import OutOfMemory
 from search.protocols import Executor, Trial
 from search.samplers import find_sampler
 
@@ -79,7 +80,7 @@ def forecast(experiment: Experiment, request: SweepRequest, places: Places, disp
     """
     check_batch(experiment, places)
     experiment.search.check(experiment.space, experiment.largest("epochs"))
-    execution = Execution.choose(request.workers, request.backend)
+    execution = Execution.choose(request.execution, request.workers)
     size = find_sampler(experiment.search.sampler).size(experiment.space)
     first = _first(experiment, request)
     told = Forecast(
@@ -97,7 +98,10 @@ def forecast(experiment: Experiment, request: SweepRequest, places: Places, disp
         return dataclasses.replace(
             told, unmeasured=f"{experiment.data.name} is not there yet: a sweep fetches it first"
         )
-    measured = _measure(experiment, request, places, execution, first[:_MEASURED], display)
+    try:
+        measured = _measure(experiment, request, places, execution, first[:_MEASURED], display)
+    except OutOfMemory:
+        return dataclasses.replace(told, unmeasured="the first trials do not fit into memory")
     epochs = [experiment.settings(trial.searched)[1].epochs for trial in first[:_MEASURED]]
     each = [one.start_seconds + one.epoch_seconds * (count - 1) for one, count in zip(measured, epochs, strict=True)]
     return dataclasses.replace(
@@ -136,7 +140,7 @@ def _measure(
         # One worker, with the threads that it would have beside the others.
         executor = stack.enter_context(dataclasses.replace(execution, workers=1).executor())
         data = prepared(experiment, dataclasses.replace(places, home=home), display)
-        session = Session(experiment, data, execution, request.seed or 0)
+        session = Session(experiment, data, confirm_device(execution, executor), request.seed or 0)
         rehearse(session, trials[0].searched, executor, display)
         return [_time(session, executor, trial) for trial in trials]
 

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import augmentation, backends
+from models import augmentation, backends, precision
 from models.assignment import Assignment, DataChoice
+from models.backends import card
 from models.backends.tolerant import TolerantResident
 from models.blame import blamed, told
 from models.data import TrainingData, load
@@ -36,6 +37,7 @@ def preload() -> None:
 
     if keras.backend.backend() == "tensorflow":
         importlib.import_module("models.backends.tensorflow")
+        importlib.import_module("models.backends.tensorflow_card")
     # What is alive now stays so: collections in workers need not look at it, nor copy its pages.
     gc.collect()
     gc.freeze()
@@ -57,13 +59,43 @@ class Trainer:
 
     Args:
         threads: that the backend computes with, where it can be told.
+        on_gpu: whether it must compute on a card.
+        gpu_megabytes: what TensorFlow may take of the card, in MiB; None for what it comes to need.
+        precision: of `models.precision.PRECISIONS`.
+        xla: whether steps are compiled with XLA, "on" or "off"; "auto" leaves it to Keras.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(
+        self,
+        threads: int,
+        on_gpu: bool = False,
+        gpu_megabytes: int | None = None,
+        precision: str = "float32",
+        xla: str = "auto",
+    ) -> None:
+        self._on_gpu, self._precision, self._xla = on_gpu, precision, xla
         self._backend = backends.current()
         self._backend.use_threads(threads)
+        card.share(gpu_megabytes)
         self._held: tuple[DataChoice, str, TolerantResident] | None = None
         self._trial: _Trial | None = None
+        self._used = False
+
+    def device(self) -> dict[str, Any]:
+        """Return {"device": "cpu", or "gpu: " and what the card is called}.
+
+        Raises:
+            RequestError: it must be a card, and the backend finds none that it can use.
+        """
+        import keras  # not at the top: `preload` decides when the backend is imported
+
+        found = card.find()
+        if self._on_gpu and found is None:
+            raise RequestError(
+                f"training on a card needs one that {keras.backend.backend()} can use: it finds none, though the "
+                f"machine shows one; see that the driver suits its CUDA libraries, or take --device cpu."
+            )
+        return {"device": "cpu" if found is None else f"gpu: {found}"}
 
     def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
         """Set up a trial, forgetting any that is under way.
@@ -78,18 +110,16 @@ class Trainer:
         Raises:
             RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
         """
-        import keras  # not at the top: `preload` decides when the backend is imported
-
-        self.drop()
-        trial = Assignment.read(assignment, "the assignment")
+        trial = self._set_up(assignment)
         recipe = trial.recipe()
         resident = self._resident(trial)
         data: backends.Resident = resident.fast if recipe.family.own is None else resident
         augmentation.check_input(recipe.train, data.shape.input_shape)
         memory = PeakMemory()
-        keras.utils.set_random_seed(trial.seed)
         with blamed(recipe.family.own):
             model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
+            if self._xla != "auto":
+                model.jit_compile = self._xla == "on"
             fit = recipe.fit(model, data, trial.seed)
         self._trial = _Trial(model, fit, memory, recipe.family.own)
         reply: dict[str, Any] = {"parameters": int(model.count_params())}
@@ -106,15 +136,11 @@ class Trainer:
         Raises:
             RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
         """
-        import keras  # not at the top: `preload` decides when the backend is imported
-
-        self.drop()
-        trial = Assignment.read(assignment, "the assignment")
-        keras.utils.set_random_seed(trial.seed)
+        trial = self._set_up(assignment)
         try:
             return probe(trial.recipe(), _load(trial))
         finally:
-            _forget_models()
+            self.drop()
 
     def epoch(self) -> dict[str, Any]:
         """Train the trial's next epoch and validate.
@@ -171,10 +197,24 @@ class Trainer:
         return costs
 
     def drop(self) -> None:
-        """Forget the trial under way, if there is one."""
-        if self._trial is not None:
-            self._trial = None
+        """Forget the trial under way, or what is left of one that could not begin."""
+        self._trial = None
+        if self._used:
             _forget_models()
+            self._used = False
+
+    def _set_up(self, assignment: Mapping[str, Any]) -> Assignment:
+        """Read an assignment and bring Keras into the state that it starts from."""
+        import keras  # not at the top: `preload` decides when the backend is imported
+
+        self.drop()
+        if self._on_gpu:
+            self.device()
+        trial = Assignment.read(assignment, "the assignment")
+        self._used = True
+        precision.use(self._precision)
+        keras.utils.set_random_seed(trial.seed)
+        return trial
 
     def _under_way(self) -> _Trial:
         if self._trial is None:
