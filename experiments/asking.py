@@ -11,6 +11,7 @@ from pydantic import Field
 from experiments.catalog import load
 from experiments.durations import read_seconds
 from experiments.enqueue import check_configurations, read_configurations
+from experiments.execution_request import ExecutionRequest
 from experiments.experiment import Experiment, read
 from experiments.sweep_result import SweepRequest
 from models.errors import RequestError
@@ -56,7 +57,7 @@ def ask_sweep(
     study: str | None,
     workers: int | None,
     seed: int | None,
-    backend: str | None,
+    execution: Mapping[str, Any],
     timeout: str | float | None,
     max_failures: int,
     enqueue: Enqueued | None,
@@ -71,11 +72,21 @@ def ask_sweep(
         study=study,
         workers=limits.workers,
         seed=limits.seed,
-        backend=backend,
+        execution=ask_execution(execution),
         timeout_seconds=None if timeout is None else read_seconds(timeout, "timeout"),
         failures_limit=limits.max_failures,
         enqueued=_enqueued(enqueue, experiment),
     )
+
+
+def ask_execution(given: Mapping[str, Any]) -> ExecutionRequest:
+    """Return what is asked of execution, by the names of the options; what is None is not asked.
+
+    Raises:
+        RequestError: a value that can't be.
+    """
+    asked = {name: plain(value) for name, value in given.items() if value is not None}
+    return ExecutionRequest.read(asked, "the request's")
 
 
 def check_limits(**limits: int | None) -> _Limits:

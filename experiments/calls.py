@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.errors import RequestError
-from search.errors import SearchError
+from search.errors import OutOfMemory, SearchError
 from search.protocols import Died, Executor, Method, Raised
 
 _LOOK_UP_SECONDS = 0.2
@@ -28,6 +28,7 @@ def call(executor: Executor, worker: int, method: Method, **arguments: Any) -> M
 
     Raises:
         RequestError: what the worker was asked for can't be; the user's to mend.
+        OutOfMemory: it took more memory than there is; the worker should be replaced.
         SearchError: the worker died of it.
         RuntimeError: it failed otherwise.
     """
@@ -37,6 +38,8 @@ def call(executor: Executor, worker: int, method: Method, **arguments: Any) -> M
             if message.worker != worker:
                 continue
             if isinstance(message, Raised):
+                if message.out_of_memory:
+                    raise OutOfMemory(f"memory ran out as a worker was asked to {method} a trial: {message.error}")
                 if message.request:
                     raise RequestError(message.error)
                 raise RuntimeError(f"{method} failed in a worker:\n{message.text}")

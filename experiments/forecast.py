@@ -21,10 +21,11 @@ from experiments.home import Home
 from experiments.longest import Inputs
 from experiments.places import Places
 from experiments.progress.display import Display
-from experiments.rehearsal import rehearse
+from experiments.rehearsal import confirm_device, rehearse
 from experiments.session import Session, check_batch, prepared
 from experiments.sweep_result import SweepRequest
 from experiments.sweeping import checked_name, queue_known, study_request
+from search.errors import OutOfMemory
 from search.protocols import Executor, Trial
 from search.samplers import find_sampler
 
@@ -85,7 +86,7 @@ def forecast(experiment: Experiment, request: SweepRequest, places: Places, disp
     """
     check_batch(experiment, places)
     experiment.search.check(experiment.space, experiment.largest("epochs"))
-    execution = Execution.choose(request.workers, request.backend)
+    execution = Execution.choose(request.execution, request.workers)
     size = find_sampler(experiment.search.sampler).size(experiment.space)
     told = Forecast(
         study=checked_name(experiment.name if request.study is None else request.study),
@@ -104,10 +105,14 @@ def forecast(experiment: Experiment, request: SweepRequest, places: Places, disp
         return told.beginning_with(
             first, unmeasured=f"{experiment.data.name} is not there yet: a sweep fetches it first"
         )
-    return _measured(told, experiment, request, places, execution, display)
+    try:
+        return _measured(told, experiment, request, places, execution, display)
+    except OutOfMemory:
+        first = _first(experiment, request, None, execution.workers)
+        return told.beginning_with(first, unmeasured="the first trials do not fit into memory")
 
 
-def _first(experiment: Experiment, request: SweepRequest, inputs: Inputs, workers: int) -> list[Trial]:
+def _first(experiment: Experiment, request: SweepRequest, inputs: Inputs | None, workers: int) -> list[Trial]:
     """Return the trials that a new study of the experiment would begin with."""
     import optuna  # here, because --help needs none of it
 
@@ -135,7 +140,7 @@ def _measured(
         # One worker, with the threads that it would have beside the others.
         executor = stack.enter_context(dataclasses.replace(execution, workers=1).executor())
         data = prepared(experiment, dataclasses.replace(places, home=home), display)
-        session = Session(experiment, data, execution, request.seed or 0)
+        session = Session(experiment, data, confirm_device(execution, executor), request.seed or 0)
         first = _first(experiment, request, session.inputs, execution.workers)
         rehearse(session, first[0].searched, executor, display)
         measured = [_time(session, executor, trial) for trial in first[:_MEASURED]]

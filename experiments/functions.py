@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import single_run, sweeping
-from experiments.asking import Enqueued, ask_experiment, ask_sweep, check_limits
+from experiments.asking import Enqueued, ask_execution, ask_experiment, ask_sweep, check_limits
 from experiments.places import Places
 from experiments.progress.bar import BarDisplay, SilentDisplay
 from experiments.progress.recording import Recording
@@ -54,6 +54,10 @@ def sweep(
     set: Mapping[str, Any] | None = None,
     enqueue: Enqueued | None = None,
     backend: str | None = None,
+    device: str | None = None,
+    precision: str = "float32",
+    xla: str = "auto",
+    gpu_memory: float | None = None,
     max_failures: int = 5,
     home: str | Path | None = None,
     data_dir: str | Path | None = None,
@@ -76,6 +80,11 @@ def sweep(
         set: hyperparameters to fix, searched or not, by name.
         enqueue: configurations to try first, or the path of a JSON file that lists them.
         backend: tensorflow, jax or torch; None: KERAS_BACKEND, or tensorflow.
+        device: cpu, gpu (all cards) or gpu:N; None: gpu where the backend can use one, else cpu.
+        precision: float32, mixed_bfloat16 or mixed_float16.
+        xla: on, off, or auto: as Keras chooses.
+        gpu_memory: that each worker may take of its card, in MB, or up to 1 as a fraction; None: as needed, or an equal
+            share where several train on one card.
         max_failures: failed trials in a row that end it.
         home: folder of everything that running produces; None: ASSAY_HOME, or ./mlruns.
         data_dir: where data sets lie as NAME.npz; None: ASSAY_DATA_DIR, or the Keras cache.
@@ -97,7 +106,7 @@ def sweep(
         study=study,
         workers=workers,
         seed=seed,
-        backend=backend,
+        execution={"backend": backend, "device": device, "precision": precision, "xla": xla, "gpu_memory": gpu_memory},
         timeout=timeout,
         max_failures=max_failures,
         enqueue=enqueue,
@@ -116,6 +125,10 @@ def run(
     seed: int = 0,
     set: Mapping[str, Any] | None = None,
     backend: str | None = None,
+    device: str | None = None,
+    precision: str = "float32",
+    xla: str = "auto",
+    gpu_memory: float | None = None,
     home: str | Path | None = None,
     data_dir: str | Path | None = None,
     storage: str | None = None,
@@ -130,6 +143,10 @@ def run(
         seed: where the training's seed follows from.
         set: hyperparameters to fix, by name.
         backend: tensorflow, jax or torch; None: KERAS_BACKEND, or tensorflow.
+        device: cpu, gpu (all cards) or gpu:N; None: gpu where the backend can use one, else cpu.
+        precision: float32, mixed_bfloat16 or mixed_float16.
+        xla: on, off, or auto: as Keras chooses.
+        gpu_memory: that the worker may take of its card, in MB, or up to 1 as a fraction; None: as needed.
         home: folder of everything that running produces; None: ASSAY_HOME, or ./mlruns.
         data_dir: where data sets lie as NAME.npz; None: ASSAY_DATA_DIR, or the Keras cache.
         storage: Optuna's storage, a URL, of which a single run needs nothing.
@@ -143,8 +160,11 @@ def run(
     """
     asked = ask_experiment(experiment, set, epochs)
     check_limits(seed=seed)
+    execution = ask_execution(
+        {"backend": backend, "device": device, "precision": precision, "xla": xla, "gpu_memory": gpu_memory}
+    )
     heard = Recording(BarDisplay("epoch") if progress else SilentDisplay())
-    result = single_run.run(asked, seed, backend, Places.choose(home, data_dir, storage, tracking_uri), heard)
+    result = single_run.run(asked, seed, execution, Places.choose(home, data_dir, storage, tracking_uri), heard)
     _raise_for(result.exit_code, f"{result.state}: {result.error}")
     return RunOutcome(dict(result.params), dict(result.metrics), result.run_id, heard.epochs())
 

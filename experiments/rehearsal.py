@@ -1,34 +1,75 @@
-"""Trying a user's own factory out in a worker, before anything is recorded."""
+"""Trying things out in a worker, before anything is recorded: the device, and a user's own factory."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
 from experiments.calls import call, first_worker
+from experiments.execution import Execution
 from experiments.progress.display import Display
 from experiments.session import Session
 from models.errors import RequestError
+from search.errors import OutOfMemory
 from search.objective import COSTS
 from search.protocols import Executor, Trial
 from search.space import Configuration
 
 
+def confirm_device(execution: Execution, executor: Executor) -> Execution:
+    """Have a worker see that its backend trains on a card, if cards were chosen, and return what it calls that card.
+
+    On the processor nobody is asked, nor waited for: there workers are shown no card.
+
+    Raises:
+        RequestError: the backend finds no card that it can use.
+        SearchError: workers can't be started.
+    """
+    if not execution.cards:
+        return execution
+    worker = first_worker(executor)
+    reported = call(executor, worker, "device")["device"]
+    executor.release(worker)
+    return dataclasses.replace(execution, reported=reported)
+
+
 def rehearse(session: Session, configuration: Configuration, executor: Executor, display: Display) -> None:
     """Have a worker build a configuration's model and train it on a few images, if a user's own code makes it.
 
-    The display is told what the user should know of the model, such as why its epochs are slow.
+    The display is told what the user should know of the model, such as why its epochs are slow. A model that does not
+    fit into memory is no mistake of the factory's: its trial will fail, and the others may not.
 
     Raises:
         RequestError: the factory fails, with the line of the user's file, or its model lacks what the search needs.
         SearchError: the worker died of it.
     """
-    experiment = session.experiment
-    if experiment.family.own is None:
+    if session.experiment.family.own is None:
         return
-    assignment = session.assign(Trial(number=0, searched=configuration, seed=session.seed, origin="rehearsal"))
     worker = first_worker(executor)
+    try:
+        _rehearse(session, configuration, executor, worker, display)
+    except OutOfMemory:
+        display.note("the first configuration was not tried out: its model does not fit into memory")
+        executor.replace(worker)
+        return
+    executor.release(worker)
+
+
+def _rehearse(
+    session: Session, configuration: Configuration, executor: Executor, worker: int, display: Display
+) -> None:
+    assignment = session.assign(Trial(number=0, searched=configuration, seed=session.seed, origin="rehearsal"))
     tried = call(executor, worker, "check", assignment=assignment)
     begun = call(executor, worker, "begin", assignment=assignment)
     call(executor, worker, "drop")
-    executor.release(worker)
+    _check_objectives(session, tried)
+    if "note" in begun:
+        display.note(begun["note"])
+
+
+def _check_objectives(session: Session, tried: Mapping[str, Any]) -> None:
+    experiment = session.experiment
     for objective in experiment.search.goals.each:
         if objective.metric not in (*tried["metrics"], *COSTS):
             raise RequestError(
@@ -36,5 +77,3 @@ def rehearse(session: Session, configuration: Configuration, executor: Executor,
                 f"received {str(objective)!r}: compile it with a metric called "
                 f"{objective.metric.removeprefix('val_')!r}, or choose another objective."
             )
-    if "note" in begun:
-        display.note(begun["note"])

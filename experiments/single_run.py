@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.execution import Execution
+from experiments.execution_request import ExecutionRequest
 from experiments.experiment import Experiment
 from experiments.leftovers import settle_runs
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
-from experiments.rehearsal import rehearse
+from experiments.rehearsal import confirm_device, rehearse
 from experiments.session import Session, check_batch, prepared, supervise
 from experiments.tracking.follower import MlflowTracker
 from search.events import EpochEnded, TrialEnded
@@ -86,19 +87,21 @@ class SingleTrial:
         return {} if self.end is None or self.end.state != "complete" else {self.end.trial: self.end.values}
 
 
-def run(experiment: Experiment, seed: int, backend: str | None, places: Places, display: Display) -> RunResult:
+def run(experiment: Experiment, seed: int, request: ExecutionRequest, places: Places, display: Display) -> RunResult:
     """Train the experiment's first baseline, or its family's defaults, with all cores.
 
     Raises:
         RequestError: the request can't be met as it stands.
     """
     check_batch(experiment, places)
-    execution = Execution.choose(workers=1, backend=backend)
+    execution = Execution.choose(request, workers=1)
     configuration = experiment.default()
     experiment.settings(configuration)
     with ExitStack() as stack:
         executor = stack.enter_context(execution.executor())
-        session = Session(experiment, prepared(experiment, places, display), execution, seed)
+        data = prepared(experiment, places, display)
+        execution = confirm_device(execution, executor)
+        session = Session(experiment, data, execution, seed)
         rehearse(session, configuration, executor, display)
         display.note(f"{experiment.name}: the data are ready, the worker is starting")
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from experiments.execution_request import ExecutionRequest
 from experiments.session import Ending
 from search.objective import Objectives, Values
 from search.space import Configuration
@@ -18,7 +19,7 @@ class SweepRequest:
     study: str | None = None
     workers: int | None = None
     seed: int | None = None
-    backend: str | None = None
+    execution: ExecutionRequest = field(default_factory=ExecutionRequest)
     timeout_seconds: float | None = None
     failures_limit: int = 5
     enqueued: Sequence[Configuration] = ()

@@ -16,7 +16,7 @@ from experiments.longest import Inputs, longest_first
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
-from experiments.rehearsal import rehearse
+from experiments.rehearsal import confirm_device, rehearse
 from experiments.session import Ending, Session, check_batch, prepared, supervise
 from experiments.sweep_result import Leader, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
@@ -50,12 +50,13 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
     check_batch(experiment, places)
     name = checked_name(experiment.name if request.study is None else request.study)
     journal_file = places.home.journal(name)
-    execution = Execution.choose(request.workers, request.backend)
+    execution = Execution.choose(request.execution, request.workers)
     with ExitStack() as stack:
         # First, because what workers import takes longer than all that comes before the first trial.
         executor = stack.enter_context(execution.executor())
         storage = None if places.storage == places.home.storage else _open_storage(places)
         data = prepared(experiment, places, display)
+        execution = confirm_device(execution, executor)
         rehearse(Session(experiment, data, execution, request.seed or 0), experiment.first(), executor, display)
         display.note(f"{experiment.name}: the data are ready, the workers are starting")
         stack.enter_context(StudyLock(journal_file.with_suffix(".lock"), name))

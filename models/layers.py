@@ -43,11 +43,11 @@ def hidden(x: keras.KerasTensor, units: int, settings: Hidden) -> keras.KerasTen
 def logits(x: keras.KerasTensor, outputs: int, settings: Weighted) -> keras.KerasTensor:
     """Return the output layer of (batch, features), without an activation; shape (batch, outputs).
 
-    In classification one logit a class, in regression the values themselves.
+    In classification one logit a class, in regression the values themselves; float32 in any precision.
     """
     import keras  # not at the top: settings are checked without a backend
 
-    return keras.layers.Dense(outputs, **weights(settings), name="logits")(x)
+    return keras.layers.Dense(outputs, **weights(settings), name="logits", dtype="float32")(x)
 
 
 def unit(

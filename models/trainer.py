@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import augmentation, backends
+from models import augmentation, backends, precision
 from models.assignment import Assignment, DataChoice
 from models.backends.tolerant import TolerantResident
 from models.blame import blamed, told
@@ -46,14 +46,44 @@ class Trainer:
 
     Args:
         threads: that the backend computes with, where it can be told.
+        on_gpu: whether it must compute on a card.
+        gpu_megabytes: what TensorFlow may take of the card, in MiB; None for what it comes to need.
+        precision: of `models.precision.PRECISIONS`.
+        xla: whether steps are compiled with XLA, "on" or "off"; "auto" leaves it to Keras.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(
+        self,
+        threads: int,
+        on_gpu: bool = False,
+        gpu_megabytes: int | None = None,
+        precision: str = "float32",
+        xla: str = "auto",
+    ) -> None:
+        self._on_gpu, self._precision, self._xla = on_gpu, precision, xla
         self._backend = backends.current()
         self._backend.use_threads(threads)
+        self._backend.share_card(gpu_megabytes)
         self._held: tuple[DataChoice, str, TolerantResident] | None = None
         self._trial: _Trial | None = None
         self._programs = Programs()
+        self._used = False
+
+    def device(self) -> dict[str, Any]:
+        """Return {"device": "cpu", or "gpu: " and what the card is called}.
+
+        Raises:
+            RequestError: it must be a card, and the backend finds none that it can use.
+        """
+        import keras  # not at the top: `preload` decides when the backend is imported
+
+        found = self._backend.card()
+        if self._on_gpu and found is None:
+            raise RequestError(
+                f"training on a card needs one that {keras.backend.backend()} can use: it finds none, though the "
+                f"machine shows one; see that the driver suits its CUDA libraries, or take --device cpu."
+            )
+        return {"device": "cpu" if found is None else f"gpu: {found}"}
 
     def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
         """Set up a trial, forgetting any that is under way.
@@ -68,14 +98,12 @@ class Trainer:
         Raises:
             RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
         """
-        self.drop()
-        trial = Assignment.read(assignment, "the assignment")
+        trial = self._set_up(assignment)
         recipe = trial.recipe()
         resident = self._resident(trial)
         data: backends.Resident = resident.fast if recipe.family.own is None else resident
         augmentation.check_input(recipe.train, data.shape.input_shape)
         memory = PeakMemory()
-        seed_everything(trial.seed)
         with blamed(recipe.family.own):
             program = self._program(trial, recipe, data)
             fit = recipe.fit(program.model, data, trial.seed, program.train_epoch)
@@ -94,13 +122,11 @@ class Trainer:
         Raises:
             RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
         """
-        self.drop()
-        trial = Assignment.read(assignment, "the assignment")
-        seed_everything(trial.seed)
+        trial = self._set_up(assignment)
         try:
             return probe(trial.recipe(), _load(trial))
         finally:
-            _forget_models()
+            self.drop()
 
     def epoch(self) -> dict[str, Any]:
         """Train the trial's next epoch and validate.
@@ -157,14 +183,28 @@ class Trainer:
         return costs
 
     def drop(self) -> None:
-        """Forget the trial under way, if there is one."""
-        if self._trial is not None:
-            self._trial = None
+        """Forget the trial under way, or what is left of one that could not begin."""
+        self._trial = None
+        if self._used:
             _forget_models()
+            self._used = False
+
+    def _set_up(self, assignment: Mapping[str, Any]) -> Assignment:
+        """Read an assignment and bring Keras into the state that it starts from."""
+        self.drop()
+        if self._on_gpu:
+            self.device()
+        trial = Assignment.read(assignment, "the assignment")
+        self._used = True
+        precision.use(self._precision)
+        seed_everything(trial.seed)
+        return trial
 
     def _program(self, assignment: Assignment, recipe: Recipe, data: backends.Resident) -> Program:
         """Return the trial's own model with what trains it, compiled now or for an earlier trial."""
         model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
+        if self._xla != "auto":
+            model.jit_compile = self._xla == "on"
         if recipe.family.own is not None:
             # What a function of the user's makes may depend on anything, so it is compiled as it comes.
             return Program(model, recipe.epochs(model, data))

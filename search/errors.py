@@ -8,3 +8,7 @@ class SearchError(Exception):
 
     A trial that failed is no exception at all: it is recorded, and the search goes on.
     """
+
+
+class OutOfMemory(SearchError):
+    """Memory ran out where there was no trial to fail of it."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from search.events import TrialEnded
 from search.objective import Values
 
-Method = Literal["check", "begin", "epoch", "finish", "drop"]
+Method = Literal["device", "check", "begin", "epoch", "finish", "drop"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,13 @@ class Trainer(Protocol):
     The protocol is pull: nothing is trained that the supervisor has not asked for, so its next call is its decision.
     """
 
+    def device(self) -> dict[str, Any]:
+        """Return {"device": what this worker computes on}.
+
+        Raises:
+            RequestError: it is not what it was told to compute on.
+        """
+
     def check(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
         """Try a trial out and forget it; return {"parameters": as of begin, "metrics": the names an epoch would give}.
 
@@ -95,21 +102,24 @@ class Reply:
 class Raised:
     """A call ended in an exception: `error` is its last line, `text` the whole traceback. The worker lives.
 
-    `request` says that it was a RequestError: the user's to mend. Then `error` is its message alone.
+    `request` says that it was a RequestError: the user's to mend. Then `error` is its message alone. `out_of_memory`
+    says that memory ran out, the machine's or the card's.
     """
 
     worker: int
     error: str
     text: str
     request: bool = False
+    out_of_memory: bool = False
 
 
 @dataclass(frozen=True)
 class Died:
-    """A worker's process is gone: `how` names the signal or exit status."""
+    """A worker's process is gone: `how` names the signal or exit status, `note` a likely cause if one is known."""
 
     worker: int
     how: str
+    note: str | None = None
 
 
 Message = Reply | Raised | Died
@@ -129,6 +139,9 @@ class Executor(Protocol):
 
     def release(self, worker: int) -> None:
         """Say that the worker's trial is over: it is idle again, or replaced when it has grown too far."""
+
+    def replace(self, worker: int) -> None:
+        """Say that the worker's trial is over and end it: another takes its place, with its memory to itself."""
 
     def close(self) -> None:
         """End all workers, whatever they are doing, and leave none behind."""

@@ -137,11 +137,15 @@ class Supervisor:
         match message:
             case Reply():
                 self._advance(worker, running, message.value)
+            case Raised(out_of_memory=True):
+                # What it holds, of a card above all, would be missing in its next trial, or in its neighbour's.
+                self._executor.replace(worker)
+                self._fail(worker, running, "out of memory", message.text)
             case Raised():
                 self._drop(worker)
                 self._fail(worker, running, f"error: {message.error}", message.text)
             case Died():
-                self._fail(worker, running, f"crashed ({message.how})", None)
+                self._fail(worker, running, f"crashed ({message.how})", message.note)
             case _:
                 assert_never(message)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ def own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory
     """Point everything that is not named in a test at an empty folder."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "jax"))  # one for all tests
+    # What a test made look installed would stay so: looking for nvidia.cudnn imports nvidia.
+    monkeypatch.delitem(sys.modules, "nvidia", raising=False)
     for name in ("ASSAY_HOME", "ASSAY_DATA_DIR", "ASSAY_STORAGE", "MLFLOW_TRACKING_URI", "KERAS_BACKEND"):
         monkeypatch.delenv(name, raising=False)
 

@@ -57,6 +57,25 @@ def _backends(context: click.Context) -> Iterable[str]:
     return BACKENDS
 
 
+def _devices(context: click.Context) -> Iterable[str]:
+    from search.cards import cards
+
+    found = [f"gpu:{number}" for number in range(len(cards()))]
+    return ["cpu", "gpu", *found] if found else ["cpu"]
+
+
+def _precisions(context: click.Context) -> Iterable[str]:
+    from models.precision import PRECISIONS
+
+    return PRECISIONS
+
+
+def _xla(context: click.Context) -> Iterable[str]:
+    from experiments.execution import XLA
+
+    return XLA
+
+
 # What is imported above, when it is asked for, imports nothing heavy: a test sees to it.
 experiments = _offering(_experiments, files=True)
 studies = _offering(_studies)
@@ -64,3 +83,6 @@ samplers = _offering(_samplers)
 pruners = _offering(_pruners)
 families = _offering(_families, files=True)
 backends = _offering(_backends)
+devices = _offering(_devices)
+precisions = _offering(_precisions)
+xla = _offering(_xla)

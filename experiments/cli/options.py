@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import shutil
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -34,12 +35,47 @@ def places(command: _Command) -> _Command:
 
 
 def execution(command: _Command) -> _Command:
-    """Add the options that say what trains."""
-    return click.option(
+    """Add the options that say what trains, and how; the command is given them by name, as its `execution`."""
+
+    @functools.wraps(command)
+    def gathered(**given: Any) -> Any:
+        return command(execution={name: given.pop(name) for name in _EXECUTION}, **given)
+
+    for option in reversed(_EXECUTION.values()):
+        gathered = option(gathered)
+    return cast(_Command, gathered)
+
+
+_EXECUTION = {
+    "backend": click.option(
         "--backend",
         shell_complete=completing.backends,
         help="Keras backend: tensorflow, jax or torch.  [KERAS_BACKEND, or tensorflow]",
-    )(command)
+    ),
+    "device": click.option(
+        "--device",
+        shell_complete=completing.devices,
+        help="cpu, gpu (all cards) or gpu:N.  [gpu where the backend can use one, else cpu]",
+    ),
+    "precision": click.option(
+        "--precision",
+        default="float32",
+        shell_complete=completing.precisions,
+        help="float32, mixed_bfloat16 or mixed_float16.  [float32]",
+    ),
+    "xla": click.option(
+        "--xla",
+        default="auto",
+        shell_complete=completing.xla,
+        help="Compile training steps with XLA: on, off, or auto, as Keras chooses.  [auto]",
+    ),
+    "gpu_memory": click.option(
+        "--gpu-memory",
+        type=float,
+        metavar="MB|FRACTION",
+        help="What each worker may take of its card.  [as needed, or an equal share]",
+    ),
+}
 
 
 def values(command: _Command) -> _Command:

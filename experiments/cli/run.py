@@ -23,7 +23,7 @@ def command(
     epochs: int | None,
     seed: int,
     values: Mapping[str, Any],
-    backend: str | None,
+    execution: Mapping[str, Any],
     as_json: bool,
     **places: str | None,
 ) -> int:
@@ -34,14 +34,14 @@ def command(
       assay run mnist-mlp --set hidden_units=256 --set activation=relu
     """
     # Here, so that --help need not import what a training needs.
-    from experiments.asking import ask_experiment
+    from experiments.asking import ask_execution, ask_experiment
     from experiments.places import Places
     from experiments.progress import choose_display
     from experiments.single_run import run
     from experiments.summary import print_run
 
     asked = ask_experiment(experiment, values, epochs)
-    result = run(asked, seed, backend, Places.choose(**places), choose_display(as_json))
+    result = run(asked, seed, ask_execution(execution), Places.choose(**places), choose_display(as_json))
     print_run(result, to_stderr=as_json)
     if as_json:
         click.echo(options.as_json(result.to_record()))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--trials", type=click.IntRange(min=1), help="Complete or pruned trials that make the study done.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a trial.")
 @click.option("--timeout", callback=options.read_seconds, help="Start no trial after this time: 90s, 10m, 1h30m.")
-@click.option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [one a GPU, or one a core]")
+@click.option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [one a card, or one a core]")
 @click.option(
     "--sampler",
     shell_complete=completing.samplers,
@@ -56,7 +56,7 @@ def command(
     dry_run: bool,
     max_failures: int,
     values: Mapping[str, Any],
-    backend: str | None,
+    execution: Mapping[str, Any],
     as_json: bool,
     **places: str | None,
 ) -> int:
@@ -83,7 +83,7 @@ def command(
         study=study,
         workers=workers,
         seed=seed,
-        backend=backend,
+        execution=execution,
         timeout=timeout,
         max_failures=max_failures,
         enqueue=enqueue,

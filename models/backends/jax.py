@@ -27,6 +27,17 @@ class JaxBackend:
     def use_threads(self, threads: int) -> None:
         """Leave threads as they are: JAX heard of them before it was imported, see `jax_environment`."""
 
+    def share_card(self, megabytes: int | None) -> None:
+        """Leave memory as it is: JAX reads in its environment what it may take."""
+
+    def card(self) -> str | None:
+        """Return what the card is called that JAX computes on; None if it computes on the processor."""
+        try:
+            device = jax.devices()[0]
+        except RuntimeError:  # it was told by its environment to use what is not there
+            return None
+        return None if device.platform == "cpu" else str(device.device_kind)
+
     def hold(self, data: TrainingData) -> JaxResident:
         """Copy data to where JAX computes, in the type they are stored in."""
         return JaxResident(data)

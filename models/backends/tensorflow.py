@@ -12,7 +12,8 @@ Choices that were measured (784-h-10 networks of 32 to 512 hidden units, batches
 - Adam and momentum step by TensorFlow's own kernels (see `tensorflow_kernels`): with batches of 32 epochs of 128 and
   512 hidden units are a fifth to a quarter shorter, with batches of 128 a twelfth. XLA for that step alone gains half
   as much and takes 0.5 s to compile.
-- No XLA: it makes epochs of small batches a tenth shorter and the start of every trial 0.8 s longer.
+- No XLA on the processor, where Keras too leaves it out unless told: it makes epochs of small batches a tenth shorter
+  and the start of every trial 0.8 s longer.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import tensorflow as tf
 
+from models.backends import tensorflow_card
 from models.backends.interface import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
 from models.backends.tensorflow_kernels import kernels
 from models.data import TrainingData
@@ -39,16 +41,21 @@ class TensorFlowBackend:
     """TensorFlow, with an epoch as one execution."""
 
     def use_threads(self, threads: int) -> None:
-        """Compute with so many threads within an operation, and as many operations at once; share a card.
+        """Compute with so many threads within an operation, and as many operations at once.
 
         Raises:
             RuntimeError: TensorFlow has already run an operation with another number.
         """
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-        # Left alone, TensorFlow takes the whole card at its start, and the next worker gets none.
-        for card in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(card, True)
+
+    def share_card(self, megabytes: int | None) -> None:
+        """Take so many MiB of a card's memory, or with None what comes to be needed; before the first operation."""
+        tensorflow_card.share(megabytes)
+
+    def card(self) -> str | None:
+        """Return what the card is called that TensorFlow computes on; None if it computes on the processor."""
+        return tensorflow_card.find()
 
     def hold(self, data: TrainingData) -> TensorFlowResident:
         """Copy data into tensors, in the type it is stored in."""
@@ -107,6 +114,8 @@ class TensorFlowResident:
         train: Tensors,  # an argument: as constants, data would be copied into every graph
         validation: Tensors,
     ) -> tuple[Means, Means]:
+        train_on, test_on = (_jitted(model, step) for step in (model.train_step, model.test_step))
+
         def train_step(start: tf.Tensor, size: tf.Tensor) -> None:
             chosen = tf.slice(order, [start], [size])
             x, y = tf.gather(train[0], chosen), tf.gather(train[1], chosen)
@@ -115,11 +124,11 @@ class TensorFlowResident:
                 x = _look(x, rows, columns, feeding.shift)
             if feeding.scheduled:
                 model.optimizer.learning_rate.assign(rates[start // batch_size])
-            model.train_step((self._scaled(x), self._targets(y, feeding)))
+            train_on((self._scaled(x), self._targets(y, feeding)))
 
         def test_step(start: tf.Tensor, size: tf.Tensor) -> None:
             end = start + size
-            model.test_step((self._scaled(validation[0][start:end]), self._targets(validation[1][start:end], feeding)))
+            test_on((self._scaled(validation[0][start:end]), self._targets(validation[1][start:end], feeding)))
 
         with kernels(model.optimizer):
             trained = _run_steps(model, train_step, order.shape[0], batch_size)
@@ -136,6 +145,14 @@ class TensorFlowResident:
         """Have the optimizer and the metrics create their variables, which they can't do inside a graph's loop."""
         model.optimizer.build(model.trainable_variables)
         model.test_step((self._scaled(self._train[0][:1]), self._targets(self._train[1][:1], feeding)))
+
+
+def _jitted(model: keras.Model, step: Callable[[Tensors], Means]) -> Callable[[Tensors], Means]:
+    """Return a model's step as one program of XLA if the model is compiled so, as `fit` runs it.
+
+    XLA takes arrays of one size: it compiles the last, partial batch once more when it comes to it.
+    """
+    return tf.function(step, jit_compile=True, autograph=False) if model.jit_compile else step
 
 
 def _look(x: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, shift: int) -> tf.Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from models.backends.interface import Feeding, Resident, TrainEpoch
 from models.backends.plain import PlainResident
 from models.data import TrainingData
+from models.exhaustion import is_out_of_memory
 
 if TYPE_CHECKING:
     import keras
@@ -49,6 +50,8 @@ class TolerantResident:
                 return self.fast.epochs(model, feeding)
             # Whatever it is: if it is wrong in a plain epoch too, it is raised there.
             except Exception as error:
+                if is_out_of_memory(error):
+                    raise
                 first_line = next(iter(str(error).strip().splitlines()), "")
                 reason = f"it can't be traced as a whole ({type(error).__name__}: {first_line})"
         self.note = f"trained by Keras' plain fit, which takes longer: {reason}"

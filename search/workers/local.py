@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from search import oom_killer
 from search.errors import SearchError
 from search.protocols import Died, Message, Method, Raised, Reply
 from search.workers.wire import Inbox, send
@@ -48,6 +49,7 @@ class _Worker:
     pid: int | None = None
     ready: bool = False
     busy: bool = False
+    trained: bool = False
     resident_at_first_bytes: int | None = None
     resident_bytes: int = 0
     hung_up_at: float | None = None
@@ -78,6 +80,7 @@ class LocalExecutor:
         self._spawning = False
         self._next = 0
         self._futile_starts = 0
+        self._oom_kills = oom_killer.kills()
 
     def start(self) -> None:
         """Start the nursery and ask it for the workers; returns before any of them is up."""
@@ -121,6 +124,7 @@ class LocalExecutor:
     def call(self, worker: int, method: Method, **arguments: Any) -> None:
         """Send a call to a worker; its answer, or its death, comes out of `wait`."""
         self._workers[worker].busy = True
+        self._workers[worker].trained |= method == "epoch"
         with contextlib.suppress(OSError):  # it has died: `wait` says so
             send(self._workers[worker].connection, {"method": method, "arguments": arguments})
 
@@ -142,11 +146,18 @@ class LocalExecutor:
         """Make a worker idle again after its trial, or replace it if it has grown too far."""
         record = self._workers[worker]
         record.busy = False
+        if not record.trained:  # only a trial says how large a worker is
+            return
         if record.resident_at_first_bytes is None:
             record.resident_at_first_bytes = record.resident_bytes
         if record.resident_bytes - record.resident_at_first_bytes > self._growth_limit_bytes:
-            self._forget(worker)
-            self._want(record.environment)
+            self.replace(worker)
+
+    def replace(self, worker: int) -> None:
+        """End a worker that is not in the middle of a call, and have another in its place."""
+        environment = self._workers[worker].environment
+        self._forget(worker)
+        self._want(environment)
 
     def close(self) -> None:
         """End every worker at once, whatever it is doing, and wait until they are gone. Closing twice is no mistake."""
@@ -208,7 +219,7 @@ class LocalExecutor:
                 worker.ready = True
                 self._futile_starts = 0
             elif "error" in said:
-                messages.append(Raised(number, said["error"], said["text"], said["request"]))
+                messages.append(Raised(number, said["error"], said["text"], said["request"], said["out_of_memory"]))
             else:
                 worker.resident_bytes = said["resident_bytes"]
                 messages.append(Reply(number, said["value"]))
@@ -236,9 +247,16 @@ class LocalExecutor:
                     raise SearchError(f"workers die as they start ({worker.how}):\n{self._last_words()}")
             worker.connection.close()
             del self._workers[number]
-            deaths.append(Died(number, worker.how or "unknown cause"))
+            deaths.append(Died(number, worker.how or "unknown cause", self._likely_cause(worker)))
             self._want(worker.environment)
         return deaths
+
+    def _likely_cause(self, worker: _Worker) -> str | None:
+        """Say so if a worker may have been killed for want of memory, which its signal does not tell."""
+        before, self._oom_kills = self._oom_kills, oom_killer.kills()
+        if worker.how != signal.SIGKILL.name or self._oom_kills == before:
+            return None
+        return "memory ran out: the kernel's out-of-memory killer was at work on this machine meanwhile."
 
     def _forget(self, number: int) -> None:
         """Hang up on a worker, which makes it exit."""

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from models.errors import RequestError
+from models.exhaustion import is_out_of_memory
 from search.protocols import Trainer
 from search.workers.wire import Inbox, send
 
@@ -41,11 +42,15 @@ def answer(trainer: Trainer, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the reply to one request: what the trainer's method returned, or what it raised."""
     try:
         value = getattr(trainer, request["method"])(**request["arguments"])
-    except RequestError as error:
-        return {"error": " ".join(str(error).split()), "text": traceback.format_exc(), "request": True}
     except Exception as error:
-        last = " ".join(traceback.format_exception_only(error)[-1].split())[:_LONGEST_LINE_CHARACTERS]
-        return {"error": last, "text": traceback.format_exc(), "request": False}
+        refused = isinstance(error, RequestError)
+        line = str(error) if refused else traceback.format_exception_only(error)[-1]
+        return {
+            "error": " ".join(line.split())[: None if refused else _LONGEST_LINE_CHARACTERS],
+            "text": traceback.format_exc(),
+            "request": refused,
+            "out_of_memory": is_out_of_memory(error),
+        }
     return {"value": value or {}, "resident_bytes": psutil.Process().memory_info().rss}
 
 

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from experiments.execution import Execution
+from experiments.execution_request import ExecutionRequest
 from models.data import load
 from search.hardware import cores
 from search.protocols import Executor, Method, Reply
@@ -30,7 +31,7 @@ CONFIGURATION = Configuration(hidden_units=WIDTHS[1], batch_size=128, activation
 def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
     """Train on every core at once, with the workers of a real sweep, and divide by what a product reaches."""
     epochs, workers = (1 if quick else 3), cores()
-    execution = Execution.choose(workers=workers, backend="tensorflow")
+    execution = Execution.choose(ExecutionRequest(backend="tensorflow", device="cpu"), workers)
     training: list[float] = []
     products: list[Mapping[str, float]] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as place, execution.executor() as executor, child() as pool:

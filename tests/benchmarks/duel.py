@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from models.data import load
 from tests.benchmarks.configurations import Configuration
 from tests.benchmarks.peers.common import network
 from tests.benchmarks.prepared import assignment
-
-if TYPE_CHECKING:
-    from models.trainer import Trainer
 
 THREADS = 1
 """As each worker has, when there is one a core."""
@@ -25,11 +22,10 @@ _kept: dict[str, Any] = {}
 
 def set_up(folder: Path) -> None:
     """Make data resident for both and train something else, so that neither pays for what a process does once."""
-    from models.trainer import Trainer, preload  # here: whoever starts this process need not import a backend
+    from models.preloading import preload  # here: whoever starts this process need not import a backend
 
     preload()
     data = load(folder, "unit")
-    _kept["trainer"] = Trainer(THREADS)
     _kept["train"] = data.scale.apply(data.x_train), data.y_train[:]
     _kept["validation"] = data.scale.apply(data.x_validation), data.y_validation[:]
     _kept["folder"] = folder
@@ -39,7 +35,11 @@ def set_up(folder: Path) -> None:
 
 def by_assay(configuration: Configuration, epochs: int) -> float:
     """Return the seconds from a trial's beginning to its end, compiling and forgetting included."""
-    trainer: Trainer = _kept["trainer"]
+    from models.trainer import Trainer  # here: whoever starts this process need not import a backend
+
+    # A new one, which has compiled nothing for an earlier round; its data are there once it has begun anything.
+    trainer = Trainer(THREADS)
+    trainer.begin(assignment(WARM_UP, _kept["folder"], 1))
 
     def train() -> None:
         trainer.begin(assignment(configuration, _kept["folder"], epochs))

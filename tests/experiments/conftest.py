@@ -44,6 +44,14 @@ def assay(*arguments: str, cwd: Path | None = None, **environment: str) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def pretend_cuda_libraries(folder: Path) -> Path:
+    """Return a folder for the path in which what backends need for a card seems to be installed."""
+    for package in ("nvidia/cudnn", "jax_cuda12_plugin"):
+        (folder / package).mkdir(parents=True)
+        (folder / package / "__init__.py").touch()
+    return folder
+
+
 @dataclass(frozen=True)
 class Swept:
     """A study of digits-mlp: its home and what the sweep answered."""

@@ -18,7 +18,7 @@ NOTHING: dict[str, Any] = {
     "study": None,
     "workers": None,
     "seed": None,
-    "backend": None,
+    "execution": {},
     "timeout": None,
     "max_failures": 5,
     "enqueue": None,

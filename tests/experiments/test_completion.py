@@ -44,7 +44,8 @@ def folder(tmp_path: Path) -> Path:
 
 def environment(folder: Path) -> dict[str, str]:
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PATH": path}
+    # Whatever machine this is, it shows no card.
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PATH": path, "CUDA_VISIBLE_DEVICES": "-1"}
 
 
 def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list[str]:
@@ -71,6 +72,9 @@ def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list
         ("assay sweep digits-mlp --sampler", "", [*SAMPLERS]),
         ("assay sweep digits-mlp --pruner", "", [*PRUNERS]),
         ("assay sweep digits-mlp --backend", "", ["tensorflow", "jax", "torch"]),
+        ("assay sweep digits-mlp --device", "", ["cpu"]),
+        ("assay run digits-mlp --precision", "mixed", ["mixed_bfloat16", "mixed_float16"]),
+        ("assay sweep digits-mlp --xla", "", ["auto", "on", "off"]),
         ("assay sweep digits-mlp --study", "f", ["first"]),
         ("assay new mine --model", "c", ["cnn"]),
         ("assay list", "s", ["samplers", "studies"]),
@@ -85,6 +89,11 @@ def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list
 )
 def test_what_can_be_typed_is_offered(words: str, typed: str, expected: list[str], folder: Path) -> None:
     assert offered(folder, words, typed) == [f"plain,{name}" for name in expected]
+
+
+def test_the_cards_that_there_are_can_be_typed(folder: Path) -> None:
+    found = offered(folder, "assay sweep digits-mlp --device", CUDA_VISIBLE_DEVICES="2,3")
+    assert found == ["plain,cpu", "plain,gpu", "plain,gpu:0", "plain,gpu:1"]
 
 
 def test_a_path_is_left_to_the_shell(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from experiments.cli import main
+from tests.experiments.conftest import pretend_cuda_libraries
 
 EXPERIMENT = """
 title = "mine"
@@ -92,6 +94,16 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("an optimizer that is not there", [*SWEEP, "--set", "optimizer=adamm"], "Did you mean 'adam'", {}),
     ("an initializer that is not there", [*SWEEP, "--set", "initializer=he"], "he_normal", {}),
     ("a backend that is not there", [*SWEEP, "--backend", "theano"], "tensorflow, jax, torch", {}),
+    ("a card that is not there", [*SWEEP, "--device", "gpu"], "--device gpu needs an NVIDIA card", {}),
+    ("the same of run", ["run", "digits-mlp", "--device", "gpu:1"], "--device gpu:1 needs an NVIDIA card", {}),
+    ("a device that is none", [*SWEEP, "--device", "tpu"], "cpu, gpu or gpu:N, such as gpu:0; received 'tpu'", {}),
+    ("a precision that is none", [*SWEEP, "--precision", "bfloat16"], "Did you mean 'mixed_bfloat16'", {}),
+    ("a precision of run", ["run", "digits-mlp", "--precision", "half"], "must be one of float32, mixed_", {}),
+    ("XLA or what", [*SWEEP, "--xla", "yes"], "must be one of auto, on, off", {}),
+    ("JAX without XLA", [*SWEEP, "--backend", "jax", "--xla", "off"], "JAX computes by XLA and no other way", {}),
+    ("memory of a card on the processor", [*SWEEP, "--device", "cpu", "--gpu-memory", "0.4"], "is of cards", {}),
+    ("no memory", [*SWEEP, "--gpu-memory", "0"], "should be greater than 0; received 0", {}),
+    ("memory that is no number", [*SWEEP, "--gpu-memory", "4GB"], "'4GB' is not a valid float", {}),
     ("no trials", [*SWEEP, "--trials", "0"], "--trials", {}),
     ("trials that are no number", [*SWEEP, "--trials", "many"], "'many' is not a valid integer", {}),
     ("no epochs", [*SWEEP, "--epochs", "0"], "--epochs", {}),
@@ -397,6 +409,7 @@ def harmless(path: Path) -> bool:
 def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fails:
     """Run a command that must fail with code 2, one line and nothing written; returns the line."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # whatever machine this is
 
     def run(*arguments: str, home: str = "home") -> str:
         monkeypatch.setattr(sys, "argv", ["assay", *arguments, "--home", home])
@@ -422,6 +435,28 @@ def test_bad_input_gets_one_clear_line(
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     assert words in fails(*command)
+
+
+@pytest.mark.parametrize("card", ["0", "0,1"])
+def test_a_card_that_is_there_without_its_libraries_says_what_to_install(
+    card: str, fails: Fails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", card)
+    assert "make sweep EXTRAS=gpu, or pip install '.[gpu]'" in fails("sweep", "digits-mlp", "--device", "gpu")
+
+
+@pytest.mark.parametrize("options", [(), ("--device", "gpu"), ("--device", "gpu:0", "--dry-run")])
+def test_a_card_that_the_backend_cannot_use_is_told_before_anything_is_written(
+    options: tuple[str, ...], fails: Fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the worker is a real one, and finds that there is no card behind the libraries."""
+    libraries = pretend_cuda_libraries(tmp_path / "libraries")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("PYTHONPATH", str(libraries), prepend=os.pathsep)
+    monkeypatch.syspath_prepend(libraries)
+    line = fails("sweep", "digits-mlp", *options)
+    assert "needs one that tensorflow can use: it finds none" in line
+    assert "take --device cpu" in line
 
 
 def test_data_that_is_not_there_and_cannot_be_fetched_says_which_file_to_put_where(

@@ -17,6 +17,7 @@ OF_A_BACKEND = {
     PACKAGE / "backends" / name: backend
     for name, backend in (
         ("tensorflow.py", "tensorflow"),
+        ("tensorflow_card.py", "tensorflow"),
         ("tensorflow_kernels.py", "tensorflow"),
         ("jax.py", "jax"),
         ("jax_epoch.py", "jax"),

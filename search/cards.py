@@ -1,0 +1,85 @@
+"""The NVIDIA cards of this machine, and what a backend needs to train on them.
+
+Asked of the file system and of the driver's own tool, because asking a backend would import it here.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib.util
+import itertools
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+_DEVICES = Path("/dev")
+_PATIENCE_SECONDS = 20.0  # a driver that nobody has used for a while takes seconds to answer
+_JAX_PLUGINS = ("jax_cuda13_plugin", "jax_cuda12_plugin")
+
+
+def cards(devices: Path = _DEVICES) -> list[str]:
+    """Return the cards that workers may use, by the names that CUDA_VISIBLE_DEVICES takes.
+
+    Without that variable they are numbered from 0, as CUDA does: in a container that is lent /dev/nvidia3 alone,
+    that is 0.
+
+    Args:
+        devices: where the driver puts a file for each card.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        # CUDA itself reads no further than a name that is no card's.
+        names = (name.strip() for name in visible.split(","))
+        return list(itertools.takewhile(lambda name: name not in ("", "-1", "NoDevFiles"), names))
+    return [str(number) for number, _ in enumerate(devices.glob("nvidia[0-9]*"))]
+
+
+def missing_libraries(backend: str) -> str | None:
+    """Return what a backend lacks to train on a card, and how to install it; None if it lacks nothing."""
+    match backend:
+        case "tensorflow" if not (_is_installed("nvidia.cudnn") or ctypes.util.find_library("cudnn")):
+            return "TensorFlow's CUDA libraries are not installed: make sweep EXTRAS=gpu, or pip install '.[gpu]'"
+        case "jax" if not any(map(_is_installed, _JAX_PLUGINS)):
+            return "JAX's CUDA plugin is not installed: pip install 'jax[cuda12]'"
+        case "torch" if not _torch_has_cuda():
+            return "this torch was built without CUDA: install one that was, as pytorch.org says"
+        case _:
+            return None
+
+
+def memory_megabytes(names: Sequence[str]) -> int | None:
+    """Return the memory of the smallest of these cards, in MiB, as the driver's own tool tells it; None if it can't.
+
+    Args:
+        names: indices or UUIDs (or what one begins with), as CUDA_VISIBLE_DEVICES takes them.
+    """
+    query = ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found: list[int] = []
+    for line in told.splitlines():
+        index, uuid, total = (part.strip() for part in line.split(","))
+        if any(name == index or (not name.isdigit() and uuid.startswith(name)) for name in names):
+            if not total.isdigit():  # a card that shares the processor's memory has none to tell
+                return None
+            found.append(int(total))
+    return min(found) if len(found) == len(names) else None
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package that it would be in
+        return False
+
+
+def _torch_has_cuda() -> bool:
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return False
+    version = Path(spec.origin).with_name("version.py")
+    return version.exists() and re.search(r"^cuda\b.*=\s*['\"]", version.read_text(), re.MULTILINE) is not None
