@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from models.backends.plain import PlainBackend
 from models.data import Scale, TrainingData, load
 from models.families import FAMILIES, Family
 from models.order import batch_order
+from models.precision import PRECISIONS, use
 from models.recipe import Recipe
 from models.settings import Settings
 from models.stopping import Restored
@@ -58,17 +60,17 @@ class Trained:
     restored: Restored | None
 
 
-def fit(recipe: Recipe, data: TrainingData, backend: Backend) -> Trained:
+def fit(recipe: Recipe, data: TrainingData, backend: Backend, xla: bool = False) -> Trained:
     keras.utils.set_random_seed(7)
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     if keras.backend.backend() == "tensorflow":
-        model.jit_compile = False  # plain fit would draw other dropout masks under XLA
+        model.jit_compile = xla  # left alone, plain fit would draw other dropout masks
     fitting = recipe.fit(model, backend.hold(data), seed=7)
     return Trained(list(fitting), model.get_weights(), fitting.restored)
 
 
-def assert_alike(recipe: Recipe, data: TrainingData) -> Trained:
-    fast, plain = (fit(recipe, data, backend) for backend in (backends.current(), PlainBackend()))
+def assert_alike(recipe: Recipe, data: TrainingData, xla: bool = False) -> Trained:
+    fast, plain = (fit(recipe, data, backend, xla) for backend in (backends.current(), PlainBackend()))
     assert len(fast.metrics) == len(plain.metrics)
     for ours, keras_own in zip(fast.metrics, plain.metrics, strict=True):
         # Adam's kernel takes 1 - beta_2 from a beta_2 of float32, which is off by 1.3e-5 of it; Keras from a double.
@@ -86,6 +88,66 @@ def test_the_same_numbers_as_plain_fit(
     assert_alike(
         Recipe(FAMILIES[family], FAMILIES[family].settings(**settings), TrainSettings(epochs=2, **train)), data
     )
+
+
+HARD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("mlp", {"hidden_units": 16, "dropout": 0.3, "l2": 0.01}, {"optimizer": "adam", "batch_size": 32}),
+    ("mlp", {"activation": "maxout", "batch_norm": True}, {"optimizer": "rmsprop", "clip_norm": 0.5}),
+    ("cnn", {"filters": 4, "blocks": 1}, {"flip": True, "schedule": "cosine", "early_stopping": 1}),
+    ("resnet", {"filters": 4}, {"optimizer": "adamw", "loss": "hinge", "warmup_epochs": 1, "batch_size": 64}),
+]
+"""What of Keras a precision or XLA might leave: each has a part of it."""
+
+
+@pytest.fixture
+def precision(request: pytest.FixtureRequest) -> Iterator[str]:
+    use(request.param)
+    yield request.param
+    use("float32")
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"], indirect=True)
+@pytest.mark.parametrize(("family", "settings", "train"), [*HARD[:3], pytest.param(*HARD[3], marks=pytest.mark.slow)])
+def test_the_same_numbers_as_plain_fit_in_a_mixed_precision(
+    precision: str, family: str, settings: dict[str, Any], train: dict[str, Any], data: TrainingData
+) -> None:
+    recipe = Recipe(FAMILIES[family], FAMILIES[family].settings(**settings), TrainSettings(epochs=3, **train))
+    trained = assert_alike(recipe, data)
+    assert {weight.dtype.name for weight in trained.weights} <= {"float32", "uint32"}, "the weights themselves"
+
+
+@pytest.mark.parametrize(
+    ("precision", "family", "settings", "train"),
+    [
+        ("float32", "mlp", {"hidden_units": 16, "dropout": 0.3}, {"optimizer": "sgd", "batch_size": 64}),
+        ("mixed_float16", "linear", {}, {"optimizer": "momentum", "schedule": "cosine", "batch_size": 100}),
+        *(pytest.param(precision, *case, marks=pytest.mark.slow) for precision in PRECISIONS for case in HARD[:3]),
+    ],
+    indirect=["precision"],
+)
+def test_the_same_numbers_as_plain_fit_with_xla(
+    precision: str, family: str, settings: dict[str, Any], train: dict[str, Any], data: TrainingData
+) -> None:
+    recipe = Recipe(FAMILIES[family], FAMILIES[family].settings(**settings), TrainSettings(epochs=2, **train))
+    assert_alike(recipe, data, xla=True)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="elsewhere it is not a choice")
+def test_steps_are_compiled_with_xla_only_if_the_model_is(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf  # not at the top: on JAX these tests do without it
+
+    made, function = [], tf.function
+
+    def noted(*given: Any, **options: Any) -> Any:
+        made.append(bool(options.get("jit_compile")))
+        return function(*given, **options)
+
+    monkeypatch.setattr(tf, "function", noted)
+    recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), TrainSettings(epochs=1))
+    fit(recipe, data, backends.current())
+    assert not any(made)
+    fit(recipe, data, backends.current(), xla=True)
+    assert made.count(True) == 2, "training and validation"
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])

@@ -129,6 +129,24 @@ def check(executor: LocalExecutor, **assignment: object) -> Message:
     return messages[0]
 
 
+def test_a_worker_that_has_not_trained_says_nothing_of_how_large_one_is() -> None:
+    """Else what a backend takes for its first trial would count as growth."""
+    with stub_workers(1, growth_limit_bytes=50_000_000) as executor:
+        assert isinstance(check(executor), Reply)
+        (before,) = executor.pids()
+        (worker,) = executor.idle()
+        for method, arguments in (
+            ("begin", {"assignment": {"name": 0, "curve": [0.1], "grow_bytes": 80_000_000}}),
+            ("epoch", {}),
+            ("finish", {"save_as": None}),
+        ):
+            executor.call(worker, method, **arguments)  # type: ignore[arg-type]
+            while not executor.wait(1):
+                pass
+        executor.release(worker)
+        assert list(executor.pids()) == [before]
+
+
 def test_a_refused_request_is_told_from_other_failures() -> None:
     with stub_workers(1) as executor:
         checked, refused, raised = (check(executor, **told) for told in ({}, {"refuses": "no"}, {"raises": "oh"}))

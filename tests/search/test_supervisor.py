@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from search import oom_killer
 from search.errors import SearchError
 from search.events import EpochEnded, TrialBegun, TrialEnded
 from search.stop import StopRequest
@@ -84,6 +85,38 @@ def test_an_exception_fails_the_trial_with_its_last_line_and_leaves_the_worker_a
     assert [end.label for end in ends][1] == "failed: error: ValueError: no such layer"
     assert "stub_trainer.py" in str(ends[1].error)
     assert len({line.split()[-1] for line in log.read_text().splitlines()}) == 1
+
+
+def test_memory_that_runs_out_fails_the_trial_and_another_worker_takes_the_next(lab: Lab, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def script(trial):
+        return curve(1, 1, 1, 1) | {"log": str(log), "exhausts": trial.number == 1}
+
+    study = lab.run(3, script, workers=1)
+    assert study.counts() == {"complete": 3, "pruned": 0, "failed": 1}
+    assert study.study.trials[1].user_attrs[STATE] == "failed: out of memory"
+    (end,) = [event for event in lab.events() if isinstance(event, TrialEnded) and event.state == "failed"]
+    assert end.reason == "out of memory"
+    assert "no room for it" in str(end.error)
+    pids = [line.split()[-1] for line in log.read_text().splitlines() if line.startswith("begin")]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+
+
+def test_memory_that_only_runs_out_ends_the_search(lab: Lab) -> None:
+    with pytest.raises(SearchError, match="last 3 trials all failed; the last one: out of memory"):
+        lab.run(10, lambda trial: {"exhausts": True}, failures_limit=3, workers=2)
+
+
+def test_a_worker_that_the_kernel_may_have_killed_for_memory_is_said_to(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = iter([4, 4, 5, 5])
+    monkeypatch.setattr(oom_killer, "kills", lambda: next(counts))
+    lab.run(2, lambda trial: curve(1, 1, 1, 1) | ({"signal": "SIGKILL"} if trial.number < 2 else {}), workers=1)
+    ends = [event for event in lab.events() if isinstance(event, TrialEnded) and event.state == "failed"]
+    assert [end.label for end in ends] == ["failed: crashed (SIGKILL)"] * 2
+    assert [end.error is not None and "memory ran out" in end.error for end in ends] == [False, True]
 
 
 def test_a_loss_that_is_not_finite_fails_the_trial_in_that_epoch(lab: Lab) -> None:
