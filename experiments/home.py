@@ -41,6 +41,18 @@ class Home:
         """Return the folder in which the model of a study's best trial waits to be logged."""
         return self.path / "models" / _file_name(study)
 
+    def check(self) -> None:
+        """See that the folder could be made and written, making none.
+
+        Raises:
+            RequestError: it can't.
+        """
+        there = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise _unwritable(self.path, "not a directory")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise _unwritable(self.path, "permission denied")
+
     def create(self) -> None:
         """Make the folder.
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.data import GENERATED, KNOWN
 from experiments.data.count import training_images
+from experiments.data.locate import locate
 from experiments.data.preparation import PreparedData, start_preparing
 from experiments.execution import Execution
 from experiments.experiment import Experiment
+from experiments.input_shape import input_shape
 from experiments.longest import Inputs
 from experiments.places import Places
 from experiments.progress.display import Display
@@ -111,14 +114,40 @@ def check_batch(experiment: Experiment, places: Places) -> None:
         )
 
 
-def prepared(experiment: Experiment, places: Places, display: Display) -> PreparedData:
+def is_surely_good(experiment: Experiment, execution: Execution, places: Places) -> bool:
+    """Return whether nothing can refuse the request any more: no data, network or card, before any is looked at.
+
+    Raises:
+        RequestError: it is surely wrong: the data suit no network of the experiment, or home can't be written.
+    """
+    places.home.check()
+    base = experiment.path.parent
+    if experiment.data.name not in {*KNOWN, *GENERATED} or not locate(experiment.data, places.data_dir, base).is_there:
+        return False
+    shape = input_shape(experiment.data, base)
+    assert shape is not None, "of known sets and of drawn points it is"
+    experiment.check_input(shape)
+    return experiment.family.own is None and not execution.cards
+
+
+def prepared(
+    experiment: Experiment, places: Places, display: Display, meanwhile: Callable[[], object] = lambda: None
+) -> PreparedData:
     """Wait for the experiment's data, pass on its warnings, and see that home can be written.
+
+    Args:
+        experiment: whose data.
+        places: where they are, and where they go.
+        display: told of what the user should know.
+        meanwhile: what else there is to do while another process prepares them.
 
     Raises:
         RequestError: the data can't be had or suit no network of the experiment, or home can't be written.
     """
     base = experiment.path.parent
-    data = start_preparing(experiment.data, places.home.path, places.data_dir, base, experiment.task).result()
+    with start_preparing(experiment.data, places.home.path, places.data_dir, base, experiment.task) as preparation:
+        meanwhile()
+        data = preparation.result()
     for warning in data.warnings:
         display.note(f"warning: {warning}")
     experiment.check_input(data.input_shape)

@@ -18,7 +18,7 @@ from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
 from experiments.rehearsal import confirm_device, rehearse
-from experiments.session import Session, check_batch, prepared, supervise
+from experiments.session import Session, check_batch, is_surely_good, prepared, supervise
 from experiments.tracking.follower import MlflowTracker
 from search.events import EpochEnded, TrialEnded
 from search.journal import Journal
@@ -99,15 +99,20 @@ def run(experiment: Experiment, seed: int, request: ExecutionRequest, places: Pl
     experiment.settings(configuration)
     with ExitStack() as stack:
         executor = stack.enter_context(execution.executor())
+        name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        tracker = MlflowTracker(places.home.journal(name), places.tracking_uri, places.home.artifacts)
+        stack.callback(tracker.abandon)
+        tracker.start()
+        on_the_way = f"{experiment.name}: the data are being made ready, the worker is starting"
+        if surely := is_surely_good(experiment, execution, places):
+            display.note(on_the_way)
         data = prepared(experiment, places, display)
         execution = confirm_device(execution, executor)
         session = Session(experiment, data, execution, seed)
         rehearse(session, configuration, executor, display)
-        display.note(f"{experiment.name}: the data are ready, the worker is starting")
-        name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        if not surely:
+            display.note(on_the_way)
         stack.enter_context(StudyLock(places.home.journal(name).with_suffix(".lock"), name))
-        tracker = MlflowTracker(places.home.journal(name), places.tracking_uri, places.home.artifacts)
-        tracker.start()
         tracker.wait_until_open()
         settle_runs(places)
         stack.callback(display.closed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
 from experiments.rehearsal import confirm_device, rehearse
-from experiments.session import Ending, Session, check_batch, prepared, supervise
+from experiments.session import Ending, Session, check_batch, is_surely_good, prepared, supervise
 from experiments.sweep_result import Leader, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
 from models.errors import RequestError
@@ -54,14 +55,19 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
     with ExitStack() as stack:
         # First, because what workers import takes longer than all that comes before the first trial.
         executor = stack.enter_context(execution.executor())
+        tracker = MlflowTracker(journal_file, places.tracking_uri, places.home.artifacts)
+        stack.callback(tracker.abandon)
+        tracker.start()
+        on_the_way = f"{experiment.name}: the data are being made ready, the workers are starting"
+        if surely := is_surely_good(experiment, execution, places):
+            display.note(on_the_way)
         storage = None if places.storage == places.home.storage else _open_storage(places)
-        data = prepared(experiment, places, display)
+        data = prepared(experiment, places, display, meanwhile=_import_optuna)
         execution = confirm_device(execution, executor)
         rehearse(Session(experiment, data, execution, request.seed or 0), experiment.first(), executor, display)
-        display.note(f"{experiment.name}: the data are ready, the workers are starting")
+        if not surely:
+            display.note(on_the_way)
         stack.enter_context(StudyLock(journal_file.with_suffix(".lock"), name))
-        tracker = MlflowTracker(journal_file, places.tracking_uri, places.home.artifacts)
-        tracker.start()
         tracker.wait_until_open()
         settle_runs(places)
         trials = _take_up(
@@ -165,6 +171,11 @@ def checked_name(study: str) -> str:
     if not study.strip() or not study.isprintable():
         raise RequestError(f"a study's name must be a line of text; received {study!r}: name another with --study.")
     return study
+
+
+def _import_optuna() -> None:
+    for module in ("search.storage", "search.study", "search.recovery"):
+        importlib.import_module(module)
 
 
 def _open_storage(places: Places) -> optuna.storages.BaseStorage:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import os
 import signal
@@ -54,6 +56,8 @@ def main() -> NoReturn:
 
     0: done; 1: the work failed; 2: the request was wrong; 130: after Ctrl-C; 143: after SIGTERM.
     """
+    # What is alive at the end the system takes back at once; Python would look at all of it, a second after MLflow.
+    atexit.register(gc.freeze)
     try:
         sys.exit(assay.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as leave:

@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.tracking.store import open_client
+from experiments.tracking.store import open_client, tables_aside
 from search.events import Event, StudyOpened
 from search.journal import read
 from search.urls import masked
@@ -43,7 +43,8 @@ class MlflowTracker:
         self._journal = journal
         self._tracking_uri = tracking_uri
         self._artifacts = artifacts
-        self._cursor = Cursor(journal.with_suffix(".tracked"), tracking_uri)
+        self._allowed = threading.Event()
+        self._abandoned = False
         self._opened = threading.Event()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -54,15 +55,22 @@ class MlflowTracker:
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
 
     def start(self) -> None:
-        """Start to open the store, which takes seconds the first time, and to follow the journal."""
+        """Start to import MLflow and to make what a new store needs, which takes seconds; nothing is written yet."""
         self._thread.start()
 
+    def abandon(self) -> None:
+        """Open no store, if none was allowed to be opened: the request was wrong. Otherwise this does nothing."""
+        if not self._allowed.is_set():
+            self._abandoned = True
+            self._allowed.set()
+
     def wait_until_open(self) -> None:
-        """Return once the store takes records.
+        """Open the store and follow the journal from now on; return once the store takes records.
 
         Raises:
             RequestError: it can't be reached.
         """
+        self._allowed.set()
         self._opened.wait()
         if self._failure is not None:
             raise self._failure
@@ -73,6 +81,7 @@ class MlflowTracker:
         Returns:
             None, or why MLflow has not taken everything. It is told the rest the next time.
         """
+        self._allowed.set()
         self._closing.set()
         self._wake.set()
         if self._finished.wait(_HURRIED_SECONDS if hurry else _PATIENT_SECONDS):
@@ -109,7 +118,13 @@ class MlflowTracker:
             self._finished.set()
 
     def _open(self) -> Recorder:
-        client = open_client(self._tracking_uri)
+        with tables_aside(self._tracking_uri) as made:
+            self._allowed.wait()
+            if self._abandoned:
+                raise RuntimeError("nobody needs the store")
+            client = open_client(self._tracking_uri, made)
+        # Only now: until it may write, somebody else may be at work on the study.
+        self._cursor = Cursor(self._journal.with_suffix(".tracked"), self._tracking_uri)
         from experiments.tracking.record import Recorder  # here, because it imports MLflow
 
         return Recorder(client, None if self._tracking_uri.startswith("http") else self._artifacts)

@@ -8,6 +8,7 @@ import logging
 import os
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,12 @@ _CAUSE_CHARACTERS = 200
 _SQLITE = "sqlite:///"
 
 
-def open_client(tracking_uri: str) -> MlflowClient:
+def open_client(tracking_uri: str, made: Path | None = None) -> MlflowClient:
     """Return a client of a store that answers; a database gets its tables if it has none.
+
+    Args:
+        tracking_uri: the store.
+        made: of `tables_aside`.
 
     Raises:
         RequestError: it does not answer; the message masks the password.
@@ -35,9 +40,9 @@ def open_client(tracking_uri: str) -> MlflowClient:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # how its tables come to be is nobody's concern
+    _hush()
     try:
-        _create(tracking_uri)
+        _create(tracking_uri, made)
         client = MlflowClient(tracking_uri)
         client.search_experiments(max_results=1)
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
@@ -49,10 +54,31 @@ def open_client(tracking_uri: str) -> MlflowClient:
     return client
 
 
-def _create(tracking_uri: str) -> None:
-    """Make the tables of a SQLite store that is not there yet, aside, and put it in its place when it is whole.
+@contextlib.contextmanager
+def tables_aside(tracking_uri: str) -> Iterator[Path | None]:
+    """Import MLflow; have the tables of a SQLite store that is not there yet made in a folder that vanishes.
 
-    MLflow takes seconds over it, can't go on with tables that were made in part, and not by two processes at once.
+    All of it takes seconds, and none of it leaves anything: it can begin before anybody knows whether it is needed.
+    Yields the file with the tables; None where none are needed.
+    """
+    import mlflow  # noqa: F401 - here, because importing it takes seconds
+
+    _hush()
+    if not tracking_uri.startswith(_SQLITE) or Path(tracking_uri.removeprefix(_SQLITE)).exists():
+        yield None
+        return
+    # The process may end in the middle, when nobody needs a store any more: then the folder is removed at its exit.
+    with tempfile.TemporaryDirectory(prefix="assay-mlflow-", ignore_cleanup_errors=True) as folder:
+        made = Path(folder) / "made.db"
+        _make_tables(made)
+        yield made
+
+
+def _create(tracking_uri: str, made: Path | None) -> None:
+    """Put a SQLite store that is not there yet in its place, whole.
+
+    MLflow takes seconds over its tables, can't go on with some that were made in part, and not by two processes at
+    once.
     """
     path = Path(tracking_uri.removeprefix(_SQLITE))
     if not tracking_uri.startswith(_SQLITE) or path.exists():
@@ -61,14 +87,24 @@ def _create(tracking_uri: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
-                _make_tables(Path(folder) / "made.db", Path(folder) / "whole.db")
+                if made is None:
+                    made = Path(folder) / "made.db"
+                    _make_tables(made)
+                _copy(made, Path(folder) / "whole.db")
                 (Path(folder) / "whole.db").replace(path)
 
 
-def _make_tables(made: Path, whole: Path) -> None:
+def _hush() -> None:
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # how its tables come to be is nobody's concern
+
+
+def _make_tables(made: Path) -> None:
     from mlflow import MlflowClient
 
     MlflowClient(f"{_SQLITE}{made}").search_experiments(max_results=1)
+
+
+def _copy(made: Path, whole: Path) -> None:
     # A copy that nobody has open: MLflow keeps connections to what it made.
     with contextlib.closing(sqlite3.connect(made)) as source, contextlib.closing(sqlite3.connect(whole)) as copy:
         source.backup(copy)
