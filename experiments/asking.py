@@ -12,6 +12,7 @@ from experiments.catalog import load
 from experiments.durations import read_seconds
 from experiments.enqueue import check_configurations, read_configurations
 from experiments.experiment import Experiment, read
+from experiments.fusing import read_fuse
 from experiments.sweep_result import SweepRequest
 from models.errors import RequestError
 from models.settings import Settings
@@ -60,6 +61,7 @@ def ask_sweep(
     timeout: str | float | None,
     max_failures: int,
     enqueue: Enqueued | None,
+    fuse: object = None,
 ) -> SweepRequest:
     """Return what is asked of a sweep beside its experiment.
 
@@ -72,6 +74,7 @@ def ask_sweep(
         workers=limits.workers,
         seed=limits.seed,
         backend=backend,
+        fuse=read_fuse(fuse),
         timeout_seconds=None if timeout is None else read_seconds(timeout, "timeout"),
         failures_limit=limits.max_failures,
         enqueued=_enqueued(enqueue, experiment),

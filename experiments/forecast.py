@@ -79,7 +79,7 @@ def forecast(experiment: Experiment, request: SweepRequest, places: Places, disp
     """
     check_batch(experiment, places)
     experiment.search.check(experiment.space, experiment.largest("epochs"))
-    execution = Execution.choose(request.workers, request.backend)
+    execution = Execution.choose(request.workers, request.backend, request.fuse)
     size = find_sampler(experiment.search.sampler).size(experiment.space)
     first = _first(experiment, request)
     told = Forecast(

@@ -55,6 +55,7 @@ def sweep(
     enqueue: Enqueued | None = None,
     backend: str | None = None,
     max_failures: int = 5,
+    fuse: str | int = "auto",
     home: str | Path | None = None,
     data_dir: str | Path | None = None,
     storage: str | None = None,
@@ -77,6 +78,7 @@ def sweep(
         enqueue: configurations to try first, or the path of a JSON file that lists them.
         backend: tensorflow, jax or torch; None: KERAS_BACKEND, or tensorflow.
         max_failures: failed trials in a row that end it.
+        fuse: how many trials of one signature a worker trains together, on JAX; "off"; "auto": where it is faster.
         home: folder of everything that running produces; None: ASSAY_HOME, or ./mlruns.
         data_dir: where data sets lie as NAME.npz; None: ASSAY_DATA_DIR, or the Keras cache.
         storage: Optuna's storage, a URL; None: ASSAY_STORAGE, or SQLite in home.
@@ -101,6 +103,7 @@ def sweep(
         timeout=timeout,
         max_failures=max_failures,
         enqueue=enqueue,
+        fuse=fuse,
     )
     places = Places.choose(home, data_dir, storage, tracking_uri)
     found = sweeping.sweep(asked, request, places, BarDisplay() if progress else SilentDisplay())

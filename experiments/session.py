@@ -10,6 +10,7 @@ from experiments.data.count import training_images
 from experiments.data.preparation import PreparedData, start_preparing
 from experiments.execution import Execution
 from experiments.experiment import Experiment
+from experiments.fusing import Fusing
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.provenance import provenance
@@ -31,6 +32,7 @@ class Session:
     data: PreparedData
     execution: Execution
     seed: int
+    fusing: Fusing | None = None
 
     def opened(self, study: str | None, study_id: str) -> StudyOpened:
         """Return the event that opens the study, or with None a single run."""
@@ -39,7 +41,9 @@ class Session:
             study=study,
             study_id=study_id,
             experiment=self.experiment.name,
-            provenance=provenance(self.experiment, self.data, self.execution, self.seed, searching=study is not None),
+            provenance=provenance(
+                self.experiment, self.data, self.execution, self.seed, self.fusing, searching=study is not None
+            ),
             text=self.experiment.text,
             data={
                 "name": self.data.name,
@@ -59,6 +63,7 @@ class Session:
         model, train = self.experiment.settings(trial.searched)
         return {
             "seed": trial.seed,
+            **({} if self.fusing is None else {"order_seed": self.fusing.order_seed}),
             "task": self.experiment.task,
             "family": self.experiment.family.name,
             "folders": [str(self.experiment.path.parent.absolute())],

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.fusing import Fuse
 from experiments.session import Ending
 from search.objective import Objectives, Values
 from search.space import Configuration
@@ -19,6 +20,7 @@ class SweepRequest:
     workers: int | None = None
     seed: int | None = None
     backend: str | None = None
+    fuse: Fuse = "auto"
     timeout_seconds: float | None = None
     failures_limit: int = 5
     enqueued: Sequence[Configuration] = ()

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from models import augmentation, schedules
-from models.backends.interface import EpochPlan, Feeding, Metrics, Resident
-from models.order import batch_order
+from models.backends.interface import Metrics, Resident
+from models.plans import Plans, feeding
 from models.stopping import EarlyStopping, Restored
 from models.train import TrainSettings
 
@@ -37,19 +34,11 @@ class Fit(Iterator[Metrics]):
     def __init__(self, train: TrainSettings, model: keras.Model, data: Resident, seed: int, one_hot: bool) -> None:
         self.restored: Restored | None = None
         self.stopped = False
-        self._train, self._model, self._data, self._seed = train, model, data, seed
+        self._train, self._model = train, model
         self._epoch = 0
         self._stopping = None if train.early_stopping is None else EarlyStopping(train.early_stopping)
-        feeding = Feeding(
-            batch_size=train.batch_size,
-            one_hot=one_hot,
-            scheduled=schedules.is_scheduled(train),
-            augmented=augmentation.is_augmented(train),
-            shift=train.shift,
-        )
-        self._train_epoch = data.epochs(model, feeding)
-        self._steps_per_epoch = -(-data.shape.train_images // train.batch_size)
-        self._rates = schedules.rates(train, self._steps_per_epoch) if feeding.scheduled else np.empty(0, np.float32)
+        self._plans = Plans(train, data.shape, seed)
+        self._train_epoch = data.epochs(model, feeding(train, one_hot))
 
     def __next__(self) -> Metrics:
         """Train the next epoch and validate.
@@ -59,7 +48,7 @@ class Fit(Iterator[Metrics]):
         """
         if self.stopped or self._epoch == self._train.epochs:
             raise StopIteration
-        plan = self._plan()
+        plan = self._plans[self._epoch]
         metrics = self._train_epoch(plan)
         if len(plan.rates) > 0:
             metrics["learning_rate"] = float(plan.rates[-1])
@@ -73,15 +62,3 @@ class Fit(Iterator[Metrics]):
         self.stopped = stopping.hear(self._model, metrics) and not is_last
         if self.stopped or is_last:
             self.restored = stopping.restore(self._model)
-
-    def _plan(self) -> EpochPlan:
-        images = self._data.shape.train_images
-        first = self._epoch * self._steps_per_epoch
-        return EpochPlan(
-            order=batch_order(self._seed, self._epoch, images),
-            rates=self._rates[first : first + self._steps_per_epoch],
-            windows=self._windows(images) if augmentation.is_augmented(self._train) else None,
-        )
-
-    def _windows(self, images: int) -> augmentation.Windows:
-        return augmentation.draw(self._train, self._seed, self._epoch, images, self._data.shape.input_shape)

@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import augmentation, backends
-from models.assignment import Assignment, DataChoice
-from models.backends.tolerant import TolerantResident
+from models.assignment import Assignment
 from models.blame import blamed, told
-from models.data import TrainingData, load
-from models.errors import RequestError
 from models.fitting import Fit
+from models.holding import Holder, load_for
 from models.memory import PeakMemory
 from models.probe import probe
 from models.reference import Reference
@@ -58,12 +56,15 @@ class Trainer:
 
     Args:
         threads: that the backend computes with, where it can be told.
+        holder: keeps the data; None for one of its own.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._backend = backends.current()
-        self._backend.use_threads(threads)
-        self._held: tuple[DataChoice, str, TolerantResident] | None = None
+    def __init__(self, threads: int, holder: Holder | None = None) -> None:
+        if holder is None:
+            backend = backends.current()
+            backend.use_threads(threads)
+            holder = Holder(backend)
+        self._holder = holder
         self._trial: _Trial | None = None
 
     def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,14 +83,14 @@ class Trainer:
         self.drop()
         trial = Assignment.read(assignment, "the assignment")
         recipe = trial.recipe()
-        resident = self._resident(trial)
+        resident = self._holder.resident(trial)
         data: backends.Resident = resident.fast if recipe.family.own is None else resident
         augmentation.check_input(recipe.train, data.shape.input_shape)
         memory = PeakMemory()
         seed_everything(trial.seed)
         with blamed(recipe.family.own):
             model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
-            fit = recipe.fit(model, data, trial.seed)
+            fit = recipe.fit(model, data, trial.feeding_seed)
         self._trial = _Trial(model, fit, memory, recipe.family.own)
         reply: dict[str, Any] = {"parameters": int(model.count_params())}
         if recipe.family.own is not None and resident.note is not None:
@@ -109,7 +110,7 @@ class Trainer:
         trial = Assignment.read(assignment, "the assignment")
         seed_everything(trial.seed)
         try:
-            return probe(trial.recipe(), _load(trial))
+            return probe(trial.recipe(), load_for(trial))
         finally:
             _forget_models()
 
@@ -177,24 +178,6 @@ class Trainer:
         if self._trial is None:
             raise RuntimeError("no trial is under way: begin one first")
         return self._trial
-
-    def _resident(self, assignment: Assignment) -> TolerantResident:
-        """Return the data where the backend reads it, kept from the last trial if that trained on the same."""
-        choice, data = assignment.data, _load(assignment)
-        if self._held is None or self._held[:2] != (choice, data.digest):
-            self._held = None  # first let go of the old, lest both be in memory
-            self._held = (choice, data.digest, TolerantResident(self._backend.hold(data), data))
-        return self._held[2]
-
-
-def _load(assignment: Assignment) -> TrainingData:
-    data = load(Path(assignment.data.folder), assignment.data.scale)
-    if data.task != assignment.task:
-        raise RequestError(
-            f"the data must be prepared for the trial's task: received {assignment.task} on {data.name}, prepared for "
-            f"{data.task}; change the task or have the data prepared again."
-        )
-    return data
 
 
 def _forget_models() -> None:

@@ -41,12 +41,20 @@ def answer(trainer: Trainer, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the reply to one request: what the trainer's method returned, or what it raised."""
     try:
         value = getattr(trainer, request["method"])(**request["arguments"])
-    except RequestError as error:
-        return {"error": " ".join(str(error).split()), "text": traceback.format_exc(), "request": True}
     except Exception as error:
-        last = " ".join(traceback.format_exception_only(error)[-1].split())[:_LONGEST_LINE_CHARACTERS]
-        return {"error": last, "text": traceback.format_exc(), "request": False}
+        return _raised(error)
+    if request["method"] == "group":
+        answers = [_raised(one) if isinstance(one, Exception) else {"value": one} for one in value]
+        value = {"answers": answers}
     return {"value": value or {}, "resident_bytes": psutil.Process().memory_info().rss}
+
+
+def _raised(error: Exception) -> dict[str, Any]:
+    text = "".join(traceback.format_exception(error))
+    if isinstance(error, RequestError):
+        return {"error": " ".join(str(error).split()), "text": text, "request": True}
+    last = " ".join(traceback.format_exception_only(error)[-1].split())[:_LONGEST_LINE_CHARACTERS]
+    return {"error": last, "text": text, "request": False}
 
 
 def _die_with(connection: socket.socket) -> None:
