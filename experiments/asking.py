@@ -13,6 +13,7 @@ from experiments.durations import read_seconds
 from experiments.enqueue import check_configurations, read_configurations
 from experiments.execution_request import ExecutionRequest
 from experiments.experiment import Experiment, read
+from experiments.fusing import read_fuse
 from experiments.sweep_result import SweepRequest
 from models.errors import RequestError
 from models.settings import Settings
@@ -61,6 +62,7 @@ def ask_sweep(
     timeout: str | float | None,
     max_failures: int,
     enqueue: Enqueued | None,
+    fuse: object = None,
 ) -> SweepRequest:
     """Return what is asked of a sweep beside its experiment.
 
@@ -73,6 +75,7 @@ def ask_sweep(
         workers=limits.workers,
         seed=limits.seed,
         execution=ask_execution(execution),
+        fuse=read_fuse(fuse),
         timeout_seconds=None if timeout is None else read_seconds(timeout, "timeout"),
         failures_limit=limits.max_failures,
         enqueued=_enqueued(enqueue, experiment),

@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.device import choose_device
 from experiments.execution_request import ExecutionRequest
+from experiments.fusing import Fuse
 from experiments.gpu_memory import GpuMemory, share_memory
 from models.backends.jax_environment import jax_environment
 from models.errors import RequestError
@@ -23,6 +24,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 XLA = ("auto", "on", "off")
 PRELOAD = "models.preloading:preload"
 TRAINER = "models.trainer:Trainer"
+FUSED_TRAINER = "models.fused:FusedTrainer"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Execution:
         cards: that workers train on, in turn, by the names that CUDA_VISIBLE_DEVICES takes; none on the processor.
         memory: what each worker may take of its card.
         reported: the device as a worker's backend names it, once one was asked.
+        fuse: what was asked for; what a study was made with is in its `Fusing`.
     """
 
     backend: str
@@ -50,9 +53,10 @@ class Execution:
     cards: Sequence[str] = ()
     memory: GpuMemory = field(default_factory=GpuMemory)
     reported: str | None = None
+    fuse: Fuse = 0
 
     @classmethod
-    def choose(cls, request: ExecutionRequest | None = None, workers: int | None = None) -> Execution:
+    def choose(cls, request: ExecutionRequest | None = None, workers: int | None = None, fuse: Fuse = 0) -> Execution:
         """Fill in what was not asked for: one worker a card or a core, TensorFlow unless KERAS_BACKEND says otherwise.
 
         Raises:
@@ -63,6 +67,11 @@ class Execution:
         backend = check_name("backend", asked.backend or os.environ.get("KERAS_BACKEND") or "tensorflow", BACKENDS)
         if importlib.util.find_spec(backend) is None:
             raise RequestError(f"the backend {backend!r} is not installed: install it with pip install {backend}.")
+        if backend != "jax" and fuse not in ("auto", 0):
+            raise RequestError(
+                f"fuse: trials are trained together on the backend 'jax' alone; received fuse = {fuse} with backend = "
+                f"{backend!r}; leave fuse out, or take --backend jax."
+            )
         device, cards = choose_device(asked.device, backend)
         count = workers if workers is not None else len(cards) or cores()
         if not cards and asked.gpu_memory is not None:
@@ -76,6 +85,7 @@ class Execution:
             xla=_checked_xla(asked.xla, backend),
             cards=tuple(cards),
             memory=share_memory(asked.gpu_memory, backend, cards, count) if cards else GpuMemory(),
+            fuse=fuse if backend == "jax" else 0,
         )
 
     def arguments(self) -> dict[str, Any]:
@@ -86,6 +96,7 @@ class Execution:
             "gpu_megabytes": self.memory.megabytes,
             "precision": self.precision,
             "xla": self.xla,
+            **({} if self.fuse == 0 else {"calibrate": self.fuse == "auto"}),
         }
 
     def environment(self) -> dict[str, str]:
@@ -122,7 +133,10 @@ class Execution:
     def executor(self) -> Iterator[LocalExecutor]:
         """Enter with workers on their way, leave with none."""
         recipe = WorkerRecipe(
-            preload=PRELOAD, trainer=TRAINER, arguments=self.arguments(), environment=self.environment()
+            preload=PRELOAD,
+            trainer=TRAINER if self.fuse == 0 else FUSED_TRAINER,
+            arguments=self.arguments(),
+            environment=self.environment(),
         )
         executor = LocalExecutor(recipe, self.environments())
         executor.start()

@@ -86,7 +86,7 @@ def forecast(experiment: Experiment, request: SweepRequest, places: Places, disp
     """
     check_batch(experiment, places)
     experiment.search.check(experiment.space, experiment.largest("epochs"))
-    execution = Execution.choose(request.execution, request.workers)
+    execution = Execution.choose(request.execution, request.workers, request.fuse)
     size = find_sampler(experiment.search.sampler).size(experiment.space)
     told = Forecast(
         study=checked_name(experiment.name if request.study is None else request.study),

@@ -59,6 +59,7 @@ def sweep(
     xla: str = "auto",
     gpu_memory: float | None = None,
     max_failures: int = 5,
+    fuse: str | int = "auto",
     home: str | Path | None = None,
     data_dir: str | Path | None = None,
     storage: str | None = None,
@@ -86,6 +87,7 @@ def sweep(
         gpu_memory: that each worker may take of its card, in MB, or up to 1 as a fraction; None: as needed, or an equal
             share where several train on one card.
         max_failures: failed trials in a row that end it.
+        fuse: how many trials of one signature a worker trains together, on JAX; "off"; "auto": where it is faster.
         home: folder of everything that running produces; None: ASSAY_HOME, or ./mlruns.
         data_dir: where data sets lie as NAME.npz; None: ASSAY_DATA_DIR, or the Keras cache.
         storage: Optuna's storage, a URL; None: ASSAY_STORAGE, or SQLite in home.
@@ -110,6 +112,7 @@ def sweep(
         timeout=timeout,
         max_failures=max_failures,
         enqueue=enqueue,
+        fuse=fuse,
     )
     places = Places.choose(home, data_dir, storage, tracking_uri)
     found = sweeping.sweep(asked, request, places, BarDisplay() if progress else SilentDisplay())

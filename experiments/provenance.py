@@ -14,6 +14,7 @@ from pathlib import Path
 from experiments.data.preparation import PreparedData
 from experiments.execution import Execution
 from experiments.experiment import Experiment
+from experiments.fusing import Fusing
 from experiments.tracking.schema import OBJECTIVE_TAG
 
 _PACKAGES = ("assay", "tensorflow", "keras", "optuna", "pandas", "mlflow", "numpy", "scikit-learn", "jax", "torch")
@@ -21,7 +22,12 @@ _LARGEST_TAG_CHARACTERS = 1000
 
 
 def provenance(
-    experiment: Experiment, data: PreparedData, execution: Execution, seed: int, searching: bool
+    experiment: Experiment,
+    data: PreparedData,
+    execution: Execution,
+    seed: int,
+    fusing: Fusing | None,
+    searching: bool,
 ) -> dict[str, str]:
     """Return the tags of a study's parent run, or of a single run, which searches nothing."""
     search = {"assay.sampler": experiment.search.sampler, "assay.pruner": experiment.search.pruner}
@@ -42,6 +48,8 @@ def provenance(
         **({"assay.gpu_memory": str(execution.memory)} if execution.cards else {}),
         "assay.workers": str(execution.workers),
         "assay.threads": str(execution.threads),
+        "assay.fuse": "off" if fusing is None else str(fusing.size),
+        **({} if fusing is None else {"assay.order_seed": str(fusing.order_seed)}),
         "assay.dataset": data.name,
         "assay.dataset.digest": data.digest,
         "assay.dataset.classes": ", ".join(data.classes)[:_LARGEST_TAG_CHARACTERS] or "none",

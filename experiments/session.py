@@ -12,6 +12,7 @@ from experiments.data.locate import locate
 from experiments.data.preparation import PreparedData, start_preparing
 from experiments.execution import Execution
 from experiments.experiment import Experiment
+from experiments.fusing import Fusing
 from experiments.input_shape import input_shape
 from experiments.longest import Inputs
 from experiments.places import Places
@@ -35,6 +36,7 @@ class Session:
     data: PreparedData
     execution: Execution
     seed: int
+    fusing: Fusing | None = None
 
     def opened(self, study: str | None, study_id: str) -> StudyOpened:
         """Return the event that opens the study, or with None a single run."""
@@ -43,7 +45,9 @@ class Session:
             study=study,
             study_id=study_id,
             experiment=self.experiment.name,
-            provenance=provenance(self.experiment, self.data, self.execution, self.seed, searching=study is not None),
+            provenance=provenance(
+                self.experiment, self.data, self.execution, self.seed, self.fusing, searching=study is not None
+            ),
             text=self.experiment.text,
             data={
                 "name": self.data.name,
@@ -68,6 +72,7 @@ class Session:
         model, train = self.experiment.settings(trial.searched)
         return {
             "seed": trial.seed,
+            **({} if self.fusing is None else {"order_seed": self.fusing.order_seed}),
             "task": self.experiment.task,
             "family": self.experiment.family.name,
             "folders": [str(self.experiment.path.parent.absolute())],

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.execution_request import ExecutionRequest
+from experiments.fusing import Fuse
 from experiments.session import Ending
 from search.objective import Objectives, Values
 from search.space import Configuration
@@ -20,6 +21,7 @@ class SweepRequest:
     workers: int | None = None
     seed: int | None = None
     execution: ExecutionRequest = field(default_factory=ExecutionRequest)
+    fuse: Fuse = "auto"
     timeout_seconds: float | None = None
     failures_limit: int = 5
     enqueued: Sequence[Configuration] = ()

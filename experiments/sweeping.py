@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.data.preparation import PreparedData
 from experiments.execution import Execution
 from experiments.experiment import Experiment
+from experiments.fusing import Fusing, choose
 from experiments.leftovers import settle_runs
 from experiments.longest import Inputs, longest_first
 from experiments.places import Places
@@ -31,6 +32,7 @@ from search.protocols import Executor
 from search.samplers import find_sampler
 from search.stop import StopRequest
 from search.urls import masked
+from search.workers.slots import SlotExecutor
 
 if TYPE_CHECKING:
     import optuna
@@ -51,10 +53,10 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
     check_batch(experiment, places)
     name = checked_name(experiment.name if request.study is None else request.study)
     journal_file = places.home.journal(name)
-    execution = Execution.choose(request.execution, request.workers)
+    execution = Execution.choose(request.execution, request.workers, request.fuse)
     with ExitStack() as stack:
         # First, because what workers import takes longer than all that comes before the first trial.
-        executor = stack.enter_context(execution.executor())
+        executor: Executor = stack.enter_context(execution.executor())
         tracker = MlflowTracker(journal_file, places.tracking_uri, places.home.artifacts)
         stack.callback(tracker.abandon)
         tracker.start()
@@ -70,12 +72,15 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         stack.enter_context(StudyLock(journal_file.with_suffix(".lock"), name))
         tracker.wait_until_open()
         settle_runs(places)
-        trials = _take_up(
-            storage or _open_storage(places), name, experiment, request, identity(experiment, data, execution)
-        )
+        storage = storage or _open_storage(places)
+        fusing = _fusing(storage, name, experiment, request, execution)
+        trials = _take_up(storage, name, experiment, request, identity(experiment, data, execution, fusing))
         _check_journal(trials, name, journal_file)
         experiment = _limited(experiment, trials, display)
-        session = Session(experiment, data, execution, trials.seed)
+        session = Session(experiment, data, execution, trials.seed, fusing)
+        if fusing is not None and fusing.size > 1:
+            executor = SlotExecutor(executor, fusing.size)
+            display.note(f"{experiment.name}: up to {fusing.size} trials a worker train together")
         stack.callback(display.closed)
         if trials.done() < experiment.search.trials or not _is_closed(trials, journal_file):
             shelf = ModelShelf(places.home.models(name))
@@ -142,7 +147,9 @@ def _search(
         return supervise(plan, trials, executor, journal, stop)
 
 
-def identity(experiment: Experiment, data: PreparedData, execution: Execution) -> dict[str, Any]:
+def identity(
+    experiment: Experiment, data: PreparedData, execution: Execution, fusing: Fusing | None = None
+) -> dict[str, Any]:
     """Return what all trials of a study must share to be comparable, as plain values."""
     return {
         "task": experiment.task,
@@ -159,7 +166,22 @@ def identity(experiment: Experiment, data: PreparedData, execution: Execution) -
         "objectives": experiment.search.objectives,
         "backend": execution.backend,
         "precision": execution.precision,
+        **({} if fusing is None else fusing.to_identity()),
     }
+
+
+def _fusing(
+    storage: optuna.storages.BaseStorage,
+    name: str,
+    experiment: Experiment,
+    request: SweepRequest,
+    execution: Execution,
+) -> Fusing | None:
+    """Return how the study's trials are trained together: as it was made, or as is asked for."""
+    from search.study import known_identity  # here, because workers should not have to wait for Optuna's import
+
+    known = known_identity(storage, name)
+    return choose(execution.fuse, known, experiment, execution.device, execution.workers, request.seed or 0)
 
 
 def checked_name(study: str) -> str:

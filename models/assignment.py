@@ -22,15 +22,25 @@ class DataChoice(Settings):
 
 
 class Assignment(Settings):
-    """One trial: what is trained, on what, from which seed; `folders` is where a family of one's own is looked for."""
+    """One trial: what is trained, on what, from which seed; `folders` is where a family of one's own is looked for.
+
+    `order_seed` is where the order of batches and the augmentation follow from, if not from the seed: trials that have
+    it in common can be trained together.
+    """
 
     seed: int = Field(ge=0, lt=2**32)
+    order_seed: int | None = Field(default=None, ge=0)
     task: Task = "classification"
     family: str
     folders: list[str] = Field(default_factory=list)
     model: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
     data: DataChoice
+
+    @property
+    def feeding_seed(self) -> int:
+        """What the order of batches and the augmentation follow from."""
+        return self.seed if self.order_seed is None else self.order_seed
 
     def recipe(self) -> Recipe:
         """Return what to do.

@@ -64,6 +64,12 @@ def has_weight_decay(train: TrainSettings) -> bool:
     return train.weight_decay is not None or train.optimizer == "adamw"
 
 
+def decay_of(train: TrainSettings) -> float:
+    """Return the part of every weight, times the learning rate, that a step takes off; 0 if there is none."""
+    default = DEFAULT_ADAMW_DECAY if train.optimizer == "adamw" else 0.0
+    return default if train.weight_decay is None else train.weight_decay
+
+
 def optimizer(train: TrainSettings) -> keras.optimizers.Optimizer:
     """Return a new Keras optimizer with what the settings say.
 
@@ -90,8 +96,7 @@ def optimizer(train: TrainSettings) -> keras.optimizers.Optimizer:
         case "adam":
             return keras.optimizers.Adam(**own, **shared)
         case _:
-            decay = DEFAULT_ADAMW_DECAY if train.weight_decay is None else train.weight_decay
-            return keras.optimizers.AdamW(**own, **{**shared, "weight_decay": decay})
+            return keras.optimizers.AdamW(**own, **{**shared, "weight_decay": decay_of(train)})
 
 
 def _owners(parameter: str) -> str:

@@ -26,10 +26,11 @@ _MOST_NUMBERS = 64 << 20
 
 @dataclass(frozen=True)
 class Program:
-    """A model with what trains it for an epoch."""
+    """A model with what trains it for an epoch; `signature` says for what other trials too, None for no other."""
 
     model: keras.Model
     train_epoch: TrainEpoch
+    signature: str | None = None
 
     @property
     def numbers(self) -> int:
@@ -38,36 +39,33 @@ class Program:
 
 
 class Programs:
-    """Programs by signature: the latest 64, and of these what is within 64 Mi numbers (256 MiB) together."""
+    """Programs that no trial is using: the latest 64, and of these what is within 64 Mi numbers (256 MiB) together."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Program] = OrderedDict()
 
     def take(self, signature: str, model: keras.Model) -> Program | None:
-        """Return the program of this signature, its variables now those of the model; None if there is none.
+        """Lend the program of this signature, its variables now those of the model; None if there is none.
 
         Args:
             signature: see `models.signature`.
             model: of this signature, compiled and not yet trained; not to be used any more if a program is returned.
         """
-        program = self._kept.get(signature)
+        program = self._kept.pop(signature, None)
         if program is None:
             return None
-        self._kept.move_to_end(signature)
         model.optimizer.build(model.trainable_variables)
         for ours, theirs in zip(_state(program.model), _state(model), strict=True):
             ours.assign(theirs)
         return program
 
-    def keep(self, signature: str, program: Program) -> None:
-        """Keep a program for later trials."""
-        self._kept[signature] = program
+    def give_back(self, program: Program) -> None:
+        """Keep a program for later trials, if it can train any."""
+        if program.signature is None:
+            return
+        self._kept[program.signature] = program
         while len(self._kept) > _MOST_PROGRAMS or self._numbers() > _MOST_NUMBERS:
             self._kept.popitem(last=False)
-
-    def clear(self) -> None:
-        """Forget them all."""
-        self._kept.clear()
 
     def _numbers(self) -> int:
         return sum(program.numbers for program in self._kept.values())

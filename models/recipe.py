@@ -19,7 +19,8 @@ from models import losses, optimizers, precompiled
 from models.backends.interface import VALIDATION_BATCH, Metrics, Resident, TrainEpoch
 from models.data import Array, as_one_hot
 from models.families import Family
-from models.fitting import Fit, feeding
+from models.fitting import Fit
+from models.plans import feeding
 from models.settings import Settings
 from models.tasks import Task
 from models.train import TrainSettings

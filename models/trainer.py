@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import augmentation, backends, precision
-from models.assignment import Assignment, DataChoice
-from models.backends.tolerant import TolerantResident
+from models.assignment import Assignment
 from models.blame import blamed, told
-from models.data import TrainingData, load
 from models.errors import RequestError
 from models.fitting import Fit
+from models.holding import Holder, load_for
 from models.memory import PeakMemory
 from models.probe import probe
 from models.programs import Program, Programs
@@ -27,14 +26,15 @@ from models.seeding import seed_everything
 from models.signature import signature
 
 if TYPE_CHECKING:
-    import keras
+    pass
 
 
 @dataclass
 class _Trial:
     """The trial under way."""
 
-    model: keras.Model
+    program: Program
+    programs: Programs
     fit: Fit
     memory: PeakMemory
     own: Reference | None
@@ -50,6 +50,7 @@ class Trainer:
         gpu_megabytes: what TensorFlow may take of the card, in MiB; None for what it comes to need.
         precision: of `models.precision.PRECISIONS`.
         xla: whether steps are compiled with XLA, "on" or "off"; "auto" leaves it to Keras.
+        holder: keeps the data, and the backend that has heard of threads and card; None for one of its own.
     """
 
     def __init__(
@@ -59,14 +60,16 @@ class Trainer:
         gpu_megabytes: int | None = None,
         precision: str = "float32",
         xla: str = "auto",
+        holder: Holder | None = None,
     ) -> None:
         self._on_gpu, self._precision, self._xla = on_gpu, precision, xla
-        self._backend = backends.current()
-        self._backend.use_threads(threads)
-        self._backend.share_card(gpu_megabytes)
-        self._held: tuple[DataChoice, str, TolerantResident] | None = None
+        if holder is None:
+            backend = backends.current()
+            backend.use_threads(threads)
+            backend.share_card(gpu_megabytes)
+            holder = Holder(backend)
+        self._holder = holder
         self._trial: _Trial | None = None
-        self._programs = Programs()
         self._used = False
 
     def device(self) -> dict[str, Any]:
@@ -77,7 +80,7 @@ class Trainer:
         """
         import keras  # not at the top: `preload` decides when the backend is imported
 
-        found = self._backend.card()
+        found = self._holder.backend.card()
         if self._on_gpu and found is None:
             raise RequestError(
                 f"training on a card needs one that {keras.backend.backend()} can use: it finds none, though the "
@@ -100,14 +103,14 @@ class Trainer:
         """
         trial = self._set_up(assignment)
         recipe = trial.recipe()
-        resident = self._resident(trial)
+        resident = self._holder.resident(trial)
         data: backends.Resident = resident.fast if recipe.family.own is None else resident
         augmentation.check_input(recipe.train, data.shape.input_shape)
         memory = PeakMemory()
         with blamed(recipe.family.own):
             program = self._program(trial, recipe, data)
-            fit = recipe.fit(program.model, data, trial.seed, program.train_epoch)
-        self._trial = _Trial(program.model, fit, memory, recipe.family.own)
+            fit = recipe.fit(program.model, data, trial.feeding_seed, program.train_epoch)
+        self._trial = _Trial(program, self._holder.programs, fit, memory, recipe.family.own)
         reply: dict[str, Any] = {"parameters": int(program.model.count_params())}
         if recipe.family.own is not None and resident.note is not None:
             reply["note"] = f"{recipe.family.name} is {resident.note}"
@@ -124,7 +127,7 @@ class Trainer:
         """
         trial = self._set_up(assignment)
         try:
-            return probe(trial.recipe(), _load(trial))
+            return probe(trial.recipe(), load_for(trial))
         finally:
             self.drop()
 
@@ -170,7 +173,7 @@ class Trainer:
         }
         if save_as is not None:
             try:
-                save(trial.model, Path(save_as))
+                save(trial.program.model, Path(save_as))
             except OSError as error:
                 costs["unsaved"] = str(error)
             except Exception as error:
@@ -184,6 +187,8 @@ class Trainer:
 
     def drop(self) -> None:
         """Forget the trial under way, or what is left of one that could not begin."""
+        if self._trial is not None:
+            self._trial.programs.give_back(self._trial.program)
         self._trial = None
         if self._used:
             _forget_models()
@@ -209,36 +214,13 @@ class Trainer:
             # What a function of the user's makes may depend on anything, so it is compiled as it comes.
             return Program(model, recipe.epochs(model, data))
         known = signature(assignment, batch_is_compiled=not data.any_batch)
-        program = self._programs.take(known, model)
-        if program is None:
-            program = Program(model, recipe.epochs(model, data))
-            self._programs.keep(known, program)
-        return program
+        lent = self._holder.programs.take(known, model)
+        return lent if lent is not None else Program(model, recipe.epochs(model, data), known)
 
     def _under_way(self) -> _Trial:
         if self._trial is None:
             raise RuntimeError("no trial is under way: begin one first")
         return self._trial
-
-    def _resident(self, assignment: Assignment) -> TolerantResident:
-        """Return the data where the backend reads it, kept from the last trial if that trained on the same."""
-        choice, data = assignment.data, _load(assignment)
-        if self._held is None or self._held[:2] != (choice, data.digest):
-            # First let go of the old, lest both be in memory; what was compiled reads them.
-            self._held = None
-            self._programs.clear()
-            self._held = (choice, data.digest, TolerantResident(self._backend.hold(data), data))
-        return self._held[2]
-
-
-def _load(assignment: Assignment) -> TrainingData:
-    data = load(Path(assignment.data.folder), assignment.data.scale)
-    if data.task != assignment.task:
-        raise RequestError(
-            f"the data must be prepared for the trial's task: received {assignment.task} on {data.name}, prepared for "
-            f"{data.task}; change the task or have the data prepared again."
-        )
-    return data
 
 
 def _forget_models() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from search.events import TrialEnded
 from search.objective import Values
 
-Method = Literal["device", "check", "begin", "epoch", "finish", "drop"]
+Method = Literal["device", "check", "begin", "epoch", "finish", "drop", "group"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,17 @@ class Trainer(Protocol):
 
     def drop(self) -> None:
         """Forget the trial."""
+
+
+class GroupTrainer(Trainer, Protocol):
+    """A trainer that has several trials at a time, one in each slot, and trains together those that it can."""
+
+    def group(self, calls: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any] | Exception]:
+        """Answer calls of a Trainer's methods, {"slot", "method", "arguments"} each, no two of one slot.
+
+        Returns:
+            By call what the method returns, or what it raised.
+        """
 
 
 @dataclass(frozen=True)

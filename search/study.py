@@ -234,6 +234,12 @@ def _key(parameters: Mapping[str, Any]) -> str:
     return json.dumps(dict(parameters), sort_keys=True)
 
 
+def known_identity(storage: optuna.storages.BaseStorage, name: str) -> Mapping[str, Any] | None:
+    """Return the identity of the study of that name; None if there is none."""
+    known = _find(storage, name)
+    return None if known is None else known.user_attrs.get(IDENTITY)
+
+
 def _find(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study | None:
     try:
         return optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class StubTrainer:
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._kept: list[bytes] = []
+        self._slots: dict[int, StubTrainer] = {}
 
     def check(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
         if "raises" in assignment:
@@ -78,6 +79,17 @@ class StubTrainer:
 
     def drop(self) -> None:
         self._note("drop")
+
+    def group(self, calls: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any] | Exception]:
+        """Follow a script a slot; what one raises concerns no other."""
+        answers: list[Mapping[str, Any] | Exception] = []
+        for call in calls:
+            trainer = self._slots.setdefault(call["slot"], StubTrainer(self._threads))
+            try:
+                answers.append(getattr(trainer, call["method"])(**call["arguments"]) or {})
+            except Exception as error:
+                answers.append(error)
+        return answers
 
     def _note(self, what: str) -> None:
         if "log" in self._assignment:

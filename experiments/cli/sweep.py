@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 @click.option("--enqueue", metavar="FILE.json", help="A list of configurations to try first.")
 @click.option("--dry-run", is_flag=True, help="Say what would be tried, and what it would take; write nothing.")
 @click.option("--max-failures", type=click.IntRange(min=1), default=5, help="Failed trials in a row that end it.  [5]")
+@click.option(
+    "--fuse",
+    metavar="auto|off|K",
+    help="Trials of one signature that a worker trains together, on JAX.  [auto: where it is faster]",
+)
 @options.values
 @options.execution
 @options.places
@@ -55,6 +60,7 @@ def command(
     enqueue: str | None,
     dry_run: bool,
     max_failures: int,
+    fuse: str | None,
     values: Mapping[str, Any],
     execution: Mapping[str, Any],
     as_json: bool,
@@ -87,6 +93,7 @@ def command(
         timeout=timeout,
         max_failures=max_failures,
         enqueue=enqueue,
+        fuse=fuse,
     )
     if dry_run:
         return _foretell(asked, request, Places.choose(**places), as_json)

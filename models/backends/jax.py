@@ -60,7 +60,7 @@ class JaxResident:
         jax_epoch.build(model, feeding, self.data, self.shape.outputs)
         epoch = jax_epoch.epoch_of(model, feeding, self.shape.outputs)
         # The state is given away: the next takes its place in memory.
-        compiled = jax.jit(epoch, donate_argnums=0).lower(jax_epoch.state_of(model), self._like(feeding), self.data)
+        compiled = jax.jit(epoch, donate_argnums=0).lower(jax_epoch.state_of(model), self.like(feeding), self.data)
         execute = compiled.compile()
 
         def train_epoch(plan: EpochPlan) -> Metrics:
@@ -70,7 +70,7 @@ class JaxResident:
 
         return train_epoch
 
-    def _like(self, feeding: Feeding) -> jax_epoch.Given:
+    def like(self, feeding: Feeding) -> jax_epoch.Given:
         """Return shapes and types of what an epoch will be given."""
         images = self.shape.train_images
         steps = -(-images // feeding.batch_size) if feeding.scheduled else 0

@@ -73,6 +73,12 @@ def resident(data: TrainingData) -> Data:
     return Data(*jax.device_put(whole))
 
 
+def without_validation(data: Data) -> Data:
+    """Return data to train on and not to validate on."""
+    x, y = (jnp.zeros((0, *array.shape[1:]), array.dtype) for array in data.last_validation)
+    return data._replace(validation=(x[None][:0], y[None][:0]), last_validation=(x, y))
+
+
 def given(plan: EpochPlan) -> Given:
     """Return a plan as an epoch takes it."""
     windows = () if plan.windows is None else (plan.windows.rows, plan.windows.columns)
@@ -146,6 +152,13 @@ def epoch_of(model: keras.Model, feeding: Feeding, outputs: int) -> Epoch:
     return epoch
 
 
+def _with_rate(model: keras.Model, optimizer: Values, rate: jax.Array) -> Values:
+    """Return the values of the optimizer's variables with another learning rate."""
+    with keras.StatelessScope(list(zip(model.optimizer.variables, optimizer, strict=True))) as scope:
+        model.optimizer.learning_rate = rate
+    return [scope.get_current_value(variable) for variable in model.optimizer.variables]
+
+
 @contextlib.contextmanager
 def decaying(model: keras.Model, decay: jax.Array | float | None) -> Iterator[None]:
     """Have the model's optimizer take off this part of its weights while code is traced: Keras has it as a constant."""
@@ -175,12 +188,6 @@ def _look(x: jax.Array, rows: jax.Array, columns: jax.Array, shift: int) -> jax.
     bordered = jnp.pad(x, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
     image = jnp.arange(len(x))[:, None, None]
     return bordered.at[image, rows[:, :, None], columns[:, None, :]].get(mode="promise_in_bounds")
-
-
-def _with_rate(model: keras.Model, optimizer: Values, rate: jax.Array) -> Values:
-    with keras.StatelessScope(list(zip(model.optimizer.variables, optimizer, strict=True))) as scope:
-        model.optimizer.learning_rate = rate
-    return [scope.get_current_value(variable) for variable in model.optimizer.variables]
 
 
 def _no_metrics(model: keras.Model) -> Values:

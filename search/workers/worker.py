@@ -43,15 +43,22 @@ def answer(trainer: Trainer, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         value = getattr(trainer, request["method"])(**request["arguments"])
     except Exception as error:
-        refused = isinstance(error, RequestError)
-        line = str(error) if refused else traceback.format_exception_only(error)[-1]
-        return {
-            "error": " ".join(line.split())[: None if refused else _LONGEST_LINE_CHARACTERS],
-            "text": traceback.format_exc(),
-            "request": refused,
-            "out_of_memory": is_out_of_memory(error),
-        }
+        return _raised(error)
+    if request["method"] == "group":
+        answers = [_raised(one) if isinstance(one, Exception) else {"value": one} for one in value]
+        value = {"answers": answers}
     return {"value": value or {}, "resident_bytes": psutil.Process().memory_info().rss}
+
+
+def _raised(error: Exception) -> dict[str, Any]:
+    refused = isinstance(error, RequestError)
+    line = str(error) if refused else traceback.format_exception_only(error)[-1]
+    return {
+        "error": " ".join(line.split())[: None if refused else _LONGEST_LINE_CHARACTERS],
+        "text": "".join(traceback.format_exception(error)),
+        "request": refused,
+        "out_of_memory": is_out_of_memory(error),
+    }
 
 
 def _die_with(connection: socket.socket) -> None:

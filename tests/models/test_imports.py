@@ -21,6 +21,7 @@ OF_A_BACKEND = {
         ("tensorflow_kernels.py", "tensorflow"),
         ("jax.py", "jax"),
         ("jax_epoch.py", "jax"),
+        ("jax_group.py", "jax"),
     )
 }
 """The files that import a backend; only those do that run on it."""

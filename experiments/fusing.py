@@ -1,0 +1,107 @@
+"""How many trials of a study a worker trains together, and what batches they then share.
+
+Results must depend neither on timing nor on how many happen to be trained together: all trials of a study that may be
+fused see their batches in an order that follows from the study's seed, and both are kept with the study.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from experiments.experiment import Experiment
+from models.errors import RequestError
+from models.schedules import SCHEDULES
+from search.space.grid import values
+
+Fuse: TypeAlias = Literal["auto"] | int
+"""What is asked for: so many trials together; 0 for none, and each trial's batches in an order of its own; or auto."""
+
+_MOST: Mapping[str, int] = {"cpu": 8, "gpu": 128}
+"""Trials together beyond which little is gained: a processor computes, a card is busy."""
+_LEARNING_ROUNDS = 4
+"""How many times a sampler that learns from trials shall have heard of some before it proposes the last."""
+_NOT_LEARNING = ("random", "grid", "qmc")
+_NOT_COMPILED = {
+    *("learning_rate", "weight_decay", "warmup_epochs", "epochs"),
+    *(name for own in SCHEDULES.values() for name in own),
+}
+
+
+@dataclass(frozen=True)
+class Fusing:
+    """How trials are trained together.
+
+    Attributes:
+        size: the most that a worker trains together.
+        order_seed: where the order of all trials' batches follows from.
+    """
+
+    size: int
+    order_seed: int
+
+    def to_identity(self) -> dict[str, int]:
+        """Return it as a study keeps it."""
+        return {"fuse": self.size, "order_seed": self.order_seed}
+
+
+def read_fuse(value: object) -> Fuse:
+    """Return what is asked for by "auto", "off" or a number, as text or not; None is auto.
+
+    Raises:
+        RequestError: it is none of them.
+    """
+    text = "auto" if value is None else str(value)
+    if text == "auto":
+        return "auto"
+    if text == "off":
+        return 0
+    if not text.isdecimal() or int(text) < 1:
+        raise RequestError(
+            f"fuse must be auto, off, or how many trials to train together, 1 or more; received {value!r}."
+        )
+    return int(text)
+
+
+def choose(
+    fuse: Fuse, known: Mapping[str, Any] | None, experiment: Experiment, device: str, workers: int, seed: int
+) -> Fusing | None:
+    """Return how a study's trials are trained together; None if each has batches of its own.
+
+    Args:
+        fuse: what is asked for.
+        known: the identity of the study, if there is one already: what it was made with stays.
+        experiment: what is searched.
+        device: "cpu" or "gpu".
+        workers: how many there are.
+        seed: the study's, if it is new.
+    """
+    made = None if known is None or "fuse" not in known else Fusing(known["fuse"], known["order_seed"])
+    if fuse == "auto" and known is not None:
+        return made
+    size = _automatic(experiment, device, workers) if fuse == "auto" else fuse
+    return Fusing(size, seed if made is None else made.order_seed) if size > 0 else None
+
+
+def _automatic(experiment: Experiment, device: str, workers: int) -> int:
+    """Return how many trials to train together where nothing was said; 0 for none.
+
+    As many as suit the device, if each may expect to find another of its signature beside it; with a sampler that
+    learns from trials so few that it hears of some in time. Whether they train faster together, workers find out.
+    """
+    trials = experiment.search.trials
+    size = min(_MOST[device], -(-trials // workers))
+    if experiment.search.sampler not in _NOT_LEARNING:
+        size = min(size, trials // (_LEARNING_ROUNDS * workers))
+    return size if experiment.family.own is None and size - 1 >= _signatures(experiment) else 0
+
+
+def _signatures(experiment: Experiment) -> float:
+    """Return how many signatures the space has at most; infinity where there is no end."""
+    searched = {name: parameter for name, parameter in experiment.space.items() if name not in _NOT_COMPILED}
+    try:
+        return math.prod(len(values(name, parameter)) for name, parameter in searched.items())
+    except RequestError:
+        return math.inf

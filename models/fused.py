@@ -1,0 +1,195 @@
+"""What a worker process runs where trials can be trained together: several at a time, one in each slot.
+
+Trials that share a signature, and so the compiled code, train as one program; see `models.backends.jax_group`. All
+others train as ever, one after the other.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models import augmentation, precision
+from models.assignment import Assignment
+from models.cohort import Cohort, Member
+from models.memory import PeakMemory
+from models.plans import Plans, feeding
+from models.saving import save
+from models.signature import signature
+from models.trainer import Trainer
+
+if TYPE_CHECKING:
+    from models.backends.jax_group import GroupPrograms
+
+_KEPT_PROGRAMS = 8
+"""Signatures whose programs are kept for trials to come, beside those that are being trained."""
+
+Outcome = Mapping[str, Any] | Exception
+
+
+class FusedTrainer(Trainer):
+    """Trains one trial at a time as any trainer does, or with `group` a trial a slot.
+
+    Args:
+        threads: that the backend computes with, where it can be told.
+        calibrate: whether trials are trained together only where that was found to take less time.
+        options: see `Trainer`.
+    """
+
+    def __init__(self, threads: int, calibrate: bool = True, **options: Any) -> None:
+        super().__init__(threads, **options)
+        self._options = options
+        self._calibrate = calibrate
+        self._members: dict[int, Member] = {}
+        self._alone: dict[int, Trainer] = {}
+        self._programs: OrderedDict[tuple[object, ...], GroupPrograms] = OrderedDict()
+        self._memory = PeakMemory()
+
+    def group(self, calls: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        """Answer calls of several slots at once: {"slot", "method", "arguments"} each.
+
+        Returns:
+            By call what the method returns, as `Trainer` has it, or what it raised: that of one slot concerns no other.
+            Of trials that train together, "seconds" is each one's equal share, compiling apart, and
+            "peak_memory_bytes" of the process while they and those beside them trained.
+        """
+        outcomes = {call["slot"]: _outcome(self._answer, **call) for call in calls if not self._trains(call)}
+        outcomes |= self._train([call["slot"] for call in calls if self._trains(call)])
+        return [outcomes[call["slot"]] for call in calls]
+
+    def _trains(self, call: Mapping[str, Any]) -> bool:
+        return call["method"] == "epoch" and call["slot"] in self._members
+
+    def _answer(self, slot: int, method: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        if method == "begin":
+            return self._begin(slot, **arguments)
+        member = self._members.get(slot)
+        if member is None:
+            trainer = self._alone.get(slot, self)
+            if method in ("finish", "drop"):
+                self._alone.pop(slot, None)
+            return getattr(trainer, method)(**arguments) or {}
+        reply = self._finish(member, **arguments) if method == "finish" else {}
+        self._forget(slot)
+        return reply
+
+    def _begin(self, slot: int, assignment: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._forget(slot)
+        if not (self._members or self._alone):
+            self._memory = PeakMemory()
+        trial = Assignment.read(assignment, "the assignment")
+        if not can_be_fused(trial):
+            self._alone[slot] = Trainer(threads=0, holder=self._holder, **self._options)
+            return self._alone[slot].begin(assignment)
+        precision.use(self._precision)
+        recipe = trial.recipe()
+        resident = self._holder.resident(trial)
+        augmentation.check_input(recipe.train, resident.shape.input_shape)
+        programs = self._programs_of(trial)
+        plans = Plans(recipe.train, resident.shape, trial.feeding_seed)
+        self._members[slot] = Member(recipe, plans, programs, programs.begin(recipe, trial.seed))
+        return {"parameters": programs.parameters}
+
+    def _programs_of(self, trial: Assignment) -> GroupPrograms:
+        """Return what trains this trial and all that can be trained with it."""
+        from models.backends.jax import JaxResident
+        from models.backends.jax_group import GroupPrograms  # not at the top: settings are checked without a backend
+
+        recipe, resident = trial.recipe(), self._holder.resident(trial)
+        # What they are shown must be the same too: order and windows.
+        key = (signature(trial, decay_is_compiled=False), recipe.train.flip, trial.feeding_seed, id(resident))
+        if key not in self._programs:
+            assert isinstance(resident.fast, JaxResident)
+            self._programs[key] = GroupPrograms(recipe, feeding(recipe.train, recipe.one_hot), resident.fast)
+        self._programs.move_to_end(key)
+        while len(self._programs) > _KEPT_PROGRAMS:
+            self._programs.popitem(last=False)
+        return self._programs[key]
+
+    def _train(self, slots: Sequence[int]) -> dict[int, Outcome]:
+        """Train an epoch of each of these, together where they can be."""
+        asking = {self._members[slot]: slot for slot in slots}
+        outcomes: dict[int, Outcome] = {}
+        for member in asking:
+            if member.epochs_left == 0:
+                outcomes[asking[member]] = RuntimeError(
+                    f"the trial has trained all of its {len(member.epoch_seconds)} epochs: finish it"
+                )
+        members = [member for member in asking if member.epochs_left > 0]
+        self._gather([member for member in members if member.cohort is None])
+        for cohort in dict.fromkeys(member.cohort for member in members):
+            together = [member for member in members if member.cohort is cohort]
+            outcomes |= {asking[member]: outcome for member, outcome in _epoch(together).items()}
+        self._memory.look()
+        return outcomes
+
+    def _gather(self, members: Sequence[Member]) -> None:
+        """Have trials begin together that share programs, where that takes less time."""
+        for programs in dict.fromkeys(member.programs for member in members):
+            together = [member for member in members if member.programs is programs]
+            if len(together) > 1 and (not self._calibrate or programs.wins(len(together))):
+                Cohort(together)
+            else:
+                for member in together:
+                    Cohort([member])
+
+    def _finish(self, member: Member, save_as: str | None) -> dict[str, Any]:
+        costs: dict[str, Any] = {
+            "peak_memory_bytes": self._memory.bytes(),
+            "train_seconds": sum(member.epoch_seconds),
+            "epoch_seconds": statistics.median(member.epoch_seconds),
+        }
+        if save_as is not None:
+            try:
+                save(member.programs.model(member.state, member.recipe), Path(save_as))
+            except OSError as error:
+                costs["unsaved"] = str(error)
+        return costs
+
+    def _forget(self, slot: int) -> None:
+        if self._members.pop(slot, None) is not None and not self._members:
+            gc.collect()  # models that only gave their first weights
+
+
+def can_be_fused(trial: Assignment) -> bool:
+    """Return whether a trial can be trained with others: of a built-in family, and without early stopping.
+
+    Early stopping keeps weights and stops at a time of its own; a factory of a user's own is compiled anew each time.
+    """
+    recipe = trial.recipe()
+    return recipe.family.own is None and recipe.train.early_stopping is None
+
+
+def _epoch(members: Sequence[Member]) -> dict[Member, Outcome]:
+    """Train members of one cohort for an epoch; if that fails, one at a time, so that it fails for whom it must."""
+    cohort = members[0].cohort
+    assert cohort is not None
+    try:
+        return {member: _reply(member, metrics) for member, metrics in cohort.epoch(members).items()}
+    except Exception as error:
+        if len(members) == 1:
+            return {members[0]: error}
+    outcomes: dict[Member, Outcome] = {}
+    for member in members:
+        try:
+            Cohort([member])
+        except Exception as error:
+            outcomes[member] = error
+        else:
+            outcomes |= _epoch([member])
+    return outcomes
+
+
+def _reply(member: Member, metrics: Mapping[str, float]) -> dict[str, Any]:
+    return {"metrics": dict(metrics), "seconds": member.epoch_seconds[-1]}
+
+
+def _outcome(call: Callable[..., Mapping[str, Any]], **arguments: Any) -> Outcome:
+    try:
+        return call(**arguments)
+    except Exception as error:
+        return error

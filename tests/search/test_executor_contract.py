@@ -1,0 +1,144 @@
+"""What every executor must do: workers of this machine, and slots of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+
+from search.events import EpochEnded
+from search.protocols import Executor
+from search.study import STATE
+from search.workers.slots import SlotExecutor
+from tests.search.conftest import Lab, stub_workers
+from tests.search.test_local_executor import gone, wait_idle
+
+Make = Callable[[], AbstractContextManager[Executor]]
+
+
+@contextmanager
+def slots(workers: int, each: int, **options: Any) -> Iterator[SlotExecutor]:
+    with stub_workers(workers, **options) as inner:
+        yield SlotExecutor(inner, each)
+
+
+@pytest.fixture(params=["4 workers", "1 worker of 4 slots", "2 workers of 2 slots"])
+def four(request: pytest.FixtureRequest) -> Make:
+    """What enters an executor of four trials at a time."""
+    made: dict[str, Make] = {
+        "4 workers": lambda: stub_workers(4),
+        "1 worker of 4 slots": lambda: slots(1, 4),
+        "2 workers of 2 slots": lambda: slots(2, 2),
+    }
+    return made[request.param]
+
+
+def curve(value: float = 1.0) -> dict[str, Any]:
+    return {"curve": [value / 2, value / 2, value / 2, value]}
+
+
+def test_all_that_it_has_room_for_is_idle_at_first(four: Make) -> None:
+    with four() as executor:
+        wait_idle(executor, 4)
+        assert len(set(executor.idle())) == 4
+
+
+def test_every_trial_trains_to_its_end(lab: Lab, four: Make) -> None:
+    with four() as executor:
+        study = lab.run(10, executor=executor, workers=0)
+    assert study.counts() == {"complete": 10, "pruned": 0, "failed": 0}
+    assert [trial.value for trial in study.study.trials] == [
+        trial.params["units"] / 1000 for trial in study.study.trials
+    ]
+    epochs = Counter(event.trial for event in lab.events() if isinstance(event, EpochEnded))
+    assert epochs == dict.fromkeys(range(10), 4)
+
+
+def test_a_pruned_trial_ends_and_the_others_go_on(lab: Lab, four: Make) -> None:
+    with four() as executor:
+        study = lab.study(pruner="median")
+        lab.run(
+            12, lambda trial: curve(0.1 if trial.number % 4 == 3 else 0.8), executor=executor, workers=0, study=study
+        )
+    counts = study.counts()
+    assert counts["complete"] + counts["pruned"] == 12
+    assert counts["pruned"] > 0
+
+
+def test_an_exception_fails_its_trial_alone(lab: Lab, four: Make) -> None:
+    with four() as executor:
+        study = lab.run(
+            8, lambda trial: {"raises": "odd"} if trial.number == 2 else curve(), executor=executor, workers=0
+        )
+    assert study.counts() == {"complete": 8, "pruned": 0, "failed": 1}
+    assert study.study.trials[2].user_attrs[STATE] == "failed: error: ValueError: odd"
+
+
+def test_a_trial_that_is_not_finite_fails_alone(lab: Lab, four: Make) -> None:
+    with four() as executor:
+        study = lab.run(
+            8,
+            lambda trial: {"curve": [0.5, float("nan")]} if trial.number == 2 else curve(),
+            executor=executor,
+            workers=0,
+        )
+    assert study.counts() == {"complete": 8, "pruned": 0, "failed": 1}
+    assert study.study.trials[2].user_attrs[STATE] == "failed: diverged"
+
+
+def test_a_worker_that_dies_fails_what_it_trained_and_is_replaced(lab: Lab, four: Make) -> None:
+    with four() as executor:
+        study = lab.run(
+            8,
+            lambda trial: curve() | ({"signal": "SIGKILL"} if trial.number == 1 else {}),
+            executor=executor,
+            workers=0,
+            failures_limit=9,
+        )
+    assert study.counts()["complete"] == 8
+    failed = study.study.get_trials(states=(TrialState.FAIL,))
+    assert 1 in [trial.number for trial in failed]
+    assert {trial.user_attrs[STATE] for trial in failed} == {"failed: crashed (SIGKILL)"}
+
+
+def test_closing_leaves_no_process_behind(four: Make) -> None:
+    with four() as executor:
+        wait_idle(executor, 4)
+        inner = getattr(executor, "_inner", executor)
+        pids = list(inner.pids())
+        for slot in executor.idle():
+            executor.call(slot, "begin", assignment={"name": 0, "curve": [1.0], "seconds": 60})
+        executor.wait(1)
+        for slot in executor.idle():
+            executor.call(slot, "epoch")
+        executor.wait(0)
+        executor.close()
+        executor.close()
+    assert gone(pids, within_seconds=5)
+
+
+def test_slots_open_again_when_all_of_their_workers_are_free(lab: Lab, tmp_path: Path) -> None:
+    """Of trials that begin together none begins beside an older one."""
+    log = tmp_path / "log"
+
+    def script(trial: Any) -> dict[str, Any]:
+        return curve() | {"log": str(log), **({"raises": "odd"} if trial.number == 0 else {})}
+
+    with slots(1, 2) as executor:
+        lab.run(4, script, executor=executor, workers=0)
+    events = [line.split()[:2] for line in log.read_text().splitlines()]
+    assert [name for what, name in events if what == "begin"] == ["0", "1", "2", "3", "4"]
+    assert events.index(["begin", "2"]) > events.index(["finish", "1"])
+
+
+def test_a_worker_that_has_grown_too_far_is_replaced_when_all_of_its_slots_are_free(lab: Lab) -> None:
+    with slots(1, 2, growth_limit_bytes=50_000_000) as executor:
+        study = lab.run(8, lambda trial: {"curve": [0.1] * 4, "grow_bytes": 20_000_000}, workers=0, executor=executor)
+    assert study.counts() == {"complete": 8, "pruned": 0, "failed": 0}
+    pids = [event.metrics["pid"] for event in lab.events() if hasattr(event, "state")]
+    assert len(set(pids)) == 2
