@@ -1,5 +1,6 @@
 # make sweep [EXPERIMENT=digits-mlp] [WORKERS=2] [EXTRAS=gpu] [ARGS="--trials 60"]    set up, then sweep
 # make test                                                                           set up, then run the tests
+# make bench-gpu [ARGS=--quick]                                                       set up, then measure a card
 PYTHON ?= python3
 EXPERIMENT ?= digits-mlp
 EXTRAS ?=
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test test-quick test-slow lint pictures setup setup-dev lock clean
+.PHONY: sweep test test-quick test-slow lint bench-gpu pictures setup setup-dev lock clean
 
 sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
@@ -29,6 +30,11 @@ lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# A thousand trials on a card, by JAX (pip install "jax[cuda12]" into $(VENV)); ARGS=--quick: on any machine, to see that
+# it runs.
+bench-gpu: setup-dev
+	$(BIN)/python -m tests.benchmarks gpu $(ARGS)
 
 # The README's, taken anew: needs Chromium.
 pictures: setup-dev

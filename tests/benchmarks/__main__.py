@@ -15,13 +15,15 @@ from rich.table import Table
 from tests.benchmarks.machine import machine
 from tests.benchmarks.row import Row
 
-MEASURES: tuple[str, ...] = ()
+MEASURES: tuple[str, ...] = ("fused",)
 """Modules of this package, in the order they are run."""
+SEPARATE: tuple[str, ...] = ("gpu",)
+"""Those that run only when they are named: they need what not every machine has."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("measures", nargs="*", choices=[*MEASURES, []], help="which; all unless named")
+    parser.add_argument("measures", nargs="*", choices=[*MEASURES, *SEPARATE, []], help="which; all unless named")
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that it runs, not how fast")
     parser.add_argument("--out", type=Path, default=Path("mlruns/bench.json"), help="where the JSON goes")
     asked = parser.parse_args()
