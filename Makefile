@@ -1,6 +1,7 @@
 # make sweep [EXPERIMENT=digits-mlp] [WORKERS=2] [EXTRAS=gpu] [ARGS="--trials 60"]    set up, then sweep
 # make test                                                                           set up, then run the tests
 # make bench [MEASURES="sweeps startup"] [ARGS="--repeats 1"]                         set up, then measure, beside peers
+# make bench-gpu [ARGS=--quick]                                                       set up, then measure a card
 PYTHON ?= python3
 EXPERIMENT ?= digits-mlp
 EXTRAS ?=
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test test-quick test-slow lint bench pictures setup setup-dev setup-bench lock clean
+.PHONY: sweep test test-quick test-slow lint bench bench-gpu pictures setup setup-dev setup-bench lock clean
 
 sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
@@ -35,6 +36,11 @@ lint: setup-dev
 # No test, and no part of `make test`: on a quiet machine it takes the better part of an hour.
 bench: setup-bench
 	$(BIN)/python -m tests.benchmarks $(MEASURES) $(ARGS)
+
+# A thousand trials on a card, by JAX (pip install "jax[cuda12]" into $(VENV)); ARGS=--quick: on any machine, to see that
+# it runs.
+bench-gpu: setup-dev
+	$(BIN)/python -m tests.benchmarks gpu $(ARGS)
 
 # The README's, taken anew: needs Chromium.
 pictures: setup-dev

@@ -21,8 +21,10 @@ from tests.benchmarks.processes import MeasureError
 from tests.benchmarks.row import Row
 from tests.benchmarks.tables import markdown, terminal
 
-MEASURES: tuple[str, ...] = ("startup", "sweeps", "single", "arithmetic", "control")
+MEASURES: tuple[str, ...] = ("startup", "sweeps", "single", "arithmetic", "control", "fused")
 """Modules of this package, in the order they are run."""
+SEPARATE: tuple[str, ...] = ("gpu",)
+"""Those that run only when they are named: they need what not every machine has."""
 
 
 def main() -> int:
@@ -59,16 +61,20 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("measures", nargs="*", help=f"which of {', '.join(MEASURES)}; all unless named")
+    parser.add_argument(
+        "measures",
+        nargs="*",
+        help=f"which of {', '.join((*MEASURES, *SEPARATE))}; all unless named, but for {', '.join(SEPARATE)}",
+    )
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that it runs, not how fast")
     parser.add_argument("--repeats", type=int, help="rounds of what is measured in turn; its own number unless given")
     parser.add_argument("--out", type=Path, default=Path("mlruns/bench.json"), help="where the JSON goes")
     parser.add_argument("--markdown", action="store_true", help="print the table as the README has it")
     parser.add_argument("--show", type=Path, metavar="JSON", help="measure nothing, print what an earlier run kept")
     asked = parser.parse_args()
-    unknown = [name for name in asked.measures if name not in MEASURES]
+    unknown = [name for name in asked.measures if name not in (*MEASURES, *SEPARATE)]
     if unknown:
-        parser.error(f"a measure must be one of {', '.join(MEASURES)}; received {', '.join(unknown)}")
+        parser.error(f"a measure must be one of {', '.join((*MEASURES, *SEPARATE))}; received {', '.join(unknown)}")
     if asked.repeats is not None and asked.repeats < 1:
         parser.error(f"--repeats must be 1 or more; received {asked.repeats}")
     return asked
