@@ -34,6 +34,9 @@ class StubTrainer:
         self._threads = threads
         self._kept: list[bytes] = []
 
+    def device(self) -> dict[str, Any]:
+        return {"device": "gpu: a stub"}
+
     def check(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
         if "raises" in assignment:
             raise ValueError(assignment["raises"])

@@ -18,7 +18,16 @@ ROOT = Path(__file__).parents[2]
 # What must hold on any backend: each of these goes by whatever Keras runs on.
 CONTRACTS = [
     Path(__file__).with_name(f"test_{name}.py")
-    for name in ("family_contract", "losses", "optimizers", "schedules", "stopping", "augmentation", "trainer")
+    for name in (
+        "family_contract",
+        "losses",
+        "optimizers",
+        "schedules",
+        "stopping",
+        "augmentation",
+        "precision",
+        "trainer",
+    )
 ]
 
 FORKING = """
