@@ -39,7 +39,7 @@ def cards(devices: Path = _DEVICES) -> list[str]:
 def missing_libraries(backend: str) -> str | None:
     """Return what a backend lacks to train on a card, and how to install it; None if it lacks nothing."""
     match backend:
-        case "tensorflow" if not (_is_installed("nvidia.cudnn") or ctypes.util.find_library("cudnn")):
+        case "tensorflow" if not (_is_installed("nvidia", "cudnn") or ctypes.util.find_library("cudnn")):
             return "TensorFlow's CUDA libraries are not installed: make sweep EXTRAS=gpu, or pip install '.[gpu]'"
         case "jax" if not any(map(_is_installed, _JAX_PLUGINS)):
             return "JAX's CUDA plugin is not installed: pip install 'jax[cuda12]'"
@@ -70,11 +70,10 @@ def memory_megabytes(names: Sequence[str]) -> int | None:
     return min(found) if len(found) == len(names) else None
 
 
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # not even the package that it would be in
-        return False
+def _is_installed(package: str, part: str = "") -> bool:
+    """Return whether a package is there, with a folder of that name in it; nothing is imported."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and any((Path(place) / part).is_dir() for place in spec.submodule_search_locations or ())
 
 
 def _torch_has_cuda() -> bool:

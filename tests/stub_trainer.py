@@ -35,6 +35,9 @@ class StubTrainer:
         self._kept: list[bytes] = []
         self._slots: dict[int, StubTrainer] = {}
 
+    def device(self) -> dict[str, Any]:
+        return {"device": "gpu: a stub"}
+
     def check(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
         if "raises" in assignment:
             raise ValueError(assignment["raises"])

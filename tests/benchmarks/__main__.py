@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "measures",
         nargs="*",
-        help=f"which of {', '.join((*MEASURES, *SEPARATE))}; all unless named, but for {', '.join(SEPARATE)}",
+        help=f"which of {', '.join(known)}; all unless named, but for {', '.join(SEPARATE)}",
     )
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that it runs, not how fast")
     parser.add_argument("--repeats", type=int, help="rounds of what is measured in turn; its own number unless given")
@@ -72,9 +72,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--markdown", action="store_true", help="print the table as the README has it")
     parser.add_argument("--show", type=Path, metavar="JSON", help="measure nothing, print what an earlier run kept")
     asked = parser.parse_args()
-    unknown = [name for name in asked.measures if name not in (*MEASURES, *SEPARATE)]
+    unknown = [name for name in asked.measures if name not in known]
     if unknown:
-        parser.error(f"a measure must be one of {', '.join((*MEASURES, *SEPARATE))}; received {', '.join(unknown)}")
+        parser.error(f"a measure must be one of {', '.join(known)}; received {', '.join(unknown)}")
     if asked.repeats is not None and asked.repeats < 1:
         parser.error(f"--repeats must be 1 or more; received {asked.repeats}")
     return asked

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    """Sweep once, everything in MLflow when it ends; then train a few of its kind by plain `fit`, one after the other."""
+    """Sweep once, until everything is in MLflow; then train a few of its kind by plain `fit`, one after the other."""
     platform, card = device()
     if platform != "gpu" and not quick:
         raise SystemExit(
@@ -65,7 +65,7 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def device() -> tuple[str, str]:
-    """Return what JAX computes on, "gpu" or "cpu", and what it is called; asked in a process that then lets go of it."""
+    """Return what JAX computes on, "gpu" or "cpu", and what it is called, as a process says that then lets go of it."""
     return tuple(_printed("import jax, json; d = jax.devices()[0]; print(json.dumps([d.platform, d.device_kind]))"))
 
 

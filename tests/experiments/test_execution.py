@@ -6,17 +6,22 @@ Cards are made visible by CUDA_VISIBLE_DEVICES, libraries by empty packages of t
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from experiments.asking import ask_execution
+from experiments.catalog import load
 from experiments.device import choose_device
 from experiments.execution import Execution
 from experiments.gpu_memory import GpuMemory, share_memory
+from experiments.provenance import provenance
+from experiments.rehearsal import confirm_device
 from models.errors import RequestError
 from search import hardware
 from tests.experiments.conftest import pretend_cuda_libraries
+from tests.search.conftest import stub_workers
 
 
 @pytest.fixture(autouse=True)
@@ -139,3 +144,25 @@ def test_jax_is_told_its_share_by_its_environment_and_tensorflow_by_its_trainer(
     assert execution.arguments()["gpu_megabytes"] == 1000
     assert "XLA_CLIENT_MEM_FRACTION" not in execution.environment()
     assert (str(execution.memory), str(choose().memory)) == ("1000 MB", "as needed")
+
+
+def test_what_the_worker_calls_its_card_is_what_is_recorded() -> None:
+    asked = choose(3, gpu_memory=1000, precision="mixed_float16", xla="on")
+    with stub_workers(1) as executor:
+        execution = confirm_device(asked, executor)
+        assert len(executor.idle()) == 1, "the worker is free again"
+    data: Any = SimpleNamespace(name="digits", digest="0" * 64, classes=("0", "1"), verified=True)
+    tags = provenance(load("digits-mlp"), data, execution, seed=0, searching=True)
+    recorded = {name: tags[f"assay.{name}"] for name in ("device", "precision", "xla", "gpu_memory")}
+    assert recorded == {
+        "device": "gpu: a stub", "precision": "mixed_float16", "xla": "on", "gpu_memory": "1000 MB",
+    }  # fmt: skip
+    on_processor = provenance(load("digits-mlp"), data, choose(device="cpu"), seed=0, searching=True)
+    assert on_processor["assay.device"] == "cpu"
+    assert "assay.gpu_memory" not in on_processor
+
+
+def test_on_the_processor_no_worker_is_waited_for() -> None:
+    with stub_workers(0) as executor:
+        execution = choose(device="cpu")
+        assert confirm_device(execution, executor) is execution

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
@@ -448,9 +449,20 @@ def test_a_card_that_is_there_without_its_libraries_says_what_to_install(
     assert "make sweep EXTRAS=gpu, or pip install '.[gpu]'" in fails("sweep", "digits-mlp", "--device", "gpu")
 
 
-@pytest.mark.parametrize("options", [(), ("--device", "gpu"), ("--device", "gpu:0", "--dry-run")])
+@pytest.mark.parametrize(
+    ("options", "backend"),
+    [
+        ((), "tensorflow"),
+        (("--device", "gpu:0", "--dry-run"), "tensorflow"),
+        pytest.param(
+            ("--device", "gpu", "--backend", "jax"),
+            "jax",
+            marks=pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed"),
+        ),
+    ],
+)
 def test_a_card_that_the_backend_cannot_use_is_told_before_anything_is_written(
-    options: tuple[str, ...], fails: Fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: tuple[str, ...], backend: str, fails: Fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here the worker is a real one, and finds that there is no card behind the libraries."""
     libraries = pretend_cuda_libraries(tmp_path / "libraries")
@@ -458,7 +470,7 @@ def test_a_card_that_the_backend_cannot_use_is_told_before_anything_is_written(
     monkeypatch.setenv("PYTHONPATH", str(libraries), prepend=os.pathsep)
     monkeypatch.syspath_prepend(libraries)
     line = fails("sweep", "digits-mlp", *options)
-    assert "needs one that tensorflow can use: it finds none" in line
+    assert f"needs one that {backend} can use: it finds none" in line
     assert "take --device cpu" in line
 
 

@@ -12,7 +12,10 @@ import keras
 import numpy as np
 import pytest
 
+from models.backends import Feeding, TrainEpoch
+from models.backends.tolerant import TolerantResident
 from models.blame import blamed
+from models.data import DataShape, TrainingData
 from models.errors import RequestError
 from models.exhaustion import is_out_of_memory
 from models.families import find
@@ -55,6 +58,22 @@ def test_memory_that_runs_out_in_a_users_factory_is_not_the_factorys_mistake(own
     error = raised(lambda: in_a_factory(own_nets))
     assert isinstance(error, RequestError), "blame has had its way with it"
     assert is_out_of_memory(error)
+
+
+class Full:
+    """Data of which no epoch fits into memory."""
+
+    shape = DataShape((8, 8, 1), 3, 150)
+
+    def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
+        raise MemoryError
+
+
+def test_a_model_of_ones_own_that_does_not_fit_is_not_tried_by_plain_fit_too(data: TrainingData) -> None:
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    model.compile(loss="mse")
+    with pytest.raises(MemoryError):
+        TolerantResident(Full(), data).epochs(model, Feeding(32))
 
 
 @pytest.mark.parametrize("error", [ValueError("no such layer"), IndexError("out of range"), OSError("disk full")])

@@ -22,7 +22,7 @@ CONTRACTS = [
     Path(__file__).with_name(f"test_{name}.py")
     for name in (
         *("family_contract", "losses", "optimizers", "schedules", "stopping", "augmentation", "trainer", "programs"),
-        *("fast_epochs", "own", "fused"),
+        *("fast_epochs", "own", "fused", "precision"),
     )
 ]
 
