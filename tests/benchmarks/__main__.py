@@ -60,12 +60,9 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
+    known = (*MEASURES, *SEPARATE)
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument(
-        "measures",
-        nargs="*",
-        help=f"which of {', '.join(known)}; all unless named, but for {', '.join(SEPARATE)}",
-    )
+    parser.add_argument("measures", nargs="*", help=f"which of {', '.join(known)}; unless named all but the last")
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that it runs, not how fast")
     parser.add_argument("--repeats", type=int, help="rounds of what is measured in turn; its own number unless given")
     parser.add_argument("--out", type=Path, default=Path("mlruns/bench.json"), help="where the JSON goes")
