@@ -27,8 +27,9 @@ from models.seeding import seed_everything
 if TYPE_CHECKING:
     import keras
 
-_TRIED_STEPS = 8
-_TRIES = 3
+_TRIED_STEPS = 4
+_TRIED_SECONDS = 0.3
+_MOST_TRIES = 5
 
 Execute: TypeAlias = Callable[[State, Given, Array, Array], tuple[State, jax_epoch.Logs]]
 
@@ -159,12 +160,12 @@ class GroupPrograms:
             np.zeros((size, *like.rates.shape), np.float32),
             np.zeros(size, np.float32),
         )
-        seconds = []
-        for _ in range(1 + _TRIES):
+        seconds: list[float] = []
+        while sum(seconds) < _TRIED_SECONDS and len(seconds) < _MOST_TRIES:
             started = time.perf_counter()
             jax.block_until_ready(execute(*arguments))
             seconds.append(time.perf_counter() - started)
-        return min(seconds[1:])
+        return min(seconds)
 
     def _program(self, size: int, like: Given, data: jax_epoch.Data) -> Execute:
         """Compile an epoch of so many trials on these data, given what is shaped like this."""

@@ -26,12 +26,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    """Sweep once, until everything is in MLflow; then train a few of its kind by plain `fit`, one after the other."""
+    """Sweep once, everything in MLflow when it ends; then train a few such by plain `fit`, one after the other."""
     platform, card = device()
     if platform != "gpu" and not quick:
-        raise SystemExit(
-            f"bench-gpu needs a card that JAX computes on; it found {card}: --quick only looks if it runs."
-        )
+        raise SystemExit(f"bench-gpu needs a card that JAX computes on; it found {card}: --quick shows that it runs.")
     trials, together = (8, 4) if quick else (TRIALS, TOGETHER)
     experiment = "digits-mlp" if quick else "mnist-mlp"
     fixed = {"hidden_units": [128, 128], "activation": "relu", "batch_size": 128}
@@ -52,7 +50,7 @@ def rows(quick: bool) -> Iterator[Row]:
         )
         told = [event for event, _ in read(Path(home) / "journal" / f"{experiment}.jsonl")]
         seen = sum(isinstance(event, EpochEnded) for event in told)
-        if study.counts["complete"] != trials or len(study.epochs) != trials * epochs != seen:
+        if study.counts["complete"] != trials or not len(study.epochs) == seen == trials * epochs:
             raise RuntimeError(f"not every epoch of {trials} trials is in MLflow: {study.counts}, {len(study.epochs)}")
         plain = plain_seconds(Path(home), epochs)
     training = sum(event.metrics["train_seconds"] for event in told if isinstance(event, TrialEnded))
@@ -65,8 +63,9 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def device() -> tuple[str, str]:
-    """Return what JAX computes on, "gpu" or "cpu", and what it is called, as a process says that then lets go of it."""
-    return tuple(_printed("import jax, json; d = jax.devices()[0]; print(json.dumps([d.platform, d.device_kind]))"))
+    """Return what JAX computes on, "gpu" or "cpu", and its name; asked in a process that then lets go of it."""
+    platform, kind = _printed("import jax, json; d = jax.devices()[0]; print(json.dumps([d.platform, d.device_kind]))")
+    return platform, kind
 
 
 def plain_seconds(home: Path, epochs: int) -> list[float]:
