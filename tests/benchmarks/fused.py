@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.asking import ask_experiment
 from experiments.execution import Execution
+from experiments.execution_request import ExecutionRequest
 from experiments.experiment import Experiment
 from experiments.fusing import Fusing
 from experiments.places import Places
@@ -61,7 +62,7 @@ def small(quick: bool) -> Experiment:
 
 def phase(experiment: Experiment, configurations: Sequence[dict[str, float]], size: int) -> float:
     """Return the seconds of a search phase with so many trials together in each of one worker a core."""
-    execution = Execution.choose(workers=cores(), backend="jax", fuse=size)
+    execution = Execution.choose(ExecutionRequest(backend="jax", device="cpu"), cores(), size)
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-bench-")))
         stack.enter_context(_compiling_anew(place))

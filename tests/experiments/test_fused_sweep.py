@@ -10,6 +10,7 @@ import pytest
 
 from experiments.catalog import load
 from experiments.execution import Execution
+from experiments.execution_request import ExecutionRequest
 from experiments.experiment import Experiment
 from experiments.fusing import Fusing, choose, read_fuse
 from models.errors import RequestError
@@ -114,4 +115,4 @@ def test_a_study_keeps_what_it_was_made_with(experiment: Experiment) -> None:
 
 
 def test_by_default_nothing_is_fused_on_tensorflow() -> None:
-    assert Execution.choose(fuse="auto", backend="tensorflow").fuse == 0
+    assert Execution.choose(ExecutionRequest(backend="tensorflow"), fuse="auto").fuse == 0

@@ -93,7 +93,8 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from models.exhaustion import is_out_of_memory
-from models.trainer import Trainer, preload
+from models.preloading import preload
+from models.trainer import Trainer
 from tests.models.conftest import assign
 
 preload()
