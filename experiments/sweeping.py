@@ -181,7 +181,8 @@ def _fusing(
     from search.study import known_identity  # here, because workers should not have to wait for Optuna's import
 
     known = known_identity(storage, name)
-    return choose(execution.fuse, known, experiment, execution.device, execution.workers, request.seed or 0)
+    device = "gpu" if execution.cards else "cpu"
+    return choose(execution.fuse, known, experiment, device, execution.workers, request.seed or 0)
 
 
 def checked_name(study: str) -> str:

@@ -152,12 +152,12 @@ def test_what_the_worker_calls_its_card_is_what_is_recorded() -> None:
         execution = confirm_device(asked, executor)
         assert len(executor.idle()) == 1, "the worker is free again"
     data: Any = SimpleNamespace(name="digits", digest="0" * 64, classes=("0", "1"), verified=True)
-    tags = provenance(load("digits-mlp"), data, execution, seed=0, searching=True)
+    tags = provenance(load("digits-mlp"), data, execution, seed=0, fusing=None, searching=True)
     recorded = {name: tags[f"assay.{name}"] for name in ("device", "precision", "xla", "gpu_memory")}
     assert recorded == {
         "device": "gpu: a stub", "precision": "mixed_float16", "xla": "on", "gpu_memory": "1000 MB",
     }  # fmt: skip
-    on_processor = provenance(load("digits-mlp"), data, choose(device="cpu"), seed=0, searching=True)
+    on_processor = provenance(load("digits-mlp"), data, choose(device="cpu"), seed=0, fusing=None, searching=True)
     assert on_processor["assay.device"] == "cpu"
     assert "assay.gpu_memory" not in on_processor
 

@@ -63,7 +63,7 @@ def test_memory_that_runs_out_in_a_users_factory_is_not_the_factorys_mistake(own
 class Full:
     """Data of which no epoch fits into memory."""
 
-    shape = DataShape((8, 8, 1), 3, 150)
+    shape, any_batch = DataShape((8, 8, 1), 3, 150), True
 
     def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
         raise MemoryError
