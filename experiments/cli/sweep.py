@@ -75,6 +75,7 @@ def command(
       assay sweep mnist-mlp --trials 50 --workers 2
       assay sweep ./mine.toml --set optimizer=momentum --timeout 10m
       assay sweep ./mine.toml --dry-run
+      assay sweep mnist-cnn --device gpu:0 --workers 2 --precision mixed_bfloat16
     """
     # Here, so that --help need not import what a sweep needs.
     from experiments.asking import ask_experiment, ask_sweep
