@@ -411,7 +411,7 @@ class TestFailingInASearch:
 class Untraceable:
     """Data of a backend that can't make one execution of any epoch."""
 
-    shape = DataShape((8, 8, 1), 3, 150)
+    shape, any_batch = DataShape((8, 8, 1), 3, 150), True
 
     def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
         raise TypeError("on purpose\nand more")
