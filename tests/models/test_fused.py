@@ -31,7 +31,7 @@ SCHEDULES: list[dict[str, Any]] = [
 CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[dict[str, Any]]]] = [
     ("linear", {}, {"optimizer": "sgd"}, VARIED),
     ("linear", {}, {"optimizer": "momentum", "nesterov": True, "clip_norm": 0.2}, VARIED),
-    ("linear", {}, {"optimizer": "rmsprop", "batch_size": 50}, DECAYS),
+    ("linear", {}, {"optimizer": "rmsprop", "batch_size": 50, "learning_rate": 0.05}, DECAYS),
     ("mlp", {"hidden_units": 16, "dropout": 0.3, "l2": 0.01}, {"optimizer": "adam"}, VARIED),
     ("mlp", {"hidden_units": 8}, {"optimizer": "adamw"}, [{}, *DECAYS[1:]]),
     ("mlp", {"hidden_units": 8}, {"optimizer": "sgd"}, DECAYS),

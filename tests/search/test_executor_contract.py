@@ -48,6 +48,15 @@ def test_all_that_it_has_room_for_is_idle_at_first(four: Make) -> None:
         assert len(set(executor.idle())) == 4
 
 
+def test_what_has_a_call_is_not_idle_even_before_it_is_sent(four: Make) -> None:
+    with four() as executor:
+        wait_idle(executor, 4)
+        first, *others = executor.idle()
+        executor.call(first, "begin", assignment={"name": 0, "curve": [1.0]})
+        assert first not in executor.idle()
+        assert set(executor.idle()) < set(others) | {first}
+
+
 def test_every_trial_trains_to_its_end(lab: Lab, four: Make) -> None:
     with four() as executor:
         study = lab.run(10, executor=executor, workers=0)
