@@ -21,7 +21,7 @@ from tests.benchmarks.processes import MeasureError
 from tests.benchmarks.row import Row
 from tests.benchmarks.tables import markdown, terminal
 
-MEASURES: tuple[str, ...] = ("startup", "sweeps", "single", "arithmetic", "control")
+MEASURES: tuple[str, ...] = ("startup", "sweeps", "single", "arithmetic", "control", "tracking", "memory")
 """Modules of this package, in the order they are run."""
 
 
