@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from experiments.tracking.record import Recorder
 
 _BATCH_EVENTS = 500
-_GATHER_SECONDS = 1.0  # a trial that ends within takes three calls of MLflow, not one for each of its epochs as well
+_GATHER_SECONDS = 3.0  # a trial that ends within takes three calls of MLflow, not one for each of its epochs as well
 _RETRY_FIRST_SECONDS = 0.5
 _RETRY_LAST_SECONDS = 15.0
 _PATIENT_SECONDS = 60.0

@@ -27,6 +27,7 @@ import tensorflow as tf
 from models.backends import tensorflow_card
 from models.backends.interface import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
 from models.backends.tensorflow_kernels import kernels
+from models.backends.tensorflow_updates import direct_updates
 from models.data import TrainingData
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class TensorFlowResident:
             end = start + size
             test_on((self._scaled(validation[0][start:end]), self._targets(validation[1][start:end], feeding)))
 
-        with kernels(model.optimizer):
+        with kernels(model.optimizer), direct_updates(model.optimizer):
             trained = _run_steps(model, train_step, order.shape[0], batch_size)
         validated = _run_steps(model, test_step, validation[1].shape[0], VALIDATION_BATCH)
         return trained, validated

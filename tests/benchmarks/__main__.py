@@ -21,7 +21,7 @@ from tests.benchmarks.processes import MeasureError
 from tests.benchmarks.row import Row
 from tests.benchmarks.tables import markdown, terminal
 
-MEASURES: tuple[str, ...] = ("startup", "sweeps", "single", "arithmetic", "control", "fused")
+MEASURES: tuple[str, ...] = ("startup", "sweeps", "single", "arithmetic", "control", "tracking", "memory", "fused")
 """Modules of this package, in the order they are run."""
 SEPARATE: tuple[str, ...] = ("gpu",)
 """Those that run only when they are named: they need what not every machine has."""

@@ -36,16 +36,34 @@ EPOCHS = 3
 _TESTS = {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
-def experiment() -> Experiment:
-    """Return mnist-mlp, of three epochs, with tpe and its own pruner."""
-    return load("mnist-mlp").fixing({"epochs": EPOCHS})
+def experiment(epochs: int = EPOCHS) -> Experiment:
+    """Return mnist-mlp, of so many epochs, with tpe and its own pruner."""
+    return load("mnist-mlp").fixing({"epochs": epochs})
 
 
 class StubSweep:
-    """A study in a folder, taken up as a sweep takes it up; its trials train nothing, on one worker."""
+    """A study in a folder, taken up as a sweep takes it up; what its trials train is up to the executor's workers.
 
-    def __init__(self, folder: Path, executor: LocalExecutor) -> None:
-        self._experiment = experiment()
+    Args:
+        folder: of everything.
+        executor: of the workers.
+        epochs: of a trial.
+        pruner: instead of the experiment's own.
+        work: what else an assignment holds.
+        tracked: whether MLflow hears of it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        executor: LocalExecutor,
+        epochs: int = EPOCHS,
+        pruner: str | None = None,
+        work: Mapping[str, Any] | None = None,
+        tracked: bool = True,
+    ) -> None:
+        self._experiment, self._epochs = experiment(epochs).searching(pruner=pruner), epochs
+        self._work = dict(work or {})
         self._executor = executor
         self._shelf = ModelShelf(folder / "models")
         self._random = random.Random(0)
@@ -58,15 +76,17 @@ class StubSweep:
                 identity={},
                 sampler="tpe",
                 pruner=self._experiment.search.pruner,
-                epochs=EPOCHS,
+                epochs=epochs,
                 seed=0,
             ),
         )
         self.journal = Journal(folder / "journal.jsonl")
-        self.tracker = MlflowTracker(self.journal.path, f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
-        self.tracker.start()
-        self.tracker.wait_until_open()
-        self.journal.listen(self.tracker.notice)
+        self.tracker: MlflowTracker | None = None
+        if tracked:
+            self.tracker = MlflowTracker(self.journal.path, f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+            self.tracker.start()
+            self.tracker.wait_until_open()
+            self.journal.listen(self.tracker.notice)
         self.journal.append(self._opened())
         self._display = LiveDisplay(Console(file=(folder / "screen").open("w"), force_terminal=True, width=140))
         self.journal.listen(self._hear)
@@ -75,9 +95,9 @@ class StubSweep:
         """Have so many more trials tried; return the seconds from the end of each to the end of the next."""
         plan = Plan(
             trials=self.trials.done() + trials,
-            epochs=lambda trial: EPOCHS,
+            epochs=lambda trial: self._epochs,
             objectives=self._experiment.search.goals,
-            assign=lambda trial: {"name": trial.number, "curve": self._curve(trial)},
+            assign=lambda trial: {"name": trial.number, "curve": self._curve(trial), **self._work},
             describe=lambda trial: self._experiment.hyperparameters(trial.searched),
             shelf=self._shelf,
         )
@@ -102,7 +122,8 @@ class StubSweep:
     def close(self) -> float:
         """Let go of everything; return the seconds until MLflow had all of it."""
         began = time.perf_counter()
-        self.tracker.close(hurry=False)
+        if self.tracker is not None:
+            self.tracker.close(hurry=False)
         self.journal.__exit__(None, None, None)
         return time.perf_counter() - began
 
@@ -124,17 +145,17 @@ class StubSweep:
     def _curve(self, trial: Trial) -> list[float]:
         """Return the accuracies of a trial, by which 32 hidden units are best."""
         final = 1 / (1 + abs(trial.searched["hidden_units"] - 32)) + self._random.random() / 10
-        return [final * (epoch + 1) / EPOCHS for epoch in range(EPOCHS)]
+        return [final * (epoch + 1) / self._epochs for epoch in range(self._epochs)]
 
 
 @contextmanager
-def stub_worker() -> Iterator[LocalExecutor]:
-    """Enter with a worker whose training takes no time."""
-    recipe = WorkerRecipe("tests.stub_trainer:preload", "tests.stub_trainer:StubTrainer", {"threads": 1}, _TESTS)
-    executor = LocalExecutor(recipe, [{}])
+def stub_worker(trainer: str = "tests.stub_trainer:StubTrainer", workers: int = 1) -> Iterator[LocalExecutor]:
+    """Enter with workers that are up; unless another trainer is named, one whose training takes no time."""
+    recipe = WorkerRecipe("tests.stub_trainer:preload", trainer, {"threads": 1}, _TESTS)
+    executor = LocalExecutor(recipe, [{}] * workers)
     executor.start()
     try:
-        while not executor.idle():
+        while len(executor.idle()) < workers:
             executor.wait(0.1)
         yield executor
     finally:

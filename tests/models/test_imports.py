@@ -19,6 +19,7 @@ OF_A_BACKEND = {
         ("tensorflow.py", "tensorflow"),
         ("tensorflow_card.py", "tensorflow"),
         ("tensorflow_kernels.py", "tensorflow"),
+        ("tensorflow_updates.py", "tensorflow"),
         ("jax.py", "jax"),
         ("jax_epoch.py", "jax"),
         ("jax_group.py", "jax"),

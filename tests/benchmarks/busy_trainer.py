@@ -1,0 +1,47 @@
+"""A trainer whose epochs are so many products of matrices, or so many seconds of sleep, and measure twenty things."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+_SIDE = 200
+_MATRIX = np.random.default_rng(0).normal(size=(_SIDE, _SIDE)) / _SIDE
+METRICS = 20
+
+
+class BusyTrainer:
+    """Takes of an assignment `curve`, the objective by epoch, and `products` or `sleep_seconds`, an epoch's length."""
+
+    def __init__(self, threads: int) -> None:
+        pass
+
+    def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+        self._assignment, self._epoch = assignment, 0
+        return {"parameters": 26}
+
+    def epoch(self) -> dict[str, Any]:
+        began = time.perf_counter()
+        time.sleep(self._assignment.get("sleep_seconds", 0.0))
+        multiply(self._assignment.get("products", 0))
+        self._epoch += 1
+        others = {f"metric_{number}": 1 / (self._epoch + number) for number in range(METRICS - 1)}
+        return {
+            "metrics": {"val_accuracy": self._assignment["curve"][self._epoch - 1], **others},
+            "seconds": time.perf_counter() - began,
+        }
+
+    def finish(self, save_as: str | None) -> dict[str, Any]:
+        return {"peak_memory_bytes": 1000, "train_seconds": 2.0, "epoch_seconds": 0.2}
+
+    def drop(self) -> None:
+        pass
+
+
+def multiply(products: int) -> None:
+    """Multiply matrices so many times, row by row: on one core, whatever numpy was built with."""
+    for _ in range(products):
+        np.einsum("ij,jk->ik", _MATRIX, _MATRIX)
