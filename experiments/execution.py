@@ -7,18 +7,20 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.device import choose_device
 from experiments.execution_request import ExecutionRequest
-from experiments.fusing import Fuse
 from experiments.gpu_memory import GpuMemory, share_memory
-from models.backends.jax_environment import jax_environment
 from models.errors import RequestError
+from models.jax_environment import jax_environment
 from models.names import check_name
 from models.precision import check_precision
 from search.hardware import cores, threads_each
 from search.workers.local import LocalExecutor, WorkerRecipe
+
+if TYPE_CHECKING:
+    from experiments.fusing import Fuse
 
 BACKENDS = ("tensorflow", "jax", "torch")
 XLA = ("auto", "on", "off")

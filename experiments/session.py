@@ -120,7 +120,7 @@ def check_batch(experiment: Experiment, places: Places) -> None:
 
 
 def is_surely_good(experiment: Experiment, execution: Execution, places: Places) -> bool:
-    """Return whether nothing can refuse the request any more: no data, network or card, before any is looked at.
+    """Return whether no data, network, card or storage can refuse the request any more, before any is looked at.
 
     Raises:
         RequestError: it is surely wrong: the data suit no network of the experiment, or home can't be written.
@@ -132,7 +132,8 @@ def is_surely_good(experiment: Experiment, execution: Execution, places: Places)
     shape = input_shape(experiment.data, base)
     assert shape is not None, "of known sets and of drawn points it is"
     experiment.check_input(shape)
-    return experiment.family.own is None and not execution.cards
+    own_storage = places.storage == places.home.storage  # any other may turn out not to be there
+    return own_storage and experiment.family.own is None and not execution.cards
 
 
 def prepared(

@@ -18,6 +18,7 @@ from models.assignment import Assignment
 from models.cohort import Cohort, Member
 from models.memory import PeakMemory
 from models.plans import Plans, feeding
+from models.precision import SCALED
 from models.saving import save
 from models.signature import signature
 from models.trainer import Trainer
@@ -82,7 +83,7 @@ class FusedTrainer(Trainer):
         if not (self._members or self._alone):
             self._memory = PeakMemory()
         trial = Assignment.read(assignment, "the assignment")
-        if not can_be_fused(trial):
+        if self._precision == SCALED or not can_be_fused(trial):
             self._alone[slot] = Trainer(threads=0, holder=self._holder, **self._options)
             return self._alone[slot].begin(assignment)
         precision.use(self._precision)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from models.names import check_name
 
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+SCALED = "mixed_float16"
+"""The one whose losses are scaled, by an optimizer around the optimizer."""
+
+PRECISIONS = ("float32", "mixed_bfloat16", SCALED)
 """By the names of Keras' dtype policies."""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from models.backends.jax_environment import jax_environment
+from models.jax_environment import jax_environment
 from tests.models.conftest import assign
 
 ROOT = Path(__file__).parents[2]
