@@ -8,6 +8,7 @@ from pydantic import Field
 
 from models.errors import RequestError
 from models.settings import Settings
+from search import insides
 from search.pruners.entry import Pruner, PrunerRequest
 from search.pruners.fields import BootstrapCount, MinResource, ReductionFactor, check_min_resource
 
@@ -42,9 +43,14 @@ def _check(request: PrunerRequest[AshaSettings]) -> None:
 
 
 def _make(request: PrunerRequest[AshaSettings]) -> BasePruner:
-    from search.pruners.rungs import RememberingHalving  # not at the top: naming pruners must not import Optuna
+    from optuna.pruners import SuccessiveHalvingPruner  # not at the top: naming pruners must not import Optuna
 
-    return RememberingHalving(**request.options.model_dump())
+    options = request.options.model_dump()
+    if not insides.are_known():
+        return SuccessiveHalvingPruner(**options)
+    from search.pruners.rungs import RememberingHalving  # here for the same reason
+
+    return RememberingHalving(**options)
 
 
 PRUNER = Pruner(

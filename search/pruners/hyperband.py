@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.settings import Settings
+from search import insides
 from search.pruners.entry import Pruner, PrunerRequest
 from search.pruners.fields import BootstrapCount, MinResource, ReductionFactor, check_min_resource
 
@@ -28,11 +29,16 @@ def _check(request: PrunerRequest[HyperbandSettings]) -> None:
 
 
 def _make(request: PrunerRequest[HyperbandSettings]) -> BasePruner:
-    from search.pruners.rungs import RememberingHyperband  # not at the top: naming pruners must not import Optuna
+    from optuna.pruners import HyperbandPruner  # not at the top: naming pruners must not import Optuna
 
     # The largest resource is said outright: left to itself Optuna takes it from the first trial that completes, and
     # prunes nothing until then.
-    return RememberingHyperband(max_resource=request.epochs, **request.options.model_dump())
+    options = {"max_resource": request.epochs, **request.options.model_dump()}
+    if not insides.are_known():
+        return HyperbandPruner(**options)
+    from search.pruners.rungs import RememberingHyperband  # here for the same reason
+
+    return RememberingHyperband(**options)
 
 
 PRUNER = Pruner(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from models.settings import Settings
+from search import insides
 from search.samplers.entry import Sampler, SamplerRequest
 from search.samplers.fields import Startup
 
@@ -43,7 +44,7 @@ class TpeSettings(Settings):
 
 
 def _make(request: SamplerRequest[TpeSettings]) -> BaseSampler:
-    from search.samplers.quick_tpe import QuickTpe  # not at the top: naming samplers must not import Optuna
+    from optuna.samplers import TPESampler  # not at the top: naming samplers must not import Optuna
 
     options = request.options.model_dump()
     if request.options.group is None:
@@ -51,7 +52,12 @@ def _make(request: SamplerRequest[TpeSettings]) -> BaseSampler:
         options["group"] = conditional and request.options.multivariate is not False
     if options["group"]:
         options["multivariate"] = True  # what group needs, also where Optuna's own choice would be otherwise
-    return QuickTpe(seed=request.session_seed, **options)
+    kind = TPESampler
+    if insides.are_known():
+        from search.samplers.quick_tpe import QuickTpe  # here for the same reason
+
+        kind = QuickTpe
+    return kind(seed=request.session_seed, **options)
 
 
 SAMPLER = Sampler(
