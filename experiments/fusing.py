@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeAlias
 
 from experiments.experiment import Experiment
 from models.errors import RequestError
-from models.schedules import SCHEDULES
+from models.precision import SCALED
+from models.signature import NOT_COMPILED
 from search.space.grid import values
 
 Fuse: TypeAlias = Literal["auto"] | int
@@ -24,10 +25,10 @@ _MOST: Mapping[str, int] = {"cpu": 8, "gpu": 128}
 _LEARNING_ROUNDS = 4
 """How many times a sampler that learns from trials shall have heard of some before it proposes the last."""
 _NOT_LEARNING = ("random", "grid", "qmc")
-_NOT_COMPILED = {
-    *("learning_rate", "weight_decay", "warmup_epochs", "epochs"),
-    *(name for own in SCHEDULES.values() for name in own),
-}
+_MAY_DIFFER = {*NOT_COMPILED, "weight_decay"} - {"flip"}
+"""Settings that trials which train together may differ in: what they are shown must be the same."""
+_SHARED_COSTS = ("epoch_seconds", "train_seconds", "peak_memory_bytes")
+"""Costs that a trial has in common with those beside it."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,37 @@ def read_fuse(value: object) -> Fuse:
     return int(text)
 
 
+def check_fuse(fuse: Fuse, experiment: Experiment, precision: str) -> None:
+    """See that trials can be trained together, if so many were asked for by number.
+
+    Raises:
+        RequestError: they can't, or not and be measured.
+    """
+    obstacle = _obstacle(experiment, precision)
+    if fuse not in ("auto", 0) and obstacle is not None:
+        raise RequestError(f"fuse: {obstacle}; received fuse = {fuse}: leave it out.")
+
+
+def _obstacle(experiment: Experiment, precision: str) -> str | None:
+    """Return what keeps all trials of an experiment from being trained together; None if nothing does."""
+    costs = [one.metric for one in experiment.search.goals.each if one.metric in _SHARED_COSTS]
+    if costs:
+        return f"trials that train together share what they cost, so {costs[0]} can be no objective"
+    if experiment.family.own is not None:
+        return "networks of your own train one at a time"
+    if "early_stopping" in experiment.space or experiment.fixed().get("early_stopping") is not None:
+        return "with early stopping trials train one at a time"
+    return f"with {SCALED} trials train one at a time" if precision == SCALED else None
+
+
 def choose(
-    fuse: Fuse, known: Mapping[str, Any] | None, experiment: Experiment, device: str, workers: int, seed: int
+    fuse: Fuse,
+    known: Mapping[str, Any] | None,
+    experiment: Experiment,
+    device: str,
+    workers: int,
+    seed: int,
+    precision: str = "float32",
 ) -> Fusing | None:
     """Return how a study's trials are trained together; None if each has batches of its own.
 
@@ -77,30 +107,33 @@ def choose(
         device: "cpu" or "gpu".
         workers: how many there are.
         seed: the study's, if it is new.
+        precision: of `models.precision.PRECISIONS`.
     """
     made = None if known is None or "fuse" not in known else Fusing(known["fuse"], known["order_seed"])
     if fuse == "auto" and known is not None:
         return made
-    size = _automatic(experiment, device, workers) if fuse == "auto" else fuse
+    size = _automatic(experiment, device, workers, precision) if fuse == "auto" else fuse
     return Fusing(size, seed if made is None else made.order_seed) if size > 0 else None
 
 
-def _automatic(experiment: Experiment, device: str, workers: int) -> int:
+def _automatic(experiment: Experiment, device: str, workers: int, precision: str) -> int:
     """Return how many trials to train together where nothing was said; 0 for none.
 
     As many as suit the device, if each may expect to find another of its signature beside it; with a sampler that
     learns from trials so few that it hears of some in time. Whether they train faster together, workers find out.
     """
+    if _obstacle(experiment, precision) is not None:
+        return 0
     trials = experiment.search.trials
     size = min(_MOST[device], -(-trials // workers))
     if experiment.search.sampler not in _NOT_LEARNING:
         size = min(size, trials // (_LEARNING_ROUNDS * workers))
-    return size if experiment.family.own is None and size - 1 >= _signatures(experiment) else 0
+    return size if size - 1 >= _signatures(experiment) else 0
 
 
 def _signatures(experiment: Experiment) -> float:
     """Return how many signatures the space has at most; infinity where there is no end."""
-    searched = {name: parameter for name, parameter in experiment.space.items() if name not in _NOT_COMPILED}
+    searched = {name: parameter for name, parameter in experiment.space.items() if name not in _MAY_DIFFER}
     try:
         return math.prod(len(values(name, parameter)) for name, parameter in searched.items())
     except RequestError:

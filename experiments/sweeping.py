@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.data.preparation import PreparedData
 from experiments.execution import Execution
 from experiments.experiment import Experiment
-from experiments.fusing import Fusing, choose
+from experiments.fusing import Fusing, check_fuse, choose
 from experiments.leftovers import settle_runs
 from experiments.longest import Inputs, longest_first
 from experiments.places import Places
@@ -54,6 +54,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
     name = checked_name(experiment.name if request.study is None else request.study)
     journal_file = places.home.journal(name)
     execution = Execution.choose(request.execution, request.workers, request.fuse)
+    check_fuse(execution.fuse, experiment, execution.precision)
     with ExitStack() as stack:
         # First, because what workers import takes longer than all that comes before the first trial.
         executor: Executor = stack.enter_context(execution.executor())
@@ -182,7 +183,8 @@ def _fusing(
 
     known = known_identity(storage, name)
     device = "gpu" if execution.cards else "cpu"
-    return choose(execution.fuse, known, experiment, device, execution.workers, request.seed or 0)
+    seed, precision = request.seed or 0, execution.precision
+    return choose(execution.fuse, known, experiment, device, execution.workers, seed, precision)
 
 
 def checked_name(study: str) -> str:

@@ -79,9 +79,8 @@ class Cohort:
         """
         self._compact(members)
         epoch = len(members[0].epoch_seconds)
-        plans = [lane.plans[epoch] if lane in members else None for lane in self._lanes]
-        plan = next(one for one in plans if one is not None)
-        rates = [plan.rates if one is None else one.rates for one in plans]
+        plan = members[0].plans[epoch]  # but for the rates all have the same
+        rates = [lane.plans.rates(epoch) if lane in members else plan.rates for lane in self._lanes]
         decays = [decay_of(lane.recipe.train) for lane in self._lanes]
         self._states, measured, seconds = self._programs.run(self._states, plan, rates, decays)
         results = {}

@@ -10,6 +10,7 @@ import gc
 import statistics
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ from models.assignment import Assignment
 from models.cohort import Cohort, Member
 from models.memory import PeakMemory
 from models.plans import Plans, feeding
-from models.precision import SCALED
 from models.saving import save
 from models.signature import signature
 from models.trainer import Trainer
@@ -83,9 +83,11 @@ class FusedTrainer(Trainer):
         if not (self._members or self._alone):
             self._memory = PeakMemory()
         trial = Assignment.read(assignment, "the assignment")
-        if self._precision == SCALED or not can_be_fused(trial):
+        if not can_be_fused(trial):
             self._alone[slot] = Trainer(threads=0, holder=self._holder, **self._options)
             return self._alone[slot].begin(assignment)
+        if self._on_gpu:
+            self.device()
         precision.use(self._precision)
         recipe = trial.recipe()
         resident = self._holder.resident(trial)
@@ -121,22 +123,39 @@ class FusedTrainer(Trainer):
                     f"the trial has trained all of its {len(member.epoch_seconds)} epochs: finish it"
                 )
         members = [member for member in asking if member.epochs_left > 0]
-        self._gather([member for member in members if member.cohort is None])
+        failed = self._gather([member for member in members if member.cohort is None])
+        outcomes |= {asking[member]: error for member, error in failed.items()}
+        members = [member for member in members if member not in failed]
         for cohort in dict.fromkeys(member.cohort for member in members):
             together = [member for member in members if member.cohort is cohort]
             outcomes |= {asking[member]: outcome for member, outcome in _epoch(together).items()}
         self._memory.look()
         return outcomes
 
-    def _gather(self, members: Sequence[Member]) -> None:
-        """Have trials begin together that share programs, where that takes less time."""
+    def _gather(self, members: Sequence[Member]) -> dict[Member, Exception]:
+        """Have trials begin together that share programs, where that takes less time; return those that can't begin."""
+        failed: dict[Member, Exception] = {}
         for programs in dict.fromkeys(member.programs for member in members):
             together = [member for member in members if member.programs is programs]
-            if len(together) > 1 and (not self._calibrate or programs.wins(len(together))):
-                Cohort(together)
-            else:
-                for member in together:
-                    Cohort([member])
+            if len(together) > 1 and self._is_faster(programs, len(together)):
+                with suppress(Exception):  # such as memory that ran out: then each for itself
+                    Cohort(together)
+            for member in together:
+                try:
+                    if member.cohort is None:
+                        Cohort([member])
+                except Exception as error:
+                    failed[member] = error
+        return failed
+
+    def _is_faster(self, programs: GroupPrograms, trials: int) -> bool:
+        """Return whether so many trials take less time together; what fails when it is tried does not."""
+        if not self._calibrate:
+            return True
+        try:
+            return programs.wins(trials)
+        except Exception:
+            return False
 
     def _finish(self, member: Member, save_as: str | None) -> dict[str, Any]:
         costs: dict[str, Any] = {

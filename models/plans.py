@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models import augmentation, schedules
 from models.backends.interface import EpochPlan, Feeding
@@ -44,13 +45,18 @@ class Plans:
 
     def __getitem__(self, epoch: int) -> EpochPlan:
         """Return the plan of an epoch, from 0."""
-        images, first = self._shape.train_images, epoch * self.steps_per_epoch
+        images = self._shape.train_images
         windows = None
         if augmentation.is_augmented(self._train):
             windows = augmentation.draw(self._train, self._seed, epoch, images, self._shape.input_shape)
         return EpochPlan(
             batch_size=self._train.batch_size,
             order=batch_order(self._seed, epoch, images),
-            rates=self._rates[first : first + self.steps_per_epoch],
+            rates=self.rates(epoch),
             windows=windows,
         )
+
+    def rates(self, epoch: int) -> NDArray[np.float32]:
+        """Return an epoch's learning rate of each step, float32 (steps,); empty if the optimizer keeps its own."""
+        first = epoch * self.steps_per_epoch
+        return self._rates[first : first + self.steps_per_epoch]

@@ -8,7 +8,7 @@ from models import augmentation, schedules
 from models.assignment import Assignment
 from models.optimizers import has_weight_decay
 
-_NOT_COMPILED = frozenset(
+NOT_COMPILED = frozenset(
     {
         # Numbers that training reads from variables or is given with every epoch.
         *("learning_rate", "schedule", *(name for own in schedules.SCHEDULES.values() for name in own)),
@@ -37,7 +37,7 @@ def signature(assignment: Assignment, *, decay_is_compiled: bool = True, batch_i
     """
     recipe = assignment.recipe()
     train = recipe.train
-    settings = {name: value for name, value in train.model_dump().items() if name not in _NOT_COMPILED}
+    settings = {name: value for name, value in train.model_dump().items() if name not in NOT_COMPILED}
     if not decay_is_compiled:
         settings["weight_decay"] = has_weight_decay(train)
     if not batch_is_compiled:

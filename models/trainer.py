@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from models import augmentation, backends, precision
 from models.assignment import Assignment
@@ -24,9 +24,6 @@ from models.reference import Reference
 from models.saving import save
 from models.seeding import seed_everything
 from models.signature import signature
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass

@@ -17,7 +17,7 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -66,6 +66,14 @@ class _Running:
     ending: TrialEnded | None = None
 
 
+@dataclass
+class _Heard:
+    """What workers said at once: why a trial failed, if one did, and whether any trained an epoch or was finished."""
+
+    failure: str | None = None
+    progress: bool = False
+
+
 class Supervisor:
     """Runs a plan to its end, or until it is asked to stop.
 
@@ -83,7 +91,9 @@ class Supervisor:
         self._stop = stop
         self._running: dict[int, _Running] = {}
         self._dropping: set[int] = set()
-        self._failures_in_a_row = 0
+        self._failures_in_a_row = 0  # as `_hear` counts them
+        self._failed_in_a_row = 0  # trials
+        self._heard = _Heard()
         self._deadline: float | None = None
 
     def run(self) -> None:
@@ -93,8 +103,7 @@ class Supervisor:
                 self._start_trials()
                 if not self._running and not self._may_start():
                     return
-                for message in self._executor.wait(_LOOK_UP_SECONDS):
-                    self._handle(message)
+                self._hear(self._executor.wait(_LOOK_UP_SECONDS))
         except BaseException:
             with contextlib.suppress(Exception):  # what could not be recorded is settled at the next start
                 self._interrupt_trials()
@@ -123,6 +132,21 @@ class Supervisor:
             )
             self._running[worker] = _Running(trial)
             self._executor.call(worker, "begin", assignment=self._plan.assign(trial))
+
+    def _hear(self, messages: Sequence[Message]) -> None:
+        """Handle what has come in at once. If nothing of it is good news, that counts as one failure in a row.
+
+        Of trials that train together all hear of an epoch at once: those that fail in it say nothing of the search as
+        long as others go on, and when all fail, say by the death of their worker, it is for one reason.
+        """
+        self._heard = heard = _Heard()
+        for message in messages:
+            self._handle(message)
+        if heard.failure is None or heard.progress:
+            return
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= self._plan.failures_limit:
+            raise SearchError(f"the last {self._failed_in_a_row} trials all failed; the last one: {heard.failure}.")
 
     def _handle(self, message: Message) -> None:
         worker = message.worker
@@ -173,6 +197,7 @@ class Supervisor:
             self._drop(worker)
             self._fail(worker, running, f"error: the model measures no {' and no '.join(missing)}", None)
             return
+        self._heard.progress = True
         objective = self._plan.objectives.by_epoch
         prune = objective is not None and self._trials.report(number, running.epochs, metrics[objective.metric])
         if running.epochs == self._plan.epochs(running.trial) or reply.get("stopped", False):
@@ -212,7 +237,8 @@ class Supervisor:
         )
         self._record(end)
         self._executor.release(worker)
-        self._failures_in_a_row = 0
+        self._failures_in_a_row = self._failed_in_a_row = 0
+        self._heard.progress = True
         self._clear_shelf()
 
     def _clear_shelf(self) -> None:
@@ -229,9 +255,8 @@ class Supervisor:
         """Record the failure. A trial that failed never stops the search; many in a row do."""
         del self._running[worker]
         self._record(TrialEnded(trial=running.trial.number, state="failed", reason=reason, error=error))
-        self._failures_in_a_row += 1
-        if self._failures_in_a_row >= self._plan.failures_limit:
-            raise SearchError(f"the last {self._failures_in_a_row} trials all failed; the last one: {reason}.")
+        self._failed_in_a_row += 1
+        self._heard.failure = reason
 
     def _interrupt_trials(self) -> None:
         for running in self._running.values():

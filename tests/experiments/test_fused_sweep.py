@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from experiments.catalog import load
 from experiments.execution import Execution
 from experiments.execution_request import ExecutionRequest
 from experiments.experiment import Experiment
-from experiments.fusing import Fusing, choose, read_fuse
+from experiments.fusing import Fusing, check_fuse, choose, read_fuse
 from models.errors import RequestError
 from search.events import EpochEnded, StudyOpened, TrialEnded
 from search.journal import read
@@ -104,6 +105,27 @@ def test_where_nothing_is_said_trials_train_together_if_they_are_likely_to_suit(
     assert automatic(experiment.searching(trials=6), workers=2) == 3
     assert automatic(experiment.searching(sampler="tpe"), workers=5) == 5
     assert automatic(load("digits-mlp").searching(sampler="random", trials=100)) == 0, "widths differ"
+
+
+@pytest.mark.parametrize(
+    ("changes", "precision", "words"),
+    [
+        ({"objectives": ["maximize val_accuracy", "minimize train_seconds"]}, "float32", "train_seconds can be no obj"),
+        ({}, "mixed_float16", "with mixed_float16 trials train one at a time; received fuse = 4: leave it out"),
+        ({"early_stopping": 2}, "float32", "with early stopping trials train one at a time"),
+    ],
+    ids=str,
+)
+def test_what_can_not_be_fused_is_refused_by_number_and_left_alone_by_itself(
+    experiment: Experiment, changes: dict[str, Any], precision: str, words: str
+) -> None:
+    fixed = {name: value for name, value in changes.items() if name == "early_stopping"}
+    searched = {name: value for name, value in changes.items() if name not in fixed}
+    changed = experiment.fixing(fixed).searching(**searched)
+    with pytest.raises(RequestError, match=words):
+        check_fuse(4, changed, precision)
+    check_fuse("auto", changed, precision)
+    assert choose("auto", None, changed, "cpu", 1, 0, precision) is None
 
 
 def test_a_study_keeps_what_it_was_made_with(experiment: Experiment) -> None:

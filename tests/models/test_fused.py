@@ -179,6 +179,27 @@ def test_a_group_that_fails_is_trained_one_at_a_time(
         assert_alike([*curves[number], outcomes[number]], alone(assignments[number], 2))
 
 
+@pytest.mark.parametrize("what", ["wins", "begins"])
+def test_what_fails_as_trials_come_together_leaves_each_to_itself(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def short_of_memory(*arguments: Any) -> Any:
+        raise MemoryError("out of memory")
+
+    trainer = FusedTrainer(threads=1, calibrate=what == "wins")
+    if what == "wins":
+        monkeypatch.setattr(jax_group.GroupPrograms, "wins", short_of_memory)
+    else:
+        stack = jax_group.stack
+        monkeypatch.setattr(
+            jax_group, "stack", lambda states: stack(states) if len(states) == 1 else short_of_memory(states)
+        )
+    assignments = [assigned(folder, CASES[3], number) for number in range(3)]
+    begin(trainer, assignments)
+    for assignment, metrics in zip(assignments, epoch(trainer, range(3)), strict=True):
+        assert_alike([metrics], alone(assignment, 1))
+
+
 def test_more_epochs_than_assigned_are_refused(fused: FusedTrainer, folder: Path) -> None:
     begin(fused, [assigned(folder, CASES[0], number) for number in range(2)])
     for _ in range(2):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
+from search.errors import SearchError
 from search.events import EpochEnded
 from search.protocols import Executor
 from search.study import STATE
@@ -107,7 +108,7 @@ def test_a_worker_that_dies_fails_what_it_trained_and_is_replaced(lab: Lab, four
             lambda trial: curve() | ({"signal": "SIGKILL"} if trial.number == 1 else {}),
             executor=executor,
             workers=0,
-            failures_limit=9,
+            failures_limit=2,  # a worker's death is one failure, however many it trained
         )
     assert study.counts()["complete"] == 8
     failed = study.study.get_trials(states=(TrialState.FAIL,))
@@ -120,15 +121,38 @@ def test_closing_leaves_no_process_behind(four: Make) -> None:
         wait_idle(executor, 4)
         inner = getattr(executor, "_inner", executor)
         pids = list(inner.pids())
-        for slot in executor.idle():
+        slots = executor.idle()
+        for slot in slots:
             executor.call(slot, "begin", assignment={"name": 0, "curve": [1.0], "seconds": 60})
-        executor.wait(1)
-        for slot in executor.idle():
+        begun = 0
+        while begun < len(slots):
+            begun += len(executor.wait(1))
+        for slot in slots:
             executor.call(slot, "epoch")
         executor.wait(0)
         executor.close()
         executor.close()
     assert gone(pids, within_seconds=5)
+
+
+def test_failures_beside_trials_that_go_on_do_not_end_the_search(lab: Lab) -> None:
+    """Of trials that train together those that fail are heard of before any is complete."""
+    nan = float("nan")
+
+    def script(trial: Any) -> dict[str, Any]:
+        return {"curve": [0.5] * (trial.number // 2) + [nan]} if trial.number < 6 else curve()
+
+    with slots(1, 8) as executor:
+        study = lab.run(8, script, executor=executor, workers=0, failures_limit=2)
+    assert study.counts() == {"complete": 8, "pruned": 0, "failed": 6}
+
+
+def test_groups_that_only_fail_end_the_search(lab: Lab) -> None:
+    with (
+        slots(1, 4) as executor,
+        pytest.raises(SearchError, match=r"the last 8 trials all failed; the last one: error: ValueError: odd"),
+    ):
+        lab.run(20, lambda trial: {"raises": "odd"}, executor=executor, workers=0, failures_limit=2)
 
 
 def test_slots_open_again_when_all_of_their_workers_are_free(lab: Lab, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import SearchError
 from search.events import TrialEnded
+from search.owned_storage import OwnedStorage
 from search.protocols import Trial
 from search.storage import open_storage
 from search.study import StudyTrials
@@ -45,6 +47,12 @@ def plain(trial: FrozenTrial) -> tuple[Any, ...]:
 def stored(lab: Lab) -> list[FrozenTrial]:
     storage = open_storage(f"sqlite:///{lab.folder / 'optuna.db'}")
     return optuna.load_study(study_name="study", storage=storage).trials
+
+
+def test_whatever_optuna_can_write_reaches_the_database() -> None:
+    """A writer that a later Optuna adds would write to memory alone."""
+    writers = {name for name in dir(BaseStorage) if name.startswith(("set_", "create_", "delete_"))}
+    assert writers <= set(vars(OwnedStorage))
 
 
 def test_the_database_has_what_memory_has_after_every_step(lab: Lab) -> None:
