@@ -51,6 +51,7 @@ class MlflowTracker:
         self._finished = threading.Event()
         self._failure: Exception | None = None  # to open the store
         self._trouble: str | None = None  # to pass events on
+        self._perhaps_known = 0  # the store may have what is in the journal up to this offset
         self._recorder: Recorder | None = None
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
 
@@ -94,8 +95,15 @@ class MlflowTracker:
         return None if self._recorder is None else self._recorder.parent_run_id
 
     def run_id(self, trial: int) -> str | None:
-        """Return the run of a trial, once MLflow has it."""
-        return None if self._recorder is None else self._recorder.runs.get(trial)
+        """Return the run of a trial, once MLflow has it; of one of an earlier sweep, once this one is closed."""
+        if self._recorder is None:
+            return None
+        from mlflow.exceptions import MlflowException  # here, because importing MLflow takes seconds
+
+        try:
+            return self._recorder.run_id(trial, ask=self._finished.is_set())
+        except (MlflowException, OSError):  # the store is away
+            return None
 
     def notice(self, event: Event) -> None:
         """Hear that the journal has grown."""
@@ -125,6 +133,7 @@ class MlflowTracker:
             client = open_client(self._tracking_uri, made)
         # Only now: until it may write, somebody else may be at work on the study.
         self._cursor = Cursor(self._journal.with_suffix(".tracked"), self._tracking_uri)
+        self._perhaps_known = self._size()
         from experiments.tracking.record import Recorder  # here, because it imports MLflow
 
         return Recorder(client, None if self._tracking_uri.startswith("http") else self._artifacts)
@@ -143,6 +152,7 @@ class MlflowTracker:
             except (MlflowException, OSError) as error:
                 # The store is away. Nothing is lost, the journal has it; which runs the store took is asked anew.
                 known, self._trouble = False, str(error)
+                self._perhaps_known = self._size()
                 time.sleep(patience)
                 patience = min(2 * patience, _RETRY_LAST_SECONDS)
                 continue
@@ -151,6 +161,9 @@ class MlflowTracker:
             if not more:
                 self._wake.wait()
                 self._closing.wait(_GATHER_SECONDS)
+
+    def _size(self) -> int:
+        return self._journal.stat().st_size if self._journal.exists() else 0
 
     def _take_up(self, recorder: Recorder) -> bool:
         """Have the recorder know what of the journal the store has; if it has forgotten all, begin at the beginning."""
@@ -172,7 +185,7 @@ class MlflowTracker:
             offset = behind
             if len(batch) == _BATCH_EVENTS:
                 break
-        recorder.record(batch)
+        recorder.record(batch, perhaps_again=self._cursor.offset < self._perhaps_known)
         self._cursor.move(offset)
         return bool(batch)
 

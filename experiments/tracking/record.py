@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from experiments.tracking.model import log_model
+from experiments.tracking.runs import StudyRuns
 from experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG
 from search.events import EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 
@@ -52,17 +53,31 @@ class Recorder:
         self._artifacts = artifacts
         self._opened: StudyOpened | None = None
         self._experiment_id = ""
-        self._deleted: set[str] = set()
-        self.parent_run_id: str | None = None
-        self.runs: dict[int, str] = {}
+        self._runs: StudyRuns | None = None
 
-    def record(self, events: Iterable[Event]) -> None:
-        """Record events in their order; what they say of a trial goes to the store in one call, as far as it can."""
+    @property
+    def parent_run_id(self) -> str | None:
+        """The study's own run."""
+        return None if self._runs is None else self._runs.parent
+
+    def run_id(self, trial: int, ask: bool) -> str | None:
+        """Return the run of a trial if there is one; unless the store may be asked, only if it is known already."""
+        if self._runs is None:
+            return None
+        return self._runs.find(trial) if ask else self._runs.known(trial)
+
+    def record(self, events: Iterable[Event], perhaps_again: bool = True) -> None:
+        """Record events in their order; what they say of a trial goes to the store in one call, as far as it can.
+
+        Args:
+            events: of one study.
+            perhaps_again: whether the store may have some of them already.
+        """
         said: dict[int, _Said] = defaultdict(_Said)
         for event in events:
             match event:
                 case TrialBegun():
-                    self._trial_begun(event, said[event.trial])
+                    self._trial_begun(event, said[event.trial], perhaps_again)
                 case EpochEnded():
                     said[event.trial].points += _points(event.metrics, event.time, event.epoch)
                 case TrialEnded():
@@ -74,43 +89,46 @@ class Recorder:
                 case _:
                     assert_never(event)
         for trial, rest in said.items():
-            self._say(self.runs[trial], rest)
+            self._say(self._run(trial), rest)
 
     def resume(self, opened: StudyOpened) -> bool:
         """Take up a study that was recorded in part; return whether the store knows it."""
-        self._find_runs(opened)
-        return self.parent_run_id is not None or bool(self.runs)
+        return self._find_runs(opened).any
 
     def _study_opened(self, event: StudyOpened) -> None:
-        self._find_runs(event)
+        if self._opened is None or self._opened.study_id != event.study_id:
+            self._find_runs(event)
+        self._opened, runs = event, self._known_runs()
         if event.study is None:
             return
         known: Mapping[str, str] = {}
-        if self.parent_run_id is None:
+        if runs.parent is None:
             tags = {STUDY_TAG: event.study, STUDY_ID_TAG: event.study_id}
-            self.parent_run_id = self._create_run(event.study, event.time, tags)
+            runs.parent = self._create_run(event.study, event.time, tags)
         else:
-            self._client.update_run(self.parent_run_id, status="RUNNING")
-            known = self._client.get_run(self.parent_run_id).data.tags
-        self._write(self.parent_run_id, tags=_joined(known, event.provenance))
-        self._log_files(self.parent_run_id, event)
+            self._client.update_run(runs.parent, status="RUNNING")
+            known = self._client.get_run(runs.parent).data.tags
+        self._write(runs.parent, tags=_joined(known, event.provenance))
+        self._log_files(runs.parent, event)
 
-    def _trial_begun(self, event: TrialBegun, said: _Said) -> None:
-        opened = self._known_study()
+    def _trial_begun(self, event: TrialBegun, said: _Said, perhaps_again: bool) -> None:
+        opened, runs = self._known_study(), self._known_runs()
         about = {"assay.seed": str(event.seed), "assay.origin": event.origin}
         if opened.study is None:
             about |= opened.provenance
-        if event.trial not in self.runs:
+        run_id = runs.find(event.trial) if perhaps_again else runs.known(event.trial)
+        if run_id is None:
             tags = {STUDY_ID_TAG: opened.study_id, **about}
             name = "run"
             if opened.study is not None:
-                assert self.parent_run_id is not None
-                tags |= {STUDY_TAG: opened.study, TRIAL_TAG: str(event.trial), PARENT_TAG: self.parent_run_id}
+                assert runs.parent is not None
+                tags |= {STUDY_TAG: opened.study, TRIAL_TAG: str(event.trial), PARENT_TAG: runs.parent}
                 name = f"trial-{event.trial:04d}"
-            self.runs[event.trial] = self._create_run(name, event.time, tags)
+            run_id = self._create_run(name, event.time, tags)
+            runs.add(event.trial, run_id)
         said.params |= event.params
         if opened.study is None:
-            self._log_files(self.runs[event.trial], opened)
+            self._log_files(run_id, opened)
 
     def _trial_ended(self, event: TrialEnded, said: _Said) -> None:
         values = dict(event.metrics) if event.value is None else {"value": event.value, **event.metrics}
@@ -119,7 +137,7 @@ class Recorder:
         if event.error is not None:
             # The paths in a traceback would name the user.
             said.tags["assay.error"] = event.error.replace(str(Path.home()), "~")[-_LARGEST_TAG_CHARACTERS:]
-        run_id = self.runs[event.trial]
+        run_id = self._run(event.trial)
         self._say(run_id, said)
         interrupted = event.state == "failed" and event.reason == "interrupted"
         status = "KILLED" if interrupted else "FAILED" if event.state == "failed" else "FINISHED"
@@ -136,13 +154,13 @@ class Recorder:
 
     def _study_closed(self, event: StudyClosed) -> None:
         opened = self._known_study()
-        holder = self.parent_run_id if opened.study is not None else self.runs.get(0)
-        if holder is None or holder in self._deleted:
+        holder = self.parent_run_id if opened.study is not None else self._known_runs().find(0)
+        if holder is None or self._is_deleted(holder):
             return
         several = any(len(best.values) > 1 for best in event.best)
         for best in event.best:
             # The study's model is that of its best trial; on a Pareto front each trial has its own.
-            self._log_model(self.runs[best.trial] if several else holder, best.model, opened)
+            self._log_model(self._run(best.trial) if several else holder, best.model, opened)
         if opened.study is None:
             return
         at = _milliseconds(event.time)
@@ -151,12 +169,12 @@ class Recorder:
         elif event.best:
             # As a metric too, so that MLflow's table can sort studies by it.
             (best,) = event.best
-            tags = {"assay.best_trial": str(best.trial), "assay.best_run": self.runs[best.trial]}
+            tags = {"assay.best_trial": str(best.trial), "assay.best_run": self._run(best.trial)}
             self._write(holder, [Metric("best_value", best.values[0], at, 0)], tags=tags)
         self._terminate(holder, _CLOSING_STATUS[event.closing], at)
 
     def _log_model(self, run_id: str, file: str | None, opened: StudyOpened) -> None:
-        if file is not None and Path(file).exists() and run_id not in self._deleted:
+        if file is not None and Path(file).exists() and not self._is_deleted(run_id):
             log_model(self._client, run_id, Path(file), opened.data, opened.provenance["assay.backend"])
 
     def _known_study(self) -> StudyOpened:
@@ -164,34 +182,22 @@ class Recorder:
             raise RuntimeError("the recorder was handed events of a study that was not opened")
         return self._opened
 
-    def _find_runs(self, opened: StudyOpened) -> None:
-        """Look up the experiment, the study's parent run and the runs of its trials, as far as there are any."""
+    def _find_runs(self, opened: StudyOpened) -> StudyRuns:
         self._opened = opened
         self._experiment_id = self._find_experiment(opened.experiment)
-        self.parent_run_id, self.runs, self._deleted = None, {}, set()
-        token = None
-        while token is None or token:
-            page = self._client.search_runs(
-                [self._experiment_id],
-                filter_string=f"tags.`{STUDY_ID_TAG}` = '{opened.study_id}'",
-                run_view_type=ViewType.ALL,
-                max_results=1000,
-                page_token=token,
-            )
-            for run in page:
-                self._found(run)
-            token = page.token or ""
+        self._runs = StudyRuns(self._client, self._experiment_id, opened.study_id, single=opened.study is None)
+        return self._runs
 
-    def _found(self, run: Run) -> None:
-        deleted = run.info.lifecycle_stage == "deleted"
-        if deleted:
-            self._deleted.add(run.info.run_id)
-        if self._known_study().study is None:
-            self.runs[0] = run.info.run_id
-        elif TRIAL_TAG in run.data.tags:
-            self.runs[int(run.data.tags[TRIAL_TAG])] = run.info.run_id
-        elif not deleted:
-            self.parent_run_id = run.info.run_id
+    def _run(self, trial: int) -> str:
+        run_id = self._known_runs().find(trial)
+        if run_id is None:
+            raise RuntimeError(f"the recorder was handed an event of trial {trial} and none of its beginning")
+        return run_id
+
+    def _known_runs(self) -> StudyRuns:
+        if self._runs is None:
+            raise RuntimeError("the recorder was handed events of a study that was not opened")
+        return self._runs
 
     def _find_experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -208,6 +214,9 @@ class Recorder:
                 raise
             return str(found.experiment_id)
 
+    def _is_deleted(self, run_id: str) -> bool:
+        return run_id in self._known_runs().deleted
+
     def _create_run(self, name: str, start_seconds: float, tags: Mapping[str, str]) -> str:
         """Create a run with the tags by which it is found again."""
         run = self._client.create_run(
@@ -223,7 +232,7 @@ class Recorder:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Log to a run, unless somebody has deleted it: then that is what they want."""
-        if run_id in self._deleted:
+        if self._is_deleted(run_id):
             return
         self._client.log_batch(
             run_id,
@@ -233,11 +242,11 @@ class Recorder:
         )
 
     def _terminate(self, run_id: str, status: str, at_milliseconds: int) -> None:
-        if run_id not in self._deleted:
+        if not self._is_deleted(run_id):
             self._client.set_terminated(run_id, status, end_time=at_milliseconds)
 
     def _log_files(self, run_id: str, opened: StudyOpened) -> None:
-        if run_id in self._deleted:
+        if self._is_deleted(run_id):
             return
         self._client.log_text(run_id, opened.text, "experiment.toml")
         self._client.log_dict(run_id, dict(opened.data), "data.json")

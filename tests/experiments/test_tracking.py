@@ -128,7 +128,11 @@ def test_every_trial_ends_in_the_state_that_the_schema_names(tmp_path: Path, sto
     }
 
 
-def test_passing_everything_on_twice_leaves_what_once_does(tmp_path: Path, store: str) -> None:
+@pytest.mark.parametrize("lookups", [0, 2, 100])
+def test_passing_everything_on_twice_leaves_what_once_does(
+    tmp_path: Path, store: str, lookups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.tracking.runs._MOST_LOOKUPS", lookups)
     tell(tmp_path, store, STORY)
     once = snapshot(store)
     (tmp_path / "journal.tracked").unlink()
@@ -201,6 +205,28 @@ def test_a_store_that_fails_at_any_call_ends_up_with_the_same(
     assert all(found == seen[0] for found in seen)
     params = sorted((name, str(value)) for name, value in PARAMS.items())
     assert all(run[4] == params for run in seen[0] if run[0] != "study")
+
+
+def test_taking_up_a_study_asks_for_no_more_runs_the_more_there_are(
+    tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    search = MlflowClient.search_runs
+
+    def noted(*arguments: Any, **named: Any) -> Any:
+        asked.append(named["filter_string"])
+        return search(*arguments, **named)
+
+    tell(tmp_path, store, [opened()])
+    monkeypatch.setattr(MlflowClient, "search_runs", noted)
+    each = []
+    for session in range(3):
+        asked.clear()
+        numbers = range(4 * session, 4 * session + 4)
+        ended = [TrialEnded(trial=number, state="complete", values=(0.9,)) for number in numbers]
+        tell(tmp_path, store, [opened(), *(event for end in ended for event in trial(end.trial, end))])
+        each.append(len(asked))
+    assert each == [1, 1, 1]
 
 
 def test_a_study_that_goes_on_keeps_what_its_earlier_sessions_were_run_with(tmp_path: Path, store: str) -> None:
