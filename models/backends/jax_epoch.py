@@ -129,9 +129,9 @@ def epoch_of(model: keras.Model, feeding: Feeding, outputs: int) -> Epoch:
             *kinds, metrics = after
             return (State(*kinds), metrics), None
 
-        def validate(metrics: Values, batch: Pair) -> tuple[Values, None]:
-            _, (_, _, metrics) = model.test_step((state.trainable, state.others, metrics), shown(*batch))
-            return metrics, None
+        def validate(carry: tuple[Values, Values], batch: Pair) -> tuple[tuple[Values, Values], None]:
+            _, (_, others, metrics) = model.test_step((state.trainable, *carry), shown(*batch))
+            return (others, metrics), None
 
         steps, last = _batches(given.order, feeding.batch_size)
         rates, last_rate = (given.rates[: len(steps)], given.rates[-1]) if feeding.scheduled else (None, None)
@@ -142,12 +142,16 @@ def epoch_of(model: keras.Model, feeding: Feeding, outputs: int) -> Epoch:
             carry, _ = train(carry, (last, last_rate))
         state, metrics = carry
         logs = _results(model, metrics)
-        metrics = _no_metrics(model)
+        validated = (state.others, _no_metrics(model))
         if len(data.validation[0]) > 0:
-            metrics, _ = jax.lax.scan(validate, metrics, data.validation)
+            validated, _ = jax.lax.scan(validate, validated, data.validation)
         if len(data.last_validation[0]) > 0:
-            metrics, _ = validate(metrics, data.last_validation)
-        return state, {**logs, **{f"val_{name}": value for name, value in _results(model, metrics).items()}}
+            validated, _ = validate(validated, data.last_validation)
+        others, metrics = validated
+        return state._replace(others=others), {
+            **logs,
+            **{f"val_{name}": value for name, value in _results(model, metrics).items()},
+        }
 
     return epoch
 

@@ -12,7 +12,7 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from models.backends import card
+from models import backends
 from models.errors import RequestError
 from models.trainer import Trainer
 
@@ -33,12 +33,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
 
 def test_a_card_of_ones_own_is_filled_as_it_is_needed(told: list[tuple[str, Any]]) -> None:
-    card.share(None)
+    backends.current().share_card(None)
     assert told == [("the card", {"grow": True})]
 
 
 def test_a_shared_card_is_limited_which_excludes_growth(told: list[tuple[str, Any]]) -> None:
-    card.share(4096)
+    backends.current().share_card(4096)
     assert told == [("the card", [tf.config.LogicalDeviceConfiguration(memory_limit=4096)])]
 
 
