@@ -72,13 +72,13 @@ def fit(recipe: Recipe, data: TrainingData, backend: Backend, xla: bool = False)
 def assert_alike(recipe: Recipe, data: TrainingData, xla: bool = False) -> Trained:
     fast, plain = (fit(recipe, data, backend, xla) for backend in (backends.current(), PlainBackend()))
     # Adam's kernel takes 1 - beta_2 from a beta_2 of float32, which is off by 1.3e-5 of it; Keras from a double. A last
-    # digit of float32 may decide one of the three that bfloat16 has.
-    digits = 1.0 if keras.config.dtype_policy().name == "float32" else 200.0
+    # digit of float32 may decide one of the three that bfloat16 has, and so which way Adam's step of a weight goes.
+    metrics_off, weights_off = (3e-5, 1e-5) if keras.config.dtype_policy().name == "float32" else (6e-3, 1e-2)
     assert len(fast.metrics) == len(plain.metrics)
     for ours, keras_own in zip(fast.metrics, plain.metrics, strict=True):
-        assert ours == pytest.approx(keras_own, rel=digits * 3e-5, abs=digits * 1e-6)
+        assert ours == pytest.approx(keras_own, rel=metrics_off, abs=1e-6)
     for ours_array, keras_array in zip(fast.weights, plain.weights, strict=True):
-        np.testing.assert_allclose(ours_array, keras_array, rtol=digits * 1e-4, atol=digits * 1e-5)
+        np.testing.assert_allclose(ours_array, keras_array, rtol=1e-4, atol=weights_off)
     assert (fast.restored and fast.restored.epoch) == (plain.restored and plain.restored.epoch)
     return fast
 
