@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.data.preparation import PreparedData
 from experiments.execution import Execution
 from experiments.experiment import Experiment
 from experiments.fusing import Fusing, check_fuse, choose
+from experiments.identity import identity
 from experiments.leftovers import settle_runs
 from experiments.longest import Inputs, longest_first
 from experiments.places import Places
@@ -146,29 +146,6 @@ def _search(
         journal.listen(display.hear)
         plan = session.plan(wanted, shelf, request.timeout_seconds, request.failures_limit)
         return supervise(plan, trials, executor, journal, stop)
-
-
-def identity(
-    experiment: Experiment, data: PreparedData, execution: Execution, fusing: Fusing | None = None
-) -> dict[str, Any]:
-    """Return what all trials of a study must share to be comparable, as plain values."""
-    return {
-        "task": experiment.task,
-        "data": {"name": data.name, "digest": data.digest, "scale": experiment.data.scale},
-        "split": {
-            "validation": data.validation_images,
-            "train": data.train_images,
-            "seed": experiment.data.split_seed,
-        },
-        "family": experiment.family.name,
-        **({} if experiment.family.own is None else {"code": experiment.family.own.digest()}),
-        "fixed": experiment.fixed(),
-        "space": experiment.space.to_records(),
-        "objectives": experiment.search.objectives,
-        "backend": execution.backend,
-        "precision": execution.precision,
-        **({} if fusing is None else fusing.to_identity()),
-    }
 
 
 def _fusing(
