@@ -1,7 +1,8 @@
 """How many trials of a study a worker trains together, and what batches they then share.
 
-Results must depend neither on timing nor on how many happen to be trained together: all trials of a study that may be
-fused see their batches in an order that follows from the study's seed, and both are kept with the study.
+Results must not depend, beyond the last digits of float32, on timing nor on how many happen to be trained together: all
+trials of a study that may be fused see their batches in an order that follows from the study's seed, and both are kept
+with the study.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 def sweep(experiment: Experiment, request: SweepRequest, places: Places, display: Display) -> SweepResult:
     """Search an experiment's space until its study is done, its time is up, or somebody asks to stop.
 
-    Everything is checked and opened before the first trial; what is refused leaves both stores as they were.
+    Everything is checked and opened before the first trial; what is refused leaves no trial in either store.
 
     Raises:
         RequestError: the request can't be met as it stands.

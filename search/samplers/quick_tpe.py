@@ -85,7 +85,7 @@ class _Table:
 
     def __init__(self) -> None:
         self._complete = _Growing()  # the value of a complete trial, not a number for any other
-        self._pruned_at = _Growing()  # the last epoch of a pruned trial, 0 if it had none
+        self._pruned_at = _Growing()  # the last epoch of a pruned trial, -1 if it had none
         self._pruned_value = _Growing()
         self._columns: dict[str, tuple[BaseDistribution, _Growing]] = {}
         self._open: set[int] = set()  # of those looked at, the ones that had not ended
