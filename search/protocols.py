@@ -142,6 +142,9 @@ class Executor(Protocol):
     def idle(self) -> Sequence[int]:
         """Return the workers that are up and have no trial."""
 
+    def process(self, worker: int) -> int:
+        """Return the number of the process that a worker is in: those of one process may fail for one reason."""
+
     def call(self, worker: int, method: Method, **arguments: Any) -> None:
         """Call a method of the worker's trainer; its answer, or its death, comes out of `wait`."""
 

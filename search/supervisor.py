@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -68,7 +69,7 @@ class _Running:
 
 @dataclass
 class _Heard:
-    """What workers said at once: why a trial failed, if one did, and whether any trained an epoch or was finished."""
+    """What a process said at once: why a trial failed, if one did, and whether any trained an epoch or was finished."""
 
     failure: str | None = None
     progress: bool = False
@@ -103,7 +104,9 @@ class Supervisor:
                 self._start_trials()
                 if not self._running and not self._may_start():
                     return
-                self._hear(self._executor.wait(_LOOK_UP_SECONDS))
+                news = self._executor.wait(_LOOK_UP_SECONDS)
+                for _, told in itertools.groupby(news, lambda message: self._executor.process(message.worker)):
+                    self._hear(told)
         except BaseException:
             with contextlib.suppress(Exception):  # what could not be recorded is settled at the next start
                 self._interrupt_trials()
@@ -133,8 +136,8 @@ class Supervisor:
             self._running[worker] = _Running(trial)
             self._executor.call(worker, "begin", assignment=self._plan.assign(trial))
 
-    def _hear(self, messages: Sequence[Message]) -> None:
-        """Handle what has come in at once. If nothing of it is good news, that counts as one failure in a row.
+    def _hear(self, messages: Iterable[Message]) -> None:
+        """Handle what a process says at once. If nothing of it is good news, that counts as one failure in a row.
 
         Of trials that train together all hear of an epoch at once: those that fail in it say nothing of the search as
         long as others go on, and when all fail, say by the death of their worker, it is for one reason.

@@ -121,6 +121,10 @@ class LocalExecutor:
         """Return the process ids of the workers that have started."""
         return [worker.pid for worker in self._workers.values() if worker.pid is not None]
 
+    def process(self, worker: int) -> int:
+        """Return the worker itself: each is a process of its own."""
+        return worker
+
     def call(self, worker: int, method: Method, **arguments: Any) -> None:
         """Send a call to a worker; its answer, or its death, comes out of `wait`."""
         self._workers[worker].busy = True

@@ -38,9 +38,13 @@ class SlotExecutor:
         free = [worker for worker in self._inner.idle() if not self._busy[worker]]
         return [worker * self._slots + slot for slot, worker in itertools.product(range(self._slots), free)]
 
+    def process(self, worker: int) -> int:
+        """Return the number of the process that a slot is in."""
+        return worker // self._slots
+
     def call(self, worker: int, method: Method, **arguments: Any) -> None:
         """Note a call of a slot, to be sent with those of the other slots; its answer comes out of `wait`."""
-        process = worker // self._slots
+        process = self.process(worker)
         self._busy[process].add(worker)
         self._asked[process].append({"slot": worker, "method": method, "arguments": arguments})
 
@@ -54,7 +58,7 @@ class SlotExecutor:
 
     def release(self, worker: int) -> None:
         """Say that a slot's trial is over; its worker is idle again, or replaced, once all of its slots' are."""
-        process = worker // self._slots
+        process = self.process(worker)
         self._busy[process].discard(worker)
         if self._busy[process]:
             return
@@ -66,7 +70,7 @@ class SlotExecutor:
 
     def replace(self, worker: int) -> None:
         """Say that a slot's trial is over, and have its worker replaced once those beside it are over too."""
-        self._worn.add(worker // self._slots)
+        self._worn.add(self.process(worker))
         self.release(worker)
 
     def close(self) -> None:

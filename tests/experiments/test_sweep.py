@@ -19,6 +19,7 @@ from mlflow.entities import Run
 from search.events import EpochEnded, StudyClosed, TrialEnded
 from search.journal import read
 from tests.experiments.conftest import ASSAY, SWEEP, Swept, assay
+from tests.waiting import wait_until
 
 TRIAL_PARAMS = {
     "family", "hidden_units", "hidden_layers", "activation", "dropout", "batch_norm", "l1", "l2", "initializer",
@@ -304,16 +305,16 @@ def test_enqueued_configurations_come_first_and_then_the_baseline(tmp_path: Path
 def test_a_second_sweep_of_the_same_study_is_refused_while_the_first_runs(tmp_path: Path) -> None:
     home = tmp_path / "home"
     arguments = ("sweep", "digits-mlp", "--trials", "50", "--epochs", "100", "--home", str(home))
-    first = subprocess.Popen([*ASSAY, *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    first = subprocess.Popen([*ASSAY, *arguments], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        assert first.stderr is not None
-        first.stderr.readline()
+        lock = home / "journal" / "digits-mlp.lock"
+        wait_until(lambda: lock.exists() and lock.read_text().startswith("process"))
         second = assay(*arguments)
         assert second.code == 2
         assert f"process {first.pid} since 20" in second.err
     finally:
         first.terminate()
-        first.communicate(timeout=20)
+        first.wait(timeout=20)
 
 
 def test_a_single_run_is_tracked_with_its_provenance(tmp_path: Path) -> None:

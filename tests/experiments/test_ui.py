@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -16,6 +15,7 @@ from mlflow import MlflowClient
 
 from tests.browser import free_port
 from tests.experiments.conftest import ASSAY, Swept, assay
+from tests.waiting import wait_until
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
@@ -42,10 +42,7 @@ def test_it_serves_the_comparison_of_the_best_trials_until_it_is_asked_to_stop(
         ui.send_signal(number)
         left = ui.wait(timeout=20)
     assert left == code
-    deadline = time.monotonic() + 10
-    while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children):
-        assert time.monotonic() < deadline, "processes of the server are left"
-        time.sleep(0.1)
+    wait_until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
 
     base, _, fragment = address.partition("/#/compare-runs?")
     assert base.startswith("http://127.0.0.1:")

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 import experiments.data
 from experiments.data import DataSettings, Preparation, PreparationError, prepare, start_preparing
 from models.errors import RequestError
+from tests.waiting import wait_until
 
 OWN = DataSettings(name="npz:own.npz")
 PATIENCE_SECONDS = 20.0
@@ -38,13 +38,6 @@ def stuck(stub: Stub, tmp_path: Path) -> Path:
     return reached
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
-
-
 def started(own_set: Path) -> Preparation:
     return start_preparing(OWN, own_set.parent / "home", own_set.parent, own_set.parent)
 
@@ -54,13 +47,25 @@ def prepared_folders(own_set: Path) -> list[Path]:
     return [path for path in (own_set.parent / "home" / "data").iterdir() if path.is_dir()]
 
 
+def preparing() -> list[psutil.Process]:
+    """Return the children of this process that prepare data; it has others, such as a server that tests share."""
+
+    def prepares(child: psutil.Process) -> bool:
+        try:
+            return "experiments.data.child" in child.cmdline()
+        except psutil.NoSuchProcess:  # it has ended; a zombie counts as that too
+            return False
+
+    return [child for child in psutil.Process().children() if prepares(child)]
+
+
 @contextmanager
 def nothing_is_left(own_set: Path, reached: Path) -> Iterator[None]:
     """Check that there was something half-written, and that neither it nor a process is left."""
     yield
     assert reached.exists()
     assert prepared_folders(own_set) == []
-    assert not [child for child in psutil.Process().children() if "experiments.data.child" in child.cmdline()]
+    assert not preparing()
 
 
 def test_a_child_that_is_stopped_leaves_nothing(own_set: Path, stuck: Path) -> None:
@@ -81,7 +86,7 @@ def test_ctrl_c_while_waiting_ends_the_child(own_set: Path, stuck: Path) -> None
 def test_a_child_that_is_killed_is_reported_and_leaves_nothing(own_set: Path, stuck: Path) -> None:
     preparation = started(own_set)
     wait_until(stuck.exists)
-    for child in psutil.Process().children():
+    for child in preparing():
         child.kill()
     with nothing_is_left(own_set, stuck), pytest.raises(PreparationError, match="signal 9"):
         preparation.result()
