@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 REAL_DATA = os.environ.get("ASSAY_DATA_DIR")
@@ -28,3 +29,15 @@ def real_data() -> Path:
     if REAL_DATA is None or not Path(REAL_DATA).is_dir():
         pytest.skip("needs the real MNIST and CIFAR-10: name their folder in ASSAY_DATA_DIR")
     return Path(REAL_DATA).resolve()
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file like MNIST's with few images: beside 10,000 that validate, 600 are left to train on."""
+    random = np.random.default_rng(0)
+    labels = np.arange(10_600) % 10
+    x = random.integers(0, 100, (len(labels), 28, 28)).astype(np.uint8)
+    x[np.arange(len(labels)), labels] += 150  # a bright line where the label says
+    file = tmp_path_factory.mktemp("data") / "mnist.npz"
+    np.savez(file, x_train=x, y_train=labels.astype(np.uint8), x_test=x[:50], y_test=labels[:50].astype(np.uint8))
+    return file

@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.assignment import Assignment
 from models.families import FAMILIES
 from models.mlp import MlpSettings
+from models.signature import signature
 from tests.benchmarks import sides
-from tests.benchmarks.configurations import BATCH_SIZES, EPOCHS, HIDDEN_UNITS, configurations
+from tests.benchmarks.configurations import BATCH_SIZES, EPOCHS, HIDDEN_UNITS, SIGNATURES, configurations
 from tests.benchmarks.flop import training_flop
 from tests.benchmarks.peers import common
-from tests.benchmarks.prepared import prepared
+from tests.benchmarks.prepared import assignment, prepared
 from tests.benchmarks.processes import ROOT, MeasureError
 from tests.benchmarks.rounds import in_turn
 from tests.benchmarks.row import Row
@@ -29,18 +31,6 @@ from tests.benchmarks.sweeps import compare
 from tests.benchmarks.tables import markdown
 
 ROW = Row("whole sweep, against | a script", 4.0, "x", 3.5, 4.5, "more", note="38 s against 155 s")
-
-
-@pytest.fixture(scope="session")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file like MNIST's with few images: 600 are left to train on."""
-    random = np.random.default_rng(0)
-    labels = np.arange(10_600) % 10
-    x = random.integers(0, 100, (len(labels), 28, 28)).astype(np.uint8)
-    x[np.arange(len(labels)), labels] += 150  # a bright line where the label says
-    file = tmp_path_factory.mktemp("data") / "mnist.npz"
-    np.savez(file, x_train=x, y_train=labels.astype(np.uint8), x_test=x[:50], y_test=labels[:50].astype(np.uint8))
-    return file
 
 
 @pytest.mark.parametrize(
@@ -71,8 +61,11 @@ def test_the_arithmetic_is_what_a_hand_counts() -> None:
     assert total == pytest.approx(1.9e12, rel=0.02)
 
 
-def test_the_list_has_every_pair_twice_and_nothing_that_was_compiled_before() -> None:
+def test_the_list_has_every_pair_twice_no_trial_twice_and_nine_signatures_on_tensorflow() -> None:
     listed = configurations()
+    assigned = [Assignment.read(assignment(one, Path("mnist"), EPOCHS), "a trial") for one in listed]
+    kinds = {signature(one, decay_is_compiled=False, batch_is_compiled=False) for one in assigned}
+    assert len(kinds) == SIGNATURES
     pairs = [(one["hidden_units"], one["batch_size"]) for one in listed]
     assert sorted(pairs) == sorted([*product(HIDDEN_UNITS, BATCH_SIZES)] * 2)
     assert len({(*pair, one["activation"]) for pair, one in zip(pairs, listed, strict=True)}) == len(listed)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.benchmarks.processes import ROOT
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,20 +20,19 @@ pytestmark = [
 ]
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+def bench(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tests.benchmarks", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "ASSAY_DATA_DIR": str(data)},
         capture_output=True,
         text=True,
     )
 
 
-@pytest.mark.parametrize(("measure", "units"), [("fused", ["x"]), ("gpu", ["s", "s", "x"])])
-def test_a_measure_gives_its_rows(tmp_path: Path, measure: str, units: list[str]) -> None:
+@pytest.mark.parametrize(("measure", "units"), [("fused", ["x", "x"]), ("gpu", ["s", "s", "x"])])
+def test_a_measure_gives_its_rows(images: Path, tmp_path: Path, measure: str, units: list[str]) -> None:
     out = tmp_path / "bench.json"
-    done = bench(measure, "--quick", "--out", str(out))
+    done = bench(images.parent, measure, "--quick", "--repeats", "1", "--out", str(out))
     assert done.returncode == 0, done.stderr
     kept = json.loads(out.read_text())
     assert kept["quick"]
@@ -41,9 +40,9 @@ def test_a_measure_gives_its_rows(tmp_path: Path, measure: str, units: list[str]
     assert all(row["value"] > 0 for row in kept["rows"])
 
 
-def test_without_a_card_nothing_is_measured_of_one(tmp_path: Path) -> None:
+def test_without_a_card_nothing_is_measured_of_one(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
-    done = bench("gpu", "--out", str(out))
-    assert done.returncode != 0
-    assert "bench-gpu needs a card that JAX computes on; it found cpu" in done.stderr
-    assert not out.exists()
+    done = bench(images.parent, "gpu", "--out", str(out))
+    assert done.returncode == 1
+    assert "no figure: it needs a card that JAX computes on and found cpu" in done.stderr
+    assert json.loads(out.read_text())["rows"] == []

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import json
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -48,8 +49,10 @@ def main() -> int:
             for row in _rows(module, asked.quick, asked.repeats):
                 record["rows"].append({**dataclasses.asdict(row), "group": name})
                 print(f"  {row.measure}: {row.value:.3g} {row.unit} {row.verdict}", file=sys.stderr, flush=True)
-        except MeasureError as error:
+        except Exception as error:  # whatever it was, what was measured and what is still to be stays of use
             failed = True
+            if not isinstance(error, MeasureError):
+                traceback.print_exc()
             print(f"  no figure: {error}", file=sys.stderr, flush=True)
         # After each, so that what breaks the next one costs no figure.
         asked.out.parent.mkdir(parents=True, exist_ok=True)

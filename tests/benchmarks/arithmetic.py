@@ -18,6 +18,7 @@ from tests.benchmarks.children import child
 from tests.benchmarks.configurations import Configuration
 from tests.benchmarks.flop import training_flop
 from tests.benchmarks.mnist import mnist
+from tests.benchmarks.phases import wait_for
 from tests.benchmarks.prepared import assignment, prepared
 from tests.benchmarks.processes import MeasureError
 from tests.benchmarks.products import flop_rate
@@ -37,7 +38,7 @@ def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="bench-") as place, execution.executor() as executor, child() as pool:
         folder = prepared(mnist(), Path(place))
         flop = workers * epochs * training_flop(WIDTHS, load(folder, "unit").shape.train_images)
-        ready = _wait_for(executor, workers)
+        ready = wait_for(executor, workers)
         for _ in range(repeats):
             products.append(pool.submit(flop_rate).result())
             training.append(flop / _seconds(executor, ready, folder, epochs))
@@ -95,10 +96,3 @@ def _answers(executor: Executor, count: int) -> list[int]:
                 raise MeasureError(f"a worker did not train: {message}")
             answered.append(message.worker)
     return answered
-
-
-def _wait_for(executor: Executor, workers: int) -> Sequence[int]:
-    while len(executor.idle()) < workers:
-        for message in executor.wait(1.0):
-            raise MeasureError(f"a worker did not start: {message}")
-    return list(executor.idle())

@@ -11,6 +11,8 @@ ACTIVATIONS = ("relu", "tanh", "sigmoid")
 LEARNING_RATES = (1e-3, 3e-3)
 VARIANTS = 2
 EPOCHS = 3
+SIGNATURES = 9
+"""Of the list on TensorFlow, where what is compiled serves any batch size and rate: pairs of width and activation."""
 
 
 class Configuration(TypedDict):
@@ -25,8 +27,7 @@ class Configuration(TypedDict):
 def configurations(quick: bool = False) -> list[Configuration]:
     """Return every pair of width and batch size in two variants; with `quick` only those that take a second.
 
-    Activations and rates take turns, so that no two trials have the same width, batch size and activation. Of width and
-    activation alone there are 9 pairs, and on TensorFlow Assay compiles once for each.
+    Activations and rates take turns, so that no two trials have the same width, batch size and activation.
     """
     pairs = [pair for pair in product(HIDDEN_UNITS, BATCH_SIZES) for _ in range(VARIANTS)]
     listed = [

@@ -15,71 +15,64 @@ from experiments.asking import ask_experiment
 from experiments.execution import Execution
 from experiments.execution_request import ExecutionRequest
 from experiments.experiment import Experiment
-from experiments.fusing import Fusing
+from experiments.fusing import Fuse, Fusing
 from experiments.places import Places
 from experiments.progress.bar import SilentDisplay
 from experiments.session import Session, prepared
 from search.hardware import cores
 from search.protocols import Executor
 from search.workers.slots import SlotExecutor
+from tests.benchmarks.mnist import mnist
 from tests.benchmarks.phases import search_seconds, wait_for
+from tests.benchmarks.rounds import in_turn
 from tests.benchmarks.row import Row
 
+NEEDS_MNIST = True
 TRIALS = 32
 TOGETHER = 8
-UNITS = 8
 BATCH = 32
 _CACHE = "JAX_COMPILATION_CACHE_DIR"
 
 
 def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
-    """Search the same 32 learning rates both ways, in turn; each time with new workers and nothing compiled."""
-    experiment = small(quick)
-    rates = [{"learning_rate": float(rate)} for rate in np.geomspace(1e-4, 1e-2, 4 if quick else TRIALS)]
-    together: list[float] = []
-    alone: list[float] = []
-    for number in range(1 if quick else repeats):
-        for size in (1, TOGETHER) if number % 2 == 0 else (TOGETHER, 1):
-            (alone if size == 1 else together).append(phase(experiment, rates, size))
-    yield Row(
-        measure=f"{len(rates)} trials of one small signature, fused against one at a time (JAX)",
-        value=median(alone) / median(together),
-        unit="x",
-        goal=1.5,
-        stretch=3.0,
-        better="more",
-        detail={
-            "units": UNITS,
-            "batch_size": BATCH,
-            "one_at_a_time_seconds": alone,
-            "fused_seconds": together,
-            "together": TOGETHER,
-        },
-    )
+    """Search the same learning rates both ways, in turn; each time with new workers and nothing compiled.
 
-
-def small(quick: bool) -> Experiment:
-    """Return a search of nothing but the learning rate of a network whose steps cost more than their arithmetic.
-
-    On MNIST, or for a quick look on digits. On a processor wider ones gain less: of 32 units 1.2 to 1.5 times, of 128
-    nothing, since one trial's arithmetic keeps a core busy.
+    Of a network whose steps cost more than their arithmetic, and of one whose arithmetic keeps a core busy, where a
+    worker that is left the choice must find out that nothing is gained.
     """
-    name, epochs = ("digits-mlp", 2) if quick else ("mnist-mlp", None)
-    fixed = {"hidden_units": UNITS, "activation": "relu", "batch_size": BATCH}
-    return ask_experiment(name, fixed, epochs).searching(sampler="random", pruner="none")
+    trials = 4 if quick else TRIALS
+    name = f"{trials} trials of 784-{{}}-10, batches of {BATCH}, fused against one at a time (JAX)"
+    yield _row(name.format(8), 8, trials, TOGETHER, repeats, goal=1.5, stretch=3.0)
+    yield _row(f"{name.format(128)}, by calibration", 128, trials, "auto", repeats, goal=1.0, stretch=None)
 
 
-def phase(experiment: Experiment, configurations: Sequence[dict[str, float]], size: int) -> float:
-    """Return the seconds of a search phase with so many trials together in each of one worker a core."""
-    execution = Execution.choose(ExecutionRequest(backend="jax", device="cpu"), cores(), size)
+def _row(
+    measure: str, units: int, trials: int, fuse: Fuse, repeats: int, goal: float | None, stretch: float | None
+) -> Row:
+    experiment = ask_experiment("mnist-mlp", {"hidden_units": units, "activation": "relu", "batch_size": BATCH})
+    experiment = experiment.searching(sampler="random", pruner="none")
+    rates = [{"learning_rate": float(rate)} for rate in np.geomspace(1e-4, 1e-2, trials)]
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for _, together in in_turn((True, False), repeats):
+        seconds[together].append(phase(experiment, rates, fuse if together else 0))
+    fused, alone = (median(seconds[together]) for together in (True, False))
+    detail = {"fuse": fuse, "fused_seconds": seconds[True], "one_at_a_time_seconds": seconds[False]}
+    note = f"{fused:.1f} s against {alone:.1f} s"
+    return Row(measure, alone / fused, "x", goal, stretch, "more", detail, note)
+
+
+def phase(experiment: Experiment, configurations: Sequence[dict[str, float]], fuse: Fuse) -> float:
+    """Return the seconds of a search phase, with one worker a core, trials fused or not."""
+    execution = Execution.choose(ExecutionRequest(backend="jax", device="cpu"), cores(), fuse)
+    size = TOGETHER if fuse == "auto" else fuse
     with ExitStack() as stack:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-bench-")))
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         stack.enter_context(_compiling_anew(place))
         workers = stack.enter_context(execution.executor())
-        data = prepared(experiment, Places.choose(home=place), SilentDisplay())
-        session = Session(experiment, data, execution, 0, Fusing(size, 0))
-        executor: Executor = SlotExecutor(workers, size) if size > 1 else workers
-        wait_for(executor, execution.workers * size)
+        data = prepared(experiment, Places.choose(home=place, data_dir=mnist().parent), SilentDisplay())
+        session = Session(experiment, data, execution, 0, Fusing(max(1, size), 0))
+        executor: Executor = SlotExecutor(workers, size) if size else workers
+        wait_for(executor, execution.workers * max(1, size))
         return search_seconds(session, executor, configurations)
 
 

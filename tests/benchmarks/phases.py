@@ -17,6 +17,7 @@ from search.objective import Values
 from search.protocols import Executor, Trial
 from search.stop import StopRequest
 from search.supervisor import Supervisor
+from tests.benchmarks.processes import MeasureError
 
 
 @dataclass
@@ -57,17 +58,23 @@ class Listed:
         return {}
 
 
-def wait_for(executor: Executor, trials: int) -> None:
-    """Wait until there is room for so many trials."""
+def wait_for(executor: Executor, trials: int) -> Sequence[int]:
+    """Wait until there is room for so many trials; return where.
+
+    Raises:
+        MeasureError: a worker did not start.
+    """
     while len(executor.idle()) < trials:
-        executor.wait(0.1)
+        for message in executor.wait(0.1):
+            raise MeasureError(f"a worker did not start: {message}")
+    return list(executor.idle())
 
 
 def search_seconds(session: Session, executor: Executor, configurations: Sequence[Mapping[str, Any]]) -> float:
     """Return how long a supervisor takes to have these trained.
 
     Raises:
-        RuntimeError: one could not be.
+        MeasureError: one could not be.
     """
     source = Listed(configurations)
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as place:
@@ -77,5 +84,5 @@ def search_seconds(session: Session, executor: Executor, configurations: Sequenc
             Supervisor(plan, source, executor, journal, stop).run()
             seconds = time.perf_counter() - started
     if source.done() < len(configurations):
-        raise RuntimeError(f"not every trial was trained: {source.ends}")
+        raise MeasureError(f"not every trial was trained: {source.ends}")
     return seconds

@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
+from search.events import TrialBegun
+from search.journal import read
 from tests.benchmarks.mnist import mnist
 from tests.benchmarks.prepared import prepared
 from tests.benchmarks.processes import MeasureError, end, environment, run
@@ -17,30 +19,34 @@ from tests.benchmarks.sides import ASSAY
 
 NEEDS_MNIST = True
 EXPERIMENT = "mnist-mlp"
+_PATIENCE_SECONDS = 120
 
 
 def rows(quick: bool, repeats: int = 7) -> Iterator[Row]:
-    """Ask for help, and for sweeps that are stopped once they have said something."""
+    """Ask for help, and for sweeps that are stopped once their first trial has begun."""
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         folder, tries = Path(place), 2 if quick else repeats
         help_seconds = [run([ASSAY, "--help"], folder).seconds for _ in range(tries + 1)][1:]
         yield _row("assay --help", help_seconds, 0.5, 0.3)
-        what = "assay sweep until its first line"
-        new = [_first_line(folder / f"home-{number}") for number in range(tries)]
-        yield _row(f"{what}, in a new home", new, 1.5, 1.0)
+        fresh = [_start(folder / f"home-{number}") for number in range(tries)]
         prepared(mnist(), folder / "home")
-        again = [_first_line(folder / "home") for _ in range(tries)]
-        yield _row(f"{what}, in a home that has the data", again, 1.5, 1.0)
+        again = [_start(folder / "home") for _ in range(tries)]
+        for where, starts in {"in a new home": fresh, "in a home that has the data": again}.items():
+            lines, trials = zip(*starts, strict=True)
+            yield _row(f"assay sweep until its first line, {where}", lines, 1.5, 1.0)
+            yield _row(f"assay sweep until its first trial begins, {where}", trials, None, None)
 
 
-def _row(measure: str, seconds: list[float], goal: float, stretch: float) -> Row:
-    return Row(measure, median(seconds), "s", goal, stretch, "less", {"seconds": seconds})
+def _row(measure: str, seconds: Sequence[float], goal: float | None, stretch: float | None) -> Row:
+    return Row(measure, median(seconds), "s", goal, stretch, "less", {"seconds": list(seconds)})
 
 
-def _first_line(home: Path) -> float:
-    """Return the seconds until a sweep writes a first line to a pipe."""
-    command = [ASSAY, "sweep", EXPERIMENT, "--home", str(home), "--data-dir", str(mnist().parent)]
-    started = time.perf_counter()
+def _start(home: Path) -> tuple[float, float]:
+    """Return the seconds until a sweep writes a first line to a pipe, and until its first trial begins."""
+    study = f"study-{time.time_ns()}"
+    places = ["--home", str(home), "--data-dir", str(mnist().parent)]
+    command = [ASSAY, "sweep", EXPERIMENT, "--study", study, *places]
+    started, started_at = time.perf_counter(), time.time()
     process = subprocess.Popen(
         command,
         env=environment(),
@@ -51,10 +57,24 @@ def _first_line(home: Path) -> float:
         start_new_session=True,
     )
     assert process.stderr is not None
-    with process.stderr:
-        line = process.stderr.readline()
-        seconds = time.perf_counter() - started
+    try:
+        with process.stderr:
+            line = process.stderr.readline()
+            seconds = time.perf_counter() - started
+            if not line.startswith(EXPERIMENT):
+                raise MeasureError(f"{' '.join(command)} began with {line!r}")
+            return seconds, _first_begin(home / "journal" / f"{study}.jsonl") - started_at
+    finally:
         end(process)
-    if not line.startswith(EXPERIMENT):
-        raise MeasureError(f"{' '.join(command)} began with {line!r}")
-    return seconds
+
+
+def _first_begin(journal: Path) -> float:
+    """Return when the first trial began, in seconds since the epoch, once it has."""
+    give_up = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < give_up:
+        if journal.exists():
+            for event, _ in read(journal):
+                if isinstance(event, TrialBegun):
+                    return event.time
+        time.sleep(0.02)
+    raise MeasureError(f"no trial began within {_PATIENCE_SECONDS} s")

@@ -31,9 +31,11 @@ from search.storage import open_storage
 from search.study import SEED, STATE, StudyRequest, StudyTrials
 from search.supervisor import Plan, Supervisor
 from search.workers.local import LocalExecutor, WorkerRecipe
+from tests.benchmarks.phases import wait_for
+from tests.benchmarks.processes import ROOT
 
 EPOCHS = 3
-_TESTS = {"PYTHONPATH": str(Path(__file__).parents[2])}
+_TESTS = {"PYTHONPATH": str(ROOT)}
 
 
 def experiment(epochs: int = EPOCHS) -> Experiment:
@@ -155,8 +157,7 @@ def stub_worker(trainer: str = "tests.stub_trainer:StubTrainer", workers: int = 
     executor = LocalExecutor(recipe, [{}] * workers)
     executor.start()
     try:
-        while len(executor.idle()) < workers:
-            executor.wait(0.1)
+        wait_for(executor, workers)
         yield executor
     finally:
         executor.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from statistics import median
 
-from tests.benchmarks.configurations import configurations
+from tests.benchmarks.configurations import SIGNATURES, configurations
 from tests.benchmarks.mnist import mnist
 from tests.benchmarks.processes import environment
 from tests.benchmarks.rounds import in_turn
@@ -41,9 +41,18 @@ def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
         run = measure(sides[name], replace(work, seed=round_number))
         runs[name].append(run)
         print(f"  {name}: {run.seconds:.1f} s, search {run.search_seconds:.1f} s, best {run.best:.4f}", file=sys.stderr)
+    what = f"whole sweep of {len(work.configurations)} trials" + ("" if quick else f" of {SIGNATURES} signatures")
     for peer, goal, stretch in PEERS:
-        yield compare("whole sweep", "seconds", runs, peer.name, goal, stretch)
-    yield compare("search alone", "search_seconds", runs, BY_HAND.name, SEARCH_GOAL, SEARCH_STRETCH)
+        yield compare(what, "seconds", runs, peer.name, goal, stretch)
+    # Ours ends with its last trial, and MLflow hears of the last ones after that; a peer's last trial has told it.
+    yield compare(
+        "search alone, first trial's begin to last one's end",
+        "search_seconds",
+        runs,
+        BY_HAND.name,
+        SEARCH_GOAL,
+        SEARCH_STRETCH,
+    )
 
 
 def compare(
