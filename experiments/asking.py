@@ -17,6 +17,7 @@ from experiments.fusing import read_fuse
 from experiments.sweep_result import SweepRequest
 from models.errors import RequestError
 from models.settings import Settings
+from search.plan import Tolerance
 
 Enqueued = Sequence[Mapping[str, Any]] | str | Path
 """Configurations to try first: themselves, or the path of a JSON file that lists them."""
@@ -28,6 +29,7 @@ class _Limits(Settings):
     workers: int | None = Field(default=None, ge=1)
     seed: int | None = Field(default=None, ge=0)
     max_failures: int = Field(default=5, ge=1)
+    retries: int = Field(default=1, ge=0)
 
 
 def ask_experiment(
@@ -60,16 +62,17 @@ def ask_sweep(
     seed: int | None,
     execution: Mapping[str, Any],
     timeout: str | float | None,
-    max_failures: int,
+    tolerance: Mapping[str, Any],
     enqueue: Enqueued | None,
     fuse: object = None,
+    checkpoint: bool = False,
 ) -> SweepRequest:
     """Return what is asked of a sweep beside its experiment.
 
     Raises:
         RequestError: a value that can't be.
     """
-    limits = check_limits(workers=workers, seed=seed, max_failures=max_failures)
+    limits = check_limits(workers=workers, seed=seed)
     return SweepRequest(
         study=study,
         workers=limits.workers,
@@ -77,7 +80,8 @@ def ask_sweep(
         execution=ask_execution(execution),
         fuse=read_fuse(fuse),
         timeout_seconds=None if timeout is None else read_seconds(timeout, "timeout"),
-        failures_limit=limits.max_failures,
+        tolerance=ask_tolerance(**tolerance),
+        checkpoint=checkpoint,
         enqueued=_enqueued(enqueue, experiment),
     )
 
@@ -92,8 +96,19 @@ def ask_execution(given: Mapping[str, Any]) -> ExecutionRequest:
     return ExecutionRequest.read(asked, "the request's")
 
 
+def ask_tolerance(*, max_failures: int = 5, retries: int = 1, trial_timeout: str | float | None = None) -> Tolerance:
+    """Return what a search puts up with, by the names of the options.
+
+    Raises:
+        RequestError: a value that can't be.
+    """
+    limits = check_limits(max_failures=max_failures, retries=retries)
+    silence = None if trial_timeout is None else read_seconds(trial_timeout, "trial_timeout")
+    return Tolerance(limits.max_failures, limits.retries, silence)
+
+
 def check_limits(**limits: int | None) -> _Limits:
-    """Return `workers`, `seed` and `max_failures`, those of them that are given, once they are seen to be numbers.
+    """Return those of `workers`, `seed`, `max_failures` and `retries` that are given, seen to be numbers.
 
     Raises:
         RequestError: one of them is none, or too small.

@@ -18,6 +18,7 @@ from experiments.studies import study_names, unknown_study
 from experiments.tracking.removal import are_known, remove, runs_of_ids, runs_of_name
 from experiments.tracking.schema import STUDY_ID_TAG
 from models.errors import RequestError
+from search.checkpoints import Checkpoints
 from search.events import StudyOpened, TrialBegun
 from search.journal import read
 from search.lock import StudyLock
@@ -64,6 +65,7 @@ def delete(remains: Remains, places: Places) -> None:
         optuna.delete_study(study_name=remains.study, storage=open_storage(places.storage))
     journal = places.home.journal(remains.study)
     ModelShelf(places.home.models(remains.study)).remove()
+    Checkpoints(places.home.checkpoints(remains.study)).remove()
     # An offset into this journal, left to the journal of the next study of the name, would hide its beginning.
     journal.with_suffix(".tracked").unlink(missing_ok=True)
     journal.unlink(missing_ok=True)

@@ -59,7 +59,10 @@ def sweep(
     xla: str = "auto",
     gpu_memory: float | None = None,
     max_failures: int = 5,
+    retries: int = 1,
+    trial_timeout: str | float | None = None,
     fuse: str | int = "auto",
+    checkpoint: bool = False,
     home: str | Path | None = None,
     data_dir: str | Path | None = None,
     storage: str | None = None,
@@ -87,6 +90,9 @@ def sweep(
         gpu_memory: that each worker may take of its card, in MB, or up to 1 as a fraction; None: as needed, or an equal
             share where several train on one card.
         max_failures: failed trials in a row that end it.
+        retries: how many more attempts a configuration gets whose worker died.
+        trial_timeout: a trial has failed whose worker gives no sign of life for so long: no epoch, say; None: never.
+        checkpoint: keep every trial after each epoch, so that an interrupted one goes on from there, not from zero.
         fuse: how many trials of one signature a worker trains together, on JAX; "off"; "auto": where it is faster.
         home: folder of everything that running produces; None: ASSAY_HOME, or ./mlruns.
         data_dir: where data sets lie as NAME.npz; None: ASSAY_DATA_DIR, or the Keras cache.
@@ -110,9 +116,10 @@ def sweep(
         seed=seed,
         execution={"backend": backend, "device": device, "precision": precision, "xla": xla, "gpu_memory": gpu_memory},
         timeout=timeout,
-        max_failures=max_failures,
+        tolerance={"max_failures": max_failures, "retries": retries, "trial_timeout": trial_timeout},
         enqueue=enqueue,
         fuse=fuse,
+        checkpoint=checkpoint,
     )
     places = Places.choose(home, data_dir, storage, tracking_uri)
     found = sweeping.sweep(asked, request, places, BarDisplay() if progress else SilentDisplay())

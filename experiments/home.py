@@ -41,6 +41,10 @@ class Home:
         """Return the folder in which the model of a study's best trial waits to be logged."""
         return self.path / "models" / _file_name(study)
 
+    def checkpoints(self, study: str) -> Path:
+        """Return the folder in which a study's trials under way are kept."""
+        return self.path / "checkpoints" / _file_name(study)
+
     def check(self) -> None:
         """See that the folder could be made and written, making none.
 

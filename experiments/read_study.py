@@ -60,7 +60,7 @@ def read_study(name: str, places: Places, importance: str | None = None) -> Stud
     if importance is not None:
         find_evaluator(importance).check()
     study = find_study(name, places)
-    from search.study import STUDY_ID  # here, because it imports Optuna
+    from search.known_study import STUDY_ID  # here, because it imports Optuna
 
     study_id = study.user_attrs.get(STUDY_ID)
     # The trials before the journal, which is written first: what Optuna has, the journal then has too.
@@ -105,7 +105,7 @@ def _runs(places: Places, study_id: str | None) -> StudyRuns:
 
 def _objectives(study: optuna.Study) -> Objectives:
     """Return what was made better; a study that others made, with Optuna alone, only says which way."""
-    from search.study import IDENTITY  # here for the same reason
+    from search.known_study import IDENTITY  # here for the same reason
 
     known = study.user_attrs.get(IDENTITY, {}).get("objectives")
     if known is not None:

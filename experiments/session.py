@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +20,15 @@ from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.provenance import provenance
 from models.errors import RequestError
+from search.checkpoints import Checkpoints
 from search.errors import SearchError
 from search.events import BestTrial, Closing, StudyClosed, StudyOpened
 from search.journal import Journal
 from search.model_shelf import ModelShelf
+from search.plan import NO_TOLERANCE, Plan, Tolerance
 from search.protocols import Executor, Trial, TrialSource
 from search.stop import StopRequest
-from search.supervisor import Plan, Supervisor
+from search.supervisor import Supervisor
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Session:
     execution: Execution
     seed: int
     fusing: Fusing | None = None
+    checkpoints: Checkpoints | None = None
 
     def opened(self, study: str | None, study_id: str) -> StudyOpened:
         """Return the event that opens the study, or with None a single run."""
@@ -79,6 +83,7 @@ class Session:
             "model": model.model_dump(),
             "train": train.model_dump(),
             "data": {"folder": str(self.data.folder), "scale": self.experiment.data.scale},
+            **({} if self.checkpoints is None else {"checkpoint": str(self.checkpoints.path(trial))}),
         }
 
     def describe(self, trial: Trial) -> Mapping[str, Any]:
@@ -86,7 +91,11 @@ class Session:
         return self.experiment.hyperparameters(trial.searched)
 
     def plan(
-        self, trials: int, shelf: ModelShelf, timeout_seconds: float | None = None, failures_limit: int = 1
+        self,
+        trials: int,
+        shelf: ModelShelf,
+        timeout_seconds: float | None = None,
+        tolerance: Tolerance = NO_TOLERANCE,
     ) -> Plan:
         """Return what a supervisor is to do."""
         return Plan(
@@ -97,7 +106,8 @@ class Session:
             describe=self.describe,
             shelf=shelf,
             timeout_seconds=timeout_seconds,
-            failures_limit=failures_limit,
+            tolerance=tolerance,
+            checkpoints=self.checkpoints,
         )
 
     def epochs(self, trial: Trial) -> int:
@@ -171,19 +181,28 @@ class Ending:
 
 
 def supervise(plan: Plan, trials: TrialSource, executor: Executor, journal: Journal, stop: StopRequest) -> Ending:
-    """Have the plan carried out, end the workers, and close the study in the journal."""
-    ending = Ending("finished", None, 0)
+    """Have the plan carried out, end the workers, and close the study in the journal, whatever happens."""
+    ending = Ending("failed", None, 1)
     try:
         Supervisor(plan, trials, executor, journal, stop).run()
+        ending = Ending("finished", None, 0)
     except SearchError as error:
         ending = Ending("failed", str(error), 1)
+    except BaseException:
+        with suppress(Exception):  # what went wrong says more, and the next start settles the rest
+            journal.append(_closing(ending, plan, trials))
+        raise
     finally:
         executor.close()
     if stop:
         ending = Ending("interrupted", None, stop.exit_code)
+    journal.append(_closing(ending, plan, trials))
+    return ending
+
+
+def _closing(ending: Ending, plan: Plan, trials: TrialSource) -> StudyClosed:
     best = []
     for number, values in trials.leaders().items():
         model = plan.shelf.find(number)
         best.append(BestTrial(number, values, None if model is None else str(model)))
-    journal.append(StudyClosed(closing=ending.closing, best=tuple(best)))
-    return ending
+    return StudyClosed(closing=ending.closing, best=tuple(best))

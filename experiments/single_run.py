@@ -74,6 +74,9 @@ class SingleTrial:
         """Keep the end."""
         self.end = end
 
+    def retry(self, trial: Trial) -> None:
+        """Leave that to whoever asked for it: no more than one run was."""
+
     def more(self) -> bool:
         """Say yes until it was asked for."""
         return self.asked == 0
@@ -101,7 +104,7 @@ def run(experiment: Experiment, seed: int, request: ExecutionRequest, places: Pl
         executor = stack.enter_context(execution.executor())
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         tracker = MlflowTracker(places.home.journal(name), places.tracking_uri, places.home.artifacts)
-        stack.callback(tracker.abandon)
+        stack.callback(tracker.leave)
         tracker.start()
         on_the_way = f"{experiment.name}: the data are being made ready, the worker is starting"
         if surely := is_surely_good(experiment, execution, places):

@@ -54,7 +54,7 @@ def finalist_frame(objectives: Objectives) -> pandas.DataFrame:
 
 
 def _row(trial: FrozenTrial, history: History, objectives: Objectives, run_id: str | None) -> dict[str, Any]:
-    from search.study import ORIGIN, SEED, STATE  # here, because it imports Optuna
+    from search.known_study import ORIGIN, SEED, STATE  # here, because it imports Optuna
 
     known = history.trials.get(trial.number)
     values = _values(trial, known, objectives) or ()

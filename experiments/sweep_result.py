@@ -10,6 +10,7 @@ from experiments.execution_request import ExecutionRequest
 from experiments.fusing import Fuse
 from experiments.session import Ending
 from search.objective import Objectives, Values
+from search.plan import Tolerance
 from search.space import Configuration
 
 
@@ -23,7 +24,8 @@ class SweepRequest:
     execution: ExecutionRequest = field(default_factory=ExecutionRequest)
     fuse: Fuse = "auto"
     timeout_seconds: float | None = None
-    failures_limit: int = 5
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    checkpoint: bool = False
     enqueued: Sequence[Configuration] = ()
 
 
@@ -66,6 +68,11 @@ class SweepResult:
     untracked: str | None
     ending: Ending
     importance: str = "ped-anova"
+
+    @property
+    def exit_code(self) -> int:
+        """Return the command's: 1 too if the search is done and MLflow has not heard of all of it."""
+        return self.ending.exit_code or int(self.untracked is not None)
 
     @property
     def done(self) -> int:

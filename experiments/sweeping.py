@@ -23,6 +23,7 @@ from experiments.session import Ending, Session, check_batch, is_surely_good, pr
 from experiments.sweep_result import Leader, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
 from models.errors import RequestError
+from search.checkpoints import Checkpoints
 from search.events import StudyClosed, StudyOpened
 from search.journal import Journal, last, read
 from search.lock import StudyLock
@@ -31,12 +32,13 @@ from search.objective import Leaders
 from search.protocols import Executor
 from search.samplers import find_sampler
 from search.stop import StopRequest
-from search.urls import masked
+from search.urls import is_there, masked
 from search.workers.slots import SlotExecutor
 
 if TYPE_CHECKING:
     import optuna
 
+    from search.known_study import KnownStudy
     from search.study import StudyRequest, StudyTrials
 
 
@@ -59,26 +61,32 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         # First, because what workers import takes longer than all that comes before the first trial.
         executor: Executor = stack.enter_context(execution.executor())
         tracker = MlflowTracker(journal_file, places.tracking_uri, places.home.artifacts)
-        stack.callback(tracker.abandon)
+        stack.callback(tracker.leave)
         tracker.start()
         on_the_way = f"{experiment.name}: the data are being made ready, the workers are starting"
         if surely := is_surely_good(experiment, execution, places):
             display.note(on_the_way)
-        storage = None if places.storage == places.home.storage else _open_storage(places)
+        # Home's own, if it is not there yet, is made only when nothing can be refused any more.
+        is_new = places.storage == places.home.storage and not is_there(places.storage)
+        storage = None if is_new else _open_storage(places)
         data = prepared(experiment, places, display, meanwhile=_import_optuna)
         execution = confirm_device(execution, executor)
         rehearse(Session(experiment, data, execution, request.seed or 0), experiment.first(), executor, display)
         if not surely:
             display.note(on_the_way)
         stack.enter_context(StudyLock(journal_file.with_suffix(".lock"), name))
+        known = None if storage is None else _find_known(storage, name)
+        fusing = _fusing(known, experiment, request, execution)
+        asked = study_request(name, experiment, request, identity(experiment, data, execution, fusing))
+        if known is not None:
+            known.check(asked.identity)
+            _check_journal(known, journal_file)
         tracker.wait_until_open()
         settle_runs(places)
-        storage = storage or _open_storage(places)
-        fusing = _fusing(storage, name, experiment, request, execution)
-        trials = _take_up(storage, name, experiment, request, identity(experiment, data, execution, fusing))
-        _check_journal(trials, name, journal_file)
+        trials = _take_up(storage or _open_storage(places), asked)
         experiment = _limited(experiment, trials, display)
-        session = Session(experiment, data, execution, trials.seed, fusing)
+        checkpoints = Checkpoints(places.home.checkpoints(name)) if request.checkpoint else None
+        session = Session(experiment, data, execution, trials.seed, fusing, checkpoints)
         if fusing is not None and fusing.size > 1:
             executor = SlotExecutor(executor, fusing.size)
             display.note(f"{experiment.name}: up to {fusing.size} trials a worker train together")
@@ -94,6 +102,8 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
                 display.note(f"nothing was enqueued: study {name!r} is done; ask for more with --trials.")
         executor.close()
         display.closed()
+        if ending.closing == "finished":
+            Checkpoints(places.home.checkpoints(name)).remove()
         untracked = tracker.close(hurry=ending.closing == "interrupted")
         return SweepResult(
             study=name,
@@ -144,24 +154,18 @@ def _search(
         if session.experiment.search.pruner != "none" and session.experiment.search.goals.by_epoch is None:
             display.note("nothing is pruned: that takes a single objective that every epoch measures")
         journal.listen(display.hear)
-        plan = session.plan(wanted, shelf, request.timeout_seconds, request.failures_limit)
+        plan = session.plan(wanted, shelf, request.timeout_seconds, request.tolerance)
         return supervise(plan, trials, executor, journal, stop)
 
 
 def _fusing(
-    storage: optuna.storages.BaseStorage,
-    name: str,
-    experiment: Experiment,
-    request: SweepRequest,
-    execution: Execution,
+    known: KnownStudy | None, experiment: Experiment, request: SweepRequest, execution: Execution
 ) -> Fusing | None:
     """Return how the study's trials are trained together: as it was made, or as is asked for."""
-    from search.study import known_identity  # here, because workers should not have to wait for Optuna's import
-
-    known = known_identity(storage, name)
+    identity = None if known is None else known.identity
     device = "gpu" if execution.cards else "cpu"
     seed, precision = request.seed or 0, execution.precision
-    return choose(execution.fuse, known, experiment, device, execution.workers, seed, precision)
+    return choose(execution.fuse, identity, experiment, device, execution.workers, seed, precision)
 
 
 def checked_name(study: str) -> str:
@@ -186,16 +190,16 @@ def _open_storage(places: Places) -> optuna.storages.BaseStorage:
     return open_storage(places.storage)
 
 
-def _take_up(
-    storage: optuna.storages.BaseStorage,
-    name: str,
-    experiment: Experiment,
-    request: SweepRequest,
-    identity: Mapping[str, Any],
-) -> StudyTrials:
+def _find_known(storage: optuna.storages.BaseStorage, name: str) -> KnownStudy | None:
+    from search.known_study import find_known  # here for the same reason
+
+    return find_known(storage, name)
+
+
+def _take_up(storage: optuna.storages.BaseStorage, asked: StudyRequest) -> StudyTrials:
     from search.study import StudyTrials  # here for the same reason
 
-    return StudyTrials(storage, study_request(name, experiment, request, identity))
+    return StudyTrials(storage, asked)
 
 
 def study_request(
@@ -219,18 +223,18 @@ def study_request(
     )
 
 
-def _check_journal(trials: StudyTrials, name: str, journal_file: Path) -> None:
+def _check_journal(known: KnownStudy, journal_file: Path) -> None:
     """See that it was from this home that the study was run: only here is it known what became of its trials.
 
     Raises:
         RequestError: it was from another, whose supervisor may be at work on it now.
     """
     opened = (event for event, _ in read(journal_file, only=[StudyOpened]))
-    known = any(isinstance(event, StudyOpened) and event.study_id == trials.study_id for event in opened)
-    if trials.study.get_trials(deepcopy=False) and not known:
+    ours = any(isinstance(event, StudyOpened) and event.study_id == known.study_id for event in opened)
+    if not ours and known.study.get_trials(deepcopy=False):
         raise RequestError(
-            f"study {name!r} lies in this storage but was run from another home: name that one with --home, "
-            "or give this one a --study NAME."
+            f"study {known.study.study_name!r} lies in this storage but was run from another home: name that one with "
+            "--home, or give this one a --study NAME."
         )
 
 
@@ -241,11 +245,11 @@ def _is_closed(trials: StudyTrials, journal_file: Path) -> bool:
 
 def _queue(trials: StudyTrials, session: Session, request: SweepRequest, journal: Journal) -> None:
     """Settle what an earlier supervisor left, then queue what comes before the sampler's own."""
-    from search.recovery import recover, redo_interrupted  # here for the same reason
+    from search.recovery import recover, try_again  # here for the same reason
 
     recover(trials, journal, session.describe)
     if trials.done() < session.experiment.search.trials:
-        redo_interrupted(trials)
+        try_again(trials, request.tolerance.retries)
         queue_known(trials, session.experiment, request, session.inputs, session.execution.workers)
 
 

@@ -67,7 +67,7 @@ def trial_of_study(study: StudyResult, number: int, row: Mapping[str, Any], plac
         row: its row of `study.trials`, what is missing as None.
         places: where the study was read.
     """
-    from search.study import STUDY_ID  # here, because it imports Optuna
+    from search.known_study import STUDY_ID  # here, because it imports Optuna
 
     study_id = find_study(study.study, places).user_attrs.get(STUDY_ID)
     known = read_history(places.home.journal(study.study), study_id).trials.get(number)

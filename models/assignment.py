@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -25,7 +28,8 @@ class Assignment(Settings):
     """One trial: what is trained, on what, from which seed; `folders` is where a family of one's own is looked for.
 
     `order_seed` is where the order of batches and the augmentation follow from, if not from the seed: trials that have
-    it in common can be trained together.
+    it in common can be trained together. `checkpoint` is the file that the training is kept in after every epoch, and
+    that it goes on from if there is one.
     """
 
     seed: int = Field(ge=0, lt=2**32)
@@ -36,6 +40,13 @@ class Assignment(Settings):
     model: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
     data: DataChoice
+    checkpoint: str | None = None
+
+    def digest(self) -> str:
+        """Return what tells the training from others, wherever its data and its files lie."""
+        said = self.model_dump(exclude={"checkpoint", "folders"})
+        said["data"]["folder"] = Path(self.data.folder).name  # which has the data's own digest in it
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     @property
     def feeding_seed(self) -> int:

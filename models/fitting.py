@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from models.backends.interface import Metrics, TrainEpoch
-from models.data import DataShape
+from models.data import Array, DataShape
 from models.plans import Plans
-from models.stopping import EarlyStopping, Restored
+from models.stopping import EarlyStopping, Remembered, Restored
 from models.train import TrainSettings
 
 if TYPE_CHECKING:
@@ -59,6 +59,22 @@ class Fit(Iterator[Metrics]):
         if self._stopping is not None:
             self._stop_or_go_on(self._stopping, metrics)
         return metrics
+
+    def remembered(self) -> Remembered | None:
+        """Return what early stopping remembers; None without it, and before the first epoch."""
+        return None if self._stopping is None else self._stopping.remembered
+
+    def go_on_after(self, epochs: int, best: Mapping[str, Any] | None, weights: Sequence[Array]) -> None:
+        """Take so many epochs as trained: the model has what they made of it.
+
+        Args:
+            epochs: how many.
+            best: {"epoch", "metrics"} of the one that early stopping remembers; None without early stopping.
+            weights: of that epoch.
+        """
+        self._epoch = epochs
+        if self._stopping is not None and best is not None:
+            self._stopping.go_on_after(epochs, Remembered(best["epoch"], best["metrics"], weights))
 
     def _stop_or_go_on(self, stopping: EarlyStopping, metrics: Metrics) -> None:
         is_last = self._epoch == self._train.epochs

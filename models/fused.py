@@ -176,12 +176,13 @@ class FusedTrainer(Trainer):
 
 
 def can_be_fused(trial: Assignment) -> bool:
-    """Return whether a trial can be trained with others: of a built-in family, and without early stopping.
+    """Return whether a trial can be trained with others: of a built-in family, without early stopping or checkpoints.
 
-    Early stopping keeps weights and stops at a time of its own; a factory of a user's own is compiled anew each time.
+    Early stopping keeps weights and stops at a time of its own; a factory of a user's own is compiled anew each time;
+    and what a checkpoint holds is the state of one.
     """
     recipe = trial.recipe()
-    return recipe.family.own is None and recipe.train.early_stopping is None
+    return recipe.family.own is None and recipe.train.early_stopping is None and trial.checkpoint is None
 
 
 def _epoch(members: Sequence[Member]) -> dict[Member, Outcome]:

@@ -35,7 +35,7 @@ class Program:
     @property
     def numbers(self) -> int:
         """Return how many numbers the variables hold, of 4 bytes each as a rule."""
-        return sum(prod(variable.shape) for variable in _state(self.model))
+        return sum(prod(variable.shape) for variable in state_of(self.model))
 
 
 class Programs:
@@ -55,7 +55,7 @@ class Programs:
         if program is None:
             return None
         model.optimizer.build(model.trainable_variables)
-        for ours, theirs in zip(_state(program.model), _state(model), strict=True):
+        for ours, theirs in zip(state_of(program.model), state_of(model), strict=True):
             ours.assign(theirs)
         return program
 
@@ -71,6 +71,6 @@ class Programs:
         return sum(program.numbers for program in self._kept.values())
 
 
-def _state(model: keras.Model) -> Iterator[keras.Variable]:
+def state_of(model: keras.Model) -> Iterator[keras.Variable]:
     """Yield every variable that a training starts from: weights, seeds, and what the optimizer keeps."""
     return chain(model.variables, model.optimizer.variables)

@@ -13,6 +13,7 @@ from typing import Any
 from models import augmentation, backends, precision
 from models.assignment import Assignment
 from models.blame import blamed, told
+from models.checkpoint import Checkpoint
 from models.errors import RequestError
 from models.fitting import Fit
 from models.holding import Holder, load_for
@@ -35,7 +36,13 @@ class _Trial:
     fit: Fit
     memory: PeakMemory
     own: Reference | None
-    epoch_seconds: list[float] = field(default_factory=list)
+    checkpoint: Checkpoint | None = None
+    replies: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def epoch_seconds(self) -> list[float]:
+        """What each epoch took, those of an earlier process too."""
+        return [reply["seconds"] for reply in self.replies]
 
 
 class Trainer:
@@ -93,7 +100,8 @@ class Trainer:
 
         Returns:
             {"parameters": how many numbers the model consists of}; and "note", if there is something that a user should
-            know of a model of their own, such as why its epochs are slow.
+            know of a model of their own, such as why its epochs are slow; and "resumed", the replies to the epochs that
+            an earlier process trained, if it left a checkpoint.
 
         Raises:
             RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
@@ -108,9 +116,14 @@ class Trainer:
             program = self._program(trial, recipe, data)
             fit = recipe.fit(program.model, data, trial.feeding_seed, program.train_epoch)
         self._trial = _Trial(program, self._holder.programs, fit, memory, recipe.family.own)
+        if trial.checkpoint is not None:
+            self._trial.checkpoint = Checkpoint(Path(trial.checkpoint), trial.digest())
+            self._trial.replies = self._trial.checkpoint.go_on(program.model, fit)
         reply: dict[str, Any] = {"parameters": int(program.model.count_params())}
         if recipe.family.own is not None and resident.note is not None:
             reply["note"] = f"{recipe.family.name} is {resident.note}"
+        if self._trial.replies:
+            reply["resumed"] = list(self._trial.replies)
         return reply
 
     def check(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,20 +149,27 @@ class Trainer:
             epoch that of compiling too}; in regression "mae" and "val_mae" instead of the accuracies. A loss that is
             not finite is returned as it is. With early stopping the reply to the last epoch also has
             "restored": {"epoch": from 1, "metrics": of that epoch}, and "stopped": True if it came before its time.
+            "unkept" says why the checkpoint could not be written, if it could not.
         """
         trial = self._under_way()
         started = time.perf_counter()
         with blamed(trial.own):
             metrics = next(trial.fit, None)
         if metrics is None:
-            raise RuntimeError(f"the trial has trained all of its {len(trial.epoch_seconds)} epochs: finish it")
-        trial.epoch_seconds.append(time.perf_counter() - started)
+            raise RuntimeError(f"the trial has trained all of its {len(trial.replies)} epochs: finish it")
+        reply: dict[str, Any] = {"metrics": metrics, "seconds": time.perf_counter() - started}
         trial.memory.look()
-        reply: dict[str, Any] = {"metrics": metrics, "seconds": trial.epoch_seconds[-1]}
         if trial.fit.restored is not None:
             reply["restored"] = asdict(trial.fit.restored)
         if trial.fit.stopped:
             reply["stopped"] = True
+        trial.replies.append(reply)
+        if trial.checkpoint is not None:
+            try:
+                # Before anybody hears of the epoch: what was heard of is not trained again.
+                trial.checkpoint.write(trial.program.model, trial.fit, trial.replies)
+            except OSError as error:
+                reply["unkept"] = str(error)
         return reply
 
     def finish(self, save_as: str | None) -> dict[str, Any]:

@@ -35,13 +35,18 @@ class StudyOpened:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialBegun:
-    """A trial has its parameters and is about to be handed to a worker."""
+    """A trial has its parameters and is about to be handed to a worker.
+
+    `attempt` counts from 1; a later one says by `retry_of` which trial's worker died.
+    """
 
     trial: int
     seed: int
     params: Mapping[str, Any]
     searched: Mapping[str, Any]
     origin: str
+    attempt: int = 1
+    retry_of: int | None = None
     time: float = field(default_factory=time.time)
 
 
@@ -79,6 +84,16 @@ class TrialEnded:
     def value(self) -> float | None:
         """The value of the only objective, if there is just one and the trial has it."""
         return self.values[0] if len(self.values) == 1 else None
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether somebody ended the search, or its supervisor died: no fault of the trial."""
+        return self.reason == "interrupted"
+
+    @property
+    def is_crashed(self) -> bool:
+        """Whether the worker died by itself."""
+        return self.reason is not None and self.reason.startswith("crashed")
 
     @property
     def label(self) -> str:

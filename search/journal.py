@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from search.errors import SearchError
 from search.events import NAMES, EpochEnded, Event, from_record, to_record
 
 Listener = Callable[[Event], None]
@@ -34,7 +35,8 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._listeners: list[Listener] = []
-        self._file = path.open("ab")
+        # Unbuffered: what could not be written must not be tried again when the file is closed.
+        self._file = path.open("ab", buffering=0)
         _cut_torn_line(path)
 
     def __enter__(self) -> Self:
@@ -48,11 +50,24 @@ class Journal:
         self._listeners.append(listener)
 
     def append(self, event: Event) -> None:
-        """Write the event, then tell the listeners."""
-        self._file.write(json.dumps(to_record(event), separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
-        if not isinstance(event, EpochEnded):
-            os.fsync(self._file.fileno())
+        """Write the event, then tell the listeners.
+
+        Raises:
+            SearchError: it can't be written, since the disk is full, say. The journal is as it was.
+        """
+        line = json.dumps(to_record(event), separators=(",", ":")).encode() + b"\n"
+        before = self._file.seek(0, os.SEEK_END)
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+            if not isinstance(event, EpochEnded):
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(before)
+            raise SearchError(
+                f"the journal {self.path} can't be written ({error.strerror}): make room; "
+                "then the same command goes on from here."
+            ) from error
         for listener in self._listeners:
             listener(event)
 

@@ -14,12 +14,23 @@ Method = Literal["device", "check", "begin", "epoch", "finish", "drop", "group"]
 
 @dataclass(frozen=True)
 class Trial:
-    """One configuration to be trained: Optuna's number, the searched values, the seed, and whose idea it was."""
+    """One configuration to be trained.
+
+    Attributes:
+        number: Optuna's.
+        searched: values by name.
+        seed: of weights and order; a retry has that of the first attempt.
+        origin: whose idea it was.
+        attempt: which it is at this configuration, from 1: only a worker's own death makes another.
+        retry_of: the trial whose worker died, if this is another attempt.
+    """
 
     number: int
     searched: Mapping[str, Any]
     seed: int
     origin: str
+    attempt: int = 1
+    retry_of: int | None = None
 
 
 class TrialSource(Protocol):
@@ -36,6 +47,9 @@ class TrialSource(Protocol):
 
     def tell(self, end: TrialEnded) -> None:
         """Record a trial's end."""
+
+    def retry(self, trial: Trial) -> None:
+        """Have a trial whose worker died tried once more, as a new trial."""
 
     def more(self) -> bool:
         """Return whether there is another trial to ask for; a grid comes to its end."""
@@ -114,7 +128,7 @@ class Raised:
     """A call ended in an exception: `error` is its last line, `text` the whole traceback. The worker lives.
 
     `request` says that it was a RequestError: the user's to mend. Then `error` is its message alone. `out_of_memory`
-    says that memory ran out, the machine's or the card's.
+    says that memory ran out, the machine's or the card's; `bug` that Assay itself is to blame.
     """
 
     worker: int
@@ -122,6 +136,7 @@ class Raised:
     text: str
     request: bool = False
     out_of_memory: bool = False
+    bug: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,6 +171,12 @@ class Executor(Protocol):
 
     def replace(self, worker: int) -> None:
         """Say that the worker's trial is over and end it: another takes its place, with its memory to itself."""
+
+    def kill(self, worker: int) -> None:
+        """End the process of a worker that does not answer, with all workers in it; nothing more is heard of them.
+
+        Another takes its place.
+        """
 
     def close(self) -> None:
         """End all workers, whatever they are doing, and leave none behind."""

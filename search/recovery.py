@@ -10,7 +10,8 @@ running it again does the rest.
 | after the journal had it ended                 | Optuna is told what the journal says: the trial is not lost     |
 | after Optuna was told                          | nothing is left to do                                           |
 
-A search that is not done then enqueues every trial that was interrupted and has not been redone.
+A search that is not done then enqueues every trial that was interrupted and has not been redone, and every one whose
+worker died that has attempts left and no retry: the last supervisor may have died before it enqueued that.
 """
 
 from __future__ import annotations
@@ -22,15 +23,12 @@ from optuna.trial import FrozenTrial
 
 from search.events import TrialBegun, TrialEnded
 from search.journal import Journal, read
+from search.known_study import ATTEMPT, CRASHED, INTERRUPTED, REDO_OF, RETRY_OF, STATE, KnownStudy
 from search.protocols import Trial
-from search.samplers.grid_sampler import ENQUEUED
-from search.seeds import trial_seed
-from search.study import INTERRUPTED, ORIGIN, SEED, STATE, StudyTrials
-
-REDO_OF = "assay.redo_of"
+from search.study import StudyTrials
 
 
-def recover(trials: StudyTrials, journal: Journal, describe: Callable[[Trial], Mapping[str, Any]]) -> None:
+def recover(trials: KnownStudy, journal: Journal, describe: Callable[[Trial], Mapping[str, Any]]) -> None:
     """Settle every trial that Optuna believes to be running.
 
     Args:
@@ -62,30 +60,35 @@ def _settled(journal: Journal) -> tuple[set[int], dict[int, TrialEnded]]:
     return begun, ended
 
 
-def _beginning(left: FrozenTrial, trials: StudyTrials, describe: Callable[[Trial], Mapping[str, Any]]) -> TrialBegun:
-    own = left.user_attrs.get(SEED, trial_seed(trials.seed, left.number))
-    trial = Trial(left.number, trials.searched(left), own, left.user_attrs.get(ORIGIN, "unknown"))
+def _beginning(left: FrozenTrial, trials: KnownStudy, describe: Callable[[Trial], Mapping[str, Any]]) -> TrialBegun:
+    trial = trials.as_asked(left)
     return TrialBegun(
-        trial=trial.number, seed=own, params=describe(trial), searched=trial.searched, origin=trial.origin
+        trial=trial.number,
+        seed=trial.seed,
+        params=describe(trial),
+        searched=trial.searched,
+        origin=trial.origin,
+        attempt=trial.attempt,
+        retry_of=trial.retry_of,
     )
 
 
-def redo_interrupted(trials: StudyTrials) -> int:
-    """Enqueue what was interrupted and not redone since, with its parameters and its seed; return how many."""
+def try_again(trials: StudyTrials, retries: int) -> int:
+    """Enqueue once more what was interrupted, or crashed with attempts left, unless that was done; return how many.
+
+    Each has the parameters and the seed of its first attempt. That it was interrupted counts as no attempt.
+    """
     known = trials.study.get_trials(deepcopy=False)
-    redone = {trial.user_attrs[REDO_OF] for trial in known if REDO_OF in trial.user_attrs}
+    redone = {trial.user_attrs.get(REDO_OF) for trial in known}
+    retried = {trial.user_attrs.get(RETRY_OF) for trial in known}
     enqueued = 0
     for trial in known:
-        if trial.user_attrs.get(STATE) != INTERRUPTED or trial.number in redone:
-            continue
-        # What was enqueued stays so even if the trial died before all of it was taken over.
-        parameters = {**trial.system_attrs.get(ENQUEUED, {}), **trial.params}
-        if parameters:
-            attributes = {
-                ORIGIN: f"redo of {trial.number}",
-                REDO_OF: trial.number,
-                SEED: trial.user_attrs.get(SEED, trial_seed(trials.seed, trial.number)),
-            }
-            trials.study.enqueue_trial(parameters, user_attrs=attributes)
-            enqueued += 1
+        state, attempt = str(trial.user_attrs.get(STATE)), trial.user_attrs.get(ATTEMPT, 1)
+        if state == INTERRUPTED and trial.number not in redone:
+            kept = {name: trial.user_attrs[name] for name in (ATTEMPT, RETRY_OF) if name in trial.user_attrs}
+            again = {REDO_OF: trial.number, **kept}
+            enqueued += trials.enqueue_again(trial, f"redo of {trial.number}", again)
+        elif state.startswith(CRASHED) and attempt <= retries and trial.number not in retried:
+            again = {ATTEMPT: attempt + 1, RETRY_OF: trial.number}
+            enqueued += trials.enqueue_again(trial, f"retry of {trial.number}", again)
     return enqueued

@@ -6,17 +6,20 @@ import optuna
 import sqlalchemy.exc
 
 from models.errors import RequestError
-from search.urls import masked
+from search.patient_storage import PatientStorage
+from search.urls import database_is_a_file, masked
+
+_PATIENCE_SECONDS = 600.0
 
 
-def open_storage(url: str) -> optuna.storages.BaseStorage:
+def open_storage(url: str) -> PatientStorage:
     """Open a storage by its URL, creating its tables if there are none.
 
     Raises:
         RequestError: it can't be reached; the message masks the password.
     """
     try:
-        return optuna.storages.RDBStorage(url)
+        database: optuna.storages.BaseStorage = optuna.storages.RDBStorage(url)
     except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError):
         raise RequestError(
             f"a storage is a database URL such as sqlite:///optuna.db; received {masked(url)!r}."
@@ -26,3 +29,7 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
         raise RequestError(
             f"the storage {masked(url)} can't be reached ({cause}): check the address and that its server runs."
         ) from None
+    if database_is_a_file(url):
+        return PatientStorage(database, masked(url), patience_seconds=0)
+    # With Optuna's own memory of finished trials, which need not be fetched again.
+    return PatientStorage(optuna.storages.get_storage(database), masked(url), _PATIENCE_SECONDS)

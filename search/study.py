@@ -15,8 +15,20 @@ from optuna.trial import FrozenTrial, TrialState
 
 from models.settings import Settings
 from search.events import TrialEnded
-from search.identity import check_identity
 from search.importances import importances
+from search.known_study import (
+    ATTEMPT,
+    IDENTITY,
+    INTERRUPTED,
+    ORIGIN,
+    RETRY_OF,
+    SEED,
+    STATE,
+    STATES,
+    STUDY_ID,
+    KnownStudy,
+    find_known,
+)
 from search.objective import Leaders, Objectives, Values
 from search.owned_storage import OwnedStorage
 from search.protocols import Trial
@@ -26,14 +38,7 @@ from search.samplers.grid_sampler import ENQUEUED, GridSampler
 from search.seeds import trial_seed
 from search.space import Configuration, Space
 
-SEED = "assay.seed"
-STATE = "assay.state"
-ORIGIN = "assay.origin"
-INTERRUPTED = "failed: interrupted"
-IDENTITY = "assay.identity"
-STUDY_ID = "assay.study_id"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-_STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it warns of, our own lines say
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -70,7 +75,7 @@ class StudyRequest:
     importance: str = "ped-anova"
 
 
-class StudyTrials:
+class StudyTrials(KnownStudy):
     """The trials of an Optuna study: a source of trials for the supervisor, and what is known of them all.
 
     Creates the study, or loads it if there is one of that name.
@@ -82,13 +87,13 @@ class StudyTrials:
     def __init__(self, storage: optuna.storages.BaseStorage, request: StudyRequest) -> None:
         self._request = request
         self._storage = OwnedStorage(storage)
-        known = _find(self._storage, request.name)
-        attributes = {} if known is None else known.user_attrs
-        drawn = 0 if known is None else len(known.get_trials(deepcopy=False))
-        if IDENTITY in attributes or drawn > 0:
-            check_identity(request.name, attributes.get(IDENTITY), request.identity)
-        self.seed: int = attributes.get(SEED, 0) if request.seed is None else request.seed
-        self.study_id: str = attributes.get(STUDY_ID) or uuid.uuid4().hex
+        known = find_known(self._storage, request.name)
+        attributes = {} if known is None else known.study.user_attrs
+        drawn = 0 if known is None else len(known.study.get_trials(deepcopy=False))
+        if known is not None:
+            known.check(request.identity)
+        self.seed = attributes.get(SEED, 0) if request.seed is None else request.seed
+        self.study_id = attributes.get(STUDY_ID) or uuid.uuid4().hex
         sampler = make_sampler(
             request.sampler, self.seed, drawn, request.space, request.sampler_options, len(request.objectives)
         )
@@ -138,13 +143,11 @@ class StudyTrials:
         with self._storage.together():
             asked = self.study.ask()
             searched = self._request.space.draw(lambda name, distribution: _suggest(asked, name, distribution))
-            seed = asked.user_attrs.get(SEED)
-            if seed is None:
-                seed = trial_seed(self.seed, asked.number)
-                asked.set_user_attr(SEED, seed)
+            trial = self.trial_of(asked.number, searched, {ORIGIN: self._request.sampler, **asked.user_attrs})
+            asked.set_user_attr(SEED, trial.seed)
         self._take(searched)
         self._running[asked.number] = asked
-        return Trial(asked.number, searched, seed, asked.user_attrs.get(ORIGIN, self._request.sampler))
+        return trial
 
     def more(self) -> bool:
         """Return whether there is another trial to ask for."""
@@ -160,6 +163,11 @@ class StudyTrials:
         """Return what a trial's parameters mean."""
         return self._request.space.decode(trial.params)
 
+    def settle(self, left: FrozenTrial, end: TrialEnded) -> None:
+        """Record the end of a trial that an earlier supervisor left in the middle."""
+        super().settle(left, end)
+        self.count()
+
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Record the objective after an epoch; return whether the pruner would stop the trial here."""
         trial = self._running[number]
@@ -169,22 +177,25 @@ class StudyTrials:
     def tell(self, end: TrialEnded) -> None:
         """Record a trial's end."""
         self._running.pop(end.trial).set_user_attr(STATE, end.label)
-        self._write_end(end)
+        self.write_end(end)
         if end.state != "failed":
             self._done += 1
         if end.state == "complete":
             self._leaders.add(end.trial, end.values)
 
-    def left_running(self) -> list[FrozenTrial]:
-        """Return the trials that an earlier supervisor left in the middle."""
-        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    def retry(self, trial: Trial) -> None:
+        """Have a trial whose worker died tried once more, with its first seed."""
+        again = {ATTEMPT: trial.attempt + 1, RETRY_OF: trial.number}
+        self.enqueue_again(self.trial(trial.number), f"retry of {trial.number}", again)
 
-    def settle(self, left: FrozenTrial, end: TrialEnded) -> None:
-        """Record the end of a trial that an earlier supervisor left in the middle."""
-        # No public call of a study sets an attribute of a trial that is not this process's own.
-        self._storage.set_trial_user_attr(left._trial_id, STATE, end.label)
-        self._write_end(end)
-        self.count()
+    def enqueue_again(self, known: FrozenTrial, origin: str, attributes: Mapping[str, Any]) -> bool:
+        """Have the configuration of an earlier trial tried again, with its seed; return whether it has one."""
+        # What was enqueued stays so even if the trial died before all of it was taken over.
+        parameters = {**known.system_attrs.get(ENQUEUED, {}), **known.params}
+        if parameters:
+            seed = known.user_attrs.get(SEED, trial_seed(self.seed, known.number))
+            self.study.enqueue_trial(parameters, user_attrs={ORIGIN: origin, SEED: seed, **attributes})
+        return bool(parameters)
 
     def done(self) -> int:
         """Return how many trials are complete or pruned."""
@@ -198,16 +209,10 @@ class StudyTrials:
         """Return the best complete trial with its values by its number; with several objectives the Pareto front."""
         return self._leaders.ranked()
 
-    def trial(self, number: int) -> FrozenTrial:
-        """Return all that is known of a trial."""
-        return self._storage.get_trial(
-            self._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
-        )
-
     def counts(self) -> dict[str, int]:
         """Return how many trials of the whole study are complete, pruned and failed."""
         states = [trial.state for trial in self.study.get_trials(deepcopy=False)]
-        return {name: states.count(state) for name, state in _STATES.items()}
+        return {name: states.count(state) for name, state in STATES.items()}
 
     def importances(self) -> dict[str, dict[str, float]]:
         """Return for each objective's metric what each hyperparameter mattered: see `search.importances`."""
@@ -221,30 +226,9 @@ class StudyTrials:
         if self._grid is not None:
             self._grid.take(configuration)
 
-    def _write_end(self, end: TrialEnded) -> None:
-        self.study.tell(
-            end.trial,
-            values=end.values if end.state == "complete" else None,
-            state=_STATES[end.state],
-            skip_if_finished=True,
-        )
-
 
 def _key(parameters: Mapping[str, Any]) -> str:
     return json.dumps(dict(parameters), sort_keys=True)
-
-
-def known_identity(storage: optuna.storages.BaseStorage, name: str) -> Mapping[str, Any] | None:
-    """Return the identity of the study of that name; None if there is none."""
-    known = _find(storage, name)
-    return None if known is None else known.user_attrs.get(IDENTITY)
-
-
-def _find(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study | None:
-    try:
-        return optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
-    except KeyError:
-        return None
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:

@@ -18,44 +18,19 @@ import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from search.errors import SearchError
+from search.errors import AssayBugError, SearchError
 from search.events import EpochEnded, State, TrialBegun, TrialEnded
 from search.journal import Journal
-from search.model_shelf import ModelShelf
-from search.objective import Objectives
-from search.protocols import Died, Executor, Message, Raised, Reply, Trial, TrialSource
+from search.plan import Plan
+from search.protocols import Died, Executor, Message, Method, Raised, Reply, Trial, TrialSource
 from search.stop import StopRequest
 
+_SILENT = "the worker gave no sign of life for {:g} s and was ended; whatever it had done of this epoch is discarded."
 _LOOK_UP_SECONDS = 0.2  # how often the loop looks at the stop request and at the clock when workers are silent
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a supervisor is to do.
-
-    Args:
-        trials: how many complete or pruned trials the study shall have in the end.
-        epochs: how many epochs a trial trains unless it is pruned.
-        objectives: what is made better.
-        assign: makes of a trial the plain configuration that a worker's `begin` takes.
-        describe: makes of a trial every hyperparameter, searched or fixed, by name.
-        shelf: keeps the model of the best trial.
-        timeout_seconds: no trial starts later than this after the first; None for no limit.
-        failures_limit: after so many failed trials in a row the search stops.
-    """
-
-    trials: int
-    epochs: Callable[[Trial], int]
-    objectives: Objectives
-    assign: Callable[[Trial], Mapping[str, Any]]
-    describe: Callable[[Trial], Mapping[str, Any]]
-    shelf: ModelShelf
-    timeout_seconds: float | None = None
-    failures_limit: int = 5
 
 
 @dataclass
@@ -64,6 +39,8 @@ class _Running:
     epochs: int = 0
     measured: dict[str, float] = field(default_factory=dict)
     restored_epoch: int | None = None
+    resumed_epoch: int | None = None
+    unkept: str | None = None
     ending: TrialEnded | None = None
 
 
@@ -80,6 +57,7 @@ class Supervisor:
 
     Raises:
         SearchError: trials only fail, or workers can't be had.
+        AssayBugError: Assay's own code went wrong in a worker. No trial is recorded as failed for it.
     """
 
     def __init__(
@@ -92,6 +70,7 @@ class Supervisor:
         self._stop = stop
         self._running: dict[int, _Running] = {}
         self._dropping: set[int] = set()
+        self._called_at: dict[int, float] = {}  # of calls that are not answered yet
         self._failures_in_a_row = 0  # as `_hear` counts them
         self._failed_in_a_row = 0  # trials
         self._heard = _Heard()
@@ -107,11 +86,9 @@ class Supervisor:
                 news = self._executor.wait(_LOOK_UP_SECONDS)
                 for _, told in itertools.groupby(news, lambda message: self._executor.process(message.worker)):
                     self._hear(told)
-        except BaseException:
-            with contextlib.suppress(Exception):  # what could not be recorded is settled at the next start
-                self._interrupt_trials()
-            raise
-        self._interrupt_trials()
+                self._end_silent_workers()
+        finally:
+            self._interrupt_trials()
 
     def _may_start(self) -> bool:
         wanted = self._trials.done() + len(self._running) < self._plan.trials and self._trials.more()
@@ -131,10 +108,16 @@ class Supervisor:
                     params=self._plan.describe(trial),
                     searched=trial.searched,
                     origin=trial.origin,
+                    attempt=trial.attempt,
+                    retry_of=trial.retry_of,
                 )
             )
             self._running[worker] = _Running(trial)
-            self._executor.call(worker, "begin", assignment=self._plan.assign(trial))
+            self._call(worker, "begin", assignment=self._plan.assign(trial))
+
+    def _call(self, worker: int, method: Method, **arguments: Any) -> None:
+        self._called_at[worker] = time.monotonic()
+        self._executor.call(worker, method, **arguments)
 
     def _hear(self, messages: Iterable[Message]) -> None:
         """Handle what a process says at once. If nothing of it is good news, that counts as one failure in a row.
@@ -142,13 +125,37 @@ class Supervisor:
         Of trials that train together all hear of an epoch at once: those that fail in it say nothing of the search as
         long as others go on, and when all fail, say by the death of their worker, it is for one reason.
         """
-        self._heard = heard = _Heard()
+        self._heard = _Heard()
         for message in messages:
+            self._called_at.pop(message.worker, None)
             self._handle(message)
+        self._count_failure()
+
+    def _end_silent_workers(self) -> None:
+        """End every process of which a worker has not answered in time; the trials in it have failed."""
+        limit = self._plan.tolerance.silence_seconds
+        if limit is None:
+            return
+        now = time.monotonic()
+        silent = [worker for worker, called_at in self._called_at.items() if now - called_at > limit]
+        for process in dict.fromkeys(map(self._executor.process, silent)):
+            inside = [worker for worker in self._called_at if self._executor.process(worker) == process]
+            # First, so that nothing it may still say can be taken for an answer.
+            self._executor.kill(inside[0])
+            self._heard = _Heard()
+            for worker in inside:
+                del self._called_at[worker]
+                self._dropping.discard(worker)
+                if worker in self._running:
+                    self._fail(worker, self._running[worker], "timed out", _SILENT.format(limit))
+            self._count_failure()
+
+    def _count_failure(self) -> None:
+        heard = self._heard
         if heard.failure is None or heard.progress:
             return
         self._failures_in_a_row += 1
-        if self._failures_in_a_row >= self._plan.failures_limit:
+        if self._failures_in_a_row >= self._plan.tolerance.failures_limit:
             raise SearchError(f"the last {self._failed_in_a_row} trials all failed; the last one: {heard.failure}.")
 
     def _handle(self, message: Message) -> None:
@@ -164,6 +171,8 @@ class Supervisor:
         match message:
             case Reply():
                 self._advance(worker, running, message.value)
+            case Raised(bug=True):
+                raise AssayBugError(message.text)
             case Raised(out_of_memory=True):
                 # What it holds, of a card above all, would be missing in its next trial, or in its neighbour's.
                 self._executor.replace(worker)
@@ -181,25 +190,32 @@ class Supervisor:
         if running.ending is not None:
             self._finish(worker, running, reply)
         elif "metrics" in reply:
-            self._epoch_ended(worker, running, reply)
+            if self._epoch_ended(worker, running, reply):
+                self._call(worker, "epoch")
         else:
             running.measured["parameters"] = reply["parameters"]
-            self._executor.call(worker, "epoch")
+            # What an earlier worker had trained of it counts as if it had been trained now.
+            resumed = reply.get("resumed", ())
+            running.resumed_epoch = len(resumed) or None
+            if all(self._epoch_ended(worker, running, epoch) for epoch in resumed):
+                self._call(worker, "epoch")
 
-    def _epoch_ended(self, worker: int, running: _Running, reply: Mapping[str, Any]) -> None:
+    def _epoch_ended(self, worker: int, running: _Running, reply: Mapping[str, Any]) -> bool:
+        """Record an epoch; return whether the trial shall train another."""
         number, metrics = running.trial.number, reply["metrics"]
         running.epochs += 1
         running.measured |= metrics
+        running.unkept = reply.get("unkept", running.unkept)
         self._journal.append(EpochEnded(trial=number, epoch=running.epochs, metrics=metrics, seconds=reply["seconds"]))
         if not all(math.isfinite(value) for value in metrics.values()):
             self._drop(worker)
             self._fail(worker, running, "diverged", f"a metric is not finite: {dict(metrics)}")
-            return
+            return False
         missing = [name for name in self._plan.objectives.epoch_metrics if name not in metrics]
         if missing:  # a model of the user's own may measure what it likes
             self._drop(worker)
             self._fail(worker, running, f"error: the model measures no {' and no '.join(missing)}", None)
-            return
+            return False
         self._heard.progress = True
         objective = self._plan.objectives.by_epoch
         prune = objective is not None and self._trials.report(number, running.epochs, metrics[objective.metric])
@@ -208,8 +224,7 @@ class Supervisor:
             self._end(worker, running, "complete")
         elif prune:
             self._end(worker, running, "pruned")
-        else:
-            self._executor.call(worker, "epoch")
+        return running.ending is None
 
     def _restore(self, running: _Running, restored: Mapping[str, Any] | None) -> None:
         """Have the trial count as what it is once early stopping has brought an earlier epoch's weights back."""
@@ -223,22 +238,24 @@ class Supervisor:
         running.ending = TrialEnded(trial=number, state=state)
         values = self._plan.objectives.values(running.measured)
         keep = state == "complete" and (values is None or self._trials.admits(values))
-        self._executor.call(worker, "finish", save_as=str(self._plan.shelf.path(number)) if keep else None)
+        self._call(worker, "finish", save_as=str(self._plan.shelf.path(number)) if keep else None)
 
     def _finish(self, worker: int, running: _Running, costs: Mapping[str, Any]) -> None:
         assert running.ending is not None
         del self._running[worker]
         metrics = {name: value for name, value in costs.items() if name != "unsaved"}
         metrics["parameters"] = running.measured["parameters"]
-        if running.restored_epoch is not None:
-            metrics["restored_epoch"] = running.restored_epoch
+        for name in ("restored_epoch", "resumed_epoch"):
+            if (epoch := getattr(running, name)) is not None:
+                metrics[name] = epoch
+        kept = {"the model could not be kept": costs.get("unsaved"), "checkpoints could not be kept": running.unkept}
         end = dataclasses.replace(
             running.ending,
             values=self._plan.objectives.values({**running.measured, **metrics}) or (),
             metrics=metrics,
-            error=f"the model could not be kept: {costs['unsaved']}" if "unsaved" in costs else None,
+            error="; ".join(f"{what}: {why}" for what, why in kept.items() if why is not None) or None,
         )
-        self._record(end)
+        self._record(running.trial, end)
         self._executor.release(worker)
         self._failures_in_a_row = self._failed_in_a_row = 0
         self._heard.progress = True
@@ -252,20 +269,28 @@ class Supervisor:
     def _drop(self, worker: int) -> None:
         """Have a worker forget its trial; it is free once it says that it has."""
         self._dropping.add(worker)
-        self._executor.call(worker, "drop")
+        self._call(worker, "drop")
 
     def _fail(self, worker: int, running: _Running, reason: str, error: str | None) -> None:
         """Record the failure. A trial that failed never stops the search; many in a row do."""
         del self._running[worker]
-        self._record(TrialEnded(trial=running.trial.number, state="failed", reason=reason, error=error))
+        self._record(running.trial, TrialEnded(trial=running.trial.number, state="failed", reason=reason, error=error))
         self._failed_in_a_row += 1
         self._heard.failure = reason
 
     def _interrupt_trials(self) -> None:
         for running in self._running.values():
-            self._record(TrialEnded(trial=running.trial.number, state="failed", reason="interrupted"))
+            # What can't be recorded, because a store has failed, is settled at the next start.
+            with contextlib.suppress(Exception):
+                end = TrialEnded(trial=running.trial.number, state="failed", reason="interrupted")
+                self._record(running.trial, end)
         self._running.clear()
 
-    def _record(self, end: TrialEnded) -> None:
+    def _record(self, trial: Trial, end: TrialEnded) -> None:
+        """Write a trial's end in the order that recovery relies on; what a death leaves undone, it does."""
         self._journal.append(end)
         self._trials.tell(end)
+        if end.is_crashed and self._plan.may_go_on(trial, end):
+            self._trials.retry(trial)
+        if self._plan.checkpoints is not None and not self._plan.may_go_on(trial, end):
+            self._plan.checkpoints.forget(trial)

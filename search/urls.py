@@ -15,6 +15,11 @@ def masked(url: str) -> str:
     return f"{scheme}{slashes}{user}:***{at}{host}" if at and slashes and colon else url
 
 
+def database_is_a_file(url: str) -> bool:
+    """Return whether a database is SQLite's: a file of this machine, with one writer at a time."""
+    return url.startswith("sqlite")
+
+
 def is_there(url: str) -> bool:
     """Return whether a store can hold anything: asking a SQLite file that is not there would make it."""
     return not url.startswith(_SQLITE) or Path(url.removeprefix(_SQLITE)).exists()

@@ -14,7 +14,7 @@ import click
 
 from models.errors import RequestError
 from models.names import check_name
-from search.errors import SearchError
+from search.errors import AssayBugError, SearchError
 
 VERBS = {
     "list": "list_",
@@ -23,6 +23,7 @@ VERBS = {
     "sweep": "sweep",
     "show": "show",
     "ui": "ui",
+    "doctor": "doctor",
     "delete": "delete",
     "completion": "completion",
 }
@@ -74,6 +75,9 @@ def main() -> NoReturn:
         _fail(str(error), 2)
     except SearchError as error:
         _fail(str(error), 1)
+    except AssayBugError as error:
+        print(error, file=sys.stderr)
+        _fail("this is a bug in Assay and no fault of the trial, which is tried again by the same command.", 1)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", 128 + signal.SIGINT)
 

@@ -22,6 +22,15 @@ from search.urls import masked
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+def read_seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """Read a time such as 90s, 10m or 1h30m; a bare number is seconds.
+
+    Raises:
+        RequestError: it is none, or not above zero.
+    """
+    return None if text is None else read_duration(text, parameter.opts[0])
+
+
 def places(command: _Command) -> _Command:
     """Add the options that say where things are read and written."""
     for option in (
@@ -36,14 +45,23 @@ def places(command: _Command) -> _Command:
 
 def execution(command: _Command) -> _Command:
     """Add the options that say what trains, and how; the command is given them by name, as its `execution`."""
+    return _gathered(command, "execution", _EXECUTION)
 
+
+def tolerance(command: _Command) -> _Command:
+    """Add the options that say what a search puts up with; the command is given them by name, as its `tolerance`."""
+    return _gathered(command, "tolerance", _TOLERANCE)
+
+
+def _gathered(command: _Command, name: str, group: Mapping[str, Callable[[_Command], _Command]]) -> _Command:
     @functools.wraps(command)
     def gathered(**given: Any) -> Any:
-        return command(execution={name: given.pop(name) for name in _EXECUTION}, **given)
+        return command(**{name: {option: given.pop(option) for option in group}}, **given)
 
-    for option in reversed(_EXECUTION.values()):
-        gathered = option(gathered)
-    return cast(_Command, gathered)
+    wrapped = cast(_Command, gathered)
+    for option in reversed(list(group.values())):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 _EXECUTION = {
@@ -74,6 +92,24 @@ _EXECUTION = {
         type=float,
         metavar="MB|FRACTION",
         help="What each worker may take of its card.  [as needed, or an equal share]",
+    ),
+}
+
+_TOLERANCE = {
+    "max_failures": click.option(
+        "--max-failures", type=click.IntRange(min=1), default=5, help="Failed trials in a row that end it.  [5]"
+    ),
+    "retries": click.option(
+        "--retries",
+        type=click.IntRange(min=0),
+        default=1,
+        help="More attempts at a trial whose worker died.  [1]",
+    ),
+    "trial_timeout": click.option(
+        "--trial-timeout",
+        callback=read_seconds,
+        metavar="TIME",
+        help="Fail a trial whose worker gives no sign of life for so long, such as 90s or 10m: no epoch, say.  [never]",
     ),
 }
 
@@ -137,12 +173,3 @@ def read_value(text: str) -> tuple[str, Any]:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return key.strip(), value.strip()
-
-
-def read_seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """Read a time such as 90s, 10m or 1h30m; a bare number is seconds.
-
-    Raises:
-        RequestError: it is none, or not above zero.
-    """
-    return None if text is None else read_duration(text, "--timeout")

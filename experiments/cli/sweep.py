@@ -37,14 +37,15 @@ if TYPE_CHECKING:
 @click.option("--study", shell_complete=completing.studies, help="Name of the study.  [the experiment's]")
 @click.option("--enqueue", metavar="FILE.json", help="A list of configurations to try first.")
 @click.option("--dry-run", is_flag=True, help="Say what would be tried, and what it would take; write nothing.")
-@click.option("--max-failures", type=click.IntRange(min=1), default=5, help="Failed trials in a row that end it.  [5]")
 @click.option(
     "--fuse",
     metavar="auto|off|K",
     help="Trials of one signature that a worker trains together, on JAX.  [auto: where it is faster]",
 )
+@click.option("--checkpoint", is_flag=True, help="Keep trials after each epoch: an interrupted one goes on from there.")
 @options.values
 @options.execution
+@options.tolerance
 @options.places
 @options.json_output
 def command(
@@ -59,10 +60,11 @@ def command(
     study: str | None,
     enqueue: str | None,
     dry_run: bool,
-    max_failures: int,
     fuse: str | None,
+    checkpoint: bool,
     values: Mapping[str, Any],
     execution: Mapping[str, Any],
+    tolerance: Mapping[str, Any],
     as_json: bool,
     **places: str | None,
 ) -> int:
@@ -92,9 +94,10 @@ def command(
         seed=seed,
         execution=execution,
         timeout=timeout,
-        max_failures=max_failures,
+        tolerance=tolerance,
         enqueue=enqueue,
         fuse=fuse,
+        checkpoint=checkpoint,
     )
     if dry_run:
         return _foretell(asked, request, Places.choose(**places), as_json)
@@ -104,7 +107,7 @@ def command(
     print_summary(result, again, look, to_stderr=as_json)
     if as_json:
         click.echo(options.as_json(result.to_record()))
-    return result.ending.exit_code
+    return result.exit_code
 
 
 def _foretell(experiment: Experiment, request: SweepRequest, places: Places, as_json: bool) -> int:

@@ -59,11 +59,16 @@ class MlflowTracker:
         """Start to import MLflow and to make what a new store needs, which takes seconds; nothing is written yet."""
         self._thread.start()
 
-    def abandon(self) -> None:
-        """Open no store, if none was allowed to be opened: the request was wrong. Otherwise this does nothing."""
+    def leave(self) -> None:
+        """Let go of the store, whatever has happened: open none if none was allowed to be opened.
+
+        A tracker that is open and was not closed has a few seconds to pass on what there is.
+        """
         if not self._allowed.is_set():
             self._abandoned = True
             self._allowed.set()
+        elif self._failure is None and not self._closing.is_set():
+            self.close(hurry=True)
 
     def wait_until_open(self) -> None:
         """Open the store and follow the journal from now on; return once the store takes records.

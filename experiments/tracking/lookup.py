@@ -146,14 +146,19 @@ def _measured(client: MlflowClient, run: Run) -> tuple[dict[str, float], dict[st
     ends: dict[str, float] = {}
     curve: dict[str, list[float]] = {}
     for name, last in run.data.metrics.items():
-        points = client.get_metric_history(run.info.run_id, name)
-        # An epoch that was trained again after a crash has two points: the later one counts.
-        by_epoch = {point.step: point.value for point in sorted(points, key=lambda point: point.timestamp)}
+        by_epoch = curve_of(client, run.info.run_id, name)
         if any(by_epoch):
             curve[name] = [by_epoch[epoch] for epoch in sorted(by_epoch) if epoch > 0]
         else:
             ends[name] = last
     return ends, curve
+
+
+def curve_of(client: MlflowClient, run_id: str, metric: str) -> dict[int, float]:
+    """Return a metric's value by epoch; of what was measured once, as the trial ended, by 0."""
+    points = client.get_metric_history(run_id, metric)
+    # An epoch that was trained again after a crash has two points: the later one counts.
+    return {point.step: point.value for point in sorted(points, key=lambda point: point.timestamp)}
 
 
 def search_runs(client: MlflowClient, filter_string: str, view: int | None = None) -> Iterator[Run]:

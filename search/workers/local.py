@@ -163,6 +163,14 @@ class LocalExecutor:
         self._forget(worker)
         self._want(environment)
 
+    def kill(self, worker: int) -> None:
+        """End a worker at once, whatever it is doing, stopped or not; have another in its place."""
+        pid = self._workers[worker].pid
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.replace(worker)
+
     def close(self) -> None:
         """End every worker at once, whatever it is doing, and wait until they are gone. Closing twice is no mistake."""
         if self._control.fileno() < 0:
@@ -223,7 +231,7 @@ class LocalExecutor:
                 worker.ready = True
                 self._futile_starts = 0
             elif "error" in said:
-                messages.append(Raised(number, said["error"], said["text"], said["request"], said["out_of_memory"]))
+                messages.append(Raised(number, **said))
             else:
                 worker.resident_bytes = said["resident_bytes"]
                 messages.append(Reply(number, said["value"]))

@@ -9,6 +9,7 @@ than those beside it, and could not be trained with them.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -73,6 +74,14 @@ class SlotExecutor:
         self._worn.add(self.process(worker))
         self.release(worker)
 
+    def kill(self, worker: int) -> None:
+        """End the process of a slot with all of its slots; another takes its place."""
+        process = self.process(worker)
+        for kept in (self._busy, self._asked, self._sent):
+            kept.pop(process, None)
+        self._worn.discard(process)
+        self._inner.kill(process)
+
     def close(self) -> None:
         """End all workers, whatever they are doing, and leave none behind."""
         self._inner.close()
@@ -85,12 +94,12 @@ class SlotExecutor:
             case Reply():
                 for slot, answer in zip(sent, told.value["answers"], strict=True):
                     if "error" in answer:
-                        yield Raised(slot, answer["error"], answer["text"], answer["request"], answer["out_of_memory"])
+                        yield Raised(slot, **answer)
                     else:
                         yield Reply(slot, answer["value"])
             case Raised():
                 for slot in sent:
-                    yield Raised(slot, told.error, told.text, told.request, told.out_of_memory)
+                    yield dataclasses.replace(told, worker=slot)
             case Died():
                 self._asked.pop(process, None)
                 self._worn.discard(process)

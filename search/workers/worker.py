@@ -9,16 +9,20 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
 
+import models
 from models.errors import RequestError
 from models.exhaustion import is_out_of_memory
 from search.protocols import Trainer
 from search.workers.wire import Inbox, send
 
 _LONGEST_LINE_CHARACTERS = 300  # some backends' messages go on for pages
+_MISTAKES = (AssertionError, AttributeError, LookupError, NameError)
+_OURS = Path(models.__file__).parent
 
 
 def serve(connection: socket.socket, make_trainer: Callable[[], Trainer]) -> None:
@@ -58,7 +62,19 @@ def _raised(error: Exception) -> dict[str, Any]:
         "text": "".join(traceback.format_exception(error)),
         "request": refused,
         "out_of_memory": is_out_of_memory(error),
+        "bug": _is_our_bug(error),
     }
+
+
+def _is_our_bug(error: Exception) -> bool:
+    """Whether Assay's own code went wrong: a mistake of a program, made in the innermost frame of the traceback.
+
+    Other kinds of exception are how backends refuse a configuration; they hide their own frames, so that ours would
+    seem to be the innermost.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = bool(frames) and Path(frames[-1].filename).is_relative_to(_OURS)
+    return ours and isinstance(error, _MISTAKES)
 
 
 def _die_with(connection: socket.socket) -> None:

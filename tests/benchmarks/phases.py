@@ -45,6 +45,9 @@ class Listed:
         """Keep the end."""
         self.ends.append(end)
 
+    def retry(self, trial: Trial) -> None:
+        """Don't: a failure is no figure."""
+
     def more(self) -> bool:
         """Return whether there is another."""
         return self.asked < len(self.configurations)

@@ -22,14 +22,16 @@ from experiments.progress.state import SweepState
 from experiments.tracking.follower import MlflowTracker
 from search.events import EpochEnded, Event, StudyOpened, TrialBegun, TrialEnded, to_record
 from search.journal import Journal
+from search.known_study import SEED, STATE
 from search.model_shelf import ModelShelf
 from search.objective import Leaders
+from search.plan import Plan
 from search.protocols import Trial
 from search.seeds import trial_seed
 from search.stop import StopRequest
 from search.storage import open_storage
-from search.study import SEED, STATE, StudyRequest, StudyTrials
-from search.supervisor import Plan, Supervisor
+from search.study import StudyRequest, StudyTrials
+from search.supervisor import Supervisor
 from search.workers.local import LocalExecutor, WorkerRecipe
 from tests.benchmarks.phases import wait_for
 from tests.benchmarks.processes import ROOT

@@ -13,12 +13,14 @@ from search.events import Event
 from search.journal import Journal, read
 from search.model_shelf import ModelShelf
 from search.objective import Objectives
+from search.plan import Plan, Tolerance
 from search.protocols import Trial
+from search.recovery import recover, try_again
 from search.space import read_space
 from search.stop import StopRequest
 from search.storage import open_storage
 from search.study import StudyRequest, StudyTrials
-from search.supervisor import Plan, Supervisor
+from search.supervisor import Supervisor
 from search.workers.local import LocalExecutor, WorkerRecipe
 
 FIND_TESTS = {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -79,7 +81,8 @@ class Lab:
         executor: LocalExecutor | None = None,
         stop: StopRequest | None = None,
         objectives: Sequence[str] = ("maximize val_accuracy",),
-        **plan: Any,
+        timeout_seconds: float | None = None,
+        **tolerance: Any,
     ) -> StudyTrials:
         """Run until so many trials are done; the script says what becomes of each."""
         script = script or (lambda trial: {"curve": [0.1, 0.2, 0.3, trial.searched["units"] / 1000]})
@@ -91,11 +94,18 @@ class Lab:
             assign=lambda trial: {"name": trial.number, **script(trial)},
             describe=lambda trial: dict(trial.searched),
             shelf=self.shelf,
-            **plan,
+            timeout_seconds=timeout_seconds,
+            tolerance=Tolerance(**tolerance),
         )
         with Journal(self.journal_file) as journal, stub_workers(workers) as own:
             Supervisor(whole, study, executor or own, journal, StopRequest() if stop is None else stop).run()
         return study
+
+    def try_again(self, study: StudyTrials, retries: int) -> int:
+        """Settle what was left, then enqueue what is tried again; return how many."""
+        with Journal(self.journal_file) as journal:
+            recover(study, journal, lambda trial: dict(trial.searched))
+        return try_again(study, retries)
 
     def events(self) -> list[Event]:
         return [event for event, _ in read(self.journal_file)]

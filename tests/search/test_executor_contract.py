@@ -13,8 +13,8 @@ from optuna.trial import TrialState
 
 from search.errors import SearchError
 from search.events import EpochEnded
+from search.known_study import STATE
 from search.protocols import Executor
-from search.study import STATE
 from search.workers.slots import SlotExecutor
 from tests.search.conftest import Lab, stub_workers
 from tests.search.test_local_executor import gone, wait_idle

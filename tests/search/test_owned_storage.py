@@ -125,7 +125,7 @@ def test_a_trial_that_fails_while_it_is_asked_for_is_there_for_the_next_start(
     def fail(*arguments: Any) -> int:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("search.study.trial_seed", fail)
+    monkeypatch.setattr("search.known_study.trial_seed", fail)
     with pytest.raises(ZeroDivisionError):
         lab.study().ask()
     (left,) = stored(lab)

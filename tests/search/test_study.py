@@ -10,17 +10,15 @@ from optuna.trial import TrialState
 from models.errors import RequestError
 from search.events import TrialBegun, TrialEnded
 from search.journal import Journal
+from search.known_study import ORIGIN, SEED, STATE
 from search.protocols import Trial
-from search.recovery import recover, redo_interrupted
 from search.storage import open_storage
-from search.study import ORIGIN, SEED, STATE, StudyTrials
+from search.study import StudyTrials
 from tests.search.conftest import Lab
 
 
 def settle(study: StudyTrials, lab: Lab) -> int:
-    with Journal(lab.journal_file) as journal:
-        recover(study, journal, lambda trial: dict(trial.searched))
-    return redo_interrupted(study)
+    return lab.try_again(study, retries=1)
 
 
 def ended(trial: Trial, value: float = 0.5) -> TrialEnded:

@@ -10,8 +10,9 @@ from optuna.trial import TrialState
 from search import oom_killer
 from search.errors import SearchError
 from search.events import EpochEnded, TrialBegun, TrialEnded
+from search.known_study import STATE
 from search.stop import StopRequest
-from search.study import STATE, StudyTrials
+from search.study import StudyTrials
 from tests.search.conftest import Lab
 
 

@@ -1,0 +1,145 @@
+"""One trial as Optuna, the journal and MLflow have it.
+
+Optuna has the last word on state, value and parameters, the journal on curves; MLflow is what both are held against.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.doctor.difference import Difference
+from experiments.history import TrialHistory
+from search.known_study import STATE, STATES
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+_LARGEST = 1.7e308  # MLflow has no infinity
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What MLflow has of a trial's run: `curve` by metric and epoch, of all others the last value."""
+
+    run_id: str
+    status: str
+    state: str | None
+    params: Mapping[str, str]
+    ends: Mapping[str, float]
+    curve: Mapping[str, Mapping[int, float]]
+
+
+def status_of(label: str) -> str:
+    """Return the status of a run whose trial ended so."""
+    if not label.startswith("failed"):
+        return "FINISHED"
+    return "KILLED" if label == "failed: interrupted" else "FAILED"
+
+
+def journal_differences(study: str, trial: FrozenTrial, known: TrialHistory | None) -> Iterator[Difference]:
+    """Yield what Optuna and the journal say of a trial that is over and differs."""
+    number = trial.number
+    if known is None or known.end is None:
+        yield Difference(study, number, f"{_label(trial)} in Optuna, in the journal {'begun' if known else 'unknown'}")
+        return
+    label, end = _label(trial), known.end
+    if label != end.label:
+        yield Difference(study, number, f"{label} in Optuna, {end.label} in the journal")
+    if trial.values is not None and end.values and not _same_all(trial.values, end.values):
+        yield Difference(study, number, f"value {list(trial.values)} in Optuna, {list(end.values)} in the journal")
+    for name, value in trial.params.items():
+        if not _same_param(value, known.begun.searched.get(name)):
+            told = known.begun.searched.get(name)
+            yield Difference(study, number, f"{name} = {value} in Optuna, {told} in the journal")
+
+
+def run_differences(
+    study: str, trial: FrozenTrial, known: TrialHistory | None, runs: Sequence[RunFacts]
+) -> Iterator[Difference]:
+    """Yield what of a trial that is over MLflow has otherwise, or not at all, or more than once."""
+    number = trial.number
+    if not runs:
+        yield Difference(study, number, f"{_label(trial)} in Optuna, no run in MLflow")
+        return
+    first, *others = runs
+    for other in others:
+        yield Difference(
+            study, number, f"{len(runs)} runs in MLflow, {other.run_id} beside {first.run_id}", other.run_id
+        )
+    label = _label(trial)
+    if first.state != label:
+        yield Difference(study, number, f"{label} in Optuna, tagged {first.state!r} in MLflow")
+    if first.status != status_of(label):
+        yield Difference(study, number, f"{label} in Optuna, {first.status} in MLflow")
+    for name, value in ({} if known is None else known.begun.params).items():
+        if name not in first.params:
+            yield Difference(study, number, f"MLflow lacks the parameter {name} = {value}")
+        elif first.params[name] != str(value):
+            told = f"{name} = {value} in the journal, {first.params[name]} in MLflow"
+            yield Difference(study, number, told, first.run_id)
+    yield from _value_differences(study, trial, first)
+    if known is not None:
+        yield from _curve_differences(study, known, first)
+
+
+def _value_differences(study: str, trial: FrozenTrial, run: RunFacts) -> Iterator[Difference]:
+    if trial.values is None or len(trial.values) != 1:
+        return
+    (value,) = trial.values
+    if "value" not in run.ends:
+        yield Difference(study, trial.number, f"value {value} in Optuna, none in MLflow")
+    elif not _same(run.ends["value"], value):
+        told = f"value {value} in Optuna, {run.ends['value']} in MLflow"
+        yield Difference(study, trial.number, told, run.run_id)
+
+
+def _curve_differences(study: str, known: TrialHistory, run: RunFacts) -> Iterator[Difference]:
+    number = known.begun.trial
+    expected: dict[str, dict[int, float]] = {}
+    for epoch in known.epochs:
+        for name, value in epoch.metrics.items():
+            expected.setdefault(name, {})[epoch.epoch] = value
+    for name, points in expected.items():
+        has = run.curve.get(name, {})
+        missing = sorted(points.keys() - has.keys())
+        if missing:
+            yield Difference(study, number, f"MLflow lacks {name} of {_epochs(missing)}")
+        wrong = sorted({epoch for epoch in has if epoch not in points or not _same(has[epoch], points[epoch])})
+        if wrong:
+            yield Difference(study, number, f"{name} of {_epochs(wrong)} is not the journal's in MLflow", run.run_id)
+
+
+def _epochs(numbers: Sequence[int]) -> str:
+    return f"epoch {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} epochs"
+
+
+def _label(trial: FrozenTrial) -> str:
+    """Return a state as MLflow has it: the reason of a failure is Assay's own word."""
+    told = str(trial.user_attrs.get(STATE, ""))
+    name = next((name for name, state in STATES.items() if state == trial.state), trial.state.name.lower())
+    return told if told.partition(":")[0] == name else name
+
+
+def _same(one: float, other: float) -> bool:
+    if math.isnan(one) or math.isnan(other):
+        return math.isnan(one) and math.isnan(other)
+    if abs(one) > _LARGEST or abs(other) > _LARGEST:
+        return abs(one) > _LARGEST and abs(other) > _LARGEST and (one > 0) == (other > 0)
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-300)
+
+
+def _same_all(ones: Sequence[float], others: Sequence[float]) -> bool:
+    return len(ones) == len(others) and all(map(_same, ones, others))
+
+
+def _same_param(stored: Any, searched: Any) -> bool:
+    """Return whether Optuna's value is what was searched: of choices that are lists it has the text."""
+    if isinstance(searched, list):
+        return bool(stored == json.dumps(searched))
+    if isinstance(stored, float) and isinstance(searched, int | float):
+        return math.isclose(stored, searched, rel_tol=1e-9)
+    return bool(stored == searched)

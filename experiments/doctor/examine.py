@@ -1,0 +1,158 @@
+"""One study, as each of the places has it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from experiments.doctor.compare import RunFacts, journal_differences, run_differences
+from experiments.doctor.difference import Difference
+from experiments.history import History, read_history
+from experiments.places import Places
+from experiments.studies import find_study
+from experiments.tracking.lookup import curve_of, search_runs
+from experiments.tracking.schema import STUDY_ID_TAG, TRIAL_TAG
+from experiments.tracking.store import open_client
+from models.errors import RequestError
+from search.events import StudyClosed, StudyOpened
+from search.journal import last, read
+from search.known_study import STUDY_ID
+from search.urls import is_there
+
+if TYPE_CHECKING:
+    import optuna
+    from mlflow import MlflowClient
+    from optuna.trial import FrozenTrial
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A study, and what does not agree on it; `deleted` are runs that somebody deleted, by their trials."""
+
+    study_id: str | None
+    trials: int
+    differences: Sequence[Difference]
+    deleted: Mapping[int | None, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Runs:
+    parents: Sequence[RunFacts] = ()
+    trials: Mapping[int, Sequence[RunFacts]] = field(default_factory=dict)
+    deleted: Mapping[int | None, Sequence[str]] = field(default_factory=dict)
+
+
+def examine(study: str, places: Places) -> Examined:
+    """Return what of a study does not agree. Nothing is written.
+
+    Raises:
+        RequestError: a store can't be reached.
+    """
+    known = _find(study, places)
+    study_id = _study_id(study, known, places)
+    history = read_history(places.home.journal(study), study_id)
+    trials = [] if known is None else [one for one in known.get_trials(deepcopy=False) if one.state.name != "WAITING"]
+    runs = _runs(study_id, history, places)
+    differences = [
+        *_of_study(study, trials, history, runs, places),
+        *(one for trial in trials for one in _of_trial(study, trial, history, runs)),
+        *_unknown_to_optuna(study, trials, history, runs),
+    ]
+    over = sum(trial.state.is_finished() for trial in trials)
+    return Examined(study_id, over, differences, runs.deleted)
+
+
+def _find(study: str, places: Places) -> optuna.Study | None:
+    try:
+        return find_study(study, places)
+    except RequestError:
+        if is_there(places.storage):
+            from search.storage import open_storage  # here, because it imports Optuna
+
+            open_storage(places.storage)  # or it can't be reached, which is another matter
+        return None
+
+
+def _study_id(study: str, known: optuna.Study | None, places: Places) -> str | None:
+    if known is not None:
+        return known.user_attrs.get(STUDY_ID)
+
+    opened = [
+        event.study_id
+        for event, _ in read(places.home.journal(study), only=[StudyOpened])
+        if isinstance(event, StudyOpened)
+    ]
+    return opened[-1] if opened else None
+
+
+def _of_study(
+    study: str, trials: Sequence[FrozenTrial], history: History, runs: _Runs, places: Places
+) -> Iterator[Difference]:
+    if history.opened is None:
+        if trials:
+            yield Difference(study, None, f"{len(trials)} trials in Optuna, no journal in this home")
+        return
+    if not isinstance(last(places.home.journal(study)), StudyClosed):
+        yield Difference(study, None, "its supervisor died: the journal does not say that it was closed")
+    if not runs.parents:
+        yield Difference(study, None, "no run in MLflow")
+    for parent in runs.parents[1:]:
+        yield Difference(study, None, f"{len(runs.parents)} runs in MLflow, {parent.run_id} among them", parent.run_id)
+    if runs.parents and runs.parents[0].status == "RUNNING":
+        yield Difference(study, None, "RUNNING in MLflow, and nobody runs it")
+
+
+def _of_trial(study: str, trial: FrozenTrial, history: History, runs: _Runs) -> Iterator[Difference]:
+    if not trial.state.is_finished():
+        yield Difference(study, trial.number, f"{trial.state.name} in Optuna, and nobody runs it")
+        return
+    known = history.trials.get(trial.number)
+    yield from journal_differences(study, trial, known)
+    yield from run_differences(study, trial, known, runs.trials.get(trial.number, ()))
+
+
+def _unknown_to_optuna(
+    study: str, trials: Sequence[FrozenTrial], history: History, runs: _Runs
+) -> Iterator[Difference]:
+    numbers = {trial.number for trial in trials}
+    for number in sorted({*history.trials, *runs.trials} - numbers):
+        where = [place for place, has in (("the journal", history.trials), ("MLflow", runs.trials)) if number in has]
+        yield Difference(study, number, f"in {' and '.join(where)}, not in Optuna")
+
+
+def _runs(study_id: str | None, history: History, places: Places) -> _Runs:
+    if study_id is None or not is_there(places.tracking_uri):
+        return _Runs()
+    client = open_client(places.tracking_uri)
+    from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
+
+    parents: list[RunFacts] = []
+    trials: dict[int, list[RunFacts]] = defaultdict(list)
+    deleted: dict[int | None, list[str]] = defaultdict(list)
+    for run in search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL):
+        tags = run.data.tags
+        number = int(tags[TRIAL_TAG]) if TRIAL_TAG in tags else None
+        if run.info.lifecycle_stage == "deleted":
+            deleted[number].append(str(run.info.run_id))
+            continue
+        curves = {} if number is None else _curves(client, str(run.info.run_id), number, history)
+        facts = RunFacts(
+            run_id=str(run.info.run_id),
+            status=str(run.info.status),
+            state=tags.get("assay.state"),
+            params=dict(run.data.params),
+            ends=dict(run.data.metrics),
+            curve=curves,
+        )
+        (parents if number is None else trials[number]).append(facts)
+    for several in (parents, *trials.values()):
+        several.reverse()  # the oldest first: that is the one that counts
+    return _Runs(parents, trials, deleted)
+
+
+def _curves(client: MlflowClient, run_id: str, number: int, history: History) -> dict[str, dict[int, float]]:
+    known = history.trials.get(number)
+    names = dict.fromkeys(name for epoch in ([] if known is None else known.epochs) for name in epoch.metrics)
+    return {name: curve_of(client, run_id, name) for name in names}

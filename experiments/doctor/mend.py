@@ -1,0 +1,139 @@
+"""Making the stores agree again: Optuna's word on state, value and parameters, the journal's on curves.
+
+In this order, so that a death in the middle leaves something that the same command goes on with:
+
+1. Trials that nobody runs are settled, as at the start of a sweep.
+2. What Optuna knows and the journal does not, the journal is told.
+3. Runs that can't be put right, since MLflow changes no parameter and takes back no point, are set aside: deleted, as
+   MLflow does it, and no longer said to be of the study.
+4. Runs that somebody deleted are restored, where their trial has no other.
+5. The journal is passed on to MLflow from its beginning, which leaves what is right as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from experiments.doctor.examine import Examined
+from experiments.history import History, read_history
+from experiments.places import Places
+from experiments.studies import study_names
+from experiments.tracking.follower import MlflowTracker
+from experiments.tracking.schema import STUDY_ID_TAG
+from experiments.tracking.store import open_client
+from search.events import EpochEnded, State, StudyClosed, TrialBegun, TrialEnded
+from search.journal import Journal, last
+from search.known_study import IDENTITY, STATE, STATES, KnownStudy
+from search.objective import Objectives
+from search.protocols import Trial
+from search.recovery import recover
+from search.urls import is_there
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+_SET_ASIDE = "assay.set_aside_from"
+
+
+def mend(study: str, examined: Examined, places: Places) -> None:
+    """Make the stores agree on a study, as far as that can be. Whoever calls holds the study's lock.
+
+    Raises:
+        RequestError: a store can't be reached.
+        SearchError: the journal or the storage can't be written.
+    """
+    journal_file = places.home.journal(study)
+    if read_history(journal_file, examined.study_id).opened is None:
+        return  # another home ran it
+    with Journal(journal_file) as journal:
+        if study in study_names(places):
+            known = _load(study, places)
+            recover(known, journal, lambda trial: _described(known, trial))
+            _tell_journal(known, journal, read_history(journal_file, examined.study_id))
+        if not isinstance(last(journal_file), StudyClosed):
+            journal.append(StudyClosed(closing="interrupted"))
+    if is_there(places.tracking_uri):
+        _clear(examined, places)
+    journal_file.with_suffix(".tracked").unlink(missing_ok=True)
+    tracker = MlflowTracker(journal_file, places.tracking_uri, places.home.artifacts)
+    tracker.start()
+    tracker.wait_until_open()
+    tracker.close(hurry=False)
+
+
+def _load(study: str, places: Places) -> KnownStudy:
+    import optuna  # here, because a home without studies needs none of it
+
+    from search.owned_storage import OwnedStorage
+    from search.storage import open_storage
+
+    storage = OwnedStorage(open_storage(places.storage))
+    return KnownStudy(optuna.load_study(study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler()))
+
+
+def _described(known: KnownStudy, trial: Trial) -> Mapping[str, Any]:
+    """Return all hyperparameters of a trial, as its experiment would."""
+    return {**known.study.user_attrs.get(IDENTITY, {}).get("fixed", {}), **trial.searched}
+
+
+def _tell_journal(known: KnownStudy, journal: Journal, history: History) -> None:
+    """Append what Optuna has of trials that are over, where the journal has something else or nothing."""
+    goals = Objectives.read(known.study.user_attrs[IDENTITY]["objectives"])
+    for trial in known.study.get_trials(deepcopy=False):
+        if not trial.state.is_finished():
+            continue
+        told = history.trials.get(trial.number)
+        asked = known.as_asked(trial)
+        if told is None or dict(told.begun.searched) != dict(asked.searched):
+            journal.append(
+                TrialBegun(
+                    trial=trial.number,
+                    seed=asked.seed,
+                    params=_described(known, asked),
+                    searched=asked.searched,
+                    origin=asked.origin,
+                    attempt=asked.attempt,
+                    retry_of=asked.retry_of,
+                )
+            )
+            for epoch in _epochs(trial, goals) if told is None else told.epochs:
+                journal.append(epoch)
+        end = _end(trial, told.end if told is not None else None)
+        if end is not None:
+            journal.append(end)
+
+
+def _epochs(trial: FrozenTrial, goals: Objectives) -> list[EpochEnded]:
+    """Return what Optuna knows of a curve: the objective's."""
+    if goals.by_epoch is None:
+        return []
+    return [
+        EpochEnded(trial=trial.number, epoch=epoch, metrics={goals.by_epoch.metric: value}, seconds=0.0)
+        for epoch, value in sorted(trial.intermediate_values.items())
+    ]
+
+
+def _end(trial: FrozenTrial, told: TrialEnded | None) -> TrialEnded | None:
+    """Return the end that Optuna knows of; None if the journal has the same."""
+    state: State = next(name for name, one in STATES.items() if one == trial.state)
+    values = tuple(trial.values or ())
+    label = str(trial.user_attrs.get(STATE, ""))
+    reason = label.partition(": ")[2] or "unknown" if state == "failed" else None
+    if told is not None and (told.state, told.reason) == (state, reason) and (not values or told.values == values):
+        return None
+    known = {} if told is None else {"metrics": told.metrics, "error": told.error}
+    return TrialEnded(trial=trial.number, state=state, values=values, reason=reason, **known)  # type: ignore[arg-type]
+
+
+def _clear(examined: Examined, places: Places) -> None:
+    """Set aside the runs that are wrong, and restore deleted ones where there would be none."""
+    client = open_client(places.tracking_uri)
+    for run_id in {one.run_id for one in examined.differences if one.run_id is not None}:
+        client.set_tag(run_id, _SET_ASIDE, str(examined.study_id))
+        client.set_tag(run_id, STUDY_ID_TAG, f"{examined.study_id} (set aside)")
+        client.delete_run(run_id)
+    missing = {one.trial for one in examined.differences if "no run in MLflow" in one.what}
+    for trial, runs in examined.deleted.items():
+        if trial in missing:
+            client.restore_run(runs[0])

@@ -1,0 +1,124 @@
+"""A study as Optuna has it: what Assay keeps with its trials, and how one is read and settled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.events import State, TrialEnded
+from search.identity import check_identity
+from search.protocols import Trial
+from search.seeds import trial_seed
+from search.space import Configuration
+
+SEED = "assay.seed"
+STATE = "assay.state"
+ORIGIN = "assay.origin"
+ATTEMPT = "assay.attempt"
+RETRY_OF = "assay.retry_of"
+REDO_OF = "assay.redo_of"
+IDENTITY = "assay.identity"
+STUDY_ID = "assay.study_id"
+
+INTERRUPTED = "failed: interrupted"
+CRASHED = "failed: crashed"
+STATES: Mapping[State, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+def find_known(storage: optuna.storages.BaseStorage, name: str) -> KnownStudy | None:
+    """Return the study of a name, to be read; None if there is none."""
+    try:
+        return KnownStudy(optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler()))
+    except KeyError:
+        return None
+
+
+class KnownStudy:
+    """A study that is there.
+
+    Args:
+        study: loaded from a storage that nobody else writes.
+
+    Attributes:
+        seed: where every trial's seed follows from.
+        study_id: tells it from others of its name; empty if Assay has not run it yet.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self.study = study
+        self.seed: int = study.user_attrs.get(SEED, 0)
+        self.study_id: str = study.user_attrs.get(STUDY_ID, "")
+
+    @property
+    def identity(self) -> Mapping[str, Any] | None:
+        """What its trials share; None if Assay has not run it yet."""
+        return self.study.user_attrs.get(IDENTITY)
+
+    def check(self, asked: Mapping[str, Any]) -> None:
+        """See that trials of this identity can be added to it.
+
+        Raises:
+            RequestError: they could not be compared with those that it has.
+        """
+        if self.identity is not None or self.study.get_trials(deepcopy=False):
+            check_identity(self.study.study_name, self.identity, asked)
+
+    def left_running(self) -> list[FrozenTrial]:
+        """Return the trials that an earlier supervisor left in the middle."""
+        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    def settle(self, left: FrozenTrial, end: TrialEnded) -> None:
+        """Record the end of a trial that an earlier supervisor left in the middle."""
+        # No public call of a study sets an attribute of a trial that is not this process's own.
+        self.study._storage.set_trial_user_attr(left._trial_id, STATE, end.label)
+        self.write_end(end)
+
+    def write_end(self, end: TrialEnded) -> None:
+        """Give a running trial its final state and values."""
+        self.study.tell(
+            end.trial,
+            values=end.values if end.state == "complete" else None,
+            state=STATES[end.state],
+            skip_if_finished=True,
+        )
+
+    def trial(self, number: int) -> FrozenTrial:
+        """Return all that is known of a trial."""
+        storage = self.study._storage
+        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number))
+
+    def as_asked(self, known: FrozenTrial) -> Trial:
+        """Return a trial as it was asked for, as far as was written before somebody died."""
+        return self.trial_of(known.number, self.searched(known), known.user_attrs)
+
+    def trial_of(self, number: int, searched: Configuration, attributes: dict[str, Any]) -> Trial:
+        """Return a trial with what its attributes say."""
+        return Trial(
+            number,
+            searched,
+            seed=attributes.get(SEED, trial_seed(self.seed, number)),
+            origin=attributes.get(ORIGIN, "unknown"),
+            attempt=attributes.get(ATTEMPT, 1),
+            retry_of=attributes.get(RETRY_OF),
+        )
+
+    def searched(self, trial: FrozenTrial) -> Configuration:
+        """Return what a trial's parameters mean: Optuna has texts for choices that are lists."""
+        return {name: _meant(value) for name, value in trial.params.items()}
+
+
+def _meant(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            pass
+    return value

@@ -1,0 +1,63 @@
+"""What a supervisor is to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from search.checkpoints import Checkpoints
+from search.events import TrialEnded
+from search.model_shelf import ModelShelf
+from search.objective import Objectives
+from search.protocols import Trial
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What is put up with before a trial, or the search, is given up.
+
+    Args:
+        failures_limit: after so many failed trials in a row the search stops.
+        retries: how many more attempts a configuration gets whose worker died.
+        silence_seconds: a worker that leaves a call unanswered for longer is ended, and its trial has failed; None for
+            no limit. A call is to begin a trial, to train one epoch of it, or to finish it.
+    """
+
+    failures_limit: int = 5
+    retries: int = 1
+    silence_seconds: float | None = None
+
+
+NO_TOLERANCE = Tolerance(failures_limit=1, retries=0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a supervisor is to do.
+
+    Args:
+        trials: how many complete or pruned trials the study shall have in the end.
+        epochs: how many epochs a trial trains unless it is pruned.
+        objectives: what is made better.
+        assign: makes of a trial the plain configuration that a worker's `begin` takes.
+        describe: makes of a trial every hyperparameter, searched or fixed, by name.
+        shelf: keeps the model of the best trial.
+        timeout_seconds: no trial starts later than this after the first; None for no limit.
+        tolerance: of what fails.
+        checkpoints: where trials are kept that others go on with; None if none are.
+    """
+
+    trials: int
+    epochs: Callable[[Trial], int]
+    objectives: Objectives
+    assign: Callable[[Trial], Mapping[str, Any]]
+    describe: Callable[[Trial], Mapping[str, Any]]
+    shelf: ModelShelf
+    timeout_seconds: float | None = None
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    checkpoints: Checkpoints | None = None
+
+    def may_go_on(self, trial: Trial, end: TrialEnded) -> bool:
+        """Return whether a trial that ended so will be tried again."""
+        return end.is_interrupted or (end.is_crashed and trial.attempt <= self.tolerance.retries)

@@ -1,0 +1,42 @@
+"""Run the cases and print what was done and seen: `python -m tests.chaos [CASE ...] [--quick]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from tests.chaos import cases
+from tests.chaos.points import every_point
+from tests.chaos.sessions import Zygote
+
+CASES: dict[str, Callable[[Zygote, bool], Iterator[cases.Seen]]] = {
+    "points": lambda zygote, quick: cases.points(zygote, every_point()[:: 9 if quick else 1]),
+    "kills-2": lambda zygote, quick: cases.random_kills(zygote, 10 if quick else 100, 40 if quick else 250, workers=2),
+    "kills-4": lambda zygote, quick: cases.random_kills(zygote, 10 if quick else 100, 40 if quick else 250, workers=4),
+    "queue": lambda zygote, quick: cases.queue(zygote, 50 if quick else 1000, workers=4),
+}
+
+
+def main() -> int:
+    """Return 0 if everything held, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("cases", nargs="*", choices=[[], *CASES], help="which; unless named all")
+    parser.add_argument("--quick", action="store_true", help="few of each")
+    asked = parser.parse_args()
+    failed = 0
+    with Zygote() as zygote:
+        for name in asked.cases or CASES:
+            began = time.monotonic()
+            for seen in CASES[name](zygote, asked.quick):
+                failed += not seen.verdict.is_good
+                mark = "held  " if seen.verdict.is_good else "FAILED"
+                print(f"{mark} {seen.case}: {seen.did}; {seen.verdict}", flush=True)
+            print(f"       {name} took {time.monotonic() - began:.0f} s", flush=True)
+    print(f"{failed} failed" if failed else "everything held")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""The named points between two effects of a trial's life, and how to die at one.
+
+A point is a seam and whether it is before or after it; "torn" is a journal line of which half is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+When = Literal["before", "after", "torn"]
+Who = Literal["supervisor", "worker", "both"]
+
+EVENTS = ("study_opened", "trial_begun", "epoch_ended", "trial_ended", "study_closed")
+SEAMS = {
+    "create study": "search.study:StudyTrials.__init__",
+    "recover": "search.recovery:recover",
+    "try again": "search.recovery:try_again",
+    "enqueue": "search.study:StudyTrials.enqueue",
+    "ask": "search.study:StudyTrials.ask",
+    "call": "search.workers.local:LocalExecutor.call",
+    "report": "search.study:StudyTrials.report",
+    "tell": "search.study:StudyTrials.tell",
+    "write end": "search.known_study:KnownStudy.write_end",
+    "retry": "search.study:StudyTrials.retry",
+    "clear shelf": "search.model_shelf:ModelShelf.clear",
+    "create run": "mlflow:MlflowClient.create_run",
+    "log batch": "mlflow:MlflowClient.log_batch",
+    "log text": "mlflow:MlflowClient.log_text",
+    "terminate run": "mlflow:MlflowClient.set_terminated",
+    "move cursor": "experiments.tracking.follower:Cursor.move",
+    **{f"journal {event}": "search.journal:Journal.append" for event in EVENTS},
+}
+_ONCE = ("create study", "recover", "try again", "enqueue", "log text", "journal study_opened", "journal study_closed")
+"""Seams that a session passes once."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where to die.
+
+    Attributes:
+        seam: of `SEAMS`.
+        when: before it, after it, or in the middle of a journal line.
+        nth: time that it is passed, from 1.
+        who: dies there.
+    """
+
+    seam: str
+    when: When
+    nth: int = 2
+    who: Who = "supervisor"
+
+    def __str__(self) -> str:
+        return f"{self.who} {self.when} {self.seam} ({self.nth})"
+
+
+def every_point() -> list[Point]:
+    """Return all of them, for whoever may die there."""
+    once = (
+        "create study",
+        "recover",
+        "try again",
+        "enqueue",
+        "log text",
+        "journal study_opened",
+        "journal study_closed",
+    )
+    found = []
+    for seam in SEAMS:
+        nth = 1 if seam in once or seam == "retry" else 3
+        found += [Point(seam, when, nth) for when in ("before", "after")]
+        if seam.startswith("journal"):
+            found.append(Point(seam, "torn", nth))
+        if seam not in _ONCE and "run" not in seam and seam not in ("log batch", "move cursor"):
+            found += [Point(seam, "after", nth, who) for who in ("worker", "both")]
+    return found
+
+
+def arm(point: Point, workers: Callable[[], list[int]]) -> None:
+    """Have this process, or its workers, be killed when it comes to a point.
+
+    Args:
+        point: where.
+        workers: returns the process ids of the workers there are by then.
+    """
+    module, _, path = SEAMS[point.seam].partition(":")
+    owner: Any = importlib.import_module(module)
+    *parents, name = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    original = getattr(owner, name)
+    passed = 0
+
+    @functools.wraps(original)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        nonlocal passed
+        is_it = not point.seam.startswith("journal") or _name(args[1]) == point.seam.split()[1]
+        passed += is_it
+        due = is_it and passed == point.nth
+        if due and point.when == "before":
+            _die(point, workers)
+        if due and point.when == "torn":
+            _tear(args[0], args[1])
+            _die(point, workers)
+        result = original(*args, **kwargs)
+        if due and point.when == "after":
+            _die(point, workers)
+        return result
+
+    setattr(owner, name, watched)
+
+
+def _name(event: Any) -> str:
+    from search.events import NAMES
+
+    return NAMES[type(event)]
+
+
+def _tear(journal: Any, event: Any) -> None:
+    from search.events import to_record
+
+    line = json.dumps(to_record(event)).encode()
+    with journal.path.open("ab") as file:
+        file.write(line[: len(line) // 2])
+
+
+def _die(point: Point, workers: Callable[[], list[int]]) -> None:
+    if point.who != "supervisor":
+        for pid in workers():
+            with contextlib.suppress(ProcessLookupError):  # it died before
+                os.kill(pid, signal.SIGKILL)
+    if point.who != "worker":
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,100 @@
+"""Commands `assay` of a home, started so that they can be killed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.benchmarks.processes import environment
+from tests.chaos.points import Point
+
+
+class Zygote(AbstractContextManager["Zygote"]):
+    """The process that commands are forked from; one is enough for any number of homes."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.zygote"],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+        self._process.stdout.close()
+
+    def ask(self, **what: Any) -> dict[str, Any]:
+        """Ask for a command to be started, or waited for."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(what), file=self._process.stdin, flush=True)
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the zygote has died: {self._process.wait()}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+class Sessions:
+    """Starts commands in one home; their output is in `out`, what workers did in `log`.
+
+    Args:
+        zygote: that they are forked from.
+        folder: of the home and of both files.
+    """
+
+    def __init__(self, zygote: Zygote, folder: Path) -> None:
+        self.home, self.log, self.out = folder / "home", folder / "log", folder / "out"
+        self.log.touch()
+        self._zygote = zygote
+
+    def start(self, *argv: str, points: Sequence[Point] = ()) -> int:
+        """Start a command; return its process id."""
+        started = self._zygote.ask(
+            argv=[*argv, "--home", str(self.home)],
+            log=str(self.log),
+            out=str(self.out),
+            points=[dataclasses.asdict(point) for point in points],
+        )
+        return int(started["started"])
+
+    def wait(self, pid: int) -> int:
+        """Wait until a command has ended; return its exit status, or the negative of the signal that ended it."""
+        return int(self._zygote.ask(wait=pid)["status"])
+
+    def run(self, *argv: str, points: Sequence[Point] = ()) -> int:
+        """Run a command to its end; return its status."""
+        return self.wait(self.start(*argv, points=points))
+
+    def worker_pids(self) -> list[int]:
+        """Return the process ids of all workers there ever were."""
+        lines: Sequence[str] = self.log.read_text().splitlines()
+        return [int(line.split()[2]) for line in lines if line.startswith("worker")]
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; one that nobody has buried yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def kill(pid: int) -> None:
+    """Send SIGKILL to a process if it is there."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

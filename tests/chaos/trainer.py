@@ -1,0 +1,62 @@
+"""A trainer that takes milliseconds and says on the disk what it did."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+LOG = "ASSAY_CHAOS_LOG"
+EPOCH_SECONDS = 0.005
+
+
+def preload() -> None:
+    """Import nothing."""
+
+
+def accuracy(seed: int, epoch: int) -> float:
+    """Return the validation accuracy of a trial after an epoch: what it must have in every store."""
+    return int(hashlib.sha256(f"{seed}/{epoch}".encode()).hexdigest()[:8], 16) / 2**32
+
+
+class ChaosTrainer:
+    """Answers as the real one does; appends a line to a log, on the disk before it answers, of what it begins and ends.
+
+    Args:
+        arguments: of the real one, none of which matters.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        self._log = os.open(os.environ[LOG], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._note("worker", 0)
+
+    def device(self) -> dict[str, Any]:
+        return {"device": "cpu"}
+
+    def check(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+        return {"parameters": 26, "metrics": ["loss", "accuracy", "val_loss", "val_accuracy"]}
+
+    def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+        self._seed, self._epoch = assignment["seed"], 0
+        self._note("begin", self._seed)
+        return {"parameters": 26}
+
+    def epoch(self) -> dict[str, Any]:
+        time.sleep(EPOCH_SECONDS)
+        self._epoch += 1
+        value = accuracy(self._seed, self._epoch)
+        metrics = {"loss": 1 - value, "accuracy": value, "val_loss": 1 - value, "val_accuracy": value}
+        return {"metrics": metrics, "seconds": EPOCH_SECONDS}
+
+    def finish(self, save_as: str | None) -> dict[str, Any]:
+        self._note("finish", self._seed)
+        return {"peak_memory_bytes": 1000, "train_seconds": 0.01, "epoch_seconds": 0.005}
+
+    def drop(self) -> None:
+        pass
+
+    def _note(self, what: str, seed: int) -> None:
+        os.write(self._log, f"{what} {seed} {os.getpid()}\n".encode())
+        os.fsync(self._log)

@@ -1,0 +1,96 @@
+"""What must hold of a home, whatever was done to it: counted from its journal, its stores, and what workers logged."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from experiments.doctor import diagnose
+from experiments.history import read_history
+from experiments.places import Places
+from experiments.studies import find_study
+from search.events import TrialEnded
+from search.journal import read
+from search.known_study import SEED, STATE, STUDY_ID
+from tests.chaos.sessions import Sessions, is_alive
+from tests.chaos.trainer import accuracy
+
+_ORPHAN_SECONDS = 10.0
+_DONE = ("complete", "pruned")
+
+
+@dataclass
+class Verdict:
+    """How often each thing was seen that must not be; all 0 is good.
+
+    Attributes:
+        lost: trials that had ended well in the journal before a kill and are not done in Optuna.
+        twice: configurations that were trained to their end, and recorded so, more than once.
+        running: trials and runs that are RUNNING though nobody runs them.
+        orphans: worker processes that outlived their supervisor by 10 s.
+        attempts: configurations with more attempts than allowed.
+        wrong: values that are not what the worker measured.
+        disagreements: what `assay doctor` says.
+    """
+
+    lost: int = 0
+    twice: int = 0
+    running: int = 0
+    orphans: int = 0
+    attempts: int = 0
+    wrong: int = 0
+    disagreements: int = 0
+    told: tuple[str, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing of it was seen."""
+        return not any(getattr(self, field.name) for field in fields(self))
+
+    def __str__(self) -> str:
+        counted = ", ".join(
+            f"{field.name} {getattr(self, field.name)}" for field in fields(self) if field.name != "told"
+        )
+        return "; ".join([counted, *self.told[:3]])
+
+
+def ended_well(home: Path, study: str) -> set[int]:
+    """Return the trials that a journal says are complete or pruned."""
+    events = (event for event, _ in read(Places.choose(home=home).home.journal(study), only=[TrialEnded]))
+    return {event.trial for event in events if isinstance(event, TrialEnded) and event.state in _DONE}
+
+
+def judge(sessions: Sessions, study: str, finished_before: set[int], retries: int = 1) -> Verdict:
+    """Look at a study that was taken up again after the last kill, and is done."""
+    places = Places.choose(home=sessions.home)
+    known = find_study(study, places)
+    trials = [trial for trial in known.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
+    history = read_history(places.home.journal(study), known.user_attrs[STUDY_ID])
+    done = {trial.number: trial for trial in trials if trial.user_attrs.get(STATE) in _DONE}
+    crashes = Counter(
+        trial.user_attrs[SEED] for trial in trials if str(trial.user_attrs.get(STATE)).startswith("failed: crashed")
+    )
+    diagnosis = diagnose(places, fix=False)
+    return Verdict(
+        lost=len(finished_before - done.keys()),
+        twice=sum(count - 1 for count in Counter(trial.user_attrs[SEED] for trial in done.values()).values()),
+        running=sum(trial.state.name == "RUNNING" for trial in trials)
+        + sum("RUNNING in MLflow" in one.what for one in diagnosis.differences),
+        orphans=_orphans(sessions),
+        attempts=sum(count > retries + 1 for count in crashes.values()),
+        wrong=sum(
+            trial.value != accuracy(trial.user_attrs[SEED], len(history.trials[number].epochs))
+            for number, trial in done.items()
+        ),
+        disagreements=len(diagnosis.differences),
+        told=tuple(map(str, diagnosis.differences)),
+    )
+
+
+def _orphans(sessions: Sessions) -> int:
+    give_up = time.monotonic() + _ORPHAN_SECONDS
+    while (alive := [pid for pid in sessions.worker_pids() if is_alive(pid)]) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    return len(alive)

@@ -1,0 +1,206 @@
+"""`assay doctor`: whatever is made to differ is said, and mended."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Run
+
+from experiments.doctor import Diagnosis, diagnose
+from experiments.places import Places
+from search.events import StudyClosed, TrialBegun, TrialEnded
+from search.journal import Journal
+from search.known_study import STATE
+from search.lock import StudyLock
+from tests.experiments.conftest import Swept, assay
+
+STUDY = "digits-mlp"
+
+
+@pytest.fixture
+def places(swept: Swept, tmp_path: Path) -> Places:
+    """A home of its own with a study of five trials."""
+    shutil.copytree(swept.home, tmp_path / "home")
+    places = Places.choose(home=tmp_path / "home")
+    cursor = places.home.journal(STUDY).with_suffix(".tracked")
+    cursor.write_text(cursor.read_text().replace(str(swept.home), str(places.home.path)))
+    return places
+
+
+def found(diagnosis: Diagnosis) -> list[str]:
+    return [str(difference) for difference in diagnosis.differences]
+
+
+def run_of(places: Places, trial: int) -> Run:
+    client = MlflowClient(places.tracking_uri)
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    (run,) = client.search_runs(ids, f"tags.`assay.trial` = '{trial}'")
+    return run
+
+
+def in_optuna(places: Places, statement: str) -> None:
+    with sqlite3.connect(places.home.path / "optuna.db") as database:
+        assert database.execute(statement).rowcount > 0
+
+
+def in_mlflow(places: Places, statement: str, *values: object) -> None:
+    with sqlite3.connect(places.home.path / "mlflow.db") as database:
+        assert database.execute(statement, values).rowcount > 0
+
+
+def test_what_a_sweep_leaves_agrees_and_nothing_is_written_by_looking(places: Places) -> None:
+    before = {path: path.stat().st_mtime_ns for path in places.home.path.rglob("*") if path.suffix != ".lock"}
+    done = assay("doctor", "--json", "--home", str(places.home.path))
+    assert (done.code, done.answer["differences"], done.answer["studies"]) == (0, [], 1)
+    assert done.answer["trials"] >= 5
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_home_without_anything_agrees_and_stays_empty(tmp_path: Path) -> None:
+    done = assay("doctor", "--fix", "--home", str(tmp_path / "none"))
+    assert (done.code, "0 trials of 0 studies" in done.out) == (0, True)
+    assert not (tmp_path / "none").exists()
+
+
+def optuna_has_it_running(places: Places) -> str:
+    in_optuna(places, "UPDATE trials SET state = 'RUNNING' WHERE number = 2")
+    return "trial 2: RUNNING in Optuna, and nobody runs it"
+
+
+def optuna_has_another_value(places: Places) -> str:
+    run = run_of(places, 0)
+    in_optuna(places, "UPDATE trial_values SET value = 0.125 WHERE trial_id = 1")
+    return f"trial 0: value 0.125 in Optuna, {run.data.metrics['value']} in MLflow"
+
+
+def a_run_is_left_running(places: Places) -> str:
+    run = run_of(places, 1)
+    MlflowClient(places.tracking_uri).update_run(run.info.run_id, status="RUNNING")
+    return f"trial 1: {run.data.tags[STATE]} in Optuna, RUNNING in MLflow"
+
+
+def a_run_has_another_state(places: Places) -> str:
+    run = run_of(places, 1)
+    MlflowClient(places.tracking_uri).set_tag(run.info.run_id, STATE, "failed: <b>odd</b>")
+    return f"trial 1: {run.data.tags[STATE]} in Optuna, tagged 'failed: <b>odd</b>' in MLflow"
+
+
+def a_run_is_deleted(places: Places) -> str:
+    run = run_of(places, 3)
+    MlflowClient(places.tracking_uri).delete_run(run.info.run_id)
+    return f"trial 3: {run.data.tags[STATE]} in Optuna, no run in MLflow"
+
+
+def a_run_is_there_twice(places: Places) -> str:
+    client, run = MlflowClient(places.tracking_uri), run_of(places, 3)
+    twin = client.create_run(run.info.experiment_id, tags=dict(run.data.tags))
+    client.set_terminated(twin.info.run_id)
+    return f"trial 3: 2 runs in MLflow, {twin.info.run_id} beside {run.info.run_id}"
+
+
+def a_parameter_is_another(places: Places) -> str:
+    run_id = run_of(places, 2).info.run_id
+    in_mlflow(places, "UPDATE params SET value = '77' WHERE key = 'batch_size' AND run_uuid = ?", run_id)
+    return "trial 2: batch_size = "
+
+
+def points_are_missing(places: Places) -> str:
+    run_id = run_of(places, 2).info.run_id
+    in_mlflow(places, "DELETE FROM metrics WHERE key = 'val_loss' AND step > 1 AND run_uuid = ?", run_id)
+    return "trial 2: MLflow lacks val_loss of "
+
+
+def a_point_is_another(places: Places) -> str:
+    run_id = run_of(places, 4).info.run_id
+    in_mlflow(places, "UPDATE metrics SET value = 9 WHERE key = 'loss' AND step = 1 AND run_uuid = ?", run_id)
+    return "trial 4: loss of epoch 1 is not the journal's in MLflow"
+
+
+def the_supervisor_died_at_its_very_end(places: Places) -> str:
+    journal = places.home.journal(STUDY)
+    *lines, last = journal.read_text().splitlines(keepends=True)
+    assert '"study_closed"' in last
+    journal.write_text("".join(lines))
+    return "its supervisor died: the journal does not say that it was closed"
+
+
+def the_journal_lacks_a_trial(places: Places) -> str:
+    state = run_of(places, 1).data.tags[STATE]
+    journal = places.home.journal(STUDY)
+    journal.write_text(
+        "".join(line for line in journal.read_text().splitlines(keepends=True) if '"trial":1,' not in line)
+    )
+    return f"trial 1: {state} in Optuna, in the journal unknown"
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        optuna_has_it_running,
+        optuna_has_another_value,
+        a_run_is_left_running,
+        a_run_has_another_state,
+        a_run_is_deleted,
+        a_run_is_there_twice,
+        a_parameter_is_another,
+        points_are_missing,
+        a_point_is_another,
+        the_supervisor_died_at_its_very_end,
+        the_journal_lacks_a_trial,
+    ],
+    ids=lambda harm: harm.__name__,
+)
+def test_what_differs_is_said_and_mended_once_and_for_all(places: Places, harm: Callable[[Places], str]) -> None:
+    what = harm(places)
+    told = found(diagnose(places, fix=False))
+    assert any(one.startswith(f"{STUDY}{' ' if what.startswith('trial') else ': '}{what}") for one in told), told
+    assert told == found(diagnose(places, fix=False))
+    mended = diagnose(places, fix=True)
+    assert found(mended) == []
+    assert [str(one) for one in mended.mended] == told
+    assert found(diagnose(places, fix=True)) == []
+
+
+def test_what_is_made_anew_has_all_that_the_first_had(places: Places) -> None:
+    before = run_of(places, 2)
+    a_parameter_is_another(places)
+    diagnose(places, fix=True)
+    after = run_of(places, 2)
+    assert after.info.run_id != before.info.run_id
+    assert (after.data.params, after.data.metrics) == (before.data.params, before.data.metrics)
+    assert after.info.status == before.info.status
+    client = MlflowClient(places.tracking_uri)
+    points: list[list[Metric]] = [client.get_metric_history(run.info.run_id, "val_loss") for run in (before, after)]
+    assert [(point.step, point.value) for point in points[0]] == [(point.step, point.value) for point in points[1]]
+
+
+def test_what_cannot_be_mended_stays_said(places: Places) -> None:
+    with Journal(places.home.journal(STUDY)) as journal:
+        journal.append(TrialBegun(trial=90, seed=1, params={}, searched={}, origin="tpe"))
+        journal.append(TrialEnded(trial=90, state="complete", values=(0.5,)))
+        journal.append(StudyClosed(closing="finished"))
+    done = assay("doctor", "--fix", "--home", str(places.home.path))
+    assert done.code == 1
+    assert "digits-mlp trial 90: in the journal and MLflow, not in Optuna" in done.out
+
+
+def test_a_study_that_is_being_searched_is_left_alone(places: Places) -> None:
+    optuna_has_it_running(places)
+    with StudyLock(places.home.journal(STUDY).with_suffix(".lock"), STUDY):
+        done = assay("doctor", "--fix", "--json", "--home", str(places.home.path))
+    assert (done.code, done.answer["studies"], done.answer["mended"]) == (0, 0, [])
+    assert "is being run by process" in done.answer["busy"][STUDY]
+
+
+def test_it_exits_with_1_until_it_was_mended(places: Places) -> None:
+    optuna_has_it_running(places)
+    home = ("--home", str(places.home.path))
+    first, second, third = assay("doctor", *home), assay("doctor", "--fix", *home), assay("doctor", *home)
+    assert (first.code, second.code, third.code) == (1, 0, 0)
+    assert "assay doctor --fix mends" in first.out
+    assert "mended: digits-mlp trial 2: RUNNING in Optuna" in second.out

@@ -1,0 +1,35 @@
+"""`make chaos` at a small size: sweeps that are killed, and what must hold afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos import cases
+from tests.chaos.points import every_point
+from tests.chaos.sessions import Zygote
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    with Zygote() as zygote:
+        yield zygote
+
+
+@pytest.mark.parametrize("point", every_point()[::7], ids=str)
+def test_dying_between_two_effects_costs_nothing(zygote: Zygote, point: object) -> None:
+    (seen,) = cases.points(zygote, [point])
+    assert seen.verdict.is_good, seen
+
+
+def test_dying_at_any_time_costs_nothing(zygote: Zygote) -> None:
+    (seen,) = cases.random_kills(zygote, kills=10, trials=40, workers=2)
+    assert seen.verdict.is_good, seen
+
+
+def test_what_is_queued_is_executed_once(zygote: Zygote) -> None:
+    (seen,) = cases.queue(zygote, configurations=50, workers=4)
+    assert seen.verdict.is_good, seen
