@@ -1,5 +1,6 @@
 # make sweep [EXPERIMENT=digits-mlp] [WORKERS=2] [EXTRAS=gpu] [ARGS="--trials 60"]    set up, then sweep
 # make test                                                                           set up, then run the tests
+# make chaos [CASES="points queue"] [ARGS=--quick]                                     set up, then kill sweeps
 # make bench [MEASURES="sweeps startup"] [ARGS="--repeats 1"]                         set up, then measure, beside peers
 # make bench-gpu [ARGS=--quick]                                                       set up, then measure a card
 PYTHON ?= python3
@@ -7,6 +8,7 @@ EXPERIMENT ?= digits-mlp
 EXTRAS ?=
 ARGS ?=
 MEASURES ?=
+CASES ?=
 # Two trials at a time suit a small machine and a short search; with cards, one each is Assay's own choice.
 WORKERS ?= $(if $(filter gpu,$(EXTRAS)),,2)
 VENV := .venv
@@ -14,7 +16,7 @@ BIN := $(VENV)/bin
 LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test test-quick test-slow lint bench bench-gpu pictures setup setup-dev setup-bench lock clean
+.PHONY: sweep test test-quick test-slow lint chaos bench bench-gpu pictures setup setup-dev setup-bench lock clean
 
 sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
@@ -32,6 +34,10 @@ lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What holds when sweeps are killed, starved and stopped; a short version is part of `make test`.
+chaos: setup-dev
+	$(BIN)/python -m tests.chaos $(CASES) $(ARGS)
 
 # No test, and no part of `make test`: on a quiet machine it takes the better part of an hour.
 bench: setup-bench

@@ -114,6 +114,8 @@ class Recorder:
     def _trial_begun(self, event: TrialBegun, said: _Said, perhaps_again: bool) -> None:
         opened, runs = self._known_study(), self._known_runs()
         about = {"assay.seed": str(event.seed), "assay.origin": event.origin}
+        if event.retry_of is not None:
+            about |= {"assay.attempt": str(event.attempt), "assay.retry_of": str(event.retry_of)}
         if opened.study is None:
             about |= opened.provenance
         run_id = runs.find(event.trial) if perhaps_again else runs.known(event.trial)
