@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import single_run, sweeping
-from experiments.asking import Enqueued, ask_execution, ask_experiment, ask_sweep, check_limits
+from experiments.asking import Enqueued, ask_execution, ask_experiment, ask_sweep, ask_tolerance, check_limits
 from experiments.places import Places
 from experiments.progress.bar import BarDisplay, SilentDisplay
 from experiments.progress.recording import Recording
@@ -139,6 +139,7 @@ def run(
     precision: str = "float32",
     xla: str = "auto",
     gpu_memory: float | None = None,
+    trial_timeout: str | float | None = None,
     home: str | Path | None = None,
     data_dir: str | Path | None = None,
     storage: str | None = None,
@@ -157,6 +158,7 @@ def run(
         precision: float32, mixed_bfloat16 or mixed_float16.
         xla: on, off, or auto: as Keras chooses.
         gpu_memory: that the worker may take of its card, in MB, or up to 1 as a fraction; None: as needed.
+        trial_timeout: it has failed when its worker gives no sign of life for so long: no epoch, say; None: never.
         home: folder of everything that running produces; None: ASSAY_HOME, or ./mlruns.
         data_dir: where data sets lie as NAME.npz; None: ASSAY_DATA_DIR, or the Keras cache.
         storage: Optuna's storage, a URL, of which a single run needs nothing.
@@ -174,7 +176,9 @@ def run(
         {"backend": backend, "device": device, "precision": precision, "xla": xla, "gpu_memory": gpu_memory}
     )
     heard = Recording(BarDisplay("epoch") if progress else SilentDisplay())
-    result = single_run.run(asked, seed, execution, Places.choose(home, data_dir, storage, tracking_uri), heard)
+    silence = ask_tolerance(trial_timeout=trial_timeout).silence_seconds
+    places = Places.choose(home, data_dir, storage, tracking_uri)
+    result = single_run.run(asked, seed, execution, places, heard, silence)
     _raise_for(result.exit_code, f"{result.state}: {result.error}")
     return RunOutcome(dict(result.params), dict(result.metrics), result.run_id, heard.epochs())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 import uuid
@@ -25,6 +26,7 @@ from search.journal import Journal
 from search.lock import StudyLock
 from search.model_shelf import ModelShelf
 from search.objective import Leaders, Values
+from search.plan import NO_TOLERANCE
 from search.protocols import Trial
 from search.seeds import trial_seed
 from search.stop import StopRequest
@@ -90,8 +92,23 @@ class SingleTrial:
         return {} if self.end is None or self.end.state != "complete" else {self.end.trial: self.end.values}
 
 
-def run(experiment: Experiment, seed: int, request: ExecutionRequest, places: Places, display: Display) -> RunResult:
+def run(
+    experiment: Experiment,
+    seed: int,
+    request: ExecutionRequest,
+    places: Places,
+    display: Display,
+    silence_seconds: float | None = None,
+) -> RunResult:
     """Train the experiment's first baseline, or its family's defaults, with all cores.
+
+    Args:
+        experiment: what is trained.
+        seed: where the training's seed follows from.
+        request: on what.
+        places: where everything is read and written.
+        display: told how it goes.
+        silence_seconds: it has failed when its worker gives no sign of life for so long; None: never.
 
     Raises:
         RequestError: the request can't be met as it stands.
@@ -129,7 +146,8 @@ def run(experiment: Experiment, seed: int, request: ExecutionRequest, places: Pl
             display.opened(
                 SweepState("run", experiment, execution, done=0, leaders=Leaders(experiment.search.goals), wanted=1)
             )
-            ending = supervise(session.plan(1, shelf), trial, executor, journal, stop)
+            tolerance = dataclasses.replace(NO_TOLERANCE, silence_seconds=silence_seconds)
+            ending = supervise(session.plan(1, shelf, tolerance=tolerance), trial, executor, journal, stop)
         display.closed()
         tracker.close(hurry=ending.closing == "interrupted")
         shelf.remove()

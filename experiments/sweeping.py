@@ -102,7 +102,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
                 display.note(f"nothing was enqueued: study {name!r} is done; ask for more with --trials.")
         executor.close()
         display.closed()
-        if ending.closing == "finished":
+        if trials.done() >= experiment.search.trials:  # else somebody will go on with them
             Checkpoints(places.home.checkpoints(name)).remove()
         untracked = tracker.close(hurry=ending.closing == "interrupted")
         return SweepResult(

@@ -95,6 +95,13 @@ _EXECUTION = {
     ),
 }
 
+trial_timeout = click.option(
+    "--trial-timeout",
+    callback=read_seconds,
+    metavar="TIME",
+    help="Fail a trial whose worker gives no sign of life for so long, such as 90s or 10m: no epoch, say.  [never]",
+)
+
 _TOLERANCE = {
     "max_failures": click.option(
         "--max-failures", type=click.IntRange(min=1), default=5, help="Failed trials in a row that end it.  [5]"
@@ -105,12 +112,7 @@ _TOLERANCE = {
         default=1,
         help="More attempts at a trial whose worker died.  [1]",
     ),
-    "trial_timeout": click.option(
-        "--trial-timeout",
-        callback=read_seconds,
-        metavar="TIME",
-        help="Fail a trial whose worker gives no sign of life for so long, such as 90s or 10m: no epoch, say.  [never]",
-    ),
+    "trial_timeout": trial_timeout,
 }
 
 

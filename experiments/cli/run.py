@@ -14,6 +14,7 @@ from experiments.cli import completing, options
 @click.argument("experiment", shell_complete=completing.experiments)
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs to train.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Where the training's seed follows from.  [0]")
+@options.trial_timeout
 @options.values
 @options.execution
 @options.places
@@ -22,6 +23,7 @@ def command(
     experiment: str,
     epochs: int | None,
     seed: int,
+    trial_timeout: float | None,
     values: Mapping[str, Any],
     execution: Mapping[str, Any],
     as_json: bool,
@@ -41,7 +43,8 @@ def command(
     from experiments.summary import print_run
 
     asked = ask_experiment(experiment, values, epochs)
-    result = run(asked, seed, ask_execution(execution), Places.choose(**places), choose_display(as_json))
+    display = choose_display(as_json)
+    result = run(asked, seed, ask_execution(execution), Places.choose(**places), display, trial_timeout)
     print_run(result, to_stderr=as_json)
     if as_json:
         click.echo(options.as_json(result.to_record()))

@@ -7,13 +7,15 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import optuna
+
 from experiments.doctor import diagnose
 from experiments.history import read_history
 from experiments.places import Places
 from experiments.studies import find_study
-from search.events import TrialEnded
+from search.events import EpochEnded, TrialEnded
 from search.journal import read
-from search.known_study import SEED, STATE, STUDY_ID
+from search.known_study import ATTEMPT, SEED, STATE, STUDY_ID
 from tests.chaos.sessions import Sessions, is_alive
 from tests.chaos.trainer import accuracy
 
@@ -31,6 +33,8 @@ class Verdict:
         running: trials and runs that are RUNNING though nobody runs them.
         orphans: worker processes that outlived their supervisor by 10 s.
         attempts: configurations with more attempts than allowed.
+        forgotten: trials that were interrupted, or crashed with attempts left, and that nobody tried again although
+            training went on.
         wrong: values that are not what the worker measured.
         disagreements: what `assay doctor` says.
     """
@@ -40,6 +44,7 @@ class Verdict:
     running: int = 0
     orphans: int = 0
     attempts: int = 0
+    forgotten: int = 0
     wrong: int = 0
     disagreements: int = 0
     told: tuple[str, ...] = ()
@@ -80,6 +85,7 @@ def judge(sessions: Sessions, study: str, finished_before: set[int], retries: in
         + sum("RUNNING in MLflow" in one.what for one in diagnosis.differences),
         orphans=_orphans(sessions),
         attempts=sum(count > retries + 1 for count in crashes.values()),
+        forgotten=len(_forgotten(known, places.home.journal(study), retries)),
         wrong=sum(
             trial.value != accuracy(trial.user_attrs[SEED], len(history.trials[number].epochs))
             for number, trial in done.items()
@@ -87,6 +93,21 @@ def judge(sessions: Sessions, study: str, finished_before: set[int], retries: in
         disagreements=len(diagnosis.differences),
         told=tuple(map(str, diagnosis.differences)),
     )
+
+
+def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:
+    """Return the trials that had to be tried again and were not."""
+    trials = known.get_trials(deepcopy=False)
+    ended: set[int] = set()
+    due: set[int] = set()
+    for event, _ in read(journal):
+        if isinstance(event, TrialEnded):
+            crashes_left = event.is_crashed and trials[event.trial].user_attrs.get(ATTEMPT, 1) <= retries
+            ended |= {event.trial} if event.is_interrupted or crashes_left else set()
+        elif isinstance(event, EpochEnded):
+            due |= ended
+    latest = {trial.user_attrs.get(SEED): trial.number for trial in trials}
+    return {number for number in due if latest[trials[number].user_attrs.get(SEED)] == number}
 
 
 def _orphans(sessions: Sessions) -> int:
