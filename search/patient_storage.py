@@ -6,6 +6,7 @@ the connection broke, so what is not the same when done twice is looked up first
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
 import uuid
@@ -26,6 +27,8 @@ KEY = "assay.key"
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
 _LOOK_UP_SECONDS = 0.1  # how often it asks whether there is time to wait
+
+_AWAY = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, sqlalchemy.exc.PendingRollbackError)
 
 _Result = TypeVar("_Result")
 
@@ -185,7 +188,9 @@ class PatientStorage(BaseStorage):
                 return call()
             except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError) as error:
                 cause = _cause(error)
-                is_away = isinstance(cause, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError)
+                is_away = isinstance(cause, _AWAY)
+                with contextlib.suppress(sqlalchemy.exc.SQLAlchemyError):
+                    self._database.remove_session()  # else the next call would find a transaction that is broken
                 if not is_away or time.monotonic() > give_up_at or self.impatient():
                     raise self._failure(_line(cause), is_away) from error
                 self._lost(cause)
@@ -220,5 +225,7 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _line(error: BaseException) -> str:
+    if isinstance(error, sqlalchemy.exc.PendingRollbackError):
+        return "the connection broke"
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

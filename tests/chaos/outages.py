@@ -56,7 +56,7 @@ def _outage(
 ) -> Seen:
     trials = _BEFORE + _AFTER + int(_WORKERS * seconds / (4 * _EPOCH_SECONDS))
     pid = sessions.start(*sweep(trials, _WORKERS, "--pruner", "none"))
-    _until(sessions, pid, _BEFORE)
+    until(sessions, pid, _BEFORE)
     before = len(ended_well(sessions.home, STUDY))
     began = time.monotonic()
     leave()
@@ -74,7 +74,8 @@ def _outage(
     return Seen(f"{what} for {seconds:g} s", f"{trials} trials, {meanwhile} of them in those {away:.1f} s", verdict)
 
 
-def _until(sessions: Sessions, pid: int, trials: int) -> None:
+def until(sessions: Sessions, pid: int, trials: int) -> None:
+    """Wait until so many trials of a home have ended well, or a command has."""
     while is_alive(pid) and len(ended_well(sessions.home, STUDY)) < trials:
         time.sleep(0.05)
 
