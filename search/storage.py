@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import optuna
-import sqlalchemy.exc
+import sqlalchemy
 from sqlalchemy.engine import make_url
 
 from models.errors import RequestError
@@ -54,5 +55,8 @@ def _open(url: str) -> optuna.storages.RDBStorage:
         known = {name: value for name, value in _CONNECTION.items() if name not in parsed.query}
     options = {"connect_args": known}
     # Two that find no tables and both make them would stop each other.
-    with alone(sqlalchemy.create_engine(parsed, **options), "tables"):
+    with ExitStack() as stack:
+        engine = sqlalchemy.create_engine(parsed, **options)
+        stack.callback(engine.dispose)
+        stack.enter_context(alone(engine, "tables"))
         return optuna.storages.RDBStorage(url, engine_kwargs=options)

@@ -54,7 +54,7 @@ def _outage(
     come_back: Callable[[], None],
     goes_on: bool,
 ) -> Seen:
-    trials = _BEFORE + _AFTER + int(_WORKERS * seconds / (4 * _EPOCH_SECONDS))
+    trials = _BEFORE + _AFTER + goes_on * int(_WORKERS * seconds / (4 * _EPOCH_SECONDS))
     pid = sessions.start(*sweep(trials, _WORKERS, "--pruner", "none"))
     until(sessions, pid, _BEFORE)
     before = len(ended_well(sessions.home, STUDY))
