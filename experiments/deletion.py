@@ -14,6 +14,7 @@ from pathlib import Path
 
 from experiments.journals import journal_names
 from experiments.places import Places
+from experiments.slots import hold
 from experiments.studies import study_names, unknown_study
 from experiments.tracking.removal import are_known, remove, runs_of_ids, runs_of_name
 from experiments.tracking.schema import STUDY_ID_TAG
@@ -21,7 +22,6 @@ from models.errors import RequestError
 from search.checkpoints import Checkpoints
 from search.events import StudyOpened, TrialBegun
 from search.journal import read
-from search.lock import StudyLock
 from search.model_shelf import ModelShelf
 from search.urls import is_there, masked
 
@@ -46,7 +46,7 @@ def held(study: str, places: Places) -> Iterator[Remains]:
     _look_up(study, places)  # before the lock, which leaves a file: of a study that is not there nothing must be left
     with ExitStack() as stack:
         try:
-            stack.enter_context(StudyLock(places.home.journal(study).with_suffix(".lock"), study))
+            hold(stack, places.home, study)
         except RequestError as error:
             running = str(error).partition(": ")[0]
             raise RequestError(f"{running}: wait for that sweep, or end it, before deleting the study.") from None
@@ -63,37 +63,51 @@ def delete(remains: Remains, places: Places) -> None:
         from search.storage import open_storage
 
         optuna.delete_study(study_name=remains.study, storage=open_storage(places.storage))
-    journal = places.home.journal(remains.study)
-    ModelShelf(places.home.models(remains.study)).remove()
     Checkpoints(places.home.checkpoints(remains.study)).remove()
-    # An offset into this journal, left to the journal of the next study of the name, would hide its beginning.
-    journal.with_suffix(".tracked").unlink(missing_ok=True)
-    journal.unlink(missing_ok=True)
+    for slot in reversed(places.home.slots(remains.study)):
+        ModelShelf(places.home.models(remains.study, slot)).remove()
+        journal = places.home.journal(remains.study, slot)
+        # An offset into this journal, left to the journal of the next study of the name, would hide its beginning.
+        journal.with_suffix(".tracked").unlink(missing_ok=True)
+        journal.unlink(missing_ok=True)
 
 
 def _look_up(study: str, places: Places) -> Remains:
-    journal = places.home.journal(study)
-    events = [event for event, _ in read(journal)]
-    ids = {event.study_id for event in events if isinstance(event, StudyOpened)}
+    journals = places.home.journals(study)
+    events = [event for journal in journals for event, _ in read(journal, only=[StudyOpened, TrialBegun])]
+    opened = [event for event in events if isinstance(event, StudyOpened)]
+    ids = {event.study_id for event in opened}
     begun = len({event.trial for event in events if isinstance(event, TrialBegun)})
-    in_optuna = _in_optuna(study, places, ids)
+    in_optuna = _in_optuna(study, places, ids, {event.supervisor for event in opened})
     runs = _runs(study, places, ids)
-    if in_optuna is None and not runs and not journal.exists():
+    if in_optuna is None and not runs and not any(journal.exists() for journal in journals):
         raise unknown_study(study, {*study_names(places), *journal_names(places.home)})
     return Remains(study, in_optuna is not None, max(in_optuna or 0, begun), tuple(runs))
 
 
-def _in_optuna(study: str, places: Places, ids: set[str]) -> int | None:
-    """Return how many trials Optuna has of the study; None if it has no such study."""
+def _in_optuna(study: str, places: Places, ids: set[str], supervisors: set[str]) -> int | None:
+    """Return how many trials Optuna has of the study; None if it has no such study.
+
+    Raises:
+        RequestError: it is another home's, or another home is at work on it.
+    """
     if study not in study_names(places):
         return None
     import optuna  # here, because a home without studies needs none of it
 
+    from search.shared_storage import SUPERVISOR
     from search.storage import open_storage
 
     storage = open_storage(places.storage)
     found = optuna.load_study(study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler())
     trials = len(found.get_trials(deepcopy=False))
+    running = found.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+    others = [one.number for one in running if one.user_attrs.get(SUPERVISOR, "") not in {"", *supervisors}]
+    if others:
+        raise RequestError(
+            f"trial {others[0]} of study {study!r} is being run from another home: end that sweep before deleting the "
+            "study; if it was killed, assay doctor --fix over there settles its trials."
+        )
     known = found.user_attrs.get(STUDY_ID_TAG) in ids  # Optuna has it under the same name as MLflow
     if not known and (trials > 0 or places.storage != places.home.storage):
         raise RequestError(

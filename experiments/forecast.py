@@ -22,9 +22,10 @@ from experiments.longest import Inputs
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.rehearsal import confirm_device, rehearse
+from experiments.searching import queue_known
 from experiments.session import Session, check_batch, prepared
 from experiments.sweep_result import SweepRequest
-from experiments.sweeping import checked_name, queue_known, study_request
+from experiments.sweeping import checked_name, study_request
 from search.errors import OutOfMemory
 from search.protocols import Executor, Trial
 from search.samplers import find_sampler
@@ -122,7 +123,9 @@ def _first(experiment: Experiment, request: SweepRequest, inputs: Inputs | None,
     queue_known(trials, experiment, request, inputs, workers)
     asked: list[Trial] = []
     while len(asked) < min(_SHOWN, experiment.search.trials) and trials.more():
-        asked.append(trials.ask())
+        trial = trials.ask()
+        assert trial is not None, "nobody else takes trials of a study in memory"
+        asked.append(trial)
     return asked
 
 

@@ -33,13 +33,22 @@ class Home:
         """MLflow's artifacts."""
         return self.path / "artifacts"
 
-    def journal(self, study: str) -> Path:
-        """Return the journal of a study."""
-        return self.path / "journal" / f"{_file_name(study)}.jsonl"
+    def journal(self, study: str, slot: int = 1) -> Path:
+        """Return the journal of a study: that of the only supervisor, or of one of several at the same time."""
+        return self.path / "journal" / f"{_file_name(study)}{_of_slot(slot)}.jsonl"
 
-    def models(self, study: str) -> Path:
+    def slots(self, study: str) -> list[int]:
+        """Return the slots of a study that have a journal, and always the first."""
+        numbered = (path.stem.rpartition("~")[2] for path in self.path.glob(f"journal/{_file_name(study)}~*.jsonl"))
+        return [1, *sorted(int(number) for number in numbered if number.isdecimal())]
+
+    def journals(self, study: str) -> list[Path]:
+        """Return the journals of a study, one a slot."""
+        return [self.journal(study, slot) for slot in self.slots(study)]
+
+    def models(self, study: str, slot: int = 1) -> Path:
         """Return the folder in which the model of a study's best trial waits to be logged."""
-        return self.path / "models" / _file_name(study)
+        return self.path / "models" / f"{_file_name(study)}{_of_slot(slot)}"
 
     def checkpoints(self, study: str) -> Path:
         """Return the folder in which a study's trials under way are kept."""
@@ -69,6 +78,10 @@ class Home:
             raise _unwritable(self.path, error.strerror) from None
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise _unwritable(self.path, "permission denied")
+
+
+def _of_slot(slot: int) -> str:
+    return "" if slot == 1 else f"~{slot}"  # no study's file has a ~ of its own
 
 
 def _unwritable(path: Path, why: str | None) -> RequestError:

@@ -65,7 +65,7 @@ def read_study(name: str, places: Places, importance: str | None = None) -> Stud
     study_id = study.user_attrs.get(STUDY_ID)
     # The trials before the journal, which is written first: what Optuna has, the journal then has too.
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
-    history = read_history(places.home.journal(name), study_id)
+    history = read_history(places.home.journals(name), study_id)
     runs = _runs(places, study_id)
     objectives = _objectives(study)
     evaluator = importance or _importance_of(history)

@@ -42,12 +42,13 @@ class Session:
     fusing: Fusing | None = None
     checkpoints: Checkpoints | None = None
 
-    def opened(self, study: str | None, study_id: str) -> StudyOpened:
+    def opened(self, study: str | None, study_id: str, supervisor: str = "") -> StudyOpened:
         """Return the event that opens the study, or with None a single run."""
         scale = self.experiment.data.scale
         return StudyOpened(
             study=study,
             study_id=study_id,
+            supervisor=supervisor,
             experiment=self.experiment.name,
             provenance=provenance(
                 self.experiment, self.data, self.execution, self.seed, self.fusing, searching=study is not None

@@ -14,24 +14,22 @@ from experiments.experiment import Experiment
 from experiments.fusing import Fusing, check_fuse, choose
 from experiments.identity import identity
 from experiments.leftovers import settle_runs
-from experiments.longest import Inputs, longest_first
 from experiments.places import Places
 from experiments.progress.display import Display
-from experiments.progress.state import SweepState
 from experiments.rehearsal import confirm_device, rehearse
-from experiments.session import Ending, Session, check_batch, is_surely_good, prepared, supervise
+from experiments.searching import Desk, is_closed, search
+from experiments.session import Ending, Session, check_batch, is_surely_good, prepared
+from experiments.slots import free, is_alone, pass_on_others, take
 from experiments.sweep_result import Leader, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
 from models.errors import RequestError
 from search.checkpoints import Checkpoints
-from search.events import StudyClosed, StudyOpened
-from search.journal import Journal, last, read
-from search.lock import StudyLock
+from search.errors import SearchError
+from search.events import StudyOpened
+from search.journal import Journal, read
 from search.model_shelf import ModelShelf
-from search.objective import Leaders
 from search.protocols import Executor
 from search.samplers import find_sampler
-from search.stop import StopRequest
 from search.urls import is_there, masked
 from search.workers.slots import SlotExecutor
 
@@ -54,13 +52,12 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
     experiment.search.check(experiment.space, experiment.largest("epochs"))
     check_batch(experiment, places)
     name = checked_name(experiment.name if request.study is None else request.study)
-    journal_file = places.home.journal(name)
     execution = Execution.choose(request.execution, request.workers, request.fuse)
     check_fuse(execution.fuse, experiment, execution.precision)
     with ExitStack() as stack:
         # First, because what workers import takes longer than all that comes before the first trial.
         executor: Executor = stack.enter_context(execution.executor())
-        tracker = MlflowTracker(journal_file, places.tracking_uri, places.home.artifacts)
+        tracker = MlflowTracker(places.home.journal(name), places.tracking_uri, places.home.artifacts)
         stack.callback(tracker.leave)
         tracker.start()
         on_the_way = f"{experiment.name}: the data are being made ready, the workers are starting"
@@ -68,22 +65,25 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
             display.note(on_the_way)
         # Home's own, if it is not there yet, is made only when nothing can be refused any more.
         is_new = places.storage == places.home.storage and not is_there(places.storage)
-        storage = None if is_new else _open_storage(places)
+        storage = None if is_new else _open_storage(places, display)
         data = prepared(experiment, places, display, meanwhile=_import_optuna)
         execution = confirm_device(execution, executor)
         rehearse(Session(experiment, data, execution, request.seed or 0), experiment.first(), executor, display)
         if not surely:
             display.note(on_the_way)
-        stack.enter_context(StudyLock(journal_file.with_suffix(".lock"), name))
+        slot = take(stack, places, name)
+        journal_file = places.home.journal(name, slot)
+        tracker.follow(journal_file)
         known = None if storage is None else _find_known(storage, name)
         fusing = _fusing(known, experiment, request, execution)
         asked = study_request(name, experiment, request, identity(experiment, data, execution, fusing))
         if known is not None:
             known.check(asked.identity)
-            _check_journal(known, journal_file)
+            if not known.is_shared:
+                _check_journal(known, journal_file)
         tracker.wait_until_open()
         settle_runs(places)
-        trials = _take_up(storage or _open_storage(places), asked)
+        trials = _take_up(storage or _open_storage(places, display), asked)
         experiment = _limited(experiment, trials, display)
         checkpoints = Checkpoints(places.home.checkpoints(name)) if request.checkpoint else None
         session = Session(experiment, data, execution, trials.seed, fusing, checkpoints)
@@ -91,36 +91,43 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
             executor = SlotExecutor(executor, fusing.size)
             display.note(f"{experiment.name}: up to {fusing.size} trials a worker train together")
         stack.callback(display.closed)
-        if trials.done() < experiment.search.trials or not _is_closed(trials, journal_file):
-            shelf = ModelShelf(places.home.models(name))
+        if trials.done() < experiment.search.trials or not is_closed(trials, free(places.home, name, slot)):
+            shelf = ModelShelf(places.home.models(name, slot))
             with Journal(journal_file) as journal:
                 journal.listen(tracker.notice)
-                ending = _search(name, session, request, trials, executor, journal, shelf, display)
+                desk = Desk(name, places, slot, trials, journal, tracker, display)
+                ending = search(desk, session, request, executor, shelf)
         else:
             ending = Ending("finished", None, 0)
             if request.enqueued:
                 display.note(f"nothing was enqueued: study {name!r} is done; ask for more with --trials.")
         executor.close()
         display.closed()
-        if trials.done() >= experiment.search.trials:  # else somebody will go on with them
+        # Else somebody goes on with them, now or later.
+        if trials.done() >= experiment.search.trials and is_alone(places.home, name, slot):
             Checkpoints(places.home.checkpoints(name)).remove()
         untracked = tracker.close(hurry=ending.closing == "interrupted")
-        return SweepResult(
-            study=name,
-            experiment=experiment.name,
-            tracking_uri=masked(places.tracking_uri),
-            parent_run_id=tracker.parent_run_id,
-            seconds=time.monotonic() - began,
-            trials=trials.counts(),
-            objectives=experiment.search.goals,
-            leaders=_leaders(trials, tracker),
-            importances=trials.importances(),
-            wanted=experiment.search.trials,
-            exhausted=not trials.more(),
-            untracked=untracked,
-            ending=ending,
-            importance=experiment.search.importance,
-        )
+        if untracked is None and ending.closing != "interrupted":
+            pass_on_others(places, name, slot)
+        try:
+            return SweepResult(
+                study=name,
+                experiment=experiment.name,
+                tracking_uri=masked(places.tracking_uri),
+                parent_run_id=tracker.parent_run_id,
+                seconds=time.monotonic() - began,
+                trials=trials.counts(),
+                objectives=experiment.search.goals,
+                leaders=_leaders(trials, tracker),
+                importances=trials.importances(),
+                wanted=experiment.search.trials,
+                exhausted=not trials.more(),
+                untracked=untracked,
+                ending=ending,
+                importance=experiment.search.importance,
+            )
+        except SearchError as error:  # the storage is away, and with it all there is to say of the study
+            raise SearchError(str(error), ending.exit_code or 1) from error
 
 
 def _limited(experiment: Experiment, trials: StudyTrials, display: Display) -> Experiment:
@@ -133,29 +140,6 @@ def _limited(experiment: Experiment, trials: StudyTrials, display: Display) -> E
     more = f"; --trials {most} tries them all, this tries {search.trials}" if search.trials < most else ""
     display.note(f"{experiment.name}: the {search.sampler} has {size:,} configurations{more}")
     return experiment.searching(trials=min(search.trials, most))
-
-
-def _search(
-    name: str,
-    session: Session,
-    request: SweepRequest,
-    trials: StudyTrials,
-    executor: Executor,
-    journal: Journal,
-    shelf: ModelShelf,
-    display: Display,
-) -> Ending:
-    """Open the study in the journal, settle what was left of it, and search until it is closed again."""
-    wanted = session.experiment.search.trials
-    with StopRequest() as stop:
-        journal.append(session.opened(name, trials.study_id))
-        _queue(trials, session, request, journal)
-        display.opened(_state(name, session, trials))
-        if session.experiment.search.pruner != "none" and session.experiment.search.goals.by_epoch is None:
-            display.note("nothing is pruned: that takes a single objective that every epoch measures")
-        journal.listen(display.hear)
-        plan = session.plan(wanted, shelf, request.timeout_seconds, request.tolerance)
-        return supervise(plan, trials, executor, journal, stop)
 
 
 def _fusing(
@@ -184,10 +168,12 @@ def _import_optuna() -> None:
         importlib.import_module(module)
 
 
-def _open_storage(places: Places) -> optuna.storages.BaseStorage:
+def _open_storage(places: Places, display: Display) -> optuna.storages.BaseStorage:
     from search.storage import open_storage  # here, because workers should not have to wait for Optuna's import
 
-    return open_storage(places.storage)
+    storage = open_storage(places.storage, patient=True)
+    storage.waiting = display.note
+    return storage
 
 
 def _find_known(storage: optuna.storages.BaseStorage, name: str) -> KnownStudy | None:
@@ -236,43 +222,6 @@ def _check_journal(known: KnownStudy, journal_file: Path) -> None:
             f"study {known.study.study_name!r} lies in this storage but was run from another home: name that one with "
             "--home, or give this one a --study NAME."
         )
-
-
-def _is_closed(trials: StudyTrials, journal_file: Path) -> bool:
-    """Whether nothing of the study is left in the middle: by a supervisor that died at its very end, say."""
-    return isinstance(last(journal_file), StudyClosed) and not trials.left_running()
-
-
-def _queue(trials: StudyTrials, session: Session, request: SweepRequest, journal: Journal) -> None:
-    """Settle what an earlier supervisor left, then queue what comes before the sampler's own."""
-    from search.recovery import recover, try_again  # here for the same reason
-
-    recover(trials, journal, session.describe)
-    if trials.done() < session.experiment.search.trials:
-        try_again(trials, request.tolerance.retries)
-        queue_known(trials, session.experiment, request, session.inputs, session.execution.workers)
-
-
-def queue_known(
-    trials: StudyTrials, experiment: Experiment, request: SweepRequest, inputs: Inputs | None, workers: int
-) -> None:
-    """Queue what is asked for by name: the user's list, then the baselines, the longest of each first."""
-    known = (("enqueued", request.enqueued), ("baseline", experiment.baseline_configurations()))
-    for origin, configurations in known:
-        trials.enqueue(longest_first(configurations, experiment, inputs, workers), origin)
-
-
-def _state(name: str, session: Session, trials: StudyTrials) -> SweepState:
-    leaders = Leaders(session.experiment.search.goals)
-    leaders.values = dict(trials.leaders())
-    return SweepState(
-        study=name,
-        experiment=session.experiment,
-        execution=session.execution,
-        done=trials.done(),
-        leaders=leaders,
-        wanted=session.experiment.search.trials,
-    )
 
 
 def _leaders(trials: StudyTrials, tracker: MlflowTracker) -> list[Leader]:

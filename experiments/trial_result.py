@@ -70,7 +70,7 @@ def trial_of_study(study: StudyResult, number: int, row: Mapping[str, Any], plac
     from search.known_study import STUDY_ID  # here, because it imports Optuna
 
     study_id = find_study(study.study, places).user_attrs.get(STUDY_ID)
-    known = read_history(places.home.journal(study.study), study_id).trials.get(number)
+    known = read_history(places.home.journals(study.study), study_id).trials.get(number)
     metrics = [objective.partition(" ")[2] for objective in study.objectives]
     names = [name for name in row if name not in ("trial", "state", *metrics)]
     return TrialResult(

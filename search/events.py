@@ -21,7 +21,8 @@ class StudyOpened:
 
     `study_id` tells it from others of the same name. `provenance` is what a reader needs to judge and repeat the
     results, by tag name; `text` is the experiment's file; `data` says what the inputs are: `input_shape`, `classes`,
-    and the scaling they went through.
+    and the scaling they went through. `supervisor` is on every trial that this supervisor takes, where others may take
+    trials of the same study.
     """
 
     study: str | None
@@ -30,6 +31,7 @@ class StudyOpened:
     provenance: Mapping[str, str]
     text: str
     data: Mapping[str, Any]
+    supervisor: str = ""
     time: float = field(default_factory=time.time)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import optuna
@@ -13,6 +14,7 @@ from search.events import State, TrialEnded
 from search.identity import check_identity
 from search.protocols import Trial
 from search.seeds import trial_seed
+from search.shared_storage import SUPERVISOR, SharedStorage
 from search.space import Configuration
 
 SEED = "assay.seed"
@@ -23,6 +25,8 @@ RETRY_OF = "assay.retry_of"
 REDO_OF = "assay.redo_of"
 IDENTITY = "assay.identity"
 STUDY_ID = "assay.study_id"
+OPENINGS = "assay.openings"
+"""How often a shared study was opened: each time its sampler draws something else."""
 
 INTERRUPTED = "failed: interrupted"
 CRASHED = "failed: crashed"
@@ -31,6 +35,8 @@ STATES: Mapping[State, TrialState] = {
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
+_CLAIM_SECONDS = 60.0
+"""A running trial that says not whose it is and began longer ago was not begun by Assay, or by an earlier release."""
 
 
 def find_known(storage: optuna.storages.BaseStorage, name: str) -> KnownStudy | None:
@@ -45,7 +51,7 @@ class KnownStudy:
     """A study that is there.
 
     Args:
-        study: loaded from a storage that nobody else writes.
+        study: loaded from a storage that nobody else writes, or from one that is made for it.
 
     Attributes:
         seed: where every trial's seed follows from.
@@ -71,9 +77,28 @@ class KnownStudy:
         if self.identity is not None or self.study.get_trials(deepcopy=False):
             check_identity(self.study.study_name, self.identity, asked)
 
-    def left_running(self) -> list[FrozenTrial]:
-        """Return the trials that an earlier supervisor left in the middle."""
-        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    @property
+    def is_shared(self) -> bool:
+        """Whether other supervisors may be at work on it."""
+        return isinstance(self.study._storage, SharedStorage)
+
+    def is_of(self, supervisors: Container[str], trial: FrozenTrial) -> bool:
+        """Return whether a trial was taken by one of these supervisors, or nobody knows by whom."""
+        whose = trial.user_attrs.get(SUPERVISOR)
+        return not self.is_shared or whose is None or whose in supervisors
+
+    def left_running(self, supervisors: Container[str] = ()) -> list[FrozenTrial]:
+        """Return the trials that these supervisors, which have died, left in the middle.
+
+        In a study that nobody shares all are theirs that run.
+        """
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return [trial for trial in running if self.is_of(supervisors, trial) and not self._is_just_begun(trial)]
+
+    def _is_just_begun(self, trial: FrozenTrial) -> bool:
+        if not self.is_shared or SUPERVISOR in trial.user_attrs or trial.datetime_start is None:
+            return False
+        return (datetime.datetime.now() - trial.datetime_start).total_seconds() < _CLAIM_SECONDS
 
     def settle(self, left: FrozenTrial, end: TrialEnded) -> None:
         """Record the end of a trial that an earlier supervisor left in the middle."""

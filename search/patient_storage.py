@@ -6,6 +6,7 @@ the connection broke, so what is not the same when done twice is looked up first
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
 import uuid
@@ -25,6 +26,9 @@ from search.errors import SearchError
 KEY = "assay.key"
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
+_LOOK_UP_SECONDS = 0.1  # how often it asks whether there is time to wait
+
+_AWAY = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, sqlalchemy.exc.PendingRollbackError)
 
 _Result = TypeVar("_Result")
 
@@ -38,7 +42,8 @@ class PatientStorage(BaseStorage):
         patience_seconds: how long one call waits for a server that is away; 0 for a file, which nobody brings back.
 
     Raises:
-        SearchError: by any call: it could not be written or read, and that is not going to change by waiting.
+        SearchError: by any call: it could not be written or read, and that is not going to change by waiting. Whoever
+            has waited in vain once does not wait again.
 
     Attributes:
         impatient: asked while waiting: whether somebody wants the program to end, so that there is no time to wait.
@@ -51,6 +56,7 @@ class PatientStorage(BaseStorage):
         self._patience_seconds = patience_seconds
         self.impatient: Callable[[], object] = lambda: False
         self.waiting: Callable[[str], None] = lambda note: None
+        self._given_up: str | None = None
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
         """Create a study."""
@@ -176,22 +182,41 @@ class PatientStorage(BaseStorage):
         give_up_at, pause = time.monotonic() + self._patience_seconds, _FIRST_PAUSE_SECONDS
         told = False
         while True:
+            if self._given_up is not None:
+                raise SearchError(self._given_up)
             try:
                 return call()
             except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError) as error:
                 cause = _cause(error)
-                is_away = isinstance(cause, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError)
+                is_away = isinstance(cause, _AWAY)
+                with contextlib.suppress(sqlalchemy.exc.SQLAlchemyError):
+                    self._database.remove_session()  # else the next call would find a transaction that is broken
                 if not is_away or time.monotonic() > give_up_at or self.impatient():
-                    raise SearchError(
-                        f"the storage {self._name} fails ({_line(cause)}): what was finished is kept, in it or in the "
-                        "journal; once it works again, the same command goes on from here."
-                    ) from error
+                    raise self._failure(_line(cause), is_away) from error
+                self._lost(cause)
                 if not told:
                     told = True
                     self.waiting(f"the storage {self._name} is away ({_line(cause)}): waiting for it")
-            time.sleep(pause)
+            self._pause(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             call = again or call
+
+    def _lost(self, cause: BaseException) -> None:
+        """Hear of a lost connection, before it is waited for the next."""
+
+    def _failure(self, cause: str, is_away: bool) -> SearchError:
+        message = (
+            f"the storage {self._name} fails ({cause}): what was finished is kept, in it or in the journal; once it "
+            "works again, the same command goes on from here."
+        )
+        if is_away and self._patience_seconds > 0:
+            self._given_up = message
+        return SearchError(message)
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self.impatient():
+            time.sleep(_LOOK_UP_SECONDS)
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -200,5 +225,7 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _line(error: BaseException) -> str:
+    if isinstance(error, sqlalchemy.exc.PendingRollbackError):
+        return "the connection broke"
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

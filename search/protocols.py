@@ -36,8 +36,8 @@ class Trial:
 class TrialSource(Protocol):
     """Where trials come from and where their ends are recorded: a study, or a single configuration."""
 
-    def ask(self) -> Trial:
-        """Return the next trial."""
+    def ask(self) -> Trial | None:
+        """Return the next trial; None if another supervisor has taken the last that there was."""
 
     def done(self) -> int:
         """Return how many trials are complete or pruned."""

@@ -1,6 +1,7 @@
 """What a new supervisor makes of trials that the last one left behind.
 
-Called at the start of every sweep, on a study that nobody else has open. Idempotent: after a death in the middle of it,
+Called at the start of every sweep, on a study that nobody else has open, or that is shared: then only those trials are
+settled that this journal's supervisors took, whoever else is at work. Idempotent: after a death in the middle of it,
 running it again does the rest.
 
 | the last supervisor died                       | what is made of the trial                                       |
@@ -16,12 +17,13 @@ worker died that has attempts left and no retry: the last supervisor may have di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from search.events import TrialBegun, TrialEnded
+from search.events import StudyOpened, TrialBegun, TrialEnded
 from search.journal import Journal, read
 from search.known_study import ATTEMPT, CRASHED, INTERRUPTED, REDO_OF, RETRY_OF, STATE, KnownStudy
 from search.protocols import Trial
@@ -32,11 +34,11 @@ def recover(trials: KnownStudy, journal: Journal, describe: Callable[[Trial], Ma
     """Settle every trial that Optuna believes to be running.
 
     Args:
-        trials: the study, open in this process alone.
-        journal: its journal.
+        trials: the study.
+        journal: the journal of the supervisors that have died; this process alone writes it.
         describe: makes of a trial all its hyperparameters by name, for the journal.
     """
-    left_running = trials.left_running()
+    left_running = trials.left_running(supervisors(journal.path))
     if left_running:
         begun, ended = _settled(journal)
         for left in left_running:
@@ -47,6 +49,11 @@ def recover(trials: KnownStudy, journal: Journal, describe: Callable[[Trial], Ma
                 end = TrialEnded(trial=left.number, state="failed", reason="interrupted")
                 journal.append(end)
             trials.settle(left, end)
+
+
+def supervisors(journal: Path) -> set[str]:
+    """Return what the trials are known by that the supervisors of a journal took."""
+    return {event.supervisor for event, _ in read(journal, only=[StudyOpened]) if isinstance(event, StudyOpened)}
 
 
 def _settled(journal: Journal) -> tuple[set[int], dict[int, TrialEnded]]:
@@ -73,10 +80,15 @@ def _beginning(left: FrozenTrial, trials: KnownStudy, describe: Callable[[Trial]
     )
 
 
-def try_again(trials: StudyTrials, retries: int) -> int:
+def try_again(trials: StudyTrials, retries: int, dead: Container[str] = ()) -> int:
     """Enqueue once more what was interrupted, or crashed with attempts left, unless that was done; return how many.
 
     Each has the parameters and the seed of its first attempt. That it was interrupted counts as no attempt.
+
+    Args:
+        trials: the study.
+        retries: how many more attempts a configuration gets whose worker died.
+        dead: the supervisors whose crashed trials are looked at in a shared study: one that lives retries its own.
     """
     known = trials.study.get_trials(deepcopy=False)
     redone = {trial.user_attrs.get(REDO_OF) for trial in known}
@@ -88,6 +100,8 @@ def try_again(trials: StudyTrials, retries: int) -> int:
             kept = {name: trial.user_attrs[name] for name in (ATTEMPT, RETRY_OF) if name in trial.user_attrs}
             again = {REDO_OF: trial.number, **kept}
             enqueued += trials.enqueue_again(trial, f"redo of {trial.number}", again)
+        elif not trials.is_of(dead, trial):
+            continue
         elif state.startswith(CRASHED) and attempt <= retries and trial.number not in retried:
             again = {ATTEMPT: attempt + 1, RETRY_OF: trial.number}
             enqueued += trials.enqueue_again(trial, f"retry of {trial.number}", again)

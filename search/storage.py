@@ -1,25 +1,36 @@
-"""Optuna's storage: opened once, by one process."""
+"""Optuna's storage: opened once, by one process; on PostgreSQL by any number, each once."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from typing import Any
+
 import optuna
-import sqlalchemy.exc
+import sqlalchemy
+from sqlalchemy.engine import make_url
 
 from models.errors import RequestError
 from search.patient_storage import PatientStorage
-from search.urls import database_is_a_file, masked
+from search.shared_storage import SharedStorage, alone
+from search.urls import database_is_a_file, database_is_shared, masked
 
 _PATIENCE_SECONDS = 600.0
+_CONNECTION = {"connect_timeout": 3, "tcp_user_timeout": 20_000}
+"""Of PostgreSQL's client: seconds until a machine that does not answer is away, milliseconds until a connection is."""
 
 
-def open_storage(url: str) -> PatientStorage:
+def open_storage(url: str, patient: bool = False) -> PatientStorage:
     """Open a storage by its URL, creating its tables if there are none.
+
+    Args:
+        url: of the database.
+        patient: whether to wait for a server that goes away later on. One that is away now is never waited for.
 
     Raises:
         RequestError: it can't be reached; the message masks the password.
     """
     try:
-        database: optuna.storages.BaseStorage = optuna.storages.RDBStorage(url)
+        database = _open(url)
     except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError):
         raise RequestError(
             f"a storage is a database URL such as sqlite:///optuna.db; received {masked(url)!r}."
@@ -29,7 +40,23 @@ def open_storage(url: str) -> PatientStorage:
         raise RequestError(
             f"the storage {masked(url)} can't be reached ({cause}): check the address and that its server runs."
         ) from None
-    if database_is_a_file(url):
-        return PatientStorage(database, masked(url), patience_seconds=0)
-    # With Optuna's own memory of finished trials, which need not be fetched again.
-    return PatientStorage(optuna.storages.get_storage(database), masked(url), _PATIENCE_SECONDS)
+    patience_seconds = _PATIENCE_SECONDS if patient and not database_is_a_file(url) else 0.0
+    if database_is_shared(url):
+        return SharedStorage(database, masked(url), patience_seconds)
+    return PatientStorage(database, masked(url), patience_seconds)
+
+
+def _open(url: str) -> optuna.storages.RDBStorage:
+    if not database_is_shared(url):
+        return optuna.storages.RDBStorage(url)
+    parsed = make_url(url)
+    known: dict[str, Any] = {}
+    if parsed.get_driver_name().startswith("psycopg"):  # others call these otherwise
+        known = {name: value for name, value in _CONNECTION.items() if name not in parsed.query}
+    options = {"connect_args": known}
+    # Two that find no tables and both make them would stop each other.
+    with ExitStack() as stack:
+        engine = sqlalchemy.create_engine(parsed, **options)
+        stack.callback(engine.dispose)
+        stack.enter_context(alone(engine, "tables"))
+        return optuna.storages.RDBStorage(url, engine_kwargs=options)

@@ -1,11 +1,12 @@
-"""The Optuna study behind a sweep: opened by one process, which alone asks and tells."""
+"""The Optuna study behind a sweep: opened by one process, which alone asks and tells, or shared on PostgreSQL."""
 
 from __future__ import annotations
 
 import json
 import uuid
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from search.known_study import (
     ATTEMPT,
     IDENTITY,
     INTERRUPTED,
+    OPENINGS,
     ORIGIN,
     RETRY_OF,
     SEED,
@@ -31,11 +33,13 @@ from search.known_study import (
 )
 from search.objective import Leaders, Objectives, Values
 from search.owned_storage import OwnedStorage
+from search.patient_storage import PatientStorage
 from search.protocols import Trial
 from search.pruners import make_pruner
 from search.samplers import make_sampler
 from search.samplers.grid_sampler import ENQUEUED, GridSampler
 from search.seeds import trial_seed
+from search.shared_storage import SharedStorage
 from search.space import Configuration, Space
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -78,15 +82,30 @@ class StudyRequest:
 class StudyTrials(KnownStudy):
     """The trials of an Optuna study: a source of trials for the supervisor, and what is known of them all.
 
-    Creates the study, or loads it if there is one of that name.
+    Creates the study, or loads it if there is one of that name. On a shared storage others may add trials meanwhile.
 
     Raises:
         RequestError: the one of that name has another identity.
+
+    Attributes:
+        supervisor: what the trials that it takes are known by, on a shared storage; else nothing.
     """
 
     def __init__(self, storage: optuna.storages.BaseStorage, request: StudyRequest) -> None:
-        self._request = request
-        self._storage = OwnedStorage(storage)
+        self._request, self._given = request, storage
+        self._shared = storage if isinstance(storage, SharedStorage) else None
+        self._storage = OwnedStorage(storage) if self._shared is None else self._shared
+        self.supervisor = ""
+        self._running: dict[int, optuna.Trial] = {}
+        if self._shared is not None:
+            self._shared.supervisor = self.supervisor = uuid.uuid4().hex
+            self._shared.in_turn(request.name, self._open)
+        else:
+            self._open()
+        self.count()
+
+    def _open(self) -> None:
+        request = self._request
         known = find_known(self._storage, request.name)
         attributes = {} if known is None else known.study.user_attrs
         drawn = 0 if known is None else len(known.study.get_trials(deepcopy=False))
@@ -94,37 +113,61 @@ class StudyTrials(KnownStudy):
             known.check(request.identity)
         self.seed = attributes.get(SEED, 0) if request.seed is None else request.seed
         self.study_id = attributes.get(STUDY_ID) or uuid.uuid4().hex
+        opening = attributes.get(OPENINGS, 0)
         sampler = make_sampler(
-            request.sampler, self.seed, drawn, request.space, request.sampler_options, len(request.objectives)
+            request.sampler, self.seed, drawn, request.space, request.sampler_options, len(request.objectives), opening
         )
         self.study = optuna.create_study(
             storage=self._storage,
             study_name=request.name,
             directions=[objective.direction for objective in request.objectives.each],
             sampler=sampler,
-            pruner=make_pruner(request.pruner, request.epochs, request.pruner_options),
+            pruner=make_pruner(request.pruner, request.epochs, request.pruner_options, self._shared is not None),
             load_if_exists=True,
         )
         self.study.set_user_attr(SEED, self.seed)
         self.study.set_user_attr(STUDY_ID, self.study_id)
         self.study.set_user_attr(IDENTITY, dict(request.identity))
-        self._running: dict[int, optuna.Trial] = {}
+        if self._shared is not None:
+            self.study.set_user_attr(OPENINGS, opening + 1)
         self._grid = sampler if isinstance(sampler, GridSampler) else None
-        self.count()
 
     def count(self) -> None:
         """Count the trials that are done, and find the best; from now on they are counted as they end.
 
         Asking the study each time would cost as much as it has trials.
         """
-        self._done = len(self.study.get_trials(deepcopy=False, states=_DONE))
+        self._done = 0
+        self._counted: set[int] = set()
         self._leaders = Leaders(self._request.objectives)
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            self._leaders.add(trial.number, tuple(trial.values))
+        self._look()
+
+    def _look(self) -> None:
+        """Count what has ended since, whoever ended it."""
         for trial in self.study.get_trials(deepcopy=False):
-            # What was interrupted is done once more, and what is running may have been.
-            if trial.state.is_finished() and trial.user_attrs.get(STATE) != INTERRUPTED:
+            if trial.number in self._counted:
+                continue
+            if trial.state.is_finished():
+                self._counted.add(trial.number)
+                self._done += trial.state in _DONE
+                if trial.state == TrialState.COMPLETE:
+                    self._leaders.add(trial.number, tuple(trial.values))
+            # What was interrupted is done once more; what runs may be, unless another supervisor is at it.
+            taken = trial.state.is_finished() or (self._shared is not None and trial.state == TrialState.RUNNING)
+            if self._grid is not None and taken and trial.user_attrs.get(STATE) != INTERRUPTED:
                 self._take(self.searched(trial))
+
+    def heed(self, impatient: Callable[[], object]) -> None:
+        """Wait for a storage that is away only as long as nobody is impatient."""
+        if isinstance(self._given, PatientStorage):
+            self._given.impatient = impatient
+
+    def in_turn(self, body: Callable[[], None]) -> None:
+        """Call a function while no other supervisor has a turn; perhaps twice, so it does what is left undone."""
+        if self._shared is None:
+            body()
+        else:
+            self._shared.in_turn(self._request.name, body)
 
     def enqueue(self, configurations: Iterable[Configuration], origin: str) -> None:
         """Have these configurations tried before the sampler's own, each once however often it is asked for."""
@@ -138,9 +181,19 @@ class StudyTrials(KnownStudy):
                 known.add(_key(encoded))
                 self.study.enqueue_trial(encoded, user_attrs={ORIGIN: origin})
 
-    def ask(self) -> Trial:
-        """Take the next trial: one that was enqueued, else the sampler's."""
-        with self._storage.together():
+    def ask(self) -> Trial | None:
+        """Take the next trial: one that was enqueued, else the sampler's; None if others have taken the last."""
+        if self._shared is None:
+            return self._ask()
+        with self._shared.turn(self._request.name):  # samplers can't see what another is drawing
+            return self._ask()
+
+    def _ask(self) -> Trial | None:
+        if self._shared is not None:
+            self._look()
+            if not self.more():
+                return None
+        with self._storage.together() if isinstance(self._storage, OwnedStorage) else nullcontext():
             asked = self.study.ask()
             searched = self._request.space.draw(lambda name, distribution: _suggest(asked, name, distribution))
             trial = self.trial_of(asked.number, searched, {ORIGIN: self._request.sampler, **asked.user_attrs})
@@ -178,6 +231,7 @@ class StudyTrials(KnownStudy):
         """Record a trial's end."""
         self._running.pop(end.trial).set_user_attr(STATE, end.label)
         self.write_end(end)
+        self._counted.add(end.trial)
         if end.state != "failed":
             self._done += 1
         if end.state == "complete":
@@ -199,6 +253,8 @@ class StudyTrials(KnownStudy):
 
     def done(self) -> int:
         """Return how many trials are complete or pruned."""
+        if self._shared is not None:
+            self._look()
         return self._done
 
     def admits(self, values: Values) -> bool:

@@ -18,7 +18,7 @@ import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -84,9 +84,10 @@ class Supervisor:
                 if not self._running and not self._may_start():
                     return
                 news = self._executor.wait(_LOOK_UP_SECONDS)
+                # Now, since what is said to the study may take as long as its storage is away.
+                self._end_silent_workers({self._executor.process(message.worker) for message in news})
                 for _, told in itertools.groupby(news, lambda message: self._executor.process(message.worker)):
                     self._hear(told)
-                self._end_silent_workers()
         finally:
             self._interrupt_trials()
 
@@ -101,6 +102,8 @@ class Supervisor:
             if self._deadline is None and self._plan.timeout_seconds is not None:
                 self._deadline = time.monotonic() + self._plan.timeout_seconds
             trial = self._trials.ask()
+            if trial is None:
+                return
             self._journal.append(
                 TrialBegun(
                     trial=trial.number,
@@ -131,14 +134,18 @@ class Supervisor:
             self._handle(message)
         self._count_failure()
 
-    def _end_silent_workers(self) -> None:
-        """End every process of which a worker has not answered in time; the trials in it have failed."""
+    def _end_silent_workers(self, heard: Set[int]) -> None:
+        """End every process of which a worker has not answered in time; the trials in it have failed.
+
+        Args:
+            heard: processes that have just said something.
+        """
         limit = self._plan.tolerance.silence_seconds
         if limit is None:
             return
         now = time.monotonic()
         silent = [worker for worker, called_at in self._called_at.items() if now - called_at > limit]
-        for process in dict.fromkeys(map(self._executor.process, silent)):
+        for process in {self._executor.process(worker) for worker in silent}.difference(heard):
             inside = [worker for worker in self._called_at if self._executor.process(worker) == process]
             # First, so that nothing it may still say can be taken for an answer.
             self._executor.kill(inside[0])
@@ -211,8 +218,8 @@ class Supervisor:
             self._drop(worker)
             self._fail(worker, running, "diverged", f"a metric is not finite: {dict(metrics)}")
             return False
-        missing = [name for name in self._plan.objectives.epoch_metrics if name not in metrics]
-        if missing:  # a model of the user's own may measure what it likes
+        if missing := [name for name in self._plan.objectives.epoch_metrics if name not in metrics]:
+            # A model of the user's own may measure what it likes.
             self._drop(worker)
             self._fail(worker, running, f"error: the model measures no {' and no '.join(missing)}", None)
             return False

@@ -20,6 +20,11 @@ def database_is_a_file(url: str) -> bool:
     return url.startswith("sqlite")
 
 
+def database_is_shared(url: str) -> bool:
+    """Return whether several supervisors may be at work in a database: in PostgreSQL they don't take the same trial."""
+    return url.startswith("postgresql")
+
+
 def is_there(url: str) -> bool:
     """Return whether a store can hold anything: asking a SQLite file that is not there would make it."""
     return not url.startswith(_SQLITE) or Path(url.removeprefix(_SQLITE)).exists()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.postgresql import PostgreSQL, missing
 
 REAL_DATA = os.environ.get("ASSAY_DATA_DIR")
 
@@ -41,3 +44,12 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("data") / "mnist.npz"
     np.savez(file, x_train=x, y_train=labels.astype(np.uint8), x_test=x[:50], y_test=labels[:50].astype(np.uint8))
     return file
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL of the tests' own; skips the test where there is none."""
+    if (why := missing()) is not None:
+        pytest.skip(why)
+    with PostgreSQL() as server:
+        yield server

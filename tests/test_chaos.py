@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos import cases
+from tests.chaos import cases, outages
 from tests.chaos.points import every_point
 from tests.chaos.sessions import Zygote
+from tests.chaos.together import together
+from tests.postgresql import missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -33,3 +35,20 @@ def test_dying_at_any_time_costs_nothing(zygote: Zygote) -> None:
 def test_what_is_queued_is_executed_once(zygote: Zygote) -> None:
     (seen,) = cases.queue(zygote, configurations=50, workers=4)
     assert seen.verdict.is_good, seen
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_two_supervisors_on_postgresql_share_a_study(zygote: Zygote) -> None:
+    for seen in together(zygote, trials=30):
+        assert seen.verdict.is_good, seen
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_a_postgresql_that_is_away_costs_nothing(zygote: Zygote) -> None:
+    (seen,) = outages.postgresql(zygote, [2])
+    assert seen.verdict.is_good, seen
+
+
+def test_an_mlflow_server_that_is_away_costs_nothing(zygote: Zygote) -> None:
+    for seen in outages.mlflow(zygote, [3]):
+        assert seen.verdict.is_good, seen

@@ -74,7 +74,7 @@ def main() -> NoReturn:
     except RequestError as error:
         _fail(str(error), 2)
     except SearchError as error:
-        _fail(str(error), 1)
+        _fail(str(error), error.exit_code)
     except AssayBugError as error:
         print(error, file=sys.stderr)
         _fail("this is a bug in Assay and no fault of the trial, which is tried again by the same command.", 1)

@@ -12,9 +12,9 @@ from experiments.doctor.mend import mend
 from experiments.journals import journal_names
 from experiments.leftovers import left_runs, settle_runs
 from experiments.places import Places
+from experiments.slots import hold
 from experiments.studies import study_names
 from models.errors import RequestError
-from search.lock import StudyLock
 
 
 @dataclass
@@ -57,14 +57,12 @@ def diagnose(places: Places, fix: bool) -> Diagnosis:
     """
     found = Diagnosis()
     for study in sorted({*journal_names(places.home), *_own_studies(places)}):
-        journal = places.home.journal(study)
         with ExitStack() as stack:
-            if journal.parent.exists():
-                try:
-                    stack.enter_context(StudyLock(journal.with_suffix(".lock"), study))
-                except RequestError as error:
-                    found.busy[study] = str(error).partition(": ")[0]
-                    continue
+            try:
+                hold(stack, places.home, study)
+            except RequestError as error:
+                found.busy[study] = str(error).partition(": ")[0]
+                continue
             before = examine(study, places)
             left = before
             if fix and before.differences:

@@ -19,6 +19,7 @@ from models.errors import RequestError
 from search.events import StudyClosed, StudyOpened
 from search.journal import last, read
 from search.known_study import STUDY_ID
+from search.shared_storage import SUPERVISOR
 from search.urls import is_there
 
 if TYPE_CHECKING:
@@ -52,13 +53,16 @@ def examine(study: str, places: Places) -> Examined:
     """
     known = _find(study, places)
     study_id = _study_id(study, known, places)
-    history = read_history(places.home.journal(study), study_id)
-    trials = [] if known is None else [one for one in known.get_trials(deepcopy=False) if one.state.name != "WAITING"]
+    history = read_history(places.home.journals(study), study_id)
+    every = [] if known is None else [one for one in known.get_trials(deepcopy=False) if one.state.name != "WAITING"]
+    # What the supervisors of another home took, that one has the journals of, and may be at work on now.
+    trials = [one for one in every if one.user_attrs.get(SUPERVISOR) in (None, *history.supervisors)]
+    others_run = any(one.state.name == "RUNNING" for one in every if one not in trials)
     runs = _runs(study_id, history, places)
     differences = [
-        *_of_study(study, trials, history, runs, places),
+        *_of_study(study, trials, history, runs, places, others_run),
         *(one for trial in trials for one in _of_trial(study, trial, history, runs)),
-        *_unknown_to_optuna(study, trials, history, runs),
+        *_unknown_to_optuna(study, every, history, runs),
     ]
     over = sum(trial.state.is_finished() for trial in trials)
     return Examined(study_id, over, differences, runs.deleted)
@@ -81,26 +85,32 @@ def _study_id(study: str, known: optuna.Study | None, places: Places) -> str | N
 
     opened = [
         event.study_id
-        for event, _ in read(places.home.journal(study), only=[StudyOpened])
+        for journal in places.home.journals(study)
+        for event, _ in read(journal, only=[StudyOpened])
         if isinstance(event, StudyOpened)
     ]
     return opened[-1] if opened else None
 
 
 def _of_study(
-    study: str, trials: Sequence[FrozenTrial], history: History, runs: _Runs, places: Places
+    study: str,
+    trials: Sequence[FrozenTrial],
+    history: History,
+    runs: _Runs,
+    places: Places,
+    others_run: bool,
 ) -> Iterator[Difference]:
     if history.opened is None:
         if trials:
             yield Difference(study, None, f"{len(trials)} trials in Optuna, no journal in this home")
         return
-    if not isinstance(last(places.home.journal(study)), StudyClosed):
+    if not all(isinstance(last(journal), StudyClosed) for journal in places.home.journals(study) if journal.exists()):
         yield Difference(study, None, "its supervisor died: the journal does not say that it was closed")
     if not runs.parents:
         yield Difference(study, None, "no run in MLflow")
     for parent in runs.parents[1:]:
         yield Difference(study, None, f"{len(runs.parents)} runs in MLflow, {parent.run_id} among them", parent.run_id)
-    if runs.parents and runs.parents[0].status == "RUNNING":
+    if runs.parents and runs.parents[0].status == "RUNNING" and not others_run:
         yield Difference(study, None, "RUNNING in MLflow, and nobody runs it")
 
 

@@ -13,13 +13,14 @@ In this order, so that a death in the middle leaves something that the same comm
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from experiments.doctor.examine import Examined
 from experiments.history import History, read_history
 from experiments.places import Places
+from experiments.slots import pass_on
 from experiments.studies import study_names
-from experiments.tracking.follower import MlflowTracker
 from experiments.tracking.schema import STUDY_ID_TAG
 from experiments.tracking.store import open_client
 from search.events import EpochEnded, State, StudyClosed, TrialBegun, TrialEnded
@@ -27,8 +28,9 @@ from search.journal import Journal, last
 from search.known_study import IDENTITY, STATE, STATES, KnownStudy
 from search.objective import Objectives
 from search.protocols import Trial
-from search.recovery import recover
-from search.urls import is_there
+from search.recovery import recover, supervisors
+from search.shared_storage import SUPERVISOR
+from search.urls import database_is_shared, is_there
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -43,23 +45,22 @@ def mend(study: str, examined: Examined, places: Places) -> None:
         RequestError: a store can't be reached.
         SearchError: the journal or the storage can't be written.
     """
-    journal_file = places.home.journal(study)
-    if read_history(journal_file, examined.study_id).opened is None:
+    journals = [journal for journal in places.home.journals(study) if journal.exists()]
+    if read_history(journals, examined.study_id).opened is None:
         return  # another home ran it
-    with Journal(journal_file) as journal:
-        if study in study_names(places):
-            known = _load(study, places)
-            recover(known, journal, lambda trial: _described(known, trial))
-            _tell_journal(known, journal, read_history(journal_file, examined.study_id))
-        if not isinstance(last(journal_file), StudyClosed):
-            journal.append(StudyClosed(closing="interrupted"))
+    known = _load(study, places) if study in study_names(places) else None
+    for journal_file in journals:
+        with Journal(journal_file) as journal:
+            if known is not None:
+                recover(known, journal, partial(_described, known))
+                _tell_journal(known, journal, read_history(journals, examined.study_id))
+            if not isinstance(last(journal_file), StudyClosed):
+                journal.append(StudyClosed(closing="interrupted"))
     if is_there(places.tracking_uri):
         _clear(examined, places)
-    journal_file.with_suffix(".tracked").unlink(missing_ok=True)
-    tracker = MlflowTracker(journal_file, places.tracking_uri, places.home.artifacts)
-    tracker.start()
-    tracker.wait_until_open()
-    tracker.close(hurry=False)
+    for journal_file in journals:
+        journal_file.with_suffix(".tracked").unlink(missing_ok=True)
+        pass_on(journal_file, places)
 
 
 def _load(study: str, places: Places) -> KnownStudy:
@@ -68,7 +69,9 @@ def _load(study: str, places: Places) -> KnownStudy:
     from search.owned_storage import OwnedStorage
     from search.storage import open_storage
 
-    storage = OwnedStorage(open_storage(places.storage))
+    storage: optuna.storages.BaseStorage = open_storage(places.storage)
+    if not database_is_shared(places.storage):
+        storage = OwnedStorage(storage)
     return KnownStudy(optuna.load_study(study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler()))
 
 
@@ -80,10 +83,13 @@ def _described(known: KnownStudy, trial: Trial) -> Mapping[str, Any]:
 def _tell_journal(known: KnownStudy, journal: Journal, history: History) -> None:
     """Append what Optuna has of trials that are over, where the journal has something else or nothing."""
     goals = Objectives.read(known.study.user_attrs[IDENTITY]["objectives"])
+    ours = supervisors(journal.path)
     for trial in known.study.get_trials(deepcopy=False):
         if not trial.state.is_finished():
             continue
         told = history.trials.get(trial.number)
+        if not known.is_of(ours, trial) or (told is None and known.is_shared and SUPERVISOR not in trial.user_attrs):
+            continue  # it is another journal's to tell of it
         asked = known.as_asked(trial)
         if told is None or dict(told.begun.searched) != dict(asked.searched):
             journal.append(

@@ -28,6 +28,7 @@ _RETRY_FIRST_SECONDS = 0.5
 _RETRY_LAST_SECONDS = 15.0
 _PATIENT_SECONDS = 60.0
 _HURRIED_SECONDS = 3.0
+_LOOK_SECONDS = 0.02
 
 
 class MlflowTracker:
@@ -54,6 +55,10 @@ class MlflowTracker:
         self._perhaps_known = 0  # the store may have what is in the journal up to this offset
         self._recorder: Recorder | None = None
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+
+    def follow(self, journal: Path) -> None:
+        """Follow another file than was thought; before the store is opened."""
+        self._journal = journal
 
     def start(self) -> None:
         """Start to import MLflow and to make what a new store needs, which takes seconds; nothing is written yet."""
@@ -93,6 +98,12 @@ class MlflowTracker:
         if self._finished.wait(_HURRIED_SECONDS if hurry else _PATIENT_SECONDS):
             return self._trouble
         return self._trouble or "it was too slow"
+
+    def wait_for_parent(self, seconds: float) -> None:
+        """Return once the study has its run, if it comes to have one so soon."""
+        give_up_at = time.monotonic() + seconds
+        while self.parent_run_id is None and not self._finished.is_set() and time.monotonic() < give_up_at:
+            time.sleep(_LOOK_SECONDS)
 
     @property
     def parent_run_id(self) -> str | None:
@@ -158,14 +169,27 @@ class MlflowTracker:
                 # The store is away. Nothing is lost, the journal has it; which runs the store took is asked anew.
                 known, self._trouble = False, str(error)
                 self._perhaps_known = self._size()
-                time.sleep(patience)
+                self._closing.wait(patience)  # who is about to leave can't wait for long
+                time.sleep(_RETRY_FIRST_SECONDS)
                 patience = min(2 * patience, _RETRY_LAST_SECONDS)
                 continue
-            if closing and not more:
+            if closing and not more and self._tidied(recorder):
                 return
             if not more:
                 self._wake.wait()
                 self._closing.wait(_GATHER_SECONDS)
+
+    def _tidied(self, recorder: Recorder) -> bool:
+        """Take back what was made twice, because an answer did not come; return whether the store let us."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            recorder.take_back_doubles()
+        except (MlflowException, OSError) as error:
+            self._trouble = str(error)
+            self._closing.wait(_RETRY_FIRST_SECONDS)
+            return False
+        return True
 
     def _size(self) -> int:
         return self._journal.stat().st_size if self._journal.exists() else 0

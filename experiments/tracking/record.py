@@ -6,6 +6,7 @@ one is created, and a metric's point carries the event's own time, by which MLfl
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +20,12 @@ from mlflow.exceptions import MlflowException
 from experiments.tracking.model import log_model
 from experiments.tracking.runs import StudyRuns
 from experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG
-from search.events import EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
+from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 
 _BETWEEN_SESSIONS = " | "
 _CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _LARGEST_BATCH_METRICS = 1000  # MLflow's own limit
+_SLOW_SECONDS = 5.0  # what takes longer may have been asked for twice
 _LARGEST_TAG_CHARACTERS = 5000  # MLflow's own limit is 8,000; the last lines of an error say the most
 
 
@@ -54,6 +56,7 @@ class Recorder:
         self._opened: StudyOpened | None = None
         self._experiment_id = ""
         self._runs: StudyRuns | None = None
+        self._doubtful: dict[str | None, None] = {}  # by trial, as its tag has it
 
     @property
     def parent_run_id(self) -> str | None:
@@ -96,7 +99,8 @@ class Recorder:
         return self._find_runs(opened).any
 
     def _study_opened(self, event: StudyOpened) -> None:
-        if self._opened is None or self._opened.study_id != event.study_id:
+        shared = bool(event.supervisor)
+        if self._opened is None or self._opened.study_id != event.study_id or (shared and self.parent_run_id is None):
             self._find_runs(event)
         self._opened, runs = event, self._known_runs()
         if event.study is None:
@@ -162,7 +166,8 @@ class Recorder:
         several = any(len(best.values) > 1 for best in event.best)
         for best in event.best:
             # The study's model is that of its best trial; on a Pareto front each trial has its own.
-            self._log_model(self._run(best.trial) if several else holder, best.model, opened)
+            if best.model is not None:
+                self._log_model(self._run(best.trial) if several else holder, best.model, opened)
         if opened.study is None:
             return
         at = _milliseconds(event.time)
@@ -171,12 +176,20 @@ class Recorder:
         elif event.best:
             # As a metric too, so that MLflow's table can sort studies by it.
             (best,) = event.best
-            tags = {"assay.best_trial": str(best.trial), "assay.best_run": self._run(best.trial)}
+            tags = {"assay.best_trial": str(best.trial)}
+            # In a shared study the best may be another supervisor's, which has not told the store of it yet.
+            if (run_id := self._best_run(best, opened)) is not None:
+                tags["assay.best_run"] = run_id
             self._write(holder, [Metric("best_value", best.values[0], at, 0)], tags=tags)
         self._terminate(holder, _CLOSING_STATUS[event.closing], at)
 
-    def _log_model(self, run_id: str, file: str | None, opened: StudyOpened) -> None:
-        if file is not None and Path(file).exists() and not self._is_deleted(run_id):
+    def _best_run(self, best: BestTrial, opened: StudyOpened) -> str | None:
+        if not opened.supervisor:
+            return self._run(best.trial)
+        return self._known_runs().known(best.trial) or self._known_runs().of_another(best.trial)
+
+    def _log_model(self, run_id: str, file: str, opened: StudyOpened) -> None:
+        if Path(file).exists() and not self._is_deleted(run_id):
             log_model(self._client, run_id, Path(file), opened.data, opened.provenance["assay.backend"])
 
     def _known_study(self) -> StudyOpened:
@@ -187,8 +200,12 @@ class Recorder:
     def _find_runs(self, opened: StudyOpened) -> StudyRuns:
         self._opened = opened
         self._experiment_id = self._find_experiment(opened.experiment)
-        self._runs = StudyRuns(self._client, self._experiment_id, opened.study_id, single=opened.study is None)
-        return self._runs
+        runs = StudyRuns(self._client, self._experiment_id, opened.study_id, single=opened.study is None)
+        for trial in self._doubtful:  # of which the store may have two: the same one counts as before
+            if self._runs is not None and trial is not None:
+                runs.keep(int(trial), self._runs)
+        self._runs = runs
+        return runs
 
     def _run(self, trial: int) -> str:
         run_id = self._known_runs().find(trial)
@@ -221,10 +238,25 @@ class Recorder:
 
     def _create_run(self, name: str, start_seconds: float, tags: Mapping[str, str]) -> str:
         """Create a run with the tags by which it is found again."""
-        run = self._client.create_run(
-            self._experiment_id, start_time=_milliseconds(start_seconds), tags=dict(tags), run_name=name
-        )
+        begun, answered = time.monotonic(), False
+        try:
+            run = self._client.create_run(
+                self._experiment_id, start_time=_milliseconds(start_seconds), tags=dict(tags), run_name=name
+            )
+            answered = True
+        finally:
+            if not answered or time.monotonic() - begun > _SLOW_SECONDS:
+                # The store may do it yet, or have done it, whatever it answers when it is asked once more.
+                self._doubtful[tags.get(TRIAL_TAG)] = None
         return str(run.info.run_id)
+
+    def take_back_doubles(self) -> None:
+        """Delete what the store made twice of runs whose making it did not answer, or not soon."""
+        for trial in list(self._doubtful):
+            ours = self.parent_run_id if trial is None else self._known_runs().find(int(trial))
+            for run_id in self._known_runs().doubles(trial, ours):
+                self._client.delete_run(run_id)
+            del self._doubtful[trial]
 
     def _write(
         self,

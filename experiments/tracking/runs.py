@@ -57,9 +57,32 @@ class StudyRuns:
             self._look_up(trial)
         return self._known.get(trial)
 
+    def of_another(self, trial: int) -> str | None:
+        """Return the run of a trial that another supervisor of the study took, if the store has it by now."""
+        newest = self._newest({TRIAL_TAG: str(trial)})
+        return None if newest is None else str(newest.info.run_id)
+
+    def doubles(self, trial: str | None, ours: str | None) -> list[str]:
+        """Return the runs of a trial, or of the study itself, beside the one that counts."""
+        if ours is None:
+            return []
+        if trial is None and not self._single:
+            found = [run for run in self._all() if TRIAL_TAG not in run.data.tags]
+        else:
+            found = list(self._search({} if trial is None else {TRIAL_TAG: trial}))
+        stays = [run for run in found if run.info.lifecycle_stage != "deleted" and run.info.run_id != ours]
+        return [str(run.info.run_id) for run in stays]
+
     def add(self, trial: int, run_id: str) -> None:
         """Take a run into account that was made."""
         self._known[trial] = run_id
+
+    def keep(self, trial: int, before: StudyRuns) -> None:
+        """Go on with the run that a trial had before, if it had one and the store still does."""
+        run_id = before.known(trial)
+        if run_id is not None and self.any:
+            self._note(self._client.get_run(run_id))
+            self._known[trial] = run_id
 
     def _find_parent(self, newest: Run) -> None:
         # Whatever is newest, its parent is the one that counts: an earlier one was deleted.

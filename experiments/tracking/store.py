@@ -34,7 +34,8 @@ def open_client(tracking_uri: str, made: Path | None = None) -> MlflowClient:
     """
     # Left alone, one call to a server that is down blocks for four minutes; whoever can wait does so himself.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    # Not made again unseen either: a server that was only slow would make a run twice.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     # Here, because importing MLflow takes three seconds that the main thread has other uses for.
     import sqlalchemy.exc
     from mlflow import MlflowClient

@@ -27,18 +27,19 @@ def find_pruner(name: str) -> AnyPruner:
     return PRUNERS[check_name("pruner", name, PRUNERS)]
 
 
-def make_pruner(name: str, epochs: int, options: Settings | None = None) -> BasePruner:
+def make_pruner(name: str, epochs: int, options: Settings | None = None, shared: bool = False) -> BasePruner:
     """Return a new pruner for trials of at most so many epochs.
 
     Args:
         name: which.
         epochs: the most epochs a trial can have.
         options: of the pruner's own class of settings; None for its defaults.
+        shared: whether other processes report to the study too.
 
     Raises:
         RequestError: there is none of that name, or its options do not suit so many epochs.
     """
     pruner = find_pruner(name)
-    request = PrunerRequest(epochs, pruner.settings() if options is None else options)
+    request = PrunerRequest(epochs, pruner.settings() if options is None else options, shared)
     pruner.check(request)
     return pruner.make(request)

@@ -46,7 +46,7 @@ def _make(request: PrunerRequest[AshaSettings]) -> BasePruner:
     from optuna.pruners import SuccessiveHalvingPruner  # not at the top: naming pruners must not import Optuna
 
     options = request.options.model_dump()
-    if not insides.are_known():
+    if request.shared or not insides.are_known():
         return SuccessiveHalvingPruner(**options)
     from search.pruners.rungs import RememberingHalving  # here for the same reason
 

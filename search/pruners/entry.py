@@ -19,10 +19,17 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class PrunerRequest(Generic[S]):
-    """The pruner that is asked for: for trials of at most so many epochs, and with which of its own options."""
+    """The pruner that is asked for.
+
+    Args:
+        epochs: the most epochs a trial can have.
+        options: the pruner's own options.
+        shared: whether other processes report to the study too, so that nothing may be remembered of it.
+    """
 
     epochs: int
     options: S
+    shared: bool = False
 
 
 @dataclass(frozen=True)

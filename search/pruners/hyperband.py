@@ -34,7 +34,7 @@ def _make(request: PrunerRequest[HyperbandSettings]) -> BasePruner:
     # The largest resource is said outright: left to itself Optuna takes it from the first trial that completes, and
     # prunes nothing until then.
     options = {"max_resource": request.epochs, **request.options.model_dump()}
-    if not insides.are_known():
+    if request.shared or not insides.are_known():
         return HyperbandPruner(**options)
     from search.pruners.rungs import RememberingHyperband  # here for the same reason
 

@@ -31,7 +31,13 @@ def find_sampler(name: str) -> AnySampler:
 
 
 def make_sampler(
-    name: str, seed: int, drawn: int, space: Space, options: Settings | None = None, objectives: int = 1
+    name: str,
+    seed: int,
+    drawn: int,
+    space: Space,
+    options: Settings | None = None,
+    objectives: int = 1,
+    opening: int = 0,
 ) -> BaseSampler:
     """Return a new sampler.
 
@@ -42,6 +48,7 @@ def make_sampler(
         space: what is searched.
         options: of the sampler's own class of settings; None for its defaults.
         objectives: how many objectives the study has.
+        opening: how often the study was opened before, where others may have it open now.
 
     Raises:
         RequestError: there is none of that name, it can't search this space, or a package that it needs is missing.
@@ -49,4 +56,4 @@ def make_sampler(
     sampler = find_sampler(name)
     sampler.check(space, objectives)
     own = sampler.settings() if options is None else options
-    return sampler.make(SamplerRequest(seed, drawn, space, own))
+    return sampler.make(SamplerRequest(seed, drawn, space, own, opening))

@@ -28,12 +28,14 @@ class SamplerRequest(Generic[S]):
         drawn: how many trials the study already has: 0 when it is new.
         space: what is searched.
         options: the sampler's own options.
+        opening: how often the study was opened before, where others may have it open now; else 0.
     """
 
     seed: int
     drawn: int
     space: Space
     options: S
+    opening: int = 0
 
     @property
     def session_seed(self) -> int:
@@ -41,7 +43,9 @@ class SamplerRequest(Generic[S]):
 
         A sampler that starts anew must not draw once more what it drew at first.
         """
-        return trial_seed(self.seed, -self.drawn)
+        seed = trial_seed(self.seed, -self.drawn)
+        # Two that open a study at once find the same number of trials in it.
+        return trial_seed(seed, self.opening) if self.opening else seed
 
     @property
     def study_seed(self) -> int:

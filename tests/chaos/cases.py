@@ -38,10 +38,12 @@ class Seen:
 
 
 @contextmanager
-def home(zygote: Zygote) -> Iterator[Sessions]:
+def home(
+    zygote: Zygote, storage: str | None = None, tracking_uri: str | None = None, epoch_seconds: float = 0.005
+) -> Iterator[Sessions]:
     """Enter with a home of its own, which vanishes. It has the data, and MLflow's tables, which take seconds."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        sessions = Sessions(zygote, Path(folder))
+        sessions = Sessions(zygote, Path(folder), storage, tracking_uri, epoch_seconds)
         shutil.copytree(_template(), sessions.home)
         yield sessions
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from experiments.places import Places
 from tests.benchmarks.processes import environment
 from tests.chaos.points import Point
 
@@ -55,17 +56,38 @@ class Sessions:
     Args:
         zygote: that they are forked from.
         folder: of the home and of both files.
+        storage: of Optuna, where it is not in home.
+        tracking_uri: of MLflow, where it is not in home.
+        epoch_seconds: how long an epoch takes.
     """
 
-    def __init__(self, zygote: Zygote, folder: Path) -> None:
+    def __init__(
+        self,
+        zygote: Zygote,
+        folder: Path,
+        storage: str | None = None,
+        tracking_uri: str | None = None,
+        epoch_seconds: float = 0.005,
+    ) -> None:
         self.home, self.log, self.out = folder / "home", folder / "log", folder / "out"
         self.log.touch()
+        self.places = Places.choose(home=self.home, storage=storage, tracking_uri=tracking_uri)
         self._zygote = zygote
+        self._epoch_seconds = epoch_seconds
 
     def start(self, *argv: str, points: Sequence[Point] = ()) -> int:
         """Start a command; return its process id."""
         started = self._zygote.ask(
-            argv=[*argv, "--home", str(self.home)],
+            argv=[
+                *argv,
+                "--home",
+                str(self.home),
+                "--storage",
+                self.places.storage,
+                "--tracking-uri",
+                self.places.tracking_uri,
+            ],
+            epoch_seconds=self._epoch_seconds,
             log=str(self.log),
             out=str(self.out),
             points=[dataclasses.asdict(point) for point in points],

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 LOG = "ASSAY_CHAOS_LOG"
-EPOCH_SECONDS = 0.005
+EPOCH_SECONDS = "ASSAY_CHAOS_EPOCH_SECONDS"
 
 
 def preload() -> None:
@@ -44,11 +44,12 @@ class ChaosTrainer:
         return {"parameters": 26}
 
     def epoch(self) -> dict[str, Any]:
-        time.sleep(EPOCH_SECONDS)
+        seconds = float(os.environ[EPOCH_SECONDS])
+        time.sleep(seconds)
         self._epoch += 1
         value = accuracy(self._seed, self._epoch)
         metrics = {"loss": 1 - value, "accuracy": value, "val_loss": 1 - value, "val_accuracy": value}
-        return {"metrics": metrics, "seconds": EPOCH_SECONDS}
+        return {"metrics": metrics, "seconds": seconds}
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
         self._note("finish", self._seed)

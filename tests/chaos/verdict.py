@@ -62,17 +62,18 @@ class Verdict:
 
 
 def ended_well(home: Path, study: str) -> set[int]:
-    """Return the trials that a journal says are complete or pruned."""
-    events = (event for event, _ in read(Places.choose(home=home).home.journal(study), only=[TrialEnded]))
+    """Return the trials that a home's journals say are complete or pruned."""
+    journals = Places.choose(home=home).home.journals(study)
+    events = (event for journal in journals for event, _ in read(journal, only=[TrialEnded]))
     return {event.trial for event in events if isinstance(event, TrialEnded) and event.state in _DONE}
 
 
 def judge(sessions: Sessions, study: str, finished_before: set[int], retries: int = 1) -> Verdict:
     """Look at a study that was taken up again after the last kill, and is done."""
-    places = Places.choose(home=sessions.home)
+    places = sessions.places
     known = find_study(study, places)
     trials = [trial for trial in known.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
-    history = read_history(places.home.journal(study), known.user_attrs[STUDY_ID])
+    history = read_history(places.home.journals(study), known.user_attrs[STUDY_ID])
     done = {trial.number: trial for trial in trials if trial.user_attrs.get(STATE) in _DONE}
     crashes = Counter(
         trial.user_attrs[SEED] for trial in trials if str(trial.user_attrs.get(STATE)).startswith("failed: crashed")
@@ -89,6 +90,7 @@ def judge(sessions: Sessions, study: str, finished_before: set[int], retries: in
         wrong=sum(
             trial.value != accuracy(trial.user_attrs[SEED], len(history.trials[number].epochs))
             for number, trial in done.items()
+            if number in history.trials  # else another home took it
         ),
         disagreements=len(diagnosis.differences),
         told=tuple(map(str, diagnosis.differences)),

@@ -1,6 +1,6 @@
 """Forks commands `assay` from a process that has imported all that they need, so that hundreds can be started.
 
-One JSON object a line: in {"argv", "log", "out", "points"}, out {"started": pid}; in {"wait": pid}, out {"status": n}.
+One JSON object a line: in {"argv", "log", "out", ...}, out {"started": pid}; in {"wait": pid}, out {"status": n}.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from experiments import execution
 from search.workers.local import LocalExecutor
 from tests.chaos.points import Point, arm
-from tests.chaos.trainer import LOG
+from tests.chaos.trainer import EPOCH_SECONDS, LOG
 
 _MODULES = (
     "mlflow",
@@ -51,6 +51,7 @@ def _become(asked: dict[str, Any]) -> None:
         for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (out, 2)):
             os.dup2(descriptor, target)
         os.environ[LOG] = asked["log"]
+        os.environ[EPOCH_SECONDS] = str(asked["epoch_seconds"])
         executors: list[LocalExecutor] = []
         start = LocalExecutor.start
 

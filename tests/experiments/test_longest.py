@@ -12,8 +12,9 @@ import pytest
 from experiments.catalog import load
 from experiments.experiment import Experiment, read
 from experiments.longest import Inputs, longest_first
+from experiments.searching import queue_known
 from experiments.sweep_result import SweepRequest
-from experiments.sweeping import queue_known, study_request
+from experiments.sweeping import study_request
 from search.storage import open_storage
 from search.study import StudyTrials
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ from search.errors import AssayBugError, SearchError
 from search.events import TrialBegun, TrialEnded
 from search.known_study import STATE
 from search.protocols import Trial
+from search.study import StudyTrials
 from tests.search.conftest import Lab, Script
 from tests.waiting import wait_until
 
@@ -114,6 +116,22 @@ def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_trial_timed_out(
 
 def test_workers_that_answer_in_time_are_left_alone(lab: Lab) -> None:
     study = lab.run(4, lambda trial: {"seconds": 0.3, **GOOD}, silence_seconds=1.0)
+    assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
+
+
+def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer lies there, unread, for as long as the storage is away."""
+    study, report, waits = lab.study(), StudyTrials.report, [1.5]
+
+    def slow(self: StudyTrials, number: int, epoch: int, value: float) -> bool:
+        if waits and number == 0:
+            time.sleep(waits.pop())
+        return report(self, number, epoch, value)
+
+    monkeypatch.setattr(StudyTrials, "report", slow)
+    lab.run(4, lambda trial: {"seconds": 0.05 * (1 + trial.number), **GOOD}, study=study, silence_seconds=0.8)
     assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
 
 

@@ -1,0 +1,125 @@
+"""The slots of a study in one home: each supervisor that is at work on it has a journal, a lock and models of its own.
+
+Where there can be only one at a time, on SQLite, there is only the first slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.home import Home
+from experiments.places import Places
+from experiments.tracking.follower import Cursor, MlflowTracker
+from models.errors import RequestError
+from search.events import StudyClosed
+from search.journal import Journal, last
+from search.lock import StudyLock, is_held
+from search.protocols import Trial
+from search.urls import database_is_shared
+
+if TYPE_CHECKING:
+    from search.known_study import KnownStudy
+
+
+def take(stack: ExitStack, places: Places, study: str) -> int:
+    """Lock the first slot that is free, as long as the stack is open; return it.
+
+    Raises:
+        RequestError: another process is at work on the study, in a storage that is for one at a time.
+    """
+    slot = 1
+    while True:
+        try:
+            stack.enter_context(_lock(places.home, study, slot))
+        except RequestError:
+            if not database_is_shared(places.storage):
+                raise
+            slot += 1
+        else:
+            return slot
+
+
+def hold(stack: ExitStack, home: Home, study: str) -> None:
+    """Lock all slots of a study, as long as the stack is open; a home that has no journals gets no locks.
+
+    Raises:
+        RequestError: a process is at work in one of them.
+    """
+    if home.journal(study).parent.exists():
+        for slot in home.slots(study):
+            stack.enter_context(_lock(home, study, slot))
+
+
+def free(home: Home, study: str, slot: int) -> list[Path]:
+    """Return the journals of a study that nobody else is at work on, the one of this slot among them."""
+    paths = {one: home.journal(study, one) for one in {slot, *home.slots(study)}}
+    return [
+        path for one, path in paths.items() if one == slot or (path.exists() and not is_held(path.with_suffix(".lock")))
+    ]
+
+
+def is_alone(home: Home, study: str, slot: int) -> bool:
+    """Return whether nobody else of this home is at work on a study."""
+    others = [home.journal(study, one) for one in home.slots(study) if one != slot]
+    return not any(is_held(journal.with_suffix(".lock")) for journal in others)
+
+
+def settle_others(
+    places: Places, study: str, slot: int, trials: KnownStudy, describe: Callable[[Trial], Mapping[str, Any]]
+) -> set[str]:
+    """Do for the slots that nobody is in what their next supervisor would: there may be none for long.
+
+    Args:
+        places: of the study.
+        study: its name.
+        slot: whose supervisor does it.
+        trials: the study.
+        describe: makes of a trial all its hyperparameters by name, for the journal.
+
+    Returns:
+        What the trials are known by that the supervisors of those slots took.
+    """
+    from search.recovery import recover, supervisors  # here, because workers should not have to wait for Optuna
+
+    dead: set[str] = set()
+    for other in places.home.slots(study):
+        path = places.home.journal(study, other)
+        if other == slot or not path.exists():
+            continue
+        with suppress(RequestError), _lock(places.home, study, other):
+            with Journal(path) as journal:
+                recover(trials, journal, describe)
+                if not isinstance(last(path), StudyClosed):
+                    journal.append(StudyClosed(closing="interrupted"))
+            dead |= supervisors(path)
+    return dead
+
+
+def pass_on_others(places: Places, study: str, slot: int) -> None:
+    """Tell MLflow what it has not heard from the slots that nobody is in."""
+    for other in places.home.slots(study):
+        path = places.home.journal(study, other)
+        if other == slot or not path.exists():
+            continue
+        with suppress(RequestError), _lock(places.home, study, other):
+            if Cursor(path.with_suffix(".tracked"), places.tracking_uri).offset < path.stat().st_size:
+                pass_on(path, places)
+
+
+def pass_on(journal: Path, places: Places) -> None:
+    """Tell MLflow what it has not heard of a journal that nobody writes.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    tracker = MlflowTracker(journal, places.tracking_uri, places.home.artifacts)
+    tracker.start()
+    tracker.wait_until_open()
+    tracker.close(hurry=False)
+
+
+def _lock(home: Home, study: str, slot: int) -> StudyLock:
+    return StudyLock(home.journal(study, slot).with_suffix(".lock"), study)

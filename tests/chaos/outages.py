@@ -1,0 +1,103 @@
+"""Servers that are away in the middle of a sweep: a real MLflow and a real PostgreSQL, for so many seconds."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from mlflow import MlflowClient
+
+from experiments.history import read_history
+from experiments.studies import find_study
+from experiments.tracking.lookup import runs_of_study
+from search.known_study import SEED, STUDY_ID
+from tests.chaos.cases import STUDY, Seen, home, sweep
+from tests.chaos.sessions import Sessions, Zygote, is_alive
+from tests.chaos.verdict import Verdict, ended_well, judge
+from tests.mlflow_server import MlflowServer
+from tests.postgresql import PostgreSQL, missing
+
+_EPOCH_SECONDS = 0.25  # a trial a second, so that a sweep is longer than the outage in it
+_BEFORE, _AFTER = 6, 6  # trials
+_WORKERS = 2
+
+
+def mlflow(zygote: Zygote, lengths: Iterable[float]) -> Iterator[Seen]:
+    """Kill the MLflow server and start it again; and have it take requests and not answer them."""
+    with MlflowServer() as server:
+        for seconds in lengths:
+            for how, leave, come_back in (
+                ("killed", server.kill, server.start),
+                ("frozen", server.freeze, server.go_on),
+            ):
+                with home(zygote, tracking_uri=server.uri, epoch_seconds=_EPOCH_SECONDS) as sessions:
+                    yield _outage(f"MLflow {how}", sessions, seconds, leave, come_back, goes_on=True)
+
+
+def postgresql(zygote: Zygote, lengths: Iterable[float]) -> Iterator[Seen]:
+    """Stop PostgreSQL as a power cut would, and start it again."""
+    if (why := missing()) is not None:
+        yield Seen("PostgreSQL stopped", why, Verdict(told=("was not tried",)))
+        return
+    with PostgreSQL() as server:
+        for seconds in lengths:
+            with home(zygote, storage=server.new(), epoch_seconds=_EPOCH_SECONDS) as sessions:
+                yield _outage("PostgreSQL stopped", sessions, seconds, server.stop, server.start, goes_on=False)
+
+
+def _outage(
+    what: str,
+    sessions: Sessions,
+    seconds: float,
+    leave: Callable[[], None],
+    come_back: Callable[[], None],
+    goes_on: bool,
+) -> Seen:
+    trials = _BEFORE + _AFTER + goes_on * int(_WORKERS * seconds / (4 * _EPOCH_SECONDS))
+    pid = sessions.start(*sweep(trials, _WORKERS, "--pruner", "none"))
+    until(sessions, pid, _BEFORE)
+    before = len(ended_well(sessions.home, STUDY))
+    began = time.monotonic()
+    leave()
+    time.sleep(max(0.0, seconds - (time.monotonic() - began)))
+    meanwhile, away = len(ended_well(sessions.home, STUDY)) - before, time.monotonic() - began
+    come_back()
+    finished = ended_well(sessions.home, STUDY)
+    status = sessions.wait(pid)
+    verdict = judge(sessions, STUDY, finished)
+    verdict.told = (*verdict.told, *_miscounted(sessions, trials), *_doubled(sessions))
+    if status != 0:
+        verdict.told = (*verdict.told, f"exit status {status}: {sessions.out.read_text()[-500:]}")
+    if goes_on and seconds > 5 and meanwhile == 0:
+        verdict.told = (*verdict.told, "nothing was trained meanwhile")
+    return Seen(f"{what} for {seconds:g} s", f"{trials} trials, {meanwhile} of them in those {away:.1f} s", verdict)
+
+
+def until(sessions: Sessions, pid: int, trials: int) -> None:
+    """Wait until so many trials of a home have ended well, or a command has."""
+    while is_alive(pid) and len(ended_well(sessions.home, STUDY)) < trials:
+        time.sleep(0.05)
+
+
+def _miscounted(sessions: Sessions, wanted: int) -> Iterator[str]:
+    """Yield what of the trials is too much or too little."""
+    trials = find_study(STUDY, sessions.places).get_trials(deepcopy=False)
+    states = Counter(trial.state.name for trial in trials)
+    if states != {"COMPLETE": wanted}:
+        yield f"{dict(states)} in place of {wanted} complete trials"
+    finished = Counter(line.split()[1] for line in sessions.log.read_text().splitlines() if line.startswith("finish"))
+    asked = Counter(str(trial.user_attrs[SEED]) for trial in trials)
+    if finished != asked:
+        yield f"{finished.total()} trainings of {len(finished)} trials were finished, {asked.total()} were asked for"
+
+
+def _doubled(sessions: Sessions) -> Iterator[str]:
+    """Yield the curves that have more or fewer points in MLflow than in the journal."""
+    study_id = find_study(STUDY, sessions.places).user_attrs[STUDY_ID]
+    history = read_history(sessions.places.home.journals(STUDY), study_id)
+    client = MlflowClient(sessions.places.tracking_uri)
+    for trial, run_id in runs_of_study(sessions.places, study_id).trials.items():
+        points = len(client.get_metric_history(run_id, "val_accuracy"))
+        if points != len(history.trials[trial].epochs):
+            yield f"trial {trial} has {points} points in MLflow, {len(history.trials[trial].epochs)} in the journal"

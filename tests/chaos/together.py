@@ -1,0 +1,128 @@
+"""Two supervisors at once on one study on PostgreSQL: of one home, or of two that share an MLflow store."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+from experiments.doctor import diagnose
+from experiments.history import read_history
+from experiments.places import Places
+from experiments.studies import find_study
+from experiments.tracking.lookup import runs_of_study
+from search.known_study import SEED, STATE, STUDY_ID
+from search.shared_storage import SUPERVISOR
+from tests.chaos.cases import STUDY, Seen, home, sweep
+from tests.chaos.outages import until
+from tests.chaos.sessions import Sessions, Zygote, is_alive, kill
+from tests.chaos.verdict import Verdict, ended_well, judge
+from tests.postgresql import PostgreSQL, missing
+
+_WORKERS = 2
+
+
+def together(zygote: Zygote, trials: int) -> Iterator[Seen]:
+    """Have two search at once, undisturbed; then with one of them killed, which is started again at the end."""
+    if (why := missing()) is not None:
+        yield Seen("two supervisors", why, Verdict(told=("was not tried",)))
+        return
+    with PostgreSQL() as server:
+        for homes in (1, 2):
+            for killing in (False, True):
+                yield _two(zygote, server, homes, killing, trials)
+
+
+def _two(zygote: Zygote, server: PostgreSQL, homes: int, killing: bool, trials: int) -> Seen:
+    with ExitStack() as stack:
+        url = server.new()
+        first = stack.enter_context(home(zygote, url, epoch_seconds=0.02))
+        second = first
+        if homes == 2:
+            shared = first.places.tracking_uri
+            second = stack.enter_context(home(zygote, url, shared, epoch_seconds=0.02))
+        told: list[str] = []
+        left = 0
+        wanted = sweep(trials, _WORKERS)
+        pids = [first.start(*wanted), second.start(*wanted)]
+        finished: set[int] = set()
+        if killing:
+            told += _kill_one(first, second, pids)
+            finished = ended_well(first.home, STUDY) | ended_well(second.home, STUDY)
+            statuses = [second.wait(pids[1]), first.wait(pids[0])]
+            told += [f"the other ended with {statuses[0]}"] if statuses[0] else []
+            told += _touched(first.places)
+            left = _left(first.places)
+            statuses.append(first.run(*sweep(trials + 5, _WORKERS)))
+        else:
+            statuses = [first.wait(pids[0]), second.wait(pids[1])]
+        if statuses[-1] != 0:
+            told.append(f"statuses {statuses}: {first.out.read_text()[-500:]}")
+        verdict = judge(first, STUDY, finished)
+        if homes == 2:
+            others = diagnose(second.places, fix=False).differences
+            verdict.disagreements += len(others)
+            told += map(str, others)
+        told += _union([first] if second is first else [first, second], trials + 5 * killing)
+        verdict.told = (*verdict.told, *told)
+        whose = Counter(
+            str(trial.user_attrs.get(SUPERVISOR))[:6] for trial in find_study(STUDY, first.places).get_trials()
+        )
+        killed = f", one killed with {left} trials under way" if killing else ""
+        return Seen(f"two supervisors, {homes} homes{killed}", f"trials by supervisor: {dict(whose)}", verdict)
+
+
+def _kill_one(first: Sessions, second: Sessions, pids: list[int]) -> Iterator[str]:
+    """Kill the first supervisor while both are at it."""
+    until(first, pids[0], 4)
+    until(second, pids[1], 8)
+    if not all(map(is_alive, pids)):
+        yield "one had ended before it could be killed"
+    kill(pids[0])
+    while is_alive(pids[0]):
+        time.sleep(0.01)
+
+
+def _left(places: Places) -> int:
+    return sum(trial.state.name == "RUNNING" for trial in find_study(STUDY, places).get_trials(deepcopy=False))
+
+
+def _touched(places: Places) -> Iterator[str]:
+    """Yield the trials of a killed supervisor that the other settled, which it must not."""
+    for trial in find_study(STUDY, places).get_trials(deepcopy=False):
+        if trial.user_attrs.get(STATE) == "failed: interrupted":
+            yield f"trial {trial.number} was settled by the other"
+
+
+def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
+    """Yield what is wrong with the trials of all homes together."""
+    study = find_study(STUDY, several[0].places)
+    study_id = study.user_attrs[STUDY_ID]
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
+    known = Counter(
+        number for one in several for number in read_history(one.places.home.journals(STUDY), study_id).trials
+    )
+    if known != Counter(trial.number for trial in trials):
+        yield f"the journals have {known.total()} trials, Optuna {len(trials)}"
+    done = sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in trials)
+    if not wanted <= done <= wanted + _WORKERS:
+        yield f"{done} trials are done of {wanted}"
+    finished = Counter(
+        line.split()[1] for one in several for line in one.log.read_text().splitlines() if line.startswith("finish")
+    )
+    if any(count > 1 for count in finished.values()):
+        yield "a trial was trained to its end twice"
+    lost = {
+        str(trial.user_attrs[SEED]) for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")
+    } - finished.keys()
+    if lost:
+        yield f"{len(lost)} trials that were never finished are done"
+    configurations = Counter(
+        str(trial.params) for trial in trials if trial.user_attrs.get(STATE) != "failed: interrupted"
+    )
+    if any(count > 1 for count in configurations.values()):
+        yield "a configuration was drawn twice"
+    runs = runs_of_study(several[0].places, study_id)
+    if sorted(runs.trials) != sorted(trial.number for trial in trials):
+        yield f"MLflow has {len(runs.trials)} runs of {len(trials)} trials"

@@ -1,0 +1,128 @@
+"""Several supervisors of one home on one study: each has a journal of its own, and readers see one study."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from experiments import slots
+from experiments.deletion import delete, held
+from experiments.home import Home
+from experiments.journals import journal_names
+from experiments.places import Places
+from experiments.read_study import read_study
+from models.errors import RequestError
+from search.events import StudyClosed, StudyOpened, TrialBegun, TrialEnded
+from search.journal import Journal
+from search.shared_storage import SUPERVISOR
+from search.storage import open_storage
+from search.study import StudyTrials
+from tests.postgresql import PostgreSQL
+from tests.search.test_shared_storage import opened, tell
+
+SHARED = "postgresql://somewhere/else"
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places.choose(home=tmp_path / "home")
+
+
+def test_on_sqlite_there_is_one_at_a_time(places: Places) -> None:
+    with ExitStack() as stack:
+        assert slots.take(stack, places, "study") == 1
+        with pytest.raises(RequestError, match="is being run by process"):
+            slots.take(stack, places, "study")
+
+
+def test_on_postgresql_the_next_takes_the_first_slot_that_is_free(places: Places) -> None:
+    shared = replace(places, storage=SHARED)
+    with ExitStack() as stack:
+        assert slots.take(stack, shared, "study") == 1
+        with ExitStack() as second:
+            assert slots.take(second, shared, "study") == 2
+            assert slots.take(stack, shared, "study") == 3
+        assert slots.take(stack, shared, "study") == 2
+
+
+@pytest.mark.parametrize("study", ["study", "st~udy", "../up", "a.b", "x" * 300])
+def test_slots_of_one_study_are_never_those_of_another(tmp_path: Path, study: str) -> None:
+    home = Home(tmp_path)
+    for slot in (1, 2, 11):
+        home.journal(study, slot).parent.mkdir(exist_ok=True)
+        home.journal(study, slot).touch()
+        home.journal(study + "2", slot).touch()
+    assert home.slots(study) == [1, 2, 11]
+    assert len(set(home.journals(study))) == 3
+
+
+def told(places: Places, study: StudyTrials, name: str, slot: int) -> int:
+    """Have a supervisor of a slot do one trial; return its number."""
+    trial = study.ask()
+    assert trial is not None
+    with Journal(places.home.journal(name, slot)) as journal:
+        journal.append(
+            StudyOpened(
+                study=name, study_id=study.study_id, experiment="mine", provenance={}, text="", data={},
+                supervisor=study.supervisor,
+            )
+        )  # fmt: skip
+        searched = trial.searched
+        journal.append(TrialBegun(trial=trial.number, seed=trial.seed, params={}, searched=searched, origin="random"))
+        journal.append(TrialEnded(trial=trial.number, state="complete", values=(0.5,), metrics={"parameters": slot}))
+        journal.append(StudyClosed(closing="finished"))
+    tell(study, trial)
+    return trial.number
+
+
+@pytest.fixture
+def shared(places: Places, postgresql: PostgreSQL) -> Places:
+    """A home with a study of two slots, each of which did a trial."""
+    shared = replace(places, storage=postgresql.new())
+    for slot in (1, 2):
+        told(shared, opened(shared.storage, "both"), "both", slot)
+    return shared
+
+
+def test_who_reads_a_study_reads_all_its_journals(shared: Places) -> None:
+    assert journal_names(shared.home) == ["both"]
+    assert list(read_study("both", shared).trials["parameters"]) == [1, 2]
+
+
+def test_deleting_a_study_deletes_all_its_journals(shared: Places) -> None:
+    with held("both", shared) as remains:
+        assert remains.trials == 2
+        delete(remains, shared)
+    assert not list(shared.home.path.glob("journal/*.jsonl"))
+
+
+def test_a_study_that_is_being_run_is_not_deleted(shared: Places) -> None:
+    with ExitStack() as stack:
+        stack.enter_context(slots._lock(shared.home, "both", 2))
+        with pytest.raises(RequestError, match="is being run by process"), held("both", shared):
+            pass
+    opened(shared.storage, "both").ask()  # by another home
+    with pytest.raises(RequestError, match="is being run from another home"), held("both", shared):
+        pass
+
+
+def test_a_slot_that_nobody_is_in_is_settled_by_whoever_comes_next(shared: Places) -> None:
+    study = opened(shared.storage, "both")
+    left = study.ask()
+    assert left is not None
+    with Journal(shared.home.journal("both", 2)) as journal:
+        journal.append(
+            StudyOpened(
+                study="both", study_id=study.study_id, experiment="mine", provenance={}, text="", data={},
+                supervisor=study.supervisor,
+            )
+        )  # fmt: skip
+    again = opened(shared.storage, "both")
+    assert study.supervisor in slots.settle_others(shared, "both", 1, again, lambda trial: {})
+    (trial,) = [one for one in again.study.trials if one.number == left.number]
+    assert trial.state.name == "FAIL"
+    assert trial.user_attrs[SUPERVISOR] == study.supervisor
+    assert open_storage(shared.storage).get_all_trials(again.study._study_id)
