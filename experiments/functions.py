@@ -175,7 +175,7 @@ def run(
     )
     heard = Recording(BarDisplay("epoch") if progress else SilentDisplay())
     result = single_run.run(asked, seed, execution, Places.choose(home, data_dir, storage, tracking_uri), heard)
-    _raise_for(result.exit_code, f"{result.state}: {result.error}")
+    _raise_for(result.exit_code, result.failure or f"{result.state}: {result.error}")
     return RunOutcome(dict(result.params), dict(result.metrics), result.run_id, heard.epochs())
 
 

@@ -7,7 +7,8 @@ import sqlalchemy.exc
 
 from models.errors import RequestError
 from search.patient_storage import PatientStorage
-from search.urls import database_is_a_file, masked
+from search.unwritable import unwritable
+from search.urls import database_is_a_file, keep_secret, masked, scrubbed
 
 _PATIENCE_SECONDS = 600.0
 
@@ -17,7 +18,9 @@ def open_storage(url: str) -> PatientStorage:
 
     Raises:
         RequestError: it can't be reached; the message masks the password.
+        SearchError: it can't be written.
     """
+    keep_secret(url)
     try:
         database: optuna.storages.BaseStorage = optuna.storages.RDBStorage(url)
     except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError):
@@ -25,7 +28,9 @@ def open_storage(url: str) -> PatientStorage:
             f"a storage is a database URL such as sqlite:///optuna.db; received {masked(url)!r}."
         ) from None
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, OSError) as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        if (failure := unwritable(f"the storage {masked(url)}", error)) is not None:
+            raise failure from None
+        cause = scrubbed(str(getattr(error, "orig", None) or error)).strip().splitlines()[0]
         raise RequestError(
             f"the storage {masked(url)} can't be reached ({cause}): check the address and that its server runs."
         ) from None

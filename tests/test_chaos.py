@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos import cases
+from tests.chaos import cases, disk
 from tests.chaos.points import every_point
 from tests.chaos.sessions import Zygote
 
@@ -32,4 +32,17 @@ def test_dying_at_any_time_costs_nothing(zygote: Zygote) -> None:
 
 def test_what_is_queued_is_executed_once(zygote: Zygote) -> None:
     (seen,) = cases.queue(zygote, configurations=50, workers=4)
+    assert seen.verdict.is_good, seen
+
+
+@pytest.mark.skipif(not disk.can_mount(), reason="this process may not mount a small disk")
+@pytest.mark.parametrize("small", [disk.DISKS[0], disk.DISKS[1], disk.DISKS[4]], ids=lambda one: one.folder)
+def test_a_full_disk_is_told_in_one_line_and_costs_nothing(zygote: Zygote, small: disk.Disk) -> None:
+    (seen,) = disk.full(zygote, [small])
+    assert seen.verdict.is_good, seen
+
+
+@pytest.mark.skipif(not disk.can_mount(), reason="this process may not mount a small disk")
+def test_a_single_run_that_mlflow_had_no_room_for_is_told_later(zygote: Zygote) -> None:
+    (seen,) = disk.single_run(zygote)
     assert seen.verdict.is_good, seen

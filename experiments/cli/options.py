@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from experiments.cli import completing
 from experiments.durations import read_seconds as read_duration
+from experiments.words import one_line
 from models.errors import RequestError
 from search.urls import masked
 
@@ -143,6 +144,13 @@ def given(places: Mapping[str, str | None], *names: str) -> list[str]:
         if (value := places[name]) is not None and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         for word in (f"--{name.replace('_', '-')}", masked(value))
     ]
+
+
+def told(exit_code: int, failure: str | None) -> int:
+    """Return a command's exit code; if the work failed, say why in one line."""
+    if failure is not None:
+        click.echo(f"assay: {one_line(failure)}", err=True)
+    return exit_code
 
 
 def as_json(record: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from experiments.places import Places
 from tests.benchmarks.processes import environment
 from tests.chaos.points import Point
 
@@ -50,24 +51,35 @@ class Zygote(AbstractContextManager["Zygote"]):
 
 
 class Sessions:
-    """Starts commands in one home; their output is in `out`, what workers did in `log`.
+    """Starts commands in one home; what they print is in `out` and `errors`, what workers did in `log`.
 
     Args:
         zygote: that they are forked from.
-        folder: of the home and of both files.
+        folder: of the home and of these files.
+
+    Attributes:
+        stores: the stores that are not home's own, by the names that `Places` has for them.
     """
 
     def __init__(self, zygote: Zygote, folder: Path) -> None:
-        self.home, self.log, self.out = folder / "home", folder / "log", folder / "out"
+        self.home, self.log = folder / "home", folder / "log"
+        self.out, self.errors = folder / "out", folder / "errors"
         self.log.touch()
+        self.stores: dict[str, str] = {}
         self._zygote = zygote
+
+    @property
+    def places(self) -> Places:
+        """Where its studies are."""
+        return Places.choose(home=self.home, **self.stores)
 
     def start(self, *argv: str, points: Sequence[Point] = ()) -> int:
         """Start a command; return its process id."""
         started = self._zygote.ask(
-            argv=[*argv, "--home", str(self.home)],
+            argv=[*argv, "--home", str(self.home), *self._options()],
             log=str(self.log),
             out=str(self.out),
+            errors=str(self.errors),
             points=[dataclasses.asdict(point) for point in points],
         )
         return int(started["started"])
@@ -84,6 +96,9 @@ class Sessions:
         """Return the process ids of all workers there ever were."""
         lines: Sequence[str] = self.log.read_text().splitlines()
         return [int(line.split()[2]) for line in lines if line.startswith("worker")]
+
+    def _options(self) -> list[str]:
+        return [word for name, url in self.stores.items() for word in (f"--{name.replace('_', '-')}", url)]
 
 
 def is_alive(pid: int) -> bool:

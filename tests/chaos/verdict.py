@@ -64,7 +64,7 @@ def ended_well(home: Path, study: str) -> set[int]:
 
 def judge(sessions: Sessions, study: str, finished_before: set[int], retries: int = 1) -> Verdict:
     """Look at a study that was taken up again after the last kill, and is done."""
-    places = Places.choose(home=sessions.home)
+    places = sessions.places
     known = find_study(study, places)
     trials = [trial for trial in known.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
     history = read_history(places.home.journal(study), known.user_attrs[STUDY_ID])
