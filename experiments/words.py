@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from search.urls import scrubbed
 
+_LONGEST_LINE_CHARACTERS = 2000
+
 
 def visible(text: str) -> str:
     """Return a text with all that would steer a terminal written out, but for the ends of lines."""
@@ -19,5 +21,9 @@ def in_line(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line that steers no terminal and tells no secret."""
-    return visible(" ".join(scrubbed(text).split()))
+    """Return a text as one line of moderate length that steers no terminal and tells no secret."""
+    line = visible(" ".join(scrubbed(text).split()))
+    if len(line) <= _LONGEST_LINE_CHARACTERS:
+        return line
+    half = _LONGEST_LINE_CHARACTERS // 2  # what to do stands at the end
+    return f"{line[:half]} [...] {line[-half:]}"

@@ -178,6 +178,7 @@ def read_value(text: str) -> tuple[str, Any]:
     if not (key.strip() and equals and value.strip()):
         raise RequestError(f"--set takes key=value, such as hidden_units=100; received {text!r}.")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
+        known = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError):
+        known = {}
+    return key.strip(), known["value"] if set(known) == {"value"} else value.strip()
