@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,22 @@ def read_configurations(file: str | Path, experiment: Experiment) -> list[Config
         RequestError: there is no such file, it holds something else, or a name or value is outside the space.
     """
     try:
-        content = json.loads(Path(file).expanduser().read_text(encoding="utf-8"))
+        content = json.loads(Path(file).expanduser().read_text(encoding="utf-8"), object_pairs_hook=_each_once)
     except FileNotFoundError:
         raise RequestError(f"--enqueue: there is no file {file}.") from None
+    except RecursionError:
+        raise RequestError(f"--enqueue: {file} can't be read as JSON: it is nested too deeply.") from None
     except (OSError, ValueError) as error:
         raise RequestError(f"--enqueue: {file} can't be read as JSON: {error}.") from None
     return check_configurations(content, experiment, f"--enqueue: {file}")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, which would keep the last of several values of one name and not say so."""
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands there more than once")
+    return dict(pairs)
 
 
 def check_configurations(content: Any, experiment: Experiment, where: str) -> list[Configuration]:

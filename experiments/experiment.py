@@ -237,7 +237,9 @@ def read(path: Path) -> Experiment:
         raise RequestError(f"there is no file {path}: give the path of an experiment's TOML.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{path} can't be read: {error}.") from None
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise RequestError(f"{path} can't be read: lists and tables are nested too deeply.") from None
+    except ValueError as error:  # a number of too many digits too
         raise RequestError(f"{path} is no TOML: {error}.") from None
     try:
         return _build(path, text, _File.read(tables, "the file"))

@@ -179,7 +179,7 @@ def run(
     silence = ask_tolerance(trial_timeout=trial_timeout).silence_seconds
     places = Places.choose(home, data_dir, storage, tracking_uri)
     result = single_run.run(asked, seed, execution, places, heard, silence)
-    _raise_for(result.exit_code, f"{result.state}: {result.error}")
+    _raise_for(result.exit_code, result.failure or f"{result.state}: {result.error}")
     return RunOutcome(dict(result.params), dict(result.metrics), result.run_id, heard.epochs())
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import RequestError
+from search.unwritable import unwritable
 
 _LONGEST_NAME_BYTES = 200  # file systems take 255, of which the endings need some
 
@@ -58,33 +60,39 @@ class Home:
         """See that the folder could be made and written, making none.
 
         Raises:
-            RequestError: it can't.
+            RequestError: it can't be a folder.
+            SearchError: it may not be written.
         """
         there = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists())
         if not there.is_dir():
-            raise _unwritable(self.path, "not a directory")
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise _unwritable(self.path, "permission denied")
+            raise _no_folder(self.path, "not a directory")
+        _check_access(there, self.path)
 
     def create(self) -> None:
         """Make the folder.
 
         Raises:
-            RequestError: it can't be made or written.
+            RequestError: it can't be a folder.
+            SearchError: it can't be made or may not be written, since the disk is full, say.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unwritable(self.path, error.strerror) from None
-        if not os.access(self.path, os.W_OK | os.X_OK):
-            raise _unwritable(self.path, "permission denied")
+            raise unwritable(f"home, {self.path},", error) or _no_folder(self.path, error.strerror) from None
+        _check_access(self.path, self.path)
 
 
 def _of_slot(slot: int) -> str:
     return "" if slot == 1 else f"~{slot}"  # no study's file has a ~ of its own
 
 
-def _unwritable(path: Path, why: str | None) -> RequestError:
+def _check_access(there: Path, home: Path) -> None:
+    if not os.access(there, os.W_OK | os.X_OK):
+        forbidden = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        raise unwritable(f"home, {home},", forbidden) or forbidden
+
+
+def _no_folder(path: Path, why: str | None) -> RequestError:
     return RequestError(f"home must be a folder that can be written: {path} can't ({why}); choose another with --home.")
 
 

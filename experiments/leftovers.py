@@ -6,34 +6,54 @@ from contextlib import suppress
 from pathlib import Path
 
 from experiments.places import Places
-from experiments.tracking.follower import MlflowTracker
+from experiments.tracking.follower import Cursor, MlflowTracker
 from models.errors import RequestError
 from search.events import StudyClosed, StudyOpened, TrialBegun, TrialEnded
 from search.journal import Journal, last, read
 from search.lock import StudyLock, is_held
+from search.model_shelf import ModelShelf
+
+_NEVER_ENDED = "a single run that was begun and never ended"
+_ENDED_UNTOLD = "a single run that MLflow has not heard all of"
 
 
-def left_runs(places: Places) -> list[str]:
-    """Return the names of the journals of runs that are not closed, and that nobody is running."""
-    return [path.stem for path in _open_journals(places) if not is_held(path.with_suffix(".lock"))]
+def left_runs(places: Places) -> dict[str, str]:
+    """Return what is wrong with runs that were not put away, and that nobody is running, by their journals' names."""
+    return {
+        path.stem: _ENDED_UNTOLD if _is_closed(path) else _NEVER_ENDED
+        for path in _left_journals(places)
+        if not is_held(path.with_suffix(".lock"))
+    }
 
 
 def settle_runs(places: Places) -> None:
-    """Record every run that was begun and never ended as interrupted, in its journal and in MLflow."""
-    for path in _open_journals(places):
+    """Record every run that was begun and never ended as interrupted, and have MLflow know of all that were left."""
+    for path in _left_journals(places):
         # A run that is still under way holds its lock.
         with suppress(RequestError), StudyLock(path.with_suffix(".lock"), path.stem), Journal(path) as journal:
             kinds = {type(event) for event, _ in read(path)}
-            if StudyOpened not in kinds or StudyClosed in kinds:  # closed by another process since
+            if StudyOpened not in kinds:
                 continue
-            if TrialBegun in kinds and TrialEnded not in kinds:
-                journal.append(TrialEnded(trial=0, state="failed", reason="interrupted"))
-            journal.append(StudyClosed(closing="interrupted"))
+            if StudyClosed not in kinds:
+                if TrialBegun in kinds and TrialEnded not in kinds:
+                    journal.append(TrialEnded(trial=0, state="failed", reason="interrupted"))
+                journal.append(StudyClosed(closing="interrupted"))
             tracker = MlflowTracker(path, places.tracking_uri, places.home.artifacts)
             tracker.start()
-            tracker.close(hurry=False)
+            if tracker.close(hurry=False) is None:
+                ModelShelf(places.home.models(path.stem)).remove()
 
 
-def _open_journals(places: Places) -> list[Path]:
+def _left_journals(places: Places) -> list[Path]:
     journals = sorted(places.home.path.glob("journal/run-*.jsonl"))
-    return [path for path in journals if not isinstance(last(path), StudyClosed)]
+    return [path for path in journals if not _is_closed(path) or _is_behind(path, places.tracking_uri)]
+
+
+def _is_closed(journal: Path) -> bool:
+    return isinstance(last(journal), StudyClosed)
+
+
+def _is_behind(journal: Path, tracking_uri: str) -> bool:
+    """Whether this store is the one that the run was to be told to, and has not heard all of it."""
+    cursor = Cursor(journal.with_suffix(".tracked"), tracking_uri)
+    return cursor.is_its_own and cursor.offset < journal.stat().st_size

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from experiments.data.source import default_data_dir
 from experiments.home import Home
+from search.urls import keep_secret
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,17 @@ class Places:
     ) -> Places:
         """Take what is given, else ASSAY_HOME, ASSAY_DATA_DIR, ASSAY_STORAGE and MLFLOW_TRACKING_URI, else defaults.
 
-        The defaults are `./mlruns`, the Keras cache, and SQLite in home for both stores.
+        The defaults are `./mlruns`, the Keras cache, and SQLite in home for both stores. What is secret in the
+        addresses of stores is shown to nobody from now on.
         """
         place = Home(Path(home or os.environ.get("ASSAY_HOME") or "mlruns").expanduser().resolve())
         data = data_dir or os.environ.get("ASSAY_DATA_DIR")
-        return cls(
+        found = cls(
             home=place,
             data_dir=Path(data).expanduser().resolve() if data else default_data_dir(),
             storage=storage or os.environ.get("ASSAY_STORAGE") or place.storage,
             tracking_uri=tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or place.tracking,
         )
+        keep_secret(found.storage)
+        keep_secret(found.tracking_uri)
+        return found

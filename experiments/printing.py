@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.progress.state import shown
+from experiments.words import in_line
 from search.importances import find_evaluator
 
 _BAR_CHARACTERS = 24
@@ -28,7 +29,7 @@ def grid(values: Mapping[str, Any]) -> Table:
     """Return hyperparameters, a line each."""
     table = Table.grid(padding=(0, 2))
     for name, value in values.items():
-        table.add_row(f"  {name}", visible(shown(value)))
+        table.add_row(f"  {in_line(name)}", shown(value))
     return table
 
 
@@ -36,7 +37,7 @@ def bars(shares: Mapping[str, float]) -> Table:
     """Return importances, a bar each."""
     table = Table.grid(padding=(0, 2))
     for name, share in shares.items():
-        table.add_row(f"  {name}", "█" * max(1, round(share * _BAR_CHARACTERS)), f"{share:.0%}")
+        table.add_row(f"  {in_line(name)}", "█" * max(1, round(share * _BAR_CHARACTERS)), f"{share:.0%}")
     return table
 
 
@@ -51,13 +52,5 @@ def plain_table(*names: str) -> Table:
     """Return a table without lines."""
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for name in names:
-        table.add_column(name)
+        table.add_column(in_line(name))
     return table
-
-
-def visible(text: str) -> str:
-    """Return a text with all that would steer a terminal written out, but for the ends of lines."""
-    return "".join(
-        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
-        for letter in text.replace("\t", "    ")
-    )

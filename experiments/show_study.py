@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from experiments.printing import bars, console, grid, plain_table, visible, what_mattered
+from experiments.printing import bars, console, grid, plain_table, what_mattered
 from experiments.progress.state import measured, shown
 from experiments.study_frames import COST_COLUMNS
 from experiments.study_result import StudyResult
+from experiments.words import in_line, visible
 from models.names import check_name
 from search.objective import Objectives
 
@@ -61,7 +62,7 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, every: bool) -> No
     counted = ", ".join(f"{number} {state}" for state, number in study.counts.items())
     running = int((study.trials["state"] == "running").sum())
     out.print(Text(f"{visible(study.study)}: {counted}{f', {running} running' if running else ''}", style="bold"))
-    out.print(f"experiment {study.experiment}; {', '.join(study.objectives)}")
+    out.print(f"experiment {in_line(study.experiment)}; {', '.join(study.objectives)}")
     if study.best is not None:
         run = "" if study.best["run_id"] is None else f", run {study.best['run_id']}"
         out.print(f"\nbest: {study.best['value']:.4f} (trial {study.best['number']}{run})")
@@ -92,7 +93,7 @@ def _print_trials(study: StudyResult, trials: pandas.DataFrame) -> None:
     table.columns[0].no_wrap = True
     for number, row in zip(trials.index, rows(trials), strict=True):
         cells = (_cell(row[name], name in metrics) for name in dict.fromkeys(columns))
-        table.add_row(f"{'*' if number in marked else ' '} {number}", visible(row["state"]), *cells)
+        table.add_row(f"{'*' if number in marked else ' '} {number}", in_line(row["state"]), *cells)
     out.print()
     out.print(table)
 
@@ -100,7 +101,7 @@ def _print_trials(study: StudyResult, trials: pandas.DataFrame) -> None:
 def _cell(value: Any, is_measured: bool) -> str:
     if value is None:
         return ""
-    return measured(value) if is_measured else visible(shown(value))
+    return measured(value) if is_measured else shown(value)
 
 
 def _plain(frame: pandas.DataFrame) -> pandas.DataFrame:

@@ -7,9 +7,10 @@ import math
 from rich.table import Table
 from rich.text import Text
 
-from experiments.printing import console, grid, plain_table, visible
+from experiments.printing import console, grid, plain_table
 from experiments.progress.state import measured, sparkline
 from experiments.trial_result import TrialResult
+from experiments.words import visible
 
 _MOST_EPOCHS = 30
 

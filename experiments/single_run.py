@@ -19,7 +19,8 @@ from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
 from experiments.rehearsal import confirm_device, rehearse
-from experiments.session import Session, check_batch, is_surely_good, prepared, supervise
+from experiments.session import Ending, Session, check_batch, is_surely_good, prepared, supervise
+from experiments.sweep_result import untold
 from experiments.tracking.follower import MlflowTracker
 from search.events import EpochEnded, TrialEnded
 from search.journal import Journal
@@ -44,7 +45,18 @@ class RunResult:
     metrics: Mapping[str, float]
     state: str
     error: str | None
-    exit_code: int
+    untracked: str | None
+    ending: Ending
+
+    @property
+    def exit_code(self) -> int:
+        """Return the command's: 1 too if the training is done and MLflow has not heard of all of it."""
+        return self.ending.exit_code or int(self.untracked is not None)
+
+    @property
+    def failure(self) -> str | None:
+        """Return in one line why the work failed, if it did, or why MLflow has not heard of all of it."""
+        return self.ending.failure or untold(self.untracked)
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
@@ -149,8 +161,9 @@ def run(
             tolerance = dataclasses.replace(NO_TOLERANCE, silence_seconds=silence_seconds)
             ending = supervise(session.plan(1, shelf, tolerance=tolerance), trial, executor, journal, stop)
         display.closed()
-        tracker.close(hurry=ending.closing == "interrupted")
-        shelf.remove()
+        untracked = tracker.close(hurry=ending.closing == "interrupted")
+        if untracked is None:  # else whoever passes on the rest needs the model
+            shelf.remove()
         return RunResult(
             experiment=experiment.name,
             tracking_uri=masked(places.tracking_uri),
@@ -158,6 +171,7 @@ def run(
             params=experiment.hyperparameters(configuration),
             metrics={**(curve[-1].metrics if curve else {}), **(trial.end.metrics if trial.end is not None else {})},
             state=trial.end.label if trial.end is not None else "failed: never begun",
-            error=trial.end.error if trial.end is not None else ending.failure,
-            exit_code=ending.exit_code,
+            error=trial.end.error if trial.end is not None else None,
+            untracked=untracked,
+            ending=ending,
         )

@@ -10,6 +10,8 @@ from experiments.printing import bars, console, grid, plain_table, what_mattered
 from experiments.progress.state import clock, measured, shown
 from experiments.single_run import RunResult
 from experiments.sweep_result import SweepResult
+from experiments.words import in_line, visible
+from search.urls import scrubbed
 
 
 def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = False) -> None:
@@ -23,9 +25,7 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
     """
     out = console(to_stderr)
     out.print()
-    out.print(Text(_outcome(result, again), style="bold"), soft_wrap=not out.is_terminal)
-    if result.ending.failure is not None:
-        out.print(Text(f"stopped: {result.ending.failure}", style="red"))
+    out.print(Text(_outcome(result, in_line(scrubbed(again))), style="bold"), soft_wrap=not out.is_terminal)
     if result.best is not None:
         out.print(f"\nbest: {result.best.values[0]:.4f} (trial {result.best.number}, run {result.best.run_id})")
         out.print(grid(result.best.params))
@@ -38,11 +38,8 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
         of = None if result.objectives.single is not None else objective
         out.print(what_mattered(result.importance, of, result.trials["complete"]))
         out.print(bars(shares))
-    out.print(f"\nruns:  {result.tracking_uri}  (experiment {result.experiment}, study {result.study})")
-    if result.untracked is not None:
-        out.print(f"MLflow has not taken everything ({result.untracked.strip()}).")
-        out.print("Nothing is lost: the next sweep of this study passes on the rest.")
-    out.print(f"look:  {look}")
+    out.print(f"\nruns:  {result.tracking_uri}  (experiment {in_line(result.experiment)}, study {result.study})")
+    out.print(f"look:  {in_line(look)}")
 
 
 def print_forecast(told: Forecast, to_stderr: bool = False) -> None:
@@ -77,14 +74,14 @@ def print_run(result: RunResult, to_stderr: bool = False) -> None:
     out = console(to_stderr)
     out.print(Text(f"run {result.run_id}: {result.state}", style="bold"))
     if result.error is not None:
-        out.print(result.error)
+        out.print(visible(result.error))
     for title, values in (("parameters", result.params), ("metrics", result.metrics)):
         out.print(f"\n{title}:")
         table = Table.grid(padding=(0, 2))
         for name, value in values.items():
-            table.add_row(f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value))
+            table.add_row(f"  {in_line(name)}", f"{value:.4g}" if isinstance(value, float) else in_line(str(value)))
         out.print(table)
-    out.print(f"\nruns:  {result.tracking_uri}  (experiment {result.experiment})")
+    out.print(f"\nruns:  {result.tracking_uri}  (experiment {in_line(result.experiment)})")
 
 
 def _outcome(result: SweepResult, again: str) -> str:

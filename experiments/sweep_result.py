@@ -13,6 +13,8 @@ from search.objective import Objectives, Values
 from search.plan import Tolerance
 from search.space import Configuration
 
+_LATER = "the journal has it; the same command, or 'assay doctor --fix', passes on the rest"
+
 
 @dataclass(frozen=True)
 class SweepRequest:
@@ -75,6 +77,11 @@ class SweepResult:
         return self.ending.exit_code or int(self.untracked is not None)
 
     @property
+    def failure(self) -> str | None:
+        """Return in one line why the work failed, if it did, or why MLflow has not heard of all of it."""
+        return self.ending.failure or untold(self.untracked)
+
+    @property
     def done(self) -> int:
         """Trials that are complete or pruned."""
         return self.trials["complete"] + self.trials["pruned"]
@@ -99,6 +106,13 @@ class SweepResult:
             "objectives": [str(objective) for objective in self.objectives.each],
             "importances": _first(self.importances) if single else dict(self.importances),
         }
+
+
+def untold(untracked: str | None) -> str | None:
+    """Return in one line what it means that MLflow does not have everything; None if it has."""
+    if untracked is None:
+        return None
+    return f"MLflow has not taken everything ({untracked.strip()}): nothing is lost, {_LATER}."
 
 
 def _first(by_objective: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:

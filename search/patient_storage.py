@@ -22,6 +22,7 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.errors import SearchError
+from search.urls import scrubbed
 
 KEY = "assay.key"
 _FIRST_PAUSE_SECONDS = 0.2
@@ -227,5 +228,5 @@ def _cause(error: BaseException) -> BaseException:
 def _line(error: BaseException) -> str:
     if isinstance(error, sqlalchemy.exc.PendingRollbackError):
         return "the connection broke"
-    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    lines = scrubbed(str(getattr(error, "orig", None) or error)).strip().splitlines()
     return lines[0] if lines else type(error).__name__

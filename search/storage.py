@@ -12,7 +12,8 @@ from sqlalchemy.engine import make_url
 from models.errors import RequestError
 from search.patient_storage import PatientStorage
 from search.shared_storage import SharedStorage, alone
-from search.urls import database_is_a_file, database_is_shared, masked
+from search.unwritable import unwritable
+from search.urls import database_is_a_file, database_is_shared, keep_secret, masked, scrubbed
 
 _PATIENCE_SECONDS = 600.0
 _CONNECTION = {"connect_timeout": 3, "tcp_user_timeout": 20_000}
@@ -28,7 +29,9 @@ def open_storage(url: str, patient: bool = False) -> PatientStorage:
 
     Raises:
         RequestError: it can't be reached; the message masks the password.
+        SearchError: it can't be written.
     """
+    keep_secret(url)
     try:
         database = _open(url)
     except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError):
@@ -36,7 +39,9 @@ def open_storage(url: str, patient: bool = False) -> PatientStorage:
             f"a storage is a database URL such as sqlite:///optuna.db; received {masked(url)!r}."
         ) from None
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, OSError) as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        if (failure := unwritable(f"the storage {masked(url)}", error)) is not None:
+            raise failure from None
+        cause = scrubbed(str(getattr(error, "orig", None) or error)).strip().splitlines()[0]
         raise RequestError(
             f"the storage {masked(url)} can't be reached ({cause}): check the address and that its server runs."
         ) from None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos import cases, outages
+from tests.chaos import cases, disk, outages
 from tests.chaos.points import every_point
 from tests.chaos.sessions import Zygote
 from tests.chaos.together import together
@@ -52,3 +52,16 @@ def test_a_postgresql_that_is_away_costs_nothing(zygote: Zygote) -> None:
 def test_an_mlflow_server_that_is_away_costs_nothing(zygote: Zygote) -> None:
     for seen in outages.mlflow(zygote, [3]):
         assert seen.verdict.is_good, seen
+
+
+@pytest.mark.skipif(not disk.can_mount(), reason="this process may not mount a small disk")
+@pytest.mark.parametrize("small", [disk.DISKS[0], disk.DISKS[1], disk.DISKS[4]], ids=lambda one: one.folder)
+def test_a_full_disk_is_told_in_one_line_and_costs_nothing(zygote: Zygote, small: disk.Disk) -> None:
+    (seen,) = disk.full(zygote, [small])
+    assert seen.verdict.is_good, seen
+
+
+@pytest.mark.skipif(not disk.can_mount(), reason="this process may not mount a small disk")
+def test_a_single_run_that_mlflow_had_no_room_for_is_told_later(zygote: Zygote) -> None:
+    (seen,) = disk.single_run(zygote)
+    assert seen.verdict.is_good, seen

@@ -25,7 +25,7 @@ def command(fix: bool, as_json: bool, **places: str | None) -> int:
     # Here, so that --help need not import the stores.
     from experiments.doctor import diagnose
     from experiments.places import Places
-    from experiments.printing import visible
+    from experiments.words import visible
 
     found = diagnose(Places.choose(**places), fix)
     for study, why in found.busy.items():

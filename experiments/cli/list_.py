@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from experiments.cli import options
+from experiments.words import visible
 
 Listing = Mapping[str, object]
 """What there is by name, with what says more of it: a line of text, or what shows as one."""
@@ -44,7 +45,7 @@ def _print(found: Mapping[str, Listing]) -> None:
         width = max(map(len, listing), default=0)
         click.secho(kind, bold=True)
         for name, line in listing.items():
-            click.echo(f"  {name:<{width}}  {line}")
+            click.echo(visible(f"  {name:<{width}}  {line}"))
         if not listing:
             click.echo("  none yet")
 

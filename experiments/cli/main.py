@@ -8,13 +8,17 @@ import importlib
 import os
 import signal
 import sys
+import traceback
 from typing import NoReturn
 
 import click
 
+from experiments.words import one_line
 from models.errors import RequestError
 from models.names import check_name
 from search.errors import AssayBugError, SearchError
+from search.unwritable import unwritable
+from search.urls import scrubbed
 
 VERBS = {
     "list": "list_",
@@ -76,12 +80,25 @@ def main() -> NoReturn:
     except SearchError as error:
         _fail(str(error), error.exit_code)
     except AssayBugError as error:
-        print(error, file=sys.stderr)
+        print(scrubbed(str(error)), file=sys.stderr)
         _fail("this is a bug in Assay and no fault of the trial, which is tried again by the same command.", 1)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", 128 + signal.SIGINT)
+    except OSError as error:
+        failure = unwritable(error.filename or "a file", error, done="opened or written")
+        if failure is None:
+            _show_bug()
+        _fail(str(failure), 1)
+    except Exception:
+        _show_bug()
+
+
+def _show_bug() -> NoReturn:
+    """Show the traceback, as Python would, but for the secrets in the addresses of stores."""
+    print(scrubbed(traceback.format_exc()), end="", file=sys.stderr)
+    sys.exit(1)
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"assay: {' '.join(message.split())}", file=sys.stderr)
+    print(f"assay: {one_line(message)}", file=sys.stderr)
     sys.exit(code)

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from experiments.cli import completing
 from experiments.durations import read_seconds as read_duration
+from experiments.words import one_line
 from models.errors import RequestError
 from search.urls import masked
 
@@ -147,6 +148,13 @@ def given(places: Mapping[str, str | None], *names: str) -> list[str]:
     ]
 
 
+def told(exit_code: int, failure: str | None) -> int:
+    """Return a command's exit code; if the work failed, say why in one line."""
+    if failure is not None:
+        click.echo(f"assay: {one_line(failure)}", err=True)
+    return exit_code
+
+
 def as_json(record: Mapping[str, Any]) -> str:
     """Return one line of JSON, numbers that JSON does not have as null."""
     return json.dumps(_finite(record), allow_nan=False)
@@ -172,6 +180,7 @@ def read_value(text: str) -> tuple[str, Any]:
     if not (key.strip() and equals and value.strip()):
         raise RequestError(f"--set takes key=value, such as hidden_units=100; received {text!r}.")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
+        known = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError):
+        known = {}
+    return key.strip(), known["value"] if set(known) == {"value"} else value.strip()

@@ -48,4 +48,4 @@ def command(
     print_run(result, to_stderr=as_json)
     if as_json:
         click.echo(options.as_json(result.to_record()))
-    return result.exit_code
+    return options.told(result.exit_code, result.failure)

@@ -107,7 +107,7 @@ def command(
     print_summary(result, again, look, to_stderr=as_json)
     if as_json:
         click.echo(options.as_json(result.to_record()))
-    return result.exit_code
+    return options.told(result.exit_code, result.failure)
 
 
 def _foretell(experiment: Experiment, request: SweepRequest, places: Places, as_json: bool) -> int:

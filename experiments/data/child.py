@@ -21,6 +21,7 @@ from experiments.data.build import ensure
 from experiments.data.job import Job
 from experiments.data.settings import DataSettings
 from models.errors import RequestError
+from search.errors import SearchError
 
 WATCH_SECONDS = 1.0
 """How soon a parent that is gone is noticed where something else keeps the pipe open."""
@@ -43,6 +44,8 @@ def _answer(job: Job) -> dict[str, str]:
         return {"folder": str(ensure(settings, Path(job.home), Path(job.data_dir), Path(job.base), job.task))}
     except RequestError as error:
         return {"error": str(error)}
+    except SearchError as error:
+        return {"failure": str(error)}
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

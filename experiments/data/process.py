@@ -13,6 +13,7 @@ from pathlib import Path
 import experiments
 from experiments.data.job import Job
 from models.errors import RequestError
+from search.errors import SearchError
 
 STOP_SECONDS = 10.0
 """How long a child that was told to end may tidy up before it is killed."""
@@ -50,6 +51,7 @@ class ChildProcess:
 
         Raises:
             RequestError: the request was wrong.
+            SearchError: home could not be written.
             PreparationError: the child died.
         """
         assert self._process.stdout is not None
@@ -61,6 +63,8 @@ class ChildProcess:
             raise PreparationError(self._cause_of_death()) from None
         if "error" in answer:
             raise RequestError(answer["error"])
+        if "failure" in answer:
+            raise SearchError(answer["failure"])
         return str(answer["folder"])
 
     def stop(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from experiments.data.folder import partial_of
 from models.errors import RequestError
+from search.unwritable import unwritable
 
 
 @contextmanager
@@ -20,7 +21,8 @@ def writing(folder: Path) -> Iterator[Path]:
     The caller holds the lock; a folder that is there already is replaced.
 
     Raises:
-        RequestError: home cannot be written.
+        RequestError: home is no folder.
+        SearchError: it cannot be written.
     """
     partial = partial_of(folder)
     try:
@@ -47,7 +49,8 @@ def locked(folder: Path, wait: bool = True) -> Iterator[bool]:
         Whether it is held, which without `wait` may be false.
 
     Raises:
-        RequestError: home cannot be written.
+        RequestError: home is no folder.
+        SearchError: it cannot be written.
     """
     with _explained(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -76,6 +79,8 @@ def _explained(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if (failure := unwritable(f"home's folder {place}", error)) is not None:
+            raise failure from None
         raise RequestError(
             f"home must be a folder that can be written, with room for the data: {place} cannot be written "
             f"({error.strerror or error}); choose another with --home."

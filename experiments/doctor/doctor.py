@@ -72,7 +72,7 @@ def diagnose(places: Places, fix: bool) -> Diagnosis:
         found.trials += left.trials
         found.differences += left.differences
         found.mended += [one for one in before.differences if one not in left.differences]
-    runs = [Difference(name, None, "a single run that was begun and never ended") for name in left_runs(places)]
+    runs = [Difference(name, None, what) for name, what in left_runs(places).items()]
     if fix and runs:
         settle_runs(places)
     (found.mended if fix else found.differences).extend(runs)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.progress.state import SweepState
 from experiments.quiet import import_tqdm
+from experiments.words import in_line
 from search.events import EpochEnded, Event
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class BarDisplay(SilentDisplay):
         total = state.wanted if self._unit == "trial" else state.experiment.largest("epochs")
         name = state.study if self._unit == "trial" else state.experiment.name
         # What was done before is the beginning, so that the pace is told from what is done now.
-        self._bar = import_tqdm()(total=total, initial=state.done, desc=name, unit=self._unit)
+        self._bar = import_tqdm()(total=total, initial=state.done, desc=in_line(name), unit=self._unit)
         self._bar.set_postfix_str(state.best())
 
     def hear(self, event: Event) -> None:

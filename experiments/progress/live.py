@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.progress.state import SweepState, TrialProgress, clock, headline, measured, shown, sparkline
+from experiments.words import in_line, visible
 from search.events import Event
 
 _LABEL_CHARACTERS = 25  # MLflow has the rest of a long error
@@ -26,7 +27,7 @@ class LiveDisplay:
 
     def note(self, text: str) -> None:
         """Print the text above the table."""
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(visible(text), markup=False, highlight=False)
 
     def opened(self, state: SweepState) -> None:
         """Print the headline and begin to draw."""
@@ -73,7 +74,7 @@ def _table(state: SweepState, showing_settings: bool) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     others = [objective.metric for objective in state.objectives.each if objective.metric != state.curve_metric]
     for name in ("trial", "state", "epoch", state.curve_metric, "curve", *others, *settings):
-        table.add_column(name, no_wrap=True)
+        table.add_column(Text(in_line(name)), no_wrap=True)
     for trial in [*state.recent, *state.running.values()]:
         values = (Text(shown(trial.searched[name]) if name in trial.searched else "") for name in settings)
         table.add_row(*_row(state, trial), *_others(state, trial), *values)
@@ -85,7 +86,7 @@ def _row(state: SweepState, trial: TrialProgress) -> tuple[RenderableType, ...]:
     best = trial.number in state.leaders.values
     return (
         Text(str(trial.number), style="bold" if best else ""),
-        Text(label[:_LABEL_CHARACTERS], style=style),
+        Text(in_line(label)[:_LABEL_CHARACTERS], style=style),
         f"{len(trial.curve)}/{state.experiment.largest('epochs')}",
         f"{trial.curve[-1]:.4f}" if trial.curve else "",
         Text(sparkline(trial.curve), style="blue"),

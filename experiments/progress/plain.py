@@ -7,6 +7,7 @@ import sys
 from typing import TextIO
 
 from experiments.progress.state import SweepState, TrialProgress, clock, headline, named, shown
+from experiments.words import in_line, visible
 from search.events import Event
 
 
@@ -20,7 +21,7 @@ class PlainDisplay:
     def note(self, text: str) -> None:
         """Write the text; nobody listening is no reason to stop."""
         with contextlib.suppress(OSError):
-            print(text, file=self._stream, flush=True)
+            print(visible(text), file=self._stream, flush=True)
 
     def opened(self, state: SweepState) -> None:
         """Write the headline."""
@@ -41,7 +42,7 @@ def line(state: SweepState, trial: TrialProgress) -> str:
     """Return what is to be said of a trial that ended."""
     assert trial.end is not None
     value = f" {named(state.objectives, trial.end.values)}" if trial.end.values else ""
-    settings = " ".join(f"{name}={shown(setting)}" for name, setting in trial.searched.items())
+    settings = " ".join(f"{in_line(name)}={shown(setting)}" for name, setting in trial.searched.items())
     best = f" | {state.best()}" if state.leaders.values else ""
     left = state.seconds_left()
     remaining = "" if left is None else f" | {clock(left)} left"

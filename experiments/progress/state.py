@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments.execution import Execution
 from experiments.experiment import Experiment
+from experiments.words import in_line
 from search.events import EpochEnded, Event, TrialBegun, TrialEnded
 from search.objective import Leaders, Objectives, Values
 
@@ -106,7 +107,7 @@ def headline(state: SweepState) -> str:
     known = f"{state.done} of {state.wanted} done, " if state.done else ""
     trials, workers = _counted(state.wanted - state.done, "trial"), _counted(state.execution.workers, "worker")
     where = f"{state.execution.backend}, {state.execution.device}"
-    return f"{state.study}: {state.experiment.title}; {known}{trials} to go on {workers} ({where})"
+    return f"{state.study}: {in_line(state.experiment.title)}; {known}{trials} to go on {workers} ({where})"
 
 
 def _counted(number: int, what: str) -> str:
@@ -139,7 +140,7 @@ def measured(value: float) -> str:
 
 def shown(value: Any) -> str:
     """Return a hyperparameter's value as people write it."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else in_line(str(value))
 
 
 def clock(seconds: float) -> str:

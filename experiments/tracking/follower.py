@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 from experiments.tracking.store import open_client, tables_aside
 from search.events import Event, StudyOpened
 from search.journal import read
-from search.urls import masked
+from search.unwritable import unwritable
+from search.urls import masked, scrubbed
 
 if TYPE_CHECKING:
     from experiments.tracking.record import Recorder
 
 _BATCH_EVENTS = 500
+_CAUSE_CHARACTERS = 300
 _GATHER_SECONDS = 3.0  # a trial that ends within takes three calls of MLflow, not one for each of its epochs as well
 _RETRY_FIRST_SECONDS = 0.5
 _RETRY_LAST_SECONDS = 15.0
@@ -137,7 +139,7 @@ class MlflowTracker:
         try:
             self._follow(self._recorder)
         except Exception:
-            self._trouble = traceback.format_exc()  # a bug: shown whole, but no reason to lose the search
+            self._trouble = scrubbed(traceback.format_exc())  # a bug: shown whole, but no reason to lose the search
         finally:
             self._finished.set()
 
@@ -167,8 +169,10 @@ class MlflowTracker:
                 patience, self._trouble = _RETRY_FIRST_SECONDS, None
             except (MlflowException, OSError) as error:
                 # The store is away. Nothing is lost, the journal has it; which runs the store took is asked anew.
-                known, self._trouble = False, str(error)
+                known, self._trouble = False, _told(error)
                 self._perhaps_known = self._size()
+                if self._closing.is_set() and unwritable("the store", error) is not None:
+                    return  # waiting makes no room
                 self._closing.wait(patience)  # who is about to leave can't wait for long
                 time.sleep(_RETRY_FIRST_SECONDS)
                 patience = min(2 * patience, _RETRY_LAST_SECONDS)
@@ -219,17 +223,29 @@ class MlflowTracker:
         return bool(batch)
 
 
+def _told(error: Exception) -> str:
+    """Return the first line of what the store says: the rest is of its insides."""
+    lines = scrubbed(str(error)).strip().splitlines()
+    return lines[0][:_CAUSE_CHARACTERS] if lines else type(error).__name__
+
+
 class Cursor:
-    """How far a journal has been passed on to one store, in bytes, kept in a file."""
+    """How far a journal has been passed on to one store, in bytes, kept in a file.
+
+    Attributes:
+        offset: as far as this.
+        is_its_own: whether the file speaks of this store, or of none yet.
+    """
 
     def __init__(self, path: Path, tracking_uri: str) -> None:
         self._path = path
         self._tracking_uri = masked(tracking_uri)
-        self.offset = 0
+        self.offset, self.is_its_own = 0, True
         with contextlib.suppress(FileNotFoundError, ValueError):
             known = json.loads(path.read_text())
             # Another store has heard nothing of this study yet.
-            self.offset = known["offset"] if known["tracking_uri"] == self._tracking_uri else 0
+            self.is_its_own = known["tracking_uri"] == self._tracking_uri
+            self.offset = known["offset"] if self.is_its_own else 0
 
     def move(self, offset: int) -> None:
         """Keep a new offset."""

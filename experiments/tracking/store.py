@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import RequestError
-from search.urls import masked
+from search.unwritable import unwritable
+from search.urls import keep_secret, masked, scrubbed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,7 +32,9 @@ def open_client(tracking_uri: str, made: Path | None = None) -> MlflowClient:
 
     Raises:
         RequestError: it does not answer; the message masks the password.
+        SearchError: it can't be written.
     """
+    keep_secret(tracking_uri)
     # Left alone, one call to a server that is down blocks for four minutes; whoever can wait does so himself.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     # Not made again unseen either: a server that was only slow would make a run twice.
@@ -46,8 +49,10 @@ def open_client(tracking_uri: str, made: Path | None = None) -> MlflowClient:
         _create(tracking_uri, made)
         client = MlflowClient(tracking_uri)
         client.search_experiments(max_results=1)
-    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
-        cause = str(error).replace(tracking_uri, masked(tracking_uri)).strip().splitlines()[0][:_CAUSE_CHARACTERS]
+    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
+        if (failure := unwritable(f"the tracking store {masked(tracking_uri)}", error)) is not None:
+            raise failure from None
+        cause = scrubbed(str(error)).strip().splitlines()[0][:_CAUSE_CHARACTERS]
         raise RequestError(
             f"the tracking store {masked(tracking_uri)} can't be reached ({cause}): "
             "check --tracking-uri and that its server runs."
@@ -97,6 +102,8 @@ def _create(tracking_uri: str, made: Path | None) -> None:
 
 def _hush() -> None:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # how its tables come to be is nobody's concern
+    # What this one tells at length, with the values of whole tables, is raised as well.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def _make_tables(made: Path) -> None:

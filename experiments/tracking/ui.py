@@ -63,13 +63,18 @@ def serve(places: Places, page: str, port: int, opening: bool) -> int:
     places.home.create()
     free = _free_port(port)
     address = f"http://{HOST}:{free}"
-    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--backend-store-uri", places.tracking_uri]
+    command = [sys.executable, "-P", "-m", "mlflow", "ui"]
+    known = {
+        "MLFLOW_BACKEND_STORE_URI": places.tracking_uri,  # not as an option: everybody can see those
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven processes that nothing here uses
+    }
     # What the server tells of itself is of interest only when it does not start.
     with tempfile.TemporaryFile() as log, StopRequest() as stop:
         server = subprocess.Popen(
             # One process is enough for one person, and is up sooner than MLflow's four.
             [*command, "--host", HOST, "--port", str(free), "--workers", "1"],
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # seven processes that nothing here uses
+            env={**os.environ, **known},
             stdout=log,
             stderr=log,
             start_new_session=True,  # so that its whole family can be ended together

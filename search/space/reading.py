@@ -16,6 +16,8 @@ from search.space.distributions import divides
 from search.space.parameter import Parameter, text_of
 from search.space.space import Space
 
+_LARGEST_WHOLE = 2**53  # Optuna keeps numbers as floats, which tell no larger ones apart
+
 
 class _Range(Settings):
     """`{ low, high, log, step, when }`: integers when both ends are, else floats."""
@@ -82,8 +84,11 @@ def _read_choices(where: str, given: _Choices) -> Parameter:
 
 def _read_range(where: str, given: _Range) -> Parameter:
     low, high, step = given.low, given.high, given.step
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise RequestError(f"{where}: low and high must be finite; received {low} and {high}.")
+    if not (_fits(low) and _fits(high) and math.isfinite(high - low) and (step is None or _fits(step))):
+        raise RequestError(
+            f"{where}: low, high and step must be finite, and whole numbers at most {_LARGEST_WHOLE:,}; received "
+            f"{low} and {high}{'' if step is None else f', step {step}'}."
+        )
     if low > high:
         raise RequestError(f"{where}: low must not be above high; received low = {low}, high = {high}.")
     if given.log and low <= 0:
@@ -97,6 +102,10 @@ def _read_range(where: str, given: _Range) -> Parameter:
         return Parameter(IntDistribution(low, high, log=given.log, step=1 if step is None else step), when)
     step = None if step is None else float(step)
     return Parameter(FloatDistribution(float(low), float(high), log=given.log, step=step), when)
+
+
+def _fits(number: float) -> bool:
+    return abs(number) <= _LARGEST_WHOLE if isinstance(number, int) else math.isfinite(number)
 
 
 def _when(where: str, table: object) -> tuple[Condition, ...]:

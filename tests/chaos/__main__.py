@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from tests.chaos import cases, outages
+from tests.chaos import cases, disk, outages
 from tests.chaos.points import every_point
 from tests.chaos.sessions import Zygote
 from tests.chaos.together import together
@@ -16,6 +16,7 @@ CASES: dict[str, Callable[[Zygote, bool], Iterator[cases.Seen]]] = {
     "points": lambda zygote, quick: cases.points(zygote, every_point()[:: 9 if quick else 1]),
     "kills-2": lambda zygote, quick: cases.random_kills(zygote, 10 if quick else 100, 40 if quick else 250, workers=2),
     "kills-4": lambda zygote, quick: cases.random_kills(zygote, 10 if quick else 100, 40 if quick else 250, workers=4),
+    "disk": lambda zygote, quick: disk.full(zygote, disk.DISKS[:: 3 if quick else 1]),
     "queue": lambda zygote, quick: cases.queue(zygote, 50 if quick else 1000, workers=4),
     "together": lambda zygote, quick: together(zygote, 30 if quick else 200),
     "outage-mlflow": lambda zygote, quick: outages.mlflow(zygote, (2,) if quick else (0, 20, 60)),

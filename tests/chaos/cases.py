@@ -78,7 +78,7 @@ def points(zygote: Zygote, chosen: Iterable[Point], trials: int = 6) -> Iterator
                 statuses.append(sessions.run(*wanted))
             verdict = judge(sessions, STUDY, finished)
             if statuses[-1] != 0:
-                verdict.told = (*verdict.told, f"did not go on: {sessions.out.read_text()[-500:]}")
+                verdict.told = (*verdict.told, f"did not go on: {sessions.errors.read_text()[-500:]}")
             missed = point.who != "worker" and status != -9
             if missed:
                 verdict.told = (*verdict.told, "the point was never reached")
@@ -128,7 +128,7 @@ def random_kills(zygote: Zygote, kills: int, trials: int, workers: int) -> Itera
                 break
         verdict = judge(sessions, STUDY, finished)
         if status != 0:
-            verdict.told = (*verdict.told, f"did not go on: {sessions.out.read_text()[-500:]}")
+            verdict.told = (*verdict.told, f"did not go on: {sessions.errors.read_text()[-500:]}")
         counted = ", ".join(f"{count} of {who}" for who, count in sorted(killed.items()))
         done = len(ended_well(sessions.home, STUDY))
         yield Seen(f"random kills, {workers} workers", f"{killed.total()} kills ({counted}), {done} trials", verdict)

@@ -51,14 +51,17 @@ class Zygote(AbstractContextManager["Zygote"]):
 
 
 class Sessions:
-    """Starts commands in one home; their output is in `out`, what workers did in `log`.
+    """Starts commands in one home; what they print is in `out` and `errors`, what workers did in `log`.
 
     Args:
         zygote: that they are forked from.
-        folder: of the home and of both files.
+        folder: of the home and of these files.
         storage: of Optuna, where it is not in home.
         tracking_uri: of MLflow, where it is not in home.
         epoch_seconds: how long an epoch takes.
+
+    Attributes:
+        stores: the stores that are not home's own, by the names that `Places` has for them.
     """
 
     def __init__(
@@ -69,27 +72,27 @@ class Sessions:
         tracking_uri: str | None = None,
         epoch_seconds: float = 0.005,
     ) -> None:
-        self.home, self.log, self.out = folder / "home", folder / "log", folder / "out"
+        self.home, self.log = folder / "home", folder / "log"
+        self.out, self.errors = folder / "out", folder / "errors"
         self.log.touch()
-        self.places = Places.choose(home=self.home, storage=storage, tracking_uri=tracking_uri)
+        given = {"storage": storage, "tracking_uri": tracking_uri}
+        self.stores = {name: url for name, url in given.items() if url is not None}
         self._zygote = zygote
         self._epoch_seconds = epoch_seconds
+
+    @property
+    def places(self) -> Places:
+        """Where its studies are."""
+        return Places.choose(home=self.home, **self.stores)
 
     def start(self, *argv: str, points: Sequence[Point] = ()) -> int:
         """Start a command; return its process id."""
         started = self._zygote.ask(
-            argv=[
-                *argv,
-                "--home",
-                str(self.home),
-                "--storage",
-                self.places.storage,
-                "--tracking-uri",
-                self.places.tracking_uri,
-            ],
+            argv=[*argv, "--home", str(self.home), *self._options()],
             epoch_seconds=self._epoch_seconds,
             log=str(self.log),
             out=str(self.out),
+            errors=str(self.errors),
             points=[dataclasses.asdict(point) for point in points],
         )
         return int(started["started"])
@@ -106,6 +109,9 @@ class Sessions:
         """Return the process ids of all workers there ever were."""
         lines: Sequence[str] = self.log.read_text().splitlines()
         return [int(line.split()[2]) for line in lines if line.startswith("worker")]
+
+    def _options(self) -> list[str]:
+        return [word for name, url in self.stores.items() for word in (f"--{name.replace('_', '-')}", url)]
 
 
 def is_alive(pid: int) -> bool:

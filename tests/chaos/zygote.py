@@ -1,6 +1,7 @@
 """Forks commands `assay` from a process that has imported all that they need, so that hundreds can be started.
 
-One JSON object a line: in {"argv", "log", "out", ...}, out {"started": pid}; in {"wait": pid}, out {"status": n}.
+One JSON object a line: in {"argv", "log", "out", "errors", ...}, out {"started": pid}; in {"wait": pid}, out
+{"status": n}.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def _become(asked: dict[str, Any]) -> None:
     try:
         os.setsid()
         out = os.open(asked["out"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (out, 2)):
+        errors = os.open(asked["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (errors, 2)):
             os.dup2(descriptor, target)
         os.environ[LOG] = asked["log"]
         os.environ[EPOCH_SECONDS] = str(asked["epoch_seconds"])

@@ -77,7 +77,7 @@ def test_a_sweep_goes_on_past_what_does_not_fit_and_keeps_how_it_trained(tmp_pat
 def test_a_sweep_of_what_never_fits_ends_with_the_reason(tmp_path: Path) -> None:
     done = sweep(tmp_path, "--set", "units=13", "--max-failures", "2")
     assert done.code == 1
-    assert "the last 2 trials all failed; the last one: out of memory" in done.out
+    assert "the last 2 trials all failed; the last one: out of memory" in done.err
 
 
 @pytest.mark.slow

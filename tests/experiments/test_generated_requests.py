@@ -1,0 +1,244 @@
+"""Bad input that nobody thought of: whatever is refused is refused in one line, with exit code 2, and nothing written.
+
+What is generated may happen to be right; then it is set aside, and another is generated in its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from experiments import sweeping
+from experiments.cli import main
+from tests.experiments.test_requests import EXPERIMENT
+
+pytestmark = pytest.mark.timeout(300)
+
+VALID = tomllib.loads(EXPERIMENT + "[search]\ntrials = 3\nsampler = 'random'\n")
+GENERATED = settings(
+    max_examples=200,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+NASTY = [
+    "",
+    " ",
+    "\0",
+    "a\0b",
+    "\x1b[2J",
+    "[red]bold[/red]",
+    "<script>alert(1)</script>",
+    "../../etc/passwd",
+    "npz:\0",
+    "npz:",
+    "npz:/",
+    "folder:\0",
+    "folder:/dev/null",
+    "npz:/dev/zero",
+    "nets.py:",
+    ":build",
+    "\0.py:build",
+    "a" * 300 + ".py:build",
+    "os:system",
+    "💥" * 100,
+    "x" * 100_000,
+    "'\"\n\t",
+    "maximize",
+    "maximize \0",
+    "nan",
+    "1e400",
+]
+numbers = st.one_of(
+    st.sampled_from([0, -1, 1, 10**4, 10**30, -(10**30), 2**63, 10**400, 0.0, -0.5, 1e308, 5e-324]),
+    st.sampled_from([float("nan"), float("inf"), float("-inf")]),
+    st.integers(-5, 5),
+    st.floats(-2, 2),
+)
+texts = st.one_of(st.sampled_from(NASTY), st.text(st.characters(codec="utf-8"), max_size=8))
+scalars = st.one_of(numbers, texts, st.booleans())
+odd = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(texts | st.sampled_from(["low", "high", "log", "step", "when", "choices"]), inner, max_size=3),
+    ),
+    max_leaves=6,
+)
+ranges = st.fixed_dictionaries(
+    {"low": numbers, "high": numbers},
+    optional={"log": st.booleans() | scalars, "step": numbers, "when": odd, "choices": odd},
+)
+
+
+class Accepted(BaseException):
+    """Raised where the request was found right: nothing was generated that is of interest here."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stopping_short() -> Iterator[None]:
+    """Have a sweep come to nothing as soon as it has read what it was asked."""
+
+    def accept(*_: object, **__: object) -> None:
+        raise Accepted
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweeping.Execution, "choose", accept)
+        yield
+
+
+def refused(*words: str, **files: bytes) -> None:
+    """See that a sweep of mine.toml is refused as it should be; what is accepted is set aside."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
+        for name, content in ({"toml": EXPERIMENT.encode()} | files).items():
+            Path(f"mine.{name}").write_bytes(content)
+        patch.setattr(sys, "argv", ["assay", "sweep", "./mine.toml", "--home", "home", *words])
+        out, err = io.StringIO(), io.StringIO()
+        code: object = None
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                main()
+        except SystemExit as left:
+            code = left.code
+        except Accepted:
+            assume(False)
+        assert code == 2, (code, err.getvalue()[-2000:])
+        assert out.getvalue() == ""
+        assert err.getvalue().startswith("assay: ")
+        assert err.getvalue().endswith("\n")
+        line = err.getvalue()[:-1]
+        assert line.isprintable(), line
+        assert len(line) < 4000, f"{len(line)} characters: {line[:300]}"
+        assert {path.name for path in Path().iterdir()} == {"mine.toml", *(f"mine.{name}" for name in files)}
+
+
+def toml(value: object) -> str:
+    """Return a value as TOML has it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return json.dumps(value).replace("\x7f", "\\u007f") if value.isascii() else _quoted(value)
+        case dict():
+            return "{" + ", ".join(f"{toml(name)} = {toml(one)}" for name, one in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(toml, value)) + "]"
+        case _:
+            return str(value)
+
+
+def _quoted(text: str) -> str:
+    letters = (letter if letter.isprintable() and letter not in '"\\' else f"\\U{ord(letter):08x}" for letter in text)
+    return f'"{"".join(letters)}"'
+
+
+def places_of(tables: Any) -> list[tuple[Any, ...]]:
+    """Return the path of every value in nested tables and lists."""
+    items = tables.items() if isinstance(tables, dict) else enumerate(tables) if isinstance(tables, list) else ()
+    return [path for name, value in items for path in ((name,), *((name, *rest) for rest in places_of(value)))]
+
+
+def replaced(tables: Any, path: tuple[Any, ...], value: object) -> Any:
+    """Return nested tables with another value in one place."""
+    if not path:
+        return value
+    if isinstance(tables, list):
+        return [replaced(one, path[1:], value) if at == path[0] else one for at, one in enumerate(tables)]
+    return {**tables, path[0]: replaced(tables.get(path[0]), path[1:], value)}
+
+
+def written(tables: Mapping[str, object]) -> bytes:
+    """Return tables as a file."""
+    return "\n".join(f"{toml(name)} = {toml(value)}" for name, value in tables.items()).encode()
+
+
+@GENERATED
+@given(st.sampled_from(places_of(VALID)), odd)
+def test_any_value_anywhere(path: tuple[Any, ...], value: object) -> None:
+    refused(toml=written(replaced(VALID, path, value)))
+
+
+@GENERATED
+@given(st.sampled_from([(), ("data",), ("model",), ("train",), ("space",), ("search",)]), texts, odd)
+def test_any_key_anywhere(table: tuple[str, ...], key: str, value: object) -> None:
+    refused(toml=written(replaced(VALID, (*table, key), value)))
+
+
+@GENERATED
+@given(st.sampled_from(["hidden_units", "activation", "learning_rate", "batch_size", "dropout", "epochs"]), ranges)
+def test_any_range(name: str, value: dict[str, object]) -> None:
+    refused(toml=written(replaced(VALID, ("space", name), value)))
+
+
+@GENERATED
+@given(st.integers(0, len(EXPERIMENT)), st.integers(0, 20), st.binary(max_size=6) | texts.map(str.encode))
+def test_any_bytes_in_the_file(at: int, less: int, more: bytes) -> None:
+    content = EXPERIMENT.encode()
+    refused(toml=content[:at] + more + content[at + less :])
+
+
+@GENERATED
+@given(st.sampled_from(["hidden_units", "activation", "epochs", "validation", "seed"]) | texts, odd.map(toml) | texts)
+def test_any_setting(name: str, value: str) -> None:
+    refused("--set", f"{name}={value}")
+
+
+@GENERATED
+@given(st.sampled_from(["--trials", "--seed", "--timeout", "--study", "--sampler", "--fuse", "--workers"]), texts)
+def test_any_option(option: str, value: str) -> None:
+    refused(f"{option}={value}")
+
+
+listed = st.one_of(
+    odd,
+    st.lists(odd, max_size=3),
+    st.lists(st.dictionaries(st.sampled_from(["hidden_units", "activation", "epochs"]) | texts, odd), max_size=3),
+)
+
+
+@GENERATED
+@given(listed.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=12))
+def test_any_list_of_configurations(content: bytes) -> None:
+    refused("--enqueue", "mine.json", json=content)
+
+
+@pytest.mark.parametrize("depth", [200, 5_000, 200_000])
+def test_nesting_of_any_depth(depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    refused(toml=f"{EXPERIMENT}\nx = {deep}".encode())
+    refused("--set", f"hidden_units={deep}")
+    refused("--enqueue", "mine.json", json=deep.encode())
+    refused("--enqueue", "mine.json", json=b'{"a":' * depth)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'[{"hidden_units": 5, "hidden_units": 6}]',
+        b'[{"activation": "\\ud800"}]',
+        b"[" + b"9" * 5000 + b"]",
+        b'[{"hidden_units": ' + b"9" * 5000 + b"}]",
+        b"\xef\xbb\xbf[1]",
+        b"[NaN]",
+    ],
+    ids=["a name twice", "half a letter", "digits", "digits of a value", "a mark of bytes", "no number"],
+)
+def test_lists_that_are_nearly_json(content: bytes) -> None:
+    refused("--enqueue", "mine.json", json=content)
+
+
+@pytest.mark.parametrize("content", [b"x = " + b"9" * 5000, b"\xef\xbb\xbf" + EXPERIMENT.encode(), b"a = 1\na = 2"])
+def test_files_that_are_nearly_toml(content: bytes) -> None:
+    refused(toml=content)
