@@ -122,11 +122,11 @@ def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
     )
     # A worker may have come to the end of a trial of which its supervisor, which was killed, never heard.
     redone = Counter(
-        str(trial.user_attrs[SEED]) for trial in trials if trial.user_attrs.get(STATE) == "failed: interrupted"
+        str(trial.user_attrs.get(SEED)) for trial in trials if trial.user_attrs.get(STATE) == "failed: interrupted"
     )
     for seed, count in finished.items():
         if count > 1 + redone[seed]:
-            states = [trial.user_attrs.get(STATE) for trial in trials if str(trial.user_attrs[SEED]) == seed]
+            states = [trial.user_attrs.get(STATE) for trial in trials if str(trial.user_attrs.get(SEED)) == seed]
             yield f"the trials of seed {seed}, {states}, were trained to their end {count} times"
     lost = {
         str(trial.user_attrs[SEED]) for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")
