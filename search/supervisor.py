@@ -135,11 +135,7 @@ class Supervisor:
         self._count_failure()
 
     def _end_silent_workers(self, heard: Set[int]) -> None:
-        """End every process of which a worker has not answered in time; the trials in it have failed.
-
-        Args:
-            heard: processes that have just said something.
-        """
+        """End every process, but those just heard, of which a worker answers too late; its trials have failed."""
         limit = self._plan.tolerance.silence_seconds
         if limit is None:
             return

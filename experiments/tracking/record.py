@@ -202,8 +202,8 @@ class Recorder:
         self._experiment_id = self._find_experiment(opened.experiment)
         runs = StudyRuns(self._client, self._experiment_id, opened.study_id, single=opened.study is None)
         for trial in self._doubtful:  # of which the store may have two: the same one counts as before
-            if self._runs is not None and trial is not None:
-                runs.keep(int(trial), self._runs)
+            if self._runs is not None:
+                runs.keep(None if trial is None else int(trial), self._runs)
         self._runs = runs
         return runs
 
@@ -238,11 +238,9 @@ class Recorder:
 
     def _create_run(self, name: str, start_seconds: float, tags: Mapping[str, str]) -> str:
         """Create a run with the tags by which it is found again."""
-        begun, answered = time.monotonic(), False
+        begun, answered, at = time.monotonic(), False, _milliseconds(start_seconds)
         try:
-            run = self._client.create_run(
-                self._experiment_id, start_time=_milliseconds(start_seconds), tags=dict(tags), run_name=name
-            )
+            run = self._client.create_run(self._experiment_id, start_time=at, tags=dict(tags), run_name=name)
             answered = True
         finally:
             if not answered or time.monotonic() - begun > _SLOW_SECONDS:
@@ -253,8 +251,7 @@ class Recorder:
     def take_back_doubles(self) -> None:
         """Delete what the store made twice of runs whose making it did not answer, or not soon."""
         for trial in list(self._doubtful):
-            ours = self.parent_run_id if trial is None else self._known_runs().find(int(trial))
-            for run_id in self._known_runs().doubles(trial, ours):
+            for run_id in self._known_runs().doubles(None if trial is None else int(trial)):
                 self._client.delete_run(run_id)
             del self._doubtful[trial]
 

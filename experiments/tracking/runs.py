@@ -62,27 +62,30 @@ class StudyRuns:
         newest = self._newest({TRIAL_TAG: str(trial)})
         return None if newest is None else str(newest.info.run_id)
 
-    def doubles(self, trial: str | None, ours: str | None) -> list[str]:
+    def doubles(self, trial: int | None) -> list[str]:
         """Return the runs of a trial, or of the study itself, beside the one that counts."""
-        if ours is None:
-            return []
         if trial is None and not self._single:
-            found = [run for run in self._all() if TRIAL_TAG not in run.data.tags]
+            ours, found = self.parent, [run for run in self._all() if TRIAL_TAG not in run.data.tags]
         else:
-            found = list(self._search({} if trial is None else {TRIAL_TAG: trial}))
-        stays = [run for run in found if run.info.lifecycle_stage != "deleted" and run.info.run_id != ours]
-        return [str(run.info.run_id) for run in stays]
+            ours = self.find(trial or 0)
+            found = list(self._search({} if trial is None else {TRIAL_TAG: str(trial)}))
+        stays = [str(run.info.run_id) for run in found if run.info.lifecycle_stage != "deleted"]
+        return [] if ours is None else [run_id for run_id in stays if run_id != ours]
 
     def add(self, trial: int, run_id: str) -> None:
         """Take a run into account that was made."""
         self._known[trial] = run_id
 
-    def keep(self, trial: int, before: StudyRuns) -> None:
-        """Go on with the run that a trial had before, if it had one and the store still does."""
-        run_id = before.known(trial)
-        if run_id is not None and self.any:
-            self._note(self._client.get_run(run_id))
-            self._known[trial] = run_id
+    def keep(self, trial: int | None, before: StudyRuns) -> None:
+        """Go on with the run that a trial, or the study itself, had before, if it had one and the store still does."""
+        run_id = before.parent if trial is None and not self._single else before.known(trial or 0)
+        if run_id is None or not self.any:
+            return
+        self._note(self._client.get_run(run_id))
+        if trial is not None or self._single:
+            self._known[trial or 0] = run_id
+        elif run_id not in self.deleted:
+            self.parent = run_id
 
     def _find_parent(self, newest: Run) -> None:
         # Whatever is newest, its parent is the one that counts: an earlier one was deleted.

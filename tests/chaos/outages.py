@@ -11,6 +11,8 @@ from mlflow import MlflowClient
 from experiments.history import read_history
 from experiments.studies import find_study
 from experiments.tracking.lookup import runs_of_study
+from search.events import TrialEnded
+from search.journal import read
 from search.known_study import SEED, STUDY_ID
 from tests.chaos.cases import STUDY, Seen, home, sweep
 from tests.chaos.sessions import Sessions, Zygote, is_alive
@@ -58,7 +60,7 @@ def _outage(
     pid = sessions.start(*sweep(trials, _WORKERS, "--pruner", "none"))
     until(sessions, pid, _BEFORE)
     before = len(ended_well(sessions.home, STUDY))
-    began = time.monotonic()
+    began, left_at = time.monotonic(), time.time()
     leave()
     time.sleep(max(0.0, seconds - (time.monotonic() - began)))
     meanwhile, away = len(ended_well(sessions.home, STUDY)) - before, time.monotonic() - began
@@ -71,7 +73,22 @@ def _outage(
         verdict.told = (*verdict.told, f"exit status {status}: {sessions.out.read_text()[-500:]}")
     if goes_on and seconds > 5 and meanwhile == 0:
         verdict.told = (*verdict.told, "nothing was trained meanwhile")
-    return Seen(f"{what} for {seconds:g} s", f"{trials} trials, {meanwhile} of them in those {away:.1f} s", verdict)
+    did = f"{trials} trials, {meanwhile} of them in those {away:.1f} s"
+    if goes_on and seconds:
+        did += (
+            f", which is {meanwhile / away:.2f} a second, and {_pace(sessions, left_at, left_at + away):.2f} otherwise"
+        )
+    return Seen(f"{what} for {seconds:g} s", did, verdict)
+
+
+def _pace(sessions: Sessions, start: float, end: float) -> float:
+    """Return how many trials ended a second outside of a time."""
+    ends = [event.time for event, _ in read(sessions.places.home.journal(STUDY), only=[TrialEnded])]
+    outside = [at for at in ends if not start <= at <= end]
+    before, after = [at for at in outside if at < start], [at for at in outside if at > end]
+    spans = [times[-1] - times[0] for times in (before, after) if len(times) > 1]
+    counted = sum(len(times) - 1 for times in (before, after) if len(times) > 1)
+    return counted / sum(spans) if spans else 0.0
 
 
 def until(sessions: Sessions, pid: int, trials: int) -> None:

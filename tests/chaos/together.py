@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from typing import Literal, get_args
 
 from experiments.doctor import diagnose
 from experiments.history import read_history
@@ -21,20 +22,22 @@ from tests.chaos.verdict import Verdict, ended_well, judge
 from tests.postgresql import PostgreSQL, missing
 
 _WORKERS = 2
+_AWAY_SECONDS = 3.0
+_Happens = Literal["undisturbed", "one killed", "PostgreSQL away"]
 
 
 def together(zygote: Zygote, trials: int) -> Iterator[Seen]:
-    """Have two search at once, undisturbed; then with one of them killed, which is started again at the end."""
+    """Have two search at once: undisturbed; one of them killed, and started again at the end; their storage away."""
     if (why := missing()) is not None:
         yield Seen("two supervisors", why, Verdict(told=("was not tried",)))
         return
     with PostgreSQL() as server:
         for homes in (1, 2):
-            for killing in (False, True):
-                yield _two(zygote, server, homes, killing, trials)
+            for happens in get_args(_Happens):
+                yield _two(zygote, server, homes, happens, trials)
 
 
-def _two(zygote: Zygote, server: PostgreSQL, homes: int, killing: bool, trials: int) -> Seen:
+def _two(zygote: Zygote, server: PostgreSQL, homes: int, happens: _Happens, trials: int) -> Seen:
     with ExitStack() as stack:
         url = server.new()
         first = stack.enter_context(home(zygote, url, epoch_seconds=0.02))
@@ -47,7 +50,7 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, killing: bool, trials: 
         wanted = sweep(trials, _WORKERS)
         pids = [first.start(*wanted), second.start(*wanted)]
         finished: set[int] = set()
-        if killing:
+        if happens == "one killed":
             told += _kill_one(first, second, pids)
             finished = ended_well(first.home, STUDY) | ended_well(second.home, STUDY)
             statuses = [second.wait(pids[1]), first.wait(pids[0])]
@@ -56,6 +59,11 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, killing: bool, trials: 
             left = _left(first.places)
             statuses.append(first.run(*sweep(trials + 5, _WORKERS)))
         else:
+            if happens == "PostgreSQL away":
+                until(first, pids[0], 4)
+                server.stop()
+                time.sleep(_AWAY_SECONDS)
+                server.start()
             statuses = [first.wait(pids[0]), second.wait(pids[1])]
         if statuses[-1] != 0:
             told.append(f"statuses {statuses}: {first.out.read_text()[-500:]}")
@@ -64,13 +72,14 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, killing: bool, trials: 
             others = diagnose(second.places, fix=False).differences
             verdict.disagreements += len(others)
             told += map(str, others)
-        told += _union([first] if second is first else [first, second], trials + 5 * killing)
+        told += _union([first] if second is first else [first, second], trials + 5 * (happens == "one killed"))
         verdict.told = (*verdict.told, *told)
         whose = Counter(
             str(trial.user_attrs.get(SUPERVISOR))[:6] for trial in find_study(STUDY, first.places).get_trials()
         )
-        killed = f", one killed with {left} trials under way" if killing else ""
-        return Seen(f"two supervisors, {homes} homes{killed}", f"trials by supervisor: {dict(whose)}", verdict)
+        under_way = f" with {left} trials under way" if happens == "one killed" else ""
+        did = f"trials by supervisor: {', '.join(map(str, whose.values()))}"
+        return Seen(f"two supervisors, {homes} {'home' if homes == 1 else 'homes'}, {happens}{under_way}", did, verdict)
 
 
 def _kill_one(first: Sessions, second: Sessions, pids: list[int]) -> Iterator[str]:
@@ -111,8 +120,14 @@ def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
     finished = Counter(
         line.split()[1] for one in several for line in one.log.read_text().splitlines() if line.startswith("finish")
     )
-    if any(count > 1 for count in finished.values()):
-        yield "a trial was trained to its end twice"
+    # A worker may have come to the end of a trial of which its supervisor, which was killed, never heard.
+    redone = Counter(
+        str(trial.user_attrs.get(SEED)) for trial in trials if trial.user_attrs.get(STATE) == "failed: interrupted"
+    )
+    for seed, count in finished.items():
+        if count > 1 + redone[seed]:
+            states = [trial.user_attrs.get(STATE) for trial in trials if str(trial.user_attrs.get(SEED)) == seed]
+            yield f"the trials of seed {seed}, {states}, were trained to their end {count} times"
     lost = {
         str(trial.user_attrs[SEED]) for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")
     } - finished.keys()

@@ -108,6 +108,13 @@ def test_those_who_ask_at_once_draw_nothing_twice(url: str, name: str, sampler: 
     assert opened(url, name, sampler).done() == wanted
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe", "qmc", "nsga2"])
+def test_those_who_open_a_new_study_at_once_draw_differently(url: str, name: str, sampler: str) -> None:
+    several = [opened(url, name, sampler) for _ in range(3)]
+    drawn = [units(study, 2) for study in several]
+    assert len({unit for some in drawn for unit in some}) == 6
+
+
 def test_alone_and_in_sequence_the_same_trials_come_twice(url: str, name: str) -> None:
     drawn = [[units(opened(url, f"{name} {twice}"), 3) for _ in range(3)] for twice in (0, 1)]
     assert drawn[0] == drawn[1]
