@@ -37,15 +37,15 @@ class Home:
 
     def journal(self, study: str) -> Path:
         """Return the journal of a study."""
-        return self.path / "journal" / f"{_file_name(study)}.jsonl"
+        return self.path / "journal" / f"{file_name(study)}.jsonl"
 
     def models(self, study: str) -> Path:
         """Return the folder in which the model of a study's best trial waits to be logged."""
-        return self.path / "models" / _file_name(study)
+        return self.path / "models" / file_name(study)
 
     def checkpoints(self, study: str) -> Path:
         """Return the folder in which a study's trials under way are kept."""
-        return self.path / "checkpoints" / _file_name(study)
+        return self.path / "checkpoints" / file_name(study)
 
     def check(self) -> None:
         """See that the folder could be made and written, making none.
@@ -83,7 +83,7 @@ def _no_folder(path: Path, why: str | None) -> RequestError:
     return RequestError(f"home must be a folder that can be written: {path} can't ({why}); choose another with --home.")
 
 
-def _file_name(study: str) -> str:
+def file_name(study: str) -> str:
     """Return a study's name as a file name: what could lead out of the folder, or trip a file system, is escaped."""
     escaped = "".join(letter if letter.isalnum() or letter in "-_" else f"%{ord(letter):02x}" for letter in study)
     if len(escaped.encode()) <= _LONGEST_NAME_BYTES:

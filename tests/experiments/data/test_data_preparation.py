@@ -156,7 +156,7 @@ def test_what_was_planted_in_the_cache_is_never_unpickled(own_set: Path, quick_s
     meta = json.loads((folder / "meta.json").read_text())
     meta["file_digests"]["x_train.npy"] = digest_file(file)  # whoever plants one can do this too
     (folder / "meta.json").write_text(json.dumps(meta))
-    with pytest.raises(RequestError, match="x_train.npy is not"):
+    with pytest.raises(RequestError, match=r"x_train\.npy is not"):
         load(started(own_set).result().folder, "unit")
     assert not harm.exists()
     file.write_bytes(whole)
