@@ -37,11 +37,11 @@ class Home:
 
     def journal(self, study: str, slot: int = 1) -> Path:
         """Return the journal of a study: that of the only supervisor, or of one of several at the same time."""
-        return self.path / "journal" / f"{_file_name(study)}{_of_slot(slot)}.jsonl"
+        return self.path / "journal" / f"{file_name(study)}{_of_slot(slot)}.jsonl"
 
     def slots(self, study: str) -> list[int]:
         """Return the slots of a study that have a journal, and always the first."""
-        numbered = (path.stem.rpartition("~")[2] for path in self.path.glob(f"journal/{_file_name(study)}~*.jsonl"))
+        numbered = (path.stem.rpartition("~")[2] for path in self.path.glob(f"journal/{file_name(study)}~*.jsonl"))
         return [1, *sorted(int(number) for number in numbered if number.isdecimal())]
 
     def journals(self, study: str) -> list[Path]:
@@ -50,11 +50,11 @@ class Home:
 
     def models(self, study: str, slot: int = 1) -> Path:
         """Return the folder in which the model of a study's best trial waits to be logged."""
-        return self.path / "models" / f"{_file_name(study)}{_of_slot(slot)}"
+        return self.path / "models" / f"{file_name(study)}{_of_slot(slot)}"
 
     def checkpoints(self, study: str) -> Path:
         """Return the folder in which a study's trials under way are kept."""
-        return self.path / "checkpoints" / _file_name(study)
+        return self.path / "checkpoints" / file_name(study)
 
     def check(self) -> None:
         """See that the folder could be made and written, making none.
@@ -96,7 +96,7 @@ def _no_folder(path: Path, why: str | None) -> RequestError:
     return RequestError(f"home must be a folder that can be written: {path} can't ({why}); choose another with --home.")
 
 
-def _file_name(study: str) -> str:
+def file_name(study: str) -> str:
     """Return a study's name as a file name: what could lead out of the folder, or trip a file system, is escaped."""
     escaped = "".join(letter if letter.isalnum() or letter in "-_" else f"%{ord(letter):02x}" for letter in study)
     if len(escaped.encode()) <= _LONGEST_NAME_BYTES:

@@ -57,7 +57,12 @@ def database_is_shared(url: str) -> bool:
 
 def is_there(url: str) -> bool:
     """Return whether a store can hold anything: asking a SQLite file that is not there would make it."""
-    return not url.startswith(_SQLITE) or Path(url.removeprefix(_SQLITE)).exists()
+    return not url.startswith(_SQLITE) or _file_of(url).exists()
+
+
+def _file_of(url: str) -> Path:
+    """Return the file of a SQLite address, which may have options, and be an address of its own (file:...)."""
+    return Path(url.removeprefix(_SQLITE).partition("?")[0].removeprefix("file:"))
 
 
 def _secret_parts(url: str) -> Iterator[tuple[int, int]]:

@@ -10,7 +10,7 @@ from experiments.data.archive_source import ArchiveSource
 from experiments.data.arrays import Array, check_arrays
 from experiments.data.digests import digest_arrays, why_unverified
 from experiments.data.fetch import fetch
-from experiments.data.folder import Meta, folder_for, read_meta, write_meta
+from experiments.data.folder import Meta, digest_file, find_damage, folder_for, read_meta, write_meta
 from experiments.data.locate import locate
 from experiments.data.publish import locked, writing
 from experiments.data.scaling import fit_scales
@@ -43,7 +43,8 @@ def ensure(settings: DataSettings, home: Path, data_dir: Path, base: Path, task:
 
 def _is_whole(folder: Path) -> bool:
     try:
-        return read_meta(folder) is not None
+        meta = read_meta(folder)
+        return meta is not None and find_damage(folder, meta) is None
     except ValueError:
         return False  # whoever asked has seen it too, and says so
 
@@ -85,6 +86,7 @@ def _build(source: Source, settings: DataSettings, task: Task, folder: Path) -> 
         validation=validation,
         split_seed=settings.split_seed,
         files={name: _write(folder / name, array) for name, array in written.items()},
+        file_digests={name: digest_file(folder / name) for name in written},
     )
     write_meta(folder, meta)
 

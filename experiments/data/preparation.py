@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from experiments.data.folder import Meta, folder_for, read_meta
+from experiments.data.folder import Meta, find_damage, folder_for, read_meta
 from experiments.data.job import Job
 from experiments.data.locate import locate
 from experiments.data.process import ChildProcess
@@ -35,7 +36,7 @@ class Preparation:
     """A data set that is being prepared, or was there already. Used in a `with`, it is stopped at its end."""
 
     def __init__(self, settings: DataSettings, home: Path, data_dir: Path, base: Path, task: Task) -> None:
-        """Start a child unless the data set is there whole; returns at once.
+        """Start a child unless the data set is there, by the sizes of its files; returns at once.
 
         Raises:
             RequestError: what can be seen to be wrong at once.
@@ -45,11 +46,15 @@ class Preparation:
         self._source = locate(settings, data_dir, base)
         self._warnings: list[str] = []
         self._child: ChildProcess | None = None
+        self._paths = {"home": home, "data_dir": data_dir, "base": base}
+        self._damage: str | None = None
         self._prepared = self._find()
+        # Beside whatever else a start has to do: all of the data are read, which takes a moment.
+        self._reading = threading.Thread(target=self._read, name="read-data", daemon=True)
         if self._prepared is None:
-            paths = {"home": home, "data_dir": data_dir, "base": base}
-            absolute = {name: str(path.absolute()) for name, path in paths.items()}
-            self._child = ChildProcess(Job(settings.model_dump(), task, **absolute, parent=os.getpid()))
+            self._start_child()
+        else:
+            self._reading.start()
 
     def result(self) -> PreparedData:
         """Wait for the data set; whatever is raised meanwhile, Ctrl-C too, ends the child.
@@ -58,6 +63,12 @@ class Preparation:
             RequestError: the request was wrong: the child said so in one line.
             PreparationError: the child died.
         """
+        if self._prepared is not None:
+            self._reading.join()
+            if self._damage is not None:
+                self._warn_of_damage(self._prepared.folder, self._damage)
+                self._prepared, self._damage = None, None
+                self._start_child()
         if self._prepared is None:
             assert self._child is not None
             try:
@@ -95,9 +106,20 @@ class Preparation:
         try:
             meta = read_meta(folder)
         except ValueError as damage:
-            self._warnings.append(f"{folder} is damaged ({damage}): it is prepared anew from the same source.")
+            self._warn_of_damage(folder, str(damage))
             return None
         return None if meta is None else self._complete(folder, meta)
+
+    def _read(self) -> None:
+        assert self._prepared is not None
+        self._damage = find_damage(self._prepared.folder, self._prepared)
+
+    def _warn_of_damage(self, folder: Path, damage: str) -> None:
+        self._warnings.append(f"{folder} is damaged ({damage}): it is prepared anew from the same source.")
+
+    def _start_child(self) -> None:
+        absolute = {name: str(path.absolute()) for name, path in self._paths.items()}
+        self._child = ChildProcess(Job(self._settings.model_dump(), self._task, **absolute, parent=os.getpid()))
 
     def _complete(self, folder: Path, meta: Meta) -> PreparedData:
         warnings = list(self._warnings)

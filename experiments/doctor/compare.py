@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.doctor.difference import Difference
 from experiments.history import TrialHistory
+from experiments.tracking.schema import param_text
 from search.known_study import STATE, STATES
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def run_differences(
     for name, value in ({} if known is None else known.begun.params).items():
         if name not in first.params:
             yield Difference(study, number, f"MLflow lacks the parameter {name} = {value}")
-        elif first.params[name] != str(value):
+        elif first.params[name] != param_text(value):
             told = f"{name} = {value} in the journal, {first.params[name]} in MLflow"
             yield Difference(study, number, told, first.run_id)
     yield from _value_differences(study, trial, first)

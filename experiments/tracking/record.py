@@ -17,9 +17,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from experiments.home import file_name
 from experiments.tracking.model import log_model
 from experiments.tracking.runs import StudyRuns
-from experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG
+from experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG, param_text, storable
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 
 _BETWEEN_SESSIONS = " | "
@@ -224,7 +225,7 @@ class Recorder:
             if found.lifecycle_stage != "active":
                 self._client.restore_experiment(found.experiment_id)
             return str(found.experiment_id)
-        location = None if self._artifacts is None else (self._artifacts / name).resolve().as_uri()
+        location = None if self._artifacts is None else (self._artifacts.resolve() / file_name(name)).as_uri()
         try:
             return str(self._client.create_experiment(name, artifact_location=location))
         except MlflowException:  # another study of the same experiment came first
@@ -268,8 +269,8 @@ class Recorder:
         self._client.log_batch(
             run_id,
             metrics=metrics,
-            params=[Param(name, str(value)) for name, value in (params or {}).items()],
-            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+            params=[Param(name, param_text(value)) for name, value in (params or {}).items()],
+            tags=[RunTag(name, storable(value)) for name, value in (tags or {}).items()],
         )
 
     def _terminate(self, run_id: str, status: str, at_milliseconds: int) -> None:

@@ -12,3 +12,15 @@ OBJECTIVE_TAG = "assay.objective"
 
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own: shows a run below its parent."""
+
+_LONGEST_PARAM_CHARACTERS = 6000  # MLflow's own limit
+
+
+def param_text(value: object) -> str:
+    """Return a hyperparameter's value as MLflow has it."""
+    return storable(str(value))[:_LONGEST_PARAM_CHARACTERS]
+
+
+def storable(text: str) -> str:
+    """Return a text that every database takes: PostgreSQL refuses the character 0."""
+    return text.replace("\0", "\\x00")

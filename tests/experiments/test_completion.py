@@ -68,7 +68,7 @@ def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list
         ("assay", "s", ["sweep", "show"]),
         ("assay sweep", "mnist-m", ["mnist-mlp"]),
         ("assay run", "digits", ["digits-mlp"]),
-        ("assay sweep digits-mlp", "--tr", ["--trials", "--tracking-uri"]),
+        ("assay sweep digits-mlp", "--tr", ["--trials", "--trial-timeout", "--tracking-uri"]),
         ("assay sweep digits-mlp --sampler", "", [*SAMPLERS]),
         ("assay sweep digits-mlp --pruner", "", [*PRUNERS]),
         ("assay sweep digits-mlp --backend", "", ["tensorflow", "jax", "torch"]),

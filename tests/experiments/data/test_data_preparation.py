@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,10 @@ import pytest
 
 import experiments.data
 from experiments.data import DataSettings, Preparation, PreparationError, prepare, start_preparing
+from experiments.data.folder import digest_file
+from models.data import load
 from models.errors import RequestError
+from tests.planted import plant
 from tests.waiting import wait_until
 
 OWN = DataSettings(name="npz:own.npz")
@@ -121,7 +125,7 @@ def test_what_was_left_by_a_power_cut_is_never_used(own_set: Path, quick_split: 
 
 
 @pytest.mark.parametrize("file", ["x_train.npy", "test/y.npy", "meta.json"])
-@pytest.mark.parametrize("damage", ["truncated", "missing"])
+@pytest.mark.parametrize("damage", ["truncated", "missing", "flipped"])
 def test_a_damaged_cache_is_noticed_named_and_mended(file: str, damage: str, own_set: Path, quick_split: Path) -> None:
     first = started(own_set).result()
     path = first.folder / file
@@ -129,6 +133,8 @@ def test_a_damaged_cache_is_noticed_named_and_mended(file: str, damage: str, own
     path.unlink()
     if damage == "truncated":
         path.write_bytes(content[:-1])
+    elif damage == "flipped":
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     again = started(own_set).result()
     [warning] = again.warnings
     assert file in warning
@@ -140,6 +146,27 @@ def test_two_processes_at_once_prepare_it_once(own_set: Path, quick_split: Path)
     first, second = started(own_set), started(own_set)
     assert first.result() == second.result()
     assert quick_split.read_text().splitlines() == ["split"]
+
+
+def test_what_was_planted_in_the_cache_is_never_unpickled(own_set: Path, quick_split: Path) -> None:
+    first = started(own_set).result()
+    file, harm = first.folder / "x_train.npy", own_set.parent / "harm"
+    whole, folder = file.read_bytes(), first.folder
+    plant(file, harm, file.stat().st_size)
+    meta = json.loads((folder / "meta.json").read_text())
+    meta["file_digests"]["x_train.npy"] = digest_file(file)  # whoever plants one can do this too
+    (folder / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(RequestError, match=r"x_train\.npy is not"):
+        load(started(own_set).result().folder, "unit")
+    assert not harm.exists()
+    file.write_bytes(whole)
+
+
+def test_four_processes_at_once_prepare_it_once(own_set: Path, quick_split: Path) -> None:
+    results = [preparation.result() for preparation in [started(own_set) for _ in range(4)]]
+    assert len({result.folder for result in results}) == 1
+    assert quick_split.read_text().splitlines() == ["split"]
+    assert len(prepared_folders(own_set)) == 1
 
 
 def test_a_bug_in_the_child_comes_with_its_traceback(own_set: Path, stub: Stub) -> None:
