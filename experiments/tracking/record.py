@@ -20,10 +20,17 @@ from mlflow.exceptions import MlflowException
 from experiments.home import file_name
 from experiments.tracking.model import log_model
 from experiments.tracking.runs import StudyRuns
-from experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG, param_text, storable
+from experiments.tracking.schema import (
+    PARENT_TAG,
+    STUDY_ID_TAG,
+    STUDY_TAG,
+    TRIAL_TAG,
+    joined_tags,
+    param_text,
+    storable,
+)
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 
-_BETWEEN_SESSIONS = " | "
 _CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _LARGEST_BATCH_METRICS = 1000  # MLflow's own limit
 _SLOW_SECONDS = 5.0  # what takes longer may have been asked for twice
@@ -113,7 +120,7 @@ class Recorder:
         else:
             self._client.update_run(runs.parent, status="RUNNING")
             known = self._client.get_run(runs.parent).data.tags
-        self._write(runs.parent, tags=_joined(known, event.provenance))
+        self._write(runs.parent, tags=joined_tags(known, event.provenance))
         self._log_files(runs.parent, event)
 
     def _trial_begun(self, event: TrialBegun, said: _Said, perhaps_again: bool) -> None:
@@ -282,15 +289,6 @@ class Recorder:
             return
         self._client.log_text(run_id, opened.text, "experiment.toml")
         self._client.log_dict(run_id, dict(opened.data), "data.json")
-
-
-def _joined(known: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
-    """Return tags that keep what earlier sessions of a study were run with, beside what this one is run with."""
-    joined = {}
-    for name, value in now.items():
-        before = known[name].split(_BETWEEN_SESSIONS) if name in known else []
-        joined[name] = _BETWEEN_SESSIONS.join(before if value in before else [*before, value])
-    return joined
 
 
 def _points(metrics: Mapping[str, float], at_seconds: float, epoch: int) -> list[Metric]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 STUDY_TAG = "assay.study"
 STUDY_ID_TAG = "assay.study_id"
 """Drawn at random when the study is made: two homes may give one name to two studies and share an MLflow."""
@@ -13,6 +15,7 @@ OBJECTIVE_TAG = "assay.objective"
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own: shows a run below its parent."""
 
+_BETWEEN_SESSIONS = " | "
 _LONGEST_PARAM_CHARACTERS = 6000  # MLflow's own limit
 
 
@@ -24,3 +27,12 @@ def param_text(value: object) -> str:
 def storable(text: str) -> str:
     """Return a text that every database takes: PostgreSQL refuses the character 0."""
     return text.replace("\0", "\\x00")
+
+
+def joined_tags(known: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Return tags that keep what earlier sessions of a study were run with, beside what this one is run with."""
+    joined = {}
+    for name, value in now.items():
+        before = known[name].split(_BETWEEN_SESSIONS) if name in known else []
+        joined[name] = _BETWEEN_SESSIONS.join(before if value in before else [*before, value])
+    return joined
