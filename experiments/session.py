@@ -197,7 +197,10 @@ def supervise(plan: Plan, trials: TrialSource, executor: Executor, journal: Jour
         executor.close()
     if stop:
         ending = Ending("interrupted", None, stop.exit_code)
-    journal.append(_closing(ending, plan, trials))
+    try:
+        journal.append(_closing(ending, plan, trials))
+    except SearchError as error:  # of two failures the first says more
+        ending = Ending(ending.closing, ending.failure or str(error), ending.exit_code or 1)
     return ending
 
 

@@ -39,18 +39,37 @@ def take(stack: ExitStack, places: Places, study: str) -> int:
                 raise
             slot += 1
         else:
+            if is_held(_gate(places.home, study)):
+                raise RequestError(
+                    f"study {study!r} is being deleted or mended: give the same command again after that."
+                )
             return slot
 
 
 def hold(stack: ExitStack, home: Home, study: str) -> None:
-    """Lock all slots of a study, as long as the stack is open; a home that has no journals gets no locks.
+    """Lock all slots of a study, those too that there are none of yet, as long as the stack is open.
+
+    A home that has no journals gets no locks.
 
     Raises:
         RequestError: a process is at work in one of them.
     """
     if home.journal(study).parent.exists():
+        stack.enter_context(StudyLock(_gate(home, study), study))
         for slot in home.slots(study):
             stack.enter_context(_lock(home, study, slot))
+
+
+def _gate(home: Home, study: str) -> Path:
+    """Return the file that is locked by whoever holds all slots: it comes before them, and a new slot looks at it."""
+    return home.journal(study).with_suffix(".gate.lock")
+
+
+def busy(home: Home, study: str) -> str | None:
+    """Return who is at work on a study, if anybody is; nothing is locked or written."""
+    locks = (path.with_suffix(".lock") for path in home.journals(study))
+    held = next((lock for lock in locks if is_held(lock)), None)
+    return None if held is None else f"study {study!r} is being run by {held.read_text().strip() or 'another process'}"
 
 
 def free(home: Home, study: str, slot: int) -> list[Path]:

@@ -103,13 +103,13 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
                 display.note(f"nothing was enqueued: study {name!r} is done; ask for more with --trials.")
         executor.close()
         display.closed()
-        # Else somebody goes on with them, now or later.
-        if trials.done() >= experiment.search.trials and is_alone(places.home, name, slot):
-            Checkpoints(places.home.checkpoints(name)).remove()
         untracked = tracker.close(hurry=ending.closing == "interrupted")
         if untracked is None and ending.closing != "interrupted":
             pass_on_others(places, name, slot)
         try:
+            is_done = ending.closing == "finished" and trials.done() >= experiment.search.trials
+            if is_done and is_alone(places.home, name, slot):  # else somebody goes on with them, now or later
+                Checkpoints(places.home.checkpoints(name)).remove()
             return SweepResult(
                 study=name,
                 experiment=experiment.name,
@@ -119,7 +119,8 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
                 trials=trials.counts(),
                 objectives=experiment.search.goals,
                 leaders=_leaders(trials, tracker),
-                importances=trials.importances(),
+                # Nobody who asked to stop waits for them.
+                importances={} if ending.closing == "interrupted" else trials.importances(),
                 wanted=experiment.search.trials,
                 exhausted=not trials.more(),
                 untracked=untracked,

@@ -55,7 +55,7 @@ class Checkpoint:
             **{f"state_{number}": np.asarray(variable) for number, variable in enumerate(state_of(model))},
             **{f"best_{number}": weights for number, weights in enumerate(best.weights if best is not None else ())},
         }
-        unfinished = self.path.with_name(f".{self.path.stem}-{os.getpid()}.partial")
+        unfinished = self.path.with_suffix(".partial")  # one process alone trains it
         try:
             with unfinished.open("wb") as file:
                 np.savez(file, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)

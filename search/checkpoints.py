@@ -26,7 +26,8 @@ class Checkpoints:
 
     def forget(self, trial: Trial) -> None:
         """Remove the file of a trial that nobody will go on with."""
-        (self.folder / f"seed-{trial.seed}.npz").unlink(missing_ok=True)
+        for suffix in (".npz", ".partial"):  # the latter of a worker that was killed as it wrote
+            (self.folder / f"seed-{trial.seed}{suffix}").unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove all of them."""

@@ -40,7 +40,7 @@ def recover(trials: KnownStudy, journal: Journal, describe: Callable[[Trial], Ma
     """
     left_running = trials.left_running(supervisors(journal.path))
     if left_running:
-        begun, ended = _settled(journal)
+        begun, ended = _settled(journal, trials.study_id)
         for left in left_running:
             end = ended.get(left.number)
             if end is None:
@@ -56,11 +56,15 @@ def supervisors(journal: Path) -> set[str]:
     return {event.supervisor for event, _ in read(journal, only=[StudyOpened]) if isinstance(event, StudyOpened)}
 
 
-def _settled(journal: Journal) -> tuple[set[int], dict[int, TrialEnded]]:
+def _settled(journal: Journal, study_id: str) -> tuple[set[int], dict[int, TrialEnded]]:
+    """Return which trials of the study the journal has begun, and their ends; an earlier one had its name, perhaps."""
     begun: set[int] = set()
     ended: dict[int, TrialEnded] = {}
-    for event, _ in read(journal.path, only=[TrialBegun, TrialEnded]):
-        if isinstance(event, TrialBegun):
+    for event, _ in read(journal.path, only=[StudyOpened, TrialBegun, TrialEnded]):
+        if isinstance(event, StudyOpened) and event.study_id != study_id:
+            begun.clear()
+            ended.clear()
+        elif isinstance(event, TrialBegun):
             begun.add(event.trial)
         elif isinstance(event, TrialEnded):
             ended[event.trial] = event

@@ -29,7 +29,7 @@ from search.plan import Plan
 from search.protocols import Died, Executor, Message, Method, Raised, Reply, Trial, TrialSource
 from search.stop import StopRequest
 
-_SILENT = "the worker gave no sign of life for {:g} s and was ended; whatever it had done of this epoch is discarded."
+_SILENT = "the worker gave no sign of life for {:g} s and was ended; whatever it had done since is discarded."
 _LOOK_UP_SECONDS = 0.2  # how often the loop looks at the stop request and at the clock when workers are silent
 
 
@@ -71,8 +71,8 @@ class Supervisor:
         self._running: dict[int, _Running] = {}
         self._dropping: set[int] = set()
         self._called_at: dict[int, float] = {}  # of calls that are not answered yet
-        self._failures_in_a_row = 0  # as `_hear` counts them
-        self._failed_in_a_row = 0  # trials
+        self._bad_news_in_a_row = 0  # as `_hear` counts them
+        self._trials_failed = 0
         self._heard = _Heard()
         self._deadline: float | None = None
 
@@ -157,9 +157,9 @@ class Supervisor:
         heard = self._heard
         if heard.failure is None or heard.progress:
             return
-        self._failures_in_a_row += 1
-        if self._failures_in_a_row >= self._plan.tolerance.failures_limit:
-            raise SearchError(f"the last {self._failed_in_a_row} trials all failed; the last one: {heard.failure}.")
+        self._bad_news_in_a_row += 1
+        if self._bad_news_in_a_row >= self._plan.tolerance.failures_limit:
+            raise SearchError(f"the last {self._trials_failed} trials all failed; the last one: {heard.failure}.")
 
     def _handle(self, message: Message) -> None:
         worker = message.worker
@@ -260,7 +260,7 @@ class Supervisor:
         )
         self._record(running.trial, end)
         self._executor.release(worker)
-        self._failures_in_a_row = self._failed_in_a_row = 0
+        self._bad_news_in_a_row = self._trials_failed = 0
         self._heard.progress = True
         self._clear_shelf()
 
@@ -278,7 +278,7 @@ class Supervisor:
         """Record the failure. A trial that failed never stops the search; many in a row do."""
         del self._running[worker]
         self._record(running.trial, TrialEnded(trial=running.trial.number, state="failed", reason=reason, error=error))
-        self._failed_in_a_row += 1
+        self._trials_failed += 1
         self._heard.failure = reason
 
     def _interrupt_trials(self) -> None:

@@ -32,13 +32,21 @@ def command(fix: bool, as_json: bool, **places: str | None) -> int:
         click.echo(visible(f"{study}: not looked at: {why}"), err=True)
     for title, several in (("mended", found.mended), ("differs", found.differences)):
         for difference in several:
-            click.echo(visible(f"{title}: {difference}"), err=as_json)
-    agree = f"{found.trials} trials of {found.studies} studies: "
+            anew = "; written anew, the old run is deleted" if title == "mended" and difference.run_id else ""
+            click.echo(visible(f"{title}: {difference}{anew}"), err=as_json)
+    looked_at = f"{_counted(found.trials, 'trial')} of {_counted(found.studies, 'study', 'studies')}"
     if found.differences:
         again = "" if fix else "; assay doctor --fix mends what can be"
-        click.echo(f"{agree}{len(found.differences)} differences{again}", err=as_json)
+        said = f"{looked_at}: {_counted(len(found.differences), 'difference')}{again}"
+    elif found.studies == 0:
+        said = "no study was looked at"
     else:
-        click.echo(f"{agree}Optuna, MLflow and the journals agree", err=as_json)
+        said = f"{looked_at}: Optuna, MLflow and the journals agree"
+    click.echo(said, err=as_json)
     if as_json:
         click.echo(options.as_json(found.to_record()))
     return int(bool(found.differences))
+
+
+def _counted(number: int, one: str, several: str | None = None) -> str:
+    return f"{number} {one if number == 1 else several or one + 's'}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.doctor.difference import Difference
 from experiments.history import TrialHistory
-from experiments.tracking.schema import param_text
+from experiments.tracking.schema import param_text, status_of
 from search.known_study import STATE, STATES
 
 if TYPE_CHECKING:
@@ -32,13 +32,6 @@ class RunFacts:
     params: Mapping[str, str]
     ends: Mapping[str, float]
     curve: Mapping[str, Mapping[int, float]]
-
-
-def status_of(label: str) -> str:
-    """Return the status of a run whose trial ended so."""
-    if not label.startswith("failed"):
-        return "FINISHED"
-    return "KILLED" if label == "failed: interrupted" else "FAILED"
 
 
 def journal_differences(study: str, trial: FrozenTrial, known: TrialHistory | None) -> Iterator[Difference]:
@@ -122,7 +115,9 @@ def _label(trial: FrozenTrial) -> str:
     """Return a state as MLflow has it: the reason of a failure is Assay's own word."""
     told = str(trial.user_attrs.get(STATE, ""))
     name = next((name for name, state in STATES.items() if state == trial.state), trial.state.name.lower())
-    return told if told.partition(":")[0] == name else name
+    if told.partition(":")[0] == name:
+        return told
+    return "failed: unknown" if name == "failed" else name  # somebody else has failed it
 
 
 def _same(one: float, other: float) -> bool:

@@ -12,7 +12,7 @@ from experiments.doctor.mend import mend
 from experiments.journals import journal_names
 from experiments.leftovers import left_runs, settle_runs
 from experiments.places import Places
-from experiments.slots import hold
+from experiments.slots import busy, hold
 from experiments.studies import study_names
 from models.errors import RequestError
 
@@ -58,11 +58,15 @@ def diagnose(places: Places, fix: bool) -> Diagnosis:
     found = Diagnosis()
     for study in sorted({*journal_names(places.home), *_own_studies(places)}):
         with ExitStack() as stack:
-            try:
-                hold(stack, places.home, study)
-            except RequestError as error:
-                found.busy[study] = str(error).partition(": ")[0]
+            if (whose := busy(places.home, study)) is not None:
+                found.busy[study] = whose
                 continue
+            if fix:
+                try:
+                    hold(stack, places.home, study)
+                except RequestError as error:  # somebody has just begun
+                    found.busy[study] = str(error).partition(": ")[0]
+                    continue
             before = examine(study, places)
             left = before
             if fix and before.differences:
@@ -72,11 +76,17 @@ def diagnose(places: Places, fix: bool) -> Diagnosis:
         found.trials += left.trials
         found.differences += left.differences
         found.mended += [one for one in before.differences if one not in left.differences]
-    runs = [Difference(name, None, what) for name, what in left_runs(places).items()]
+    runs = _left_runs(places)
     if fix and runs:
         settle_runs(places)
-    (found.mended if fix else found.differences).extend(runs)
+    left_now = _left_runs(places) if fix else runs
+    found.differences += left_now
+    found.mended += [one for one in runs if one not in left_now]
     return found
+
+
+def _left_runs(places: Places) -> list[Difference]:
+    return [Difference(name, None, what) for name, what in left_runs(places).items()]
 
 
 def _own_studies(places: Places) -> list[str]:

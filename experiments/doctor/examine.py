@@ -57,7 +57,10 @@ def examine(study: str, places: Places) -> Examined:
     every = [] if known is None else [one for one in known.get_trials(deepcopy=False) if one.state.name != "WAITING"]
     # What the supervisors of another home took, that one has the journals of, and may be at work on now.
     trials = [one for one in every if one.user_attrs.get(SUPERVISOR) in (None, *history.supervisors)]
-    others_run = any(one.state.name == "RUNNING" for one in every if one not in trials)
+    others_run = any(
+        one.state.name == "RUNNING" and one.user_attrs.get(SUPERVISOR) not in (None, *history.supervisors)
+        for one in every
+    )
     runs = _runs(study_id, history, places)
     differences = [
         *_of_study(study, trials, history, runs, places, others_run),

@@ -91,6 +91,7 @@ def _tell_journal(known: KnownStudy, journal: Journal, history: History) -> None
         if not known.is_of(ours, trial) or (told is None and known.is_shared and SUPERVISOR not in trial.user_attrs):
             continue  # it is another journal's to tell of it
         asked = known.as_asked(trial)
+        end = _end(trial, told.end if told is not None else None)
         if told is None or dict(told.begun.searched) != dict(asked.searched):
             journal.append(
                 TrialBegun(
@@ -105,7 +106,7 @@ def _tell_journal(known: KnownStudy, journal: Journal, history: History) -> None
             )
             for epoch in _epochs(trial, goals) if told is None else told.epochs:
                 journal.append(epoch)
-        end = _end(trial, told.end if told is not None else None)
+            end = end or (None if told is None else told.end)  # a trial that begins anew has no end yet
         if end is not None:
             journal.append(end)
 

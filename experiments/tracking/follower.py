@@ -29,7 +29,7 @@ _GATHER_SECONDS = 3.0  # a trial that ends within takes three calls of MLflow, n
 _RETRY_FIRST_SECONDS = 0.5
 _RETRY_LAST_SECONDS = 15.0
 _PATIENT_SECONDS = 60.0
-_HURRIED_SECONDS = 3.0
+_HURRIED_SECONDS = 2.0
 _LOOK_SECONDS = 0.02
 
 
@@ -98,7 +98,7 @@ class MlflowTracker:
         self._closing.set()
         self._wake.set()
         if self._finished.wait(_HURRIED_SECONDS if hurry else _PATIENT_SECONDS):
-            return self._trouble
+            return self._trouble if self._failure is None else _told(self._failure)
         return self._trouble or "it was too slow"
 
     def wait_for_parent(self, seconds: float) -> None:
@@ -151,6 +151,8 @@ class MlflowTracker:
             client = open_client(self._tracking_uri, made)
         # Only now: until it may write, somebody else may be at work on the study.
         self._cursor = Cursor(self._journal.with_suffix(".tracked"), self._tracking_uri)
+        if self._cursor.offset > self._size():
+            self._cursor.move(0)  # a power cut took lines that MLflow had heard of; telling it again does no harm
         self._perhaps_known = self._size()
         from experiments.tracking.record import Recorder  # here, because it imports MLflow
 
@@ -190,7 +192,7 @@ class MlflowTracker:
         try:
             recorder.take_back_doubles()
         except (MlflowException, OSError) as error:
-            self._trouble = str(error)
+            self._trouble = _told(error)
             self._closing.wait(_RETRY_FIRST_SECONDS)
             return False
         return True

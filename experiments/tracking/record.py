@@ -27,6 +27,7 @@ from experiments.tracking.schema import (
     TRIAL_TAG,
     joined_tags,
     param_text,
+    status_of,
     storable,
 )
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
@@ -118,7 +119,8 @@ class Recorder:
             tags = {STUDY_TAG: event.study, STUDY_ID_TAG: event.study_id}
             runs.parent = self._create_run(event.study, event.time, tags)
         else:
-            self._client.update_run(runs.parent, status="RUNNING")
+            if not (event.supervisor and runs.is_closed_after(_milliseconds(event.time))):
+                self._client.update_run(runs.parent, status="RUNNING")
             known = self._client.get_run(runs.parent).data.tags
         self._write(runs.parent, tags=joined_tags(known, event.provenance))
         self._log_files(runs.parent, event)
@@ -153,9 +155,7 @@ class Recorder:
             said.tags["assay.error"] = event.error.replace(str(Path.home()), "~")[-_LARGEST_TAG_CHARACTERS:]
         run_id = self._run(event.trial)
         self._say(run_id, said)
-        interrupted = event.state == "failed" and event.reason == "interrupted"
-        status = "KILLED" if interrupted else "FAILED" if event.state == "failed" else "FINISHED"
-        self._terminate(run_id, status, _milliseconds(event.time))
+        self._terminate(run_id, status_of(event.label), _milliseconds(event.time))
 
     def _say(self, run_id: str, said: _Said) -> None:
         first, *others = [
@@ -176,9 +176,9 @@ class Recorder:
             # The study's model is that of its best trial; on a Pareto front each trial has its own.
             if best.model is not None:
                 self._log_model(self._run(best.trial) if several else holder, best.model, opened)
-        if opened.study is None:
-            return
         at = _milliseconds(event.time)
+        if opened.study is None or (opened.supervisor and self._known_runs().is_closed_after(at)):
+            return
         if several:
             self._write(holder, tags={"assay.pareto": ", ".join(str(best.trial) for best in event.best)})
         elif event.best:

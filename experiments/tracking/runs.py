@@ -47,6 +47,11 @@ class StudyRuns:
         if newest is not None and not single:
             self._find_parent(newest)
 
+    def is_closed_after(self, milliseconds: int) -> bool:
+        """Return whether another supervisor has closed the study later: of several, the last one counts."""
+        ended = None if self.parent is None else self._client.get_run(self.parent).info.end_time
+        return ended is not None and bool(ended > milliseconds)
+
     def known(self, trial: int) -> str | None:
         """Return the run of a trial if it was looked up or made before."""
         return self._known.get(trial)

@@ -19,6 +19,13 @@ _BETWEEN_SESSIONS = " | "
 _LONGEST_PARAM_CHARACTERS = 6000  # MLflow's own limit
 
 
+def status_of(label: str) -> str:
+    """Return the status of the run of a trial that ended so: `complete`, `pruned` or `failed: REASON`."""
+    if not label.startswith("failed"):
+        return "FINISHED"
+    return "KILLED" if label == "failed: interrupted" else "FAILED"
+
+
 def param_text(value: object) -> str:
     """Return a hyperparameter's value as MLflow has it."""
     return storable(str(value))[:_LONGEST_PARAM_CHARACTERS]

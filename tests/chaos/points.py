@@ -64,18 +64,9 @@ class Point:
 
 def every_point() -> list[Point]:
     """Return all of them, for whoever may die there."""
-    once = (
-        "create study",
-        "recover",
-        "try again",
-        "enqueue",
-        "log text",
-        "journal study_opened",
-        "journal study_closed",
-    )
     found = []
     for seam in SEAMS:
-        nth = 1 if seam in once or seam == "retry" else 3
+        nth = 1 if seam in _ONCE or seam == "retry" else 3
         found += [Point(seam, when, nth) for when in ("before", "after")]
         if seam.startswith("journal"):
             found.append(Point(seam, "torn", nth))

@@ -63,7 +63,7 @@ def test_what_a_sweep_leaves_agrees_and_nothing_is_written_by_looking(places: Pl
 
 def test_a_home_without_anything_agrees_and_stays_empty(tmp_path: Path) -> None:
     done = assay("doctor", "--fix", "--home", str(tmp_path / "none"))
-    assert (done.code, "0 trials of 0 studies" in done.out) == (0, True)
+    assert (done.code, "no study was looked at" in done.out) == (0, True)
     assert not (tmp_path / "none").exists()
 
 
@@ -76,6 +76,17 @@ def optuna_has_another_value(places: Places) -> str:
     run = run_of(places, 0)
     in_optuna(places, "UPDATE trial_values SET value = 0.125 WHERE trial_id = 1")
     return f"trial 0: value 0.125 in Optuna, {run.data.metrics['value']} in MLflow"
+
+
+def optuna_has_another_parameter(places: Places) -> str:
+    in_optuna(places, "UPDATE trial_params SET param_value = 17 WHERE trial_id = 1 AND param_name = 'hidden_units'")
+    return "trial 0: hidden_units = 17 in Optuna, "
+
+
+def somebody_else_failed_it(places: Places) -> str:
+    in_optuna(places, "DELETE FROM trial_user_attributes WHERE trial_id = 2 AND key = 'assay.state'")
+    in_optuna(places, "UPDATE trials SET state = 'FAIL' WHERE trial_id = 2")
+    return "trial 1: failed: unknown in Optuna, "
 
 
 def a_run_is_left_running(places: Places) -> str:
@@ -143,6 +154,8 @@ def the_journal_lacks_a_trial(places: Places) -> str:
     [
         optuna_has_it_running,
         optuna_has_another_value,
+        optuna_has_another_parameter,
+        somebody_else_failed_it,
         a_run_is_left_running,
         a_run_has_another_state,
         a_run_is_deleted,
