@@ -15,7 +15,7 @@ from experiments.places import Places
 from experiments.studies import find_study
 from search.events import EpochEnded, TrialEnded
 from search.journal import read
-from search.known_study import ATTEMPT, SEED, STATE, STUDY_ID
+from search.known_study import ATTEMPT, SEED, STATE, STUDY_ID, KnownStudy
 from tests.chaos.sessions import Sessions, is_alive
 from tests.chaos.trainer import accuracy
 
@@ -108,8 +108,10 @@ def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:
             ended |= {event.trial} if event.is_interrupted or crashes_left else set()
         elif isinstance(event, EpochEnded):
             due |= ended
-    latest = {trial.user_attrs.get(SEED): trial.number for trial in trials}
-    return {number for number in due if latest[trials[number].user_attrs.get(SEED)] == number}
+    # One that was killed before its seed was written has the seed that follows from its number.
+    seeds = [KnownStudy(known).as_asked(trial).seed for trial in trials]
+    latest = {seed: number for number, seed in enumerate(seeds)}
+    return {number for number in due if latest[seeds[number]] == number}
 
 
 def _orphans(sessions: Sessions) -> int:

@@ -64,7 +64,7 @@ def test_a_sweep_whose_storage_is_away_is_asked_to_stop(
             os.kill(pid, number)
             began = time.monotonic()
             assert sessions.wait(pid) == code
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 60  # of the ten minutes that it would have waited
         finally:
             postgresql.start()
         assert sum("is away" in line for line in told(sessions)) == 1
