@@ -69,11 +69,9 @@ def diagnose(places: Places, fix: bool) -> Diagnosis:
                     continue
             before = examine(study, places)
             left = before
-            # Twice: what the journal was told of a parameter may show that a run is wrong.
-            for _ in range(2 if fix else 0):
-                if left.differences:
-                    mend(study, left, places)
-                    left = examine(study, places)
+            if fix and before.differences:
+                mend(study, before, places)
+                left = examine(study, places)
         found.studies += 1
         found.trials += left.trials
         found.differences += left.differences

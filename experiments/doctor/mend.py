@@ -81,7 +81,10 @@ def _described(known: KnownStudy, trial: Trial) -> Mapping[str, Any]:
 
 
 def _tell_journal(known: KnownStudy, journal: Journal, history: History) -> None:
-    """Append what Optuna has of trials that are over, where the journal has something else or nothing."""
+    """Append what Optuna has of trials that are over, where the journal has another end or nothing.
+
+    A parameter that differs is left as it is: no sweep changes one, so somebody must look at who did.
+    """
     goals = Objectives.read(known.study.user_attrs[IDENTITY]["objectives"])
     ours = supervisors(journal.path)
     for trial in known.study.get_trials(deepcopy=False):
@@ -92,7 +95,7 @@ def _tell_journal(known: KnownStudy, journal: Journal, history: History) -> None
             continue  # it is another journal's to tell of it
         asked = known.as_asked(trial)
         end = _end(trial, told.end if told is not None else None)
-        if told is None or dict(told.begun.searched) != dict(asked.searched):
+        if told is None:
             journal.append(
                 TrialBegun(
                     trial=trial.number,
@@ -104,9 +107,8 @@ def _tell_journal(known: KnownStudy, journal: Journal, history: History) -> None
                     retry_of=asked.retry_of,
                 )
             )
-            for epoch in _epochs(trial, goals) if told is None else told.epochs:
+            for epoch in _epochs(trial, goals):
                 journal.append(epoch)
-            end = end or (None if told is None else told.end)  # a trial that begins anew has no end yet
         if end is not None:
             journal.append(end)
 
