@@ -65,7 +65,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
             display.note(on_the_way)
         # Home's own, if it is not there yet, is made only when nothing can be refused any more.
         is_new = places.storage == places.home.storage and not is_there(places.storage)
-        storage = None if is_new else _open_storage(places, display)
+        storage = None if is_new else _open_storage(places, display, stack)
         data = prepared(experiment, places, display, meanwhile=_import_optuna)
         execution = confirm_device(execution, executor)
         rehearse(Session(experiment, data, execution, request.seed or 0), experiment.first(), executor, display)
@@ -83,7 +83,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
                 _check_journal(known, journal_file)
         tracker.wait_until_open()
         settle_runs(places)
-        trials = _take_up(storage or _open_storage(places, display), asked)
+        trials = _take_up(storage or _open_storage(places, display, stack), asked)
         experiment = _limited(experiment, trials, display)
         checkpoints = Checkpoints(places.home.checkpoints(name)) if request.checkpoint else None
         session = Session(experiment, data, execution, trials.seed, fusing, checkpoints)
@@ -169,10 +169,11 @@ def _import_optuna() -> None:
         importlib.import_module(module)
 
 
-def _open_storage(places: Places, display: Display) -> optuna.storages.BaseStorage:
+def _open_storage(places: Places, display: Display, stack: ExitStack) -> optuna.storages.BaseStorage:
     from search.storage import open_storage  # here, because workers should not have to wait for Optuna's import
 
     storage = open_storage(places.storage, patient=True)
+    stack.callback(storage.close)
     storage.waiting = display.note
     return storage
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import sqlalchemy.exc
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -51,8 +51,9 @@ class PatientStorage(BaseStorage):
         waiting: told once when it begins to wait.
     """
 
-    def __init__(self, database: BaseStorage, name: str, patience_seconds: float) -> None:
-        self._database = database
+    def __init__(self, database: RDBStorage, name: str, patience_seconds: float) -> None:
+        self._database: BaseStorage = database
+        self._engine = database.engine
         self._name = name
         self._patience_seconds = patience_seconds
         self.impatient: Callable[[], object] = lambda: False
@@ -175,8 +176,13 @@ class PatientStorage(BaseStorage):
         return self._reach(lambda: self._database.get_all_trials(study_id, deepcopy, states))
 
     def remove_session(self) -> None:
-        """Let go of the database's connections."""
+        """Let go of this thread's connection."""
         self._database.remove_session()
+
+    def close(self) -> None:
+        """Let go of all connections: a server has only so many, and a garbage collector takes its time."""
+        self._database.remove_session()
+        self._engine.dispose()
 
     def _reach(self, call: Callable[[], _Result], again: Callable[[], _Result] | None = None) -> _Result:
         """Return what a call returns; after a failure, what the other does, which knows that it may have been done."""

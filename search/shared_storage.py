@@ -45,9 +45,9 @@ class SharedStorage(PatientStorage):
     """
 
     def __init__(self, database: optuna.storages.RDBStorage, name: str, patience_seconds: float) -> None:
+        super().__init__(database, name, patience_seconds)
         # With Optuna's own memory of finished trials, which need not be fetched again.
-        super().__init__(optuna.storages.get_storage(database), name, patience_seconds)
-        self._engine = database.engine
+        self._database = optuna.storages.get_storage(database)
         self._rerunning = False
         self.supervisor = ""
 

@@ -25,7 +25,8 @@ def open_storage(url: str, patient: bool = False) -> PatientStorage:
 
     Args:
         url: of the database.
-        patient: whether to wait for a server that goes away later on. One that is away now is never waited for.
+        patient: whether to wait for a server that goes away later on. One that is away now is never waited for. Who is
+            not patient only looks something up, and holds no connection between two calls.
 
     Raises:
         RequestError: it can't be reached; the message masks the password.
@@ -33,7 +34,7 @@ def open_storage(url: str, patient: bool = False) -> PatientStorage:
     """
     keep_secret(url)
     try:
-        database = _open(url)
+        database = _open(url, patient)
     except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError):
         raise RequestError(
             f"a storage is a database URL such as sqlite:///optuna.db; received {masked(url)!r}."
@@ -51,14 +52,16 @@ def open_storage(url: str, patient: bool = False) -> PatientStorage:
     return PatientStorage(database, masked(url), patience_seconds)
 
 
-def _open(url: str) -> optuna.storages.RDBStorage:
+def _open(url: str, patient: bool) -> optuna.storages.RDBStorage:
     if not database_is_shared(url):
         return optuna.storages.RDBStorage(url)
     parsed = make_url(url)
     known: dict[str, Any] = {}
     if parsed.get_driver_name().startswith("psycopg"):  # others call these otherwise
         known = {name: value for name, value in _CONNECTION.items() if name not in parsed.query}
-    options = {"connect_args": known}
+    options: dict[str, Any] = {"connect_args": known}
+    if not patient:
+        options["poolclass"] = sqlalchemy.NullPool
     # Two that find no tables and both make them would stop each other.
     with ExitStack() as stack:
         engine = sqlalchemy.create_engine(parsed, **options)

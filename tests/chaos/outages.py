@@ -70,7 +70,7 @@ def _outage(
     verdict = judge(sessions, STUDY, finished)
     verdict.told = (*verdict.told, *_miscounted(sessions, trials), *_doubled(sessions))
     if status != 0:
-        verdict.told = (*verdict.told, f"exit status {status}: {sessions.out.read_text()[-500:]}")
+        verdict.told = (*verdict.told, f"exit status {status}: {sessions.errors.read_text()[-500:]}")
     if goes_on and seconds > 5 and meanwhile == 0:
         verdict.told = (*verdict.told, "nothing was trained meanwhile")
     did = f"{trials} trials, {meanwhile} of them in those {away:.1f} s"

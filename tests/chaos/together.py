@@ -66,7 +66,7 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, happens: _Happens, tria
                 server.start()
             statuses = [first.wait(pids[0]), second.wait(pids[1])]
         if statuses[-1] != 0:
-            told.append(f"statuses {statuses}: {first.out.read_text()[-500:]}")
+            told.append(f"statuses {statuses}: {first.errors.read_text()[-500:]}")
         verdict = judge(first, STUDY, finished)
         if homes == 2:
             others = diagnose(second.places, fix=False).differences

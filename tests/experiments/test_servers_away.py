@@ -30,7 +30,7 @@ def zygote() -> Iterator[Zygote]:
 
 
 def told(sessions: Sessions) -> list[str]:
-    return sessions.out.read_text().splitlines()
+    return sessions.errors.read_text().splitlines()
 
 
 def start(sessions: Sessions, trials: int, *more: str) -> int:
@@ -93,6 +93,6 @@ def test_what_mlflow_was_not_told_it_hears_from_the_next_command(zygote: Zygote,
 
 def _wait_for(sessions: Sessions, words: str) -> None:
     give_up_at = time.monotonic() + 60
-    while words not in sessions.out.read_text():
-        assert time.monotonic() < give_up_at, sessions.out.read_text()
+    while words not in sessions.errors.read_text():
+        assert time.monotonic() < give_up_at, sessions.errors.read_text()
         time.sleep(0.05)

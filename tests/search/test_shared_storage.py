@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from optuna.trial import TrialState
 
 from search.errors import SearchError
@@ -38,8 +40,8 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.node.name)
 
 
-def opened(url: str, name: str, sampler: str = "random", seed: int = 0, patient: bool = False) -> StudyTrials:
-    request = StudyRequest(
+def asked(name: str, sampler: str = "random", seed: int = 0) -> StudyRequest:
+    return StudyRequest(
         name=name,
         space=read_space(GRID if sampler == "grid" else SPACE),
         objectives=Objectives.read(["maximize val_accuracy"]),
@@ -49,7 +51,18 @@ def opened(url: str, name: str, sampler: str = "random", seed: int = 0, patient:
         epochs=4,
         seed=seed,
     )
-    return StudyTrials(open_storage(url, patient), request)
+
+
+def opened(url: str, name: str, sampler: str = "random", seed: int = 0, patient: bool = False) -> StudyTrials:
+    return StudyTrials(open_storage(url, patient), asked(name, sampler, seed))
+
+
+def connections(url: str) -> int:
+    """Return how many connections a database has, without the one that asks."""
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        return int(connection.scalar(sqlalchemy.text(others)) or 0)
 
 
 def tell(study: StudyTrials, trial: Trial, state: str = "complete", reason: str | None = None) -> None:
@@ -89,6 +102,15 @@ def test_no_tables_are_made_twice_by_two_that_find_none(postgresql: PostgreSQL) 
     empty = postgresql.new()
     with ThreadPoolExecutor(4) as pool:
         assert all(isinstance(one, SharedStorage) for one in pool.map(lambda _: open_storage(empty), range(4)))
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_no_connection_is_left_behind(postgresql: PostgreSQL, patient: bool) -> None:
+    url = postgresql.new()
+    with contextlib.closing(open_storage(url, patient)) as storage:
+        units(StudyTrials(storage, asked("looked at")), 2)
+        assert (connections(url) > 0) is patient  # who only looks has none even now
+    assert connections(url) == 0
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "qmc", "grid"])
