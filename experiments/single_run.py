@@ -15,12 +15,12 @@ from experiments.execution import Execution
 from experiments.execution_request import ExecutionRequest
 from experiments.experiment import Experiment
 from experiments.leftovers import settle_runs
+from experiments.outcome import Outcome
 from experiments.places import Places
 from experiments.progress.display import Display
 from experiments.progress.state import SweepState
 from experiments.rehearsal import confirm_device, rehearse
-from experiments.session import Ending, Session, check_batch, is_surely_good, prepared, supervise
-from experiments.sweep_result import untold
+from experiments.session import Session, check_batch, is_surely_good, prepared, supervise
 from experiments.tracking.follower import MlflowTracker
 from search.events import EpochEnded, TrialEnded
 from search.journal import Journal
@@ -35,7 +35,7 @@ from search.urls import masked
 
 
 @dataclass(frozen=True)
-class RunResult:
+class RunResult(Outcome):
     """What one training gave; `metrics` are those of its last epoch, then its costs."""
 
     experiment: str
@@ -45,18 +45,6 @@ class RunResult:
     metrics: Mapping[str, float]
     state: str
     error: str | None
-    untracked: str | None
-    ending: Ending
-
-    @property
-    def exit_code(self) -> int:
-        """Return the command's: 1 too if the training is done and MLflow has not heard of all of it."""
-        return self.ending.exit_code or int(self.untracked is not None)
-
-    @property
-    def failure(self) -> str | None:
-        """Return in one line why the work failed, if it did, or why MLflow has not heard of all of it."""
-        return self.ending.failure or untold(self.untracked)
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""

@@ -8,12 +8,10 @@ from typing import Any
 
 from experiments.execution_request import ExecutionRequest
 from experiments.fusing import Fuse
-from experiments.session import Ending
+from experiments.outcome import Outcome
 from search.objective import Objectives, Values
 from search.plan import Tolerance
 from search.space import Configuration
-
-_LATER = "the journal has it; the same command, or 'assay doctor --fix', passes on the rest"
 
 
 @dataclass(frozen=True)
@@ -47,13 +45,12 @@ class Leader:
 
 
 @dataclass(frozen=True)
-class SweepResult:
+class SweepResult(Outcome):
     """What a sweep found.
 
     `trials` counts the whole study. `leaders` holds the best complete trial, or with several objectives the Pareto
     front, as their first objective ranks it. `importances` are by objective; each sum to 1, the greatest first;
-    `importance` names how they were told. `exhausted` says that there is no other configuration to try, `untracked` why
-    MLflow does not have everything by now, if it does not.
+    `importance` names how they were told. `exhausted` says that there is no other configuration to try.
     """
 
     study: str
@@ -67,19 +64,7 @@ class SweepResult:
     importances: Mapping[str, Mapping[str, float]]
     wanted: int
     exhausted: bool
-    untracked: str | None
-    ending: Ending
     importance: str = "ped-anova"
-
-    @property
-    def exit_code(self) -> int:
-        """Return the command's: 1 too if the search is done and MLflow has not heard of all of it."""
-        return self.ending.exit_code or int(self.untracked is not None)
-
-    @property
-    def failure(self) -> str | None:
-        """Return in one line why the work failed, if it did, or why MLflow has not heard of all of it."""
-        return self.ending.failure or untold(self.untracked)
 
     @property
     def done(self) -> int:
@@ -106,13 +91,6 @@ class SweepResult:
             "objectives": [str(objective) for objective in self.objectives.each],
             "importances": _first(self.importances) if single else dict(self.importances),
         }
-
-
-def untold(untracked: str | None) -> str | None:
-    """Return in one line what it means that MLflow does not have everything; None if it has."""
-    if untracked is None:
-        return None
-    return f"MLflow has not taken everything ({untracked.strip()}): nothing is lost, {_LATER}."
 
 
 def _first(by_objective: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:

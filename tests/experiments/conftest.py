@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from experiments.places import Places
 
 ASSAY = [sys.executable, "-P", "-c", "from experiments.cli import main; main()"]
 
@@ -71,3 +74,13 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
     done = assay(*SWEEP, "--home", str(home))
     assert done.code == 0, done.err
     return Swept(home, done.answer, done.err)
+
+
+@pytest.fixture
+def places(swept: Swept, tmp_path: Path) -> Places:
+    """A home of its own with the study, to be changed at will."""
+    shutil.copytree(swept.home, tmp_path / "home")
+    places = Places.choose(home=tmp_path / "home")
+    cursor = places.home.journal("digits-mlp").with_suffix(".tracked")
+    cursor.write_text(cursor.read_text().replace(str(swept.home), str(places.home.path)))
+    return places

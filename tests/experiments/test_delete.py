@@ -25,16 +25,6 @@ from tests.experiments.conftest import ASSAY, SWEEP, Swept, assay
 STUDY = "digits-mlp"
 
 
-@pytest.fixture
-def places(swept: Swept, tmp_path: Path) -> Places:
-    """A home with a study of five trials."""
-    shutil.copytree(swept.home, tmp_path / "home")
-    places = Places.choose(home=tmp_path / "home")
-    cursor = places.home.journal(STUDY).with_suffix(".tracked")
-    cursor.write_text(cursor.read_text().replace(str(swept.home), str(places.home.path)))
-    return places
-
-
 def optuna_studies(places: Places) -> list[str]:
     return optuna.get_all_study_names(places.storage)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -17,19 +16,9 @@ from search.events import StudyClosed, TrialBegun, TrialEnded
 from search.journal import Journal
 from search.known_study import STATE
 from search.lock import StudyLock
-from tests.experiments.conftest import Swept, assay
+from tests.experiments.conftest import assay
 
 STUDY = "digits-mlp"
-
-
-@pytest.fixture
-def places(swept: Swept, tmp_path: Path) -> Places:
-    """A home of its own with a study of five trials."""
-    shutil.copytree(swept.home, tmp_path / "home")
-    places = Places.choose(home=tmp_path / "home")
-    cursor = places.home.journal(STUDY).with_suffix(".tracked")
-    cursor.write_text(cursor.read_text().replace(str(swept.home), str(places.home.path)))
-    return places
 
 
 def found(diagnosis: Diagnosis) -> list[str]:
