@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from search.study import StudyTrials
 
 _PARENT_SECONDS = 5.0
+_STOPPING = "stopping: trials under way are done again next time; a second Ctrl-C ends this at once, and loses nothing"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ def search(desk: Desk, session: Session, request: SweepRequest, executor: Execut
             desk.display.note("nothing is pruned: that takes a single objective that every epoch measures")
         desk.journal.listen(desk.display.hear)
         plan = session.plan(experiment.search.trials, shelf, request.timeout_seconds, request.tolerance)
-        return supervise(plan, trials, executor, desk.journal, stop)
+        ending = supervise(plan, trials, executor, desk.journal, stop)
+        if stop:
+            desk.display.note(_STOPPING)
+        return ending
 
 
 def is_closed(trials: StudyTrials, journals: Iterable[Path]) -> bool:
@@ -92,7 +96,9 @@ def _begin(desk: Desk, session: Session, request: SweepRequest) -> None:
     dead = supervisors(journal.path)
     dead |= settle_others(desk.places, desk.study, desk.slot, trials, session.describe)
     if trials.done() < session.experiment.search.trials:
-        try_again(trials, request.tolerance.retries, dead)
+        if again := try_again(trials, request.tolerance.retries, dead):
+            what = "a trial that was" if again == 1 else f"{again} trials that were"
+            desk.display.note(f"{desk.study}: {what} interrupted, or whose worker died, to be tried again")
         queue_known(trials, session.experiment, request, session.inputs, session.execution.workers)
     if trials.is_shared:
         # Whoever opens the study next, perhaps at once, must find its run, or would make another.

@@ -13,6 +13,7 @@ from experiments.study_result import StudyResult
 from experiments.words import in_line, visible
 from models.names import check_name
 from search.objective import Objectives
+from search.protocols import REDO, RETRY
 
 if TYPE_CHECKING:
     import pandas
@@ -50,18 +51,21 @@ def rows(trials: pandas.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in _plain(frame).to_dict("records")]
 
 
-def print_study(study: StudyResult, trials: pandas.DataFrame, every: bool) -> None:
+def print_study(study: StudyResult, trials: pandas.DataFrame, every: bool, who_runs: str) -> None:
     """Print a study.
 
     Args:
         study: what is known of it.
         trials: its trials in the order to show them in.
         every: show all trials, however many there are.
+        who_runs: in words, who runs those that are running.
     """
     out = console()
     counted = ", ".join(f"{number} {state}" for state, number in study.counts.items())
     running = int((study.trials["state"] == "running").sum())
     out.print(Text(f"{visible(study.study)}: {counted}{f', {running} running' if running else ''}", style="bold"))
+    if running:
+        out.print(Text(in_line(who_runs)))
     out.print(f"experiment {in_line(study.experiment)}; {', '.join(study.objectives)}")
     if study.best is not None:
         run = "" if study.best["run_id"] is None else f", run {study.best['run_id']}"
@@ -87,7 +91,9 @@ def _print_trials(study: StudyResult, trials: pandas.DataFrame) -> None:
     metrics = {objective.metric for objective in Objectives.read(study.objectives).each}
     # Between the state and the seed lie the objectives and what was searched; what follows has the one trial's page.
     columns = [str(name) for name in trials.columns]
-    columns = columns[1 : columns.index("seed")] + (["epochs", "run_id"] if wide else ["epochs"])
+    again = trials["origin"].astype(str).str.startswith((REDO, RETRY)).any()
+    last = (["origin"] if again else []) + (["epochs", "run_id"] if wide else ["epochs"])
+    columns = columns[1 : columns.index("seed")] + last
     marked = {trial["number"] for trial in study.pareto or ([] if study.best is None else [study.best])}
     table = plain_table("  trial", "state", *dict.fromkeys(columns))
     table.columns[0].no_wrap = True

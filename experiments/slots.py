@@ -46,6 +46,16 @@ def take(stack: ExitStack, places: Places, study: str) -> int:
             return slot
 
 
+def check_free(places: Places, study: str) -> None:
+    """Refuse a second supervisor, where there can be only one, before anything is begun for it.
+
+    Raises:
+        RequestError: another process is at work on the study.
+    """
+    if not database_is_shared(places.storage) and (who := busy(places.home, study)) is not None:
+        raise RequestError(f"{who}: wait for it, or give this one a --study NAME.")
+
+
 def hold(stack: ExitStack, home: Home, study: str) -> None:
     """Lock all slots of a study, those too that there are none of yet, as long as the stack is open.
 
@@ -70,6 +80,15 @@ def busy(home: Home, study: str) -> str | None:
     locks = (path.with_suffix(".lock") for path in home.journals(study))
     held = next((lock for lock in locks if is_held(lock)), None)
     return None if held is None else f"study {study!r} is being run by {held.read_text().strip() or 'another process'}"
+
+
+def who_runs(study: str, places: Places) -> str:
+    """Return in words who runs those trials of a study that say they are running."""
+    if (who := busy(places.home, study)) is not None:
+        return who
+    if database_is_shared(places.storage):
+        return "no sweep of this home is at work on the study: another home's is, or was when it ended"
+    return "nobody is at work on the study: the same sweep again, or 'assay doctor --fix', settles what was left"
 
 
 def free(home: Home, study: str, slot: int) -> list[Path]:

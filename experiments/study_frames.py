@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 COST_COLUMNS = ("train_seconds", "epoch_seconds", "parameters", "peak_memory_bytes")
-_RESTORED = "restored_epoch"
-_COSTS = frozenset({*COST_COLUMNS, _RESTORED})
+EPOCH_COLUMNS = ("restored_epoch", "resumed_epoch")  # whose weights were kept in the end, and after which it went on
+_MEASURED = frozenset({*COST_COLUMNS, *EPOCH_COLUMNS})
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 
 
@@ -32,8 +32,8 @@ def trial_frame(
     rows = [_row(trial, history, objectives, runs.get(trial.number)) for trial in trials]
     names = dict.fromkeys(name for trial in trials for name in searched(trial, history))
     metrics = dict.fromkeys(objective.metric for objective in objectives.each)
-    restored = [_RESTORED] if any(row.get(_RESTORED) is not None for row in rows) else []
-    last = ("seed", "origin", "epochs", *COST_COLUMNS, *restored, "error", "run_id")
+    epochs = [name for name in EPOCH_COLUMNS if any(row.get(name) is not None for row in rows)]
+    last = ("seed", "origin", "epochs", *COST_COLUMNS, *epochs, "error", "run_id")
     columns = dict.fromkeys(("state", *metrics, *names, *last))
     frame = _frame(rows, list(columns))
     frame.index = _numbers([trial.number for trial in trials])
@@ -60,7 +60,7 @@ def _row(trial: FrozenTrial, history: History, objectives: Objectives, run_id: s
     values = _values(trial, known, objectives) or ()
     end = None if known is None else known.end
     return {
-        **({} if end is None else {name: value for name, value in end.metrics.items() if name in _COSTS}),
+        **({} if end is None else {name: value for name, value in end.metrics.items() if name in _MEASURED}),
         "seed": trial.user_attrs.get(SEED),
         "origin": trial.user_attrs.get(ORIGIN) if known is None else known.begun.origin,
         "epochs": trial.last_step if known is None else len(known.epochs),

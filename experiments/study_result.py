@@ -30,7 +30,8 @@ class StudyResult(Shown):
         trials: a row a trial, by its number in the index `trial`. Columns: state ("complete", "pruned",
             "failed: REASON", "running"), each objective's metric as the trial ended, each searched name, then seed,
             origin, epochs (that were trained), its costs in seconds, weights and bytes, error, run_id. Where a searched
-            name is also one of these last, such as epochs, the column is the searched one's.
+            name is also one of these last, such as epochs, the column is the searched one's. Where any has them:
+            restored_epoch (whose weights early stopping kept), resumed_epoch (after which a checkpoint had it go on).
         epochs: a row an epoch. Columns: trial, epoch (from 1), each metric, seconds. Empty for another home's study.
         finalists: a row a training of a winner with another seed. Columns: trial, seed, each objective's metric. Empty
             until winners are trained again.

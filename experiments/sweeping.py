@@ -19,7 +19,7 @@ from experiments.progress.display import Display
 from experiments.rehearsal import confirm_device, rehearse
 from experiments.searching import Desk, is_closed, search
 from experiments.session import Ending, Session, check_batch, is_surely_good, prepared
-from experiments.slots import free, is_alone, pass_on_others, take
+from experiments.slots import check_free, free, is_alone, pass_on_others, take
 from experiments.sweep_result import Leader, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
 from models.errors import RequestError
@@ -54,6 +54,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
     name = checked_name(experiment.name if request.study is None else request.study)
     execution = Execution.choose(request.execution, request.workers, request.fuse)
     check_fuse(execution.fuse, experiment, execution.precision)
+    check_free(places, name)
     with ExitStack() as stack:
         # First, because what workers import takes longer than all that comes before the first trial.
         executor: Executor = stack.enter_context(execution.executor())

@@ -10,13 +10,13 @@ from typing import Any
 from experiments.history import TrialHistory, read_history
 from experiments.places import Places
 from experiments.studies import find_study
-from experiments.study_frames import COST_COLUMNS
+from experiments.study_frames import COST_COLUMNS, EPOCH_COLUMNS
 from experiments.study_result import StudyResult
 from experiments.tracking.lookup import RunRecord, find_run
 from models.errors import RequestError
 from search.urls import masked
 
-_CHOSEN = (*COST_COLUMNS, "restored_epoch")
+_CHOSEN = (*COST_COLUMNS, *EPOCH_COLUMNS)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Any, Self
 
 from models.errors import RequestError
+
+_TRIES = 5  # because who only asks whether it is held holds it for an instant
+_PAUSE_SECONDS = 0.02
 
 
 class StudyLock:
@@ -26,15 +30,17 @@ class StudyLock:
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open("a+")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        for _ in range(_TRIES):
+            if _is_taken(self._file):
+                break
+            time.sleep(_PAUSE_SECONDS)
+        else:
             self._file.seek(0)
             holder = self._file.read().strip() or "another process"
             self._file.close()
             raise RequestError(
                 f"study {self._study!r} is being run by {holder}: wait for it, or give this one a --study NAME."
-            ) from None
+            )
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         self._file.truncate(0)
         self._file.write(f"process {os.getpid()} since {now}\n")
@@ -50,8 +56,13 @@ def is_held(path: Path) -> bool:
     if not path.exists():
         return False
     with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return not _is_taken(file)
+
+
+def _is_taken(file: IO[Any]) -> bool:
+    """Take the lock in a file if nobody has it, until the file is closed; return whether it was taken."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -12,6 +12,10 @@ from search.objective import Values
 Method = Literal["device", "check", "begin", "epoch", "finish", "drop", "group"]
 
 
+REDO, RETRY = "redo of", "retry of"
+"""How the origin of a trial begins that was interrupted and is done again, or whose worker died; its number follows."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """One configuration to be trained.

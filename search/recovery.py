@@ -26,7 +26,7 @@ from optuna.trial import FrozenTrial
 from search.events import StudyOpened, TrialBegun, TrialEnded
 from search.journal import Journal, read
 from search.known_study import ATTEMPT, CRASHED, INTERRUPTED, REDO_OF, RETRY_OF, STATE, KnownStudy
-from search.protocols import Trial
+from search.protocols import REDO, RETRY, Trial
 from search.study import StudyTrials
 
 
@@ -103,10 +103,10 @@ def try_again(trials: StudyTrials, retries: int, dead: Container[str] = ()) -> i
         if state == INTERRUPTED and trial.number not in redone:
             kept = {name: trial.user_attrs[name] for name in (ATTEMPT, RETRY_OF) if name in trial.user_attrs}
             again = {REDO_OF: trial.number, **kept}
-            enqueued += trials.enqueue_again(trial, f"redo of {trial.number}", again)
+            enqueued += trials.enqueue_again(trial, f"{REDO} {trial.number}", again)
         elif not trials.is_of(dead, trial):
             continue
         elif state.startswith(CRASHED) and attempt <= retries and trial.number not in retried:
             again = {ATTEMPT: attempt + 1, RETRY_OF: trial.number}
-            enqueued += trials.enqueue_again(trial, f"retry of {trial.number}", again)
+            enqueued += trials.enqueue_again(trial, f"{RETRY} {trial.number}", again)
     return enqueued

@@ -34,7 +34,7 @@ from search.known_study import (
 from search.objective import Leaders, Objectives, Values
 from search.owned_storage import OwnedStorage
 from search.patient_storage import PatientStorage
-from search.protocols import Trial
+from search.protocols import RETRY, Trial
 from search.pruners import make_pruner
 from search.samplers import make_sampler
 from search.samplers.grid_sampler import ENQUEUED, GridSampler
@@ -240,7 +240,7 @@ class StudyTrials(KnownStudy):
     def retry(self, trial: Trial) -> None:
         """Have a trial whose worker died tried once more, with its first seed."""
         again = {ATTEMPT: trial.attempt + 1, RETRY_OF: trial.number}
-        self.enqueue_again(self.trial(trial.number), f"retry of {trial.number}", again)
+        self.enqueue_again(self.trial(trial.number), f"{RETRY} {trial.number}", again)
 
     def enqueue_again(self, known: FrozenTrial, origin: str, attributes: Mapping[str, Any]) -> bool:
         """Have the configuration of an earlier trial tried again, with its seed; return whether it has one."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos import cases, disk, outages
-from tests.chaos.points import every_point
+from tests.chaos.points import Point, doctors_points, every_point, shared_points
 from tests.chaos.sessions import Zygote
 from tests.chaos.together import together
 from tests.postgresql import missing
@@ -22,8 +22,25 @@ def zygote() -> Iterator[Zygote]:
 
 
 @pytest.mark.parametrize("point", every_point()[::7], ids=str)
-def test_dying_between_two_effects_costs_nothing(zygote: Zygote, point: object) -> None:
+def test_dying_between_two_effects_costs_nothing(zygote: Zygote, point: Point) -> None:
     (seen,) = cases.points(zygote, [point])
+    assert seen.verdict.is_good, seen
+
+
+@pytest.mark.parametrize("point", doctors_points()[::5], ids=str)
+def test_a_doctor_who_dies_is_no_harm(zygote: Zygote, point: Point) -> None:
+    (seen,) = cases.doctor(zygote, [point])
+    assert seen.verdict.is_good, seen
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_dying_between_two_effects_on_postgresql_costs_nothing(zygote: Zygote) -> None:
+    for seen in outages.points(zygote, shared_points()[::5]):
+        assert seen.verdict.is_good, seen
+
+
+def test_real_trainings_that_are_killed_end_as_if_nothing_had_happened(zygote: Zygote) -> None:
+    (seen,) = cases.real(zygote, kills=4, trials=8)
     assert seen.verdict.is_good, seen
 
 

@@ -64,6 +64,7 @@ def _study(
 ) -> int:
     from experiments.read_study import read_study  # here for the same reason
     from experiments.show_study import ordered, print_study, rows
+    from experiments.slots import who_runs
     from experiments.trial_result import trial_of_study
     from models.errors import RequestError
 
@@ -78,7 +79,7 @@ def _study(
     if as_json:
         click.echo(options.as_json({**study.to_record(), "table": rows(trials)}))
     else:
-        print_study(study, trials, every)
+        print_study(study, trials, every, who_runs(name, places))
     return 0
 
 

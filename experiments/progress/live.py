@@ -12,7 +12,7 @@ from experiments.progress.state import SweepState, TrialProgress, clock, headlin
 from experiments.words import in_line, visible
 from search.events import Event
 
-_LABEL_CHARACTERS = 25  # MLflow has the rest of a long error
+_LABEL_CHARACTERS = 30  # MLflow has the rest of a long error
 _NARROWEST_WITH_SETTINGS = 110
 _STATE_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red"}
 
@@ -86,7 +86,7 @@ def _row(state: SweepState, trial: TrialProgress) -> tuple[RenderableType, ...]:
     best = trial.number in state.leaders.values
     return (
         Text(str(trial.number), style="bold" if best else ""),
-        Text(in_line(label)[:_LABEL_CHARACTERS], style=style),
+        Text(", ".join(filter(None, (in_line(label), trial.again)))[:_LABEL_CHARACTERS], style=style),
         f"{len(trial.curve)}/{state.experiment.largest('epochs')}",
         f"{trial.curve[-1]:.4f}" if trial.curve else "",
         Text(sparkline(trial.curve), style="blue"),

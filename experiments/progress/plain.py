@@ -42,11 +42,13 @@ def line(state: SweepState, trial: TrialProgress) -> str:
     """Return what is to be said of a trial that ended."""
     assert trial.end is not None
     value = f" {named(state.objectives, trial.end.values)}" if trial.end.values else ""
+    again = f" ({trial.again})" if trial.again else ""
+    resumed = f" ({trial.resumed})" if trial.resumed else ""
     settings = " ".join(f"{in_line(name)}={shown(setting)}" for name, setting in trial.searched.items())
     best = f" | {state.best()}" if state.leaders.values else ""
     left = state.seconds_left()
     remaining = "" if left is None else f" | {clock(left)} left"
     return (
-        f"[{state.done}/{state.wanted}] trial {trial.number} {trial.end.label} "
-        f"after {len(trial.curve)} epochs{value} | {settings}{best}{remaining}"
+        f"[{state.done}/{state.wanted}] trial {trial.number}{again} {trial.end.label} "
+        f"after {len(trial.curve)} epochs{resumed}{value} | {settings}{best}{remaining}"
     )

@@ -12,6 +12,7 @@ from experiments.experiment import Experiment
 from experiments.words import in_line
 from search.events import EpochEnded, Event, TrialBegun, TrialEnded
 from search.objective import Leaders, Objectives, Values
+from search.protocols import REDO, RETRY
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE_CHARACTERS = 20
@@ -27,6 +28,17 @@ class TrialProgress:
     origin: str
     curve: list[float] = field(default_factory=list)
     end: TrialEnded | None = None
+
+    @property
+    def again(self) -> str:
+        """Which earlier trial it tries again, and why; of any other nothing."""
+        return self.origin if self.origin.startswith((REDO, RETRY)) else ""
+
+    @property
+    def resumed(self) -> str:
+        """After which epoch it went on, if it did, for all that its end says."""
+        epoch = None if self.end is None else self.end.metrics.get("resumed_epoch")
+        return "" if epoch is None else f"went on after epoch {epoch:g}"
 
 
 @dataclass

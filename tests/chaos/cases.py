@@ -10,16 +10,20 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from optuna.trial import TrialState
 
 from experiments.data.preparation import prepare
 from experiments.data.settings import DataSettings
+from experiments.studies import find_study
 from experiments.tracking.store import open_client
 from search.events import TrialBegun
 from search.journal import read
+from search.known_study import SEED
 from tests.chaos.points import Point
 from tests.chaos.sessions import Sessions, Zygote, is_alive, kill
 from tests.chaos.verdict import Verdict, ended_well, judge
@@ -39,11 +43,15 @@ class Seen:
 
 @contextmanager
 def home(
-    zygote: Zygote, storage: str | None = None, tracking_uri: str | None = None, epoch_seconds: float = 0.005
+    zygote: Zygote,
+    storage: str | None = None,
+    tracking_uri: str | None = None,
+    epoch_seconds: float = 0.005,
+    real: bool = False,
 ) -> Iterator[Sessions]:
     """Enter with a home of its own, which vanishes. It has the data, and MLflow's tables, which take seconds."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        sessions = Sessions(zygote, Path(folder), storage, tracking_uri, epoch_seconds)
+        sessions = Sessions(zygote, Path(folder), storage, tracking_uri, epoch_seconds, real)
         shutil.copytree(_template(), sessions.home)
         yield sessions
 
@@ -63,11 +71,13 @@ def sweep(trials: int, workers: int, *more: str) -> Sequence[str]:
     return ["sweep", STUDY, *sized, "--max-failures", "100000", "--seed", "1", *more]
 
 
-def points(zygote: Zygote, chosen: Iterable[Point], trials: int = 6) -> Iterator[Seen]:
+def points(
+    zygote: Zygote, chosen: Iterable[Point], trials: int = 6, storage: Callable[[], str | None] = lambda: None
+) -> Iterator[Seen]:
     """Die at each point, each time in a home of its own, then go on until the study is done."""
     for point in chosen:
-        with home(zygote) as sessions:
-            wanted = sweep(trials, 2, "--sampler", "random")
+        with home(zygote, storage()) as sessions:
+            wanted = sweep(trials, 2, "--sampler", "random", "--checkpoint")
             if point.seam in ("recover", "try again"):  # there must be something to recover
                 sessions.run(*wanted, points=[Point("report", "after", 5)])
             crash = [Point("report", "after", 3, "worker")] if point.seam == "retry" else []
@@ -87,51 +97,122 @@ def points(zygote: Zygote, chosen: Iterable[Point], trials: int = 6) -> Iterator
 
 def random_kills(zygote: Zygote, kills: int, trials: int, workers: int) -> Iterator[Seen]:
     """Kill the supervisor, a worker, or all at random times, until so many were killed and so many trials are done."""
-    chance = random.Random(workers)
-    killed: Counter[str] = Counter()
-    finished: set[int] = set()
     with home(zygote) as sessions:
-        wanted = sweep(trials, workers)
-        status = 1
-        while killed.total() < kills:
-            pid = sessions.start(*wanted)
-            supervisor_lives = True
-            before = len(sessions.worker_pids())
-            while supervisor_lives and killed.total() < kills:
-                _wait_for_workers(sessions, pid, before)
-                time.sleep(chance.uniform(0.0, 0.6))
-                if not is_alive(pid):
-                    break
-                who = chance.choice(("supervisor", "worker", "worker", "both"))
-                alive = [worker for worker in sessions.worker_pids() if is_alive(worker)]
-                if who != "supervisor":
-                    for worker in alive if who == "both" else alive[:1]:
-                        kill(worker)
-                if who != "worker":
-                    kill(pid)
-                    supervisor_lives = False
-                killed[who] += 1
-            if not supervisor_lives or not is_alive(pid):
-                status = sessions.wait(pid)
-                finished |= ended_well(sessions.home, STUDY)
-                if status == 0:
-                    # Done before enough were killed: more is asked for.
-                    trials += 50
-                    wanted = sweep(trials, workers)
-            else:
-                kill(pid)
-                sessions.wait(pid)
-                finished |= ended_well(sessions.home, STUDY)
-        for _ in range(_MOST_SESSIONS):
-            status = sessions.run(*wanted)
-            if status == 0:
-                break
-        verdict = judge(sessions, STUDY, finished)
-        if status != 0:
-            verdict.told = (*verdict.told, f"did not go on: {sessions.errors.read_text()[-500:]}")
-        counted = ", ".join(f"{count} of {who}" for who, count in sorted(killed.items()))
+
+        def wanted(times: int) -> Sequence[str]:
+            return sweep(trials + 50 * times, workers)
+
+        harm = kill_at_random(sessions, wanted, kills, random.Random(workers), longest_seconds=0.6)
+        verdict = judge(sessions, STUDY, harm.finished)
+        verdict.told = (*verdict.told, *harm.told)
         done = len(ended_well(sessions.home, STUDY))
-        yield Seen(f"random kills, {workers} workers", f"{killed.total()} kills ({counted}), {done} trials", verdict)
+        yield Seen(f"random kills, {workers} workers", f"{harm}, {done} trials", verdict)
+
+
+def real(zygote: Zygote, kills: int, trials: int) -> Iterator[Seen]:
+    """Kill sweeps that train networks, with checkpoints: each value is that of a sweep that nobody disturbed."""
+    chance = random.Random(0)
+    drawn = ({"hidden_units": chance.randint(16, 64), "learning_rate": chance.uniform(1e-3, 1e-2)} for _ in range(200))
+    fixed = ("--set", "activation=tanh", "--set", "batch_size=32", "--set", "epochs=60")
+    with home(zygote, real=True) as sessions, home(zygote, real=True) as twin:
+        file = sessions.home.with_name("list.json")
+        file.write_text(json.dumps(list(drawn)))
+
+        def wanted(times: int) -> Sequence[str]:
+            return sweep(trials * (times + 1), 2, "--enqueue", str(file), "--pruner", "none", "--checkpoint", *fixed)
+
+        harm = kill_at_random(sessions, wanted, kills, chance, longest_seconds=2.0)
+        status = twin.run(*wanted(harm.times))
+        ended = find_study(STUDY, twin.places).get_trials(states=[TrialState.COMPLETE])
+        undisturbed = {trial.user_attrs[SEED]: trial.value for trial in ended}
+        verdict = judge(sessions, STUDY, harm.finished, value=lambda seed, epochs: undisturbed[seed])
+        verdict.told = (*verdict.told, *harm.told, *([] if status == 0 else ["the undisturbed sweep failed"]))
+        trained = find_study(STUDY, sessions.places).get_trials(deepcopy=False)
+        values = len({trial.value for trial in trained if trial.value is not None})
+        did = f"{harm}, {len(ended_well(sessions.home, STUDY))} trials of 60 epochs, {values} different values"
+        yield Seen("random kills of real trainings with checkpoints", did, verdict)
+
+
+@dataclass
+class Harm:
+    """What was done to a home: who was killed how often, which trials had ended well before, what went wrong then.
+
+    Attributes:
+        times: how often all that was asked for was done before enough had been killed.
+    """
+
+    killed: Counter[str] = field(default_factory=Counter)
+    finished: set[int] = field(default_factory=set)
+    told: list[str] = field(default_factory=list)
+    times: int = 0
+
+    def __str__(self) -> str:
+        counted = ", ".join(f"{count} of {who}" for who, count in sorted(self.killed.items()))
+        return f"{self.killed.total()} kills ({counted})"
+
+
+def kill_at_random(
+    sessions: Sessions,
+    wanted: Callable[[int], Sequence[str]],
+    kills: int,
+    chance: random.Random,
+    longest_seconds: float,
+) -> Harm:
+    """Kill so often, then let the sweep come to its end.
+
+    Args:
+        sessions: where.
+        wanted: returns the sweep's words, by how often all of it was done before enough were killed.
+        kills: how often.
+        chance: when, and whom.
+        longest_seconds: between two kills.
+    """
+    harm = Harm()
+    while harm.killed.total() < kills:
+        pid = sessions.start(*wanted(harm.times))
+        supervisor_lives = True
+        before = len(sessions.worker_pids())
+        while supervisor_lives and harm.killed.total() < kills:
+            _wait_for_workers(sessions, pid, before)
+            time.sleep(chance.uniform(0.0, longest_seconds))
+            if not is_alive(pid):
+                break
+            who = chance.choice(("supervisor", "worker", "worker", "both"))
+            alive = [worker for worker in sessions.worker_pids() if is_alive(worker)]
+            if who != "supervisor":
+                for worker in alive if who == "both" else alive[:1]:
+                    kill(worker)
+            if who != "worker":
+                kill(pid)
+                supervisor_lives = False
+            harm.killed[who] += 1
+        if supervisor_lives and is_alive(pid):
+            kill(pid)
+        harm.times += sessions.wait(pid) == 0
+        harm.finished |= ended_well(sessions.home, STUDY)
+    statuses = []
+    while 0 not in statuses and len(statuses) < _MOST_SESSIONS:
+        statuses.append(sessions.run(*wanted(harm.times)))
+    if 0 not in statuses:
+        harm.told.append(f"did not go on, {statuses}: {sessions.errors.read_text()[-500:]}")
+    return harm
+
+
+def doctor(zygote: Zygote, chosen: Iterable[Point], trials: int = 6) -> Iterator[Seen]:
+    """Kill a sweep, and the doctor who mends what that left, at each point; then have it mended, and go on."""
+    for point in chosen:
+        with home(zygote) as sessions:
+            wanted = sweep(trials, 2, "--sampler", "random", "--pruner", "none")
+            sessions.run(*wanted, points=[Point("tell", "before", 3)])
+            finished = ended_well(sessions.home, STUDY)
+            died, mended, looked = (sessions.run("doctor", *more, points=at) for more, at in (
+                (["--fix"], [point]), (["--fix"], []), ([], [])
+            ))  # fmt: skip
+            statuses = [died, mended, looked, sessions.run(*wanted)]
+            verdict = judge(sessions, STUDY, finished)
+            if statuses != [-9, 0, 0, 0]:
+                verdict.told = (*verdict.told, f"statuses {statuses}: {sessions.errors.read_text()[-500:]}")
+            yield Seen(f"doctor --fix dies {point.when} {point.seam}", f"statuses {statuses}", verdict)
 
 
 def queue(zygote: Zygote, configurations: int, workers: int) -> Iterator[Seen]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,9 @@ from experiments.tracking.lookup import runs_of_study
 from search.events import TrialEnded
 from search.journal import read
 from search.known_study import SEED, STUDY_ID
+from tests.chaos import cases
 from tests.chaos.cases import STUDY, Seen, home, sweep
+from tests.chaos.points import Point
 from tests.chaos.sessions import Sessions, Zygote, is_alive
 from tests.chaos.verdict import Verdict, ended_well, judge
 from tests.mlflow_server import MlflowServer
@@ -46,6 +49,16 @@ def postgresql(zygote: Zygote, lengths: Iterable[float]) -> Iterator[Seen]:
         for seconds in lengths:
             with home(zygote, storage=server.new(), epoch_seconds=_EPOCH_SECONDS) as sessions:
                 yield _outage("PostgreSQL stopped", sessions, seconds, server.stop, server.start, goes_on=False)
+
+
+def points(zygote: Zygote, chosen: Iterable[Point]) -> Iterator[Seen]:
+    """Die at each point of a study on PostgreSQL."""
+    if (why := missing()) is not None:
+        yield Seen("points on PostgreSQL", why, Verdict(told=("was not tried",)))
+        return
+    with PostgreSQL() as server:
+        for seen in cases.points(zygote, chosen, storage=server.new):
+            yield dataclasses.replace(seen, case=f"on PostgreSQL: {seen.case}")
 
 
 def _outage(

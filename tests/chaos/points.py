@@ -30,6 +30,7 @@ SEAMS = {
     "tell": "search.study:StudyTrials.tell",
     "write end": "search.known_study:KnownStudy.write_end",
     "retry": "search.study:StudyTrials.retry",
+    "forget checkpoint": "search.checkpoints:Checkpoints.forget",
     "clear shelf": "search.model_shelf:ModelShelf.clear",
     "create run": "mlflow:MlflowClient.create_run",
     "log batch": "mlflow:MlflowClient.log_batch",
@@ -42,12 +43,19 @@ _ONCE = ("create study", "recover", "try again", "enqueue", "log text", "journal
 """Seams that a session passes once."""
 
 
+SHARED = {
+    "claim": "search.shared_storage:SharedStorage._claim",
+    "settle others": "experiments.slots:settle_others",
+}
+"""Seams of a study that is shared, on PostgreSQL."""
+
+
 @dataclass(frozen=True)
 class Point:
     """Where to die.
 
     Attributes:
-        seam: of `SEAMS`.
+        seam: of `SEAMS`, or `SHARED`.
         when: before it, after it, or in the middle of a journal line.
         nth: time that it is passed, from 1.
         who: dies there.
@@ -75,6 +83,19 @@ def every_point() -> list[Point]:
     return found
 
 
+def shared_points() -> list[Point]:
+    """Return those at which a supervisor of a shared study may die otherwise than one that is alone."""
+    seams = {"create study": 1, "recover": 1, "try again": 1, "enqueue": 1, "ask": 3, "claim": 1, "tell": 2}
+    return [Point(seam, when, nth) for seam, nth in seams.items() for when in ("before", "after")]
+
+
+def doctors_points() -> list[Point]:
+    """Return those that `assay doctor --fix` passes after a sweep was killed as it told of a trial."""
+    seams = ("recover", "write end", "journal trial_ended", "journal study_closed", "move cursor", "terminate run")
+    found = [Point(seam, when, 1) for seam in seams for when in ("before", "after")]
+    return [*found, *(Point(seam, "torn", 1) for seam in seams if seam.startswith("journal"))]
+
+
 def arm(point: Point, workers: Callable[[], list[int]]) -> None:
     """Have this process, or its workers, be killed when it comes to a point.
 
@@ -82,7 +103,7 @@ def arm(point: Point, workers: Callable[[], list[int]]) -> None:
         point: where.
         workers: returns the process ids of the workers there are by then.
     """
-    module, _, path = SEAMS[point.seam].partition(":")
+    module, _, path = {**SEAMS, **SHARED}[point.seam].partition(":")
     owner: Any = importlib.import_module(module)
     *parents, name = path.split(".")
     for parent in parents:

@@ -59,6 +59,7 @@ class Sessions:
         storage: of Optuna, where it is not in home.
         tracking_uri: of MLflow, where it is not in home.
         epoch_seconds: how long an epoch takes.
+        real: whether networks are trained, which takes as long as it takes.
 
     Attributes:
         stores: the stores that are not home's own, by the names that `Places` has for them.
@@ -71,6 +72,7 @@ class Sessions:
         storage: str | None = None,
         tracking_uri: str | None = None,
         epoch_seconds: float = 0.005,
+        real: bool = False,
     ) -> None:
         self.home, self.log = folder / "home", folder / "log"
         self.out, self.errors = folder / "out", folder / "errors"
@@ -79,6 +81,7 @@ class Sessions:
         self.stores = {name: url for name, url in given.items() if url is not None}
         self._zygote = zygote
         self._epoch_seconds = epoch_seconds
+        self._real = real
 
     @property
     def places(self) -> Places:
@@ -90,6 +93,7 @@ class Sessions:
         started = self._zygote.ask(
             argv=[*argv, "--home", str(self.home), *self._options()],
             epoch_seconds=self._epoch_seconds,
+            real=self._real,
             log=str(self.log),
             out=str(self.out),
             errors=str(self.errors),

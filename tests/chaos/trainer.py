@@ -21,16 +21,25 @@ def accuracy(seed: int, epoch: int) -> float:
     return int(hashlib.sha256(f"{seed}/{epoch}".encode()).hexdigest()[:8], 16) / 2**32
 
 
+def note(what: str, seed: int) -> None:
+    """Append a line to the log; it is on the disk when this returns."""
+    log = os.open(os.environ[LOG], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(log, f"{what} {seed} {os.getpid()}\n".encode())
+        os.fsync(log)
+    finally:
+        os.close(log)
+
+
 class ChaosTrainer:
-    """Answers as the real one does; appends a line to a log, on the disk before it answers, of what it begins and ends.
+    """Answers as the real one does, and notes what it begins and ends before it answers.
 
     Args:
         arguments: of the real one, none of which matters.
     """
 
     def __init__(self, **arguments: Any) -> None:
-        self._log = os.open(os.environ[LOG], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        self._note("worker", 0)
+        note("worker", 0)
 
     def device(self) -> dict[str, Any]:
         return {"device": "cpu"}
@@ -40,7 +49,7 @@ class ChaosTrainer:
 
     def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
         self._seed, self._epoch = assignment["seed"], 0
-        self._note("begin", self._seed)
+        note("begin", self._seed)
         return {"parameters": 26}
 
     def epoch(self) -> dict[str, Any]:
@@ -52,12 +61,8 @@ class ChaosTrainer:
         return {"metrics": metrics, "seconds": seconds}
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
-        self._note("finish", self._seed)
+        note("finish", self._seed)
         return {"peak_memory_bytes": 1000, "train_seconds": 0.01, "epoch_seconds": 0.005}
 
     def drop(self) -> None:
         pass
-
-    def _note(self, what: str, seed: int) -> None:
-        os.write(self._log, f"{what} {seed} {os.getpid()}\n".encode())
-        os.fsync(self._log)

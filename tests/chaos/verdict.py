@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -68,8 +69,22 @@ def ended_well(home: Path, study: str) -> set[int]:
     return {event.trial for event in events if isinstance(event, TrialEnded) and event.state in _DONE}
 
 
-def judge(sessions: Sessions, study: str, finished_before: set[int], retries: int = 1) -> Verdict:
-    """Look at a study that was taken up again after the last kill, and is done."""
+def judge(
+    sessions: Sessions,
+    study: str,
+    finished_before: set[int],
+    retries: int = 1,
+    value: Callable[[int, int], float] = accuracy,
+) -> Verdict:
+    """Look at a study that was taken up again after the last kill, and is done.
+
+    Args:
+        sessions: what was done to it.
+        study: its name.
+        finished_before: the trials that had ended well before a kill.
+        retries: how many it allows.
+        value: returns what a trial must have, by its seed and how many epochs it trained.
+    """
     places = sessions.places
     known = find_study(study, places)
     trials = [trial for trial in known.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
@@ -88,7 +103,7 @@ def judge(sessions: Sessions, study: str, finished_before: set[int], retries: in
         attempts=sum(count > retries + 1 for count in crashes.values()),
         forgotten=len(_forgotten(known, places.home.journal(study), retries)),
         wrong=sum(
-            trial.value != accuracy(trial.user_attrs[SEED], len(history.trials[number].epochs))
+            trial.value != value(trial.user_attrs[SEED], len(history.trials[number].epochs))
             for number, trial in done.items()
             if number in history.trials  # else another home took it
         ),

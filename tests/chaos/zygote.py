@@ -17,6 +17,9 @@ from search.workers.local import LocalExecutor
 from tests.chaos.points import Point, arm
 from tests.chaos.trainer import EPOCH_SECONDS, LOG
 
+_STUB = ("tests.chaos.trainer:preload", "tests.chaos.trainer:ChaosTrainer")
+_REAL = (execution.PRELOAD, "tests.chaos.noting_trainer:NotingTrainer")
+
 _MODULES = (
     "mlflow",
     "optuna",
@@ -30,7 +33,6 @@ _MODULES = (
 def main() -> None:
     for module in _MODULES:
         importlib.import_module(module)
-    execution.PRELOAD, execution.TRAINER = "tests.chaos.trainer:preload", "tests.chaos.trainer:ChaosTrainer"
     for line in sys.stdin:
         asked = json.loads(line)
         if "wait" in asked:
@@ -54,6 +56,7 @@ def _become(asked: dict[str, Any]) -> None:
             os.dup2(descriptor, target)
         os.environ[LOG] = asked["log"]
         os.environ[EPOCH_SECONDS] = str(asked["epoch_seconds"])
+        execution.PRELOAD, execution.TRAINER = _REAL if asked["real"] else _STUB
         executors: list[LocalExecutor] = []
         start = LocalExecutor.start
 

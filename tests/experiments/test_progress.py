@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import pytest
@@ -76,6 +77,21 @@ def test_plain_lines_say_the_same_one_a_trial(state: SweepState) -> None:
     assert "27 trials to go" in headline
     assert complete.startswith("[4/30] trial 0 complete after 2 epochs val_accuracy 0.7500 | hidden_units=32")
     assert failed.startswith("[4/30] trial 2 failed: crashed (SIGKILL) after 0 epochs |")
+
+
+def test_a_trial_that_tries_another_again_says_so_and_where_it_went_on(state: SweepState) -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display.opened(state)
+    again = dataclasses.replace(begun(5), origin="retry of 2")
+    end = TrialEnded(trial=5, state="complete", values=(0.75,), metrics={"resumed_epoch": 2})
+    for event in (again, *(epoch(5, which, 0.5) for which in (1, 2, 3)), end):
+        display.hear(event)
+    line = stream.getvalue().splitlines()[-1]
+    assert line.startswith("[4/30] trial 5 (retry of 2) complete after 3 epochs (went on after epoch 2) val_accuracy")
+    console = Console(file=io.StringIO(), width=140, record=True)
+    console.print(draw(state, 140))
+    assert "complete, retry of 2" in console.export_text()
 
 
 def test_an_end_that_recovery_settles_is_nobodys_progress(state: SweepState) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from experiments.read_study import load_study
 from experiments.show_study import ordered, print_study
 from search.events import EpochEnded, StudyOpened, TrialEnded
 from search.journal import Journal
+from search.lock import StudyLock
 from tests.experiments.conftest import Swept, assay
 from tests.experiments.stories import ONE, ONE_ENDS, STUDY_ID, TWO, TWO_ENDS, complete, told
 
@@ -62,6 +64,16 @@ def test_a_study_shows_its_best_and_its_trials_the_best_first(shown: Shown, plac
     assert "failed: crashed" in text
     assert numbers(text) == [1, 0, 2, 4, 3]
     assert max(map(len, text.splitlines())) <= 200
+
+
+def test_a_trial_that_runs_says_who_runs_it(shown: Shown, places: Places) -> None:
+    told(places, "one", ONE, ONE_ENDS)
+    left = "nobody is at work on the study: the same sweep again, or 'assay doctor --fix', settles what was left"
+    assert left in shown("one").splitlines()
+    with StudyLock(places.home.journal("one").with_suffix(".lock"), "one"):
+        assert f"study 'one' is being run by process {os.getpid()} since " in shown("one")
+    told(places, "two", TWO, TWO_ENDS)
+    assert "nobody is at work" not in shown("two")  # since nothing runs
 
 
 @pytest.mark.parametrize(("column", "order"), [("parameters", [0, 1, 2, 3]), ("val_accuracy", [1, 0, 2, 3])])
@@ -177,5 +189,5 @@ def test_it_fits_a_terminal_of_a_hundred_columns(places: Places, monkeypatch: py
     study = load_study("one", home=places.home.path)
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        print_study(study, ordered(study), every=False)
+        print_study(study, ordered(study), every=False, who_runs="")
     assert max(map(len, out.getvalue().splitlines())) <= 100 + len(str(places.home.path))

@@ -241,6 +241,7 @@ def test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was(tmp_path: Path, numb
     done = assay(*arguments)
     assert done.code == 0, done.err
     assert done.answer["trials"]["complete"] == 6
+    assert all(f"(redo of {number}) complete" in done.err for number in interrupted)
     assert {run.info.status for run in runs(home)} == {"FINISHED", "KILLED"}
     redone = [run for run in runs(home) if run.data.tags.get("assay.origin", "").startswith("redo of ")]
     assert {int(run.data.tags["assay.origin"].removeprefix("redo of ")) for run in redone} == interrupted
@@ -309,7 +310,8 @@ def test_a_second_sweep_of_the_same_study_is_refused_while_the_first_runs(tmp_pa
         wait_until(lambda: lock.exists() and lock.read_text().startswith("process"))
         second = assay(*arguments)
         assert second.code == 2
-        assert f"process {first.pid} since 20" in second.err
+        (line,) = second.err.splitlines()  # before anything is made ready
+        assert line.startswith(f"assay: study 'digits-mlp' is being run by process {first.pid} since 20")
     finally:
         first.terminate()
         first.wait(timeout=20)

@@ -1,0 +1,27 @@
+"""The real trainer, which says on the disk what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from models.trainer import Trainer
+from tests.chaos.trainer import note
+
+
+class NotingTrainer(Trainer):
+    """Notes what it begins and ends."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        note("worker", 0)
+
+    def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+        self._seed = assignment["seed"]
+        note("begin", self._seed)
+        return super().begin(assignment)
+
+    def finish(self, save_as: str | None) -> dict[str, Any]:
+        costs = super().finish(save_as)
+        note("finish", self._seed)
+        return costs

@@ -1,0 +1,53 @@
+"""What tests of `make test` hold the product to, as rows of the table: each file is run, and all in it must pass."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.chaos.cases import Seen
+from tests.chaos.verdict import Verdict
+
+_TESTS = {
+    "a worker stopped past its timeout, then gone on": ("search/test_failures.py",),
+    "Ctrl-C, once and twice, SIGTERM, workers that outlive nobody": (
+        "experiments/test_sweep.py::test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was",
+        "experiments/test_endurance.py",
+    ),
+    "a home that may not be written, by a user who is not root": ("experiments/test_unwritable.py",),
+    "a clock set an hour forward, and back": ("experiments/test_clock.py",),
+    "bad requests, those that have a case of their own": ("experiments/test_requests.py",),
+    "bad requests, generated": ("experiments/test_generated_requests.py",),
+    "hostile text, untrusted files, secrets": (
+        "experiments/test_hostile_text.py",
+        "experiments/test_untrusted_files.py",
+        "test_secrets.py",
+    ),
+}
+_FOLDER = Path(__file__).parents[1]
+
+
+def by_tests() -> Iterator[Seen]:
+    """Run them; a test that was skipped was not tried."""
+    for case, files in _TESTS.items():
+        with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+            report = Path(folder) / "report.xml"
+            command = [sys.executable, "-m", "pytest", "-q", "-n", "2", f"--junitxml={report}"]
+            done = subprocess.run([*command, *(str(_FOLDER / file) for file in files)], capture_output=True, text=True)
+            if not report.exists():
+                yield Seen(case, "pytest did not run", Verdict(told=(done.stdout[-500:] + done.stderr[-500:],)))
+                continue
+            (suite,) = ElementTree.parse(report).getroot().iter("testsuite")
+            bad = [
+                f"{one.get('name')} {child.tag}: {str(child.get('message')).splitlines()[0]}"
+                for one in suite.iter("testcase")
+                for child in one
+                if child.tag in ("failure", "error", "skipped")
+            ]
+            tests = int(suite.get("tests", 0))
+            did = f"{tests - len(bad)} of {tests} tests of {', '.join(files)} passed"
+            yield Seen(case, did, Verdict(told=(*bad, *([] if done.returncode == 0 and tests else ["not all passed"]))))
