@@ -8,11 +8,10 @@ import json
 import random
 import shutil
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from optuna.trial import TrialState
@@ -24,12 +23,14 @@ from experiments.tracking.store import open_client
 from search.events import TrialBegun
 from search.journal import read
 from search.known_study import SEED
+from tests.chaos.harm import Harm
 from tests.chaos.points import Point
-from tests.chaos.sessions import Sessions, Zygote, is_alive, kill
+from tests.chaos.sessions import Sessions, Zygote
 from tests.chaos.verdict import Verdict, ended_well, judge
 
 STUDY = "digits-mlp"
 _MOST_SESSIONS = 5
+_WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,13 @@ def points(
     """Die at each point, each time in a home of its own, then go on until the study is done."""
     for point in chosen:
         with home(zygote, storage()) as sessions:
-            wanted = sweep(trials, 2, "--sampler", "random", "--checkpoint")
+            wanted = sweep(trials, _WORKERS, "--sampler", "random", "--checkpoint")
             if point.seam in ("recover", "try again"):  # there must be something to recover
                 sessions.run(*wanted, points=[Point("report", "after", 5)])
             crash = [Point("report", "after", 3, "worker")] if point.seam == "retry" else []
+            before = len(sessions.worker_pids())
             status = sessions.run(*wanted, points=[*crash, point])
+            replaced = len(sessions.worker_pids()) - before - _WORKERS
             finished = ended_well(sessions.home, STUDY)
             statuses = [status]
             while statuses[-1] != 0 and len(statuses) < _MOST_SESSIONS:
@@ -89,22 +92,24 @@ def points(
             verdict = judge(sessions, STUDY, finished)
             if statuses[-1] != 0:
                 verdict.told = (*verdict.told, f"did not go on: {sessions.errors.read_text()[-500:]}")
-            missed = point.who != "worker" and status != -9
-            if missed:
-                verdict.told = (*verdict.told, "the point was never reached")
+            if status != -9 and (point.who != "worker" or replaced <= 0):
+                verdict.told = (*verdict.told, "nobody died there")
             yield Seen(str(point), f"statuses {statuses}", verdict)
 
 
 def random_kills(zygote: Zygote, kills: int, trials: int, workers: int) -> Iterator[Seen]:
     """Kill the supervisor, a worker, or all at random times, until so many were killed and so many trials are done."""
     with home(zygote) as sessions:
-
-        def wanted(times: int) -> Sequence[str]:
-            return sweep(trials + 50 * times, workers)
-
-        harm = kill_at_random(sessions, wanted, kills, random.Random(workers), longest_seconds=0.6)
+        harm = Harm(sessions, STUDY, random.Random(workers), longest_seconds=0.6)
+        wanted = sweep(trials, workers)
+        while harm.is_done(wanted, kills):
+            trials += 50  # done before enough were killed: more is asked for
+            wanted = sweep(trials, workers)
+        status = sessions.run(*wanted)
         verdict = judge(sessions, STUDY, harm.finished)
-        verdict.told = (*verdict.told, *harm.told)
+        verdict.orphans += harm.orphans
+        if status != 0:
+            verdict.told = (*verdict.told, f"did not go on, {status}: {sessions.errors.read_text()[-500:]}")
         done = len(ended_well(sessions.home, STUDY))
         yield Seen(f"random kills, {workers} workers", f"{harm}, {done} trials", verdict)
 
@@ -112,90 +117,29 @@ def random_kills(zygote: Zygote, kills: int, trials: int, workers: int) -> Itera
 def real(zygote: Zygote, kills: int, trials: int) -> Iterator[Seen]:
     """Kill sweeps that train networks, with checkpoints: each value is that of a sweep that nobody disturbed."""
     chance = random.Random(0)
-    drawn = ({"hidden_units": chance.randint(16, 64), "learning_rate": chance.uniform(1e-3, 1e-2)} for _ in range(200))
-    fixed = ("--set", "activation=tanh", "--set", "batch_size=32", "--set", "epochs=60")
+    listed = [
+        {"hidden_units": chance.randint(16, 64), "learning_rate": chance.uniform(1e-3, 1e-2)} for _ in range(trials - 1)
+    ]  # and the baseline: all are queued, so that a trial that is done again makes no other come in its place
+    fixed = ("--set", "activation=tanh", "--set", "batch_size=32", "--set", "epochs=100", "--pruner", "none")
     with home(zygote, real=True) as sessions, home(zygote, real=True) as twin:
         file = sessions.home.with_name("list.json")
-        file.write_text(json.dumps(list(drawn)))
-
-        def wanted(times: int) -> Sequence[str]:
-            return sweep(trials * (times + 1), 2, "--enqueue", str(file), "--pruner", "none", "--checkpoint", *fixed)
-
-        harm = kill_at_random(sessions, wanted, kills, chance, longest_seconds=2.0)
-        status = twin.run(*wanted(harm.times))
+        file.write_text(json.dumps(listed))
+        wanted = sweep(trials, 2, "--enqueue", str(file), "--checkpoint", "--retries", str(kills), *fixed)
+        harm = Harm(sessions, STUDY, chance, longest_seconds=2.0)
+        harm.is_done(wanted, kills)
+        statuses = [sessions.run(*wanted), twin.run(*wanted)]
         ended = find_study(STUDY, twin.places).get_trials(states=[TrialState.COMPLETE])
         undisturbed = {trial.user_attrs[SEED]: trial.value for trial in ended}
-        verdict = judge(sessions, STUDY, harm.finished, value=lambda seed, epochs: undisturbed[seed])
-        verdict.told = (*verdict.told, *harm.told, *([] if status == 0 else ["the undisturbed sweep failed"]))
-        trained = find_study(STUDY, sessions.places).get_trials(deepcopy=False)
-        values = len({trial.value for trial in trained if trial.value is not None})
-        did = f"{harm}, {len(ended_well(sessions.home, STUDY))} trials of 60 epochs, {values} different values"
+        verdict = judge(sessions, STUDY, harm.finished, kills, lambda seed, epochs: undisturbed.get(seed))
+        told = [] if statuses == [0, 0] else [f"statuses {statuses}: {sessions.errors.read_text()[-500:]}"]
+        resumed = sessions.errors.read_text().count("went on after epoch")
+        done = len(ended_well(sessions.home, STUDY))
+        verdict.lost += trials - done
+        verdict.orphans += harm.orphans
+        verdict.told = (*verdict.told, *told)
+        values = len(set(undisturbed.values()))
+        did = f"{harm}, {done} trials of 100 epochs, {values} different values, {resumed} went on from a checkpoint"
         yield Seen("random kills of real trainings with checkpoints", did, verdict)
-
-
-@dataclass
-class Harm:
-    """What was done to a home: who was killed how often, which trials had ended well before, what went wrong then.
-
-    Attributes:
-        times: how often all that was asked for was done before enough had been killed.
-    """
-
-    killed: Counter[str] = field(default_factory=Counter)
-    finished: set[int] = field(default_factory=set)
-    told: list[str] = field(default_factory=list)
-    times: int = 0
-
-    def __str__(self) -> str:
-        counted = ", ".join(f"{count} of {who}" for who, count in sorted(self.killed.items()))
-        return f"{self.killed.total()} kills ({counted})"
-
-
-def kill_at_random(
-    sessions: Sessions,
-    wanted: Callable[[int], Sequence[str]],
-    kills: int,
-    chance: random.Random,
-    longest_seconds: float,
-) -> Harm:
-    """Kill so often, then let the sweep come to its end.
-
-    Args:
-        sessions: where.
-        wanted: returns the sweep's words, by how often all of it was done before enough were killed.
-        kills: how often.
-        chance: when, and whom.
-        longest_seconds: between two kills.
-    """
-    harm = Harm()
-    while harm.killed.total() < kills:
-        pid = sessions.start(*wanted(harm.times))
-        supervisor_lives = True
-        before = len(sessions.worker_pids())
-        while supervisor_lives and harm.killed.total() < kills:
-            _wait_for_workers(sessions, pid, before)
-            time.sleep(chance.uniform(0.0, longest_seconds))
-            if not is_alive(pid):
-                break
-            who = chance.choice(("supervisor", "worker", "worker", "both"))
-            alive = [worker for worker in sessions.worker_pids() if is_alive(worker)]
-            if who != "supervisor":
-                for worker in alive if who == "both" else alive[:1]:
-                    kill(worker)
-            if who != "worker":
-                kill(pid)
-                supervisor_lives = False
-            harm.killed[who] += 1
-        if supervisor_lives and is_alive(pid):
-            kill(pid)
-        harm.times += sessions.wait(pid) == 0
-        harm.finished |= ended_well(sessions.home, STUDY)
-    statuses = []
-    while 0 not in statuses and len(statuses) < _MOST_SESSIONS:
-        statuses.append(sessions.run(*wanted(harm.times)))
-    if 0 not in statuses:
-        harm.told.append(f"did not go on, {statuses}: {sessions.errors.read_text()[-500:]}")
-    return harm
 
 
 def doctor(zygote: Zygote, chosen: Iterable[Point], trials: int = 6) -> Iterator[Seen]:
@@ -240,9 +184,3 @@ def queue(zygote: Zygote, configurations: int, workers: int) -> Iterator[Seen]:
             f"{len(executed):,} executed, {len(begun):,} begun",
             verdict,
         )
-
-
-def _wait_for_workers(sessions: Sessions, pid: int, before: int) -> None:
-    """Wait until a session has workers, or has ended."""
-    while is_alive(pid) and len(sessions.worker_pids()) == before:
-        time.sleep(0.01)

@@ -99,7 +99,7 @@ def judge(
         twice=sum(count - 1 for count in Counter(trial.user_attrs[SEED] for trial in done.values()).values()),
         running=sum(trial.state.name == "RUNNING" for trial in trials)
         + sum("RUNNING in MLflow" in one.what for one in diagnosis.differences),
-        orphans=_orphans(sessions),
+        orphans=orphans(sessions),
         attempts=sum(count > retries + 1 for count in crashes.values()),
         forgotten=len(_forgotten(known, places.home.journal(study), retries)),
         wrong=sum(
@@ -129,7 +129,8 @@ def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:
     return {number for number in due if latest[seeds[number]] == number}
 
 
-def _orphans(sessions: Sessions) -> int:
+def orphans(sessions: Sessions) -> int:
+    """Return how many workers there are, though their supervisor has gone; they have 10 s to end."""
     give_up = time.monotonic() + _ORPHAN_SECONDS
     while (alive := [pid for pid in sessions.worker_pids() if is_alive(pid)]) and time.monotonic() < give_up:
         time.sleep(0.05)
