@@ -8,10 +8,12 @@ from pathlib import Path
 from experiments.places import Places
 from experiments.tracking.follower import Cursor, MlflowTracker
 from models.errors import RequestError
-from search.events import StudyClosed, StudyOpened, TrialBegun, TrialEnded
+from search.closing import closing_of
+from search.events import Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 from search.journal import Journal, last, read
 from search.lock import StudyLock, is_held
 from search.model_shelf import ModelShelf
+from search.objective import Values
 
 _NEVER_ENDED = "a single run that was begun and never ended"
 _ENDED_UNTOLD = "a single run that MLflow has not heard all of"
@@ -31,22 +33,34 @@ def settle_runs(places: Places) -> None:
     for path in _left_journals(places):
         # A run that is still under way holds its lock.
         with suppress(RequestError), StudyLock(path.with_suffix(".lock"), path.stem), Journal(path) as journal:
-            kinds = {type(event) for event, _ in read(path)}
-            if StudyOpened not in kinds:
+            events = {type(event): event for event, _ in read(path)}
+            if StudyOpened not in events:
                 continue
-            if StudyClosed not in kinds:
-                if TrialBegun in kinds and TrialEnded not in kinds:
+            shelf = ModelShelf(places.home.models(path.stem))
+            if StudyClosed not in events:
+                if TrialBegun in events and TrialEnded not in events:
                     journal.append(TrialEnded(trial=0, state="failed", reason="interrupted"))
-                journal.append(StudyClosed(closing="interrupted"))
+                journal.append(closing_of("interrupted", _leaders(events.get(TrialEnded)), shelf))
             tracker = MlflowTracker(path, places.tracking_uri, places.home.artifacts)
             tracker.start()
             if tracker.close(hurry=False) is None:
-                ModelShelf(places.home.models(path.stem)).remove()
+                shelf.remove()
+
+
+def _leaders(ended: Event | None) -> dict[int, Values]:
+    return {0: ended.values} if isinstance(ended, TrialEnded) and ended.state == "complete" else {}
 
 
 def _left_journals(places: Places) -> list[Path]:
     journals = sorted(places.home.path.glob("journal/run-*.jsonl"))
-    return [path for path in journals if not _is_closed(path) or _is_behind(path, places.tracking_uri)]
+    left = [path for path in journals if not _is_closed(path) or _is_behind(path, places.tracking_uri)]
+    return [path for path in left if not _is_of_study(path)]
+
+
+def _is_of_study(journal: Path) -> bool:
+    """Whether it is that of a study whose name begins as a run's journal does."""
+    first = next((event for event, _ in read(journal)), None)
+    return isinstance(first, StudyOpened) and first.study is not None
 
 
 def _is_closed(journal: Path) -> bool:

@@ -127,9 +127,7 @@ def _leaders(
     trials: Sequence[FrozenTrial], objectives: Objectives, history: History, runs: StudyRuns
 ) -> list[Mapping[str, Any]]:
     by_number = {trial.number: trial for trial in trials if trial.state.name == "COMPLETE"}
-    leaders = Leaders(objectives)
-    for number, trial in by_number.items():
-        leaders.add(number, tuple(trial.values))
+    leaders = Leaders(objectives, {number: tuple(trial.values) for number, trial in by_number.items()})
     single = objectives.single is not None
     return [
         {

@@ -68,11 +68,19 @@ def search(desk: Desk, session: Session, request: SweepRequest, executor: Execut
         return ending
 
 
-def is_closed(trials: StudyTrials, journals: Iterable[Path]) -> bool:
-    """Whether nothing of the study is left in the middle: by a supervisor that died at its very end, say."""
+def is_closed(trials: StudyTrials, own: Path, journals: Iterable[Path]) -> bool:
+    """Whether nothing of the study is left in the middle: by a supervisor that died at its very end, say.
+
+    Args:
+        trials: the study.
+        own: this supervisor's journal. A study that is done was not put away if that was closed otherwise.
+        journals: those of which nobody else is the supervisor now.
+    """
     from search.recovery import supervisors  # here, because workers should not have to wait for Optuna's import
 
-    return all(
+    closed = last(own)
+    finished = isinstance(closed, StudyClosed) and closed.closing == "finished"
+    return finished and all(
         isinstance(last(journal), StudyClosed) and not trials.left_running(supervisors(journal)) for journal in journals
     )
 

@@ -21,8 +21,9 @@ from experiments.progress.display import Display
 from experiments.provenance import provenance
 from models.errors import RequestError
 from search.checkpoints import Checkpoints
+from search.closing import closing_of
 from search.errors import SearchError
-from search.events import BestTrial, Closing, StudyClosed, StudyOpened
+from search.events import Closing, StudyOpened
 from search.journal import Journal
 from search.model_shelf import ModelShelf
 from search.plan import NO_TOLERANCE, Plan, Tolerance
@@ -191,22 +192,14 @@ def supervise(plan: Plan, trials: TrialSource, executor: Executor, journal: Jour
         ending = Ending("failed", str(error), 1)
     except BaseException:
         with suppress(Exception):  # what went wrong says more, and the next start settles the rest
-            journal.append(_closing(ending, plan, trials))
+            journal.append(closing_of(ending.closing, trials.leaders(), plan.shelf))
         raise
     finally:
         executor.close()
     if stop:
         ending = Ending("interrupted", None, stop.exit_code)
     try:
-        journal.append(_closing(ending, plan, trials))
+        journal.append(closing_of(ending.closing, trials.leaders(), plan.shelf))
     except SearchError as error:  # of two failures the first says more
         ending = Ending(ending.closing, ending.failure or str(error), ending.exit_code or 1)
     return ending
-
-
-def _closing(ending: Ending, plan: Plan, trials: TrialSource) -> StudyClosed:
-    best = []
-    for number, values in trials.leaders().items():
-        model = plan.shelf.find(number)
-        best.append(BestTrial(number, values, None if model is None else str(model)))
-    return StudyClosed(closing=ending.closing, best=tuple(best))

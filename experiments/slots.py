@@ -17,6 +17,7 @@ from models.errors import RequestError
 from search.events import StudyClosed
 from search.journal import Journal, last
 from search.lock import StudyLock, is_held
+from search.model_shelf import ModelShelf
 from search.protocols import Trial
 from search.urls import database_is_shared
 
@@ -103,6 +104,13 @@ def is_alone(home: Home, study: str, slot: int) -> bool:
     """Return whether nobody else of this home is at work on a study."""
     others = [home.journal(study, one) for one in home.slots(study) if one != slot]
     return not any(is_held(journal.with_suffix(".lock")) for journal in others)
+
+
+def shelf_of(home: Home, study: str, slot: int = 1) -> ModelShelf:
+    """Return where a supervisor keeps models; what others kept is found too."""
+    return ModelShelf(
+        home.models(study, slot), others=lambda: [home.models(study, other) for other in home.slots(study)]
+    )
 
 
 def settle_others(

@@ -19,7 +19,7 @@ from experiments.progress.display import Display
 from experiments.rehearsal import confirm_device, rehearse
 from experiments.searching import Desk, is_closed, search
 from experiments.session import Ending, Session, check_batch, is_surely_good, prepared
-from experiments.slots import check_free, free, is_alone, pass_on_others, take
+from experiments.slots import check_free, free, is_alone, pass_on_others, shelf_of, take
 from experiments.sweep_result import Leader, SweepRequest, SweepResult
 from experiments.tracking.follower import MlflowTracker
 from models.errors import RequestError
@@ -27,7 +27,6 @@ from search.checkpoints import Checkpoints
 from search.errors import SearchError
 from search.events import StudyOpened
 from search.journal import Journal, read
-from search.model_shelf import ModelShelf
 from search.protocols import Executor
 from search.samplers import find_sampler
 from search.urls import is_there, masked
@@ -92,8 +91,9 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
             executor = SlotExecutor(executor, fusing.size)
             display.note(f"{experiment.name}: up to {fusing.size} trials a worker train together")
         stack.callback(display.closed)
-        if trials.done() < experiment.search.trials or not is_closed(trials, free(places.home, name, slot)):
-            shelf = ModelShelf(places.home.models(name, slot))
+        journals = free(places.home, name, slot)
+        if trials.done() < experiment.search.trials or not is_closed(trials, journal_file, journals):
+            shelf = shelf_of(places.home, name, slot)
             with Journal(journal_file) as journal:
                 journal.listen(tracker.notice)
                 desk = Desk(name, places, slot, trials, journal, tracker, display)

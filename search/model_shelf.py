@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Set
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 
 _OF_TRIAL = re.compile(r"\.?trial-(\d+)")  # with a dot before it while a worker is still writing it
@@ -15,10 +15,15 @@ class ModelShelf:
 
     A worker writes a trial's file before the trial is recorded as ended, so the file is under the trial's own number:
     the model of the best so far is never overwritten by one that might not be recorded.
+
+    Args:
+        folder: the shelf's own.
+        others: returns those of other supervisors of the study, whose trials may be among the best too.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, others: Callable[[], Iterable[Path]] = tuple) -> None:
         self._folder = folder
+        self._others = others
 
     def path(self, number: int) -> Path:
         """Return where a trial's model goes; the folder is there."""
@@ -26,9 +31,9 @@ class ModelShelf:
         return self._folder / f"trial-{number:04d}.keras"
 
     def find(self, number: int) -> Path | None:
-        """Return the file of a trial's model, if it was kept."""
-        path = self._folder / f"trial-{number:04d}.keras"
-        return path if path.exists() else None
+        """Return the file of a trial's model, if it was kept, by whomever."""
+        files = (folder / f"trial-{number:04d}.keras" for folder in (self._folder, *self._others()))
+        return next((file for file in files if file.exists()), None)
 
     def clear(self, keep: Set[int]) -> None:
         """Delete the models of all other trials."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from models.errors import RequestError
@@ -102,11 +103,18 @@ class Objectives:
 
 
 class Leaders:
-    """The trials that no other dominates: with one objective the first of the best, with several the Pareto front."""
+    """The trials that no other dominates: with one objective the first of the best, with several the Pareto front.
 
-    def __init__(self, objectives: Objectives) -> None:
+    Args:
+        objectives: what is made better.
+        complete: the values of the complete trials that there are, by number.
+    """
+
+    def __init__(self, objectives: Objectives, complete: Mapping[int, Values] = MappingProxyType({})) -> None:
         self._objectives = objectives
         self.values: dict[int, Values] = {}
+        for number, values in complete.items():
+            self.add(number, values)
 
     def admits(self, values: Values) -> bool:
         """Return whether a trial of these values would be among them."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from experiments.doctor.compare import RunFacts, journal_differences, run_differences
 from experiments.doctor.difference import Difference
+from experiments.doctor.parent import ParentFacts, parent_differences, parent_facts
 from experiments.history import History, read_history
 from experiments.places import Places
 from experiments.studies import find_study
@@ -20,11 +21,12 @@ from search.events import StudyClosed, StudyOpened
 from search.journal import last, read
 from search.known_study import STUDY_ID
 from search.shared_storage import SUPERVISOR
-from search.urls import is_there
+from search.urls import database_is_shared, is_there
 
 if TYPE_CHECKING:
     import optuna
     from mlflow import MlflowClient
+    from mlflow.entities import Run
     from optuna.trial import FrozenTrial
 
 
@@ -41,6 +43,7 @@ class Examined:
 @dataclass(frozen=True)
 class _Runs:
     parents: Sequence[RunFacts] = ()
+    parent: ParentFacts | None = None
     trials: Mapping[int, Sequence[RunFacts]] = field(default_factory=dict)
     deleted: Mapping[int | None, Sequence[str]] = field(default_factory=dict)
 
@@ -115,6 +118,10 @@ def _of_study(
         yield Difference(study, None, f"{len(runs.parents)} runs in MLflow, {parent.run_id} among them", parent.run_id)
     if runs.parents and runs.parents[0].status == "RUNNING" and not others_run:
         yield Difference(study, None, "RUNNING in MLflow, and nobody runs it")
+    elif runs.parent is not None and not database_is_shared(places.storage):  # else another may have closed it
+        closed = last(places.home.journal(study))
+        if isinstance(closed, StudyClosed):
+            yield from parent_differences(study, closed, runs.parent)
 
 
 def _of_trial(study: str, trial: FrozenTrial, history: History, runs: _Runs) -> Iterator[Difference]:
@@ -144,6 +151,7 @@ def _runs(study_id: str | None, history: History, places: Places) -> _Runs:
     parents: list[RunFacts] = []
     trials: dict[int, list[RunFacts]] = defaultdict(list)
     deleted: dict[int | None, list[str]] = defaultdict(list)
+    own: list[Run] = []
     for run in search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL):
         tags = run.data.tags
         number = int(tags[TRIAL_TAG]) if TRIAL_TAG in tags else None
@@ -160,9 +168,11 @@ def _runs(study_id: str | None, history: History, places: Places) -> _Runs:
             curve=curves,
         )
         (parents if number is None else trials[number]).append(facts)
+        if number is None:
+            own.append(run)
     for several in (parents, *trials.values()):
         several.reverse()  # the oldest first: that is the one that counts
-    return _Runs(parents, trials, deleted)
+    return _Runs(parents, parent_facts(client, own[-1]) if own else None, trials, deleted)
 
 
 def _curves(client: MlflowClient, run_id: str, number: int, history: History) -> dict[str, dict[int, float]]:

@@ -16,17 +16,20 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from optuna.trial import TrialState
+
 from experiments.doctor.examine import Examined
 from experiments.history import History, read_history
 from experiments.places import Places
-from experiments.slots import pass_on
+from experiments.slots import pass_on, shelf_of
 from experiments.studies import study_names
 from experiments.tracking.schema import STUDY_ID_TAG
 from experiments.tracking.store import open_client
+from search.closing import closing_of
 from search.events import EpochEnded, State, StudyClosed, TrialBegun, TrialEnded
 from search.journal import Journal, last
 from search.known_study import IDENTITY, STATE, STATES, KnownStudy
-from search.objective import Objectives
+from search.objective import Leaders, Objectives, Values
 from search.protocols import Trial
 from search.recovery import recover, supervisors
 from search.shared_storage import SUPERVISOR
@@ -55,7 +58,8 @@ def mend(study: str, examined: Examined, places: Places) -> None:
                 recover(known, journal, partial(_described, known))
                 _tell_journal(known, journal, read_history(journals, examined.study_id))
             if not isinstance(last(journal_file), StudyClosed):
-                journal.append(StudyClosed(closing="interrupted"))
+                leaders = {} if known is None else _leaders(known)
+                journal.append(closing_of("interrupted", leaders, shelf_of(places.home, study)))
     if is_there(places.tracking_uri):
         _clear(examined, places)
     for journal_file in journals:
@@ -73,6 +77,12 @@ def _load(study: str, places: Places) -> KnownStudy:
     if not database_is_shared(places.storage):
         storage = OwnedStorage(storage)
     return KnownStudy(optuna.load_study(study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler()))
+
+
+def _leaders(known: KnownStudy) -> Mapping[int, Values]:
+    complete = known.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    goals = Objectives.read(known.study.user_attrs[IDENTITY]["objectives"])
+    return Leaders(goals, {trial.number: tuple(trial.values) for trial in complete}).ranked()
 
 
 def _described(known: KnownStudy, trial: Trial) -> Mapping[str, Any]:

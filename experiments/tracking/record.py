@@ -21,7 +21,10 @@ from experiments.home import file_name
 from experiments.tracking.model import log_model
 from experiments.tracking.runs import StudyRuns
 from experiments.tracking.schema import (
+    BEST_TAG,
+    CLOSING_STATUS,
     PARENT_TAG,
+    PARETO_TAG,
     STUDY_ID_TAG,
     STUDY_TAG,
     TRIAL_TAG,
@@ -32,7 +35,6 @@ from experiments.tracking.schema import (
 )
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 
-_CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _LARGEST_BATCH_METRICS = 1000  # MLflow's own limit
 _SLOW_SECONDS = 5.0  # what takes longer may have been asked for twice
 _LARGEST_TAG_CHARACTERS = 5000  # MLflow's own limit is 8,000; the last lines of an error say the most
@@ -171,25 +173,27 @@ class Recorder:
         holder = self.parent_run_id if opened.study is not None else self._known_runs().find(0)
         if holder is None or self._is_deleted(holder):
             return
+        at = _milliseconds(event.time)
+        if opened.supervisor and self._known_runs().is_closed_after(at):
+            return  # whoever closed it knew of more trials: the best model is theirs to log
         several = any(len(best.values) > 1 for best in event.best)
         for best in event.best:
             # The study's model is that of its best trial; on a Pareto front each trial has its own.
             if best.model is not None:
                 self._log_model(self._run(best.trial) if several else holder, best.model, opened)
-        at = _milliseconds(event.time)
-        if opened.study is None or (opened.supervisor and self._known_runs().is_closed_after(at)):
+        if opened.study is None:
             return
         if several:
-            self._write(holder, tags={"assay.pareto": ", ".join(str(best.trial) for best in event.best)})
+            self._write(holder, tags={PARETO_TAG: ", ".join(str(best.trial) for best in event.best)})
         elif event.best:
             # As a metric too, so that MLflow's table can sort studies by it.
             (best,) = event.best
-            tags = {"assay.best_trial": str(best.trial)}
+            tags = {BEST_TAG: str(best.trial)}
             # In a shared study the best may be another supervisor's, which has not told the store of it yet.
             if (run_id := self._best_run(best, opened)) is not None:
                 tags["assay.best_run"] = run_id
             self._write(holder, [Metric("best_value", best.values[0], at, 0)], tags=tags)
-        self._terminate(holder, _CLOSING_STATUS[event.closing], at)
+        self._terminate(holder, CLOSING_STATUS[event.closing], at)
 
     def _best_run(self, best: BestTrial, opened: StudyOpened) -> str | None:
         if not opened.supervisor:

@@ -15,6 +15,12 @@ OBJECTIVE_TAG = "assay.objective"
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own: shows a run below its parent."""
 
+BEST_TAG, PARETO_TAG = "assay.best_trial", "assay.pareto"
+"""On the parent run: the best trial's number; with several objectives those of the front, by commas."""
+
+CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+"""The parent run's, by how the study was closed."""
+
 _BETWEEN_SESSIONS = " | "
 _LONGEST_PARAM_CHARACTERS = 6000  # MLflow's own limit
 

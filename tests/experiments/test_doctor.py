@@ -13,10 +13,10 @@ from mlflow.entities import Metric, Run
 from experiments.doctor import Diagnosis, diagnose
 from experiments.places import Places
 from search.events import StudyClosed, TrialBegun, TrialEnded
-from search.journal import Journal
+from search.journal import Journal, read
 from search.known_study import STATE
 from search.lock import StudyLock
-from tests.experiments.conftest import assay
+from tests.experiments.conftest import SWEEP, Swept, assay
 
 STUDY = "digits-mlp"
 
@@ -29,6 +29,13 @@ def run_of(places: Places, trial: int) -> Run:
     client = MlflowClient(places.tracking_uri)
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     (run,) = client.search_runs(ids, f"tags.`assay.trial` = '{trial}'")
+    return run
+
+
+def parent_of(places: Places) -> Run:
+    client = MlflowClient(places.tracking_uri)
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    (run,) = client.search_runs(ids, f"tags.`assay.study` = '{STUDY}' AND attributes.run_name = '{STUDY}'")
     return run
 
 
@@ -124,6 +131,17 @@ def the_supervisor_died_at_its_very_end(places: Places) -> str:
     return "its supervisor died: the journal does not say that it was closed"
 
 
+def the_study_has_another_best(places: Places) -> str:
+    client = MlflowClient(places.tracking_uri)
+    client.set_tag(parent_of(places).info.run_id, "assay.best_trial", "77")
+    return "best trial "
+
+
+def the_study_has_another_status(places: Places) -> str:
+    MlflowClient(places.tracking_uri).set_terminated(parent_of(places).info.run_id, "FAILED")
+    return "closed as finished in the journal, FAILED in MLflow"
+
+
 def the_journal_lacks_a_trial(places: Places) -> str:
     state = run_of(places, 1).data.tags[STATE]
     journal = places.home.journal(STUDY)
@@ -147,6 +165,8 @@ def the_journal_lacks_a_trial(places: Places) -> str:
         points_are_missing,
         a_point_is_another,
         the_supervisor_died_at_its_very_end,
+        the_study_has_another_best,
+        the_study_has_another_status,
         the_journal_lacks_a_trial,
     ],
     ids=lambda harm: harm.__name__,
@@ -160,6 +180,34 @@ def test_what_differs_is_said_and_mended_once_and_for_all(places: Places, harm: 
     assert found(mended) == []
     assert [str(one) for one in mended.mended] == told
     assert found(diagnose(places, fix=True)) == []
+
+
+def test_a_best_model_that_is_gone_is_logged_again(places: Places) -> None:
+    run_id, folder = parent_of(places).info.run_id, places.home.path / "elsewhere"
+    in_mlflow(places, "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", folder.as_uri(), run_id)
+    home = ("--home", str(places.home.path))  # in processes of their own, since MLflow remembers where artifacts lie
+    first, second, third = assay("doctor", *home), assay("doctor", "--fix", *home), assay("doctor", *home)
+    assert (first.code, second.code, third.code) == (1, 0, 0), first.out + second.out + third.out
+    assert "MLflow lacks the model of trial " in first.out
+    assert (folder / "model" / "data" / "model.keras").exists()
+
+
+def test_a_study_whose_supervisor_died_at_its_end_has_its_best_once_mended(swept: Swept, places: Places) -> None:
+    the_supervisor_died_at_its_very_end(places)
+    client, run_id = MlflowClient(places.tracking_uri), parent_of(places).info.run_id
+    for tag in ("assay.best_trial", "assay.best_run"):
+        client.delete_tag(run_id, tag)
+    assert found(diagnose(places, fix=True)) == []
+    best = swept.answer["best"]
+    mended = parent_of(places)
+    assert (mended.data.tags["assay.best_trial"], mended.info.status) == (str(best["number"]), "KILLED")
+    assert mended.data.tags["assay.best_run"] == best["run_id"]
+    done = assay(*SWEEP, "--home", str(places.home.path))  # which finds nothing left to train, and puts it away
+    assert (done.code, done.answer["trials"]) == (0, swept.answer["trials"]), done.err
+    assert parent_of(places).info.status == "FINISHED"
+    (closed, _) = list(read(places.home.journal(STUDY), only=[StudyClosed]))[-1]
+    assert isinstance(closed, StudyClosed)
+    assert closed.best[0].model is not None
 
 
 def test_what_is_made_anew_has_all_that_the_first_had(places: Places) -> None:
