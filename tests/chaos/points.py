@@ -45,7 +45,7 @@ _ONCE = ("create study", "recover", "try again", "enqueue", "log text", "journal
 
 SHARED = {
     "claim": "search.shared_storage:SharedStorage._claim",
-    "settle others": "experiments.slots:settle_others",
+    "draw": "search.space.space:Space.draw",
 }
 """Seams of a study that is shared, on PostgreSQL."""
 
@@ -85,7 +85,7 @@ def every_point() -> list[Point]:
 
 def shared_points() -> list[Point]:
     """Return those at which a supervisor of a shared study may die otherwise than one that is alone."""
-    seams = {"create study": 1, "recover": 1, "try again": 1, "enqueue": 1, "ask": 3, "claim": 1, "tell": 2}
+    seams = {"create study": 1, "recover": 1, "try again": 1, "enqueue": 1, "ask": 3, "draw": 4, "claim": 1, "tell": 2}
     return [Point(seam, when, nth) for seam, nth in seams.items() for when in ("before", "after")]
 
 

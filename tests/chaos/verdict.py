@@ -17,6 +17,7 @@ from experiments.studies import find_study
 from search.events import EpochEnded, TrialEnded
 from search.journal import read
 from search.known_study import ATTEMPT, SEED, STATE, STUDY_ID, KnownStudy
+from search.samplers.grid_sampler import ENQUEUED
 from tests.chaos.sessions import Sessions, is_alive
 from tests.chaos.trainer import accuracy
 
@@ -94,6 +95,7 @@ def judge(
         trial.user_attrs[SEED] for trial in trials if str(trial.user_attrs.get(STATE)).startswith("failed: crashed")
     )
     diagnosis = diagnose(places, fix=False)
+    forgotten = _forgotten(known, places.home.journal(study), retries)
     return Verdict(
         lost=len(finished_before - done.keys()),
         twice=sum(count - 1 for count in Counter(trial.user_attrs[SEED] for trial in done.values()).values()),
@@ -101,14 +103,14 @@ def judge(
         + sum("RUNNING in MLflow" in one.what for one in diagnosis.differences),
         orphans=orphans(sessions),
         attempts=sum(count > retries + 1 for count in crashes.values()),
-        forgotten=len(_forgotten(known, places.home.journal(study), retries)),
+        forgotten=len(forgotten),
         wrong=sum(
             trial.value != value(trial.user_attrs[SEED], len(history.trials[number].epochs))
             for number, trial in done.items()
             if number in history.trials  # else another home took it
         ),
         disagreements=len(diagnosis.differences),
-        told=tuple(map(str, diagnosis.differences)),
+        told=(*map(str, diagnosis.differences), *(f"nobody tried {number} again" for number in sorted(forgotten))),
     )
 
 
@@ -123,6 +125,8 @@ def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:
             ended |= {event.trial} if event.is_interrupted or crashes_left else set()
         elif isinstance(event, EpochEnded):
             due |= ended
+    # Before any hyperparameter was drawn there is nothing to try again.
+    due = {number for number in due if trials[number].params or trials[number].system_attrs.get(ENQUEUED)}
     # One that was killed before its seed was written has the seed that follows from its number.
     seeds = [KnownStudy(known).as_asked(trial).seed for trial in trials]
     latest = {seed: number for number, seed in enumerate(seeds)}
