@@ -123,7 +123,7 @@ def sweep(
     )
     places = Places.choose(home, data_dir, storage, tracking_uri)
     found = sweeping.sweep(asked, request, places, BarDisplay() if progress else SilentDisplay())
-    _raise_for(found.ending.exit_code, found.ending.failure)
+    _raise_for(found.exit_code, found.failure)
     known = read_study(found.study, places, found.importance)
     return dataclasses.replace(known, seconds=round(found.seconds, 3))
 

@@ -67,18 +67,18 @@ def read_fuse(value: object) -> Fuse:
     return int(text)
 
 
-def check_fuse(fuse: Fuse, experiment: Experiment, precision: str) -> None:
+def check_fuse(fuse: Fuse, experiment: Experiment, precision: str, checkpoint: bool = False) -> None:
     """See that trials can be trained together, if so many were asked for by number.
 
     Raises:
         RequestError: they can't, or not and be measured.
     """
-    obstacle = _obstacle(experiment, precision)
+    obstacle = _obstacle(experiment, precision, checkpoint)
     if fuse not in ("auto", 0) and obstacle is not None:
         raise RequestError(f"fuse: {obstacle}; received fuse = {fuse}: leave it out.")
 
 
-def _obstacle(experiment: Experiment, precision: str) -> str | None:
+def _obstacle(experiment: Experiment, precision: str, checkpoint: bool) -> str | None:
     """Return what keeps all trials of an experiment from being trained together; None if nothing does."""
     costs = [one.metric for one in experiment.search.goals.each if one.metric in _SHARED_COSTS]
     if costs:
@@ -87,6 +87,8 @@ def _obstacle(experiment: Experiment, precision: str) -> str | None:
         return "networks of your own train one at a time"
     if "early_stopping" in experiment.space or experiment.fixed().get("early_stopping") is not None:
         return "with early stopping trials train one at a time"
+    if checkpoint:
+        return "with checkpoints trials train one at a time"
     return f"with {SCALED} trials train one at a time" if precision == SCALED else None
 
 
@@ -98,6 +100,7 @@ def choose(
     workers: int,
     seed: int,
     precision: str = "float32",
+    checkpoint: bool = False,
 ) -> Fusing | None:
     """Return how a study's trials are trained together; None if each has batches of its own.
 
@@ -109,22 +112,23 @@ def choose(
         workers: how many there are.
         seed: the study's, if it is new.
         precision: of `models.precision.PRECISIONS`.
+        checkpoint: whether every trial is kept after each epoch.
     """
     made = None if known is None or "fuse" not in known else Fusing(known["fuse"], known["order_seed"])
     if fuse == "auto" and known is not None:
         return made
-    size = _automatic(experiment, device, workers, precision) if fuse == "auto" else fuse
-    return Fusing(size, seed if made is None else made.order_seed) if size > 0 else None
+    if fuse == "auto":
+        obstacle = _obstacle(experiment, precision, checkpoint)
+        fuse = _automatic(experiment, device, workers) if obstacle is None else 0
+    return Fusing(fuse, seed if made is None else made.order_seed) if fuse > 0 else None
 
 
-def _automatic(experiment: Experiment, device: str, workers: int, precision: str) -> int:
+def _automatic(experiment: Experiment, device: str, workers: int) -> int:
     """Return how many trials to train together where nothing was said; 0 for none.
 
     As many as suit the device, if each may expect to find another of its signature beside it; with a sampler that
     learns from trials so few that it hears of some in time. Whether they train faster together, workers find out.
     """
-    if _obstacle(experiment, precision) is not None:
-        return 0
     trials = experiment.search.trials
     size = min(_MOST[device], -(-trials // workers))
     if experiment.search.sampler not in _NOT_LEARNING:

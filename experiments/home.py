@@ -40,12 +40,13 @@ class Home:
         return self.path / "journal" / f"{file_name(study)}{_of_slot(slot)}.jsonl"
 
     def slots(self, study: str) -> list[int]:
-        """Return the slots of a study that have a journal, and always the first."""
-        numbered = (path.stem.rpartition("~")[2] for path in self.path.glob(f"journal/{file_name(study)}~*.jsonl"))
-        return [1, *sorted(int(number) for number in numbered if number.isdecimal())]
+        """Return the slots of a study that have a journal, or a lock until they have one, and always the first."""
+        found = (path for kind in ("jsonl", "lock") for path in self.path.glob(f"journal/{file_name(study)}~*.{kind}"))
+        numbers = {path.stem.rpartition("~")[2] for path in found}
+        return [1, *sorted(int(number) for number in numbers if number.isdecimal())]
 
     def journals(self, study: str) -> list[Path]:
-        """Return the journals of a study, one a slot."""
+        """Return the journals of a study, one a slot; of some there may be none yet."""
         return [self.journal(study, slot) for slot in self.slots(study)]
 
     def models(self, study: str, slot: int = 1) -> Path:

@@ -62,10 +62,7 @@ def search(desk: Desk, session: Session, request: SweepRequest, executor: Execut
             desk.display.note("nothing is pruned: that takes a single objective that every epoch measures")
         desk.journal.listen(desk.display.hear)
         plan = session.plan(experiment.search.trials, shelf, request.timeout_seconds, request.tolerance)
-        ending = supervise(plan, trials, executor, desk.journal, stop)
-        if stop:
-            desk.display.note(_STOPPING)
-        return ending
+        return supervise(plan, trials, executor, desk.journal, stop, lambda: desk.display.note(_STOPPING))
 
 
 def is_closed(trials: StudyTrials, own: Path, journals: Iterable[Path]) -> bool:

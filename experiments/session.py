@@ -182,11 +182,29 @@ class Ending:
     exit_code: int
 
 
-def supervise(plan: Plan, trials: TrialSource, executor: Executor, journal: Journal, stop: StopRequest) -> Ending:
-    """Have the plan carried out, end the workers, and close the study in the journal, whatever happens."""
+def supervise(
+    plan: Plan,
+    trials: TrialSource,
+    executor: Executor,
+    journal: Journal,
+    stop: StopRequest,
+    stopping: Callable[[], object] = lambda: None,
+) -> Ending:
+    """Have the plan carried out, end the workers, and close the study in the journal, whatever happens.
+
+    Args:
+        plan: what is to be done.
+        trials: where trials come from.
+        executor: of the workers.
+        journal: of the study.
+        stop: looked at all the time.
+        stopping: called as soon as a request to stop was seen, before all that is still to be put away.
+    """
     ending = Ending("failed", None, 1)
     try:
         Supervisor(plan, trials, executor, journal, stop).run()
+        if stop:
+            stopping()
         ending = Ending("finished", None, 0)
     except SearchError as error:
         ending = Ending("failed", str(error), 1)

@@ -133,6 +133,7 @@ def run(
         if not surely:
             display.note(on_the_way)
         stack.enter_context(StudyLock(places.home.journal(name).with_suffix(".lock"), name))
+        stack.callback(tracker.leave)  # while the journal is still ours
         tracker.wait_until_open()
         settle_runs(places)
         stack.callback(display.closed)

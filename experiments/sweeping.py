@@ -52,7 +52,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
     check_batch(experiment, places)
     name = checked_name(experiment.name if request.study is None else request.study)
     execution = Execution.choose(request.execution, request.workers, request.fuse)
-    check_fuse(execution.fuse, experiment, execution.precision)
+    check_fuse(execution.fuse, experiment, execution.precision, request.checkpoint)
     check_free(places, name)
     with ExitStack() as stack:
         # First, because what workers import takes longer than all that comes before the first trial.
@@ -72,6 +72,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         if not surely:
             display.note(on_the_way)
         slot = take(stack, places, name)
+        stack.callback(tracker.leave)  # while the slot's journal is still ours
         journal_file = places.home.journal(name, slot)
         tracker.follow(journal_file)
         known = None if storage is None else _find_known(storage, name)
@@ -87,7 +88,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         experiment = _limited(experiment, trials, display)
         checkpoints = Checkpoints(places.home.checkpoints(name)) if request.checkpoint else None
         session = Session(experiment, data, execution, trials.seed, fusing, checkpoints)
-        if fusing is not None and fusing.size > 1:
+        if fusing is not None and fusing.size > 1 and checkpoints is None:
             executor = SlotExecutor(executor, fusing.size)
             display.note(f"{experiment.name}: up to {fusing.size} trials a worker train together")
         stack.callback(display.closed)
@@ -151,7 +152,7 @@ def _fusing(
     identity = None if known is None else known.identity
     device = "gpu" if execution.cards else "cpu"
     seed, precision = request.seed or 0, execution.precision
-    return choose(execution.fuse, identity, experiment, device, execution.workers, seed, precision)
+    return choose(execution.fuse, identity, experiment, device, execution.workers, seed, precision, request.checkpoint)
 
 
 def checked_name(study: str) -> str:

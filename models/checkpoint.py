@@ -74,7 +74,8 @@ class Checkpoint:
             with np.load(self.path, allow_pickle=False) as kept:
                 arrays = {name: kept[name] for name in kept.files}  # each is checked as it is read
             about = json.loads(arrays.pop("about").tobytes())
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        # A RuntimeError is zipfile's too: of a flag that a flipped bit has set.
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
             return []
         model.optimizer.build(model.trainable_variables)
         variables = list(state_of(model))

@@ -56,13 +56,13 @@ def is_held(path: Path) -> bool:
     if not path.exists():
         return False
     with path.open("rb") as file:
-        return not _is_taken(file)
+        return not _is_taken(file, fcntl.LOCK_SH)  # which any number may ask for at once
 
 
-def _is_taken(file: IO[Any]) -> bool:
+def _is_taken(file: IO[Any], kind: int = fcntl.LOCK_EX) -> bool:
     """Take the lock in a file if nobody has it, until the file is closed; return whether it was taken."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -4,12 +4,7 @@ Called at the start of every sweep, on a study that nobody else has open, or tha
 settled that this journal's supervisors took, whoever else is at work. Idempotent: after a death in the middle of it,
 running it again does the rest.
 
-| the last supervisor died                       | what is made of the trial                                       |
-| ---------------------------------------------- | --------------------------------------------------------------- |
-| after asking, before the journal had it        | begun and ended in the journal as interrupted, failed in Optuna |
-| after the journal had it begun, in any epoch   | ended in the journal as interrupted, failed in Optuna           |
-| after the journal had it ended                 | Optuna is told what the journal says: the trial is not lost     |
-| after Optuna was told                          | nothing is left to do                                           |
+What becomes of a death between any two steps of a trial, CONTRIBUTING.md says under "The order of effects".
 
 A search that is not done then enqueues every trial that was interrupted and has not been redone, and every one whose
 worker died that has attempts left and no retry: the last supervisor may have died before it enqueued that.

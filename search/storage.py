@@ -16,8 +16,16 @@ from search.unwritable import unwritable
 from search.urls import database_is_a_file, database_is_shared, keep_secret, masked, scrubbed
 
 _PATIENCE_SECONDS = 600.0
-_CONNECTION = {"connect_timeout": 3, "tcp_user_timeout": 20_000}
-"""Of PostgreSQL's client: seconds until a machine that does not answer is away, milliseconds until a connection is."""
+_CONNECTION = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": 20_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+"""Of PostgreSQL's client: seconds until a machine that does not answer is away, milliseconds until a connection is that
+was written to, seconds until a silent one is asked for a sign of life, seconds between two such questions, how many.
+"""
 
 
 def open_storage(url: str, patient: bool = False) -> PatientStorage:

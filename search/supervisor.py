@@ -1,14 +1,7 @@
 """The supervisor: hands trials to workers, hears of every epoch, decides, and records what came of it.
 
-One process, one loop, and the only writer of the study. The order in which a trial leaves its traces:
-
-    asked      the study has the trial as RUNNING, with its parameters
-    begun      journal, then the worker is called
-    an epoch   journal, then the study (which may say: prune)
-    ended      journal, then the study; only now the worker is free for another trial
-
-The journal comes first everywhere but at the asking, because the number is the study's to give. A death between any
-two of these is mended by `search.recovery` at the next start.
+One process, one loop, and the only writer of the study. In which order a trial leaves its traces, and what becomes of a
+death between any two of them, CONTRIBUTING.md says under "The order of effects"; `search.recovery` sees to it.
 """
 
 from __future__ import annotations
@@ -83,6 +76,7 @@ class Supervisor:
                 self._start_trials()
                 if not self._running and not self._may_start():
                     return
+                self._note_calls()
                 news = self._executor.wait(_LOOK_UP_SECONDS)
                 # Now, since what is said to the study may take as long as its storage is away.
                 self._end_silent_workers({self._executor.process(message.worker) for message in news})
@@ -119,8 +113,13 @@ class Supervisor:
             self._call(worker, "begin", assignment=self._plan.assign(trial))
 
     def _call(self, worker: int, method: Method, **arguments: Any) -> None:
-        self._called_at[worker] = time.monotonic()
+        self._called_at[worker] = math.inf
         self._executor.call(worker, method, **arguments)
+
+    def _note_calls(self) -> None:
+        """Take the time of calls since the last wait: some are sent only then, after as long as the study took."""
+        now = time.monotonic()
+        self._called_at = {worker: min(at, now) for worker, at in self._called_at.items()}
 
     def _hear(self, messages: Iterable[Message]) -> None:
         """Handle what a process says at once. If nothing of it is good news, that counts as one failure in a row.

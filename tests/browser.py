@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-import socket
 import subprocess
 import urllib.parse
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.experiments.conftest import ASSAY
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -32,13 +32,6 @@ _FLAGS = (
 def chromium() -> str | None:
     """Return the browser that is installed, if one is."""
     return next((found for name in _NAMES if (found := shutil.which(name)) is not None), None)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

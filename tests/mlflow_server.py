@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from tests.postgresql import free_port
+from tests.ports import free_port
 
 _START_SECONDS = 90.0
 

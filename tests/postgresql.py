@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from tests.ports import free_port
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _NOBODY = "postgres"  # whom the server runs as where the tests run as root, for whom it refuses to start
@@ -73,13 +74,6 @@ class PostgreSQL(AbstractContextManager["PostgreSQL"]):
             stderr=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL, text=True, timeout=90, **self._user,
         )  # fmt: skip
         assert done.returncode == 0 or not check, f"{program}: {done.stderr}"
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _find(program: str) -> str | None:

@@ -74,7 +74,7 @@ class MlflowTracker:
         if not self._allowed.is_set():
             self._abandoned = True
             self._allowed.set()
-        elif self._failure is None and not self._closing.is_set():
+        elif not self._abandoned and self._failure is None and not self._closing.is_set():
             self.close(hurry=True)
 
     def wait_until_open(self) -> None:

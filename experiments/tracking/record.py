@@ -32,7 +32,7 @@ from experiments.tracking.schema import (
     param_text,
     status_of,
     storable,
-)
+)  # fmt: skip
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 
 _LARGEST_BATCH_METRICS = 1000  # MLflow's own limit

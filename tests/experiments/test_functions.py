@@ -85,19 +85,24 @@ def test_a_wrong_request_is_an_error_in_one_line_and_nothing_is_written(
 
 
 @pytest.mark.parametrize(
-    ("ending", "error"),
+    ("ending", "untracked", "error"),
     [
-        (Ending("failed", "trials only fail", 1), SearchError),
-        (Ending("interrupted", None, 130), KeyboardInterrupt),
-        (Ending("interrupted", None, 143), SystemExit),
+        (Ending("failed", "trials only fail", 1), None, SearchError),
+        (Ending("finished", None, 0), "the store is away", SearchError),
+        (Ending("interrupted", None, 130), None, KeyboardInterrupt),
+        (Ending("interrupted", None, 143), None, SystemExit),
     ],
 )
 def test_how_a_sweep_ended_is_an_exception(
-    ending: Ending, error: type[BaseException], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ending: Ending,
+    untracked: str | None,
+    error: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     def ended(*_: Any) -> SweepResult:
         objectives = Objectives.read(["maximize val_accuracy"])
-        return SweepResult("s", "e", "", None, 1.0, {}, objectives, [], {}, 1, False, None, ending)
+        return SweepResult(ending, untracked, "s", "e", "", None, 1.0, {}, objectives, [], {}, 1, False)
 
     monkeypatch.setattr(functions.sweeping, "sweep", ended)
     with pytest.raises(error):

@@ -128,6 +128,14 @@ def test_what_can_not_be_fused_is_refused_by_number_and_left_alone_by_itself(
     assert choose("auto", None, changed, "cpu", 1, 0, precision) is None
 
 
+def test_trials_with_checkpoints_train_one_at_a_time(experiment: Experiment) -> None:
+    with pytest.raises(RequestError, match="with checkpoints trials train one at a time; received fuse = 4: leave it"):
+        check_fuse(4, experiment, "float32", checkpoint=True)
+    assert choose("auto", None, experiment, "cpu", 1, 0, checkpoint=True) is None
+    made = {"fuse": 4, "order_seed": 7}  # the order of batches is the study's all the same
+    assert choose("auto", made, experiment, "cpu", 1, 0, checkpoint=True) == Fusing(4, 7)
+
+
 def test_a_study_keeps_what_it_was_made_with(experiment: Experiment) -> None:
     made = {"fuse": 4, "order_seed": 7}
     assert choose("auto", made, experiment, "cpu", 2, seed=9) == Fusing(4, 7)

@@ -35,7 +35,7 @@ epochs = 1
 [space]
 word = {toml(CHOICES)}
 [search]
-trials = 3
+trials = 4
 sampler = "grid"
 pruner = "none"
 """
@@ -101,7 +101,8 @@ def test_looking_at_it_steers_no_terminal(words: Sequence[str], hostile: Hostile
 def test_json_has_all_of_it(hostile: Hostile) -> None:
     looked = assay("show", STUDY, "--json", "--home", "home", cwd=hostile.folder)
     assert looked.out.isascii() or is_harmless(looked.out)
-    assert {row["word"] for row in looked.answer["table"]} <= set(CHOICES)
+    words = {row["word"] for row in looked.answer["table"]}
+    assert {"raise"} < words <= set(CHOICES)
     assert looked.answer["study"] == STUDY
 
 
@@ -112,10 +113,11 @@ def test_both_stores_have_it_and_agree(hostile: Hostile) -> None:
     assert experiment.name == STEM
     runs = client.search_runs([experiment.experiment_id])
     trials = {int(run.data.tags["assay.trial"]): run for run in runs if "assay.trial" in run.data.tags}
-    assert {run.data.params["word"] for run in trials.values()} <= {param_text(choice) for choice in CHOICES}
-    failed = [run for run in trials.values() if run.data.tags["assay.state"].startswith("failed")]
-    for run in failed:
-        assert HARM[-20:] in run.data.tags["assay.error"] or "last line" in run.data.tags["assay.error"]
+    words = {run.data.params["word"] for run in trials.values()}
+    assert {"raise"} < words <= {param_text(choice) for choice in CHOICES}
+    (failed,) = [run for run in trials.values() if run.data.tags["assay.state"].startswith("failed")]
+    assert failed.data.params["word"] == "raise"
+    assert "last line" in failed.data.tags["assay.error"]
     (parent,) = [run for run in runs if "assay.trial" not in run.data.tags]
     assert parent.data.tags["assay.title"] == HARM + "\nsecond"
     assert client.list_artifacts(parent.info.run_id)

@@ -13,8 +13,8 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from tests.browser import free_port
 from tests.experiments.conftest import ASSAY, Swept, assay
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 

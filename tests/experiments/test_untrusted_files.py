@@ -60,7 +60,9 @@ def planted(swept: Swept, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     folder = tmp_path_factory.mktemp("planted")
     home, harm = folder / "home", folder / "harm"
     shutil.copytree(swept.home, home)
-    for path in [*home.rglob("*.keras"), *home.rglob("MLmodel"), *home.rglob("data.json")]:
+    files = [*home.rglob("*.keras"), *home.rglob("MLmodel"), *home.rglob("data.json")]
+    assert {file.suffix for file in files} == {".keras", "", ".json"}
+    for path in files:
         path.write_bytes(pickled(harm))
         path.with_name("model.pkl").write_bytes(pickled(harm))
     return home, harm

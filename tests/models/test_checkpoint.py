@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from models.trainer import Trainer
 from tests.models.conftest import assign
+from tests.planted import Harm
 
 EPOCHS = 4
 TRAININGS: dict[str, dict[str, Any]] = {
@@ -93,7 +93,7 @@ def test_a_file_that_is_not_this_trainings_is_no_beginning(harm: str, folder: Pa
         content[len(content) // 3] ^= 255
         kept.write_bytes(content)
     elif harm == "pickled":
-        np.savez(kept, about=np.array([Planted(tmp_path / "opened")], dtype=object))
+        np.savez(kept, about=np.array([Harm(tmp_path / "opened")], dtype=object))
     second = Trainer(threads=1)
     assert "resumed" not in second.begin(assignment(folder, kept, model={"hidden_units": 8}))
     second.epoch()
@@ -101,14 +101,17 @@ def test_a_file_that_is_not_this_trainings_is_no_beginning(harm: str, folder: Pa
     assert len(Trainer(threads=1).begin(assignment(folder, kept, model={"hidden_units": 8}))["resumed"]) == 1
 
 
-class Planted:
-    """Touches a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self._path),)
+def test_no_flipped_byte_fails_a_trial(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.npz"
+    first = Trainer(threads=1)
+    training = assignment(folder, kept, model={"hidden_units": 8})
+    first.begin(training)
+    reply = first.epoch()
+    content = kept.read_bytes()
+    for at in [*range(0, len(content), len(content) // 40), *range(len(content) - 120, len(content))]:
+        kept.write_bytes(content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :])
+        begun = Trainer(threads=1).begin(training)  # some bytes mean nothing
+        assert begun.get("resumed", [reply]) == [reply], at
 
 
 def test_a_checkpoint_that_cannot_be_written_is_said_and_training_goes_on(folder: Path, tmp_path: Path) -> None:

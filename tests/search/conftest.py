@@ -14,7 +14,7 @@ from search.journal import Journal, read
 from search.model_shelf import ModelShelf
 from search.objective import Objectives
 from search.plan import Plan, Tolerance
-from search.protocols import Trial
+from search.protocols import Executor, Trial
 from search.recovery import recover, try_again
 from search.space import read_space
 from search.stop import StopRequest
@@ -78,7 +78,7 @@ class Lab:
         script: Script | None = None,
         workers: int = 2,
         study: StudyTrials | None = None,
-        executor: LocalExecutor | None = None,
+        executor: Executor | None = None,
         stop: StopRequest | None = None,
         objectives: Sequence[str] = ("maximize val_accuracy",),
         timeout_seconds: float | None = None,

@@ -13,11 +13,13 @@ import pytest
 from optuna.trial import TrialState
 
 from search.errors import AssayBugError, SearchError
-from search.events import TrialBegun, TrialEnded
+from search.events import EpochEnded, TrialBegun, TrialEnded
 from search.known_study import STATE
 from search.protocols import Trial
 from search.study import StudyTrials
-from tests.search.conftest import Lab, Script
+from search.workers.local import LocalExecutor
+from search.workers.slots import SlotExecutor
+from tests.search.conftest import Lab, Script, stub_workers
 from tests.waiting import wait_until
 
 GOOD = {"curve": [0.1, 0.2, 0.3, 0.4]}
@@ -81,11 +83,20 @@ def test_an_interrupted_retry_is_redone_as_the_same_attempt(lab: Lab) -> None:
     assert redo.origin == f"redo of {retry.number}"
 
 
-@pytest.mark.parametrize("then", ["stays stopped", "goes on"])
+@pytest.mark.parametrize("then", ["stays stopped", "answers late"])
 def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_trial_timed_out(
-    lab: Lab, tmp_path: Path, then: str
+    lab: Lab, tmp_path: Path, then: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is stopped in the middle of an epoch; going on after its time, it finds nobody who listens."""
+    """It is stopped in the middle of an epoch; should it go on after its time, nobody listens to what it has to say."""
+    kill = LocalExecutor.kill
+
+    def late(self: LocalExecutor, worker: int) -> None:
+        if then == "answers late":
+            os.kill(stopped[0], signal.SIGCONT)
+            time.sleep(0.5)  # in which it sends what it has trained
+        kill(self, worker)
+
+    monkeypatch.setattr(LocalExecutor, "kill", late)
     log = tmp_path / "log"
 
     def script(trial: Trial) -> dict[str, object]:
@@ -97,9 +108,6 @@ def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_trial_timed_out(
         wait_until(lambda: log.exists() and "begin 0" in log.read_text())
         stopped.append(int(log.read_text().split()[2]))
         os.kill(stopped[0], signal.SIGSTOP)
-        wait_until(lambda: any(isinstance(event, TrialEnded) and event.trial == 0 for event in lab.events()))
-        if then == "goes on" and psutil.pid_exists(stopped[0]):
-            os.kill(stopped[0], signal.SIGCONT)
 
     thread = threading.Thread(target=stop)
     thread.start()
@@ -109,6 +117,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_trial_timed_out(
     assert study.trials[0].value is None
     ends = [event for event in lab.events() if isinstance(event, TrialEnded) and event.trial == 0]
     assert [end.label for end in ends] == ["failed: timed out"]
+    assert not any(isinstance(event, EpochEnded) and event.trial == 0 for event in lab.events())
     assert "no sign of life for 1.5 s" in str(ends[0].error)
     wait_until(lambda: not psutil.pid_exists(stopped[0]))
     assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 3
@@ -132,6 +141,23 @@ def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
 
     monkeypatch.setattr(StudyTrials, "report", slow)
     lab.run(4, lambda trial: {"seconds": 0.05 * (1 + trial.number), **GOOD}, study=study, silence_seconds=0.8)
+    assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
+
+
+def test_a_trial_that_waits_for_those_beside_it_to_be_asked_for_is_left_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls of one worker's slots are sent together, and the study may take its time over the last of them."""
+    study, ask, waits = lab.study(), StudyTrials.ask, [0.0, 1.5]
+
+    def slow(self: StudyTrials) -> Trial | None:
+        if waits:
+            time.sleep(waits.pop(0))
+        return ask(self)
+
+    monkeypatch.setattr(StudyTrials, "ask", slow)
+    with stub_workers(1) as workers:
+        lab.run(4, lambda trial: GOOD, study=study, executor=SlotExecutor(workers, 2), silence_seconds=0.8)
     assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
 
 
