@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 from experiments.home import file_name
-from experiments.tracking.model import log_model
 from experiments.tracking.runs import StudyRuns
 from experiments.tracking.schema import (
     PARENT_TAG,
@@ -26,14 +25,12 @@ from experiments.tracking.schema import (
     STUDY_TAG,
     TRIAL_TAG,
     joined_tags,
-    param_text,
     status_of,
-    storable,
 )
+from experiments.tracking.writing import RunWriter, milliseconds, points
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 
 _CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-_LARGEST_BATCH_METRICS = 1000  # MLflow's own limit
 _SLOW_SECONDS = 5.0  # what takes longer may have been asked for twice
 _LARGEST_TAG_CHARACTERS = 5000  # MLflow's own limit is 8,000; the last lines of an error say the most
 
@@ -61,6 +58,7 @@ class Recorder:
 
     def __init__(self, client: MlflowClient, artifacts: Path | None) -> None:
         self._client = client
+        self._writer = RunWriter(client)
         self._artifacts = artifacts
         self._opened: StudyOpened | None = None
         self._experiment_id = ""
@@ -91,7 +89,7 @@ class Recorder:
                 case TrialBegun():
                     self._trial_begun(event, said[event.trial], perhaps_again)
                 case EpochEnded():
-                    said[event.trial].points += _points(event.metrics, event.time, event.epoch)
+                    said[event.trial].points += points(event.metrics, event.time, event.epoch)
                 case TrialEnded():
                     self._trial_ended(event, said.pop(event.trial, _Said()))
                 case StudyOpened():
@@ -119,11 +117,11 @@ class Recorder:
             tags = {STUDY_TAG: event.study, STUDY_ID_TAG: event.study_id}
             runs.parent = self._create_run(event.study, event.time, tags)
         else:
-            if not (event.supervisor and runs.is_closed_after(_milliseconds(event.time))):
+            if not (event.supervisor and runs.is_closed_after(milliseconds(event.time))):
                 self._client.update_run(runs.parent, status="RUNNING")
             known = self._client.get_run(runs.parent).data.tags
-        self._write(runs.parent, tags=joined_tags(known, event.provenance))
-        self._log_files(runs.parent, event)
+        self._writer.write(runs.parent, tags=joined_tags(known, event.provenance))
+        self._writer.log_files(runs.parent, event)
 
     def _trial_begun(self, event: TrialBegun, said: _Said, perhaps_again: bool) -> None:
         opened, runs = self._known_study(), self._known_runs()
@@ -144,43 +142,37 @@ class Recorder:
             runs.add(event.trial, run_id)
         said.params |= event.params
         if opened.study is None:
-            self._log_files(run_id, opened)
+            self._writer.log_files(run_id, opened)
 
     def _trial_ended(self, event: TrialEnded, said: _Said) -> None:
         values = dict(event.metrics) if event.value is None else {"value": event.value, **event.metrics}
-        said.points += _points(values, event.time, epoch=0)
+        said.points += points(values, event.time, epoch=0)
         said.tags["assay.state"] = event.label[-_LARGEST_TAG_CHARACTERS:]
         if event.error is not None:
             # The paths in a traceback would name the user.
             said.tags["assay.error"] = event.error.replace(str(Path.home()), "~")[-_LARGEST_TAG_CHARACTERS:]
         run_id = self._run(event.trial)
         self._say(run_id, said)
-        self._terminate(run_id, status_of(event.label), _milliseconds(event.time))
+        self._writer.terminate(run_id, status_of(event.label), milliseconds(event.time))
 
     def _say(self, run_id: str, said: _Said) -> None:
-        first, *others = [
-            said.points[start : start + _LARGEST_BATCH_METRICS]
-            for start in range(0, max(1, len(said.points)), _LARGEST_BATCH_METRICS)
-        ]
-        self._write(run_id, first, said.params, said.tags)
-        for points in others:
-            self._write(run_id, points)
+        self._writer.write(run_id, said.points, said.params, said.tags)
 
     def _study_closed(self, event: StudyClosed) -> None:
         opened = self._known_study()
         holder = self.parent_run_id if opened.study is not None else self._known_runs().find(0)
-        if holder is None or self._is_deleted(holder):
+        if holder is None or self._writer.is_deleted(holder):
             return
         several = any(len(best.values) > 1 for best in event.best)
         for best in event.best:
             # The study's model is that of its best trial; on a Pareto front each trial has its own.
             if best.model is not None:
-                self._log_model(self._run(best.trial) if several else holder, best.model, opened)
-        at = _milliseconds(event.time)
+                self._writer.log_model(self._run(best.trial) if several else holder, best.model, opened)
+        at = milliseconds(event.time)
         if opened.study is None or (opened.supervisor and self._known_runs().is_closed_after(at)):
             return
         if several:
-            self._write(holder, tags={"assay.pareto": ", ".join(str(best.trial) for best in event.best)})
+            self._writer.write(holder, tags={"assay.pareto": ", ".join(str(best.trial) for best in event.best)})
         elif event.best:
             # As a metric too, so that MLflow's table can sort studies by it.
             (best,) = event.best
@@ -188,17 +180,13 @@ class Recorder:
             # In a shared study the best may be another supervisor's, which has not told the store of it yet.
             if (run_id := self._best_run(best, opened)) is not None:
                 tags["assay.best_run"] = run_id
-            self._write(holder, [Metric("best_value", best.values[0], at, 0)], tags=tags)
-        self._terminate(holder, _CLOSING_STATUS[event.closing], at)
+            self._writer.write(holder, [Metric("best_value", best.values[0], at, 0)], tags=tags)
+        self._writer.terminate(holder, _CLOSING_STATUS[event.closing], at)
 
     def _best_run(self, best: BestTrial, opened: StudyOpened) -> str | None:
         if not opened.supervisor:
             return self._run(best.trial)
         return self._known_runs().known(best.trial) or self._known_runs().of_another(best.trial)
-
-    def _log_model(self, run_id: str, file: str, opened: StudyOpened) -> None:
-        if Path(file).exists() and not self._is_deleted(run_id):
-            log_model(self._client, run_id, Path(file), opened.data, opened.provenance["assay.backend"])
 
     def _known_study(self) -> StudyOpened:
         if self._opened is None:
@@ -212,7 +200,7 @@ class Recorder:
         for trial in self._doubtful:  # of which the store may have two: the same one counts as before
             if self._runs is not None:
                 runs.keep(None if trial is None else int(trial), self._runs)
-        self._runs = runs
+        self._runs, self._writer.deleted = runs, runs.deleted
         return runs
 
     def _run(self, trial: int) -> str:
@@ -241,12 +229,9 @@ class Recorder:
                 raise
             return str(found.experiment_id)
 
-    def _is_deleted(self, run_id: str) -> bool:
-        return run_id in self._known_runs().deleted
-
     def _create_run(self, name: str, start_seconds: float, tags: Mapping[str, str]) -> str:
         """Create a run with the tags by which it is found again."""
-        begun, answered, at = time.monotonic(), False, _milliseconds(start_seconds)
+        begun, answered, at = time.monotonic(), False, milliseconds(start_seconds)
         try:
             run = self._client.create_run(self._experiment_id, start_time=at, tags=dict(tags), run_name=name)
             answered = True
@@ -262,39 +247,3 @@ class Recorder:
             for run_id in self._known_runs().doubles(None if trial is None else int(trial)):
                 self._client.delete_run(run_id)
             del self._doubtful[trial]
-
-    def _write(
-        self,
-        run_id: str,
-        metrics: Sequence[Metric] = (),
-        params: Mapping[str, object] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        """Log to a run, unless somebody has deleted it: then that is what they want."""
-        if self._is_deleted(run_id):
-            return
-        self._client.log_batch(
-            run_id,
-            metrics=metrics,
-            params=[Param(name, param_text(value)) for name, value in (params or {}).items()],
-            tags=[RunTag(name, storable(value)) for name, value in (tags or {}).items()],
-        )
-
-    def _terminate(self, run_id: str, status: str, at_milliseconds: int) -> None:
-        if not self._is_deleted(run_id):
-            self._client.set_terminated(run_id, status, end_time=at_milliseconds)
-
-    def _log_files(self, run_id: str, opened: StudyOpened) -> None:
-        if self._is_deleted(run_id):
-            return
-        self._client.log_text(run_id, opened.text, "experiment.toml")
-        self._client.log_dict(run_id, dict(opened.data), "data.json")
-
-
-def _points(metrics: Mapping[str, float], at_seconds: float, epoch: int) -> list[Metric]:
-    """Return metrics as MLflow has them; what is measured once, as a trial ends, is said to be of epoch 0."""
-    return [Metric(name, float(value), _milliseconds(at_seconds), epoch) for name, value in metrics.items()]
-
-
-def _milliseconds(seconds: float) -> int:
-    return int(seconds * 1000)
