@@ -171,6 +171,7 @@ class MlflowTracker:
                 patience, self._trouble = _RETRY_FIRST_SECONDS, None
             except (MlflowException, OSError) as error:
                 # The store is away. Nothing is lost, the journal has it; which runs the store took is asked anew.
+                recorder.forget()
                 known, self._trouble = False, _told(error)
                 self._perhaps_known = self._size()
                 if self._closing.is_set() and unwritable("the store", error) is not None:

@@ -52,8 +52,8 @@ class Recorder:
         artifacts: where the artifacts of new experiments go; None leaves it to the store.
 
     Raises:
-        mlflow.exceptions.MlflowException: the store can't be reached or refuses. After `resume` the same events can be
-            recorded again.
+        mlflow.exceptions.MlflowException: the store can't be reached or refuses. After `forget` the same events can be
+            recorded again, or after `resume` those from a later one on.
     """
 
     def __init__(self, client: MlflowClient, artifacts: Path | None) -> None:
@@ -63,6 +63,7 @@ class Recorder:
         self._opened: StudyOpened | None = None
         self._experiment_id = ""
         self._runs: StudyRuns | None = None
+        self._is_sure = False  # that these are the runs that the store has
         self._doubtful: dict[str | None, None] = {}  # by trial, as its tag has it
 
     @property
@@ -101,13 +102,18 @@ class Recorder:
         for trial, rest in said.items():
             self._say(self._run(trial), rest)
 
+    def forget(self) -> None:
+        """Trust nothing that is known of the store's runs, since a call to it failed: look again before the next."""
+        self._is_sure = False
+
     def resume(self, opened: StudyOpened) -> bool:
         """Take up a study that was recorded in part; return whether the store knows it."""
         return self._find_runs(opened).any
 
     def _study_opened(self, event: StudyOpened) -> None:
-        shared = bool(event.supervisor)
-        if self._opened is None or self._opened.study_id != event.study_id or (shared and self.parent_run_id is None):
+        is_taken_up = self._is_sure and self._opened is not None and self._opened.study_id == event.study_id
+        # Another supervisor of a shared study may have made the parent meanwhile.
+        if not is_taken_up or (event.supervisor and self.parent_run_id is None):
             self._find_runs(event)
         self._opened, runs = event, self._known_runs()
         if event.study is None:
@@ -200,7 +206,7 @@ class Recorder:
         for trial in self._doubtful:  # of which the store may have two: the same one counts as before
             if self._runs is not None:
                 runs.keep(None if trial is None else int(trial), self._runs)
-        self._runs, self._writer.deleted = runs, runs.deleted
+        self._runs, self._writer.deleted, self._is_sure = runs, runs.deleted, True
         return runs
 
     def _run(self, trial: int) -> str:
