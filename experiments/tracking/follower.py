@@ -168,6 +168,8 @@ class MlflowTracker:
             try:
                 known = known or self._take_up(recorder)
                 more = self._pass_on(recorder)
+                if closing and not more:
+                    recorder.take_back_doubles()
                 patience, self._trouble = _RETRY_FIRST_SECONDS, None
             except (MlflowException, OSError) as error:
                 # The store is away. Nothing is lost, the journal has it; which runs the store took is asked anew.
@@ -180,23 +182,11 @@ class MlflowTracker:
                 time.sleep(_RETRY_FIRST_SECONDS)
                 patience = min(2 * patience, _RETRY_LAST_SECONDS)
                 continue
-            if closing and not more and self._tidied(recorder):
+            if closing and not more:
                 return
             if not more:
                 self._wake.wait()
                 self._closing.wait(_GATHER_SECONDS)
-
-    def _tidied(self, recorder: Recorder) -> bool:
-        """Take back what was made twice, because an answer did not come; return whether the store let us."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            recorder.take_back_doubles()
-        except (MlflowException, OSError) as error:
-            self._trouble = _told(error)
-            self._closing.wait(_RETRY_FIRST_SECONDS)
-            return False
-        return True
 
     def _size(self) -> int:
         return self._journal.stat().st_size if self._journal.exists() else 0

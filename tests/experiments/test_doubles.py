@@ -146,10 +146,26 @@ class Late:
 def test_nothing_is_there_twice_in_the_end(
     tmp_path: Path, store: str, tell_through: Callable[..., None], nth: int, calls: int
 ) -> None:
-    tell_through(tmp_path, store, lambda client: Late(client, nth, calls, away=(8, 15)), STORY)
+    tell_through(tmp_path, store, lambda client: Late(client, nth, calls, away=(8, 15, 30)), STORY)
     runs = snapshot(store)
     assert [run[0] for run in runs] == ["study", "trial-0000", "trial-0001"]
     assert {run[1] for run in runs} == {"FINISHED"}
     parents = {dict(run[5]).get("mlflow.parentRunId", "study") for run in runs}  # type: ignore[call-overload]
     assert parents == {"study"}
     assert [len(run[6]) for run in runs] == [1, 4, 4]  # type: ignore[arg-type]
+
+
+def test_what_is_there_twice_is_taken_back_by_a_store_that_is_away_just_then(
+    tmp_path: Path, store: str, tell_through: Callable[..., None]
+) -> None:
+    class AwayWhenDeleting(Late):
+        left = 2
+
+        def delete_run(self, run_id: str) -> None:
+            self.left -= 1
+            if self.left >= 0:
+                raise MlflowException("the store is away")
+            self._client.delete_run(run_id)
+
+    tell_through(tmp_path, store, lambda client: AwayWhenDeleting(client, 1, 5, away=()), STORY)
+    assert [run[0] for run in snapshot(store)] == ["study", "trial-0000", "trial-0001"]
