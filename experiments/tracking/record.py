@@ -64,6 +64,7 @@ class Recorder:
         self._experiment_id = ""
         self._runs: StudyRuns | None = None
         self._is_sure = False  # that these are the runs that the store has
+        self._perhaps_twice = False
         self._doubtful: dict[str | None, None] = {}  # by trial, as its tag has it
 
     @property
@@ -77,13 +78,15 @@ class Recorder:
             return None
         return self._runs.find(trial) if ask else self._runs.known(trial)
 
-    def record(self, events: Iterable[Event], perhaps_again: bool = True) -> None:
+    def record(self, events: Iterable[Event], perhaps_again: bool = True, perhaps_twice: bool = False) -> None:
         """Record events in their order; what they say of a trial goes to the store in one call, as far as it can.
 
         Args:
             events: of one study.
             perhaps_again: whether the store may have some of them already.
+            perhaps_twice: whether it may be making their runs just now, for a tracker that nobody waited for.
         """
+        self._perhaps_twice = perhaps_twice
         said: dict[int, _Said] = defaultdict(_Said)
         for event in events:
             match event:
@@ -242,7 +245,7 @@ class Recorder:
             run = self._client.create_run(self._experiment_id, start_time=at, tags=dict(tags), run_name=name)
             answered = True
         finally:
-            if not answered or time.monotonic() - begun > _SLOW_SECONDS:
+            if self._perhaps_twice or not answered or time.monotonic() - begun > _SLOW_SECONDS:
                 # The store may do it yet, or have done it, whatever it answers when it is asked once more.
                 self._doubtful[tags.get(TRIAL_TAG)] = None
         return str(run.info.run_id)
