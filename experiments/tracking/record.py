@@ -24,7 +24,9 @@ from experiments.tracking.schema import (
     STUDY_ID_TAG,
     STUDY_TAG,
     TRIAL_TAG,
+    error_text,
     joined_tags,
+    label_text,
     status_of,
 )
 from experiments.tracking.writing import RunWriter, milliseconds, points
@@ -32,7 +34,6 @@ from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened
 
 _CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _SLOW_SECONDS = 5.0  # what takes longer may have been asked for twice
-_LARGEST_TAG_CHARACTERS = 5000  # MLflow's own limit is 8,000; the last lines of an error say the most
 
 
 @dataclass
@@ -156,10 +157,10 @@ class Recorder:
     def _trial_ended(self, event: TrialEnded, said: _Said) -> None:
         values = dict(event.metrics) if event.value is None else {"value": event.value, **event.metrics}
         said.points += points(values, event.time, epoch=0)
-        said.tags["assay.state"] = event.label[-_LARGEST_TAG_CHARACTERS:]
+        said.tags["assay.state"] = label_text(event.label)
         if event.error is not None:
             # The paths in a traceback would name the user.
-            said.tags["assay.error"] = event.error.replace(str(Path.home()), "~")[-_LARGEST_TAG_CHARACTERS:]
+            said.tags["assay.error"] = error_text(event.error.replace(str(Path.home()), "~"))
         run_id = self._run(event.trial)
         self._say(run_id, said)
         self._writer.terminate(run_id, status_of(event.label), milliseconds(event.time))
