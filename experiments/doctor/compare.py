@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.doctor.difference import Difference
 from experiments.history import TrialHistory
-from experiments.tracking.schema import param_text, status_of
+from experiments.tracking.schema import label_text, param_text, status_of
 from search.known_study import STATE, STATES
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def run_differences(
             study, number, f"{len(runs)} runs in MLflow, {other.run_id} beside {first.run_id}", other.run_id
         )
     label = _label(trial)
-    if first.state != label:
+    if first.state != label_text(label):
         yield Difference(study, number, f"{label} in Optuna, tagged {first.state!r} in MLflow")
     if first.status != status_of(label):
         yield Difference(study, number, f"{label} in Optuna, {first.status} in MLflow")

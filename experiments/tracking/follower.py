@@ -12,8 +12,9 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from experiments.tracking.permit import Permit, PermittedClient, Withdrawn
 from experiments.tracking.store import open_client, tables_aside
 from search.events import Event, StudyOpened
 from search.journal import read
@@ -21,6 +22,8 @@ from search.unwritable import unwritable
 from search.urls import masked, scrubbed
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from experiments.tracking.record import Recorder
 
 _BATCH_EVENTS = 500
@@ -54,7 +57,9 @@ class MlflowTracker:
         self._finished = threading.Event()
         self._failure: Exception | None = None  # to open the store
         self._trouble: str | None = None  # to pass events on
+        self._permit = Permit()
         self._perhaps_known = 0  # the store may have what is in the journal up to this offset
+        self._left_at: int | None = None  # where another tracker of this journal may have been in the middle
         self._recorder: Recorder | None = None
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
 
@@ -91,6 +96,10 @@ class MlflowTracker:
     def close(self, hurry: bool) -> str | None:
         """Wait until everything in the journal is passed on: a minute, or a few seconds if somebody is waiting.
 
+        After that nothing more is begun: another tracker may follow the journal at once. A call that MLflow is at then
+        may yet be done. What it says, that one says too; if it makes a run, that one takes back which of the two it
+        does not go on with.
+
         Returns:
             None, or why MLflow has not taken everything. It is told the rest the next time.
         """
@@ -99,6 +108,7 @@ class MlflowTracker:
         self._wake.set()
         if self._finished.wait(_HURRIED_SECONDS if hurry else _PATIENT_SECONDS):
             return self._trouble if self._failure is None else _told(self._failure)
+        self._permit.withdraw()
         return self._trouble or "it was too slow"
 
     def wait_for_parent(self, seconds: float) -> None:
@@ -120,7 +130,7 @@ class MlflowTracker:
 
         try:
             return self._recorder.run_id(trial, ask=self._finished.is_set())
-        except (MlflowException, OSError):  # the store is away
+        except (MlflowException, OSError, Withdrawn):  # the store is away
             return None
 
     def notice(self, event: Event) -> None:
@@ -138,6 +148,8 @@ class MlflowTracker:
             self._opened.set()
         try:
             self._follow(self._recorder)
+        except Withdrawn:
+            pass  # nobody waits for it any more: the next tracker goes on from the cursor
         except Exception:
             self._trouble = scrubbed(traceback.format_exc())  # a bug: shown whole, but no reason to lose the search
         finally:
@@ -148,15 +160,22 @@ class MlflowTracker:
             self._allowed.wait()
             if self._abandoned:
                 raise RuntimeError("nobody needs the store")
+            self._permit.check()
             client = open_client(self._tracking_uri, made)
         # Only now: until it may write, somebody else may be at work on the study.
         self._cursor = Cursor(self._journal.with_suffix(".tracked"), self._tracking_uri)
         if self._cursor.offset > self._size():
-            self._cursor.move(0)  # a power cut took lines that MLflow had heard of; telling it again does no harm
+            self._move(0)  # a power cut took lines that MLflow had heard of; telling it again does no harm
         self._perhaps_known = self._size()
+        self._left_at = self._cursor.offset if self._cursor.offset < self._size() else None
         from experiments.tracking.record import Recorder  # here, because it imports MLflow
 
-        return Recorder(client, None if self._tracking_uri.startswith("http") else self._artifacts)
+        permitted = cast("MlflowClient", PermittedClient(client, self._permit))
+        return Recorder(permitted, None if self._tracking_uri.startswith("http") else self._artifacts)
+
+    def _move(self, offset: int) -> None:
+        with self._permit.held():
+            self._cursor.move(offset)
 
     def _follow(self, recorder: Recorder) -> None:
         from mlflow.exceptions import MlflowException
@@ -168,9 +187,12 @@ class MlflowTracker:
             try:
                 known = known or self._take_up(recorder)
                 more = self._pass_on(recorder)
+                if closing and not more:
+                    recorder.take_back_doubles()
                 patience, self._trouble = _RETRY_FIRST_SECONDS, None
             except (MlflowException, OSError) as error:
                 # The store is away. Nothing is lost, the journal has it; which runs the store took is asked anew.
+                recorder.forget()
                 known, self._trouble = False, _told(error)
                 self._perhaps_known = self._size()
                 if self._closing.is_set() and unwritable("the store", error) is not None:
@@ -179,23 +201,11 @@ class MlflowTracker:
                 time.sleep(_RETRY_FIRST_SECONDS)
                 patience = min(2 * patience, _RETRY_LAST_SECONDS)
                 continue
-            if closing and not more and self._tidied(recorder):
+            if closing and not more:
                 return
             if not more:
                 self._wake.wait()
                 self._closing.wait(_GATHER_SECONDS)
-
-    def _tidied(self, recorder: Recorder) -> bool:
-        """Take back what was made twice, because an answer did not come; return whether the store let us."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            recorder.take_back_doubles()
-        except (MlflowException, OSError) as error:
-            self._trouble = _told(error)
-            self._closing.wait(_RETRY_FIRST_SECONDS)
-            return False
-        return True
 
     def _size(self) -> int:
         return self._journal.stat().st_size if self._journal.exists() else 0
@@ -208,20 +218,20 @@ class MlflowTracker:
                 break
             opened = event
         if isinstance(opened, StudyOpened) and not recorder.resume(opened):
-            self._cursor.move(0)
+            self._move(0)
         return True
 
     def _pass_on(self, recorder: Recorder) -> bool:
         """Pass on the next events; return whether there may be more."""
         batch: list[Event] = []
-        offset = self._cursor.offset
+        begin = offset = self._cursor.offset
         for event, behind in read(self._journal, offset):
             batch.append(event)
             offset = behind
             if len(batch) == _BATCH_EVENTS:
                 break
-        recorder.record(batch, perhaps_again=self._cursor.offset < self._perhaps_known)
-        self._cursor.move(offset)
+        recorder.record(batch, begin < self._perhaps_known, perhaps_twice=begin == self._left_at)
+        self._move(offset)
         return bool(batch)
 
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 from experiments.home import file_name
-from experiments.tracking.model import log_model
 from experiments.tracking.runs import StudyRuns
 from experiments.tracking.schema import (
     BEST_TAG,
@@ -28,16 +27,15 @@ from experiments.tracking.schema import (
     STUDY_ID_TAG,
     STUDY_TAG,
     TRIAL_TAG,
+    error_text,
     joined_tags,
-    param_text,
+    label_text,
     status_of,
-    storable,
-)  # fmt: skip
+)
+from experiments.tracking.writing import RunWriter, milliseconds, points
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 
-_LARGEST_BATCH_METRICS = 1000  # MLflow's own limit
 _SLOW_SECONDS = 5.0  # what takes longer may have been asked for twice
-_LARGEST_TAG_CHARACTERS = 5000  # MLflow's own limit is 8,000; the last lines of an error say the most
 
 
 @dataclass
@@ -57,16 +55,19 @@ class Recorder:
         artifacts: where the artifacts of new experiments go; None leaves it to the store.
 
     Raises:
-        mlflow.exceptions.MlflowException: the store can't be reached or refuses. After `resume` the same events can be
-            recorded again.
+        mlflow.exceptions.MlflowException: the store can't be reached or refuses. After `forget` the same events can be
+            recorded again, or after `resume` those from a later one on.
     """
 
     def __init__(self, client: MlflowClient, artifacts: Path | None) -> None:
         self._client = client
+        self._writer = RunWriter(client)
         self._artifacts = artifacts
         self._opened: StudyOpened | None = None
         self._experiment_id = ""
         self._runs: StudyRuns | None = None
+        self._is_sure = False  # that these are the runs that the store has
+        self._perhaps_twice = False
         self._doubtful: dict[str | None, None] = {}  # by trial, as its tag has it
 
     @property
@@ -80,20 +81,22 @@ class Recorder:
             return None
         return self._runs.find(trial) if ask else self._runs.known(trial)
 
-    def record(self, events: Iterable[Event], perhaps_again: bool = True) -> None:
+    def record(self, events: Iterable[Event], perhaps_again: bool = True, perhaps_twice: bool = False) -> None:
         """Record events in their order; what they say of a trial goes to the store in one call, as far as it can.
 
         Args:
             events: of one study.
             perhaps_again: whether the store may have some of them already.
+            perhaps_twice: whether it may be making their runs just now, for a tracker that nobody waited for.
         """
+        self._perhaps_twice = perhaps_twice
         said: dict[int, _Said] = defaultdict(_Said)
         for event in events:
             match event:
                 case TrialBegun():
                     self._trial_begun(event, said[event.trial], perhaps_again)
                 case EpochEnded():
-                    said[event.trial].points += _points(event.metrics, event.time, event.epoch)
+                    said[event.trial].points += points(event.metrics, event.time, event.epoch)
                 case TrialEnded():
                     self._trial_ended(event, said.pop(event.trial, _Said()))
                 case StudyOpened():
@@ -105,13 +108,18 @@ class Recorder:
         for trial, rest in said.items():
             self._say(self._run(trial), rest)
 
+    def forget(self) -> None:
+        """Trust nothing that is known of the store's runs, since a call to it failed: look again before the next."""
+        self._is_sure = False
+
     def resume(self, opened: StudyOpened) -> bool:
         """Take up a study that was recorded in part; return whether the store knows it."""
         return self._find_runs(opened).any
 
     def _study_opened(self, event: StudyOpened) -> None:
-        shared = bool(event.supervisor)
-        if self._opened is None or self._opened.study_id != event.study_id or (shared and self.parent_run_id is None):
+        is_taken_up = self._is_sure and self._opened is not None and self._opened.study_id == event.study_id
+        # Another supervisor of a shared study may have made the parent meanwhile.
+        if not is_taken_up or (event.supervisor and self.parent_run_id is None):
             self._find_runs(event)
         self._opened, runs = event, self._known_runs()
         if event.study is None:
@@ -121,11 +129,11 @@ class Recorder:
             tags = {STUDY_TAG: event.study, STUDY_ID_TAG: event.study_id}
             runs.parent = self._create_run(event.study, event.time, tags)
         else:
-            if not (event.supervisor and runs.is_closed_after(_milliseconds(event.time))):
+            if not (event.supervisor and runs.is_closed_after(milliseconds(event.time))):
                 self._client.update_run(runs.parent, status="RUNNING")
             known = self._client.get_run(runs.parent).data.tags
-        self._write(runs.parent, tags=joined_tags(known, event.provenance))
-        self._log_files(runs.parent, event)
+        self._writer.write(runs.parent, tags=joined_tags(known, event.provenance))
+        self._writer.log_files(runs.parent, event)
 
     def _trial_begun(self, event: TrialBegun, said: _Said, perhaps_again: bool) -> None:
         opened, runs = self._known_study(), self._known_runs()
@@ -146,45 +154,39 @@ class Recorder:
             runs.add(event.trial, run_id)
         said.params |= event.params
         if opened.study is None:
-            self._log_files(run_id, opened)
+            self._writer.log_files(run_id, opened)
 
     def _trial_ended(self, event: TrialEnded, said: _Said) -> None:
         values = dict(event.metrics) if event.value is None else {"value": event.value, **event.metrics}
-        said.points += _points(values, event.time, epoch=0)
-        said.tags["assay.state"] = event.label[-_LARGEST_TAG_CHARACTERS:]
+        said.points += points(values, event.time, epoch=0)
+        said.tags["assay.state"] = label_text(event.label)
         if event.error is not None:
             # The paths in a traceback would name the user.
-            said.tags["assay.error"] = event.error.replace(str(Path.home()), "~")[-_LARGEST_TAG_CHARACTERS:]
+            said.tags["assay.error"] = error_text(event.error.replace(str(Path.home()), "~"))
         run_id = self._run(event.trial)
         self._say(run_id, said)
-        self._terminate(run_id, status_of(event.label), _milliseconds(event.time))
+        self._writer.terminate(run_id, status_of(event.label), milliseconds(event.time))
 
     def _say(self, run_id: str, said: _Said) -> None:
-        first, *others = [
-            said.points[start : start + _LARGEST_BATCH_METRICS]
-            for start in range(0, max(1, len(said.points)), _LARGEST_BATCH_METRICS)
-        ]
-        self._write(run_id, first, said.params, said.tags)
-        for points in others:
-            self._write(run_id, points)
+        self._writer.write(run_id, said.points, said.params, said.tags)
 
     def _study_closed(self, event: StudyClosed) -> None:
         opened = self._known_study()
         holder = self.parent_run_id if opened.study is not None else self._known_runs().find(0)
-        if holder is None or self._is_deleted(holder):
+        if holder is None or self._writer.is_deleted(holder):
             return
-        at = _milliseconds(event.time)
+        at = milliseconds(event.time)
         if opened.supervisor and self._known_runs().is_closed_after(at):
             return  # whoever closed it knew of more trials: the best model is theirs to log
         several = any(len(best.values) > 1 for best in event.best)
         for best in event.best:
             # The study's model is that of its best trial; on a Pareto front each trial has its own.
             if best.model is not None:
-                self._log_model(self._run(best.trial) if several else holder, best.model, opened)
+                self._writer.log_model(self._run(best.trial) if several else holder, best.model, opened)
         if opened.study is None:
             return
         if several:
-            self._write(holder, tags={PARETO_TAG: ", ".join(str(best.trial) for best in event.best)})
+            self._writer.write(holder, tags={PARETO_TAG: ", ".join(str(best.trial) for best in event.best)})
         elif event.best:
             # As a metric too, so that MLflow's table can sort studies by it.
             (best,) = event.best
@@ -192,17 +194,13 @@ class Recorder:
             # In a shared study the best may be another supervisor's, which has not told the store of it yet.
             if (run_id := self._best_run(best, opened)) is not None:
                 tags["assay.best_run"] = run_id
-            self._write(holder, [Metric("best_value", best.values[0], at, 0)], tags=tags)
-        self._terminate(holder, CLOSING_STATUS[event.closing], at)
+            self._writer.write(holder, [Metric("best_value", best.values[0], at, 0)], tags=tags)
+        self._writer.terminate(holder, CLOSING_STATUS[event.closing], at)
 
     def _best_run(self, best: BestTrial, opened: StudyOpened) -> str | None:
         if not opened.supervisor:
             return self._run(best.trial)
         return self._known_runs().known(best.trial) or self._known_runs().of_another(best.trial)
-
-    def _log_model(self, run_id: str, file: str, opened: StudyOpened) -> None:
-        if Path(file).exists() and not self._is_deleted(run_id):
-            log_model(self._client, run_id, Path(file), opened.data, opened.provenance["assay.backend"])
 
     def _known_study(self) -> StudyOpened:
         if self._opened is None:
@@ -216,7 +214,7 @@ class Recorder:
         for trial in self._doubtful:  # of which the store may have two: the same one counts as before
             if self._runs is not None:
                 runs.keep(None if trial is None else int(trial), self._runs)
-        self._runs = runs
+        self._runs, self._writer.deleted, self._is_sure = runs, runs.deleted, True
         return runs
 
     def _run(self, trial: int) -> str:
@@ -245,17 +243,14 @@ class Recorder:
                 raise
             return str(found.experiment_id)
 
-    def _is_deleted(self, run_id: str) -> bool:
-        return run_id in self._known_runs().deleted
-
     def _create_run(self, name: str, start_seconds: float, tags: Mapping[str, str]) -> str:
         """Create a run with the tags by which it is found again."""
-        begun, answered, at = time.monotonic(), False, _milliseconds(start_seconds)
+        begun, answered, at = time.monotonic(), False, milliseconds(start_seconds)
         try:
             run = self._client.create_run(self._experiment_id, start_time=at, tags=dict(tags), run_name=name)
             answered = True
         finally:
-            if not answered or time.monotonic() - begun > _SLOW_SECONDS:
+            if self._perhaps_twice or not answered or time.monotonic() - begun > _SLOW_SECONDS:
                 # The store may do it yet, or have done it, whatever it answers when it is asked once more.
                 self._doubtful[tags.get(TRIAL_TAG)] = None
         return str(run.info.run_id)
@@ -266,39 +261,3 @@ class Recorder:
             for run_id in self._known_runs().doubles(None if trial is None else int(trial)):
                 self._client.delete_run(run_id)
             del self._doubtful[trial]
-
-    def _write(
-        self,
-        run_id: str,
-        metrics: Sequence[Metric] = (),
-        params: Mapping[str, object] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        """Log to a run, unless somebody has deleted it: then that is what they want."""
-        if self._is_deleted(run_id):
-            return
-        self._client.log_batch(
-            run_id,
-            metrics=metrics,
-            params=[Param(name, param_text(value)) for name, value in (params or {}).items()],
-            tags=[RunTag(name, storable(value)) for name, value in (tags or {}).items()],
-        )
-
-    def _terminate(self, run_id: str, status: str, at_milliseconds: int) -> None:
-        if not self._is_deleted(run_id):
-            self._client.set_terminated(run_id, status, end_time=at_milliseconds)
-
-    def _log_files(self, run_id: str, opened: StudyOpened) -> None:
-        if self._is_deleted(run_id):
-            return
-        self._client.log_text(run_id, opened.text, "experiment.toml")
-        self._client.log_dict(run_id, dict(opened.data), "data.json")
-
-
-def _points(metrics: Mapping[str, float], at_seconds: float, epoch: int) -> list[Metric]:
-    """Return metrics as MLflow has them; what is measured once, as a trial ends, is said to be of epoch 0."""
-    return [Metric(name, float(value), _milliseconds(at_seconds), epoch) for name, value in metrics.items()]
-
-
-def _milliseconds(seconds: float) -> int:
-    return int(seconds * 1000)

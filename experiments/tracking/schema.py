@@ -23,6 +23,7 @@ CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KI
 
 _BETWEEN_SESSIONS = " | "
 _LONGEST_PARAM_CHARACTERS = 6000  # MLflow's own limit
+_LONGEST_TEXT_CHARACTERS = 5000  # of a tag; MLflow's own limit is 8,000
 
 
 def status_of(label: str) -> str:
@@ -32,14 +33,24 @@ def status_of(label: str) -> str:
     return "KILLED" if label == "failed: interrupted" else "FAILED"
 
 
+def label_text(label: str) -> str:
+    """Return how a trial ended as MLflow has it."""
+    return storable(label)[:_LONGEST_TEXT_CHARACTERS]
+
+
+def error_text(error: str) -> str:
+    """Return an error's text as MLflow has it: its last lines say the most."""
+    return storable(error)[-_LONGEST_TEXT_CHARACTERS:]
+
+
 def param_text(value: object) -> str:
     """Return a hyperparameter's value as MLflow has it."""
     return storable(str(value))[:_LONGEST_PARAM_CHARACTERS]
 
 
 def storable(text: str) -> str:
-    """Return a text that every database takes: PostgreSQL refuses the character 0."""
-    return text.replace("\0", "\\x00")
+    """Return a text that every database takes: PostgreSQL refuses the character 0, and none has half a character."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def joined_tags(known: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -84,6 +85,14 @@ def somebody_else_failed_it(places: Places) -> str:
     return "trial 1: failed: unknown in Optuna, "
 
 
+def it_failed_with_odd_words(places: Places) -> str:
+    label = "failed: \0" + 6000 * "x" + "\udc80"
+    odd = json.dumps(label)
+    in_optuna(places, f"UPDATE trial_user_attributes SET value_json = '{odd}' WHERE trial_id = 2 AND key = '{STATE}'")
+    in_optuna(places, "UPDATE trials SET state = 'FAIL' WHERE trial_id = 2")
+    return f"trial 1: {label} in Optuna, "
+
+
 def a_run_is_left_running(places: Places) -> str:
     run = run_of(places, 1)
     MlflowClient(places.tracking_uri).update_run(run.info.run_id, status="RUNNING")
@@ -161,6 +170,7 @@ def the_journal_lacks_a_trial(places: Places) -> str:
         optuna_has_it_running,
         optuna_has_another_value,
         somebody_else_failed_it,
+        it_failed_with_odd_words,
         a_run_is_left_running,
         a_run_has_another_state,
         a_run_is_deleted,

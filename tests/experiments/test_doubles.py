@@ -1,8 +1,10 @@
-"""A store that is asked to make a run, does not answer in time, and makes it all the same."""
+"""A store that is away at any moment, or makes a run after it was asked for in vain: in the end each is there once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import shutil
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from experiments.tracking import follower
 from experiments.tracking.record import Recorder
-from search.events import StudyClosed, TrialEnded
-from tests.experiments.test_tracking import BEST, empty_store, opened, snapshot, store, trial
+from search.events import Event, StudyClosed, TrialEnded
+from tests.experiments.test_tracking import BEST, PARAMS, empty_store, opened, snapshot, store, tell, trial
 
 __all__ = ["empty_store", "store"]  # fixtures
 
@@ -23,12 +26,96 @@ STORY = [
     StudyClosed(closing="finished", best=BEST),
 ]
 
+Client = Callable[[MlflowClient], object]
+
+
+@pytest.fixture
+def tell_through(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str, Client, Sequence[Event]], None]:
+    """Have the follower pass a journal on through a client that is made of the store's own; it loses no time."""
+    monkeypatch.setattr(follower, "_RETRY_FIRST_SECONDS", 0.001)
+    monkeypatch.setattr(follower, "_BATCH_EVENTS", 4)
+    really = follower.open_client
+
+    def passed(folder: Path, uri: str, client: Client, events: Sequence[Event]) -> None:
+        monkeypatch.setattr(follower, "open_client", lambda *asked: client(really(*asked)))
+        tell(folder, uri, events)
+
+    return passed
+
+
+@pytest.fixture
+def killed_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no tracker come to look for doubles when all is told."""
+    monkeypatch.setattr(Recorder, "take_back_doubles", lambda recorder: None)
+
+
+class Flaky:
+    """A client that fails once, before or after its n-th call has reached the store."""
+
+    def __init__(self, client: MlflowClient, at: int, after: bool) -> None:
+        self._client = client
+        self._left = at
+        self._after = after
+        self.failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._left -= 1
+            fails = self._left == 0
+            self.failed = self.failed or fails
+            if fails and not self._after:
+                raise MlflowException("the store is away")
+            answer = method(*arguments, **named)
+            if fails:
+                raise MlflowException("the store is away, but it took the call")
+            return answer
+
+        return call
+
+
+@pytest.mark.usefixtures("killed_at_its_end")
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_store_that_fails_at_any_call_ends_up_with_the_same(
+    tmp_path: Path, empty_store: Path, tell_through: Callable[..., None], single: bool, after: bool
+) -> None:
+    first = opened(None if single else "study")
+    complete = trial(0, TrialEnded(trial=0, state="complete", values=(0.9,)))
+    interrupted = [] if single else trial(1, TrialEnded(trial=1, state="failed", reason="interrupted"), epochs=1)
+    closed = StudyClosed(closing="finished", best=BEST)
+    story = [first, *complete, *interrupted, closed]
+    seen: list[list[tuple[object, ...]]] = []
+    for call in itertools.count():
+        home = tmp_path / str(call)
+        home.mkdir()
+        shutil.copy(empty_store, home / "mlflow.db")
+        uri, made = f"sqlite:///{home / 'mlflow.db'}", list[Flaky]()
+
+        def flaky(client: MlflowClient, call: int = call, made: list[Flaky] = made) -> Flaky:
+            made.append(Flaky(client, call, after))
+            return made[-1]
+
+        tell_through(home, uri, flaky, story)
+        seen.append(snapshot(uri))
+        if call and not made[0].failed:
+            break
+    assert len(seen) > 8
+    assert all(found == seen[0] for found in seen)
+    params = sorted((name, str(value)) for name, value in PARAMS.items())
+    assert all(run[4] == params for run in seen[0] if run[0] != "study")
+
 
 class Late:
-    """A client whose n-th `create_run` is not answered, and is done only after so many more calls."""
+    """A client whose n-th `create_run` is not answered, and is done only after so many more calls.
 
-    def __init__(self, client: MlflowClient, nth: int, calls: int) -> None:
+    At some calls after it the store is away again.
+    """
+
+    def __init__(self, client: MlflowClient, nth: int, calls: int, away: Collection[int]) -> None:
         self._client, self._nth, self._calls = client, nth, calls
+        self._away, self._since = away, 0
         self._pending: Callable[[], Any] | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -40,7 +127,11 @@ class Late:
                 if self._nth == 0:
                     self._pending = lambda: method(*arguments, **named)
                     raise MlflowException("no answer in time")
-            elif self._pending is not None:
+            if self._nth <= 0:
+                self._since += 1
+            if self._since in self._away:
+                raise MlflowException("the store is away again")
+            if self._pending is not None:
                 self._calls -= 1
                 if self._calls == 0:
                     self._pending()
@@ -52,17 +143,29 @@ class Late:
 
 @pytest.mark.parametrize("nth", [1, 2, 3], ids=["the study's own", "of trial 0", "of trial 1"])
 @pytest.mark.parametrize("calls", [1, 2, 3, 4, 5])
-def test_nothing_is_there_twice_in_the_end(tmp_path: Path, store: str, nth: int, calls: int) -> None:
-    recorder = Recorder(Late(MlflowClient(store), nth, calls), tmp_path / "artifacts")  # type: ignore[arg-type]
-    with pytest.raises(MlflowException):
-        recorder.record(STORY)
-    for part in (STORY[:3], STORY[3:8], STORY[8:]):  # between which the store is away again
-        recorder.resume(opened())
-        recorder.record(part)
-    recorder.take_back_doubles()
+def test_nothing_is_there_twice_in_the_end(
+    tmp_path: Path, store: str, tell_through: Callable[..., None], nth: int, calls: int
+) -> None:
+    tell_through(tmp_path, store, lambda client: Late(client, nth, calls, away=(8, 15, 30)), STORY)
     runs = snapshot(store)
     assert [run[0] for run in runs] == ["study", "trial-0000", "trial-0001"]
     assert {run[1] for run in runs} == {"FINISHED"}
     parents = {dict(run[5]).get("mlflow.parentRunId", "study") for run in runs}  # type: ignore[call-overload]
     assert parents == {"study"}
     assert [len(run[6]) for run in runs] == [1, 4, 4]  # type: ignore[arg-type]
+
+
+def test_what_is_there_twice_is_taken_back_by_a_store_that_is_away_just_then(
+    tmp_path: Path, store: str, tell_through: Callable[..., None]
+) -> None:
+    class AwayWhenDeleting(Late):
+        left = 2
+
+        def delete_run(self, run_id: str) -> None:
+            self.left -= 1
+            if self.left >= 0:
+                raise MlflowException("the store is away")
+            self._client.delete_run(run_id)
+
+    tell_through(tmp_path, store, lambda client: AwayWhenDeleting(client, 1, 5, away=()), STORY)
+    assert [run[0] for run in snapshot(store)] == ["study", "trial-0000", "trial-0001"]

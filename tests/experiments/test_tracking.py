@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import subprocess
@@ -16,10 +15,8 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from experiments.tracking.follower import MlflowTracker
-from experiments.tracking.record import Recorder
 from experiments.tracking.store import open_client
 from models.errors import RequestError
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
@@ -149,62 +146,6 @@ def test_a_tracker_that_stopped_anywhere_goes_on_from_there(tmp_path: Path, stor
     assert [run[0] for run in resumed] == ["study", *(f"trial-000{number}" for number in range(5))]
     assert sum(len(run[6]) for run in resumed) == 14  # type: ignore[arg-type, misc]
     assert "RUNNING" not in {run[1] for run in resumed}
-
-
-class Flaky:
-    """A client that fails once, before or after its n-th call has reached the store."""
-
-    def __init__(self, client: MlflowClient, at: int, after: bool) -> None:
-        self._client = client
-        self._left = at
-        self._after = after
-        self.failed = False
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._client, name)
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            self._left -= 1
-            fails = self._left == 0
-            self.failed = self.failed or fails
-            if fails and not self._after:
-                raise MlflowException("the store is away")
-            answer = method(*arguments, **named)
-            if fails:
-                raise MlflowException("the store is away, but it took the call")
-            return answer
-
-        return call
-
-
-@pytest.mark.parametrize("single", [False, True])
-@pytest.mark.parametrize("after", [False, True])
-def test_a_store_that_fails_at_any_call_ends_up_with_the_same(
-    tmp_path: Path, empty_store: Path, single: bool, after: bool
-) -> None:
-    first = opened(None if single else "study")
-    complete = trial(0, TrialEnded(trial=0, state="complete", values=(0.9,)))
-    interrupted = [] if single else trial(1, TrialEnded(trial=1, state="failed", reason="interrupted"), epochs=1)
-    closed = StudyClosed(closing="finished", best=BEST)
-    story = [first, *complete, *interrupted, closed]
-    seen: list[list[tuple[object, ...]]] = []
-    for call in itertools.count():
-        path = tmp_path / f"{call}.db"
-        shutil.copy(empty_store, path)
-        client = Flaky(MlflowClient(f"sqlite:///{path}"), call, after)
-        recorder = Recorder(client, tmp_path / "artifacts")  # type: ignore[arg-type]
-        try:
-            recorder.record(story)
-        except MlflowException:
-            recorder.resume(first)
-            recorder.record(story)
-        seen.append(snapshot(f"sqlite:///{path}"))
-        if call and not client.failed:
-            break
-    assert len(seen) > 8
-    assert all(found == seen[0] for found in seen)
-    params = sorted((name, str(value)) for name, value in PARAMS.items())
-    assert all(run[4] == params for run in seen[0] if run[0] != "study")
 
 
 def test_taking_up_a_study_asks_for_no_more_runs_the_more_there_are(
