@@ -19,6 +19,7 @@ from tests.chaos.verdict import ended_well
 from tests.experiments.conftest import assay
 from tests.mlflow_server import MlflowServer
 from tests.postgresql import PostgreSQL
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +61,7 @@ def test_a_sweep_whose_storage_is_away_is_asked_to_stop(
         finished = ended_well(sessions.home, STUDY)
         postgresql.stop()
         try:
-            _wait_for(sessions, "is away")
+            wait_until(lambda: "is away" in sessions.errors.read_text())
             os.kill(pid, number)
             began = time.monotonic()
             assert sessions.wait(pid) == code
@@ -89,10 +90,3 @@ def test_what_mlflow_was_not_told_it_hears_from_the_next_command(zygote: Zygote,
         else:
             assert sessions.run("doctor", "--fix") == 0
         assert diagnose(sessions.places, fix=False).differences == []
-
-
-def _wait_for(sessions: Sessions, words: str) -> None:
-    give_up_at = time.monotonic() + 60
-    while words not in sessions.errors.read_text():
-        assert time.monotonic() < give_up_at, sessions.errors.read_text()
-        time.sleep(0.05)
