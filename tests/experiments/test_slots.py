@@ -31,6 +31,30 @@ def places(tmp_path: Path) -> Places:
     return Places.choose(home=tmp_path / "home")
 
 
+def test_a_supervisor_that_has_no_journal_yet_is_at_work_all_the_same(places: Places) -> None:
+    places.home.journal("study").parent.mkdir(parents=True)
+    places.home.journal("study").touch()
+    with ExitStack() as stack:
+        stack.enter_context(slots._lock(places.home, "study", 2))
+        assert slots.busy(places.home, "study") is not None
+        assert not slots.is_alone(places.home, "study", 1)
+        with pytest.raises(RequestError, match="is being run by process"), ExitStack() as second:
+            slots.hold(second, places.home, "study")
+    with ExitStack() as stack:
+        slots.hold(stack, places.home, "study")
+
+
+def test_the_model_of_another_supervisors_trial_is_found(places: Places) -> None:
+    places.home.journal("study", 2).parent.mkdir(parents=True)
+    places.home.journal("study", 2).touch()
+    kept = slots.shelf_of(places.home, "study", 2).path(7)
+    kept.touch()
+    ours = slots.shelf_of(places.home, "study")
+    assert (ours.find(7), ours.find(8)) == (kept, None)
+    ours.clear(keep=set())
+    assert kept.exists()  # it is the other's to clear
+
+
 def test_on_sqlite_there_is_one_at_a_time(places: Places) -> None:
     with ExitStack() as stack:
         assert slots.take(stack, places, "study") == 1
