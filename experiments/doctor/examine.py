@@ -13,7 +13,7 @@ from experiments.history import History, read_history
 from experiments.places import Places
 from experiments.studies import find_study
 from experiments.tracking.lookup import curve_of, search_runs
-from experiments.tracking.schema import STUDY_ID_TAG, TRIAL_TAG
+from experiments.tracking.schema import REFUSED_TAG, STUDY_ID_TAG, TRIAL_TAG, name_text
 from experiments.tracking.store import open_client
 from models.errors import RequestError
 from search.events import StudyClosed, StudyOpened
@@ -158,6 +158,7 @@ def _runs(study_id: str | None, history: History, places: Places) -> _Runs:
             params=dict(run.data.params),
             ends=dict(run.data.metrics),
             curve=curves,
+            refused=tags.get(REFUSED_TAG, ""),
         )
         (parents if number is None else trials[number]).append(facts)
     for several in (parents, *trials.values()):
@@ -168,4 +169,4 @@ def _runs(study_id: str | None, history: History, places: Places) -> _Runs:
 def _curves(client: MlflowClient, run_id: str, number: int, history: History) -> dict[str, dict[int, float]]:
     known = history.trials.get(number)
     names = dict.fromkeys(name for epoch in ([] if known is None else known.epochs) for name in epoch.metrics)
-    return {name: curve_of(client, run_id, name) for name in names}
+    return {name: curve_of(client, run_id, name_text(name)) for name in names}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from experiments.places import Places
-from experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG
+from experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG, name_text
 from experiments.tracking.store import open_client
 from search.objective import Objectives
 from search.urls import is_there
@@ -106,7 +106,7 @@ def best_runs(places: Places, study: str, most: int) -> Sequence[Run]:
         return []
     # With several objectives there is no one value: the first of them ranks the trials.
     goals = Objectives.read(parent.data.tags[OBJECTIVE_TAG].split(", "))
-    metric = "value" if goals.single is not None else goals.each[0].metric
+    metric = "value" if goals.single is not None else name_text(goals.each[0].metric)
     way = "DESC" if goals.each[0].direction == "maximize" else "ASC"
     of_study = f"tags.`{STUDY_ID_TAG}` = '{parent.data.tags[STUDY_ID_TAG]}' AND tags.`{TRIAL_TAG}` LIKE '%'"
     runs: list[Run] = []

@@ -27,7 +27,10 @@ from experiments.tracking.schema import (
     error_text,
     joined_tags,
     label_text,
+    name_text,
+    run_name,
     status_of,
+    storable,
 )
 from experiments.tracking.writing import RunWriter, milliseconds, points
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
@@ -128,7 +131,7 @@ class Recorder:
             runs.parent = self._create_run(event.study, event.time, tags)
         else:
             if not (event.supervisor and runs.is_closed_after(milliseconds(event.time))):
-                self._client.update_run(runs.parent, status="RUNNING")
+                self._writer.take_up(runs.parent)
             known = self._client.get_run(runs.parent).data.tags
         self._writer.write(runs.parent, tags=joined_tags(known, event.provenance))
         self._writer.log_files(runs.parent, event)
@@ -205,7 +208,7 @@ class Recorder:
 
     def _find_runs(self, opened: StudyOpened) -> StudyRuns:
         self._opened = opened
-        self._experiment_id = self._find_experiment(opened.experiment)
+        self._experiment_id = self._find_experiment(storable(opened.experiment))
         runs = StudyRuns(self._client, self._experiment_id, opened.study_id, single=opened.study is None)
         for trial in self._doubtful:  # of which the store may have two: the same one counts as before
             if self._runs is not None:
@@ -241,9 +244,10 @@ class Recorder:
 
     def _create_run(self, name: str, start_seconds: float, tags: Mapping[str, str]) -> str:
         """Create a run with the tags by which it is found again."""
+        tags = {name_text(key): storable(value) for key, value in tags.items()}
         begun, answered, at = time.monotonic(), False, milliseconds(start_seconds)
         try:
-            run = self._client.create_run(self._experiment_id, start_time=at, tags=dict(tags), run_name=name)
+            run = self._client.create_run(self._experiment_id, start_time=at, tags=tags, run_name=run_name(name))
             answered = True
         finally:
             if self._perhaps_twice or not answered or time.monotonic() - begun > _SLOW_SECONDS:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import posixpath
+import re
 from collections.abc import Mapping
 
 STUDY_TAG = "assay.study"
@@ -12,10 +15,15 @@ TRIAL_TAG = "assay.trial"
 OBJECTIVE_TAG = "assay.objective"
 """On the parent run: which way is better, and of which metric."""
 
+REFUSED_TAG = "assay.refused"
+"""What MLflow did not take for a run, and why: a line each."""
+
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own: shows a run below its parent."""
 
 _BETWEEN_SESSIONS = " | "
+_LONGEST_NAME_CHARACTERS = 250  # MLflow's own limit
+_DIGEST_CHARACTERS = 8
 _LONGEST_PARAM_CHARACTERS = 6000  # MLflow's own limit
 _LONGEST_TEXT_CHARACTERS = 5000  # of a tag; MLflow's own limit is 8,000
 
@@ -25,6 +33,25 @@ def status_of(label: str) -> str:
     if not label.startswith("failed"):
         return "FINISHED"
     return "KILLED" if label == "failed: interrupted" else "FAILED"
+
+
+def name_text(name: str) -> str:
+    """Return the name of a metric, a parameter or a tag as MLflow has it.
+
+    It takes letters, digits and `/_.- :`, and of paths only tidy ones that lead down (`mlflow.utils.validation`, 3.17).
+    In any other name what it does not take becomes `_`, and a digest of the name tells it from its like.
+    """
+    is_tidy = posixpath.normpath(name) == name and name != "." and not name.startswith(("..", "/"))
+    if is_tidy and re.fullmatch(r"[/\w.\- :]+", name) and len(name) <= _LONGEST_NAME_CHARACTERS:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGEST_CHARACTERS]
+    kept = re.sub(r"[^\w.\- :]", "_", name).lstrip(".")
+    return f"{kept[: _LONGEST_NAME_CHARACTERS - _DIGEST_CHARACTERS - 1]}-{digest}"
+
+
+def run_name(name: str) -> str:
+    """Return the name of a run as MLflow has it: a database may take no more."""
+    return storable(name)[:_LONGEST_NAME_CHARACTERS]
 
 
 def label_text(label: str) -> str:

@@ -192,6 +192,21 @@ def test_a_parameter_that_optuna_has_otherwise_is_left_to_people(places: Places)
         assert told.startswith("digits-mlp trial 0: hidden_units = 17 in Optuna, ")
 
 
+def test_what_mlflow_refused_is_said_to_be_that(places: Places) -> None:
+    journal = places.home.journal(STUDY)
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    (early,) = [line for line in lines if (line.get("trial"), line.get("epoch")) == (2, 1)]
+    early["time"] = -5.0
+    journal.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+    in_mlflow(places, "DELETE FROM metrics WHERE step = 1 AND run_uuid = ?", run_of(places, 2).info.run_id)
+    for _ in range(2):
+        told = found(diagnose(places, fix=True))
+        assert len(told) == len(early["metrics"])
+        for one in told:
+            assert one.startswith(f"{STUDY} trial 2: MLflow lacks ")
+            assert "of epoch 1, which it refused: Invalid value" in one
+
+
 def test_what_cannot_be_mended_stays_said(places: Places) -> None:
     with Journal(places.home.journal(STUDY)) as journal:
         journal.append(TrialBegun(trial=90, seed=1, params={}, searched={}, origin="tpe"))

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.utils.validation import _validate_metric_name
 
 from experiments.tracking.follower import MlflowTracker
+from experiments.tracking.schema import name_text
 from experiments.tracking.store import open_client
 from models.errors import RequestError
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
@@ -253,3 +255,68 @@ def test_a_store_that_cannot_be_opened_is_the_users_to_mend(tmp_path: Path, monk
     tracker.start()
     with pytest.raises(RequestError, match="can't be reached"):
         tracker.wait_until_open()
+
+
+def test_a_name_that_mlflow_refuses_is_kept_in_one_that_it_takes() -> None:
+    names = [
+        "recall@5",
+        "recall#5",
+        "top<5>",
+        "",
+        ".",
+        "..",
+        "../up",
+        "/a",
+        "a//b",
+        "a/",
+        "\0",
+        "\ud800",
+        "💥",
+        "x" * 251,
+    ]
+    for name in names:
+        _validate_metric_name(name_text(name))
+        assert len(name_text(name)) <= 250
+    assert len({name_text(name) for name in names}) == len(names)
+    assert name_text("recall@5").startswith("recall_5")
+
+
+@pytest.mark.parametrize("name", ["val_accuracy", "a/b.c-d e:f", "größe", "x" * 250])
+def test_a_name_that_mlflow_takes_is_kept_as_it_is(name: str) -> None:
+    _validate_metric_name(name)
+    assert name_text(name) == name
+
+
+def test_odd_names_and_half_characters_stop_nothing(tmp_path: Path, store: str) -> None:
+    odd = {"recall@5": 0.5, "recall#5": 0.25}
+    begun = TrialBegun(trial=0, seed=1, params={"w@rd": "\ud800"}, searched={}, origin="tpe")
+    end = TrialEnded(trial=0, state="failed", reason="half a \udc80", error="\ud800 and \0", metrics=odd)
+    story = [opened(), begun, EpochEnded(trial=0, epoch=1, metrics=odd, seconds=0.1), end, *STORY[6:]]
+    tell(tmp_path, store, story)
+    (run,) = [run for run in snapshot(store) if run[0] == "trial-0000"]
+    assert sorted(point[2] for point in run[6]) == [0.25, 0.25, 0.5, 0.5]  # type: ignore[attr-defined]
+    assert run[4] == [(name_text("w@rd"), "\\ud800")]
+    tags = dict(run[5])  # type: ignore[call-overload]
+    assert (tags["assay.state"], tags["assay.error"]) == ("failed: half a \\udc80", "\\ud800 and \\x00")
+
+
+def test_what_mlflow_refuses_is_said_on_the_run_and_nothing_behind_it_waits(tmp_path: Path, store: str) -> None:
+    early = EpochEnded(trial=0, epoch=1, metrics={"loss": 1.0, "accuracy": 0.5}, seconds=0.1, time=-5.0)
+    events = [*STORY[:2], early, *STORY[3:]]
+    tell(tmp_path, store, events)
+    runs = {str(run[0]): run for run in snapshot(store)}
+    assert "RUNNING" not in {run[1] for run in runs.values()}
+    assert [(point[0], point[1]) for point in runs["trial-0000"][6]] == [  # type: ignore[attr-defined]
+        ("loss", 2),
+        ("loss", 3),
+        ("parameters", 0),
+        ("value", 0),
+    ]
+    assert runs["trial-0000"][4], "the parameters were in the same call"
+    refused = dict(runs["trial-0000"][5])["assay.refused"].splitlines()  # type: ignore[call-overload]
+    assert [line.partition(": ")[0] for line in refused] == ["metric loss", "metric accuracy"]
+    assert all("nonnegative" in line for line in refused)
+    once = snapshot(store)
+    (tmp_path / "journal.tracked").unlink()
+    tell(tmp_path, store, [])
+    assert snapshot(store) == once
