@@ -26,7 +26,7 @@ _LARGEST = 1.7e308  # MLflow has no infinity
 class RunFacts:
     """What MLflow has of a trial's run: `curve` by metric and epoch, of all others the last value.
 
-    `refused` is what it did not take, a line each.
+    `parent` is the run that it is shown below, `refused` what MLflow did not take, a line each.
     """
 
     run_id: str
@@ -35,6 +35,7 @@ class RunFacts:
     params: Mapping[str, str]
     ends: Mapping[str, float]
     curve: Mapping[str, Mapping[int, float]]
+    parent: str | None = None
     refused: str = ""
 
     def why_not(self, what: str) -> str:
@@ -61,12 +62,12 @@ def journal_differences(study: str, trial: FrozenTrial, known: TrialHistory | No
 
 
 def run_differences(
-    study: str, trial: FrozenTrial, known: TrialHistory | None, runs: Sequence[RunFacts]
+    study: str, trial: FrozenTrial, known: TrialHistory | None, runs: Sequence[RunFacts], deleted: Sequence[str]
 ) -> Iterator[Difference]:
     """Yield what of a trial that is over MLflow has otherwise, or not at all, or more than once."""
     number = trial.number
     if not runs:
-        yield Difference(study, number, f"{_label(trial)} in Optuna, no run in MLflow")
+        yield no_run(study, number, f"{_label(trial)} in Optuna, ", deleted)
         return
     first, *others = runs
     for other in others:
@@ -90,6 +91,17 @@ def run_differences(
     yield from _value_differences(study, trial, first)
     if known is not None:
         yield from _curve_differences(study, known, first)
+
+
+def no_run(study: str, trial: int | None, before: str, deleted: Sequence[str]) -> Difference:
+    """Return that MLflow has no run, or only one that somebody deleted.
+
+    No sweep restores that one: it may be what they want. But doctor looks for one run a trial.
+    """
+    if not deleted:
+        return Difference(study, trial, f"{before}no run in MLflow")
+    what = f"{before}no run in MLflow, somebody deleted it: --fix restores it"
+    return Difference(study, trial, what, deleted=deleted[0])
 
 
 def _value_differences(study: str, trial: FrozenTrial, run: RunFacts) -> Iterator[Difference]:

@@ -115,7 +115,8 @@ class Recorder:
 
     def resume(self, opened: StudyOpened) -> bool:
         """Take up a study that was recorded in part; return whether the store knows it."""
-        return self._find_runs(opened).any
+        runs = self._find_runs(opened)
+        return runs.any and (opened.study is None or runs.parent is not None)
 
     def _study_opened(self, event: StudyOpened) -> None:
         is_taken_up = self._is_sure and self._opened is not None and self._opened.study_id == event.study_id
@@ -257,7 +258,7 @@ class Recorder:
 
     def take_back_doubles(self) -> None:
         """Delete what the store made twice of runs whose making it did not answer, or not soon."""
-        for trial in list(self._doubtful):
-            for run_id in self._known_runs().doubles(None if trial is None else int(trial)):
-                self._client.delete_run(run_id)
-            del self._doubtful[trial]
+        doubtful = {None if trial is None else int(trial) for trial in self._doubtful}
+        for run_id in self._known_runs().doubles(doubtful) if doubtful else ():
+            self._client.delete_run(run_id)
+        self._doubtful.clear()

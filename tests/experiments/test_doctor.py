@@ -26,6 +26,13 @@ def found(diagnosis: Diagnosis) -> list[str]:
     return [str(difference) for difference in diagnosis.differences]
 
 
+def parent_of(places: Places) -> Run:
+    client = MlflowClient(places.tracking_uri)
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    (parent,) = [run for run in client.search_runs(ids) if "assay.trial" not in run.data.tags]
+    return parent
+
+
 def run_of(places: Places, trial: int) -> Run:
     client = MlflowClient(places.tracking_uri)
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
@@ -97,7 +104,7 @@ def a_run_has_another_state(places: Places) -> str:
 def a_run_is_deleted(places: Places) -> str:
     run = run_of(places, 3)
     MlflowClient(places.tracking_uri).delete_run(run.info.run_id)
-    return f"trial 3: {run.data.tags[STATE]} in Optuna, no run in MLflow"
+    return f"trial 3: {run.data.tags[STATE]} in Optuna, no run in MLflow, somebody deleted it: --fix restores it"
 
 
 def a_run_is_there_twice(places: Places) -> str:
@@ -105,6 +112,27 @@ def a_run_is_there_twice(places: Places) -> str:
     twin = client.create_run(run.info.experiment_id, tags=dict(run.data.tags))
     client.set_terminated(twin.info.run_id)
     return f"trial 3: 2 runs in MLflow, {twin.info.run_id} beside {run.info.run_id}"
+
+
+def the_study_has_two_runs(places: Places) -> str:
+    client, parent = MlflowClient(places.tracking_uri), parent_of(places)
+    info, tags = parent.info, {name: value for name, value in parent.data.tags.items() if name != "mlflow.runName"}
+    twin = client.create_run(info.experiment_id, info.start_time, tags, info.run_name)
+    client.set_terminated(twin.info.run_id)
+    newest = client.search_runs([info.experiment_id], "tags.`assay.trial` LIKE '%'", max_results=1)[0]
+    client.set_tag(newest.info.run_id, "mlflow.parentRunId", twin.info.run_id)
+    return f"2 runs in MLflow, {twin.info.run_id} among them"
+
+
+def a_trial_is_below_a_run_that_is_gone(places: Places) -> str:
+    gone = "0123456789abcdef" * 2
+    MlflowClient(places.tracking_uri).set_tag(run_of(places, 1).info.run_id, "mlflow.parentRunId", gone)
+    return f"trial 1: below {gone} in MLflow, the study's run is {parent_of(places).info.run_id}"
+
+
+def the_study_is_deleted(places: Places) -> str:
+    MlflowClient(places.tracking_uri).delete_run(parent_of(places).info.run_id)
+    return "no run in MLflow, somebody deleted it: --fix restores it"
 
 
 def a_parameter_is_another(places: Places) -> str:
@@ -153,6 +181,9 @@ def the_journal_lacks_a_trial(places: Places) -> str:
         a_run_has_another_state,
         a_run_is_deleted,
         a_run_is_there_twice,
+        the_study_has_two_runs,
+        a_trial_is_below_a_run_that_is_gone,
+        the_study_is_deleted,
         a_parameter_is_another,
         points_are_missing,
         a_point_is_another,
@@ -232,3 +263,23 @@ def test_it_exits_with_1_until_it_was_mended(places: Places) -> None:
     assert (first.code, second.code, third.code) == (1, 0, 0)
     assert "assay doctor --fix mends" in first.out
     assert "mended: digits-mlp trial 2: RUNNING in Optuna" in second.out
+
+
+def test_two_runs_of_the_study_become_one_with_all_trials_below(places: Places) -> None:
+    before = parent_of(places)
+    the_study_has_two_runs(places)
+    home = ("--home", str(places.home.path))
+    assert [assay("doctor", *more, *home).code for more in ([], ["--fix"], ["--fix"], [])] == [1, 0, 0, 0]
+    after = parent_of(places)
+    assert after.info.run_id == before.info.run_id
+    for trial in range(5):
+        assert run_of(places, trial).data.tags["mlflow.parentRunId"] == before.info.run_id
+
+
+def test_an_error_that_speaks_like_doctor_restores_no_run(places: Places) -> None:
+    client, run = MlflowClient(places.tracking_uri), run_of(places, 1)
+    twin = client.create_run(run.info.experiment_id, tags=dict(run.data.tags))
+    client.delete_run(twin.info.run_id)
+    client.set_tag(run.info.run_id, STATE, "failed: there is no run in MLflow")
+    assert found(diagnose(places, fix=True)) == []
+    assert client.get_run(twin.info.run_id).info.lifecycle_stage == "deleted"

@@ -190,14 +190,72 @@ def test_two_homes_with_a_study_of_one_name_share_a_store_without_meeting(tmp_pa
     assert names == sorted(2 * ["study", *(f"trial-000{number}" for number in range(5))])
 
 
-def test_runs_that_somebody_deletes_stay_deleted_and_stop_nothing(tmp_path: Path, store: str) -> None:
-    tell(tmp_path, store, STORY[:4])
+def runs_named(store: str, name: str) -> Sequence[Run]:
     client = MlflowClient(store)
     (experiment,) = [found for found in client.search_experiments() if found.name == "experiment"]
-    (run,) = client.search_runs([experiment.experiment_id], "attributes.run_name = 'trial-0000'")
-    client.delete_run(run.info.run_id)
+    runs: Sequence[Run] = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{name}'")
+    return runs
+
+
+@pytest.mark.parametrize("deleted", ["trial-0000", "study"])
+@pytest.mark.parametrize("cut", [4, 6])
+def test_runs_that_somebody_deletes_stay_deleted_and_stop_nothing(
+    tmp_path: Path, store: str, deleted: str, cut: int
+) -> None:
+    tell(tmp_path, store, STORY[:cut])
+    (run,) = runs_named(store, deleted)
+    MlflowClient(store).delete_run(run.info.run_id)
+    tell(tmp_path, store, STORY[cut:])
+    tell(tmp_path, store, [opened(), StudyClosed(closing="finished", best=BEST)])
+    everybody = ["study", *(f"trial-000{number}" for number in range(5))]
+    assert [run[0] for run in snapshot(store)] == [name for name in everybody if name != deleted]
+
+
+@pytest.mark.parametrize("deleted", ["trial-0000", "study"])
+def test_a_run_that_is_deleted_while_it_is_written_stops_nothing(
+    tmp_path: Path, store: str, deleted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.tracking.follower._GATHER_SECONDS", 0.0)
+    with tracked(tmp_path, store) as journal:
+        for event in STORY[:4]:
+            journal.append(event)
+        while not (known := runs_named(store, "trial-0000")):
+            time.sleep(0.02)
+        ours = known if deleted != "study" else runs_named(store, "study")
+        MlflowClient(store).delete_run(ours[0].info.run_id)
+        for event in STORY[4:]:
+            journal.append(event)
+    everybody = ["study", *(f"trial-000{number}" for number in range(5))]
+    assert [run[0] for run in snapshot(store)] == [name for name in everybody if name != deleted]
+
+
+@pytest.mark.parametrize("which", ["oldest", "newest"])
+def test_a_second_run_of_the_study_that_was_deleted_is_not_followed(tmp_path: Path, store: str, which: str) -> None:
+    tell(tmp_path, store, STORY[:6])
+    client, (ours,) = MlflowClient(store), runs_named(store, "study")
+    start = ours.info.start_time + (1 if which == "newest" else -1)
+    tags = {name: value for name, value in ours.data.tags.items() if name != "mlflow.runName"}
+    twin = client.create_run(ours.info.experiment_id, start, tags, "study")
+    (child,) = runs_named(store, "trial-0000")
+    client.set_tag(child.info.run_id, "mlflow.parentRunId", twin.info.run_id)
+    client.delete_run(twin.info.run_id)
+    tell(tmp_path, store, [opened(), *STORY[6:]])
+    assert [run.info.run_id for run in runs_named(store, "study")] == [ours.info.run_id]
+
+
+@pytest.mark.parametrize("lookups", [0, 100])
+def test_of_two_runs_of_a_trial_the_one_that_was_deleted_does_not_count(
+    tmp_path: Path, store: str, lookups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.tracking.runs._MOST_LOOKUPS", lookups)
+    tell(tmp_path, store, STORY[:4])
+    client, (ours,) = MlflowClient(store), runs_named(store, "trial-0000")
+    for after in (-1, 1):
+        tags = {name: value for name, value in ours.data.tags.items() if name != "mlflow.runName"}
+        twin = client.create_run(ours.info.experiment_id, ours.info.start_time + after, tags, "trial-0000")
+        client.delete_run(twin.info.run_id)
     tell(tmp_path, store, STORY[4:])
-    assert [run[0] for run in snapshot(store)] == ["study", *(f"trial-000{number}" for number in range(1, 5))]
+    assert {run[1] for run in snapshot(store)} == {"FINISHED", "FAILED", "KILLED"}
 
 
 def test_a_store_that_dies_while_its_tables_are_made_is_made_anew(tmp_path: Path) -> None:
