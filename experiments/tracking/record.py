@@ -31,6 +31,7 @@ from experiments.tracking.schema import (
     run_name,
     status_of,
     storable,
+    tag_text,
 )
 from experiments.tracking.writing import RunWriter, milliseconds, points
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
@@ -245,7 +246,7 @@ class Recorder:
 
     def _create_run(self, name: str, start_seconds: float, tags: Mapping[str, str]) -> str:
         """Create a run with the tags by which it is found again."""
-        tags = {name_text(key): storable(value) for key, value in tags.items()}
+        tags = {name_text(key): tag_text(value) for key, value in tags.items()}
         begun, answered, at = time.monotonic(), False, milliseconds(start_seconds)
         try:
             run = self._client.create_run(self._experiment_id, start_time=at, tags=tags, run_name=run_name(name))

@@ -25,7 +25,8 @@ _BETWEEN_SESSIONS = " | "
 _LONGEST_NAME_CHARACTERS = 250  # MLflow's own limit
 _DIGEST_CHARACTERS = 8
 _LONGEST_PARAM_CHARACTERS = 6000  # MLflow's own limit
-_LONGEST_TEXT_CHARACTERS = 5000  # of a tag; MLflow's own limit is 8,000
+_LONGEST_TAG_CHARACTERS = 8000  # MLflow's own limit
+_LONGEST_TEXT_CHARACTERS = 5000  # enough of what a trial says
 
 
 def status_of(label: str) -> str:
@@ -67,6 +68,11 @@ def error_text(error: str) -> str:
 def param_text(value: object) -> str:
     """Return a hyperparameter's value as MLflow has it."""
     return storable(str(value))[:_LONGEST_PARAM_CHARACTERS]
+
+
+def tag_text(value: str) -> str:
+    """Return a tag's value as MLflow has it."""
+    return storable(value)[:_LONGEST_TAG_CHARACTERS]
 
 
 def storable(text: str) -> str:

@@ -11,7 +11,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from experiments.tracking.model import log_model
-from experiments.tracking.schema import REFUSED_TAG, error_text, name_text, param_text, storable
+from experiments.tracking.schema import REFUSED_TAG, error_text, name_text, param_text, tag_text
 from search.events import StudyOpened
 from search.urls import scrubbed
 
@@ -53,7 +53,7 @@ class RunWriter:
     ) -> None:
         """Log to a run, in as few calls as can be."""
         others: list[_Item] = [Param(name_text(name), param_text(value)) for name, value in (params or {}).items()]
-        others += [RunTag(name_text(name), storable(value)) for name, value in (tags or {}).items()]
+        others += [RunTag(name_text(name), tag_text(value)) for name, value in (tags or {}).items()]
         self._log(run_id, [*metrics[:_LARGEST_BATCH_METRICS], *others])
         for start in range(_LARGEST_BATCH_METRICS, len(metrics), _LARGEST_BATCH_METRICS):
             self._log(run_id, metrics[start : start + _LARGEST_BATCH_METRICS])

@@ -378,3 +378,10 @@ def test_what_mlflow_refuses_is_said_on_the_run_and_nothing_behind_it_waits(tmp_
     (tmp_path / "journal.tracked").unlink()
     tell(tmp_path, store, [])
     assert snapshot(store) == once
+
+
+@pytest.mark.parametrize("study", ["study", None])
+def test_a_tag_is_as_long_as_mlflow_lets_it_be(tmp_path: Path, store: str, study: str | None) -> None:
+    tell(tmp_path, store, [opened(study, **{"assay.title": "\0" + 9000 * "x"}), *STORY[1:6]])
+    (title,) = [tags["assay.title"] for run in snapshot(store) if "assay.title" in (tags := dict(run[5]))]  # type: ignore[call-overload]
+    assert title == "\\x00" + 7996 * "x"
