@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.doctor.difference import Difference
 from experiments.history import TrialHistory
-from experiments.tracking.schema import label_text, param_text, status_of
+from experiments.tracking.schema import label_text, name_text, param_text, status_of
 from search.known_study import STATE, STATES
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ _LARGEST = 1.7e308  # MLflow has no infinity
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What MLflow has of a trial's run: `curve` by metric and epoch, of all others the last value."""
+    """What MLflow has of a trial's run: `curve` by metric and epoch, of all others the last value.
+
+    `parent` is the run that it is shown below, `refused` what MLflow did not take, a line each.
+    """
 
     run_id: str
     status: str
@@ -32,6 +35,13 @@ class RunFacts:
     params: Mapping[str, str]
     ends: Mapping[str, float]
     curve: Mapping[str, Mapping[int, float]]
+    parent: str | None = None
+    refused: str = ""
+
+    def why_not(self, what: str) -> str:
+        """Return in words why MLflow does not have something, if it refused it: nothing can mend that."""
+        reasons = (line.removeprefix(f"{what}: ") for line in self.refused.splitlines() if line.startswith(f"{what}: "))
+        return "".join(f", which it refused: {reason}" for reason in reasons)
 
 
 def journal_differences(study: str, trial: FrozenTrial, known: TrialHistory | None) -> Iterator[Difference]:
@@ -52,12 +62,12 @@ def journal_differences(study: str, trial: FrozenTrial, known: TrialHistory | No
 
 
 def run_differences(
-    study: str, trial: FrozenTrial, known: TrialHistory | None, runs: Sequence[RunFacts]
+    study: str, trial: FrozenTrial, known: TrialHistory | None, runs: Sequence[RunFacts], deleted: Sequence[str]
 ) -> Iterator[Difference]:
     """Yield what of a trial that is over MLflow has otherwise, or not at all, or more than once."""
     number = trial.number
     if not runs:
-        yield Difference(study, number, f"{_label(trial)} in Optuna, no run in MLflow")
+        yield no_run(study, number, f"{_label(trial)} in Optuna, ", deleted)
         return
     first, *others = runs
     for other in others:
@@ -66,18 +76,32 @@ def run_differences(
         )
     label = _label(trial)
     if first.state != label_text(label):
-        yield Difference(study, number, f"{label} in Optuna, tagged {first.state!r} in MLflow")
+        why = first.why_not(f"tag {STATE}")
+        yield Difference(study, number, f"{label} in Optuna{why}, tagged {first.state!r} in MLflow")
     if first.status != status_of(label):
         yield Difference(study, number, f"{label} in Optuna, {first.status} in MLflow")
     for name, value in ({} if known is None else known.begun.params).items():
-        if name not in first.params:
-            yield Difference(study, number, f"MLflow lacks the parameter {name} = {value}")
-        elif first.params[name] != param_text(value):
-            told = f"{name} = {value} in the journal, {first.params[name]} in MLflow"
+        key = name_text(name)
+        if key not in first.params:
+            why = first.why_not(f"parameter {key}")
+            yield Difference(study, number, f"MLflow lacks the parameter {name} = {value}{why}")
+        elif first.params[key] != param_text(value):
+            told = f"{name} = {value} in the journal, {first.params[key]} in MLflow"
             yield Difference(study, number, told, first.run_id)
     yield from _value_differences(study, trial, first)
     if known is not None:
         yield from _curve_differences(study, known, first)
+
+
+def no_run(study: str, trial: int | None, before: str, deleted: Sequence[str]) -> Difference:
+    """Return that MLflow has no run, or only one that somebody deleted.
+
+    No sweep restores that one: it may be what they want. But doctor looks for one run a trial.
+    """
+    if not deleted:
+        return Difference(study, trial, f"{before}no run in MLflow")
+    what = f"{before}no run in MLflow, somebody deleted it: --fix restores it"
+    return Difference(study, trial, what, deleted=deleted[0])
 
 
 def _value_differences(study: str, trial: FrozenTrial, run: RunFacts) -> Iterator[Difference]:
@@ -85,7 +109,8 @@ def _value_differences(study: str, trial: FrozenTrial, run: RunFacts) -> Iterato
         return
     (value,) = trial.values
     if "value" not in run.ends:
-        yield Difference(study, trial.number, f"value {value} in Optuna, none in MLflow")
+        why = run.why_not("metric value")
+        yield Difference(study, trial.number, f"value {value} in Optuna, none in MLflow{why}")
     elif not _same(run.ends["value"], value):
         told = f"value {value} in Optuna, {run.ends['value']} in MLflow"
         yield Difference(study, trial.number, told, run.run_id)
@@ -101,7 +126,8 @@ def _curve_differences(study: str, known: TrialHistory, run: RunFacts) -> Iterat
         has = run.curve.get(name, {})
         missing = sorted(points.keys() - has.keys())
         if missing:
-            yield Difference(study, number, f"MLflow lacks {name} of {_epochs(missing)}")
+            why = run.why_not(f"metric {name_text(name)}")
+            yield Difference(study, number, f"MLflow lacks {name} of {_epochs(missing)}{why}")
         wrong = sorted({epoch for epoch in has if epoch not in points or not _same(has[epoch], points[epoch])})
         if wrong:
             yield Difference(study, number, f"{name} of {_epochs(wrong)} is not the journal's in MLflow", run.run_id)

@@ -15,12 +15,16 @@ class Difference:
         trial: its number; None if it is of the whole study.
         what: which place says what.
         run_id: the run that can't be put right, but only be made anew; None if no run is wrong.
+        deleted: the run that somebody deleted, to be restored; None if none was.
+        astray: a run, and that of the study, below which it belongs; None if it is there.
     """
 
     study: str
     trial: int | None
     what: str
     run_id: str | None = None
+    deleted: str | None = None
+    astray: tuple[str, str] | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.doctor.compare import RunFacts, journal_differences, run_differences
+from experiments.doctor.compare import RunFacts, journal_differences, no_run, run_differences
 from experiments.doctor.difference import Difference
 from experiments.doctor.parent import ParentFacts, parent_differences, parent_facts
 from experiments.history import History, read_history
 from experiments.places import Places
 from experiments.studies import find_study
+from experiments.tracking.counting import is_deleted, ranked, ranked_parents
 from experiments.tracking.lookup import curve_of, search_runs
-from experiments.tracking.schema import STUDY_ID_TAG, TRIAL_TAG
+from experiments.tracking.schema import PARENT_TAG, REFUSED_TAG, STUDY_ID_TAG, TRIAL_TAG, name_text
 from experiments.tracking.store import open_client
 from models.errors import RequestError
 from search.events import StudyClosed, StudyOpened
@@ -26,22 +27,22 @@ from search.urls import database_is_shared, is_there
 if TYPE_CHECKING:
     import optuna
     from mlflow import MlflowClient
-    from mlflow.entities import Run
     from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True)
 class Examined:
-    """A study, and what does not agree on it; `deleted` are runs that somebody deleted, by their trials."""
+    """A study, and what does not agree on it."""
 
     study_id: str | None
     trials: int
     differences: Sequence[Difference]
-    deleted: Mapping[int | None, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Runs:
+    """What counts comes first; `deleted` are runs that somebody deleted, by their trials."""
+
     parents: Sequence[RunFacts] = ()
     parent: ParentFacts | None = None
     trials: Mapping[int, Sequence[RunFacts]] = field(default_factory=dict)
@@ -69,9 +70,10 @@ def examine(study: str, places: Places) -> Examined:
         *_of_study(study, trials, history, runs, places, others_run),
         *(one for trial in trials for one in _of_trial(study, trial, history, runs)),
         *_unknown_to_optuna(study, every, history, runs),
+        *_astray(study, runs),
     ]
     over = sum(trial.state.is_finished() for trial in trials)
-    return Examined(study_id, over, differences, runs.deleted)
+    return Examined(study_id, over, differences)
 
 
 def _find(study: str, places: Places) -> optuna.Study | None:
@@ -113,7 +115,7 @@ def _of_study(
     if not all(isinstance(last(journal), StudyClosed) for journal in places.home.journals(study) if journal.exists()):
         yield Difference(study, None, "its supervisor died: the journal does not say that it was closed")
     if not runs.parents:
-        yield Difference(study, None, "no run in MLflow")
+        yield no_run(study, None, "", runs.deleted.get(None, ()))
     for parent in runs.parents[1:]:
         yield Difference(study, None, f"{len(runs.parents)} runs in MLflow, {parent.run_id} among them", parent.run_id)
     if runs.parents and runs.parents[0].status == "RUNNING" and not others_run:
@@ -130,7 +132,8 @@ def _of_trial(study: str, trial: FrozenTrial, history: History, runs: _Runs) -> 
         return
     known = history.trials.get(trial.number)
     yield from journal_differences(study, trial, known)
-    yield from run_differences(study, trial, known, runs.trials.get(trial.number, ()))
+    of_trial, deleted = runs.trials.get(trial.number, ()), runs.deleted.get(trial.number, ())
+    yield from run_differences(study, trial, known, of_trial, deleted)
 
 
 def _unknown_to_optuna(
@@ -142,6 +145,15 @@ def _unknown_to_optuna(
         yield Difference(study, number, f"in {' and '.join(where)}, not in Optuna")
 
 
+def _astray(study: str, runs: _Runs) -> Iterator[Difference]:
+    """Yield the runs of trials that MLflow shows below another run than the study's."""
+    for parent in runs.parents[:1]:
+        for number, (run, *_) in sorted(runs.trials.items()):
+            if run.parent != parent.run_id:
+                what = f"below {run.parent or 'no run'} in MLflow, the study's run is {parent.run_id}"
+                yield Difference(study, number, what, astray=(run.run_id, parent.run_id))
+
+
 def _runs(study_id: str | None, history: History, places: Places) -> _Runs:
     if study_id is None or not is_there(places.tracking_uri):
         return _Runs()
@@ -151,11 +163,12 @@ def _runs(study_id: str | None, history: History, places: Places) -> _Runs:
     parents: list[RunFacts] = []
     trials: dict[int, list[RunFacts]] = defaultdict(list)
     deleted: dict[int | None, list[str]] = defaultdict(list)
-    own: list[Run] = []
-    for run in search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL):
+    every = ranked(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL))
+    own = ranked_parents(every)
+    for run in [*own, *(run for run in every if TRIAL_TAG in run.data.tags)]:
         tags = run.data.tags
         number = int(tags[TRIAL_TAG]) if TRIAL_TAG in tags else None
-        if run.info.lifecycle_stage == "deleted":
+        if is_deleted(run):
             deleted[number].append(str(run.info.run_id))
             continue
         curves = {} if number is None else _curves(client, str(run.info.run_id), number, history)
@@ -166,16 +179,15 @@ def _runs(study_id: str | None, history: History, places: Places) -> _Runs:
             params=dict(run.data.params),
             ends=dict(run.data.metrics),
             curve=curves,
+            parent=tags.get(PARENT_TAG),
+            refused=tags.get(REFUSED_TAG, ""),
         )
         (parents if number is None else trials[number]).append(facts)
-        if number is None:
-            own.append(run)
-    for several in (parents, *trials.values()):
-        several.reverse()  # the oldest first: that is the one that counts
-    return _Runs(parents, parent_facts(client, own[-1]) if own else None, trials, deleted)
+    parent = parent_facts(client, own[0]) if own and not is_deleted(own[0]) else None
+    return _Runs(parents, parent, trials, deleted)
 
 
 def _curves(client: MlflowClient, run_id: str, number: int, history: History) -> dict[str, dict[int, float]]:
     known = history.trials.get(number)
     names = dict.fromkeys(name for epoch in ([] if known is None else known.epochs) for name in epoch.metrics)
-    return {name: curve_of(client, run_id, name) for name in names}
+    return {name: curve_of(client, run_id, name_text(name)) for name in names}

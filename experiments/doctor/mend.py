@@ -4,9 +4,10 @@ In this order, so that a death in the middle leaves something that the same comm
 
 1. Trials that nobody runs are settled, as at the start of a sweep.
 2. What Optuna knows and the journal does not, the journal is told.
-3. Runs that can't be put right, since MLflow changes no parameter and takes back no point, are set aside: deleted, as
+3. Runs that somebody deleted are restored, where their trial has no other; what MLflow shows below another run than the
+   study's is put below that.
+4. Runs that can't be put right, since MLflow changes no parameter and takes back no point, are set aside: deleted, as
    MLflow does it, and no longer said to be of the study.
-4. Runs that somebody deleted are restored, where their trial has no other.
 5. The journal is passed on to MLflow from its beginning, which leaves what is right as it is.
 """
 
@@ -23,7 +24,7 @@ from experiments.history import History, read_history
 from experiments.places import Places
 from experiments.slots import pass_on, shelf_of
 from experiments.studies import study_names
-from experiments.tracking.schema import STUDY_ID_TAG
+from experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG
 from experiments.tracking.store import open_client
 from search.closing import closing_of
 from search.events import EpochEnded, State, StudyClosed, TrialBegun, TrialEnded
@@ -146,13 +147,15 @@ def _end(trial: FrozenTrial, told: TrialEnded | None) -> TrialEnded | None:
 
 
 def _clear(examined: Examined, places: Places) -> None:
-    """Set aside the runs that are wrong, and restore deleted ones where there would be none."""
+    """Restore deleted runs where there would be none, put runs below their study's, set aside those that are wrong."""
     client = open_client(places.tracking_uri)
+    for one in examined.differences:
+        if one.deleted is not None:
+            client.restore_run(one.deleted)
+        if one.astray is not None:
+            run_id, parent = one.astray
+            client.set_tag(run_id, PARENT_TAG, parent)
     for run_id in {one.run_id for one in examined.differences if one.run_id is not None}:
         client.set_tag(run_id, _SET_ASIDE, str(examined.study_id))
         client.set_tag(run_id, STUDY_ID_TAG, f"{examined.study_id} (set aside)")
         client.delete_run(run_id)
-    missing = {one.trial for one in examined.differences if "no run in MLflow" in one.what}
-    for trial, runs in examined.deleted.items():
-        if trial in missing:
-            client.restore_run(runs[0])

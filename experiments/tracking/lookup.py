@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from experiments.places import Places
-from experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG
+from experiments.tracking.counting import ranked, ranked_parents
+from experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG, name_text
 from experiments.tracking.store import open_client
 from search.objective import Objectives
 from search.urls import is_there
@@ -36,13 +37,16 @@ def runs_of_study(places: Places, study_id: str) -> StudyRuns:
         return StudyRuns()
     client = open_client(places.tracking_uri)
     names = {experiment.experiment_id: str(experiment.name) for experiment in client.search_experiments()}
-    parent, within, trials = None, None, {}
-    for run in search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'"):
+    runs = ranked(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'"))
+    trials: dict[int, str] = {}
+    for run in runs:
         if TRIAL_TAG in run.data.tags:
-            trials[int(run.data.tags[TRIAL_TAG])] = str(run.info.run_id)
-        else:
-            parent, within = str(run.info.run_id), names.get(run.info.experiment_id)
-    return StudyRuns(parent, within, trials)
+            trials.setdefault(int(run.data.tags[TRIAL_TAG]), str(run.info.run_id))
+    parents = ranked_parents(runs)
+    if not parents:
+        return StudyRuns(trials=trials)
+    parent = parents[0].info
+    return StudyRuns(str(parent.run_id), names.get(parent.experiment_id), trials)
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def best_runs(places: Places, study: str, most: int) -> Sequence[Run]:
         return []
     # With several objectives there is no one value: the first of them ranks the trials.
     goals = Objectives.read(parent.data.tags[OBJECTIVE_TAG].split(", "))
-    metric = "value" if goals.single is not None else goals.each[0].metric
+    metric = "value" if goals.single is not None else name_text(goals.each[0].metric)
     way = "DESC" if goals.each[0].direction == "maximize" else "ASC"
     of_study = f"tags.`{STUDY_ID_TAG}` = '{parent.data.tags[STUDY_ID_TAG]}' AND tags.`{TRIAL_TAG}` LIKE '%'"
     runs: list[Run] = []

@@ -30,7 +30,11 @@ from experiments.tracking.schema import (
     error_text,
     joined_tags,
     label_text,
+    name_text,
+    run_name,
     status_of,
+    storable,
+    tag_text,
 )
 from experiments.tracking.writing import RunWriter, milliseconds, points
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
@@ -114,7 +118,8 @@ class Recorder:
 
     def resume(self, opened: StudyOpened) -> bool:
         """Take up a study that was recorded in part; return whether the store knows it."""
-        return self._find_runs(opened).any
+        runs = self._find_runs(opened)
+        return runs.any and (opened.study is None or runs.parent is not None)
 
     def _study_opened(self, event: StudyOpened) -> None:
         is_taken_up = self._is_sure and self._opened is not None and self._opened.study_id == event.study_id
@@ -130,7 +135,7 @@ class Recorder:
             runs.parent = self._create_run(event.study, event.time, tags)
         else:
             if not (event.supervisor and runs.is_closed_after(milliseconds(event.time))):
-                self._client.update_run(runs.parent, status="RUNNING")
+                self._writer.take_up(runs.parent)
             known = self._client.get_run(runs.parent).data.tags
         self._writer.write(runs.parent, tags=joined_tags(known, event.provenance))
         self._writer.log_files(runs.parent, event)
@@ -209,7 +214,7 @@ class Recorder:
 
     def _find_runs(self, opened: StudyOpened) -> StudyRuns:
         self._opened = opened
-        self._experiment_id = self._find_experiment(opened.experiment)
+        self._experiment_id = self._find_experiment(storable(opened.experiment))
         runs = StudyRuns(self._client, self._experiment_id, opened.study_id, single=opened.study is None)
         for trial in self._doubtful:  # of which the store may have two: the same one counts as before
             if self._runs is not None:
@@ -245,9 +250,10 @@ class Recorder:
 
     def _create_run(self, name: str, start_seconds: float, tags: Mapping[str, str]) -> str:
         """Create a run with the tags by which it is found again."""
+        tags = {name_text(key): tag_text(value) for key, value in tags.items()}
         begun, answered, at = time.monotonic(), False, milliseconds(start_seconds)
         try:
-            run = self._client.create_run(self._experiment_id, start_time=at, tags=dict(tags), run_name=name)
+            run = self._client.create_run(self._experiment_id, start_time=at, tags=tags, run_name=run_name(name))
             answered = True
         finally:
             if self._perhaps_twice or not answered or time.monotonic() - begun > _SLOW_SECONDS:
@@ -257,7 +263,7 @@ class Recorder:
 
     def take_back_doubles(self) -> None:
         """Delete what the store made twice of runs whose making it did not answer, or not soon."""
-        for trial in list(self._doubtful):
-            for run_id in self._known_runs().doubles(None if trial is None else int(trial)):
-                self._client.delete_run(run_id)
-            del self._doubtful[trial]
+        doubtful = {None if trial is None else int(trial) for trial in self._doubtful}
+        for run_id in self._known_runs().doubles(doubtful) if doubtful else ():
+            self._client.delete_run(run_id)
+        self._doubtful.clear()

@@ -6,13 +6,16 @@ few. Only if it needs many, because the journal is passed on from its beginning,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 
+from experiments.tracking.counting import is_deleted, ranked, ranked_parents
 from experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, TRIAL_TAG
 
 _MOST_LOOKUPS = 100
@@ -28,7 +31,7 @@ class StudyRuns:
         single: whether it is a single run.
 
     Attributes:
-        parent: the study's own run; None if there is none that is not deleted.
+        parent: the study's own run; None if there is none.
         deleted: ids of runs that somebody deleted.
         any: whether the store had any run of the study when this was made.
     """
@@ -42,9 +45,9 @@ class StudyRuns:
         self._lookups = 0
         self.parent: str | None = None
         self.deleted: set[str] = set()
-        newest = self._newest({})
-        self.any = newest is not None
-        if newest is not None and not single:
+        newest = self._search({}, max_results=2)
+        self.any = bool(newest)
+        if newest and not single:
             self._find_parent(newest)
 
     def is_closed_after(self, milliseconds: int) -> bool:
@@ -64,18 +67,24 @@ class StudyRuns:
 
     def of_another(self, trial: int) -> str | None:
         """Return the run of a trial that another supervisor of the study took, if the store has it by now."""
-        newest = self._newest({TRIAL_TAG: str(trial)})
-        return None if newest is None else str(newest.info.run_id)
+        found = ranked(self._search({TRIAL_TAG: str(trial)}))
+        return str(found[0].info.run_id) if found else None
 
-    def doubles(self, trial: int | None) -> list[str]:
-        """Return the runs of a trial, or of the study itself, beside the one that counts."""
-        if trial is None and not self._single:
-            ours, found = self.parent, [run for run in self._all() if TRIAL_TAG not in run.data.tags]
+    def doubles(self, trials: Collection[int | None]) -> list[str]:
+        """Return the runs of trials, and with None of the study or of a single run, beside those that count."""
+        if None in trials or len(trials) > _MOST_LOOKUPS:
+            found: Iterable[Run] = self._all()
         else:
-            ours = self.find(trial or 0)
-            found = list(self._search({} if trial is None else {TRIAL_TAG: str(trial)}))
-        stays = [str(run.info.run_id) for run in found if run.info.lifecycle_stage != "deleted"]
-        return [] if ours is None else [run_id for run_id in stays if run_id != ours]
+            found = (run for trial in trials for run in self._search({TRIAL_TAG: str(trial)}))
+        doubles = []
+        for run in found:
+            trial = int(run.data.tags[TRIAL_TAG]) if TRIAL_TAG in run.data.tags else None
+            if trial not in trials or is_deleted(run):
+                continue
+            ours = self.parent if trial is None and not self._single else self.find(trial or 0)
+            if ours is not None and ours != run.info.run_id:
+                doubles.append(str(run.info.run_id))
+        return doubles
 
     def add(self, trial: int, run_id: str) -> None:
         """Take a run into account that was made."""
@@ -92,29 +101,41 @@ class StudyRuns:
         elif run_id not in self.deleted:
             self.parent = run_id
 
-    def _find_parent(self, newest: Run) -> None:
-        # Whatever is newest, its parent is the one that counts: an earlier one was deleted.
-        tags = newest.data.tags
-        parent = self._client.get_run(tags[PARENT_TAG]) if TRIAL_TAG in tags else newest
-        self._note(parent)
-        if parent.info.run_id not in self.deleted:
+    def _find_parent(self, newest: Sequence[Run]) -> None:
+        """Find the study's own run by its newest runs, without a look at all of them if that can be."""
+        tags = newest[0].data.tags
+        if TRIAL_TAG in tags:
+            parent = self._parent(tags.get(PARENT_TAG, ""))
+        else:
+            parent = newest[0] if len(newest) == 1 else None
+        if parent is None:
+            parent = next(iter(ranked_parents(self._all())), None)
+        if parent is not None:
+            self._note(parent)
             self.parent = str(parent.info.run_id)
+
+    def _parent(self, run_id: str) -> Run | None:
+        """Return a run that a trial names as the study's, unless it is none, or has been deleted."""
+        try:
+            run = self._client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            return None  # there is none of that id, or it can't be one
+        return run if run.data.tags.get(STUDY_ID_TAG) == self._study_id and not is_deleted(run) else None
 
     def _look_up(self, trial: int) -> None:
         self._lookups += 1
-        if self._lookups > _MOST_LOOKUPS:
-            runs = self._all()
-        else:
-            newest = self._newest({} if self._single else {TRIAL_TAG: str(trial)})
-            runs = iter([] if newest is None else [newest])
-        for run in runs:
+        found: dict[int, list[Run]] = defaultdict(list)
+        many = self._lookups > _MOST_LOOKUPS
+        for run in self._all() if many else self._search({} if self._single else {TRIAL_TAG: str(trial)}):
             if self._single or TRIAL_TAG in run.data.tags:
-                self._known[int(run.data.tags.get(TRIAL_TAG, 0))] = str(run.info.run_id)
-                self._note(run)
-
-    def _newest(self, tags: Mapping[str, str]) -> Run | None:
-        found = self._search(tags, max_results=1)
-        return found[0] if found else None
+                found[int(run.data.tags.get(TRIAL_TAG, 0))].append(run)
+        for number, runs in found.items():
+            counts = ranked(runs)[0]
+            if number not in self._known:
+                self._known[number] = str(counts.info.run_id)
+                self._note(counts)
 
     def _all(self) -> Iterator[Run]:
         token = None
@@ -134,5 +155,5 @@ class StudyRuns:
         )
 
     def _note(self, run: Run) -> None:
-        if run.info.lifecycle_stage == "deleted":
+        if is_deleted(run):
             self.deleted.add(str(run.info.run_id))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import posixpath
+import re
 from collections.abc import Mapping
 
 STUDY_TAG = "assay.study"
@@ -11,6 +14,9 @@ STUDY_ID_TAG = "assay.study_id"
 TRIAL_TAG = "assay.trial"
 OBJECTIVE_TAG = "assay.objective"
 """On the parent run: which way is better, and of which metric."""
+
+REFUSED_TAG = "assay.refused"
+"""What MLflow did not take for a run, and why: a line each."""
 
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own: shows a run below its parent."""
@@ -22,8 +28,11 @@ CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KI
 """The parent run's, by how the study was closed."""
 
 _BETWEEN_SESSIONS = " | "
+_LONGEST_NAME_CHARACTERS = 250  # MLflow's own limit
+_DIGEST_CHARACTERS = 8
 _LONGEST_PARAM_CHARACTERS = 6000  # MLflow's own limit
-_LONGEST_TEXT_CHARACTERS = 5000  # of a tag; MLflow's own limit is 8,000
+_LONGEST_TAG_CHARACTERS = 8000  # MLflow's own limit
+_LONGEST_TEXT_CHARACTERS = 5000  # enough of what a trial says
 
 
 def status_of(label: str) -> str:
@@ -31,6 +40,25 @@ def status_of(label: str) -> str:
     if not label.startswith("failed"):
         return "FINISHED"
     return "KILLED" if label == "failed: interrupted" else "FAILED"
+
+
+def name_text(name: str) -> str:
+    """Return the name of a metric, a parameter or a tag as MLflow has it.
+
+    It takes letters, digits and `/_.- :`, and of paths only tidy ones that lead down (`mlflow.utils.validation`, 3.17).
+    In any other name what it does not take becomes `_`, and a digest of the name tells it from its like.
+    """
+    is_tidy = posixpath.normpath(name) == name and name != "." and not name.startswith(("..", "/"))
+    if is_tidy and re.fullmatch(r"[/\w.\- :]+", name) and len(name) <= _LONGEST_NAME_CHARACTERS:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGEST_CHARACTERS]
+    kept = re.sub(r"[^\w.\- :]", "_", name).lstrip(".")
+    return f"{kept[: _LONGEST_NAME_CHARACTERS - _DIGEST_CHARACTERS - 1]}-{digest}"
+
+
+def run_name(name: str) -> str:
+    """Return the name of a run as MLflow has it: a database may take no more."""
+    return storable(name)[:_LONGEST_NAME_CHARACTERS]
 
 
 def label_text(label: str) -> str:
@@ -46,6 +74,11 @@ def error_text(error: str) -> str:
 def param_text(value: object) -> str:
     """Return a hyperparameter's value as MLflow has it."""
     return storable(str(value))[:_LONGEST_PARAM_CHARACTERS]
+
+
+def tag_text(value: str) -> str:
+    """Return a tag's value as MLflow has it."""
+    return storable(value)[:_LONGEST_TAG_CHARACTERS]
 
 
 def storable(text: str) -> str:

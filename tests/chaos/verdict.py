@@ -14,6 +14,9 @@ from experiments.doctor import diagnose
 from experiments.history import read_history
 from experiments.places import Places
 from experiments.studies import find_study
+from experiments.tracking.lookup import search_runs
+from experiments.tracking.schema import STUDY_ID_TAG
+from experiments.tracking.store import open_client
 from search.events import EpochEnded, TrialEnded
 from search.journal import read
 from search.known_study import ATTEMPT, SEED, STATE, STUDY_ID, KnownStudy
@@ -100,7 +103,7 @@ def judge(
         lost=len(finished_before - done.keys()),
         twice=sum(count - 1 for count in Counter(trial.user_attrs[SEED] for trial in done.values()).values()),
         running=sum(trial.state.name == "RUNNING" for trial in trials)
-        + sum("RUNNING in MLflow" in one.what for one in diagnosis.differences),
+        + _runs_left_running(places, known.user_attrs[STUDY_ID]),
         orphans=orphans(sessions),
         attempts=sum(count > retries + 1 for count in crashes.values()),
         forgotten=len(forgotten),
@@ -112,6 +115,12 @@ def judge(
         disagreements=len(diagnosis.differences),
         told=(*map(str, diagnosis.differences), *(f"nobody tried {number} again" for number in sorted(forgotten))),
     )
+
+
+def _runs_left_running(places: Places, study_id: str) -> int:
+    """Return how many runs of a study MLflow says are RUNNING, its own among them."""
+    filter_string = f"tags.`{STUDY_ID_TAG}` = '{study_id}' AND attributes.status = 'RUNNING'"
+    return sum(1 for _ in search_runs(open_client(places.tracking_uri), filter_string))
 
 
 def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:

@@ -26,17 +26,17 @@ def found(diagnosis: Diagnosis) -> list[str]:
     return [str(difference) for difference in diagnosis.differences]
 
 
+def parent_of(places: Places) -> Run:
+    client = MlflowClient(places.tracking_uri)
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    (parent,) = [run for run in client.search_runs(ids) if "assay.trial" not in run.data.tags]
+    return parent
+
+
 def run_of(places: Places, trial: int) -> Run:
     client = MlflowClient(places.tracking_uri)
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     (run,) = client.search_runs(ids, f"tags.`assay.trial` = '{trial}'")
-    return run
-
-
-def parent_of(places: Places) -> Run:
-    client = MlflowClient(places.tracking_uri)
-    ids = [experiment.experiment_id for experiment in client.search_experiments()]
-    (run,) = client.search_runs(ids, f"tags.`assay.study` = '{STUDY}' AND attributes.run_name = '{STUDY}'")
     return run
 
 
@@ -108,7 +108,7 @@ def a_run_has_another_state(places: Places) -> str:
 def a_run_is_deleted(places: Places) -> str:
     run = run_of(places, 3)
     MlflowClient(places.tracking_uri).delete_run(run.info.run_id)
-    return f"trial 3: {run.data.tags[STATE]} in Optuna, no run in MLflow"
+    return f"trial 3: {run.data.tags[STATE]} in Optuna, no run in MLflow, somebody deleted it: --fix restores it"
 
 
 def a_run_is_there_twice(places: Places) -> str:
@@ -116,6 +116,27 @@ def a_run_is_there_twice(places: Places) -> str:
     twin = client.create_run(run.info.experiment_id, tags=dict(run.data.tags))
     client.set_terminated(twin.info.run_id)
     return f"trial 3: 2 runs in MLflow, {twin.info.run_id} beside {run.info.run_id}"
+
+
+def the_study_has_two_runs(places: Places) -> str:
+    client, parent = MlflowClient(places.tracking_uri), parent_of(places)
+    info, tags = parent.info, {name: value for name, value in parent.data.tags.items() if name != "mlflow.runName"}
+    twin = client.create_run(info.experiment_id, info.start_time, tags, info.run_name)
+    client.set_terminated(twin.info.run_id)
+    newest = client.search_runs([info.experiment_id], "tags.`assay.trial` LIKE '%'", max_results=1)[0]
+    client.set_tag(newest.info.run_id, "mlflow.parentRunId", twin.info.run_id)
+    return f"2 runs in MLflow, {twin.info.run_id} among them"
+
+
+def a_trial_is_below_a_run_that_is_gone(places: Places) -> str:
+    gone = "0123456789abcdef" * 2
+    MlflowClient(places.tracking_uri).set_tag(run_of(places, 1).info.run_id, "mlflow.parentRunId", gone)
+    return f"trial 1: below {gone} in MLflow, the study's run is {parent_of(places).info.run_id}"
+
+
+def the_study_is_deleted(places: Places) -> str:
+    MlflowClient(places.tracking_uri).delete_run(parent_of(places).info.run_id)
+    return "no run in MLflow, somebody deleted it: --fix restores it"
 
 
 def a_parameter_is_another(places: Places) -> str:
@@ -175,6 +196,9 @@ def the_journal_lacks_a_trial(places: Places) -> str:
         a_run_has_another_state,
         a_run_is_deleted,
         a_run_is_there_twice,
+        the_study_has_two_runs,
+        a_trial_is_below_a_run_that_is_gone,
+        the_study_is_deleted,
         a_parameter_is_another,
         points_are_missing,
         a_point_is_another,
@@ -244,6 +268,21 @@ def test_a_parameter_that_optuna_has_otherwise_is_left_to_people(places: Places)
         assert told.startswith("digits-mlp trial 0: hidden_units = 17 in Optuna, ")
 
 
+def test_what_mlflow_refused_is_said_to_be_that(places: Places) -> None:
+    journal = places.home.journal(STUDY)
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    (early,) = [line for line in lines if (line.get("trial"), line.get("epoch")) == (2, 1)]
+    early["time"] = -5.0
+    journal.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+    in_mlflow(places, "DELETE FROM metrics WHERE step = 1 AND run_uuid = ?", run_of(places, 2).info.run_id)
+    for _ in range(2):
+        told = found(diagnose(places, fix=True))
+        assert len(told) == len(early["metrics"])
+        for one in told:
+            assert one.startswith(f"{STUDY} trial 2: MLflow lacks ")
+            assert "of epoch 1, which it refused: Invalid value" in one
+
+
 def test_what_cannot_be_mended_stays_said(places: Places) -> None:
     with Journal(places.home.journal(STUDY)) as journal:
         journal.append(TrialBegun(trial=90, seed=1, params={}, searched={}, origin="tpe"))
@@ -269,3 +308,23 @@ def test_it_exits_with_1_until_it_was_mended(places: Places) -> None:
     assert (first.code, second.code, third.code) == (1, 0, 0)
     assert "assay doctor --fix mends" in first.out
     assert "mended: digits-mlp trial 2: RUNNING in Optuna" in second.out
+
+
+def test_two_runs_of_the_study_become_one_with_all_trials_below(places: Places) -> None:
+    before = parent_of(places)
+    the_study_has_two_runs(places)
+    home = ("--home", str(places.home.path))
+    assert [assay("doctor", *more, *home).code for more in ([], ["--fix"], ["--fix"], [])] == [1, 0, 0, 0]
+    after = parent_of(places)
+    assert after.info.run_id == before.info.run_id
+    for trial in range(5):
+        assert run_of(places, trial).data.tags["mlflow.parentRunId"] == before.info.run_id
+
+
+def test_an_error_that_speaks_like_doctor_restores_no_run(places: Places) -> None:
+    client, run = MlflowClient(places.tracking_uri), run_of(places, 1)
+    twin = client.create_run(run.info.experiment_id, tags=dict(run.data.tags))
+    client.delete_run(twin.info.run_id)
+    client.set_tag(run.info.run_id, STATE, "failed: there is no run in MLflow")
+    assert found(diagnose(places, fix=True)) == []
+    assert client.get_run(twin.info.run_id).info.lifecycle_stage == "deleted"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from experiments.places import Places
+from experiments.tracking.lookup import find_run
+from experiments.tracking.schema import name_text
 from tests.experiments.conftest import assay
 
 NETS = """import keras
@@ -66,6 +68,33 @@ def test_a_factory_works_from_any_folder_and_its_mistakes_are_its_own(tmp_path: 
     run = assay("run", own, "--set", "seed=3", "--epochs", "1", "--home", "home", "--json", cwd=elsewhere)
     assert run.code == 0, run.err
     assert run.answer["params"]["seed"] == 3, "the factory has a hyperparameter of that name"
+
+
+COMPILED = """import keras
+
+
+def build(input_shape, classes, units):
+    layers = [keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(units), keras.layers.Dense(classes)]
+    model = keras.Sequential(layers)
+    tops = [keras.metrics.SparseTopKCategoricalAccuracy(5, name=name) for name in ("recall@5", "top<5>")]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss, metrics=["accuracy", *tops])
+    return model
+"""
+
+
+def test_a_metric_may_be_called_anything_and_both_stores_agree(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(COMPILED)
+    (tmp_path / "own.toml").write_text(OWN.replace("[13, 32]", "[16, 32]"))
+    done = assay("sweep", "./own.toml", "--workers", "1", "--home", "home", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    looked = assay("doctor", "--home", "home", cwd=tmp_path)
+    assert looked.code == 0, looked.out
+    record = find_run(Places.choose(home=tmp_path / "home"), done.answer["best"]["run_id"])
+    assert record is not None
+    for name in ("recall@5", "val_recall@5", "val_top<5>"):
+        assert len(record.curve[name_text(name)]) == 2
+    assert "assay.refused" not in record.tags
 
 
 def _told(home: Path, words: str) -> bool:

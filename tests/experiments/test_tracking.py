@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.utils.validation import _validate_metric_name
 
 from experiments.tracking.follower import MlflowTracker
+from experiments.tracking.schema import name_text
 from experiments.tracking.store import open_client
 from models.errors import RequestError
 from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
@@ -188,14 +190,72 @@ def test_two_homes_with_a_study_of_one_name_share_a_store_without_meeting(tmp_pa
     assert names == sorted(2 * ["study", *(f"trial-000{number}" for number in range(5))])
 
 
-def test_runs_that_somebody_deletes_stay_deleted_and_stop_nothing(tmp_path: Path, store: str) -> None:
-    tell(tmp_path, store, STORY[:4])
+def runs_named(store: str, name: str) -> Sequence[Run]:
     client = MlflowClient(store)
-    (experiment,) = [found for found in client.search_experiments() if found.name == "experiment"]
-    (run,) = client.search_runs([experiment.experiment_id], "attributes.run_name = 'trial-0000'")
-    client.delete_run(run.info.run_id)
+    ids = [found.experiment_id for found in client.search_experiments() if found.name == "experiment"]
+    runs: Sequence[Run] = client.search_runs(ids, f"attributes.run_name = '{name}'") if ids else []
+    return runs
+
+
+@pytest.mark.parametrize("deleted", ["trial-0000", "study"])
+@pytest.mark.parametrize("cut", [4, 6])
+def test_runs_that_somebody_deletes_stay_deleted_and_stop_nothing(
+    tmp_path: Path, store: str, deleted: str, cut: int
+) -> None:
+    tell(tmp_path, store, STORY[:cut])
+    (run,) = runs_named(store, deleted)
+    MlflowClient(store).delete_run(run.info.run_id)
+    tell(tmp_path, store, STORY[cut:])
+    tell(tmp_path, store, [opened(), StudyClosed(closing="finished", best=BEST)])
+    everybody = ["study", *(f"trial-000{number}" for number in range(5))]
+    assert [run[0] for run in snapshot(store)] == [name for name in everybody if name != deleted]
+
+
+@pytest.mark.parametrize("deleted", ["trial-0000", "study"])
+def test_a_run_that_is_deleted_while_it_is_written_stops_nothing(
+    tmp_path: Path, store: str, deleted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.tracking.follower._GATHER_SECONDS", 0.0)
+    with tracked(tmp_path, store) as journal:
+        for event in STORY[:4]:
+            journal.append(event)
+        while not (known := runs_named(store, "trial-0000")):
+            time.sleep(0.02)
+        ours = known if deleted != "study" else runs_named(store, "study")
+        MlflowClient(store).delete_run(ours[0].info.run_id)
+        for event in STORY[4:]:
+            journal.append(event)
+    everybody = ["study", *(f"trial-000{number}" for number in range(5))]
+    assert [run[0] for run in snapshot(store)] == [name for name in everybody if name != deleted]
+
+
+@pytest.mark.parametrize("which", ["oldest", "newest"])
+def test_a_second_run_of_the_study_that_was_deleted_is_not_followed(tmp_path: Path, store: str, which: str) -> None:
+    tell(tmp_path, store, STORY[:6])
+    client, (ours,) = MlflowClient(store), runs_named(store, "study")
+    start = ours.info.start_time + (1 if which == "newest" else -1)
+    tags = {name: value for name, value in ours.data.tags.items() if name != "mlflow.runName"}
+    twin = client.create_run(ours.info.experiment_id, start, tags, "study")
+    (child,) = runs_named(store, "trial-0000")
+    client.set_tag(child.info.run_id, "mlflow.parentRunId", twin.info.run_id)
+    client.delete_run(twin.info.run_id)
+    tell(tmp_path, store, [opened(), *STORY[6:]])
+    assert [run.info.run_id for run in runs_named(store, "study")] == [ours.info.run_id]
+
+
+@pytest.mark.parametrize("lookups", [0, 100])
+def test_of_two_runs_of_a_trial_the_one_that_was_deleted_does_not_count(
+    tmp_path: Path, store: str, lookups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.tracking.runs._MOST_LOOKUPS", lookups)
+    tell(tmp_path, store, STORY[:4])
+    client, (ours,) = MlflowClient(store), runs_named(store, "trial-0000")
+    for after in (-1, 1):
+        tags = {name: value for name, value in ours.data.tags.items() if name != "mlflow.runName"}
+        twin = client.create_run(ours.info.experiment_id, ours.info.start_time + after, tags, "trial-0000")
+        client.delete_run(twin.info.run_id)
     tell(tmp_path, store, STORY[4:])
-    assert [run[0] for run in snapshot(store)] == ["study", *(f"trial-000{number}" for number in range(1, 5))]
+    assert {run[1] for run in snapshot(store)} == {"FINISHED", "FAILED", "KILLED"}
 
 
 def test_a_store_that_dies_while_its_tables_are_made_is_made_anew(tmp_path: Path) -> None:
@@ -253,3 +313,75 @@ def test_a_store_that_cannot_be_opened_is_the_users_to_mend(tmp_path: Path, monk
     tracker.start()
     with pytest.raises(RequestError, match="can't be reached"):
         tracker.wait_until_open()
+
+
+def test_a_name_that_mlflow_refuses_is_kept_in_one_that_it_takes() -> None:
+    names = [
+        "recall@5",
+        "recall#5",
+        "top<5>",
+        "",
+        ".",
+        "..",
+        "../up",
+        "/a",
+        "a//b",
+        "a/",
+        "\0",
+        "\ud800",
+        "💥",
+        "x" * 251,
+    ]
+    for name in names:
+        _validate_metric_name(name_text(name))
+        assert len(name_text(name)) <= 250
+    assert len({name_text(name) for name in names}) == len(names)
+    assert name_text("recall@5").startswith("recall_5")
+
+
+@pytest.mark.parametrize("name", ["val_accuracy", "a/b.c-d e:f", "größe", "x" * 250])
+def test_a_name_that_mlflow_takes_is_kept_as_it_is(name: str) -> None:
+    _validate_metric_name(name)
+    assert name_text(name) == name
+
+
+def test_odd_names_and_half_characters_stop_nothing(tmp_path: Path, store: str) -> None:
+    odd = {"recall@5": 0.5, "recall#5": 0.25}
+    begun = TrialBegun(trial=0, seed=1, params={"w@rd": "\ud800"}, searched={}, origin="tpe")
+    end = TrialEnded(trial=0, state="failed", reason="half a \udc80", error="\ud800 and \0", metrics=odd)
+    story = [opened(), begun, EpochEnded(trial=0, epoch=1, metrics=odd, seconds=0.1), end, *STORY[6:]]
+    tell(tmp_path, store, story)
+    (run,) = [run for run in snapshot(store) if run[0] == "trial-0000"]
+    assert sorted(point[2] for point in run[6]) == [0.25, 0.25, 0.5, 0.5]  # type: ignore[attr-defined]
+    assert run[4] == [(name_text("w@rd"), "\\ud800")]
+    tags = dict(run[5])  # type: ignore[call-overload]
+    assert (tags["assay.state"], tags["assay.error"]) == ("failed: half a \\udc80", "\\ud800 and \\x00")
+
+
+def test_what_mlflow_refuses_is_said_on_the_run_and_nothing_behind_it_waits(tmp_path: Path, store: str) -> None:
+    early = EpochEnded(trial=0, epoch=1, metrics={"loss": 1.0, "accuracy": 0.5}, seconds=0.1, time=-5.0)
+    events = [*STORY[:2], early, *STORY[3:]]
+    tell(tmp_path, store, events)
+    runs = {str(run[0]): run for run in snapshot(store)}
+    assert "RUNNING" not in {run[1] for run in runs.values()}
+    assert [(point[0], point[1]) for point in runs["trial-0000"][6]] == [  # type: ignore[attr-defined]
+        ("loss", 2),
+        ("loss", 3),
+        ("parameters", 0),
+        ("value", 0),
+    ]
+    assert runs["trial-0000"][4], "the parameters were in the same call"
+    refused = dict(runs["trial-0000"][5])["assay.refused"].splitlines()  # type: ignore[call-overload]
+    assert [line.partition(": ")[0] for line in refused] == ["metric loss", "metric accuracy"]
+    assert all("nonnegative" in line for line in refused)
+    once = snapshot(store)
+    (tmp_path / "journal.tracked").unlink()
+    tell(tmp_path, store, [])
+    assert snapshot(store) == once
+
+
+@pytest.mark.parametrize("study", ["study", None])
+def test_a_tag_is_as_long_as_mlflow_lets_it_be(tmp_path: Path, store: str, study: str | None) -> None:
+    tell(tmp_path, store, [opened(study, **{"assay.title": "\0" + 9000 * "x"}), *STORY[1:6]])
+    (title,) = [tags["assay.title"] for run in snapshot(store) if "assay.title" in (tags := dict(run[5]))]  # type: ignore[call-overload]
+    assert title == "\\x00" + 7996 * "x"
