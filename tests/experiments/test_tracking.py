@@ -192,8 +192,8 @@ def test_two_homes_with_a_study_of_one_name_share_a_store_without_meeting(tmp_pa
 
 def runs_named(store: str, name: str) -> Sequence[Run]:
     client = MlflowClient(store)
-    ids = [found.experiment_id for found in client.search_experiments() if found.name == "experiment"]
-    runs: Sequence[Run] = client.search_runs(ids, f"attributes.run_name = '{name}'") if ids else []
+    ids = [found.experiment_id for found in client.search_experiments()]
+    runs: Sequence[Run] = client.search_runs(ids, f"attributes.run_name = '{name}'")
     return runs
 
 
