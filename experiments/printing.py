@@ -17,9 +17,16 @@ _LOG_COLUMNS = 200
 _FEW_TRIALS = 20
 
 
+class _Console(Console):
+    """Leaves it to the command what it means that whoever read the answer has gone; Rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console(to_stderr: bool = False) -> Console:
     """Return where to print: text is text, never markup."""
-    out = Console(stderr=to_stderr, soft_wrap=True, highlight=False, markup=False)
+    out = _Console(stderr=to_stderr, soft_wrap=True, highlight=False, markup=False)
     if not out.is_terminal:  # a log has room for tables
         out.width = _LOG_COLUMNS
     return out

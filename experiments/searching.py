@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from search.study import StudyTrials
 
 _PARENT_SECONDS = 5.0
-_STOPPING = "stopping: trials under way are done again next time; a second Ctrl-C ends this at once, and loses nothing"
+_STOPPING = "stopping: trials under way are done again next time; asked again, it ends at once, and loses nothing"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ def _begin(desk: Desk, session: Session, request: SweepRequest) -> None:
     if trials.done() < session.experiment.search.trials:
         if again := try_again(trials, request.tolerance.retries, dead):
             what = "a trial that was" if again == 1 else f"{again} trials that were"
-            desk.display.note(f"{desk.study}: {what} interrupted, or whose worker died, to be tried again")
+            how = "to be tried again" if session.checkpoints is None else "to go on from where they were kept"
+            desk.display.note(f"{desk.study}: {what} interrupted, or whose worker died, {how}")
         queue_known(trials, session.experiment, request, session.inputs, session.execution.workers)
     if trials.is_shared:
         # Whoever opens the study next, perhaps at once, must find its run, or would make another.

@@ -83,7 +83,7 @@ class SingleTrial:
         """Say yes until it was asked for."""
         return self.asked == 0
 
-    def admits(self, values: Values) -> bool:
+    def admits(self, number: int, values: Values) -> bool:
         """Say yes: its model is kept."""
         return True
 
@@ -150,7 +150,7 @@ def run(
             tolerance = dataclasses.replace(NO_TOLERANCE, silence_seconds=silence_seconds)
             ending = supervise(session.plan(1, shelf, tolerance=tolerance), trial, executor, journal, stop)
         display.closed()
-        untracked = tracker.close(hurry=ending.closing == "interrupted")
+        untracked = tracker.close(ending.closing == "interrupted", display.note)
         if untracked is None:  # else whoever passes on the rest needs the model
             shelf.remove()
         return RunResult(

@@ -27,9 +27,11 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
     out.print()
     out.print(Text(_outcome(result, in_line(scrubbed(again))), style="bold"), soft_wrap=not out.is_terminal)
     if result.best is not None:
-        out.print(f"\nbest: {result.best.values[0]:.4f} (trial {result.best.number}, run {result.best.run_id})")
+        run = "" if result.best.run_id is None else f", run {result.best.run_id}"
+        out.print(f"\nbest: {result.best.values[0]:.4f} (trial {result.best.number}{run})")
         out.print(grid(result.best.params))
-        out.print(f"model: runs:/{result.parent_run_id}/model")
+        if result.untracked is None:
+            out.print(f"model: runs:/{result.parent_run_id}/model")
     elif result.leaders:
         out.print("\nPareto front: no trial is better in one objective without being worse in another")
         out.print(_front(result))

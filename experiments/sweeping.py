@@ -105,7 +105,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
                 display.note(f"nothing was enqueued: study {name!r} is done; ask for more with --trials.")
         executor.close()
         display.closed()
-        untracked = tracker.close(hurry=ending.closing == "interrupted")
+        untracked = tracker.close(ending.closing == "interrupted", display.note)
         if untracked is None and ending.closing != "interrupted":
             pass_on_others(places, name, slot)
         try:

@@ -103,7 +103,10 @@ class Objectives:
 
 
 class Leaders:
-    """The trials that no other dominates: with one objective the first of the best, with several the Pareto front.
+    """The trials that no other dominates: with one objective the best, with several the Pareto front.
+
+    Of equals the one of the lowest number stays, as in Optuna, whichever ended first: whoever counts them again, in
+    another order, finds the same.
 
     Args:
         objectives: what is made better.
@@ -116,22 +119,25 @@ class Leaders:
         for number, values in complete.items():
             self.add(number, values)
 
-    def admits(self, values: Values) -> bool:
-        """Return whether a trial of these values would be among them."""
-        return not any(self._at_least_as_good(known, values) for known in self.values.values())
+    def admits(self, number: int, values: Values) -> bool:
+        """Return whether a trial of this number and these values would be among them."""
+        return not any(self._comes_before((other, known), (number, values)) for other, known in self.values.items())
 
     def add(self, number: int, values: Values) -> None:
         """Take a complete trial into account."""
-        if self.admits(values):
-            self.values = {
-                other: known for other, known in self.values.items() if not self._objectives.dominates(values, known)
+        if self.admits(number, values):
+            left = {
+                other: known
+                for other, known in self.values.items()
+                if not self._comes_before((number, values), (other, known))
             }
-            self.values[number] = values
+            self.values = {**left, number: values}
 
     def ranked(self) -> dict[int, Values]:
         """Return them as the first objective ranks them, the best first."""
         sign = -1 if self._objectives.each[0].direction == "maximize" else 1
         return dict(sorted(self.values.items(), key=lambda item: sign * item[1][0]))
 
-    def _at_least_as_good(self, one: Values, other: Values) -> bool:
-        return one == other or self._objectives.dominates(one, other)
+    def _comes_before(self, one: tuple[int, Values], other: tuple[int, Values]) -> bool:
+        (number, values), (others, known) = one, other
+        return self._objectives.dominates(values, known) or (values == known and number < others)

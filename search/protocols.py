@@ -58,7 +58,7 @@ class TrialSource(Protocol):
     def more(self) -> bool:
         """Return whether there is another trial to ask for; a grid comes to its end."""
 
-    def admits(self, values: Values) -> bool:
+    def admits(self, number: int, values: Values) -> bool:
         """Return whether a complete trial of these values would be the best so far, or none would dominate it."""
 
     def leaders(self) -> Mapping[int, Values]:

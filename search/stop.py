@@ -8,6 +8,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Self
 
+_ENDED = b"\nassay: ended at once; nothing is lost, the same command goes on from here.\n"
+
 
 class StopRequest:
     """While entered, turns SIGINT and SIGTERM into a flag that the supervisor looks at.
@@ -38,5 +40,6 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
+            os.write(2, _ENDED)
             os._exit(128 + number)
         self.signal = signal.Signals(number)

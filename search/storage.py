@@ -47,7 +47,12 @@ def open_storage(url: str, patient: bool = False) -> PatientStorage:
         raise RequestError(
             f"a storage is a database URL such as sqlite:///optuna.db; received {masked(url)!r}."
         ) from None
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError, OSError) as error:
+    except ImportError as error:
+        raise RequestError(
+            f"the storage {masked(url)} needs a driver that is not installed ({str(error).rstrip('.')}): that of "
+            "PostgreSQL is pip install 'psycopg[binary]', for postgresql+psycopg://..."
+        ) from None
+    except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
         if (failure := unwritable(f"the storage {masked(url)}", error)) is not None:
             raise failure from None
         cause = scrubbed(str(getattr(error, "orig", None) or error)).strip().splitlines()[0]

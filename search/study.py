@@ -257,9 +257,9 @@ class StudyTrials(KnownStudy):
             self._look()
         return self._done
 
-    def admits(self, values: Values) -> bool:
+    def admits(self, number: int, values: Values) -> bool:
         """Return whether a complete trial of these values would be the best so far, or none would dominate it."""
-        return self._leaders.admits(values)
+        return self._leaders.admits(number, values)
 
     def leaders(self) -> Mapping[int, Values]:
         """Return the best complete trial with its values by its number; with several objectives the Pareto front."""

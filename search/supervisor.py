@@ -239,7 +239,7 @@ class Supervisor:
         number = running.trial.number
         running.ending = TrialEnded(trial=number, state=state)
         values = self._plan.objectives.values(running.measured)
-        keep = state == "complete" and (values is None or self._trials.admits(values))
+        keep = state == "complete" and (values is None or self._trials.admits(number, values))
         self._call(worker, "finish", save_as=str(self._plan.shelf.path(number)) if keep else None)
 
     def _finish(self, worker: int, running: _Running, costs: Mapping[str, Any]) -> None:

@@ -15,6 +15,11 @@ _FULL_IN_WORDS = re.compile(r"database or disk is full|^\d+ requested and \d+ wr
 _SQLITE_FORBIDDEN = "attempt to write a readonly database"
 
 
+def why_unwritable(error: BaseException) -> str | None:
+    """Return in a few words why something could not be written, if that was what went wrong."""
+    return next((why for why, _ in filter(None, map(_reason, _chain(error)))), None)
+
+
 def unwritable(what: object, error: BaseException, done: str = "written") -> SearchError | None:
     """Return the error to raise if something could not be written though the request was right; else None.
 

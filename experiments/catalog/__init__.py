@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.experiment import Experiment, read
+from models.errors import RequestError
 from models.names import check_name
 
 
@@ -23,4 +24,6 @@ def load(reference: str) -> Experiment:
     if reference.endswith(".toml") or "/" in reference:
         return read(Path(reference).expanduser())
     known = names()
+    if reference not in known and Path(f"{reference}.toml").exists():
+        raise RequestError(f"unknown experiment {reference!r}: for the file beside you write ./{reference}.toml.")
     return read(known[check_name("experiment", reference, known)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import click
 
 from experiments.cli import options
@@ -31,12 +33,16 @@ def command(fix: bool, as_json: bool, **places: str | None) -> int:
     for study, why in found.busy.items():
         click.echo(visible(f"{study}: not looked at: {why}"), err=True)
     for title, several in (("mended", found.mended), ("differs", found.differences)):
-        for difference in several:
-            anew = "; written anew, the old run is deleted" if title == "mended" and difference.run_id else ""
-            click.echo(visible(f"{title}: {difference}{anew}"), err=as_json)
+        for _, group in itertools.groupby(several, lambda one: (one.study, one.trial)):
+            first, *others = group
+            anew = "; written anew, the old run is deleted" if title == "mended" and first.run_id else ""
+            more = f", and {_counted(len(others), 'thing')} more that --json lists" if others else ""
+            click.echo(visible(f"{title}: {first}{anew}{more}"), err=as_json)
     looked_at = f"{_counted(found.trials, 'trial')} of {_counted(found.studies, 'study', 'studies')}"
     if found.differences:
-        again = "" if fix else "; assay doctor --fix mends what can be"
+        again = (
+            "" if fix else "; assay doctor --fix mends them; what a killed sweep has left, the same sweep settles too"
+        )
         said = f"{looked_at}: {_counted(len(found.differences), 'difference')}{again}"
     elif found.studies == 0:
         said = "no study was looked at"

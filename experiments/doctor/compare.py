@@ -77,7 +77,9 @@ def run_differences(
     label = _label(trial)
     if first.state != label_text(label):
         why = first.why_not(f"tag {STATE}")
-        yield Difference(study, number, f"{label} in Optuna{why}, tagged {first.state!r} in MLflow")
+        yield Difference(
+            study, number, f"{label} in Optuna{why}, {f'tagged {first.state!r}' if first.state else 'no end'} in MLflow"
+        )
     if first.status != status_of(label):
         yield Difference(study, number, f"{label} in Optuna, {first.status} in MLflow")
     for name, value in ({} if known is None else known.begun.params).items():

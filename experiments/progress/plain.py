@@ -6,7 +6,7 @@ import contextlib
 import sys
 from typing import TextIO
 
-from experiments.progress.state import SweepState, TrialProgress, clock, headline, named, shown
+from experiments.progress.state import SweepState, TrialProgress, clock, counted, headline, named, shown
 from experiments.words import in_line, visible
 from search.events import Event
 
@@ -50,5 +50,5 @@ def line(state: SweepState, trial: TrialProgress) -> str:
     remaining = "" if left is None else f" | {clock(left)} left"
     return (
         f"[{state.done}/{state.wanted}] trial {trial.number}{again} {trial.end.label} "
-        f"after {len(trial.curve)} epochs{resumed}{value} | {settings}{best}{remaining}"
+        f"after {counted(len(trial.curve), 'epoch')}{resumed}{value} | {settings}{best}{remaining}"
     )

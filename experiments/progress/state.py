@@ -110,19 +110,20 @@ class SweepState:
         """Return in a few words which trial is the best so far, or with several objectives how many make the front."""
         found = self.leaders.values
         if len(self.objectives) > 1:
-            return f"{_counted(len(found), 'trial')} on the Pareto front"
+            return f"{counted(len(found), 'trial')} on the Pareto front"
         return next((f"best {named(self.objectives, found[number])} (trial {number})" for number in found), "")
 
 
 def headline(state: SweepState) -> str:
     """Return one line that says what is about to happen."""
     known = f"{state.done} of {state.wanted} done, " if state.done else ""
-    trials, workers = _counted(state.wanted - state.done, "trial"), _counted(state.execution.workers, "worker")
+    trials, workers = counted(state.wanted - state.done, "trial"), counted(state.execution.workers, "worker")
     where = f"{state.execution.backend}, {state.execution.device}"
     return f"{state.study}: {in_line(state.experiment.title)}; {known}{trials} to go on {workers} ({where})"
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """Return a number with what it counts."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 

@@ -11,6 +11,7 @@ import json
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,7 +19,7 @@ from experiments.tracking.permit import Permit, PermittedClient, Withdrawn
 from experiments.tracking.store import open_client, tables_aside
 from search.events import Event, StudyOpened
 from search.journal import read
-from search.unwritable import unwritable
+from search.unwritable import unwritable, why_unwritable
 from search.urls import masked, scrubbed
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ _RETRY_LAST_SECONDS = 15.0
 _PATIENT_SECONDS = 60.0
 _HURRIED_SECONDS = 2.0
 _LOOK_SECONDS = 0.02
+
+
+_SILENT = ("Max retries exceeded", "Connection refused", "Connection aborted", "Read timed out")
+"""What requests says, pages of it, of a server that is away."""
 
 
 class MlflowTracker:
@@ -93,12 +98,16 @@ class MlflowTracker:
         if self._failure is not None:
             raise self._failure
 
-    def close(self, hurry: bool) -> str | None:
+    def close(self, hurry: bool, waiting: Callable[[str], object] = lambda note: None) -> str | None:
         """Wait until everything in the journal is passed on: a minute, or a few seconds if somebody is waiting.
 
         After that nothing more is begun: another tracker may follow the journal at once. A call that MLflow is at then
         may yet be done. What it says, that one says too; if it makes a run, that one takes back which of the two it
         does not go on with.
+
+        Args:
+            hurry: whether somebody is waiting.
+            waiting: told if the store is away.
 
         Returns:
             None, or why MLflow has not taken everything. It is told the rest the next time.
@@ -106,6 +115,8 @@ class MlflowTracker:
         self._allowed.set()
         self._closing.set()
         self._wake.set()
+        if self._trouble is not None and not hurry:
+            waiting(f"MLflow is away ({self._trouble}): up to {_PATIENT_SECONDS:g} s for it; Ctrl-C ends the wait")
         if self._finished.wait(_HURRIED_SECONDS if hurry else _PATIENT_SECONDS):
             return self._trouble if self._failure is None else _told(self._failure)
         self._permit.withdraw()
@@ -236,9 +247,13 @@ class MlflowTracker:
 
 
 def _told(error: Exception) -> str:
-    """Return the first line of what the store says: the rest is of its insides."""
-    lines = scrubbed(str(error)).strip().splitlines()
-    return lines[0][:_CAUSE_CHARACTERS] if lines else type(error).__name__
+    """Return in a line what is wrong with the store: the rest of what it says is of its insides."""
+    if (why := why_unwritable(error)) is not None:
+        return why
+    said = scrubbed(str(error)).strip()
+    if any(words in said for words in _SILENT):
+        return "its server does not answer"
+    return said.splitlines()[0][:_CAUSE_CHARACTERS] if said else type(error).__name__
 
 
 class Cursor:

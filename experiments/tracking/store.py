@@ -39,6 +39,8 @@ def open_client(tracking_uri: str, made: Path | None = None) -> MlflowClient:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     # Not made again unseen either: a server that was only slow would make a run twice.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    # MLflow would print two lines a run to standard output, which is for answers.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # Here, because importing MLflow takes three seconds that the main thread has other uses for.
     import sqlalchemy.exc
     from mlflow import MlflowClient

@@ -52,7 +52,7 @@ class Listed:
         """Return whether there is another."""
         return self.asked < len(self.configurations)
 
-    def admits(self, values: Values) -> bool:
+    def admits(self, number: int, values: Values) -> bool:
         """Keep no model: that costs both sides the same."""
         return False
 

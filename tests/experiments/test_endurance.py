@@ -108,6 +108,7 @@ def test_ctrl_c_twice_ends_it_at_once_and_it_goes_on_all_the_same(tmp_path: Path
         server.go_on()
         done = assay(*asked)
         assert done.code == 0, done.err
+        assert done.answer["trials"]["complete"] == 1  # and nothing else on standard output, from no library
         assert assay("doctor", "--home", str(home), "--tracking-uri", server.uri).code == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -107,16 +108,23 @@ def test_what_is_no_objective_is_refused(texts: list[str], message: str) -> None
         Objectives.read(texts)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=20))
-def test_leaders_are_those_that_a_comparison_of_all_pairs_finds(trials: Sequence[tuple[int, int]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=20), st.randoms())
+def test_leaders_are_those_that_a_comparison_of_all_pairs_finds(
+    trials: Sequence[tuple[int, int]], order: random.Random
+) -> None:
     objectives = Objectives.read(BOTH)
     leaders = Leaders(objectives)
-    for number, (accuracy, size) in enumerate(trials):
-        leaders.add(number, (float(accuracy), float(size)))
+    values = {number: (float(accuracy), float(size)) for number, (accuracy, size) in enumerate(trials)}
+    for number in order.sample(list(values), len(values)):
+        admitted = leaders.admits(number, values[number])
+        leaders.add(number, values[number])
+        assert (number in leaders.values) == admitted
     front = {
         (accuracy, size)
         for accuracy, size in trials
         if not any((more >= accuracy and less <= size) and (more, less) != (accuracy, size) for more, less in trials)
     }
     assert {(int(accuracy), int(size)) for accuracy, size in leaders.values.values()} == front
-    assert len(leaders.values) == len(front), "of equals the first stays"
+    assert len(leaders.values) == len(front)
+    assert all(number == trials.index((int(one), int(other))) for number, (one, other) in leaders.values.items())
+    assert leaders.ranked() == Leaders(objectives, values).ranked(), "whoever counts again finds the same"

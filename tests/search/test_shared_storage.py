@@ -166,7 +166,7 @@ def test_what_others_have_done_counts(url: str, name: str) -> None:
     tell(first, trial)
     assert second.done() == 1
     assert second.leaders() == {0: (0.5,)}
-    assert not second.admits((0.4,))
+    assert not second.admits(1, (0.4,))
 
 
 def test_only_the_dead_ones_trials_are_settled_and_redone_once(url: str, name: str, tmp_path: Path) -> None:
