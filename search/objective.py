@@ -105,8 +105,8 @@ class Objectives:
 class Leaders:
     """The trials that no other dominates: with one objective the best, with several the Pareto front.
 
-    Of equals the one of the lowest number stays, as in Optuna, whichever ended first: whoever counts them again, in
-    another order, finds the same.
+    Of equals the one of the lowest number stays, whichever ended first: whoever counts them again, in another order,
+    finds the same. (Optuna's `best_trial` names the one or the other, by its storage.)
 
     Args:
         objectives: what is made better.

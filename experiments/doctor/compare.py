@@ -77,9 +77,8 @@ def run_differences(
     label = _label(trial)
     if first.state != label_text(label):
         why = first.why_not(f"tag {STATE}")
-        yield Difference(
-            study, number, f"{label} in Optuna{why}, {f'tagged {first.state!r}' if first.state else 'no end'} in MLflow"
-        )
+        tagged = "without an end" if first.state is None else f"tagged {first.state!r}"
+        yield Difference(study, number, f"{label} in Optuna{why}, {tagged} in MLflow")
     if first.status != status_of(label):
         yield Difference(study, number, f"{label} in Optuna, {first.status} in MLflow")
     for name, value in ({} if known is None else known.begun.params).items():

@@ -230,6 +230,7 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
         "own.npz",
         {"mine.toml": WITH("digits", "npz:own.npz"), "own.npz": "not a zip"},
     ),
+    ("a storage without a driver", [*SWEEP, "--storage", "oracle://x/y"], "needs a driver that is not installed", {}),
     ("a storage that is not there", [*SWEEP, "--storage", "sqlite:////nowhere/at/all.db"], "can't be reached", {}),
     ("a study that is not there", ["ui", "no-such-study", "--no-open"], "there is no study 'no-such-study'", {}),
     ("a kind that is not there", ["list", "modles"], "Did you mean 'models'", {}),

@@ -162,6 +162,18 @@ def test_asked_to_stop_it_records_what_was_under_way_as_interrupted(lab: Lab) ->
     assert not study.study.get_trials(states=(TrialState.RUNNING,))
 
 
+def test_of_equal_trials_the_lowest_number_is_the_best_and_has_its_model(lab: Lab) -> None:
+    """Trial 0 ends after trial 1."""
+    study = lab.run(2, lambda trial: {"seconds": 0.2 * (1 - trial.number), **curve(0, 0, 0, 0.5)}, workers=2)
+    ends = [event.trial for event in lab.events() if isinstance(event, TrialEnded)]
+    assert ends == [1, 0]
+    assert study.leaders() == lab.study().leaders() == {0: (0.5,)}
+    kept = lab.shelf.find(0)
+    assert kept is not None
+    assert kept.read_text() == "model of 0"
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
 def test_only_the_best_trials_model_is_kept(lab: Lab) -> None:
     values = [0.3, 0.9, 0.5, 0.7]
     study = lab.run(4, lambda trial: curve(0, 0, 0, values[trial.number]), workers=1)
