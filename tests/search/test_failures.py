@@ -144,21 +144,22 @@ def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
     assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
 
 
-def test_a_trial_that_waits_for_those_beside_it_to_be_asked_for_is_left_alone(
+def test_a_trial_that_waits_for_those_beside_it_to_be_heard_is_left_alone(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Calls of one worker's slots are sent together, and the study may take its time over the last of them."""
-    study, ask, waits = lab.study(), StudyTrials.ask, [0.0, 1.5]
+    study, report, waits = lab.study(), StudyTrials.report, [2.0]
 
-    def slow(self: StudyTrials) -> Trial | None:
-        if waits:
-            time.sleep(waits.pop(0))
-        return ask(self)
+    def slow(self: StudyTrials, number: int, epoch: int, value: float) -> bool:
+        if waits and number == 1:
+            time.sleep(waits.pop())
+        return report(self, number, epoch, value)
 
-    monkeypatch.setattr(StudyTrials, "ask", slow)
+    monkeypatch.setattr(StudyTrials, "report", slow)
     with stub_workers(1) as workers:
-        lab.run(4, lambda trial: GOOD, study=study, executor=SlotExecutor(workers, 2), silence_seconds=0.8)
-    assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
+        executor = SlotExecutor(workers, 2)
+        lab.run(2, lambda trial: {"seconds": 0.3, **GOOD}, study=study, executor=executor, silence_seconds=1.2)
+    assert study.counts() == {"complete": 2, "pruned": 0, "failed": 0}
 
 
 def test_trials_that_only_time_out_end_the_search(lab: Lab) -> None:
