@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     import optuna
 
     from search.known_study import KnownStudy
-    from search.study import StudyRequest, StudyTrials
+    from search.study import StudyTrials
+    from search.study_request import StudyRequest
 
 
 def sweep(experiment: Experiment, request: SweepRequest, places: Places, display: Display) -> SweepResult:
@@ -196,7 +197,7 @@ def study_request(
     name: str, experiment: Experiment, request: SweepRequest, identity: Mapping[str, Any]
 ) -> StudyRequest:
     """Return the study that a sweep asks for."""
-    from search.study import StudyRequest  # here for the same reason
+    from search.study_request import StudyRequest  # here for the same reason
 
     return StudyRequest(
         name=name,

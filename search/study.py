@@ -7,18 +7,17 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from models.settings import Settings
 from search.events import TrialEnded
 from search.importances import importances
 from search.known_study import (
     ATTEMPT,
+    BASELINE,
     IDENTITY,
     INTERRUPTED,
     OPENINGS,
@@ -31,7 +30,7 @@ from search.known_study import (
     KnownStudy,
     find_known,
 )
-from search.objective import Leaders, Objectives, Values
+from search.objective import Leaders, Values
 from search.owned_storage import OwnedStorage
 from search.patient_storage import PatientStorage
 from search.protocols import RETRY, Trial
@@ -40,43 +39,13 @@ from search.samplers import make_sampler
 from search.samplers.grid_sampler import ENQUEUED, GridSampler
 from search.seeds import trial_seed
 from search.shared_storage import SharedStorage
-from search.space import Configuration, Space
+from search.space import Configuration
+from search.study_request import StudyRequest
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it warns of, our own lines say
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
-
-@dataclass(frozen=True)
-class StudyRequest:
-    """The study that is asked for.
-
-    Args:
-        name: the study's name.
-        space: what is searched.
-        objectives: what is made better.
-        identity: what all trials of the study must share.
-        sampler: the sampler's name.
-        pruner: the pruner's name.
-        epochs: the most epochs a trial can have.
-        seed: where every trial's seed follows from; None is the study's own, or 0 if it is new.
-        sampler_options: the sampler's own options; None is its defaults.
-        pruner_options: the pruner's own options; None is its defaults.
-        importance: how what each hyperparameter mattered is told.
-    """
-
-    name: str
-    space: Space
-    objectives: Objectives
-    identity: Mapping[str, Any]
-    sampler: str
-    pruner: str
-    epochs: int
-    seed: int | None
-    sampler_options: Settings | None = None
-    pruner_options: Settings | None = None
-    importance: str = "ped-anova"
 
 
 class StudyTrials(KnownStudy):
@@ -97,6 +66,7 @@ class StudyTrials(KnownStudy):
         self._storage = OwnedStorage(storage) if self._shared is None else self._shared
         self.supervisor = ""
         self._running: dict[int, optuna.Trial] = {}
+        self._unpruned: set[int] = set()
         if self._shared is not None:
             self._shared.supervisor = self.supervisor = uuid.uuid4().hex
             self._shared.in_turn(request.name, self._open)
@@ -179,7 +149,7 @@ class StudyTrials(KnownStudy):
             encoded = self._request.space.encode(configuration)
             if _key(encoded) not in known:
                 known.add(_key(encoded))
-                self.study.enqueue_trial(encoded, user_attrs={ORIGIN: origin})
+                self.study.enqueue_trial(encoded, user_attrs={ORIGIN: origin, BASELINE: origin == "baseline"})
 
     def ask(self) -> Trial | None:
         """Take the next trial: one that was enqueued, else the sampler's; None if others have taken the last."""
@@ -196,10 +166,13 @@ class StudyTrials(KnownStudy):
         with self._storage.together() if isinstance(self._storage, OwnedStorage) else nullcontext():
             asked = self.study.ask()
             searched = self._request.space.draw(lambda name, distribution: _suggest(asked, name, distribution))
-            trial = self.trial_of(asked.number, searched, {ORIGIN: self._request.sampler, **asked.user_attrs})
+            attributes = {ORIGIN: self._request.sampler, **asked.user_attrs}
+            trial = self.trial_of(asked.number, searched, attributes)
             asked.set_user_attr(SEED, trial.seed)
         self._take(searched)
         self._running[asked.number] = asked
+        if attributes.get(BASELINE):
+            self._unpruned.add(asked.number)
         return trial
 
     def more(self) -> bool:
@@ -222,10 +195,10 @@ class StudyTrials(KnownStudy):
         self.count()
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Record the objective after an epoch; return whether the pruner would stop the trial here."""
+        """Record the objective after an epoch; return whether the pruner stops the trial here: never a baseline."""
         trial = self._running[number]
         trial.report(value, epoch)
-        return trial.should_prune()
+        return trial.should_prune() and number not in self._unpruned
 
     def tell(self, end: TrialEnded) -> None:
         """Record a trial's end."""
@@ -248,7 +221,8 @@ class StudyTrials(KnownStudy):
         parameters = {**known.system_attrs.get(ENQUEUED, {}), **known.params}
         if parameters:
             seed = known.user_attrs.get(SEED, trial_seed(self.seed, known.number))
-            self.study.enqueue_trial(parameters, user_attrs={ORIGIN: origin, SEED: seed, **attributes})
+            kept = {ORIGIN: origin, SEED: seed, BASELINE: known.user_attrs.get(BASELINE, False)}
+            self.study.enqueue_trial(parameters, user_attrs={**kept, **attributes})
         return bool(parameters)
 
     def done(self) -> int:

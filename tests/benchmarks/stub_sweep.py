@@ -30,7 +30,8 @@ from search.protocols import Trial
 from search.seeds import trial_seed
 from search.stop import StopRequest
 from search.storage import open_storage
-from search.study import StudyRequest, StudyTrials
+from search.study import StudyTrials
+from search.study_request import StudyRequest
 from search.supervisor import Supervisor
 from search.workers.local import LocalExecutor, WorkerRecipe
 from tests.benchmarks.phases import wait_for

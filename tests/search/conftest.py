@@ -19,7 +19,8 @@ from search.recovery import recover, try_again
 from search.space import read_space
 from search.stop import StopRequest
 from search.storage import open_storage
-from search.study import StudyRequest, StudyTrials
+from search.study import StudyTrials
+from search.study_request import StudyRequest
 from search.supervisor import Supervisor
 from search.workers.local import LocalExecutor, WorkerRecipe
 

@@ -22,7 +22,8 @@ from search.samplers import SAMPLERS, find_sampler, make_sampler
 from search.space import read_space
 from search.space.grid import grid
 from search.storage import open_storage
-from search.study import StudyRequest, StudyTrials
+from search.study import StudyTrials
+from search.study_request import StudyRequest
 
 INSTALLED = [
     name

@@ -23,7 +23,8 @@ from search.recovery import recover, try_again
 from search.shared_storage import SUPERVISOR, SharedStorage
 from search.space import read_space
 from search.storage import open_storage
-from search.study import StudyRequest, StudyTrials
+from search.study import StudyTrials
+from search.study_request import StudyRequest
 from tests.postgresql import PostgreSQL
 
 SPACE = {"units": {"low": 1, "high": 1_000_000}, "kind": ["a", "b"]}

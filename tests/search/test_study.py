@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 
@@ -23,6 +24,29 @@ def settle(study: StudyTrials, lab: Lab) -> int:
 
 def ended(trial: Trial, value: float = 0.5) -> TrialEnded:
     return TrialEnded(trial=trial.number, state="complete", values=(value,))
+
+
+def test_a_baseline_is_never_pruned_nor_when_it_is_tried_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: True)
+    study = lab.study()
+    study.enqueue([{"units": 7, "kind": "a"}], "baseline")
+    baseline, other = study.ask(), study.ask()
+    assert baseline is not None
+    assert other is not None
+    assert not study.report(baseline.number, 1, 0.1)
+    assert study.report(other.number, 1, 0.1)
+    study.tell(TrialEnded(trial=baseline.number, state="failed", reason="crashed (SIGKILL)"))
+    study.retry(baseline)
+    retry = study.ask()
+    assert retry is not None
+    assert retry.retry_of == baseline.number
+    assert not study.report(retry.number, 1, 0.1)
+    study.tell(TrialEnded(trial=retry.number, state="failed", reason="interrupted"))
+    again = lab.study()
+    assert lab.try_again(again, retries=1) == 2  # the other's supervisor has gone too
+    redone = {trial.origin: trial for trial in (again.ask(), again.ask()) if trial is not None}
+    assert not again.report(redone[f"redo of {retry.number}"].number, 1, 0.1)
+    assert again.report(redone[f"redo of {other.number}"].number, 1, 0.1)
 
 
 def test_the_enqueued_come_first_then_baselines_then_the_samplers_own(lab: Lab) -> None:
