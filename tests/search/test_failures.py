@@ -128,37 +128,36 @@ def test_workers_that_answer_in_time_are_left_alone(lab: Lab) -> None:
     assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
 
 
-def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its answer lies there, unread, for as long as the storage is away."""
-    study, report, waits = lab.study(), StudyTrials.report, [1.5]
+def make_slow_once(monkeypatch: pytest.MonkeyPatch, trial: int, seconds: float) -> None:
+    """Have the study take its time over the first report of a trial, as when its storage is away."""
+    report, waits = StudyTrials.report, [seconds]
 
     def slow(self: StudyTrials, number: int, epoch: int, value: float) -> bool:
-        if waits and number == 0:
+        if waits and number == trial:
             time.sleep(waits.pop())
         return report(self, number, epoch, value)
 
     monkeypatch.setattr(StudyTrials, "report", slow)
-    lab.run(4, lambda trial: {"seconds": 0.05 * (1 + trial.number), **GOOD}, study=study, silence_seconds=0.8)
+
+
+def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer lies there, unread."""
+    make_slow_once(monkeypatch, trial=0, seconds=1.5)
+    study = lab.run(4, lambda trial: {"seconds": 0.05 * (1 + trial.number), **GOOD}, silence_seconds=0.8)
     assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
 
 
 def test_a_trial_that_waits_for_those_beside_it_to_be_heard_is_left_alone(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Calls of one worker's slots are sent together, and the study may take its time over the last of them."""
-    study, report, waits = lab.study(), StudyTrials.report, [2.0]
-
-    def slow(self: StudyTrials, number: int, epoch: int, value: float) -> bool:
-        if waits and number == 1:
-            time.sleep(waits.pop())
-        return report(self, number, epoch, value)
-
-    monkeypatch.setattr(StudyTrials, "report", slow)
+    """Calls of one worker's slots are sent together."""
+    make_slow_once(monkeypatch, trial=1, seconds=2.0)
     with stub_workers(1) as workers:
-        executor = SlotExecutor(workers, 2)
-        lab.run(2, lambda trial: {"seconds": 0.3, **GOOD}, study=study, executor=executor, silence_seconds=1.2)
+        study = lab.run(
+            2, lambda trial: {"seconds": 0.3, **GOOD}, executor=SlotExecutor(workers, 2), silence_seconds=1.2
+        )
     assert study.counts() == {"complete": 2, "pruned": 0, "failed": 0}
 
 
