@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test test-quick test-slow lint chaos bench bench-gpu pictures setup setup-dev setup-bench lock clean
+.PHONY: sweep test test-quick test-slow lint types chaos bench bench-gpu pictures setup setup-dev setup-bench lock clean
 
 sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
@@ -30,10 +30,16 @@ test-quick: setup-dev
 test-slow: setup-dev
 	$(BIN)/python -m pytest -m slow
 
-lint: setup-dev
+lint: setup-dev types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The packages under the names that they have when installed, for mypy, which knows no package-dir.
+types:
+	@mkdir -p build/types/assay
+	@ln -sfn ../../../experiments/face/__init__.py build/types/assay/__init__.py
+	@for package in models search experiments; do ln -sfn ../../../$$package build/types/assay/$$package; done
 
 # What holds when sweeps are killed, starved and stopped; a short version is part of `make test`.
 chaos: setup-dev

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.errors import RequestError
-from models.names import check_name
-from models.tasks import Task
+from assay.models.errors import RequestError
+from assay.models.names import check_name
+from assay.models.tasks import Task
 
 Array: TypeAlias = NDArray[Any]
 STORED_TYPES = ("uint8", "float32")

@@ -6,7 +6,7 @@ In a mixed one layers compute with 16 bits and keep their weights in 32; logits 
 
 from __future__ import annotations
 
-from models.names import check_name
+from assay.models.names import check_name
 
 SCALED = "mixed_float16"
 """The one whose losses are scaled, by an optimizer around the optimizer."""

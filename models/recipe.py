@@ -15,15 +15,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models import losses, optimizers, precompiled
-from models.backends.interface import VALIDATION_BATCH, Metrics, Resident, TrainEpoch
-from models.data import Array, as_one_hot
-from models.families import Family
-from models.fitting import Fit
-from models.plans import feeding
-from models.settings import Settings
-from models.tasks import Task
-from models.train import TrainSettings
+from assay.models.architectures import precompiled
+from assay.models.architectures.registry import Family
+from assay.models.backends.base import Resident
+from assay.models.data import Array, as_one_hot
+from assay.models.settings import Settings
+from assay.models.tasks import Task
+from assay.models.training import losses, optimizers
+from assay.models.training.config import TrainSettings
+from assay.models.training.epoch import VALIDATION_BATCH, Metrics, TrainEpoch
+from assay.models.training.fit import Fit, feeding
 
 if TYPE_CHECKING:
     import keras
@@ -58,7 +59,7 @@ class Recipe:
     def compile(self, model: keras.Model) -> keras.Model:
         """Compile: give the described network its optimizer, its loss and what is measured beside it.
 
-        A model of a user's own that comes compiled keeps its loss and metrics; see `models.precompiled`.
+        A model of a user's own that comes compiled keeps its loss and metrics; see `architectures/precompiled.py`.
 
         Raises:
             RequestError: what is given does not go with the way such a model was compiled.

@@ -8,8 +8,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from models.errors import RequestError
-from models.names import suggestion
+from assay.models.errors import RequestError
+from assay.models.names import suggestion
 
 
 class Settings(BaseModel):

@@ -14,8 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from models.names import check_name
-from search.packages import check_installed
+from assay.models.names import check_installed, check_name
 
 if TYPE_CHECKING:
     import optuna

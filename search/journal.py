@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from search.errors import SearchError
-from search.events import NAMES, EpochEnded, Event, from_record, to_record
+from assay.models.errors import SearchError
+from assay.search.events import NAMES, EpochEnded, Event, from_record, to_record
 
 Listener = Callable[[Event], None]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from models.errors import RequestError
-from models.names import check_name
+from assay.models.errors import RequestError
+from assay.models.names import check_name
 
 Direction = Literal["maximize", "minimize"]
 

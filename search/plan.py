@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.checkpoints import Checkpoints
-from search.events import TrialEnded
-from search.model_shelf import ModelShelf
-from search.objective import Objectives
-from search.protocols import Trial
+from assay.models.settings import Settings
+from assay.search.artifacts import Checkpoints, ModelShelf
+from assay.search.events import TrialEnded
+from assay.search.objective import Objectives
+from assay.search.space import Space
+from assay.search.workers.protocol import Trial
 
 
 @dataclass(frozen=True)
@@ -61,3 +62,37 @@ class Plan:
     def may_go_on(self, trial: Trial, end: TrialEnded) -> bool:
         """Return whether a trial that ended so will be tried again."""
         return end.is_interrupted or (end.is_crashed and trial.attempt <= self.tolerance.retries)
+
+
+# What is asked of a study.
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """The study that is asked for.
+
+    Args:
+        name: the study's name.
+        space: what is searched.
+        objectives: what is made better.
+        identity: what all trials of the study must share.
+        sampler: the sampler's name.
+        pruner: the pruner's name.
+        epochs: the most epochs a trial can have.
+        seed: where every trial's seed follows from; None is the study's own, or 0 if it is new.
+        sampler_options: the sampler's own options; None is its defaults.
+        pruner_options: the pruner's own options; None is its defaults.
+        importance: how what each hyperparameter mattered is told.
+    """
+
+    name: str
+    space: Space
+    objectives: Objectives
+    identity: Mapping[str, Any]
+    sampler: str
+    pruner: str
+    epochs: int
+    seed: int | None
+    sampler_options: Settings | None = None
+    pruner_options: Settings | None = None
+    importance: str = "ped-anova"

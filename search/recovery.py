@@ -18,11 +18,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from search.events import StudyOpened, TrialBegun, TrialEnded
-from search.journal import Journal, read
-from search.known_study import ATTEMPT, CRASHED, INTERRUPTED, REDO_OF, RETRY_OF, STATE, KnownStudy
-from search.protocols import REDO, RETRY, Trial
-from search.study import StudyTrials
+from assay.search.events import StudyOpened, TrialBegun, TrialEnded
+from assay.search.journal import Journal, read
+from assay.search.study import StudyTrials
+from assay.search.study_record import ATTEMPT, CRASHED, INTERRUPTED, REDO_OF, RETRY_OF, STATE, KnownStudy
+from assay.search.workers.protocol import REDO, RETRY, Trial
 
 
 def recover(trials: KnownStudy, journal: Journal, describe: Callable[[Trial], Mapping[str, Any]]) -> None:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from models.settings import Settings
-from search.importances import EVALUATORS, find_evaluator
-from search.objective import Objectives
-from search.pruners import find_pruner
-from search.pruners.entry import PrunerRequest
-from search.samplers import find_sampler
+from assay.models.settings import Settings
+from assay.search.importances import EVALUATORS, find_evaluator
+from assay.search.objective import Objectives
+from assay.search.pruners import find_pruner
+from assay.search.pruners.base import PrunerRequest
+from assay.search.samplers import find_sampler
 
 if TYPE_CHECKING:
-    from search.space import Space
+    from assay.search.space import Space
 
 
 def _sampler(name: str) -> str:

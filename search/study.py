@@ -13,9 +13,19 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from search.events import TrialEnded
-from search.importances import importances
-from search.known_study import (
+from assay.models.seeding import trial_seed
+from assay.search.events import TrialEnded
+from assay.search.importances import importances
+from assay.search.objective import Leaders, Values
+from assay.search.plan import StudyRequest
+from assay.search.pruners import make_pruner
+from assay.search.samplers import make_sampler
+from assay.search.samplers.grid_sampler import ENQUEUED, GridSampler
+from assay.search.space import Configuration
+from assay.search.storage.postgresql import SharedStorage
+from assay.search.storage.retrying import PatientStorage
+from assay.search.storage.write_through import OwnedStorage
+from assay.search.study_record import (
     ATTEMPT,
     BASELINE,
     IDENTITY,
@@ -30,17 +40,7 @@ from search.known_study import (
     KnownStudy,
     find_known,
 )
-from search.objective import Leaders, Values
-from search.owned_storage import OwnedStorage
-from search.patient_storage import PatientStorage
-from search.protocols import RETRY, Trial
-from search.pruners import make_pruner
-from search.samplers import make_sampler
-from search.samplers.grid_sampler import ENQUEUED, GridSampler
-from search.seeds import trial_seed
-from search.shared_storage import SharedStorage
-from search.space import Configuration
-from search.study_request import StudyRequest
+from assay.search.workers.protocol import RETRY, Trial
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -245,7 +245,7 @@ class StudyTrials(KnownStudy):
         return {name: states.count(state) for name, state in STATES.items()}
 
     def importances(self) -> dict[str, dict[str, float]]:
-        """Return for each objective's metric what each hyperparameter mattered: see `search.importances`."""
+        """Return for each objective's metric what each hyperparameter mattered: see `assay.search.importances`."""
         told = {
             objective.metric: importances(self.study, self._request.importance, self._request.space, index)
             for index, objective in enumerate(self._request.objectives.each)

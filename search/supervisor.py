@@ -1,7 +1,7 @@
 """The supervisor: hands trials to workers, hears of every epoch, decides, and records what came of it.
 
 One process, one loop, and the only writer of the study. In which order a trial leaves its traces, and what becomes of a
-death between any two of them, CONTRIBUTING.md says under "The order of effects"; `search.recovery` sees to it.
+death between any two of them, CONTRIBUTING.md says under "The order of effects"; `assay.search.recovery` sees to it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from search.errors import AssayBugError, SearchError
-from search.events import EpochEnded, State, TrialBegun, TrialEnded
-from search.journal import Journal
-from search.plan import Plan
-from search.protocols import Died, Executor, Message, Method, Raised, Reply, Trial, TrialSource
-from search.stop import StopRequest
+from assay.models.errors import AssayBugError, SearchError
+from assay.search.events import EpochEnded, State, TrialBegun, TrialEnded
+from assay.search.journal import Journal
+from assay.search.plan import Plan
+from assay.search.system.signals import StopRequest
+from assay.search.workers.protocol import Died, Executor, Message, Method, Raised, Reply, Trial, TrialSource
 
 _SILENT = "the worker gave no sign of life for {:g} s and was ended; whatever it had done since is discarded."
 _LOOK_UP_SECONDS = 0.2  # how often the loop looks at the stop request and at the clock when workers are silent

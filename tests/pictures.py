@@ -12,14 +12,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from experiments.catalog import load
-from experiments.places import Places
-from experiments.progress.live import draw
-from experiments.progress.state import SweepState
-from experiments.summary import print_summary
-from experiments.sweep_result import SweepRequest
-from experiments.sweeping import sweep
-from search.events import Event
+from assay.experiments.config.catalog import load
+from assay.experiments.config.request import SweepRequest
+from assay.experiments.console.live import draw
+from assay.experiments.console.summary import print_summary
+from assay.experiments.run.progress import SweepState
+from assay.experiments.run.sweep import sweep
+from assay.experiments.workspace import Places
+from assay.search.events import Event
 from tests.browser import browsing, plot, serving
 
 PICTURES = Path(__file__).parent.parent / "experiments" / "pictures"

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import models
-from models.errors import RequestError
+import assay.models
+from assay.models.errors import RequestError
 
 
 def preload() -> None:
@@ -52,7 +52,7 @@ class StubTrainer:
         if assignment.get("exhausts"):
             raise MemoryError("no room for it")
         if assignment.get("mistakes"):
-            exec(compile("{}['ours']", models.__file__, "exec"))
+            exec(compile("{}['ours']", assay.models.__file__, "exec"))
         if "raises" in assignment:
             raise ValueError(assignment["raises"])
         self._kept.append(b"x" * assignment.get("grow_bytes", 0))  # written to, so that it is resident

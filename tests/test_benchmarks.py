@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.assignment import Assignment
-from models.families import FAMILIES
-from models.mlp import MlpSettings
-from models.signature import signature
+from assay.models.architectures.mlp import MlpSettings
+from assay.models.architectures.registry import FAMILIES
+from assay.models.worker.trial_spec import Assignment, signature
 from tests.benchmarks import sides
 from tests.benchmarks.configurations import BATCH_SIZES, EPOCHS, HIDDEN_UNITS, SIGNATURES, configurations
 from tests.benchmarks.flop import training_flop

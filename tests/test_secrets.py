@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search.urls import keep_secret, masked, scrubbed
+from assay.search.system.urls import keep_secret, masked, scrubbed
 from tests.experiments.conftest import SWEEP, assay
 
 SECRET = "hun%40ter%2F2"

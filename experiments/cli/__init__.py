@@ -3,6 +3,6 @@
 Nothing heavy is imported before a verb runs: `assay --help` must answer at once.
 """
 
-from experiments.cli.main import main
+from assay.experiments.cli.main import main
 
 __all__ = ["main"]

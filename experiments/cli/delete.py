@@ -7,12 +7,12 @@ import sys
 
 import click
 
-from experiments.cli import completing, options
-from models.errors import RequestError
+from assay.experiments.cli import completion, options
+from assay.models.errors import RequestError
 
 
 @click.command("delete", short_help="Delete a study from Optuna, MLflow and home, after asking.")
-@click.argument("study", shell_complete=completing.studies)
+@click.argument("study", shell_complete=completion.studies)
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @options.places
 @options.json_output
@@ -27,9 +27,9 @@ def command(study: str, yes: bool, as_json: bool, **places: str | None) -> int:
       assay delete digits-mlp
     """
     # Here, so that --help need not import the stores.
-    from experiments.deletion import delete, held
-    from experiments.places import Places
-    from experiments.tracking.removal import freeing
+    from assay.experiments.maintenance.delete import delete, held
+    from assay.experiments.tracking.lookup import freeing
+    from assay.experiments.workspace import Places
 
     chosen = Places.choose(**places)
     with held(study, chosen) as remains:

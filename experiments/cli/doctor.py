@@ -6,7 +6,7 @@ import itertools
 
 import click
 
-from experiments.cli import options
+from assay.experiments.cli import options
 
 
 @click.command("doctor", short_help="Compare Optuna and MLflow on every trial; with --fix, mend what differs.")
@@ -25,9 +25,9 @@ def command(fix: bool, as_json: bool, **places: str | None) -> int:
       assay doctor --fix
     """
     # Here, so that --help need not import the stores.
-    from experiments.doctor import diagnose
-    from experiments.places import Places
-    from experiments.words import visible
+    from assay.experiments.maintenance.doctor import diagnose
+    from assay.experiments.terminal_text import visible
+    from assay.experiments.workspace import Places
 
     found = diagnose(Places.choose(**places), fix)
     for study, why in found.busy.items():

@@ -9,8 +9,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from experiments.cli import options
-from experiments.words import visible
+from assay.experiments.cli import options
+from assay.experiments.terminal_text import visible
 
 Listing = Mapping[str, object]
 """What there is by name, with what says more of it: a line of text, or what shows as one."""
@@ -29,7 +29,7 @@ def command(kinds: tuple[str, ...], as_json: bool, **places: str | None) -> int:
     Example:
       assay list experiments
     """
-    from models.names import check_name
+    from assay.models.names import check_name
 
     asked = [check_name("kind", kind, _KINDS) for kind in kinds or _KINDS]
     found = {kind: _KINDS[kind](places) for kind in asked}
@@ -59,39 +59,39 @@ def _offered(typed: str) -> list[CompletionItem]:
 
 
 def _experiments(places: Mapping[str, Any]) -> Listing:
-    from experiments.catalog import load, names
+    from assay.experiments.config.catalog import load, names
 
     return {name: load(name).title for name in names()}
 
 
 def _models(places: Mapping[str, Any]) -> Listing:
-    from models.families import FAMILIES
+    from assay.models.architectures.registry import FAMILIES
 
     own = {"nets.py:function": "your own, by a function in a file; or package.module:function"}
     return {name: family.summary for name, family in FAMILIES.items()} | own
 
 
 def _datasets(places: Mapping[str, Any]) -> Listing:
-    from experiments.data.listing import summaries
+    from assay.experiments.data.registry import summaries
 
     return summaries()
 
 
 def _samplers(places: Mapping[str, Any]) -> Listing:
-    from search.samplers import SAMPLERS
+    from assay.search.samplers import SAMPLERS
 
     return {name: sampler.summary for name, sampler in SAMPLERS.items()}
 
 
 def _pruners(places: Mapping[str, Any]) -> Listing:
-    from search.pruners import PRUNERS
+    from assay.search.pruners import PRUNERS
 
     return {name: pruner.summary for name, pruner in PRUNERS.items()}
 
 
 def _studies(places: Mapping[str, Any]) -> Listing:
-    from experiments.places import Places
-    from experiments.studies import summaries
+    from assay.experiments.results.listing import summaries
+    from assay.experiments.workspace import Places
 
     return summaries(Places.choose(**places))
 

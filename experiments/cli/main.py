@@ -13,12 +13,11 @@ from typing import NoReturn
 
 import click
 
-from experiments.words import one_line
-from models.errors import RequestError
-from models.names import check_name
-from search.errors import AssayBugError, SearchError
-from search.unwritable import unwritable
-from search.urls import scrubbed
+from assay.experiments.terminal_text import one_line
+from assay.models.errors import AssayBugError, RequestError, SearchError
+from assay.models.names import check_name
+from assay.search.system.files import unwritable
+from assay.search.system.urls import scrubbed
 
 VERBS = {
     "list": "list_",
@@ -43,7 +42,7 @@ class _Verbs(click.Group):
         if ctx.resilient_parsing and cmd_name not in VERBS:  # the shell asks what could be typed here
             return None
         check_name("verb", cmd_name, VERBS)
-        command: click.Command = importlib.import_module(f"experiments.cli.{VERBS[cmd_name]}").command
+        command: click.Command = importlib.import_module(f"assay.experiments.cli.{VERBS[cmd_name]}").command
         return command
 
 

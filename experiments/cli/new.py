@@ -7,7 +7,7 @@ import shlex
 
 import click
 
-from experiments.cli import completing, options
+from assay.experiments.cli import completion, options
 
 
 @click.command("new", short_help="Write a commented experiment to start from.")
@@ -16,7 +16,7 @@ from experiments.cli import completing, options
 @click.option(
     "--model",
     default="mlp",
-    shell_complete=completing.families,
+    shell_complete=completion.families,
     help="A family, or a function of your own as nets.py:build.  [mlp]",
 )
 @options.places
@@ -31,8 +31,8 @@ def command(name: str, data: str, model: str, as_json: bool, **places: str | Non
       assay new mine --data mnist --model cnn
     """
     # Here, so that --help need not import what experiments are made of.
-    from experiments.new import create
-    from experiments.places import Places
+    from assay.experiments.config.template import create
+    from assay.experiments.workspace import Places
 
     made = create(name, data, model, Places.choose(**places).data_dir)
     file = str(made.file) if made.file.is_absolute() else f"./{made.file}"

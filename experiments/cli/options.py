@@ -14,11 +14,11 @@ from typing import Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from experiments.cli import completing
-from experiments.durations import read_seconds as read_duration
-from experiments.words import one_line
-from models.errors import RequestError
-from search.urls import masked
+from assay.experiments.cli import completion
+from assay.experiments.formatting import read_seconds as read_duration
+from assay.experiments.terminal_text import one_line
+from assay.models.errors import RequestError
+from assay.search.system.urls import masked
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -68,24 +68,24 @@ def _gathered(command: _Command, name: str, group: Mapping[str, Callable[[_Comma
 _EXECUTION = {
     "backend": click.option(
         "--backend",
-        shell_complete=completing.backends,
+        shell_complete=completion.backends,
         help="Keras backend: tensorflow, jax or torch.  [KERAS_BACKEND, or tensorflow]",
     ),
     "device": click.option(
         "--device",
-        shell_complete=completing.devices,
+        shell_complete=completion.devices,
         help="cpu, gpu (all cards) or gpu:N.  [gpu where the backend can use one, else cpu]",
     ),
     "precision": click.option(
         "--precision",
         default="float32",
-        shell_complete=completing.precisions,
+        shell_complete=completion.precisions,
         help="float32, mixed_bfloat16 or mixed_float16.  [float32]",
     ),
     "xla": click.option(
         "--xla",
         default="auto",
-        shell_complete=completing.xla,
+        shell_complete=completion.xla,
         help="Compile training steps with XLA: on, off, or auto, as Keras chooses.  [auto]",
     ),
     "gpu_memory": click.option(

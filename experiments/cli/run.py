@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from experiments.cli import completing, options
+from assay.experiments.cli import completion, options
 
 
 @click.command("run", short_help="Train once, tracked: the recipe as it stands.")
-@click.argument("experiment", shell_complete=completing.experiments)
+@click.argument("experiment", shell_complete=completion.experiments)
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs to train.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Where the training's seed follows from.  [0]")
 @options.trial_timeout
@@ -36,11 +36,11 @@ def command(
       assay run mnist-mlp --set hidden_units=256 --set activation=relu
     """
     # Here, so that --help need not import what a training needs.
-    from experiments.asking import ask_execution, ask_experiment
-    from experiments.places import Places
-    from experiments.progress import choose_display
-    from experiments.single_run import run
-    from experiments.summary import print_run
+    from assay.experiments.config.request import ask_execution, ask_experiment
+    from assay.experiments.console.choose import choose_display
+    from assay.experiments.console.summary import print_run
+    from assay.experiments.run.single import run
+    from assay.experiments.workspace import Places
 
     asked = ask_experiment(experiment, values, epochs)
     display = choose_display(as_json)

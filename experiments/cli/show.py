@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from experiments.cli import completing, options
+from assay.experiments.cli import completion, options
 
 if TYPE_CHECKING:
-    from experiments.places import Places
-    from experiments.trial_result import TrialResult
+    from assay.experiments.results.trial import TrialResult
+    from assay.experiments.workspace import Places
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @click.command("show", short_help="Show a study's trials, one trial, or a run.")
-@click.argument("name", metavar="STUDY|RUN_ID", shell_complete=completing.studies)
+@click.argument("name", metavar="STUDY|RUN_ID", shell_complete=completion.studies)
 @click.option("--trial", type=int, help="Show this trial of the study.")
 @click.option("--importance", help="How what mattered is told: ped-anova, fanova or mdi.  [the experiment's]")
 @click.option("--sort", metavar="METRIC", help="Sort by an objective, a cost or trial.  [the best first]")
@@ -43,10 +43,9 @@ def command(
       assay show digits-mlp --trial 3
     """
     # Here, so that --help need not import the stores.
-    from experiments.journals import journal_names
-    from experiments.places import Places
-    from experiments.trial_result import trial_of_run
-    from models.errors import RequestError
+    from assay.experiments.results.trial import trial_of_run
+    from assay.experiments.workspace import Places, journal_names
+    from assay.models.errors import RequestError
 
     chosen = Places.choose(**places)
     if _RUN_ID.fullmatch(name) and name not in journal_names(chosen.home):
@@ -62,11 +61,11 @@ def command(
 def _study(
     name: str, trial: int | None, importance: str | None, sort: str | None, every: bool, as_json: bool, places: Places
 ) -> int:
-    from experiments.read_study import read_study  # here for the same reason
-    from experiments.show_study import ordered, print_study, rows
-    from experiments.slots import who_runs
-    from experiments.trial_result import trial_of_study
-    from models.errors import RequestError
+    from assay.experiments.console.show import ordered, print_study, rows
+    from assay.experiments.results.load import read_study  # here for the same reason
+    from assay.experiments.results.trial import trial_of_study
+    from assay.experiments.run.study_locks import who_runs
+    from assay.models.errors import RequestError
 
     study = read_study(name, places, importance)
     if trial is not None:
@@ -84,7 +83,7 @@ def _study(
 
 
 def _answer(trial: TrialResult, every: bool, as_json: bool) -> int:
-    from experiments.show_trial import print_trial  # here for the same reason
+    from assay.experiments.console.show import print_trial  # here for the same reason
 
     if as_json:
         click.echo(options.as_json(trial.to_record()))

@@ -9,32 +9,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from experiments.cli import completing, options
+from assay.experiments.cli import completion, options
 
 if TYPE_CHECKING:
-    from experiments.experiment import Experiment
-    from experiments.places import Places
-    from experiments.sweep_result import SweepRequest
+    from assay.experiments.config.experiment import Experiment
+    from assay.experiments.config.request import SweepRequest
+    from assay.experiments.workspace import Places
 
 
 @click.command("sweep", short_help="Search an experiment's space, every trial in MLflow.")
-@click.argument("experiment", shell_complete=completing.experiments)
+@click.argument("experiment", shell_complete=completion.experiments)
 @click.option("--trials", type=click.IntRange(min=1), help="Complete or pruned trials that make the study done.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a trial.")
 @click.option("--timeout", callback=options.read_seconds, help="Start no trial after this time: 90s, 10m, 1h30m.")
 @click.option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [one a card, or one a core]")
 @click.option(
     "--sampler",
-    shell_complete=completing.samplers,
+    shell_complete=completion.samplers,
     help="What is tried next; 'assay list samplers' names them.  [the file's]",
 )
 @click.option(
     "--pruner",
-    shell_complete=completing.pruners,
+    shell_complete=completion.pruners,
     help="What is stopped early; 'assay list pruners' names them.  [the file's]",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Where every seed follows from.  [the study's, or 0]")
-@click.option("--study", shell_complete=completing.studies, help="Name of the study.  [the experiment's]")
+@click.option("--study", shell_complete=completion.studies, help="Name of the study.  [the experiment's]")
 @click.option("--enqueue", metavar="FILE.json", help="A list of configurations to try first.")
 @click.option("--dry-run", is_flag=True, help="Say what would be tried, and what it would take; write nothing.")
 @click.option(
@@ -80,11 +80,11 @@ def command(
       assay sweep mnist-cnn --device gpu:0 --workers 2 --precision mixed_bfloat16
     """
     # Here, so that --help need not import what a sweep needs.
-    from experiments.asking import ask_experiment, ask_sweep
-    from experiments.places import Places
-    from experiments.progress import choose_display
-    from experiments.summary import print_summary
-    from experiments.sweeping import sweep
+    from assay.experiments.config.request import ask_experiment, ask_sweep
+    from assay.experiments.console.choose import choose_display
+    from assay.experiments.console.summary import print_summary
+    from assay.experiments.run.sweep import sweep
+    from assay.experiments.workspace import Places
 
     asked = ask_experiment(experiment, values, epochs).searching(trials=trials, sampler=sampler, pruner=pruner)
     request = ask_sweep(
@@ -111,9 +111,9 @@ def command(
 
 
 def _foretell(experiment: Experiment, request: SweepRequest, places: Places, as_json: bool) -> int:
-    from experiments.forecast import forecast
-    from experiments.progress import choose_display
-    from experiments.summary import print_forecast
+    from assay.experiments.console.choose import choose_display
+    from assay.experiments.console.summary import print_forecast
+    from assay.experiments.run.dry_run import forecast
 
     told = forecast(experiment, request, places, choose_display(as_json))
     print_forecast(told, to_stderr=as_json)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from experiments.cli import completing, options
+from assay.experiments.cli import completion, options
 
 
 @click.command("ui", short_help="Open the MLflow UI, at a study's best trials if one is named.")
-@click.argument("study", required=False, shell_complete=completing.studies)
+@click.argument("study", required=False, shell_complete=completion.studies)
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=5000, help="Port on 127.0.0.1, or the next free.  [5000]"
 )
@@ -24,8 +24,8 @@ def command(study: str | None, port: int, no_open: bool, **places: str | None) -
       assay ui digits-mlp --no-open
     """
     # Here, so that --help need not import MLflow.
-    from experiments.places import Places
-    from experiments.tracking.ui import comparison, serve
+    from assay.experiments.tracking.ui import comparison, serve
+    from assay.experiments.workspace import Places
 
     chosen = Places.choose(**places)
     page = "" if study is None else comparison(chosen, study)

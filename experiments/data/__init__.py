@@ -1,15 +1,13 @@
 """Data sets: which there are, and how they become arrays on disk that can be mapped into memory."""
 
-from experiments.data.count import training_images
-from experiments.data.generated import GENERATED
-from experiments.data.generated_set import GeneratedSet
-from experiments.data.known import KNOWN, KnownSet
-from experiments.data.listing import summaries
-from experiments.data.preparation import Preparation, PreparedData, prepare, start_preparing
-from experiments.data.process import PreparationError
-from experiments.data.settings import DataSettings
-from experiments.data.source import default_data_dir
-from experiments.data.suits import check_task
+from assay.experiments.data.generated import GENERATED
+from assay.experiments.data.known import KNOWN, KnownSet
+from assay.experiments.data.preparation import Preparation, PreparedData, prepare, start_preparing
+from assay.experiments.data.process import PreparationError
+from assay.experiments.data.registry import check_task, summaries, training_images
+from assay.experiments.data.settings import DataSettings
+from assay.experiments.data.source import default_data_dir
+from assay.experiments.data.toy_sets import GeneratedSet
 
 __all__ = [
     "GENERATED",

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from models.errors import RequestError
-from models.tasks import Task
+from assay.models.errors import RequestError
+from assay.models.tasks import Task
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

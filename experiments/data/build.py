@@ -2,24 +2,71 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from experiments.data.archive_source import ArchiveSource
-from experiments.data.arrays import Array, check_arrays
-from experiments.data.digests import digest_arrays, why_unverified
-from experiments.data.fetch import fetch
-from experiments.data.folder import Meta, digest_file, find_damage, folder_for, read_meta, write_meta
-from experiments.data.locate import locate
-from experiments.data.publish import locked, writing
-from experiments.data.scaling import fit_scales
-from experiments.data.settings import DataSettings
-from experiments.data.source import Source
-from experiments.data.split import kept_images, split, subset, validation_images
-from experiments.data.targets import read_targets
-from models.errors import RequestError
-from models.tasks import Task
+from assay.experiments.data.archive import ArchiveSource
+from assay.experiments.data.arrays import Array, SourceArrays, check_arrays
+from assay.experiments.data.fetch import fetch
+from assay.experiments.data.known import KnownSet
+from assay.experiments.data.prepared_folder import (
+    Meta,
+    digest_file,
+    find_damage,
+    folder_for,
+    locked,
+    read_meta,
+    write_meta,
+    writing,
+)
+from assay.experiments.data.registry import locate
+from assay.experiments.data.scaling import fit_scales
+from assay.experiments.data.settings import DataSettings
+from assay.experiments.data.source import Source
+from assay.experiments.data.split import kept_images, split, subset, validation_images
+from assay.experiments.data.targets import read_targets
+from assay.models.errors import RequestError
+from assay.models.tasks import Task
+
+# What the arrays hash to, and whether that is what was published.
+
+
+def digest_arrays(arrays: SourceArrays) -> tuple[str, dict[str, str]]:
+    """Hash the source's arrays, little-endian and in C order.
+
+    Returns:
+        One SHA-256 over the names, types, shapes and bytes of all four, and by name that of each array's bytes alone.
+    """
+    whole = hashlib.sha256()
+    each = {}
+    for name, array in arrays.items():
+        ordered = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))  # no copy where it is so already
+        data = ordered.reshape(-1).view(np.uint8).data
+        whole.update(f"{name} {ordered.dtype.str} {ordered.shape} ".encode())
+        whole.update(data)
+        each[name] = hashlib.sha256(data).hexdigest()
+    return whole.hexdigest(), each
+
+
+def why_unverified(digests: Mapping[str, str], name: str, known: KnownSet) -> str | None:
+    """Say why the arrays are not known to be the published ones; None if they are.
+
+    Args:
+        digests: SHA-256 of each array's bytes.
+        name: of the data set.
+        known: what was published about it.
+    """
+    notes = [known.altered[digest] for digest in digests.values() if digest in known.altered]
+    differing = [array for array, digest in known.published.items() if digests[array] != digest]
+    if differing:
+        notes.append(f"{', '.join(differing)} differ from the published {name}")
+    unrecorded = [array for array in digests if array not in known.published and digests[array] not in known.altered]
+    if unrecorded:
+        notes.append(f"no digest of {name}'s original {', '.join(unrecorded)} is on record to compare with")
+    return "; ".join(notes) if notes else None
 
 
 def ensure(settings: DataSettings, home: Path, data_dir: Path, base: Path, task: Task = "classification") -> Path:

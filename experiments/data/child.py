@@ -1,6 +1,6 @@
 """The short-lived process that prepares data: a line of JSON comes in, a line of JSON goes out.
 
-    python -m experiments.data.child
+    python -m assay.experiments.data.child
 
 It ends, leaving nothing half-written, when it gets SIGTERM, when its standard input is closed, and when its parent is
 gone. A request that was wrong is an answer; anything else that goes wrong is a traceback and exit code 1.
@@ -17,11 +17,10 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from experiments.data.build import ensure
-from experiments.data.job import Job
-from experiments.data.settings import DataSettings
-from models.errors import RequestError
-from search.errors import SearchError
+from assay.experiments.data.build import ensure
+from assay.experiments.data.process import Job
+from assay.experiments.data.settings import DataSettings
+from assay.models.errors import RequestError, SearchError
 
 WATCH_SECONDS = 1.0
 """How soon a parent that is gone is noticed where something else keeps the pipe open."""

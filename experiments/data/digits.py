@@ -7,9 +7,9 @@ from importlib.metadata import version
 
 import numpy as np
 
-from experiments.data.arrays import SourceArrays
-from experiments.data.known import DIGITS, KnownSet
-from experiments.data.source import Source
+from assay.experiments.data.arrays import SourceArrays
+from assay.experiments.data.known import DIGITS, KnownSet
+from assay.experiments.data.source import Source
 
 TEST_FRACTION = 0.2
 TEST_SEED = 0

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.arrays import ARRAY_NAMES, SourceArrays
-from experiments.data.known import KnownSet
-from experiments.data.source import default_data_dir
-from models.errors import RequestError
+from assay.experiments.data.arrays import ARRAY_NAMES, SourceArrays
+from assay.experiments.data.known import KnownSet
+from assay.experiments.data.source import default_data_dir
+from assay.models.errors import RequestError
 
 PROBE_SECONDS = 8.0
 """How long to wait for a first answer; a name server that does not answer would take minutes."""

@@ -8,11 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from experiments.data.arrays import SourceArrays
-from experiments.data.functions import FUNCTIONS
-from experiments.data.generated_set import GeneratedSet
-from experiments.data.points import POINTS
-from experiments.data.source import Source
+from assay.experiments.data.arrays import SourceArrays
+from assay.experiments.data.source import Source
+from assay.experiments.data.toy_sets import FUNCTIONS, POINTS, GeneratedSet
 
 GENERATED: Mapping[str, GeneratedSet] = {**POINTS, **FUNCTIONS}
 """Every set that is drawn, in the order to list them."""

@@ -39,7 +39,7 @@ class KnownSet:
     largest_value: int = 255
 
 
-# Of scikit-learn's images and labels as uint8, after the fixed split in `experiments.data.digits`.
+# Of scikit-learn's images and labels as uint8, after the fixed split in `assay.experiments.data.digits`.
 DIGITS = KnownSet(
     summary="1,797 handwritten digits, 8 x 8 grey; comes with scikit-learn, nothing to download",
     train_images=1437,

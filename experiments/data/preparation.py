@@ -9,14 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from experiments.data.folder import Meta, find_damage, folder_for, read_meta
-from experiments.data.job import Job
-from experiments.data.locate import locate
-from experiments.data.process import ChildProcess
-from experiments.data.publish import sweep
-from experiments.data.settings import DataSettings
-from experiments.data.suits import check_task
-from models.tasks import Task
+from assay.experiments.data.prepared_folder import Meta, find_damage, folder_for, read_meta, sweep
+from assay.experiments.data.process import ChildProcess, Job
+from assay.experiments.data.registry import check_task, locate
+from assay.experiments.data.settings import DataSettings
+from assay.models.tasks import Task
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,35 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from typing import Any
 
-import experiments
-from experiments.data.job import Job
-from models.errors import RequestError
-from search.errors import SearchError
+from assay.models.errors import RequestError, SearchError
+from assay.models.tasks import Task
+
+# What the process that prepares data is asked.
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to prepare; all paths absolute.
+
+    Attributes:
+        settings: the fields of `DataSettings`.
+        home: the folder for everything that running produces.
+        task: what it is prepared for, 'classification' or 'regression'.
+        data_dir: where known sets are kept.
+        base: what a relative path of a user's own set is relative to.
+        parent: process id of who asks.
+    """
+
+    settings: dict[str, Any]
+    task: Task
+    home: str
+    data_dir: str
+    base: str
+    parent: int
+
 
 STOP_SECONDS = 10.0
 """How long a child that was told to end may tidy up before it is killed."""
@@ -24,14 +46,14 @@ class PreparationError(RuntimeError):
 
 
 class ChildProcess:
-    """A running `python -m experiments.data.child`."""
+    """A running `python -m assay.data.child`."""
 
     def __init__(self, job: Job) -> None:
         """Start it; returns at once."""
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  a pipe could fill up and block it
         self._process = subprocess.Popen(
             # -P: nothing in the current folder shadows a module.
-            [sys.executable, "-P", "-m", "experiments.data.child"],
+            [sys.executable, "-P", "-m", "assay.experiments.data.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -88,8 +110,5 @@ class ChildProcess:
 
 
 def _path() -> str:
-    """Return what the child imports from: our own packages first, and no empty entry, which is the current folder."""
-    packages = experiments.__file__
-    assert packages is not None
-    inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    return os.pathsep.join([str(Path(packages).resolve().parent.parent), *inherited])
+    """Return PYTHONPATH without empty entries, each of which would be the current folder."""
+    return os.pathsep.join(entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.data.arrays import Array
+from assay.experiments.data.arrays import Array
 
 CHUNK_ROWS = 256
 """Images or rows that are widened to float64 at a time: few enough for a processor's cache, let alone for memory."""

@@ -6,13 +6,13 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from experiments.data.archive_source import ARCHIVE_PREFIX
-from experiments.data.folder_source import FOLDER_PREFIX
-from experiments.data.generated import GENERATED
-from experiments.data.known import KNOWN
-from models.errors import RequestError
-from models.names import check_name
-from models.settings import Settings
+from assay.experiments.data.archive import ARCHIVE_PREFIX
+from assay.experiments.data.generated import GENERATED
+from assay.experiments.data.image_folder import FOLDER_PREFIX
+from assay.experiments.data.known import KNOWN
+from assay.models.errors import RequestError
+from assay.models.names import check_name
+from assay.models.settings import Settings
 
 OWN = {ARCHIVE_PREFIX: "file", FOLDER_PREFIX: "folder"}
 """What a name begins with that says where the user's own data are, and what must be there."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from experiments.data.arrays import SourceArrays
-from experiments.data.known import KnownSet
+from assay.experiments.data.arrays import SourceArrays
+from assay.experiments.data.known import KnownSet
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.data.arrays import Array
-from experiments.data.targets import Targets
-from models.errors import RequestError
+from assay.experiments.data.arrays import Array
+from assay.experiments.data.targets import Targets
+from assay.models.errors import RequestError
 
 DEFAULT_FRACTION = 6
 """A sixth validates unless the experiment says how many: 10,000 of MNIST's 60,000."""

@@ -11,21 +11,79 @@ import json
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from experiments.tracking.permit import Permit, PermittedClient, Withdrawn
-from experiments.tracking.store import open_client, tables_aside
-from search.events import Event, StudyOpened
-from search.journal import read
-from search.unwritable import unwritable, why_unwritable
-from search.urls import masked, scrubbed
+from assay.experiments.tracking.store import open_client, tables_aside
+from assay.search.events import Event, StudyOpened
+from assay.search.journal import read
+from assay.search.system.files import unwritable, why_unwritable
+from assay.search.system.urls import masked, scrubbed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from experiments.tracking.record import Recorder
+    from assay.experiments.tracking.recorder import Recorder
+
+
+# The permit to write of a thread, which whoever no longer waits for the thread withdraws.
+
+
+class Withdrawn(Exception):
+    """What was about to be written must not be any more."""
+
+
+class Permit:
+    """Lets write until it is withdrawn."""
+
+    def __init__(self) -> None:
+        self._is_withdrawn = False
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Raise what stops a thread that must not go on.
+
+        Raises:
+            Withdrawn: the permit was withdrawn.
+        """
+        if self._is_withdrawn:
+            raise Withdrawn
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Enter for something short, which whoever withdraws the permit waits for.
+
+        Raises:
+            Withdrawn: the permit was withdrawn.
+        """
+        with self._lock:
+            self.check()
+            yield
+
+    def withdraw(self) -> None:
+        """Let nothing more be begun; what MLflow is at just now may yet be done."""
+        with self._lock:
+            self._is_withdrawn = True
+
+
+class PermittedClient:
+    """A client, each call of which needs a permit.
+
+    Args:
+        client: what is called.
+        permit: looked at before every call, which raises `Withdrawn` without it.
+    """
+
+    def __init__(self, client: object, permit: Permit) -> None:
+        self._client = client
+        self._permit = permit
+
+    def __getattr__(self, name: str) -> Any:
+        self._permit.check()
+        return getattr(self._client, name)
+
 
 _BATCH_EVENTS = 500
 _CAUSE_CHARACTERS = 300
@@ -179,7 +237,7 @@ class MlflowTracker:
             self._move(0)  # a power cut took lines that MLflow had heard of; telling it again does no harm
         self._perhaps_known = self._size()
         self._left_at = self._cursor.offset if self._cursor.offset < self._size() else None
-        from experiments.tracking.record import Recorder  # here, because it imports MLflow
+        from assay.experiments.tracking.recorder import Recorder  # here, because it imports MLflow
 
         permitted = cast("MlflowClient", PermittedClient(client, self._permit))
         return Recorder(permitted, None if self._tracking_uri.startswith("http") else self._artifacts)

@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.places import Places
-from experiments.tracking.counting import ranked, ranked_parents
-from experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG, name_text
-from experiments.tracking.store import open_client
-from search.objective import Objectives
-from search.urls import is_there
+from assay.experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG, name_text
+from assay.experiments.tracking.store import open_client
+from assay.experiments.workspace import Places
+from assay.search.objective import Objectives
+from assay.search.system.urls import is_there, masked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+
+# Of several runs of one trial, or of a study itself, the one that counts: for who writes, reads and mends alike.
+
+
+def is_deleted(run: Run) -> bool:
+    """Return whether somebody deleted a run."""
+    return bool(run.info.lifecycle_stage == "deleted")
+
+
+def ranked(runs: Iterable[Run]) -> Sequence[Run]:
+    """Return runs of one trial, the one that counts first: one that is not deleted, then the oldest."""
+    return sorted(runs, key=lambda run: (is_deleted(run), *_age(run)))
+
+
+def ranked_parents(runs: Iterable[Run]) -> Sequence[Run]:
+    """Return a study's own runs among all its runs, the one that counts first.
+
+    That is one that is not deleted, then the one that most trials name, then the oldest.
+    """
+    every = list(runs)
+    named = Counter(run.data.tags.get(PARENT_TAG) for run in every if TRIAL_TAG in run.data.tags)
+    parents = [run for run in every if TRIAL_TAG not in run.data.tags]
+    return sorted(parents, key=lambda run: (is_deleted(run), -named[run.info.run_id], *_age(run)))
+
+
+def _age(run: Run) -> tuple[int, str]:
+    # What was made twice, because an answer did not come, has one time: the id decides, for everybody the same.
+    return int(run.info.start_time or 0), str(run.info.run_id)
 
 
 @dataclass(frozen=True)
@@ -176,3 +205,63 @@ def search_runs(client: MlflowClient, filter_string: str, view: int | None = Non
         page = client.search_runs(experiments, filter_string, view, max_results=1000, page_token=token)
         yield from page
         token = page.token or ""
+
+
+# Taking a study's runs out of MLflow.
+
+
+def runs_of_ids(places: Places, ids: Collection[str]) -> list[str]:
+    """Return the ids of the runs of the studies of these ids: those of trials, then those of the studies themselves.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    client = open_client(places.tracking_uri)
+    return _children_first(
+        run for study_id in ids for run in search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'")
+    )
+
+
+def are_known(places: Places, ids: Collection[str]) -> bool:
+    """Return whether the store has, or had until they were deleted, runs of studies of these ids.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
+
+    client = open_client(places.tracking_uri)
+    return any(any(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL)) for study_id in ids)
+
+
+def runs_of_name(places: Places, study: str) -> list[str]:
+    """Return the same of every study of a name.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    tagged = search_runs(open_client(places.tracking_uri), f"tags.`{STUDY_TAG}` LIKE '%'")
+    return _children_first(run for run in tagged if run.data.tags[STUDY_TAG] == study)
+
+
+def remove(places: Places, runs: Iterable[str]) -> None:
+    """Delete runs, as MLflow does it: they are hidden, and can be restored until `mlflow gc` frees their disk.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    client = open_client(places.tracking_uri)
+    for run_id in runs:
+        client.delete_run(run_id)
+
+
+def freeing(places: Places) -> str:
+    """Return the command that frees what deleted runs take."""
+    if places.tracking_uri.startswith("http"):
+        return "mlflow gc (on the machine of the MLflow server)"
+    return f"mlflow gc --backend-store-uri {masked(places.tracking_uri)}"
+
+
+def _children_first(runs: Iterable[Run]) -> list[str]:
+    ordered = sorted(runs, key=lambda run: TRIAL_TAG not in run.data.tags)
+    return [str(run.info.run_id) for run in ordered]

@@ -15,8 +15,8 @@ from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 
-from experiments.tracking.counting import is_deleted, ranked, ranked_parents
-from experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, TRIAL_TAG
+from assay.experiments.tracking.lookup import is_deleted, ranked, ranked_parents
+from assay.experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, TRIAL_TAG
 
 _MOST_LOOKUPS = 100
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import RequestError
-from search.unwritable import unwritable
-from search.urls import keep_secret, masked, scrubbed
+from assay.models.errors import RequestError
+from assay.search.system.files import unwritable
+from assay.search.system.urls import keep_secret, masked, scrubbed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -19,12 +19,11 @@ from typing import IO
 
 import click
 
-from experiments.places import Places
-from experiments.tracking.lookup import best_runs, study_names
-from models.errors import RequestError
-from models.names import suggestion
-from search.errors import SearchError
-from search.stop import StopRequest
+from assay.experiments.tracking.lookup import best_runs, study_names
+from assay.experiments.workspace import Places
+from assay.models.errors import RequestError, SearchError
+from assay.models.names import suggestion
+from assay.search.system.signals import StopRequest
 
 HOST = "127.0.0.1"
 BEST = 20  # the comparison page crawls beyond a hundred runs

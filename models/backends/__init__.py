@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from models.backends.interface import VALIDATION_BATCH, Backend, EpochPlan, Feeding, Metrics, Resident, TrainEpoch
+from assay.models.backends.base import Backend, Resident
+from assay.models.training.epoch import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
 
 __all__ = ["VALIDATION_BATCH", "Backend", "EpochPlan", "Feeding", "Metrics", "Resident", "TrainEpoch", "current"]
 
@@ -12,13 +13,13 @@ def current() -> Backend:
     import keras  # not at the top: settings are checked without a backend
 
     if keras.backend.backend() == "tensorflow":
-        from models.backends.tensorflow import TensorFlowBackend
+        from assay.models.backends.tensorflow import TensorFlowBackend
 
         return TensorFlowBackend()
     if keras.backend.backend() == "jax":
-        from models.backends.jax import JaxBackend
+        from assay.models.backends.jax import JaxBackend
 
         return JaxBackend()
-    from models.backends.plain import PlainBackend
+    from assay.models.backends.keras_fit import PlainBackend
 
     return PlainBackend()

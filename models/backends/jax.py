@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import jax
 
-from models.backends import jax_epoch
-from models.backends.interface import EpochPlan, Feeding, Metrics, TrainEpoch
-from models.data import TrainingData
+from assay.models.backends import jax_epoch
+from assay.models.data import TrainingData
+from assay.models.training.epoch import EpochPlan, Feeding, Metrics, TrainEpoch
 
 if TYPE_CHECKING:
     import keras

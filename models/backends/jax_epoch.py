@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from models.backends.interface import VALIDATION_BATCH, EpochPlan, Feeding
-from models.data import TrainingData
+from assay.models.data import TrainingData
+from assay.models.training.epoch import VALIDATION_BATCH, EpochPlan, Feeding
 
 if TYPE_CHECKING:
-    from models.data import Array
+    from assay.models.data import Array
 
 Values: TypeAlias = list[jax.Array]
 Pair: TypeAlias = tuple[jax.Array, jax.Array]

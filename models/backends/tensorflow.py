@@ -24,14 +24,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import tensorflow as tf
 
-from models.backends import tensorflow_card
-from models.backends.interface import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
-from models.backends.tensorflow_kernels import kernels
-from models.backends.tensorflow_updates import direct_updates
-from models.data import TrainingData
+from assay.models.backends.tensorflow_optimizers import direct_updates, kernels
+from assay.models.data import TrainingData
+from assay.models.training.epoch import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
 
 if TYPE_CHECKING:
     import keras
+
 
 Tensors: TypeAlias = tuple[tf.Tensor, tf.Tensor]
 Means: TypeAlias = dict[str, tf.Tensor]
@@ -52,11 +51,11 @@ class TensorFlowBackend:
 
     def share_card(self, megabytes: int | None) -> None:
         """Take so many MiB of a card's memory, or with None what comes to be needed; before the first operation."""
-        tensorflow_card.share(megabytes)
+        limit_memory(megabytes)
 
     def card(self) -> str | None:
         """Return what the card is called that TensorFlow computes on; None if it computes on the processor."""
-        return tensorflow_card.find()
+        return gpu_name()
 
     def hold(self, data: TrainingData) -> TensorFlowResident:
         """Copy data into tensors, in the type it is stored in."""
@@ -173,3 +172,28 @@ def _run_steps(model: keras.Model, step: Step, images: int, batch_size: tf.Tenso
     tf.while_loop(lambda start: start < images, run_step, (tf.constant(0),))
     means: Means = model.get_metrics_result()
     return means
+
+
+# TensorFlow on a card: its name, and how much of its memory is taken.
+
+
+def limit_memory(megabytes: int | None) -> None:
+    """Take no more of a card's memory than so many MiB, or without a number no more than comes to be needed.
+
+    Left alone, TensorFlow takes the whole card at its start, and the next worker gets none. A limit and growth exclude
+    each other: what is limited is taken at once (https://www.tensorflow.org/guide/gpu#limiting_gpu_memory_growth).
+    """
+    for card in tf.config.list_physical_devices("GPU"):
+        if megabytes is None:
+            tf.config.experimental.set_memory_growth(card, True)
+        else:
+            limited = tf.config.LogicalDeviceConfiguration(memory_limit=megabytes)
+            tf.config.set_logical_device_configuration(card, [limited])
+
+
+def gpu_name() -> str | None:
+    """Return what the card is called that TensorFlow computes on; None if it computes on the processor."""
+    cards = tf.config.list_physical_devices("GPU")
+    if not cards:
+        return None
+    return str(tf.config.experimental.get_device_details(cards[0]).get("device_name", "of unknown name"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from models.names import check_name
-from models.settings import Settings
-from search.pruners import asha, hyperband, median, none
-from search.pruners.entry import AnyPruner, PrunerRequest
+from assay.models.names import check_name
+from assay.models.settings import Settings
+from assay.search.pruners import asha, hyperband, median, none
+from assay.search.pruners.base import AnyPruner, PrunerRequest
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

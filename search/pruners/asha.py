@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from models.errors import RequestError
-from models.settings import Settings
-from search import insides
-from search.pruners.entry import Pruner, PrunerRequest
-from search.pruners.fields import BootstrapCount, MinResource, ReductionFactor, check_min_resource
+from assay.models.errors import RequestError
+from assay.models.settings import Settings
+from assay.search import optuna_compat
+from assay.search.pruners.base import (
+    BootstrapCount,
+    MinResource,
+    Pruner,
+    PrunerRequest,
+    ReductionFactor,
+    check_min_resource,
+)
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -46,9 +52,9 @@ def _make(request: PrunerRequest[AshaSettings]) -> BasePruner:
     from optuna.pruners import SuccessiveHalvingPruner  # not at the top: naming pruners must not import Optuna
 
     options = request.options.model_dump()
-    if request.shared or not insides.are_known():
+    if request.shared or not optuna_compat.are_known():
         return SuccessiveHalvingPruner(**options)
-    from search.pruners.rungs import RememberingHalving  # here for the same reason
+    from assay.search.pruners.cached_halving import RememberingHalving  # here for the same reason
 
     return RememberingHalving(**options)
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.settings import Settings
-from search import insides
-from search.pruners.entry import Pruner, PrunerRequest
-from search.pruners.fields import BootstrapCount, MinResource, ReductionFactor, check_min_resource
+from assay.models.settings import Settings
+from assay.search import optuna_compat
+from assay.search.pruners.base import (
+    BootstrapCount,
+    MinResource,
+    Pruner,
+    PrunerRequest,
+    ReductionFactor,
+    check_min_resource,
+)
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -34,9 +40,9 @@ def _make(request: PrunerRequest[HyperbandSettings]) -> BasePruner:
     # The largest resource is said outright: left to itself Optuna takes it from the first trial that completes, and
     # prunes nothing until then.
     options = {"max_resource": request.epochs, **request.options.model_dump()}
-    if request.shared or not insides.are_known():
+    if request.shared or not optuna_compat.are_known():
         return HyperbandPruner(**options)
-    from search.pruners.rungs import RememberingHyperband  # here for the same reason
+    from assay.search.pruners.cached_halving import RememberingHyperband  # here for the same reason
 
     return RememberingHyperband(**options)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from models.settings import Settings
-from search.pruners.entry import Pruner, PrunerRequest
+from assay.models.settings import Settings
+from assay.search.pruners.base import Pruner, PrunerRequest
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

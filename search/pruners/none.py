@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.settings import Settings
-from search.pruners.entry import Pruner, PrunerRequest
+from assay.models.settings import Settings
+from assay.search.pruners.base import Pruner, PrunerRequest
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

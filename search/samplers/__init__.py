@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from models.names import check_name
-from models.settings import Settings
-from search.samplers import cmaes, gp, grid, nsga2, qmc, random, tpe
-from search.samplers.entry import AnySampler, SamplerRequest
+from assay.models.names import check_name
+from assay.models.settings import Settings
+from assay.search.samplers import cmaes, gp, grid, nsga2, qmc, random, tpe
+from assay.search.samplers.base import AnySampler, SamplerRequest
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from search.space import Space
+    from assay.search.space import Space
 
 SAMPLERS: Mapping[str, AnySampler] = {
     sampler.name: sampler

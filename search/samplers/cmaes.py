@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from models.errors import RequestError
-from models.settings import Settings
-from search.samplers.entry import Sampler, SamplerRequest
-from search.samplers.fields import Startup
+from assay.models.errors import RequestError
+from assay.models.settings import Settings
+from assay.search.samplers.base import Sampler, SamplerRequest, Startup
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from search.space import Space
+    from assay.search.space import Space
 
 
 class CmaesSettings(Settings):
@@ -63,7 +62,7 @@ def _make(request: SamplerRequest[CmaesSettings]) -> BaseSampler:
     # Not at the top: naming samplers must cost the command line nothing.
     import optuna
 
-    from search.samplers.cmaes_state import RestoringCmaEs
+    from assay.search.samplers.cmaes_storage import RestoringCmaEs
 
     return RestoringCmaEs(
         seed=request.session_seed,

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from models.settings import Settings
-from search.samplers.entry import Sampler, SamplerRequest
-from search.samplers.fields import Startup
+from assay.models.settings import Settings
+from assay.search.samplers.base import Sampler, SamplerRequest, Startup
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from models.errors import RequestError
-from models.settings import Settings
-from search.samplers.entry import Sampler, SamplerRequest
+from assay.models.errors import RequestError
+from assay.models.settings import Settings
+from assay.search.samplers.base import Sampler, SamplerRequest
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from search.space import Space
+    from assay.search.space import Space
 
 LARGEST = 100_000
 """Configurations of a grid: nobody trains more, and listing them must take no time."""
@@ -28,7 +28,7 @@ def size(space: Space) -> int:
     Raises:
         RequestError: they are not to be counted, or too many.
     """
-    from search.space.grid import grid  # not at the top: naming samplers must not import Optuna's distributions
+    from assay.search.space.grid import grid  # not at the top: naming samplers must not import Optuna's distributions
 
     counted = sum(1 for _ in itertools.islice(grid(space), LARGEST + 1))
     if counted > LARGEST:
@@ -44,7 +44,7 @@ def _check_space(space: Space) -> None:
 
 
 def _make(request: SamplerRequest[GridSettings]) -> BaseSampler:
-    from search.samplers.grid_sampler import GridSampler  # for the same reason
+    from assay.search.samplers.grid_sampler import GridSampler  # for the same reason
 
     return GridSampler(request.space, request.study_seed)
 

@@ -15,8 +15,8 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from search.space import Configuration, Space
-from search.space.grid import grid
+from assay.search.space import Configuration, Space
+from assay.search.space.grid import grid
 
 ENQUEUED = "fixed_params"
 """Where Optuna keeps what a trial was enqueued with, among the attributes of its own."""

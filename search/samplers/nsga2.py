@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.settings import Settings
-from search.samplers.entry import Sampler, SamplerRequest
-from search.samplers.fields import Probability
+from assay.models.settings import Settings
+from assay.search.samplers.base import Probability, Sampler, SamplerRequest
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

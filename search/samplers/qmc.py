@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from models.settings import Settings
-from search.samplers.entry import Sampler, SamplerRequest
+from assay.models.settings import Settings
+from assay.search.samplers.base import Sampler, SamplerRequest
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.settings import Settings
-from search.samplers.entry import Sampler, SamplerRequest
+from assay.models.settings import Settings
+from assay.search.samplers.base import Sampler, SamplerRequest
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from models.settings import Settings
-from search import insides
-from search.samplers.entry import Sampler, SamplerRequest
-from search.samplers.fields import Startup
+from assay.models.settings import Settings
+from assay.search import optuna_compat
+from assay.search.samplers.base import Sampler, SamplerRequest, Startup
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -53,8 +52,8 @@ def _make(request: SamplerRequest[TpeSettings]) -> BaseSampler:
     if options["group"]:
         options["multivariate"] = True  # what group needs, also where Optuna's own choice would be otherwise
     kind = TPESampler
-    if insides.are_known():
-        from search.samplers.quick_tpe import QuickTpe  # here for the same reason
+    if optuna_compat.are_known():
+        from assay.search.samplers.fast_tpe import QuickTpe  # here for the same reason
 
         kind = QuickTpe
     return kind(seed=request.session_seed, **options)

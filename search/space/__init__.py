@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from search.space.condition import Condition
-from search.space.parameter import Choice, Parameter
-from search.space.reading import read_space
-from search.space.space import Configuration, Space
+from assay.search.space.parameter import Choice, Condition, Parameter
+from assay.search.space.space import Configuration, Space, read_space
 
 __all__ = ["Choice", "Condition", "Configuration", "Parameter", "Space", "read_space"]

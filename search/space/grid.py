@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from models.errors import RequestError
-from search.space.parameter import Choice, Parameter
-from search.space.space import Configuration, Space, exists
+from assay.models.errors import RequestError
+from assay.search.space.parameter import Choice, Parameter
+from assay.search.space.space import Configuration, Space, exists
 
 
 def grid(space: Space) -> Iterator[Configuration]:

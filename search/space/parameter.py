@@ -6,13 +6,126 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from models.errors import RequestError
-from search.space.condition import Condition
-from search.space.distributions import check_number, describe
+from assay.models.errors import RequestError
+from assay.models.settings import Settings
+
+# Conditions: a parameter that exists only where others have certain values.
+
+
+class _Bounds(Settings):
+    """`{ low, high }`, one of which may be left out."""
+
+    low: int | float | None = None
+    high: int | float | None = None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """That a parameter, called `name`, is one of `values`, or lies from `low` to `high` where there are no values."""
+
+    name: str
+    values: tuple[Any, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+
+    def holds(self, value: object) -> bool:
+        """Return whether it does where the parameter has this value."""
+        if self.values:
+            return any(_same(value, allowed) for allowed in self.values)
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        if self.values:
+            shown = " or ".join(repr(value) for value in self.values)
+            return f"{self.name} = {shown}"
+        if math.isinf(self.high):
+            return f"{self.name} >= {self.low:g}"
+        if math.isinf(self.low):
+            return f"{self.name} <= {self.high:g}"
+        return f"{self.low:g} <= {self.name} <= {self.high:g}"
+
+
+def read_conditions(table: object, where: str) -> tuple[Condition, ...]:
+    """Read what follows `when =`: for each name a value, a list of values or bounds.
+
+    Raises:
+        RequestError: it is something else; `where` says of which parameter.
+    """
+    if not isinstance(table, dict) or not table:
+        raise RequestError(f"{where} when: must be a table such as {{ optimizer = 'momentum' }}; received {table!r}.")
+    return tuple(_read(name, value, f"{where} when {name}") for name, value in table.items())
+
+
+def _read(name: str, value: object, where: str) -> Condition:
+    if isinstance(value, dict):
+        bounds = _Bounds.read(value, where)
+        if bounds.low is None and bounds.high is None:
+            raise RequestError(f"{where}: must say low, high or both, such as {{ low = 2 }}; received {value!r}.")
+        return Condition(
+            name,
+            low=-math.inf if bounds.low is None else bounds.low,
+            high=math.inf if bounds.high is None else bounds.high,
+        )
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise RequestError(f"{where}: a list of values must not be empty; add one.")
+    return Condition(name, tuple(values))
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two values are the same to a reader of TOML, to whom true is not 1."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+# Optuna's distributions: what values they have, and how they are described.
+
+
+def check_number(where: str, distribution: BaseDistribution, value: object) -> int | float:
+    """Return a number as a range holds it.
+
+    Raises:
+        RequestError: it lies outside.
+    """
+    match distribution:
+        case IntDistribution(low=low, high=high, step=step):
+            if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+                if (value - low) % step == 0:
+                    return value
+                raise RequestError(f"{where}: must be {low} plus a multiple of {step}; received {value!r}.")
+            raise RequestError(f"{where}: must be a whole number from {low} to {high}; received {value!r}.")
+        case FloatDistribution(low=float(low), high=float(high), step=step):
+            if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+                if step is None or divides(step, value - low):
+                    return float(value)
+                raise RequestError(f"{where}: must be {low:g} plus a multiple of {step:g}; received {value!r}.")
+            raise RequestError(f"{where}: must be a number from {low:g} to {high:g}; received {value!r}.")
+        case _:
+            raise TypeError(f"not a range: {distribution}")
+
+
+def describe(distribution: BaseDistribution) -> str:
+    """Return a distribution in a few words that say all of it."""
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return f"[{', '.join(repr(choice) for choice in choices)}]"
+        case IntDistribution(low=low, high=high, log=log, step=step):
+            return f"{low} to {high}{', log' if log else ''}{f', step {step}' if step != 1 else ''}"
+        case FloatDistribution(low=low, high=high, log=log, step=step):
+            return f"{low!r} to {high!r}{', log' if log else ''}{f', step {step!r}' if step is not None else ''}"
+        case _:
+            raise TypeError(f"not a distribution of a space: {distribution}")
+
+
+def divides(step: float, distance: float) -> bool:
+    """Whether a distance is a whole number of steps, up to what floats can't hold (0.3 is three times 0.1)."""
+    steps = Decimal(str(distance)) / Decimal(str(step))
+    return abs(steps - round(steps)) < Decimal("1e-9")
+
 
 Choice: TypeAlias = bool | int | float | str | list[Any]
 """A value that a parameter can have."""

@@ -14,15 +14,13 @@ from typing import Any
 
 import psutil
 
-import models
-from models.errors import RequestError
-from models.exhaustion import is_out_of_memory
-from search.protocols import Trainer
-from search.workers.wire import Inbox, send
+import assay.models
+from assay.models.errors import RequestError, is_out_of_memory
+from assay.search.workers.protocol import Inbox, Trainer, send
 
 _LONGEST_LINE_CHARACTERS = 300  # some backends' messages go on for pages
 _MISTAKES = (AssertionError, AttributeError, LookupError, NameError)
-_OURS = Path(models.__file__).parent
+_OURS = Path(assay.models.__file__).parent
 
 
 def serve(connection: socket.socket, make_trainer: Callable[[], Trainer]) -> None:

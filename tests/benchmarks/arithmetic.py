@@ -9,11 +9,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from experiments.execution import Execution
-from experiments.execution_request import ExecutionRequest
-from models.data import load
-from search.hardware import cores
-from search.protocols import Executor, Method, Reply
+from assay.experiments.config.request import ExecutionRequest
+from assay.experiments.run.execution import Execution
+from assay.models.data import load
+from assay.search.system.hardware import cores
+from assay.search.workers.protocol import Executor, Method, Reply
 from tests.benchmarks.children import child
 from tests.benchmarks.configurations import Configuration
 from tests.benchmarks.flop import training_flop

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from search.workers.local import LocalExecutor
+from assay.search.workers.executor import LocalExecutor
 from tests.benchmarks.row import Row
 from tests.benchmarks.stub_sweep import StubSweep, fill, stub_worker
 

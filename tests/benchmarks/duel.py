@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models.data import load
+from assay.models.data import load
 from tests.benchmarks.configurations import Configuration
 from tests.benchmarks.peers.common import network
 from tests.benchmarks.prepared import assignment
@@ -22,7 +22,7 @@ _kept: dict[str, Any] = {}
 
 def set_up(folder: Path) -> None:
     """Make data resident for both and train something else, so that neither pays for what a process does once."""
-    from models.preloading import preload  # here: whoever starts this process need not import a backend
+    from assay.models.worker.preload import preload  # here: whoever starts this process need not import a backend
 
     preload()
     data = load(folder, "unit")
@@ -35,7 +35,7 @@ def set_up(folder: Path) -> None:
 
 def by_assay(configuration: Configuration, epochs: int) -> float:
     """Return the seconds from a trial's beginning to its end, compiling and forgetting included."""
-    from models.trainer import Trainer  # here: whoever starts this process need not import a backend
+    from assay.models.worker.trainer import Trainer  # here: whoever starts this process need not import a backend
 
     # A new one, which has compiled nothing for an earlier round; its data are there once it has begun anything.
     trainer = Trainer(THREADS)

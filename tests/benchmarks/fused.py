@@ -11,17 +11,16 @@ from statistics import median
 
 import numpy as np
 
-from experiments.asking import ask_experiment
-from experiments.execution import Execution
-from experiments.execution_request import ExecutionRequest
-from experiments.experiment import Experiment
-from experiments.fusing import Fuse, Fusing
-from experiments.places import Places
-from experiments.progress.bar import SilentDisplay
-from experiments.session import Session, prepared
-from search.hardware import cores
-from search.protocols import Executor
-from search.workers.slots import SlotExecutor
+from assay.experiments.config.experiment import Experiment
+from assay.experiments.config.request import ExecutionRequest, Fuse, ask_experiment
+from assay.experiments.console.bar import SilentDisplay
+from assay.experiments.run.execution import Execution
+from assay.experiments.run.session import Session, prepared
+from assay.experiments.run.trial_batching import Fusing
+from assay.experiments.workspace import Places
+from assay.search.system.hardware import cores
+from assay.search.workers.protocol import Executor
+from assay.search.workers.vmap_lanes import SlotExecutor
 from tests.benchmarks.mnist import mnist
 from tests.benchmarks.phases import search_seconds, wait_for
 from tests.benchmarks.rounds import in_turn

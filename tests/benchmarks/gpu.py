@@ -14,9 +14,9 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from experiments import sweep
-from search.events import TrialBegun, TrialEnded
-from search.journal import read
+from assay import sweep
+from assay.search.events import TrialBegun, TrialEnded
+from assay.search.journal import read
 from tests.benchmarks.mnist import mnist
 from tests.benchmarks.processes import MeasureError, environment, run
 from tests.benchmarks.row import Row

@@ -8,7 +8,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-from search.hardware import cores
+from assay.search.system.hardware import cores
 
 COMPARED = ("tensorflow", "keras", "jax", "optuna", "mlflow", "keras-tuner", "ray")
 

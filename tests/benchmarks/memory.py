@@ -14,8 +14,8 @@ from typing import Any
 
 import psutil
 
-from experiments.data.preparation import prepare
-from experiments.data.settings import DataSettings
+from assay.experiments.data.preparation import prepare
+from assay.experiments.data.settings import DataSettings
 from tests.benchmarks.children import child
 from tests.benchmarks.row import Row
 from tests.benchmarks.stub_sweep import StubSweep, stub_worker
@@ -49,8 +49,8 @@ def supervisor(marks: Sequence[int]) -> list[float]:
 
 def worker(marks: Sequence[int]) -> list[float]:
     """Return the resident size of this process in MB after so many trainings."""
-    from models.preloading import preload  # here, because the process that measures must not import Keras
-    from models.trainer import Trainer
+    from assay.models.worker.preload import preload  # here, because the process that measures must not import Keras
+    from assay.models.worker.trainer import Trainer
 
     preload()
     trainer, chance, sizes = Trainer(threads=1), random.Random(0), []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.places import Places
+from assay.experiments.workspace import Places
 
 
 class NoMnistError(Exception):

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.session import Session
-from search.events import TrialEnded
-from search.journal import Journal
-from search.model_shelf import ModelShelf
-from search.objective import Values
-from search.protocols import Executor, Trial
-from search.stop import StopRequest
-from search.supervisor import Supervisor
+from assay.experiments.run.session import Session
+from assay.search.artifacts import ModelShelf
+from assay.search.events import TrialEnded
+from assay.search.journal import Journal
+from assay.search.objective import Values
+from assay.search.supervisor import Supervisor
+from assay.search.system.signals import StopRequest
+from assay.search.workers.protocol import Executor, Trial
 from tests.benchmarks.processes import MeasureError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.data.preparation import prepare
-from experiments.data.settings import DataSettings
+from assay.experiments.data.preparation import prepare
+from assay.experiments.data.settings import DataSettings
 from tests.benchmarks.configurations import Configuration
 from tests.benchmarks.peers.common import VALIDATION_IMAGES
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.events import TrialBegun, TrialEnded
-from search.hardware import cores
-from search.journal import read
+from assay.search.events import TrialBegun, TrialEnded
+from assay.search.journal import read
+from assay.search.system.hardware import cores
 from tests.benchmarks.configurations import (
     ACTIVATIONS,
     BATCH_SIZES,

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from search.events import TrialBegun
-from search.journal import read
+from assay.search.events import TrialBegun
+from assay.search.journal import read
 from tests.benchmarks.mnist import mnist
 from tests.benchmarks.prepared import prepared
 from tests.benchmarks.processes import MeasureError, end, environment, run

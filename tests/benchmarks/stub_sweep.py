@@ -14,26 +14,25 @@ from typing import Any
 import optuna
 from rich.console import Console
 
-from experiments.catalog import load
-from experiments.execution import Execution
-from experiments.experiment import Experiment
-from experiments.progress.live import LiveDisplay
-from experiments.progress.state import SweepState
-from experiments.tracking.follower import MlflowTracker
-from search.events import EpochEnded, Event, StudyOpened, TrialBegun, TrialEnded, to_record
-from search.journal import Journal
-from search.known_study import SEED, STATE
-from search.model_shelf import ModelShelf
-from search.objective import Leaders
-from search.plan import Plan
-from search.protocols import Trial
-from search.seeds import trial_seed
-from search.stop import StopRequest
-from search.storage import open_storage
-from search.study import StudyTrials
-from search.study_request import StudyRequest
-from search.supervisor import Supervisor
-from search.workers.local import LocalExecutor, WorkerRecipe
+from assay.experiments.config.catalog import load
+from assay.experiments.config.experiment import Experiment
+from assay.experiments.console.live import LiveDisplay
+from assay.experiments.run.execution import Execution
+from assay.experiments.run.progress import SweepState
+from assay.experiments.tracking.follower import MlflowTracker
+from assay.models.seeding import trial_seed
+from assay.search.artifacts import ModelShelf
+from assay.search.events import EpochEnded, Event, StudyOpened, TrialBegun, TrialEnded, to_record
+from assay.search.journal import Journal
+from assay.search.objective import Leaders
+from assay.search.plan import Plan, StudyRequest
+from assay.search.storage.opening import open_storage
+from assay.search.study import StudyTrials
+from assay.search.study_record import SEED, STATE
+from assay.search.supervisor import Supervisor
+from assay.search.system.signals import StopRequest
+from assay.search.workers.executor import LocalExecutor, WorkerRecipe
+from assay.search.workers.protocol import Trial
 from tests.benchmarks.phases import wait_for
 from tests.benchmarks.processes import ROOT
 

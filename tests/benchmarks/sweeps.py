@@ -79,6 +79,7 @@ def compare(
 def _touch() -> None:
     """Have what is imported read from the disk once, so that the first side need not do it for the others."""
     modules = (
-        "tensorflow, jax, keras, sklearn.model_selection, optuna, mlflow, ray.tune, keras_tuner, experiments.sweeping"
+        "tensorflow, jax, keras, sklearn.model_selection, optuna, mlflow, ray.tune, keras_tuner, "
+        "assay.experiments.run.sweep"
     )
     subprocess.run([sys.executable, "-c", f"import {modules}"], env=environment(), check=True, capture_output=True)

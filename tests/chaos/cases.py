@@ -16,13 +16,13 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from experiments.data.preparation import prepare
-from experiments.data.settings import DataSettings
-from experiments.studies import find_study
-from experiments.tracking.store import open_client
-from search.events import TrialBegun
-from search.journal import read
-from search.known_study import SEED
+from assay.experiments.data.preparation import prepare
+from assay.experiments.data.settings import DataSettings
+from assay.experiments.results.listing import find_study
+from assay.experiments.tracking.store import open_client
+from assay.search.events import TrialBegun
+from assay.search.journal import read
+from assay.search.study_record import SEED
 from tests.chaos.harm import Harm
 from tests.chaos.points import Point
 from tests.chaos.sessions import Sessions, Zygote

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.doctor import diagnose
+from assay.experiments.maintenance.doctor import diagnose
 from tests.chaos.cases import STUDY, Seen, home, sweep
 from tests.chaos.sessions import Sessions, Zygote, is_alive
 from tests.chaos.verdict import Verdict, ended_well, judge

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from models.trainer import Trainer
+from assay.models.worker.trainer import Trainer
 from tests.chaos.trainer import note
 
 

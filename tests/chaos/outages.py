@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mlflow import MlflowClient
 
-from experiments.history import read_history
-from experiments.studies import find_study
-from experiments.tracking.lookup import runs_of_study
-from search.events import TrialEnded
-from search.journal import read
-from search.known_study import SEED, STUDY_ID
+from assay.experiments.results.history import read_history
+from assay.experiments.results.listing import find_study
+from assay.experiments.tracking.lookup import runs_of_study
+from assay.search.events import TrialEnded
+from assay.search.journal import read
+from assay.search.study_record import SEED, STUDY_ID
 from tests.chaos import cases
 from tests.chaos.cases import STUDY, Seen, home, sweep
 from tests.chaos.points import Point

@@ -20,32 +20,32 @@ Who = Literal["supervisor", "worker", "both"]
 
 EVENTS = ("study_opened", "trial_begun", "epoch_ended", "trial_ended", "study_closed")
 SEAMS = {
-    "create study": "search.study:StudyTrials.__init__",
-    "recover": "search.recovery:recover",
-    "try again": "search.recovery:try_again",
-    "enqueue": "search.study:StudyTrials.enqueue",
-    "ask": "search.study:StudyTrials.ask",
-    "call": "search.workers.local:LocalExecutor.call",
-    "report": "search.study:StudyTrials.report",
-    "tell": "search.study:StudyTrials.tell",
-    "write end": "search.known_study:KnownStudy.write_end",
-    "retry": "search.study:StudyTrials.retry",
-    "forget checkpoint": "search.checkpoints:Checkpoints.forget",
-    "clear shelf": "search.model_shelf:ModelShelf.clear",
+    "create study": "assay.search.study:StudyTrials.__init__",
+    "recover": "assay.search.recovery:recover",
+    "try again": "assay.search.recovery:try_again",
+    "enqueue": "assay.search.study:StudyTrials.enqueue",
+    "ask": "assay.search.study:StudyTrials.ask",
+    "call": "assay.search.workers.executor:LocalExecutor.call",
+    "report": "assay.search.study:StudyTrials.report",
+    "tell": "assay.search.study:StudyTrials.tell",
+    "write end": "assay.search.study_record:KnownStudy.write_end",
+    "retry": "assay.search.study:StudyTrials.retry",
+    "forget checkpoint": "assay.search.artifacts:Checkpoints.forget",
+    "clear shelf": "assay.search.artifacts:ModelShelf.clear",
     "create run": "mlflow:MlflowClient.create_run",
     "log batch": "mlflow:MlflowClient.log_batch",
     "log text": "mlflow:MlflowClient.log_text",
     "terminate run": "mlflow:MlflowClient.set_terminated",
-    "move cursor": "experiments.tracking.follower:Cursor.move",
-    **{f"journal {event}": "search.journal:Journal.append" for event in EVENTS},
+    "move cursor": "assay.experiments.tracking.follower:Cursor.move",
+    **{f"journal {event}": "assay.search.journal:Journal.append" for event in EVENTS},
 }
 _ONCE = ("create study", "recover", "try again", "enqueue", "log text", "journal study_opened", "journal study_closed")
 """Seams that a session passes once."""
 
 
 SHARED = {
-    "claim": "search.shared_storage:SharedStorage._claim",
-    "draw": "search.space.space:Space.draw",
+    "claim": "assay.search.storage.postgresql:SharedStorage._claim",
+    "draw": "assay.search.space.space:Space.draw",
 }
 """Seams of a study that is shared, on PostgreSQL."""
 
@@ -131,13 +131,13 @@ def arm(point: Point, workers: Callable[[], list[int]]) -> None:
 
 
 def _name(event: Any) -> str:
-    from search.events import NAMES
+    from assay.search.events import NAMES
 
     return NAMES[type(event)]
 
 
 def _tear(journal: Any, event: Any) -> None:
-    from search.events import to_record
+    from assay.search.events import to_record
 
     line = json.dumps(to_record(event)).encode()
     with journal.path.open("ab") as file:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from experiments.places import Places
+from assay.experiments.workspace import Places
 from tests.benchmarks.processes import environment
 from tests.chaos.points import Point
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Literal, get_args
 
-from experiments.doctor import diagnose
-from experiments.history import read_history
-from experiments.places import Places
-from experiments.studies import find_study
-from experiments.tracking.lookup import runs_of_study
-from search.known_study import SEED, STATE, STUDY_ID
-from search.shared_storage import SUPERVISOR
+from assay.experiments.maintenance.doctor import diagnose
+from assay.experiments.results.history import read_history
+from assay.experiments.results.listing import find_study
+from assay.experiments.tracking.lookup import runs_of_study
+from assay.experiments.workspace import Places
+from assay.search.storage.postgresql import SUPERVISOR
+from assay.search.study_record import SEED, STATE, STUDY_ID
 from tests.chaos.cases import STUDY, Seen, home, sweep
 from tests.chaos.outages import until
 from tests.chaos.sessions import Sessions, Zygote, is_alive, kill

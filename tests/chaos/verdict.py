@@ -10,17 +10,17 @@ from pathlib import Path
 
 import optuna
 
-from experiments.doctor import diagnose
-from experiments.history import read_history
-from experiments.places import Places
-from experiments.studies import find_study
-from experiments.tracking.lookup import search_runs
-from experiments.tracking.schema import STUDY_ID_TAG
-from experiments.tracking.store import open_client
-from search.events import EpochEnded, TrialEnded
-from search.journal import read
-from search.known_study import ATTEMPT, SEED, STATE, STUDY_ID, KnownStudy
-from search.samplers.grid_sampler import ENQUEUED
+from assay.experiments.maintenance.doctor import diagnose
+from assay.experiments.results.history import read_history
+from assay.experiments.results.listing import find_study
+from assay.experiments.tracking.lookup import search_runs
+from assay.experiments.tracking.schema import STUDY_ID_TAG
+from assay.experiments.tracking.store import open_client
+from assay.experiments.workspace import Places
+from assay.search.events import EpochEnded, TrialEnded
+from assay.search.journal import read
+from assay.search.samplers.grid_sampler import ENQUEUED
+from assay.search.study_record import ATTEMPT, SEED, STATE, STUDY_ID, KnownStudy
 from tests.chaos.sessions import Sessions, is_alive
 from tests.chaos.trainer import accuracy
 

@@ -12,8 +12,8 @@ import os
 import sys
 from typing import Any
 
-from experiments import execution
-from search.workers.local import LocalExecutor
+from assay.experiments.run import execution
+from assay.search.workers.executor import LocalExecutor
 from tests.chaos.points import Point, arm
 from tests.chaos.trainer import EPOCH_SECONDS, LOG
 
@@ -23,10 +23,10 @@ _REAL = (execution.PRELOAD, "tests.chaos.noting_trainer:NotingTrainer")
 _MODULES = (
     "mlflow",
     "optuna",
-    "experiments.sweeping",
-    "experiments.tracking.record",
-    "search.recovery",
-    "search.study",
+    "assay.experiments.run.sweep",
+    "assay.experiments.tracking.recorder",
+    "assay.search.recovery",
+    "assay.search.study",
 )
 
 
@@ -68,7 +68,7 @@ def _become(asked: dict[str, Any]) -> None:
         for point in asked["points"]:
             arm(Point(**point), lambda: [pid for one in executors for pid in one.pids()])
         sys.argv = ["assay", *asked["argv"]]
-        from experiments.cli import main
+        from assay.experiments.cli import main
 
         main()
     except SystemExit as leave:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from experiments.places import Places
+from assay.experiments.workspace import Places
 
-ASSAY = [sys.executable, "-P", "-c", "from experiments.cli import main; main()"]
+ASSAY = [sys.executable, "-P", "-c", "from assay.experiments.cli import main; main()"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from experiments import StudyResult
+from assay import StudyResult
 
 STATES = ["complete", "complete", "pruned", "complete", "failed: crashed (SIGKILL)", "complete"]
 

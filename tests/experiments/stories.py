@@ -9,9 +9,9 @@ import optuna
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from experiments.places import Places
-from search.events import EpochEnded, StudyOpened, TrialBegun, TrialEnded
-from search.journal import Journal
+from assay.experiments.workspace import Places
+from assay.search.events import EpochEnded, StudyOpened, TrialBegun, TrialEnded
+from assay.search.journal import Journal
 
 STUDY_ID = "1d"
 COSTS = {"parameters": 10, "train_seconds": 0.4, "epoch_seconds": 0.2, "peak_memory_bytes": 1024}

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.asking import ask_experiment, ask_sweep
-from experiments.durations import read_seconds
-from models.errors import RequestError
-from search.stop import StopRequest
+from assay.experiments.config.request import ask_experiment, ask_sweep, read_seconds
+from assay.models.errors import RequestError
+from assay.search.system.signals import StopRequest
 
 NOTHING: dict[str, Any] = {
     "study": None,

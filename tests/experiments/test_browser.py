@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from experiments.catalog import load
+from assay.experiments.config.catalog import load
 from tests.browser import browsing, chromium, plot, serving
 from tests.experiments.conftest import Swept, assay
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.catalog import load, names
-from experiments.experiment import Experiment
-from models.errors import RequestError
+from assay.experiments.config.catalog import load, names
+from assay.experiments.config.experiment import Experiment
+from assay.models.errors import RequestError
 
 EXPECTED = {
     "digits-mlp",

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from experiments.doctor import diagnose
-from experiments.places import Places
+from assay.experiments.maintenance.doctor import diagnose
+from assay.experiments.workspace import Places
 from tests.experiments.conftest import ASSAY
 
 _LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime*.so.1"))

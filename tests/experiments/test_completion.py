@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from search.events import StudyOpened
-from search.journal import Journal
-from search.pruners import PRUNERS
-from search.samplers import SAMPLERS
+from assay.search.events import StudyOpened
+from assay.search.journal import Journal
+from assay.search.pruners import PRUNERS
+from assay.search.samplers import SAMPLERS
 
 HEAVY = {"keras", "tensorflow", "jax", "torch", "mlflow", "optuna", "pandas", "sklearn", "numpy"}
 
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
         f"#!{sys.executable}\n"
         "import atexit, sys\n"
         f"atexit.register(lambda: print(*sorted({HEAVY!r} & set(sys.modules)), end='', file=sys.stderr))\n"
-        "from experiments.cli import main\n"
+        "from assay.experiments.cli import main\n"
         "main()\n"
     )
     command.chmod(0o755)

@@ -13,13 +13,13 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 
-from experiments import deletion
-from experiments.deletion import Remains, delete, held
-from experiments.places import Places
-from models.errors import RequestError
-from search.events import StudyOpened, TrialBegun, TrialEnded
-from search.journal import Journal
-from search.lock import StudyLock
+from assay.experiments.maintenance import delete as delete_module
+from assay.experiments.maintenance.delete import Remains, delete, held
+from assay.experiments.workspace import Places
+from assay.models.errors import RequestError
+from assay.search.events import StudyOpened, TrialBegun, TrialEnded
+from assay.search.journal import Journal
+from assay.search.system.files import StudyLock
 from tests.experiments.conftest import ASSAY, SWEEP, Swept, assay
 
 STUDY = "digits-mlp"
@@ -102,11 +102,11 @@ def test_a_death_in_the_middle_is_mended_by_the_same_command(
 
     with held(STUDY, places) as remains:
         if step == "third run":
-            deletion.remove(places, remains.runs[:2])
+            delete_module.remove(places, remains.runs[:2])
         steps = {
-            "third run": (deletion, "remove"),
+            "third run": (delete_module, "remove"),
             "optuna": (optuna, "delete_study"),
-            "shelf": (deletion.ModelShelf, "remove"),
+            "shelf": (delete_module.ModelShelf, "remove"),
         }
         with monkeypatch.context() as patch:
             patch.setattr(*steps[step], die)

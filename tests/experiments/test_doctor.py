@@ -11,12 +11,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 
-from experiments.doctor import Diagnosis, diagnose
-from experiments.places import Places
-from search.events import StudyClosed, TrialBegun, TrialEnded
-from search.journal import Journal, read
-from search.known_study import STATE
-from search.lock import StudyLock
+from assay.experiments.maintenance.doctor import Diagnosis, diagnose
+from assay.experiments.workspace import Places
+from assay.search.events import StudyClosed, TrialBegun, TrialEnded
+from assay.search.journal import Journal, read
+from assay.search.study_record import STATE
+from assay.search.system.files import StudyLock
 from tests.experiments.conftest import SWEEP, Swept, assay
 
 STUDY = "digits-mlp"

@@ -12,9 +12,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from experiments.tracking import follower
-from experiments.tracking.record import Recorder
-from search.events import Event, StudyClosed, TrialEnded
+from assay.experiments.tracking import follower
+from assay.experiments.tracking.recorder import Recorder
+from assay.search.events import Event, StudyClosed, TrialEnded
 from tests.experiments.test_tracking import BEST, PARAMS, empty_store, opened, snapshot, store, tell, trial
 
 __all__ = ["empty_store", "store"]  # fixtures

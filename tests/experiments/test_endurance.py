@@ -14,8 +14,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from search.events import EpochEnded
-from search.journal import read
+from assay.search.events import EpochEnded
+from assay.search.journal import read
 from tests.experiments.conftest import ASSAY, assay
 from tests.mlflow_server import MlflowServer
 from tests.waiting import wait_until

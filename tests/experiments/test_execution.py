@@ -11,15 +11,13 @@ from typing import Any
 
 import pytest
 
-from experiments.asking import ask_execution
-from experiments.catalog import load
-from experiments.device import choose_device
-from experiments.execution import Execution
-from experiments.gpu_memory import GpuMemory, share_memory
-from experiments.provenance import provenance
-from experiments.rehearsal import confirm_device
-from models.errors import RequestError
-from search import hardware
+from assay.experiments.config.catalog import load
+from assay.experiments.config.request import ask_execution
+from assay.experiments.run.execution import Execution, GpuMemory, choose_device, share_memory
+from assay.experiments.run.preflight import confirm_device
+from assay.experiments.run.provenance import provenance
+from assay.models.errors import RequestError
+from assay.search.system import hardware
 from tests.experiments.conftest import pretend_cuda_libraries
 from tests.search.conftest import stub_workers
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from experiments import RequestError, StudyResult
+from assay import RequestError, StudyResult
 from tests.experiments.results import BOTH, study
 
 FIGURES: list[tuple[str, Callable[[StudyResult], Any]]] = [

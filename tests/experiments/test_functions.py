@@ -15,11 +15,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-import experiments
-from experiments import RequestError, SearchError, functions, load_study, run, sweep
-from experiments.session import Ending
-from experiments.sweep_result import SweepResult
-from search.objective import Objectives
+import assay
+from assay import RequestError, SearchError, load_study, run, sweep
+from assay.experiments import api
+from assay.experiments.run.result import SweepResult
+from assay.experiments.run.session import Ending
+from assay.search.objective import Objectives
 from tests.experiments.conftest import Swept
 
 OTHERWISE_NAMED = {"values": "set"}
@@ -28,9 +29,9 @@ ONLY_A_COMMAND = {"as_json", "dry_run"}
 
 @pytest.mark.parametrize("verb", ["sweep", "run"])
 def test_every_option_of_the_command_is_a_parameter_of_the_function(verb: str) -> None:
-    command = importlib.import_module(f"experiments.cli.{verb}").command
+    command = importlib.import_module(f"assay.experiments.cli.{verb}").command
     options = {OTHERWISE_NAMED.get(option.name, option.name) for option in command.params} - ONLY_A_COMMAND
-    parameters = inspect.signature(getattr(experiments, verb)).parameters
+    parameters = inspect.signature(getattr(assay, verb)).parameters
     assert options <= set(parameters)
     others = [parameter for name, parameter in parameters.items() if name != "experiment"]
     assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in others)
@@ -41,13 +42,13 @@ def test_every_option_of_the_command_is_a_parameter_of_the_function(verb: str) -
 
 def test_importing_the_package_imports_nothing_heavy_and_knows_what_it_has() -> None:
     script = """
-import sys, experiments
-assert {"sweep", "run", "load_study"} <= set(dir(experiments))
+import sys, assay
+assert {"sweep", "run", "load_study"} <= set(dir(assay))
 heavy = {"keras", "tensorflow", "mlflow", "optuna", "pandas", "matplotlib", "tqdm", "numpy"} & set(sys.modules)
 assert not heavy, heavy
-from experiments import sweep, run, load_study
-import experiments.cli.main
-assert all(map(callable, (experiments.sweep, experiments.run, experiments.load_study)))
+from assay import sweep, run, load_study
+import assay.experiments.cli.main
+assert all(map(callable, (assay.sweep, assay.run, assay.load_study)))
 assert not {"keras", "tensorflow", "matplotlib"} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
@@ -56,7 +57,7 @@ assert not {"keras", "tensorflow", "matplotlib"} & set(sys.modules)
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'sweeep'"):
-        experiments.sweeep  # noqa: B018 - asking is what is tested
+        assay.sweeep  # noqa: B018 - asking is what is tested
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_how_a_sweep_ended_is_an_exception(
         objectives = Objectives.read(["maximize val_accuracy"])
         return SweepResult(ending, untracked, "s", "e", "", None, 1.0, {}, objectives, [], {}, 1, False)
 
-    monkeypatch.setattr(functions.sweeping, "sweep", ended)
+    monkeypatch.setattr(api.sweeping, "sweep", ended)
     with pytest.raises(error):
         sweep("digits-mlp", home=tmp_path)
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from experiments.catalog import load
-from experiments.execution import Execution
-from experiments.execution_request import ExecutionRequest
-from experiments.experiment import Experiment
-from experiments.fusing import Fusing, check_fuse, choose, read_fuse
-from models.errors import RequestError
-from search.events import EpochEnded, StudyOpened, TrialEnded
-from search.journal import read
+from assay.experiments.config.catalog import load
+from assay.experiments.config.experiment import Experiment
+from assay.experiments.config.request import ExecutionRequest, read_fuse
+from assay.experiments.run.execution import Execution
+from assay.experiments.run.trial_batching import Fusing, check_fuse, choose
+from assay.models.errors import RequestError
+from assay.search.events import EpochEnded, StudyOpened, TrialEnded
+from assay.search.journal import read
 from tests.experiments.conftest import Done, assay
 from tests.experiments.test_sweep import runs, trial_runs
 

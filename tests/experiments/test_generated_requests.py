@@ -19,8 +19,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from experiments import sweeping
-from experiments.cli import main
+from assay.experiments.cli import main
+from assay.experiments.run import sweep
 from tests.experiments.test_requests import EXPERIMENT
 
 pytestmark = pytest.mark.timeout(300)
@@ -95,7 +95,7 @@ def stopping_short() -> Iterator[None]:
         raise Accepted
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweeping.Execution, "choose", accept)
+        patch.setattr(sweep.Execution, "choose", accept)
         yield
 
 

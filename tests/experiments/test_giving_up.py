@@ -10,10 +10,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from experiments.tracking import follower
-from experiments.tracking.follower import MlflowTracker
-from search.events import Event, StudyClosed, TrialEnded
-from search.journal import Journal
+from assay.experiments.tracking import follower
+from assay.experiments.tracking.follower import MlflowTracker
+from assay.search.events import Event, StudyClosed, TrialEnded
+from assay.search.journal import Journal
 from tests.experiments.test_tracking import BEST, empty_store, opened, snapshot, store, trial
 
 __all__ = ["empty_store", "store"]  # fixtures

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from experiments.doctor import diagnose
-from experiments.home import Home
-from experiments.places import Places
-from experiments.tracking.schema import param_text
+from assay.experiments.maintenance.doctor import diagnose
+from assay.experiments.tracking.schema import param_text
+from assay.experiments.workspace import Home, Places
 from tests.experiments.conftest import Done, assay
 from tests.experiments.test_generated_requests import toml
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from experiments.leftovers import left_runs, settle_runs
-from experiments.places import Places
-from search.events import TrialBegun, TrialEnded
-from search.journal import Journal, last
+from assay.experiments.run.orphans import left_runs, settle_runs
+from assay.experiments.workspace import Places
+from assay.search.events import TrialBegun, TrialEnded
+from assay.search.journal import Journal, last
 from tests.experiments.test_tracking import opened
 
 

@@ -8,10 +8,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from experiments.places import Places
-from experiments.studies import StudySummary, summaries
-from search.events import StudyOpened
-from search.journal import Journal
+from assay.experiments.results.listing import StudySummary, summaries
+from assay.experiments.workspace import Places
+from assay.search.events import StudyOpened
+from assay.search.journal import Journal
 from tests.experiments.conftest import assay
 
 

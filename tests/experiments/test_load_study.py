@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments.places import Places
-from experiments.read_study import load_study
-from models.errors import RequestError
-from search.events import EpochEnded, StudyOpened, TrialBegun
-from search.journal import Journal
+from assay.experiments.api import load_study
+from assay.experiments.workspace import Places
+from assay.models.errors import RequestError
+from assay.search.events import EpochEnded, StudyOpened, TrialBegun
+from assay.search.journal import Journal
 from tests.experiments.conftest import Swept
 from tests.experiments.stories import HOSTILE, ONE, ONE_ENDS, STUDY_ID, TWO, TWO_ENDS, told
 

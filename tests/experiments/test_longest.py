@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from experiments.catalog import load
-from experiments.experiment import Experiment, read
-from experiments.longest import Inputs, longest_first
-from experiments.searching import queue_known
-from experiments.sweep_result import SweepRequest
-from experiments.sweeping import study_request
-from search.storage import open_storage
-from search.study import StudyTrials
+from assay.experiments.config.catalog import load
+from assay.experiments.config.experiment import Experiment, read
+from assay.experiments.config.request import SweepRequest
+from assay.experiments.run.ordering import Inputs, longest_first
+from assay.experiments.run.sweep import queue_known, study_request
+from assay.search.storage.opening import open_storage
+from assay.search.study import StudyTrials
 
 MNIST = Inputs((28, 28, 1), 10)
 SECONDS = {

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.cli import main
-from experiments.data import KNOWN
-from experiments.experiment import read
-from models.families import FAMILIES
+from assay.experiments.cli import main
+from assay.experiments.config.experiment import read
+from assay.experiments.data import KNOWN
+from assay.models.architectures.registry import FAMILIES
 from tests.experiments.conftest import Done, assay
 
 New = Callable[..., Done]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.places import Places
-from experiments.tracking.lookup import find_run
-from experiments.tracking.schema import name_text
+from assay.experiments.tracking.lookup import find_run
+from assay.experiments.tracking.schema import name_text
+from assay.experiments.workspace import Places
 from tests.experiments.conftest import assay
 
 NETS = """import keras

@@ -8,15 +8,15 @@ import io
 import pytest
 from rich.console import Console
 
-from experiments.catalog import load
-from experiments.execution import Execution
-from experiments.progress.bar import BarDisplay, SilentDisplay
-from experiments.progress.live import LiveDisplay, draw
-from experiments.progress.plain import PlainDisplay
-from experiments.progress.recording import Recording
-from experiments.progress.state import SweepState, clock, sparkline
-from search.events import EpochEnded, Event, TrialBegun, TrialEnded
-from search.objective import Leaders, Objectives
+from assay.experiments.config.catalog import load
+from assay.experiments.console.bar import BarDisplay, SilentDisplay
+from assay.experiments.console.live import LiveDisplay, draw
+from assay.experiments.console.plain import PlainDisplay
+from assay.experiments.formatting import clock, sparkline
+from assay.experiments.run.execution import Execution
+from assay.experiments.run.progress import Recording, SweepState
+from assay.search.events import EpochEnded, Event, TrialBegun, TrialEnded
+from assay.search.objective import Leaders, Objectives
 
 SEARCHED = {"hidden_units": 32, "activation": "relu", "batch_size": 64, "learning_rate": 0.00123456}
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.cli import main
+from assay.experiments.cli import main
 from tests.experiments.conftest import pretend_cuda_libraries
 
 EXPERIMENT = """

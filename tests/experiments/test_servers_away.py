@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.doctor import diagnose
+from assay.experiments.maintenance.doctor import diagnose
 from tests.chaos.cases import STUDY, home, sweep
 from tests.chaos.outages import until
 from tests.chaos.sessions import Sessions, Zygote

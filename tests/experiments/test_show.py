@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from experiments import printing
-from experiments.cli import main
-from experiments.places import Places
-from experiments.read_study import load_study
-from experiments.show_study import ordered, print_study
-from search.events import EpochEnded, StudyOpened, TrialEnded
-from search.journal import Journal
-from search.lock import StudyLock
+from assay.experiments.api import load_study
+from assay.experiments.cli import main
+from assay.experiments.console import tables
+from assay.experiments.console.show import ordered, print_study
+from assay.experiments.workspace import Places
+from assay.search.events import EpochEnded, StudyOpened, TrialEnded
+from assay.search.journal import Journal
+from assay.search.system.files import StudyLock
 from tests.experiments.conftest import Swept, assay
 from tests.experiments.stories import ONE, ONE_ENDS, STUDY_ID, TWO, TWO_ENDS, complete, told
 
@@ -185,7 +185,7 @@ def test_a_single_run_is_shown_by_its_id(tmp_path: Path) -> None:
 
 def test_it_fits_a_terminal_of_a_hundred_columns(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     told(places, "one", ONE, ONE_ENDS)
-    monkeypatch.setattr(printing, "_LOG_COLUMNS", 100)
+    monkeypatch.setattr(tables, "_LOG_COLUMNS", 100)
     study = load_study("one", home=places.home.path)
     out = io.StringIO()
     with contextlib.redirect_stdout(out):

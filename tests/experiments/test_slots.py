@@ -8,18 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from experiments import slots
-from experiments.deletion import delete, held
-from experiments.home import Home
-from experiments.journals import journal_names
-from experiments.places import Places
-from experiments.read_study import read_study
-from models.errors import RequestError
-from search.events import StudyClosed, StudyOpened, TrialBegun, TrialEnded
-from search.journal import Journal
-from search.shared_storage import SUPERVISOR
-from search.storage import open_storage
-from search.study import StudyTrials
+from assay.experiments.maintenance.delete import delete, held
+from assay.experiments.results.load import read_study
+from assay.experiments.run import study_locks
+from assay.experiments.workspace import Home, Places, journal_names
+from assay.models.errors import RequestError
+from assay.search.events import StudyClosed, StudyOpened, TrialBegun, TrialEnded
+from assay.search.journal import Journal
+from assay.search.storage.opening import open_storage
+from assay.search.storage.postgresql import SUPERVISOR
+from assay.search.study import StudyTrials
 from tests.postgresql import PostgreSQL
 from tests.search.test_shared_storage import opened, tell
 
@@ -35,21 +33,21 @@ def test_a_supervisor_that_has_no_journal_yet_is_at_work_all_the_same(places: Pl
     places.home.journal("study").parent.mkdir(parents=True)
     places.home.journal("study").touch()
     with ExitStack() as stack:
-        stack.enter_context(slots._lock(places.home, "study", 2))
-        assert slots.busy(places.home, "study") is not None
-        assert not slots.is_alone(places.home, "study", 1)
+        stack.enter_context(study_locks._lock(places.home, "study", 2))
+        assert study_locks.busy(places.home, "study") is not None
+        assert not study_locks.is_alone(places.home, "study", 1)
         with pytest.raises(RequestError, match="is being run by process"), ExitStack() as second:
-            slots.hold(second, places.home, "study")
+            study_locks.hold(second, places.home, "study")
     with ExitStack() as stack:
-        slots.hold(stack, places.home, "study")
+        study_locks.hold(stack, places.home, "study")
 
 
 def test_the_model_of_another_supervisors_trial_is_found(places: Places) -> None:
     places.home.journal("study", 2).parent.mkdir(parents=True)
     places.home.journal("study", 2).touch()
-    kept = slots.shelf_of(places.home, "study", 2).path(7)
+    kept = study_locks.shelf_of(places.home, "study", 2).path(7)
     kept.touch()
-    ours = slots.shelf_of(places.home, "study")
+    ours = study_locks.shelf_of(places.home, "study")
     assert (ours.find(7), ours.find(8)) == (kept, None)
     ours.clear(keep=set())
     assert kept.exists()  # it is the other's to clear
@@ -57,19 +55,19 @@ def test_the_model_of_another_supervisors_trial_is_found(places: Places) -> None
 
 def test_on_sqlite_there_is_one_at_a_time(places: Places) -> None:
     with ExitStack() as stack:
-        assert slots.take(stack, places, "study") == 1
+        assert study_locks.take(stack, places, "study") == 1
         with pytest.raises(RequestError, match="is being run by process"):
-            slots.take(stack, places, "study")
+            study_locks.take(stack, places, "study")
 
 
 def test_on_postgresql_the_next_takes_the_first_slot_that_is_free(places: Places) -> None:
     shared = replace(places, storage=SHARED)
     with ExitStack() as stack:
-        assert slots.take(stack, shared, "study") == 1
+        assert study_locks.take(stack, shared, "study") == 1
         with ExitStack() as second:
-            assert slots.take(second, shared, "study") == 2
-            assert slots.take(stack, shared, "study") == 3
-        assert slots.take(stack, shared, "study") == 2
+            assert study_locks.take(second, shared, "study") == 2
+            assert study_locks.take(stack, shared, "study") == 3
+        assert study_locks.take(stack, shared, "study") == 2
 
 
 @pytest.mark.parametrize("study", ["study", "st~udy", "../up", "a.b", "x" * 300])
@@ -125,7 +123,7 @@ def test_deleting_a_study_deletes_all_its_journals(shared: Places) -> None:
 
 def test_a_study_that_is_being_run_is_not_deleted(shared: Places) -> None:
     with ExitStack() as stack:
-        stack.enter_context(slots._lock(shared.home, "both", 2))
+        stack.enter_context(study_locks._lock(shared.home, "both", 2))
         with pytest.raises(RequestError, match="is being run by process"), held("both", shared):
             pass
     opened(shared.storage, "both").ask()  # by another home
@@ -145,7 +143,7 @@ def test_a_slot_that_nobody_is_in_is_settled_by_whoever_comes_next(shared: Place
             )
         )  # fmt: skip
     again = opened(shared.storage, "both")
-    assert study.supervisor in slots.settle_others(shared, "both", 1, again, lambda trial: {})
+    assert study.supervisor in study_locks.settle_others(shared, "both", 1, again, lambda trial: {})
     (trial,) = [one for one in again.study.trials if one.number == left.number]
     assert trial.state.name == "FAIL"
     assert trial.user_attrs[SUPERVISOR] == study.supervisor

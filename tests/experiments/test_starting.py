@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.catalog import load
-from experiments.execution import Execution
-from experiments.experiment import Experiment, read
-from experiments.places import Places
-from experiments.session import is_surely_good
-from experiments.tracking.follower import MlflowTracker
-from models.errors import RequestError
+from assay.experiments.config.catalog import load
+from assay.experiments.config.experiment import Experiment, read
+from assay.experiments.run.execution import Execution
+from assay.experiments.run.session import is_surely_good
+from assay.experiments.tracking.follower import MlflowTracker
+from assay.experiments.workspace import Places
+from assay.models.errors import RequestError
 
 EXECUTION = Execution(backend="tensorflow", device="cpu", workers=1, threads=1)
 OF_POINTS = 'title = "x"\n[data]\nname = "moons"\n[model]\nfamily = "mlp"\n'

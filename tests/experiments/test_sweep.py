@@ -16,8 +16,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from search.events import EpochEnded, StudyClosed, TrialEnded
-from search.journal import read
+from assay.search.events import EpochEnded, StudyClosed, TrialEnded
+from assay.search.journal import read
 from tests.experiments.conftest import ASSAY, SWEEP, Swept, assay
 from tests.waiting import wait_until
 

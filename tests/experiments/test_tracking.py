@@ -17,12 +17,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.validation import _validate_metric_name
 
-from experiments.tracking.follower import MlflowTracker
-from experiments.tracking.schema import name_text
-from experiments.tracking.store import open_client
-from models.errors import RequestError
-from search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
-from search.journal import Journal
+from assay.experiments.tracking.follower import MlflowTracker
+from assay.experiments.tracking.schema import name_text
+from assay.experiments.tracking.store import open_client
+from assay.models.errors import RequestError
+from assay.search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
+from assay.search.journal import Journal
 
 PARAMS = {"hidden_units": 32, "activation": "relu"}
 
@@ -131,7 +131,7 @@ def test_every_trial_ends_in_the_state_that_the_schema_names(tmp_path: Path, sto
 def test_passing_everything_on_twice_leaves_what_once_does(
     tmp_path: Path, store: str, lookups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.tracking.runs._MOST_LOOKUPS", lookups)
+    monkeypatch.setattr("assay.experiments.tracking.runs._MOST_LOOKUPS", lookups)
     tell(tmp_path, store, STORY)
     once = snapshot(store)
     (tmp_path / "journal.tracked").unlink()
@@ -215,7 +215,7 @@ def test_runs_that_somebody_deletes_stay_deleted_and_stop_nothing(
 def test_a_run_that_is_deleted_while_it_is_written_stops_nothing(
     tmp_path: Path, store: str, deleted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.tracking.follower._GATHER_SECONDS", 0.0)
+    monkeypatch.setattr("assay.experiments.tracking.follower._GATHER_SECONDS", 0.0)
     with tracked(tmp_path, store) as journal:
         for event in STORY[:4]:
             journal.append(event)
@@ -247,7 +247,7 @@ def test_a_second_run_of_the_study_that_was_deleted_is_not_followed(tmp_path: Pa
 def test_of_two_runs_of_a_trial_the_one_that_was_deleted_does_not_count(
     tmp_path: Path, store: str, lookups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.tracking.runs._MOST_LOOKUPS", lookups)
+    monkeypatch.setattr("assay.experiments.tracking.runs._MOST_LOOKUPS", lookups)
     tell(tmp_path, store, STORY[:4])
     client, (ours,) = MlflowClient(store), runs_named(store, "trial-0000")
     for after in (-1, 1):
@@ -260,7 +260,7 @@ def test_of_two_runs_of_a_trial_the_one_that_was_deleted_does_not_count(
 
 def test_a_store_that_dies_while_its_tables_are_made_is_made_anew(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    script = f"from experiments.tracking.store import open_client; open_client({uri!r})"
+    script = f"from assay.experiments.tracking.store import open_client; open_client({uri!r})"
     making = subprocess.Popen(
         [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     )

@@ -18,7 +18,7 @@ from tests.test_architecture import ROOT
 _LOOK = """
 import sys
 sys.argv = ["assay", *{words!r}]
-from experiments.cli import main
+from assay.experiments.cli import main
 try:
     main()
 except SystemExit as left:

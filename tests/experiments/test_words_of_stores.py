@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from mlflow.exceptions import MlflowException
 
-from experiments.tracking.follower import _told
+from assay.experiments.tracking.follower import _told
 from tests.experiments.conftest import ASSAY, Swept
 
 _FULL = "(raised as a result of Query-invoked autoflush)\n(sqlite3.OperationalError) database or disk is full"

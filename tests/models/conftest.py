@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models import backends
-from models.data import Array, TrainingData, load
-from models.trainer import Trainer
+from assay.models import backends
+from assay.models.data import Array, TrainingData, load
+from assay.models.worker.trainer import Trainer
 from tests.models import nets
 
 SHAPE = (8, 8, 1)
@@ -29,7 +29,7 @@ def make_images(count: int, seed: int) -> tuple[Array, Array]:
 
 
 def write_folder(folder: Path, **meta: Any) -> Path:
-    """Write 150 training and 40 validation images as experiments.data does."""
+    """Write 150 training and 40 validation images as assay.experiments.data does."""
     folder.mkdir(exist_ok=True)
     for split, count, seed in (("train", 150, 1), ("validation", 40, 2)):
         x, y = make_images(count, seed)

@@ -9,14 +9,14 @@ import keras
 import numpy as np
 import pytest
 
-from models import backends
-from models.augmentation import Windows, check_input, draw, look
-from models.backends import EpochPlan, Feeding
-from models.backends.plain import PlainBackend
-from models.data import Scale, TrainingData
-from models.errors import RequestError
-from models.order import batch_order
-from models.train import TrainSettings
+from assay.models import backends
+from assay.models.backends import EpochPlan, Feeding
+from assay.models.backends.keras_fit import PlainBackend
+from assay.models.data import Scale, TrainingData
+from assay.models.errors import RequestError
+from assay.models.training.augmentation import Windows, check_input, draw, look
+from assay.models.training.config import TrainSettings
+from assay.models.training.fit import batch_order
 
 IMAGE = np.arange(1, 13, dtype=np.uint8).reshape(1, 3, 4, 1)
 

@@ -12,9 +12,9 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from models import backends
-from models.errors import RequestError
-from models.trainer import Trainer
+from assay.models import backends
+from assay.models.errors import RequestError
+from assay.models.worker.trainer import Trainer
 
 
 @pytest.fixture

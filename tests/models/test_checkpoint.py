@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from models.trainer import Trainer
+from assay.models.worker.trainer import Trainer
 from tests.models.conftest import assign
 from tests.planted import Harm
 

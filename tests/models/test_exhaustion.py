@@ -12,14 +12,13 @@ import keras
 import numpy as np
 import pytest
 
-from models.backends import Feeding, TrainEpoch
-from models.backends.tolerant import TolerantResident
-from models.blame import blamed
-from models.data import DataShape, TrainingData
-from models.errors import RequestError
-from models.exhaustion import is_out_of_memory
-from models.families import find
-from models.trainer import Trainer
+from assay.models.architectures.custom_import import blamed
+from assay.models.architectures.registry import find
+from assay.models.backends import Feeding, TrainEpoch
+from assay.models.backends.keras_fit import TolerantResident
+from assay.models.data import DataShape, TrainingData
+from assay.models.errors import RequestError, is_out_of_memory
+from assay.models.worker.trainer import Trainer
 from tests.models.conftest import assign
 
 ENDLESS = 1 << 50
@@ -92,9 +91,9 @@ def test_a_network_that_no_memory_holds_fails_and_the_next_one_trains(trainer: T
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from models.exhaustion import is_out_of_memory
-from models.preloading import preload
-from models.trainer import Trainer
+from assay.models.errors import is_out_of_memory
+from assay.models.worker.preload import preload
+from assay.models.worker.trainer import Trainer
 from tests.models.conftest import assign
 
 preload()

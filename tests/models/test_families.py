@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from models.activations import TRAINABLE_ACTIVATIONS
-from models.errors import RequestError
-from models.families import FAMILIES
-from models.initializers import INITIALIZERS
+from assay.models.architectures.activations import TRAINABLE_ACTIVATIONS
+from assay.models.architectures.fields import INITIALIZERS
+from assay.models.architectures.registry import FAMILIES
+from assay.models.errors import RequestError
 
 
 def describe(family: str, input_shape: tuple[int, ...], outputs: int, **settings: Any) -> keras.Model:

@@ -9,14 +9,14 @@ import keras
 import numpy as np
 import pytest
 
-from models import backends
-from models.data import TrainingData
-from models.errors import RequestError
-from models.families import FAMILIES, Family, find
-from models.recipe import Recipe
-from models.recipe import test as measure
-from models.saving import save
-from models.train import TrainSettings
+from assay.models import backends
+from assay.models.architectures.registry import FAMILIES, Family, find
+from assay.models.data import TrainingData
+from assay.models.errors import RequestError
+from assay.models.recipe import Recipe
+from assay.models.recipe import test as measure
+from assay.models.training.config import TrainSettings
+from assay.models.worker.trainer import save
 from tests.models import nets
 
 

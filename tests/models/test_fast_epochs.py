@@ -11,17 +11,17 @@ import keras
 import numpy as np
 import pytest
 
-from models import backends
-from models.backends import Backend, EpochPlan, Feeding
-from models.backends.plain import PlainBackend
-from models.data import Scale, TrainingData, load
-from models.families import FAMILIES, Family
-from models.order import batch_order
-from models.precision import PRECISIONS, use
-from models.recipe import Recipe
-from models.settings import Settings
-from models.stopping import Restored
-from models.train import TrainSettings
+from assay.models import backends
+from assay.models.architectures.registry import FAMILIES, Family
+from assay.models.backends import Backend, EpochPlan, Feeding
+from assay.models.backends.keras_fit import PlainBackend
+from assay.models.data import Scale, TrainingData, load
+from assay.models.precision import PRECISIONS, use
+from assay.models.recipe import Recipe
+from assay.models.settings import Settings
+from assay.models.training.config import TrainSettings
+from assay.models.training.early_stopping import Restored
+from assay.models.training.fit import batch_order
 
 CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("linear", {}, {"optimizer": "sgd", "batch_size": 32, "learning_rate": 0.1}),

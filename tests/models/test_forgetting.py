@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import pytest
 
-from models import programs
-from models.trainer import Trainer
+from assay.models.worker import cache
+from assay.models.worker.trainer import Trainer
 from tests.models.conftest import assign
 
 
@@ -35,7 +35,7 @@ def graphs() -> int:
 def test_trials_of_many_shapes_leave_no_graphs_behind(
     trainer: Trainer, folder: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "_MOST_PROGRAMS", 1)
+    monkeypatch.setattr(cache, "_MOST_PROGRAMS", 1)
     alive = []
     for units in (3, 4, 5, 6):
         trainer.begin(assign(folder, model={"hidden_units": units}, train={**settings, "epochs": 1}))

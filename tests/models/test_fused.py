@@ -14,11 +14,11 @@ import pytest
 if keras.backend.backend() != "jax":
     pytest.skip("trials are trained together on JAX", allow_module_level=True)
 
-from models.backends import jax_group
-from models.data import load
-from models.fused import FusedTrainer
-from models.recipe import test as measure
-from models.trainer import Trainer
+from assay.models.backends import jax_vmap
+from assay.models.data import load
+from assay.models.recipe import test as measure
+from assay.models.worker.trainer import Trainer
+from assay.models.worker.vmap_trainer import FusedTrainer
 from tests.models.conftest import assign
 
 VARIED: list[dict[str, Any]] = [{"learning_rate": 0.003}, {"learning_rate": 0.01}, {"learning_rate": 0.03}]
@@ -112,7 +112,7 @@ def test_those_that_go_on_are_as_if_the_others_had_never_been(
 ) -> None:
     """Whether the group goes on with the lanes of the dead or without."""
     smallest = -1 if len(sizes) == 1 else 1
-    monkeypatch.setattr(jax_group.GroupPrograms, "_cost", lambda self, size, left: size * smallest)
+    monkeypatch.setattr(jax_vmap.GroupPrograms, "_cost", lambda self, size, left: size * smallest)
     assignments = [assigned(folder, CASES[3], number, epochs=4) for number in range(4)]
     begin(fused, assignments)
     curves: list[list[Any]] = [[] for _ in assignments]
@@ -165,14 +165,14 @@ def test_a_group_that_fails_is_trained_one_at_a_time(
     assignments = [assigned(folder, CASES[3], number) for number in range(3)]
     begin(fused, assignments)
     curves = [[metrics] for metrics in epoch(fused, range(3))]
-    run = jax_group.GroupPrograms.run
+    run = jax_vmap.GroupPrograms.run
 
     def short_of_memory(self: Any, states: Any, plan: Any, rates: Any, decays: Any) -> Any:
         if len(rates) > 1 or np.asarray(states.optimizer[1])[0] == np.float32(0.01):
             raise MemoryError("out of memory")
         return run(self, states, plan, rates, decays)
 
-    monkeypatch.setattr(jax_group.GroupPrograms, "run", short_of_memory)
+    monkeypatch.setattr(jax_vmap.GroupPrograms, "run", short_of_memory)
     outcomes = epoch(fused, range(3))
     assert isinstance(outcomes[1], MemoryError)
     for number in (0, 2):
@@ -188,11 +188,11 @@ def test_what_fails_as_trials_come_together_leaves_each_to_itself(
 
     trainer = FusedTrainer(threads=1, calibrate=what == "wins")
     if what == "wins":
-        monkeypatch.setattr(jax_group.GroupPrograms, "wins", short_of_memory)
+        monkeypatch.setattr(jax_vmap.GroupPrograms, "wins", short_of_memory)
     else:
-        stack = jax_group.stack
+        stack = jax_vmap.stack
         monkeypatch.setattr(
-            jax_group, "stack", lambda states: stack(states) if len(states) == 1 else short_of_memory(states)
+            jax_vmap, "stack", lambda states: stack(states) if len(states) == 1 else short_of_memory(states)
         )
     assignments = [assigned(folder, CASES[3], number) for number in range(3)]
     begin(trainer, assignments)
@@ -217,7 +217,7 @@ def test_whichever_way_calibration_chooses_the_numbers_are_the_same(
         tried.append(size)
         return 1.0 if together or size == 1 else 5.0
 
-    monkeypatch.setattr(jax_group.GroupPrograms, "_try", seconds)
+    monkeypatch.setattr(jax_vmap.GroupPrograms, "_try", seconds)
     trainer = FusedTrainer(threads=1)
     assignments = [assigned(folder, CASES[3], number) for number in range(3)]
     for _ in range(2):

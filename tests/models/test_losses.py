@@ -10,16 +10,16 @@ import keras
 import numpy as np
 import pytest
 
-from models import backends
-from models.data import TrainingData
-from models.errors import RequestError
-from models.families import FAMILIES
-from models.losses import LOSSES, check_task
-from models.recipe import Recipe
-from models.recipe import test as measure
-from models.saving import save
-from models.tasks import DEFAULT_LOSS, METRICS, Task
-from models.train import TrainSettings
+from assay.models import backends
+from assay.models.architectures.registry import FAMILIES
+from assay.models.data import TrainingData
+from assay.models.errors import RequestError
+from assay.models.recipe import Recipe
+from assay.models.recipe import test as measure
+from assay.models.tasks import DEFAULT_LOSS, METRICS, Task
+from assay.models.training.config import TrainSettings
+from assay.models.training.losses import LOSSES, check_task
+from assay.models.worker.trainer import save
 
 Formula = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import memory
-from models.memory import PeakMemory
+from assay.models.worker import memory
+from assay.models.worker.memory import PeakMemory
 
 BLOCK_BYTES = 64 << 20
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models import activations, optimizers
-from models.errors import RequestError
-from models.names import check_name
+from assay.models.architectures import activations
+from assay.models.errors import RequestError
+from assay.models.names import check_name
+from assay.models.training import optimizers
 
 X = [-2.0, 0.0, 1.5]
 EXPECTED = {

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from models.errors import RequestError
-from models.optimizers import OPTIMIZERS, optimizer
-from models.train import TrainSettings
+from assay.models.errors import RequestError
+from assay.models.training.config import TrainSettings
+from assay.models.training.optimizers import OPTIMIZERS, optimizer
 
 PARAMETERS: dict[str, Any] = {
     "momentum": 0.5, "nesterov": True, "rho": 0.5, "beta_1": 0.5, "beta_2": 0.5, "epsilon": 0.5

@@ -10,16 +10,15 @@ from typing import Any
 import keras
 import pytest
 
-from models.backends.interface import Feeding, TrainEpoch
-from models.backends.plain import PlainResident
-from models.backends.tolerant import TolerantResident
-from models.data import DataShape, TrainingData
-from models.errors import RequestError
-from models.families import find
-from models.recipe import Recipe
-from models.train import TrainSettings
-from models.trainer import Trainer
-from search.workers.worker import answer
+from assay.models.architectures.registry import find
+from assay.models.backends.keras_fit import PlainResident, TolerantResident
+from assay.models.data import DataShape, TrainingData
+from assay.models.errors import RequestError
+from assay.models.recipe import Recipe
+from assay.models.training.config import TrainSettings
+from assay.models.training.epoch import Feeding, TrainEpoch
+from assay.models.worker.trainer import Trainer
+from assay.search.workers.worker import answer
 from tests.models import nets
 from tests.models.conftest import assign, write_rows
 
@@ -127,7 +126,6 @@ class TestFinding:
             ("my nets:build", "must be named"),
             ("missing.py:build", r"there is no file missing.py in /"),
             ("/nowhere/nets.py:build", r"there is no file /nowhere/nets.py; mend"),
-            ("models.nets:build", r"are Assay's own; name a file of yours .*'models/nets.py:function'"),
         ],
     )
     def test_what_cannot_be_a_factory_is_refused(self, reference: str, message: str) -> None:
@@ -196,7 +194,7 @@ class TestImporting:
         for name in ("search", "colorsys"):
             (tmp_path / f"{name}.py").write_text("raise RuntimeError('imported in place of the real one')")
         monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-        assignment = own("import colorsys, search.seeds\nfrom own_neighbour import build\n")
+        assignment = own("import colorsys, assay.models.seeding\nfrom own_neighbour import build\n")
         assert trainer.check(assignment)["parameters"] == 64 * 3 + 3
         assert trainer.check({**assignment, "family": "own_neighbour:build"})["parameters"] == 64 * 3 + 3
 

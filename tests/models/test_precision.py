@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import pytest
 
-from models.data import load
-from models.families import FAMILIES
-from models.precision import PRECISIONS, use
-from models.recipe import test as measure
-from models.trainer import Trainer
+from assay.models.architectures.registry import FAMILIES
+from assay.models.data import load
+from assay.models.precision import PRECISIONS, use
+from assay.models.recipe import test as measure
+from assay.models.worker.trainer import Trainer
 from tests.models.conftest import assign
 
 

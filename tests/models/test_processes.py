@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from models.jax_environment import jax_environment
+from assay.experiments.run.execution import jax_environment
 from tests.models.conftest import assign
 
 ROOT = Path(__file__).parents[2]
@@ -27,8 +27,8 @@ CONTRACTS = [
 
 FORKING = """
 import json, os, sys
-from models.preloading import preload
-from models.trainer import Trainer
+from assay.models.worker.preload import preload
+from assay.models.worker.trainer import Trainer
 
 preload()
 assignment, results = json.loads(sys.argv[1]), sys.argv[2]
@@ -61,7 +61,7 @@ def test_forked_workers_train_and_agree(folder: Path, tmp_path: Path) -> None:
 
 LOADING = """
 import json, sys
-from models.preloading import preload
+from assay.models.worker.preload import preload
 
 preload()
 loaded = sorted(sys.modules)
@@ -73,7 +73,7 @@ print(json.dumps(loaded))
 def test_what_no_trial_needs_is_not_loaded_and_can_still_be_imported() -> None:
     done = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert {"keras", "models.trainer", f"models.backends.{keras.backend.backend()}"} <= loaded
+    assert {"keras", "assay.models.worker.trainer", f"assay.models.backends.{keras.backend.backend()}"} <= loaded
     assert not {"sklearn", "pandas", "matplotlib", "optuna", "mlflow"} & loaded
 
 
@@ -99,8 +99,8 @@ def test_the_contracts_hold_on_jax(contracts: tuple[str, ...]) -> None:
 
 TRAINING = """
 import json, sys
-from models.preloading import preload
-from models.trainer import Trainer
+from assay.models.worker.preload import preload
+from assay.models.worker.trainer import Trainer
 
 preload()
 trainer = Trainer(threads=1)

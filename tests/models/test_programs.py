@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from models import programs
-from models.recipe import Recipe
-from models.trainer import Trainer
+from assay.models.recipe import Recipe
+from assay.models.worker import cache
+from assay.models.worker.trainer import Trainer
 from tests.models.conftest import assign, write_folder
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -117,7 +117,7 @@ def test_a_function_of_the_users_own_is_compiled_each_time(
 def test_the_longest_unused_is_forgotten(
     monkeypatch: pytest.MonkeyPatch, folder: Path, threads: int, compiled: list[Recipe]
 ) -> None:
-    monkeypatch.setattr(programs, "_MOST_PROGRAMS", 2)
+    monkeypatch.setattr(cache, "_MOST_PROGRAMS", 2)
     trainer = Trainer(threads)
     for units in (4, 5, 4, 6, 4, 5):  # 6 drives out 5, since 4 was used in between
         train(trainer, assign(folder, model={"hidden_units": units}))
@@ -127,7 +127,7 @@ def test_the_longest_unused_is_forgotten(
 def test_large_models_are_not_hoarded(
     monkeypatch: pytest.MonkeyPatch, folder: Path, threads: int, compiled: list[Recipe]
 ) -> None:
-    monkeypatch.setattr(programs, "_MOST_NUMBERS", 100)
+    monkeypatch.setattr(cache, "_MOST_NUMBERS", 100)
     trainer = Trainer(threads)
     for _ in range(2):
         train(trainer, assign(folder))

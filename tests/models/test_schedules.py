@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import pytest
 
-from models import backends
-from models.data import TrainingData
-from models.errors import RequestError
-from models.families import FAMILIES
-from models.recipe import Recipe
-from models.schedules import SCHEDULES, rates
-from models.train import TrainSettings
+from assay.models import backends
+from assay.models.architectures.registry import FAMILIES
+from assay.models.data import TrainingData
+from assay.models.errors import RequestError
+from assay.models.recipe import Recipe
+from assay.models.training.config import TrainSettings
+from assay.models.training.schedules import SCHEDULES, rates
 
 
 def fractions(steps_per_epoch: int, **train: Any) -> np.ndarray:

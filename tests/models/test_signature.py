@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.assignment import Assignment
-from models.signature import signature
+from assay.models.worker.trial_spec import Assignment, signature
 from tests.models.conftest import assign
 
 SCHEDULED = {"schedule": "cosine", "final_fraction": 0.1}

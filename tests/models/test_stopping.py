@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from models.data import load
-from models.recipe import test as measure
-from models.stopping import EarlyStopping
-from models.trainer import Trainer
+from assay.models.data import load
+from assay.models.recipe import test as measure
+from assay.models.training.early_stopping import EarlyStopping
+from assay.models.worker.trainer import Trainer
 from tests.models.conftest import assign
 
 NAN = float("nan")

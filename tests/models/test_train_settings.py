@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from models.errors import RequestError
-from models.train import TrainSettings
+from assay.models.errors import RequestError
+from assay.models.training.config import TrainSettings
 
 
 @pytest.mark.parametrize(

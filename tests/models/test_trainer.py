@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import pytest
 
-from models.data import load
-from models.errors import RequestError
-from models.recipe import test as measure
-from models.trainer import Trainer
+from assay.models.data import load
+from assay.models.errors import RequestError
+from assay.models.recipe import test as measure
+from assay.models.worker.trainer import Trainer
 from tests.models.conftest import assign, write_folder
 
 

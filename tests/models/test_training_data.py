@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data import DataShape, load
-from models.errors import RequestError
+from assay.models.data import DataShape, load
+from assay.models.errors import RequestError
 from tests.models.conftest import CLASSES, SHAPE, write_folder, write_rows
 
 

@@ -9,20 +9,19 @@ from typing import Any
 
 import pytest
 
-from search.events import Event
-from search.journal import Journal, read
-from search.model_shelf import ModelShelf
-from search.objective import Objectives
-from search.plan import Plan, Tolerance
-from search.protocols import Executor, Trial
-from search.recovery import recover, try_again
-from search.space import read_space
-from search.stop import StopRequest
-from search.storage import open_storage
-from search.study import StudyTrials
-from search.study_request import StudyRequest
-from search.supervisor import Supervisor
-from search.workers.local import LocalExecutor, WorkerRecipe
+from assay.search.artifacts import ModelShelf
+from assay.search.events import Event
+from assay.search.journal import Journal, read
+from assay.search.objective import Objectives
+from assay.search.plan import Plan, StudyRequest, Tolerance
+from assay.search.recovery import recover, try_again
+from assay.search.space import read_space
+from assay.search.storage.opening import open_storage
+from assay.search.study import StudyTrials
+from assay.search.supervisor import Supervisor
+from assay.search.system.signals import StopRequest
+from assay.search.workers.executor import LocalExecutor, WorkerRecipe
+from assay.search.workers.protocol import Executor, Trial
 
 FIND_TESTS = {"PYTHONPATH": str(Path(__file__).parents[2])}
 """Has workers find the stub, wherever the tests are run from."""

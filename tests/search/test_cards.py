@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search import cards
+from assay.search.system import hardware
 
 SMI = """#!/bin/sh
 test "$1 $2" = "--query-gpu=index,uuid,memory.total --format=csv,noheader,nounits" || exit 9
@@ -30,8 +30,8 @@ def test_cards_are_counted_from_0_whatever_the_driver_calls_them(
     devices: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert cards.cards(devices) == ["0", "1"]
-    assert cards.cards(devices / "none") == []
+    assert hardware.cards(devices) == ["0", "1"]
+    assert hardware.cards(devices / "none") == []
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_the_cards_that_a_user_makes_visible_are_read_as_cuda_reads_them(
     visible: str, names: list[str], devices: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert cards.cards(devices) == names
+    assert hardware.cards(devices) == names
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_the_cards_that_a_user_makes_visible_are_read_as_cuda_reads_them(
 def test_a_backend_lacks_libraries_until_they_are_installed(
     backend: str, package: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cards.ctypes.util, "find_library", lambda name: None)
-    assert words in str(cards.missing_libraries(backend))
+    monkeypatch.setattr(hardware.ctypes.util, "find_library", lambda name: None)
+    assert words in str(hardware.missing_libraries(backend))
     (tmp_path / package).mkdir(parents=True)
     (tmp_path / package / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    assert cards.missing_libraries(backend) is None
+    assert hardware.missing_libraries(backend) is None
 
 
 @pytest.mark.parametrize(("cuda", "lacks"), [("None", True), ("'12.8'", False)])
@@ -72,7 +72,7 @@ def test_a_build_of_torch_says_whether_it_has_cuda(
     (tmp_path / "torch" / "__init__.py").write_text("raise RuntimeError('imported')")
     (tmp_path / "torch" / "version.py").write_text(f"__version__ = '2.9.0'\ncuda: Optional[str] = {cuda}\nhip = None\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert (cards.missing_libraries("torch") is not None) == lacks
+    assert (hardware.missing_libraries("torch") is not None) == lacks
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_the_smallest_card_counts(
     command.write_text(SMI)
     command.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert cards.memory_megabytes(names) == megabytes
+    assert hardware.memory_megabytes(names) == megabytes
 
 
 def test_without_the_drivers_tool_nothing_is_known_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cards.memory_megabytes(["0"]) is None
+    assert hardware.memory_megabytes(["0"]) is None

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from search.errors import SearchError
-from search.events import EpochEnded
-from search.known_study import STATE
-from search.protocols import Executor
-from search.workers.slots import SlotExecutor
+from assay.models.errors import SearchError
+from assay.search.events import EpochEnded
+from assay.search.study_record import STATE
+from assay.search.workers.protocol import Executor
+from assay.search.workers.vmap_lanes import SlotExecutor
 from tests.search.conftest import Lab, stub_workers
 from tests.search.test_local_executor import gone, wait_idle
 

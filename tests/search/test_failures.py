@@ -12,13 +12,13 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from search.errors import AssayBugError, SearchError
-from search.events import EpochEnded, TrialBegun, TrialEnded
-from search.known_study import STATE
-from search.protocols import Trial
-from search.study import StudyTrials
-from search.workers.local import LocalExecutor
-from search.workers.slots import SlotExecutor
+from assay.models.errors import AssayBugError, SearchError
+from assay.search.events import EpochEnded, TrialBegun, TrialEnded
+from assay.search.study import StudyTrials
+from assay.search.study_record import STATE
+from assay.search.workers.executor import LocalExecutor
+from assay.search.workers.protocol import Trial
+from assay.search.workers.vmap_lanes import SlotExecutor
 from tests.search.conftest import Lab, Script, stub_workers
 from tests.waiting import wait_until
 

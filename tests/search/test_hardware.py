@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search import hardware
+from assay.search.system import hardware
 
 
 @pytest.mark.parametrize(("workers", "threads"), [(1, 8), (2, 4), (3, 2), (8, 1), (20, 1)])

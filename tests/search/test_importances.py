@@ -11,8 +11,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from models.errors import RequestError
-from search.importances import EVALUATORS, importances
+from assay.models.errors import RequestError
+from assay.search.importances import EVALUATORS, importances
 
 SPACE = {
     "much": FloatDistribution(0.0, 1.0),

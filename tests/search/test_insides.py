@@ -6,19 +6,19 @@ import pytest
 from optuna.pruners import HyperbandPruner, SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
 
-from search import insides
-from search.pruners import make_pruner
-from search.pruners.rungs import RememberingHalving, RememberingHyperband
-from search.samplers import make_sampler
-from search.samplers.quick_tpe import QuickTpe
-from search.space import read_space
+from assay.search import optuna_compat
+from assay.search.pruners import make_pruner
+from assay.search.pruners.cached_halving import RememberingHalving, RememberingHyperband
+from assay.search.samplers import make_sampler
+from assay.search.samplers.fast_tpe import QuickTpe
+from assay.search.space import read_space
 
 
 @pytest.mark.parametrize(("release", "known"), [("5.0.0", True), ("5.0.3", True), ("5.1.0", False), ("6.0.0", False)])
 def test_a_release_that_nobody_compared_is_used_as_it_is(
     release: str, known: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(insides, "version", lambda package: release)
+    monkeypatch.setattr(optuna_compat, "version", lambda package: release)
     made = [
         make_sampler("tpe", 0, 0, read_space({"x": [1, 2]}), None),
         make_pruner("hyperband", 9, None),
@@ -32,4 +32,4 @@ def test_a_release_that_nobody_compared_is_used_as_it_is(
 
 
 def test_what_is_installed_is_compared_by_these_tests() -> None:
-    assert insides.are_known()
+    assert optuna_compat.are_known()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from search.events import EpochEnded, Event, StudyClosed, TrialBegun, TrialEnded
-from search.journal import Journal, last, read
+from assay.search.events import EpochEnded, Event, StudyClosed, TrialBegun, TrialEnded
+from assay.search.journal import Journal, last, read
 
 
 def story(trials: int, error: str = "") -> list[Event]:

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from search.errors import SearchError
-from search.protocols import Died, Message, Raised, Reply
-from search.workers.local import LocalExecutor, WorkerRecipe
+from assay.models.errors import SearchError
+from assay.search.workers.executor import LocalExecutor, WorkerRecipe
+from assay.search.workers.protocol import Died, Message, Raised, Reply
 from tests.search.conftest import FIND_TESTS, Lab, stub_workers
 
 

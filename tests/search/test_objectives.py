@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import RequestError
-from search.events import EpochEnded, TrialEnded
-from search.objective import Leaders, Objectives
-from search.protocols import Trial
+from assay.models.errors import RequestError
+from assay.search.events import EpochEnded, TrialEnded
+from assay.search.objective import Leaders, Objectives
+from assay.search.workers.protocol import Trial
 from tests.search.conftest import Lab
 
 BOTH = ("maximize val_accuracy", "minimize parameters")

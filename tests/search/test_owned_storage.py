@@ -11,12 +11,12 @@ import pytest
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from search.errors import SearchError
-from search.events import TrialEnded
-from search.owned_storage import OwnedStorage
-from search.protocols import Trial
-from search.storage import open_storage
-from search.study import StudyTrials
+from assay.models.errors import SearchError
+from assay.search.events import TrialEnded
+from assay.search.storage.opening import open_storage
+from assay.search.storage.write_through import OwnedStorage
+from assay.search.study import StudyTrials
+from assay.search.workers.protocol import Trial
 from tests.search.conftest import Lab
 
 CONFIGURATION = {"units": 5, "kind": "a"}
@@ -125,7 +125,7 @@ def test_a_trial_that_fails_while_it_is_asked_for_is_there_for_the_next_start(
     def fail(*arguments: Any) -> int:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("search.known_study.trial_seed", fail)
+    monkeypatch.setattr("assay.search.study_record.trial_seed", fail)
     with pytest.raises(ZeroDivisionError):
         lab.study().ask()
     (left,) = stored(lab)

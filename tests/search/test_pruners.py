@@ -9,9 +9,9 @@ from typing import Any
 import optuna
 import pytest
 
-from models.errors import RequestError
-from models.settings import Settings
-from search.pruners import PRUNERS, find_pruner, make_pruner
+from assay.models.errors import RequestError
+from assay.models.settings import Settings
+from assay.search.pruners import PRUNERS, find_pruner, make_pruner
 
 EPOCHS = 16
 PRUNING = [name for name in PRUNERS if name != "none"]

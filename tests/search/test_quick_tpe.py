@@ -10,9 +10,9 @@ import pytest
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
-from search.samplers.quick_tpe import QuickTpe
-from search.space import read_space
-from search.study import _suggest
+from assay.search.samplers.fast_tpe import QuickTpe
+from assay.search.space import read_space
+from assay.search.study import _suggest
 from tests.search.test_samplers import SPACES
 
 

@@ -11,7 +11,7 @@ import pytest
 from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
 from optuna.trial import TrialState
 
-from search.pruners.rungs import RememberingHalving, RememberingHyperband
+from assay.search.pruners.cached_halving import RememberingHalving, RememberingHyperband
 
 EPOCHS = 9
 HALVING = {"min_resource": 1, "reduction_factor": 2, "min_early_stopping_rate": 0, "bootstrap_count": 0}

@@ -13,17 +13,16 @@ from typing import Any
 import optuna
 import pytest
 
-from models.errors import RequestError
-from models.settings import Settings
-from search.errors import SearchError
-from search.events import TrialEnded
-from search.objective import Objectives
-from search.samplers import SAMPLERS, find_sampler, make_sampler
-from search.space import read_space
-from search.space.grid import grid
-from search.storage import open_storage
-from search.study import StudyTrials
-from search.study_request import StudyRequest
+from assay.models.errors import RequestError, SearchError
+from assay.models.settings import Settings
+from assay.search.events import TrialEnded
+from assay.search.objective import Objectives
+from assay.search.plan import StudyRequest
+from assay.search.samplers import SAMPLERS, find_sampler, make_sampler
+from assay.search.space import read_space
+from assay.search.space.grid import grid
+from assay.search.storage.opening import open_storage
+from assay.search.study import StudyTrials
 
 INSTALLED = [
     name

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from models.errors import RequestError
-from search.settings import SearchSettings
-from search.space import read_space
+from assay.models.errors import RequestError
+from assay.search.settings import SearchSettings
+from assay.search.space import read_space
 
 SPACE = read_space({"x": {"low": 0.0, "high": 1.0}})
 GIVEN = {

@@ -13,18 +13,18 @@ import pytest
 import sqlalchemy
 from optuna.trial import TrialState
 
-from search.errors import SearchError
-from search.events import StudyOpened, TrialEnded
-from search.journal import Journal
-from search.known_study import SEED, STATE
-from search.objective import Objectives
-from search.protocols import Trial
-from search.recovery import recover, try_again
-from search.shared_storage import SUPERVISOR, SharedStorage
-from search.space import read_space
-from search.storage import open_storage
-from search.study import StudyTrials
-from search.study_request import StudyRequest
+from assay.models.errors import SearchError
+from assay.search.events import StudyOpened, TrialEnded
+from assay.search.journal import Journal
+from assay.search.objective import Objectives
+from assay.search.plan import StudyRequest
+from assay.search.recovery import recover, try_again
+from assay.search.space import read_space
+from assay.search.storage.opening import open_storage
+from assay.search.storage.postgresql import SUPERVISOR, SharedStorage
+from assay.search.study import StudyTrials
+from assay.search.study_record import SEED, STATE
+from assay.search.workers.protocol import Trial
 from tests.postgresql import PostgreSQL
 
 SPACE = {"units": {"low": 1, "high": 1_000_000}, "kind": ["a", "b"]}

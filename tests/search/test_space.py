@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from models.errors import RequestError
-from search.space import Parameter, read_space
-from search.space.grid import grid
+from assay.models.errors import RequestError
+from assay.search.space import Parameter, read_space
+from assay.search.space.grid import grid
 
 OPTIMIZERS = {
     "optimizer": ["momentum", "adam"],

@@ -8,13 +8,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from models.errors import RequestError
-from search.events import TrialBegun, TrialEnded
-from search.journal import Journal
-from search.known_study import ORIGIN, SEED, STATE
-from search.protocols import Trial
-from search.storage import open_storage
-from search.study import StudyTrials
+from assay.models.errors import RequestError
+from assay.search.events import TrialBegun, TrialEnded
+from assay.search.journal import Journal
+from assay.search.storage.opening import open_storage
+from assay.search.study import StudyTrials
+from assay.search.study_record import ORIGIN, SEED, STATE
+from assay.search.workers.protocol import Trial
 from tests.search.conftest import Lab
 
 

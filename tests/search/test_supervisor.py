@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from search import oom_killer
-from search.errors import SearchError
-from search.events import EpochEnded, TrialBegun, TrialEnded
-from search.known_study import STATE
-from search.stop import StopRequest
-from search.study import StudyTrials
+from assay.models.errors import SearchError
+from assay.search.events import EpochEnded, TrialBegun, TrialEnded
+from assay.search.study import StudyTrials
+from assay.search.study_record import STATE
+from assay.search.system import hardware
+from assay.search.system.signals import StopRequest
 from tests.search.conftest import Lab
 
 
@@ -113,7 +113,7 @@ def test_a_worker_that_the_kernel_may_have_killed_for_memory_is_said_to(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = iter([4, 4, 5, 5])
-    monkeypatch.setattr(oom_killer, "kills", lambda: next(counts))
+    monkeypatch.setattr(hardware, "kills", lambda: next(counts))
     lab.run(2, lambda trial: curve(1, 1, 1, 1) | ({"signal": "SIGKILL"} if trial.number < 2 else {}), workers=1)
     ends = [event for event in lab.events() if isinstance(event, TrialEnded) and event.state == "failed"]
     assert [end.label for end in ends] == ["failed: crashed (SIGKILL)"] * 2

@@ -16,7 +16,7 @@ os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 import ray
 from ray import tune
 
-from search.hardware import cores
+from assay.search.system.hardware import cores
 from tests.benchmarks.peers.common import Pair, answer, arguments, load, network
 
 

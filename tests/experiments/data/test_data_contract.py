@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.data import GENERATED, KNOWN, DataSettings, PreparedData, prepare, summaries, training_images
-from experiments.data.build import ensure
-from experiments.data.folder import Meta, read_meta
-from experiments.data.locate import locate
-from experiments.data.scaling import fit_scales
-from models.tasks import Task
+from assay.experiments.data import GENERATED, KNOWN, DataSettings, PreparedData, prepare, summaries, training_images
+from assay.experiments.data.build import ensure
+from assay.experiments.data.prepared_folder import Meta, read_meta
+from assay.experiments.data.registry import locate
+from assay.experiments.data.scaling import fit_scales
+from assay.models.tasks import Task
 from tests.experiments.data.small_sets import make_arrays, make_tree
 
 Array = np.ndarray[Any, Any]

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.data import KNOWN, DataSettings, fetch, prepare, start_preparing
-from models.errors import RequestError
+from assay.experiments.data import KNOWN, DataSettings, fetch, prepare, start_preparing
+from assay.models.errors import RequestError
 from tests.experiments.data.small_sets import Arrays
 
 MNIST = DataSettings(name="mnist")

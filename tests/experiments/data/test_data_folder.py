@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.data import DataSettings, prepare, training_images
-from experiments.data.build import ensure
-from experiments.data.folder import Meta, read_meta
-from experiments.data.pictures import decode
-from models.errors import RequestError
+from assay.experiments.data import DataSettings, prepare, training_images
+from assay.experiments.data.build import ensure
+from assay.experiments.data.images import decode
+from assay.experiments.data.prepared_folder import Meta, read_meta
+from assay.models.errors import RequestError
 from tests.experiments.data.small_sets import make_arrays, make_tree
 
 Array = np.ndarray[Any, Any]

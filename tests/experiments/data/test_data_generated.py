@@ -9,13 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.data import GENERATED, DataSettings, prepare
-from experiments.data.arrays import SourceArrays
-from experiments.data.build import ensure
-from experiments.data.folder import read_meta
-from experiments.data.functions import absolute, line, runge, sine, step
-from experiments.data.generated import GeneratedSource
-from experiments.data.regions import HALF_SPACES, QUADRANTS, RING, THREE_MODES, Region
+from assay.experiments.data import GENERATED, DataSettings, prepare
+from assay.experiments.data.arrays import SourceArrays
+from assay.experiments.data.build import ensure
+from assay.experiments.data.generated import GeneratedSource
+from assay.experiments.data.prepared_folder import read_meta
+from assay.experiments.data.toy_sets import (
+    HALF_SPACES,
+    QUADRANTS,
+    RING,
+    THREE_MODES,
+    Region,
+    absolute,
+    line,
+    runge,
+    sine,
+    step,
+)
 
 Array = np.ndarray[Any, Any]
 

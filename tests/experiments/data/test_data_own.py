@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.data import DataSettings
-from experiments.data.build import ensure
-from experiments.data.folder import Meta, read_meta
-from models.tasks import Task
+from assay.experiments.data import DataSettings
+from assay.experiments.data.build import ensure
+from assay.experiments.data.prepared_folder import Meta, read_meta
+from assay.models.tasks import Task
 from tests.experiments.data.small_sets import Arrays
 
 

@@ -14,11 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-import experiments.data
-from experiments.data import DataSettings, Preparation, PreparationError, prepare, start_preparing
-from experiments.data.folder import digest_file
-from models.data import load
-from models.errors import RequestError
+from assay.experiments.data import DataSettings, Preparation, PreparationError, prepare, start_preparing
+from assay.experiments.data.prepared_folder import digest_file
+from assay.models.data import load
+from assay.models.errors import RequestError
 from tests.planted import plant
 from tests.waiting import wait_until
 
@@ -56,7 +55,7 @@ def preparing() -> list[psutil.Process]:
 
     def prepares(child: psutil.Process) -> bool:
         try:
-            return "experiments.data.child" in child.cmdline()
+            return "assay.experiments.data.child" in child.cmdline()
         except psutil.NoSuchProcess:  # it has ended; a zombie counts as that too
             return False
 
@@ -98,11 +97,11 @@ def test_a_child_that_is_killed_is_reported_and_leaves_nothing(own_set: Path, st
 
 def test_a_child_whose_parent_is_killed_leaves_nothing(own_set: Path, stuck: Path) -> None:
     code = (
-        "from pathlib import Path; from experiments.data import *\n"
+        "from pathlib import Path; from assay.experiments.data import *\n"
         f"folder = Path({str(own_set.parent)!r})\n"
         "start_preparing(DataSettings(name='npz:own.npz'), folder / 'home', folder, folder).result()\n"
     )
-    paths = os.pathsep.join([str(Path(experiments.data.__file__).parents[2]), os.environ["PYTHONPATH"]])
+    paths = os.environ["PYTHONPATH"]
     parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
     wait_until(stuck.exists)
     children = psutil.Process(parent.pid).children()
@@ -213,7 +212,8 @@ def test_files_in_the_current_folder_shadow_nothing(
 
 
 def test_whoever_asks_imports_no_heavy_library() -> None:
-    code = "import sys, experiments.data; print({'sklearn', 'keras', 'tensorflow', 'pandas', 'PIL'} & set(sys.modules))"
+    heavy = {"sklearn", "keras", "tensorflow", "pandas", "PIL"}
+    code = f"import sys, assay.experiments.data; print({heavy} & set(sys.modules))"
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert asked.stdout == "set()\n"
 

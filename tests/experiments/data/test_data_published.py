@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.data import KNOWN, DataSettings, prepare
-from experiments.data.build import ensure
-from experiments.data.folder import read_meta
+from assay.experiments.data import KNOWN, DataSettings, prepare
+from assay.experiments.data.build import ensure
+from assay.experiments.data.prepared_folder import read_meta
 from tests.experiments.data.small_sets import Arrays, make_arrays
 
 IDX_MD5 = {

@@ -10,10 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.data import GENERATED, DataSettings, check_task, prepare, start_preparing, summaries, training_images
-from experiments.data.build import ensure
-from models.errors import RequestError
-from models.tasks import Task
+from assay.experiments.data import (
+    GENERATED,
+    DataSettings,
+    check_task,
+    prepare,
+    start_preparing,
+    summaries,
+    training_images,
+)
+from assay.experiments.data.build import ensure
+from assay.models.errors import RequestError
+from assay.models.tasks import Task
 from tests.experiments.data.small_sets import Arrays, make_arrays
 
 BAD_ARRAYS = {

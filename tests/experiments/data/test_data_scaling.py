@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from experiments.data.scaling import Scale, fit_scales
+from assay.experiments.data.scaling import Scale, fit_scales
 
 Array = np.ndarray[Any, Any]
 NO_SPREAD = 1 / float(np.finfo(np.float32).max)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.data.split import subset
-from experiments.data.targets import Targets
+from assay.experiments.data.split import subset
+from assay.experiments.data.targets import Targets
 
 
 def targets(*counts: int) -> Targets:

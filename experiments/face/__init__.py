@@ -1,0 +1,42 @@
+"""Assay: Keras experiments that can be trusted.
+
+The public interface for notebooks and scripts:
+
+>>> from assay import sweep
+>>> study = sweep("digits-mlp", trials=20)
+>>> study.best
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from assay.experiments.api import RunOutcome, load_study, run, sweep
+    from assay.experiments.results.study import StudyResult
+    from assay.models.errors import RequestError, SearchError
+
+__all__ = ["RequestError", "RunOutcome", "SearchError", "StudyResult", "load_study", "run", "sweep"]
+
+_MODULES = {
+    "RequestError": "assay.models.errors",
+    "RunOutcome": "assay.experiments.api",
+    "SearchError": "assay.models.errors",
+    "StudyResult": "assay.experiments.results.study",
+    "load_study": "assay.experiments.api",
+    "run": "assay.experiments.api",
+    "sweep": "assay.experiments.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use: `assay --help` has no time for all of them."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, imported yet or not."""
+    return sorted({*globals(), *__all__})

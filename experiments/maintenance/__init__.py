@@ -1,0 +1,1 @@
+"""Maintenance: comparing and repairing the stores, and deleting a study."""

@@ -1,0 +1,93 @@
+"""All studies of a home, examined one after the other; a study that is being searched is left alone."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from assay.experiments.maintenance.compare import Difference
+from assay.experiments.maintenance.examine import examine
+from assay.experiments.maintenance.repair import mend
+from assay.experiments.results.listing import study_names
+from assay.experiments.run.orphans import left_runs, settle_runs
+from assay.experiments.run.study_locks import busy, hold
+from assay.experiments.workspace import Places, journal_names
+from assay.models.errors import RequestError
+
+
+@dataclass
+class Diagnosis:
+    """What was found.
+
+    Attributes:
+        studies: how many were examined.
+        trials: how many they have that are over.
+        differences: what does not agree now.
+        mended: what did not, and does.
+        busy: why a study was not examined, by its name.
+    """
+
+    studies: int = 0
+    trials: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    mended: list[Difference] = field(default_factory=list)
+    busy: dict[str, str] = field(default_factory=dict)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return {
+            "studies": self.studies,
+            "trials": self.trials,
+            "differences": [difference.to_record() for difference in self.differences],
+            "mended": [difference.to_record() for difference in self.mended],
+            "busy": dict(self.busy),
+        }
+
+
+def diagnose(places: Places, fix: bool) -> Diagnosis:
+    """Compare the stores on every study that was run from this home; with `fix`, mend what can be.
+
+    Without `fix` nothing is written. Another home's studies in the same storage are its own to examine, since it has
+    their journals.
+
+    Raises:
+        RequestError: a store can't be reached.
+    """
+    found = Diagnosis()
+    for study in sorted({*journal_names(places.home), *_own_studies(places)}):
+        with ExitStack() as stack:
+            if (whose := busy(places.home, study)) is not None:
+                found.busy[study] = whose
+                continue
+            if fix:
+                try:
+                    hold(stack, places.home, study)
+                except RequestError as error:  # somebody has just begun
+                    found.busy[study] = str(error).partition(": ")[0]
+                    continue
+            before = examine(study, places)
+            left = before
+            if fix and before.differences:
+                mend(study, before, places)
+                left = examine(study, places)
+        found.studies += 1
+        found.trials += left.trials
+        found.differences += left.differences
+        found.mended += [one for one in before.differences if one not in left.differences]
+    runs = _left_runs(places)
+    if fix and runs:
+        settle_runs(places)
+    left_now = _left_runs(places) if fix else runs
+    found.differences += left_now
+    found.mended += [one for one in runs if one not in left_now]
+    return found
+
+
+def _left_runs(places: Places) -> list[Difference]:
+    return [Difference(name, None, what) for name, what in left_runs(places).items()]
+
+
+def _own_studies(places: Places) -> list[str]:
+    """Return the studies of the storage, where it is this home's own: elsewhere they may be other homes'."""
+    return study_names(places) if places.storage == places.home.storage else []

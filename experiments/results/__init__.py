@@ -1,0 +1,1 @@
+"""Reading results back: a study, its trials, tables and plots."""

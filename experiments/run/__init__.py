@@ -1,0 +1,1 @@
+"""Running: a sweep, a single training, a dry run, and what they share."""

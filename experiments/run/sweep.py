@@ -1,0 +1,341 @@
+"""The main job: search an experiment's space, every trial in MLflow."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assay.experiments.config.experiment import Experiment
+from assay.experiments.config.request import SweepRequest
+from assay.experiments.run.execution import Execution
+from assay.experiments.run.ordering import Inputs, longest_first
+from assay.experiments.run.orphans import settle_runs
+from assay.experiments.run.preflight import confirm_device, rehearse
+from assay.experiments.run.progress import Display, SweepState
+from assay.experiments.run.provenance import identity
+from assay.experiments.run.result import Leader, SweepResult
+from assay.experiments.run.session import Ending, Session, check_batch, is_surely_good, prepared, supervise
+from assay.experiments.run.study_locks import check_free, free, is_alone, pass_on_others, settle_others, shelf_of, take
+from assay.experiments.run.trial_batching import Fusing, check_fuse, choose
+from assay.experiments.tracking.follower import MlflowTracker
+from assay.experiments.workspace import Places
+from assay.models.errors import RequestError, SearchError
+from assay.search.artifacts import Checkpoints, ModelShelf
+from assay.search.events import StudyClosed, StudyOpened
+from assay.search.journal import Journal, last, read
+from assay.search.objective import Leaders
+from assay.search.samplers import find_sampler
+from assay.search.system.signals import StopRequest
+from assay.search.system.urls import is_there, masked
+from assay.search.workers.protocol import Executor
+from assay.search.workers.vmap_lanes import SlotExecutor
+
+if TYPE_CHECKING:
+    import optuna
+
+    from assay.search.plan import StudyRequest
+    from assay.search.study import StudyTrials
+    from assay.search.study_record import KnownStudy
+
+
+# A supervisor's time at a study: it opens it in its journal, settles and queues what comes first, and searches.
+
+
+_PARENT_SECONDS = 5.0
+_STOPPING = "stopping: trials under way are done again next time; asked again, it ends at once, and loses nothing"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a supervisor works: the study by its name, its slot in this home, and whom it tells."""
+
+    study: str
+    places: Places
+    slot: int
+    trials: StudyTrials
+    journal: Journal
+    tracker: MlflowTracker
+    display: Display
+
+
+def search(desk: Desk, session: Session, request: SweepRequest, executor: Executor, shelf: ModelShelf) -> Ending:
+    """Open the study in the journal, settle what was left of it, and search until it is closed again.
+
+    Raises:
+        SearchError: the storage failed before there was anything to search.
+    """
+    experiment, trials = session.experiment, desk.trials
+    with StopRequest() as stop:
+        trials.heed(stop.__bool__)
+        try:
+            trials.in_turn(lambda: _begin(desk, session, request))
+        except SearchError as error:
+            raise SearchError(str(error), stop.exit_code if stop else 1) from error
+        desk.display.opened(_state(desk.study, session, trials))
+        if experiment.search.pruner != "none" and experiment.search.goals.by_epoch is None:
+            desk.display.note("nothing is pruned: that takes a single objective that every epoch measures")
+        desk.journal.listen(desk.display.hear)
+        plan = session.plan(experiment.search.trials, shelf, request.timeout_seconds, request.tolerance)
+        return supervise(plan, trials, executor, desk.journal, stop, lambda: desk.display.note(_STOPPING))
+
+
+def is_closed(trials: StudyTrials, own: Path, journals: Iterable[Path]) -> bool:
+    """Whether nothing of the study is left in the middle: by a supervisor that died at its very end, say.
+
+    Args:
+        trials: the study.
+        own: this supervisor's journal. A study that is done was not put away if that was closed otherwise.
+        journals: those of which nobody else is the supervisor now.
+    """
+    from assay.search.recovery import supervisors  # here, because workers should not have to wait for Optuna's import
+
+    closed = last(own)
+    finished = isinstance(closed, StudyClosed) and closed.closing == "finished"
+    return finished and all(
+        isinstance(last(journal), StudyClosed) and not trials.left_running(supervisors(journal)) for journal in journals
+    )
+
+
+def queue_known(
+    trials: StudyTrials, experiment: Experiment, request: SweepRequest, inputs: Inputs | None, workers: int
+) -> None:
+    """Queue what is asked for by name: the user's list, then the baselines, the longest of each first."""
+    known = (("enqueued", request.enqueued), ("baseline", experiment.baseline_configurations()))
+    for origin, configurations in known:
+        trials.enqueue(longest_first(configurations, experiment, inputs, workers), origin)
+
+
+def _begin(desk: Desk, session: Session, request: SweepRequest) -> None:
+    """Settle what earlier supervisors left, then queue what comes before the sampler's own."""
+    from assay.search.recovery import recover, supervisors, try_again  # here for the same reason
+
+    trials, journal = desk.trials, desk.journal
+    journal.append(session.opened(desk.study, trials.study_id, trials.supervisor))
+    recover(trials, journal, session.describe)
+    dead = supervisors(journal.path)
+    dead |= settle_others(desk.places, desk.study, desk.slot, trials, session.describe)
+    if trials.done() < session.experiment.search.trials:
+        if again := try_again(trials, request.tolerance.retries, dead):
+            what = "a trial that was" if again == 1 else f"{again} trials that were"
+            how = "to be tried again" if session.checkpoints is None else "to go on from where they were kept"
+            desk.display.note(f"{desk.study}: {what} interrupted, or whose worker died, {how}")
+        queue_known(trials, session.experiment, request, session.inputs, session.execution.workers)
+    if trials.is_shared:
+        # Whoever opens the study next, perhaps at once, must find its run, or would make another.
+        desk.tracker.wait_for_parent(_PARENT_SECONDS)
+
+
+def _state(name: str, session: Session, trials: StudyTrials) -> SweepState:
+    leaders = Leaders(session.experiment.search.goals)
+    leaders.values = dict(trials.leaders())
+    return SweepState(
+        study=name,
+        experiment=session.experiment,
+        execution=session.execution,
+        done=trials.done(),
+        leaders=leaders,
+        wanted=session.experiment.search.trials,
+    )
+
+
+def sweep(experiment: Experiment, request: SweepRequest, places: Places, display: Display) -> SweepResult:
+    """Search an experiment's space until its study is done, its time is up, or somebody asks to stop.
+
+    Everything is checked and opened before the first trial; what is refused leaves no trial in either store.
+
+    Raises:
+        RequestError: the request can't be met as it stands.
+    """
+    began = time.monotonic()
+    experiment.search.check(experiment.space, experiment.largest("epochs"))
+    check_batch(experiment, places)
+    name = checked_name(experiment.name if request.study is None else request.study)
+    execution = Execution.choose(request.execution, request.workers, request.fuse)
+    check_fuse(execution.fuse, experiment, execution.precision, request.checkpoint)
+    check_free(places, name)
+    with ExitStack() as stack:
+        # First, because what workers import takes longer than all that comes before the first trial.
+        executor: Executor = stack.enter_context(execution.executor())
+        tracker = MlflowTracker(places.home.journal(name), places.tracking_uri, places.home.artifacts)
+        stack.callback(tracker.leave)
+        tracker.start()
+        on_the_way = f"{experiment.name}: the data are being made ready, the workers are starting"
+        if surely := is_surely_good(experiment, execution, places):
+            display.note(on_the_way)
+        # Home's own, if it is not there yet, is made only when nothing can be refused any more.
+        is_new = places.storage == places.home.storage and not is_there(places.storage)
+        storage = None if is_new else _open_storage(places, display, stack)
+        data = prepared(experiment, places, display, meanwhile=_import_optuna)
+        execution = confirm_device(execution, executor)
+        rehearse(Session(experiment, data, execution, request.seed or 0), experiment.first(), executor, display)
+        if not surely:
+            display.note(on_the_way)
+        slot = take(stack, places, name)
+        stack.callback(tracker.leave)  # while the slot's journal is still ours
+        journal_file = places.home.journal(name, slot)
+        tracker.follow(journal_file)
+        known = None if storage is None else _find_known(storage, name)
+        fusing = _fusing(known, experiment, request, execution)
+        asked = study_request(name, experiment, request, identity(experiment, data, execution, fusing))
+        if known is not None:
+            known.check(asked.identity)
+            if not known.is_shared:
+                _check_journal(known, journal_file)
+        tracker.wait_until_open()
+        settle_runs(places)
+        trials = _take_up(storage or _open_storage(places, display, stack), asked)
+        experiment = _limited(experiment, trials, display)
+        checkpoints = Checkpoints(places.home.checkpoints(name)) if request.checkpoint else None
+        session = Session(experiment, data, execution, trials.seed, fusing, checkpoints)
+        if fusing is not None and fusing.size > 1 and checkpoints is None:
+            executor = SlotExecutor(executor, fusing.size)
+            display.note(f"{experiment.name}: up to {fusing.size} trials a worker train together")
+        stack.callback(display.closed)
+        journals = free(places.home, name, slot)
+        if trials.done() < experiment.search.trials or not is_closed(trials, journal_file, journals):
+            shelf = shelf_of(places.home, name, slot)
+            with Journal(journal_file) as journal:
+                journal.listen(tracker.notice)
+                desk = Desk(name, places, slot, trials, journal, tracker, display)
+                ending = search(desk, session, request, executor, shelf)
+        else:
+            ending = Ending("finished", None, 0)
+            if request.enqueued:
+                display.note(f"nothing was enqueued: study {name!r} is done; ask for more with --trials.")
+        executor.close()
+        display.closed()
+        untracked = tracker.close(ending.closing == "interrupted", display.note)
+        if untracked is None and ending.closing != "interrupted":
+            pass_on_others(places, name, slot)
+        try:
+            is_done = ending.closing == "finished" and trials.done() >= experiment.search.trials
+            if is_done and is_alone(places.home, name, slot):  # else somebody goes on with them, now or later
+                Checkpoints(places.home.checkpoints(name)).remove()
+            return SweepResult(
+                study=name,
+                experiment=experiment.name,
+                tracking_uri=masked(places.tracking_uri),
+                parent_run_id=tracker.parent_run_id,
+                seconds=time.monotonic() - began,
+                trials=trials.counts(),
+                objectives=experiment.search.goals,
+                leaders=_leaders(trials, tracker),
+                # Nobody who asked to stop waits for them.
+                importances={} if ending.closing == "interrupted" else trials.importances(),
+                wanted=experiment.search.trials,
+                exhausted=not trials.more(),
+                untracked=untracked,
+                ending=ending,
+                importance=experiment.search.importance,
+            )
+        except SearchError as error:  # the storage is away, and with it all there is to say of the study
+            raise SearchError(str(error), ending.exit_code or 1) from error
+
+
+def _limited(experiment: Experiment, trials: StudyTrials, display: Display) -> Experiment:
+    """Return the experiment with no more trials than there are configurations left to try; say how many there are."""
+    search, left = experiment.search, trials.left()
+    if left is None:
+        return experiment
+    most = max(1, trials.done() + left)
+    size = find_sampler(search.sampler).size(experiment.space)
+    more = f"; --trials {most} tries them all, this tries {search.trials}" if search.trials < most else ""
+    display.note(f"{experiment.name}: the {search.sampler} has {size:,} configurations{more}")
+    return experiment.searching(trials=min(search.trials, most))
+
+
+def _fusing(
+    known: KnownStudy | None, experiment: Experiment, request: SweepRequest, execution: Execution
+) -> Fusing | None:
+    """Return how the study's trials are trained together: as it was made, or as is asked for."""
+    identity = None if known is None else known.identity
+    device = "gpu" if execution.cards else "cpu"
+    seed, precision = request.seed or 0, execution.precision
+    return choose(execution.fuse, identity, experiment, device, execution.workers, seed, precision, request.checkpoint)
+
+
+def checked_name(study: str) -> str:
+    """Return a study's name if it can be one.
+
+    Raises:
+        RequestError: it is no line of text.
+    """
+    if not study.strip() or not study.isprintable():
+        raise RequestError(f"a study's name must be a line of text; received {study!r}: name another with --study.")
+    return study
+
+
+def _import_optuna() -> None:
+    for module in ("assay.search.storage.opening", "assay.search.study", "assay.search.recovery"):
+        importlib.import_module(module)
+
+
+def _open_storage(places: Places, display: Display, stack: ExitStack) -> optuna.storages.BaseStorage:
+    from assay.search.storage.opening import (
+        open_storage,  # here, because workers should not have to wait for Optuna's import
+    )
+
+    storage = open_storage(places.storage, patient=True)
+    stack.callback(storage.close)
+    storage.waiting = display.note
+    return storage
+
+
+def _find_known(storage: optuna.storages.BaseStorage, name: str) -> KnownStudy | None:
+    from assay.search.study_record import find_known  # here for the same reason
+
+    return find_known(storage, name)
+
+
+def _take_up(storage: optuna.storages.BaseStorage, asked: StudyRequest) -> StudyTrials:
+    from assay.search.study import StudyTrials  # here for the same reason
+
+    return StudyTrials(storage, asked)
+
+
+def study_request(
+    name: str, experiment: Experiment, request: SweepRequest, identity: Mapping[str, Any]
+) -> StudyRequest:
+    """Return the study that a sweep asks for."""
+    from assay.search.plan import StudyRequest  # here for the same reason
+
+    return StudyRequest(
+        name=name,
+        space=experiment.space,
+        objectives=experiment.search.goals,
+        identity=identity,
+        sampler=experiment.search.sampler,
+        pruner=experiment.search.pruner,
+        epochs=experiment.largest("epochs"),
+        seed=request.seed,
+        sampler_options=experiment.search.read_sampler_options(),
+        pruner_options=experiment.search.read_pruner_options(),
+        importance=experiment.search.importance,
+    )
+
+
+def _check_journal(known: KnownStudy, journal_file: Path) -> None:
+    """See that it was from this home that the study was run: only here is it known what became of its trials.
+
+    Raises:
+        RequestError: it was from another, whose supervisor may be at work on it now.
+    """
+    opened = (event for event, _ in read(journal_file, only=[StudyOpened]))
+    ours = any(isinstance(event, StudyOpened) and event.study_id == known.study_id for event in opened)
+    if not ours and known.study.get_trials(deepcopy=False):
+        raise RequestError(
+            f"study {known.study.study_name!r} lies in this storage but was run from another home: name that one with "
+            "--home, or give this one a --study NAME."
+        )
+
+
+def _leaders(trials: StudyTrials, tracker: MlflowTracker) -> list[Leader]:
+    return [
+        Leader(number, values, trials.searched(trials.trial(number)), tracker.run_id(number))
+        for number, values in trials.leaders().items()
+    ]

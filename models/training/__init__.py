@@ -1,0 +1,1 @@
+"""Training: its settings, losses, metrics, optimizers, schedules, and the epochs of a fit."""

@@ -1,0 +1,1 @@
+"""Optuna's storage: opening it, and the wrappers around its database."""
