@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from assay.experiments.config.request import (
     Enqueued,
-    ask_execution,
-    ask_experiment,
-    ask_sweep,
-    ask_tolerance,
     check_limits,
+    load_experiment,
+    parse_execution_request,
+    parse_failure_policy,
+    parse_sweep_request,
 )
 from assay.experiments.console.bar import BarDisplay, SilentDisplay, import_tqdm
 from assay.experiments.results.load import read_study
@@ -22,7 +22,7 @@ from assay.experiments.results.study import StudyResult
 from assay.experiments.run import single
 from assay.experiments.run import sweep as sweeping
 from assay.experiments.run.progress import Recording
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.models.errors import SearchError
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ def sweep(
         SearchError: the search failed: trials only fail, or workers can't be had. What was tried is recorded.
         KeyboardInterrupt: after an interrupt: `load_study` has what was recorded. A second one ends the process.
     """
-    asked = ask_experiment(experiment, set, epochs).searching(trials=trials, sampler=sampler, pruner=pruner)
-    request = ask_sweep(
+    asked = load_experiment(experiment, set, epochs).searching(trials=trials, sampler=sampler, pruner=pruner)
+    request = parse_sweep_request(
         asked,
         study=study,
         workers=workers,
@@ -132,7 +132,7 @@ def sweep(
         fuse=fuse,
         checkpoint=checkpoint,
     )
-    places = Places.choose(home, data_dir, storage, tracking_uri)
+    places = StorePaths.choose(home, data_dir, storage, tracking_uri)
     found = sweeping.sweep(asked, request, places, BarDisplay() if progress else SilentDisplay())
     _raise_for(found.exit_code, found.failure)
     known = read_study(found.study, places, found.importance)
@@ -181,14 +181,14 @@ def run(
         SearchError: the training failed; it is recorded.
         KeyboardInterrupt: after an interrupt. A second one ends the process.
     """
-    asked = ask_experiment(experiment, set, epochs)
+    asked = load_experiment(experiment, set, epochs)
     check_limits(seed=seed)
-    execution = ask_execution(
+    execution = parse_execution_request(
         {"backend": backend, "device": device, "precision": precision, "xla": xla, "gpu_memory": gpu_memory}
     )
     heard = Recording(BarDisplay("epoch") if progress else SilentDisplay())
-    silence = ask_tolerance(trial_timeout=trial_timeout).silence_seconds
-    places = Places.choose(home, data_dir, storage, tracking_uri)
+    silence = parse_failure_policy(trial_timeout=trial_timeout).trial_timeout_seconds
+    places = StorePaths.choose(home, data_dir, storage, tracking_uri)
     result = single.run(asked, seed, execution, places, heard, silence)
     _raise_for(result.exit_code, result.failure or f"{result.state}: {result.error}")
     return RunOutcome(dict(result.params), dict(result.metrics), result.run_id, heard.epochs())
@@ -216,7 +216,7 @@ def load_study(
     Raises:
         RequestError: there is no such study or importance, or a store can't be reached.
     """
-    return read_study(name, Places.choose(home, None, storage, tracking_uri), importance)
+    return read_study(name, StorePaths.choose(home, None, storage, tracking_uri), importance)
 
 
 def _raise_for(exit_code: int, failure: str | None) -> None:

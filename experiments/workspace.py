@@ -19,7 +19,7 @@ _LONGEST_NAME_BYTES = 200  # file systems take 255, of which the endings need so
 
 
 @dataclass(frozen=True)
-class Home:
+class Workspace:
     """Where things lie under a home folder. Nothing is created by asking."""
 
     path: Path
@@ -113,10 +113,10 @@ def file_name(study: str) -> str:
 
 
 @dataclass(frozen=True)
-class Places:
+class StorePaths:
     """Home, data sets, Optuna's storage and MLflow's store."""
 
-    home: Home
+    home: Workspace
     data_dir: Path
     storage: str
     tracking_uri: str
@@ -128,13 +128,13 @@ class Places:
         data_dir: Path | str | None = None,
         storage: str | None = None,
         tracking_uri: str | None = None,
-    ) -> Places:
+    ) -> StorePaths:
         """Take what is given, else ASSAY_HOME, ASSAY_DATA_DIR, ASSAY_STORAGE and MLFLOW_TRACKING_URI, else defaults.
 
         The defaults are `./mlruns`, the Keras cache, and SQLite in home for both stores. What is secret in the
         addresses of stores is shown to nobody from now on.
         """
-        place = Home(Path(home or os.environ.get("ASSAY_HOME") or "mlruns").expanduser().resolve())
+        place = Workspace(Path(home or os.environ.get("ASSAY_HOME") or "mlruns").expanduser().resolve())
         data = data_dir or os.environ.get("ASSAY_DATA_DIR")
         found = cls(
             home=place,
@@ -150,12 +150,12 @@ class Places:
 # The studies that a home has journals of, told without opening a store.
 
 
-def journal_names(home: Home) -> list[str]:
+def journal_names(home: Workspace) -> list[str]:
     """Return the names of the studies that were run from a home."""
     return sorted(journal_experiments(home))
 
 
-def journal_experiments(home: Home) -> dict[str, str]:
+def journal_experiments(home: Workspace) -> dict[str, str]:
     """Return the experiment of each study that was run from a home, from the first line of its journal."""
     experiments = {}
     for path in home.path.glob("journal/*.jsonl"):

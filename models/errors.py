@@ -32,7 +32,7 @@ class OutOfMemory(SearchError):
     """Memory ran out where there was no trial to fail of it."""
 
 
-class AssayBugError(Exception):
+class WorkerBug(Exception):
     """Assay's own code went wrong where a trial was trained; the message is the whole traceback. Exit code 1.
 
     The trial is not to blame: it is recorded as interrupted, and tried again by whoever takes the study up.

@@ -3,7 +3,7 @@
 In use::
 
     data = backends.current().hold(load(folder, "unit"))
-    recipe = Recipe(FAMILIES["mlp"], MlpSettings(hidden_units=100), TrainSettings(epochs=3))
+    recipe = Recipe(FAMILIES["mlp"], MLPSettings(hidden_units=100), TrainSettings(epochs=3))
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     for metrics in recipe.fit(model, data, seed=0):
         print(metrics)
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.models.architectures import precompiled
 from assay.models.architectures.registry import Family
-from assay.models.backends.base import Resident
+from assay.models.backends.base import DeviceDataset
 from assay.models.data import Array, as_one_hot
 from assay.models.settings import Settings
 from assay.models.tasks import Task
@@ -71,11 +71,11 @@ class Recipe:
         model.compile(optimizer=self.optimizer(), loss=self.loss(), metrics=losses.metrics(self.train, self.task))
         return model
 
-    def epochs(self, model: keras.Model, data: Resident) -> TrainEpoch:
+    def epochs(self, model: keras.Model, data: DeviceDataset) -> TrainEpoch:
         """Have the backend compile what trains a compiled model for an epoch."""
         return data.epochs(model, feeding(self.train, self.one_hot))
 
-    def fit(self, model: keras.Model, data: Resident, seed: int, train_epoch: TrainEpoch | None = None) -> Fit:
+    def fit(self, model: keras.Model, data: DeviceDataset, seed: int, train_epoch: TrainEpoch | None = None) -> Fit:
         """Fit: train epoch by epoch, returning what each one measured.
 
         In classification loss, accuracy, val_loss and val_accuracy; in regression loss, mae, val_loss and val_mae; with

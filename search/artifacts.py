@@ -15,7 +15,7 @@ from assay.search.workers.protocol import Trial
 _OF_TRIAL = re.compile(r"\.?trial-(\d+)")  # with a dot before it while a worker is still writing it
 
 
-class ModelShelf:
+class ModelStore:
     """A folder of `.keras` files by trial number.
 
     A worker writes a trial's file before the trial is recorded as ended, so the file is under the trial's own number:
@@ -83,7 +83,7 @@ class Checkpoints:
 # How a study, or a single run, is closed: with its best trials, and where their models lie.
 
 
-def closing_of(closing: Closing, leaders: Mapping[int, Values], shelf: ModelShelf) -> StudyClosed:
+def closing_of(closing: Closing, leaders: Mapping[int, Values], shelf: ModelStore) -> StudyClosed:
     """Return the event that closes it, whoever does that: its supervisor, or who comes after one that died.
 
     Args:

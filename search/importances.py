@@ -85,7 +85,7 @@ EVALUATORS: Mapping[str, Evaluator] = {
 }
 
 
-def find_evaluator(name: str) -> Evaluator:
+def get_evaluator(name: str) -> Evaluator:
     """Return the evaluator of that name.
 
     Raises:
@@ -113,7 +113,7 @@ def importances(
     Raises:
         RequestError: there is no evaluator of that name.
     """
-    chosen = find_evaluator(evaluator)
+    chosen = get_evaluator(evaluator)
     trials = _complete(study)
     told = [name for name in names if _is_told(name, trials, chosen)]
     if len(trials) < _FEWEST_TO_COMPARE or sum(_differs(name, trials) for name in told) < 2:

@@ -102,7 +102,7 @@ class Objectives:
         )
 
 
-class Leaders:
+class ParetoFront:
     """The trials that no other dominates: with one objective the best, with several the Pareto front.
 
     Of equals the one of the lowest number stays, whichever ended first: whoever counts them again, in another order,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assay.models.settings import Settings
-from assay.search.artifacts import Checkpoints, ModelShelf
+from assay.search.artifacts import Checkpoints, ModelStore
 from assay.search.events import TrialEnded
 from assay.search.objective import Objectives
 from assay.search.space import Space
@@ -15,22 +15,22 @@ from assay.search.workers.protocol import Trial
 
 
 @dataclass(frozen=True)
-class Tolerance:
+class FailurePolicy:
     """What is put up with before a trial, or the search, is given up.
 
     Args:
-        failures_limit: after so many failed trials in a row the search stops.
+        max_failures: after so many failed trials in a row the search stops.
         retries: how many more attempts a configuration gets whose worker died.
-        silence_seconds: a worker that leaves a call unanswered for longer is ended, and its trial has failed; None for
-            no limit. A call is to begin a trial, to train one epoch of it, or to finish it.
+        trial_timeout_seconds: a worker that does not answer a call within this time is ended, and its trial fails;
+            None for no limit. A call begins a trial, trains one epoch of it, or finishes it.
     """
 
-    failures_limit: int = 5
+    max_failures: int = 5
     retries: int = 1
-    silence_seconds: float | None = None
+    trial_timeout_seconds: float | None = None
 
 
-NO_TOLERANCE = Tolerance(failures_limit=1, retries=0)
+FAIL_FAST = FailurePolicy(max_failures=1, retries=0)
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Plan:
     objectives: Objectives
     assign: Callable[[Trial], Mapping[str, Any]]
     describe: Callable[[Trial], Mapping[str, Any]]
-    shelf: ModelShelf
+    shelf: ModelStore
     timeout_seconds: float | None = None
-    tolerance: Tolerance = field(default_factory=Tolerance)
+    tolerance: FailurePolicy = field(default_factory=FailurePolicy)
     checkpoints: Checkpoints | None = None
 
     def may_go_on(self, trial: Trial, end: TrialEnded) -> bool:

@@ -21,11 +21,11 @@ from optuna.trial import FrozenTrial
 from assay.search.events import StudyOpened, TrialBegun, TrialEnded
 from assay.search.journal import Journal, read
 from assay.search.study import StudyTrials
-from assay.search.study_record import ATTEMPT, CRASHED, INTERRUPTED, REDO_OF, RETRY_OF, STATE, KnownStudy
+from assay.search.study_record import ATTEMPT, CRASHED, INTERRUPTED, REDO_OF, RETRY_OF, STATE, StudyRecord
 from assay.search.workers.protocol import REDO, RETRY, Trial
 
 
-def recover(trials: KnownStudy, journal: Journal, describe: Callable[[Trial], Mapping[str, Any]]) -> None:
+def recover(trials: StudyRecord, journal: Journal, describe: Callable[[Trial], Mapping[str, Any]]) -> None:
     """Settle every trial that Optuna believes to be running.
 
     Args:
@@ -66,7 +66,7 @@ def _settled(journal: Journal, study_id: str) -> tuple[set[int], dict[int, Trial
     return begun, ended
 
 
-def _beginning(left: FrozenTrial, trials: KnownStudy, describe: Callable[[Trial], Mapping[str, Any]]) -> TrialBegun:
+def _beginning(left: FrozenTrial, trials: StudyRecord, describe: Callable[[Trial], Mapping[str, Any]]) -> TrialBegun:
     trial = trials.as_asked(left)
     return TrialBegun(
         trial=trial.number,

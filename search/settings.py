@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from assay.models.settings import Settings
-from assay.search.importances import EVALUATORS, find_evaluator
+from assay.search.importances import EVALUATORS, get_evaluator
 from assay.search.objective import Objectives
-from assay.search.pruners import find_pruner
+from assay.search.pruners import get_pruner
 from assay.search.pruners.base import PrunerRequest
-from assay.search.samplers import find_sampler
+from assay.search.samplers import get_sampler
 
 if TYPE_CHECKING:
     from assay.search.space import Space
 
 
 def _sampler(name: str) -> str:
-    return find_sampler(name).name
+    return get_sampler(name).name
 
 
 def _pruner(name: str) -> str:
-    return find_pruner(name).name
+    return get_pruner(name).name
 
 
 def _importance(name: str) -> str:
-    return find_evaluator(name).name
+    return get_evaluator(name).name
 
 
 def _objectives(texts: list[str]) -> list[str]:
@@ -74,7 +74,7 @@ class SearchSettings(Settings):
         Raises:
             RequestError: one that it does not have, or a value that can't be.
         """
-        options: Settings = find_sampler(self.sampler).settings.read(self.sampler_options, "[search] sampler_options")
+        options: Settings = get_sampler(self.sampler).settings.read(self.sampler_options, "[search] sampler_options")
         return options
 
     def read_pruner_options(self) -> Settings:
@@ -83,7 +83,7 @@ class SearchSettings(Settings):
         Raises:
             RequestError: one that it does not have, or a value that can't be.
         """
-        options: Settings = find_pruner(self.pruner).settings.read(self.pruner_options, "[search] pruner_options")
+        options: Settings = get_pruner(self.pruner).settings.read(self.pruner_options, "[search] pruner_options")
         return options
 
     def changed(self, **changes: Any) -> Self:
@@ -109,8 +109,8 @@ class SearchSettings(Settings):
             RequestError: the sampler can't search the space, can't be asked for so many trials or lacks a package;
                 the pruner's options do not suit so many epochs; the importances lack a package.
         """
-        sampler, pruner = find_sampler(self.sampler), find_pruner(self.pruner)
+        sampler, pruner = get_sampler(self.sampler), get_pruner(self.pruner)
         sampler.check_trials(self.trials)
         pruner.check(PrunerRequest(epochs, self.read_pruner_options()))
         sampler.check(space, len(self.objectives))
-        find_evaluator(self.importance).check()
+        get_evaluator(self.importance).check()

@@ -16,15 +16,15 @@ from optuna.trial import FrozenTrial, TrialState
 from assay.models.seeding import trial_seed
 from assay.search.events import TrialEnded
 from assay.search.importances import importances
-from assay.search.objective import Leaders, Values
+from assay.search.objective import ParetoFront, Values
 from assay.search.plan import StudyRequest
 from assay.search.pruners import make_pruner
 from assay.search.samplers import make_sampler
 from assay.search.samplers.grid_sampler import ENQUEUED, GridSampler
 from assay.search.space import Configuration
 from assay.search.storage.postgresql import SharedStorage
-from assay.search.storage.retrying import PatientStorage
-from assay.search.storage.write_through import OwnedStorage
+from assay.search.storage.retrying import RetryingStorage
+from assay.search.storage.write_through import WriteThroughStorage
 from assay.search.study_record import (
     ATTEMPT,
     BASELINE,
@@ -37,8 +37,8 @@ from assay.search.study_record import (
     STATE,
     STATES,
     STUDY_ID,
-    KnownStudy,
-    find_known,
+    StudyRecord,
+    load_study_record,
 )
 from assay.search.workers.protocol import RETRY, Trial
 
@@ -48,7 +48,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it warns of, our own 
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
-class StudyTrials(KnownStudy):
+class StudyTrials(StudyRecord):
     """The trials of an Optuna study: a source of trials for the supervisor, and what is known of them all.
 
     Creates the study, or loads it if there is one of that name. On a shared storage others may add trials meanwhile.
@@ -63,7 +63,7 @@ class StudyTrials(KnownStudy):
     def __init__(self, storage: optuna.storages.BaseStorage, request: StudyRequest) -> None:
         self._request, self._given = request, storage
         self._shared = storage if isinstance(storage, SharedStorage) else None
-        self._storage = OwnedStorage(storage) if self._shared is None else self._shared
+        self._storage = WriteThroughStorage(storage) if self._shared is None else self._shared
         self.supervisor = ""
         self._running: dict[int, optuna.Trial] = {}
         self._unpruned: set[int] = set()
@@ -76,7 +76,7 @@ class StudyTrials(KnownStudy):
 
     def _open(self) -> None:
         request = self._request
-        known = find_known(self._storage, request.name)
+        known = load_study_record(self._storage, request.name)
         attributes = {} if known is None else known.study.user_attrs
         drawn = 0 if known is None else len(known.study.get_trials(deepcopy=False))
         if known is not None:
@@ -109,7 +109,7 @@ class StudyTrials(KnownStudy):
         """
         self._done = 0
         self._counted: set[int] = set()
-        self._leaders = Leaders(self._request.objectives)
+        self._leaders = ParetoFront(self._request.objectives)
         self._look()
 
     def _look(self) -> None:
@@ -129,7 +129,7 @@ class StudyTrials(KnownStudy):
 
     def heed(self, impatient: Callable[[], object]) -> None:
         """Wait for a storage that is away only as long as nobody is impatient."""
-        if isinstance(self._given, PatientStorage):
+        if isinstance(self._given, RetryingStorage):
             self._given.impatient = impatient
 
     def in_turn(self, body: Callable[[], None]) -> None:
@@ -163,7 +163,7 @@ class StudyTrials(KnownStudy):
             self._look()
             if not self.more():
                 return None
-        with self._storage.together() if isinstance(self._storage, OwnedStorage) else nullcontext():
+        with self._storage.together() if isinstance(self._storage, WriteThroughStorage) else nullcontext():
             asked = self.study.ask()
             searched = self._request.space.draw(lambda name, distribution: _suggest(asked, name, distribution))
             attributes = {ORIGIN: self._request.sampler, **asked.user_attrs}

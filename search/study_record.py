@@ -20,7 +20,7 @@ from assay.search.workers.protocol import Trial
 # What makes a study that study: what all its trials must share to be comparable.
 
 
-def check_identity(study: str, known: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> None:
+def check_fingerprint(study: str, known: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> None:
     """Compare a study's identity, as it was stored, with the one that is asked for.
 
     Raises:
@@ -70,15 +70,15 @@ _CLAIM_SECONDS = 60.0
 """A running trial that says not whose it is and began longer ago was not begun by Assay, or by an earlier release."""
 
 
-def find_known(storage: optuna.storages.BaseStorage, name: str) -> KnownStudy | None:
+def load_study_record(storage: optuna.storages.BaseStorage, name: str) -> StudyRecord | None:
     """Return the study of a name, to be read; None if there is none."""
     try:
-        return KnownStudy(optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler()))
+        return StudyRecord(optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler()))
     except KeyError:
         return None
 
 
-class KnownStudy:
+class StudyRecord:
     """A study that is there.
 
     Args:
@@ -106,7 +106,7 @@ class KnownStudy:
             RequestError: they could not be compared with those that it has.
         """
         if self.identity is not None or self.study.get_trials(deepcopy=False):
-            check_identity(self.study.study_name, self.identity, asked)
+            check_fingerprint(self.study.study_name, self.identity, asked)
 
     @property
     def is_shared(self) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from assay.models.errors import AssayBugError, SearchError
+from assay.models.errors import SearchError, WorkerBug
 from assay.search.events import EpochEnded, State, TrialBegun, TrialEnded
 from assay.search.journal import Journal
 from assay.search.plan import Plan
@@ -50,7 +50,7 @@ class Supervisor:
 
     Raises:
         SearchError: trials only fail, or workers can't be had.
-        AssayBugError: Assay's own code went wrong in a worker. No trial is recorded as failed for it.
+        WorkerBug: Assay's own code went wrong in a worker. No trial is recorded as failed for it.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Supervisor:
 
     def _end_silent_workers(self, heard: Set[int]) -> None:
         """End every process, but those just heard, of which a worker answers too late; its trials have failed."""
-        limit = self._plan.tolerance.silence_seconds
+        limit = self._plan.tolerance.trial_timeout_seconds
         if limit is None:
             return
         now = time.monotonic()
@@ -157,7 +157,7 @@ class Supervisor:
         if heard.failure is None or heard.progress:
             return
         self._bad_news_in_a_row += 1
-        if self._bad_news_in_a_row >= self._plan.tolerance.failures_limit:
+        if self._bad_news_in_a_row >= self._plan.tolerance.max_failures:
             raise SearchError(f"the last {self._trials_failed} trials all failed; the last one: {heard.failure}.")
 
     def _handle(self, message: Message) -> None:
@@ -174,7 +174,7 @@ class Supervisor:
             case Reply():
                 self._advance(worker, running, message.value)
             case Raised(bug=True):
-                raise AssayBugError(message.text)
+                raise WorkerBug(message.text)
             case Raised(out_of_memory=True):
                 # What it holds, of a card above all, would be missing in its next trial, or in its neighbour's.
                 self._executor.replace(worker)

@@ -18,7 +18,7 @@ from assay.experiments.console.live import draw
 from assay.experiments.console.summary import print_summary
 from assay.experiments.run.progress import SweepState
 from assay.experiments.run.sweep import sweep
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.search.events import Event
 from tests.browser import browsing, plot, serving
 
@@ -68,7 +68,7 @@ def photograph_sweep(home: Path) -> str:
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print("[bold]$ make sweep[/bold]\n")
     display = Photographer(console, at=14)
-    result = sweep(load(EXPERIMENT), SweepRequest(workers=2), Places.choose(home=home), display)
+    result = sweep(load(EXPERIMENT), SweepRequest(workers=2), StorePaths.choose(home=home), display)
     with as_on_a_terminal() as printed:
         print_summary(result, again="make sweep", look=f".venv/bin/assay ui {EXPERIMENT}")
     console.print(Text.from_ansi(printed.getvalue()))

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.models.architectures.mlp import MlpSettings
+from assay.models.architectures.mlp import MLPSettings
 from assay.models.architectures.registry import FAMILIES
-from assay.models.worker.trial_spec import Assignment, signature
+from assay.models.worker.trial_spec import TrialSpec, signature
 from tests.benchmarks import sides
 from tests.benchmarks.configurations import BATCH_SIZES, EPOCHS, HIDDEN_UNITS, SIGNATURES, configurations
 from tests.benchmarks.flop import training_flop
@@ -62,7 +62,7 @@ def test_the_arithmetic_is_what_a_hand_counts() -> None:
 
 def test_the_list_has_every_pair_twice_no_trial_twice_and_nine_signatures_on_tensorflow() -> None:
     listed = configurations()
-    assigned = [Assignment.read(assignment(one, Path("mnist"), EPOCHS), "a trial") for one in listed]
+    assigned = [TrialSpec.read(assignment(one, Path("mnist"), EPOCHS), "a trial") for one in listed]
     kinds = {signature(one, decay_is_compiled=False, batch_is_compiled=False) for one in assigned}
     assert len(kinds) == SIGNATURES
     pairs = [(one["hidden_units"], one["batch_size"]) for one in listed]
@@ -155,7 +155,7 @@ def test_peers_train_and_validate_on_what_assay_does(images: Path, tmp_path: Pat
 
 def test_peers_train_the_network_that_assay_does() -> None:
     theirs = common.network(hidden_units=32, activation="tanh", learning_rate=3e-3)
-    ours = FAMILIES["mlp"].describe(MlpSettings(hidden_units=32, activation="tanh"), (28, 28, 1), 10)
+    ours = FAMILIES["mlp"].describe(MLPSettings(hidden_units=32, activation="tanh"), (28, 28, 1), 10)
     assert [weight.shape for weight in theirs.weights] == [weight.shape for weight in ours.weights]
 
 

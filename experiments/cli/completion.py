@@ -53,9 +53,9 @@ def _experiments(context: click.Context) -> Iterable[str]:
 
 
 def _studies(context: click.Context) -> Iterable[str]:
-    from assay.experiments.workspace import Home, journal_names
+    from assay.experiments.workspace import Workspace, journal_names
 
-    return journal_names(Home(Path(context.params.get("home") or "mlruns").expanduser().resolve()))
+    return journal_names(Workspace(Path(context.params.get("home") or "mlruns").expanduser().resolve()))
 
 
 def _samplers(context: click.Context) -> Iterable[str]:

@@ -29,9 +29,9 @@ def command(study: str, yes: bool, as_json: bool, **places: str | None) -> int:
     # Here, so that --help need not import the stores.
     from assay.experiments.maintenance.delete import delete, held
     from assay.experiments.tracking.lookup import freeing
-    from assay.experiments.workspace import Places
+    from assay.experiments.workspace import StorePaths
 
-    chosen = Places.choose(**places)
+    chosen = StorePaths.choose(**places)
     with held(study, chosen) as remains:
         going = f"study {study!r}: {_counted(remains.trials, 'trial')}, {_counted(len(remains.runs), 'run')} in MLflow"
         if not yes and not _confirmed(going):

@@ -27,9 +27,9 @@ def command(fix: bool, as_json: bool, **places: str | None) -> int:
     # Here, so that --help need not import the stores.
     from assay.experiments.maintenance.doctor import diagnose
     from assay.experiments.terminal_text import visible
-    from assay.experiments.workspace import Places
+    from assay.experiments.workspace import StorePaths
 
-    found = diagnose(Places.choose(**places), fix)
+    found = diagnose(StorePaths.choose(**places), fix)
     for study, why in found.busy.items():
         click.echo(visible(f"{study}: not looked at: {why}"), err=True)
     for title, several in (("mended", found.mended), ("differs", found.differences)):

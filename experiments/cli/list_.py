@@ -91,9 +91,9 @@ def _pruners(places: Mapping[str, Any]) -> Listing:
 
 def _studies(places: Mapping[str, Any]) -> Listing:
     from assay.experiments.results.listing import summaries
-    from assay.experiments.workspace import Places
+    from assay.experiments.workspace import StorePaths
 
-    return summaries(Places.choose(**places))
+    return summaries(StorePaths.choose(**places))
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any]], Listing]] = {

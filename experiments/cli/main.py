@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from assay.experiments.terminal_text import one_line
-from assay.models.errors import AssayBugError, RequestError, SearchError
+from assay.models.errors import RequestError, SearchError, WorkerBug
 from assay.models.names import check_name
 from assay.search.system.files import unwritable
 from assay.search.system.urls import scrubbed
@@ -78,7 +78,7 @@ def main() -> NoReturn:
         _fail(str(error), 2)
     except SearchError as error:
         _fail(str(error), error.exit_code)
-    except AssayBugError as error:
+    except WorkerBug as error:
         print(scrubbed(str(error)), file=sys.stderr)
         _fail("this is a bug in Assay and no fault of the trial, which is tried again by the same command.", 1)
     except (click.Abort, KeyboardInterrupt):

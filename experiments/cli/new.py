@@ -32,9 +32,9 @@ def command(name: str, data: str, model: str, as_json: bool, **places: str | Non
     """
     # Here, so that --help need not import what experiments are made of.
     from assay.experiments.config.template import create
-    from assay.experiments.workspace import Places
+    from assay.experiments.workspace import StorePaths
 
-    made = create(name, data, model, Places.choose(**places).data_dir)
+    made = create(name, data, model, StorePaths.choose(**places).data_dir)
     file = str(made.file) if made.file.is_absolute() else f"./{made.file}"
     sweep = shlex.join([options.program(), "sweep", file, *options.given(places, "home", "data_dir")])
     if as_json:

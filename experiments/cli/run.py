@@ -36,15 +36,15 @@ def command(
       assay run mnist-mlp --set hidden_units=256 --set activation=relu
     """
     # Here, so that --help need not import what a training needs.
-    from assay.experiments.config.request import ask_execution, ask_experiment
+    from assay.experiments.config.request import load_experiment, parse_execution_request
     from assay.experiments.console.choose import choose_display
     from assay.experiments.console.summary import print_run
     from assay.experiments.run.single import run
-    from assay.experiments.workspace import Places
+    from assay.experiments.workspace import StorePaths
 
-    asked = ask_experiment(experiment, values, epochs)
+    asked = load_experiment(experiment, values, epochs)
     display = choose_display(as_json)
-    result = run(asked, seed, ask_execution(execution), Places.choose(**places), display, trial_timeout)
+    result = run(asked, seed, parse_execution_request(execution), StorePaths.choose(**places), display, trial_timeout)
     print_run(result, to_stderr=as_json)
     if as_json:
         click.echo(options.as_json(result.to_record()))

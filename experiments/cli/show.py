@@ -11,7 +11,7 @@ from assay.experiments.cli import completion, options
 
 if TYPE_CHECKING:
     from assay.experiments.results.trial import TrialResult
-    from assay.experiments.workspace import Places
+    from assay.experiments.workspace import StorePaths
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -44,10 +44,10 @@ def command(
     """
     # Here, so that --help need not import the stores.
     from assay.experiments.results.trial import trial_of_run
-    from assay.experiments.workspace import Places, journal_names
+    from assay.experiments.workspace import StorePaths, journal_names
     from assay.models.errors import RequestError
 
-    chosen = Places.choose(**places)
+    chosen = StorePaths.choose(**places)
     if _RUN_ID.fullmatch(name) and name not in journal_names(chosen.home):
         found = trial_of_run(name, chosen)
         if not isinstance(found, str):
@@ -59,12 +59,18 @@ def command(
 
 
 def _study(
-    name: str, trial: int | None, importance: str | None, sort: str | None, every: bool, as_json: bool, places: Places
+    name: str,
+    trial: int | None,
+    importance: str | None,
+    sort: str | None,
+    every: bool,
+    as_json: bool,
+    places: StorePaths,
 ) -> int:
     from assay.experiments.console.show import ordered, print_study, rows
     from assay.experiments.results.load import read_study  # here for the same reason
     from assay.experiments.results.trial import trial_of_study
-    from assay.experiments.run.study_locks import who_runs
+    from assay.experiments.run.study_locks import describe_runner
     from assay.models.errors import RequestError
 
     study = read_study(name, places, importance)
@@ -78,7 +84,7 @@ def _study(
     if as_json:
         click.echo(options.as_json({**study.to_record(), "table": rows(trials)}))
     else:
-        print_study(study, trials, every, who_runs(name, places))
+        print_study(study, trials, every, describe_runner(name, places))
     return 0
 
 

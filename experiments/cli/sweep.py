@@ -14,7 +14,7 @@ from assay.experiments.cli import completion, options
 if TYPE_CHECKING:
     from assay.experiments.config.experiment import Experiment
     from assay.experiments.config.request import SweepRequest
-    from assay.experiments.workspace import Places
+    from assay.experiments.workspace import StorePaths
 
 
 @click.command("sweep", short_help="Search an experiment's space, every trial in MLflow.")
@@ -80,14 +80,14 @@ def command(
       assay sweep mnist-cnn --device gpu:0 --workers 2 --precision mixed_bfloat16
     """
     # Here, so that --help need not import what a sweep needs.
-    from assay.experiments.config.request import ask_experiment, ask_sweep
+    from assay.experiments.config.request import load_experiment, parse_sweep_request
     from assay.experiments.console.choose import choose_display
     from assay.experiments.console.summary import print_summary
     from assay.experiments.run.sweep import sweep
-    from assay.experiments.workspace import Places
+    from assay.experiments.workspace import StorePaths
 
-    asked = ask_experiment(experiment, values, epochs).searching(trials=trials, sampler=sampler, pruner=pruner)
-    request = ask_sweep(
+    asked = load_experiment(experiment, values, epochs).searching(trials=trials, sampler=sampler, pruner=pruner)
+    request = parse_sweep_request(
         asked,
         study=study,
         workers=workers,
@@ -100,8 +100,8 @@ def command(
         checkpoint=checkpoint,
     )
     if dry_run:
-        return _foretell(asked, request, Places.choose(**places), as_json)
-    result = sweep(asked, request, Places.choose(**places), choose_display(as_json))
+        return _foretell(asked, request, StorePaths.choose(**places), as_json)
+    result = sweep(asked, request, StorePaths.choose(**places), choose_display(as_json))
     again = shlex.join([options.program(), *sys.argv[1:]])
     look = shlex.join([options.program(), "ui", result.study, *options.given(places, "home", "tracking_uri")])
     print_summary(result, again, look, to_stderr=as_json)
@@ -110,7 +110,7 @@ def command(
     return options.told(result.exit_code, result.failure)
 
 
-def _foretell(experiment: Experiment, request: SweepRequest, places: Places, as_json: bool) -> int:
+def _foretell(experiment: Experiment, request: SweepRequest, places: StorePaths, as_json: bool) -> int:
     from assay.experiments.console.choose import choose_display
     from assay.experiments.console.summary import print_forecast
     from assay.experiments.run.dry_run import forecast

@@ -25,8 +25,8 @@ def command(study: str | None, port: int, no_open: bool, **places: str | None) -
     """
     # Here, so that --help need not import MLflow.
     from assay.experiments.tracking.ui import comparison, serve
-    from assay.experiments.workspace import Places
+    from assay.experiments.workspace import StorePaths
 
-    chosen = Places.choose(**places)
+    chosen = StorePaths.choose(**places)
     page = "" if study is None else comparison(chosen, study)
     return serve(chosen, page, port, opening=not no_open)

@@ -16,13 +16,13 @@ from assay.experiments.config.experiment import Experiment, read
 from assay.experiments.formatting import read_seconds
 from assay.models.errors import RequestError
 from assay.models.settings import Settings
-from assay.search.plan import Tolerance
+from assay.search.plan import FailurePolicy
 from assay.search.space import Configuration
 
 # What is asked of execution: on what trials train, how exactly, and with how much of it.
 
 
-Fuse: TypeAlias = Literal["auto"] | int
+FuseOption: TypeAlias = Literal["auto"] | int
 """What is asked for: so many trials together; 0 for none, and each trial's batches in an order of its own; or auto."""
 
 
@@ -48,14 +48,14 @@ class SweepRequest:
     workers: int | None = None
     seed: int | None = None
     execution: ExecutionRequest = field(default_factory=ExecutionRequest)
-    fuse: Fuse = "auto"
+    fuse: FuseOption = "auto"
     timeout_seconds: float | None = None
-    tolerance: Tolerance = field(default_factory=Tolerance)
+    tolerance: FailurePolicy = field(default_factory=FailurePolicy)
     checkpoint: bool = False
     enqueued: Sequence[Configuration] = ()
 
 
-def read_fuse(value: object) -> Fuse:
+def parse_fuse(value: object) -> FuseOption:
     """Return what is asked for by "auto", "off" or a number, as text or not; None is auto.
 
     Raises:
@@ -135,7 +135,7 @@ class _Limits(Settings):
     retries: int = Field(default=1, ge=0)
 
 
-def ask_experiment(
+def load_experiment(
     experiment: str | Path, values: Mapping[str, Any] | None = None, epochs: int | None = None
 ) -> Experiment:
     """Return the experiment of a name of the catalogue or of a file, with these values fixed.
@@ -157,7 +157,7 @@ def ask_experiment(
     return found.fixing(fixed if epochs is None else {**fixed, "epochs": epochs})
 
 
-def ask_sweep(
+def parse_sweep_request(
     experiment: Experiment,
     *,
     study: str | None,
@@ -180,16 +180,16 @@ def ask_sweep(
         study=study,
         workers=limits.workers,
         seed=limits.seed,
-        execution=ask_execution(execution),
-        fuse=read_fuse(fuse),
+        execution=parse_execution_request(execution),
+        fuse=parse_fuse(fuse),
         timeout_seconds=None if timeout is None else read_seconds(timeout, "timeout"),
-        tolerance=ask_tolerance(**tolerance),
+        tolerance=parse_failure_policy(**tolerance),
         checkpoint=checkpoint,
         enqueued=_enqueued(enqueue, experiment),
     )
 
 
-def ask_execution(given: Mapping[str, Any]) -> ExecutionRequest:
+def parse_execution_request(given: Mapping[str, Any]) -> ExecutionRequest:
     """Return what is asked of execution, by the names of the options; what is None is not asked.
 
     Raises:
@@ -199,7 +199,9 @@ def ask_execution(given: Mapping[str, Any]) -> ExecutionRequest:
     return ExecutionRequest.read(asked, "the request's")
 
 
-def ask_tolerance(*, max_failures: int = 5, retries: int = 1, trial_timeout: str | float | None = None) -> Tolerance:
+def parse_failure_policy(
+    *, max_failures: int = 5, retries: int = 1, trial_timeout: str | float | None = None
+) -> FailurePolicy:
     """Return what a search puts up with, by the names of the options.
 
     Raises:
@@ -207,7 +209,7 @@ def ask_tolerance(*, max_failures: int = 5, retries: int = 1, trial_timeout: str
     """
     limits = check_limits(max_failures=max_failures, retries=retries)
     silence = None if trial_timeout is None else read_seconds(trial_timeout, "trial_timeout")
-    return Tolerance(limits.max_failures, limits.retries, silence)
+    return FailurePolicy(limits.max_failures, limits.retries, silence)
 
 
 def check_limits(**limits: int | None) -> _Limits:

@@ -55,21 +55,21 @@ def rows(trials: pandas.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in _plain(frame).to_dict("records")]
 
 
-def print_study(study: StudyResult, trials: pandas.DataFrame, every: bool, who_runs: str) -> None:
+def print_study(study: StudyResult, trials: pandas.DataFrame, every: bool, describe_runner: str) -> None:
     """Print a study.
 
     Args:
         study: what is known of it.
         trials: its trials in the order to show them in.
         every: show all trials, however many there are.
-        who_runs: in words, who runs those that are running.
+        describe_runner: in words, who runs those that are running.
     """
     out = console()
     counted = ", ".join(f"{number} {state}" for state, number in study.counts.items())
     running = int((study.trials["state"] == "running").sum())
     out.print(Text(f"{visible(study.study)}: {counted}{f', {running} running' if running else ''}", style="bold"))
     if running:
-        out.print(Text(in_line(who_runs)))
+        out.print(Text(in_line(describe_runner)))
     out.print(f"experiment {in_line(study.experiment)}; {', '.join(study.objectives)}")
     if study.best is not None:
         run = "" if study.best["run_id"] is None else f", run {study.best['run_id']}"

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from assay.experiments.formatting import shown
 from assay.experiments.terminal_text import in_line
-from assay.search.importances import find_evaluator
+from assay.search.importances import get_evaluator
 
 _BAR_CHARACTERS = 24
 _LOG_COLUMNS = 200
@@ -52,7 +52,7 @@ def what_mattered(evaluator: str, metric: str | None, complete: int) -> str:
     """Return the line above importances: what of, how told, and from how few trials if they are few."""
     of = "" if metric is None else f" for {metric}"
     few = f"; a hint at most, from {complete} complete trials" if complete < _FEW_TRIALS else ""
-    return f"\nwhat mattered{of} ({find_evaluator(evaluator).summary}{few}):"
+    return f"\nwhat mattered{of} ({get_evaluator(evaluator).summary}{few}):"
 
 
 def plain_table(*names: str) -> Table:

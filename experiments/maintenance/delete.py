@@ -16,9 +16,9 @@ from assay.experiments.results.listing import study_names, unknown_study
 from assay.experiments.run.study_locks import hold
 from assay.experiments.tracking.lookup import are_known, remove, runs_of_ids, runs_of_name
 from assay.experiments.tracking.schema import STUDY_ID_TAG
-from assay.experiments.workspace import Places, journal_names
+from assay.experiments.workspace import StorePaths, journal_names
 from assay.models.errors import RequestError
-from assay.search.artifacts import Checkpoints, ModelShelf
+from assay.search.artifacts import Checkpoints, ModelStore
 from assay.search.events import StudyOpened, TrialBegun
 from assay.search.journal import read
 from assay.search.system.urls import is_there, masked
@@ -35,7 +35,7 @@ class Remains:
 
 
 @contextmanager
-def held(study: str, places: Places) -> Iterator[Remains]:
+def held(study: str, places: StorePaths) -> Iterator[Remains]:
     """Enter with what there is of a study, which nobody can run meanwhile.
 
     Raises:
@@ -51,7 +51,7 @@ def held(study: str, places: Places) -> Iterator[Remains]:
         yield _look_up(study, places)
 
 
-def delete(remains: Remains, places: Places) -> None:
+def delete(remains: Remains, places: StorePaths) -> None:
     """Delete all of it. Stopped in the middle, it can be called again with what is left then."""
     if remains.runs:  # else there may be no store, and none must be made
         remove(places, remains.runs)
@@ -63,14 +63,14 @@ def delete(remains: Remains, places: Places) -> None:
         optuna.delete_study(study_name=remains.study, storage=open_storage(places.storage))
     Checkpoints(places.home.checkpoints(remains.study)).remove()
     for slot in reversed(places.home.slots(remains.study)):
-        ModelShelf(places.home.models(remains.study, slot)).remove()
+        ModelStore(places.home.models(remains.study, slot)).remove()
         journal = places.home.journal(remains.study, slot)
         # An offset into this journal, left to the journal of the next study of the name, would hide its beginning.
         journal.with_suffix(".tracked").unlink(missing_ok=True)
         journal.unlink(missing_ok=True)
 
 
-def _look_up(study: str, places: Places) -> Remains:
+def _look_up(study: str, places: StorePaths) -> Remains:
     journals = places.home.journals(study)
     events = [event for journal in journals for event, _ in read(journal, only=[StudyOpened, TrialBegun])]
     opened = [event for event in events if isinstance(event, StudyOpened)]
@@ -83,7 +83,7 @@ def _look_up(study: str, places: Places) -> Remains:
     return Remains(study, in_optuna is not None, max(in_optuna or 0, begun), tuple(runs))
 
 
-def _in_optuna(study: str, places: Places, ids: set[str], supervisors: set[str]) -> int | None:
+def _in_optuna(study: str, places: StorePaths, ids: set[str], supervisors: set[str]) -> int | None:
     """Return how many trials Optuna has of the study; None if it has no such study.
 
     Raises:
@@ -114,7 +114,7 @@ def _in_optuna(study: str, places: Places, ids: set[str], supervisors: set[str])
     return trials
 
 
-def _runs(study: str, places: Places, ids: set[str]) -> list[str]:
+def _runs(study: str, places: StorePaths, ids: set[str]) -> list[str]:
     """Return the study's runs that are in MLflow.
 
     Raises:

@@ -10,9 +10,9 @@ from assay.experiments.maintenance.compare import Difference
 from assay.experiments.maintenance.examine import examine
 from assay.experiments.maintenance.repair import mend
 from assay.experiments.results.listing import study_names
-from assay.experiments.run.orphans import left_runs, settle_runs
+from assay.experiments.run.orphans import orphaned_runs, settle_orphaned_runs
 from assay.experiments.run.study_locks import busy, hold
-from assay.experiments.workspace import Places, journal_names
+from assay.experiments.workspace import StorePaths, journal_names
 from assay.models.errors import RequestError
 
 
@@ -45,7 +45,7 @@ class Diagnosis:
         }
 
 
-def diagnose(places: Places, fix: bool) -> Diagnosis:
+def diagnose(places: StorePaths, fix: bool) -> Diagnosis:
     """Compare the stores on every study that was run from this home; with `fix`, mend what can be.
 
     Without `fix` nothing is written. Another home's studies in the same storage are its own to examine, since it has
@@ -77,17 +77,17 @@ def diagnose(places: Places, fix: bool) -> Diagnosis:
         found.mended += [one for one in before.differences if one not in left.differences]
     runs = _left_runs(places)
     if fix and runs:
-        settle_runs(places)
+        settle_orphaned_runs(places)
     left_now = _left_runs(places) if fix else runs
     found.differences += left_now
     found.mended += [one for one in runs if one not in left_now]
     return found
 
 
-def _left_runs(places: Places) -> list[Difference]:
-    return [Difference(name, None, what) for name, what in left_runs(places).items()]
+def _left_runs(places: StorePaths) -> list[Difference]:
+    return [Difference(name, None, what) for name, what in orphaned_runs(places).items()]
 
 
-def _own_studies(places: Places) -> list[str]:
+def _own_studies(places: StorePaths) -> list[str]:
     """Return the studies of the storage, where it is this home's own: elsewhere they may be other homes'."""
     return study_names(places) if places.storage == places.home.storage else []

@@ -18,11 +18,11 @@ from assay.experiments.maintenance.compare import (
     run_differences,
 )
 from assay.experiments.results.history import History, read_history
-from assay.experiments.results.listing import find_study
+from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import curve_of, is_deleted, ranked, ranked_parents, search_runs
 from assay.experiments.tracking.schema import PARENT_TAG, REFUSED_TAG, STUDY_ID_TAG, TRIAL_TAG, name_text
 from assay.experiments.tracking.store import open_client
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.events import StudyClosed, StudyOpened
 from assay.search.journal import last, read
@@ -55,7 +55,7 @@ class _Runs:
     deleted: Mapping[int | None, Sequence[str]] = field(default_factory=dict)
 
 
-def examine(study: str, places: Places) -> Examined:
+def examine(study: str, places: StorePaths) -> Examined:
     """Return what of a study does not agree. Nothing is written.
 
     Raises:
@@ -76,15 +76,15 @@ def examine(study: str, places: Places) -> Examined:
         *_of_study(study, trials, history, runs, places, others_run),
         *(one for trial in trials for one in _of_trial(study, trial, history, runs)),
         *_unknown_to_optuna(study, every, history, runs),
-        *_astray(study, runs),
+        *_misparented(study, runs),
     ]
     over = sum(trial.state.is_finished() for trial in trials)
     return Examined(study_id, over, differences)
 
 
-def _find(study: str, places: Places) -> optuna.Study | None:
+def _find(study: str, places: StorePaths) -> optuna.Study | None:
     try:
-        return find_study(study, places)
+        return load_optuna_study(study, places)
     except RequestError:
         if is_there(places.storage):
             from assay.search.storage.opening import open_storage  # here, because it imports Optuna
@@ -93,7 +93,7 @@ def _find(study: str, places: Places) -> optuna.Study | None:
         return None
 
 
-def _study_id(study: str, known: optuna.Study | None, places: Places) -> str | None:
+def _study_id(study: str, known: optuna.Study | None, places: StorePaths) -> str | None:
     if known is not None:
         return known.user_attrs.get(STUDY_ID)
 
@@ -111,7 +111,7 @@ def _of_study(
     trials: Sequence[FrozenTrial],
     history: History,
     runs: _Runs,
-    places: Places,
+    places: StorePaths,
     others_run: bool,
 ) -> Iterator[Difference]:
     if history.opened is None:
@@ -151,7 +151,7 @@ def _unknown_to_optuna(
         yield Difference(study, number, f"in {' and '.join(where)}, not in Optuna")
 
 
-def _astray(study: str, runs: _Runs) -> Iterator[Difference]:
+def _misparented(study: str, runs: _Runs) -> Iterator[Difference]:
     """Yield the runs of trials that MLflow shows below another run than the study's."""
     for parent in runs.parents[:1]:
         for number, (run, *_) in sorted(runs.trials.items()):
@@ -160,7 +160,7 @@ def _astray(study: str, runs: _Runs) -> Iterator[Difference]:
                 yield Difference(study, number, what, astray=(run.run_id, parent.run_id))
 
 
-def _runs(study_id: str | None, history: History, places: Places) -> _Runs:
+def _runs(study_id: str | None, history: History, places: StorePaths) -> _Runs:
     if study_id is None or not is_there(places.tracking_uri):
         return _Runs()
     client = open_client(places.tracking_uri)

@@ -25,24 +25,24 @@ from assay.experiments.results.listing import study_names
 from assay.experiments.run.study_locks import pass_on, shelf_of
 from assay.experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG
 from assay.experiments.tracking.store import open_client
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.search.artifacts import closing_of
 from assay.search.events import EpochEnded, State, StudyClosed, TrialBegun, TrialEnded
 from assay.search.journal import Journal, last
-from assay.search.objective import Leaders, Objectives, Values
+from assay.search.objective import Objectives, ParetoFront, Values
 from assay.search.recovery import recover, supervisors
 from assay.search.storage.postgresql import SUPERVISOR
-from assay.search.study_record import IDENTITY, STATE, STATES, KnownStudy
+from assay.search.study_record import IDENTITY, STATE, STATES, StudyRecord
 from assay.search.system.urls import database_is_shared, is_there
 from assay.search.workers.protocol import Trial
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-_SET_ASIDE = "assay.set_aside_from"
+_QUARANTINED_FROM_TAG = "assay.set_aside_from"
 
 
-def mend(study: str, examined: Examined, places: Places) -> None:
+def mend(study: str, examined: Examined, places: StorePaths) -> None:
     """Make the stores agree on a study, as far as that can be. Whoever calls holds the study's lock.
 
     Raises:
@@ -68,30 +68,30 @@ def mend(study: str, examined: Examined, places: Places) -> None:
         pass_on(journal_file, places)
 
 
-def _load(study: str, places: Places) -> KnownStudy:
+def _load(study: str, places: StorePaths) -> StudyRecord:
     import optuna  # here, because a home without studies needs none of it
 
     from assay.search.storage.opening import open_storage
-    from assay.search.storage.write_through import OwnedStorage
+    from assay.search.storage.write_through import WriteThroughStorage
 
     storage: optuna.storages.BaseStorage = open_storage(places.storage)
     if not database_is_shared(places.storage):
-        storage = OwnedStorage(storage)
-    return KnownStudy(optuna.load_study(study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler()))
+        storage = WriteThroughStorage(storage)
+    return StudyRecord(optuna.load_study(study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler()))
 
 
-def _leaders(known: KnownStudy) -> Mapping[int, Values]:
+def _leaders(known: StudyRecord) -> Mapping[int, Values]:
     complete = known.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     goals = Objectives.read(known.study.user_attrs[IDENTITY]["objectives"])
-    return Leaders(goals, {trial.number: tuple(trial.values) for trial in complete}).ranked()
+    return ParetoFront(goals, {trial.number: tuple(trial.values) for trial in complete}).ranked()
 
 
-def _described(known: KnownStudy, trial: Trial) -> Mapping[str, Any]:
+def _described(known: StudyRecord, trial: Trial) -> Mapping[str, Any]:
     """Return all hyperparameters of a trial, as its experiment would."""
     return {**known.study.user_attrs.get(IDENTITY, {}).get("fixed", {}), **trial.searched}
 
 
-def _tell_journal(known: KnownStudy, journal: Journal, history: History) -> None:
+def _tell_journal(known: StudyRecord, journal: Journal, history: History) -> None:
     """Append what Optuna has of trials that are over, where the journal has another end or nothing.
 
     A parameter that differs is left as it is: no sweep changes one, so somebody must look at who did.
@@ -146,7 +146,7 @@ def _end(trial: FrozenTrial, told: TrialEnded | None) -> TrialEnded | None:
     return TrialEnded(trial=trial.number, state=state, values=values, reason=reason, **known)  # type: ignore[arg-type]
 
 
-def _clear(examined: Examined, places: Places) -> None:
+def _clear(examined: Examined, places: StorePaths) -> None:
     """Restore deleted runs where there would be none, put runs below their study's, set aside those that are wrong."""
     client = open_client(places.tracking_uri)
     for one in examined.differences:
@@ -156,6 +156,6 @@ def _clear(examined: Examined, places: Places) -> None:
             run_id, parent = one.astray
             client.set_tag(run_id, PARENT_TAG, parent)
     for run_id in {one.run_id for one in examined.differences if one.run_id is not None}:
-        client.set_tag(run_id, _SET_ASIDE, str(examined.study_id))
+        client.set_tag(run_id, _QUARANTINED_FROM_TAG, str(examined.study_id))
         client.set_tag(run_id, STUDY_ID_TAG, f"{examined.study_id} (set aside)")
         client.delete_run(run_id)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from assay.experiments.workspace import Places, journal_experiments
+from assay.experiments.workspace import StorePaths, journal_experiments
 from assay.models.errors import RequestError
 from assay.models.names import suggestion
 from assay.search.system.urls import is_there
@@ -51,7 +51,7 @@ class StudySummary:
         return f"{counted}; {best}; {whose}"
 
 
-def summaries(places: Places) -> dict[str, StudySummary]:
+def summaries(places: StorePaths) -> dict[str, StudySummary]:
     """Return what there is to know of each study. Reading makes no storage where there is none."""
     storage = _storage(places)
     if storage is None:
@@ -62,7 +62,7 @@ def summaries(places: Places) -> dict[str, StudySummary]:
     return {name: _summary(_load(storage, name), experiments.get(name)) for name in optuna.get_all_study_names(storage)}
 
 
-def study_names(places: Places) -> list[str]:
+def study_names(places: StorePaths) -> list[str]:
     """Return the names of all studies in Optuna's storage. Reading makes none where there is none."""
     storage = _storage(places)
     if storage is None:
@@ -72,7 +72,7 @@ def study_names(places: Places) -> list[str]:
     return optuna.get_all_study_names(storage)
 
 
-def find_study(study: str, places: Places) -> optuna.Study:
+def load_optuna_study(study: str, places: StorePaths) -> optuna.Study:
     """Return a study of Optuna's storage, to be read. Reading makes no storage where there is none.
 
     Raises:
@@ -93,7 +93,7 @@ def unknown_study(study: str, known: Iterable[str]) -> RequestError:
     )
 
 
-def _storage(places: Places) -> optuna.storages.BaseStorage | None:
+def _storage(places: StorePaths) -> optuna.storages.BaseStorage | None:
     if not is_there(places.storage):
         return None
     from assay.search.storage.opening import open_storage  # here for the same reason

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from assay.experiments.results.frames import epoch_frame, finalist_frame, searched, trial_frame
 from assay.experiments.results.history import History, read_history
-from assay.experiments.results.listing import find_study
+from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.results.study import StudyResult
-from assay.experiments.workspace import Places
-from assay.search.importances import find_evaluator, importances
-from assay.search.objective import Leaders, Objectives
+from assay.experiments.workspace import StorePaths
+from assay.search.importances import get_evaluator, importances
+from assay.search.objective import Objectives, ParetoFront
 from assay.search.system.urls import masked
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 _DEFAULT_IMPORTANCE = "ped-anova"
 
 
-def read_study(name: str, places: Places, importance: str | None = None) -> StudyResult:
+def read_study(name: str, places: StorePaths, importance: str | None = None) -> StudyResult:
     """Return the same, read from these places.
 
     Raises:
         RequestError: there is no such study or importance, or a store can't be reached.
     """
     if importance is not None:
-        find_evaluator(importance).check()
-    study = find_study(name, places)
+        get_evaluator(importance).check()
+    study = load_optuna_study(name, places)
     from assay.search.study_record import STUDY_ID  # here, because it imports Optuna
 
     study_id = study.user_attrs.get(STUDY_ID)
@@ -71,7 +71,7 @@ def _importance_of(history: History) -> str:
     return _DEFAULT_IMPORTANCE
 
 
-def _runs(places: Places, study_id: str | None) -> StudyRuns:
+def _runs(places: StorePaths, study_id: str | None) -> StudyRuns:
     from assay.experiments.tracking.lookup import StudyRuns, runs_of_study
 
     return StudyRuns() if study_id is None else runs_of_study(places, study_id)
@@ -101,7 +101,7 @@ def _leaders(
     trials: Sequence[FrozenTrial], objectives: Objectives, history: History, runs: StudyRuns
 ) -> list[Mapping[str, Any]]:
     by_number = {trial.number: trial for trial in trials if trial.state.name == "COMPLETE"}
-    leaders = Leaders(objectives, {number: tuple(trial.values) for number, trial in by_number.items()})
+    leaders = ParetoFront(objectives, {number: tuple(trial.values) for number, trial in by_number.items()})
     single = objectives.single is not None
     return [
         {

@@ -9,10 +9,10 @@ from typing import Any
 
 from assay.experiments.results.frames import COST_COLUMNS, EPOCH_COLUMNS
 from assay.experiments.results.history import TrialHistory, read_history
-from assay.experiments.results.listing import find_study
+from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.tracking.lookup import RunRecord, find_run
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.system.urls import masked
 
@@ -58,7 +58,7 @@ class TrialResult:
         return dataclasses.asdict(self)
 
 
-def trial_of_study(study: StudyResult, number: int, row: Mapping[str, Any], places: Places) -> TrialResult:
+def trial_of_study(study: StudyResult, number: int, row: Mapping[str, Any], places: StorePaths) -> TrialResult:
     """Return a trial of a study.
 
     Args:
@@ -69,7 +69,7 @@ def trial_of_study(study: StudyResult, number: int, row: Mapping[str, Any], plac
     """
     from assay.search.study_record import STUDY_ID  # here, because it imports Optuna
 
-    study_id = find_study(study.study, places).user_attrs.get(STUDY_ID)
+    study_id = load_optuna_study(study.study, places).user_attrs.get(STUDY_ID)
     known = read_history(places.home.journals(study.study), study_id).trials.get(number)
     metrics = [objective.partition(" ")[2] for objective in study.objectives]
     names = [name for name in row if name not in ("trial", "state", *metrics)]
@@ -90,7 +90,7 @@ def trial_of_study(study: StudyResult, number: int, row: Mapping[str, Any], plac
     )
 
 
-def trial_of_run(run_id: str, places: Places) -> TrialResult | str:
+def trial_of_run(run_id: str, places: StorePaths) -> TrialResult | str:
     """Return the training that an MLflow run records; if it is a study's own run, the study's name.
 
     Raises:

@@ -18,13 +18,13 @@ from assay.experiments.data.known import KNOWN
 from assay.experiments.data.registry import locate
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.ordering import Inputs
-from assay.experiments.run.preflight import call, confirm_device, first_worker, rehearse
+from assay.experiments.run.preflight import call, confirm_device, first_worker, run_preflight_check
 from assay.experiments.run.progress import Display
 from assay.experiments.run.session import Session, check_batch, prepared
 from assay.experiments.run.sweep import checked_name, queue_known, study_request
-from assay.experiments.workspace import Home, Places
+from assay.experiments.workspace import StorePaths, Workspace
 from assay.models.errors import OutOfMemory
-from assay.search.samplers import find_sampler
+from assay.search.samplers import get_sampler
 from assay.search.workers.protocol import Executor, Trial
 
 _SHOWN = 5
@@ -76,7 +76,7 @@ class Forecast:
         return {**dataclasses.asdict(self), "first": [{"origin": origin, **one} for origin, one in self.first]}
 
 
-def forecast(experiment: Experiment, request: SweepRequest, places: Places, display: Display) -> Forecast:
+def forecast(experiment: Experiment, request: SweepRequest, places: StorePaths, display: Display) -> Forecast:
     """Say what a sweep would search, what it would try first, and what that takes; stores and home stay as they are.
 
     Raises:
@@ -85,7 +85,7 @@ def forecast(experiment: Experiment, request: SweepRequest, places: Places, disp
     check_batch(experiment, places)
     experiment.search.check(experiment.space, experiment.largest("epochs"))
     execution = Execution.choose(request.execution, request.workers, request.fuse)
-    size = find_sampler(experiment.search.sampler).size(experiment.space)
+    size = get_sampler(experiment.search.sampler).size(experiment.space)
     told = Forecast(
         study=checked_name(experiment.name if request.study is None else request.study),
         space={name: str(parameter) for name, parameter in experiment.space.items()},
@@ -130,19 +130,19 @@ def _measured(
     told: Forecast,
     experiment: Experiment,
     request: SweepRequest,
-    places: Places,
+    places: StorePaths,
     execution: Execution,
     display: Display,
 ) -> Forecast:
     """Train two epochs of each of the first trials, one after the other, in a home that vanishes."""
     with ExitStack() as stack:
-        home = Home(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-dry-run-"))))
+        home = Workspace(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-dry-run-"))))
         # One worker, with the threads that it would have beside the others.
         executor = stack.enter_context(dataclasses.replace(execution, workers=1).executor())
         data = prepared(experiment, dataclasses.replace(places, home=home), display)
         session = Session(experiment, data, confirm_device(execution, executor), request.seed or 0)
         first = _first(experiment, request, session.inputs, execution.workers)
-        rehearse(session, first[0].searched, executor, display)
+        run_preflight_check(session, first[0].searched, executor, display)
         measured = [_time(session, executor, trial) for trial in first[:_MEASURED]]
     epochs = [session.epochs(trial) for trial in first[:_MEASURED]]
     each = [one.start_seconds + one.epoch_seconds * (count - 1) for one, count in zip(measured, epochs, strict=True)]

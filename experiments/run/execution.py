@@ -19,7 +19,7 @@ from assay.search.system.hardware import cards, cores, memory_megabytes, missing
 from assay.search.workers.executor import LocalExecutor, WorkerRecipe
 
 if TYPE_CHECKING:
-    from assay.experiments.config.request import Fuse
+    from assay.experiments.config.request import FuseOption
 
 
 # The device that trials train on: what was asked for, and what this machine has.
@@ -184,7 +184,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 XLA = ("auto", "on", "off")
 PRELOAD = "assay.models.worker.preload:preload"
 TRAINER = "assay.models.worker.trainer:Trainer"
-FUSED_TRAINER = "assay.models.worker.vmap_trainer:FusedTrainer"
+VMAP_TRAINER = "assay.models.worker.vmap_trainer:VmapTrainer"
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ class Execution:
         cards: that workers train on, in turn, by the names that CUDA_VISIBLE_DEVICES takes; none on the processor.
         memory: what each worker may take of its card.
         reported: the device as a worker's backend names it, once one was asked.
-        fuse: what was asked for; what a study was made with is in its `Fusing`.
+        fuse: what was asked for; what a study was made with is in its `TrialBatching`.
     """
 
     backend: str
@@ -213,10 +213,12 @@ class Execution:
     cards: Sequence[str] = ()
     memory: GpuMemory = field(default_factory=GpuMemory)
     reported: str | None = None
-    fuse: Fuse = 0
+    fuse: FuseOption = 0
 
     @classmethod
-    def choose(cls, request: ExecutionRequest | None = None, workers: int | None = None, fuse: Fuse = 0) -> Execution:
+    def choose(
+        cls, request: ExecutionRequest | None = None, workers: int | None = None, fuse: FuseOption = 0
+    ) -> Execution:
         """Fill in what was not asked for: one worker a card or a core, TensorFlow unless KERAS_BACKEND says otherwise.
 
         Raises:
@@ -294,7 +296,7 @@ class Execution:
         """Enter with workers on their way, leave with none."""
         recipe = WorkerRecipe(
             preload=PRELOAD,
-            trainer=TRAINER if self.fuse == 0 else FUSED_TRAINER,
+            trainer=TRAINER if self.fuse == 0 else VMAP_TRAINER,
             arguments=self.arguments(),
             environment=self.environment(),
         )

@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from assay.experiments.tracking.follower import Cursor, MlflowTracker
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
-from assay.search.artifacts import ModelShelf, closing_of
+from assay.search.artifacts import ModelStore, closing_of
 from assay.search.events import Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
 from assay.search.journal import Journal, last, read
 from assay.search.objective import Values
@@ -18,7 +18,7 @@ _NEVER_ENDED = "a single run that was begun and never ended"
 _ENDED_UNTOLD = "a single run that MLflow has not heard all of"
 
 
-def left_runs(places: Places) -> dict[str, str]:
+def orphaned_runs(places: StorePaths) -> dict[str, str]:
     """Return what is wrong with runs that were not put away, and that nobody is running, by their journals' names."""
     return {
         path.stem: _ENDED_UNTOLD if _is_closed(path) else _NEVER_ENDED
@@ -27,7 +27,7 @@ def left_runs(places: Places) -> dict[str, str]:
     }
 
 
-def settle_runs(places: Places) -> None:
+def settle_orphaned_runs(places: StorePaths) -> None:
     """Record every run that was begun and never ended as interrupted, and have MLflow know of all that were left."""
     for path in _left_journals(places):
         # A run that is still under way holds its lock.
@@ -35,7 +35,7 @@ def settle_runs(places: Places) -> None:
             events = {type(event): event for event, _ in read(path)}
             if StudyOpened not in events:
                 continue
-            shelf = ModelShelf(places.home.models(path.stem))
+            shelf = ModelStore(places.home.models(path.stem))
             if StudyClosed not in events:
                 if TrialBegun in events and TrialEnded not in events:
                     journal.append(TrialEnded(trial=0, state="failed", reason="interrupted"))
@@ -50,7 +50,7 @@ def _leaders(ended: Event | None) -> dict[int, Values]:
     return {0: ended.values} if isinstance(ended, TrialEnded) and ended.state == "complete" else {}
 
 
-def _left_journals(places: Places) -> list[Path]:
+def _left_journals(places: StorePaths) -> list[Path]:
     journals = sorted(places.home.path.glob("journal/run-*.jsonl"))
     left = [path for path in journals if not _is_closed(path) or _is_behind(path, places.tracking_uri)]
     return [path for path in left if not _is_of_study(path)]

@@ -73,7 +73,7 @@ def confirm_device(execution: Execution, executor: Executor) -> Execution:
     return dataclasses.replace(execution, reported=reported)
 
 
-def rehearse(session: Session, configuration: Configuration, executor: Executor, display: Display) -> None:
+def run_preflight_check(session: Session, configuration: Configuration, executor: Executor, display: Display) -> None:
     """Have a worker build a configuration's model and train it on a few images, if a user's own code makes it.
 
     The display is told what the user should know of the model, such as why its epochs are slow. A model that does not
@@ -87,7 +87,7 @@ def rehearse(session: Session, configuration: Configuration, executor: Executor,
         return
     worker = first_worker(executor)
     try:
-        _rehearse(session, configuration, executor, worker, display)
+        _run_preflight_check(session, configuration, executor, worker, display)
     except OutOfMemory:
         display.note("the first configuration was not tried out: its model does not fit into memory")
         executor.replace(worker)
@@ -95,7 +95,7 @@ def rehearse(session: Session, configuration: Configuration, executor: Executor,
     executor.release(worker)
 
 
-def _rehearse(
+def _run_preflight_check(
     session: Session, configuration: Configuration, executor: Executor, worker: int, display: Display
 ) -> None:
     assignment = session.assign(Trial(number=0, searched=configuration, seed=session.seed, origin="rehearsal"))

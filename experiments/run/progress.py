@@ -12,7 +12,7 @@ from assay.experiments.formatting import counted, named
 from assay.experiments.run.execution import Execution
 from assay.experiments.terminal_text import in_line
 from assay.search.events import EpochEnded, Event, TrialBegun, TrialEnded
-from assay.search.objective import Leaders, Objectives
+from assay.search.objective import Objectives, ParetoFront
 from assay.search.workers.protocol import REDO, RETRY
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class SweepState:
     experiment: Experiment
     execution: Execution
     done: int
-    leaders: Leaders
+    leaders: ParetoFront
     wanted: int
     failed: int = 0
     running: dict[int, TrialProgress] = field(default_factory=dict)

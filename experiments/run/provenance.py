@@ -15,7 +15,7 @@ from typing import Any
 from assay.experiments.config.experiment import Experiment
 from assay.experiments.data.preparation import PreparedData
 from assay.experiments.run.execution import Execution
-from assay.experiments.run.trial_batching import Fusing
+from assay.experiments.run.trial_batching import TrialBatching
 from assay.experiments.tracking.schema import OBJECTIVE_TAG
 
 _PACKAGES = ("assay", "tensorflow", "keras", "optuna", "pandas", "mlflow", "numpy", "scikit-learn", "jax", "torch")
@@ -27,7 +27,7 @@ def provenance(
     data: PreparedData,
     execution: Execution,
     seed: int,
-    fusing: Fusing | None,
+    fusing: TrialBatching | None,
     searching: bool,
 ) -> dict[str, str]:
     """Return the tags of a study's parent run, or of a single run, which searches nothing."""
@@ -92,7 +92,7 @@ def _versions() -> dict[str, str]:
 
 
 def identity(
-    experiment: Experiment, data: PreparedData, execution: Execution, fusing: Fusing | None = None
+    experiment: Experiment, data: PreparedData, execution: Execution, fusing: TrialBatching | None = None
 ) -> dict[str, Any]:
     """Return what all trials of a study must share to be comparable, as plain values."""
     return {

@@ -37,7 +37,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Leader:
+class RankedTrial:
     """One of the best complete trials: its number, values, what was searched, and its run in MLflow."""
 
     number: int
@@ -67,7 +67,7 @@ class SweepResult(Outcome):
     seconds: float
     trials: Mapping[str, int]
     objectives: Objectives
-    leaders: Sequence[Leader]
+    leaders: Sequence[RankedTrial]
     importances: Mapping[str, Mapping[str, float]]
     wanted: int
     exhausted: bool
@@ -79,7 +79,7 @@ class SweepResult(Outcome):
         return self.trials["complete"] + self.trials["pruned"]
 
     @property
-    def best(self) -> Leader | None:
+    def best(self) -> RankedTrial | None:
         """The best complete trial; None if there is none, or several objectives."""
         return self.leaders[0] if self.leaders and self.objectives.single is not None else None
 

@@ -15,13 +15,13 @@ from assay.experiments.run.execution import Execution
 from assay.experiments.run.ordering import Inputs
 from assay.experiments.run.progress import Display
 from assay.experiments.run.provenance import provenance
-from assay.experiments.run.trial_batching import Fusing
-from assay.experiments.workspace import Places
+from assay.experiments.run.trial_batching import TrialBatching
+from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
-from assay.search.artifacts import Checkpoints, ModelShelf, closing_of
+from assay.search.artifacts import Checkpoints, ModelStore, closing_of
 from assay.search.events import Closing, StudyOpened
 from assay.search.journal import Journal
-from assay.search.plan import NO_TOLERANCE, Plan, Tolerance
+from assay.search.plan import FAIL_FAST, FailurePolicy, Plan
 from assay.search.supervisor import Supervisor
 from assay.search.system.signals import StopRequest
 from assay.search.workers.protocol import Executor, Trial, TrialSource
@@ -35,7 +35,7 @@ class Session:
     data: PreparedData
     execution: Execution
     seed: int
-    fusing: Fusing | None = None
+    fusing: TrialBatching | None = None
     checkpoints: Checkpoints | None = None
 
     def opened(self, study: str | None, study_id: str, supervisor: str = "") -> StudyOpened:
@@ -90,9 +90,9 @@ class Session:
     def plan(
         self,
         trials: int,
-        shelf: ModelShelf,
+        shelf: ModelStore,
         timeout_seconds: float | None = None,
-        tolerance: Tolerance = NO_TOLERANCE,
+        tolerance: FailurePolicy = FAIL_FAST,
     ) -> Plan:
         """Return what a supervisor is to do."""
         return Plan(
@@ -112,7 +112,7 @@ class Session:
         return self.experiment.settings(trial.searched)[1].epochs
 
 
-def check_batch(experiment: Experiment, places: Places) -> None:
+def check_batch(experiment: Experiment, places: StorePaths) -> None:
     """See that no batch is larger than what there is to train on, before anything is prepared.
 
     Raises:
@@ -126,7 +126,7 @@ def check_batch(experiment: Experiment, places: Places) -> None:
         )
 
 
-def is_surely_good(experiment: Experiment, execution: Execution, places: Places) -> bool:
+def is_surely_valid(experiment: Experiment, execution: Execution, places: StorePaths) -> bool:
     """Return whether no data, network, card or storage can refuse the request any more, before any is looked at.
 
     Raises:
@@ -144,7 +144,7 @@ def is_surely_good(experiment: Experiment, execution: Execution, places: Places)
 
 
 def prepared(
-    experiment: Experiment, places: Places, display: Display, meanwhile: Callable[[], object] = lambda: None
+    experiment: Experiment, places: StorePaths, display: Display, meanwhile: Callable[[], object] = lambda: None
 ) -> PreparedData:
     """Wait for the experiment's data, pass on its warnings, and see that home can be written.
 

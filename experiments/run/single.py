@@ -14,19 +14,19 @@ from typing import Any
 from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.request import ExecutionRequest
 from assay.experiments.run.execution import Execution
-from assay.experiments.run.orphans import settle_runs
-from assay.experiments.run.preflight import confirm_device, rehearse
+from assay.experiments.run.orphans import settle_orphaned_runs
+from assay.experiments.run.preflight import confirm_device, run_preflight_check
 from assay.experiments.run.progress import Display, SweepState
 from assay.experiments.run.result import Outcome
-from assay.experiments.run.session import Session, check_batch, is_surely_good, prepared, supervise
+from assay.experiments.run.session import Session, check_batch, is_surely_valid, prepared, supervise
 from assay.experiments.tracking.follower import MlflowTracker
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.models.seeding import trial_seed
-from assay.search.artifacts import ModelShelf
+from assay.search.artifacts import ModelStore
 from assay.search.events import EpochEnded, TrialEnded
 from assay.search.journal import Journal
-from assay.search.objective import Leaders, Values
-from assay.search.plan import NO_TOLERANCE
+from assay.search.objective import ParetoFront, Values
+from assay.search.plan import FAIL_FAST
 from assay.search.system.files import StudyLock
 from assay.search.system.signals import StopRequest
 from assay.search.system.urls import masked
@@ -95,9 +95,9 @@ def run(
     experiment: Experiment,
     seed: int,
     request: ExecutionRequest,
-    places: Places,
+    places: StorePaths,
     display: Display,
-    silence_seconds: float | None = None,
+    trial_timeout_seconds: float | None = None,
 ) -> RunResult:
     """Train the experiment's first baseline, or its family's defaults, with all cores.
 
@@ -107,7 +107,7 @@ def run(
         request: on what.
         places: where everything is read and written.
         display: told how it goes.
-        silence_seconds: it has failed when its worker gives no sign of life for so long; None: never.
+        trial_timeout_seconds: it has failed when its worker gives no sign of life for so long; None: never.
 
     Raises:
         RequestError: the request can't be met as it stands.
@@ -123,30 +123,30 @@ def run(
         stack.callback(tracker.leave)
         tracker.start()
         on_the_way = f"{experiment.name}: the data are being made ready, the worker is starting"
-        if surely := is_surely_good(experiment, execution, places):
+        if surely := is_surely_valid(experiment, execution, places):
             display.note(on_the_way)
         data = prepared(experiment, places, display)
         execution = confirm_device(execution, executor)
         session = Session(experiment, data, execution, seed)
-        rehearse(session, configuration, executor, display)
+        run_preflight_check(session, configuration, executor, display)
         if not surely:
             display.note(on_the_way)
         stack.enter_context(StudyLock(places.home.journal(name).with_suffix(".lock"), name))
         stack.callback(tracker.leave)  # while the journal is still ours
         tracker.wait_until_open()
-        settle_runs(places)
+        settle_orphaned_runs(places)
         stack.callback(display.closed)
         curve: list[EpochEnded] = []
-        trial, shelf = SingleTrial(configuration, seed), ModelShelf(places.home.models(name))
+        trial, shelf = SingleTrial(configuration, seed), ModelStore(places.home.models(name))
         with Journal(places.home.journal(name)) as journal, StopRequest() as stop:
             journal.listen(tracker.notice)
             journal.listen(lambda event: curve.append(event) if isinstance(event, EpochEnded) else None)
             journal.listen(display.hear)
             journal.append(session.opened(None, uuid.uuid4().hex))
             display.opened(
-                SweepState("run", experiment, execution, done=0, leaders=Leaders(experiment.search.goals), wanted=1)
+                SweepState("run", experiment, execution, done=0, leaders=ParetoFront(experiment.search.goals), wanted=1)
             )
-            tolerance = dataclasses.replace(NO_TOLERANCE, silence_seconds=silence_seconds)
+            tolerance = dataclasses.replace(FAIL_FAST, trial_timeout_seconds=trial_timeout_seconds)
             ending = supervise(session.plan(1, shelf, tolerance=tolerance), trial, executor, journal, stop)
         display.closed()
         untracked = tracker.close(ending.closing == "interrupted", display.note)

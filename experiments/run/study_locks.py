@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.tracking.follower import Cursor, MlflowTracker
-from assay.experiments.workspace import Home, Places
+from assay.experiments.workspace import StorePaths, Workspace
 from assay.models.errors import RequestError
-from assay.search.artifacts import ModelShelf
+from assay.search.artifacts import ModelStore
 from assay.search.events import StudyClosed
 from assay.search.journal import Journal, last
 from assay.search.system.files import StudyLock, is_held
@@ -21,10 +21,10 @@ from assay.search.system.urls import database_is_shared
 from assay.search.workers.protocol import Trial
 
 if TYPE_CHECKING:
-    from assay.search.study_record import KnownStudy
+    from assay.search.study_record import StudyRecord
 
 
-def take(stack: ExitStack, places: Places, study: str) -> int:
+def take(stack: ExitStack, places: StorePaths, study: str) -> int:
     """Lock the first slot that is free, as long as the stack is open; return it.
 
     Raises:
@@ -46,7 +46,7 @@ def take(stack: ExitStack, places: Places, study: str) -> int:
             return slot
 
 
-def check_free(places: Places, study: str) -> None:
+def check_free(places: StorePaths, study: str) -> None:
     """Refuse a second supervisor, where there can be only one, before anything is begun for it.
 
     Raises:
@@ -56,7 +56,7 @@ def check_free(places: Places, study: str) -> None:
         raise RequestError(f"{who}: wait for it, or give this one a --study NAME.")
 
 
-def hold(stack: ExitStack, home: Home, study: str) -> None:
+def hold(stack: ExitStack, home: Workspace, study: str) -> None:
     """Lock all slots of a study, those too that there are none of yet, as long as the stack is open.
 
     A home that has no journals gets no locks.
@@ -70,19 +70,19 @@ def hold(stack: ExitStack, home: Home, study: str) -> None:
             stack.enter_context(_lock(home, study, slot))
 
 
-def _gate(home: Home, study: str) -> Path:
+def _gate(home: Workspace, study: str) -> Path:
     """Return the file that is locked by whoever holds all slots: it comes before them, and a new slot looks at it."""
     return home.journal(study).with_suffix(".gate.lock")
 
 
-def busy(home: Home, study: str) -> str | None:
+def busy(home: Workspace, study: str) -> str | None:
     """Return who is at work on a study, if anybody is; nothing is locked or written."""
     locks = (path.with_suffix(".lock") for path in home.journals(study))
     held = next((lock for lock in locks if is_held(lock)), None)
     return None if held is None else f"study {study!r} is being run by {held.read_text().strip() or 'another process'}"
 
 
-def who_runs(study: str, places: Places) -> str:
+def describe_runner(study: str, places: StorePaths) -> str:
     """Return in words who runs those trials of a study that say they are running."""
     if (who := busy(places.home, study)) is not None:
         return who
@@ -91,7 +91,7 @@ def who_runs(study: str, places: Places) -> str:
     return "nobody is at work on the study: the same sweep again, or 'assay doctor --fix', settles what was left"
 
 
-def free(home: Home, study: str, slot: int) -> list[Path]:
+def free(home: Workspace, study: str, slot: int) -> list[Path]:
     """Return the journals of a study that nobody else is at work on, the one of this slot among them."""
     paths = {one: home.journal(study, one) for one in {slot, *home.slots(study)}}
     return [
@@ -99,21 +99,21 @@ def free(home: Home, study: str, slot: int) -> list[Path]:
     ]
 
 
-def is_alone(home: Home, study: str, slot: int) -> bool:
+def is_alone(home: Workspace, study: str, slot: int) -> bool:
     """Return whether nobody else of this home is at work on a study."""
     others = [home.journal(study, one) for one in home.slots(study) if one != slot]
     return not any(is_held(journal.with_suffix(".lock")) for journal in others)
 
 
-def shelf_of(home: Home, study: str, slot: int = 1) -> ModelShelf:
+def shelf_of(home: Workspace, study: str, slot: int = 1) -> ModelStore:
     """Return where a supervisor keeps models; what others kept is found too."""
-    return ModelShelf(
+    return ModelStore(
         home.models(study, slot), others=lambda: [home.models(study, other) for other in home.slots(study)]
     )
 
 
 def settle_others(
-    places: Places, study: str, slot: int, trials: KnownStudy, describe: Callable[[Trial], Mapping[str, Any]]
+    places: StorePaths, study: str, slot: int, trials: StudyRecord, describe: Callable[[Trial], Mapping[str, Any]]
 ) -> set[str]:
     """Do for the slots that nobody is in what their next supervisor would: there may be none for long.
 
@@ -143,7 +143,7 @@ def settle_others(
     return dead
 
 
-def pass_on_others(places: Places, study: str, slot: int) -> None:
+def pass_on_others(places: StorePaths, study: str, slot: int) -> None:
     """Tell MLflow what it has not heard from the slots that nobody is in."""
     for other in places.home.slots(study):
         path = places.home.journal(study, other)
@@ -154,7 +154,7 @@ def pass_on_others(places: Places, study: str, slot: int) -> None:
                 pass_on(path, places)
 
 
-def pass_on(journal: Path, places: Places) -> None:
+def pass_on(journal: Path, places: StorePaths) -> None:
     """Tell MLflow what it has not heard of a journal that nobody writes.
 
     Raises:
@@ -166,5 +166,5 @@ def pass_on(journal: Path, places: Places) -> None:
     tracker.close(hurry=False)
 
 
-def _lock(home: Home, study: str, slot: int) -> StudyLock:
+def _lock(home: Workspace, study: str, slot: int) -> StudyLock:
     return StudyLock(home.journal(study, slot).with_suffix(".lock"), study)

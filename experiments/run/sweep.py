@@ -14,33 +14,33 @@ from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.request import SweepRequest
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.ordering import Inputs, longest_first
-from assay.experiments.run.orphans import settle_runs
-from assay.experiments.run.preflight import confirm_device, rehearse
+from assay.experiments.run.orphans import settle_orphaned_runs
+from assay.experiments.run.preflight import confirm_device, run_preflight_check
 from assay.experiments.run.progress import Display, SweepState
 from assay.experiments.run.provenance import identity
-from assay.experiments.run.result import Leader, SweepResult
-from assay.experiments.run.session import Ending, Session, check_batch, is_surely_good, prepared, supervise
+from assay.experiments.run.result import RankedTrial, SweepResult
+from assay.experiments.run.session import Ending, Session, check_batch, is_surely_valid, prepared, supervise
 from assay.experiments.run.study_locks import check_free, free, is_alone, pass_on_others, settle_others, shelf_of, take
-from assay.experiments.run.trial_batching import Fusing, check_fuse, choose
+from assay.experiments.run.trial_batching import TrialBatching, check_fuse, choose
 from assay.experiments.tracking.follower import MlflowTracker
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
-from assay.search.artifacts import Checkpoints, ModelShelf
+from assay.search.artifacts import Checkpoints, ModelStore
 from assay.search.events import StudyClosed, StudyOpened
 from assay.search.journal import Journal, last, read
-from assay.search.objective import Leaders
-from assay.search.samplers import find_sampler
+from assay.search.objective import ParetoFront
+from assay.search.samplers import get_sampler
 from assay.search.system.signals import StopRequest
 from assay.search.system.urls import is_there, masked
 from assay.search.workers.protocol import Executor
-from assay.search.workers.vmap_lanes import SlotExecutor
+from assay.search.workers.vmap_lanes import LaneExecutor
 
 if TYPE_CHECKING:
     import optuna
 
     from assay.search.plan import StudyRequest
     from assay.search.study import StudyTrials
-    from assay.search.study_record import KnownStudy
+    from assay.search.study_record import StudyRecord
 
 
 # A supervisor's time at a study: it opens it in its journal, settles and queues what comes first, and searches.
@@ -51,11 +51,11 @@ _STOPPING = "stopping: trials under way are done again next time; asked again, i
 
 
 @dataclass(frozen=True)
-class Desk:
+class SweepContext:
     """Where a supervisor works: the study by its name, its slot in this home, and whom it tells."""
 
     study: str
-    places: Places
+    places: StorePaths
     slot: int
     trials: StudyTrials
     journal: Journal
@@ -63,7 +63,9 @@ class Desk:
     display: Display
 
 
-def search(desk: Desk, session: Session, request: SweepRequest, executor: Executor, shelf: ModelShelf) -> Ending:
+def search(
+    desk: SweepContext, session: Session, request: SweepRequest, executor: Executor, shelf: ModelStore
+) -> Ending:
     """Open the study in the journal, settle what was left of it, and search until it is closed again.
 
     Raises:
@@ -110,7 +112,7 @@ def queue_known(
         trials.enqueue(longest_first(configurations, experiment, inputs, workers), origin)
 
 
-def _begin(desk: Desk, session: Session, request: SweepRequest) -> None:
+def _begin(desk: SweepContext, session: Session, request: SweepRequest) -> None:
     """Settle what earlier supervisors left, then queue what comes before the sampler's own."""
     from assay.search.recovery import recover, supervisors, try_again  # here for the same reason
 
@@ -131,7 +133,7 @@ def _begin(desk: Desk, session: Session, request: SweepRequest) -> None:
 
 
 def _state(name: str, session: Session, trials: StudyTrials) -> SweepState:
-    leaders = Leaders(session.experiment.search.goals)
+    leaders = ParetoFront(session.experiment.search.goals)
     leaders.values = dict(trials.leaders())
     return SweepState(
         study=name,
@@ -143,7 +145,7 @@ def _state(name: str, session: Session, trials: StudyTrials) -> SweepState:
     )
 
 
-def sweep(experiment: Experiment, request: SweepRequest, places: Places, display: Display) -> SweepResult:
+def sweep(experiment: Experiment, request: SweepRequest, places: StorePaths, display: Display) -> SweepResult:
     """Search an experiment's space until its study is done, its time is up, or somebody asks to stop.
 
     Everything is checked and opened before the first trial; what is refused leaves no trial in either store.
@@ -165,14 +167,16 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
         stack.callback(tracker.leave)
         tracker.start()
         on_the_way = f"{experiment.name}: the data are being made ready, the workers are starting"
-        if surely := is_surely_good(experiment, execution, places):
+        if surely := is_surely_valid(experiment, execution, places):
             display.note(on_the_way)
         # Home's own, if it is not there yet, is made only when nothing can be refused any more.
         is_new = places.storage == places.home.storage and not is_there(places.storage)
         storage = None if is_new else _open_storage(places, display, stack)
         data = prepared(experiment, places, display, meanwhile=_import_optuna)
         execution = confirm_device(execution, executor)
-        rehearse(Session(experiment, data, execution, request.seed or 0), experiment.first(), executor, display)
+        run_preflight_check(
+            Session(experiment, data, execution, request.seed or 0), experiment.first(), executor, display
+        )
         if not surely:
             display.note(on_the_way)
         slot = take(stack, places, name)
@@ -187,13 +191,13 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
             if not known.is_shared:
                 _check_journal(known, journal_file)
         tracker.wait_until_open()
-        settle_runs(places)
+        settle_orphaned_runs(places)
         trials = _take_up(storage or _open_storage(places, display, stack), asked)
         experiment = _limited(experiment, trials, display)
         checkpoints = Checkpoints(places.home.checkpoints(name)) if request.checkpoint else None
         session = Session(experiment, data, execution, trials.seed, fusing, checkpoints)
         if fusing is not None and fusing.size > 1 and checkpoints is None:
-            executor = SlotExecutor(executor, fusing.size)
+            executor = LaneExecutor(executor, fusing.size)
             display.note(f"{experiment.name}: up to {fusing.size} trials a worker train together")
         stack.callback(display.closed)
         journals = free(places.home, name, slot)
@@ -201,7 +205,7 @@ def sweep(experiment: Experiment, request: SweepRequest, places: Places, display
             shelf = shelf_of(places.home, name, slot)
             with Journal(journal_file) as journal:
                 journal.listen(tracker.notice)
-                desk = Desk(name, places, slot, trials, journal, tracker, display)
+                desk = SweepContext(name, places, slot, trials, journal, tracker, display)
                 ending = search(desk, session, request, executor, shelf)
         else:
             ending = Ending("finished", None, 0)
@@ -243,15 +247,15 @@ def _limited(experiment: Experiment, trials: StudyTrials, display: Display) -> E
     if left is None:
         return experiment
     most = max(1, trials.done() + left)
-    size = find_sampler(search.sampler).size(experiment.space)
+    size = get_sampler(search.sampler).size(experiment.space)
     more = f"; --trials {most} tries them all, this tries {search.trials}" if search.trials < most else ""
     display.note(f"{experiment.name}: the {search.sampler} has {size:,} configurations{more}")
     return experiment.searching(trials=min(search.trials, most))
 
 
 def _fusing(
-    known: KnownStudy | None, experiment: Experiment, request: SweepRequest, execution: Execution
-) -> Fusing | None:
+    known: StudyRecord | None, experiment: Experiment, request: SweepRequest, execution: Execution
+) -> TrialBatching | None:
     """Return how the study's trials are trained together: as it was made, or as is asked for."""
     identity = None if known is None else known.identity
     device = "gpu" if execution.cards else "cpu"
@@ -275,7 +279,7 @@ def _import_optuna() -> None:
         importlib.import_module(module)
 
 
-def _open_storage(places: Places, display: Display, stack: ExitStack) -> optuna.storages.BaseStorage:
+def _open_storage(places: StorePaths, display: Display, stack: ExitStack) -> optuna.storages.BaseStorage:
     from assay.search.storage.opening import (
         open_storage,  # here, because workers should not have to wait for Optuna's import
     )
@@ -286,10 +290,10 @@ def _open_storage(places: Places, display: Display, stack: ExitStack) -> optuna.
     return storage
 
 
-def _find_known(storage: optuna.storages.BaseStorage, name: str) -> KnownStudy | None:
-    from assay.search.study_record import find_known  # here for the same reason
+def _find_known(storage: optuna.storages.BaseStorage, name: str) -> StudyRecord | None:
+    from assay.search.study_record import load_study_record  # here for the same reason
 
-    return find_known(storage, name)
+    return load_study_record(storage, name)
 
 
 def _take_up(storage: optuna.storages.BaseStorage, asked: StudyRequest) -> StudyTrials:
@@ -319,7 +323,7 @@ def study_request(
     )
 
 
-def _check_journal(known: KnownStudy, journal_file: Path) -> None:
+def _check_journal(known: StudyRecord, journal_file: Path) -> None:
     """See that it was from this home that the study was run: only here is it known what became of its trials.
 
     Raises:
@@ -334,8 +338,8 @@ def _check_journal(known: KnownStudy, journal_file: Path) -> None:
         )
 
 
-def _leaders(trials: StudyTrials, tracker: MlflowTracker) -> list[Leader]:
+def _leaders(trials: StudyTrials, tracker: MlflowTracker) -> list[RankedTrial]:
     return [
-        Leader(number, values, trials.searched(trials.trial(number)), tracker.run_id(number))
+        RankedTrial(number, values, trials.searched(trials.trial(number)), tracker.run_id(number))
         for number, values in trials.leaders().items()
     ]

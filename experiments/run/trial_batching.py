@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.experiments.config.experiment import Experiment
-from assay.experiments.config.request import Fuse
+from assay.experiments.config.request import FuseOption
 from assay.models.errors import RequestError
 from assay.models.precision import SCALED
 from assay.models.worker.trial_spec import NOT_COMPILED
@@ -31,7 +31,7 @@ _SHARED_COSTS = ("epoch_seconds", "train_seconds", "peak_memory_bytes")
 
 
 @dataclass(frozen=True)
-class Fusing:
+class TrialBatching:
     """How trials are trained together.
 
     Attributes:
@@ -47,7 +47,7 @@ class Fusing:
         return {"fuse": self.size, "order_seed": self.order_seed}
 
 
-def check_fuse(fuse: Fuse, experiment: Experiment, precision: str, checkpoint: bool = False) -> None:
+def check_fuse(fuse: FuseOption, experiment: Experiment, precision: str, checkpoint: bool = False) -> None:
     """See that trials can be trained together, if so many were asked for by number.
 
     Raises:
@@ -73,7 +73,7 @@ def _obstacle(experiment: Experiment, precision: str, checkpoint: bool) -> str |
 
 
 def choose(
-    fuse: Fuse,
+    fuse: FuseOption,
     known: Mapping[str, Any] | None,
     experiment: Experiment,
     device: str,
@@ -81,7 +81,7 @@ def choose(
     seed: int,
     precision: str = "float32",
     checkpoint: bool = False,
-) -> Fusing | None:
+) -> TrialBatching | None:
     """Return how a study's trials are trained together; None if each has batches of its own.
 
     Args:
@@ -94,13 +94,13 @@ def choose(
         precision: of `assay.models.precision.PRECISIONS`.
         checkpoint: whether every trial is kept after each epoch.
     """
-    made = None if known is None or "fuse" not in known else Fusing(known["fuse"], known["order_seed"])
+    made = None if known is None or "fuse" not in known else TrialBatching(known["fuse"], known["order_seed"])
     if fuse == "auto" and known is not None:
         return made
     if fuse == "auto":
         obstacle = _obstacle(experiment, precision, checkpoint)
         fuse = _automatic(experiment, device, workers) if obstacle is None else 0
-    return Fusing(fuse, seed if made is None else made.order_seed) if fuse > 0 else None
+    return TrialBatching(fuse, seed if made is None else made.order_seed) if fuse > 0 else None
 
 
 def _automatic(experiment: Experiment, device: str, workers: int) -> int:

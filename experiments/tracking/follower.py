@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 # The permit to write of a thread, which whoever no longer waits for the thread withdraws.
 
 
-class Withdrawn(Exception):
+class Cancelled(Exception):
     """What was about to be written must not be any more."""
 
 
-class Permit:
+class CancellationToken:
     """Lets write until it is withdrawn."""
 
     def __init__(self) -> None:
@@ -46,17 +46,17 @@ class Permit:
         """Raise what stops a thread that must not go on.
 
         Raises:
-            Withdrawn: the permit was withdrawn.
+            Cancelled: the permit was withdrawn.
         """
         if self._is_withdrawn:
-            raise Withdrawn
+            raise Cancelled
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Enter for something short, which whoever withdraws the permit waits for.
 
         Raises:
-            Withdrawn: the permit was withdrawn.
+            Cancelled: the permit was withdrawn.
         """
         with self._lock:
             self.check()
@@ -68,15 +68,15 @@ class Permit:
             self._is_withdrawn = True
 
 
-class PermittedClient:
+class CancellableClient:
     """A client, each call of which needs a permit.
 
     Args:
         client: what is called.
-        permit: looked at before every call, which raises `Withdrawn` without it.
+        permit: looked at before every call, which raises `Cancelled` without it.
     """
 
-    def __init__(self, client: object, permit: Permit) -> None:
+    def __init__(self, client: object, permit: CancellationToken) -> None:
         self._client = client
         self._permit = permit
 
@@ -120,7 +120,7 @@ class MlflowTracker:
         self._finished = threading.Event()
         self._failure: Exception | None = None  # to open the store
         self._trouble: str | None = None  # to pass events on
-        self._permit = Permit()
+        self._permit = CancellationToken()
         self._perhaps_known = 0  # the store may have what is in the journal up to this offset
         self._left_at: int | None = None  # where another tracker of this journal may have been in the middle
         self._recorder: Recorder | None = None
@@ -199,7 +199,7 @@ class MlflowTracker:
 
         try:
             return self._recorder.run_id(trial, ask=self._finished.is_set())
-        except (MlflowException, OSError, Withdrawn):  # the store is away
+        except (MlflowException, OSError, Cancelled):  # the store is away
             return None
 
     def notice(self, event: Event) -> None:
@@ -217,7 +217,7 @@ class MlflowTracker:
             self._opened.set()
         try:
             self._follow(self._recorder)
-        except Withdrawn:
+        except Cancelled:
             pass  # nobody waits for it any more: the next tracker goes on from the cursor
         except Exception:
             self._trouble = scrubbed(traceback.format_exc())  # a bug: shown whole, but no reason to lose the search
@@ -239,7 +239,7 @@ class MlflowTracker:
         self._left_at = self._cursor.offset if self._cursor.offset < self._size() else None
         from assay.experiments.tracking.recorder import Recorder  # here, because it imports MLflow
 
-        permitted = cast("MlflowClient", PermittedClient(client, self._permit))
+        permitted = cast("MlflowClient", CancellableClient(client, self._permit))
         return Recorder(permitted, None if self._tracking_uri.startswith("http") else self._artifacts)
 
     def _move(self, offset: int) -> None:
@@ -257,7 +257,7 @@ class MlflowTracker:
                 known = known or self._take_up(recorder)
                 more = self._pass_on(recorder)
                 if closing and not more:
-                    recorder.take_back_doubles()
+                    recorder.delete_duplicates()
                 patience, self._trouble = _RETRY_FIRST_SECONDS, None
             except (MlflowException, OSError) as error:
                 # The store is away. Nothing is lost, the journal has it; which runs the store took is asked anew.

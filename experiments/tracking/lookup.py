@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from assay.experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG, name_text
 from assay.experiments.tracking.store import open_client
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.search.objective import Objectives
 from assay.search.system.urls import is_there, masked
 
@@ -56,7 +56,7 @@ class StudyRuns:
     trials: Mapping[int, str] = field(default_factory=dict)
 
 
-def runs_of_study(places: Places, study_id: str) -> StudyRuns:
+def runs_of_study(places: StorePaths, study_id: str) -> StudyRuns:
     """Return the runs of the study of that id that are not deleted; a home without a store has none and gets none.
 
     Raises:
@@ -93,7 +93,7 @@ class RunRecord:
     curve: Mapping[str, Sequence[float]]
 
 
-def find_run(places: Places, run_id: str) -> RunRecord | None:
+def find_run(places: StorePaths, run_id: str) -> RunRecord | None:
     """Return a run; None if there is none of that id, or it was deleted. Reading makes no store.
 
     Raises:
@@ -127,7 +127,7 @@ def find_run(places: Places, run_id: str) -> RunRecord | None:
     )
 
 
-def best_runs(places: Places, study: str, most: int) -> Sequence[Run]:
+def best_runs(places: StorePaths, study: str, most: int) -> Sequence[Run]:
     """Return the runs of a study's best trials, the best first; a home without a store has none and gets none."""
     if not is_there(places.tracking_uri):
         return []
@@ -153,7 +153,7 @@ def best_runs(places: Places, study: str, most: int) -> Sequence[Run]:
     return runs[:most]
 
 
-def study_names(places: Places) -> list[str]:
+def study_names(places: StorePaths) -> list[str]:
     """Return the names of all studies in the store."""
     if not is_there(places.tracking_uri):
         return []
@@ -210,7 +210,7 @@ def search_runs(client: MlflowClient, filter_string: str, view: int | None = Non
 # Taking a study's runs out of MLflow.
 
 
-def runs_of_ids(places: Places, ids: Collection[str]) -> list[str]:
+def runs_of_ids(places: StorePaths, ids: Collection[str]) -> list[str]:
     """Return the ids of the runs of the studies of these ids: those of trials, then those of the studies themselves.
 
     Raises:
@@ -222,7 +222,7 @@ def runs_of_ids(places: Places, ids: Collection[str]) -> list[str]:
     )
 
 
-def are_known(places: Places, ids: Collection[str]) -> bool:
+def are_known(places: StorePaths, ids: Collection[str]) -> bool:
     """Return whether the store has, or had until they were deleted, runs of studies of these ids.
 
     Raises:
@@ -234,7 +234,7 @@ def are_known(places: Places, ids: Collection[str]) -> bool:
     return any(any(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL)) for study_id in ids)
 
 
-def runs_of_name(places: Places, study: str) -> list[str]:
+def runs_of_name(places: StorePaths, study: str) -> list[str]:
     """Return the same of every study of a name.
 
     Raises:
@@ -244,7 +244,7 @@ def runs_of_name(places: Places, study: str) -> list[str]:
     return _children_first(run for run in tagged if run.data.tags[STUDY_TAG] == study)
 
 
-def remove(places: Places, runs: Iterable[str]) -> None:
+def remove(places: StorePaths, runs: Iterable[str]) -> None:
     """Delete runs, as MLflow does it: they are hidden, and can be restored until `mlflow gc` frees their disk.
 
     Raises:
@@ -255,7 +255,7 @@ def remove(places: Places, runs: Iterable[str]) -> None:
         client.delete_run(run_id)
 
 
-def freeing(places: Places) -> str:
+def freeing(places: StorePaths) -> str:
     """Return the command that frees what deleted runs take."""
     if places.tracking_uri.startswith("http"):
         return "mlflow gc (on the machine of the MLflow server)"

@@ -393,7 +393,7 @@ class Recorder:
                 self._doubtful[tags.get(TRIAL_TAG)] = None
         return str(run.info.run_id)
 
-    def take_back_doubles(self) -> None:
+    def delete_duplicates(self) -> None:
         """Delete what the store made twice of runs whose making it did not answer, or not soon."""
         doubtful = {None if trial is None else int(trial) for trial in self._doubtful}
         for run_id in self._known_runs().doubles(doubtful) if doubtful else ():

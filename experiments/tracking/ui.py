@@ -20,7 +20,7 @@ from typing import IO
 import click
 
 from assay.experiments.tracking.lookup import best_runs, study_names
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
 from assay.models.names import suggestion
 from assay.search.system.signals import StopRequest
@@ -32,7 +32,7 @@ _LOOK_UP_SECONDS = 0.2
 _REFUSED_PORTS = (5060, 5061)  # browsers open no page there: they belong to telephony
 
 
-def comparison(places: Places, study: str) -> str:
+def comparison(places: StorePaths, study: str) -> str:
     """Return the page that compares a study's best trials, as the part of the address behind the server.
 
     Raises:
@@ -51,7 +51,7 @@ def comparison(places: Places, study: str) -> str:
     return f"/#/compare-runs?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
 
 
-def serve(places: Places, page: str, port: int, opening: bool) -> int:
+def serve(places: StorePaths, page: str, port: int, opening: bool) -> int:
     """Serve the UI until Ctrl-C; print a page's address and open it once the server answers.
 
     A store that is an MLflow server has its own UI: its address is printed and nothing is served.

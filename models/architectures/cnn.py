@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import keras
 
 
-class CnnSettings(Settings):
+class CNNSettings(Settings):
     """What a convolutional network can vary in."""
 
     blocks: int = Field(default=3, ge=1, description="How many times the image is convolved twice and halved.")
@@ -32,7 +32,7 @@ class CnnSettings(Settings):
     initializer: Initializer = "glorot_uniform"
 
 
-def describe(settings: CnnSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
+def describe(settings: CNNSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
     """Describe the network: (batch, height, width, channels) -> logits, or a regression's values, (batch, outputs).
 
     Raises:
@@ -50,7 +50,7 @@ def describe(settings: CnnSettings, input_shape: tuple[int, ...], outputs: int) 
     return keras.Model(inputs, logits(x, outputs, settings), name="cnn")
 
 
-def _block(x: keras.KerasTensor, settings: CnnSettings, filters: int) -> keras.KerasTensor:
+def _block(x: keras.KerasTensor, settings: CNNSettings, filters: int) -> keras.KerasTensor:
     """(batch, height, width, channels) -> (batch, height // 2, width // 2, filters)."""
     import keras  # not at the top: settings are checked without a backend
 
@@ -62,7 +62,7 @@ def _block(x: keras.KerasTensor, settings: CnnSettings, filters: int) -> keras.K
     return keras.layers.MaxPooling2D(2)(x)
 
 
-def check_input(settings: CnnSettings, input_shape: tuple[int, ...]) -> None:
+def check_input(settings: CNNSettings, input_shape: tuple[int, ...]) -> None:
     """See that inputs of this shape can be halved once a block.
 
     Raises:
@@ -82,7 +82,7 @@ def check_input(settings: CnnSettings, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def work(settings: CnnSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+def work(settings: CNNSettings, input_shape: tuple[int, ...], outputs: int) -> int:
     """Return the multiplications of one example's way through the network."""
     height, width, channels = input_shape
     hidden_layers = 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ConfigDict, model_validator
 
-from assay.models.architectures.custom_import import Factory, Reference, blamed, load
+from assay.models.architectures.custom_import import Factory, Reference, attribute_user_errors, load
 from assay.models.errors import RequestError
 from assay.models.names import suggestion
 from assay.models.settings import Settings
@@ -24,7 +24,7 @@ WIDTH: Mapping[Task, str] = {"classification": "classes", "regression": "outputs
 _PROBE_IMAGES = 2
 
 
-class OwnSettings(Settings):
+class CustomSettings(Settings):
     """The hyperparameters of a factory: any plain values. What they are, its signature says."""
 
     model_config = ConfigDict(extra="allow")
@@ -46,7 +46,7 @@ class OwnSettings(Settings):
         return self
 
 
-Describe = Callable[[OwnSettings, tuple[int, ...], int], "keras.Model"]
+Describe = Callable[[CustomSettings, tuple[int, ...], int], "keras.Model"]
 
 
 def describer(reference: Reference, task: Task) -> Describe:
@@ -57,7 +57,7 @@ def describer(reference: Reference, task: Task) -> Describe:
     gives logits (batch, classes), in regression values (batch, outputs), without a softmax.
     """
 
-    def describe(settings: OwnSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
+    def describe(settings: CustomSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
         import keras  # not at the top: settings are checked without a backend
 
         # What a user's code raises is told in its own words; Keras adds a page to them. Forgotten with Keras' session.
@@ -65,7 +65,7 @@ def describer(reference: Reference, task: Task) -> Describe:
         function = load(reference)
         given = {"input_shape": input_shape, WIDTH[task]: outputs}
         check_arguments(function, reference, tuple(given), settings.values)
-        with blamed(reference, "calling it"):
+        with attribute_user_errors(reference, "calling it"):
             model = function(**given, **settings.values)
         check_model(model, reference, input_shape, outputs, WIDTH[task])
         return model
@@ -131,7 +131,7 @@ def check_model(model: Any, reference: Reference, input_shape: tuple[int, ...], 
         raise RequestError(f"{reference.text} must make a new model each time: received that of an earlier call.")
     _described.add(model)
     probe = np.zeros((_PROBE_IMAGES, *input_shape), np.float32)
-    with blamed(reference, f"calling its model on inputs of shape {_batch(input_shape)}"):
+    with attribute_user_errors(reference, f"calling its model on inputs of shape {_batch(input_shape)}"):
         given = model(probe, training=False)
     if tuple(getattr(given, "shape", ())) != (_PROBE_IMAGES, outputs):
         shape = getattr(given, "shape", None)

@@ -127,7 +127,7 @@ _LONGEST_CHARACTERS = 300  # some backends' messages go on for pages
 
 
 @contextmanager
-def blamed(reference: Reference | None, otherwise: str | None = None) -> Iterator[None]:
+def attribute_user_errors(reference: Reference | None, otherwise: str | None = None) -> Iterator[None]:
     """Turn what goes wrong in a user's code into a RequestError that names the line of their file.
 
     An exception whose traceback passes through no file of theirs, and a request that was refused, stay what they are.
@@ -198,7 +198,7 @@ def load(reference: Reference) -> Factory:
     for folder in map(str, (*reference.folders, *neighbours)):
         if folder not in sys.path:
             sys.path.append(folder)
-    with blamed(reference, "importing it"):
+    with attribute_user_errors(reference, "importing it"):
         module = _import_module(reference) if reference.file is None else _import_file(reference.file)
     made = getattr(module, reference.function, None)
     if made is None:

@@ -25,7 +25,7 @@ def _own_width(layer: int) -> Any:
     return Field(default=None, ge=1, description=f"Units of hidden layer {layer}, where they are not hidden_units.")
 
 
-class MlpSettings(Settings):
+class MLPSettings(Settings):
     """What a multi-layer perceptron can vary in."""
 
     hidden_units: int | list[int] = Field(
@@ -95,7 +95,7 @@ class MlpSettings(Settings):
             )
 
 
-def describe(settings: MlpSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
+def describe(settings: MLPSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
     """Describe the network: (batch, *input_shape) -> logits, or a regression's values, (batch, outputs)."""
     import keras  # not at the top: settings are checked without a backend
 
@@ -106,7 +106,7 @@ def describe(settings: MlpSettings, input_shape: tuple[int, ...], outputs: int) 
     return keras.Model(inputs, logits(x, outputs, settings), name="mlp")
 
 
-def work(settings: MlpSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+def work(settings: MLPSettings, input_shape: tuple[int, ...], outputs: int) -> int:
     """Return the multiplications of one example's way through the network."""
     widths = [math.prod(input_shape), *settings.widths]
     hidden_layers = sum(seen * made for seen, made in itertools.pairwise(widths))

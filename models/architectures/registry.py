@@ -56,14 +56,14 @@ FAMILIES: Mapping[str, Family[Any]] = {
         Family(
             "mlp",
             "multi-layer perceptron: dense hidden layers",
-            mlp.MlpSettings,
+            mlp.MLPSettings,
             mlp.describe,
             work=mlp.work,
         ),
         Family(
             "cnn",
             "blocks of two convolutions and a pooling, then a dense head",
-            cnn.CnnSettings,
+            cnn.CNNSettings,
             cnn.describe,
             cnn.check_input,
             cnn.work,
@@ -71,7 +71,7 @@ FAMILIES: Mapping[str, Family[Any]] = {
         Family(
             "resnet",
             "residual network: three stages of convolutions with shortcuts",
-            resnet.ResnetSettings,
+            resnet.ResNetSettings,
             resnet.describe,
             resnet.check_input,
             resnet.work,
@@ -94,4 +94,6 @@ def find(reference: str, folders: Sequence[str] = (), task: Task = "classificati
     if not is_reference(reference):
         return FAMILIES[check_name("family", reference, FAMILIES)]
     factory = parse(reference, folders)
-    return Family(reference, "a factory of one's own", custom.OwnSettings, custom.describer(factory, task), own=factory)
+    return Family(
+        reference, "a factory of one's own", custom.CustomSettings, custom.describer(factory, task), own=factory
+    )

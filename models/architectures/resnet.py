@@ -21,7 +21,7 @@ SMALLEST_SIDE = 4
 """In pixels: the two later stages each halve the image, and one pixel has no neighbours to be convolved with."""
 
 
-class ResnetSettings(Settings):
+class ResNetSettings(Settings):
     """What a residual network can vary in; it has 6 blocks + 2 layers with weights. Its convolutions are normalised."""
 
     blocks: int = Field(default=1, ge=1, description="Blocks of two convolutions in each of the three stages.")
@@ -33,7 +33,7 @@ class ResnetSettings(Settings):
     initializer: Initializer = "he_normal"
 
 
-def describe(settings: ResnetSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
+def describe(settings: ResNetSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
     """Describe the network: (batch, height, width, channels) -> logits, or a regression's values, (batch, outputs).
 
     He et al., 'Deep residual learning for image recognition', 2015, section 4.2: a convolution; three stages of
@@ -55,7 +55,7 @@ def describe(settings: ResnetSettings, input_shape: tuple[int, ...], outputs: in
     return keras.Model(inputs, logits(x, outputs, settings), name="resnet")
 
 
-def _block(x: keras.KerasTensor, settings: ResnetSettings, halve: bool) -> keras.KerasTensor:
+def _block(x: keras.KerasTensor, settings: ResNetSettings, halve: bool) -> keras.KerasTensor:
     """(batch, height, width, channels) -> the same, or (batch, height / 2 rounded up, width / 2, 2 channels).
 
     With maxout the input is added to the larger of two sums, which is the larger of the two with the input added.
@@ -83,7 +83,7 @@ def _halved(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _convolution(
-    settings: ResnetSettings, filters: int, strides: int = 1, padding: str = "same"
+    settings: ResNetSettings, filters: int, strides: int = 1, padding: str = "same"
 ) -> functools.partial[keras.layers.Conv2D]:
     """Return what makes a 3 x 3 convolution."""
     import keras  # not at the top: settings are checked without a backend
@@ -91,7 +91,7 @@ def _convolution(
     return functools.partial(keras.layers.Conv2D, filters, 3, strides=strides, padding=padding, **weights(settings))
 
 
-def check_input(settings: ResnetSettings, input_shape: tuple[int, ...]) -> None:
+def check_input(settings: ResNetSettings, input_shape: tuple[int, ...]) -> None:
     """See that inputs of this shape can be halved twice.
 
     Raises:
@@ -109,7 +109,7 @@ def check_input(settings: ResnetSettings, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def work(settings: ResnetSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+def work(settings: ResNetSettings, input_shape: tuple[int, ...], outputs: int) -> int:
     """Return the multiplications of one example's way through the network."""
     height, width, channels = input_shape
     filters = settings.filters

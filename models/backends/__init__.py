@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from assay.models.backends.base import Backend, Resident
-from assay.models.training.epoch import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
+from assay.models.backends.base import Backend, DeviceDataset
+from assay.models.training.epoch import VALIDATION_BATCH, EpochInputs, InputConfig, Metrics, TrainEpoch
 
-__all__ = ["VALIDATION_BATCH", "Backend", "EpochPlan", "Feeding", "Metrics", "Resident", "TrainEpoch", "current"]
+__all__ = [
+    "VALIDATION_BATCH",
+    "Backend",
+    "DeviceDataset",
+    "EpochInputs",
+    "InputConfig",
+    "Metrics",
+    "TrainEpoch",
+    "current",
+]
 
 
 def current() -> Backend:
@@ -20,6 +29,6 @@ def current() -> Backend:
         from assay.models.backends.jax import JaxBackend
 
         return JaxBackend()
-    from assay.models.backends.keras_fit import PlainBackend
+    from assay.models.backends.keras_fit import KerasFitBackend
 
-    return PlainBackend()
+    return KerasFitBackend()

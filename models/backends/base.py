@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from assay.models.data import DataShape, TrainingData
-from assay.models.training.epoch import Feeding, TrainEpoch
+from assay.models.training.epoch import InputConfig, TrainEpoch
 
 if TYPE_CHECKING:
     import keras
 
 
-class Resident(Protocol):
+class DeviceDataset(Protocol):
     """Data that stays where training reads it, for any number of trials.
 
     Attributes:
@@ -22,7 +22,7 @@ class Resident(Protocol):
     shape: DataShape
     any_batch: bool
 
-    def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
+    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called."""
 
 
@@ -38,5 +38,5 @@ class Backend(Protocol):
     def card(self) -> str | None:
         """Return what the card is called that this process computes on; None if it computes on the processor."""
 
-    def hold(self, data: TrainingData) -> Resident:
+    def hold(self, data: TrainingData) -> DeviceDataset:
         """Make data resident."""

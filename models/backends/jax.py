@@ -15,7 +15,7 @@ import jax
 
 from assay.models.backends import jax_epoch
 from assay.models.data import TrainingData
-from assay.models.training.epoch import EpochPlan, Feeding, Metrics, TrainEpoch
+from assay.models.training.epoch import EpochInputs, InputConfig, Metrics, TrainEpoch
 
 if TYPE_CHECKING:
     import keras
@@ -38,12 +38,12 @@ class JaxBackend:
             return None
         return None if device.platform == "cpu" else str(device.device_kind)
 
-    def hold(self, data: TrainingData) -> JaxResident:
+    def hold(self, data: TrainingData) -> JaxDataset:
         """Copy data to where JAX computes, in the type they are stored in."""
-        return JaxResident(data)
+        return JaxDataset(data)
 
 
-class JaxResident:
+class JaxDataset:
     """Data as arrays of JAX."""
 
     any_batch = False
@@ -52,7 +52,7 @@ class JaxResident:
         self.shape = data.shape
         self.data = jax_epoch.resident(data)
 
-    def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
+    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called.
 
         Every epoch begins with the values that the model's variables have then, and ends with theirs assigned.
@@ -63,14 +63,14 @@ class JaxResident:
         compiled = jax.jit(epoch, donate_argnums=0).lower(jax_epoch.state_of(model), self.like(feeding), self.data)
         execute = compiled.compile()
 
-        def train_epoch(plan: EpochPlan) -> Metrics:
+        def train_epoch(plan: EpochInputs) -> Metrics:
             state, logs = execute(jax_epoch.state_of(model), jax_epoch.given(plan), self.data)
             jax_epoch.put(state, model)
             return {name: float(value) for name, value in jax.device_get(logs).items()}
 
         return train_epoch
 
-    def like(self, feeding: Feeding) -> jax_epoch.Given:
+    def like(self, feeding: InputConfig) -> jax_epoch.Given:
         """Return shapes and types of what an epoch will be given."""
         images = self.shape.train_images
         steps = -(-images // feeding.batch_size) if feeding.scheduled else 0

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import keras
 
 from assay.models.data import TrainingData
-from assay.models.training.epoch import VALIDATION_BATCH, EpochPlan, Feeding
+from assay.models.training.epoch import VALIDATION_BATCH, EpochInputs, InputConfig
 
 if TYPE_CHECKING:
     from assay.models.data import Array
@@ -47,7 +47,7 @@ class Data(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What one epoch is given, as `EpochPlan` has it; `windows` are rows and columns, or nothing."""
+    """What one epoch is given, as `EpochInputs` has it; `windows` are rows and columns, or nothing."""
 
     order: Array
     rates: Array
@@ -79,13 +79,13 @@ def without_validation(data: Data) -> Data:
     return data._replace(validation=(x[None][:0], y[None][:0]), last_validation=(x, y))
 
 
-def given(plan: EpochPlan) -> Given:
+def given(plan: EpochInputs) -> Given:
     """Return a plan as an epoch takes it."""
     windows = () if plan.windows is None else (plan.windows.rows, plan.windows.columns)
     return Given(plan.order, plan.rates, windows)
 
 
-def build(model: keras.Model, feeding: Feeding, data: Data, outputs: int) -> None:
+def build(model: keras.Model, feeding: InputConfig, data: Data, outputs: int) -> None:
     """Have the model, its optimizer and its metrics create their variables, without computing anything."""
     x, y = (jax.ShapeDtypeStruct((1, *array.shape[1:]), array.dtype) for array in data.train)
     shown = jax.ShapeDtypeStruct(x.shape, jnp.float32)
@@ -105,7 +105,7 @@ def put(state: State, model: keras.Model) -> None:
             variable.assign(value)
 
 
-def epoch_of(model: keras.Model, feeding: Feeding, outputs: int) -> Epoch:
+def epoch_of(model: keras.Model, feeding: InputConfig, outputs: int) -> Epoch:
     """Return what an epoch of a built model does, as a function that can be compiled.
 
     The model's own variables are neither read nor written by it.

@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from assay.models.backends import jax_epoch
-from assay.models.backends.jax import JaxResident
+from assay.models.backends.jax import JaxDataset
 from assay.models.backends.jax_epoch import Given, State
 from assay.models.data import Array
 from assay.models.recipe import Recipe
 from assay.models.seeding import seed_everything
-from assay.models.training.epoch import EpochPlan, Feeding, Metrics
+from assay.models.training.epoch import EpochInputs, InputConfig, Metrics
 from assay.models.training.optimizers import decay_of, has_weight_decay
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _MOST_TRIES = 5
 Execute: TypeAlias = Callable[[State, Given, Array, Array], tuple[State, jax_epoch.Logs]]
 
 
-class GroupPrograms:
+class VmapPrograms:
     """What of one signature is compiled: a model that is traced, and a program for each number of trials.
 
     Args:
@@ -46,7 +46,7 @@ class GroupPrograms:
         parameters: how many numbers the model consists of.
     """
 
-    def __init__(self, recipe: Recipe, feeding: Feeding, resident: JaxResident) -> None:
+    def __init__(self, recipe: Recipe, feeding: InputConfig, resident: JaxDataset) -> None:
         self._recipe, self._feeding, self._resident = recipe, feeding, resident
         self._model = recipe.compile(self._describe(recipe))
         jax_epoch.build(self._model, feeding, resident.data, resident.shape.outputs)
@@ -102,7 +102,7 @@ class GroupPrograms:
         self._compile_seconds = time.perf_counter() - started
 
     def run(
-        self, states: State, plan: EpochPlan, rates: Sequence[Array], decays: Sequence[float]
+        self, states: State, plan: EpochInputs, rates: Sequence[Array], decays: Sequence[float]
     ) -> tuple[State, list[Metrics], float]:
         """Train so many trials as there are rates for an epoch.
 

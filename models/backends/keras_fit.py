@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.models.backends.base import Resident
+from assay.models.backends.base import DeviceDataset
 from assay.models.data import Array, TrainingData, as_one_hot
 from assay.models.errors import is_out_of_memory
 from assay.models.training.augmentation import look
-from assay.models.training.epoch import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
+from assay.models.training.epoch import VALIDATION_BATCH, EpochInputs, InputConfig, Metrics, TrainEpoch
 
 if TYPE_CHECKING:
     import keras
 
 
-class PlainBackend:
+class KerasFitBackend:
     """Whatever backend Keras runs on."""
 
     def use_threads(self, threads: int) -> None:
@@ -32,12 +32,12 @@ class PlainBackend:
         torch = sys.modules.get("torch")  # imported by Keras, if that is what it runs on
         return str(torch.cuda.get_device_name()) if torch is not None and torch.cuda.is_available() else None
 
-    def hold(self, data: TrainingData) -> PlainResident:
+    def hold(self, data: TrainingData) -> KerasFitDataset:
         """Scale data once, into memory."""
-        return PlainResident(data)
+        return KerasFitDataset(data)
 
 
-class PlainResident:
+class KerasFitDataset:
     """Scaled data as float32 arrays."""
 
     any_batch = True
@@ -50,11 +50,11 @@ class PlainResident:
         self._x_validation = data.scale.apply(data.x_validation)
         self._y_validation = np.asarray(data.y_validation)
 
-    def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
+    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called."""
         y, y_validation = (self._targets(labels, feeding) for labels in (self._y, self._y_validation))
 
-        def train_epoch(plan: EpochPlan) -> Metrics:
+        def train_epoch(plan: EpochInputs) -> Metrics:
             history = model.fit(
                 self._seen(plan, feeding)[plan.order],
                 y[plan.order],
@@ -69,13 +69,13 @@ class PlainResident:
 
         return train_epoch
 
-    def _seen(self, plan: EpochPlan, feeding: Feeding) -> Array:
+    def _seen(self, plan: EpochInputs, feeding: InputConfig) -> Array:
         if plan.windows is None:
             return self._x
         # A border is black in what is stored, which scaling may move from 0.
         return self._scale.apply(look(self._stored, plan.windows, feeding.shift))
 
-    def _targets(self, y: Array, feeding: Feeding) -> Array:
+    def _targets(self, y: Array, feeding: InputConfig) -> Array:
         return as_one_hot(y, self.shape.outputs) if feeding.one_hot else y
 
 
@@ -106,7 +106,7 @@ _STEPS = (
 )
 
 
-class TolerantResident:
+class FallbackDataset:
     """Data that serve the fast epochs of a backend, and plain ones where a model needs them.
 
     Args:
@@ -114,17 +114,17 @@ class TolerantResident:
         data: the same; scaled into memory when first a model needs it.
     """
 
-    def __init__(self, fast: Resident, data: TrainingData) -> None:
+    def __init__(self, fast: DeviceDataset, data: TrainingData) -> None:
         self.shape, self.any_batch = fast.shape, fast.any_batch
         self.fast = fast
         self.note: str | None = None
         self._data = data
-        self._plain: PlainResident | None = None
+        self._plain: KerasFitDataset | None = None
 
-    def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
+    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called; `note` says why, if it is slow."""
         self.note = None
-        if isinstance(self.fast, PlainResident):
+        if isinstance(self.fast, KerasFitDataset):
             return self.fast.epochs(model, feeding)
         reason = _why_plain(model)
         if reason is None:
@@ -138,7 +138,7 @@ class TolerantResident:
                 reason = f"it can't be traced as a whole ({type(error).__name__}: {first_line})"
         self.note = f"trained by Keras' plain fit, which takes longer: {reason}"
         if self._plain is None:
-            self._plain = PlainResident(self._data)
+            self._plain = KerasFitDataset(self._data)
         return self._plain.epochs(model, feeding)
 
 

@@ -26,7 +26,7 @@ import tensorflow as tf
 
 from assay.models.backends.tensorflow_optimizers import direct_updates, kernels
 from assay.models.data import TrainingData
-from assay.models.training.epoch import VALIDATION_BATCH, EpochPlan, Feeding, Metrics, TrainEpoch
+from assay.models.training.epoch import VALIDATION_BATCH, EpochInputs, InputConfig, Metrics, TrainEpoch
 
 if TYPE_CHECKING:
     import keras
@@ -57,12 +57,12 @@ class TensorFlowBackend:
         """Return what the card is called that TensorFlow computes on; None if it computes on the processor."""
         return gpu_name()
 
-    def hold(self, data: TrainingData) -> TensorFlowResident:
+    def hold(self, data: TrainingData) -> TensorFlowDataset:
         """Copy data into tensors, in the type it is stored in."""
-        return TensorFlowResident(data)
+        return TensorFlowDataset(data)
 
 
-class TensorFlowResident:
+class TensorFlowDataset:
     """Data as tensors."""
 
     any_batch = True
@@ -73,7 +73,7 @@ class TensorFlowResident:
         self._validation = (tf.constant(data.x_validation), tf.constant(data.y_validation))
         self._factor, self._offset = tf.constant(data.scale.factor), tf.constant(data.scale.offset)
 
-    def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
+    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called."""
         self._create_variables(model, feeding)
         images = self.shape.train_images
@@ -86,7 +86,7 @@ class TensorFlowResident:
             self._validation,
         )
 
-        def train_epoch(plan: EpochPlan) -> Metrics:
+        def train_epoch(plan: EpochInputs) -> Metrics:
             windows = () if plan.windows is None else (plan.windows.rows, plan.windows.columns)
             trained, validated = compiled(
                 tf.constant(plan.batch_size),
@@ -106,7 +106,7 @@ class TensorFlowResident:
     def _execute(
         self,
         model: keras.Model,
-        feeding: Feeding,
+        feeding: InputConfig,
         batch_size: tf.Tensor,
         order: tf.Tensor,
         rates: tf.Tensor,
@@ -138,10 +138,10 @@ class TensorFlowResident:
     def _scaled(self, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(x, tf.float32) * self._factor + self._offset
 
-    def _targets(self, y: tf.Tensor, feeding: Feeding) -> tf.Tensor:
+    def _targets(self, y: tf.Tensor, feeding: InputConfig) -> tf.Tensor:
         return tf.one_hot(y, self.shape.outputs) if feeding.one_hot else y
 
-    def _create_variables(self, model: keras.Model, feeding: Feeding) -> None:
+    def _create_variables(self, model: keras.Model, feeding: InputConfig) -> None:
         """Have the optimizer and the metrics create their variables, which they can't do inside a graph's loop."""
         model.optimizer.build(model.trainable_variables)
         model.test_step((self._scaled(self._train[0][:1]), self._targets(self._train[1][:1], feeding)))

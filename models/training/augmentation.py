@@ -22,7 +22,7 @@ _STREAM = 1  # beside the order's own numbers of the same seed and epoch
 
 
 @dataclass(frozen=True)
-class Windows:
+class Crops:
     """What one epoch sees of every training image.
 
     Attributes:
@@ -60,7 +60,7 @@ def check_input(train: TrainSettings, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def draw(train: TrainSettings, seed: int, epoch: int, images: int, input_shape: tuple[int, ...]) -> Windows:
+def draw(train: TrainSettings, seed: int, epoch: int, images: int, input_shape: tuple[int, ...]) -> Crops:
     """Draw what an epoch sees of every image.
 
     Each image is flipped left to right with probability a half if `flip` is set, then moved by as many pixels down and
@@ -80,10 +80,10 @@ def draw(train: TrainSettings, seed: int, epoch: int, images: int, input_shape: 
     rows = np.arange(height) - down
     columns = np.arange(width) - right
     columns = np.where(flipped, width - 1 - columns, columns)
-    return Windows((rows + train.shift).astype(np.int32), (columns + train.shift).astype(np.int32))
+    return Crops((rows + train.shift).astype(np.int32), (columns + train.shift).astype(np.int32))
 
 
-def look(x: Array, windows: Windows, shift: int) -> Array:
+def look(x: Array, windows: Crops, shift: int) -> Array:
     """Return what the windows show of images x (images, height, width, channels), in shape and type like x."""
     bordered = np.pad(x, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
     image = np.arange(len(x))[:, None, None]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.models.training.augmentation import Windows
+from assay.models.training.augmentation import Crops
 
 VALIDATION_BATCH = 256
 """Images validated at once: beyond it nothing is gained in time, and memory grows with it."""
@@ -18,11 +18,11 @@ Metrics: TypeAlias = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Feeding:
+class InputConfig:
     """How data are given to a network, in every epoch alike.
 
     Attributes:
-        batch_size: images a step, for a backend that compiles it; see `Resident.any_batch`.
+        batch_size: images a step, for a backend that compiles it; see `DeviceDataset.any_batch`.
         one_hot: whether labels (n,) are given as rows (n, classes), 1 at the label and 0 elsewhere.
         scheduled: whether every step has a learning rate of its own.
         augmented: whether every epoch sees windows of the images.
@@ -37,7 +37,7 @@ class Feeding:
 
 
 @dataclass(frozen=True)
-class EpochPlan:
+class EpochInputs:
     """What one epoch does.
 
     Attributes:
@@ -50,10 +50,10 @@ class EpochPlan:
     batch_size: int
     order: NDArray[np.int32]
     rates: NDArray[np.float32]
-    windows: Windows | None = None
+    windows: Crops | None = None
 
 
-TrainEpoch: TypeAlias = Callable[[EpochPlan], Metrics]
+TrainEpoch: TypeAlias = Callable[[EpochInputs], Metrics]
 """Trains on the images in the plan's order, the last partial batch included, then validates.
 
 Returns running means over the epoch, then over the validation images, as Keras' own `fit` logs them: the loss and what

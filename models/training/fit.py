@@ -12,7 +12,7 @@ from assay.models.data import Array, DataShape
 from assay.models.training import augmentation, schedules
 from assay.models.training.config import TrainSettings
 from assay.models.training.early_stopping import EarlyStopping, Remembered, Restored
-from assay.models.training.epoch import EpochPlan, Feeding, Metrics, TrainEpoch
+from assay.models.training.epoch import EpochInputs, InputConfig, Metrics, TrainEpoch
 
 if TYPE_CHECKING:
     import keras
@@ -32,14 +32,14 @@ def batch_order(seed: int, epoch: int, images: int) -> NDArray[np.int32]:
 # What each epoch of a training is given: the order of its batches, its learning rates, what it sees of its images.
 
 
-def feeding(train: TrainSettings, one_hot: bool) -> Feeding:
+def feeding(train: TrainSettings, one_hot: bool) -> InputConfig:
     """Return how data are given to a network, in every epoch alike.
 
     Args:
         train: how it is trained.
         one_hot: whether its loss wants labels as rows.
     """
-    return Feeding(
+    return InputConfig(
         batch_size=train.batch_size,
         one_hot=one_hot,
         scheduled=schedules.is_scheduled(train),
@@ -48,7 +48,7 @@ def feeding(train: TrainSettings, one_hot: bool) -> Feeding:
     )
 
 
-class Plans:
+class TrainingInputs:
     """The plans of a training's epochs.
 
     Args:
@@ -63,13 +63,13 @@ class Plans:
         scheduled = schedules.is_scheduled(train)
         self._rates = schedules.rates(train, self.steps_per_epoch) if scheduled else np.empty(0, np.float32)
 
-    def __getitem__(self, epoch: int) -> EpochPlan:
+    def __getitem__(self, epoch: int) -> EpochInputs:
         """Return the plan of an epoch, from 0."""
         images = self._shape.train_images
         windows = None
         if augmentation.is_augmented(self._train):
             windows = augmentation.draw(self._train, self._seed, epoch, images, self._shape.input_shape)
-        return EpochPlan(
+        return EpochInputs(
             batch_size=self._train.batch_size,
             order=batch_order(self._seed, epoch, images),
             rates=self.rates(epoch),
@@ -107,7 +107,7 @@ class Fit(Iterator[Metrics]):
         self._train, self._model = train, model
         self._epoch = 0
         self._stopping = None if train.early_stopping is None else EarlyStopping(train.early_stopping)
-        self._plans = Plans(train, shape, seed)
+        self._plans = TrainingInputs(train, shape, seed)
         self._train_epoch = train_epoch
 
     def __next__(self) -> Metrics:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.models.backends.base import Backend
-from assay.models.backends.keras_fit import TolerantResident
+from assay.models.backends.keras_fit import FallbackDataset
 from assay.models.data import TrainingData, load
 from assay.models.errors import RequestError
 from assay.models.training.checkpoint import state_of
 from assay.models.training.epoch import TrainEpoch
-from assay.models.worker.trial_spec import Assignment, DataChoice
+from assay.models.worker.trial_spec import DataSpec, TrialSpec
 
 if TYPE_CHECKING:
     import keras
@@ -78,7 +78,7 @@ class Programs:
         return sum(program.numbers for program in self._kept.values())
 
 
-class Holder:
+class DatasetCache:
     """Keeps what the last trial was trained on resident.
 
     Args:
@@ -91,9 +91,9 @@ class Holder:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.programs = Programs()
-        self._held: tuple[DataChoice, str, TolerantResident] | None = None
+        self._held: tuple[DataSpec, str, FallbackDataset] | None = None
 
-    def resident(self, assignment: Assignment) -> TolerantResident:
+    def resident(self, assignment: TrialSpec) -> FallbackDataset:
         """Return the data where the backend reads it, kept from the last trial if that trained on the same.
 
         Raises:
@@ -103,11 +103,11 @@ class Holder:
         if self._held is None or self._held[:2] != (choice, data.digest):
             # First let go of the old, lest both be in memory; what was compiled reads them.
             self._held, self.programs = None, Programs()
-            self._held = (choice, data.digest, TolerantResident(self.backend.hold(data), data))
+            self._held = (choice, data.digest, FallbackDataset(self.backend.hold(data), data))
         return self._held[2]
 
 
-def load_for(assignment: Assignment) -> TrainingData:
+def load_for(assignment: TrialSpec) -> TrainingData:
     """Open an assignment's data.
 
     Raises:

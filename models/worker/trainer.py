@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assay.models import backends, precision
-from assay.models.architectures.custom_import import Reference, blamed, told
+from assay.models.architectures.custom_import import Reference, attribute_user_errors, told
 from assay.models.data import TrainingData, as_one_hot
 from assay.models.errors import RequestError
 from assay.models.recipe import Recipe
@@ -22,9 +22,9 @@ from assay.models.seeding import seed_everything
 from assay.models.training import augmentation
 from assay.models.training.checkpoint import Checkpoint
 from assay.models.training.fit import Fit
-from assay.models.worker.cache import Holder, Program, Programs, load_for
+from assay.models.worker.cache import DatasetCache, Program, Programs, load_for
 from assay.models.worker.memory import PeakMemory
-from assay.models.worker.trial_spec import Assignment, signature
+from assay.models.worker.trial_spec import TrialSpec, signature
 
 if TYPE_CHECKING:
     import keras
@@ -49,7 +49,7 @@ def probe(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     x = data.scale.apply(data.x_train[:_IMAGES])
     y = as_one_hot(data.y_train[:_IMAGES], data.shape.outputs) if recipe.one_hot else data.y_train[:_IMAGES]
-    with blamed(recipe.family.own, _doing(model, recipe, y.shape)):
+    with attribute_user_errors(recipe.family.own, _doing(model, recipe, y.shape)):
         # Not `train_on_batch`: it passes a third item on, which a step of the user's own need not expect.
         history = model.fit(x, y, batch_size=len(x), shuffle=False, verbose=0, validation_data=(x, y)).history
     for name, (value, *_) in history.items():
@@ -126,14 +126,14 @@ class Trainer:
         gpu_megabytes: int | None = None,
         precision: str = "float32",
         xla: str = "auto",
-        holder: Holder | None = None,
+        holder: DatasetCache | None = None,
     ) -> None:
         self._on_gpu, self._precision, self._xla = on_gpu, precision, xla
         if holder is None:
             backend = backends.current()
             backend.use_threads(threads)
             backend.share_card(gpu_megabytes)
-            holder = Holder(backend)
+            holder = DatasetCache(backend)
         self._holder = holder
         self._trial: _Trial | None = None
         self._used = False
@@ -158,7 +158,7 @@ class Trainer:
         """Set up a trial, forgetting any that is under way.
 
         Args:
-            assignment: {"seed", "task", "family", "model", "train", "data": {"folder", "scale"}}; see `Assignment`.
+            assignment: {"seed", "task", "family", "model", "train", "data": {"folder", "scale"}}; see `TrialSpec`.
 
         Returns:
             {"parameters": how many numbers the model consists of}; and "note", if there is something that a user should
@@ -171,10 +171,10 @@ class Trainer:
         trial = self._set_up(assignment)
         recipe = trial.recipe()
         resident = self._holder.resident(trial)
-        data: backends.Resident = resident.fast if recipe.family.own is None else resident
+        data: backends.DeviceDataset = resident.fast if recipe.family.own is None else resident
         augmentation.check_input(recipe.train, data.shape.input_shape)
         memory = PeakMemory()
-        with blamed(recipe.family.own):
+        with attribute_user_errors(recipe.family.own):
             program = self._program(trial, recipe, data)
             fit = recipe.fit(program.model, data, trial.feeding_seed, program.train_epoch)
         self._trial = _Trial(program, self._holder.programs, fit, memory, recipe.family.own)
@@ -215,7 +215,7 @@ class Trainer:
         """
         trial = self._under_way()
         started = time.perf_counter()
-        with blamed(trial.own):
+        with attribute_user_errors(trial.own):
             metrics = next(trial.fit, None)
         if metrics is None:
             raise RuntimeError(f"the trial has trained all of its {len(trial.replies)} epochs: finish it")
@@ -273,18 +273,18 @@ class Trainer:
             _forget_models()
             self._used = False
 
-    def _set_up(self, assignment: Mapping[str, Any]) -> Assignment:
+    def _set_up(self, assignment: Mapping[str, Any]) -> TrialSpec:
         """Read an assignment and bring Keras into the state that it starts from."""
         self.drop()
         if self._on_gpu:
             self.device()
-        trial = Assignment.read(assignment, "the assignment")
+        trial = TrialSpec.read(assignment, "the assignment")
         self._used = True
         precision.use(self._precision)
         seed_everything(trial.seed)
         return trial
 
-    def _program(self, assignment: Assignment, recipe: Recipe, data: backends.Resident) -> Program:
+    def _program(self, assignment: TrialSpec, recipe: Recipe, data: backends.DeviceDataset) -> Program:
         """Return the trial's own model with what trains it, compiled now or for an earlier trial."""
         model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
         if self._xla != "auto":

@@ -19,14 +19,14 @@ from assay.models.training.config import TrainSettings
 from assay.models.training.optimizers import has_weight_decay
 
 
-class DataChoice(Settings):
+class DataSpec(Settings):
     """Which prepared data, scaled how."""
 
     folder: str
     scale: str = "unit"
 
 
-class Assignment(Settings):
+class TrialSpec(Settings):
     """One trial: what is trained, on what, from which seed; `folders` is where a family of one's own is looked for.
 
     `order_seed` is where the order of batches and the augmentation follow from, if not from the seed: trials that have
@@ -41,7 +41,7 @@ class Assignment(Settings):
     folders: list[str] = Field(default_factory=list)
     model: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
-    data: DataChoice
+    data: DataSpec
     checkpoint: str | None = None
 
     def digest(self) -> str:
@@ -82,7 +82,7 @@ NOT_COMPILED = frozenset(
 """Settings of [train] whose values no compiled epoch has in it."""
 
 
-def signature(assignment: Assignment, *, decay_is_compiled: bool = True, batch_is_compiled: bool = True) -> str:
+def signature(assignment: TrialSpec, *, decay_is_compiled: bool = True, batch_is_compiled: bool = True) -> str:
     """Return a text that two trials share just when one's compiled epoch also trains the other.
 
     All that makes them differ is then in variables (weights, seeds, learning rate) or in what an epoch is given (order,

@@ -19,15 +19,15 @@ from assay.models import precision
 from assay.models.recipe import Recipe
 from assay.models.training import augmentation
 from assay.models.training.epoch import Metrics
-from assay.models.training.fit import Plans, feeding
+from assay.models.training.fit import TrainingInputs, feeding
 from assay.models.training.optimizers import decay_of
 from assay.models.worker.memory import PeakMemory
 from assay.models.worker.trainer import Trainer, save
-from assay.models.worker.trial_spec import Assignment, signature
+from assay.models.worker.trial_spec import TrialSpec, signature
 
 if TYPE_CHECKING:
     from assay.models.backends.jax_epoch import State
-    from assay.models.backends.jax_vmap import GroupPrograms
+    from assay.models.backends.jax_vmap import VmapPrograms
 
 
 # Trials that are trained together, from their first epoch on until the last of them is over.
@@ -47,11 +47,11 @@ class Member:
     """
 
     recipe: Recipe
-    plans: Plans
-    programs: GroupPrograms
+    plans: TrainingInputs
+    programs: VmapPrograms
     begins: State
     epoch_seconds: list[float] = field(default_factory=list)
-    cohort: Cohort | None = None
+    cohort: TrialBatch | None = None
 
     @property
     def epochs_left(self) -> int:
@@ -64,7 +64,7 @@ class Member:
         return self.begins if self.cohort is None else self.cohort.state(self)
 
 
-class Cohort:
+class TrialBatch:
     """Trials of one signature with the same batches, each of which has trained as many epochs.
 
     Args:
@@ -130,7 +130,7 @@ _KEPT_PROGRAMS = 8
 Outcome = Mapping[str, Any] | Exception
 
 
-class FusedTrainer(Trainer):
+class VmapTrainer(Trainer):
     """Trains one trial at a time as any trainer does, or with `group` a trial a slot.
 
     Args:
@@ -145,7 +145,7 @@ class FusedTrainer(Trainer):
         self._calibrate = calibrate
         self._members: dict[int, Member] = {}
         self._alone: dict[int, Trainer] = {}
-        self._programs: OrderedDict[tuple[object, ...], GroupPrograms] = OrderedDict()
+        self._programs: OrderedDict[tuple[object, ...], VmapPrograms] = OrderedDict()
         self._memory = PeakMemory()
 
     def group(self, calls: Sequence[Mapping[str, Any]]) -> list[Outcome]:
@@ -180,7 +180,7 @@ class FusedTrainer(Trainer):
         self._forget(slot)
         if not (self._members or self._alone):
             self._memory = PeakMemory()
-        trial = Assignment.read(assignment, "the assignment")
+        trial = TrialSpec.read(assignment, "the assignment")
         if not can_be_fused(trial):
             self._alone[slot] = Trainer(threads=0, holder=self._holder, **self._options)
             return self._alone[slot].begin(assignment)
@@ -191,23 +191,23 @@ class FusedTrainer(Trainer):
         resident = self._holder.resident(trial)
         augmentation.check_input(recipe.train, resident.shape.input_shape)
         programs = self._programs_of(trial)
-        plans = Plans(recipe.train, resident.shape, trial.feeding_seed)
+        plans = TrainingInputs(recipe.train, resident.shape, trial.feeding_seed)
         self._members[slot] = Member(recipe, plans, programs, programs.begin(recipe, trial.seed))
         return {"parameters": programs.parameters}
 
-    def _programs_of(self, trial: Assignment) -> GroupPrograms:
+    def _programs_of(self, trial: TrialSpec) -> VmapPrograms:
         """Return what trains this trial and all that can be trained with it."""
-        from assay.models.backends.jax import JaxResident
+        from assay.models.backends.jax import JaxDataset
         from assay.models.backends.jax_vmap import (
-            GroupPrograms,  # not at the top: settings are checked without a backend
+            VmapPrograms,  # not at the top: settings are checked without a backend
         )
 
         recipe, resident = trial.recipe(), self._holder.resident(trial)
         # What they are shown must be the same too: order and windows.
         key = (signature(trial, decay_is_compiled=False), recipe.train.flip, trial.feeding_seed, id(resident))
         if key not in self._programs:
-            assert isinstance(resident.fast, JaxResident)
-            self._programs[key] = GroupPrograms(recipe, feeding(recipe.train, recipe.one_hot), resident.fast)
+            assert isinstance(resident.fast, JaxDataset)
+            self._programs[key] = VmapPrograms(recipe, feeding(recipe.train, recipe.one_hot), resident.fast)
         self._programs.move_to_end(key)
         while len(self._programs) > _KEPT_PROGRAMS:
             self._programs.popitem(last=False)
@@ -239,16 +239,16 @@ class FusedTrainer(Trainer):
             together = [member for member in members if member.programs is programs]
             if len(together) > 1 and self._is_faster(programs, len(together)):
                 with suppress(Exception):  # such as memory that ran out: then each for itself
-                    Cohort(together)
+                    TrialBatch(together)
             for member in together:
                 try:
                     if member.cohort is None:
-                        Cohort([member])
+                        TrialBatch([member])
                 except Exception as error:
                     failed[member] = error
         return failed
 
-    def _is_faster(self, programs: GroupPrograms, trials: int) -> bool:
+    def _is_faster(self, programs: VmapPrograms, trials: int) -> bool:
         """Return whether so many trials take less time together; what fails when it is tried does not."""
         if not self._calibrate:
             return True
@@ -275,7 +275,7 @@ class FusedTrainer(Trainer):
             gc.collect()  # models that only gave their first weights
 
 
-def can_be_fused(trial: Assignment) -> bool:
+def can_be_fused(trial: TrialSpec) -> bool:
     """Return whether a trial can be trained with others: of a built-in family, without early stopping or checkpoints.
 
     Early stopping keeps weights and stops at a time of its own; a factory of a user's own is compiled anew each time;
@@ -297,7 +297,7 @@ def _epoch(members: Sequence[Member]) -> dict[Member, Outcome]:
     outcomes: dict[Member, Outcome] = {}
     for member in members:
         try:
-            Cohort([member])
+            TrialBatch([member])
         except Exception as error:
             outcomes[member] = error
         else:

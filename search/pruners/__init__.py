@@ -18,7 +18,7 @@ PRUNERS: Mapping[str, AnyPruner] = {
 }
 
 
-def find_pruner(name: str) -> AnyPruner:
+def get_pruner(name: str) -> AnyPruner:
     """Return the pruner of that name.
 
     Raises:
@@ -39,7 +39,7 @@ def make_pruner(name: str, epochs: int, options: Settings | None = None, shared:
     Raises:
         RequestError: there is none of that name, or its options do not suit so many epochs.
     """
-    pruner = find_pruner(name)
+    pruner = get_pruner(name)
     request = PrunerRequest(epochs, pruner.settings() if options is None else options, shared)
     pruner.check(request)
     return pruner.make(request)

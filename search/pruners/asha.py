@@ -54,9 +54,9 @@ def _make(request: PrunerRequest[AshaSettings]) -> BasePruner:
     options = request.options.model_dump()
     if request.shared or not optuna_compat.are_known():
         return SuccessiveHalvingPruner(**options)
-    from assay.search.pruners.cached_halving import RememberingHalving  # here for the same reason
+    from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner  # here for the same reason
 
-    return RememberingHalving(**options)
+    return CachedSuccessiveHalvingPruner(**options)
 
 
 PRUNER = Pruner(

@@ -19,7 +19,7 @@ from optuna.pruners._successive_halving import (
 from optuna.trial import FrozenTrial
 
 
-class RememberingHalving(SuccessiveHalvingPruner):
+class CachedSuccessiveHalvingPruner(SuccessiveHalvingPruner):
     """Optuna's pruner with a `min_resource` that is a number, for a study that is written through one storage alone."""
 
     def __init__(
@@ -73,6 +73,6 @@ class RememberingHyperband(HyperbandPruner):
     def _try_initialization(self, study: optuna.Study) -> None:
         super()._try_initialization(study)
         self._pruners = [
-            RememberingHalving(min_early_stopping_rate=bracket, **self._of_brackets)
+            CachedSuccessiveHalvingPruner(min_early_stopping_rate=bracket, **self._of_brackets)
             for bracket in range(len(self._pruners))
         ]

@@ -21,7 +21,7 @@ SAMPLERS: Mapping[str, AnySampler] = {
 }
 
 
-def find_sampler(name: str) -> AnySampler:
+def get_sampler(name: str) -> AnySampler:
     """Return the sampler of that name.
 
     Raises:
@@ -53,7 +53,7 @@ def make_sampler(
     Raises:
         RequestError: there is none of that name, it can't search this space, or a package that it needs is missing.
     """
-    sampler = find_sampler(name)
+    sampler = get_sampler(name)
     sampler.check(space, objectives)
     own = sampler.settings() if options is None else options
     return sampler.make(SamplerRequest(seed, drawn, space, own, opening))

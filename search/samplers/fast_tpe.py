@@ -29,7 +29,7 @@ Numbers = NDArray[np.int64]
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-class QuickTpe(TPESampler):
+class FastTPESampler(TPESampler):
     """Optuna's sampler, but for how it looks at the trials of a study with one objective and without constraints."""
 
     def __init__(self, **options: Any) -> None:

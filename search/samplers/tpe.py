@@ -53,9 +53,9 @@ def _make(request: SamplerRequest[TpeSettings]) -> BaseSampler:
         options["multivariate"] = True  # what group needs, also where Optuna's own choice would be otherwise
     kind = TPESampler
     if optuna_compat.are_known():
-        from assay.search.samplers.fast_tpe import QuickTpe  # here for the same reason
+        from assay.search.samplers.fast_tpe import FastTPESampler  # here for the same reason
 
-        kind = QuickTpe
+        kind = FastTPESampler
     return kind(seed=request.session_seed, **options)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 
 from assay.models.errors import RequestError
 from assay.search.storage.postgresql import SharedStorage, alone
-from assay.search.storage.retrying import PatientStorage
+from assay.search.storage.retrying import RetryingStorage
 from assay.search.system.files import unwritable
 from assay.search.system.urls import database_is_a_file, database_is_shared, keep_secret, masked, scrubbed
 
@@ -28,7 +28,7 @@ was written to, seconds until a silent one is asked for a sign of life, seconds 
 """
 
 
-def open_storage(url: str, patient: bool = False) -> PatientStorage:
+def open_storage(url: str, patient: bool = False) -> RetryingStorage:
     """Open a storage by its URL, creating its tables if there are none.
 
     Args:
@@ -62,7 +62,7 @@ def open_storage(url: str, patient: bool = False) -> PatientStorage:
     patience_seconds = _PATIENCE_SECONDS if patient and not database_is_a_file(url) else 0.0
     if database_is_shared(url):
         return SharedStorage(database, masked(url), patience_seconds)
-    return PatientStorage(database, masked(url), patience_seconds)
+    return RetryingStorage(database, masked(url), patience_seconds)
 
 
 def _open(url: str, patient: bool) -> optuna.storages.RDBStorage:

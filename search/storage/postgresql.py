@@ -22,7 +22,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from assay.models.errors import SearchError
-from assay.search.storage.retrying import PatientStorage
+from assay.search.storage.retrying import RetryingStorage
 
 SUPERVISOR = "assay.supervisor"
 _FIRST_LOOK_SECONDS = 0.002
@@ -32,7 +32,7 @@ _LONGEST_TURN_SECONDS = 600.0
 _Result = TypeVar("_Result")
 
 
-class SharedStorage(PatientStorage):
+class SharedStorage(RetryingStorage):
     """Passes every call on to a PostgreSQL database that others write too.
 
     Args:
@@ -70,7 +70,7 @@ class SharedStorage(PatientStorage):
                 self._rerunning = True
                 try:
                     return body()
-                except _TurnLostError:
+                except _LockLostError:
                     continue
                 finally:
                     self._rerunning = False
@@ -104,10 +104,10 @@ class SharedStorage(PatientStorage):
 
     def _lost(self, cause: BaseException) -> None:
         if self._rerunning:
-            raise _TurnLostError from cause
+            raise _LockLostError from cause
 
 
-class _TurnLostError(Exception):
+class _LockLostError(Exception):
     """The connection broke in the middle of a turn, and whether the turn went with it is not known."""
 
 

@@ -34,7 +34,7 @@ _AWAY = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, sqlalch
 _Result = TypeVar("_Result")
 
 
-class PatientStorage(BaseStorage):
+class RetryingStorage(BaseStorage):
     """Passes every call on to a database.
 
     Args:

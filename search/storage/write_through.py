@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from assay.models.errors import SearchError
 
 
-class OwnedStorage(InMemoryStorage):
+class WriteThroughStorage(InMemoryStorage):
     """Keeps the studies that are opened through it in memory; every write reaches the database before it returns.
 
     Args:

@@ -43,10 +43,10 @@ def main() -> None:
     control = socket.socket(fileno=int(control_fd))
     _find(preload)()
     send(control, {"ready": os.getpid()})
-    _Nursery(control, functools.partial(_find(trainer), **json.loads(arguments))).run()
+    _ForkServer(control, functools.partial(_find(trainer), **json.loads(arguments))).run()
 
 
-class _Nursery:
+class _ForkServer:
     def __init__(self, control: socket.socket, make_trainer: Callable[[], Any]) -> None:
         self._control = control
         self._make_trainer = make_trainer
@@ -62,7 +62,7 @@ class _Nursery:
             readable, _, _ = select.select([self._control.fileno(), self._wake_reader], [], [])
             if self._wake_reader in readable:
                 os.read(self._wake_reader, 4096)
-                self._bury()
+                self._reap()
             if self._control.fileno() in readable and not self._take_request():
                 break
         for child in self._children:
@@ -98,7 +98,7 @@ class _Nursery:
             sys.stderr.flush()
             os._exit(status)
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)

@@ -18,7 +18,7 @@ from typing import Any
 from assay.search.workers.protocol import Died, Executor, Message, Method, Raised, Reply
 
 
-class SlotExecutor:
+class LaneExecutor:
     """Presents the slots of another executor's workers as workers.
 
     Args:

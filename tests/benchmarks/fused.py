@@ -12,15 +12,15 @@ from statistics import median
 import numpy as np
 
 from assay.experiments.config.experiment import Experiment
-from assay.experiments.config.request import ExecutionRequest, Fuse, ask_experiment
+from assay.experiments.config.request import ExecutionRequest, FuseOption, load_experiment
 from assay.experiments.console.bar import SilentDisplay
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.session import Session, prepared
-from assay.experiments.run.trial_batching import Fusing
-from assay.experiments.workspace import Places
+from assay.experiments.run.trial_batching import TrialBatching
+from assay.experiments.workspace import StorePaths
 from assay.search.system.hardware import cores
 from assay.search.workers.protocol import Executor
-from assay.search.workers.vmap_lanes import SlotExecutor
+from assay.search.workers.vmap_lanes import LaneExecutor
 from tests.benchmarks.mnist import mnist
 from tests.benchmarks.phases import search_seconds, wait_for
 from tests.benchmarks.rounds import in_turn
@@ -46,9 +46,9 @@ def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
 
 
 def _row(
-    measure: str, units: int, trials: int, fuse: Fuse, repeats: int, goal: float | None, stretch: float | None
+    measure: str, units: int, trials: int, fuse: FuseOption, repeats: int, goal: float | None, stretch: float | None
 ) -> Row:
-    experiment = ask_experiment("mnist-mlp", {"hidden_units": units, "activation": "relu", "batch_size": BATCH})
+    experiment = load_experiment("mnist-mlp", {"hidden_units": units, "activation": "relu", "batch_size": BATCH})
     experiment = experiment.searching(sampler="random", pruner="none")
     rates = [{"learning_rate": float(rate)} for rate in np.geomspace(1e-4, 1e-2, trials)]
     seconds: dict[bool, list[float]] = {True: [], False: []}
@@ -60,7 +60,7 @@ def _row(
     return Row(measure, alone / fused, "x", goal, stretch, "more", detail, note)
 
 
-def phase(experiment: Experiment, configurations: Sequence[dict[str, float]], fuse: Fuse) -> float:
+def phase(experiment: Experiment, configurations: Sequence[dict[str, float]], fuse: FuseOption) -> float:
     """Return the seconds of a search phase, with one worker a core, trials fused or not."""
     execution = Execution.choose(ExecutionRequest(backend="jax", device="cpu"), cores(), fuse)
     size = TOGETHER if fuse == "auto" else fuse
@@ -68,9 +68,9 @@ def phase(experiment: Experiment, configurations: Sequence[dict[str, float]], fu
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         stack.enter_context(_compiling_anew(place))
         workers = stack.enter_context(execution.executor())
-        data = prepared(experiment, Places.choose(home=place, data_dir=mnist().parent), SilentDisplay())
-        session = Session(experiment, data, execution, 0, Fusing(max(1, size), 0))
-        executor: Executor = SlotExecutor(workers, size) if size else workers
+        data = prepared(experiment, StorePaths.choose(home=place, data_dir=mnist().parent), SilentDisplay())
+        session = Session(experiment, data, execution, 0, TrialBatching(max(1, size), 0))
+        executor: Executor = LaneExecutor(workers, size) if size else workers
         wait_for(executor, execution.workers * max(1, size))
         return search_seconds(session, executor, configurations)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 
 
 class NoMnistError(Exception):
@@ -17,7 +17,7 @@ def mnist() -> Path:
     Raises:
         NoMnistError: it is not there. Fetching it would be measured too.
     """
-    file = Places.choose().data_dir / "mnist.npz"
+    file = StorePaths.choose().data_dir / "mnist.npz"
     if not file.is_file():
         raise NoMnistError(
             f"the benchmark needs the real MNIST; there is no {file}: name its folder in ASSAY_DATA_DIR."

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.experiments.run.session import Session
-from assay.search.artifacts import ModelShelf
+from assay.search.artifacts import ModelStore
 from assay.search.events import TrialEnded
 from assay.search.journal import Journal
 from assay.search.objective import Values
@@ -81,7 +81,7 @@ def search_seconds(session: Session, executor: Executor, configurations: Sequenc
     """
     source = Listed(configurations)
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as place:
-        plan = session.plan(len(configurations), ModelShelf(Path(place) / "models"))
+        plan = session.plan(len(configurations), ModelStore(Path(place) / "models"))
         with Journal(Path(place) / "journal.jsonl") as journal, StopRequest() as stop:
             started = time.perf_counter()
             Supervisor(plan, source, executor, journal, stop).run()

@@ -21,10 +21,10 @@ from assay.experiments.run.execution import Execution
 from assay.experiments.run.progress import SweepState
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.models.seeding import trial_seed
-from assay.search.artifacts import ModelShelf
+from assay.search.artifacts import ModelStore
 from assay.search.events import EpochEnded, Event, StudyOpened, TrialBegun, TrialEnded, to_record
 from assay.search.journal import Journal
-from assay.search.objective import Leaders
+from assay.search.objective import ParetoFront
 from assay.search.plan import Plan, StudyRequest
 from assay.search.storage.opening import open_storage
 from assay.search.study import StudyTrials
@@ -69,7 +69,7 @@ class StubSweep:
         self._experiment, self._epochs = experiment(epochs).searching(pruner=pruner), epochs
         self._work = dict(work or {})
         self._executor = executor
-        self._shelf = ModelShelf(folder / "models")
+        self._shelf = ModelStore(folder / "models")
         self._random = random.Random(0)
         self.trials = StudyTrials(
             open_storage(f"sqlite:///{folder / 'optuna.db'}"),
@@ -142,7 +142,7 @@ class StubSweep:
         )
 
     def _state(self) -> SweepState:
-        leaders = Leaders(self._experiment.search.goals)
+        leaders = ParetoFront(self._experiment.search.goals)
         execution = Execution(backend="none", device="cpu", workers=1, threads=1)
         return SweepState("stub", self._experiment, execution, self.trials.done(), leaders, wanted=10_000)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from mlflow import MlflowClient
 
 from assay.experiments.results.history import read_history
-from assay.experiments.results.listing import find_study
+from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import runs_of_study
 from assay.search.events import TrialEnded
 from assay.search.journal import read
@@ -112,7 +112,7 @@ def until(sessions: Sessions, pid: int, trials: int) -> None:
 
 def _miscounted(sessions: Sessions, wanted: int) -> Iterator[str]:
     """Yield what of the trials is too much or too little."""
-    trials = find_study(STUDY, sessions.places).get_trials(deepcopy=False)
+    trials = load_optuna_study(STUDY, sessions.places).get_trials(deepcopy=False)
     states = Counter(trial.state.name for trial in trials)
     if states != {"COMPLETE": wanted}:
         yield f"{dict(states)} in place of {wanted} complete trials"
@@ -124,7 +124,7 @@ def _miscounted(sessions: Sessions, wanted: int) -> Iterator[str]:
 
 def _doubled(sessions: Sessions) -> Iterator[str]:
     """Yield the curves that have more or fewer points in MLflow than in the journal."""
-    study_id = find_study(STUDY, sessions.places).user_attrs[STUDY_ID]
+    study_id = load_optuna_study(STUDY, sessions.places).user_attrs[STUDY_ID]
     history = read_history(sessions.places.home.journals(STUDY), study_id)
     client = MlflowClient(sessions.places.tracking_uri)
     for trial, run_id in runs_of_study(sessions.places, study_id).trials.items():

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from tests.benchmarks.processes import environment
 from tests.chaos.points import Point
 
@@ -62,7 +62,7 @@ class Sessions:
         real: whether networks are trained, which takes as long as it takes.
 
     Attributes:
-        stores: the stores that are not home's own, by the names that `Places` has for them.
+        stores: the stores that are not home's own, by the names that `StorePaths` has for them.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class Sessions:
         self._real = real
 
     @property
-    def places(self) -> Places:
+    def places(self) -> StorePaths:
         """Where its studies are."""
-        return Places.choose(home=self.home, **self.stores)
+        return StorePaths.choose(home=self.home, **self.stores)
 
     def start(self, *argv: str, points: Sequence[Point] = ()) -> int:
         """Start a command; return its process id."""

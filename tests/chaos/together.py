@@ -10,9 +10,9 @@ from typing import Literal, get_args
 
 from assay.experiments.maintenance.doctor import diagnose
 from assay.experiments.results.history import read_history
-from assay.experiments.results.listing import find_study
+from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import runs_of_study
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.search.storage.postgresql import SUPERVISOR
 from assay.search.study_record import SEED, STATE, STUDY_ID
 from tests.chaos.cases import STUDY, Seen, home, sweep
@@ -75,7 +75,7 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, happens: _Happens, tria
         told += _union([first] if second is first else [first, second], trials + 5 * (happens == "one killed"))
         verdict.told = (*verdict.told, *told)
         whose = Counter(
-            str(trial.user_attrs.get(SUPERVISOR))[:6] for trial in find_study(STUDY, first.places).get_trials()
+            str(trial.user_attrs.get(SUPERVISOR))[:6] for trial in load_optuna_study(STUDY, first.places).get_trials()
         )
         under_way = f" with {left} trials under way" if happens == "one killed" else ""
         did = f"trials by supervisor: {', '.join(map(str, whose.values()))}"
@@ -93,20 +93,20 @@ def _kill_one(first: Sessions, second: Sessions, pids: list[int]) -> Iterator[st
         time.sleep(0.01)
 
 
-def _left(places: Places) -> int:
-    return sum(trial.state.name == "RUNNING" for trial in find_study(STUDY, places).get_trials(deepcopy=False))
+def _left(places: StorePaths) -> int:
+    return sum(trial.state.name == "RUNNING" for trial in load_optuna_study(STUDY, places).get_trials(deepcopy=False))
 
 
-def _touched(places: Places) -> Iterator[str]:
+def _touched(places: StorePaths) -> Iterator[str]:
     """Yield the trials of a killed supervisor that the other settled, which it must not."""
-    for trial in find_study(STUDY, places).get_trials(deepcopy=False):
+    for trial in load_optuna_study(STUDY, places).get_trials(deepcopy=False):
         if trial.user_attrs.get(STATE) == "failed: interrupted":
             yield f"trial {trial.number} was settled by the other"
 
 
 def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
     """Yield what is wrong with the trials of all homes together."""
-    study = find_study(STUDY, several[0].places)
+    study = load_optuna_study(STUDY, several[0].places)
     study_id = study.user_attrs[STUDY_ID]
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
     known = Counter(

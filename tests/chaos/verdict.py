@@ -12,15 +12,15 @@ import optuna
 
 from assay.experiments.maintenance.doctor import diagnose
 from assay.experiments.results.history import read_history
-from assay.experiments.results.listing import find_study
+from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import search_runs
 from assay.experiments.tracking.schema import STUDY_ID_TAG
 from assay.experiments.tracking.store import open_client
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.search.events import EpochEnded, TrialEnded
 from assay.search.journal import read
 from assay.search.samplers.grid_sampler import ENQUEUED
-from assay.search.study_record import ATTEMPT, SEED, STATE, STUDY_ID, KnownStudy
+from assay.search.study_record import ATTEMPT, SEED, STATE, STUDY_ID, StudyRecord
 from tests.chaos.sessions import Sessions, is_alive
 from tests.chaos.trainer import accuracy
 
@@ -68,7 +68,7 @@ class Verdict:
 
 def ended_well(home: Path, study: str) -> set[int]:
     """Return the trials that a home's journals say are complete or pruned."""
-    journals = Places.choose(home=home).home.journals(study)
+    journals = StorePaths.choose(home=home).home.journals(study)
     events = (event for journal in journals for event, _ in read(journal, only=[TrialEnded]))
     return {event.trial for event in events if isinstance(event, TrialEnded) and event.state in _DONE}
 
@@ -90,7 +90,7 @@ def judge(
         value: returns what a trial must have, by its seed and how many epochs it trained.
     """
     places = sessions.places
-    known = find_study(study, places)
+    known = load_optuna_study(study, places)
     trials = [trial for trial in known.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
     history = read_history(places.home.journals(study), known.user_attrs[STUDY_ID])
     done = {trial.number: trial for trial in trials if trial.user_attrs.get(STATE) in _DONE}
@@ -117,7 +117,7 @@ def judge(
     )
 
 
-def _runs_left_running(places: Places, study_id: str) -> int:
+def _runs_left_running(places: StorePaths, study_id: str) -> int:
     """Return how many runs of a study MLflow says are RUNNING, its own among them."""
     filter_string = f"tags.`{STUDY_ID_TAG}` = '{study_id}' AND attributes.status = 'RUNNING'"
     return sum(1 for _ in search_runs(open_client(places.tracking_uri), filter_string))
@@ -137,7 +137,7 @@ def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:
     # Before any hyperparameter was drawn there is nothing to try again.
     due = {number for number in due if trials[number].params or trials[number].system_attrs.get(ENQUEUED)}
     # One that was killed before its seed was written has the seed that follows from its number.
-    seeds = [KnownStudy(known).as_asked(trial).seed for trial in trials]
+    seeds = [StudyRecord(known).as_asked(trial).seed for trial in trials]
     latest = {seed: number for number, seed in enumerate(seeds)}
     return {number for number in due if latest[seeds[number]] == number}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 
 ASSAY = [sys.executable, "-P", "-c", "from assay.experiments.cli import main; main()"]
 
@@ -77,10 +77,10 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
 
 
 @pytest.fixture
-def places(swept: Swept, tmp_path: Path) -> Places:
+def places(swept: Swept, tmp_path: Path) -> StorePaths:
     """A home of its own with the study, to be changed at will."""
     shutil.copytree(swept.home, tmp_path / "home")
-    places = Places.choose(home=tmp_path / "home")
+    places = StorePaths.choose(home=tmp_path / "home")
     cursor = places.home.journal("digits-mlp").with_suffix(".tracked")
     cursor.write_text(cursor.read_text().replace(str(swept.home), str(places.home.path)))
     return places

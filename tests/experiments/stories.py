@@ -9,7 +9,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.search.events import EpochEnded, StudyOpened, TrialBegun, TrialEnded
 from assay.search.journal import Journal
 
@@ -19,7 +19,7 @@ HOSTILE = "boom [red]bold[/red] \x1b[31m<script>\nsecond line"
 WIDTHS = CategoricalDistribution(["[8, 4]", "[16]"])
 
 
-def told(places: Places, name: str, objectives: Sequence[str], ends: Sequence[TrialEnded | None]) -> None:
+def told(places: StorePaths, name: str, objectives: Sequence[str], ends: Sequence[TrialEnded | None]) -> None:
     """Tell of a study with a trial for each end; None is still running. Each has two epochs."""
     study = optuna.create_study(
         study_name=name, storage=places.storage, directions=[objective.split()[0] for objective in objectives]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.experiments.config.request import ask_experiment, ask_sweep, read_seconds
+from assay.experiments.config.request import load_experiment, parse_sweep_request, read_seconds
 from assay.models.errors import RequestError
 from assay.search.system.signals import StopRequest
 
@@ -53,7 +53,7 @@ def test_what_is_no_time_is_refused(given: str | float) -> None:
 )
 def test_a_sweep_that_cannot_be_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(RequestError, match=words):
-        ask_sweep(ask_experiment("digits-mlp"), **{**NOTHING, **changes})
+        parse_sweep_request(load_experiment("digits-mlp"), **{**NOTHING, **changes})
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_a_sweep_that_cannot_be_is_refused(changes: dict[str, Any], words: str) 
 )
 def test_an_experiment_that_cannot_be_is_refused(experiment: Any, values: Any, words: str) -> None:
     with pytest.raises(RequestError, match=words):
-        ask_experiment(experiment, values)
+        load_experiment(experiment, values)
 
 
 def test_cells_of_a_data_frame_are_values_and_configurations() -> None:
-    asked = ask_experiment("digits-mlp", {"hidden_units": np.int64(16)}, epochs=2)
+    asked = load_experiment("digits-mlp", {"hidden_units": np.int64(16)}, epochs=2)
     assert asked.fixed()["hidden_units"] == 16
     row = {"batch_size": np.int64(32), "learning_rate": np.float64(0.01)}
-    (first,) = ask_sweep(asked, **{**NOTHING, "enqueue": [row]}).enqueued
+    (first,) = parse_sweep_request(asked, **{**NOTHING, "enqueue": [row]}).enqueued
     assert first == {"batch_size": 32, "learning_rate": 0.01}
     assert type(first["batch_size"]) is int
 

@@ -15,7 +15,7 @@ import pytest
 from mlflow import MlflowClient
 
 from assay.experiments.maintenance.doctor import diagnose
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from tests.experiments.conftest import ASSAY
 
 _LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime*.so.1"))
@@ -63,7 +63,7 @@ def test_a_clock_that_is_set_costs_nothing(jumps: tuple[str, str], tmp_path: Pat
         assert sweep.wait() == 0, (tmp_path / "said").read_text()
     times = [_time(line) for line in journal.read_text().splitlines()]
     assert max(abs(after - before) for before, after in itertools.pairwise(times)) > 3000, "no clock was set"
-    places = Places.choose(home=home)
+    places = StorePaths.choose(home=home)
     found = diagnose(places, fix=False)
     assert found.differences == []
     client = MlflowClient(places.tracking_uri)

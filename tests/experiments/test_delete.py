@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from assay.experiments.maintenance import delete as delete_module
 from assay.experiments.maintenance.delete import Remains, delete, held
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.events import StudyOpened, TrialBegun, TrialEnded
 from assay.search.journal import Journal
@@ -25,28 +25,28 @@ from tests.experiments.conftest import ASSAY, SWEEP, Swept, assay
 STUDY = "digits-mlp"
 
 
-def optuna_studies(places: Places) -> list[str]:
+def optuna_studies(places: StorePaths) -> list[str]:
     return optuna.get_all_study_names(places.storage)
 
 
-def active_runs(places: Places) -> int:
+def active_runs(places: StorePaths) -> int:
     client = MlflowClient(places.tracking_uri)
     return len(client.search_runs([experiment.experiment_id for experiment in client.search_experiments()]))
 
 
-def kept(places: Places) -> list[str]:
+def kept(places: StorePaths) -> list[str]:
     """Return what home has of the study: a lock that nobody holds is no part of it."""
     found = [*places.home.path.glob("journal/*"), *places.home.path.glob("models/*")]
     return [path.name for path in found if path.suffix != ".lock"]
 
 
-def assert_gone(places: Places) -> None:
+def assert_gone(places: StorePaths) -> None:
     assert optuna_studies(places) == []
     assert active_runs(places) == 0
     assert kept(places) == []
 
 
-def test_everything_of_the_study_goes_and_its_name_is_free(places: Places) -> None:
+def test_everything_of_the_study_goes_and_its_name_is_free(places: StorePaths) -> None:
     done = assay("delete", STUDY, "--yes", "--json", "--home", str(places.home.path))
     assert (done.code, done.answer) == (0, {"study": STUDY, "trials": 5, "runs": 6}), done.err
     assert_gone(places)
@@ -56,7 +56,7 @@ def test_everything_of_the_study_goes_and_its_name_is_free(places: Places) -> No
     assert active_runs(places) == 6
 
 
-def test_with_nobody_to_ask_it_says_what_would_go_and_deletes_nothing(places: Places) -> None:
+def test_with_nobody_to_ask_it_says_what_would_go_and_deletes_nothing(places: StorePaths) -> None:
     done = assay("delete", STUDY, "--home", str(places.home.path))
     assert (done.code, done.out) == (2, "")
     assert "5 trials, 6 runs" in done.err
@@ -66,7 +66,7 @@ def test_with_nobody_to_ask_it_says_what_would_go_and_deletes_nothing(places: Pl
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"n\n", 1, 6), (b"y\n", 0, 0)])
-def test_on_a_terminal_it_asks(answer: bytes, code: int, left: int, places: Places) -> None:
+def test_on_a_terminal_it_asks(answer: bytes, code: int, left: int, places: StorePaths) -> None:
     ours, theirs = pty.openpty()
     command = [*ASSAY, "delete", STUDY, "--home", str(places.home.path)]
     process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -79,7 +79,7 @@ def test_on_a_terminal_it_asks(answer: bytes, code: int, left: int, places: Plac
     assert active_runs(places) == left
 
 
-def test_a_study_that_is_being_run_is_refused(places: Places) -> None:
+def test_a_study_that_is_being_run_is_refused(places: StorePaths) -> None:
     with (
         StudyLock(places.home.journal(STUDY).with_suffix(".lock"), STUDY),
         pytest.raises(RequestError, match=r"is being run by process \d+ since .*: wait for that sweep, or end it"),
@@ -95,7 +95,7 @@ class Death(Exception):
 
 @pytest.mark.parametrize("step", ["third run", "optuna", "shelf"])
 def test_a_death_in_the_middle_is_mended_by_the_same_command(
-    step: str, places: Places, monkeypatch: pytest.MonkeyPatch
+    step: str, places: StorePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_: object, **__: object) -> None:
         raise Death
@@ -106,7 +106,7 @@ def test_a_death_in_the_middle_is_mended_by_the_same_command(
         steps = {
             "third run": (delete_module, "remove"),
             "optuna": (optuna, "delete_study"),
-            "shelf": (delete_module.ModelShelf, "remove"),
+            "shelf": (delete_module.ModelStore, "remove"),
         }
         with monkeypatch.context() as patch:
             patch.setattr(*steps[step], die)
@@ -120,7 +120,7 @@ def test_a_death_in_the_middle_is_mended_by_the_same_command(
 
 
 @pytest.mark.parametrize("lost", ["mlflow.db", "optuna.db", "journal", "mlflow.db optuna.db", "optuna.db journal"])
-def test_it_works_when_only_some_of_it_is_left(lost: str, places: Places) -> None:
+def test_it_works_when_only_some_of_it_is_left(lost: str, places: StorePaths) -> None:
     for name in lost.split():
         path = places.home.path / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -136,7 +136,7 @@ def test_it_works_when_only_some_of_it_is_left(lost: str, places: Places) -> Non
 
 
 def test_a_study_of_failures_that_was_never_tracked_can_be_deleted(tmp_path: Path) -> None:
-    places = Places.choose(home=tmp_path)
+    places = StorePaths.choose(home=tmp_path)
     study = optuna.create_study(study_name="bad", storage=places.storage)
     study.set_user_attr("assay.study_id", "1d")
     study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
@@ -152,7 +152,7 @@ def test_a_study_of_failures_that_was_never_tracked_can_be_deleted(tmp_path: Pat
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_other_studies_stay(places: Places) -> None:
+def test_other_studies_stay(places: StorePaths) -> None:
     done = assay(*SWEEP[:2], "--study", "other", "--trials", "1", "--epochs", "1", "--home", str(places.home.path))
     assert done.code == 0, done.err
     with held(STUDY, places) as remains:
@@ -163,15 +163,15 @@ def test_other_studies_stay(places: Places) -> None:
 
 
 class TestAnotherHomes:
-    def test_a_study_in_a_shared_storage_is_refused(self, places: Places, tmp_path: Path) -> None:
-        elsewhere = Places.choose(home=tmp_path / "elsewhere", storage=places.storage)
+    def test_a_study_in_a_shared_storage_is_refused(self, places: StorePaths, tmp_path: Path) -> None:
+        elsewhere = StorePaths.choose(home=tmp_path / "elsewhere", storage=places.storage)
         with pytest.raises(RequestError, match="was run from another home"), held(STUDY, elsewhere):
             pass
         assert optuna_studies(places) == [STUDY]
         assert not (tmp_path / "elsewhere").exists()
 
-    def test_runs_of_the_same_name_in_a_shared_mlflow_are_left_alone(self, places: Places, tmp_path: Path) -> None:
-        elsewhere = Places.choose(home=tmp_path / "elsewhere", tracking_uri=places.tracking_uri)
+    def test_runs_of_the_same_name_in_a_shared_mlflow_are_left_alone(self, places: StorePaths, tmp_path: Path) -> None:
+        elsewhere = StorePaths.choose(home=tmp_path / "elsewhere", tracking_uri=places.tracking_uri)
         optuna_of_elsewhere = tmp_path / "elsewhere"
         optuna_of_elsewhere.mkdir()
         optuna.create_study(study_name=STUDY, storage=elsewhere.storage)
@@ -181,12 +181,12 @@ class TestAnotherHomes:
         assert active_runs(places) == 6
 
     def test_a_home_that_was_moved_is_still_the_studys_own(self, swept: Swept, tmp_path: Path) -> None:
-        moved = Places.choose(home=shutil.copytree(swept.home, tmp_path / "moved"))
+        moved = StorePaths.choose(home=shutil.copytree(swept.home, tmp_path / "moved"))
         with held(STUDY, moved) as remains:
             assert len(remains.runs) == 6
 
-    def test_runs_in_another_mlflow_are_not_left_behind(self, places: Places, tmp_path: Path) -> None:
-        other = Places.choose(home=places.home.path, tracking_uri=f"sqlite:///{tmp_path}/other.db")
+    def test_runs_in_another_mlflow_are_not_left_behind(self, places: StorePaths, tmp_path: Path) -> None:
+        other = StorePaths.choose(home=places.home.path, tracking_uri=f"sqlite:///{tmp_path}/other.db")
         with pytest.raises(RequestError, match="name that store with --tracking-uri"), held(STUDY, other):
             pass
         assert optuna_studies(places) == [STUDY]

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 
 from assay.experiments.maintenance.doctor import Diagnosis, diagnose
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyClosed, TrialBegun, TrialEnded
 from assay.search.journal import Journal, read
 from assay.search.study_record import STATE
@@ -26,35 +26,35 @@ def found(diagnosis: Diagnosis) -> list[str]:
     return [str(difference) for difference in diagnosis.differences]
 
 
-def parent_of(places: Places) -> Run:
+def parent_of(places: StorePaths) -> Run:
     client = MlflowClient(places.tracking_uri)
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     (parent,) = [run for run in client.search_runs(ids) if "assay.trial" not in run.data.tags]
     return parent
 
 
-def run_of(places: Places, trial: int) -> Run:
+def run_of(places: StorePaths, trial: int) -> Run:
     client = MlflowClient(places.tracking_uri)
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     (run,) = client.search_runs(ids, f"tags.`assay.trial` = '{trial}'")
     return run
 
 
-def in_optuna(places: Places, statement: str) -> None:
+def in_optuna(places: StorePaths, statement: str) -> None:
     with sqlite3.connect(places.home.path / "optuna.db") as database:
         assert database.execute(statement).rowcount > 0
 
 
-def in_mlflow(places: Places, statement: str, *values: object) -> None:
+def in_mlflow(places: StorePaths, statement: str, *values: object) -> None:
     with sqlite3.connect(places.home.path / "mlflow.db") as database:
         assert database.execute(statement, values).rowcount > 0
 
 
-def files(places: Places) -> dict[Path, int]:
+def files(places: StorePaths) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in places.home.path.rglob("*") if path.is_file()}
 
 
-def test_what_a_sweep_leaves_agrees_and_nothing_is_written_by_looking(places: Places) -> None:
+def test_what_a_sweep_leaves_agrees_and_nothing_is_written_by_looking(places: StorePaths) -> None:
     before = files(places)
     done = assay("doctor", "--json", "--home", str(places.home.path))
     assert (done.code, done.answer["differences"], done.answer["studies"]) == (0, [], 1)
@@ -68,24 +68,24 @@ def test_a_home_without_anything_agrees_and_stays_empty(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def optuna_has_it_running(places: Places) -> str:
+def optuna_has_it_running(places: StorePaths) -> str:
     in_optuna(places, "UPDATE trials SET state = 'RUNNING' WHERE number = 2")
     return "trial 2: RUNNING in Optuna, and nobody runs it"
 
 
-def optuna_has_another_value(places: Places) -> str:
+def optuna_has_another_value(places: StorePaths) -> str:
     run = run_of(places, 0)
     in_optuna(places, "UPDATE trial_values SET value = 0.125 WHERE trial_id = 1")
     return f"trial 0: value 0.125 in Optuna, {run.data.metrics['value']} in MLflow"
 
 
-def somebody_else_failed_it(places: Places) -> str:
+def somebody_else_failed_it(places: StorePaths) -> str:
     in_optuna(places, "DELETE FROM trial_user_attributes WHERE trial_id = 2 AND key = 'assay.state'")
     in_optuna(places, "UPDATE trials SET state = 'FAIL' WHERE trial_id = 2")
     return "trial 1: failed: unknown in Optuna, "
 
 
-def it_failed_with_odd_words(places: Places) -> str:
+def it_failed_with_odd_words(places: StorePaths) -> str:
     label = "failed: \0" + 6000 * "x" + "\udc80"
     odd = json.dumps(label)
     in_optuna(places, f"UPDATE trial_user_attributes SET value_json = '{odd}' WHERE trial_id = 2 AND key = '{STATE}'")
@@ -93,32 +93,32 @@ def it_failed_with_odd_words(places: Places) -> str:
     return f"trial 1: {label} in Optuna, "
 
 
-def a_run_is_left_running(places: Places) -> str:
+def a_run_is_left_running(places: StorePaths) -> str:
     run = run_of(places, 1)
     MlflowClient(places.tracking_uri).update_run(run.info.run_id, status="RUNNING")
     return f"trial 1: {run.data.tags[STATE]} in Optuna, RUNNING in MLflow"
 
 
-def a_run_has_another_state(places: Places) -> str:
+def a_run_has_another_state(places: StorePaths) -> str:
     run = run_of(places, 1)
     MlflowClient(places.tracking_uri).set_tag(run.info.run_id, STATE, "failed: <b>odd</b>")
     return f"trial 1: {run.data.tags[STATE]} in Optuna, tagged 'failed: <b>odd</b>' in MLflow"
 
 
-def a_run_is_deleted(places: Places) -> str:
+def a_run_is_deleted(places: StorePaths) -> str:
     run = run_of(places, 3)
     MlflowClient(places.tracking_uri).delete_run(run.info.run_id)
     return f"trial 3: {run.data.tags[STATE]} in Optuna, no run in MLflow, somebody deleted it: --fix restores it"
 
 
-def a_run_is_there_twice(places: Places) -> str:
+def a_run_is_there_twice(places: StorePaths) -> str:
     client, run = MlflowClient(places.tracking_uri), run_of(places, 3)
     twin = client.create_run(run.info.experiment_id, tags=dict(run.data.tags))
     client.set_terminated(twin.info.run_id)
     return f"trial 3: 2 runs in MLflow, {twin.info.run_id} beside {run.info.run_id}"
 
 
-def the_study_has_two_runs(places: Places) -> str:
+def the_study_has_two_runs(places: StorePaths) -> str:
     client, parent = MlflowClient(places.tracking_uri), parent_of(places)
     info, tags = parent.info, {name: value for name, value in parent.data.tags.items() if name != "mlflow.runName"}
     twin = client.create_run(info.experiment_id, info.start_time, tags, info.run_name)
@@ -128,36 +128,36 @@ def the_study_has_two_runs(places: Places) -> str:
     return f"2 runs in MLflow, {twin.info.run_id} among them"
 
 
-def a_trial_is_below_a_run_that_is_gone(places: Places) -> str:
+def a_trial_is_below_a_run_that_is_gone(places: StorePaths) -> str:
     gone = "0123456789abcdef" * 2
     MlflowClient(places.tracking_uri).set_tag(run_of(places, 1).info.run_id, "mlflow.parentRunId", gone)
     return f"trial 1: below {gone} in MLflow, the study's run is {parent_of(places).info.run_id}"
 
 
-def the_study_is_deleted(places: Places) -> str:
+def the_study_is_deleted(places: StorePaths) -> str:
     MlflowClient(places.tracking_uri).delete_run(parent_of(places).info.run_id)
     return "no run in MLflow, somebody deleted it: --fix restores it"
 
 
-def a_parameter_is_another(places: Places) -> str:
+def a_parameter_is_another(places: StorePaths) -> str:
     run_id = run_of(places, 2).info.run_id
     in_mlflow(places, "UPDATE params SET value = '77' WHERE key = 'batch_size' AND run_uuid = ?", run_id)
     return "trial 2: batch_size = "
 
 
-def points_are_missing(places: Places) -> str:
+def points_are_missing(places: StorePaths) -> str:
     run_id = run_of(places, 2).info.run_id
     in_mlflow(places, "DELETE FROM metrics WHERE key = 'val_loss' AND step > 1 AND run_uuid = ?", run_id)
     return "trial 2: MLflow lacks val_loss of "
 
 
-def a_point_is_another(places: Places) -> str:
+def a_point_is_another(places: StorePaths) -> str:
     run_id = run_of(places, 4).info.run_id
     in_mlflow(places, "UPDATE metrics SET value = 9 WHERE key = 'loss' AND step = 1 AND run_uuid = ?", run_id)
     return "trial 4: loss of epoch 1 is not the journal's in MLflow"
 
 
-def the_supervisor_died_at_its_very_end(places: Places) -> str:
+def the_supervisor_died_at_its_very_end(places: StorePaths) -> str:
     journal = places.home.journal(STUDY)
     *lines, last = journal.read_text().splitlines(keepends=True)
     assert '"study_closed"' in last
@@ -165,18 +165,18 @@ def the_supervisor_died_at_its_very_end(places: Places) -> str:
     return "its supervisor died: the journal does not say that it was closed"
 
 
-def the_study_has_another_best(places: Places) -> str:
+def the_study_has_another_best(places: StorePaths) -> str:
     client = MlflowClient(places.tracking_uri)
     client.set_tag(parent_of(places).info.run_id, "assay.best_trial", "77")
     return "best trial "
 
 
-def the_study_has_another_status(places: Places) -> str:
+def the_study_has_another_status(places: StorePaths) -> str:
     MlflowClient(places.tracking_uri).set_terminated(parent_of(places).info.run_id, "FAILED")
     return "closed as finished in the journal, FAILED in MLflow"
 
 
-def the_journal_lacks_a_trial(places: Places) -> str:
+def the_journal_lacks_a_trial(places: StorePaths) -> str:
     state = run_of(places, 1).data.tags[STATE]
     journal = places.home.journal(STUDY)
     journal.write_text(
@@ -209,7 +209,9 @@ def the_journal_lacks_a_trial(places: Places) -> str:
     ],
     ids=lambda harm: harm.__name__,
 )
-def test_what_differs_is_said_and_mended_once_and_for_all(places: Places, harm: Callable[[Places], str]) -> None:
+def test_what_differs_is_said_and_mended_once_and_for_all(
+    places: StorePaths, harm: Callable[[StorePaths], str]
+) -> None:
     what = harm(places)
     told = found(diagnose(places, fix=False))
     assert any(one.startswith(f"{STUDY}{' ' if what.startswith('trial') else ': '}{what}") for one in told), told
@@ -220,7 +222,7 @@ def test_what_differs_is_said_and_mended_once_and_for_all(places: Places, harm: 
     assert found(diagnose(places, fix=True)) == []
 
 
-def test_a_best_model_that_is_gone_is_logged_again(places: Places) -> None:
+def test_a_best_model_that_is_gone_is_logged_again(places: StorePaths) -> None:
     run_id, folder = parent_of(places).info.run_id, places.home.path / "elsewhere"
     in_mlflow(places, "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", folder.as_uri(), run_id)
     home = ("--home", str(places.home.path))  # in processes of their own, since MLflow remembers where artifacts lie
@@ -230,7 +232,7 @@ def test_a_best_model_that_is_gone_is_logged_again(places: Places) -> None:
     assert (folder / "model" / "data" / "model.keras").exists()
 
 
-def test_a_study_whose_supervisor_died_at_its_end_has_its_best_once_mended(swept: Swept, places: Places) -> None:
+def test_a_study_whose_supervisor_died_at_its_end_has_its_best_once_mended(swept: Swept, places: StorePaths) -> None:
     the_supervisor_died_at_its_very_end(places)
     client, run_id = MlflowClient(places.tracking_uri), parent_of(places).info.run_id
     for tag in ("assay.best_trial", "assay.best_run"):
@@ -248,7 +250,7 @@ def test_a_study_whose_supervisor_died_at_its_end_has_its_best_once_mended(swept
     assert closed.best[0].model is not None
 
 
-def test_what_is_made_anew_has_all_that_the_first_had(places: Places) -> None:
+def test_what_is_made_anew_has_all_that_the_first_had(places: StorePaths) -> None:
     before = run_of(places, 2)
     a_parameter_is_another(places)
     diagnose(places, fix=True)
@@ -261,14 +263,14 @@ def test_what_is_made_anew_has_all_that_the_first_had(places: Places) -> None:
     assert [(point.step, point.value) for point in points[0]] == [(point.step, point.value) for point in points[1]]
 
 
-def test_a_parameter_that_optuna_has_otherwise_is_left_to_people(places: Places) -> None:
+def test_a_parameter_that_optuna_has_otherwise_is_left_to_people(places: StorePaths) -> None:
     in_optuna(places, "UPDATE trial_params SET param_value = 17 WHERE trial_id = 1 AND param_name = 'hidden_units'")
     for _ in range(2):
         (told,) = found(diagnose(places, fix=True))
         assert told.startswith("digits-mlp trial 0: hidden_units = 17 in Optuna, ")
 
 
-def test_what_mlflow_refused_is_said_to_be_that(places: Places) -> None:
+def test_what_mlflow_refused_is_said_to_be_that(places: StorePaths) -> None:
     journal = places.home.journal(STUDY)
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     (early,) = [line for line in lines if (line.get("trial"), line.get("epoch")) == (2, 1)]
@@ -283,7 +285,7 @@ def test_what_mlflow_refused_is_said_to_be_that(places: Places) -> None:
             assert "of epoch 1, which it refused: Invalid value" in one
 
 
-def test_what_cannot_be_mended_stays_said(places: Places) -> None:
+def test_what_cannot_be_mended_stays_said(places: StorePaths) -> None:
     with Journal(places.home.journal(STUDY)) as journal:
         journal.append(TrialBegun(trial=90, seed=1, params={}, searched={}, origin="tpe"))
         journal.append(TrialEnded(trial=90, state="complete", values=(0.5,)))
@@ -293,7 +295,7 @@ def test_what_cannot_be_mended_stays_said(places: Places) -> None:
     assert "digits-mlp trial 90: in the journal and MLflow, not in Optuna" in done.out
 
 
-def test_a_study_that_is_being_searched_is_left_alone(places: Places) -> None:
+def test_a_study_that_is_being_searched_is_left_alone(places: StorePaths) -> None:
     optuna_has_it_running(places)
     with StudyLock(places.home.journal(STUDY).with_suffix(".lock"), STUDY):
         done = assay("doctor", "--fix", "--json", "--home", str(places.home.path))
@@ -301,7 +303,7 @@ def test_a_study_that_is_being_searched_is_left_alone(places: Places) -> None:
     assert "is being run by process" in done.answer["busy"][STUDY]
 
 
-def test_it_exits_with_1_until_it_was_mended(places: Places) -> None:
+def test_it_exits_with_1_until_it_was_mended(places: StorePaths) -> None:
     optuna_has_it_running(places)
     home = ("--home", str(places.home.path))
     first, second, third = assay("doctor", *home), assay("doctor", "--fix", *home), assay("doctor", *home)
@@ -310,7 +312,7 @@ def test_it_exits_with_1_until_it_was_mended(places: Places) -> None:
     assert "mended: digits-mlp trial 2: RUNNING in Optuna" in second.out
 
 
-def test_two_runs_of_the_study_become_one_with_all_trials_below(places: Places) -> None:
+def test_two_runs_of_the_study_become_one_with_all_trials_below(places: StorePaths) -> None:
     before = parent_of(places)
     the_study_has_two_runs(places)
     home = ("--home", str(places.home.path))
@@ -321,7 +323,7 @@ def test_two_runs_of_the_study_become_one_with_all_trials_below(places: Places) 
         assert run_of(places, trial).data.tags["mlflow.parentRunId"] == before.info.run_id
 
 
-def test_an_error_that_speaks_like_doctor_restores_no_run(places: Places) -> None:
+def test_an_error_that_speaks_like_doctor_restores_no_run(places: StorePaths) -> None:
     client, run = MlflowClient(places.tracking_uri), run_of(places, 1)
     twin = client.create_run(run.info.experiment_id, tags=dict(run.data.tags))
     client.delete_run(twin.info.run_id)

@@ -46,7 +46,7 @@ def tell_through(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str, Client
 @pytest.fixture
 def killed_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no tracker come to look for doubles when all is told."""
-    monkeypatch.setattr(Recorder, "take_back_doubles", lambda recorder: None)
+    monkeypatch.setattr(Recorder, "delete_duplicates", lambda recorder: None)
 
 
 class Flaky:

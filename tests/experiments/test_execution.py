@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from assay.experiments.config.catalog import load
-from assay.experiments.config.request import ask_execution
+from assay.experiments.config.request import parse_execution_request
 from assay.experiments.run.execution import Execution, GpuMemory, choose_device, share_memory
 from assay.experiments.run.preflight import confirm_device
 from assay.experiments.run.provenance import provenance
@@ -30,7 +30,7 @@ def two_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def choose(workers: int | None = None, **asked: Any) -> Execution:
-    return Execution.choose(ask_execution(asked), workers)
+    return Execution.choose(parse_execution_request(asked), workers)
 
 
 def visible(execution: Execution) -> list[str]:

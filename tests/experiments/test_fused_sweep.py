@@ -11,9 +11,9 @@ import pytest
 
 from assay.experiments.config.catalog import load
 from assay.experiments.config.experiment import Experiment
-from assay.experiments.config.request import ExecutionRequest, read_fuse
+from assay.experiments.config.request import ExecutionRequest, parse_fuse
 from assay.experiments.run.execution import Execution
-from assay.experiments.run.trial_batching import Fusing, check_fuse, choose
+from assay.experiments.run.trial_batching import TrialBatching, check_fuse, choose
 from assay.models.errors import RequestError
 from assay.search.events import EpochEnded, StudyOpened, TrialEnded
 from assay.search.journal import read
@@ -86,13 +86,13 @@ def test_each_trial_is_what_it_is_one_at_a_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("given", "meant"), [(None, "auto"), ("auto", "auto"), ("off", 0), ("1", 1), (8, 8)])
 def test_what_can_be_asked_for(given: object, meant: object) -> None:
-    assert read_fuse(given) == meant
+    assert parse_fuse(given) == meant
 
 
 @pytest.mark.parametrize("wrong", ["0", 0, -1, 1.5, True, "some", ""])
 def test_what_cannot(wrong: object) -> None:
     with pytest.raises(RequestError, match="fuse must be auto, off, or how many"):
-        read_fuse(wrong)
+        parse_fuse(wrong)
 
 
 def test_where_nothing_is_said_trials_train_together_if_they_are_likely_to_suit(experiment: Experiment) -> None:
@@ -133,14 +133,14 @@ def test_trials_with_checkpoints_train_one_at_a_time(experiment: Experiment) -> 
         check_fuse(4, experiment, "float32", checkpoint=True)
     assert choose("auto", None, experiment, "cpu", 1, 0, checkpoint=True) is None
     made = {"fuse": 4, "order_seed": 7}  # the order of batches is the study's all the same
-    assert choose("auto", made, experiment, "cpu", 1, 0, checkpoint=True) == Fusing(4, 7)
+    assert choose("auto", made, experiment, "cpu", 1, 0, checkpoint=True) == TrialBatching(4, 7)
 
 
 def test_a_study_keeps_what_it_was_made_with(experiment: Experiment) -> None:
     made = {"fuse": 4, "order_seed": 7}
-    assert choose("auto", made, experiment, "cpu", 2, seed=9) == Fusing(4, 7)
+    assert choose("auto", made, experiment, "cpu", 2, seed=9) == TrialBatching(4, 7)
     assert choose("auto", {"backend": "jax"}, experiment, "cpu", 2, seed=9) is None
-    assert choose(2, made, experiment, "cpu", 2, seed=9) == Fusing(2, 7)
+    assert choose(2, made, experiment, "cpu", 2, seed=9) == TrialBatching(2, 7)
     assert choose(0, made, experiment, "cpu", 2, seed=9) is None
 
 

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from assay.experiments.maintenance.doctor import diagnose
 from assay.experiments.tracking.schema import param_text
-from assay.experiments.workspace import Home, Places
+from assay.experiments.workspace import StorePaths, Workspace
 from tests.experiments.conftest import Done, assay
 from tests.experiments.test_generated_requests import toml
 
@@ -60,9 +60,9 @@ class Hostile:
     done: Done
 
     @property
-    def places(self) -> Places:
+    def places(self) -> StorePaths:
         """Its stores."""
-        return Places.choose(home=self.folder / "home")
+        return StorePaths.choose(home=self.folder / "home")
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_no_file_lies_where_a_name_would_have_it(hostile: Hostile) -> None:
     assert {path.name for path in root.iterdir()} == {"inside"}
     assert {path.name for path in hostile.folder.parent.iterdir()} == {"deep"}
     assert {path.name for path in hostile.folder.iterdir()} <= {f"{STEM}.toml", "nets.py", "home", "__pycache__"}
-    home = Home(hostile.folder / "home")
+    home = Workspace(hostile.folder / "home")
     assert home.journal(STUDY).exists()
     for path in home.path.rglob("*"):
         assert path.name.isprintable(), path

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from assay.experiments.run.orphans import left_runs, settle_runs
-from assay.experiments.workspace import Places
+from assay.experiments.run.orphans import orphaned_runs, settle_orphaned_runs
+from assay.experiments.workspace import StorePaths
 from assay.search.events import TrialBegun, TrialEnded
 from assay.search.journal import Journal, last
 from tests.experiments.test_tracking import opened
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places.choose(home=tmp_path / "home")
+def places(tmp_path: Path) -> StorePaths:
+    return StorePaths.choose(home=tmp_path / "home")
 
 
-def died(places: Places, name: str, study: str | None) -> Path:
+def died(places: StorePaths, name: str, study: str | None) -> Path:
     """Leave what a process leaves that died between a trial's end and its closing; return its model."""
     with Journal(places.home.journal(name)) as journal:
         journal.append(opened(study))
@@ -31,20 +31,20 @@ def died(places: Places, name: str, study: str | None) -> Path:
     return model
 
 
-def test_a_run_that_died_before_it_was_closed_has_its_model_in_mlflow(places: Places) -> None:
+def test_a_run_that_died_before_it_was_closed_has_its_model_in_mlflow(places: StorePaths) -> None:
     model = died(places, "run-20260101-120000-1", study=None)
-    assert left_runs(places) == {"run-20260101-120000-1": "a single run that was begun and never ended"}
-    settle_runs(places)
-    assert (left_runs(places), model.exists()) == ({}, False)
+    assert orphaned_runs(places) == {"run-20260101-120000-1": "a single run that was begun and never ended"}
+    settle_orphaned_runs(places)
+    assert (orphaned_runs(places), model.exists()) == ({}, False)
     client = MlflowClient(places.tracking_uri)
     (run,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
     assert run.data.tags["assay.state"] == "complete"
     assert Path(client.download_artifacts(run.info.run_id, "model/data/model.keras")).read_text() == "a network"
 
 
-def test_a_study_that_is_called_like_a_run_is_none(places: Places) -> None:
+def test_a_study_that_is_called_like_a_run_is_none(places: StorePaths) -> None:
     model = died(places, "run-1", study="run-1")
-    assert left_runs(places) == {}
-    settle_runs(places)
+    assert orphaned_runs(places) == {}
+    settle_orphaned_runs(places)
     assert isinstance(last(places.home.journal("run-1")), TrialEnded)
     assert model.exists()

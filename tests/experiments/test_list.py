@@ -9,18 +9,18 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from assay.experiments.results.listing import StudySummary, summaries
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyOpened
 from assay.search.journal import Journal
 from tests.experiments.conftest import assay
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places.choose(home=tmp_path)
+def places(tmp_path: Path) -> StorePaths:
+    return StorePaths.choose(home=tmp_path)
 
 
-def study(places: Places, name: str, ends: list[tuple[TrialState, list[float] | None]], *directions: str) -> None:
+def study(places: StorePaths, name: str, ends: list[tuple[TrialState, list[float] | None]], *directions: str) -> None:
     made = optuna.create_study(study_name=name, storage=places.storage, directions=directions or ("maximize",))
     for state, values in ends:
         made.add_trial(create_trial(state=state, values=values))
@@ -29,7 +29,7 @@ def study(places: Places, name: str, ends: list[tuple[TrialState, list[float] | 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
 
-def test_a_study_says_how_its_trials_ended_its_best_and_its_experiment(places: Places) -> None:
+def test_a_study_says_how_its_trials_ended_its_best_and_its_experiment(places: StorePaths) -> None:
     study(places, "mine", [(COMPLETE, [0.25]), (COMPLETE, [0.5]), (PRUNED, None), (FAIL, None)])
     study(places, "loss", [(COMPLETE, [0.25]), (COMPLETE, [0.5])], "minimize")
     with Journal(places.home.journal("mine")) as journal:
@@ -43,14 +43,14 @@ def test_a_study_says_how_its_trials_ended_its_best_and_its_experiment(places: P
     assert str(found["loss"]) == "2 complete, 0 pruned, 0 failed; best 0.25; another home's"
 
 
-def test_a_study_without_a_complete_trial_has_no_best(places: Places) -> None:
+def test_a_study_without_a_complete_trial_has_no_best(places: StorePaths) -> None:
     study(places, "bad", [(PRUNED, None), (FAIL, None)])
     study(places, "empty", [])
     assert [summary.best for summary in summaries(places).values()] == [None, None]
     assert "0 complete, 1 pruned, 1 failed; none complete" in str(summaries(places)["bad"])
 
 
-def test_several_objectives_have_no_best_but_a_front(places: Places) -> None:
+def test_several_objectives_have_no_best_but_a_front(places: StorePaths) -> None:
     ends = [(COMPLETE, [0.9, 10.0]), (COMPLETE, [0.8, 5.0]), (COMPLETE, [0.7, 20.0])]
     study(places, "two", ends, "maximize", "minimize")
     study(places, "none", [(FAIL, None)], "maximize", "minimize")
@@ -59,7 +59,7 @@ def test_several_objectives_have_no_best_but_a_front(places: Places) -> None:
     assert "2 on the Pareto front" in str(found["two"])
 
 
-def test_every_kind_fits_a_terminal_of_a_hundred_columns(places: Places) -> None:
+def test_every_kind_fits_a_terminal_of_a_hundred_columns(places: StorePaths) -> None:
     study(places, "a-study-with-a-rather-long-name", [(COMPLETE, [0.123456789])] * 3)
     done = assay("list", "--home", str(places.home.path))
     assert done.code == 0, done.err
@@ -67,7 +67,7 @@ def test_every_kind_fits_a_terminal_of_a_hundred_columns(places: Places) -> None
     assert max(map(len, done.out.splitlines())) <= 100
 
 
-def test_as_json_every_kind_is_there_by_name(places: Places) -> None:
+def test_as_json_every_kind_is_there_by_name(places: StorePaths) -> None:
     study(places, "mine", [(COMPLETE, [0.5])])
     answer = assay("list", "--json", "--home", str(places.home.path)).answer
     assert [*answer] == ["experiments", "models", "datasets", "samplers", "pruners", "studies"]

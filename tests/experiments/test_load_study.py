@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assay.experiments.api import load_study
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.events import EpochEnded, StudyOpened, TrialBegun
 from assay.search.journal import Journal
@@ -16,8 +16,8 @@ from tests.experiments.stories import HOSTILE, ONE, ONE_ENDS, STUDY_ID, TWO, TWO
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places.choose(home=tmp_path)
+def places(tmp_path: Path) -> StorePaths:
+    return StorePaths.choose(home=tmp_path)
 
 
 def files(folder: Path) -> set[Path]:
@@ -40,7 +40,7 @@ def test_a_sweep_is_read_as_it_answered(swept: Swept) -> None:
     assert files(swept.home) == before
 
 
-def test_each_trial_has_a_row_with_all_that_is_known_of_it(places: Places) -> None:
+def test_each_trial_has_a_row_with_all_that_is_known_of_it(places: StorePaths) -> None:
     told(places, "one", ONE, ONE_ENDS)
     read = load_study("one", home=places.home.path)
     assert [*read.trials["state"]] == ["complete", "complete", "pruned", "failed: crashed", "running"]
@@ -60,7 +60,7 @@ def test_each_trial_has_a_row_with_all_that_is_known_of_it(places: Places) -> No
     assert [*read.epochs.columns] == ["trial", "epoch", "val_accuracy", "loss", "seconds"]
 
 
-def test_several_objectives_have_a_front_and_no_best(places: Places) -> None:
+def test_several_objectives_have_a_front_and_no_best(places: StorePaths) -> None:
     told(places, "two", TWO, TWO_ENDS)
     read = load_study("two", home=places.home.path)
     assert read.best is None
@@ -69,7 +69,7 @@ def test_several_objectives_have_a_front_and_no_best(places: Places) -> None:
     assert read.trials.loc[1, "parameters"] == 20
 
 
-def test_another_homes_study_is_known_as_far_as_the_storage_goes(places: Places, tmp_path: Path) -> None:
+def test_another_homes_study_is_known_as_far_as_the_storage_goes(places: StorePaths, tmp_path: Path) -> None:
     told(places, "one", ONE, ONE_ENDS)
     read = load_study("one", home=tmp_path / "other", storage=places.storage)
     assert read.experiment == "unknown"
@@ -79,7 +79,7 @@ def test_another_homes_study_is_known_as_far_as_the_storage_goes(places: Places,
     assert not (tmp_path / "other").exists()
 
 
-def test_what_the_journal_says_of_an_earlier_study_of_the_name_does_not_count(places: Places) -> None:
+def test_what_the_journal_says_of_an_earlier_study_of_the_name_does_not_count(places: StorePaths) -> None:
     told(places, "one", ONE, [None])
     with Journal(places.home.journal("one")) as journal:
         journal.append(StudyOpened(study="one", study_id="other", experiment="e", provenance={}, text="", data={}))
@@ -88,7 +88,7 @@ def test_what_the_journal_says_of_an_earlier_study_of_the_name_does_not_count(pl
     assert (read.experiment, read.trials.loc[0, "origin"]) == ("mine", "tpe")
 
 
-def test_epochs_that_were_trained_again_count_once(places: Places) -> None:
+def test_epochs_that_were_trained_again_count_once(places: StorePaths) -> None:
     told(places, "one", ONE, [None])
     with Journal(places.home.journal("one")) as journal:
         journal.append(StudyOpened(study="one", study_id=STUDY_ID, experiment="mine", provenance={}, text="", data={}))
@@ -97,7 +97,7 @@ def test_epochs_that_were_trained_again_count_once(places: Places) -> None:
     assert read.epochs["val_accuracy"].tolist() == [0.1]
 
 
-def test_a_study_without_trials_is_empty(places: Places) -> None:
+def test_a_study_without_trials_is_empty(places: StorePaths) -> None:
     told(places, "none", ONE, [])
     read = load_study("none", home=places.home.path)
     assert (len(read.trials), read.best, dict(read.importances)) == (0, None, {})
@@ -109,12 +109,12 @@ def test_a_study_that_is_not_there_leaves_no_storage(tmp_path: Path) -> None:
     assert not files(tmp_path)
 
 
-def test_the_nearest_study_is_named(places: Places) -> None:
+def test_the_nearest_study_is_named(places: StorePaths) -> None:
     told(places, "digits-mlp", ONE, [])
     with pytest.raises(RequestError, match="Did you mean 'digits-mlp'"):
         load_study("digit-mlp", home=places.home.path)
 
 
-def test_an_importance_that_is_not_there_is_refused(places: Places) -> None:
+def test_an_importance_that_is_not_there_is_refused(places: StorePaths) -> None:
     with pytest.raises(RequestError, match="Did you mean 'fanova'"):
         load_study("one", home=places.home.path, importance="fanov")

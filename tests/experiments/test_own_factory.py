@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assay.experiments.tracking.lookup import find_run
 from assay.experiments.tracking.schema import name_text
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from tests.experiments.conftest import assay
 
 NETS = """import keras
@@ -90,7 +90,7 @@ def test_a_metric_may_be_called_anything_and_both_stores_agree(tmp_path: Path) -
     assert done.code == 0, done.err
     looked = assay("doctor", "--home", "home", cwd=tmp_path)
     assert looked.code == 0, looked.out
-    record = find_run(Places.choose(home=tmp_path / "home"), done.answer["best"]["run_id"])
+    record = find_run(StorePaths.choose(home=tmp_path / "home"), done.answer["best"]["run_id"])
     assert record is not None
     for name in ("recall@5", "val_recall@5", "val_top<5>"):
         assert len(record.curve[name_text(name)]) == 2
@@ -98,4 +98,4 @@ def test_a_metric_may_be_called_anything_and_both_stores_agree(tmp_path: Path) -
 
 
 def _told(home: Path, words: str) -> bool:
-    return words in Places.choose(home=home).home.journal("own").read_text()
+    return words in StorePaths.choose(home=home).home.journal("own").read_text()

@@ -16,7 +16,7 @@ from assay.experiments.formatting import clock, sparkline
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.progress import Recording, SweepState
 from assay.search.events import EpochEnded, Event, TrialBegun, TrialEnded
-from assay.search.objective import Leaders, Objectives
+from assay.search.objective import Objectives, ParetoFront
 
 SEARCHED = {"hidden_units": 32, "activation": "relu", "batch_size": 64, "learning_rate": 0.00123456}
 
@@ -44,7 +44,7 @@ STORY: list[Event] = [
 @pytest.fixture
 def state() -> SweepState:
     execution = Execution(backend="tensorflow", device="cpu", workers=2, threads=1)
-    leaders = Leaders(Objectives.read(["maximize val_accuracy"]))
+    leaders = ParetoFront(Objectives.read(["maximize val_accuracy"]))
     leaders.add(9, (0.6,))
     return SweepState("a [bold]study", load("digits-mlp"), execution, done=3, leaders=leaders, wanted=30)
 

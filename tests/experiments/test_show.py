@@ -17,7 +17,7 @@ from assay.experiments.api import load_study
 from assay.experiments.cli import main
 from assay.experiments.console import tables
 from assay.experiments.console.show import ordered, print_study
-from assay.experiments.workspace import Places
+from assay.experiments.workspace import StorePaths
 from assay.search.events import EpochEnded, StudyOpened, TrialEnded
 from assay.search.journal import Journal
 from assay.search.system.files import StudyLock
@@ -28,12 +28,12 @@ Shown = Callable[..., str]
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places.choose(home=tmp_path)
+def places(tmp_path: Path) -> StorePaths:
+    return StorePaths.choose(home=tmp_path)
 
 
 @pytest.fixture
-def shown(places: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shown:
+def shown(places: StorePaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shown:
     """Run `assay show` on the studies told of; returns what it printed."""
 
     def run(*arguments: str) -> str:
@@ -55,7 +55,7 @@ def numbers(text: str) -> list[int]:
     return [int(row.split()[0]) for row in rows if row[:1].isdigit()]
 
 
-def test_a_study_shows_its_best_and_its_trials_the_best_first(shown: Shown, places: Places) -> None:
+def test_a_study_shows_its_best_and_its_trials_the_best_first(shown: Shown, places: StorePaths) -> None:
     told(places, "one", ONE, ONE_ENDS)
     text = shown("one")
     assert "one: 2 complete, 1 pruned, 1 failed, 1 running" in text
@@ -66,7 +66,7 @@ def test_a_study_shows_its_best_and_its_trials_the_best_first(shown: Shown, plac
     assert max(map(len, text.splitlines())) <= 200
 
 
-def test_a_trial_that_runs_says_who_runs_it(shown: Shown, places: Places) -> None:
+def test_a_trial_that_runs_says_who_runs_it(shown: Shown, places: StorePaths) -> None:
     told(places, "one", ONE, ONE_ENDS)
     left = "nobody is at work on the study: the same sweep again, or 'assay doctor --fix', settles what was left"
     assert left in shown("one").splitlines()
@@ -77,13 +77,13 @@ def test_a_trial_that_runs_says_who_runs_it(shown: Shown, places: Places) -> Non
 
 
 @pytest.mark.parametrize(("column", "order"), [("parameters", [0, 1, 2, 3]), ("val_accuracy", [1, 0, 2, 3])])
-def test_trials_can_be_sorted(shown: Shown, places: Places, column: str, order: list[int]) -> None:
+def test_trials_can_be_sorted(shown: Shown, places: StorePaths, column: str, order: list[int]) -> None:
     told(places, "two", TWO, TWO_ENDS)
     assert numbers(shown("two", "--sort", column)) == order
     assert numbers(shown("two", "--sort", "trial")) == [0, 1, 2, 3]
 
 
-def test_the_front_is_marked(shown: Shown, places: Places) -> None:
+def test_the_front_is_marked(shown: Shown, places: StorePaths) -> None:
     told(places, "two", TWO, TWO_ENDS)
     text = shown("two")
     assert [line.split()[1] for line in text.splitlines() if line.startswith("* ") and "front" not in line] == [
@@ -93,7 +93,7 @@ def test_the_front_is_marked(shown: Shown, places: Places) -> None:
     assert "on the Pareto front" in text
 
 
-def test_thirty_trials_are_enough_unless_all_are_asked_for(shown: Shown, places: Places) -> None:
+def test_thirty_trials_are_enough_unless_all_are_asked_for(shown: Shown, places: StorePaths) -> None:
     ends: list[TrialEnded | None] = [complete(number, number / 100) for number in range(33)]
     told(places, "many", ONE, ends)
     text = shown("many")
@@ -102,13 +102,13 @@ def test_thirty_trials_are_enough_unless_all_are_asked_for(shown: Shown, places:
     assert numbers(shown("many", "--all")) == [*range(32, -1, -1)]
 
 
-def test_importances_can_be_told_otherwise(shown: Shown, places: Places) -> None:
+def test_importances_can_be_told_otherwise(shown: Shown, places: StorePaths) -> None:
     told(places, "many", ONE, [complete(number, number / 10) for number in range(8)])
     assert "MDI" in shown("many")  # as its experiment has it
     assert "PED-ANOVA" in shown("many", "--importance", "ped-anova")
 
 
-def test_a_trial_shows_all_that_is_known_of_it(shown: Shown, places: Places) -> None:
+def test_a_trial_shows_all_that_is_known_of_it(shown: Shown, places: StorePaths) -> None:
     told(places, "one", ONE, ONE_ENDS)
     text = shown("one", "--trial", "1")
     assert "trial 1 of one: complete" in text
@@ -120,14 +120,14 @@ def test_a_trial_shows_all_that_is_known_of_it(shown: Shown, places: Places) -> 
     assert lines["2"] == ["0.5000", "0.5000"]
 
 
-def test_an_error_is_printed_as_text(shown: Shown, places: Places) -> None:
+def test_an_error_is_printed_as_text(shown: Shown, places: StorePaths) -> None:
     told(places, "one", ONE, ONE_ENDS)
     text = shown("one", "--trial", "3")
     assert "boom [red]bold[/red] \\x1b[31m<script>\n  second line" in text
     assert "\x1b" not in text
 
 
-def test_a_trial_that_diverged_has_numbers_and_no_curve(shown: Shown, places: Places) -> None:
+def test_a_trial_that_diverged_has_numbers_and_no_curve(shown: Shown, places: StorePaths) -> None:
     told(places, "one", ONE, [None])
     with Journal(places.home.journal("one")) as journal:
         journal.append(StudyOpened(study="one", study_id=STUDY_ID, experiment="mine", provenance={}, text="", data={}))
@@ -145,14 +145,14 @@ def test_a_trial_that_diverged_has_numbers_and_no_curve(shown: Shown, places: Pl
         (("--sort", "val_acuracy"), "Did you mean 'val_accuracy'"),
     ],
 )
-def test_what_a_study_does_not_have_is_named(places: Places, arguments: tuple[str, ...], words: str) -> None:
+def test_what_a_study_does_not_have_is_named(places: StorePaths, arguments: tuple[str, ...], words: str) -> None:
     told(places, "one", ONE, ONE_ENDS)
     done = assay("show", "one", *arguments, "--home", str(places.home.path))
     assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
     assert words in done.err
 
 
-def test_as_json_a_study_has_its_table_and_a_trial_its_curve(shown: Shown, places: Places) -> None:
+def test_as_json_a_study_has_its_table_and_a_trial_its_curve(shown: Shown, places: StorePaths) -> None:
     told(places, "one", ONE, ONE_ENDS)
     study = json.loads(shown("one", "--json"))
     assert study["trials"] == {"complete": 2, "pruned": 1, "failed": 1}
@@ -183,11 +183,11 @@ def test_a_single_run_is_shown_by_its_id(tmp_path: Path) -> None:
     assert "val_accuracy" in done.out
 
 
-def test_it_fits_a_terminal_of_a_hundred_columns(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_fits_a_terminal_of_a_hundred_columns(places: StorePaths, monkeypatch: pytest.MonkeyPatch) -> None:
     told(places, "one", ONE, ONE_ENDS)
     monkeypatch.setattr(tables, "_LOG_COLUMNS", 100)
     study = load_study("one", home=places.home.path)
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        print_study(study, ordered(study), every=False, who_runs="")
+        print_study(study, ordered(study), every=False, describe_runner="")
     assert max(map(len, out.getvalue().splitlines())) <= 100 + len(str(places.home.path))

@@ -11,7 +11,7 @@ import pytest
 from assay.experiments.maintenance.delete import delete, held
 from assay.experiments.results.load import read_study
 from assay.experiments.run import study_locks
-from assay.experiments.workspace import Home, Places, journal_names
+from assay.experiments.workspace import StorePaths, Workspace, journal_names
 from assay.models.errors import RequestError
 from assay.search.events import StudyClosed, StudyOpened, TrialBegun, TrialEnded
 from assay.search.journal import Journal
@@ -25,11 +25,11 @@ SHARED = "postgresql://somewhere/else"
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places.choose(home=tmp_path / "home")
+def places(tmp_path: Path) -> StorePaths:
+    return StorePaths.choose(home=tmp_path / "home")
 
 
-def test_a_supervisor_that_has_no_journal_yet_is_at_work_all_the_same(places: Places) -> None:
+def test_a_supervisor_that_has_no_journal_yet_is_at_work_all_the_same(places: StorePaths) -> None:
     places.home.journal("study").parent.mkdir(parents=True)
     places.home.journal("study").touch()
     with ExitStack() as stack:
@@ -42,7 +42,7 @@ def test_a_supervisor_that_has_no_journal_yet_is_at_work_all_the_same(places: Pl
         study_locks.hold(stack, places.home, "study")
 
 
-def test_the_model_of_another_supervisors_trial_is_found(places: Places) -> None:
+def test_the_model_of_another_supervisors_trial_is_found(places: StorePaths) -> None:
     places.home.journal("study", 2).parent.mkdir(parents=True)
     places.home.journal("study", 2).touch()
     kept = study_locks.shelf_of(places.home, "study", 2).path(7)
@@ -53,14 +53,14 @@ def test_the_model_of_another_supervisors_trial_is_found(places: Places) -> None
     assert kept.exists()  # it is the other's to clear
 
 
-def test_on_sqlite_there_is_one_at_a_time(places: Places) -> None:
+def test_on_sqlite_there_is_one_at_a_time(places: StorePaths) -> None:
     with ExitStack() as stack:
         assert study_locks.take(stack, places, "study") == 1
         with pytest.raises(RequestError, match="is being run by process"):
             study_locks.take(stack, places, "study")
 
 
-def test_on_postgresql_the_next_takes_the_first_slot_that_is_free(places: Places) -> None:
+def test_on_postgresql_the_next_takes_the_first_slot_that_is_free(places: StorePaths) -> None:
     shared = replace(places, storage=SHARED)
     with ExitStack() as stack:
         assert study_locks.take(stack, shared, "study") == 1
@@ -72,7 +72,7 @@ def test_on_postgresql_the_next_takes_the_first_slot_that_is_free(places: Places
 
 @pytest.mark.parametrize("study", ["study", "st~udy", "../up", "a.b", "x" * 300])
 def test_slots_of_one_study_are_never_those_of_another(tmp_path: Path, study: str) -> None:
-    home = Home(tmp_path)
+    home = Workspace(tmp_path)
     for slot in (1, 2, 11):
         home.journal(study, slot).parent.mkdir(exist_ok=True)
         home.journal(study, slot).touch()
@@ -81,7 +81,7 @@ def test_slots_of_one_study_are_never_those_of_another(tmp_path: Path, study: st
     assert len(set(home.journals(study))) == 3
 
 
-def told(places: Places, study: StudyTrials, name: str, slot: int) -> int:
+def told(places: StorePaths, study: StudyTrials, name: str, slot: int) -> int:
     """Have a supervisor of a slot do one trial; return its number."""
     trial = study.ask()
     assert trial is not None
@@ -101,7 +101,7 @@ def told(places: Places, study: StudyTrials, name: str, slot: int) -> int:
 
 
 @pytest.fixture
-def shared(places: Places, postgresql: PostgreSQL) -> Places:
+def shared(places: StorePaths, postgresql: PostgreSQL) -> StorePaths:
     """A home with a study of two slots, each of which did a trial."""
     shared = replace(places, storage=postgresql.new())
     for slot in (1, 2):
@@ -109,19 +109,19 @@ def shared(places: Places, postgresql: PostgreSQL) -> Places:
     return shared
 
 
-def test_who_reads_a_study_reads_all_its_journals(shared: Places) -> None:
+def test_who_reads_a_study_reads_all_its_journals(shared: StorePaths) -> None:
     assert journal_names(shared.home) == ["both"]
     assert list(read_study("both", shared).trials["parameters"]) == [1, 2]
 
 
-def test_deleting_a_study_deletes_all_its_journals(shared: Places) -> None:
+def test_deleting_a_study_deletes_all_its_journals(shared: StorePaths) -> None:
     with held("both", shared) as remains:
         assert remains.trials == 2
         delete(remains, shared)
     assert not list(shared.home.path.glob("journal/*.jsonl"))
 
 
-def test_a_study_that_is_being_run_is_not_deleted(shared: Places) -> None:
+def test_a_study_that_is_being_run_is_not_deleted(shared: StorePaths) -> None:
     with ExitStack() as stack:
         stack.enter_context(study_locks._lock(shared.home, "both", 2))
         with pytest.raises(RequestError, match="is being run by process"), held("both", shared):
@@ -131,7 +131,7 @@ def test_a_study_that_is_being_run_is_not_deleted(shared: Places) -> None:
         pass
 
 
-def test_a_slot_that_nobody_is_in_is_settled_by_whoever_comes_next(shared: Places) -> None:
+def test_a_slot_that_nobody_is_in_is_settled_by_whoever_comes_next(shared: StorePaths) -> None:
     study = opened(shared.storage, "both")
     left = study.ask()
     assert left is not None

@@ -1,4 +1,4 @@
-"""Places that may not be written: the request is right, the work can't be done."""
+"""StorePaths that may not be written: the request is right, the work can't be done."""
 
 from __future__ import annotations
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from assay.models import backends
-from assay.models.backends import EpochPlan, Feeding
-from assay.models.backends.keras_fit import PlainBackend
+from assay.models.backends import EpochInputs, InputConfig
+from assay.models.backends.keras_fit import KerasFitBackend
 from assay.models.data import Scale, TrainingData
 from assay.models.errors import RequestError
-from assay.models.training.augmentation import Windows, check_input, draw, look
+from assay.models.training.augmentation import Crops, check_input, draw, look
 from assay.models.training.config import TrainSettings
 from assay.models.training.fit import batch_order
 
@@ -57,7 +57,7 @@ def test_what_is_not_asked_for_is_not_done(train: dict[str, Any], kinds: int) ->
 
 
 def test_what_is_drawn_follows_from_seed_and_epoch_and_differs_from_the_order() -> None:
-    def drawn(seed: int, epoch: int) -> Windows:
+    def drawn(seed: int, epoch: int) -> Crops:
         return draw(TrainSettings(flip=True, shift=3), seed, epoch, 500, (8, 8, 1))
 
     assert np.array_equal(drawn(1, 2).rows, drawn(1, 2).rows)
@@ -90,10 +90,10 @@ def shown(backend: backends.Backend, data: TrainingData) -> tuple[np.ndarray, np
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
     model(np.zeros((1, *data.input_shape), np.float32))
     images, train = len(data.x_train), TrainSettings(flip=True, shift=3)
-    plan = EpochPlan(
+    plan = EpochInputs(
         images, batch_order(1, 0, images), np.empty(0, np.float32), draw(train, 1, 0, images, data.input_shape)
     )
-    backend.hold(data).epochs(model, Feeding(images, augmented=True, shift=3))(plan)
+    backend.hold(data).epochs(model, InputConfig(images, augmented=True, shift=3))(plan)
     return np.asarray(model.shown.value), np.asarray(model.validated.value)
 
 
@@ -107,7 +107,7 @@ def test_every_backend_shows_the_same_images_and_validates_on_them_as_they_are(
         data, scale=scale, x_train=data.x_train.astype(stored), x_validation=data.x_validation.astype(stored)
     )
     fast, fast_validated = shown(backends.current(), whole)
-    plain, plain_validated = shown(PlainBackend(), whole)
+    plain, plain_validated = shown(KerasFitBackend(), whole)
     windows = draw(TrainSettings(flip=True, shift=3), 1, 0, 150, data.input_shape)
     expected = scale.apply(look(data.x_train, windows, 3))[batch_order(1, 0, 150)]
     assert np.array_equal(fast, expected)

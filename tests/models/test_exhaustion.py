@@ -12,10 +12,10 @@ import keras
 import numpy as np
 import pytest
 
-from assay.models.architectures.custom_import import blamed
+from assay.models.architectures.custom_import import attribute_user_errors
 from assay.models.architectures.registry import find
-from assay.models.backends import Feeding, TrainEpoch
-from assay.models.backends.keras_fit import TolerantResident
+from assay.models.backends import InputConfig, TrainEpoch
+from assay.models.backends.keras_fit import FallbackDataset
 from assay.models.data import DataShape, TrainingData
 from assay.models.errors import RequestError, is_out_of_memory
 from assay.models.worker.trainer import Trainer
@@ -36,7 +36,7 @@ class OutOfMemoryError(RuntimeError):
 
 def in_a_factory(own_nets: Path) -> None:
     factory = find("nets.py:functional", [str(own_nets)]).own
-    with blamed(factory, "calling it"):
+    with attribute_user_errors(factory, "calling it"):
         np.ones(ENDLESS)
 
 
@@ -64,7 +64,7 @@ class Full:
 
     shape, any_batch = DataShape((8, 8, 1), 3, 150), True
 
-    def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
+    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
         raise MemoryError
 
 
@@ -72,7 +72,7 @@ def test_a_model_of_ones_own_that_does_not_fit_is_not_tried_by_plain_fit_too(dat
     model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
     model.compile(loss="mse")
     with pytest.raises(MemoryError):
-        TolerantResident(Full(), data).epochs(model, Feeding(32))
+        FallbackDataset(Full(), data).epochs(model, InputConfig(32))
 
 
 @pytest.mark.parametrize("error", [ValueError("no such layer"), IndexError("out of range"), OSError("disk full")])

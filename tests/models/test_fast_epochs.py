@@ -13,8 +13,8 @@ import pytest
 
 from assay.models import backends
 from assay.models.architectures.registry import FAMILIES, Family
-from assay.models.backends import Backend, EpochPlan, Feeding
-from assay.models.backends.keras_fit import PlainBackend
+from assay.models.backends import Backend, EpochInputs, InputConfig
+from assay.models.backends.keras_fit import KerasFitBackend
 from assay.models.data import Scale, TrainingData, load
 from assay.models.precision import PRECISIONS, use
 from assay.models.recipe import Recipe
@@ -70,7 +70,7 @@ def fit(recipe: Recipe, data: TrainingData, backend: Backend, xla: bool = False)
 
 
 def assert_alike(recipe: Recipe, data: TrainingData, xla: bool = False) -> Trained:
-    fast, plain = (fit(recipe, data, backend, xla) for backend in (backends.current(), PlainBackend()))
+    fast, plain = (fit(recipe, data, backend, xla) for backend in (backends.current(), KerasFitBackend()))
     # Adam's kernel takes 1 - beta_2 from a beta_2 of float32, which is off by 1.3e-5 of it; Keras from a double. A last
     # digit of float32 may decide one of the three that bfloat16 has, and so which way Adam's step of a weight goes.
     metrics_off, weights_off = (3e-5, 1e-5) if keras.config.dtype_policy().name == "float32" else (6e-3, 1e-2)
@@ -190,15 +190,15 @@ def test_validation_larger_than_its_batch_is_seen_whole(data: TrainingData) -> N
     )
     recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), TrainSettings(epochs=1))
     (fast,) = fit(recipe, many, backends.current()).metrics
-    (plain,) = fit(recipe, many, PlainBackend()).metrics
+    (plain,) = fit(recipe, many, KerasFitBackend()).metrics
     assert fast == pytest.approx(plain, rel=1e-5)
 
 
 def test_what_is_assigned_between_two_epochs_counts(data: TrainingData) -> None:
     """Compiled epochs go on from whatever the variables hold: another trial's weights and learning rate, say."""
     recipe = Recipe(FAMILIES["mlp"], FAMILIES["mlp"].settings(dropout=0.2), TrainSettings())
-    resident, feeding = backends.current().hold(data), Feeding(batch_size=32)
-    plans = [EpochPlan(32, batch_order(7, epoch, 150), np.empty(0, np.float32)) for epoch in range(2)]
+    resident, feeding = backends.current().hold(data), InputConfig(batch_size=32)
+    plans = [EpochInputs(32, batch_order(7, epoch, 150), np.empty(0, np.float32)) for epoch in range(2)]
 
     def begin(seed: int) -> keras.Model:
         keras.utils.set_random_seed(seed)

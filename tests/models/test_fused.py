@@ -18,7 +18,7 @@ from assay.models.backends import jax_vmap
 from assay.models.data import load
 from assay.models.recipe import test as measure
 from assay.models.worker.trainer import Trainer
-from assay.models.worker.vmap_trainer import FusedTrainer
+from assay.models.worker.vmap_trainer import VmapTrainer
 from tests.models.conftest import assign
 
 VARIED: list[dict[str, Any]] = [{"learning_rate": 0.003}, {"learning_rate": 0.01}, {"learning_rate": 0.03}]
@@ -59,7 +59,7 @@ def calls(slots: Any, method: str, **arguments: Any) -> list[dict[str, Any]]:
     return [{"slot": slot, "method": method, "arguments": arguments} for slot in slots]
 
 
-def begin(trainer: FusedTrainer, assignments: list[dict[str, Any]]) -> list[Any]:
+def begin(trainer: VmapTrainer, assignments: list[dict[str, Any]]) -> list[Any]:
     return trainer.group(
         [
             {"slot": slot, "method": "begin", "arguments": {"assignment": assignment}}
@@ -68,7 +68,7 @@ def begin(trainer: FusedTrainer, assignments: list[dict[str, Any]]) -> list[Any]
     )
 
 
-def epoch(trainer: FusedTrainer, slots: Any) -> list[Any]:
+def epoch(trainer: VmapTrainer, slots: Any) -> list[Any]:
     return [
         outcome if isinstance(outcome, Exception) else outcome["metrics"]
         for outcome in trainer.group(calls(slots, "epoch"))
@@ -76,8 +76,8 @@ def epoch(trainer: FusedTrainer, slots: Any) -> list[Any]:
 
 
 @pytest.fixture
-def fused() -> FusedTrainer:
-    return FusedTrainer(threads=1, calibrate=False)
+def fused() -> VmapTrainer:
+    return VmapTrainer(threads=1, calibrate=False)
 
 
 def assert_alike(one: list[dict[str, float]], other: list[dict[str, float]]) -> None:
@@ -87,7 +87,7 @@ def assert_alike(one: list[dict[str, float]], other: list[dict[str, float]]) -> 
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[2].get('optimizer', 'adam')}")
-def test_together_as_alone(fused: FusedTrainer, folder: Path, tmp_path: Path, case: tuple[Any, ...]) -> None:
+def test_together_as_alone(fused: VmapTrainer, folder: Path, tmp_path: Path, case: tuple[Any, ...]) -> None:
     assignments = [assigned(folder, case, number) for number in range(len(case[3]))]
     slots = range(len(assignments))
     begun = begin(fused, assignments)
@@ -108,11 +108,11 @@ def test_together_as_alone(fused: FusedTrainer, folder: Path, tmp_path: Path, ca
 
 @pytest.mark.parametrize("sizes", [{4}, {4, 2, 1}], ids=["as large as ever", "compacted"])
 def test_those_that_go_on_are_as_if_the_others_had_never_been(
-    fused: FusedTrainer, folder: Path, monkeypatch: pytest.MonkeyPatch, sizes: set[int]
+    fused: VmapTrainer, folder: Path, monkeypatch: pytest.MonkeyPatch, sizes: set[int]
 ) -> None:
     """Whether the group goes on with the lanes of the dead or without."""
     smallest = -1 if len(sizes) == 1 else 1
-    monkeypatch.setattr(jax_vmap.GroupPrograms, "_cost", lambda self, size, left: size * smallest)
+    monkeypatch.setattr(jax_vmap.VmapPrograms, "_cost", lambda self, size, left: size * smallest)
     assignments = [assigned(folder, CASES[3], number, epochs=4) for number in range(4)]
     begin(fused, assignments)
     curves: list[list[Any]] = [[] for _ in assignments]
@@ -126,7 +126,7 @@ def test_those_that_go_on_are_as_if_the_others_had_never_been(
         assert_alike(curve, alone(assignment, len(curve)))
 
 
-def test_signatures_and_what_cannot_be_fused_train_side_by_side(fused: FusedTrainer, folder: Path) -> None:
+def test_signatures_and_what_cannot_be_fused_train_side_by_side(fused: VmapTrainer, folder: Path) -> None:
     assignments = [
         assigned(folder, CASES[0], 0),
         assigned(folder, CASES[0], 1, early_stopping=1),
@@ -139,7 +139,7 @@ def test_signatures_and_what_cannot_be_fused_train_side_by_side(fused: FusedTrai
         assert_alike([metrics], alone(assignment, 1))
 
 
-def test_a_number_that_is_none_stays_where_it_is(fused: FusedTrainer, folder: Path) -> None:
+def test_a_number_that_is_none_stays_where_it_is(fused: VmapTrainer, folder: Path) -> None:
     assignments = [assigned(folder, CASES[0], number) for number in range(3)]
     assignments[1]["train"]["learning_rate"] = 1e38
     begin(fused, assignments)
@@ -149,7 +149,7 @@ def test_a_number_that_is_none_stays_where_it_is(fused: FusedTrainer, folder: Pa
         assert_alike(list(curves[number]), alone(assignments[number], 2))
 
 
-def test_a_request_that_cannot_be_met_concerns_no_other(fused: FusedTrainer, folder: Path) -> None:
+def test_a_request_that_cannot_be_met_concerns_no_other(fused: VmapTrainer, folder: Path) -> None:
     assignments = [assigned(folder, CASES[0], number) for number in range(2)]
     assignments[0]["train"]["epochs"] = 0
     wrong, right = begin(fused, assignments)
@@ -160,19 +160,19 @@ def test_a_request_that_cannot_be_met_concerns_no_other(fused: FusedTrainer, fol
 
 
 def test_a_group_that_fails_is_trained_one_at_a_time(
-    fused: FusedTrainer, folder: Path, monkeypatch: pytest.MonkeyPatch
+    fused: VmapTrainer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assignments = [assigned(folder, CASES[3], number) for number in range(3)]
     begin(fused, assignments)
     curves = [[metrics] for metrics in epoch(fused, range(3))]
-    run = jax_vmap.GroupPrograms.run
+    run = jax_vmap.VmapPrograms.run
 
     def short_of_memory(self: Any, states: Any, plan: Any, rates: Any, decays: Any) -> Any:
         if len(rates) > 1 or np.asarray(states.optimizer[1])[0] == np.float32(0.01):
             raise MemoryError("out of memory")
         return run(self, states, plan, rates, decays)
 
-    monkeypatch.setattr(jax_vmap.GroupPrograms, "run", short_of_memory)
+    monkeypatch.setattr(jax_vmap.VmapPrograms, "run", short_of_memory)
     outcomes = epoch(fused, range(3))
     assert isinstance(outcomes[1], MemoryError)
     for number in (0, 2):
@@ -186,9 +186,9 @@ def test_what_fails_as_trials_come_together_leaves_each_to_itself(
     def short_of_memory(*arguments: Any) -> Any:
         raise MemoryError("out of memory")
 
-    trainer = FusedTrainer(threads=1, calibrate=what == "wins")
+    trainer = VmapTrainer(threads=1, calibrate=what == "wins")
     if what == "wins":
-        monkeypatch.setattr(jax_vmap.GroupPrograms, "wins", short_of_memory)
+        monkeypatch.setattr(jax_vmap.VmapPrograms, "wins", short_of_memory)
     else:
         stack = jax_vmap.stack
         monkeypatch.setattr(
@@ -200,7 +200,7 @@ def test_what_fails_as_trials_come_together_leaves_each_to_itself(
         assert_alike([metrics], alone(assignment, 1))
 
 
-def test_more_epochs_than_assigned_are_refused(fused: FusedTrainer, folder: Path) -> None:
+def test_more_epochs_than_assigned_are_refused(fused: VmapTrainer, folder: Path) -> None:
     begin(fused, [assigned(folder, CASES[0], number) for number in range(2)])
     for _ in range(2):
         epoch(fused, range(2))
@@ -217,8 +217,8 @@ def test_whichever_way_calibration_chooses_the_numbers_are_the_same(
         tried.append(size)
         return 1.0 if together or size == 1 else 5.0
 
-    monkeypatch.setattr(jax_vmap.GroupPrograms, "_try", seconds)
-    trainer = FusedTrainer(threads=1)
+    monkeypatch.setattr(jax_vmap.VmapPrograms, "_try", seconds)
+    trainer = VmapTrainer(threads=1)
     assignments = [assigned(folder, CASES[3], number) for number in range(3)]
     for _ in range(2):
         begin(trainer, assignments)
@@ -231,7 +231,7 @@ def test_whichever_way_calibration_chooses_the_numbers_are_the_same(
 
 
 def test_calibration_trains_nothing(folder: Path) -> None:
-    trainer = FusedTrainer(threads=1)
+    trainer = VmapTrainer(threads=1)
     assignments = [assigned(folder, CASES[9], number) for number in range(2)]
     begin(trainer, assignments)
     for assignment, metrics in zip(assignments, epoch(trainer, range(2)), strict=True):

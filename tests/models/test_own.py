@@ -11,12 +11,12 @@ import keras
 import pytest
 
 from assay.models.architectures.registry import find
-from assay.models.backends.keras_fit import PlainResident, TolerantResident
+from assay.models.backends.keras_fit import FallbackDataset, KerasFitDataset
 from assay.models.data import DataShape, TrainingData
 from assay.models.errors import RequestError
 from assay.models.recipe import Recipe
 from assay.models.training.config import TrainSettings
-from assay.models.training.epoch import Feeding, TrainEpoch
+from assay.models.training.epoch import InputConfig, TrainEpoch
 from assay.models.worker.trainer import Trainer
 from assay.search.workers.worker import answer
 from tests.models import nets
@@ -411,7 +411,7 @@ class Untraceable:
 
     shape, any_batch = DataShape((8, 8, 1), 3, 150), True
 
-    def epochs(self, model: keras.Model, feeding: Feeding) -> TrainEpoch:
+    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
         raise TypeError("on purpose\nand more")
 
 
@@ -444,7 +444,7 @@ class TestSlowModels:
             keras.utils.set_random_seed(1)
             return list(recipe.fit(recipe.compile(recipe.describe(data.input_shape, 3)), resident, seed=1))
 
-        tolerant = TolerantResident(Untraceable(), data)
-        assert fit(tolerant) == fit(PlainResident(data))
+        tolerant = FallbackDataset(Untraceable(), data)
+        assert fit(tolerant) == fit(KerasFitDataset(data))
         assert tolerant.note is not None
         assert tolerant.note.endswith("it can't be traced as a whole (TypeError: on purpose)")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assay.models.worker.trial_spec import Assignment, signature
+from assay.models.worker.trial_spec import TrialSpec, signature
 from tests.models.conftest import assign
 
 SCHEDULED = {"schedule": "cosine", "final_fraction": 0.1}
@@ -15,7 +15,7 @@ SCHEDULED = {"schedule": "cosine", "final_fraction": 0.1}
 
 def signed(folder: Path, decay_is_compiled: bool = True, **changes: Any) -> str:
     assignment = assign(folder, changes.pop("family", "mlp"), **changes)
-    return signature(Assignment.read(assignment, "the assignment"), decay_is_compiled=decay_is_compiled)
+    return signature(TrialSpec.read(assignment, "the assignment"), decay_is_compiled=decay_is_compiled)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from assay.search.artifacts import ModelShelf
+from assay.search.artifacts import ModelStore
 from assay.search.events import Event
 from assay.search.journal import Journal, read
 from assay.search.objective import Objectives
-from assay.search.plan import Plan, StudyRequest, Tolerance
+from assay.search.plan import FailurePolicy, Plan, StudyRequest
 from assay.search.recovery import recover, try_again
 from assay.search.space import read_space
 from assay.search.storage.opening import open_storage
@@ -46,7 +46,7 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.shelf = ModelShelf(folder / "models")
+        self.shelf = ModelStore(folder / "models")
         self.journal_file = folder / "journal.jsonl"
 
     def study(
@@ -95,7 +95,7 @@ class Lab:
             describe=lambda trial: dict(trial.searched),
             shelf=self.shelf,
             timeout_seconds=timeout_seconds,
-            tolerance=Tolerance(**tolerance),
+            tolerance=FailurePolicy(**tolerance),
         )
         with Journal(self.journal_file) as journal, stub_workers(workers) as own:
             Supervisor(whole, study, executor or own, journal, StopRequest() if stop is None else stop).run()

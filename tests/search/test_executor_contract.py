@@ -15,7 +15,7 @@ from assay.models.errors import SearchError
 from assay.search.events import EpochEnded
 from assay.search.study_record import STATE
 from assay.search.workers.protocol import Executor
-from assay.search.workers.vmap_lanes import SlotExecutor
+from assay.search.workers.vmap_lanes import LaneExecutor
 from tests.search.conftest import Lab, stub_workers
 from tests.search.test_local_executor import gone, wait_idle
 
@@ -23,9 +23,9 @@ Make = Callable[[], AbstractContextManager[Executor]]
 
 
 @contextmanager
-def slots(workers: int, each: int, **options: Any) -> Iterator[SlotExecutor]:
+def slots(workers: int, each: int, **options: Any) -> Iterator[LaneExecutor]:
     with stub_workers(workers, **options) as inner:
-        yield SlotExecutor(inner, each)
+        yield LaneExecutor(inner, each)
 
 
 @pytest.fixture(params=["4 workers", "1 worker of 4 slots", "2 workers of 2 slots"])
@@ -108,7 +108,7 @@ def test_a_worker_that_dies_fails_what_it_trained_and_is_replaced(lab: Lab, four
             lambda trial: curve() | ({"signal": "SIGKILL"} if trial.number == 1 else {}),
             executor=executor,
             workers=0,
-            failures_limit=2,  # a worker's death is one failure, however many it trained
+            max_failures=2,  # a worker's death is one failure, however many it trained
         )
     assert study.counts()["complete"] == 8
     failed = study.study.get_trials(states=(TrialState.FAIL,))
@@ -143,7 +143,7 @@ def test_failures_beside_trials_that_go_on_do_not_end_the_search(lab: Lab) -> No
         return {"curve": [0.5] * (trial.number // 2) + [nan]} if trial.number < 6 else curve()
 
     with slots(1, 8) as executor:
-        study = lab.run(8, script, executor=executor, workers=0, failures_limit=2)
+        study = lab.run(8, script, executor=executor, workers=0, max_failures=2)
     assert study.counts() == {"complete": 8, "pruned": 0, "failed": 6}
 
 
@@ -152,7 +152,7 @@ def test_groups_that_only_fail_end_the_search(lab: Lab) -> None:
         slots(1, 4) as executor,
         pytest.raises(SearchError, match=r"the last 8 trials all failed; the last one: error: ValueError: odd"),
     ):
-        lab.run(20, lambda trial: {"raises": "odd"}, executor=executor, workers=0, failures_limit=2)
+        lab.run(20, lambda trial: {"raises": "odd"}, executor=executor, workers=0, max_failures=2)
 
 
 def test_slots_open_again_when_all_of_their_workers_are_free(lab: Lab, tmp_path: Path) -> None:

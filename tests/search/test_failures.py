@@ -12,13 +12,13 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from assay.models.errors import AssayBugError, SearchError
+from assay.models.errors import SearchError, WorkerBug
 from assay.search.events import EpochEnded, TrialBegun, TrialEnded
 from assay.search.study import StudyTrials
 from assay.search.study_record import STATE
 from assay.search.workers.executor import LocalExecutor
 from assay.search.workers.protocol import Trial
-from assay.search.workers.vmap_lanes import SlotExecutor
+from assay.search.workers.vmap_lanes import LaneExecutor
 from tests.search.conftest import Lab, Script, stub_workers
 from tests.waiting import wait_until
 
@@ -111,7 +111,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_trial_timed_out(
 
     thread = threading.Thread(target=stop)
     thread.start()
-    study = lab.run(3, script, workers=1, silence_seconds=1.5).study
+    study = lab.run(3, script, workers=1, trial_timeout_seconds=1.5).study
     thread.join()
     assert study.trials[0].user_attrs[STATE] == "failed: timed out"
     assert study.trials[0].value is None
@@ -124,7 +124,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_trial_timed_out(
 
 
 def test_workers_that_answer_in_time_are_left_alone(lab: Lab) -> None:
-    study = lab.run(4, lambda trial: {"seconds": 0.3, **GOOD}, silence_seconds=1.0)
+    study = lab.run(4, lambda trial: {"seconds": 0.3, **GOOD}, trial_timeout_seconds=1.0)
     assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
 
 
@@ -145,7 +145,7 @@ def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
 ) -> None:
     """Its answer lies there, unread."""
     make_slow_once(monkeypatch, trial=0, seconds=1.5)
-    study = lab.run(4, lambda trial: {"seconds": 0.05 * (1 + trial.number), **GOOD}, silence_seconds=0.8)
+    study = lab.run(4, lambda trial: {"seconds": 0.05 * (1 + trial.number), **GOOD}, trial_timeout_seconds=0.8)
     assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
 
 
@@ -156,18 +156,18 @@ def test_a_trial_that_waits_for_those_beside_it_to_be_heard_is_left_alone(
     make_slow_once(monkeypatch, trial=1, seconds=2.0)
     with stub_workers(1) as workers:
         study = lab.run(
-            2, lambda trial: {"seconds": 0.3, **GOOD}, executor=SlotExecutor(workers, 2), silence_seconds=1.2
+            2, lambda trial: {"seconds": 0.3, **GOOD}, executor=LaneExecutor(workers, 2), trial_timeout_seconds=1.2
         )
     assert study.counts() == {"complete": 2, "pruned": 0, "failed": 0}
 
 
 def test_trials_that_only_time_out_end_the_search(lab: Lab) -> None:
     with pytest.raises(SearchError, match="last 2 trials all failed; the last one: timed out"):
-        lab.run(4, lambda trial: {"seconds": 60, **GOOD}, workers=1, silence_seconds=0.3, failures_limit=2)
+        lab.run(4, lambda trial: {"seconds": 60, **GOOD}, workers=1, trial_timeout_seconds=0.3, max_failures=2)
 
 
 def test_a_mistake_of_our_own_is_no_bad_trial(lab: Lab) -> None:
-    with pytest.raises(AssayBugError, match="KeyError: 'ours'"):
+    with pytest.raises(WorkerBug, match="KeyError: 'ours'"):
         lab.run(4, lambda trial: {"mistakes": trial.number == 1, **GOOD}, workers=1)
     study = lab.study().study
     assert [trial.user_attrs[STATE] for trial in study.trials] == ["complete", "failed: interrupted"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from assay.models.errors import RequestError
 from assay.search.events import EpochEnded, TrialEnded
-from assay.search.objective import Leaders, Objectives
+from assay.search.objective import Objectives, ParetoFront
 from assay.search.workers.protocol import Trial
 from tests.search.conftest import Lab
 
@@ -113,7 +113,7 @@ def test_leaders_are_those_that_a_comparison_of_all_pairs_finds(
     trials: Sequence[tuple[int, int]], order: random.Random
 ) -> None:
     objectives = Objectives.read(BOTH)
-    leaders = Leaders(objectives)
+    leaders = ParetoFront(objectives)
     values = {number: (float(accuracy), float(size)) for number, (accuracy, size) in enumerate(trials)}
     for number in order.sample(list(values), len(values)):
         admitted = leaders.admits(number, values[number])
@@ -127,4 +127,4 @@ def test_leaders_are_those_that_a_comparison_of_all_pairs_finds(
     assert {(int(accuracy), int(size)) for accuracy, size in leaders.values.values()} == front
     assert len(leaders.values) == len(front)
     assert all(number == trials.index((int(one), int(other))) for number, (one, other) in leaders.values.items())
-    assert leaders.ranked() == Leaders(objectives, values).ranked(), "whoever counts again finds the same"
+    assert leaders.ranked() == ParetoFront(objectives, values).ranked(), "whoever counts again finds the same"

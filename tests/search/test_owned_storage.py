@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from assay.models.errors import SearchError
 from assay.search.events import TrialEnded
 from assay.search.storage.opening import open_storage
-from assay.search.storage.write_through import OwnedStorage
+from assay.search.storage.write_through import WriteThroughStorage
 from assay.search.study import StudyTrials
 from assay.search.workers.protocol import Trial
 from tests.search.conftest import Lab
@@ -52,7 +52,7 @@ def stored(lab: Lab) -> list[FrozenTrial]:
 def test_whatever_optuna_can_write_reaches_the_database() -> None:
     """A writer that a later Optuna adds would write to memory alone."""
     writers = {name for name in dir(BaseStorage) if name.startswith(("set_", "create_", "delete_"))}
-    assert writers <= set(vars(OwnedStorage))
+    assert writers <= set(vars(WriteThroughStorage))
 
 
 def test_the_database_has_what_memory_has_after_every_step(lab: Lab) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from assay.models.errors import RequestError
 from assay.models.settings import Settings
-from assay.search.pruners import PRUNERS, find_pruner, make_pruner
+from assay.search.pruners import PRUNERS, get_pruner, make_pruner
 
 EPOCHS = 16
 PRUNING = [name for name in PRUNERS if name != "none"]
@@ -93,7 +93,7 @@ def test_options_have_optunas_own_names_and_defaults(name: str) -> None:
     classes = {"asha": "SuccessiveHalvingPruner", "hyperband": "HyperbandPruner", "median": "MedianPruner"}
     other = {("asha", "min_resource"): "auto", ("median", "n_warmup_steps"): 0}  # and why is in their docstrings
     known = inspect.signature(getattr(optuna.pruners, classes[name]).__init__).parameters
-    defaults = find_pruner(name).settings().model_dump()
+    defaults = get_pruner(name).settings().model_dump()
     assert {known[option].default for option in defaults if (name, option) in other} <= {"auto", 0}
     assert {o: known[o].default for o in defaults} == {o: other.get((name, o), defaults[o]) for o in defaults}
 

@@ -10,7 +10,7 @@ import pytest
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
-from assay.search.samplers.fast_tpe import QuickTpe
+from assay.search.samplers.fast_tpe import FastTPESampler
 from assay.search.space import read_space
 from assay.search.study import _suggest
 from tests.search.test_samplers import SPACES
@@ -43,7 +43,8 @@ def suggested(
 def test_suggestions_are_optunas_own(space: str, direction: str) -> None:
     group = space == "conditions"
     ours, theirs = (
-        suggested(kind(seed=7, group=group), SPACES[space], directions=(direction,)) for kind in (QuickTpe, TPESampler)
+        suggested(kind(seed=7, group=group), SPACES[space], directions=(direction,))
+        for kind in (FastTPESampler, TPESampler)
     )
     assert ours == theirs
 
@@ -52,13 +53,13 @@ def test_suggestions_are_optunas_own(space: str, direction: str) -> None:
     "options", [{"constant_liar": False}, {"multivariate": False}, {"n_startup_trials": 0}, {"n_ei_candidates": 3}]
 )
 def test_so_they_are_with_other_options(options: dict[str, Any]) -> None:
-    ours, theirs = (suggested(kind(seed=7, **options), SPACES["everything"]) for kind in (QuickTpe, TPESampler))
+    ours, theirs = (suggested(kind(seed=7, **options), SPACES["everything"]) for kind in (FastTPESampler, TPESampler))
     assert ours == theirs
 
 
 def test_so_they_are_with_several_objectives() -> None:
     both = ("maximize", "minimize")
-    ours, theirs = (suggested(kind(seed=7), SPACES["floats"], directions=both) for kind in (QuickTpe, TPESampler))
+    ours, theirs = (suggested(kind(seed=7), SPACES["floats"], directions=both) for kind in (FastTPESampler, TPESampler))
     assert ours == theirs
 
 
@@ -70,7 +71,7 @@ def test_a_trials_parameters_are_looked_at_once(monkeypatch: pytest.MonkeyPatch)
         looked.append(1)
         return own(self, value)
 
-    study = optuna.create_study(sampler=QuickTpe(seed=0))
+    study = optuna.create_study(sampler=FastTPESampler(seed=0))
     distribution = optuna.distributions.FloatDistribution(0, 1)
     costs = []
     monkeypatch.setattr(optuna.distributions.FloatDistribution, "to_internal_repr", counted)

@@ -11,13 +11,13 @@ import pytest
 from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
 from optuna.trial import TrialState
 
-from assay.search.pruners.cached_halving import RememberingHalving, RememberingHyperband
+from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner, RememberingHyperband
 
 EPOCHS = 9
 HALVING = {"min_resource": 1, "reduction_factor": 2, "min_early_stopping_rate": 0, "bootstrap_count": 0}
 HYPERBAND = {"min_resource": 1, "max_resource": EPOCHS, "reduction_factor": 3, "bootstrap_count": 2}
 PAIRS: dict[str, tuple[Callable[[], BasePruner], Callable[[], BasePruner]]] = {
-    "asha": (lambda: RememberingHalving(**HALVING), lambda: SuccessiveHalvingPruner(**HALVING)),
+    "asha": (lambda: CachedSuccessiveHalvingPruner(**HALVING), lambda: SuccessiveHalvingPruner(**HALVING)),
     "hyperband": (lambda: RememberingHyperband(**HYPERBAND), lambda: HyperbandPruner(**HYPERBAND)),
 }
 

@@ -18,7 +18,7 @@ from assay.models.settings import Settings
 from assay.search.events import TrialEnded
 from assay.search.objective import Objectives
 from assay.search.plan import StudyRequest
-from assay.search.samplers import SAMPLERS, find_sampler, make_sampler
+from assay.search.samplers import SAMPLERS, get_sampler, make_sampler
 from assay.search.space import read_space
 from assay.search.space.grid import grid
 from assay.search.storage.opening import open_storage
@@ -186,7 +186,7 @@ def test_options_have_optunas_own_names_and_defaults(name: str) -> None:
         "nsga2": "NSGAIISampler",
     }
     known = inspect.signature(getattr(optuna.samplers, classes[name]).__init__).parameters
-    defaults = find_sampler(name).settings().model_dump()
+    defaults = get_sampler(name).settings().model_dump()
     defaults.pop("crossover", None)  # an object of Optuna's; here it goes by its name
     if name == "tpe":
         assert defaults.pop("group") is None  # decided by the space

@@ -106,7 +106,7 @@ def test_memory_that_runs_out_fails_the_trial_and_another_worker_takes_the_next(
 
 def test_memory_that_only_runs_out_ends_the_search(lab: Lab) -> None:
     with pytest.raises(SearchError, match="last 3 trials all failed; the last one: out of memory"):
-        lab.run(10, lambda trial: {"exhausts": True}, failures_limit=3, workers=2)
+        lab.run(10, lambda trial: {"exhausts": True}, max_failures=3, workers=2)
 
 
 def test_a_worker_that_the_kernel_may_have_killed_for_memory_is_said_to(
@@ -130,7 +130,7 @@ def test_a_loss_that_is_not_finite_fails_the_trial_in_that_epoch(lab: Lab) -> No
 
 def test_a_search_that_only_fails_stops_and_says_why(lab: Lab) -> None:
     with pytest.raises(SearchError, match=r"last 3 trials all failed.*broken net"):
-        lab.run(10, lambda trial: {"raises": "broken net"}, failures_limit=3, workers=1)
+        lab.run(10, lambda trial: {"raises": "broken net"}, max_failures=3, workers=1)
     assert lab.study().counts() == {"complete": 0, "pruned": 0, "failed": 3}
 
 
@@ -138,7 +138,7 @@ def test_failures_that_are_not_in_a_row_do_not_stop_the_search(lab: Lab) -> None
     def script(trial):
         return {"raises": "odd"} if trial.number % 2 else curve(1, 1, 1, 1)
 
-    assert lab.run(5, script, failures_limit=2, workers=1).counts()["complete"] == 5
+    assert lab.run(5, script, max_failures=2, workers=1).counts()["complete"] == 5
 
 
 def test_no_trial_starts_after_the_timeout_and_those_under_way_finish(lab: Lab) -> None:
