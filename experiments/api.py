@@ -127,15 +127,15 @@ def sweep(
         seed=seed,
         execution={"backend": backend, "device": device, "precision": precision, "xla": xla, "gpu_memory": gpu_memory},
         timeout=timeout,
-        tolerance={"max_failures": max_failures, "retries": retries, "trial_timeout": trial_timeout},
+        failure_policy={"max_failures": max_failures, "retries": retries, "trial_timeout": trial_timeout},
         enqueue=enqueue,
         fuse=fuse,
         checkpoint=checkpoint,
     )
-    places = StorePaths.choose(home, data_dir, storage, tracking_uri)
-    found = sweeping.sweep(asked, request, places, BarDisplay() if progress else SilentDisplay())
+    store_paths = StorePaths.choose(home, data_dir, storage, tracking_uri)
+    found = sweeping.sweep(asked, request, store_paths, BarDisplay() if progress else SilentDisplay())
     _raise_for(found.exit_code, found.failure)
-    known = read_study(found.study, places, found.importance)
+    known = read_study(found.study, store_paths, found.importance)
     return dataclasses.replace(known, seconds=round(found.seconds, 3))
 
 
@@ -188,8 +188,8 @@ def run(
     )
     heard = Recording(BarDisplay("epoch") if progress else SilentDisplay())
     silence = parse_failure_policy(trial_timeout=trial_timeout).trial_timeout_seconds
-    places = StorePaths.choose(home, data_dir, storage, tracking_uri)
-    result = single.run(asked, seed, execution, places, heard, silence)
+    store_paths = StorePaths.choose(home, data_dir, storage, tracking_uri)
+    result = single.run(asked, seed, execution, store_paths, heard, silence)
     _raise_for(result.exit_code, result.failure or f"{result.state}: {result.error}")
     return RunOutcome(dict(result.params), dict(result.metrics), result.run_id, heard.epochs())
 

@@ -39,23 +39,23 @@ class Workspace:
         """MLflow's artifacts."""
         return self.path / "artifacts"
 
-    def journal(self, study: str, slot: int = 1) -> Path:
+    def journal(self, study: str, instance: int = 1) -> Path:
         """Return the journal of a study: that of the only supervisor, or of one of several at the same time."""
-        return self.path / "journal" / f"{file_name(study)}{_of_slot(slot)}.jsonl"
+        return self.path / "journal" / f"{file_name(study)}{_instance_suffix(instance)}.jsonl"
 
-    def slots(self, study: str) -> list[int]:
-        """Return the slots of a study that have a journal, or a lock until they have one, and always the first."""
+    def instances(self, study: str) -> list[int]:
+        """Return the instances of a study that have a journal, or a lock until they have one, and always the first."""
         found = (path for kind in ("jsonl", "lock") for path in self.path.glob(f"journal/{file_name(study)}~*.{kind}"))
         numbers = {path.stem.rpartition("~")[2] for path in found}
         return [1, *sorted(int(number) for number in numbers if number.isdecimal())]
 
     def journals(self, study: str) -> list[Path]:
-        """Return the journals of a study, one a slot; of some there may be none yet."""
-        return [self.journal(study, slot) for slot in self.slots(study)]
+        """Return the journals of a study, one a instance; of some there may be none yet."""
+        return [self.journal(study, instance) for instance in self.instances(study)]
 
-    def models(self, study: str, slot: int = 1) -> Path:
+    def models(self, study: str, instance: int = 1) -> Path:
         """Return the folder in which the model of a study's best trial waits to be logged."""
-        return self.path / "models" / f"{file_name(study)}{_of_slot(slot)}"
+        return self.path / "models" / f"{file_name(study)}{_instance_suffix(instance)}"
 
     def checkpoints(self, study: str) -> Path:
         """Return the folder in which a study's trials under way are kept."""
@@ -87,8 +87,8 @@ class Workspace:
         _check_access(self.path, self.path)
 
 
-def _of_slot(slot: int) -> str:
-    return "" if slot == 1 else f"~{slot}"  # no study's file has a ~ of its own
+def _instance_suffix(instance: int) -> str:
+    return "" if instance == 1 else f"~{instance}"  # no study's file has a ~ of its own
 
 
 def _check_access(there: Path, home: Path) -> None:
@@ -116,7 +116,7 @@ def file_name(study: str) -> str:
 class StorePaths:
     """Home, data sets, Optuna's storage and MLflow's store."""
 
-    home: Workspace
+    workspace: Workspace
     data_dir: Path
     storage: str
     tracking_uri: str
@@ -137,7 +137,7 @@ class StorePaths:
         place = Workspace(Path(home or os.environ.get("ASSAY_HOME") or "mlruns").expanduser().resolve())
         data = data_dir or os.environ.get("ASSAY_DATA_DIR")
         found = cls(
-            home=place,
+            workspace=place,
             data_dir=Path(data).expanduser().resolve() if data else default_data_dir(),
             storage=storage or os.environ.get("ASSAY_STORAGE") or place.storage,
             tracking_uri=tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or place.tracking,

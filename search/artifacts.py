@@ -83,14 +83,16 @@ class Checkpoints:
 # How a study, or a single run, is closed: with its best trials, and where their models lie.
 
 
-def closing_of(closing: Closing, leaders: Mapping[int, Values], shelf: ModelStore) -> StudyClosed:
+def closing_of(closing: Closing, best_trials: Mapping[int, Values], model_store: ModelStore) -> StudyClosed:
     """Return the event that closes it, whoever does that: its supervisor, or who comes after one that died.
 
     Args:
         closing: how it ended.
-        leaders: the best complete trial with its values by its number; with several objectives the Pareto front.
-        shelf: where their models are.
+        best_trials: the best complete trial with its values by its number; with several objectives the Pareto front.
+        model_store: where their models are.
     """
-    found = {number: shelf.find(number) for number in leaders}
+    found = {number: model_store.find(number) for number in best_trials}
     models = {number: None if model is None else str(model) for number, model in found.items()}
-    return StudyClosed(closing=closing, best=tuple(BestTrial(one, leaders[one], models[one]) for one in leaders))
+    return StudyClosed(
+        closing=closing, best=tuple(BestTrial(one, best_trials[one], models[one]) for one in best_trials)
+    )

@@ -11,6 +11,6 @@ _KNOWN = ("5.0.",)
 """Releases with which the tests found the same suggestions and the same decisions."""
 
 
-def are_known() -> bool:
+def is_supported() -> bool:
     """Return whether the installed Optuna is one of these releases."""
     return version("optuna").startswith(_KNOWN)

@@ -41,27 +41,27 @@ class Plan:
         trials: how many complete or pruned trials the study shall have in the end.
         epochs: how many epochs a trial trains unless it is pruned.
         objectives: what is made better.
-        assign: makes of a trial the plain configuration that a worker's `begin` takes.
-        describe: makes of a trial every hyperparameter, searched or fixed, by name.
-        shelf: keeps the model of the best trial.
+        trial_spec: makes of a trial the plain configuration that a worker's `begin` takes.
+        hyperparameters: makes of a trial every hyperparameter, searched or fixed, by name.
+        model_store: keeps the model of the best trial.
         timeout_seconds: no trial starts later than this after the first; None for no limit.
-        tolerance: of what fails.
+        failure_policy: of what fails.
         checkpoints: where trials are kept that others go on with; None if none are.
     """
 
     trials: int
     epochs: Callable[[Trial], int]
     objectives: Objectives
-    assign: Callable[[Trial], Mapping[str, Any]]
-    describe: Callable[[Trial], Mapping[str, Any]]
-    shelf: ModelStore
+    trial_spec: Callable[[Trial], Mapping[str, Any]]
+    hyperparameters: Callable[[Trial], Mapping[str, Any]]
+    model_store: ModelStore
     timeout_seconds: float | None = None
-    tolerance: FailurePolicy = field(default_factory=FailurePolicy)
+    failure_policy: FailurePolicy = field(default_factory=FailurePolicy)
     checkpoints: Checkpoints | None = None
 
     def may_go_on(self, trial: Trial, end: TrialEnded) -> bool:
         """Return whether a trial that ended so will be tried again."""
-        return end.is_interrupted or (end.is_crashed and trial.attempt <= self.tolerance.retries)
+        return end.is_interrupted or (end.is_crashed and trial.attempt <= self.failure_policy.retries)
 
 
 # What is asked of a study.
@@ -75,7 +75,7 @@ class StudyRequest:
         name: the study's name.
         space: what is searched.
         objectives: what is made better.
-        identity: what all trials of the study must share.
+        fingerprint: what all trials of the study must share.
         sampler: the sampler's name.
         pruner: the pruner's name.
         epochs: the most epochs a trial can have.
@@ -88,7 +88,7 @@ class StudyRequest:
     name: str
     space: Space
     objectives: Objectives
-    identity: Mapping[str, Any]
+    fingerprint: Mapping[str, Any]
     sampler: str
     pruner: str
     epochs: int

@@ -25,13 +25,13 @@ from assay.search.study_record import ATTEMPT, CRASHED, INTERRUPTED, REDO_OF, RE
 from assay.search.workers.protocol import REDO, RETRY, Trial
 
 
-def recover(trials: StudyRecord, journal: Journal, describe: Callable[[Trial], Mapping[str, Any]]) -> None:
+def recover(trials: StudyRecord, journal: Journal, hyperparameters: Callable[[Trial], Mapping[str, Any]]) -> None:
     """Settle every trial that Optuna believes to be running.
 
     Args:
         trials: the study.
         journal: the journal of the supervisors that have died; this process alone writes it.
-        describe: makes of a trial all its hyperparameters by name, for the journal.
+        hyperparameters: makes of a trial all its hyperparameters by name, for the journal.
     """
     left_running = trials.left_running(supervisors(journal.path))
     if left_running:
@@ -40,7 +40,7 @@ def recover(trials: StudyRecord, journal: Journal, describe: Callable[[Trial], M
             end = ended.get(left.number)
             if end is None:
                 if left.number not in begun:
-                    journal.append(_beginning(left, trials, describe))
+                    journal.append(_beginning(left, trials, hyperparameters))
                 end = TrialEnded(trial=left.number, state="failed", reason="interrupted")
                 journal.append(end)
             trials.settle(left, end)
@@ -66,12 +66,14 @@ def _settled(journal: Journal, study_id: str) -> tuple[set[int], dict[int, Trial
     return begun, ended
 
 
-def _beginning(left: FrozenTrial, trials: StudyRecord, describe: Callable[[Trial], Mapping[str, Any]]) -> TrialBegun:
+def _beginning(
+    left: FrozenTrial, trials: StudyRecord, hyperparameters: Callable[[Trial], Mapping[str, Any]]
+) -> TrialBegun:
     trial = trials.as_asked(left)
     return TrialBegun(
         trial=trial.number,
         seed=trial.seed,
-        params=describe(trial),
+        params=hyperparameters(trial),
         searched=trial.searched,
         origin=trial.origin,
         attempt=trial.attempt,

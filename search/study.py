@@ -28,7 +28,7 @@ from assay.search.storage.write_through import WriteThroughStorage
 from assay.search.study_record import (
     ATTEMPT,
     BASELINE,
-    IDENTITY,
+    FINGERPRINT,
     INTERRUPTED,
     OPENINGS,
     ORIGIN,
@@ -69,7 +69,7 @@ class StudyTrials(StudyRecord):
         self._unpruned: set[int] = set()
         if self._shared is not None:
             self._shared.supervisor = self.supervisor = uuid.uuid4().hex
-            self._shared.in_turn(request.name, self._open)
+            self._shared.run_locked(request.name, self._open)
         else:
             self._open()
         self.count()
@@ -80,7 +80,7 @@ class StudyTrials(StudyRecord):
         attributes = {} if known is None else known.study.user_attrs
         drawn = 0 if known is None else len(known.study.get_trials(deepcopy=False))
         if known is not None:
-            known.check(request.identity)
+            known.check(request.fingerprint)
         self.seed = attributes.get(SEED, 0) if request.seed is None else request.seed
         self.study_id = attributes.get(STUDY_ID) or uuid.uuid4().hex
         opening = attributes.get(OPENINGS, 0)
@@ -97,7 +97,7 @@ class StudyTrials(StudyRecord):
         )
         self.study.set_user_attr(SEED, self.seed)
         self.study.set_user_attr(STUDY_ID, self.study_id)
-        self.study.set_user_attr(IDENTITY, dict(request.identity))
+        self.study.set_user_attr(FINGERPRINT, dict(request.fingerprint))
         if self._shared is not None:
             self.study.set_user_attr(OPENINGS, opening + 1)
         self._grid = sampler if isinstance(sampler, GridSampler) else None
@@ -109,7 +109,7 @@ class StudyTrials(StudyRecord):
         """
         self._done = 0
         self._counted: set[int] = set()
-        self._leaders = ParetoFront(self._request.objectives)
+        self._best_trials = ParetoFront(self._request.objectives)
         self._look()
 
     def _look(self) -> None:
@@ -121,23 +121,23 @@ class StudyTrials(StudyRecord):
                 self._counted.add(trial.number)
                 self._done += trial.state in _DONE
                 if trial.state == TrialState.COMPLETE:
-                    self._leaders.add(trial.number, tuple(trial.values))
+                    self._best_trials.add(trial.number, tuple(trial.values))
             # What was interrupted is done once more; what runs may be, unless another supervisor is at it.
             taken = trial.state.is_finished() or (self._shared is not None and trial.state == TrialState.RUNNING)
             if self._grid is not None and taken and trial.user_attrs.get(STATE) != INTERRUPTED:
                 self._take(self.searched(trial))
 
-    def heed(self, impatient: Callable[[], object]) -> None:
+    def heed(self, should_stop: Callable[[], object]) -> None:
         """Wait for a storage that is away only as long as nobody is impatient."""
         if isinstance(self._given, RetryingStorage):
-            self._given.impatient = impatient
+            self._given.should_stop = should_stop
 
-    def in_turn(self, body: Callable[[], None]) -> None:
+    def run_locked(self, body: Callable[[], None]) -> None:
         """Call a function while no other supervisor has a turn; perhaps twice, so it does what is left undone."""
         if self._shared is None:
             body()
         else:
-            self._shared.in_turn(self._request.name, body)
+            self._shared.run_locked(self._request.name, body)
 
     def enqueue(self, configurations: Iterable[Configuration], origin: str) -> None:
         """Have these configurations tried before the sampler's own, each once however often it is asked for."""
@@ -155,7 +155,7 @@ class StudyTrials(StudyRecord):
         """Take the next trial: one that was enqueued, else the sampler's; None if others have taken the last."""
         if self._shared is None:
             return self._ask()
-        with self._shared.turn(self._request.name):  # samplers can't see what another is drawing
+        with self._shared.locked(self._request.name):  # samplers can't see what another is drawing
             return self._ask()
 
     def _ask(self) -> Trial | None:
@@ -208,7 +208,7 @@ class StudyTrials(StudyRecord):
         if end.state != "failed":
             self._done += 1
         if end.state == "complete":
-            self._leaders.add(end.trial, end.values)
+            self._best_trials.add(end.trial, end.values)
 
     def retry(self, trial: Trial) -> None:
         """Have a trial whose worker died tried once more, with its first seed."""
@@ -233,11 +233,11 @@ class StudyTrials(StudyRecord):
 
     def admits(self, number: int, values: Values) -> bool:
         """Return whether a complete trial of these values would be the best so far, or none would dominate it."""
-        return self._leaders.admits(number, values)
+        return self._best_trials.admits(number, values)
 
-    def leaders(self) -> Mapping[int, Values]:
+    def best_trials(self) -> Mapping[int, Values]:
         """Return the best complete trial with its values by its number; with several objectives the Pareto front."""
-        return self._leaders.ranked()
+        return self._best_trials.ranked()
 
     def counts(self) -> dict[str, int]:
         """Return how many trials of the whole study are complete, pruned and failed."""

@@ -54,7 +54,7 @@ RETRY_OF = "assay.retry_of"
 REDO_OF = "assay.redo_of"
 BASELINE = "assay.baseline"
 """Whether it is a baseline, or one tried again: what all others are compared with is never pruned."""
-IDENTITY = "assay.identity"
+FINGERPRINT = "assay.fingerprint"
 STUDY_ID = "assay.study_id"
 OPENINGS = "assay.openings"
 """How often a shared study was opened: each time its sampler draws something else."""
@@ -95,9 +95,9 @@ class StudyRecord:
         self.study_id: str = study.user_attrs.get(STUDY_ID, "")
 
     @property
-    def identity(self) -> Mapping[str, Any] | None:
+    def fingerprint(self) -> Mapping[str, Any] | None:
         """What its trials share; None if Assay has not run it yet."""
-        return self.study.user_attrs.get(IDENTITY)
+        return self.study.user_attrs.get(FINGERPRINT)
 
     def check(self, asked: Mapping[str, Any]) -> None:
         """See that trials of this identity can be added to it.
@@ -105,8 +105,8 @@ class StudyRecord:
         Raises:
             RequestError: they could not be compared with those that it has.
         """
-        if self.identity is not None or self.study.get_trials(deepcopy=False):
-            check_fingerprint(self.study.study_name, self.identity, asked)
+        if self.fingerprint is not None or self.study.get_trials(deepcopy=False):
+            check_fingerprint(self.study.study_name, self.fingerprint, asked)
 
     @property
     def is_shared(self) -> bool:

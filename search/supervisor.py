@@ -102,7 +102,7 @@ class Supervisor:
                 TrialBegun(
                     trial=trial.number,
                     seed=trial.seed,
-                    params=self._plan.describe(trial),
+                    params=self._plan.hyperparameters(trial),
                     searched=trial.searched,
                     origin=trial.origin,
                     attempt=trial.attempt,
@@ -110,7 +110,7 @@ class Supervisor:
                 )
             )
             self._running[worker] = _Running(trial)
-            self._call(worker, "begin", assignment=self._plan.assign(trial))
+            self._call(worker, "begin", spec=self._plan.trial_spec(trial))
 
     def _call(self, worker: int, method: Method, **arguments: Any) -> None:
         self._called_at[worker] = math.inf
@@ -135,7 +135,7 @@ class Supervisor:
 
     def _end_silent_workers(self, heard: Set[int]) -> None:
         """End every process, but those just heard, of which a worker answers too late; its trials have failed."""
-        limit = self._plan.tolerance.trial_timeout_seconds
+        limit = self._plan.failure_policy.trial_timeout_seconds
         if limit is None:
             return
         now = time.monotonic()
@@ -157,7 +157,7 @@ class Supervisor:
         if heard.failure is None or heard.progress:
             return
         self._bad_news_in_a_row += 1
-        if self._bad_news_in_a_row >= self._plan.tolerance.max_failures:
+        if self._bad_news_in_a_row >= self._plan.failure_policy.max_failures:
             raise SearchError(f"the last {self._trials_failed} trials all failed; the last one: {heard.failure}.")
 
     def _handle(self, message: Message) -> None:
@@ -240,7 +240,7 @@ class Supervisor:
         running.ending = TrialEnded(trial=number, state=state)
         values = self._plan.objectives.values(running.measured)
         keep = state == "complete" and (values is None or self._trials.admits(number, values))
-        self._call(worker, "finish", save_as=str(self._plan.shelf.path(number)) if keep else None)
+        self._call(worker, "finish", save_as=str(self._plan.model_store.path(number)) if keep else None)
 
     def _finish(self, worker: int, running: _Running, costs: Mapping[str, Any]) -> None:
         assert running.ending is not None
@@ -261,12 +261,12 @@ class Supervisor:
         self._executor.release(worker)
         self._bad_news_in_a_row = self._trials_failed = 0
         self._heard.progress = True
-        self._clear_shelf()
+        self._discard_models()
 
-    def _clear_shelf(self) -> None:
+    def _discard_models(self) -> None:
         """Keep the models of the best trials, and those that trials are about to end with."""
         ending = {running.trial.number for running in self._running.values()}
-        self._plan.shelf.clear(keep={*ending, *self._trials.leaders()})
+        self._plan.model_store.clear(keep={*ending, *self._trials.best_trials()})
 
     def _drop(self, worker: int) -> None:
         """Have a worker forget its trial; it is free once it says that it has."""

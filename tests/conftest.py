@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.postgresql import PostgreSQL, missing
+from tests.helpers.postgresql import PostgreSQL, missing
 
 REAL_DATA = os.environ.get("ASSAY_DATA_DIR")
 

@@ -20,7 +20,7 @@ from assay.experiments.run.progress import SweepState
 from assay.experiments.run.sweep import sweep
 from assay.experiments.workspace import StorePaths
 from assay.search.events import Event
-from tests.browser import browsing, plot, serving
+from tests.helpers.browser import browsing, plot, serving
 
 PICTURES = Path(__file__).parent.parent / "experiments" / "pictures"
 EXPERIMENT = "digits-mlp"

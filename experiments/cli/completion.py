@@ -83,9 +83,9 @@ def _backends(context: click.Context) -> Iterable[str]:
 
 
 def _devices(context: click.Context) -> Iterable[str]:
-    from assay.search.system.hardware import cards
+    from assay.search.system.hardware import gpus
 
-    found = [f"gpu:{number}" for number in range(len(cards()))]
+    found = [f"gpu:{number}" for number in range(len(gpus()))]
     return ["cpu", "gpu", *found] if found else ["cpu"]
 
 

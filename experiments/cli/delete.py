@@ -14,9 +14,9 @@ from assay.models.errors import RequestError
 @click.command("delete", short_help="Delete a study from Optuna, MLflow and home, after asking.")
 @click.argument("study", shell_complete=completion.studies)
 @click.option("--yes", is_flag=True, help="Delete without asking.")
-@options.places
+@options.store_paths
 @options.json_output
-def command(study: str, yes: bool, as_json: bool, **places: str | None) -> int:
+def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> int:
     """Delete STUDY: its runs in MLflow, its trials in Optuna, its journal and its model in home.
 
     Asks first. MLflow hides deleted runs and keeps them on the disk until `mlflow gc`; the rest is gone for good. If it
@@ -31,7 +31,7 @@ def command(study: str, yes: bool, as_json: bool, **places: str | None) -> int:
     from assay.experiments.tracking.lookup import freeing
     from assay.experiments.workspace import StorePaths
 
-    chosen = StorePaths.choose(**places)
+    chosen = StorePaths.choose(**store_paths)
     with held(study, chosen) as remains:
         going = f"study {study!r}: {_counted(remains.trials, 'trial')}, {_counted(len(remains.runs), 'run')} in MLflow"
         if not yes and not _confirmed(going):

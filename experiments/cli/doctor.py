@@ -11,9 +11,9 @@ from assay.experiments.cli import options
 
 @click.command("doctor", short_help="Compare Optuna and MLflow on every trial; with --fix, mend what differs.")
 @click.option("--fix", is_flag=True, help="Mend what does not agree.")
-@options.places
+@options.store_paths
 @options.json_output
-def command(fix: bool, as_json: bool, **places: str | None) -> int:
+def command(fix: bool, as_json: bool, **store_paths: str | None) -> int:
     """Compare what Optuna, MLflow and the journals say of every trial of this home's studies.
 
     State, value and parameters count as Optuna has them, curves as the journal has them. Exits with 1 if anything
@@ -29,7 +29,7 @@ def command(fix: bool, as_json: bool, **places: str | None) -> int:
     from assay.experiments.terminal_text import visible
     from assay.experiments.workspace import StorePaths
 
-    found = diagnose(StorePaths.choose(**places), fix)
+    found = diagnose(StorePaths.choose(**store_paths), fix)
     for study, why in found.busy.items():
         click.echo(visible(f"{study}: not looked at: {why}"), err=True)
     for title, several in (("mended", found.mended), ("differs", found.differences)):

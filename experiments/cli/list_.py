@@ -18,9 +18,9 @@ Listing = Mapping[str, object]
 
 @click.command("list", short_help="What there is: experiments, models, data sets, samplers, pruners, studies.")
 @click.argument("kinds", nargs=-1, shell_complete=lambda context, parameter, typed: _offered(typed))
-@options.places
+@options.store_paths
 @options.json_output
-def command(kinds: tuple[str, ...], as_json: bool, **places: str | None) -> int:
+def command(kinds: tuple[str, ...], as_json: bool, **store_paths: str | None) -> int:
     """List what there is, with a line of what each thing is; everything, or only the KINDS named.
 
     KINDS: experiments, models, datasets, samplers, pruners, studies.
@@ -32,7 +32,7 @@ def command(kinds: tuple[str, ...], as_json: bool, **places: str | None) -> int:
     from assay.models.names import check_name
 
     asked = [check_name("kind", kind, _KINDS) for kind in kinds or _KINDS]
-    found = {kind: _KINDS[kind](places) for kind in asked}
+    found = {kind: _KINDS[kind](store_paths) for kind in asked}
     if as_json:
         click.echo(json.dumps({kind: _records(listing) for kind, listing in found.items()}))
     else:
@@ -58,42 +58,42 @@ def _offered(typed: str) -> list[CompletionItem]:
     return [CompletionItem(kind) for kind in _KINDS if kind.startswith(typed)]
 
 
-def _experiments(places: Mapping[str, Any]) -> Listing:
+def _experiments(store_paths: Mapping[str, Any]) -> Listing:
     from assay.experiments.config.catalog import load, names
 
     return {name: load(name).title for name in names()}
 
 
-def _models(places: Mapping[str, Any]) -> Listing:
+def _models(store_paths: Mapping[str, Any]) -> Listing:
     from assay.models.architectures.registry import FAMILIES
 
     own = {"nets.py:function": "your own, by a function in a file; or package.module:function"}
     return {name: family.summary for name, family in FAMILIES.items()} | own
 
 
-def _datasets(places: Mapping[str, Any]) -> Listing:
+def _datasets(store_paths: Mapping[str, Any]) -> Listing:
     from assay.experiments.data.registry import summaries
 
     return summaries()
 
 
-def _samplers(places: Mapping[str, Any]) -> Listing:
+def _samplers(store_paths: Mapping[str, Any]) -> Listing:
     from assay.search.samplers import SAMPLERS
 
     return {name: sampler.summary for name, sampler in SAMPLERS.items()}
 
 
-def _pruners(places: Mapping[str, Any]) -> Listing:
+def _pruners(store_paths: Mapping[str, Any]) -> Listing:
     from assay.search.pruners import PRUNERS
 
     return {name: pruner.summary for name, pruner in PRUNERS.items()}
 
 
-def _studies(places: Mapping[str, Any]) -> Listing:
+def _studies(store_paths: Mapping[str, Any]) -> Listing:
     from assay.experiments.results.listing import summaries
     from assay.experiments.workspace import StorePaths
 
-    return summaries(StorePaths.choose(**places))
+    return summaries(StorePaths.choose(**store_paths))
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any]], Listing]] = {

@@ -19,9 +19,9 @@ from assay.experiments.cli import completion, options
     shell_complete=completion.families,
     help="A family, or a function of your own as nets.py:build.  [mlp]",
 )
-@options.places
+@options.store_paths
 @options.json_output
-def command(name: str, data: str, model: str, as_json: bool, **places: str | None) -> int:
+def command(name: str, data: str, model: str, as_json: bool, **store_paths: str | None) -> int:
     """Write NAME.toml, an experiment that can be swept as it is; NAME may lead to another folder.
 
     Paths in --data and --model are relative to the folder of the new file. Nothing is ever overwritten.
@@ -34,9 +34,9 @@ def command(name: str, data: str, model: str, as_json: bool, **places: str | Non
     from assay.experiments.config.template import create
     from assay.experiments.workspace import StorePaths
 
-    made = create(name, data, model, StorePaths.choose(**places).data_dir)
+    made = create(name, data, model, StorePaths.choose(**store_paths).data_dir)
     file = str(made.file) if made.file.is_absolute() else f"./{made.file}"
-    sweep = shlex.join([options.program(), "sweep", file, *options.given(places, "home", "data_dir")])
+    sweep = shlex.join([options.program(), "sweep", file, *options.given(store_paths, "home", "data_dir")])
     if as_json:
         network = None if made.network is None else str(made.network)
         click.echo(json.dumps({"file": str(made.file), "network": network, "next": sweep}))

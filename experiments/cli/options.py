@@ -32,7 +32,7 @@ def read_seconds(context: click.Context, parameter: click.Parameter, text: str |
     return None if text is None else read_duration(text, parameter.opts[0])
 
 
-def places(command: _Command) -> _Command:
+def store_paths(command: _Command) -> _Command:
     """Add the options that say where things are read and written."""
     for option in (
         click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow's store.  [SQLite in home]"),
@@ -49,9 +49,9 @@ def execution(command: _Command) -> _Command:
     return _gathered(command, "execution", _EXECUTION)
 
 
-def tolerance(command: _Command) -> _Command:
-    """Add the options that say what a search puts up with; the command is given them by name, as its `tolerance`."""
-    return _gathered(command, "tolerance", _TOLERANCE)
+def failure_policy(command: _Command) -> _Command:
+    """Add the options of the failure policy; the command takes them as `failure_policy`."""
+    return _gathered(command, "failure_policy", _FAILURE_POLICY)
 
 
 def _gathered(command: _Command, name: str, group: Mapping[str, Callable[[_Command], _Command]]) -> _Command:
@@ -103,7 +103,7 @@ trial_timeout = click.option(
     help="Fail a trial whose worker gives no sign of life for so long, such as 90s or 10m: no epoch, say.  [never]",
 )
 
-_TOLERANCE = {
+_FAILURE_POLICY = {
     "max_failures": click.option(
         "--max-failures", type=click.IntRange(min=1), default=5, help="Failed trials in a row that end it.  [5]"
     ),
@@ -137,13 +137,14 @@ def program() -> str:
     return "assay" if shutil.which("assay") or "/" not in sys.argv[0] else sys.argv[0]
 
 
-def given(places: Mapping[str, str | None], *names: str) -> list[str]:
+def given(store_paths: Mapping[str, str | None], *names: str) -> list[str]:
     """Return those of these options that were given on the command line, to be given again."""
     context = click.get_current_context()
     return [
         word
         for name in names
-        if (value := places[name]) is not None and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if (value := store_paths[name]) is not None
+        and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         for word in (f"--{name.replace('_', '-')}", masked(value))
     ]
 

@@ -17,7 +17,7 @@ from assay.experiments.cli import completion, options
 @options.trial_timeout
 @options.values
 @options.execution
-@options.places
+@options.store_paths
 @options.json_output
 def command(
     experiment: str,
@@ -27,7 +27,7 @@ def command(
     values: Mapping[str, Any],
     execution: Mapping[str, Any],
     as_json: bool,
-    **places: str | None,
+    **store_paths: str | None,
 ) -> int:
     """Train EXPERIMENT once: its first baseline, or its model's defaults, changed by --set.
 
@@ -44,7 +44,9 @@ def command(
 
     asked = load_experiment(experiment, values, epochs)
     display = choose_display(as_json)
-    result = run(asked, seed, parse_execution_request(execution), StorePaths.choose(**places), display, trial_timeout)
+    result = run(
+        asked, seed, parse_execution_request(execution), StorePaths.choose(**store_paths), display, trial_timeout
+    )
     print_run(result, to_stderr=as_json)
     if as_json:
         click.echo(options.as_json(result.to_record()))

@@ -22,7 +22,7 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 @click.option("--importance", help="How what mattered is told: ped-anova, fanova or mdi.  [the experiment's]")
 @click.option("--sort", metavar="METRIC", help="Sort by an objective, a cost or trial.  [the best first]")
 @click.option("--all", "every", is_flag=True, help="Show all trials or epochs, not only 30.")
-@options.places
+@options.store_paths
 @options.json_output
 def command(
     name: str,
@@ -31,7 +31,7 @@ def command(
     sort: str | None,
     every: bool,
     as_json: bool,
-    **places: str | None,
+    **store_paths: str | None,
 ) -> int:
     """Show STUDY with its trials, one of them, or the training that MLflow has under RUN_ID (32 hex digits).
 
@@ -47,8 +47,8 @@ def command(
     from assay.experiments.workspace import StorePaths, journal_names
     from assay.models.errors import RequestError
 
-    chosen = StorePaths.choose(**places)
-    if _RUN_ID.fullmatch(name) and name not in journal_names(chosen.home):
+    chosen = StorePaths.choose(**store_paths)
+    if _RUN_ID.fullmatch(name) and name not in journal_names(chosen.workspace):
         found = trial_of_run(name, chosen)
         if not isinstance(found, str):
             if trial is not None:
@@ -65,7 +65,7 @@ def _study(
     sort: str | None,
     every: bool,
     as_json: bool,
-    places: StorePaths,
+    store_paths: StorePaths,
 ) -> int:
     from assay.experiments.console.show import ordered, print_study, rows
     from assay.experiments.results.load import read_study  # here for the same reason
@@ -73,18 +73,18 @@ def _study(
     from assay.experiments.run.study_locks import describe_runner
     from assay.models.errors import RequestError
 
-    study = read_study(name, places, importance)
+    study = read_study(name, store_paths, importance)
     if trial is not None:
         if trial not in study.trials.index:
             known = f"0 to {study.trials.index.max()}" if len(study.trials) else "none yet"
             raise RequestError(f"study {name!r} has no trial {trial}: it has {known}.")
         (row,) = rows(study.trials.loc[[trial]])
-        return _answer(trial_of_study(study, trial, row, places), every, as_json)
+        return _answer(trial_of_study(study, trial, row, store_paths), every, as_json)
     trials = ordered(study, sort)
     if as_json:
         click.echo(options.as_json({**study.to_record(), "table": rows(trials)}))
     else:
-        print_study(study, trials, every, describe_runner(name, places))
+        print_study(study, trials, every, describe_runner(name, store_paths))
     return 0
 
 

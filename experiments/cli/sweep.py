@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 @click.option("--checkpoint", is_flag=True, help="Keep trials after each epoch: an interrupted one goes on from there.")
 @options.values
 @options.execution
-@options.tolerance
-@options.places
+@options.failure_policy
+@options.store_paths
 @options.json_output
 def command(
     experiment: str,
@@ -64,9 +64,9 @@ def command(
     checkpoint: bool,
     values: Mapping[str, Any],
     execution: Mapping[str, Any],
-    tolerance: Mapping[str, Any],
+    failure_policy: Mapping[str, Any],
     as_json: bool,
-    **places: str | None,
+    **store_paths: str | None,
 ) -> int:
     """Search the space of EXPERIMENT, a name of the catalogue or the path of a TOML file.
 
@@ -94,28 +94,28 @@ def command(
         seed=seed,
         execution=execution,
         timeout=timeout,
-        tolerance=tolerance,
+        failure_policy=failure_policy,
         enqueue=enqueue,
         fuse=fuse,
         checkpoint=checkpoint,
     )
     if dry_run:
-        return _foretell(asked, request, StorePaths.choose(**places), as_json)
-    result = sweep(asked, request, StorePaths.choose(**places), choose_display(as_json))
+        return _foretell(asked, request, StorePaths.choose(**store_paths), as_json)
+    result = sweep(asked, request, StorePaths.choose(**store_paths), choose_display(as_json))
     again = shlex.join([options.program(), *sys.argv[1:]])
-    look = shlex.join([options.program(), "ui", result.study, *options.given(places, "home", "tracking_uri")])
+    look = shlex.join([options.program(), "ui", result.study, *options.given(store_paths, "home", "tracking_uri")])
     print_summary(result, again, look, to_stderr=as_json)
     if as_json:
         click.echo(options.as_json(result.to_record()))
     return options.told(result.exit_code, result.failure)
 
 
-def _foretell(experiment: Experiment, request: SweepRequest, places: StorePaths, as_json: bool) -> int:
+def _foretell(experiment: Experiment, request: SweepRequest, store_paths: StorePaths, as_json: bool) -> int:
     from assay.experiments.console.choose import choose_display
     from assay.experiments.console.summary import print_forecast
     from assay.experiments.run.dry_run import forecast
 
-    told = forecast(experiment, request, places, choose_display(as_json))
+    told = forecast(experiment, request, store_paths, choose_display(as_json))
     print_forecast(told, to_stderr=as_json)
     if as_json:
         click.echo(options.as_json(told.to_record()))

@@ -13,8 +13,8 @@ from assay.experiments.cli import completion, options
     "--port", type=click.IntRange(1, 65535), default=5000, help="Port on 127.0.0.1, or the next free.  [5000]"
 )
 @click.option("--no-open", is_flag=True, help="Print the address and leave the browser alone.")
-@options.places
-def command(study: str | None, port: int, no_open: bool, **places: str | None) -> int:
+@options.store_paths
+def command(study: str | None, port: int, no_open: bool, **store_paths: str | None) -> int:
     """Serve the MLflow UI on this machine until Ctrl-C, and open it.
 
     With STUDY, opened at the comparison of the study's 20 best trials.
@@ -27,6 +27,6 @@ def command(study: str | None, port: int, no_open: bool, **places: str | None) -
     from assay.experiments.tracking.ui import comparison, serve
     from assay.experiments.workspace import StorePaths
 
-    chosen = StorePaths.choose(**places)
+    chosen = StorePaths.choose(**store_paths)
     page = "" if study is None else comparison(chosen, study)
     return serve(chosen, page, port, opening=not no_open)

@@ -15,7 +15,7 @@ from pydantic import Field
 from assay.experiments.data.registry import check_task
 from assay.experiments.data.settings import DataSettings
 from assay.models.architectures.precompiled import check_optimizer
-from assay.models.architectures.registry import Family, find
+from assay.models.architectures.registry import Family, get_family
 from assay.models.errors import RequestError
 from assay.models.names import check_name, suggestion
 from assay.models.settings import Settings
@@ -127,11 +127,11 @@ class Experiment:
         """
         of_model = {*self.model, *self.declared, *self.family.settings.model_fields} - {*TrainSettings.model_fields}
         # A factory of one's own may well have a seed or a size: of the data only where these data have one.
-        suited = self.data.keys() if self.family.own is not None else DataSettings.model_fields
+        suited = self.data.keys() if self.family.factory is not None else DataSettings.model_fields
         in_data = [name for name in suited if name != "name" and name not in of_model]
         known = [*TrainSettings.model_fields, *self.family.settings.model_fields, *in_data]
         for name in values:
-            if name not in known and self.family.own is None:
+            if name not in known and self.family.factory is None:
                 raise RequestError(
                     f"--set does not know {name!r}: {self.name} has {', '.join(known)}.{suggestion(name, known)}"
                 )
@@ -187,7 +187,7 @@ class Experiment:
         Raises:
             RequestError: one that could not.
         """
-        if self.family.own is None:  # which names and metrics a factory of one's own has shows when it is tried out
+        if self.family.factory is None:  # which names and metrics a factory of one's own has shows when it is tried out
             known = [*TrainSettings.model_fields, *self.family.settings.model_fields]
             metrics = [*METRICS[self.task], *(f"val_{name}" for name in METRICS[self.task]), *COSTS]
             for name in self.space:
@@ -265,7 +265,7 @@ def _build(path: Path, text: str, file: _File) -> Experiment:
         expect=file.expect,
         task=file.task,
         data=DataSettings.read(file.data, "[data]"),
-        family=find(family, [str(path.parent.absolute())], file.task),
+        family=get_family(family, [str(path.parent.absolute())], file.task),
         model=model,
         train=file.train,
         declared=declared,

@@ -50,7 +50,7 @@ class SweepRequest:
     execution: ExecutionRequest = field(default_factory=ExecutionRequest)
     fuse: FuseOption = "auto"
     timeout_seconds: float | None = None
-    tolerance: FailurePolicy = field(default_factory=FailurePolicy)
+    failure_policy: FailurePolicy = field(default_factory=FailurePolicy)
     checkpoint: bool = False
     enqueued: Sequence[Configuration] = ()
 
@@ -165,7 +165,7 @@ def parse_sweep_request(
     seed: int | None,
     execution: Mapping[str, Any],
     timeout: str | float | None,
-    tolerance: Mapping[str, Any],
+    failure_policy: Mapping[str, Any],
     enqueue: Enqueued | None,
     fuse: object = None,
     checkpoint: bool = False,
@@ -183,7 +183,7 @@ def parse_sweep_request(
         execution=parse_execution_request(execution),
         fuse=parse_fuse(fuse),
         timeout_seconds=None if timeout is None else read_seconds(timeout, "timeout"),
-        tolerance=parse_failure_policy(**tolerance),
+        failure_policy=parse_failure_policy(**failure_policy),
         checkpoint=checkpoint,
         enqueued=_enqueued(enqueue, experiment),
     )

@@ -18,18 +18,18 @@ _WARNING = "warning: "
 class SilentDisplay:
     """Shows nothing. What a user should be warned of is a warning of Python, whose filters decide."""
 
-    def note(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Warn, if the text is a warning."""
         if text.startswith(_WARNING):
             warnings.warn(text.removeprefix(_WARNING), UserWarning, stacklevel=2)
 
-    def opened(self, state: SweepState) -> None:
+    def on_open(self, state: SweepState) -> None:
         """Show nothing."""
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Show nothing."""
 
-    def closed(self) -> None:
+    def on_close(self) -> None:
         """Show nothing."""
 
 
@@ -41,7 +41,7 @@ class BarDisplay(SilentDisplay):
         self._state: SweepState | None = None
         self._bar: tqdm[Any] | None = None
 
-    def opened(self, state: SweepState) -> None:
+    def on_open(self, state: SweepState) -> None:
         """Begin to draw."""
         self._state = state
         total = state.wanted if self._unit == "trial" else state.experiment.largest("epochs")
@@ -50,11 +50,11 @@ class BarDisplay(SilentDisplay):
         self._bar = import_tqdm()(total=total, initial=state.done, desc=in_line(name), unit=self._unit)
         self._bar.set_postfix_str(state.best())
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Take the event in, and draw what it changed."""
         if self._state is None or self._bar is None:
             return
-        ended = self._state.hear(event)
+        ended = self._state.apply(event)
         if self._unit == "epoch":
             if isinstance(event, EpochEnded):
                 metric = self._state.curve_metric
@@ -65,7 +65,7 @@ class BarDisplay(SilentDisplay):
             self._bar.set_postfix_str(", ".join(filter(None, (self._state.best(), failed))), refresh=False)
             self._bar.update(self._state.done - self._bar.n)
 
-    def closed(self) -> None:
+    def on_close(self) -> None:
         """Leave the bar as it is and draw no more."""
         if self._bar is not None:
             self._bar.close()

@@ -26,23 +26,23 @@ class LiveDisplay:
         self._state: SweepState | None = None
         self._live: Live | None = None
 
-    def note(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Print the text above the table."""
         self._console.print(visible(text), markup=False, highlight=False)
 
-    def opened(self, state: SweepState) -> None:
+    def on_open(self, state: SweepState) -> None:
         """Print the headline and begin to draw."""
-        self.note(headline(state))
+        self.log(headline(state))
         self._state = state
         self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=4)
         self._live.start()
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Take the event in; the next drawing shows it."""
         if self._state is not None:
-            self._state.hear(event)
+            self._state.apply(event)
 
-    def closed(self) -> None:
+    def on_close(self) -> None:
         """Leave the table as it is and draw no more."""
         if self._live is not None:
             self._live.stop()
@@ -64,7 +64,7 @@ def _headline(state: SweepState) -> RenderableType:
         Text(state.study, style="bold"),
         ProgressBar(total=state.wanted, completed=state.done, width=24),
         f"{state.done}/{state.wanted} trials" + (f", {state.failed} failed" if state.failed else ""),
-        state.best() if state.leaders.values else "no best yet",
+        state.best() if state.best_trials.values else "no best yet",
         "workers are starting" if left is None and not state.running else "" if left is None else f"{clock(left)} left",
     )
     return grid
@@ -84,7 +84,7 @@ def _table(state: SweepState, showing_settings: bool) -> Table:
 
 def _row(state: SweepState, trial: TrialProgress) -> tuple[RenderableType, ...]:
     label, style = ("running", "cyan") if trial.end is None else (trial.end.label, _STATE_STYLES[trial.end.state])
-    best = trial.number in state.leaders.values
+    best = trial.number in state.best_trials.values
     return (
         Text(str(trial.number), style="bold" if best else ""),
         Text(", ".join(filter(None, (in_line(label), trial.again)))[:_LABEL_CHARACTERS], style=style),

@@ -19,22 +19,22 @@ class PlainDisplay:
         self._stream = stream or sys.stderr
         self._state: SweepState | None = None
 
-    def note(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Write the text; nobody listening is no reason to stop."""
         with contextlib.suppress(OSError):
             print(visible(text), file=self._stream, flush=True)
 
-    def opened(self, state: SweepState) -> None:
+    def on_open(self, state: SweepState) -> None:
         """Write the headline."""
         self._state = state
-        self.note(headline(state))
+        self.log(headline(state))
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Write a line if a trial ended."""
-        if self._state is not None and (ended := self._state.hear(event)) is not None:
-            self.note(line(self._state, ended))
+        if self._state is not None and (ended := self._state.apply(event)) is not None:
+            self.log(line(self._state, ended))
 
-    def closed(self) -> None:
+    def on_close(self) -> None:
         """Write nothing more."""
         self._state = None
 
@@ -46,7 +46,7 @@ def line(state: SweepState, trial: TrialProgress) -> str:
     again = f" ({trial.again})" if trial.again else ""
     resumed = f" ({trial.resumed})" if trial.resumed else ""
     settings = " ".join(f"{in_line(name)}={shown(setting)}" for name, setting in trial.searched.items())
-    best = f" | {state.best()}" if state.leaders.values else ""
+    best = f" | {state.best()}" if state.best_trials.values else ""
     left = state.seconds_left()
     remaining = "" if left is None else f" | {clock(left)} left"
     return (

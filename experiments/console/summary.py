@@ -32,7 +32,7 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
         out.print(grid(result.best.params))
         if result.untracked is None:
             out.print(f"model: runs:/{result.parent_run_id}/model")
-    elif result.leaders:
+    elif result.best_trials:
         out.print("\nPareto front: no trial is better in one objective without being worse in another")
         out.print(_front(result))
         out.print("models: runs:/RUN/model, for each run of the front")
@@ -99,9 +99,9 @@ def _outcome(result: SweepResult, again: str) -> str:
 
 
 def _front(result: SweepResult) -> Table:
-    names = list(dict.fromkeys(name for leader in result.leaders for name in leader.params))
+    names = list(dict.fromkeys(name for leader in result.best_trials for name in leader.params))
     table = plain_table("  trial", *(objective.metric for objective in result.objectives.each), *names, "run")
-    for leader in result.leaders:
+    for leader in result.best_trials:
         settings = (shown(leader.params[name]) if name in leader.params else "" for name in names)
         table.add_row(f"  {leader.number}", *map(measured, leader.values), *settings, leader.run_id)
     return table

@@ -124,7 +124,7 @@ class ArchiveSource(Source):
         """Whether the file is there."""
         return self.path.exists()
 
-    def identity(self) -> str:
+    def cache_key(self) -> str:
         """Return the file's place, size and time of change.
 
         Raises:

@@ -46,7 +46,7 @@ class DigitsSource(Source):
         """What was published about them."""
         return DIGITS
 
-    def identity(self) -> str:
+    def cache_key(self) -> str:
         """Return scikit-learn's version."""
         return f"scikit-learn {version('scikit-learn')}"
 

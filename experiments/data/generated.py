@@ -51,7 +51,7 @@ class GeneratedSource(Source):
         """Names for the labels 0 and 1; empty for regression."""
         return self.what.classes
 
-    def identity(self) -> str:
+    def cache_key(self) -> str:
         """Return what decides the points; NumPy may draw others in another version."""
         return f"{self.name} {self.samples} {self._noise} {self.seed} numpy {np.__version__}"
 

@@ -141,7 +141,7 @@ class FolderSource(Source):
     path: Path
     size: tuple[int, int] | None
 
-    def identity(self) -> str:
+    def cache_key(self) -> str:
         """Return a digest over every file's name, size and time of change, and the version of what reads them.
 
         Raises:

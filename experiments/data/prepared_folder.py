@@ -92,7 +92,7 @@ def folder_for(home: Path, source: Source, settings: DataSettings, task: Task) -
         RequestError: the source cannot be looked at.
     """
     split = [settings.validation, settings.train_images, settings.split_seed]
-    key = json.dumps([FORMAT, source.name, source.identity(), task, *split])
+    key = json.dumps([FORMAT, source.name, source.cache_key(), task, *split])
     name = re.sub(r"[^A-Za-z0-9]+", "-", source.name.removesuffix(".npz"))[:LONGEST_NAME]
     return home.absolute() / "data" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 

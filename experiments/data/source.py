@@ -44,7 +44,7 @@ class Source(ABC):
         return True
 
     @abstractmethod
-    def identity(self) -> str:
+    def cache_key(self) -> str:
         """Say in one text what changes when the arrays may have changed, without reading them.
 
         Raises:

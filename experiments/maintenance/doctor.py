@@ -45,7 +45,7 @@ class Diagnosis:
         }
 
 
-def diagnose(places: StorePaths, fix: bool) -> Diagnosis:
+def diagnose(store_paths: StorePaths, fix: bool) -> Diagnosis:
     """Compare the stores on every study that was run from this home; with `fix`, mend what can be.
 
     Without `fix` nothing is written. Another home's studies in the same storage are its own to examine, since it has
@@ -55,39 +55,39 @@ def diagnose(places: StorePaths, fix: bool) -> Diagnosis:
         RequestError: a store can't be reached.
     """
     found = Diagnosis()
-    for study in sorted({*journal_names(places.home), *_own_studies(places)}):
+    for study in sorted({*journal_names(store_paths.workspace), *_own_studies(store_paths)}):
         with ExitStack() as stack:
-            if (whose := busy(places.home, study)) is not None:
+            if (whose := busy(store_paths.workspace, study)) is not None:
                 found.busy[study] = whose
                 continue
             if fix:
                 try:
-                    hold(stack, places.home, study)
+                    hold(stack, store_paths.workspace, study)
                 except RequestError as error:  # somebody has just begun
                     found.busy[study] = str(error).partition(": ")[0]
                     continue
-            before = examine(study, places)
+            before = examine(study, store_paths)
             left = before
             if fix and before.differences:
-                mend(study, before, places)
-                left = examine(study, places)
+                mend(study, before, store_paths)
+                left = examine(study, store_paths)
         found.studies += 1
         found.trials += left.trials
         found.differences += left.differences
         found.mended += [one for one in before.differences if one not in left.differences]
-    runs = _left_runs(places)
+    runs = _left_runs(store_paths)
     if fix and runs:
-        settle_orphaned_runs(places)
-    left_now = _left_runs(places) if fix else runs
+        settle_orphaned_runs(store_paths)
+    left_now = _left_runs(store_paths) if fix else runs
     found.differences += left_now
     found.mended += [one for one in runs if one not in left_now]
     return found
 
 
-def _left_runs(places: StorePaths) -> list[Difference]:
-    return [Difference(name, None, what) for name, what in orphaned_runs(places).items()]
+def _left_runs(store_paths: StorePaths) -> list[Difference]:
+    return [Difference(name, None, what) for name, what in orphaned_runs(store_paths).items()]
 
 
-def _own_studies(places: StorePaths) -> list[str]:
+def _own_studies(store_paths: StorePaths) -> list[str]:
     """Return the studies of the storage, where it is this home's own: elsewhere they may be other homes'."""
-    return study_names(places) if places.storage == places.home.storage else []
+    return study_names(store_paths) if store_paths.storage == store_paths.workspace.storage else []

@@ -55,15 +55,15 @@ class _Runs:
     deleted: Mapping[int | None, Sequence[str]] = field(default_factory=dict)
 
 
-def examine(study: str, places: StorePaths) -> Examined:
+def examine(study: str, store_paths: StorePaths) -> Examined:
     """Return what of a study does not agree. Nothing is written.
 
     Raises:
         RequestError: a store can't be reached.
     """
-    known = _find(study, places)
-    study_id = _study_id(study, known, places)
-    history = read_history(places.home.journals(study), study_id)
+    known = _find(study, store_paths)
+    study_id = _study_id(study, known, store_paths)
+    history = read_history(store_paths.workspace.journals(study), study_id)
     every = [] if known is None else [one for one in known.get_trials(deepcopy=False) if one.state.name != "WAITING"]
     # What the supervisors of another home took, that one has the journals of, and may be at work on now.
     trials = [one for one in every if one.user_attrs.get(SUPERVISOR) in (None, *history.supervisors)]
@@ -71,9 +71,9 @@ def examine(study: str, places: StorePaths) -> Examined:
         one.state.name == "RUNNING" and one.user_attrs.get(SUPERVISOR) not in (None, *history.supervisors)
         for one in every
     )
-    runs = _runs(study_id, history, places)
+    runs = _runs(study_id, history, store_paths)
     differences = [
-        *_of_study(study, trials, history, runs, places, others_run),
+        *_of_study(study, trials, history, runs, store_paths, others_run),
         *(one for trial in trials for one in _of_trial(study, trial, history, runs)),
         *_unknown_to_optuna(study, every, history, runs),
         *_misparented(study, runs),
@@ -82,24 +82,24 @@ def examine(study: str, places: StorePaths) -> Examined:
     return Examined(study_id, over, differences)
 
 
-def _find(study: str, places: StorePaths) -> optuna.Study | None:
+def _find(study: str, store_paths: StorePaths) -> optuna.Study | None:
     try:
-        return load_optuna_study(study, places)
+        return load_optuna_study(study, store_paths)
     except RequestError:
-        if is_there(places.storage):
+        if is_there(store_paths.storage):
             from assay.search.storage.opening import open_storage  # here, because it imports Optuna
 
-            open_storage(places.storage)  # or it can't be reached, which is another matter
+            open_storage(store_paths.storage)  # or it can't be reached, which is another matter
         return None
 
 
-def _study_id(study: str, known: optuna.Study | None, places: StorePaths) -> str | None:
+def _study_id(study: str, known: optuna.Study | None, store_paths: StorePaths) -> str | None:
     if known is not None:
         return known.user_attrs.get(STUDY_ID)
 
     opened = [
         event.study_id
-        for journal in places.home.journals(study)
+        for journal in store_paths.workspace.journals(study)
         for event, _ in read(journal, only=[StudyOpened])
         if isinstance(event, StudyOpened)
     ]
@@ -111,14 +111,16 @@ def _of_study(
     trials: Sequence[FrozenTrial],
     history: History,
     runs: _Runs,
-    places: StorePaths,
+    store_paths: StorePaths,
     others_run: bool,
 ) -> Iterator[Difference]:
     if history.opened is None:
         if trials:
             yield Difference(study, None, f"{len(trials)} trials in Optuna, no journal in this home")
         return
-    if not all(isinstance(last(journal), StudyClosed) for journal in places.home.journals(study) if journal.exists()):
+    if not all(
+        isinstance(last(journal), StudyClosed) for journal in store_paths.workspace.journals(study) if journal.exists()
+    ):
         yield Difference(study, None, "its supervisor died: the journal does not say that it was closed")
     if not runs.parents:
         yield no_run(study, None, "", runs.deleted.get(None, ()))
@@ -126,8 +128,8 @@ def _of_study(
         yield Difference(study, None, f"{len(runs.parents)} runs in MLflow, {parent.run_id} among them", parent.run_id)
     if runs.parents and runs.parents[0].status == "RUNNING" and not others_run:
         yield Difference(study, None, "RUNNING in MLflow, and nobody runs it")
-    elif runs.parent is not None and not database_is_shared(places.storage):  # else another may have closed it
-        closed = last(places.home.journal(study))
+    elif runs.parent is not None and not database_is_shared(store_paths.storage):  # else another may have closed it
+        closed = last(store_paths.workspace.journal(study))
         if isinstance(closed, StudyClosed):
             yield from parent_differences(study, closed, runs.parent)
 
@@ -160,10 +162,10 @@ def _misparented(study: str, runs: _Runs) -> Iterator[Difference]:
                 yield Difference(study, number, what, astray=(run.run_id, parent.run_id))
 
 
-def _runs(study_id: str | None, history: History, places: StorePaths) -> _Runs:
-    if study_id is None or not is_there(places.tracking_uri):
+def _runs(study_id: str | None, history: History, store_paths: StorePaths) -> _Runs:
+    if study_id is None or not is_there(store_paths.tracking_uri):
         return _Runs()
-    client = open_client(places.tracking_uri)
+    client = open_client(store_paths.tracking_uri)
     from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
 
     parents: list[RunFacts] = []

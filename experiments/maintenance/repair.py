@@ -22,7 +22,7 @@ from optuna.trial import TrialState
 from assay.experiments.maintenance.examine import Examined
 from assay.experiments.results.history import History, read_history
 from assay.experiments.results.listing import study_names
-from assay.experiments.run.study_locks import pass_on, shelf_of
+from assay.experiments.run.study_locks import model_store_of, pass_on
 from assay.experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
@@ -32,7 +32,7 @@ from assay.search.journal import Journal, last
 from assay.search.objective import Objectives, ParetoFront, Values
 from assay.search.recovery import recover, supervisors
 from assay.search.storage.postgresql import SUPERVISOR
-from assay.search.study_record import IDENTITY, STATE, STATES, StudyRecord
+from assay.search.study_record import FINGERPRINT, STATE, STATES, StudyRecord
 from assay.search.system.urls import database_is_shared, is_there
 from assay.search.workers.protocol import Trial
 
@@ -42,53 +42,53 @@ if TYPE_CHECKING:
 _QUARANTINED_FROM_TAG = "assay.set_aside_from"
 
 
-def mend(study: str, examined: Examined, places: StorePaths) -> None:
+def mend(study: str, examined: Examined, store_paths: StorePaths) -> None:
     """Make the stores agree on a study, as far as that can be. Whoever calls holds the study's lock.
 
     Raises:
         RequestError: a store can't be reached.
         SearchError: the journal or the storage can't be written.
     """
-    journals = [journal for journal in places.home.journals(study) if journal.exists()]
+    journals = [journal for journal in store_paths.workspace.journals(study) if journal.exists()]
     if read_history(journals, examined.study_id).opened is None:
         return  # another home ran it
-    known = _load(study, places) if study in study_names(places) else None
+    known = _load(study, store_paths) if study in study_names(store_paths) else None
     for journal_file in journals:
         with Journal(journal_file) as journal:
             if known is not None:
                 recover(known, journal, partial(_described, known))
                 _tell_journal(known, journal, read_history(journals, examined.study_id))
             if not isinstance(last(journal_file), StudyClosed):
-                leaders = {} if known is None else _leaders(known)
-                journal.append(closing_of("interrupted", leaders, shelf_of(places.home, study)))
-    if is_there(places.tracking_uri):
-        _clear(examined, places)
+                best_trials = {} if known is None else _best_trials(known)
+                journal.append(closing_of("interrupted", best_trials, model_store_of(store_paths.workspace, study)))
+    if is_there(store_paths.tracking_uri):
+        _clear(examined, store_paths)
     for journal_file in journals:
         journal_file.with_suffix(".tracked").unlink(missing_ok=True)
-        pass_on(journal_file, places)
+        pass_on(journal_file, store_paths)
 
 
-def _load(study: str, places: StorePaths) -> StudyRecord:
+def _load(study: str, store_paths: StorePaths) -> StudyRecord:
     import optuna  # here, because a home without studies needs none of it
 
     from assay.search.storage.opening import open_storage
     from assay.search.storage.write_through import WriteThroughStorage
 
-    storage: optuna.storages.BaseStorage = open_storage(places.storage)
-    if not database_is_shared(places.storage):
+    storage: optuna.storages.BaseStorage = open_storage(store_paths.storage)
+    if not database_is_shared(store_paths.storage):
         storage = WriteThroughStorage(storage)
     return StudyRecord(optuna.load_study(study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler()))
 
 
-def _leaders(known: StudyRecord) -> Mapping[int, Values]:
+def _best_trials(known: StudyRecord) -> Mapping[int, Values]:
     complete = known.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    goals = Objectives.read(known.study.user_attrs[IDENTITY]["objectives"])
+    goals = Objectives.read(known.study.user_attrs[FINGERPRINT]["objectives"])
     return ParetoFront(goals, {trial.number: tuple(trial.values) for trial in complete}).ranked()
 
 
 def _described(known: StudyRecord, trial: Trial) -> Mapping[str, Any]:
     """Return all hyperparameters of a trial, as its experiment would."""
-    return {**known.study.user_attrs.get(IDENTITY, {}).get("fixed", {}), **trial.searched}
+    return {**known.study.user_attrs.get(FINGERPRINT, {}).get("fixed", {}), **trial.searched}
 
 
 def _tell_journal(known: StudyRecord, journal: Journal, history: History) -> None:
@@ -96,7 +96,7 @@ def _tell_journal(known: StudyRecord, journal: Journal, history: History) -> Non
 
     A parameter that differs is left as it is: no sweep changes one, so somebody must look at who did.
     """
-    goals = Objectives.read(known.study.user_attrs[IDENTITY]["objectives"])
+    goals = Objectives.read(known.study.user_attrs[FINGERPRINT]["objectives"])
     ours = supervisors(journal.path)
     for trial in known.study.get_trials(deepcopy=False):
         if not trial.state.is_finished():
@@ -146,9 +146,9 @@ def _end(trial: FrozenTrial, told: TrialEnded | None) -> TrialEnded | None:
     return TrialEnded(trial=trial.number, state=state, values=values, reason=reason, **known)  # type: ignore[arg-type]
 
 
-def _clear(examined: Examined, places: StorePaths) -> None:
+def _clear(examined: Examined, store_paths: StorePaths) -> None:
     """Restore deleted runs where there would be none, put runs below their study's, set aside those that are wrong."""
-    client = open_client(places.tracking_uri)
+    client = open_client(store_paths.tracking_uri)
     for one in examined.differences:
         if one.deleted is not None:
             client.restore_run(one.deleted)

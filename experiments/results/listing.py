@@ -51,20 +51,20 @@ class StudySummary:
         return f"{counted}; {best}; {whose}"
 
 
-def summaries(places: StorePaths) -> dict[str, StudySummary]:
+def summaries(store_paths: StorePaths) -> dict[str, StudySummary]:
     """Return what there is to know of each study. Reading makes no storage where there is none."""
-    storage = _storage(places)
+    storage = _storage(store_paths)
     if storage is None:
         return {}
     import optuna  # here, because a home without studies needs none of it
 
-    experiments = journal_experiments(places.home)
+    experiments = journal_experiments(store_paths.workspace)
     return {name: _summary(_load(storage, name), experiments.get(name)) for name in optuna.get_all_study_names(storage)}
 
 
-def study_names(places: StorePaths) -> list[str]:
+def study_names(store_paths: StorePaths) -> list[str]:
     """Return the names of all studies in Optuna's storage. Reading makes none where there is none."""
-    storage = _storage(places)
+    storage = _storage(store_paths)
     if storage is None:
         return []
     import optuna  # here for the same reason
@@ -72,17 +72,17 @@ def study_names(places: StorePaths) -> list[str]:
     return optuna.get_all_study_names(storage)
 
 
-def load_optuna_study(study: str, places: StorePaths) -> optuna.Study:
+def load_optuna_study(study: str, store_paths: StorePaths) -> optuna.Study:
     """Return a study of Optuna's storage, to be read. Reading makes no storage where there is none.
 
     Raises:
         RequestError: there is none of that name, or the storage can't be reached.
     """
-    storage = _storage(places)
+    storage = _storage(store_paths)
     if storage is not None:
         with suppress(KeyError):
             return _load(storage, study)
-    raise unknown_study(study, study_names(places))
+    raise unknown_study(study, study_names(store_paths))
 
 
 def unknown_study(study: str, known: Iterable[str]) -> RequestError:
@@ -93,12 +93,12 @@ def unknown_study(study: str, known: Iterable[str]) -> RequestError:
     )
 
 
-def _storage(places: StorePaths) -> optuna.storages.BaseStorage | None:
-    if not is_there(places.storage):
+def _storage(store_paths: StorePaths) -> optuna.storages.BaseStorage | None:
+    if not is_there(store_paths.storage):
         return None
     from assay.search.storage.opening import open_storage  # here for the same reason
 
-    return open_storage(places.storage)
+    return open_storage(store_paths.storage)
 
 
 def _load(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study:

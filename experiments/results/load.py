@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _DEFAULT_IMPORTANCE = "ped-anova"
 
 
-def read_study(name: str, places: StorePaths, importance: str | None = None) -> StudyResult:
+def read_study(name: str, store_paths: StorePaths, importance: str | None = None) -> StudyResult:
     """Return the same, read from these places.
 
     Raises:
@@ -33,27 +33,27 @@ def read_study(name: str, places: StorePaths, importance: str | None = None) -> 
     """
     if importance is not None:
         get_evaluator(importance).check()
-    study = load_optuna_study(name, places)
+    study = load_optuna_study(name, store_paths)
     from assay.search.study_record import STUDY_ID  # here, because it imports Optuna
 
     study_id = study.user_attrs.get(STUDY_ID)
     # The trials before the journal, which is written first: what Optuna has, the journal then has too.
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
-    history = read_history(places.home.journals(name), study_id)
-    runs = _runs(places, study_id)
+    history = read_history(store_paths.workspace.journals(name), study_id)
+    runs = _runs(store_paths, study_id)
     objectives = _objectives(study)
     evaluator = importance or _importance_of(history)
-    leaders = _leaders(trials, objectives, history, runs)
+    best_trials = _best_trials(trials, objectives, history, runs)
     several = objectives.single is None
     return StudyResult(
         study=name,
         experiment=(runs.experiment if history.opened is None else history.opened.experiment) or "unknown",
-        tracking_uri=masked(places.tracking_uri),
+        tracking_uri=masked(store_paths.tracking_uri),
         parent_run_id=runs.parent,
         objectives=tuple(map(str, objectives.each)),
         counts=_counts(trials),
-        best=leaders[0] if leaders and not several else None,
-        pareto=leaders if several else None,
+        best=best_trials[0] if best_trials and not several else None,
+        pareto=best_trials if several else None,
         importances=_importances(study, objectives, evaluator),
         seconds=None,
         trials=trial_frame(trials, history, objectives, runs.trials),
@@ -71,17 +71,17 @@ def _importance_of(history: History) -> str:
     return _DEFAULT_IMPORTANCE
 
 
-def _runs(places: StorePaths, study_id: str | None) -> StudyRuns:
+def _runs(store_paths: StorePaths, study_id: str | None) -> StudyRuns:
     from assay.experiments.tracking.lookup import StudyRuns, runs_of_study
 
-    return StudyRuns() if study_id is None else runs_of_study(places, study_id)
+    return StudyRuns() if study_id is None else runs_of_study(store_paths, study_id)
 
 
 def _objectives(study: optuna.Study) -> Objectives:
     """Return what was made better; a study that others made, with Optuna alone, only says which way."""
-    from assay.search.study_record import IDENTITY  # here for the same reason
+    from assay.search.study_record import FINGERPRINT  # here for the same reason
 
-    known = study.user_attrs.get(IDENTITY, {}).get("objectives")
+    known = study.user_attrs.get(FINGERPRINT, {}).get("objectives")
     if known is not None:
         return Objectives.read(known)
     ways = [direction.name.lower() for direction in study.directions]
@@ -97,11 +97,11 @@ def _counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     }
 
 
-def _leaders(
+def _best_trials(
     trials: Sequence[FrozenTrial], objectives: Objectives, history: History, runs: StudyRuns
 ) -> list[Mapping[str, Any]]:
     by_number = {trial.number: trial for trial in trials if trial.state.name == "COMPLETE"}
-    leaders = ParetoFront(objectives, {number: tuple(trial.values) for number, trial in by_number.items()})
+    best_trials = ParetoFront(objectives, {number: tuple(trial.values) for number, trial in by_number.items()})
     single = objectives.single is not None
     return [
         {
@@ -110,7 +110,7 @@ def _leaders(
             "params": searched(by_number[number], history),
             "run_id": runs.trials.get(number),
         }
-        for number, values in leaders.ranked().items()
+        for number, values in best_trials.ranked().items()
     ]
 
 

@@ -165,17 +165,17 @@ def curves(result: Study, metric: str | None = None) -> Picture:
     measured = [name for name in result.epochs if name not in _EPOCHS_OTHERS]
     chosen = check_name("metric of an epoch", metric or _default(result), measured)
     picture, (axes,) = blank()
-    leaders = _leaders(result)
+    best_trials = _best_trials(result)
     for number, epochs in result.epochs.groupby("trial"):
-        if number not in leaders:
+        if number not in best_trials:
             axes.plot(epochs["epoch"], epochs[chosen], color=GREY, alpha=0.45, linewidth=0.9)
-    for number in leaders:
+    for number in best_trials:
         epochs = result.epochs[result.epochs["trial"] == number]
         # A single epoch is a point, which a line alone would not show.
         marker = "o" if len(epochs) == 1 else None
-        name = f"best (trial {number})" if len(leaders) == 1 else None
+        name = f"best (trial {number})" if len(best_trials) == 1 else None
         axes.plot(epochs["epoch"], epochs[chosen], color=VERMILLION, linewidth=2.2, marker=marker, label=name)
-    if len(leaders) == 1:
+    if len(best_trials) == 1:
         axes.legend(frameon=False, fontsize="small")
     title(axes, f"{result.study}: {chosen} by epoch")
     axes.set(xlabel="epoch", ylabel=label(chosen))
@@ -190,7 +190,7 @@ def _default(result: Study) -> str:
     return next((metric for metric in metrics if metric not in COSTS), "val_loss")
 
 
-def _leaders(result: Study) -> list[int]:
+def _best_trials(result: Study) -> list[int]:
     found = result.pareto if result.pareto is not None else [result.best] if result.best is not None else []
     return [int(leader["number"]) for leader in found]
 

@@ -58,19 +58,19 @@ class TrialResult:
         return dataclasses.asdict(self)
 
 
-def trial_of_study(study: StudyResult, number: int, row: Mapping[str, Any], places: StorePaths) -> TrialResult:
+def trial_of_study(study: StudyResult, number: int, row: Mapping[str, Any], store_paths: StorePaths) -> TrialResult:
     """Return a trial of a study.
 
     Args:
         study: the study.
         number: the trial's number.
         row: its row of `study.trials`, what is missing as None.
-        places: where the study was read.
+        store_paths: where the study was read.
     """
     from assay.search.study_record import STUDY_ID  # here, because it imports Optuna
 
-    study_id = load_optuna_study(study.study, places).user_attrs.get(STUDY_ID)
-    known = read_history(places.home.journals(study.study), study_id).trials.get(number)
+    study_id = load_optuna_study(study.study, store_paths).user_attrs.get(STUDY_ID)
+    known = read_history(store_paths.workspace.journals(study.study), study_id).trials.get(number)
     metrics = [objective.partition(" ")[2] for objective in study.objectives]
     names = [name for name in row if name not in ("trial", "state", *metrics)]
     return TrialResult(
@@ -90,20 +90,21 @@ def trial_of_study(study: StudyResult, number: int, row: Mapping[str, Any], plac
     )
 
 
-def trial_of_run(run_id: str, places: StorePaths) -> TrialResult | str:
+def trial_of_run(run_id: str, store_paths: StorePaths) -> TrialResult | str:
     """Return the training that an MLflow run records; if it is a study's own run, the study's name.
 
     Raises:
         RequestError: there is no such run, or the store can't be reached.
     """
-    run = find_run(places, run_id)
+    run = find_run(store_paths, run_id)
     if run is None:
         raise RequestError(
-            f"there is no run {run_id} in {masked(places.tracking_uri)}: check the id, or name another --tracking-uri."
+            f"there is no run {run_id} in {masked(store_paths.tracking_uri)}: check the id, or name another "
+            "--tracking-uri."
         )
     if run.study is not None and run.trial is None:
         return run.study
-    return _of_record(run, masked(places.tracking_uri))
+    return _of_record(run, masked(store_paths.tracking_uri))
 
 
 def _of_record(run: RunRecord, tracking_uri: str) -> TrialResult:

@@ -76,13 +76,13 @@ class Forecast:
         return {**dataclasses.asdict(self), "first": [{"origin": origin, **one} for origin, one in self.first]}
 
 
-def forecast(experiment: Experiment, request: SweepRequest, places: StorePaths, display: Display) -> Forecast:
+def forecast(experiment: Experiment, request: SweepRequest, store_paths: StorePaths, display: Display) -> Forecast:
     """Say what a sweep would search, what it would try first, and what that takes; stores and home stay as they are.
 
     Raises:
         RequestError: the sweep would be refused.
     """
-    check_batch(experiment, places)
+    check_batch(experiment, store_paths)
     experiment.search.check(experiment.space, experiment.largest("epochs"))
     execution = Execution.choose(request.execution, request.workers, request.fuse)
     size = get_sampler(experiment.search.sampler).size(experiment.space)
@@ -97,14 +97,14 @@ def forecast(experiment: Experiment, request: SweepRequest, places: StorePaths, 
         memory_bytes=None,
         unmeasured=None,
     )
-    if not locate(experiment.data, places.data_dir, experiment.path.parent).is_there:
+    if not locate(experiment.data, store_paths.data_dir, experiment.path.parent).is_there:
         known = KNOWN[experiment.data.name]  # only what can be fetched can be known and not be there
         first = _first(experiment, request, Inputs(known.shape, len(known.classes)), execution.workers)
         return told.beginning_with(
             first, unmeasured=f"{experiment.data.name} is not there yet: a sweep fetches it first"
         )
     try:
-        return _measured(told, experiment, request, places, execution, display)
+        return _measured(told, experiment, request, store_paths, execution, display)
     except OutOfMemory:
         first = _first(experiment, request, None, execution.workers)
         return told.beginning_with(first, unmeasured="the first trials do not fit into memory")
@@ -130,16 +130,16 @@ def _measured(
     told: Forecast,
     experiment: Experiment,
     request: SweepRequest,
-    places: StorePaths,
+    store_paths: StorePaths,
     execution: Execution,
     display: Display,
 ) -> Forecast:
     """Train two epochs of each of the first trials, one after the other, in a home that vanishes."""
     with ExitStack() as stack:
-        home = Workspace(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-dry-run-"))))
+        workspace = Workspace(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-dry-run-"))))
         # One worker, with the threads that it would have beside the others.
         executor = stack.enter_context(dataclasses.replace(execution, workers=1).executor())
-        data = prepared(experiment, dataclasses.replace(places, home=home), display)
+        data = prepared(experiment, dataclasses.replace(store_paths, workspace=workspace), display)
         session = Session(experiment, data, confirm_device(execution, executor), request.seed or 0)
         first = _first(experiment, request, session.inputs, execution.workers)
         run_preflight_check(session, first[0].searched, executor, display)
@@ -156,7 +156,7 @@ def _measured(
 def _time(session: Session, executor: Executor, trial: Trial) -> Measured:
     worker = first_worker(executor)
     began = time.monotonic()
-    call(executor, worker, "begin", assignment=session.assign(trial))
+    call(executor, worker, "begin", spec=session.trial_spec(trial))
     epochs = min(_MEASURED_EPOCHS, session.epochs(trial))
     seconds = [call(executor, worker, "epoch")["seconds"] for _ in range(epochs)]
     whole = time.monotonic() - began

@@ -15,7 +15,7 @@ from assay.experiments.config.request import ExecutionRequest
 from assay.models.errors import RequestError
 from assay.models.names import check_name
 from assay.models.precision import check_precision
-from assay.search.system.hardware import cards, cores, memory_megabytes, missing_libraries, threads_each
+from assay.search.system.hardware import cores, gpus, missing_libraries, smallest_gpu_memory_megabytes, threads_each
 from assay.search.workers.executor import LocalExecutor, WorkerRecipe
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 CPU, GPU = "cpu", "gpu"
-_ONE_CARD = re.compile(r"gpu:(\d+)")
+_ONE_GPU = re.compile(r"gpu:(\d+)")
 
 
 def choose_device(asked: str | None, backend: str) -> tuple[str, Sequence[str]]:
@@ -40,11 +40,11 @@ def choose_device(asked: str | None, backend: str) -> tuple[str, Sequence[str]]:
         RequestError: it is none, or this machine does not have it.
     """
     if asked is None:
-        found = cards()
+        found = gpus()
         return (CPU, ()) if not found or missing_libraries(backend) is not None else (GPU, found)
     if asked == CPU:
         return CPU, ()
-    one = _ONE_CARD.fullmatch(asked)
+    one = _ONE_GPU.fullmatch(asked)
     if one is None and asked != GPU:
         raise RequestError(f"--device takes cpu, gpu or gpu:N, such as gpu:0; received {asked!r}.")
     found = _usable(asked, backend)
@@ -58,7 +58,7 @@ def choose_device(asked: str | None, backend: str) -> tuple[str, Sequence[str]]:
 
 
 def _usable(asked: str, backend: str) -> list[str]:
-    found = cards()
+    found = gpus()
     if not found:
         raise RequestError(
             f"--device {asked} needs an NVIDIA card: received it where the driver shows none (or CUDA_VISIBLE_DEVICES "
@@ -100,9 +100,9 @@ class GpuMemory:
 def share_memory(
     asked: float | None,
     backend: str,
-    cards: Sequence[str],
+    gpus: Sequence[str],
     workers: int,
-    card_megabytes: Callable[[Sequence[str]], int | None] = memory_megabytes,
+    gpu_memory: Callable[[Sequence[str]], int | None] = smallest_gpu_memory_megabytes,
 ) -> GpuMemory:
     """Return what each worker may take of its card.
 
@@ -112,21 +112,21 @@ def share_memory(
     Args:
         asked: a fraction of the card up to 1, MB above that, or None.
         backend: what trains.
-        cards: those in use; workers go to them in turn.
+        gpus: those in use; workers go to them in turn.
         workers: all of them together.
-        card_megabytes: tells the memory of the smallest of some cards, None if it can't.
+        gpu_memory: tells the memory of the smallest of some cards, None if it can't.
 
     Raises:
         RequestError: the workers of a card would take more than it has, or what is asked can't be had.
     """
-    each = -(-workers // len(cards))
+    each = -(-workers // len(gpus))
     if asked is None:
-        return _unasked(backend, cards, each, card_megabytes)
+        return _unasked(backend, gpus, each, gpu_memory)
     if backend == "torch":
         raise RequestError(
             f"--gpu-memory is for tensorflow and jax: received {asked:g} with --backend torch; remove it."
         )
-    total = card_megabytes(cards)
+    total = gpu_memory(gpus)
     fraction = asked if asked <= 1 else None if total is None else asked / total
     if fraction is not None and fraction * each > 1:
         size = "" if total is None else f" of {total} MB"
@@ -144,11 +144,11 @@ def share_memory(
 
 
 def _unasked(
-    backend: str, cards: Sequence[str], each: int, card_megabytes: Callable[[Sequence[str]], int | None]
+    backend: str, gpus: Sequence[str], each: int, gpu_memory: Callable[[Sequence[str]], int | None]
 ) -> GpuMemory:
     if backend == "jax":
         return GpuMemory(SHARED_FRACTION / each)
-    if backend == "torch" or each == 1 or (total := card_megabytes(cards)) is None:
+    if backend == "torch" or each == 1 or (total := gpu_memory(gpus)) is None:
         return GpuMemory()
     return GpuMemory(SHARED_FRACTION / each, int(SHARED_FRACTION / each * total))
 
@@ -198,7 +198,7 @@ class Execution:
         threads: of each worker.
         precision: of `assay.models.precision.PRECISIONS`.
         xla: whether steps are compiled with XLA; "auto" leaves it to Keras.
-        cards: that workers train on, in turn, by the names that CUDA_VISIBLE_DEVICES takes; none on the processor.
+        gpus: that workers train on, in turn, by the names that CUDA_VISIBLE_DEVICES takes; none on the processor.
         memory: what each worker may take of its card.
         reported: the device as a worker's backend names it, once one was asked.
         fuse: what was asked for; what a study was made with is in its `TrialBatching`.
@@ -210,7 +210,7 @@ class Execution:
     threads: int
     precision: str = "float32"
     xla: str = "auto"
-    cards: Sequence[str] = ()
+    gpus: Sequence[str] = ()
     memory: GpuMemory = field(default_factory=GpuMemory)
     reported: str | None = None
     fuse: FuseOption = 0
@@ -234,9 +234,9 @@ class Execution:
                 f"fuse: trials are trained together on the backend 'jax' alone; received fuse = {fuse} with backend = "
                 f"{backend!r}; leave fuse out, or take --backend jax."
             )
-        device, cards = choose_device(asked.device, backend)
-        count = workers if workers is not None else len(cards) or cores()
-        if not cards and asked.gpu_memory is not None:
+        device, gpus = choose_device(asked.device, backend)
+        count = workers if workers is not None else len(gpus) or cores()
+        if not gpus and asked.gpu_memory is not None:
             raise RequestError(f"--gpu-memory is of cards: received {asked.gpu_memory:g} with --device cpu; remove it.")
         return cls(
             backend=backend,
@@ -245,8 +245,8 @@ class Execution:
             threads=threads_each(count),
             precision=check_precision(asked.precision),
             xla=_checked_xla(asked.xla, backend),
-            cards=tuple(cards),
-            memory=share_memory(asked.gpu_memory, backend, cards, count) if cards else GpuMemory(),
+            gpus=tuple(gpus),
+            memory=share_memory(asked.gpu_memory, backend, gpus, count) if gpus else GpuMemory(),
             fuse=fuse if backend == "jax" else 0,
         )
 
@@ -254,7 +254,7 @@ class Execution:
         """Return the arguments of each worker's trainer."""
         return {
             "threads": self.threads,
-            "on_gpu": bool(self.cards),
+            "on_gpu": bool(self.gpus),
             "gpu_megabytes": self.memory.megabytes,
             "precision": self.precision,
             "xla": self.xla,
@@ -269,7 +269,7 @@ class Execution:
             "OMP_NUM_THREADS": str(self.threads),
             **(jax_environment(self.threads) if self.backend == "jax" else {}),
         }
-        if not self.cards:
+        if not self.gpus:
             return {**shared, "CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
         if "CUDA_VISIBLE_DEVICES" not in os.environ:
             shared["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # so that numbers are those of nvidia-smi
@@ -287,7 +287,7 @@ class Execution:
     def environments(self) -> list[Mapping[str, str]]:
         """Return what each worker has beside that: cards are shared out in turn."""
         return [
-            {"CUDA_VISIBLE_DEVICES": self.cards[worker % len(self.cards)]} if self.cards else {}
+            {"CUDA_VISIBLE_DEVICES": self.gpus[worker % len(self.gpus)]} if self.gpus else {}
             for worker in range(self.workers)
         ]
 

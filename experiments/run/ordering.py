@@ -48,8 +48,8 @@ def longest_first(
 
 def _length(configuration: Configuration, experiment: Experiment, inputs: Inputs) -> float | None:
     """Return how long a trial takes at most, in multiplications an image; all of them see the same images."""
-    if experiment.family.work is None:
+    if experiment.family.macs is None:
         return None
     model, train = experiment.settings(configuration)
-    work = experiment.family.work(model, inputs.input_shape, inputs.outputs)
+    work = experiment.family.macs(model, inputs.input_shape, inputs.outputs)
     return train.epochs * (work + _STEP_MULTIPLICATIONS / train.batch_size)

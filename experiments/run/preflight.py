@@ -65,7 +65,7 @@ def confirm_device(execution: Execution, executor: Executor) -> Execution:
         RequestError: the backend finds no card that it can use.
         SearchError: workers can't be started.
     """
-    if not execution.cards:
+    if not execution.gpus:
         return execution
     worker = first_worker(executor)
     reported = call(executor, worker, "device")["device"]
@@ -83,13 +83,13 @@ def run_preflight_check(session: Session, configuration: Configuration, executor
         RequestError: the factory fails, with the line of the user's file, or its model lacks what the search needs.
         SearchError: the worker died of it.
     """
-    if session.experiment.family.own is None:
+    if session.experiment.family.factory is None:
         return
     worker = first_worker(executor)
     try:
         _run_preflight_check(session, configuration, executor, worker, display)
     except OutOfMemory:
-        display.note("the first configuration was not tried out: its model does not fit into memory")
+        display.log("the first configuration was not tried out: its model does not fit into memory")
         executor.replace(worker)
         return
     executor.release(worker)
@@ -98,13 +98,13 @@ def run_preflight_check(session: Session, configuration: Configuration, executor
 def _run_preflight_check(
     session: Session, configuration: Configuration, executor: Executor, worker: int, display: Display
 ) -> None:
-    assignment = session.assign(Trial(number=0, searched=configuration, seed=session.seed, origin="rehearsal"))
-    tried = call(executor, worker, "check", assignment=assignment)
-    begun = call(executor, worker, "begin", assignment=assignment)
+    spec = session.trial_spec(Trial(number=0, searched=configuration, seed=session.seed, origin="rehearsal"))
+    tried = call(executor, worker, "check", spec=spec)
+    begun = call(executor, worker, "begin", spec=spec)
     call(executor, worker, "drop")
     _check_objectives(session, tried)
     if "note" in begun:
-        display.note(begun["note"])
+        display.log(begun["note"])
 
 
 def _check_objectives(session: Session, tried: Mapping[str, Any]) -> None:

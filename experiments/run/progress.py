@@ -52,7 +52,7 @@ class SweepState:
     experiment: Experiment
     execution: Execution
     done: int
-    leaders: ParetoFront
+    best_trials: ParetoFront
     wanted: int
     failed: int = 0
     running: dict[int, TrialProgress] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class SweepState:
         """The metric that shows how a trial is doing: the first objective that is measured in every epoch."""
         return next(iter(self.objectives.epoch_metrics), "val_loss")
 
-    def hear(self, event: Event) -> TrialProgress | None:
+    def apply(self, event: Event) -> TrialProgress | None:
         """Take an event in; return the trial it ended, if it ended one."""
         match event:
             case TrialBegun():
@@ -106,12 +106,12 @@ class SweepState:
         else:
             self.done += 1
         if event.state == "complete":
-            self.leaders.add(event.trial, event.values)
+            self.best_trials.add(event.trial, event.values)
         return trial
 
     def best(self) -> str:
         """Return in a few words which trial is the best so far, or with several objectives how many make the front."""
-        found = self.leaders.values
+        found = self.best_trials.values
         if len(self.objectives) > 1:
             return f"{counted(len(found), 'trial')} on the Pareto front"
         return next((f"best {named(self.objectives, found[number])} (trial {number})" for number in found), "")
@@ -131,16 +131,16 @@ def headline(state: SweepState) -> str:
 class Display(Protocol):
     """Told of a sweep's progress."""
 
-    def note(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Say something that the user should know."""
 
-    def opened(self, state: SweepState) -> None:
+    def on_open(self, state: SweepState) -> None:
         """Say that the study is open and that workers are on their way."""
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Hear of what happened."""
 
-    def closed(self) -> None:
+    def on_close(self) -> None:
         """Say no more of trials: the sweep is being put away."""
 
 
@@ -154,23 +154,23 @@ class Recording:
         self._display = display
         self._heard: list[EpochEnded] = []
 
-    def note(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Pass the text on."""
-        self._display.note(text)
+        self._display.log(text)
 
-    def opened(self, state: SweepState) -> None:
+    def on_open(self, state: SweepState) -> None:
         """Pass the state on."""
-        self._display.opened(state)
+        self._display.on_open(state)
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Pass the event on, and keep it if it is the end of an epoch."""
         if isinstance(event, EpochEnded):
             self._heard.append(event)
-        self._display.hear(event)
+        self._display.on_event(event)
 
-    def closed(self) -> None:
+    def on_close(self) -> None:
         """Pass it on."""
-        self._display.closed()
+        self._display.on_close()
 
     def epochs(self) -> pd.DataFrame:
         """Return one row an epoch, as they came: columns epoch, the metrics of every epoch, seconds (of wall time)."""

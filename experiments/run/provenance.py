@@ -27,7 +27,7 @@ def provenance(
     data: PreparedData,
     execution: Execution,
     seed: int,
-    fusing: TrialBatching | None,
+    batching: TrialBatching | None,
     searching: bool,
 ) -> dict[str, str]:
     """Return the tags of a study's parent run, or of a single run, which searches nothing."""
@@ -40,17 +40,17 @@ def provenance(
         "assay.title": experiment.title,
         "assay.source": experiment.source,
         "assay.task": experiment.task,
-        **({} if experiment.family.own is None else {"assay.code.digest": str(experiment.family.own.digest())}),
+        **({} if experiment.family.factory is None else {"assay.code.digest": str(experiment.family.factory.digest())}),
         OBJECTIVE_TAG: str(experiment.search.goals),
         "assay.backend": execution.backend,
         "assay.device": execution.reported or execution.device,
         "assay.precision": execution.precision,
         "assay.xla": execution.xla,
-        **({"assay.gpu_memory": str(execution.memory)} if execution.cards else {}),
+        **({"assay.gpu_memory": str(execution.memory)} if execution.gpus else {}),
         "assay.workers": str(execution.workers),
         "assay.threads": str(execution.threads),
-        "assay.fuse": "off" if fusing is None else str(fusing.size),
-        **({} if fusing is None else {"assay.order_seed": str(fusing.order_seed)}),
+        "assay.fuse": "off" if batching is None else str(batching.size),
+        **({} if batching is None else {"assay.order_seed": str(batching.order_seed)}),
         "assay.dataset": data.name,
         "assay.dataset.digest": data.digest,
         "assay.dataset.classes": ", ".join(data.classes)[:_LARGEST_TAG_CHARACTERS] or "none",
@@ -91,8 +91,8 @@ def _versions() -> dict[str, str]:
 # What makes a study this one: what its trials share, so that they can be compared.
 
 
-def identity(
-    experiment: Experiment, data: PreparedData, execution: Execution, fusing: TrialBatching | None = None
+def study_fingerprint(
+    experiment: Experiment, data: PreparedData, execution: Execution, batching: TrialBatching | None = None
 ) -> dict[str, Any]:
     """Return what all trials of a study must share to be comparable, as plain values."""
     return {
@@ -104,11 +104,11 @@ def identity(
             "seed": experiment.data.split_seed,
         },
         "family": experiment.family.name,
-        **({} if experiment.family.own is None else {"code": experiment.family.own.digest()}),
+        **({} if experiment.family.factory is None else {"code": experiment.family.factory.digest()}),
         "fixed": experiment.fixed(),
         "space": experiment.space.to_records(),
         "objectives": experiment.search.objectives,
         "backend": execution.backend,
         "precision": execution.precision,
-        **({} if fusing is None else fusing.to_identity()),
+        **({} if batching is None else batching.to_record()),
     }

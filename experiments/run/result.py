@@ -55,7 +55,7 @@ class RankedTrial:
 class SweepResult(Outcome):
     """What a sweep found.
 
-    `trials` counts the whole study. `leaders` holds the best complete trial, or with several objectives the Pareto
+    `trials` counts the whole study. `best_trials` holds the best complete trial, or with several objectives the Pareto
     front, as their first objective ranks it. `importances` are by objective; each sum to 1, the greatest first;
     `importance` names how they were told. `exhausted` says that there is no other configuration to try.
     """
@@ -67,7 +67,7 @@ class SweepResult(Outcome):
     seconds: float
     trials: Mapping[str, int]
     objectives: Objectives
-    leaders: Sequence[RankedTrial]
+    best_trials: Sequence[RankedTrial]
     importances: Mapping[str, Mapping[str, float]]
     wanted: int
     exhausted: bool
@@ -81,7 +81,7 @@ class SweepResult(Outcome):
     @property
     def best(self) -> RankedTrial | None:
         """The best complete trial; None if there is none, or several objectives."""
-        return self.leaders[0] if self.leaders and self.objectives.single is not None else None
+        return self.best_trials[0] if self.best_trials and self.objectives.single is not None else None
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
@@ -94,7 +94,7 @@ class SweepResult(Outcome):
             "seconds": round(self.seconds, 3),
             "trials": dict(self.trials),
             "best": None if self.best is None else self.best.to_record(single),
-            "pareto": None if single else [leader.to_record(single) for leader in self.leaders],
+            "pareto": None if single else [leader.to_record(single) for leader in self.best_trials],
             "objectives": [str(objective) for objective in self.objectives.each],
             "importances": _first(self.importances) if single else dict(self.importances),
         }

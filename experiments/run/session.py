@@ -35,7 +35,7 @@ class Session:
     data: PreparedData
     execution: Execution
     seed: int
-    fusing: TrialBatching | None = None
+    batching: TrialBatching | None = None
     checkpoints: Checkpoints | None = None
 
     def opened(self, study: str | None, study_id: str, supervisor: str = "") -> StudyOpened:
@@ -47,7 +47,7 @@ class Session:
             supervisor=supervisor,
             experiment=self.experiment.name,
             provenance=provenance(
-                self.experiment, self.data, self.execution, self.seed, self.fusing, searching=study is not None
+                self.experiment, self.data, self.execution, self.seed, self.batching, searching=study is not None
             ),
             text=self.experiment.text,
             data={
@@ -68,12 +68,12 @@ class Session:
         """What one example looks like."""
         return Inputs(self.data.input_shape, self.data.outputs)
 
-    def assign(self, trial: Trial) -> Mapping[str, Any]:
+    def trial_spec(self, trial: Trial) -> Mapping[str, Any]:
         """Return the plain configuration that a worker's `begin` takes."""
         model, train = self.experiment.settings(trial.searched)
         return {
             "seed": trial.seed,
-            **({} if self.fusing is None else {"order_seed": self.fusing.order_seed}),
+            **({} if self.batching is None else {"order_seed": self.batching.order_seed}),
             "task": self.experiment.task,
             "family": self.experiment.family.name,
             "folders": [str(self.experiment.path.parent.absolute())],
@@ -83,27 +83,27 @@ class Session:
             **({} if self.checkpoints is None else {"checkpoint": str(self.checkpoints.path(trial))}),
         }
 
-    def describe(self, trial: Trial) -> Mapping[str, Any]:
+    def hyperparameters(self, trial: Trial) -> Mapping[str, Any]:
         """Return every hyperparameter of a trial by name, searched or fixed."""
         return self.experiment.hyperparameters(trial.searched)
 
     def plan(
         self,
         trials: int,
-        shelf: ModelStore,
+        model_store: ModelStore,
         timeout_seconds: float | None = None,
-        tolerance: FailurePolicy = FAIL_FAST,
+        failure_policy: FailurePolicy = FAIL_FAST,
     ) -> Plan:
         """Return what a supervisor is to do."""
         return Plan(
             trials=trials,
             epochs=self.epochs,
             objectives=self.experiment.search.goals,
-            assign=self.assign,
-            describe=self.describe,
-            shelf=shelf,
+            trial_spec=self.trial_spec,
+            hyperparameters=self.hyperparameters,
+            model_store=model_store,
             timeout_seconds=timeout_seconds,
-            tolerance=tolerance,
+            failure_policy=failure_policy,
             checkpoints=self.checkpoints,
         )
 
@@ -112,13 +112,13 @@ class Session:
         return self.experiment.settings(trial.searched)[1].epochs
 
 
-def check_batch(experiment: Experiment, places: StorePaths) -> None:
+def check_batch(experiment: Experiment, store_paths: StorePaths) -> None:
     """See that no batch is larger than what there is to train on, before anything is prepared.
 
     Raises:
         RequestError: one is.
     """
-    available = training_images(experiment.data, places.data_dir, experiment.path.parent)
+    available = training_images(experiment.data, store_paths.data_dir, experiment.path.parent)
     largest = experiment.largest("batch_size")
     if largest > available:
         raise RequestError(
@@ -126,31 +126,34 @@ def check_batch(experiment: Experiment, places: StorePaths) -> None:
         )
 
 
-def is_surely_valid(experiment: Experiment, execution: Execution, places: StorePaths) -> bool:
+def is_surely_valid(experiment: Experiment, execution: Execution, store_paths: StorePaths) -> bool:
     """Return whether no data, network, card or storage can refuse the request any more, before any is looked at.
 
     Raises:
         RequestError: it is surely wrong: the data suit no network of the experiment, or home can't be written.
     """
-    places.home.check()
+    store_paths.workspace.check()
     base = experiment.path.parent
-    if experiment.data.name not in {*KNOWN, *GENERATED} or not locate(experiment.data, places.data_dir, base).is_there:
+    if (
+        experiment.data.name not in {*KNOWN, *GENERATED}
+        or not locate(experiment.data, store_paths.data_dir, base).is_there
+    ):
         return False
     shape = input_shape(experiment.data, base)
     assert shape is not None, "of known sets and of drawn points it is"
     experiment.check_input(shape)
-    own_storage = places.storage == places.home.storage  # any other may turn out not to be there
-    return own_storage and experiment.family.own is None and not execution.cards
+    own_storage = store_paths.storage == store_paths.workspace.storage  # any other may turn out not to be there
+    return own_storage and experiment.family.factory is None and not execution.gpus
 
 
 def prepared(
-    experiment: Experiment, places: StorePaths, display: Display, meanwhile: Callable[[], object] = lambda: None
+    experiment: Experiment, store_paths: StorePaths, display: Display, meanwhile: Callable[[], object] = lambda: None
 ) -> PreparedData:
     """Wait for the experiment's data, pass on its warnings, and see that home can be written.
 
     Args:
         experiment: whose data.
-        places: where they are, and where they go.
+        store_paths: where they are, and where they go.
         display: told of what the user should know.
         meanwhile: what else there is to do while another process prepares them.
 
@@ -158,13 +161,15 @@ def prepared(
         RequestError: the data can't be had or suit no network of the experiment, or home can't be written.
     """
     base = experiment.path.parent
-    with start_preparing(experiment.data, places.home.path, places.data_dir, base, experiment.task) as preparation:
+    with start_preparing(
+        experiment.data, store_paths.workspace.path, store_paths.data_dir, base, experiment.task
+    ) as preparation:
         meanwhile()
         data = preparation.result()
     for warning in data.warnings:
-        display.note(f"warning: {warning}")
+        display.log(f"warning: {warning}")
     experiment.check_input(data.input_shape)
-    places.home.create()
+    store_paths.workspace.create()
     return data
 
 
@@ -205,14 +210,14 @@ def supervise(
         ending = Ending("failed", str(error), 1)
     except BaseException:
         with suppress(Exception):  # what went wrong says more, and the next start settles the rest
-            journal.append(closing_of(ending.closing, trials.leaders(), plan.shelf))
+            journal.append(closing_of(ending.closing, trials.best_trials(), plan.model_store))
         raise
     finally:
         executor.close()
     if stop:
         ending = Ending("interrupted", None, stop.exit_code)
     try:
-        journal.append(closing_of(ending.closing, trials.leaders(), plan.shelf))
+        journal.append(closing_of(ending.closing, trials.best_trials(), plan.model_store))
     except SearchError as error:  # of two failures the first says more
         ending = Ending(ending.closing, ending.failure or str(error), ending.exit_code or 1)
     return ending

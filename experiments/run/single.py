@@ -86,7 +86,7 @@ class SingleTrial:
         """Say yes: its model is kept."""
         return True
 
-    def leaders(self) -> Mapping[int, Values]:
+    def best_trials(self) -> Mapping[int, Values]:
         """Return its values once it is complete."""
         return {} if self.end is None or self.end.state != "complete" else {self.end.trial: self.end.values}
 
@@ -95,7 +95,7 @@ def run(
     experiment: Experiment,
     seed: int,
     request: ExecutionRequest,
-    places: StorePaths,
+    store_paths: StorePaths,
     display: Display,
     trial_timeout_seconds: float | None = None,
 ) -> RunResult:
@@ -105,56 +105,62 @@ def run(
         experiment: what is trained.
         seed: where the training's seed follows from.
         request: on what.
-        places: where everything is read and written.
+        store_paths: where everything is read and written.
         display: told how it goes.
         trial_timeout_seconds: it has failed when its worker gives no sign of life for so long; None: never.
 
     Raises:
         RequestError: the request can't be met as it stands.
     """
-    check_batch(experiment, places)
+    check_batch(experiment, store_paths)
     execution = Execution.choose(request, workers=1)
     configuration = experiment.default()
     experiment.settings(configuration)
     with ExitStack() as stack:
         executor = stack.enter_context(execution.executor())
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-        tracker = MlflowTracker(places.home.journal(name), places.tracking_uri, places.home.artifacts)
+        tracker = MlflowTracker(
+            store_paths.workspace.journal(name), store_paths.tracking_uri, store_paths.workspace.artifacts
+        )
         stack.callback(tracker.leave)
         tracker.start()
         on_the_way = f"{experiment.name}: the data are being made ready, the worker is starting"
-        if surely := is_surely_valid(experiment, execution, places):
-            display.note(on_the_way)
-        data = prepared(experiment, places, display)
+        if surely := is_surely_valid(experiment, execution, store_paths):
+            display.log(on_the_way)
+        data = prepared(experiment, store_paths, display)
         execution = confirm_device(execution, executor)
         session = Session(experiment, data, execution, seed)
         run_preflight_check(session, configuration, executor, display)
         if not surely:
-            display.note(on_the_way)
-        stack.enter_context(StudyLock(places.home.journal(name).with_suffix(".lock"), name))
+            display.log(on_the_way)
+        stack.enter_context(StudyLock(store_paths.workspace.journal(name).with_suffix(".lock"), name))
         stack.callback(tracker.leave)  # while the journal is still ours
         tracker.wait_until_open()
-        settle_orphaned_runs(places)
-        stack.callback(display.closed)
+        settle_orphaned_runs(store_paths)
+        stack.callback(display.on_close)
         curve: list[EpochEnded] = []
-        trial, shelf = SingleTrial(configuration, seed), ModelStore(places.home.models(name))
-        with Journal(places.home.journal(name)) as journal, StopRequest() as stop:
-            journal.listen(tracker.notice)
-            journal.listen(lambda event: curve.append(event) if isinstance(event, EpochEnded) else None)
-            journal.listen(display.hear)
+        trial, model_store = SingleTrial(configuration, seed), ModelStore(store_paths.workspace.models(name))
+        with Journal(store_paths.workspace.journal(name)) as journal, StopRequest() as stop:
+            journal.subscribe(tracker.on_event)
+            journal.subscribe(lambda event: curve.append(event) if isinstance(event, EpochEnded) else None)
+            journal.subscribe(display.on_event)
             journal.append(session.opened(None, uuid.uuid4().hex))
-            display.opened(
-                SweepState("run", experiment, execution, done=0, leaders=ParetoFront(experiment.search.goals), wanted=1)
+            display.on_open(
+                SweepState(
+                    "run", experiment, execution, done=0, best_trials=ParetoFront(experiment.search.goals), wanted=1
+                )
             )
-            tolerance = dataclasses.replace(FAIL_FAST, trial_timeout_seconds=trial_timeout_seconds)
-            ending = supervise(session.plan(1, shelf, tolerance=tolerance), trial, executor, journal, stop)
-        display.closed()
-        untracked = tracker.close(ending.closing == "interrupted", display.note)
+            failure_policy = dataclasses.replace(FAIL_FAST, trial_timeout_seconds=trial_timeout_seconds)
+            ending = supervise(
+                session.plan(1, model_store, failure_policy=failure_policy), trial, executor, journal, stop
+            )
+        display.on_close()
+        untracked = tracker.close(ending.closing == "interrupted", display.log)
         if untracked is None:  # else whoever passes on the rest needs the model
-            shelf.remove()
+            model_store.remove()
         return RunResult(
             experiment=experiment.name,
-            tracking_uri=masked(places.tracking_uri),
+            tracking_uri=masked(store_paths.tracking_uri),
             run_id=tracker.run_id(0),
             params=experiment.hyperparameters(configuration),
             metrics={**(curve[-1].metrics if curve else {}), **(trial.end.metrics if trial.end is not None else {})},

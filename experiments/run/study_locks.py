@@ -1,6 +1,6 @@
-"""The slots of a study in one home: each supervisor that is at work on it has a journal, a lock and models of its own.
+"""Supervisor instances of a study in one home: each has a journal, a lock and models of its own.
 
-Where there can be only one at a time, on SQLite, there is only the first slot.
+On SQLite, where a study has one supervisor at a time, there is only the first instance.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ if TYPE_CHECKING:
     from assay.search.study_record import StudyRecord
 
 
-def take(stack: ExitStack, places: StorePaths, study: str) -> int:
-    """Lock the first slot that is free, as long as the stack is open; return it.
+def take(stack: ExitStack, store_paths: StorePaths, study: str) -> int:
+    """Lock the first instance that is free, as long as the stack is open; return it.
 
     Raises:
         RequestError: another process is at work on the study, in a storage that is for one at a time.
     """
-    slot = 1
+    instance = 1
     while True:
         try:
-            stack.enter_context(_lock(places.home, study, slot))
+            stack.enter_context(_lock(store_paths.workspace, study, instance))
         except RequestError:
-            if not database_is_shared(places.storage):
+            if not database_is_shared(store_paths.storage):
                 raise
-            slot += 1
+            instance += 1
         else:
-            if is_held(_gate(places.home, study)):
+            if is_held(_gate(store_paths.workspace, study)):
                 raise RequestError(
                     f"study {study!r} is being deleted or mended: give the same command again after that."
                 )
-            return slot
+            return instance
 
 
-def check_free(places: StorePaths, study: str) -> None:
+def check_free(store_paths: StorePaths, study: str) -> None:
     """Refuse a second supervisor, where there can be only one, before anything is begun for it.
 
     Raises:
         RequestError: another process is at work on the study.
     """
-    if not database_is_shared(places.storage) and (who := busy(places.home, study)) is not None:
+    if not database_is_shared(store_paths.storage) and (who := busy(store_paths.workspace, study)) is not None:
         raise RequestError(f"{who}: wait for it, or give this one a --study NAME.")
 
 
 def hold(stack: ExitStack, home: Workspace, study: str) -> None:
-    """Lock all slots of a study, those too that there are none of yet, as long as the stack is open.
+    """Lock all instances of a study, those too that there are none of yet, as long as the stack is open.
 
     A home that has no journals gets no locks.
 
@@ -66,12 +66,12 @@ def hold(stack: ExitStack, home: Workspace, study: str) -> None:
     """
     if home.journal(study).parent.exists():
         stack.enter_context(StudyLock(_gate(home, study), study))
-        for slot in home.slots(study):
-            stack.enter_context(_lock(home, study, slot))
+        for instance in home.instances(study):
+            stack.enter_context(_lock(home, study, instance))
 
 
 def _gate(home: Workspace, study: str) -> Path:
-    """Return the file that is locked by whoever holds all slots: it comes before them, and a new slot looks at it."""
+    """Return the lock file of all instances together: it is taken before theirs, and a new instance checks it."""
     return home.journal(study).with_suffix(".gate.lock")
 
 
@@ -82,89 +82,95 @@ def busy(home: Workspace, study: str) -> str | None:
     return None if held is None else f"study {study!r} is being run by {held.read_text().strip() or 'another process'}"
 
 
-def describe_runner(study: str, places: StorePaths) -> str:
+def describe_runner(study: str, store_paths: StorePaths) -> str:
     """Return in words who runs those trials of a study that say they are running."""
-    if (who := busy(places.home, study)) is not None:
+    if (who := busy(store_paths.workspace, study)) is not None:
         return who
-    if database_is_shared(places.storage):
+    if database_is_shared(store_paths.storage):
         return "no sweep of this home is at work on the study: another home's is, or was when it ended"
     return "nobody is at work on the study: the same sweep again, or 'assay doctor --fix', settles what was left"
 
 
-def free(home: Workspace, study: str, slot: int) -> list[Path]:
-    """Return the journals of a study that nobody else is at work on, the one of this slot among them."""
-    paths = {one: home.journal(study, one) for one in {slot, *home.slots(study)}}
+def free(home: Workspace, study: str, instance: int) -> list[Path]:
+    """Return the journals of a study that nobody else is at work on, the one of this instance among them."""
+    paths = {one: home.journal(study, one) for one in {instance, *home.instances(study)}}
     return [
-        path for one, path in paths.items() if one == slot or (path.exists() and not is_held(path.with_suffix(".lock")))
+        path
+        for one, path in paths.items()
+        if one == instance or (path.exists() and not is_held(path.with_suffix(".lock")))
     ]
 
 
-def is_alone(home: Workspace, study: str, slot: int) -> bool:
+def is_alone(home: Workspace, study: str, instance: int) -> bool:
     """Return whether nobody else of this home is at work on a study."""
-    others = [home.journal(study, one) for one in home.slots(study) if one != slot]
+    others = [home.journal(study, one) for one in home.instances(study) if one != instance]
     return not any(is_held(journal.with_suffix(".lock")) for journal in others)
 
 
-def shelf_of(home: Workspace, study: str, slot: int = 1) -> ModelStore:
+def model_store_of(home: Workspace, study: str, instance: int = 1) -> ModelStore:
     """Return where a supervisor keeps models; what others kept is found too."""
     return ModelStore(
-        home.models(study, slot), others=lambda: [home.models(study, other) for other in home.slots(study)]
+        home.models(study, instance), others=lambda: [home.models(study, other) for other in home.instances(study)]
     )
 
 
 def settle_others(
-    places: StorePaths, study: str, slot: int, trials: StudyRecord, describe: Callable[[Trial], Mapping[str, Any]]
+    store_paths: StorePaths,
+    study: str,
+    instance: int,
+    trials: StudyRecord,
+    hyperparameters: Callable[[Trial], Mapping[str, Any]],
 ) -> set[str]:
-    """Do for the slots that nobody is in what their next supervisor would: there may be none for long.
+    """Do for the instances that nobody is in what their next supervisor would: there may be none for long.
 
     Args:
-        places: of the study.
+        store_paths: of the study.
         study: its name.
-        slot: whose supervisor does it.
+        instance: whose supervisor does it.
         trials: the study.
-        describe: makes of a trial all its hyperparameters by name, for the journal.
+        hyperparameters: makes of a trial all its hyperparameters by name, for the journal.
 
     Returns:
-        What the trials are known by that the supervisors of those slots took.
+        What the trials are known by that the supervisors of those instances took.
     """
     from assay.search.recovery import recover, supervisors  # here, because workers should not have to wait for Optuna
 
     dead: set[str] = set()
-    for other in places.home.slots(study):
-        path = places.home.journal(study, other)
-        if other == slot or not path.exists():
+    for other in store_paths.workspace.instances(study):
+        path = store_paths.workspace.journal(study, other)
+        if other == instance or not path.exists():
             continue
-        with suppress(RequestError), _lock(places.home, study, other):
+        with suppress(RequestError), _lock(store_paths.workspace, study, other):
             with Journal(path) as journal:
-                recover(trials, journal, describe)
+                recover(trials, journal, hyperparameters)
                 if not isinstance(last(path), StudyClosed):
                     journal.append(StudyClosed(closing="interrupted"))
             dead |= supervisors(path)
     return dead
 
 
-def pass_on_others(places: StorePaths, study: str, slot: int) -> None:
-    """Tell MLflow what it has not heard from the slots that nobody is in."""
-    for other in places.home.slots(study):
-        path = places.home.journal(study, other)
-        if other == slot or not path.exists():
+def pass_on_others(store_paths: StorePaths, study: str, instance: int) -> None:
+    """Tell MLflow what it has not heard from the instances that nobody is in."""
+    for other in store_paths.workspace.instances(study):
+        path = store_paths.workspace.journal(study, other)
+        if other == instance or not path.exists():
             continue
-        with suppress(RequestError), _lock(places.home, study, other):
-            if Cursor(path.with_suffix(".tracked"), places.tracking_uri).offset < path.stat().st_size:
-                pass_on(path, places)
+        with suppress(RequestError), _lock(store_paths.workspace, study, other):
+            if Cursor(path.with_suffix(".tracked"), store_paths.tracking_uri).offset < path.stat().st_size:
+                pass_on(path, store_paths)
 
 
-def pass_on(journal: Path, places: StorePaths) -> None:
+def pass_on(journal: Path, store_paths: StorePaths) -> None:
     """Tell MLflow what it has not heard of a journal that nobody writes.
 
     Raises:
         RequestError: the store can't be reached.
     """
-    tracker = MlflowTracker(journal, places.tracking_uri, places.home.artifacts)
+    tracker = MlflowTracker(journal, store_paths.tracking_uri, store_paths.workspace.artifacts)
     tracker.start()
     tracker.wait_until_open()
     tracker.close(hurry=False)
 
 
-def _lock(home: Workspace, study: str, slot: int) -> StudyLock:
-    return StudyLock(home.journal(study, slot).with_suffix(".lock"), study)
+def _lock(home: Workspace, study: str, instance: int) -> StudyLock:
+    return StudyLock(home.journal(study, instance).with_suffix(".lock"), study)

@@ -17,10 +17,18 @@ from assay.experiments.run.ordering import Inputs, longest_first
 from assay.experiments.run.orphans import settle_orphaned_runs
 from assay.experiments.run.preflight import confirm_device, run_preflight_check
 from assay.experiments.run.progress import Display, SweepState
-from assay.experiments.run.provenance import identity
+from assay.experiments.run.provenance import study_fingerprint
 from assay.experiments.run.result import RankedTrial, SweepResult
 from assay.experiments.run.session import Ending, Session, check_batch, is_surely_valid, prepared, supervise
-from assay.experiments.run.study_locks import check_free, free, is_alone, pass_on_others, settle_others, shelf_of, take
+from assay.experiments.run.study_locks import (
+    check_free,
+    free,
+    is_alone,
+    model_store_of,
+    pass_on_others,
+    settle_others,
+    take,
+)
 from assay.experiments.run.trial_batching import TrialBatching, check_fuse, choose
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.workspace import StorePaths
@@ -52,11 +60,11 @@ _STOPPING = "stopping: trials under way are done again next time; asked again, i
 
 @dataclass(frozen=True)
 class SweepContext:
-    """Where a supervisor works: the study by its name, its slot in this home, and whom it tells."""
+    """Where a supervisor works: the study by its name, its instance in this home, and whom it tells."""
 
     study: str
-    places: StorePaths
-    slot: int
+    store_paths: StorePaths
+    instance: int
     trials: StudyTrials
     journal: Journal
     tracker: MlflowTracker
@@ -64,26 +72,26 @@ class SweepContext:
 
 
 def search(
-    desk: SweepContext, session: Session, request: SweepRequest, executor: Executor, shelf: ModelStore
+    context: SweepContext, session: Session, request: SweepRequest, executor: Executor, model_store: ModelStore
 ) -> Ending:
     """Open the study in the journal, settle what was left of it, and search until it is closed again.
 
     Raises:
         SearchError: the storage failed before there was anything to search.
     """
-    experiment, trials = session.experiment, desk.trials
+    experiment, trials = session.experiment, context.trials
     with StopRequest() as stop:
         trials.heed(stop.__bool__)
         try:
-            trials.in_turn(lambda: _begin(desk, session, request))
+            trials.run_locked(lambda: _begin(context, session, request))
         except SearchError as error:
             raise SearchError(str(error), stop.exit_code if stop else 1) from error
-        desk.display.opened(_state(desk.study, session, trials))
+        context.display.on_open(_state(context.study, session, trials))
         if experiment.search.pruner != "none" and experiment.search.goals.by_epoch is None:
-            desk.display.note("nothing is pruned: that takes a single objective that every epoch measures")
-        desk.journal.listen(desk.display.hear)
-        plan = session.plan(experiment.search.trials, shelf, request.timeout_seconds, request.tolerance)
-        return supervise(plan, trials, executor, desk.journal, stop, lambda: desk.display.note(_STOPPING))
+            context.display.log("nothing is pruned: that takes a single objective that every epoch measures")
+        context.journal.subscribe(context.display.on_event)
+        plan = session.plan(experiment.search.trials, model_store, request.timeout_seconds, request.failure_policy)
+        return supervise(plan, trials, executor, context.journal, stop, lambda: context.display.log(_STOPPING))
 
 
 def is_closed(trials: StudyTrials, own: Path, journals: Iterable[Path]) -> bool:
@@ -112,40 +120,40 @@ def queue_known(
         trials.enqueue(longest_first(configurations, experiment, inputs, workers), origin)
 
 
-def _begin(desk: SweepContext, session: Session, request: SweepRequest) -> None:
+def _begin(context: SweepContext, session: Session, request: SweepRequest) -> None:
     """Settle what earlier supervisors left, then queue what comes before the sampler's own."""
     from assay.search.recovery import recover, supervisors, try_again  # here for the same reason
 
-    trials, journal = desk.trials, desk.journal
-    journal.append(session.opened(desk.study, trials.study_id, trials.supervisor))
-    recover(trials, journal, session.describe)
+    trials, journal = context.trials, context.journal
+    journal.append(session.opened(context.study, trials.study_id, trials.supervisor))
+    recover(trials, journal, session.hyperparameters)
     dead = supervisors(journal.path)
-    dead |= settle_others(desk.places, desk.study, desk.slot, trials, session.describe)
+    dead |= settle_others(context.store_paths, context.study, context.instance, trials, session.hyperparameters)
     if trials.done() < session.experiment.search.trials:
-        if again := try_again(trials, request.tolerance.retries, dead):
+        if again := try_again(trials, request.failure_policy.retries, dead):
             what = "a trial that was" if again == 1 else f"{again} trials that were"
             how = "to be tried again" if session.checkpoints is None else "to go on from where they were kept"
-            desk.display.note(f"{desk.study}: {what} interrupted, or whose worker died, {how}")
+            context.display.log(f"{context.study}: {what} interrupted, or whose worker died, {how}")
         queue_known(trials, session.experiment, request, session.inputs, session.execution.workers)
     if trials.is_shared:
         # Whoever opens the study next, perhaps at once, must find its run, or would make another.
-        desk.tracker.wait_for_parent(_PARENT_SECONDS)
+        context.tracker.wait_for_parent(_PARENT_SECONDS)
 
 
 def _state(name: str, session: Session, trials: StudyTrials) -> SweepState:
-    leaders = ParetoFront(session.experiment.search.goals)
-    leaders.values = dict(trials.leaders())
+    best_trials = ParetoFront(session.experiment.search.goals)
+    best_trials.values = dict(trials.best_trials())
     return SweepState(
         study=name,
         experiment=session.experiment,
         execution=session.execution,
         done=trials.done(),
-        leaders=leaders,
+        best_trials=best_trials,
         wanted=session.experiment.search.trials,
     )
 
 
-def sweep(experiment: Experiment, request: SweepRequest, places: StorePaths, display: Display) -> SweepResult:
+def sweep(experiment: Experiment, request: SweepRequest, store_paths: StorePaths, display: Display) -> SweepResult:
     """Search an experiment's space until its study is done, its time is up, or somebody asks to stop.
 
     Everything is checked and opened before the first trial; what is refused leaves no trial in either store.
@@ -155,80 +163,84 @@ def sweep(experiment: Experiment, request: SweepRequest, places: StorePaths, dis
     """
     began = time.monotonic()
     experiment.search.check(experiment.space, experiment.largest("epochs"))
-    check_batch(experiment, places)
+    check_batch(experiment, store_paths)
     name = checked_name(experiment.name if request.study is None else request.study)
     execution = Execution.choose(request.execution, request.workers, request.fuse)
     check_fuse(execution.fuse, experiment, execution.precision, request.checkpoint)
-    check_free(places, name)
+    check_free(store_paths, name)
     with ExitStack() as stack:
         # First, because what workers import takes longer than all that comes before the first trial.
         executor: Executor = stack.enter_context(execution.executor())
-        tracker = MlflowTracker(places.home.journal(name), places.tracking_uri, places.home.artifacts)
+        tracker = MlflowTracker(
+            store_paths.workspace.journal(name), store_paths.tracking_uri, store_paths.workspace.artifacts
+        )
         stack.callback(tracker.leave)
         tracker.start()
         on_the_way = f"{experiment.name}: the data are being made ready, the workers are starting"
-        if surely := is_surely_valid(experiment, execution, places):
-            display.note(on_the_way)
+        if surely := is_surely_valid(experiment, execution, store_paths):
+            display.log(on_the_way)
         # Home's own, if it is not there yet, is made only when nothing can be refused any more.
-        is_new = places.storage == places.home.storage and not is_there(places.storage)
-        storage = None if is_new else _open_storage(places, display, stack)
-        data = prepared(experiment, places, display, meanwhile=_import_optuna)
+        is_new = store_paths.storage == store_paths.workspace.storage and not is_there(store_paths.storage)
+        storage = None if is_new else _open_storage(store_paths, display, stack)
+        data = prepared(experiment, store_paths, display, meanwhile=_import_optuna)
         execution = confirm_device(execution, executor)
         run_preflight_check(
             Session(experiment, data, execution, request.seed or 0), experiment.first(), executor, display
         )
         if not surely:
-            display.note(on_the_way)
-        slot = take(stack, places, name)
-        stack.callback(tracker.leave)  # while the slot's journal is still ours
-        journal_file = places.home.journal(name, slot)
+            display.log(on_the_way)
+        instance = take(stack, store_paths, name)
+        stack.callback(tracker.leave)  # while the instance's journal is still ours
+        journal_file = store_paths.workspace.journal(name, instance)
         tracker.follow(journal_file)
         known = None if storage is None else _find_known(storage, name)
-        fusing = _fusing(known, experiment, request, execution)
-        asked = study_request(name, experiment, request, identity(experiment, data, execution, fusing))
+        batching = _choose_batching(known, experiment, request, execution)
+        asked = study_request(name, experiment, request, study_fingerprint(experiment, data, execution, batching))
         if known is not None:
-            known.check(asked.identity)
+            known.check(asked.fingerprint)
             if not known.is_shared:
                 _check_journal(known, journal_file)
         tracker.wait_until_open()
-        settle_orphaned_runs(places)
-        trials = _take_up(storage or _open_storage(places, display, stack), asked)
+        settle_orphaned_runs(store_paths)
+        trials = _take_up(storage or _open_storage(store_paths, display, stack), asked)
         experiment = _limited(experiment, trials, display)
-        checkpoints = Checkpoints(places.home.checkpoints(name)) if request.checkpoint else None
-        session = Session(experiment, data, execution, trials.seed, fusing, checkpoints)
-        if fusing is not None and fusing.size > 1 and checkpoints is None:
-            executor = LaneExecutor(executor, fusing.size)
-            display.note(f"{experiment.name}: up to {fusing.size} trials a worker train together")
-        stack.callback(display.closed)
-        journals = free(places.home, name, slot)
+        checkpoints = Checkpoints(store_paths.workspace.checkpoints(name)) if request.checkpoint else None
+        session = Session(experiment, data, execution, trials.seed, batching, checkpoints)
+        if batching is not None and batching.size > 1 and checkpoints is None:
+            executor = LaneExecutor(executor, batching.size)
+            display.log(f"{experiment.name}: up to {batching.size} trials a worker train together")
+        stack.callback(display.on_close)
+        journals = free(store_paths.workspace, name, instance)
         if trials.done() < experiment.search.trials or not is_closed(trials, journal_file, journals):
-            shelf = shelf_of(places.home, name, slot)
+            model_store = model_store_of(store_paths.workspace, name, instance)
             with Journal(journal_file) as journal:
-                journal.listen(tracker.notice)
-                desk = SweepContext(name, places, slot, trials, journal, tracker, display)
-                ending = search(desk, session, request, executor, shelf)
+                journal.subscribe(tracker.on_event)
+                context = SweepContext(name, store_paths, instance, trials, journal, tracker, display)
+                ending = search(context, session, request, executor, model_store)
         else:
             ending = Ending("finished", None, 0)
             if request.enqueued:
-                display.note(f"nothing was enqueued: study {name!r} is done; ask for more with --trials.")
+                display.log(f"nothing was enqueued: study {name!r} is done; ask for more with --trials.")
         executor.close()
-        display.closed()
-        untracked = tracker.close(ending.closing == "interrupted", display.note)
+        display.on_close()
+        untracked = tracker.close(ending.closing == "interrupted", display.log)
         if untracked is None and ending.closing != "interrupted":
-            pass_on_others(places, name, slot)
+            pass_on_others(store_paths, name, instance)
         try:
             is_done = ending.closing == "finished" and trials.done() >= experiment.search.trials
-            if is_done and is_alone(places.home, name, slot):  # else somebody goes on with them, now or later
-                Checkpoints(places.home.checkpoints(name)).remove()
+            if is_done and is_alone(
+                store_paths.workspace, name, instance
+            ):  # else somebody goes on with them, now or later
+                Checkpoints(store_paths.workspace.checkpoints(name)).remove()
             return SweepResult(
                 study=name,
                 experiment=experiment.name,
-                tracking_uri=masked(places.tracking_uri),
+                tracking_uri=masked(store_paths.tracking_uri),
                 parent_run_id=tracker.parent_run_id,
                 seconds=time.monotonic() - began,
                 trials=trials.counts(),
                 objectives=experiment.search.goals,
-                leaders=_leaders(trials, tracker),
+                best_trials=_best_trials(trials, tracker),
                 # Nobody who asked to stop waits for them.
                 importances={} if ending.closing == "interrupted" else trials.importances(),
                 wanted=experiment.search.trials,
@@ -249,18 +261,20 @@ def _limited(experiment: Experiment, trials: StudyTrials, display: Display) -> E
     most = max(1, trials.done() + left)
     size = get_sampler(search.sampler).size(experiment.space)
     more = f"; --trials {most} tries them all, this tries {search.trials}" if search.trials < most else ""
-    display.note(f"{experiment.name}: the {search.sampler} has {size:,} configurations{more}")
+    display.log(f"{experiment.name}: the {search.sampler} has {size:,} configurations{more}")
     return experiment.searching(trials=min(search.trials, most))
 
 
-def _fusing(
+def _choose_batching(
     known: StudyRecord | None, experiment: Experiment, request: SweepRequest, execution: Execution
 ) -> TrialBatching | None:
     """Return how the study's trials are trained together: as it was made, or as is asked for."""
-    identity = None if known is None else known.identity
-    device = "gpu" if execution.cards else "cpu"
+    fingerprint = None if known is None else known.fingerprint
+    device = "gpu" if execution.gpus else "cpu"
     seed, precision = request.seed or 0, execution.precision
-    return choose(execution.fuse, identity, experiment, device, execution.workers, seed, precision, request.checkpoint)
+    return choose(
+        execution.fuse, fingerprint, experiment, device, execution.workers, seed, precision, request.checkpoint
+    )
 
 
 def checked_name(study: str) -> str:
@@ -279,14 +293,14 @@ def _import_optuna() -> None:
         importlib.import_module(module)
 
 
-def _open_storage(places: StorePaths, display: Display, stack: ExitStack) -> optuna.storages.BaseStorage:
+def _open_storage(store_paths: StorePaths, display: Display, stack: ExitStack) -> optuna.storages.BaseStorage:
     from assay.search.storage.opening import (
         open_storage,  # here, because workers should not have to wait for Optuna's import
     )
 
-    storage = open_storage(places.storage, patient=True)
+    storage = open_storage(store_paths.storage, wait_for_server=True)
     stack.callback(storage.close)
-    storage.waiting = display.note
+    storage.waiting = display.log
     return storage
 
 
@@ -303,7 +317,7 @@ def _take_up(storage: optuna.storages.BaseStorage, asked: StudyRequest) -> Study
 
 
 def study_request(
-    name: str, experiment: Experiment, request: SweepRequest, identity: Mapping[str, Any]
+    name: str, experiment: Experiment, request: SweepRequest, fingerprint: Mapping[str, Any]
 ) -> StudyRequest:
     """Return the study that a sweep asks for."""
     from assay.search.plan import StudyRequest  # here for the same reason
@@ -312,7 +326,7 @@ def study_request(
         name=name,
         space=experiment.space,
         objectives=experiment.search.goals,
-        identity=identity,
+        fingerprint=fingerprint,
         sampler=experiment.search.sampler,
         pruner=experiment.search.pruner,
         epochs=experiment.largest("epochs"),
@@ -338,8 +352,8 @@ def _check_journal(known: StudyRecord, journal_file: Path) -> None:
         )
 
 
-def _leaders(trials: StudyTrials, tracker: MlflowTracker) -> list[RankedTrial]:
+def _best_trials(trials: StudyTrials, tracker: MlflowTracker) -> list[RankedTrial]:
     return [
         RankedTrial(number, values, trials.searched(trials.trial(number)), tracker.run_id(number))
-        for number, values in trials.leaders().items()
+        for number, values in trials.best_trials().items()
     ]

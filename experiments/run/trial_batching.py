@@ -42,7 +42,7 @@ class TrialBatching:
     size: int
     order_seed: int
 
-    def to_identity(self) -> dict[str, int]:
+    def to_record(self) -> dict[str, int]:
         """Return it as a study keeps it."""
         return {"fuse": self.size, "order_seed": self.order_seed}
 
@@ -63,7 +63,7 @@ def _obstacle(experiment: Experiment, precision: str, checkpoint: bool) -> str |
     costs = [one.metric for one in experiment.search.goals.each if one.metric in _SHARED_COSTS]
     if costs:
         return f"trials that train together share what they cost, so {costs[0]} can be no objective"
-    if experiment.family.own is not None:
+    if experiment.family.factory is not None:
         return "networks of your own train one at a time"
     if "early_stopping" in experiment.space or experiment.fixed().get("early_stopping") is not None:
         return "with early stopping trials train one at a time"
@@ -106,18 +106,18 @@ def choose(
 def _automatic(experiment: Experiment, device: str, workers: int) -> int:
     """Return how many trials to train together where nothing was said; 0 for none.
 
-    As many as suit the device, if each may expect to find another of its signature beside it; with a sampler that
+    As many as suit the device, if each may expect to find another of its compile_key beside it; with a sampler that
     learns from trials so few that it hears of some in time. Whether they train faster together, workers find out.
     """
     trials = experiment.search.trials
     size = min(_MOST[device], -(-trials // workers))
     if experiment.search.sampler not in _NOT_LEARNING:
         size = min(size, trials // (_LEARNING_ROUNDS * workers))
-    return size if size - 1 >= _signatures(experiment) else 0
+    return size if size - 1 >= _compile_keys(experiment) else 0
 
 
-def _signatures(experiment: Experiment) -> float:
-    """Return how many signatures the space has at most; infinity where there is no end."""
+def _compile_keys(experiment: Experiment) -> float:
+    """Return how many compile keys the space has at most; infinity where there is no end."""
     searched = {name: parameter for name, parameter in experiment.space.items() if name not in _MAY_DIFFER}
     try:
         return math.prod(len(values(name, parameter)) for name, parameter in searched.items())

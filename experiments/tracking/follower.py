@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from assay.experiments.tracking.recorder import Recorder
 
 
-# The permit to write of a thread, which whoever no longer waits for the thread withdraws.
+# The token to write of a thread, which whoever no longer waits for the thread withdraws.
 
 
 class Cancelled(Exception):
@@ -39,49 +39,49 @@ class CancellationToken:
     """Lets write until it is withdrawn."""
 
     def __init__(self) -> None:
-        self._is_withdrawn = False
+        self._is_cancelled = False
         self._lock = threading.Lock()
 
     def check(self) -> None:
         """Raise what stops a thread that must not go on.
 
         Raises:
-            Cancelled: the permit was withdrawn.
+            Cancelled: the token was withdrawn.
         """
-        if self._is_withdrawn:
+        if self._is_cancelled:
             raise Cancelled
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Enter for something short, which whoever withdraws the permit waits for.
+        """Enter for something short, which whoever withdraws the token waits for.
 
         Raises:
-            Cancelled: the permit was withdrawn.
+            Cancelled: the token was withdrawn.
         """
         with self._lock:
             self.check()
             yield
 
-    def withdraw(self) -> None:
+    def cancel(self) -> None:
         """Let nothing more be begun; what MLflow is at just now may yet be done."""
         with self._lock:
-            self._is_withdrawn = True
+            self._is_cancelled = True
 
 
 class CancellableClient:
-    """A client, each call of which needs a permit.
+    """A client, each call of which needs a token.
 
     Args:
         client: what is called.
-        permit: looked at before every call, which raises `Cancelled` without it.
+        token: looked at before every call, which raises `Cancelled` without it.
     """
 
-    def __init__(self, client: object, permit: CancellationToken) -> None:
+    def __init__(self, client: object, token: CancellationToken) -> None:
         self._client = client
-        self._permit = permit
+        self._token = token
 
     def __getattr__(self, name: str) -> Any:
-        self._permit.check()
+        self._token.check()
         return getattr(self._client, name)
 
 
@@ -103,7 +103,7 @@ class MlflowTracker:
     """Passes a journal on to an MLflow store.
 
     Args:
-        journal: the file to follow, whether it is there yet or not; `notice` wakes the tracker when it grows.
+        journal: the file to follow, whether it is there yet or not; `on_event` wakes the tracker when it grows.
         tracking_uri: the store: a database URL or the address of an MLflow server.
         artifacts: the folder for artifacts where the store is a database; a server has its own.
     """
@@ -120,7 +120,7 @@ class MlflowTracker:
         self._finished = threading.Event()
         self._failure: Exception | None = None  # to open the store
         self._trouble: str | None = None  # to pass events on
-        self._permit = CancellationToken()
+        self._token = CancellationToken()
         self._perhaps_known = 0  # the store may have what is in the journal up to this offset
         self._left_at: int | None = None  # where another tracker of this journal may have been in the middle
         self._recorder: Recorder | None = None
@@ -177,7 +177,7 @@ class MlflowTracker:
             waiting(f"MLflow is away ({self._trouble}): up to {_PATIENT_SECONDS:g} s for it; Ctrl-C ends the wait")
         if self._finished.wait(_HURRIED_SECONDS if hurry else _PATIENT_SECONDS):
             return self._trouble if self._failure is None else _told(self._failure)
-        self._permit.withdraw()
+        self._token.cancel()
         return self._trouble or "it was too slow"
 
     def wait_for_parent(self, seconds: float) -> None:
@@ -202,7 +202,7 @@ class MlflowTracker:
         except (MlflowException, OSError, Cancelled):  # the store is away
             return None
 
-    def notice(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Hear that the journal has grown."""
         self._wake.set()
 
@@ -229,7 +229,7 @@ class MlflowTracker:
             self._allowed.wait()
             if self._abandoned:
                 raise RuntimeError("nobody needs the store")
-            self._permit.check()
+            self._token.check()
             client = open_client(self._tracking_uri, made)
         # Only now: until it may write, somebody else may be at work on the study.
         self._cursor = Cursor(self._journal.with_suffix(".tracked"), self._tracking_uri)
@@ -239,11 +239,11 @@ class MlflowTracker:
         self._left_at = self._cursor.offset if self._cursor.offset < self._size() else None
         from assay.experiments.tracking.recorder import Recorder  # here, because it imports MLflow
 
-        permitted = cast("MlflowClient", CancellableClient(client, self._permit))
+        permitted = cast("MlflowClient", CancellableClient(client, self._token))
         return Recorder(permitted, None if self._tracking_uri.startswith("http") else self._artifacts)
 
     def _move(self, offset: int) -> None:
-        with self._permit.held():
+        with self._token.held():
             self._cursor.move(offset)
 
     def _follow(self, recorder: Recorder) -> None:

@@ -56,15 +56,15 @@ class StudyRuns:
     trials: Mapping[int, str] = field(default_factory=dict)
 
 
-def runs_of_study(places: StorePaths, study_id: str) -> StudyRuns:
+def runs_of_study(store_paths: StorePaths, study_id: str) -> StudyRuns:
     """Return the runs of the study of that id that are not deleted; a home without a store has none and gets none.
 
     Raises:
         RequestError: the store can't be reached.
     """
-    if not is_there(places.tracking_uri):
+    if not is_there(store_paths.tracking_uri):
         return StudyRuns()
-    client = open_client(places.tracking_uri)
+    client = open_client(store_paths.tracking_uri)
     names = {experiment.experiment_id: str(experiment.name) for experiment in client.search_experiments()}
     runs = ranked(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'"))
     trials: dict[int, str] = {}
@@ -93,15 +93,15 @@ class RunRecord:
     curve: Mapping[str, Sequence[float]]
 
 
-def find_run(places: StorePaths, run_id: str) -> RunRecord | None:
+def find_run(store_paths: StorePaths, run_id: str) -> RunRecord | None:
     """Return a run; None if there is none of that id, or it was deleted. Reading makes no store.
 
     Raises:
         RequestError: the store can't be reached.
     """
-    if not is_there(places.tracking_uri):
+    if not is_there(store_paths.tracking_uri):
         return None
-    client = open_client(places.tracking_uri)
+    client = open_client(store_paths.tracking_uri)
     from mlflow.exceptions import MlflowException  # here, because importing MLflow takes seconds
 
     try:
@@ -127,11 +127,11 @@ def find_run(places: StorePaths, run_id: str) -> RunRecord | None:
     )
 
 
-def best_runs(places: StorePaths, study: str, most: int) -> Sequence[Run]:
+def best_runs(store_paths: StorePaths, study: str, most: int) -> Sequence[Run]:
     """Return the runs of a study's best trials, the best first; a home without a store has none and gets none."""
-    if not is_there(places.tracking_uri):
+    if not is_there(store_paths.tracking_uri):
         return []
-    client = open_client(places.tracking_uri)
+    client = open_client(store_paths.tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     named = client.search_runs(experiments, f"{_named(study)} AND tags.`{OBJECTIVE_TAG}` LIKE '%'")
     parent = next((run for run in named if run.data.tags[STUDY_TAG] == study), None)  # the newest comes first
@@ -153,11 +153,11 @@ def best_runs(places: StorePaths, study: str, most: int) -> Sequence[Run]:
     return runs[:most]
 
 
-def study_names(places: StorePaths) -> list[str]:
+def study_names(store_paths: StorePaths) -> list[str]:
     """Return the names of all studies in the store."""
-    if not is_there(places.tracking_uri):
+    if not is_there(store_paths.tracking_uri):
         return []
-    client = open_client(places.tracking_uri)
+    client = open_client(store_paths.tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = client.search_runs(experiments, f"tags.`{STUDY_TAG}` LIKE '%'", max_results=1000)
     return sorted({run.data.tags[STUDY_TAG] for run in runs if PARENT_TAG not in run.data.tags})
@@ -210,19 +210,19 @@ def search_runs(client: MlflowClient, filter_string: str, view: int | None = Non
 # Taking a study's runs out of MLflow.
 
 
-def runs_of_ids(places: StorePaths, ids: Collection[str]) -> list[str]:
+def runs_of_ids(store_paths: StorePaths, ids: Collection[str]) -> list[str]:
     """Return the ids of the runs of the studies of these ids: those of trials, then those of the studies themselves.
 
     Raises:
         RequestError: the store can't be reached.
     """
-    client = open_client(places.tracking_uri)
+    client = open_client(store_paths.tracking_uri)
     return _children_first(
         run for study_id in ids for run in search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'")
     )
 
 
-def are_known(places: StorePaths, ids: Collection[str]) -> bool:
+def are_known(store_paths: StorePaths, ids: Collection[str]) -> bool:
     """Return whether the store has, or had until they were deleted, runs of studies of these ids.
 
     Raises:
@@ -230,36 +230,36 @@ def are_known(places: StorePaths, ids: Collection[str]) -> bool:
     """
     from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
 
-    client = open_client(places.tracking_uri)
+    client = open_client(store_paths.tracking_uri)
     return any(any(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL)) for study_id in ids)
 
 
-def runs_of_name(places: StorePaths, study: str) -> list[str]:
+def runs_of_name(store_paths: StorePaths, study: str) -> list[str]:
     """Return the same of every study of a name.
 
     Raises:
         RequestError: the store can't be reached.
     """
-    tagged = search_runs(open_client(places.tracking_uri), f"tags.`{STUDY_TAG}` LIKE '%'")
+    tagged = search_runs(open_client(store_paths.tracking_uri), f"tags.`{STUDY_TAG}` LIKE '%'")
     return _children_first(run for run in tagged if run.data.tags[STUDY_TAG] == study)
 
 
-def remove(places: StorePaths, runs: Iterable[str]) -> None:
+def remove(store_paths: StorePaths, runs: Iterable[str]) -> None:
     """Delete runs, as MLflow does it: they are hidden, and can be restored until `mlflow gc` frees their disk.
 
     Raises:
         RequestError: the store can't be reached.
     """
-    client = open_client(places.tracking_uri)
+    client = open_client(store_paths.tracking_uri)
     for run_id in runs:
         client.delete_run(run_id)
 
 
-def freeing(places: StorePaths) -> str:
+def freeing(store_paths: StorePaths) -> str:
     """Return the command that frees what deleted runs take."""
-    if places.tracking_uri.startswith("http"):
+    if store_paths.tracking_uri.startswith("http"):
         return "mlflow gc (on the machine of the MLflow server)"
-    return f"mlflow gc --backend-store-uri {masked(places.tracking_uri)}"
+    return f"mlflow gc --backend-store-uri {masked(store_paths.tracking_uri)}"
 
 
 def _children_first(runs: Iterable[Run]) -> list[str]:

@@ -32,15 +32,15 @@ _LOOK_UP_SECONDS = 0.2
 _REFUSED_PORTS = (5060, 5061)  # browsers open no page there: they belong to telephony
 
 
-def comparison(places: StorePaths, study: str) -> str:
+def comparison(store_paths: StorePaths, study: str) -> str:
     """Return the page that compares a study's best trials, as the part of the address behind the server.
 
     Raises:
         RequestError: the store has no trials of a study of that name.
     """
-    runs = best_runs(places, study, BEST)
+    runs = best_runs(store_paths, study, BEST)
     if not runs:
-        known = study_names(places)
+        known = study_names(store_paths)
         if study in known:
             raise RequestError(f"study {study!r} has no trials to compare yet: 'assay ui' alone shows what there is.")
         raise RequestError(
@@ -51,20 +51,20 @@ def comparison(places: StorePaths, study: str) -> str:
     return f"/#/compare-runs?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
 
 
-def serve(places: StorePaths, page: str, port: int, opening: bool) -> int:
+def serve(store_paths: StorePaths, page: str, port: int, opening: bool) -> int:
     """Serve the UI until Ctrl-C; print a page's address and open it once the server answers.
 
     A store that is an MLflow server has its own UI: its address is printed and nothing is served.
     """
-    if places.tracking_uri.startswith("http"):
-        _show(places.tracking_uri.rstrip("/") + page, opening)
+    if store_paths.tracking_uri.startswith("http"):
+        _show(store_paths.tracking_uri.rstrip("/") + page, opening)
         return 0
-    places.home.create()
+    store_paths.workspace.create()
     free = _free_port(port)
     address = f"http://{HOST}:{free}"
     command = [sys.executable, "-P", "-m", "mlflow", "ui"]
     known = {
-        "MLFLOW_BACKEND_STORE_URI": places.tracking_uri,  # not as an option: everybody can see those
+        "MLFLOW_BACKEND_STORE_URI": store_paths.tracking_uri,  # not as an option: everybody can see those
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven processes that nothing here uses
     }

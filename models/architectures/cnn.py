@@ -82,7 +82,7 @@ def check_input(settings: CNNSettings, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def work(settings: CNNSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+def macs(settings: CNNSettings, input_shape: tuple[int, ...], outputs: int) -> int:
     """Return the multiplications of one example's way through the network."""
     height, width, channels = input_shape
     hidden_layers = 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ConfigDict, model_validator
 
-from assay.models.architectures.custom_import import Factory, Reference, attribute_user_errors, load
+from assay.models.architectures.custom_import import Factory, FactoryReference, attribute_user_errors, load_factory
 from assay.models.errors import RequestError
 from assay.models.names import suggestion
 from assay.models.settings import Settings
@@ -49,7 +49,7 @@ class CustomSettings(Settings):
 Describe = Callable[[CustomSettings, tuple[int, ...], int], "keras.Model"]
 
 
-def describer(reference: Reference, task: Task) -> Describe:
+def describer(reference: FactoryReference, task: Task) -> Describe:
     """Return what calls a user's factory and sees that it made a model for the data.
 
     The factory is called as `function(input_shape=..., classes=..., **hyperparameters)`, in regression with `outputs`
@@ -62,7 +62,7 @@ def describer(reference: Reference, task: Task) -> Describe:
 
         # What a user's code raises is told in its own words; Keras adds a page to them. Forgotten with Keras' session.
         keras.config.disable_traceback_filtering()
-        function = load(reference)
+        function = load_factory(reference)
         given = {"input_shape": input_shape, WIDTH[task]: outputs}
         check_arguments(function, reference, tuple(given), settings.values)
         with attribute_user_errors(reference, "calling it"):
@@ -74,7 +74,7 @@ def describer(reference: Reference, task: Task) -> Describe:
 
 
 def check_arguments(
-    function: Factory, reference: Reference, given: tuple[str, ...], hyperparameters: Mapping[str, Any]
+    function: Factory, reference: FactoryReference, given: tuple[str, ...], hyperparameters: Mapping[str, Any]
 ) -> None:
     """See that a factory takes what it will be given, and will be given what it needs.
 
@@ -116,7 +116,9 @@ def check_arguments(
 _described: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def check_model(model: Any, reference: Reference, input_shape: tuple[int, ...], outputs: int, width: str) -> None:
+def check_model(
+    model: Any, reference: FactoryReference, input_shape: tuple[int, ...], outputs: int, width: str
+) -> None:
     """See that a factory made a new model that can be trained on the data; one without weights is built by the way.
 
     Raises:

@@ -26,7 +26,7 @@ _OWN_PACKAGES = (_ROOT / "models", _ROOT / "search", _ROOT / "experiments")  # o
 
 
 @dataclass(frozen=True)
-class Reference:
+class FactoryReference:
     """A function of the user's that makes models.
 
     Attributes:
@@ -88,7 +88,7 @@ def is_reference(text: str) -> bool:
     return ":" in text or text.endswith(".py")
 
 
-def parse(text: str, folders: Sequence[str] = ()) -> Reference:
+def parse_reference(text: str, folders: Sequence[str] = ()) -> FactoryReference:
     """Read a reference, without importing what it names.
 
     Args:
@@ -101,9 +101,9 @@ def parse(text: str, folders: Sequence[str] = ()) -> Reference:
     place, _, function = text.rpartition(":")
     roots = (*(Path(folder).resolve() for folder in folders), Path.cwd())
     if function.isidentifier() and place.endswith(".py"):
-        return Reference(text, _locate(text, place, roots), None, function, roots)
+        return FactoryReference(text, _locate(text, place, roots), None, function, roots)
     if function.isidentifier() and place and all(part.isidentifier() for part in place.split(".")):
-        return Reference(text, None, place, function, roots)
+        return FactoryReference(text, None, place, function, roots)
     raise RequestError(f"a family of one's own must be named {HOW_TO_NAME}; received {text!r}.")
 
 
@@ -127,7 +127,7 @@ _LONGEST_CHARACTERS = 300  # some backends' messages go on for pages
 
 
 @contextmanager
-def attribute_user_errors(reference: Reference | None, otherwise: str | None = None) -> Iterator[None]:
+def attribute_user_errors(reference: FactoryReference | None, otherwise: str | None = None) -> Iterator[None]:
     """Turn what goes wrong in a user's code into a RequestError that names the line of their file.
 
     An exception whose traceback passes through no file of theirs, and a request that was refused, stay what they are.
@@ -149,25 +149,25 @@ def attribute_user_errors(reference: Reference | None, otherwise: str | None = N
         if reference is None:
             raise
         if line_of(error, reference) is not None:
-            raise RequestError(told(error, reference)) from error
+            raise RequestError(format_error(error, reference)) from error
         if otherwise is not None:
-            raise RequestError(f"{reference.text}, {otherwise}: {told(error, None)}") from error
+            raise RequestError(f"{reference.text}, {otherwise}: {format_error(error, None)}") from error
         raise
 
 
-def line_of(error: BaseException, reference: Reference) -> str | None:
+def line_of(error: BaseException, reference: FactoryReference) -> str | None:
     """Return the innermost line of the user's own files that an exception came through, such as "nets.py, line 12"."""
-    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    store_paths = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     if isinstance(error, SyntaxError) and error.filename is not None and error.lineno is not None:
-        places.append((error.filename, error.lineno))
-    for file, line in reversed(places):
+        store_paths.append((error.filename, error.lineno))
+    for file, line in reversed(store_paths):
         shown = reference.shown(file)
         if shown is not None:
             return f"{shown}, line {line}"
     return None
 
 
-def told(error: BaseException, reference: Reference | None) -> str:
+def format_error(error: BaseException, reference: FactoryReference | None) -> str:
     """Return an exception in one line: where in the user's own files it happened, if it did, its type, its text."""
     line = None if reference is None else line_of(error, reference)
     said = _said(error)
@@ -185,7 +185,7 @@ def _said(error: BaseException) -> str:
 Factory = Callable[..., Any]
 
 
-def load(reference: Reference) -> Factory:
+def load_factory(reference: FactoryReference) -> Factory:
     """Return the function that a reference names. A file is run once in a process, however often it is asked for.
 
     The user's folders come last on the path on which modules are found, so that nothing there hides a library or one of
@@ -214,7 +214,7 @@ def load(reference: Reference) -> Factory:
     return made  # type: ignore[no-any-return]
 
 
-def _import_module(reference: Reference) -> ModuleType:
+def _import_module(reference: FactoryReference) -> ModuleType:
     assert reference.module is not None
     try:
         return importlib.import_module(reference.module)

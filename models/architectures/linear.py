@@ -30,6 +30,6 @@ def describe(settings: LinearSettings, input_shape: tuple[int, ...], outputs: in
     return keras.Model(inputs, logits(x, outputs, settings), name="linear")
 
 
-def work(settings: LinearSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+def macs(settings: LinearSettings, input_shape: tuple[int, ...], outputs: int) -> int:
     """Return the multiplications of one example's way through the network."""
     return math.prod(input_shape) * outputs

@@ -106,7 +106,7 @@ def describe(settings: MLPSettings, input_shape: tuple[int, ...], outputs: int) 
     return keras.Model(inputs, logits(x, outputs, settings), name="mlp")
 
 
-def work(settings: MLPSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+def macs(settings: MLPSettings, input_shape: tuple[int, ...], outputs: int) -> int:
     """Return the multiplications of one example's way through the network."""
     widths = [math.prod(input_shape), *settings.widths]
     hidden_layers = sum(seen * made for seen, made in itertools.pairwise(widths))

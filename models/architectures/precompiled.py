@@ -36,7 +36,7 @@ def check_optimizer(family: Family[Any], train: TrainSettings) -> None:
     """
     if train.optimizer != OWN:
         return
-    if family.own is None:
+    if family.factory is None:
         raise RequestError(
             f"[train] optimizer: {OWN!r} is for factories of one's own, whose models come compiled; received family = "
             f"{family.name!r}; take another optimizer."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from assay.models.architectures import cnn, custom, linear, mlp, resnet
-from assay.models.architectures.custom_import import Reference, is_reference, parse
+from assay.models.architectures.custom_import import FactoryReference, is_reference, parse_reference
 from assay.models.names import check_name
 from assay.models.settings import Settings
 from assay.models.tasks import Task
@@ -29,9 +29,9 @@ class Family(Generic[S]):
         describe: (settings, input_shape, outputs) -> a Keras model that gives (batch, outputs): a logit a
             class, or a regression's values.
         check_input: (settings, input_shape); raises a RequestError for inputs that such a network can't take.
-        work: (settings, input_shape, outputs) -> the multiplications of one example's way through such a network, by
+        macs: (settings, input_shape, outputs) -> the multiplications of one example's way through such a network, by
             which trials are compared in length; None where nobody can tell.
-        own: the user's function that makes its models; None if the family is built in.
+        factory: the user's function that makes its models; None if the family is built in.
     """
 
     name: str
@@ -39,8 +39,8 @@ class Family(Generic[S]):
     settings: type[S]
     describe: Callable[[S, tuple[int, ...], int], keras.Model]
     check_input: Callable[[S, tuple[int, ...]], None] = lambda settings, input_shape: None
-    work: Callable[[S, tuple[int, ...], int], int] | None = None
-    own: Reference | None = None
+    macs: Callable[[S, tuple[int, ...], int], int] | None = None
+    factory: FactoryReference | None = None
 
 
 FAMILIES: Mapping[str, Family[Any]] = {
@@ -51,14 +51,14 @@ FAMILIES: Mapping[str, Family[Any]] = {
             "softmax or linear regression: one weight a pixel and output",
             linear.LinearSettings,
             linear.describe,
-            work=linear.work,
+            macs=linear.macs,
         ),
         Family(
             "mlp",
             "multi-layer perceptron: dense hidden layers",
             mlp.MLPSettings,
             mlp.describe,
-            work=mlp.work,
+            macs=mlp.macs,
         ),
         Family(
             "cnn",
@@ -66,7 +66,7 @@ FAMILIES: Mapping[str, Family[Any]] = {
             cnn.CNNSettings,
             cnn.describe,
             cnn.check_input,
-            cnn.work,
+            cnn.macs,
         ),
         Family(
             "resnet",
@@ -74,13 +74,13 @@ FAMILIES: Mapping[str, Family[Any]] = {
             resnet.ResNetSettings,
             resnet.describe,
             resnet.check_input,
-            resnet.work,
+            resnet.macs,
         ),
     )
 }
 
 
-def find(reference: str, folders: Sequence[str] = (), task: Task = "classification") -> Family[Any]:
+def get_family(reference: str, folders: Sequence[str] = (), task: Task = "classification") -> Family[Any]:
     """Return a built-in family by its name, or that of a factory of the user's own; none of their code is imported.
 
     Args:
@@ -93,7 +93,7 @@ def find(reference: str, folders: Sequence[str] = (), task: Task = "classificati
     """
     if not is_reference(reference):
         return FAMILIES[check_name("family", reference, FAMILIES)]
-    factory = parse(reference, folders)
+    factory = parse_reference(reference, folders)
     return Family(
-        reference, "a factory of one's own", custom.CustomSettings, custom.describer(factory, task), own=factory
+        reference, "a factory of one's own", custom.CustomSettings, custom.describer(factory, task), factory=factory
     )

@@ -109,7 +109,7 @@ def check_input(settings: ResNetSettings, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def work(settings: ResNetSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+def macs(settings: ResNetSettings, input_shape: tuple[int, ...], outputs: int) -> int:
     """Return the multiplications of one example's way through the network."""
     height, width, channels = input_shape
     filters = settings.filters

@@ -32,11 +32,11 @@ class Backend(Protocol):
     def use_threads(self, threads: int) -> None:
         """Compute with so many threads; before the first operation."""
 
-    def share_card(self, megabytes: int | None) -> None:
+    def limit_gpu_memory(self, megabytes: int | None) -> None:
         """Take so many MiB of a card's memory, or with None what comes to be needed; before the first operation."""
 
-    def card(self) -> str | None:
+    def gpu_name(self) -> str | None:
         """Return what the card is called that this process computes on; None if it computes on the processor."""
 
-    def hold(self, data: TrainingData) -> DeviceDataset:
+    def load(self, data: TrainingData) -> DeviceDataset:
         """Make data resident."""

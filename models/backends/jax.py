@@ -27,10 +27,10 @@ class JaxBackend:
     def use_threads(self, threads: int) -> None:
         """Leave threads as they are: JAX heard of them before it was imported, see `jax_environment`."""
 
-    def share_card(self, megabytes: int | None) -> None:
+    def limit_gpu_memory(self, megabytes: int | None) -> None:
         """Leave memory as it is: JAX reads in its environment what it may take."""
 
-    def card(self) -> str | None:
+    def gpu_name(self) -> str | None:
         """Return what the card is called that JAX computes on; None if it computes on the processor."""
         try:
             device = jax.devices()[0]
@@ -38,7 +38,7 @@ class JaxBackend:
             return None
         return None if device.platform == "cpu" else str(device.device_kind)
 
-    def hold(self, data: TrainingData) -> JaxDataset:
+    def load(self, data: TrainingData) -> JaxDataset:
         """Copy data to where JAX computes, in the type they are stored in."""
         return JaxDataset(data)
 

@@ -24,15 +24,15 @@ class KerasFitBackend:
     def use_threads(self, threads: int) -> None:
         """Leave the number of threads to the backend: there is no way to say it that all of them have."""
 
-    def share_card(self, megabytes: int | None) -> None:
+    def limit_gpu_memory(self, megabytes: int | None) -> None:
         """Leave memory as it is: torch takes what it comes to need, and has no limit in MiB."""
 
-    def card(self) -> str | None:
+    def gpu_name(self) -> str | None:
         """Return what the card is called that torch computes on; None if it computes on the processor."""
         torch = sys.modules.get("torch")  # imported by Keras, if that is what it runs on
         return str(torch.cuda.get_device_name()) if torch is not None and torch.cuda.is_available() else None
 
-    def hold(self, data: TrainingData) -> KerasFitDataset:
+    def load(self, data: TrainingData) -> KerasFitDataset:
         """Scale data once, into memory."""
         return KerasFitDataset(data)
 

@@ -49,15 +49,15 @@ class TensorFlowBackend:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
-    def share_card(self, megabytes: int | None) -> None:
+    def limit_gpu_memory(self, megabytes: int | None) -> None:
         """Take so many MiB of a card's memory, or with None what comes to be needed; before the first operation."""
-        limit_memory(megabytes)
+        _limit_gpu_memory(megabytes)
 
-    def card(self) -> str | None:
+    def gpu_name(self) -> str | None:
         """Return what the card is called that TensorFlow computes on; None if it computes on the processor."""
-        return gpu_name()
+        return _gpu_name()
 
-    def hold(self, data: TrainingData) -> TensorFlowDataset:
+    def load(self, data: TrainingData) -> TensorFlowDataset:
         """Copy data into tensors, in the type it is stored in."""
         return TensorFlowDataset(data)
 
@@ -177,7 +177,7 @@ def _run_steps(model: keras.Model, step: Step, images: int, batch_size: tf.Tenso
 # TensorFlow on a card: its name, and how much of its memory is taken.
 
 
-def limit_memory(megabytes: int | None) -> None:
+def _limit_gpu_memory(megabytes: int | None) -> None:
     """Take no more of a card's memory than so many MiB, or without a number no more than comes to be needed.
 
     Left alone, TensorFlow takes the whole card at its start, and the next worker gets none. A limit and growth exclude
@@ -191,9 +191,9 @@ def limit_memory(megabytes: int | None) -> None:
             tf.config.set_logical_device_configuration(card, [limited])
 
 
-def gpu_name() -> str | None:
+def _gpu_name() -> str | None:
     """Return what the card is called that TensorFlow computes on; None if it computes on the processor."""
-    cards = tf.config.list_physical_devices("GPU")
-    if not cards:
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
         return None
-    return str(tf.config.experimental.get_device_details(cards[0]).get("device_name", "of unknown name"))
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "of unknown name"))

@@ -49,7 +49,7 @@ class EarlyStopping:
         self._epoch = 0
         self.remembered: Remembered | None = None
 
-    def hear(self, model: keras.Model, metrics: Metrics) -> bool:
+    def on_epoch_end(self, model: keras.Model, metrics: Metrics) -> bool:
         """Take the next epoch into account; return whether training should stop."""
         self._epoch += 1
         best = self.remembered

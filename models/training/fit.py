@@ -145,6 +145,6 @@ class Fit(Iterator[Metrics]):
 
     def _stop_or_go_on(self, stopping: EarlyStopping, metrics: Metrics) -> None:
         is_last = self._epoch == self._train.epochs
-        self.stopped = stopping.hear(self._model, metrics) and not is_last
+        self.stopped = stopping.on_epoch_end(self._model, metrics) and not is_last
         if self.stopped or is_last:
             self.restored = stopping.restore(self._model)

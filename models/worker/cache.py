@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import keras
 
 
-# What was compiled for one trial, kept for later ones of the same signature.
+# What was compiled for one trial, kept for later ones of the same compile_key.
 #
 # To trace and optimize an epoch takes TensorFlow 0.3 s for a small perceptron, as long as one of its epochs on MNIST
 # may take; and every graph that is made leaves something behind in the process, so fewer of them also let a worker live
@@ -33,11 +33,11 @@ _MOST_NUMBERS = 64 << 20
 
 @dataclass(frozen=True)
 class Program:
-    """A model with what trains it for an epoch; `signature` says for what other trials too, None for no other."""
+    """A model with what trains it for an epoch; `compile_key` says for what other trials too, None for no other."""
 
     model: keras.Model
     train_epoch: TrainEpoch
-    signature: str | None = None
+    compile_key: str | None = None
 
     @property
     def numbers(self) -> int:
@@ -51,14 +51,14 @@ class Programs:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Program] = OrderedDict()
 
-    def take(self, signature: str, model: keras.Model) -> Program | None:
-        """Lend the program of this signature, its variables now those of the model; None if there is none.
+    def take(self, compile_key: str, model: keras.Model) -> Program | None:
+        """Lend the program of this compile_key, its variables now those of the model; None if there is none.
 
         Args:
-            signature: see `assay.models.worker.trial_spec`.
-            model: of this signature, compiled and not yet trained; not to be used any more if a program is returned.
+            compile_key: see `assay.models.worker.trial_spec`.
+            model: of this compile_key, compiled and not yet trained; not to be used any more if a program is returned.
         """
-        program = self._kept.pop(signature, None)
+        program = self._kept.pop(compile_key, None)
         if program is None:
             return None
         model.optimizer.build(model.trainable_variables)
@@ -68,9 +68,9 @@ class Programs:
 
     def give_back(self, program: Program) -> None:
         """Keep a program for later trials, if it can train any."""
-        if program.signature is None:
+        if program.compile_key is None:
             return
-        self._kept[program.signature] = program
+        self._kept[program.compile_key] = program
         while len(self._kept) > _MOST_PROGRAMS or self._numbers() > _MOST_NUMBERS:
             self._kept.popitem(last=False)
 
@@ -93,30 +93,30 @@ class DatasetCache:
         self.programs = Programs()
         self._held: tuple[DataSpec, str, FallbackDataset] | None = None
 
-    def resident(self, assignment: TrialSpec) -> FallbackDataset:
+    def resident(self, spec: TrialSpec) -> FallbackDataset:
         """Return the data where the backend reads it, kept from the last trial if that trained on the same.
 
         Raises:
             RequestError: the data can't be read, or are for another task.
         """
-        choice, data = assignment.data, load_for(assignment)
+        choice, data = spec.data, load_for(spec)
         if self._held is None or self._held[:2] != (choice, data.digest):
             # First let go of the old, lest both be in memory; what was compiled reads them.
             self._held, self.programs = None, Programs()
-            self._held = (choice, data.digest, FallbackDataset(self.backend.hold(data), data))
+            self._held = (choice, data.digest, FallbackDataset(self.backend.load(data), data))
         return self._held[2]
 
 
-def load_for(assignment: TrialSpec) -> TrainingData:
+def load_for(spec: TrialSpec) -> TrainingData:
     """Open an assignment's data.
 
     Raises:
         RequestError: they can't be read, or are for another task.
     """
-    data = load(Path(assignment.data.folder), assignment.data.scale)
-    if data.task != assignment.task:
+    data = load(Path(spec.data.folder), spec.data.scale)
+    if data.task != spec.task:
         raise RequestError(
-            f"the data must be prepared for the trial's task: received {assignment.task} on {data.name}, prepared for "
+            f"the data must be prepared for the trial's task: received {spec.task} on {data.name}, prepared for "
             f"{data.task}; change the task or have the data prepared again."
         )
     return data

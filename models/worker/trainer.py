@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assay.models import backends, precision
-from assay.models.architectures.custom_import import Reference, attribute_user_errors, told
+from assay.models.architectures.custom_import import FactoryReference, attribute_user_errors, format_error
 from assay.models.data import TrainingData, as_one_hot
 from assay.models.errors import RequestError
 from assay.models.recipe import Recipe
@@ -24,7 +24,7 @@ from assay.models.training.checkpoint import Checkpoint
 from assay.models.training.fit import Fit
 from assay.models.worker.cache import DatasetCache, Program, Programs, load_for
 from assay.models.worker.memory import PeakMemory
-from assay.models.worker.trial_spec import TrialSpec, signature
+from assay.models.worker.trial_spec import TrialSpec, compile_key
 
 if TYPE_CHECKING:
     import keras
@@ -49,7 +49,7 @@ def probe(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     x = data.scale.apply(data.x_train[:_IMAGES])
     y = as_one_hot(data.y_train[:_IMAGES], data.shape.outputs) if recipe.one_hot else data.y_train[:_IMAGES]
-    with attribute_user_errors(recipe.family.own, _doing(model, recipe, y.shape)):
+    with attribute_user_errors(recipe.family.factory, _doing(model, recipe, y.shape)):
         # Not `train_on_batch`: it passes a third item on, which a step of the user's own need not expect.
         history = model.fit(x, y, batch_size=len(x), shuffle=False, verbose=0, validation_data=(x, y)).history
     for name, (value, *_) in history.items():
@@ -97,7 +97,7 @@ class _Trial:
     programs: Programs
     fit: Fit
     memory: PeakMemory
-    own: Reference | None
+    factory: FactoryReference | None
     checkpoint: Checkpoint | None = None
     replies: list[dict[str, Any]] = field(default_factory=list)
 
@@ -111,12 +111,12 @@ class Trainer:
     """Trains one trial at a time in this process; data stays resident between trials.
 
     Args:
-        threads: that the backend computes with, where it can be told.
+        threads: that the backend computes with, where it can be format_error.
         on_gpu: whether it must compute on a card.
         gpu_megabytes: what TensorFlow may take of the card, in MiB; None for what it comes to need.
         precision: of `assay.models.precision.PRECISIONS`.
         xla: whether steps are compiled with XLA, "on" or "off"; "auto" leaves it to Keras.
-        holder: keeps the data, and the backend that has heard of threads and card; None for one of its own.
+        cache: keeps the data, and the backend that has heard of threads and card; None for one of its own.
     """
 
     def __init__(
@@ -126,15 +126,15 @@ class Trainer:
         gpu_megabytes: int | None = None,
         precision: str = "float32",
         xla: str = "auto",
-        holder: DatasetCache | None = None,
+        cache: DatasetCache | None = None,
     ) -> None:
         self._on_gpu, self._precision, self._xla = on_gpu, precision, xla
-        if holder is None:
+        if cache is None:
             backend = backends.current()
             backend.use_threads(threads)
-            backend.share_card(gpu_megabytes)
-            holder = DatasetCache(backend)
-        self._holder = holder
+            backend.limit_gpu_memory(gpu_megabytes)
+            cache = DatasetCache(backend)
+        self._cache = cache
         self._trial: _Trial | None = None
         self._used = False
 
@@ -146,7 +146,7 @@ class Trainer:
         """
         import keras  # not at the top: `preload` decides when the backend is imported
 
-        found = self._holder.backend.card()
+        found = self._cache.backend.gpu_name()
         if self._on_gpu and found is None:
             raise RequestError(
                 f"training on a card needs one that {keras.backend.backend()} can use: it finds none, though the "
@@ -154,11 +154,11 @@ class Trainer:
             )
         return {"device": "cpu" if found is None else f"gpu: {found}"}
 
-    def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+    def begin(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Set up a trial, forgetting any that is under way.
 
         Args:
-            assignment: {"seed", "task", "family", "model", "train", "data": {"folder", "scale"}}; see `TrialSpec`.
+            spec: {"seed", "task", "family", "model", "train", "data": {"folder", "scale"}}; see `TrialSpec`.
 
         Returns:
             {"parameters": how many numbers the model consists of}; and "note", if there is something that a user should
@@ -168,27 +168,27 @@ class Trainer:
         Raises:
             RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
         """
-        trial = self._set_up(assignment)
+        trial = self._set_up(spec)
         recipe = trial.recipe()
-        resident = self._holder.resident(trial)
-        data: backends.DeviceDataset = resident.fast if recipe.family.own is None else resident
+        resident = self._cache.resident(trial)
+        data: backends.DeviceDataset = resident.fast if recipe.family.factory is None else resident
         augmentation.check_input(recipe.train, data.shape.input_shape)
         memory = PeakMemory()
-        with attribute_user_errors(recipe.family.own):
+        with attribute_user_errors(recipe.family.factory):
             program = self._program(trial, recipe, data)
             fit = recipe.fit(program.model, data, trial.feeding_seed, program.train_epoch)
-        self._trial = _Trial(program, self._holder.programs, fit, memory, recipe.family.own)
+        self._trial = _Trial(program, self._cache.programs, fit, memory, recipe.family.factory)
         if trial.checkpoint is not None:
             self._trial.checkpoint = Checkpoint(Path(trial.checkpoint), trial.digest())
             self._trial.replies = self._trial.checkpoint.go_on(program.model, fit)
         reply: dict[str, Any] = {"parameters": int(program.model.count_params())}
-        if recipe.family.own is not None and resident.note is not None:
+        if recipe.family.factory is not None and resident.note is not None:
             reply["note"] = f"{recipe.family.name} is {resident.note}"
         if self._trial.replies:
             reply["resumed"] = list(self._trial.replies)
         return reply
 
-    def check(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+    def check(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Try an assignment out on a batch of a few images, and forget it, and any trial that is under way.
 
         Returns:
@@ -197,7 +197,7 @@ class Trainer:
         Raises:
             RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
         """
-        trial = self._set_up(assignment)
+        trial = self._set_up(spec)
         try:
             return probe(trial.recipe(), load_for(trial))
         finally:
@@ -215,7 +215,7 @@ class Trainer:
         """
         trial = self._under_way()
         started = time.perf_counter()
-        with attribute_user_errors(trial.own):
+        with attribute_user_errors(trial.factory):
             metrics = next(trial.fit, None)
         if metrics is None:
             raise RuntimeError(f"the trial has trained all of its {len(trial.replies)} epochs: finish it")
@@ -256,10 +256,10 @@ class Trainer:
             except OSError as error:
                 costs["unsaved"] = str(error)
             except Exception as error:
-                if trial.own is None:
+                if trial.factory is None:
                     raise
                 # A model of a user's own may have anything in it that no file can hold.
-                costs["unsaved"] = told(error, trial.own)
+                costs["unsaved"] = format_error(error, trial.factory)
         del trial
         self.drop()
         return costs
@@ -273,27 +273,27 @@ class Trainer:
             _forget_models()
             self._used = False
 
-    def _set_up(self, assignment: Mapping[str, Any]) -> TrialSpec:
+    def _set_up(self, spec: Mapping[str, Any]) -> TrialSpec:
         """Read an assignment and bring Keras into the state that it starts from."""
         self.drop()
         if self._on_gpu:
             self.device()
-        trial = TrialSpec.read(assignment, "the assignment")
+        trial = TrialSpec.read(spec, "the assignment")
         self._used = True
         precision.use(self._precision)
         seed_everything(trial.seed)
         return trial
 
-    def _program(self, assignment: TrialSpec, recipe: Recipe, data: backends.DeviceDataset) -> Program:
+    def _program(self, spec: TrialSpec, recipe: Recipe, data: backends.DeviceDataset) -> Program:
         """Return the trial's own model with what trains it, compiled now or for an earlier trial."""
         model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
         if self._xla != "auto":
             model.jit_compile = self._xla == "on"
-        if recipe.family.own is not None:
+        if recipe.family.factory is not None:
             # What a function of the user's makes may depend on anything, so it is compiled as it comes.
             return Program(model, recipe.epochs(model, data))
-        known = signature(assignment, batch_is_compiled=not data.any_batch)
-        lent = self._holder.programs.take(known, model)
+        known = compile_key(spec, batch_is_compiled=not data.any_batch)
+        lent = self._cache.programs.take(known, model)
         return lent if lent is not None else Program(model, recipe.epochs(model, data), known)
 
     def _under_way(self) -> _Trial:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from assay.models.architectures.precompiled import check_optimizer
-from assay.models.architectures.registry import find
+from assay.models.architectures.registry import get_family
 from assay.models.recipe import Recipe
 from assay.models.settings import Settings
 from assay.models.tasks import Task
@@ -61,13 +61,13 @@ class TrialSpec(Settings):
         Raises:
             RequestError: the family is unknown, or one of the settings can't be.
         """
-        family = find(self.family, self.folders, self.task)
+        family = get_family(self.family, self.folders, self.task)
         train = TrainSettings.read_for(self.task, self.train, "[train]")
         check_optimizer(family, train)
         return Recipe(family, family.settings.read(self.model, "[model]"), train, self.task)
 
 
-# The signature of a trial: what the code that is compiled to train it depends on, and nothing else.
+# The compile_key of a trial: what the code that is compiled to train it depends on, and nothing else.
 
 
 NOT_COMPILED = frozenset(
@@ -82,14 +82,14 @@ NOT_COMPILED = frozenset(
 """Settings of [train] whose values no compiled epoch has in it."""
 
 
-def signature(assignment: TrialSpec, *, decay_is_compiled: bool = True, batch_is_compiled: bool = True) -> str:
+def compile_key(spec: TrialSpec, *, decay_is_compiled: bool = True, batch_is_compiled: bool = True) -> str:
     """Return a text that two trials share just when one's compiled epoch also trains the other.
 
     All that makes them differ is then in variables (weights, seeds, learning rate) or in what an epoch is given (order,
     rates, windows). Of data it has the folder's path: whether that still holds the same arrays is not looked at.
 
     Args:
-        assignment: the trial.
+        spec: the trial.
         decay_is_compiled: whether the amount of weight decay is a constant of the compiled code, as Keras' optimizers
             have it; if not, only whether there is any counts.
         batch_is_compiled: whether the batch size is, and so counts.
@@ -97,7 +97,7 @@ def signature(assignment: TrialSpec, *, decay_is_compiled: bool = True, batch_is
     Raises:
         RequestError: the assignment can't be trained.
     """
-    recipe = assignment.recipe()
+    recipe = spec.recipe()
     train = recipe.train
     settings = {name: value for name, value in train.model_dump().items() if name not in NOT_COMPILED}
     if not decay_is_compiled:
@@ -105,13 +105,13 @@ def signature(assignment: TrialSpec, *, decay_is_compiled: bool = True, batch_is
     if not batch_is_compiled:
         del settings["batch_size"]
     parts = {
-        "task": assignment.task,
-        "family": assignment.family,
-        "folders": assignment.folders,
+        "task": spec.task,
+        "family": spec.family,
+        "folders": spec.folders,
         "model": recipe.model.model_dump(),
         "train": settings,
         "scheduled": schedules.is_scheduled(train),
         "augmented": augmentation.is_augmented(train),
-        "data": assignment.data.model_dump(),
+        "data": spec.data.model_dump(),
     }
     return json.dumps(parts, sort_keys=True)

@@ -1,7 +1,7 @@
-"""What a worker process runs where trials can be trained together: several at a time, one in each slot.
+"""What a worker process runs where trials can be trained together: several at a time, one in each lane.
 
-Trials that share a signature, and so the compiled code, train as one program; see `assay.models.backends.jax_vmap`. All
-others train as ever, one after the other.
+Trials that share a compile key, and so the compiled code, train as one program; see
+`assay.models.backends.jax_vmap`. All others train as ever, one after the other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from assay.models.training.fit import TrainingInputs, feeding
 from assay.models.training.optimizers import decay_of
 from assay.models.worker.memory import PeakMemory
 from assay.models.worker.trainer import Trainer, save
-from assay.models.worker.trial_spec import TrialSpec, signature
+from assay.models.worker.trial_spec import TrialSpec, compile_key
 
 if TYPE_CHECKING:
     from assay.models.backends.jax_epoch import State
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Member:
-    """A trial that can be trained with others of its signature.
+    """A trial that can be trained with others of its compile_key.
 
     Attributes:
         recipe: what it does.
@@ -65,7 +65,7 @@ class Member:
 
 
 class TrialBatch:
-    """Trials of one signature with the same batches, each of which has trained as many epochs.
+    """Trials of one compile_key with the same batches, each of which has trained as many epochs.
 
     Args:
         members: which; each goes on from its state.
@@ -131,7 +131,7 @@ Outcome = Mapping[str, Any] | Exception
 
 
 class VmapTrainer(Trainer):
-    """Trains one trial at a time as any trainer does, or with `group` a trial a slot.
+    """Trains one trial at a time as any trainer does, or with `group` a trial a lane.
 
     Args:
         threads: that the backend computes with, where it can be told.
@@ -148,51 +148,51 @@ class VmapTrainer(Trainer):
         self._programs: OrderedDict[tuple[object, ...], VmapPrograms] = OrderedDict()
         self._memory = PeakMemory()
 
-    def group(self, calls: Sequence[Mapping[str, Any]]) -> list[Outcome]:
-        """Answer calls of several slots at once: {"slot", "method", "arguments"} each.
+    def batch(self, calls: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        """Answer calls of several lanes at once: {"lane", "method", "arguments"} each.
 
         Returns:
-            By call what the method returns, as `Trainer` has it, or what it raised: that of one slot concerns no other.
+            By call what the method returns, as `Trainer` has it, or what it raised: that of one lane concerns no other.
             Of trials that train together, "seconds" is each one's equal share, compiling apart, and
             "peak_memory_bytes" of the process while they and those beside them trained.
         """
-        outcomes = {call["slot"]: _outcome(self._answer, **call) for call in calls if not self._trains(call)}
-        outcomes |= self._train([call["slot"] for call in calls if self._trains(call)])
-        return [outcomes[call["slot"]] for call in calls]
+        outcomes = {call["lane"]: _outcome(self._answer, **call) for call in calls if not self._trains(call)}
+        outcomes |= self._train([call["lane"] for call in calls if self._trains(call)])
+        return [outcomes[call["lane"]] for call in calls]
 
     def _trains(self, call: Mapping[str, Any]) -> bool:
-        return call["method"] == "epoch" and call["slot"] in self._members
+        return call["method"] == "epoch" and call["lane"] in self._members
 
-    def _answer(self, slot: int, method: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _answer(self, lane: int, method: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         if method == "begin":
-            return self._begin(slot, **arguments)
-        member = self._members.get(slot)
+            return self._begin(lane, **arguments)
+        member = self._members.get(lane)
         if member is None:
-            trainer = self._alone.get(slot, self)
+            trainer = self._alone.get(lane, self)
             if method in ("finish", "drop"):
-                self._alone.pop(slot, None)
+                self._alone.pop(lane, None)
             return getattr(trainer, method)(**arguments) or {}
         reply = self._finish(member, **arguments) if method == "finish" else {}
-        self._forget(slot)
+        self._forget(lane)
         return reply
 
-    def _begin(self, slot: int, assignment: Mapping[str, Any]) -> Mapping[str, Any]:
-        self._forget(slot)
+    def _begin(self, lane: int, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._forget(lane)
         if not (self._members or self._alone):
             self._memory = PeakMemory()
-        trial = TrialSpec.read(assignment, "the assignment")
+        trial = TrialSpec.read(spec, "the assignment")
         if not can_be_fused(trial):
-            self._alone[slot] = Trainer(threads=0, holder=self._holder, **self._options)
-            return self._alone[slot].begin(assignment)
+            self._alone[lane] = Trainer(threads=0, cache=self._cache, **self._options)
+            return self._alone[lane].begin(spec)
         if self._on_gpu:
             self.device()
         precision.use(self._precision)
         recipe = trial.recipe()
-        resident = self._holder.resident(trial)
+        resident = self._cache.resident(trial)
         augmentation.check_input(recipe.train, resident.shape.input_shape)
         programs = self._programs_of(trial)
         plans = TrainingInputs(recipe.train, resident.shape, trial.feeding_seed)
-        self._members[slot] = Member(recipe, plans, programs, programs.begin(recipe, trial.seed))
+        self._members[lane] = Member(recipe, plans, programs, programs.begin(recipe, trial.seed))
         return {"parameters": programs.parameters}
 
     def _programs_of(self, trial: TrialSpec) -> VmapPrograms:
@@ -202,9 +202,9 @@ class VmapTrainer(Trainer):
             VmapPrograms,  # not at the top: settings are checked without a backend
         )
 
-        recipe, resident = trial.recipe(), self._holder.resident(trial)
+        recipe, resident = trial.recipe(), self._cache.resident(trial)
         # What they are shown must be the same too: order and windows.
-        key = (signature(trial, decay_is_compiled=False), recipe.train.flip, trial.feeding_seed, id(resident))
+        key = (compile_key(trial, decay_is_compiled=False), recipe.train.flip, trial.feeding_seed, id(resident))
         if key not in self._programs:
             assert isinstance(resident.fast, JaxDataset)
             self._programs[key] = VmapPrograms(recipe, feeding(recipe.train, recipe.one_hot), resident.fast)
@@ -213,9 +213,9 @@ class VmapTrainer(Trainer):
             self._programs.popitem(last=False)
         return self._programs[key]
 
-    def _train(self, slots: Sequence[int]) -> dict[int, Outcome]:
+    def _train(self, lanes: Sequence[int]) -> dict[int, Outcome]:
         """Train an epoch of each of these, together where they can be."""
-        asking = {self._members[slot]: slot for slot in slots}
+        asking = {self._members[lane]: lane for lane in lanes}
         outcomes: dict[int, Outcome] = {}
         for member in asking:
             if member.epochs_left == 0:
@@ -270,8 +270,8 @@ class VmapTrainer(Trainer):
                 costs["unsaved"] = str(error)
         return costs
 
-    def _forget(self, slot: int) -> None:
-        if self._members.pop(slot, None) is not None and not self._members:
+    def _forget(self, lane: int) -> None:
+        if self._members.pop(lane, None) is not None and not self._members:
             gc.collect()  # models that only gave their first weights
 
 
@@ -282,7 +282,7 @@ def can_be_fused(trial: TrialSpec) -> bool:
     and what a checkpoint holds is the state of one.
     """
     recipe = trial.recipe()
-    return recipe.family.own is None and recipe.train.early_stopping is None and trial.checkpoint is None
+    return recipe.family.factory is None and recipe.train.early_stopping is None and trial.checkpoint is None
 
 
 def _epoch(members: Sequence[Member]) -> dict[Member, Outcome]:

@@ -52,7 +52,7 @@ def _make(request: PrunerRequest[AshaSettings]) -> BasePruner:
     from optuna.pruners import SuccessiveHalvingPruner  # not at the top: naming pruners must not import Optuna
 
     options = request.options.model_dump()
-    if request.shared or not optuna_compat.are_known():
+    if request.shared or not optuna_compat.is_supported():
         return SuccessiveHalvingPruner(**options)
     from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner  # here for the same reason
 

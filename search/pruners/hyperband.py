@@ -40,7 +40,7 @@ def _make(request: PrunerRequest[HyperbandSettings]) -> BasePruner:
     # The largest resource is said outright: left to itself Optuna takes it from the first trial that completes, and
     # prunes nothing until then.
     options = {"max_resource": request.epochs, **request.options.model_dump()}
-    if request.shared or not optuna_compat.are_known():
+    if request.shared or not optuna_compat.is_supported():
         return HyperbandPruner(**options)
     from assay.search.pruners.cached_halving import RememberingHyperband  # here for the same reason
 

@@ -52,7 +52,7 @@ def _make(request: SamplerRequest[TpeSettings]) -> BaseSampler:
     if options["group"]:
         options["multivariate"] = True  # what group needs, also where Optuna's own choice would be otherwise
     kind = TPESampler
-    if optuna_compat.are_known():
+    if optuna_compat.is_supported():
         from assay.search.samplers.fast_tpe import FastTPESampler  # here for the same reason
 
         kind = FastTPESampler

@@ -10,7 +10,7 @@ import sqlalchemy
 from sqlalchemy.engine import make_url
 
 from assay.models.errors import RequestError
-from assay.search.storage.postgresql import SharedStorage, alone
+from assay.search.storage.postgresql import SharedStorage, advisory_lock
 from assay.search.storage.retrying import RetryingStorage
 from assay.search.system.files import unwritable
 from assay.search.system.urls import database_is_a_file, database_is_shared, keep_secret, masked, scrubbed
@@ -28,13 +28,13 @@ was written to, seconds until a silent one is asked for a sign of life, seconds 
 """
 
 
-def open_storage(url: str, patient: bool = False) -> RetryingStorage:
+def open_storage(url: str, wait_for_server: bool = False) -> RetryingStorage:
     """Open a storage by its URL, creating its tables if there are none.
 
     Args:
         url: of the database.
-        patient: whether to wait for a server that goes away later on. One that is away now is never waited for. Who is
-            not patient only looks something up, and holds no connection between two calls.
+        wait_for_server: whether to wait for a server that goes away later on. One that is away now is never waited for.
+            Without waiting, no connection is held between two calls.
 
     Raises:
         RequestError: it can't be reached; the message masks the password.
@@ -42,7 +42,7 @@ def open_storage(url: str, patient: bool = False) -> RetryingStorage:
     """
     keep_secret(url)
     try:
-        database = _open(url, patient)
+        database = _open(url, wait_for_server)
     except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError):
         raise RequestError(
             f"a storage is a database URL such as sqlite:///optuna.db; received {masked(url)!r}."
@@ -59,13 +59,13 @@ def open_storage(url: str, patient: bool = False) -> RetryingStorage:
         raise RequestError(
             f"the storage {masked(url)} can't be reached ({cause}): check the address and that its server runs."
         ) from None
-    patience_seconds = _PATIENCE_SECONDS if patient and not database_is_a_file(url) else 0.0
+    retry_seconds = _PATIENCE_SECONDS if wait_for_server and not database_is_a_file(url) else 0.0
     if database_is_shared(url):
-        return SharedStorage(database, masked(url), patience_seconds)
-    return RetryingStorage(database, masked(url), patience_seconds)
+        return SharedStorage(database, masked(url), retry_seconds)
+    return RetryingStorage(database, masked(url), retry_seconds)
 
 
-def _open(url: str, patient: bool) -> optuna.storages.RDBStorage:
+def _open(url: str, wait_for_server: bool) -> optuna.storages.RDBStorage:
     if not database_is_shared(url):
         return optuna.storages.RDBStorage(url)
     parsed = make_url(url)
@@ -73,11 +73,11 @@ def _open(url: str, patient: bool) -> optuna.storages.RDBStorage:
     if parsed.get_driver_name().startswith("psycopg"):  # others call these otherwise
         known = {name: value for name, value in _CONNECTION.items() if name not in parsed.query}
     options: dict[str, Any] = {"connect_args": known}
-    if not patient:
+    if not wait_for_server:
         options["poolclass"] = sqlalchemy.NullPool
     # Two that find no tables and both make them would stop each other.
     with ExitStack() as stack:
         engine = sqlalchemy.create_engine(parsed, **options)
         stack.callback(engine.dispose)
-        stack.enter_context(alone(engine, "tables"))
+        stack.enter_context(advisory_lock(engine, "tables"))
         return optuna.storages.RDBStorage(url, engine_kwargs=options)

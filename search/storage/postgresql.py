@@ -38,27 +38,27 @@ class SharedStorage(RetryingStorage):
     Args:
         database: where studies lie.
         name: of the database, for messages, without its password.
-        patience_seconds: how long one call waits for a server that is away.
+        retry_seconds: how long one call waits for a server that is away.
 
     Attributes:
         supervisor: what trials that are begun through this storage are known by.
     """
 
-    def __init__(self, database: optuna.storages.RDBStorage, name: str, patience_seconds: float) -> None:
-        super().__init__(database, name, patience_seconds)
+    def __init__(self, database: optuna.storages.RDBStorage, name: str, retry_seconds: float) -> None:
+        super().__init__(database, name, retry_seconds)
         # With Optuna's own memory of finished trials, which need not be fetched again.
         self._database = optuna.storages.get_storage(database)
         self._rerunning = False
         self.supervisor = ""
 
     @contextmanager
-    def turn(self, study: str) -> Iterator[None]:
+    def locked(self, study: str) -> Iterator[None]:
         """Within, no other supervisor has a turn at the study; one that loses its connection may lose it too."""
         with contextlib.ExitStack() as stack:
-            self._reach(lambda: stack.enter_context(alone(self._engine, f"study {study}", self.impatient)))
+            self._reach(lambda: stack.enter_context(advisory_lock(self._engine, f"study {study}", self.should_stop)))
             yield
 
-    def in_turn(self, study: str, body: Callable[[], _Result]) -> _Result:
+    def run_locked(self, study: str, body: Callable[[], _Result]) -> _Result:
         """Return what a function returns that is called in a turn; once more, in another, if the connection is lost.
 
         Args:
@@ -66,7 +66,7 @@ class SharedStorage(RetryingStorage):
             body: called a second time, it does what the first has left undone.
         """
         while True:
-            with self.turn(study):
+            with self.locked(study):
                 self._rerunning = True
                 try:
                     return body()
@@ -112,7 +112,9 @@ class _LockLostError(Exception):
 
 
 @contextmanager
-def alone(engine: sqlalchemy.Engine, what: str, impatient: Callable[[], object] = lambda: False) -> Iterator[None]:
+def advisory_lock(
+    engine: sqlalchemy.Engine, what: str, should_stop: Callable[[], object] = lambda: False
+) -> Iterator[None]:
     """Within, nobody else is who asked for the same.
 
     Raises:
@@ -123,7 +125,7 @@ def alone(engine: sqlalchemy.Engine, what: str, impatient: Callable[[], object] 
         give_up_at, pause = time.monotonic() + _LONGEST_TURN_SECONDS, _FIRST_LOOK_SECONDS
         while not connection.scalar(sqlalchemy.select(sqlalchemy.func.pg_try_advisory_lock(key))):
             # Asked again and again: who waits in the database hears of nothing else.
-            if impatient() or time.monotonic() > give_up_at:
+            if should_stop() or time.monotonic() > give_up_at:
                 raise SearchError(f"another supervisor is busy with {what}: try again in a moment.")
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_LOOK_SECONDS)

@@ -40,23 +40,23 @@ class RetryingStorage(BaseStorage):
     Args:
         database: where studies lie.
         name: of the database, for messages, without its password.
-        patience_seconds: how long one call waits for a server that is away; 0 for a file, which nobody brings back.
+        retry_seconds: how long one call waits for a server that is away; 0 for a file, which nobody brings back.
 
     Raises:
         SearchError: by any call: it could not be written or read, and that is not going to change by waiting. Whoever
             has waited in vain once does not wait again.
 
     Attributes:
-        impatient: asked while waiting: whether somebody wants the program to end, so that there is no time to wait.
+        should_stop: asked while waiting: whether somebody wants the program to end, so that there is no time to wait.
         waiting: told once when it begins to wait.
     """
 
-    def __init__(self, database: RDBStorage, name: str, patience_seconds: float) -> None:
+    def __init__(self, database: RDBStorage, name: str, retry_seconds: float) -> None:
         self._database: BaseStorage = database
         self._engine = database.engine
         self._name = name
-        self._patience_seconds = patience_seconds
-        self.impatient: Callable[[], object] = lambda: False
+        self._retry_seconds = retry_seconds
+        self.should_stop: Callable[[], object] = lambda: False
         self.waiting: Callable[[str], None] = lambda note: None
         self._given_up: str | None = None
 
@@ -114,7 +114,7 @@ class RetryingStorage(BaseStorage):
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Create a trial."""
-        if self._patience_seconds == 0:
+        if self._retry_seconds == 0:
             return self._reach(lambda: self._database.create_new_trial(study_id, template_trial))
         template = create_trial(state=TrialState.RUNNING) if template_trial is None else copy.copy(template_trial)
         key = uuid.uuid4().hex
@@ -186,7 +186,7 @@ class RetryingStorage(BaseStorage):
 
     def _reach(self, call: Callable[[], _Result], again: Callable[[], _Result] | None = None) -> _Result:
         """Return what a call returns; after a failure, what the other does, which knows that it may have been done."""
-        give_up_at, pause = time.monotonic() + self._patience_seconds, _FIRST_PAUSE_SECONDS
+        give_up_at, pause = time.monotonic() + self._retry_seconds, _FIRST_PAUSE_SECONDS
         told = False
         while True:
             if self._given_up is not None:
@@ -198,7 +198,7 @@ class RetryingStorage(BaseStorage):
                 is_away = isinstance(cause, _AWAY)
                 with contextlib.suppress(sqlalchemy.exc.SQLAlchemyError):
                     self._database.remove_session()  # else the next call would find a transaction that is broken
-                if not is_away or time.monotonic() > give_up_at or self.impatient():
+                if not is_away or time.monotonic() > give_up_at or self.should_stop():
                     raise self._failure(_line(cause), is_away) from error
                 self._lost(cause)
                 if not told:
@@ -216,13 +216,13 @@ class RetryingStorage(BaseStorage):
             f"the storage {self._name} fails ({cause}): what was finished is kept, in it or in the journal; once it "
             "works again, the same command goes on from here."
         )
-        if is_away and self._patience_seconds > 0:
+        if is_away and self._retry_seconds > 0:
             self._given_up = message
         return SearchError(message)
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while time.monotonic() < until and not self.impatient():
+        while time.monotonic() < until and not self.should_stop():
             time.sleep(_LOOK_UP_SECONDS)
 
 

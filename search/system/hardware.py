@@ -34,7 +34,7 @@ _PATIENCE_SECONDS = 20.0  # a driver that nobody has used for a while takes seco
 _JAX_PLUGINS = ("jax_cuda13_plugin", "jax_cuda12_plugin")
 
 
-def cards(devices: Path = _DEVICES) -> list[str]:
+def gpus(devices: Path = _DEVICES) -> list[str]:
     """Return the cards that workers may use, by the names that CUDA_VISIBLE_DEVICES takes.
 
     Without that variable they are numbered from 0, as CUDA does: in a container that is lent /dev/nvidia3 alone,
@@ -64,7 +64,7 @@ def missing_libraries(backend: str) -> str | None:
             return None
 
 
-def memory_megabytes(names: Sequence[str]) -> int | None:
+def smallest_gpu_memory_megabytes(names: Sequence[str]) -> int | None:
     """Return the memory of the smallest of these cards, in MiB, as the driver's own tool tells it; None if it can't.
 
     Args:

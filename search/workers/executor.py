@@ -127,7 +127,7 @@ class LocalExecutor:
     def call(self, worker: int, method: Method, **arguments: Any) -> None:
         """Send a call to a worker; its answer, or its death, comes out of `wait`."""
         self._workers[worker].busy = True
-        self._workers[worker].trained |= method in ("epoch", "group")
+        self._workers[worker].trained |= method in ("epoch", "batch")
         with contextlib.suppress(OSError):  # it has died: `wait` says so
             send(self._workers[worker].connection, {"method": method, "arguments": arguments})
 

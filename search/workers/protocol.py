@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from assay.search.events import TrialEnded
 from assay.search.objective import Values
 
-Method = Literal["device", "check", "begin", "epoch", "finish", "drop", "group"]
+Method = Literal["device", "check", "begin", "epoch", "finish", "drop", "batch"]
 
 
 REDO, RETRY = "redo of", "retry of"
@@ -63,7 +63,7 @@ class TrialSource(Protocol):
     def admits(self, number: int, values: Values) -> bool:
         """Return whether a complete trial of these values would be the best so far, or none would dominate it."""
 
-    def leaders(self) -> Mapping[int, Values]:
+    def best_trials(self) -> Mapping[int, Values]:
         """Return the best complete trial with its values by its number; with several objectives the Pareto front."""
 
 
@@ -80,14 +80,14 @@ class Trainer(Protocol):
             RequestError: it is not what it was told to compute on.
         """
 
-    def check(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+    def check(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Try a trial out and forget it; return {"parameters": as of begin, "metrics": the names an epoch would give}.
 
         Raises:
             RequestError: it can't be trained.
         """
 
-    def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+    def begin(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Set up a trial; return {"parameters": trainable and other weights}, and under "note" what is odd about it."""
 
     def epoch(self) -> dict[str, Any]:
@@ -111,10 +111,10 @@ class Trainer(Protocol):
 
 
 class GroupTrainer(Trainer, Protocol):
-    """A trainer that has several trials at a time, one in each slot, and trains together those that it can."""
+    """A trainer that has several trials at a time, one in each lane, and trains together those that it can."""
 
-    def group(self, calls: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any] | Exception]:
-        """Answer calls of a Trainer's methods, {"slot", "method", "arguments"} each, no two of one slot.
+    def batch(self, calls: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any] | Exception]:
+        """Answer calls of a Trainer's methods, {"lane", "method", "arguments"} each, no two of one lane.
 
         Returns:
             By call what the method returns, or what it raised.

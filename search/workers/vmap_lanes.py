@@ -1,9 +1,9 @@
-"""Several trials a worker: each of its slots is a worker to the supervisor, and they train together.
+"""Several trials a worker: each of its lanes is a worker to the supervisor, and they train together.
 
-The supervisor answers everything it hears before it waits again, so when it waits, every slot that has a trial has its
-next call, or is waiting for an answer with the others. Then the calls of a worker's slots go out as one.
+The supervisor answers everything it hears before it waits again, so when it waits, every lane that has a trial has its
+next call, or is waiting for an answer with the others. Then the calls of a worker's lanes go out as one.
 
-A slot whose trial is over stays closed until all of its worker's are: a trial that began later would see other batches
+A lane whose trial is over stays closed until all of its worker's are: a trial that began later would see other batches
 than those beside it, and could not be trained with them.
 """
 
@@ -19,46 +19,46 @@ from assay.search.workers.protocol import Died, Executor, Message, Method, Raise
 
 
 class LaneExecutor:
-    """Presents the slots of another executor's workers as workers.
+    """Presents the lanes of another executor's workers as workers.
 
     Args:
         inner: whose workers have a trainer that answers a `group` of calls.
-        slots: of each worker, 1 or more.
+        lanes: of each worker, 1 or more.
     """
 
-    def __init__(self, inner: Executor, slots: int) -> None:
+    def __init__(self, inner: Executor, lanes: int) -> None:
         self._inner = inner
-        self._slots = slots
+        self._lanes = lanes
         self._busy: dict[int, set[int]] = defaultdict(set)
         self._asked: dict[int, list[dict[str, Any]]] = defaultdict(list)
         self._sent: dict[int, list[int]] = {}
         self._worn: set[int] = set()
 
     def idle(self) -> Sequence[int]:
-        """Return the slots of workers that have no trial in any; one of each first, so that all get some."""
+        """Return the lanes of workers that have no trial in any; one of each first, so that all get some."""
         free = [worker for worker in self._inner.idle() if not self._busy[worker]]
-        return [worker * self._slots + slot for slot, worker in itertools.product(range(self._slots), free)]
+        return [worker * self._lanes + lane for lane, worker in itertools.product(range(self._lanes), free)]
 
     def process(self, worker: int) -> int:
-        """Return the number of the process that a slot is in."""
-        return worker // self._slots
+        """Return the number of the process that a lane is in."""
+        return worker // self._lanes
 
     def call(self, worker: int, method: Method, **arguments: Any) -> None:
-        """Note a call of a slot, to be sent with those of the other slots; its answer comes out of `wait`."""
+        """Note a call of a lane, to be sent with those of the other lanes; its answer comes out of `wait`."""
         process = self.process(worker)
         self._busy[process].add(worker)
-        self._asked[process].append({"slot": worker, "method": method, "arguments": arguments})
+        self._asked[process].append({"lane": worker, "method": method, "arguments": arguments})
 
     def wait(self, timeout_seconds: float) -> Sequence[Message]:
         """Send what was called, and return what has come in, waiting for at most so long for the first of it."""
         for process in [process for process in self._asked if process not in self._sent]:
             calls = self._asked.pop(process)
-            self._sent[process] = [call["slot"] for call in calls]
-            self._inner.call(process, "group", calls=calls)
+            self._sent[process] = [call["lane"] for call in calls]
+            self._inner.call(process, "batch", calls=calls)
         return [message for told in self._inner.wait(timeout_seconds) for message in self._apart(told)]
 
     def release(self, worker: int) -> None:
-        """Say that a slot's trial is over; its worker is idle again, or replaced, once all of its slots' are."""
+        """Say that a lane's trial is over; its worker is idle again, or replaced, once all of its lanes' are."""
         process = self.process(worker)
         self._busy[process].discard(worker)
         if self._busy[process]:
@@ -70,12 +70,12 @@ class LaneExecutor:
             self._inner.release(process)
 
     def replace(self, worker: int) -> None:
-        """Say that a slot's trial is over, and have its worker replaced once those beside it are over too."""
+        """Say that a lane's trial is over, and have its worker replaced once those beside it are over too."""
         self._worn.add(self.process(worker))
         self.release(worker)
 
     def kill(self, worker: int) -> None:
-        """End the process of a slot with all of its slots; another takes its place."""
+        """End the process of a lane with all of its lanes; another takes its place."""
         process = self.process(worker)
         for kept in (self._busy, self._asked, self._sent):
             kept.pop(process, None)
@@ -87,21 +87,21 @@ class LaneExecutor:
         self._inner.close()
 
     def _apart(self, told: Message) -> Iterator[Message]:
-        """Yield what a worker's message says of each slot."""
+        """Yield what a worker's message says of each lane."""
         process = told.worker
         sent = self._sent.pop(process, [])
         match told:
             case Reply():
-                for slot, answer in zip(sent, told.value["answers"], strict=True):
+                for lane, answer in zip(sent, told.value["answers"], strict=True):
                     if "error" in answer:
-                        yield Raised(slot, **answer)
+                        yield Raised(lane, **answer)
                     else:
-                        yield Reply(slot, answer["value"])
+                        yield Reply(lane, answer["value"])
             case Raised():
-                for slot in sent:
-                    yield dataclasses.replace(told, worker=slot)
+                for lane in sent:
+                    yield dataclasses.replace(told, worker=lane)
             case Died():
                 self._asked.pop(process, None)
                 self._worn.discard(process)
-                for slot in sorted(self._busy.pop(process, None) or [process * self._slots]):
-                    yield Died(slot, told.how, told.note)
+                for lane in sorted(self._busy.pop(process, None) or [process * self._lanes]):
+                    yield Died(lane, told.how, told.note)

@@ -46,7 +46,7 @@ def answer(trainer: Trainer, request: Mapping[str, Any]) -> dict[str, Any]:
         value = getattr(trainer, request["method"])(**request["arguments"])
     except Exception as error:
         return _raised(error)
-    if request["method"] == "group":
+    if request["method"] == "batch":
         answers = [_raised(one) if isinstance(one, Exception) else {"value": one} for one in value]
         value = {"answers": answers}
     return {"value": value or {}, "resident_bytes": psutil.Process().memory_info().rss}

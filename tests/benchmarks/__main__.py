@@ -47,7 +47,7 @@ def main() -> int:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         try:
             for row in _rows(module, asked.quick, asked.repeats):
-                record["rows"].append({**dataclasses.asdict(row), "group": name})
+                record["rows"].append({**dataclasses.asdict(row), "batch": name})
                 print(f"  {row.measure}: {row.value:.3g} {row.unit} {row.verdict}", file=sys.stderr, flush=True)
         except Exception as error:  # whatever it was, what was measured and what is still to be stays of use
             failed = True
@@ -88,7 +88,7 @@ def _rows(module: ModuleType, quick: bool, repeats: int | None) -> Iterator[Row]
 
 
 def _print(record: dict[str, Any], as_markdown: bool) -> None:
-    rows = [Row(**{name: value for name, value in row.items() if name != "group"}) for row in record["rows"]]
+    rows = [Row(**{name: value for name, value in row.items() if name != "batch"}) for row in record["rows"]]
     about = f"{record['machine']}; {', '.join(f'{name} {version}' for name, version in record['versions'].items())}"
     if record["quick"]:
         about = f"small sizes (--quick): no figures to quote; {about}"

@@ -19,7 +19,7 @@ from tests.benchmarks.configurations import Configuration
 from tests.benchmarks.flop import training_flop
 from tests.benchmarks.mnist import mnist
 from tests.benchmarks.phases import wait_for
-from tests.benchmarks.prepared import assignment, prepared
+from tests.benchmarks.prepared import prepared, spec
 from tests.benchmarks.processes import MeasureError
 from tests.benchmarks.products import flop_rate
 from tests.benchmarks.row import Row
@@ -60,7 +60,7 @@ def _seconds(executor: Executor, workers: Sequence[int], folder: Path, epochs: i
 
     Validation is work that is not counted as arithmetic, so the rate is rather too low.
     """
-    _each(executor, workers, "begin", assignment=assignment(CONFIGURATION, folder, epochs + 1))
+    _each(executor, workers, "begin", spec=spec(CONFIGURATION, folder, epochs + 1))
     _epochs(executor, workers, 1)
     started = time.perf_counter()
     _epochs(executor, workers, epochs)

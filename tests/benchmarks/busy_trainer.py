@@ -19,8 +19,8 @@ class BusyTrainer:
     def __init__(self, threads: int) -> None:
         pass
 
-    def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
-        self._assignment, self._epoch = assignment, 0
+    def begin(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        self._assignment, self._epoch = spec, 0
         return {"parameters": 26}
 
     def epoch(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from assay.models.data import load
 from tests.benchmarks.configurations import Configuration
 from tests.benchmarks.peers.common import network
-from tests.benchmarks.prepared import assignment
+from tests.benchmarks.prepared import spec
 
 THREADS = 1
 """As each worker has, when there is one a core."""
@@ -39,10 +39,10 @@ def by_assay(configuration: Configuration, epochs: int) -> float:
 
     # A new one, which has compiled nothing for an earlier round; its data are there once it has begun anything.
     trainer = Trainer(THREADS)
-    trainer.begin(assignment(WARM_UP, _kept["folder"], 1))
+    trainer.begin(spec(WARM_UP, _kept["folder"], 1))
 
     def train() -> None:
-        trainer.begin(assignment(configuration, _kept["folder"], epochs))
+        trainer.begin(spec(configuration, _kept["folder"], epochs))
         for _ in range(epochs):
             trainer.epoch()
         trainer.finish(None)

@@ -23,7 +23,7 @@ from assay.search.workers.protocol import Executor
 from assay.search.workers.vmap_lanes import LaneExecutor
 from tests.benchmarks.mnist import mnist
 from tests.benchmarks.phases import search_seconds, wait_for
-from tests.benchmarks.rounds import in_turn
+from tests.benchmarks.rounds import run_locked
 from tests.benchmarks.row import Row
 
 NEEDS_MNIST = True
@@ -52,7 +52,7 @@ def _row(
     experiment = experiment.searching(sampler="random", pruner="none")
     rates = [{"learning_rate": float(rate)} for rate in np.geomspace(1e-4, 1e-2, trials)]
     seconds: dict[bool, list[float]] = {True: [], False: []}
-    for _, together in in_turn((True, False), repeats):
+    for _, together in run_locked((True, False), repeats):
         seconds[together].append(phase(experiment, rates, fuse if together else 0))
     fused, alone = (median(seconds[together]) for together in (True, False))
     detail = {"fuse": fuse, "fused_seconds": seconds[True], "one_at_a_time_seconds": seconds[False]}

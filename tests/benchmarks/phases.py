@@ -56,7 +56,7 @@ class Listed:
         """Keep no model: that costs both sides the same."""
         return False
 
-    def leaders(self) -> Mapping[int, Values]:
+    def best_trials(self) -> Mapping[int, Values]:
         """Return nothing: no model is kept."""
         return {}
 

@@ -15,7 +15,7 @@ def prepared(mnist: Path, home: Path) -> Path:
     return prepare(DataSettings(name="mnist", validation=VALIDATION_IMAGES), home, mnist.parent).folder
 
 
-def assignment(configuration: Configuration, folder: Path, epochs: int) -> dict[str, object]:
+def spec(configuration: Configuration, folder: Path, epochs: int) -> dict[str, object]:
     """Return what a worker is told to train."""
     train = {"batch_size": configuration["batch_size"], "learning_rate": configuration["learning_rate"]}
     return {

@@ -116,9 +116,9 @@ def _assay_command(work: Work, folder: Path) -> Sequence[str]:
     (folder / "bench.toml").write_text(_toml(work.epochs))
     # A worker a core is also what it would choose by itself.
     sized = ["--trials", str(len(work.configurations)), "--workers", str(cores())]
-    places = ["--home", "home", "--data-dir", str(work.mnist.parent)]
+    store_paths = ["--home", "home", "--data-dir", str(work.mnist.parent)]
     seed = ["--seed", str(work.seed)]
-    return [ASSAY, "sweep", "bench.toml", "--enqueue", "list.json", *sized, *seed, *places, "--json"]
+    return [ASSAY, "sweep", "bench.toml", "--enqueue", "list.json", *sized, *seed, *store_paths, "--json"]
 
 
 def _assay_answer(out: str, folder: Path) -> Answer:

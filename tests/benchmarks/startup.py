@@ -44,8 +44,8 @@ def _row(measure: str, seconds: Sequence[float], goal: float | None, stretch: fl
 def _start(home: Path) -> tuple[float, float]:
     """Return the seconds until a sweep writes a first line to a pipe, and until its first trial begins."""
     study = f"study-{time.time_ns()}"
-    places = ["--home", str(home), "--data-dir", str(mnist().parent)]
-    command = [ASSAY, "sweep", EXPERIMENT, "--study", study, *places]
+    store_paths = ["--home", str(home), "--data-dir", str(mnist().parent)]
+    command = [ASSAY, "sweep", EXPERIMENT, "--study", study, *store_paths]
     started, started_at = time.perf_counter(), time.time()
     process = subprocess.Popen(
         command,

@@ -69,7 +69,7 @@ class StubSweep:
         self._experiment, self._epochs = experiment(epochs).searching(pruner=pruner), epochs
         self._work = dict(work or {})
         self._executor = executor
-        self._shelf = ModelStore(folder / "models")
+        self._model_store = ModelStore(folder / "models")
         self._random = random.Random(0)
         self.trials = StudyTrials(
             open_storage(f"sqlite:///{folder / 'optuna.db'}"),
@@ -77,7 +77,7 @@ class StubSweep:
                 name="stub",
                 space=self._experiment.space,
                 objectives=self._experiment.search.goals,
-                identity={},
+                fingerprint={},
                 sampler="tpe",
                 pruner=self._experiment.search.pruner,
                 epochs=epochs,
@@ -90,10 +90,10 @@ class StubSweep:
             self.tracker = MlflowTracker(self.journal.path, f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
             self.tracker.start()
             self.tracker.wait_until_open()
-            self.journal.listen(self.tracker.notice)
+            self.journal.subscribe(self.tracker.on_event)
         self.journal.append(self._opened())
         self._display = LiveDisplay(Console(file=(folder / "screen").open("w"), force_terminal=True, width=140))
-        self.journal.listen(self._hear)
+        self.journal.subscribe(self._hear)
 
     def run(self, trials: int) -> list[float]:
         """Have so many more trials tried; return the seconds from the end of each to the end of the next."""
@@ -101,18 +101,18 @@ class StubSweep:
             trials=self.trials.done() + trials,
             epochs=lambda trial: self._epochs,
             objectives=self._experiment.search.goals,
-            assign=lambda trial: {"name": trial.number, "curve": self._curve(trial), **self._work},
-            describe=lambda trial: self._experiment.hyperparameters(trial.searched),
-            shelf=self._shelf,
+            trial_spec=lambda trial: {"name": trial.number, "curve": self._curve(trial), **self._work},
+            hyperparameters=lambda trial: self._experiment.hyperparameters(trial.searched),
+            model_store=self._model_store,
         )
-        self._display.opened(self._state())  # it takes hold of what this process prints: only while trials run
+        self._display.on_open(self._state())  # it takes hold of what this process prints: only while trials run
         self._ends = [time.perf_counter()]
         Supervisor(plan, self.trials, self._executor, self.journal, StopRequest()).run()
-        self._display.closed()
+        self._display.on_close()
         return [end - before for before, end in itertools.pairwise(self._ends)]
 
     def _hear(self, event: Event) -> None:
-        self._display.hear(event)
+        self._display.on_event(event)
         if isinstance(event, TrialEnded):
             self._ends.append(time.perf_counter())
 
@@ -142,9 +142,9 @@ class StubSweep:
         )
 
     def _state(self) -> SweepState:
-        leaders = ParetoFront(self._experiment.search.goals)
+        best_trials = ParetoFront(self._experiment.search.goals)
         execution = Execution(backend="none", device="cpu", workers=1, threads=1)
-        return SweepState("stub", self._experiment, execution, self.trials.done(), leaders, wanted=10_000)
+        return SweepState("stub", self._experiment, execution, self.trials.done(), best_trials, wanted=10_000)
 
     def _curve(self, trial: Trial) -> list[float]:
         """Return the accuracies of a trial, by which 32 hidden units are best."""
@@ -153,9 +153,9 @@ class StubSweep:
 
 
 @contextmanager
-def stub_worker(trainer: str = "tests.stub_trainer:StubTrainer", workers: int = 1) -> Iterator[LocalExecutor]:
+def stub_worker(trainer: str = "tests.helpers.stub_trainer:StubTrainer", workers: int = 1) -> Iterator[LocalExecutor]:
     """Enter with workers that are up; unless another trainer is named, one whose training takes no time."""
-    recipe = WorkerRecipe("tests.stub_trainer:preload", trainer, {"threads": 1}, _TESTS)
+    recipe = WorkerRecipe("tests.helpers.stub_trainer:preload", trainer, {"threads": 1}, _TESTS)
     executor = LocalExecutor(recipe, [{}] * workers)
     executor.start()
     try:

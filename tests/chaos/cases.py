@@ -128,7 +128,7 @@ def real(zygote: Zygote, kills: int, trials: int) -> Iterator[Seen]:
         harm = Harm(sessions, STUDY, chance, longest_seconds=2.0)
         harm.is_done(wanted, kills)
         statuses = [sessions.run(*wanted), twin.run(*wanted)]
-        ended = load_optuna_study(STUDY, twin.places).get_trials(states=[TrialState.COMPLETE])
+        ended = load_optuna_study(STUDY, twin.store_paths).get_trials(states=[TrialState.COMPLETE])
         undisturbed = {trial.user_attrs[SEED]: trial.value for trial in ended}
         verdict = judge(sessions, STUDY, harm.finished, kills, lambda seed, epochs: undisturbed.get(seed))
         told = [] if statuses == [0, 0] else [f"statuses {statuses}: {sessions.errors.read_text()[-500:]}"]

@@ -91,7 +91,7 @@ def single_run(zygote: Zygote) -> Iterator[Seen]:
             make_room(folder)
             differs = sessions.run("doctor")
             again = sessions.run("doctor", "--fix")
-            left = diagnose(sessions.places, fix=False).differences
+            left = diagnose(sessions.store_paths, fix=False).differences
         verdict = Verdict(disagreements=len(left), told=tuple(_faults(disk, status, said, 0, again, sessions)))
         if differs != 1:
             verdict.told = (*verdict.told, f"doctor ended with {differs}")

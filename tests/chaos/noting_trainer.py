@@ -16,10 +16,10 @@ class NotingTrainer(Trainer):
         super().__init__(**arguments)
         note("worker", 0)
 
-    def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
-        self._seed = assignment["seed"]
+    def begin(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        self._seed = spec["seed"]
         note("begin", self._seed)
-        return super().begin(assignment)
+        return super().begin(spec)
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
         costs = super().finish(save_as)

@@ -20,8 +20,8 @@ from tests.chaos.cases import STUDY, Seen, home, sweep
 from tests.chaos.points import Point
 from tests.chaos.sessions import Sessions, Zygote, is_alive
 from tests.chaos.verdict import Verdict, ended_well, judge
-from tests.mlflow_server import MlflowServer
-from tests.postgresql import PostgreSQL, missing
+from tests.helpers.mlflow_server import MlflowServer
+from tests.helpers.postgresql import PostgreSQL, missing
 
 _EPOCH_SECONDS = 0.25  # a trial a second, so that a sweep is longer than the outage in it
 _BEFORE, _AFTER = 6, 6  # trials
@@ -96,7 +96,7 @@ def _outage(
 
 def _pace(sessions: Sessions, start: float, end: float) -> float:
     """Return how many trials ended a second outside of a time."""
-    ends = [event.time for event, _ in read(sessions.places.home.journal(STUDY), only=[TrialEnded])]
+    ends = [event.time for event, _ in read(sessions.store_paths.workspace.journal(STUDY), only=[TrialEnded])]
     outside = [at for at in ends if not start <= at <= end]
     before, after = [at for at in outside if at < start], [at for at in outside if at > end]
     spans = [times[-1] - times[0] for times in (before, after) if len(times) > 1]
@@ -112,7 +112,7 @@ def until(sessions: Sessions, pid: int, trials: int) -> None:
 
 def _miscounted(sessions: Sessions, wanted: int) -> Iterator[str]:
     """Yield what of the trials is too much or too little."""
-    trials = load_optuna_study(STUDY, sessions.places).get_trials(deepcopy=False)
+    trials = load_optuna_study(STUDY, sessions.store_paths).get_trials(deepcopy=False)
     states = Counter(trial.state.name for trial in trials)
     if states != {"COMPLETE": wanted}:
         yield f"{dict(states)} in place of {wanted} complete trials"
@@ -124,10 +124,10 @@ def _miscounted(sessions: Sessions, wanted: int) -> Iterator[str]:
 
 def _doubled(sessions: Sessions) -> Iterator[str]:
     """Yield the curves that have more or fewer points in MLflow than in the journal."""
-    study_id = load_optuna_study(STUDY, sessions.places).user_attrs[STUDY_ID]
-    history = read_history(sessions.places.home.journals(STUDY), study_id)
-    client = MlflowClient(sessions.places.tracking_uri)
-    for trial, run_id in runs_of_study(sessions.places, study_id).trials.items():
+    study_id = load_optuna_study(STUDY, sessions.store_paths).user_attrs[STUDY_ID]
+    history = read_history(sessions.store_paths.workspace.journals(STUDY), study_id)
+    client = MlflowClient(sessions.store_paths.tracking_uri)
+    for trial, run_id in runs_of_study(sessions.store_paths, study_id).trials.items():
         points = len(client.get_metric_history(run_id, "val_accuracy"))
         if points != len(history.trials[trial].epochs):
             yield f"trial {trial} has {points} points in MLflow, {len(history.trials[trial].epochs)} in the journal"

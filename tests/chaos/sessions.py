@@ -84,7 +84,7 @@ class Sessions:
         self._real = real
 
     @property
-    def places(self) -> StorePaths:
+    def store_paths(self) -> StorePaths:
         """Where its studies are."""
         return StorePaths.choose(home=self.home, **self.stores)
 

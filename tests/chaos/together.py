@@ -19,7 +19,7 @@ from tests.chaos.cases import STUDY, Seen, home, sweep
 from tests.chaos.outages import until
 from tests.chaos.sessions import Sessions, Zygote, is_alive, kill
 from tests.chaos.verdict import Verdict, ended_well, judge
-from tests.postgresql import PostgreSQL, missing
+from tests.helpers.postgresql import PostgreSQL, missing
 
 _WORKERS = 2
 _AWAY_SECONDS = 3.0
@@ -43,7 +43,7 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, happens: _Happens, tria
         first = stack.enter_context(home(zygote, url, epoch_seconds=0.02))
         second = first
         if homes == 2:
-            shared = first.places.tracking_uri
+            shared = first.store_paths.tracking_uri
             second = stack.enter_context(home(zygote, url, shared, epoch_seconds=0.02))
         told: list[str] = []
         left = 0
@@ -55,8 +55,8 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, happens: _Happens, tria
             finished = ended_well(first.home, STUDY) | ended_well(second.home, STUDY)
             statuses = [second.wait(pids[1]), first.wait(pids[0])]
             told += [f"the other ended with {statuses[0]}"] if statuses[0] else []
-            told += _touched(first.places)
-            left = _left(first.places)
+            told += _touched(first.store_paths)
+            left = _left(first.store_paths)
             statuses.append(first.run(*sweep(trials + 5, _WORKERS)))
         else:
             if happens == "PostgreSQL away":
@@ -69,13 +69,14 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, happens: _Happens, tria
             told.append(f"statuses {statuses}: {first.errors.read_text()[-500:]}")
         verdict = judge(first, STUDY, finished)
         if homes == 2:
-            others = diagnose(second.places, fix=False).differences
+            others = diagnose(second.store_paths, fix=False).differences
             verdict.disagreements += len(others)
             told += map(str, others)
         told += _union([first] if second is first else [first, second], trials + 5 * (happens == "one killed"))
         verdict.told = (*verdict.told, *told)
         whose = Counter(
-            str(trial.user_attrs.get(SUPERVISOR))[:6] for trial in load_optuna_study(STUDY, first.places).get_trials()
+            str(trial.user_attrs.get(SUPERVISOR))[:6]
+            for trial in load_optuna_study(STUDY, first.store_paths).get_trials()
         )
         under_way = f" with {left} trials under way" if happens == "one killed" else ""
         did = f"trials by supervisor: {', '.join(map(str, whose.values()))}"
@@ -93,24 +94,26 @@ def _kill_one(first: Sessions, second: Sessions, pids: list[int]) -> Iterator[st
         time.sleep(0.01)
 
 
-def _left(places: StorePaths) -> int:
-    return sum(trial.state.name == "RUNNING" for trial in load_optuna_study(STUDY, places).get_trials(deepcopy=False))
+def _left(store_paths: StorePaths) -> int:
+    return sum(
+        trial.state.name == "RUNNING" for trial in load_optuna_study(STUDY, store_paths).get_trials(deepcopy=False)
+    )
 
 
-def _touched(places: StorePaths) -> Iterator[str]:
+def _touched(store_paths: StorePaths) -> Iterator[str]:
     """Yield the trials of a killed supervisor that the other settled, which it must not."""
-    for trial in load_optuna_study(STUDY, places).get_trials(deepcopy=False):
+    for trial in load_optuna_study(STUDY, store_paths).get_trials(deepcopy=False):
         if trial.user_attrs.get(STATE) == "failed: interrupted":
             yield f"trial {trial.number} was settled by the other"
 
 
 def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
     """Yield what is wrong with the trials of all homes together."""
-    study = load_optuna_study(STUDY, several[0].places)
+    study = load_optuna_study(STUDY, several[0].store_paths)
     study_id = study.user_attrs[STUDY_ID]
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
     known = Counter(
-        number for one in several for number in read_history(one.places.home.journals(STUDY), study_id).trials
+        number for one in several for number in read_history(one.store_paths.workspace.journals(STUDY), study_id).trials
     )
     if known != Counter(trial.number for trial in trials):
         yield f"the journals have {known.total()} trials, Optuna {len(trials)}"
@@ -138,6 +141,6 @@ def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
     )
     if any(count > 1 for count in configurations.values()):
         yield "a configuration was drawn twice"
-    runs = runs_of_study(several[0].places, study_id)
+    runs = runs_of_study(several[0].store_paths, study_id)
     if sorted(runs.trials) != sorted(trial.number for trial in trials):
         yield f"MLflow has {len(runs.trials)} runs of {len(trials)} trials"

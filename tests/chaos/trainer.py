@@ -44,11 +44,11 @@ class ChaosTrainer:
     def device(self) -> dict[str, Any]:
         return {"device": "cpu"}
 
-    def check(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
+    def check(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         return {"parameters": 26, "metrics": ["loss", "accuracy", "val_loss", "val_accuracy"]}
 
-    def begin(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
-        self._seed, self._epoch = assignment["seed"], 0
+    def begin(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        self._seed, self._epoch = spec["seed"], 0
         note("begin", self._seed)
         return {"parameters": 26}
 

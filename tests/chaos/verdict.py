@@ -68,7 +68,7 @@ class Verdict:
 
 def ended_well(home: Path, study: str) -> set[int]:
     """Return the trials that a home's journals say are complete or pruned."""
-    journals = StorePaths.choose(home=home).home.journals(study)
+    journals = StorePaths.choose(home=home).workspace.journals(study)
     events = (event for journal in journals for event, _ in read(journal, only=[TrialEnded]))
     return {event.trial for event in events if isinstance(event, TrialEnded) and event.state in _DONE}
 
@@ -89,21 +89,21 @@ def judge(
         retries: how many it allows.
         value: returns what a trial must have, by its seed and how many epochs it trained.
     """
-    places = sessions.places
-    known = load_optuna_study(study, places)
+    store_paths = sessions.store_paths
+    known = load_optuna_study(study, store_paths)
     trials = [trial for trial in known.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
-    history = read_history(places.home.journals(study), known.user_attrs[STUDY_ID])
+    history = read_history(store_paths.workspace.journals(study), known.user_attrs[STUDY_ID])
     done = {trial.number: trial for trial in trials if trial.user_attrs.get(STATE) in _DONE}
     crashes = Counter(
         trial.user_attrs[SEED] for trial in trials if str(trial.user_attrs.get(STATE)).startswith("failed: crashed")
     )
-    diagnosis = diagnose(places, fix=False)
-    forgotten = _forgotten(known, places.home.journal(study), retries)
+    diagnosis = diagnose(store_paths, fix=False)
+    forgotten = _forgotten(known, store_paths.workspace.journal(study), retries)
     return Verdict(
         lost=len(finished_before - done.keys()),
         twice=sum(count - 1 for count in Counter(trial.user_attrs[SEED] for trial in done.values()).values()),
         running=sum(trial.state.name == "RUNNING" for trial in trials)
-        + _runs_left_running(places, known.user_attrs[STUDY_ID]),
+        + _runs_left_running(store_paths, known.user_attrs[STUDY_ID]),
         orphans=orphans(sessions),
         attempts=sum(count > retries + 1 for count in crashes.values()),
         forgotten=len(forgotten),
@@ -117,10 +117,10 @@ def judge(
     )
 
 
-def _runs_left_running(places: StorePaths, study_id: str) -> int:
+def _runs_left_running(store_paths: StorePaths, study_id: str) -> int:
     """Return how many runs of a study MLflow says are RUNNING, its own among them."""
     filter_string = f"tags.`{STUDY_ID_TAG}` = '{study_id}' AND attributes.status = 'RUNNING'"
-    return sum(1 for _ in search_runs(open_client(places.tracking_uri), filter_string))
+    return sum(1 for _ in search_runs(open_client(store_paths.tracking_uri), filter_string))
 
 
 def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:

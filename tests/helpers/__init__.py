@@ -1,0 +1,1 @@
+"""What tests import: servers, trainers, studies and commands. Test modules and conftests import nothing of each other."""

@@ -1,0 +1,92 @@
+"""Chromium and the MLflow UI, as a user has them side by side: for tests, and for the pictures in the README."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import urllib.parse
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.helpers.command import ASSAY
+from tests.helpers.ports import free_port
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+HOST = "127.0.0.1"
+PATIENCE_MILLISECONDS = 60_000  # the UI is a large program, and its first page is drawn late
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_FLAGS = (
+    "--no-sandbox",  # which root can't have
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def chromium() -> str | None:
+    """Return the browser that is installed, if one is."""
+    return next((found for name in _NAMES if (found := shutil.which(name)) is not None), None)
+
+
+@contextlib.contextmanager
+def serving(home: Path, study: str) -> Iterator[str]:
+    """Enter with `assay ui STUDY` at work and the address it printed; leave with it gone."""
+    command = [*ASSAY, "ui", study, "--no-open", "--home", str(home), "--port", str(free_port())]
+    ui = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert ui.stdout is not None
+        yield ui.stdout.readline().strip()
+    finally:
+        ui.send_signal(signal.SIGINT)
+        ui.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def browsing(screenshot: Path, width: int = 1400, height: int = 1000) -> Iterator[Page]:
+    """Enter with an empty page that reaches this machine alone; if something fails, keep what the page looked like.
+
+    Args:
+        screenshot: where the picture of a page that failed goes.
+        width: of the window, in pixels.
+        height: of the window, in pixels.
+    """
+    from playwright.sync_api import sync_playwright  # here, because it is only there where a browser may be
+
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium(), args=_FLAGS) as browser,
+    ):
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(PATIENCE_MILLISECONDS)
+        page.route("**/*", _only_here)
+        try:
+            yield page
+        except BaseException as error:
+            page.screenshot(path=screenshot)
+            error.add_note(f"what the page looked like: {screenshot}")
+            raise
+
+
+def plot(page: Page, parameters: Iterable[str], metric: str) -> None:
+    """Have the comparison's plot show these parameters and this metric, beside what it shows by itself but loss."""
+    for box, names in (("Parameters:", parameters), ("Metrics:", (metric,))):
+        select = page.get_by_text(box, exact=True).locator("xpath=following-sibling::div[1]")
+        shown = select.inner_text().split()
+        select.click()
+        for name in names:
+            if name not in shown:
+                page.keyboard.type(name)  # a long list draws only what is in view
+                page.locator(".du-bois-light-select-dropdown").get_by_title(name, exact=True).click()
+        page.keyboard.press("Escape")
+    page.locator(".du-bois-light-select-selection-item", has_text="loss").locator("span[class*=remove]").click()
+
+
+def _only_here(route: Route) -> None:
+    local = urllib.parse.urlsplit(route.request.url).hostname in (None, HOST)
+    route.continue_() if local else route.abort()

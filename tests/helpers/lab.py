@@ -1,0 +1,111 @@
+"""A supervisor with real workers, a real Optuna study on SQLite and a real journal; only the training is a stub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from assay.search.artifacts import ModelStore
+from assay.search.events import Event
+from assay.search.journal import Journal, read
+from assay.search.objective import Objectives
+from assay.search.plan import FailurePolicy, Plan, StudyRequest
+from assay.search.recovery import recover, try_again
+from assay.search.space import read_space
+from assay.search.storage.opening import open_storage
+from assay.search.study import StudyTrials
+from assay.search.supervisor import Supervisor
+from assay.search.system.signals import StopRequest
+from assay.search.workers.executor import LocalExecutor, WorkerRecipe
+from assay.search.workers.protocol import Executor, Trial
+
+FIND_TESTS = {"PYTHONPATH": str(Path(__file__).parents[2])}
+"""Has workers find the stub, wherever the tests are run from."""
+
+SPACE = {"units": {"low": 1, "high": 1000}, "kind": ["a", "b"]}
+Script = Callable[[Trial], Mapping[str, Any]]
+
+
+@contextmanager
+def stub_workers(count: int, **options: Any) -> Iterator[LocalExecutor]:
+    recipe = WorkerRecipe(
+        "tests.helpers.stub_trainer:preload", "tests.helpers.stub_trainer:StubTrainer", {"threads": 1}, FIND_TESTS
+    )
+    executor = LocalExecutor(recipe, [{}] * count, **options)
+    executor.start()
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
+class Lab:
+    """A study under a folder, and what it takes to run it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.model_store = ModelStore(folder / "models")
+        self.journal_file = folder / "journal.jsonl"
+
+    def study(
+        self,
+        pruner: str = "none",
+        seed: int | None = None,
+        space: Any = None,
+        epochs: int = 4,
+        objectives: Sequence[str] = ("maximize val_accuracy",),
+    ) -> StudyTrials:
+        space = read_space(SPACE if space is None else space)
+        return StudyTrials(
+            open_storage(f"sqlite:///{self.folder / 'optuna.db'}"),
+            StudyRequest(
+                name="study",
+                space=space,
+                objectives=Objectives.read(objectives),
+                fingerprint={"space": sorted(space), "epochs": epochs},
+                sampler="random",
+                pruner=pruner,
+                epochs=epochs,
+                seed=seed,
+            ),
+        )
+
+    def run(
+        self,
+        trials: int,
+        script: Script | None = None,
+        workers: int = 2,
+        study: StudyTrials | None = None,
+        executor: Executor | None = None,
+        stop: StopRequest | None = None,
+        objectives: Sequence[str] = ("maximize val_accuracy",),
+        timeout_seconds: float | None = None,
+        **failure_policy: Any,
+    ) -> StudyTrials:
+        """Run until so many trials are done; the script says what becomes of each."""
+        script = script or (lambda trial: {"curve": [0.1, 0.2, 0.3, trial.searched["units"] / 1000]})
+        study = study or self.study(objectives=objectives)
+        whole = Plan(
+            trials=trials,
+            epochs=lambda trial: 4,
+            objectives=Objectives.read(objectives),
+            trial_spec=lambda trial: {"name": trial.number, **script(trial)},
+            hyperparameters=lambda trial: dict(trial.searched),
+            model_store=self.model_store,
+            timeout_seconds=timeout_seconds,
+            failure_policy=FailurePolicy(**failure_policy),
+        )
+        with Journal(self.journal_file) as journal, stub_workers(workers) as own:
+            Supervisor(whole, study, executor or own, journal, StopRequest() if stop is None else stop).run()
+        return study
+
+    def try_again(self, study: StudyTrials, retries: int) -> int:
+        """Settle what was left, then enqueue what is tried again; return how many."""
+        with Journal(self.journal_file) as journal:
+            recover(study, journal, lambda trial: dict(trial.searched))
+        return try_again(study, retries)
+
+    def events(self) -> list[Event]:
+        return [event for event, _ in read(self.journal_file)]

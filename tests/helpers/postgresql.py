@@ -1,0 +1,81 @@
+"""A real PostgreSQL on the loopback address, in a folder of its own, that can be stopped and started again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.helpers.ports import free_port
+
+_DEBIAN = Path("/usr/lib/postgresql")
+_NOBODY = "postgres"  # whom the server runs as where the tests run as root, for whom it refuses to start
+
+
+def missing() -> str | None:
+    """Return why no server can be had here, if none can."""
+    if _find("initdb") is None:
+        return "needs PostgreSQL: apt-get install postgresql"
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        return "needs psycopg: pip install 'psycopg[binary]'"
+    return None
+
+
+class PostgreSQL(AbstractContextManager["PostgreSQL"]):
+    """A server with one empty database. The port stays the same over restarts."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self._user: dict[str, Any] = {"user": _NOBODY, "batch": _NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+        if self._user:
+            shutil.chown(self._folder, _NOBODY, _NOBODY)
+        self.port = free_port()
+        self._databases = 0
+        self._call("initdb", "-D", self._data, "-U", "assay", "-A", "trust", "-E", "UTF8", "--no-sync")
+        self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def new(self) -> str:
+        """Make an empty database; return its URL."""
+        self._databases += 1
+        name = f"assay{self._databases}"
+        self._call("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "assay", name)
+        return f"postgresql+psycopg://assay@127.0.0.1:{self.port}/{name}"
+
+    def start(self) -> None:
+        """Start it; return once it takes connections."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder}"
+        log = str(self._folder / "log")
+        self._call("pg_ctl", "-D", self._data, "-l", log, "-w", "-t", "60", "-o", options, "start")
+
+    def stop(self) -> None:
+        """Stop it as a power cut would, if it runs."""
+        self._call("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop", check=False)
+
+    @property
+    def _data(self) -> str:
+        return str(self._folder / "data")
+
+    def _call(self, program: str, *arguments: str, check: bool = True) -> None:
+        found = _find(program)
+        assert found is not None
+        done = subprocess.run(
+            [found, *arguments], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL, text=True, timeout=90, **self._user,
+        )  # fmt: skip
+        assert done.returncode == 0 or not check, f"{program}: {done.stderr}"
+
+
+def _find(program: str) -> str | None:
+    folders = [str(folder / "bin") for folder in sorted(_DEBIAN.glob("*"), reverse=True)]
+    return shutil.which(program, path=os.pathsep.join([*folders, os.environ.get("PATH", "")]))

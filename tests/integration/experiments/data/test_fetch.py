@@ -1,0 +1,134 @@
+"""Fetching a known set once: with a Keras that is ours, and with no network."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.experiments.data import KNOWN, DataSettings, fetch, prepare, start_preparing
+from assay.models.errors import RequestError
+from tests.helpers.small_sets import Arrays
+
+MNIST = DataSettings(name="mnist")
+QUICKLY_SECONDS = 10.0
+
+Stub = Callable[[str, str], None]
+
+
+@pytest.fixture
+def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of Keras's, and a network on which nobody answers."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "keras"
+
+
+def stub_keras(stub: Stub, keras_home: Path, load_data: str) -> None:
+    """Put a Keras in place whose cache seems to hold MNIST, so that no network is asked for."""
+    (keras_home / "datasets").mkdir(parents=True)
+    (keras_home / "datasets" / "mnist.npz").touch()
+    stub("keras.datasets.mnist", load_data)
+    stub("keras.utils", "def disable_interactive_logging(): pass\n")
+    stub("keras.config", "def set_image_data_format(name): pass\n")
+    stub("keras.__init__", "import keras.utils, keras.config\n")
+
+
+@pytest.fixture
+def source(tmp_path: Path, arrays: Arrays) -> Path:
+    np.savez(tmp_path / "source.npz", **arrays)
+    return tmp_path / "source.npz"
+
+
+def keras_that_has(source: Path, stub: Stub, keras_home: Path) -> Path:
+    """Put a Keras in place that gives these arrays, slowly; returns a file that gets a line for each call."""
+    calls = source.with_name("calls")
+    stub_keras(
+        stub,
+        keras_home,
+        "import numpy, time\n"
+        "def load_data():\n"
+        f"    print('called', file=open({str(calls)!r}, 'a'))\n"
+        "    time.sleep(0.5)\n"
+        f"    a = numpy.load({str(source)!r})\n"
+        "    return (a['x_train'], a['y_train'][:, None]), (a['x_test'], a['y_test'][:, None])\n",
+    )
+    return calls
+
+
+def test_what_keras_fetched_is_kept_and_not_fetched_again(
+    tmp_path: Path, keras_home: Path, source: Path, stub: Stub, quick_split: Path, arrays: Arrays
+) -> None:
+    calls = keras_that_has(source, stub, keras_home)
+    data_dir = tmp_path / "data"
+    first = prepare(MNIST, tmp_path / "home", data_dir)
+    second = prepare(MNIST, tmp_path / "another home", data_dir)
+    assert [path.name for path in data_dir.iterdir()] == ["mnist.npz"]
+    kept = np.load(data_dir / "mnist.npz", allow_pickle=False)
+    assert all(np.array_equal(kept[name], array) for name, array in arrays.items())
+    assert calls.read_text().splitlines() == ["called"]
+    assert first.digest == second.digest
+
+
+def test_two_processes_at_once_fetch_it_once(
+    tmp_path: Path, keras_home: Path, source: Path, stub: Stub, quick_split: Path
+) -> None:
+    calls = keras_that_has(source, stub, keras_home)
+    both = [start_preparing(MNIST, tmp_path / home, tmp_path / "data") for home in ("home", "another home")]
+    first, second = (preparation.result() for preparation in both)
+    assert calls.read_text().splitlines() == ["called"]
+    assert first.digest == second.digest
+
+
+def test_a_failed_download_is_one_line_that_says_which_file_to_put_where(
+    tmp_path: Path, keras_home: Path, stub: Stub
+) -> None:
+    stub_keras(stub, keras_home, "def load_data():\n    raise Exception('URL fetch failure\\non it: 404')\n")
+    data_dir = tmp_path / "data"
+    with pytest.raises(RequestError, match=r"mnist could not be fetched.*URL fetch failure on it: 404") as caught:
+        prepare(MNIST, tmp_path / "home", data_dir)
+    assert f"{data_dir}/mnist.npz" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert list(data_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
+def test_offline_it_is_said_at_once_which_file_to_put_where(name: str, tmp_path: Path, keras_home: Path) -> None:
+    start = time.monotonic()
+    with pytest.raises(RequestError, match=f"does not answer.*x_train, y_train, x_test, y_test at .*{name}.npz"):
+        prepare(DataSettings(name=name), tmp_path / "home", tmp_path / "data")
+    assert time.monotonic() - start < QUICKLY_SECONDS
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_network_that_swallows_everything_is_given_up(
+    tmp_path: Path, keras_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "PROBE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(RequestError, match="does not answer"):
+            fetch.fetch("mnist", KNOWN["mnist"], tmp_path / "data" / "mnist.npz")
+
+
+def test_a_server_that_refuses_has_answered_so_keras_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # which answers HEAD with 501
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert fetch._answers(f"http://127.0.0.1:{server.server_port}/mnist.npz")
+
+
+def test_a_data_dir_that_is_a_file_is_named(tmp_path: Path, keras_home: Path, stub: Stub) -> None:
+    stub_keras(stub, keras_home, "")
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(RequestError, match="must be a folder to keep data in"):
+        prepare(MNIST, tmp_path / "home", tmp_path / "data")

@@ -1,0 +1,224 @@
+"""The process that prepares data: how it is started, shared, stopped and killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from assay.experiments.data import DataSettings, Preparation, PreparationError, prepare, start_preparing
+from assay.experiments.data.prepared_folder import digest_file
+from assay.models.data import load
+from assay.models.errors import RequestError
+from tests.helpers.planted import plant
+from tests.helpers.waiting import wait_until
+
+OWN = DataSettings(name="npz:own.npz")
+PATIENCE_SECONDS = 20.0
+
+Stub = Callable[[str, str], None]
+
+
+@pytest.fixture
+def stuck(stub: Stub, tmp_path: Path) -> Path:
+    """Children that stop in the middle of writing; returns a file that is there from then on."""
+    reached = tmp_path / "reached"
+    stub(
+        "sklearn.model_selection",
+        "import pathlib, time\n"
+        "def train_test_split(*arrays, **options):\n"
+        f"    pathlib.Path({str(reached)!r}).touch()\n"
+        "    time.sleep(60)\n",
+    )
+    return reached
+
+
+def started(own_set: Path) -> Preparation:
+    return start_preparing(OWN, own_set.parent / "home", own_set.parent, own_set.parent)
+
+
+def prepared_folders(own_set: Path) -> list[Path]:
+    """Whatever lies in home's data folder, half-written or whole; locks are files."""
+    return [path for path in (own_set.parent / "home" / "data").iterdir() if path.is_dir()]
+
+
+def preparing() -> list[psutil.Process]:
+    """Return the children of this process that prepare data; it has others, such as a server that tests share."""
+
+    def prepares(child: psutil.Process) -> bool:
+        try:
+            return "assay.experiments.data.child" in child.cmdline()
+        except psutil.NoSuchProcess:  # it has ended; a zombie counts as that too
+            return False
+
+    return [child for child in psutil.Process().children() if prepares(child)]
+
+
+@contextmanager
+def nothing_is_left(own_set: Path, reached: Path) -> Iterator[None]:
+    """Check that there was something half-written, and that neither it nor a process is left."""
+    yield
+    assert reached.exists()
+    assert prepared_folders(own_set) == []
+    assert not preparing()
+
+
+def test_a_child_that_is_stopped_leaves_nothing(own_set: Path, stuck: Path) -> None:
+    with nothing_is_left(own_set, stuck), started(own_set):
+        wait_until(stuck.exists)
+        assert prepared_folders(own_set) != []
+
+
+def test_ctrl_c_while_waiting_ends_the_child(own_set: Path, stuck: Path) -> None:
+    preparation = started(own_set)
+    wait_until(stuck.exists)
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    with nothing_is_left(own_set, stuck), pytest.raises(KeyboardInterrupt):
+        preparation.result()
+
+
+def test_a_child_that_is_killed_is_reported_and_leaves_nothing(own_set: Path, stuck: Path) -> None:
+    preparation = started(own_set)
+    wait_until(stuck.exists)
+    for child in preparing():
+        child.kill()
+    with nothing_is_left(own_set, stuck), pytest.raises(PreparationError, match="signal 9"):
+        preparation.result()
+
+
+def test_a_child_whose_parent_is_killed_leaves_nothing(own_set: Path, stuck: Path) -> None:
+    code = (
+        "from pathlib import Path; from assay.experiments.data import *\n"
+        f"folder = Path({str(own_set.parent)!r})\n"
+        "start_preparing(DataSettings(name='npz:own.npz'), folder / 'home', folder, folder).result()\n"
+    )
+    paths = os.environ["PYTHONPATH"]
+    parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
+    wait_until(stuck.exists)
+    children = psutil.Process(parent.pid).children()
+    assert children
+    parent.kill()
+    parent.wait()
+    psutil.wait_procs(children, timeout=PATIENCE_SECONDS)
+    with nothing_is_left(own_set, stuck):
+        assert not any(child.is_running() for child in children)
+
+
+def test_what_was_left_by_a_power_cut_is_never_used(own_set: Path, quick_split: Path) -> None:
+    with started(own_set) as preparation:
+        whole = preparation.result().folder
+    (whole / "y_train.npy").unlink()
+    whole.rename(whole.with_name(f".{whole.name}.partial"))
+    data = started(own_set).result()
+    assert (data.folder / "y_train.npy").exists()
+    assert prepared_folders(own_set) == [whole]
+
+
+@pytest.mark.parametrize("file", ["x_train.npy", "test/y.npy", "meta.json"])
+@pytest.mark.parametrize("damage", ["truncated", "missing", "flipped"])
+def test_a_damaged_cache_is_noticed_named_and_mended(file: str, damage: str, own_set: Path, quick_split: Path) -> None:
+    first = started(own_set).result()
+    path = first.folder / file
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "truncated":
+        path.write_bytes(content[:-1])
+    elif damage == "flipped":
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    again = started(own_set).result()
+    [warning] = again.warnings
+    assert file in warning
+    assert path.read_bytes() == content
+    assert started(own_set).result() == first
+
+
+def test_two_processes_at_once_prepare_it_once(own_set: Path, quick_split: Path) -> None:
+    first, second = started(own_set), started(own_set)
+    assert first.result() == second.result()
+    assert quick_split.read_text().splitlines() == ["split"]
+
+
+def test_what_was_planted_in_the_cache_is_never_unpickled(own_set: Path, quick_split: Path) -> None:
+    first = started(own_set).result()
+    file, harm = first.folder / "x_train.npy", own_set.parent / "harm"
+    whole, folder = file.read_bytes(), first.folder
+    plant(file, harm, file.stat().st_size)
+    meta = json.loads((folder / "meta.json").read_text())
+    meta["file_digests"]["x_train.npy"] = digest_file(file)  # whoever plants one can do this too
+    (folder / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(RequestError, match=r"x_train\.npy is not"):
+        load(started(own_set).result().folder, "unit")
+    assert not harm.exists()
+    file.write_bytes(whole)
+
+
+def test_four_processes_at_once_prepare_it_once(own_set: Path, quick_split: Path) -> None:
+    results = [preparation.result() for preparation in [started(own_set) for _ in range(4)]]
+    assert len({result.folder for result in results}) == 1
+    assert quick_split.read_text().splitlines() == ["split"]
+    assert len(prepared_folders(own_set)) == 1
+
+
+def test_a_bug_in_the_child_comes_with_its_traceback(own_set: Path, stub: Stub) -> None:
+    stub("sklearn.model_selection", "def train_test_split(*arrays, **options):\n    return 1 / 0\n")
+    with pytest.raises(PreparationError, match=r"(?s)exit code 1.*Traceback.*ZeroDivisionError"):
+        started(own_set).result()
+    assert prepared_folders(own_set) == []
+
+
+def test_what_libraries_print_is_no_answer(own_set: Path, stub: Stub) -> None:
+    stub(
+        "sklearn.model_selection",
+        "import os\n"
+        "def train_test_split(indices, test_size, **options):\n"
+        "    print('{}'); os.system('echo noise')\n"
+        "    return indices[test_size:], indices[:test_size]\n",
+    )
+    assert started(own_set).result().train_images == 50
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(own_set: Path, stub: Stub) -> None:
+    stub(
+        "sklearn.model_selection",
+        "import os\n"
+        "def train_test_split(indices, test_size, **options):\n"
+        f"    os.utime({str(own_set)!r}, (1, 1))\n"
+        "    return indices[test_size:], indices[:test_size]\n",
+    )
+    with pytest.raises(RequestError, match="changed while it was read"):
+        started(own_set).result()
+    assert prepared_folders(own_set) == []
+
+
+def test_files_in_the_current_folder_shadow_nothing(
+    own_set: Path, quick_split: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("experiments", "models", "json", "numpy", "random"):
+        (own_set.parent / f"{module}.py").write_text("raise SystemExit('the wrong module')")
+    monkeypatch.chdir(own_set.parent)
+    monkeypatch.setenv("PYTHONPATH", os.environ["PYTHONPATH"] + os.pathsep)  # an empty entry is the current folder
+    data = prepare(OWN, Path("home"), Path())
+    assert data.folder.is_absolute()
+    assert data.folder.is_relative_to(own_set.parent / "home")
+
+
+def test_whoever_asks_imports_no_heavy_library() -> None:
+    heavy = {"sklearn", "keras", "tensorflow", "pandas", "PIL"}
+    code = f"import sys, assay.experiments.data; print({heavy} & set(sys.modules))"
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert asked.stdout == "set()\n"
+
+
+def test_the_file_is_missing_before_anything_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(RequestError, match=r"own.npz is not there"):
+        start_preparing(OWN, tmp_path, tmp_path, tmp_path)

@@ -1,0 +1,77 @@
+"""`assay list`: a line for each thing there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from assay.experiments.results.listing import StudySummary, summaries
+from assay.experiments.workspace import StorePaths
+from assay.search.events import StudyOpened
+from assay.search.journal import Journal
+from tests.helpers.command import assay
+
+
+@pytest.fixture
+def store_paths(tmp_path: Path) -> StorePaths:
+    return StorePaths.choose(home=tmp_path)
+
+
+def study(
+    store_paths: StorePaths, name: str, ends: list[tuple[TrialState, list[float] | None]], *directions: str
+) -> None:
+    made = optuna.create_study(study_name=name, storage=store_paths.storage, directions=directions or ("maximize",))
+    for state, values in ends:
+        made.add_trial(create_trial(state=state, values=values))
+
+
+COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+
+
+def test_a_study_says_how_its_trials_ended_its_best_and_its_experiment(store_paths: StorePaths) -> None:
+    study(store_paths, "mine", [(COMPLETE, [0.25]), (COMPLETE, [0.5]), (PRUNED, None), (FAIL, None)])
+    study(store_paths, "loss", [(COMPLETE, [0.25]), (COMPLETE, [0.5])], "minimize")
+    with Journal(store_paths.workspace.journal("mine")) as journal:
+        journal.append(StudyOpened(study="mine", study_id="1d", experiment="e", provenance={}, text="", data={}))
+    found = summaries(store_paths)
+    assert found == {
+        "mine": StudySummary("e", complete=2, pruned=1, failed=1, best=0.5, pareto=None),
+        "loss": StudySummary(None, complete=2, pruned=0, failed=0, best=0.25, pareto=None),
+    }
+    assert str(found["mine"]) == "2 complete, 1 pruned, 1 failed; best 0.5; e"
+    assert str(found["loss"]) == "2 complete, 0 pruned, 0 failed; best 0.25; another home's"
+
+
+def test_a_study_without_a_complete_trial_has_no_best(store_paths: StorePaths) -> None:
+    study(store_paths, "bad", [(PRUNED, None), (FAIL, None)])
+    study(store_paths, "empty", [])
+    assert [summary.best for summary in summaries(store_paths).values()] == [None, None]
+    assert "0 complete, 1 pruned, 1 failed; none complete" in str(summaries(store_paths)["bad"])
+
+
+def test_several_objectives_have_no_best_but_a_front(store_paths: StorePaths) -> None:
+    ends = [(COMPLETE, [0.9, 10.0]), (COMPLETE, [0.8, 5.0]), (COMPLETE, [0.7, 20.0])]
+    study(store_paths, "two", ends, "maximize", "minimize")
+    study(store_paths, "none", [(FAIL, None)], "maximize", "minimize")
+    found = summaries(store_paths)
+    assert (found["two"].best, found["two"].pareto, found["none"].pareto) == (None, 2, 0)
+    assert "2 on the Pareto front" in str(found["two"])
+
+
+def test_every_kind_fits_a_terminal_of_a_hundred_columns(store_paths: StorePaths) -> None:
+    study(store_paths, "a-study-with-a-rather-long-name", [(COMPLETE, [0.123456789])] * 3)
+    done = assay("list", "--home", str(store_paths.workspace.path))
+    assert done.code == 0, done.err
+    assert "a-study-with-a-rather-long-name" in done.out
+    assert max(map(len, done.out.splitlines())) <= 100
+
+
+def test_as_json_every_kind_is_there_by_name(store_paths: StorePaths) -> None:
+    study(store_paths, "mine", [(COMPLETE, [0.5])])
+    answer = assay("list", "--json", "--home", str(store_paths.workspace.path)).answer
+    assert [*answer] == ["experiments", "models", "datasets", "samplers", "pruners", "studies"]
+    assert all(isinstance(line, str) for kind in [*answer][:-1] for line in answer[kind].values())
+    assert answer["studies"]["mine"]["best"] == 0.5

@@ -1,0 +1,120 @@
+"""Reading a study from where it lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay.experiments.api import load_study
+from assay.experiments.workspace import StorePaths
+from assay.models.errors import RequestError
+from assay.search.events import EpochEnded, StudyOpened, TrialBegun
+from assay.search.journal import Journal
+from tests.helpers.command import Swept
+from tests.helpers.told_studies import HOSTILE, ONE, ONE_ENDS, STUDY_ID, TWO, TWO_ENDS, told
+
+
+@pytest.fixture
+def store_paths(tmp_path: Path) -> StorePaths:
+    return StorePaths.choose(home=tmp_path)
+
+
+def files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def test_a_sweep_is_read_as_it_answered(swept: Swept) -> None:
+    before = files(swept.home)
+    read = load_study("digits-mlp", home=swept.home)
+    answer = swept.answer
+    assert {**read.to_record(), "seconds": answer["seconds"]} == answer
+    assert read.seconds is None
+    assert sum(read.counts.values()) == len(read.trials)
+    assert read.best is not None
+    best = read.trials.loc[read.best["number"]]
+    assert (best["val_accuracy"], best["run_id"]) == (read.best["value"], read.best["run_id"])
+    assert (read.trials["train_seconds"] > 0).all()
+    assert [*read.epochs["epoch"][read.epochs["trial"] == read.best["number"]]] == [1, 2, 3, 4]
+    assert [*read.finalists.columns] == ["trial", "seed", "val_accuracy"]
+    assert files(swept.home) == before
+
+
+def test_each_trial_has_a_row_with_all_that_is_known_of_it(store_paths: StorePaths) -> None:
+    told(store_paths, "one", ONE, ONE_ENDS)
+    read = load_study("one", home=store_paths.workspace.path)
+    assert [*read.trials["state"]] == ["complete", "complete", "pruned", "failed: crashed", "running"]
+    assert [*read.trials.columns] == [
+        *("state", "val_accuracy", "hidden_units", "batch_size", "seed", "origin", "epochs"),
+        *("train_seconds", "epoch_seconds", "parameters", "peak_memory_bytes", "error", "run_id"),
+    ]
+    assert read.trials.index.name == "trial"
+    assert read.trials["val_accuracy"].fillna(-1).tolist() == [0.5, 0.9, 0.5, -1, -1]
+    assert read.trials["hidden_units"].tolist()[:2] == [[8, 4], [16]]
+    assert read.trials["parameters"].dtype == "Int64"
+    assert read.trials.loc[3, "error"] == HOSTILE
+    assert read.counts == {"complete": 2, "pruned": 1, "failed": 1}
+    assert read.experiment == "mine"
+    assert read.best == {"number": 1, "value": 0.9, "params": {"hidden_units": [16], "batch_size": 17}, "run_id": None}
+    assert len(read.epochs) == 10
+    assert [*read.epochs.columns] == ["trial", "epoch", "val_accuracy", "loss", "seconds"]
+
+
+def test_several_objectives_have_a_front_and_no_best(store_paths: StorePaths) -> None:
+    told(store_paths, "two", TWO, TWO_ENDS)
+    read = load_study("two", home=store_paths.workspace.path)
+    assert read.best is None
+    assert read.pareto is not None
+    assert [(trial["number"], trial["values"]) for trial in read.pareto] == [(1, [0.9, 20]), (0, [0.5, 10])]
+    assert read.trials.loc[1, "parameters"] == 20
+
+
+def test_another_homes_study_is_known_as_far_as_the_storage_goes(store_paths: StorePaths, tmp_path: Path) -> None:
+    told(store_paths, "one", ONE, ONE_ENDS)
+    read = load_study("one", home=tmp_path / "other", storage=store_paths.storage)
+    assert read.experiment == "unknown"
+    assert read.epochs.empty
+    assert read.trials["hidden_units"].tolist()[0] == "[8, 4]"
+    assert read.trials["seed"].tolist() == [0, 1, 2, 3, 4]
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_the_journal_says_of_an_earlier_study_of_the_name_does_not_count(store_paths: StorePaths) -> None:
+    told(store_paths, "one", ONE, [None])
+    with Journal(store_paths.workspace.journal("one")) as journal:
+        journal.append(StudyOpened(study="one", study_id="other", experiment="e", provenance={}, text="", data={}))
+        journal.append(TrialBegun(trial=0, seed=9, params={}, searched={}, origin="other"))
+    read = load_study("one", home=store_paths.workspace.path)
+    assert (read.experiment, read.trials.loc[0, "origin"]) == ("mine", "tpe")
+
+
+def test_epochs_that_were_trained_again_count_once(store_paths: StorePaths) -> None:
+    told(store_paths, "one", ONE, [None])
+    with Journal(store_paths.workspace.journal("one")) as journal:
+        journal.append(StudyOpened(study="one", study_id=STUDY_ID, experiment="mine", provenance={}, text="", data={}))
+        journal.append(EpochEnded(trial=0, epoch=1, metrics={"val_accuracy": 0.1, "loss": 2.0}, seconds=0.1))
+    read = load_study("one", home=store_paths.workspace.path)
+    assert read.epochs["val_accuracy"].tolist() == [0.1]
+
+
+def test_a_study_without_trials_is_empty(store_paths: StorePaths) -> None:
+    told(store_paths, "none", ONE, [])
+    read = load_study("none", home=store_paths.workspace.path)
+    assert (len(read.trials), read.best, dict(read.importances)) == (0, None, {})
+
+
+def test_a_study_that_is_not_there_leaves_no_storage(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="there is none yet"):
+        load_study("one", home=tmp_path / "home")
+    assert not files(tmp_path)
+
+
+def test_the_nearest_study_is_named(store_paths: StorePaths) -> None:
+    told(store_paths, "digits-mlp", ONE, [])
+    with pytest.raises(RequestError, match="Did you mean 'digits-mlp'"):
+        load_study("digit-mlp", home=store_paths.workspace.path)
+
+
+def test_an_importance_that_is_not_there_is_refused(store_paths: StorePaths) -> None:
+    with pytest.raises(RequestError, match="Did you mean 'fanova'"):
+        load_study("one", home=store_paths.workspace.path, importance="fanov")

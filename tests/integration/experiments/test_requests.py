@@ -1,0 +1,534 @@
+"""Bad input: one clear line, exit code 2, nothing written. The table is the list of what is known to go wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from assay.experiments.cli import main
+from tests.helpers.command import pretend_cuda_libraries
+
+EXPERIMENT = """
+title = "mine"
+[data]
+name = "digits"
+[model]
+family = "mlp"
+[train]
+epochs = 2
+[space]
+hidden_units = { low = 4, high = 8 }
+activation = ["relu", "tanh"]
+[[baseline]]
+hidden_units = 5
+"""
+
+CNN = """
+title = "convolutions"
+[data]
+name = "digits"
+[model]
+family = "cnn"
+[space]
+blocks = { low = 1, high = 4 }
+"""
+
+PLAIN = 'title = "mine"\n[data]\nname = "digits"\n[model]\nfamily = '
+
+OWN = """
+title = "a network of one's own"
+[data]
+name = "digits"
+[model]
+family = "nets.py:build"
+[space]
+width = [4, 8]
+[search]
+trials = 2
+"""
+
+NETS = """import keras
+
+
+def build(input_shape, classes, width):
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(classes)])
+"""
+
+RAISES = """def build(input_shape, classes, width):
+    raise ValueError("no such width")
+"""
+
+SWEEP = ["sweep", "digits-mlp"]
+WITH = EXPERIMENT.replace
+FIXED = PLAIN.__add__
+MINE = ["sweep", "mine.toml"]
+LISTED = [*SWEEP, "--enqueue", "list.json"]
+
+
+def setting(*values: str) -> list[str]:
+    return [*SWEEP, *(part for value in values for part in ("--set", value))]
+
+
+# (what it is called, the command, words the line must have, the files beside it)
+BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
+    ("an experiment that is not there", ["sweep", "digit-mlp"], "Did you mean 'digits-mlp'", {}),
+    ("the same of run", ["run", "nothing-like-it"], "must be one of cifar10-cnn", {}),
+    ("a TOML that is not there", ["sweep", "./missing.toml"], "there is no file missing.toml", {}),
+    ("a verb that is not there", ["swep", "digits-mlp"], "Did you mean 'sweep'?", {}),
+    ("a study without a name", [*SWEEP, "--study", ""], "must be a line of text; received ''", {}),
+    ("a study of two lines", [*SWEEP, "--study", "a\nb"], "must be a line of text", {}),
+    ("an option that is not there", [*SWEEP, "--trails", "3"], "--trials", {}),
+    ("a key that --set does not know", [*SWEEP, "--set", "hiden_units=3"], "Did you mean 'hidden_units'", {}),
+    ("--set without a value", [*SWEEP, "--set", "hidden_units"], "key=value", {}),
+    ("a sampler that is not there", [*SWEEP, "--sampler", "tpee"], "Did you mean 'tpe'?", {}),
+    ("a pruner that is not there", [*SWEEP, "--pruner", "hyper"], "hyperband, median, none", {}),
+    ("an activation that is not there", [*SWEEP, "--set", "activation=rleu"], "Did you mean 'relu'?", {}),
+    ("an activation that cannot be trained", [*SWEEP, "--set", "activation=heaviside"], "heaviside", {}),
+    ("an optimizer that is not there", [*SWEEP, "--set", "optimizer=adamm"], "Did you mean 'adam'", {}),
+    ("an initializer that is not there", [*SWEEP, "--set", "initializer=he"], "he_normal", {}),
+    ("a backend that is not there", [*SWEEP, "--backend", "theano"], "tensorflow, jax, torch", {}),
+    ("a card that is not there", [*SWEEP, "--device", "gpu"], "--device gpu needs an NVIDIA card", {}),
+    ("the same of run", ["run", "digits-mlp", "--device", "gpu:1"], "--device gpu:1 needs an NVIDIA card", {}),
+    ("a device that is none", [*SWEEP, "--device", "tpu"], "cpu, gpu or gpu:N, such as gpu:0; received 'tpu'", {}),
+    ("a precision that is none", [*SWEEP, "--precision", "bfloat16"], "Did you mean 'mixed_bfloat16'", {}),
+    ("a precision of run", ["run", "digits-mlp", "--precision", "half"], "must be one of float32, mixed_", {}),
+    ("XLA or what", [*SWEEP, "--xla", "yes"], "must be one of auto, on, off", {}),
+    ("JAX without XLA", [*SWEEP, "--backend", "jax", "--xla", "off"], "JAX computes by XLA and no other way", {}),
+    ("memory of a card on the processor", [*SWEEP, "--device", "cpu", "--gpu-memory", "0.4"], "is of cards", {}),
+    ("no memory", [*SWEEP, "--gpu-memory", "0"], "should be greater than 0; received 0", {}),
+    ("memory that is no number", [*SWEEP, "--gpu-memory", "4GB"], "'4GB' is not a valid float", {}),
+    ("trials together, no JAX", [*SWEEP, "--fuse", "8", "--backend", "tensorflow"], "'jax' alone; received fuse", {}),
+    ("no trials together", [*SWEEP, "--fuse", "0"], "how many trials to train together, 1 or more; received '0'", {}),
+    ("words of trials together", [*SWEEP, "--fuse", "all"], "fuse must be auto, off, or how many trials", {}),
+    ("no trials", [*SWEEP, "--trials", "0"], "--trials", {}),
+    ("trials that are no number", [*SWEEP, "--trials", "many"], "'many' is not a valid integer", {}),
+    ("no epochs", [*SWEEP, "--epochs", "0"], "--epochs", {}),
+    ("no workers", [*SWEEP, "--workers", "0"], "--workers", {}),
+    ("a negative seed", [*SWEEP, "--seed", "-1"], "--seed", {}),
+    ("a timeout of nothing", [*SWEEP, "--timeout", "0s"], "above 0", {}),
+    ("a timeout that is no time", [*SWEEP, "--timeout", "soon"], "90s, 10m or 1h30m; received 'soon'", {}),
+    ("an empty batch", [*SWEEP, "--set", "batch_size=0"], "batch_size: input should be greater than or equal to 1", {}),
+    ("a batch that is half", [*SWEEP, "--set", "batch_size=32.5"], "received 32.5", {}),
+    ("a batch beyond the split", [*SWEEP, "--set", "batch_size=5000"], "training split; received 5000", {}),
+    ("a negative rate", [*SWEEP, "--set", "learning_rate=-0.1"], "greater than 0; received -0.1", {}),
+    ("a rate of infinity", [*SWEEP, "--set", "learning_rate=inf"], "finite", {}),
+    ("momentum without its optimizer", [*SWEEP, "--set", "momentum=0.9"], "optimizer 'momentum'", {}),
+    ("a dropout of all", [*SWEEP, "--set", "dropout=1.0"], "less than 1; received 1.0", {}),
+    ("more blocks than the images can be halved", ["sweep", "cnn.toml"], "set blocks to at most 3", {"cnn.toml": CNN}),
+    ("validation of everything", [*SWEEP, "--set", "validation=1437"], "fewer than the training set's 1,437", {}),
+    ("a data set that is not there", MINE, "Did you mean 'mnist'", {"mine.toml": WITH("digits", "mnits")}),
+    ("a family that is not there", MINE, "linear, mlp, cnn", {"mine.toml": WITH('"mlp"', '"mpl"')}),
+    ("no family", MINE, "must say its family", {"mine.toml": WITH('family = "mlp"', "")}),
+    ("no title", MINE, "must say 'title'", {"mine.toml": WITH('title = "mine"', "")}),
+    ("a table that is not there", MINE, "Did you mean 'train'", {"mine.toml": WITH("[train]", "[trian]")}),
+    ("a key that is not there", MINE, "Did you mean 'epochs'", {"mine.toml": WITH("epochs", "epocs")}),
+    (
+        "a name in the space that is not there",
+        MINE,
+        "Did you mean 'activation'",
+        {"mine.toml": WITH("activation =", "activatoin =")},
+    ),
+    ("a low above high", MINE, "low = 40, high = 8", {"mine.toml": WITH("low = 4", "low = 40")}),
+    (
+        "a logarithm of nothing",
+        MINE,
+        "must lie above 0",
+        {"mine.toml": WITH("low = 4, high = 8", "low = 0, high = 8, log = true")},
+    ),
+    ("an empty list", MINE, "must not be empty", {"mine.toml": WITH('["relu", "tanh"]', "[]")}),
+    (
+        "a choice that cannot be trained",
+        MINE,
+        "heaviside",
+        {"mine.toml": WITH('["relu", "tanh"]', '["relu", "heaviside"]')},
+    ),
+    ("units below one", MINE, "received -3", {"mine.toml": WITH("low = 4", "low = -3")}),
+    (
+        "searched and fixed at once",
+        MINE,
+        "searched and fixed",
+        {"mine.toml": WITH('"mlp"', '"mlp"\nhidden_units = 3')},
+    ),
+    (
+        "a baseline outside the space",
+        MINE,
+        "[[baseline]] hidden_units: must be a whole number from 4 to 8; received 50",
+        {"mine.toml": WITH("hidden_units = 5", "hidden_units = 50")},
+    ),
+    (
+        "a baseline of another name",
+        MINE,
+        "does not search 'units'",
+        {"mine.toml": WITH("hidden_units = 5", "units = 5")},
+    ),
+    (
+        "one metric as two objectives",
+        MINE,
+        "each metric may be one objective",
+        {"mine.toml": EXPERIMENT + '[search]\nobjectives = ["maximize accuracy", "minimize accuracy"]'},
+    ),
+    (
+        "no objective at all",
+        MINE,
+        "a search needs an objective",
+        {"mine.toml": EXPERIMENT + "[search]\nobjectives = []"},
+    ),
+    (
+        "a metric of another task",
+        MINE,
+        "unknown metric in [search] objectives 'val_mae'",
+        {"mine.toml": EXPERIMENT + '[search]\nobjectives = ["minimize val_mae"]'},
+    ),
+    (
+        "a condition on a name that is not there",
+        MINE,
+        "'optimiser' is neither searched nor fixed",
+        {"mine.toml": EXPERIMENT + '[space.momentum]\nlow = 0.1\nhigh = 0.9\nwhen = { optimiser = "momentum" }'},
+    ),
+    (
+        "a parameter that is searched without what it is of",
+        MINE,
+        "momentum is a setting of the optimizer 'momentum'",
+        {"mine.toml": EXPERIMENT + "[space.momentum]\nlow = 0.1\nhigh = 0.9"},
+    ),
+    (
+        "a baseline with a parameter that does not exist beside the rest",
+        MINE,
+        "dropout: exists only when activation = 'tanh'",
+        {
+            "mine.toml": WITH("hidden_units = 5", 'activation = "relu"\ndropout = 0.3')
+            + '[space.dropout]\nlow = 0.1\nhigh = 0.9\nwhen = { activation = "tanh" }'
+        },
+    ),
+    (
+        "an objective of no metric",
+        MINE,
+        "Did you mean 'val_accuracy'",
+        {"mine.toml": EXPERIMENT + '[search]\nobjectives = ["maximize val_acuracy"]'},
+    ),
+    ("no TOML at all", MINE, "is no TOML", {"mine.toml": "title = = 3"}),
+    ("a file that is no text", ["sweep", "bytes.toml"], "can't be read", {}),
+    ("an --enqueue that is not there", LISTED, "there is no file list.json", {}),
+    ("an --enqueue that is no JSON", LISTED, "can't be read as JSON", {"list.json": "[{"}),
+    ("an --enqueue that is no list", LISTED, "must hold a list", {"list.json": '{"hidden_units": 10}'}),
+    ("an --enqueue of numbers", LISTED, "must hold a list", {"list.json": "[1, 2]"}),
+    ("an --enqueue of another name", LISTED, "Did you mean 'hidden_units'", {"list.json": '[{"hidden_unit": 10}]'}),
+    ("an --enqueue outside a range", LISTED, "received 4096", {"list.json": '[{"hidden_units": 4096}]'}),
+    ("an --enqueue outside the choices", LISTED, "received 'elu'", {"list.json": '[{"activation": "elu"}]'}),
+    ("an npz that is not there", MINE, "own.npz", {"mine.toml": WITH("digits", "npz:own.npz")}),
+    (
+        "an npz that is none",
+        MINE,
+        "own.npz",
+        {"mine.toml": WITH("digits", "npz:own.npz"), "own.npz": "not a zip"},
+    ),
+    ("a storage without a driver", [*SWEEP, "--storage", "oracle://x/y"], "needs a driver that is not installed", {}),
+    ("a storage that is not there", [*SWEEP, "--storage", "sqlite:////nowhere/at/all.db"], "can't be reached", {}),
+    ("a study that is not there", ["ui", "no-such-study", "--no-open"], "there is no study 'no-such-study'", {}),
+    ("a kind that is not there", ["list", "modles"], "Did you mean 'models'", {}),
+    (
+        "an option that the sampler does not have",
+        MINE,
+        "[search] sampler_options does not know 'n_startup': it knows n_startup_trials",
+        {"mine.toml": EXPERIMENT + "[search]\nsampler_options = { n_startup = 3 }"},
+    ),
+    (
+        "an option of the sampler that cannot be",
+        MINE,
+        "[search] sampler_options n_ei_candidates: input should be greater than or equal to 1; received 0",
+        {"mine.toml": EXPERIMENT + "[search]\nsampler_options = { n_ei_candidates = 0 }"},
+    ),
+    (
+        "an option of another pruner",
+        MINE,
+        "[search] pruner_options does not know 'n_warmup_steps'",
+        {"mine.toml": EXPERIMENT + '[search]\npruner = "asha"\npruner_options = { n_warmup_steps = 1 }'},
+    ),
+    (
+        "a pruner that would compare after the last epoch",
+        MINE,
+        "[search] pruner_options min_resource: must not exceed the 2 epochs of a trial; received 3",
+        {"mine.toml": EXPERIMENT + '[search]\npruner = "asha"\npruner_options = { min_resource = 3 }'},
+    ),
+    ("too many trials for gp", [*SWEEP, "--sampler", "gp", "--trials", "501"], "at most 500 trials", {}),
+    (
+        "nothing that cmaes could search",
+        [*MINE, "--sampler", "cmaes", "--set", "hidden_units=5"],
+        "'cmaes' searches ranges of numbers: received a [space] of activation",
+        {"mine.toml": EXPERIMENT},
+    ),
+    (
+        "importances that are not there",
+        MINE,
+        "[search] importance: unknown importance 'anova'",
+        {"mine.toml": EXPERIMENT + '[search]\nimportance = "anova"'},
+    ),
+    ("a set that is drawn nearly named", MINE, "Did you mean 'xor'", {"mine.toml": WITH("digits", "xorr")}),
+    (
+        "samples of a set that has its own",
+        MINE,
+        "remove samples",
+        {"mine.toml": WITH('"digits"', '"digits"\nsamples = 9')},
+    ),
+    (
+        "noise on digits",
+        MINE,
+        "noise is for sets that are drawn",
+        {"mine.toml": WITH('"digits"', '"digits"\nnoise = 0.1')},
+    ),
+    (
+        "a seed for digits",
+        MINE,
+        "seed is for sets that are drawn",
+        {"mine.toml": WITH('"digits"', '"digits"\nseed = 1')},
+    ),
+    ("too few samples", MINE, "samples: input should be", {"mine.toml": WITH('"digits"', '"xor"\nsamples = 3')}),
+    ("negative noise", MINE, "noise: input should be", {"mine.toml": WITH('"digits"', '"xor"\nnoise = -1')}),
+    ("moons without noise", MINE, "noise must be above 0", {"mine.toml": WITH('"digits"', '"moons"\nnoise = 0')}),
+    ("a seed that is half", MINE, "seed: input should be", {"mine.toml": WITH('"digits"', '"xor"\nseed = 0.5')}),
+    ("a function with classes", MINE, "task must be 'regression'", {"mine.toml": WITH("digits", "runge")}),
+    (
+        "more to train on than there are",
+        MINE,
+        "at most the 1,198 images that are left without validation; received 5,000",
+        {"mine.toml": WITH('"digits"', '"digits"\ntrain_images = 5000')},
+    ),
+    ("nothing to train on", MINE, "train_images: input", {"mine.toml": WITH('"digits"', '"digits"\ntrain_images = 0')}),
+    ("a size for digits", MINE, "size is for folder:PATH", {"mine.toml": WITH('"digits"', '"digits"\nsize = [9, 9]')}),
+    (
+        "a size that is none",
+        MINE,
+        "must be [height, width]",
+        {"mine.toml": WITH('"digits"', '"folder:pets"\nsize = "28x28"')},
+    ),
+    ("a folder that is not there", MINE, "pets is not there", {"mine.toml": WITH("digits", "folder:pets")}),
+    ("a folder without a name", MINE, "must say where the folder is", {"mine.toml": WITH("digits", "folder:")}),
+    ("a width without its layer", [*SWEEP, "--set", "hidden_units_2=8"], "at least 2 hidden layers", {}),
+    (
+        "widths and another number of layers",
+        MINE,
+        "received [8, 4] with hidden_layers = 3",
+        {"mine.toml": FIXED('"mlp"\nhidden_units = [8, 4]\nhidden_layers = 3')},
+    ),
+    ("a list of no widths", MINE, "one a hidden layer; received []", {"mine.toml": FIXED('"mlp"\nhidden_units = []')}),
+    ("a penalty below 0", MINE, "received -0.1", {"mine.toml": FIXED('"linear"\nl1 = -0.1')}),
+    ("a batch_norm that is no boolean", MINE, "received 1", {"mine.toml": FIXED('"mlp"\nbatch_norm = 1')}),
+    ("blocks of no residual network", MINE, "received 0", {"mine.toml": FIXED('"resnet"\nblocks = 0')}),
+    # what [train] can say
+    ("a loss that is not there", setting("loss=mse"), "must be one of cross_entropy, binary_cross_entropy, hinge", {}),
+    ("smoothing of no probability", setting("loss=hinge", "label_smoothing=0.1"), "cross_entropy and binary_cross", {}),
+    ("smoothing of everything", setting("label_smoothing=1.0"), "less than 1; received 1.0", {}),
+    ("rho without its optimizer", setting("rho=0.9"), "rho is a setting of the optimizer 'rmsprop' alone", {}),
+    ("betas without theirs", setting("optimizer=sgd", "beta_2=0.9"), "the optimizers adam and adamw alone", {}),
+    ("an epsilon of plain descent", setting("optimizer=sgd", "epsilon=0.1"), "rmsprop, adam and adamw alone", {}),
+    ("looking ahead without momentum", setting("nesterov=true"), "nesterov = True with optimizer = 'adam'", {}),
+    ("clipping in two ways", setting("clip_norm=1.0", "clip_value=1.0"), "exclude each other", {}),
+    ("clipping to nothing", setting("clip_norm=0"), "greater than 0", {}),
+    ("a schedule that is not there", setting("schedule=cosin"), "Did you mean 'cosine'", {}),
+    ("steps of a cosine", setting("schedule=cosine", "step_factor=0.5"), "the schedule 'step' alone", {}),
+    ("an end of no cosine", setting("final_fraction=0.5"), "the schedule 'cosine' alone", {}),
+    ("a step to nothing", setting("schedule=step", "step_factor=0"), "greater than 0", {}),
+    ("warming up beyond the end", setting("epochs=3", "warmup_epochs=4"), "warmup_epochs = 4.0 with epochs = 3", {}),
+    ("no patience", setting("early_stopping=0"), "greater than or equal to 1; received 0", {}),
+    ("a flip that is neither", setting("flip=maybe"), "valid boolean; received 'maybe'", {}),
+    ("a shift the other way", setting("shift=-1"), "greater than or equal to 0; received -1", {}),
+    ("a study to delete that is not there", ["delete", "digits-mlp", "--yes"], "there is none yet", {}),
+    ("a new experiment over a file", ["new", "mine"], "mine.toml is there already", {"mine.toml": "mine"}),
+    ("a new experiment of the catalogue's name", ["new", "digits-mlp"], "of the catalogue", {}),
+    ("a new experiment without a name", ["new", ""], "a name or a path that ends in one", {}),
+    ("a new experiment that is a folder", ["new", "sub/"], "a name or a path that ends in one", {}),
+    ("a new experiment in no folder", ["new", "sub/mine"], "there is no sub", {}),
+    ("a new experiment of no data set", ["new", "mine", "--data", "mnits"], "Did you mean 'mnist'", {}),
+    ("a new experiment of no file", ["new", "mine", "--data", "npz:own.npz"], "own.npz", {}),
+    ("a new experiment of no family", ["new", "mine", "--model", "mpl"], "Did you mean 'mlp'", {}),
+    ("a new experiment of no function", ["new", "mine", "--model", "nets.py:"], "write nets.py:build", {}),
+    ("a new experiment of no module", ["new", "mine", "--model", "my nets:build"], "write nets.py:build", {}),
+    ("a factory whose file is not there", MINE, "nets.py", {"mine.toml": OWN}),
+    (
+        "a factory that is not in its file",
+        MINE,
+        "there is no function 'build' in it",
+        {"mine.toml": OWN, "nets.py": "def builds(input_shape, classes):\n    pass\n"},
+    ),
+    (
+        "a factory that raises, with the line of its file",
+        MINE,
+        "nets.py, line 2: ValueError: no such width",
+        {"mine.toml": OWN, "nets.py": RAISES},
+    ),
+    (
+        "a hyperparameter that the factory does not take",
+        MINE,
+        "width",
+        {"mine.toml": OWN, "nets.py": "def build(input_shape, classes, widths=3):\n    pass\n"},
+    ),
+    (
+        "an objective that the factory's model does not measure",
+        MINE,
+        "the model of nets.py:build measures accuracy",
+        {"mine.toml": OWN.replace("[search]", '[search]\nobjectives = ["maximize val_auc"]'), "nets.py": NETS},
+    ),
+    (
+        "an optimizer of one's own without a model of one's own",
+        MINE,
+        "is for factories of one's own",
+        {"mine.toml": WITH("epochs = 2", 'epochs = 2\noptimizer = "own"')},
+    ),
+    (
+        "a shift as large as the image",
+        MINE,
+        "shift",
+        {"mine.toml": WITH("epochs = 2", "epochs = 2\nshift = 8")},
+    ),
+    (
+        "flipping points of the plane",
+        MINE,
+        "need images",
+        {"mine.toml": WITH('"digits"', '"xor"').replace("epochs = 2", "epochs = 2\nflip = true")},
+    ),
+    # show
+    ("a study to show that is not there", ["show", "digits-mlp"], "there is none yet", {}),
+    ("a run that is not there", ["show", "0" * 32], "there is no run 0000", {}),
+    ("a trial of no study", ["show", "digits-mlp", "--trial", "0"], "there is none yet", {}),
+    ("an importance to show that is not there", ["show", "x", "--importance", "fanov"], "Did you mean 'fanova'", {}),
+    ("no study to show", ["show"], "Missing argument", {}),
+]  # fmt: skip
+
+Fails = Callable[..., str]
+
+
+def harmless(path: Path) -> bool:
+    """Whether a file says nothing of any study: prepared data, or a lock that nobody holds."""
+    return "data" in path.parts or path.suffix == ".lock"
+
+
+@pytest.fixture
+def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fails:
+    """Run a command that must fail with code 2, one line and nothing written; returns the line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # whatever machine this is
+
+    def run(*arguments: str, home: str = "home") -> str:
+        monkeypatch.setattr(sys, "argv", ["assay", *arguments, "--home", home])
+        with pytest.raises(SystemExit) as left:
+            main()
+        captured = capsys.readouterr()
+        assert left.value.code == 2, captured.err
+        assert captured.out == ""
+        (line,) = captured.err.splitlines()
+        assert line.startswith("assay: ")
+        written = [path for path in Path(home).rglob("*") if path.is_file() and not harmless(path)]
+        assert not written, "something was written"
+        return line
+
+    return run
+
+
+@pytest.mark.parametrize(("command", "words", "files"), [pytest.param(*case[1:], id=case[0]) for case in BAD])
+def test_bad_input_gets_one_clear_line(
+    command: list[str], words: str, files: dict[str, str], fails: Fails, tmp_path: Path
+) -> None:
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert words in fails(*command)
+
+
+@pytest.mark.parametrize("card", ["0", "0,1"])
+def test_a_card_that_is_there_without_its_libraries_says_what_to_install(
+    card: str, fails: Fails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", card)
+    assert "make sweep EXTRAS=gpu, or pip install '.[gpu]'" in fails("sweep", "digits-mlp", "--device", "gpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "backend"),
+    [
+        ((), "tensorflow"),
+        (("--device", "gpu:0", "--dry-run"), "tensorflow"),
+        pytest.param(
+            ("--device", "gpu", "--backend", "jax"),
+            "jax",
+            marks=pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed"),
+        ),
+    ],
+)
+def test_a_card_that_the_backend_cannot_use_is_told_before_anything_is_written(
+    options: tuple[str, ...], backend: str, fails: Fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the worker is a real one, and finds that there is no card behind the libraries."""
+    libraries = pretend_cuda_libraries(tmp_path / "libraries")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("PYTHONPATH", str(libraries), prepend=os.pathsep)
+    monkeypatch.syspath_prepend(libraries)
+    line = fails("sweep", "digits-mlp", *options)
+    assert f"needs one that {backend} can use: it finds none" in line
+    assert "take --device cpu" in line
+
+
+def test_data_that_is_not_there_and_cannot_be_fetched_says_which_file_to_put_where(
+    fails: Fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    line = fails("sweep", "mnist-mlp", "--data-dir", str(tmp_path / "data"))
+    assert str(tmp_path / "data" / "mnist.npz") in line
+
+
+def test_a_truncated_npz_is_named(fails: Fails, tmp_path: Path) -> None:
+    arrays = {name: np.zeros((40, 4), "float32") for name in ("x_train", "x_test")}
+    labels = {name: np.arange(40) % 2 for name in ("y_train", "y_test")}
+    np.savez_compressed(tmp_path / "own.npz", **arrays, **labels)
+    content = (tmp_path / "own.npz").read_bytes()
+    (tmp_path / "own.npz").write_bytes(content[: len(content) // 2])
+    (tmp_path / "mine.toml").write_text(WITH("digits", "npz:own.npz"))
+    assert "own.npz" in fails("sweep", "mine.toml")
+
+
+def test_a_home_that_cannot_be_written_is_named(fails: Fails, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert "--home" in fails("sweep", "digits-mlp", home="file/home")
+
+
+def test_a_password_is_never_shown(fails: Fails) -> None:
+    line = fails("sweep", "digits-mlp", "--storage", "postgresql+psycopg://assay:hunter2@127.0.0.1:9/none")
+    assert "hunter2" not in line
+    assert "assay:***@127.0.0.1" in line or "psycopg" in line
+
+
+def test_a_tracking_store_that_does_not_answer_is_named(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    line = fails("ui", "digits-mlp", "--no-open", "--tracking-uri", "http://assay:hunter2@127.0.0.1:9")
+    assert "can't be reached" in line
+    assert "hunter2" not in line
+
+
+def test_json_and_a_bad_request_leave_standard_output_empty(fails: Fails) -> None:
+    fails("sweep", "digits-mlp", "--trials", "0", "--json")
+    fails("run", "digits-mlp", "--set", "nonsense=1", "--json")
+
+
+def test_the_list_in_a_message_is_json_a_user_can_read_back(fails: Fails, tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text(json.dumps([{}]))
+    assert "received [{}]" in fails("sweep", "digits-mlp", "--enqueue", "list.json")
+
+
+def test_a_folder_of_images_is_looked_through_before_anything_is_written(fails: Fails, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(WITH("digits", "folder:pets"))
+    for label in ("cat", "dog"):
+        (tmp_path / "pets" / "train" / label).mkdir(parents=True)
+        for number in range(40):
+            Image.new("L", (4, 4), number).save(tmp_path / "pets" / "train" / label / f"{number}.png")
+    assert "there is no folder" in fails("sweep", "mine.toml")
+    (tmp_path / "pets" / "test" / "dog").mkdir(parents=True)
+    (tmp_path / "pets" / "test" / "dog" / "notes.txt").write_text("no image")
+    assert "dog/notes.txt is not an image" in fails("sweep", "mine.toml")

@@ -1,0 +1,193 @@
+"""`assay show`: a study, a trial or a run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from assay.experiments.api import load_study
+from assay.experiments.cli import main
+from assay.experiments.console import tables
+from assay.experiments.console.show import ordered, print_study
+from assay.experiments.workspace import StorePaths
+from assay.search.events import EpochEnded, StudyOpened, TrialEnded
+from assay.search.journal import Journal
+from assay.search.system.files import StudyLock
+from tests.helpers.command import Swept, assay
+from tests.helpers.told_studies import ONE, ONE_ENDS, STUDY_ID, TWO, TWO_ENDS, complete, told
+
+Shown = Callable[..., str]
+
+
+@pytest.fixture
+def store_paths(tmp_path: Path) -> StorePaths:
+    return StorePaths.choose(home=tmp_path)
+
+
+@pytest.fixture
+def shown(store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shown:
+    """Run `assay show` on the studies told of; returns what it printed."""
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["assay", "show", *arguments, "--home", str(store_paths.workspace.path)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        captured = capsys.readouterr()
+        assert left.value.code == 0, captured.err
+        return captured.out
+
+    return run
+
+
+def numbers(text: str) -> list[int]:
+    """Return the trials of the table, in its order."""
+    lines = text.splitlines()
+    start = next(index for index, line in enumerate(lines) if line.split()[:2] == ["trial", "state"])
+    rows = [line[2:] for line in lines[start + 1 :] if line[:2] in ("  ", "* ")]
+    return [int(row.split()[0]) for row in rows if row[:1].isdigit()]
+
+
+def test_a_study_shows_its_best_and_its_trials_the_best_first(shown: Shown, store_paths: StorePaths) -> None:
+    told(store_paths, "one", ONE, ONE_ENDS)
+    text = shown("one")
+    assert "one: 2 complete, 1 pruned, 1 failed, 1 running" in text
+    assert "experiment mine; maximize val_accuracy" in text
+    assert "best: 0.9000 (trial 1)" in text
+    assert "failed: crashed" in text
+    assert numbers(text) == [1, 0, 2, 4, 3]
+    assert max(map(len, text.splitlines())) <= 200
+
+
+def test_a_trial_that_runs_says_who_runs_it(shown: Shown, store_paths: StorePaths) -> None:
+    told(store_paths, "one", ONE, ONE_ENDS)
+    left = "nobody is at work on the study: the same sweep again, or 'assay doctor --fix', settles what was left"
+    assert left in shown("one").splitlines()
+    with StudyLock(store_paths.workspace.journal("one").with_suffix(".lock"), "one"):
+        assert f"study 'one' is being run by process {os.getpid()} since " in shown("one")
+    told(store_paths, "two", TWO, TWO_ENDS)
+    assert "nobody is at work" not in shown("two")  # since nothing runs
+
+
+@pytest.mark.parametrize(("column", "order"), [("parameters", [0, 1, 2, 3]), ("val_accuracy", [1, 0, 2, 3])])
+def test_trials_can_be_sorted(shown: Shown, store_paths: StorePaths, column: str, order: list[int]) -> None:
+    told(store_paths, "two", TWO, TWO_ENDS)
+    assert numbers(shown("two", "--sort", column)) == order
+    assert numbers(shown("two", "--sort", "trial")) == [0, 1, 2, 3]
+
+
+def test_the_front_is_marked(shown: Shown, store_paths: StorePaths) -> None:
+    told(store_paths, "two", TWO, TWO_ENDS)
+    text = shown("two")
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("* ") and "front" not in line] == [
+        "1",
+        "0",
+    ]
+    assert "on the Pareto front" in text
+
+
+def test_thirty_trials_are_enough_unless_all_are_asked_for(shown: Shown, store_paths: StorePaths) -> None:
+    ends: list[TrialEnded | None] = [complete(number, number / 100) for number in range(33)]
+    told(store_paths, "many", ONE, ends)
+    text = shown("many")
+    assert numbers(text) == [*range(32, 2, -1)]
+    assert "3 more: --all" in text
+    assert numbers(shown("many", "--all")) == [*range(32, -1, -1)]
+
+
+def test_importances_can_be_told_otherwise(shown: Shown, store_paths: StorePaths) -> None:
+    told(store_paths, "many", ONE, [complete(number, number / 10) for number in range(8)])
+    assert "MDI" in shown("many")  # as its experiment has it
+    assert "PED-ANOVA" in shown("many", "--importance", "ped-anova")
+
+
+def test_a_trial_shows_all_that_is_known_of_it(shown: Shown, store_paths: StorePaths) -> None:
+    told(store_paths, "one", ONE, ONE_ENDS)
+    text = shown("one", "--trial", "1")
+    assert "trial 1 of one: complete" in text
+    assert "val_accuracy: 0.9000" in text
+    lines = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.startswith("  ")}
+    assert lines["hidden_units"] == ["[16]"]
+    assert lines["peak_memory_bytes"] == ["1,024"]
+    assert lines["val_accuracy"] == ["▁█", "0.2500", "0.2500", "0.5000", "0.5000"]
+    assert lines["2"] == ["0.5000", "0.5000"]
+
+
+def test_an_error_is_printed_as_text(shown: Shown, store_paths: StorePaths) -> None:
+    told(store_paths, "one", ONE, ONE_ENDS)
+    text = shown("one", "--trial", "3")
+    assert "boom [red]bold[/red] \\x1b[31m<script>\n  second line" in text
+    assert "\x1b" not in text
+
+
+def test_a_trial_that_diverged_has_numbers_and_no_curve(shown: Shown, store_paths: StorePaths) -> None:
+    told(store_paths, "one", ONE, [None])
+    with Journal(store_paths.workspace.journal("one")) as journal:
+        journal.append(StudyOpened(study="one", study_id=STUDY_ID, experiment="mine", provenance={}, text="", data={}))
+        metrics = {"val_accuracy": 0.75, "loss": math.nan}
+        journal.append(EpochEnded(trial=0, epoch=3, metrics=metrics, seconds=0.1))
+    lines = {line.split()[0]: line.split()[1:] for line in shown("one", "--trial", "0").splitlines() if line.split()}
+    assert lines["loss"] == ["1.0000", "0.5000", "1.0000", "nan"]
+    assert json.loads(shown("one", "--trial", "0", "--json"))["curve"]["loss"] == [1.0, 0.5, None]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--trial", "9"), "study 'one' has no trial 9: it has 0 to 4."),
+        (("--sort", "val_acuracy"), "Did you mean 'val_accuracy'"),
+    ],
+)
+def test_what_a_study_does_not_have_is_named(store_paths: StorePaths, arguments: tuple[str, ...], words: str) -> None:
+    told(store_paths, "one", ONE, ONE_ENDS)
+    done = assay("show", "one", *arguments, "--home", str(store_paths.workspace.path))
+    assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
+    assert words in done.err
+
+
+def test_as_json_a_study_has_its_table_and_a_trial_its_curve(shown: Shown, store_paths: StorePaths) -> None:
+    told(store_paths, "one", ONE, ONE_ENDS)
+    study = json.loads(shown("one", "--json"))
+    assert study["trials"] == {"complete": 2, "pruned": 1, "failed": 1}
+    assert [(row["trial"], row["val_accuracy"]) for row in study["table"]][:2] == [(1, 0.9), (0, 0.5)]
+    assert study["table"][-1]["parameters"] is None
+    trial = json.loads(shown("one", "--trial", "3", "--json"))
+    assert (trial["state"], trial["values"]) == ("failed: crashed", {})
+    assert trial["curve"] == {"val_accuracy": [0.25, 0.5], "loss": [1.0, 0.5]}
+    assert trial["params"] == {"hidden_units": [16], "batch_size": 19, "epochs": 2}
+
+
+def test_a_run_shows_what_its_trial_shows(swept: Swept) -> None:
+    best = swept.answer["best"]
+    trial = assay("show", "digits-mlp", "--trial", str(best["number"]), "--json", "--home", str(swept.home)).answer
+    run = assay("show", best["run_id"], "--json", "--home", str(swept.home)).answer
+    for same in ("study", "number", "experiment", "run_id", "state", "seed", "origin", "curve", "costs", "error"):
+        assert run[same] == pytest.approx(trial[same]) if same == "costs" else run[same] == trial[same]
+    assert run["params"] == {name: str(value) for name, value in trial["params"].items()}
+    parent = assay("show", swept.answer["parent_run_id"], "--home", str(swept.home))
+    assert parent.out.startswith("digits-mlp: ")
+
+
+def test_a_single_run_is_shown_by_its_id(tmp_path: Path) -> None:
+    answer = assay("run", "digits-mlp", "--epochs", "2", "--json", "--home", str(tmp_path)).answer
+    done = assay("show", answer["run_id"], "--home", str(tmp_path))
+    assert done.code == 0, done.err
+    assert f"run {answer['run_id']}: complete" in done.out
+    assert "val_accuracy" in done.out
+
+
+def test_it_fits_a_terminal_of_a_hundred_columns(store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(store_paths, "one", ONE, ONE_ENDS)
+    monkeypatch.setattr(tables, "_LOG_COLUMNS", 100)
+    study = load_study("one", home=store_paths.workspace.path)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        print_study(study, ordered(study), every=False, describe_runner="")
+    assert max(map(len, out.getvalue().splitlines())) <= 100 + len(str(store_paths.workspace.path))

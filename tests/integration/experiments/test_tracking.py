@@ -1,0 +1,387 @@
+"""The journal passed on to a real MLflow store: late perhaps, wrong never."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.utils.validation import _validate_metric_name
+
+from assay.experiments.tracking.follower import MlflowTracker
+from assay.experiments.tracking.schema import name_text
+from assay.experiments.tracking.store import open_client
+from assay.models.errors import RequestError
+from assay.search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
+from assay.search.journal import Journal
+
+PARAMS = {"hidden_units": 32, "activation": "relu"}
+
+
+def opened(study: str | None = "study", study_id: str = "5eed", **provenance: str) -> StudyOpened:
+    return StudyOpened(
+        study=study,
+        study_id=study_id,
+        experiment="experiment",
+        provenance={"assay.backend": "tensorflow", "assay.objective": "maximize val_accuracy", **provenance},
+        text="title = 'x'",
+        data={"input_shape": [8, 8, 1], "outputs": 2, "classes": ["0", "1"]},
+    )
+
+
+BEST = (BestTrial(0, (0.9,)),)
+
+
+def trial(number: int, end: TrialEnded, epochs: int = 3) -> list[Event]:
+    return [
+        TrialBegun(trial=number, seed=number + 100, params=PARAMS, searched=PARAMS, origin="tpe"),
+        *(EpochEnded(trial=number, epoch=n, metrics={"loss": 1 / n}, seconds=0.1) for n in range(1, epochs + 1)),
+        end,
+    ]
+
+
+STORY: list[Event] = [
+    opened(),
+    *trial(0, TrialEnded(trial=0, state="complete", values=(0.9,), metrics={"parameters": 26})),
+    *trial(1, TrialEnded(trial=1, state="pruned", values=(0.5,))),
+    *trial(2, TrialEnded(trial=2, state="failed", reason="crashed (SIGKILL)"), epochs=1),
+    *trial(3, TrialEnded(trial=3, state="failed", reason="interrupted"), epochs=0),
+    *trial(4, TrialEnded(trial=4, state="failed", reason="diverged", error="loss is <script>nan</script>")),
+    StudyClosed(closing="finished", best=BEST),
+]
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its tables made, which takes MLflow seconds: copied by every test that needs one."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def store(empty_store: Path, tmp_path: Path) -> str:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+@contextmanager
+def tracked(folder: Path, store: str) -> Iterator[Journal]:
+    with Journal(folder / "journal.jsonl") as journal:
+        tracker = MlflowTracker(journal.path, store, folder / "artifacts")
+        journal.subscribe(tracker.on_event)
+        tracker.start()
+        tracker.wait_until_open()
+        yield journal
+        assert tracker.close(hurry=False) is None
+
+
+def tell(folder: Path, store: str, events: Sequence[Event]) -> None:
+    with tracked(folder, store) as journal:
+        for event in events:
+            journal.append(event)
+
+
+def snapshot(store: str) -> list[tuple[object, ...]]:
+    """Everything about every run but its id."""
+    client = MlflowClient(store)
+    (experiment,) = [found for found in client.search_experiments() if found.name == "experiment"]
+    runs: Sequence[Run] = client.search_runs([experiment.experiment_id], max_results=1000)
+    ids = {run.info.run_id: run.info.run_name for run in runs}
+    return sorted(
+        (
+            run.info.run_name,
+            run.info.status,
+            run.info.start_time,
+            run.info.end_time,
+            sorted(run.data.params.items()),
+            sorted((name, ids.get(value, value)) for name, value in run.data.tags.items()),
+            [
+                (point.key, point.step, point.value, point.timestamp)
+                for name in sorted(run.data.metrics)
+                for point in client.get_metric_history(run.info.run_id, name)
+            ],
+        )
+        for run in runs
+    )
+
+
+def test_every_trial_ends_in_the_state_that_the_schema_names(tmp_path: Path, store: str) -> None:
+    tell(tmp_path, store, STORY)
+    states = {run[0]: (run[1], dict(run[5])["assay.state"]) for run in snapshot(store) if run[0] != "study"}  # type: ignore[call-overload]
+    assert states == {
+        "trial-0000": ("FINISHED", "complete"),
+        "trial-0001": ("FINISHED", "pruned"),
+        "trial-0002": ("FAILED", "failed: crashed (SIGKILL)"),
+        "trial-0003": ("KILLED", "failed: interrupted"),
+        "trial-0004": ("FAILED", "failed: diverged"),
+    }
+
+
+@pytest.mark.parametrize("lookups", [0, 2, 100])
+def test_passing_everything_on_twice_leaves_what_once_does(
+    tmp_path: Path, store: str, lookups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assay.experiments.tracking.runs._MOST_LOOKUPS", lookups)
+    tell(tmp_path, store, STORY)
+    once = snapshot(store)
+    (tmp_path / "journal.tracked").unlink()
+    tell(tmp_path, store, [])
+    assert snapshot(store) == once
+    assert sum(len(run[6]) for run in once) == 14  # type: ignore[arg-type, misc]
+
+
+@pytest.mark.parametrize("cut", range(1, len(STORY), 3))
+def test_a_tracker_that_stopped_anywhere_goes_on_from_there(tmp_path: Path, store: str, cut: int) -> None:
+    tell(tmp_path, store, STORY[:cut])
+    tell(tmp_path, store, STORY[cut:])
+    resumed = snapshot(store)
+    assert [run[0] for run in resumed] == ["study", *(f"trial-000{number}" for number in range(5))]
+    assert sum(len(run[6]) for run in resumed) == 14  # type: ignore[arg-type, misc]
+    assert "RUNNING" not in {run[1] for run in resumed}
+
+
+def test_taking_up_a_study_asks_for_no_more_runs_the_more_there_are(
+    tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    search = MlflowClient.search_runs
+
+    def noted(*arguments: Any, **named: Any) -> Any:
+        asked.append(named["filter_string"])
+        return search(*arguments, **named)
+
+    tell(tmp_path, store, [opened()])
+    monkeypatch.setattr(MlflowClient, "search_runs", noted)
+    each = []
+    for session in range(3):
+        asked.clear()
+        numbers = range(4 * session, 4 * session + 4)
+        ended = [TrialEnded(trial=number, state="complete", values=(0.9,)) for number in numbers]
+        tell(tmp_path, store, [opened(), *(event for end in ended for event in trial(end.trial, end))])
+        each.append(len(asked))
+    assert each == [1, 1, 1]
+
+
+def test_a_study_that_goes_on_keeps_what_its_earlier_sessions_were_run_with(tmp_path: Path, store: str) -> None:
+    first, second = {"assay.commit": "abc", "assay.workers": "2"}, {"assay.commit": "def", "assay.workers": "2"}
+    tell(tmp_path, store, [opened(**first), *STORY[1:6], StudyClosed(closing="interrupted", best=BEST)])
+    tell(tmp_path, store, [opened(**second), *STORY[6:]])
+    tell(tmp_path, store, [opened(**second), StudyClosed(closing="finished", best=BEST)])
+    (parent,) = [dict(run[5]) for run in snapshot(store) if run[0] == "study"]  # type: ignore[call-overload]
+    assert parent["assay.commit"] == "abc | def"
+    assert parent["assay.workers"] == "2"
+
+
+def test_two_homes_with_a_study_of_one_name_share_a_store_without_meeting(tmp_path: Path, store: str) -> None:
+    for study_id in ("one", "two"):
+        (tmp_path / study_id).mkdir()
+        tell(tmp_path / study_id, store, [opened(study_id=study_id), *STORY[1:]])
+    names = [run[0] for run in snapshot(store)]
+    assert names == sorted(2 * ["study", *(f"trial-000{number}" for number in range(5))])
+
+
+def runs_named(store: str, name: str) -> Sequence[Run]:
+    client = MlflowClient(store)
+    ids = [found.experiment_id for found in client.search_experiments()]
+    runs: Sequence[Run] = client.search_runs(ids, f"attributes.run_name = '{name}'")
+    return runs
+
+
+@pytest.mark.parametrize("deleted", ["trial-0000", "study"])
+@pytest.mark.parametrize("cut", [4, 6])
+def test_runs_that_somebody_deletes_stay_deleted_and_stop_nothing(
+    tmp_path: Path, store: str, deleted: str, cut: int
+) -> None:
+    tell(tmp_path, store, STORY[:cut])
+    (run,) = runs_named(store, deleted)
+    MlflowClient(store).delete_run(run.info.run_id)
+    tell(tmp_path, store, STORY[cut:])
+    tell(tmp_path, store, [opened(), StudyClosed(closing="finished", best=BEST)])
+    everybody = ["study", *(f"trial-000{number}" for number in range(5))]
+    assert [run[0] for run in snapshot(store)] == [name for name in everybody if name != deleted]
+
+
+@pytest.mark.parametrize("deleted", ["trial-0000", "study"])
+def test_a_run_that_is_deleted_while_it_is_written_stops_nothing(
+    tmp_path: Path, store: str, deleted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assay.experiments.tracking.follower._GATHER_SECONDS", 0.0)
+    with tracked(tmp_path, store) as journal:
+        for event in STORY[:4]:
+            journal.append(event)
+        while not (known := runs_named(store, "trial-0000")):
+            time.sleep(0.02)
+        ours = known if deleted != "study" else runs_named(store, "study")
+        MlflowClient(store).delete_run(ours[0].info.run_id)
+        for event in STORY[4:]:
+            journal.append(event)
+    everybody = ["study", *(f"trial-000{number}" for number in range(5))]
+    assert [run[0] for run in snapshot(store)] == [name for name in everybody if name != deleted]
+
+
+@pytest.mark.parametrize("which", ["oldest", "newest"])
+def test_a_second_run_of_the_study_that_was_deleted_is_not_followed(tmp_path: Path, store: str, which: str) -> None:
+    tell(tmp_path, store, STORY[:6])
+    client, (ours,) = MlflowClient(store), runs_named(store, "study")
+    start = ours.info.start_time + (1 if which == "newest" else -1)
+    tags = {name: value for name, value in ours.data.tags.items() if name != "mlflow.runName"}
+    twin = client.create_run(ours.info.experiment_id, start, tags, "study")
+    (child,) = runs_named(store, "trial-0000")
+    client.set_tag(child.info.run_id, "mlflow.parentRunId", twin.info.run_id)
+    client.delete_run(twin.info.run_id)
+    tell(tmp_path, store, [opened(), *STORY[6:]])
+    assert [run.info.run_id for run in runs_named(store, "study")] == [ours.info.run_id]
+
+
+@pytest.mark.parametrize("lookups", [0, 100])
+def test_of_two_runs_of_a_trial_the_one_that_was_deleted_does_not_count(
+    tmp_path: Path, store: str, lookups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assay.experiments.tracking.runs._MOST_LOOKUPS", lookups)
+    tell(tmp_path, store, STORY[:4])
+    client, (ours,) = MlflowClient(store), runs_named(store, "trial-0000")
+    for after in (-1, 1):
+        tags = {name: value for name, value in ours.data.tags.items() if name != "mlflow.runName"}
+        twin = client.create_run(ours.info.experiment_id, ours.info.start_time + after, tags, "trial-0000")
+        client.delete_run(twin.info.run_id)
+    tell(tmp_path, store, STORY[4:])
+    assert {run[1] for run in snapshot(store)} == {"FINISHED", "FAILED", "KILLED"}
+
+
+def test_a_store_that_dies_while_its_tables_are_made_is_made_anew(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    script = f"from assay.experiments.tracking.store import open_client; open_client({uri!r})"
+    making = subprocess.Popen(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+    while not list(tmp_path.glob(".mlflow-*/made.db")):
+        time.sleep(0.02)
+        assert making.poll() is None
+    time.sleep(0.3)
+    making.kill()
+    making.wait()
+    assert not (tmp_path / "mlflow.db").exists()
+    assert open_client(uri).search_experiments()
+
+
+def test_another_store_hears_the_whole_story(tmp_path: Path, store: str, empty_store: Path) -> None:
+    tell(tmp_path, store, STORY)
+    shutil.copy(empty_store, tmp_path / "other.db")
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    tell(tmp_path, other, [])
+    assert snapshot(other) == snapshot(store)
+
+
+def test_a_store_that_lost_the_study_is_told_again(tmp_path: Path, store: str, empty_store: Path) -> None:
+    tell(tmp_path, store, STORY)
+    before = snapshot(store)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    tell(tmp_path, store, [])
+    assert snapshot(store) == before
+
+
+@pytest.mark.parametrize("name", ["it's", 'say "hi"', "a`b", "<script>alert(1)</script>", "../../up", "naïve 🧪", "%"])
+def test_a_study_may_be_called_anything(tmp_path: Path, store: str, name: str) -> None:
+    tell(tmp_path, store, [opened(name), *STORY[1:4]])
+    tell(tmp_path, store, [opened(name), *STORY[4:]])
+    runs = snapshot(store)
+    assert [run[0] for run in runs] == sorted([name, *(f"trial-000{number}" for number in range(5))])
+    assert not list(tmp_path.parent.glob("up*"))
+
+
+def test_a_single_run_has_no_parent_and_carries_the_provenance(tmp_path: Path, store: str) -> None:
+    tell(tmp_path, store, [opened(None), *STORY[1:6], StudyClosed(closing="finished", best=BEST)])
+    ((name, status, *_, tags, _),) = snapshot(store)
+    assert (name, status) == ("run", "FINISHED")
+    assert dict(tags)["assay.objective"] == "maximize val_accuracy"  # type: ignore[call-overload]
+    assert "mlflow.parentRunId" not in dict(tags)  # type: ignore[call-overload]
+
+
+def test_a_store_that_cannot_be_opened_is_the_users_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    tracker = MlflowTracker(tmp_path / "journal.jsonl", "http://127.0.0.1:9", tmp_path)
+    tracker.start()
+    with pytest.raises(RequestError, match="can't be reached"):
+        tracker.wait_until_open()
+
+
+def test_a_name_that_mlflow_refuses_is_kept_in_one_that_it_takes() -> None:
+    names = [
+        "recall@5",
+        "recall#5",
+        "top<5>",
+        "",
+        ".",
+        "..",
+        "../up",
+        "/a",
+        "a//b",
+        "a/",
+        "\0",
+        "\ud800",
+        "💥",
+        "x" * 251,
+    ]
+    for name in names:
+        _validate_metric_name(name_text(name))
+        assert len(name_text(name)) <= 250
+    assert len({name_text(name) for name in names}) == len(names)
+    assert name_text("recall@5").startswith("recall_5")
+
+
+@pytest.mark.parametrize("name", ["val_accuracy", "a/b.c-d e:f", "größe", "x" * 250])
+def test_a_name_that_mlflow_takes_is_kept_as_it_is(name: str) -> None:
+    _validate_metric_name(name)
+    assert name_text(name) == name
+
+
+def test_odd_names_and_half_characters_stop_nothing(tmp_path: Path, store: str) -> None:
+    odd = {"recall@5": 0.5, "recall#5": 0.25}
+    begun = TrialBegun(trial=0, seed=1, params={"w@rd": "\ud800"}, searched={}, origin="tpe")
+    end = TrialEnded(trial=0, state="failed", reason="half a \udc80", error="\ud800 and \0", metrics=odd)
+    story = [opened(), begun, EpochEnded(trial=0, epoch=1, metrics=odd, seconds=0.1), end, *STORY[6:]]
+    tell(tmp_path, store, story)
+    (run,) = [run for run in snapshot(store) if run[0] == "trial-0000"]
+    assert sorted(point[2] for point in run[6]) == [0.25, 0.25, 0.5, 0.5]  # type: ignore[attr-defined]
+    assert run[4] == [(name_text("w@rd"), "\\ud800")]
+    tags = dict(run[5])  # type: ignore[call-overload]
+    assert (tags["assay.state"], tags["assay.error"]) == ("failed: half a \\udc80", "\\ud800 and \\x00")
+
+
+def test_what_mlflow_refuses_is_said_on_the_run_and_nothing_behind_it_waits(tmp_path: Path, store: str) -> None:
+    early = EpochEnded(trial=0, epoch=1, metrics={"loss": 1.0, "accuracy": 0.5}, seconds=0.1, time=-5.0)
+    events = [*STORY[:2], early, *STORY[3:]]
+    tell(tmp_path, store, events)
+    runs = {str(run[0]): run for run in snapshot(store)}
+    assert "RUNNING" not in {run[1] for run in runs.values()}
+    assert [(point[0], point[1]) for point in runs["trial-0000"][6]] == [  # type: ignore[attr-defined]
+        ("loss", 2),
+        ("loss", 3),
+        ("parameters", 0),
+        ("value", 0),
+    ]
+    assert runs["trial-0000"][4], "the parameters were in the same call"
+    refused = dict(runs["trial-0000"][5])["assay.refused"].splitlines()  # type: ignore[call-overload]
+    assert [line.partition(": ")[0] for line in refused] == ["metric loss", "metric accuracy"]
+    assert all("nonnegative" in line for line in refused)
+    once = snapshot(store)
+    (tmp_path / "journal.tracked").unlink()
+    tell(tmp_path, store, [])
+    assert snapshot(store) == once
+
+
+@pytest.mark.parametrize("study", ["study", None])
+def test_a_tag_is_as_long_as_mlflow_lets_it_be(tmp_path: Path, store: str, study: str | None) -> None:
+    tell(tmp_path, store, [opened(study, **{"assay.title": "\0" + 9000 * "x"}), *STORY[1:6]])
+    (title,) = [tags["assay.title"] for run in snapshot(store) if "assay.title" in (tags := dict(run[5]))]  # type: ignore[call-overload]
+    assert title == "\\x00" + 7996 * "x"

@@ -1,0 +1,173 @@
+"""What becomes of trials that fail: who gets another attempt, who is waited for, and whose fault it is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from optuna.trial import TrialState
+
+from assay.models.errors import SearchError, WorkerBug
+from assay.search.events import EpochEnded, TrialBegun, TrialEnded
+from assay.search.study import StudyTrials
+from assay.search.study_record import STATE
+from assay.search.workers.executor import LocalExecutor
+from assay.search.workers.protocol import Trial
+from assay.search.workers.vmap_lanes import LaneExecutor
+from tests.helpers.lab import Lab, Script, stub_workers
+from tests.helpers.waiting import wait_until
+
+GOOD = {"curve": [0.1, 0.2, 0.3, 0.4]}
+
+
+def dying(attempts: int) -> Script:
+    """The first configuration's worker dies in so many attempts; all others train."""
+
+    def script(trial: Trial) -> dict[str, object]:
+        first = trial.number == 0 or trial.retry_of is not None
+        return {**GOOD, "signal": "SIGSEGV"} if first and trial.attempt <= attempts else GOOD
+
+    return script
+
+
+@pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (1, 2), (3, 4)])
+def test_a_configuration_whose_worker_dies_has_so_many_more_attempts(lab: Lab, retries: int, attempts: int) -> None:
+    study = lab.run(4, dying(99), workers=1, retries=retries).study
+    crashed = [trial for trial in study.trials if trial.user_attrs[STATE] == "failed: crashed (SIGSEGV)"]
+    assert len(crashed) == attempts
+    assert len({str(trial.params) for trial in crashed}) == 1
+    assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 4
+
+
+def test_a_retry_says_whose_it_is_and_keeps_the_first_seed(lab: Lab) -> None:
+    lab.run(3, dying(2), workers=1, retries=2)
+    begun = {event.trial: event for event in lab.events() if isinstance(event, TrialBegun)}
+    attempts = [event for event in begun.values() if event.trial == 0 or event.retry_of is not None]
+    assert [event.attempt for event in attempts] == [1, 2, 3]
+    assert [event.retry_of for event in attempts] == [None, 0, attempts[1].trial]
+    assert attempts[2].origin == f"retry of {attempts[1].trial}"
+    assert len({(event.seed, str(event.searched)) for event in attempts}) == 1
+
+
+@pytest.mark.parametrize("fault", [{"exhausts": True}, {"raises": "odd"}, {"curve": [float("nan")] * 4}])
+def test_what_is_the_configurations_own_fault_is_not_tried_again(lab: Lab, fault: dict[str, object]) -> None:
+    lab.run(3, lambda trial: fault if trial.number == 0 else GOOD, workers=1, retries=3)
+    assert not [event for event in lab.events() if isinstance(event, TrialBegun) and event.retry_of is not None]
+
+
+def test_a_crash_that_was_recorded_and_not_retried_is_retried_by_the_next_supervisor(lab: Lab) -> None:
+    """As if the first had died between the two."""
+    lab.run(2, dying(1), workers=1, retries=0)
+    study = lab.study()
+    assert lab.try_again(study, retries=1) == 1
+    assert lab.try_again(study, retries=1) == 0
+    lab.run(3, dying(1), workers=1, study=study)
+    (retry,) = [event for event in lab.events() if isinstance(event, TrialBegun) and event.retry_of is not None]
+    assert (retry.attempt, retry.retry_of) == (2, 0)
+
+
+def test_an_interrupted_retry_is_redone_as_the_same_attempt(lab: Lab) -> None:
+    lab.run(1, dying(1), workers=1, retries=0)
+    study = lab.study()
+    lab.try_again(study, retries=1)
+    retry = study.ask()
+    study.tell(TrialEnded(trial=retry.number, state="failed", reason="interrupted"))
+    assert lab.try_again(study, retries=1) == 1
+    redo = study.ask()
+    assert (redo.attempt, redo.retry_of, redo.seed) == (2, 0, retry.seed)
+    assert redo.origin == f"redo of {retry.number}"
+
+
+@pytest.mark.parametrize("then", ["stays stopped", "answers late"])
+def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_trial_timed_out(
+    lab: Lab, tmp_path: Path, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is stopped in the middle of an epoch; should it go on after its time, nobody listens to what it has to say."""
+    kill = LocalExecutor.kill
+
+    def late(self: LocalExecutor, worker: int) -> None:
+        if then == "answers late":
+            os.kill(stopped[0], signal.SIGCONT)
+            time.sleep(0.5)  # in which it sends what it has trained
+        kill(self, worker)
+
+    monkeypatch.setattr(LocalExecutor, "kill", late)
+    log = tmp_path / "log"
+
+    def script(trial: Trial) -> dict[str, object]:
+        return {"log": str(log), "seconds": 1.0, **GOOD} if trial.number == 0 else GOOD
+
+    stopped: list[int] = []
+
+    def stop() -> None:
+        wait_until(lambda: log.exists() and "begin 0" in log.read_text())
+        stopped.append(int(log.read_text().split()[2]))
+        os.kill(stopped[0], signal.SIGSTOP)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    study = lab.run(3, script, workers=1, trial_timeout_seconds=1.5).study
+    thread.join()
+    assert study.trials[0].user_attrs[STATE] == "failed: timed out"
+    assert study.trials[0].value is None
+    ends = [event for event in lab.events() if isinstance(event, TrialEnded) and event.trial == 0]
+    assert [end.label for end in ends] == ["failed: timed out"]
+    assert not any(isinstance(event, EpochEnded) and event.trial == 0 for event in lab.events())
+    assert "no sign of life for 1.5 s" in str(ends[0].error)
+    wait_until(lambda: not psutil.pid_exists(stopped[0]))
+    assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 3
+
+
+def test_workers_that_answer_in_time_are_left_alone(lab: Lab) -> None:
+    study = lab.run(4, lambda trial: {"seconds": 0.3, **GOOD}, trial_timeout_seconds=1.0)
+    assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
+
+
+def make_slow_once(monkeypatch: pytest.MonkeyPatch, trial: int, seconds: float) -> None:
+    """Have the study take its time over the first report of a trial, as when its storage is away."""
+    report, waits = StudyTrials.report, [seconds]
+
+    def slow(self: StudyTrials, number: int, epoch: int, value: float) -> bool:
+        if waits and number == trial:
+            time.sleep(waits.pop())
+        return report(self, number, epoch, value)
+
+    monkeypatch.setattr(StudyTrials, "report", slow)
+
+
+def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer lies there, unread."""
+    make_slow_once(monkeypatch, trial=0, seconds=1.5)
+    study = lab.run(4, lambda trial: {"seconds": 0.05 * (1 + trial.number), **GOOD}, trial_timeout_seconds=0.8)
+    assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
+
+
+def test_a_trial_that_waits_for_those_beside_it_to_be_heard_is_left_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls of one worker's slots are sent together."""
+    make_slow_once(monkeypatch, trial=1, seconds=2.0)
+    with stub_workers(1) as workers:
+        study = lab.run(
+            2, lambda trial: {"seconds": 0.3, **GOOD}, executor=LaneExecutor(workers, 2), trial_timeout_seconds=1.2
+        )
+    assert study.counts() == {"complete": 2, "pruned": 0, "failed": 0}
+
+
+def test_trials_that_only_time_out_end_the_search(lab: Lab) -> None:
+    with pytest.raises(SearchError, match="last 2 trials all failed; the last one: timed out"):
+        lab.run(4, lambda trial: {"seconds": 60, **GOOD}, workers=1, trial_timeout_seconds=0.3, max_failures=2)
+
+
+def test_a_mistake_of_our_own_is_no_bad_trial(lab: Lab) -> None:
+    with pytest.raises(WorkerBug, match="KeyError: 'ours'"):
+        lab.run(4, lambda trial: {"mistakes": trial.number == 1, **GOOD}, workers=1)
+    study = lab.study().study
+    assert [trial.user_attrs[STATE] for trial in study.trials] == ["complete", "failed: interrupted"]

@@ -1,0 +1,166 @@
+"""Worker processes: started, recycled, and none left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from assay.models.errors import SearchError
+from assay.search.workers.executor import LocalExecutor, WorkerRecipe
+from assay.search.workers.protocol import Died, Message, Raised, Reply
+from tests.helpers.lab import FIND_TESTS, Lab, stub_workers
+
+
+def wait_idle(executor: LocalExecutor, count: int) -> None:
+    deadline = time.monotonic() + 30
+    while len(executor.idle()) < count:
+        assert time.monotonic() < deadline, "workers did not come up"
+        executor.wait(0.05)
+
+
+def gone(pids: list[int], within_seconds: float) -> bool:
+    deadline = time.monotonic() + within_seconds
+    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_closing_leaves_no_process_behind() -> None:
+    with stub_workers(3) as executor:
+        wait_idle(executor, 3)
+        pids = list(executor.pids())
+        assert len(set(pids)) == 3
+    assert gone(pids, within_seconds=5)
+
+
+def test_closing_ends_workers_in_the_middle_of_an_epoch_and_stopped_ones() -> None:
+    with stub_workers(2) as executor:
+        wait_idle(executor, 2)
+        pids = list(executor.pids())
+        for worker in executor.idle():
+            executor.call(worker, "begin", spec={"name": 0, "curve": [1.0], "seconds": 60})
+            executor.wait(1)
+            executor.call(worker, "epoch")
+        os.kill(pids[0], signal.SIGSTOP)
+    assert gone(pids, within_seconds=5)
+
+
+def test_workers_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    script = """
+import time
+from tests.search.test_local_executor import stub_workers, wait_idle
+with stub_workers(2) as executor:
+    wait_idle(executor, 2)
+    for worker in executor.idle():
+        executor.call(worker, "begin", assignment={"name": 0, "curve": [1.0], "seconds": 60})
+        executor.wait(1)
+        executor.call(worker, "epoch")
+    print(*executor.pids(), executor._nursery.pid, flush=True)
+    time.sleep(60)
+"""
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ, **FIND_TESTS}
+    )
+    assert supervisor.stdout is not None
+    pids = [int(pid) for pid in supervisor.stdout.readline().split()]
+    assert len(pids) == 3
+    supervisor.kill()
+    supervisor.wait()
+    assert gone(pids, within_seconds=10)
+
+
+def test_an_idle_worker_that_is_killed_is_replaced() -> None:
+    with stub_workers(1) as executor:
+        wait_idle(executor, 1)
+        (before,) = executor.pids()
+        os.kill(before, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        messages = []
+        while not messages and time.monotonic() < deadline:
+            messages = list(executor.wait(0.2))
+        assert [type(message) for message in messages] == [Died]
+        assert messages[0].how == "SIGKILL"
+        wait_idle(executor, 1)
+        assert list(executor.pids()) != [before]
+
+
+def test_a_worker_that_has_grown_too_far_is_replaced_between_two_trials(lab: Lab) -> None:
+    with stub_workers(1, growth_limit_bytes=50_000_000) as executor:
+        study = lab.run(6, lambda trial: {"curve": [0.1] * 4, "grow_bytes": 40_000_000}, workers=0, executor=executor)
+    assert study.counts() == {"complete": 6, "pruned": 0, "failed": 0}
+    pids = [event.metrics["pid"] for event in lab.events() if hasattr(event, "state")]
+    assert len(set(pids)) == 2
+
+
+@pytest.mark.parametrize(
+    ("preload", "trainer", "words"),
+    [
+        (
+            "tests.helpers.stub_trainer:failing_preload",
+            "tests.helpers.stub_trainer:StubTrainer",
+            "the backend is broken",
+        ),
+        (
+            "tests.helpers.stub_trainer:preload",
+            "tests.helpers.stub_trainer:preload",
+            "unexpected keyword argument 'threads'",
+        ),
+    ],
+)
+def test_workers_that_cannot_start_end_the_search_with_their_last_words(preload: str, trainer: str, words: str) -> None:
+    executor = LocalExecutor(WorkerRecipe(preload, trainer, {"threads": 1}, FIND_TESTS), [{}])
+    executor.start()
+    try:
+        with pytest.raises(SearchError, match="workers") as caught:
+            wait_idle(executor, 1)
+        assert words in str(caught.value)
+    finally:
+        executor.close()
+
+
+def check(executor: LocalExecutor, **spec: object) -> Message:
+    wait_idle(executor, 1)
+    (worker,) = executor.idle()
+    executor.call(worker, "check", spec=spec)
+    while not (messages := executor.wait(1)):
+        pass
+    executor.release(worker)
+    return messages[0]
+
+
+def test_a_worker_that_has_not_trained_says_nothing_of_how_large_one_is() -> None:
+    """Else what a backend takes for its first trial would count as growth."""
+    with stub_workers(1, growth_limit_bytes=50_000_000) as executor:
+        assert isinstance(check(executor), Reply)
+        (before,) = executor.pids()
+        (worker,) = executor.idle()
+        for method, arguments in (
+            ("begin", {"spec": {"name": 0, "curve": [0.1], "grow_bytes": 80_000_000}}),
+            ("epoch", {}),
+            ("finish", {"save_as": None}),
+        ):
+            executor.call(worker, method, **arguments)  # type: ignore[arg-type]
+            while not executor.wait(1):
+                pass
+        executor.release(worker)
+        assert list(executor.pids()) == [before]
+
+
+def test_a_refused_request_is_told_from_other_failures() -> None:
+    with stub_workers(1) as executor:
+        checked, refused, raised = (check(executor, **told) for told in ({}, {"refuses": "no"}, {"raises": "oh"}))
+    assert isinstance(checked, Reply)
+    assert checked.value == {"parameters": 26, "metrics": ["loss", "val_accuracy"]}
+    assert isinstance(refused, Raised)
+    assert (refused.error, refused.request) == ("no", True)
+    assert isinstance(raised, Raised)
+    assert (raised.error, raised.request) == ("ValueError: oh", False)

@@ -1,0 +1,234 @@
+"""The supervisor, with real processes: what becomes of trials, whatever becomes of their workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from assay.models.errors import SearchError
+from assay.search.events import EpochEnded, TrialBegun, TrialEnded
+from assay.search.study import StudyTrials
+from assay.search.study_record import STATE
+from assay.search.system import hardware
+from assay.search.system.signals import StopRequest
+from tests.helpers.lab import Lab
+
+
+def curve(*values: float) -> dict[str, list[float]]:
+    return {"curve": list(values)}
+
+
+def test_every_trial_trains_all_its_epochs_and_is_told_to_the_study(lab: Lab) -> None:
+    study = lab.run(6)
+    trials = study.study.trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
+    assert [trial.value for trial in trials] == [trial.params["units"] / 1000 for trial in trials]
+    assert study.counts() == {"complete": 6, "pruned": 0, "failed": 0}
+
+
+def test_the_journal_tells_the_whole_story_of_each_trial_in_order(lab: Lab) -> None:
+    lab.run(3)
+    for number in range(3):
+        own = [event for event in lab.events() if getattr(event, "trial", None) == number]
+        assert [type(event) for event in own] == [TrialBegun, *[EpochEnded] * 4, TrialEnded]
+        assert [event.epoch for event in own if isinstance(event, EpochEnded)] == [1, 2, 3, 4]
+        end = own[-1]
+        assert isinstance(end, TrialEnded)
+        assert end.state == "complete"
+        assert end.metrics["parameters"] == 26
+        assert end.metrics["peak_memory_bytes"] == 1000
+
+
+def test_the_journal_has_an_end_before_the_study_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    tell, in_time = StudyTrials.tell, []
+
+    def watched(self: StudyTrials, end: TrialEnded) -> None:
+        in_time.append(end in lab.events())
+        tell(self, end)
+
+    monkeypatch.setattr(StudyTrials, "tell", watched)
+    lab.run(4, lambda trial: {"raises": "odd"} if trial.number == 1 else curve(1, 1, 1, 1))
+    assert in_time == [True] * 5
+
+
+def test_a_trial_has_the_value_of_its_last_epoch_not_of_its_best(lab: Lab) -> None:
+    study = lab.run(1, lambda trial: curve(0.1, 0.9, 0.5, 0.4))
+    assert study.study.trials[0].value == 0.4
+
+
+def test_a_hopeless_trial_is_pruned_and_counts_as_done(lab: Lab) -> None:
+    def script(trial):
+        return curve(0.1, 0.1, 0.1, 0.1) if trial.number >= 6 else curve(0.5, 0.6, 0.7, 0.8)
+
+    study = lab.run(8, script, workers=1, study=lab.study(pruner="median"))
+    assert study.counts() == {"complete": 6, "pruned": 2, "failed": 0}
+    assert [event.epoch for event in lab.events() if isinstance(event, EpochEnded) and event.trial == 7] == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
+def test_a_worker_that_dies_is_replaced_and_its_trial_failed_by_the_signals_name(lab: Lab, name: str) -> None:
+    study = lab.run(5, lambda trial: curve(1, 1, 1, 1) | ({"signal": name} if trial.number == 2 else {}))
+    assert study.counts() == {"complete": 5, "pruned": 0, "failed": 1}
+    assert study.study.trials[2].state == TrialState.FAIL
+    assert study.study.trials[2].user_attrs[STATE] == f"failed: crashed ({name})"
+
+
+def test_an_exception_fails_the_trial_with_its_last_line_and_leaves_the_worker_alive(lab: Lab, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def script(trial):
+        return curve(1, 1, 1, 1) | {"log": str(log)} | ({"raises": "no such layer"} if trial.number == 1 else {})
+
+    lab.run(3, script, workers=1)
+    ends = [event for event in lab.events() if isinstance(event, TrialEnded)]
+    assert [end.label for end in ends][1] == "failed: error: ValueError: no such layer"
+    assert "stub_trainer.py" in str(ends[1].error)
+    assert len({line.split()[-1] for line in log.read_text().splitlines()}) == 1
+
+
+def test_memory_that_runs_out_fails_the_trial_and_another_worker_takes_the_next(lab: Lab, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def script(trial):
+        return curve(1, 1, 1, 1) | {"log": str(log), "exhausts": trial.number == 1}
+
+    study = lab.run(3, script, workers=1)
+    assert study.counts() == {"complete": 3, "pruned": 0, "failed": 1}
+    assert study.study.trials[1].user_attrs[STATE] == "failed: out of memory"
+    (end,) = [event for event in lab.events() if isinstance(event, TrialEnded) and event.state == "failed"]
+    assert end.reason == "out of memory"
+    assert "no room for it" in str(end.error)
+    pids = [line.split()[-1] for line in log.read_text().splitlines() if line.startswith("begin")]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+
+
+def test_memory_that_only_runs_out_ends_the_search(lab: Lab) -> None:
+    with pytest.raises(SearchError, match="last 3 trials all failed; the last one: out of memory"):
+        lab.run(10, lambda trial: {"exhausts": True}, max_failures=3, workers=2)
+
+
+def test_a_worker_that_the_kernel_may_have_killed_for_memory_is_said_to(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = iter([4, 4, 5, 5])
+    monkeypatch.setattr(hardware, "kills", lambda: next(counts))
+    lab.run(2, lambda trial: curve(1, 1, 1, 1) | ({"signal": "SIGKILL"} if trial.number < 2 else {}), workers=1)
+    ends = [event for event in lab.events() if isinstance(event, TrialEnded) and event.state == "failed"]
+    assert [end.label for end in ends] == ["failed: crashed (SIGKILL)"] * 2
+    assert [end.error is not None and "memory ran out" in end.error for end in ends] == [False, True]
+
+
+def test_a_loss_that_is_not_finite_fails_the_trial_in_that_epoch(lab: Lab) -> None:
+    lab.run(2, lambda trial: curve(0.1, float("nan"), 0.3, 0.4) if trial.number == 0 else curve(1, 1, 1, 1))
+    own = [event for event in lab.events() if getattr(event, "trial", None) == 0]
+    assert len([event for event in own if isinstance(event, EpochEnded)]) == 2
+    assert isinstance(own[-1], TrialEnded)
+    assert own[-1].label == "failed: diverged"
+
+
+def test_a_search_that_only_fails_stops_and_says_why(lab: Lab) -> None:
+    with pytest.raises(SearchError, match=r"last 3 trials all failed.*broken net"):
+        lab.run(10, lambda trial: {"raises": "broken net"}, max_failures=3, workers=1)
+    assert lab.study().counts() == {"complete": 0, "pruned": 0, "failed": 3}
+
+
+def test_failures_that_are_not_in_a_row_do_not_stop_the_search(lab: Lab) -> None:
+    def script(trial):
+        return {"raises": "odd"} if trial.number % 2 else curve(1, 1, 1, 1)
+
+    assert lab.run(5, script, max_failures=2, workers=1).counts()["complete"] == 5
+
+
+def test_no_trial_starts_after_the_timeout_and_those_under_way_finish(lab: Lab) -> None:
+    study = lab.run(1000, lambda trial: curve(1, 1, 1, 1) | {"seconds": 0.05}, timeout_seconds=0.5)
+    assert 2 <= study.counts()["complete"] < 20
+    assert study.counts()["failed"] == 0
+
+
+def test_asked_to_stop_it_records_what_was_under_way_as_interrupted(lab: Lab) -> None:
+    stop = StopRequest()
+
+    def script(trial):
+        if trial.number == 3:
+            stop.signal = 15
+        return curve(1, 1, 1, 1) | {"seconds": 0.2}
+
+    study = lab.run(10, script, stop=stop)
+    assert {trial.user_attrs[STATE] for trial in study.study.trials if trial.state == TrialState.FAIL} == {
+        "failed: interrupted"
+    }
+    assert not study.study.get_trials(states=(TrialState.RUNNING,))
+
+
+def test_of_equal_trials_the_lowest_number_is_the_best_and_has_its_model(lab: Lab) -> None:
+    """Trial 0 ends after trial 1."""
+    study = lab.run(2, lambda trial: {"seconds": 0.2 * (1 - trial.number), **curve(0, 0, 0, 0.5)}, workers=2)
+    ends = [event.trial for event in lab.events() if isinstance(event, TrialEnded)]
+    assert ends == [1, 0]
+    assert study.best_trials() == lab.study().best_trials() == {0: (0.5,)}
+    kept = lab.model_store.find(0)
+    assert kept is not None
+    assert kept.read_text() == "model of 0"
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_only_the_best_trials_model_is_kept(lab: Lab) -> None:
+    values = [0.3, 0.9, 0.5, 0.7]
+    study = lab.run(4, lambda trial: curve(0, 0, 0, values[trial.number]), workers=1)
+    ((best, values_of_best),) = study.best_trials().items()
+    assert (best, values_of_best) == (1, (0.9,))
+    kept = lab.model_store.find(best)
+    assert kept is not None
+    assert kept.read_text() == "model of 1"
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_a_trial_whose_model_cannot_be_kept_is_complete_all_the_same(lab: Lab) -> None:
+    study = lab.run(1, lambda trial: curve(0, 0, 0, 0.9) | {"unsaved": "no space left"})
+    assert study.counts() == {"complete": 1, "pruned": 0, "failed": 0}
+    (end,) = [event for event in lab.events() if isinstance(event, TrialEnded)]
+    assert end.error == "the model could not be kept: no space left"
+    assert "unsaved" not in end.metrics
+
+
+def test_whatever_ends_the_search_no_trial_that_had_begun_is_left_running(lab: Lab) -> None:
+    def script(trial):
+        if trial.number == 1:
+            raise ZeroDivisionError("a bug")
+        return curve(1, 1, 1, 1) | {"seconds": 1.0}
+
+    with pytest.raises(ZeroDivisionError):
+        lab.run(4, script)
+    assert lab.study().study.trials[0].state == TrialState.FAIL
+
+
+def test_a_model_that_is_still_being_written_is_left_alone(lab: Lab) -> None:
+    """One trial ends while the worker of another is in the middle of saving."""
+    values = {0: 0.9, 1: 0.1, 2: 0.2}
+    study = lab.run(
+        3, lambda trial: curve(0, 0, 0, values[trial.number]) | ({"save_seconds": 1.0} if trial.number == 0 else {})
+    )
+    assert study.counts() == {"complete": 3, "pruned": 0, "failed": 0}
+    assert lab.model_store.find(0) is not None
+
+
+def test_with_one_worker_and_one_seed_everything_repeats(tmp_path: Path) -> None:
+    stories = []
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        folder.mkdir()
+        lab = Lab(folder)
+        study = lab.run(5, workers=1, study=lab.study(seed=7))
+        stories.append([(trial.params, trial.value, trial.user_attrs) for trial in study.study.trials])
+    assert stories[0] == stories[1]
+
+
+def test_another_seed_gives_other_trials(tmp_path: Path) -> None:
+    parameters = []
+    for seed in (1, 2):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        lab = Lab(folder)
+        parameters.append([trial.params for trial in lab.run(5, workers=1, study=lab.study(seed=seed)).study.trials])
+    assert parameters[0] != parameters[1]

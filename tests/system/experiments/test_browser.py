@@ -1,0 +1,139 @@
+"""The comparison of a study's best trials in the MLflow UI, as somebody sees it who opens it in a browser."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from assay.experiments.config.catalog import load
+from tests.helpers.browser import browsing, chromium, plot, serving
+from tests.helpers.command import Swept, assay
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which the dev extra brings")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),  # a sweep, a server and a browser, one after the other, on a machine that may be busy
+    pytest.mark.skipif(chromium() is None, reason="needs Chromium: apt-get install chromium"),
+]
+
+TRIALS = 22
+COMPARED = 20
+SPACE = load("digits-mlp").space
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Swept:
+    """Sweep more trials than are compared."""
+    home = tmp_path_factory.mktemp("browser") / "home"
+    limits = ("--trials", str(TRIALS), "--epochs", "2", "--pruner", "none", "--workers", "2")
+    done = assay("sweep", "digits-mlp", *limits, "--home", str(home), "--json")
+    assert done.code == 0, done.err
+    return Swept(home, done.answer, done.err)
+
+
+@pytest.fixture(scope="module")
+def address(study: Swept) -> Iterator[str]:
+    with serving(study.home, "digits-mlp") as printed:
+        yield printed
+
+
+def compared(address: str, study: Swept) -> list[Run]:
+    """Return the runs that an address says are compared, in its order."""
+    query = urllib.parse.parse_qs(address.partition("?")[2])
+    client = MlflowClient(study.answer["tracking_uri"])
+    return [client.get_run(run_id) for run_id in json.loads(query["runs"][0])]
+
+
+def section(page: Page, title: str) -> Locator:
+    """Return the part of the comparison below a title."""
+    return page.locator("div.du-bois-light-collapse-item").filter(has=page.get_by_text(title, exact=True)).last
+
+
+def table_rows(table: Locator) -> dict[str, list[str]]:
+    """Return what a table shows, by the name at the head of each row."""
+    rows: list[list[str]] = table.locator("tr").evaluate_all(
+        "rows => rows.map(row => [...row.cells].map(cell => cell.innerText.trim()))"
+    )
+    return {name: cells for name, *cells in rows}
+
+
+def metrics(page: Page) -> dict[str, list[float]]:
+    """Return all metrics of all runs, from a grid that draws only what is in view, scrolled from cell to cell."""
+    heads, body = section(page, "Metrics").get_by_role("grid").all()
+    names = heads.inner_text().split()
+    return {name: [float(grid_cell(body, row, column)) for column in range(COMPARED)] for row, name in enumerate(names)}
+
+
+def grid_cell(grid: Locator, row: int, column: int) -> str:
+    """Scroll to a cell, until it is drawn, and return its text."""
+    text: str = grid.page.wait_for_function(
+        """([grid, row, column]) => {
+            const cells = [...grid.firstElementChild.children];
+            if (cells.length === 0) return null;
+            const [left, top] = [column * cells[0].offsetWidth, row * cells[0].offsetHeight];
+            grid.scrollTo(left, top);
+            return cells.find(cell => cell.offsetLeft === left && cell.offsetTop === top)?.innerText;
+        }""",
+        arg=[grid.element_handle(), row, column],
+    ).json_value()
+    return text
+
+
+def test_the_best_trials_stand_side_by_side_with_all_that_was_searched_and_what_came_of_it(
+    address: str, study: Swept, tmp_path: Path
+) -> None:
+    runs = compared(address, study)
+    assert len(runs) == COMPARED
+    with browsing(tmp_path / "page.png") as page:
+        page.goto(address)
+        page.get_by_text(f"Comparing {COMPARED} Runs from 1 Experiment").wait_for()
+        assert table_rows(section(page, "Run details"))["Run Name:"] == [run.info.run_name for run in runs]
+
+        shown = table_rows(section(page, "Parameters"))
+        assert {name: shown[name] for name in SPACE} == {
+            name: [run.data.params[name] for run in runs] for name in SPACE
+        }
+
+        measured = metrics(page)
+        for name in ("value", "val_accuracy"):
+            values = [run.data.metrics[name] for run in runs]
+            assert measured[name] == pytest.approx(values, abs=0.0006), name  # shown with three decimals
+
+
+def test_the_plot_takes_every_name_of_the_space_and_the_objective(address: str, tmp_path: Path) -> None:
+    with browsing(tmp_path / "page.png") as page:
+        page.goto(address)
+        plot(page, SPACE, "value")
+        drawing = page.locator(".js-plotly-plot")
+        for name in (*SPACE, "value"):
+            drawing.get_by_text(name, exact=True).first.wait_for()
+
+
+def test_the_studys_page_leads_to_every_trial(address: str, study: Swept, tmp_path: Path) -> None:
+    base = address.partition("/#")[0]
+    run = MlflowClient(study.answer["tracking_uri"]).get_run(study.answer["parent_run_id"])
+    best = study.answer["best"]
+    with browsing(tmp_path / "page.png") as page:
+        page.goto(f"{base}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}")
+        page.get_by_role("heading", name="digits-mlp").wait_for()
+        page.get_by_text(str(best["value"])).first.wait_for()
+        page.get_by_text("maximize val_accuracy").wait_for()
+        for number in reversed(range(TRIALS)):  # the newest come first, ten at a time
+            trial = page.get_by_role("link", name=f"trial-{number:04d}")
+            if not trial.is_visible():
+                page.get_by_role("button", name="Load more").click()
+            trial.wait_for()
+
+        page.get_by_role("link", name=f"trial-{best['number']:04d}").click()
+        for name, value in best["params"].items():
+            page.get_by_role("row", name=name).get_by_text(str(value), exact=True).wait_for()

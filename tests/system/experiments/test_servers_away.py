@@ -1,0 +1,92 @@
+"""What a user meets when a server is away: one line, soon, and nothing lost once it is back."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assay.experiments.maintenance.doctor import diagnose
+from tests.chaos.cases import STUDY, home, sweep
+from tests.chaos.outages import until
+from tests.chaos.sessions import Sessions, Zygote
+from tests.chaos.verdict import ended_well
+from tests.helpers.command import assay
+from tests.helpers.mlflow_server import MlflowServer
+from tests.helpers.postgresql import PostgreSQL
+from tests.helpers.waiting import wait_until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    with Zygote() as zygote:
+        yield zygote
+
+
+def told(sessions: Sessions) -> list[str]:
+    return sessions.errors.read_text().splitlines()
+
+
+def start(sessions: Sessions, trials: int, *more: str) -> int:
+    pid = sessions.start(*sweep(trials, 2, "--pruner", "none", *more))
+    until(sessions, pid, 3)
+    return pid
+
+
+@pytest.mark.parametrize("verb", [("list", "studies"), ("show", STUDY), ("doctor",), ("delete", STUDY, "--yes")])
+def test_who_only_looks_does_not_wait_for_a_storage(verb: tuple[str, ...], tmp_path: Path) -> None:
+    away = "postgresql+psycopg://assay:hunter2@127.0.0.1:9/none"
+    done = assay(*verb, "--home", str(tmp_path / "home"), "--storage", away)
+    if verb[0] == "doctor":  # it knows of no study that could lie there
+        assert done.code == 0
+    else:
+        assert done.code == 2
+        (line,) = done.err.splitlines()
+        assert line.startswith("assay: the storage postgresql+psycopg://assay:***@127.0.0.1:9/none can't be reached")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_sweep_whose_storage_is_away_is_asked_to_stop(
+    zygote: Zygote, postgresql: PostgreSQL, number: signal.Signals, code: int
+) -> None:
+    with home(zygote, storage=postgresql.new(), epoch_seconds=0.1) as sessions:
+        pid = start(sessions, 40)
+        finished = ended_well(sessions.home, STUDY)
+        postgresql.stop()
+        try:
+            wait_until(lambda: "is away" in sessions.errors.read_text())
+            os.kill(pid, number)
+            began = time.monotonic()
+            assert sessions.wait(pid) == code
+            assert time.monotonic() - began < 60  # of the ten minutes that it would have waited
+        finally:
+            postgresql.start()
+        assert sum("is away" in line for line in told(sessions)) == 1
+        assert re.match("assay: the storage .* fails .* the same command goes on from here", told(sessions)[-1])
+        assert sessions.run(*sweep(12, 2, "--pruner", "none")) == 0
+        assert finished <= ended_well(sessions.home, STUDY)
+        assert len(ended_well(sessions.home, STUDY)) == 12
+        assert diagnose(sessions.store_paths, fix=False).differences == []
+
+
+@pytest.mark.parametrize("by", ["sweep", "doctor"])
+def test_what_mlflow_was_not_told_it_hears_from_the_next_command(zygote: Zygote, by: str) -> None:
+    with MlflowServer() as server, home(zygote, tracking_uri=server.uri, epoch_seconds=0.05) as sessions:
+        pid = start(sessions, 10)
+        server.kill()
+        os.kill(pid, signal.SIGINT)  # it has no minute then to wait for the server
+        assert sessions.wait(pid) == 130
+        server.start()
+        assert diagnose(sessions.store_paths, fix=False).differences
+        if by == "sweep":
+            assert sessions.run(*sweep(len(ended_well(sessions.home, STUDY)), 2, "--pruner", "none")) == 0
+        else:
+            assert sessions.run("doctor", "--fix") == 0
+        assert diagnose(sessions.store_paths, fix=False).differences == []

@@ -1,0 +1,76 @@
+"""`assay ui`: a real MLflow server on the loopback address, and nothing left of it afterwards."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from tests.helpers.command import ASSAY, Swept, assay
+from tests.helpers.ports import free_port
+from tests.helpers.waiting import wait_until
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_it_serves_the_comparison_of_the_best_trials_until_it_is_asked_to_stop(
+    swept: Swept, number: signal.Signals, code: int
+) -> None:
+    command = [*ASSAY, "ui", "digits-mlp", "--no-open", "--home", str(swept.home), "--port", str(free_port())]
+    ui = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert ui.stdout is not None
+        address = ui.stdout.readline().strip()
+        with urllib.request.urlopen(address, timeout=20) as page:
+            assert page.status == 200
+            assert b"MLflow" in page.read()
+        children = psutil.Process(ui.pid).children(recursive=True)
+        listening = {
+            connection.laddr.ip
+            for process in children
+            for connection in process.net_connections()
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert listening == {"127.0.0.1"}
+    finally:
+        ui.send_signal(number)
+        left = ui.wait(timeout=20)
+    assert left == code
+    wait_until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
+
+    base, _, fragment = address.partition("/#/compare-runs?")
+    assert base.startswith("http://127.0.0.1:")
+    query = urllib.parse.parse_qs(fragment)
+    compared = json.loads(query["runs"][0])
+    client = MlflowClient(swept.answer["tracking_uri"])
+    runs = [client.get_run(run_id) for run_id in compared]
+    assert len(runs) == 5
+    assert compared[0] == swept.answer["best"]["run_id"]
+    complete = [run.data.metrics["value"] for run in runs if run.data.tags["assay.state"] == "complete"]
+    assert complete == sorted(complete, reverse=True)
+    assert [run.data.tags["assay.state"] for run in runs] == sorted(run.data.tags["assay.state"] for run in runs)
+    assert json.loads(query["experiments"][0]) == [runs[0].info.experiment_id]
+
+
+def test_a_study_is_listed_with_its_best(swept: Swept) -> None:
+    done = assay("list", "studies", "--home", str(swept.home), "--json")
+    best = swept.answer["best"]["value"]
+    known = {"experiment": "digits-mlp", **swept.answer["trials"], "best": best, "pareto": None}
+    assert done.answer == {"studies": {"digits-mlp": known}}
+    said = assay("list", "studies", "--home", str(swept.home)).out
+    assert "0 failed; best " in said
+    assert said.rstrip().endswith("; digits-mlp")
+
+
+def test_a_home_without_studies_lists_none_and_stays_empty(tmp_path: Path) -> None:
+    done = assay("list", "--home", f"{tmp_path}/home")
+    assert done.code == 0
+    assert "none yet" in done.out
+    assert "mnist-mlp" in done.out
+    assert not (tmp_path / "home").exists()

@@ -1,0 +1,114 @@
+"""StorePaths that may not be written: the request is right, the work can't be done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.command import ASSAY, SWEEP, Done, Swept
+
+_CAN_RUN = "import subprocess, sys, keras, mlflow; subprocess.run([sys.executable, '-c', ''], check=True)"
+_NOBODY = ["setpriv", "--reuid=65534", "--clear-groups"]
+
+
+def _as_user(words: Sequence[str], **how: str) -> Done:
+    """Run a command as somebody whom permissions stop: they do not stop root."""
+    place = tempfile.mkdtemp(prefix="assay-nobody-")
+    Path(place).chmod(0o777)
+    try:
+        done = subprocess.run(
+            [*(_NOBODY if os.geteuid() == 0 else []), *words],
+            capture_output=True,
+            text=True,
+            cwd=place,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "HOME": place,
+                "KERAS_HOME": place,
+                "JAX_COMPILATION_CACHE_DIR": place,
+                "TMPDIR": place,
+                **how,
+            },
+            timeout=170,
+        )
+    finally:
+        shutil.rmtree(place)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def command() -> Sequence[str]:
+    """`assay` by a Python that another user can run; skips where there is none."""
+    if os.geteuid() != 0:
+        return ASSAY
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv, which runs a command as another user, is not installed")
+    # Root's own may lie where nobody else can look; the system's of the same version takes the same packages.
+    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+        if Path(python).exists() and _as_user([python, "-c", _CAN_RUN]).code == 0:
+            return [python, *ASSAY[1:]]
+    pytest.skip("another user can't run this Python")
+
+
+@pytest.fixture(scope="module")
+def everybodys() -> Iterator[Path]:
+    """A folder that any user can look into."""
+    folder = Path(tempfile.mkdtemp(prefix="assay-readonly-"))
+    folder.chmod(0o755)
+    yield folder
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            path.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def _read_only(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+@pytest.mark.parametrize("home", ["there", "there/not-yet"])
+@pytest.mark.parametrize("verb", ["sweep", "run"])
+def test_a_home_that_may_not_be_written_is_one_line(
+    verb: str, home: str, command: Sequence[str], everybodys: Path
+) -> None:
+    (everybodys / "there").mkdir(exist_ok=True)
+    _read_only(everybodys / "there")
+    done = _as_user([*command, verb, "digits-mlp", "--home", str(everybodys / home)])
+    assert done.code == 1, done.err
+    (line,) = done.err.splitlines()
+    assert line == (
+        f"assay: home, {everybodys / home}, can't be written (Permission denied): see that you may write there; "
+        "then the same command goes on from here."
+    )
+
+
+@pytest.mark.slow
+def test_a_home_that_became_read_only_can_be_looked_at_and_not_gone_on_with(
+    swept: Swept, command: Sequence[str], everybodys: Path
+) -> None:
+    home = everybodys / "swept"
+    shutil.copytree(swept.home, home)
+    _read_only(home)
+    more = [*SWEEP, "--trials", "7"]
+    done = _as_user([*command, *more, "--home", str(home)])
+    (line,) = done.err.splitlines()
+    assert (done.code, line.startswith("assay: home, ")) == (1, True), done.err
+    for folder in (home, home / "data", *(home / "data").rglob("*")):
+        folder.chmod(0o777)  # so that only what lies in it can't be written
+    done = _as_user([*command, *more, "--home", str(home)])
+    (line,) = [line for line in done.err.splitlines() if line.startswith("assay: ")]
+    assert (done.code, "written (Permission denied): see" in line) == (1, True), done.err
+    assert "Traceback" not in done.err
+    for look in (["show", "digits-mlp"], ["show", "digits-mlp", "--trial", "1"], ["list", "studies"]):
+        done = _as_user([*command, *look, "--home", str(home)])
+        assert done.code == 0, done.err

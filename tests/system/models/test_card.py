@@ -1,0 +1,54 @@
+"""What TensorFlow is told about a card, with one that only its own listing knows of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import pytest
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("TensorFlow's own way", allow_module_level=True)
+
+import tensorflow as tf
+
+from assay.models import backends
+from assay.models.errors import RequestError
+from assay.models.worker.trainer import Trainer
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+    """What was said of the only card."""
+    said: list[tuple[str, Any]] = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["the card"] if kind == "GPU" else [])
+    monkeypatch.setattr(
+        tf.config.experimental, "set_memory_growth", lambda device, grow: said.append((device, {"grow": grow}))
+    )
+    monkeypatch.setattr(
+        tf.config, "set_logical_device_configuration", lambda device, parts: said.append((device, parts))
+    )
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda device: {"device_name": "NVIDIA X"})
+    return said
+
+
+def test_a_card_of_ones_own_is_filled_as_it_is_needed(told: list[tuple[str, Any]]) -> None:
+    backends.current().limit_gpu_memory(None)
+    assert told == [("the card", {"grow": True})]
+
+
+def test_a_shared_card_is_limited_which_excludes_growth(told: list[tuple[str, Any]]) -> None:
+    backends.current().limit_gpu_memory(4096)
+    assert told == [("the card", [tf.config.LogicalDeviceConfiguration(memory_limit=4096)])]
+
+
+def test_a_worker_says_what_it_computes_on(threads: int, told: list[tuple[str, Any]]) -> None:
+    assert Trainer(threads, on_gpu=True).device() == {"device": "gpu: NVIDIA X"}
+
+
+def test_a_worker_that_must_have_a_card_trains_on_nothing_else(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    assert Trainer(threads).device() == {"device": "cpu"}
+    for ask in (Trainer.device, lambda trainer: trainer.begin({}), lambda trainer: trainer.check({})):
+        with pytest.raises(RequestError, match="needs one that tensorflow can use: it finds none"):
+            ask(Trainer(threads, on_gpu=True))

@@ -1,0 +1,122 @@
+"""A training that another process goes on with gives what it would have given in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from assay.models.worker.trainer import Trainer
+from tests.helpers.planted import Harm
+from tests.helpers.prepared import assign
+
+EPOCHS = 4
+TRAININGS: dict[str, dict[str, Any]] = {
+    "adam": {"model": {"hidden_units": [8, 4]}, "train": {"optimizer": "adam"}},
+    "momentum": {"model": {"hidden_units": 8}, "train": {"optimizer": "momentum", "momentum": 0.9}},
+    "dropout": {"model": {"hidden_units": 8, "dropout": 0.4}, "train": {"optimizer": "rmsprop"}},
+    "schedule": {"model": {"hidden_units": 8}, "train": {"schedule": "cosine"}},
+    "weight decay": {"model": {"hidden_units": 8}, "train": {"optimizer": "adamw", "weight_decay": 0.01}},
+    "batch normalisation": {"family": "cnn", "model": {"filters": 4, "batch_norm": True}},
+    "augmentation": {"family": "cnn", "model": {"filters": 4}, "train": {"shift": 1, "flip": True}},
+    "early stopping": {"model": {"hidden_units": 8}, "train": {"early_stopping": 3, "learning_rate": 0.5}},
+}
+
+
+def spec(folder: Path, checkpoint: Path | None, **training: Any) -> dict[str, Any]:
+    training = {**training, "train": {**training.get("train", {}), "epochs": EPOCHS}}
+    given = assign(folder, **training)
+    return given if checkpoint is None else {**given, "checkpoint": str(checkpoint)}
+
+
+def told(reply: dict[str, Any]) -> dict[str, Any]:
+    """Return what a reply says of the training, its time apart."""
+    return {name: value for name, value in reply.items() if name != "seconds"}
+
+
+def weights(path: Path) -> list[np.ndarray[Any, Any]]:
+    return [np.asarray(one) for one in keras.saving.load_model(path).get_weights()]
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_it_goes_on_as_if_nothing_had_happened(name: str, folder: Path, tmp_path: Path) -> None:
+    training = TRAININGS[name]
+    whole = Trainer(threads=1)
+    whole.begin(spec(folder, None, **training))
+    expected = [told(whole.epoch()) for _ in range(EPOCHS)]
+    whole.finish(str(tmp_path / "whole.keras"))
+
+    first = Trainer(threads=1)
+    assert "resumed" not in first.begin(spec(folder, tmp_path / "kept.npz", **training))
+    before = [told(first.epoch()) for _ in range(2)]
+    second = Trainer(threads=1)
+    second.begin(assign(folder, model={"hidden_units": 3}, train={"epochs": 1}))
+    second.epoch()  # of another trial, so that nothing of its own is at hand
+    reply = second.begin(spec(folder, tmp_path / "kept.npz", **training))
+    assert [told(one) for one in reply["resumed"]] == before
+    after = [told(second.epoch()) for _ in range(EPOCHS - 2)]
+    costs = second.finish(str(tmp_path / "second.keras"))
+    assert [*before, *after] == expected
+    assert costs["train_seconds"] > sum(one["seconds"] for one in reply["resumed"])
+    for one, other in zip(weights(tmp_path / "second.keras"), weights(tmp_path / "whole.keras"), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_stopped_early_is_finished_and_not_trained_again(folder: Path, tmp_path: Path) -> None:
+    training = {"model": {"hidden_units": 8}, "train": {"early_stopping": 1, "learning_rate": 5.0}}
+    first = Trainer(threads=1)
+    first.begin(spec(folder, tmp_path / "kept.npz", **training))
+    replies = [first.epoch()]
+    while not replies[-1].get("stopped"):
+        replies.append(first.epoch())
+    second = Trainer(threads=1)
+    assert second.begin(spec(folder, tmp_path / "kept.npz", **training))["resumed"] == replies
+    first.finish(str(tmp_path / "first.keras"))
+    second.finish(str(tmp_path / "second.keras"))
+    for one, other in zip(weights(tmp_path / "first.keras"), weights(tmp_path / "second.keras"), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("harm", ["another training", "truncated", "flipped", "pickled"])
+def test_a_file_that_is_not_this_trainings_is_no_beginning(harm: str, folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.npz"
+    first = Trainer(threads=1)
+    first.begin(spec(folder, kept, model={"hidden_units": 8 if harm != "another training" else 9}))
+    first.epoch()
+    content = bytearray(kept.read_bytes())
+    if harm == "truncated":
+        kept.write_bytes(content[: len(content) // 2])
+    elif harm == "flipped":
+        content[len(content) // 3] ^= 255
+        kept.write_bytes(content)
+    elif harm == "pickled":
+        np.savez(kept, about=np.array([Harm(tmp_path / "opened")], dtype=object))
+    second = Trainer(threads=1)
+    assert "resumed" not in second.begin(spec(folder, kept, model={"hidden_units": 8}))
+    second.epoch()
+    assert not (tmp_path / "opened").exists()
+    assert len(Trainer(threads=1).begin(spec(folder, kept, model={"hidden_units": 8}))["resumed"]) == 1
+
+
+def test_no_flipped_byte_fails_a_trial(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.npz"
+    first = Trainer(threads=1)
+    training = spec(folder, kept, model={"hidden_units": 8})
+    first.begin(training)
+    reply = first.epoch()
+    content = kept.read_bytes()
+    for at in [*range(0, len(content), len(content) // 40), *range(len(content) - 120, len(content))]:
+        kept.write_bytes(content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :])
+        begun = Trainer(threads=1).begin(training)  # some bytes mean nothing
+        assert begun.get("resumed", [reply]) == [reply], at
+
+
+def test_a_checkpoint_that_cannot_be_written_is_said_and_training_goes_on(folder: Path, tmp_path: Path) -> None:
+    trainer = Trainer(threads=1)
+    trainer.begin(spec(folder, tmp_path / "no such folder" / "kept.npz", model={"hidden_units": 8}))
+    replies = [trainer.epoch() for _ in range(EPOCHS)]
+    assert all("No such file" in reply["unkept"] for reply in replies)
+    assert trainer.finish(None)["train_seconds"] > 0

@@ -1,0 +1,125 @@
+"""Memory that cannot be had is told from other failures, by errors that are really raised."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from assay.models.architectures.custom_import import attribute_user_errors
+from assay.models.architectures.registry import get_family
+from assay.models.backends import InputConfig, TrainEpoch
+from assay.models.backends.keras_fit import FallbackDataset
+from assay.models.data import DataShape, TrainingData
+from assay.models.errors import RequestError, is_out_of_memory
+from assay.models.worker.trainer import Trainer
+from tests.helpers.prepared import assign
+
+ENDLESS = 1 << 50
+
+
+def raised(act: Callable[[], Any]) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is the backend's to choose
+        act()
+    return caught.value
+
+
+class OutOfMemoryError(RuntimeError):
+    """What torch calls its own."""
+
+
+def in_a_factory(own_nets: Path) -> None:
+    factory = get_family("nets.py:functional", [str(own_nets)]).own
+    with attribute_user_errors(factory, "calling it"):
+        np.ones(ENDLESS)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: bytes(ENDLESS),
+        lambda: np.ones(ENDLESS),
+        lambda: (_ for _ in ()).throw(OutOfMemoryError("CUDA out of memory.")),
+        lambda: (_ for _ in ()).throw(RuntimeError("failed: CUDA_ERROR_OUT_OF_MEMORY: out of memory")),
+    ],
+)
+def test_memory_that_runs_out_is_told(act: Callable[[], Any]) -> None:
+    assert is_out_of_memory(raised(act))
+
+
+def test_memory_that_runs_out_in_a_users_factory_is_not_the_factorys_mistake(own_nets: Path) -> None:
+    error = raised(lambda: in_a_factory(own_nets))
+    assert isinstance(error, RequestError), "blame has had its way with it"
+    assert is_out_of_memory(error)
+
+
+class Full:
+    """Data of which no epoch fits into memory."""
+
+    shape, any_batch = DataShape((8, 8, 1), 3, 150), True
+
+    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
+        raise MemoryError
+
+
+def test_a_model_of_ones_own_that_does_not_fit_is_not_tried_by_plain_fit_too(data: TrainingData) -> None:
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    model.compile(loss="mse")
+    with pytest.raises(MemoryError):
+        FallbackDataset(Full(), data).epochs(model, InputConfig(32))
+
+
+@pytest.mark.parametrize("error", [ValueError("no such layer"), IndexError("out of range"), OSError("disk full")])
+def test_other_failures_are_other_failures(error: Exception) -> None:
+    assert not is_out_of_memory(error)
+
+
+# Ten seconds are TensorFlow's: so long it waits for others to give memory back.
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="each backend fails of it in its own way")
+def test_a_network_that_no_memory_holds_fails_and_the_next_one_trains(trainer: Trainer, folder: Path) -> None:
+    assert is_out_of_memory(raised(lambda: trainer.begin(assign(folder, model={"hidden_units": 99_999_999_999}))))
+    trainer.begin(assign(folder))
+    assert trainer.epoch()["metrics"]["loss"] > 0
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from assay.models.errors import is_out_of_memory
+from assay.models.worker.preload import preload
+from assay.models.worker.trainer import Trainer
+from tests.helpers.prepared import assign
+
+preload()
+trainer = Trainer(1)
+trainer.begin(assign(Path(sys.argv[1])))
+trainer.epoch()
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 30), resource.RLIM_INFINITY))
+try:
+    trainer.begin(assign(Path(sys.argv[1]), model={"hidden_units": 10_000_000}))
+    trainer.epoch()
+except Exception as error:
+    assert is_out_of_memory(error), repr(error)
+else:
+    raise AssertionError("a network of several GB went into one")
+trainer.drop()
+trainer.begin(assign(Path(sys.argv[1])))
+trainer.epoch()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the limits and the counters of Linux")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="each backend fails of it in its own way")
+def test_a_process_that_may_have_no_more_says_so_and_goes_on(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(folder)], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -1,0 +1,138 @@
+"""Sets of the user's own: what else than images of bytes they may hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.experiments.data import DataSettings
+from assay.experiments.data.build import ensure
+from assay.experiments.data.prepared_folder import Meta, read_meta
+from assay.models.tasks import Task
+from tests.helpers.small_sets import Arrays
+
+
+def built(arrays: Arrays, folder: Path, task: Task = "classification", **keys: int) -> tuple[Path, Meta]:
+    np.savez_compressed(folder / "own.npz", **arrays)
+    written = ensure(DataSettings(name="npz:own.npz", **keys), folder / "home", folder, folder, task)
+    meta = read_meta(written)
+    assert meta is not None
+    return written, meta
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (np.array(["cat", "bird", "ant"]), ("ant", "bird", "cat")),
+        (np.array([10, -5, 9]), ("-5", "9", "10")),
+        (np.array([7, 3, 200], np.uint8), ("3", "7", "200")),
+    ],
+    ids=["texts", "negative", "gaps"],
+)
+def test_any_integers_or_texts_can_be_labels(
+    labels: np.ndarray, names: tuple[str, ...], arrays: Arrays, tmp_path: Path
+) -> None:
+    arrays["y_train"], arrays["y_test"] = labels[arrays["y_train"]], labels[arrays["y_test"]]
+    folder, meta = built(arrays, tmp_path)
+    assert meta.classes == names
+    for part in ("x_train", "y_train"), ("x_validation", "y_validation"), ("test/x", "test/y"):
+        x, y = (np.load(folder / f"{name}.npy") for name in part)
+        # An image's first pixel is the place of its label in `labels`.
+        assert [names[number] for number in y] == [str(labels[pixel]) for pixel in x[:, 0, 0, 0]]
+
+
+def test_labels_in_a_column_are_the_same_labels(arrays: Arrays, tmp_path: Path) -> None:
+    _, flat = built(arrays, tmp_path)
+    arrays["y_train"], arrays["y_test"] = arrays["y_train"][:, None], arrays["y_test"][:, None]
+    _, column = built(arrays, tmp_path)
+    assert column.digest == flat.digest
+
+
+def test_the_order_and_the_endianness_of_bytes_are_not_part_of_the_digest(arrays: Arrays, tmp_path: Path) -> None:
+    _, plain = built(arrays, tmp_path)
+    arrays["x_train"] = np.asfortranarray(arrays["x_train"])
+    arrays["y_train"] = arrays["y_train"].astype(">i8")
+    _, other = built(arrays, tmp_path)
+    assert other.digest == plain.digest
+
+
+@pytest.mark.parametrize("kind", ["bool", "int16", "float16", "float64", "uint8"])
+def test_rows_of_numbers_become_float32(kind: str, arrays: Arrays, tmp_path: Path) -> None:
+    for name in ("x_train", "x_test"):
+        arrays[name] = arrays[name].reshape(-1, 16).astype(kind)
+    folder, meta = built(arrays, tmp_path)
+    x = np.load(folder / "x_train.npy")
+    assert meta.input_shape == (16,)
+    assert (x.shape, x.dtype) == ((50, 16), np.float32)
+    unit = meta.scales["unit"]
+    scaled = x * np.array(unit.factor, np.float32) + np.array(unit.offset, np.float32)
+    spread = x.max(axis=0) > x.min(axis=0)
+    np.testing.assert_allclose(scaled.min(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(scaled.max(axis=0), spread, atol=1e-6)
+
+
+def test_images_of_fractions_are_scaled_as_a_whole(arrays: Arrays, tmp_path: Path) -> None:
+    for name in ("x_train", "x_test"):
+        pixels = arrays[name] / 255.0
+        arrays[name] = np.stack([pixels * 2 - 1, pixels / 2], axis=-1)
+    folder, meta = built(arrays, tmp_path)
+    x = np.load(folder / "x_train.npy")
+    assert (x.dtype, meta.input_shape) == (np.float32, (4, 4, 2))
+    unit = meta.scales["unit"]
+    scaled = x * np.array(unit.factor, np.float32) + np.array(unit.offset, np.float32)
+    assert len(set(unit.factor)) == 1
+    np.testing.assert_allclose([scaled.min(), scaled.max()], [0, 1], atol=1e-6)
+
+
+def test_the_name_that_is_recorded_says_nothing_of_the_folders(arrays: Arrays, tmp_path: Path) -> None:
+    folder, meta = built(arrays, tmp_path)
+    assert meta.name == "npz:own.npz"
+    assert str(tmp_path) not in (folder / "meta.json").read_text()
+
+
+def test_a_file_that_was_changed_is_prepared_anew(arrays: Arrays, tmp_path: Path) -> None:
+    before, _ = built(arrays, tmp_path)
+    arrays["x_train"] = 255 - arrays["x_train"]
+    after, _ = built(arrays, tmp_path)
+    assert before != after
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint8", "float16", "float64"])
+@pytest.mark.parametrize("shape", [(), (1,), (3,)], ids=["flat", "column", "wide"])
+def test_any_numbers_can_be_predicted(kind: str, shape: tuple[int, ...], arrays: Arrays, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        y = np.array(arrays[f"x_{part}"][:, 3, 3], np.float64) / 2
+        arrays[f"y_{part}"] = np.broadcast_to(y[(..., *(np.newaxis,) * len(shape))], (len(y), *shape)).astype(kind)
+    folder, meta = built(arrays, tmp_path, "regression")
+    outputs = shape[0] if shape else 1
+    assert (meta.task, meta.outputs, meta.classes) == ("regression", outputs, ())
+    for part in ("x_train", "y_train"), ("x_validation", "y_validation"), ("test/x", "test/y"):
+        x, y = (np.load(folder / f"{name}.npy") for name in part)
+        assert (y.shape, y.dtype) == ((len(x), outputs), np.float32)
+        expected = (x[:, 3, 3, 0].astype(np.float64) / 2).astype(kind).astype(np.float32)
+        assert np.array_equal(y, np.broadcast_to(expected[:, np.newaxis], y.shape))
+
+
+def test_the_same_integers_are_labels_or_numbers_as_the_task_says(arrays: Arrays, tmp_path: Path) -> None:
+    labels, as_labels = built(arrays, tmp_path)
+    numbers = ensure(DataSettings(name="npz:own.npz"), tmp_path / "home", tmp_path, tmp_path, "regression")
+    as_numbers = read_meta(numbers)
+    assert as_numbers is not None
+    assert labels != numbers
+    assert (as_labels.outputs, as_numbers.outputs) == (3, 1)
+    assert as_labels.digest == as_numbers.digest
+
+
+def test_a_class_that_is_rare_is_kept_in_a_subset(arrays: Arrays, tmp_path: Path) -> None:
+    arrays["y_train"] = np.r_[np.zeros(54, int), [1] * 6]
+    arrays["y_test"] = np.zeros(12, int)
+    folder, _ = built(arrays, tmp_path, validation=10, train_images=2)
+    assert sorted(np.load(folder / "y_train.npy")) == [0, 1]
+
+
+def test_all_that_is_left_may_be_kept(arrays: Arrays, tmp_path: Path) -> None:
+    whole, _ = built(arrays, tmp_path, validation=10)
+    kept, _ = built(arrays, tmp_path, validation=10, train_images=50)
+    assert (whole / "x_train.npy").read_bytes() == (kept / "x_train.npy").read_bytes()

@@ -1,0 +1,166 @@
+"""On what trials train: from what is asked and what the machine shows to what each worker has in its environment.
+
+Cards are made visible by CUDA_VISIBLE_DEVICES, libraries by empty packages of their names: no card is needed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from assay.experiments.config.catalog import load
+from assay.experiments.config.request import parse_execution_request
+from assay.experiments.run.execution import Execution, GpuMemory, choose_device, share_memory
+from assay.experiments.run.preflight import confirm_device
+from assay.experiments.run.provenance import provenance
+from assay.models.errors import RequestError
+from assay.search.system import hardware
+from tests.helpers.command import pretend_cuda_libraries
+from tests.helpers.lab import stub_workers
+
+
+@pytest.fixture(autouse=True)
+def two_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    monkeypatch.setenv("PATH", str(tmp_path))  # without nvidia-smi
+    monkeypatch.syspath_prepend(pretend_cuda_libraries(tmp_path / "libraries"))
+
+
+def choose(workers: int | None = None, **asked: Any) -> Execution:
+    return Execution.choose(parse_execution_request(asked), workers)
+
+
+def visible(execution: Execution) -> list[str]:
+    """What CUDA_VISIBLE_DEVICES is to each worker."""
+    shared = execution.environment()
+    return [{**shared, **own}["CUDA_VISIBLE_DEVICES"] for own in execution.environments()]
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize(
+    ("device", "workers", "seen"),
+    [
+        (None, None, ["4", "5"]),
+        ("gpu", None, ["4", "5"]),
+        ("gpu", 3, ["4", "5", "4"]),
+        ("gpu:0", None, ["4"]),
+        ("gpu:1", 2, ["5", "5"]),
+        ("cpu", 2, ["-1", "-1"]),
+    ],
+)
+def test_workers_see_the_cards_that_they_train_on_and_no_other(
+    backend: str, device: str | None, workers: int | None, seen: list[str]
+) -> None:
+    execution = choose(workers, backend=backend, device=device)
+    assert visible(execution) == seen
+    assert execution.device == (device or "gpu")
+    assert execution.arguments()["on_gpu"] == (device != "cpu")
+
+
+def test_on_the_processor_jax_looks_for_no_card_and_there_is_a_worker_a_core() -> None:
+    execution = choose(backend="jax", device="cpu")
+    assert execution.environment()["JAX_PLATFORMS"] == "cpu"
+    assert execution.workers == hardware.cores()
+
+
+def test_without_libraries_or_cards_the_processor_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert choose_device(None, "tensorflow") == ("cpu", ())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert choose_device(None, "torch") == ("cpu", ())
+
+
+def test_numbers_are_the_drivers_unless_the_user_has_numbered_the_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    execution = choose()
+    assert "CUDA_DEVICE_ORDER" not in execution.environment()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert execution.environment()["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"device": "gpu:2"}, "this machine has gpu:0, gpu:1; received 'gpu:2'"),
+        ({"device": "gpu:"}, "--device takes cpu, gpu or gpu:N"),
+        ({"device": "gpu:-1"}, "--device takes cpu, gpu or gpu:N"),
+        ({"device": 1}, "device: input should be a valid string; received 1"),
+        ({"xla": True}, "xla: input should be a valid string; received True"),
+        ({"backend": "jax", "xla": "off"}, "JAX computes by XLA"),
+        ({"gpu_memory": 0.6}, "received 0.6 for each of 2; take 0.5 or less"),
+        ({"gpu_memory": 0.4}, "nvidia-smi does not tell how much the card has: received 0.4; give MB"),
+        ({"gpu_memory": 4096, "backend": "jax"}, "received 4096; give a fraction, such as 0.4"),
+        ({"gpu_memory": 0.4, "device": "cpu"}, "--gpu-memory is of cards"),
+    ],
+)
+def test_what_the_machine_does_not_have_is_refused(asked: dict[str, Any], words: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        choose(workers=4, **asked)
+    assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("backend", "workers", "asked", "total", "shared"),
+    [
+        ("tensorflow", 2, None, 80000, GpuMemory()),
+        ("tensorflow", 3, None, 80000, GpuMemory(0.45, 36000)),
+        ("tensorflow", 4, None, None, GpuMemory()),
+        ("tensorflow", 2, 0.5, 80000, GpuMemory(0.5, 40000)),
+        ("tensorflow", 2, 4096, None, GpuMemory(None, 4096)),
+        ("jax", 2, None, None, GpuMemory(0.9)),
+        ("jax", 6, None, None, GpuMemory(0.3)),
+        ("jax", 4, 0.25, None, GpuMemory(0.25)),
+        ("jax", 4, 20000, 80000, GpuMemory(0.25, 20000)),
+        ("torch", 4, None, 80000, GpuMemory()),
+    ],
+)
+def test_workers_of_a_card_share_its_memory(
+    backend: str, workers: int, asked: float | None, total: int | None, shared: GpuMemory
+) -> None:
+    found = share_memory(asked, backend, ["4", "5"], workers, lambda gpus: total)
+    assert found.fraction == pytest.approx(shared.fraction)
+    assert found.megabytes == shared.megabytes
+
+
+@pytest.mark.parametrize(
+    ("backend", "asked", "words"),
+    [("tensorflow", 50000, "of 80000 MB .* received 50000 for each of 2"), ("torch", 0.4, "is for tensorflow and jax")],
+)
+def test_memory_that_cannot_be_had_is_refused(backend: str, asked: float, words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        share_memory(asked, backend, ["0"], 2, lambda gpus: 80000)
+
+
+def test_jax_is_told_its_share_by_its_environment_and_tensorflow_by_its_trainer() -> None:
+    environment = choose(4, backend="jax").environment()
+    assert environment["XLA_CLIENT_MEM_FRACTION"] == "0.45"
+    assert environment["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    execution = choose(4, gpu_memory=1000)
+    assert execution.arguments()["gpu_megabytes"] == 1000
+    assert "XLA_CLIENT_MEM_FRACTION" not in execution.environment()
+    assert (str(execution.memory), str(choose().memory)) == ("1000 MB", "as needed")
+
+
+def test_what_the_worker_calls_its_card_is_what_is_recorded() -> None:
+    asked = choose(3, gpu_memory=1000, precision="mixed_float16", xla="on")
+    with stub_workers(1) as executor:
+        execution = confirm_device(asked, executor)
+        assert len(executor.idle()) == 1, "the worker is free again"
+    data: Any = SimpleNamespace(name="digits", digest="0" * 64, classes=("0", "1"), verified=True)
+    tags = provenance(load("digits-mlp"), data, execution, seed=0, batching=None, searching=True)
+    recorded = {name: tags[f"assay.{name}"] for name in ("device", "precision", "xla", "gpu_memory")}
+    assert recorded == {
+        "device": "gpu: a stub", "precision": "mixed_float16", "xla": "on", "gpu_memory": "1000 MB",
+    }  # fmt: skip
+    on_processor = provenance(load("digits-mlp"), data, choose(device="cpu"), seed=0, batching=None, searching=True)
+    assert on_processor["assay.device"] == "cpu"
+    assert "assay.gpu_memory" not in on_processor
+
+
+def test_on_the_processor_no_worker_is_waited_for() -> None:
+    with stub_workers(0) as executor:
+        execution = choose(device="cpu")
+        assert confirm_device(execution, executor) is execution

@@ -1,0 +1,119 @@
+"""The figures of a study, and how it shows itself in a notebook."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from assay import RequestError, StudyResult
+from tests.helpers.made_results import BOTH, study
+
+FIGURES: list[tuple[str, Callable[[StudyResult], Any]]] = [
+    ("history", StudyResult.plot_history),
+    ("curves", StudyResult.plot_curves),
+    ("importances", StudyResult.plot_importances),
+    ("slices", StudyResult.plot_slices),
+    ("front", StudyResult.plot_front),
+]
+OF_ONE = [(name, draw) for name, draw in FIGURES if name != "front"]
+
+
+@pytest.mark.parametrize(
+    ("result", "draw"),
+    [
+        *(pytest.param(study(), draw, id=name) for name, draw in OF_ONE),
+        *(pytest.param(study(BOTH), draw, id=f"{name} of two objectives") for name, draw in FIGURES),
+    ],
+)
+def test_a_figure_shows_itself_with_titles_and_labels_on_its_axes(result: StudyResult, draw: Any) -> None:
+    figure = draw(result)
+    assert ET.fromstring(figure._repr_svg_()).tag == "{http://www.w3.org/2000/svg}svg"
+    seen = [axes for axes in figure.axes if axes.get_visible() and axes.get_label() != "<colorbar>"]
+    assert any(axes.get_title() for axes in seen) or figure.get_suptitle()
+    assert any(axes.get_xlabel() for axes in seen)
+
+
+def test_figures_leave_the_state_that_pyplot_keeps_alone() -> None:
+    # In a process of its own: other tests import what imports pyplot.
+    code = """
+import sys
+from tests.experiments.test_figures import OF_ONE, study
+for _, draw in OF_ONE:
+    draw(study())._repr_svg_()
+assert "matplotlib.pyplot" not in sys.modules
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+
+
+def lines(axes: Any) -> dict[str, list[float]]:
+    return {line.get_label(): list(line.get_ydata()) for line in axes.get_lines()}
+
+
+def test_the_history_has_every_value_and_the_best_so_far_of_complete_trials() -> None:
+    (axes,) = study().plot_history().axes
+    assert lines(axes) == {"pruned": [0.3], "complete": [0.5, 0.8, 0.95, 0.9], "best so far": [0.5, 0.8, 0.95, 0.95]}
+
+
+def test_the_legend_names_what_there_is() -> None:
+    none_pruned = study(trials=study().trials.query("state != 'pruned'"))
+    assert list(lines(none_pruned.plot_history().axes[0])) == ["complete", "best so far"]
+
+
+def test_what_is_minimized_falls_in_the_history() -> None:
+    axes = study(BOTH).plot_history().axes[1]
+    assert lines(axes)["best so far"] == [100, 100, 100, 100]
+    assert (axes.get_ylabel(), axes.get_yscale()) == ("parameters (number of weights)", "log")
+
+
+def test_the_best_curve_stands_out_from_the_others() -> None:
+    (axes,) = study().plot_curves("val_loss").axes
+    drawn = axes.get_lines()
+    widest = max(drawn, key=lambda line: line.get_linewidth())
+    assert (len(drawn), widest.get_label()) == (5, "best (trial 3)")
+    assert axes.get_ylabel() == "val_loss"
+
+
+def test_slices_have_a_panel_for_each_searched_name_logarithmic_where_it_spans_decades() -> None:
+    rate, activation = (axes for axes in study().plot_slices().axes if axes.get_xlabel())
+    assert (rate.get_xlabel(), rate.get_xscale()) == ("learning_rate", "log")
+    assert (activation.get_xlabel(), activation.get_xscale()) == ("activation", "linear")
+
+
+def test_the_front_is_told_from_the_rest() -> None:
+    (axes,) = study(BOTH, pareto=[{"number": 1}, {"number": 3}]).plot_front().axes
+    sizes = {points.get_label(): len(points.get_offsets()) for points in axes.collections}
+    assert sizes == {"dominated": 2, "Pareto front": 2}
+    assert axes.get_xscale() == "log"
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (lambda: study().plot_front(), "a front takes several objectives"),
+        (lambda: study(BOTH).plot_front(x="loss"), "must be one of"),
+        (lambda: study().plot_curves("val_acuracy"), "Did you mean 'val_accuracy'"),
+        (lambda: study().plot_slices("val_loss"), "must be one of val_accuracy"),
+        (lambda: study(importances={"val_accuracy": {}}).plot_importances(), "sweep on"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_in_one_line(draw: Callable[[], Any], words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        draw()
+
+
+def test_a_result_shows_a_summary_and_its_trials_all_escaped() -> None:
+    page = study()._repr_html_()
+    assert "4 complete, 1 pruned, 1 failed" in page
+    assert "best: 0.9500 (trial 3): learning_rate=0.03" in page
+    assert "<table" in page
+    assert "&lt;script&gt;" in page
+    assert "a &lt;b&gt;$" in page
+    assert "<script>" not in page
+    assert "Pareto front: trials 0, 1, 3, 5" in study(BOTH)._repr_html_()

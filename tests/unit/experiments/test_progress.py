@@ -1,0 +1,181 @@
+"""What a sweep shows while it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+
+from assay.experiments.config.catalog import load
+from assay.experiments.console.bar import BarDisplay, SilentDisplay
+from assay.experiments.console.live import LiveDisplay, draw
+from assay.experiments.console.plain import PlainDisplay
+from assay.experiments.formatting import clock, sparkline
+from assay.experiments.run.execution import Execution
+from assay.experiments.run.progress import Recording, SweepState
+from assay.search.events import EpochEnded, Event, TrialBegun, TrialEnded
+from assay.search.objective import Objectives, ParetoFront
+
+SEARCHED = {"hidden_units": 32, "activation": "relu", "batch_size": 64, "learning_rate": 0.00123456}
+
+
+def begun(number: int) -> TrialBegun:
+    return TrialBegun(trial=number, seed=1, params=SEARCHED, searched=SEARCHED, origin="tpe")
+
+
+def epoch(number: int, which: int, value: float) -> EpochEnded:
+    return EpochEnded(trial=number, epoch=which, metrics={"val_accuracy": value, "loss": 1.0}, seconds=0.1)
+
+
+STORY: list[Event] = [
+    begun(0),
+    begun(1),
+    epoch(0, 1, 0.5),
+    epoch(1, 1, 0.25),
+    epoch(0, 2, 0.75),
+    TrialEnded(trial=0, state="complete", values=(0.75,)),
+    begun(2),
+    TrialEnded(trial=2, state="failed", reason="crashed (SIGKILL)"),
+]
+
+
+@pytest.fixture
+def state() -> SweepState:
+    execution = Execution(backend="tensorflow", device="cpu", workers=2, threads=1)
+    best_trials = ParetoFront(Objectives.read(["maximize val_accuracy"]))
+    best_trials.add(9, (0.6,))
+    return SweepState("a [bold]study", load("digits-mlp"), execution, done=3, best_trials=best_trials, wanted=30)
+
+
+def test_the_table_shows_what_is_done_what_is_best_and_what_runs(state: SweepState) -> None:
+    for event in STORY:
+        state.hear(event)
+    console = Console(file=io.StringIO(), width=140, record=True)
+    console.print(draw(state, 140))
+    text = console.export_text()
+    assert "a [bold]study" in text  # text is text, not markup
+    assert "4/30 trials, 1 failed" in text
+    assert "best val_accuracy 0.7500 (trial 0)" in text
+    rows = {line.split()[0]: line for line in text.splitlines()[2:] if line.strip()}
+    assert rows["0"].split()[1:5] == ["complete", "2/20", "0.7500", "▁█"]
+    assert rows["1"].split()[1:4] == ["running", "1/20", "0.2500"]
+    assert "failed: crashed (SIGKILL)" in rows["2"]
+    console.print(draw(state, 80))
+    assert "hidden_units" not in console.export_text()
+    assert "0.00123" in rows["1"]
+
+
+def test_plain_lines_say_the_same_one_a_trial(state: SweepState) -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display.on_open(state)
+    for event in STORY:
+        display.on_event(event)
+    headline, complete, failed = stream.getvalue().splitlines()
+    assert "27 trials to go" in headline
+    assert complete.startswith("[4/30] trial 0 complete after 2 epochs val_accuracy 0.7500 | hidden_units=32")
+    assert failed.startswith("[4/30] trial 2 failed: crashed (SIGKILL) after 0 epochs |")
+
+
+def test_a_trial_that_tries_another_again_says_so_and_where_it_went_on(state: SweepState) -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display.on_open(state)
+    again = dataclasses.replace(begun(5), origin="retry of 2")
+    end = TrialEnded(trial=5, state="complete", values=(0.75,), metrics={"resumed_epoch": 2})
+    for event in (again, *(epoch(5, which, 0.5) for which in (1, 2, 3)), end):
+        display.on_event(event)
+    line = stream.getvalue().splitlines()[-1]
+    assert line.startswith("[4/30] trial 5 (retry of 2) complete after 3 epochs (went on after epoch 2) val_accuracy")
+    console = Console(file=io.StringIO(), width=140, record=True)
+    console.print(draw(state, 140))
+    assert "complete, retry of 2" in console.export_text()
+
+
+def test_an_end_that_recovery_settles_is_nobodys_progress(state: SweepState) -> None:
+    assert state.hear(TrialEnded(trial=0, state="complete", values=(1.0,))) is None
+    assert (state.done, state.best_trials.values) == (3, {9: (0.6,)})
+
+
+def test_the_live_display_leaves_the_terminal_as_it_was(state: SweepState) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=140)
+    display = LiveDisplay(console)
+    display.on_open(state)
+    for event in STORY:
+        display.on_event(event)
+    display.on_close()
+    display.on_close()
+    written = console.file.getvalue()  # type: ignore[attr-defined]
+    assert written.count("\x1b[?25l") == written.count("\x1b[?25h") > 0  # the cursor is shown again
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [([], ""), ([0.5], "▁"), ([0, 1], "▁█"), ([1, 1, 1], "▁▁▁"), ([0, 0.5, 1], "▁▅█")],
+)
+def test_a_curve_is_a_row_of_bars(values: list[float], bars: str) -> None:
+    assert sparkline(values) == bars
+
+
+def test_a_long_curve_is_thinned_out_and_ends_with_its_last_value() -> None:
+    rising = [float(value) for value in range(157)]
+    assert len(sparkline(rising)) <= 20
+    assert sparkline(rising)[-1] == "█"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (61, "1:01"), (3723, "1:02:03")])
+def test_times_are_shown_as_people_write_them(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_a_bar_counts_the_trials_that_are_done_and_names_the_best(
+    state: SweepState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = BarDisplay()
+    display.log("the data are ready")
+    display.on_open(state)
+    for event in STORY:
+        display.on_event(event)
+    display.on_close()
+    display.on_close()
+    out, err = capsys.readouterr()
+    last = err.strip().splitlines()[-1].split("\r")[-1]
+    assert "4/30" in last
+    assert "best val_accuracy 0.7500 (trial 0), 1 failed" in last
+    assert (out, "ready" in err) == ("", False)
+
+
+def test_the_bar_of_a_single_training_counts_epochs(state: SweepState, capsys: pytest.CaptureFixture[str]) -> None:
+    state.done = 0
+    display = BarDisplay("epoch")
+    display.on_open(state)
+    display.on_event(begun(0))
+    display.on_event(epoch(0, 1, 0.5))
+    display.on_event(epoch(0, 2, 0.75))
+    display.on_close()
+    last = capsys.readouterr().err.strip().split("\r")[-1]
+    assert "2/20" in last
+    assert "val_accuracy 0.7500" in last
+
+
+@pytest.mark.parametrize("display", [BarDisplay(), SilentDisplay()])
+def test_what_a_user_should_be_warned_of_is_a_warning_of_python(display: BarDisplay | SilentDisplay) -> None:
+    with pytest.warns(UserWarning, match=r"^digits is used unverified$"):
+        display.log("warning: digits is used unverified")
+
+
+def test_a_recording_keeps_the_epochs_it_passes_on(state: SweepState) -> None:
+    recording = Recording(SilentDisplay())
+    recording.on_open(state)
+    assert list(recording.epochs()) == ["epoch", "seconds"]
+    for event in (begun(0), epoch(0, 1, 0.5), epoch(0, 2, 0.75)):
+        recording.on_event(event)
+    recording.on_close()
+    assert recording.epochs().to_dict("list") == {
+        "epoch": [1, 2],
+        "val_accuracy": [0.5, 0.75],
+        "loss": [1.0, 1.0],
+        "seconds": [0.1, 0.1],
+    }

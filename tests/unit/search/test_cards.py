@@ -1,0 +1,94 @@
+"""What the machine shows of its cards, told from a folder like /dev, real packages and a real command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay.search.system import hardware
+
+SMI = """#!/bin/sh
+test "$1 $2" = "--query-gpu=index,uuid,memory.total --format=csv,noheader,nounits" || exit 9
+cat <<END
+0, GPU-7fa1, 81559
+1, GPU-30bc, 40960
+2, GPU-55aa, [N/A]
+END
+"""
+
+
+@pytest.fixture
+def devices(tmp_path: Path) -> Path:
+    """A folder as the driver fills /dev on a machine that is lent its fourth and eleventh card."""
+    for name in ("nvidia3", "nvidia10", "nvidiactl", "nvidia-uvm", "null"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_cards_are_counted_from_0_whatever_the_driver_calls_them(
+    devices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert hardware.gpus(devices) == ["0", "1"]
+    assert hardware.gpus(devices / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("visible", "names"),
+    [("0,1", ["0", "1"]), ("GPU-7f", ["GPU-7f"]), ("2, 0", ["2", "0"]), ("1,-1,0", ["1"]), ("", []), ("-1", [])],
+)
+def test_the_cards_that_a_user_makes_visible_are_read_as_cuda_reads_them(
+    visible: str, names: list[str], devices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert hardware.gpus(devices) == names
+
+
+@pytest.mark.parametrize(
+    ("backend", "package", "words"),
+    [
+        ("tensorflow", "nvidia/cudnn", "make sweep EXTRAS=gpu"),
+        ("jax", "jax_cuda12_plugin", "pip install 'jax[cuda12]'"),
+        ("jax", "jax_cuda13_plugin", "JAX's CUDA plugin is not installed"),
+    ],
+)
+def test_a_backend_lacks_libraries_until_they_are_installed(
+    backend: str, package: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware.ctypes.util, "find_library", lambda name: None)
+    assert words in str(hardware.missing_libraries(backend))
+    (tmp_path / package).mkdir(parents=True)
+    (tmp_path / package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert hardware.missing_libraries(backend) is None
+
+
+@pytest.mark.parametrize(("cuda", "lacks"), [("None", True), ("'12.8'", False)])
+def test_a_build_of_torch_says_whether_it_has_cuda(
+    cuda: str, lacks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise RuntimeError('imported')")
+    (tmp_path / "torch" / "version.py").write_text(f"__version__ = '2.9.0'\ncuda: Optional[str] = {cuda}\nhip = None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert (hardware.missing_libraries("torch") is not None) == lacks
+
+
+@pytest.mark.parametrize(
+    ("names", "megabytes"),
+    [(["0"], 81559), (["0", "1"], 40960), (["GPU-30"], 40960), (["2"], None), (["7"], None), (["0", "7"], None)],
+)
+def test_the_smallest_card_counts(
+    names: list[str], megabytes: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tmp_path / "nvidia-smi"
+    command.write_text(SMI)
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert hardware.smallest_gpu_memory_megabytes(names) == megabytes
+
+
+def test_without_the_drivers_tool_nothing_is_known_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert hardware.smallest_gpu_memory_megabytes(["0"]) is None

@@ -1,0 +1,35 @@
+"""Which of Optuna's insides are gone by, and with which releases."""
+
+from __future__ import annotations
+
+import pytest
+from optuna.pruners import HyperbandPruner, SuccessiveHalvingPruner
+from optuna.samplers import TPESampler
+
+from assay.search import optuna_compat
+from assay.search.pruners import make_pruner
+from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner, RememberingHyperband
+from assay.search.samplers import make_sampler
+from assay.search.samplers.fast_tpe import FastTPESampler
+from assay.search.space import read_space
+
+
+@pytest.mark.parametrize(("release", "known"), [("5.0.0", True), ("5.0.3", True), ("5.1.0", False), ("6.0.0", False)])
+def test_a_release_that_nobody_compared_is_used_as_it_is(
+    release: str, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optuna_compat, "version", lambda package: release)
+    made = [
+        make_sampler("tpe", 0, 0, read_space({"x": [1, 2]}), None),
+        make_pruner("hyperband", 9, None),
+        make_pruner("asha", 9, None),
+    ]
+    quick, own = (
+        (FastTPESampler, RememberingHyperband, CachedSuccessiveHalvingPruner),
+        (TPESampler, HyperbandPruner, SuccessiveHalvingPruner),
+    )
+    assert [type(one) for one in made] == list(quick if known else own)
+
+
+def test_what_is_installed_is_compared_by_these_tests() -> None:
+    assert optuna_compat.is_supported()
