@@ -1,4 +1,6 @@
-"""`sweep` and `run` for notebooks and scripts: the command line's, with DataFrames for an answer."""
+"""`sweep` and `run` for notebooks and scripts: the command line's, with DataFrames for an
+answer.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,8 @@ def sweep(
     """Search an experiment's space, every trial in MLflow; asked again, go on where it stopped.
 
     Args:
-        experiment: a name of the catalogue or the path of a TOML file; a `Path` is always the latter.
+        experiment: a name of the catalogue or the path of a TOML file; a `Path` is always the
+            latter.
         trials: complete or pruned trials that make the study done; None: the file's.
         epochs: epochs of a trial; None: the file's.
         timeout: start no trial after this time, in seconds or as "90s", "10m", "1h30m".
@@ -98,13 +101,16 @@ def sweep(
         device: cpu, gpu (all cards) or gpu:N; None: gpu where the backend can use one, else cpu.
         precision: float32, mixed_bfloat16 or mixed_float16.
         xla: on, off, or auto: as Keras chooses.
-        gpu_memory: that each worker may take of its card, in MB, or up to 1 as a fraction; None: as needed, or an equal
-            share where several train on one card.
+        gpu_memory: that each worker may take of its card, in MB, or up to 1 as a fraction; None: as
+            needed, or an equal share where several train on one card.
         max_failures: failed trials in a row that end it.
         retries: how many more attempts a configuration gets whose worker died.
-        trial_timeout: a trial has failed whose worker gives no sign of life for so long: no epoch, say; None: never.
-        checkpoint: keep every trial after each epoch, so that an interrupted one goes on from there, not from zero.
-        fuse: how many trials of one signature a worker trains together, on JAX; "off"; "auto": where it is faster.
+        trial_timeout: a trial has failed whose worker gives no sign of life for so long: no epoch,
+            say; None: never.
+        checkpoint: keep every trial after each epoch, so that an interrupted one goes on from
+            there, not from zero.
+        fuse: how many trials of one signature a worker trains together, on JAX; "off"; "auto":
+            where it is faster.
         home: folder of everything that running produces; None: ASSAY_HOME, or ./mlruns.
         data_dir: where data sets lie as NAME.npz; None: ASSAY_DATA_DIR, or the Keras cache.
         storage: Optuna's storage, a URL; None: ASSAY_STORAGE, or SQLite in home.
@@ -116,24 +122,40 @@ def sweep(
 
     Raises:
         RequestError: the request can't be met as it stands; nothing was written.
-        SearchError: the search failed: trials only fail, or workers can't be had. What was tried is recorded.
-        KeyboardInterrupt: after an interrupt: `load_study` has what was recorded. A second one ends the process.
+        SearchError: the search failed: trials only fail, or workers can't be had. What was tried is
+            recorded.
+        KeyboardInterrupt: after an interrupt: `load_study` has what was recorded. A second one ends
+            the process.
     """
-    asked = load_experiment(experiment, set, epochs).searching(trials=trials, sampler=sampler, pruner=pruner)
+    asked = load_experiment(experiment, set, epochs).searching(
+        trials=trials, sampler=sampler, pruner=pruner
+    )
     request = parse_sweep_request(
         asked,
         study=study,
         workers=workers,
         seed=seed,
-        execution={"backend": backend, "device": device, "precision": precision, "xla": xla, "gpu_memory": gpu_memory},
+        execution={
+            "backend": backend,
+            "device": device,
+            "precision": precision,
+            "xla": xla,
+            "gpu_memory": gpu_memory,
+        },
         timeout=timeout,
-        failure_policy={"max_failures": max_failures, "retries": retries, "trial_timeout": trial_timeout},
+        failure_policy={
+            "max_failures": max_failures,
+            "retries": retries,
+            "trial_timeout": trial_timeout,
+        },
         enqueue=enqueue,
         fuse=fuse,
         checkpoint=checkpoint,
     )
     store_paths = StorePaths.choose(home, data_dir, storage, tracking_uri)
-    found = sweeping.sweep(asked, request, store_paths, BarDisplay() if progress else SilentDisplay())
+    found = sweeping.sweep(
+        asked, request, store_paths, BarDisplay() if progress else SilentDisplay()
+    )
     _raise_for(found.exit_code, found.failure)
     known = read_study(found.study, store_paths, found.importance)
     return dataclasses.replace(known, seconds=round(found.seconds, 3))
@@ -157,10 +179,12 @@ def run(
     tracking_uri: str | None = None,
     progress: bool = True,
 ) -> RunOutcome:
-    """Train once, tracked: the experiment's first baseline, or its model's defaults, changed by `set`.
+    """Train once, tracked: the experiment's first baseline, or its model's defaults, changed by
+    `set`.
 
     Args:
-        experiment: a name of the catalogue or the path of a TOML file; a `Path` is always the latter.
+        experiment: a name of the catalogue or the path of a TOML file; a `Path` is always the
+            latter.
         epochs: epochs to train; None: the file's.
         seed: where the training's seed follows from.
         set: hyperparameters to fix, by name.
@@ -168,8 +192,10 @@ def run(
         device: cpu, gpu (all cards) or gpu:N; None: gpu where the backend can use one, else cpu.
         precision: float32, mixed_bfloat16 or mixed_float16.
         xla: on, off, or auto: as Keras chooses.
-        gpu_memory: that the worker may take of its card, in MB, or up to 1 as a fraction; None: as needed.
-        trial_timeout: it has failed when its worker gives no sign of life for so long: no epoch, say; None: never.
+        gpu_memory: that the worker may take of its card, in MB, or up to 1 as a fraction; None: as
+            needed.
+        trial_timeout: it has failed when its worker gives no sign of life for so long: no epoch,
+            say; None: never.
         home: folder of everything that running produces; None: ASSAY_HOME, or ./mlruns.
         data_dir: where data sets lie as NAME.npz; None: ASSAY_DATA_DIR, or the Keras cache.
         storage: Optuna's storage, a URL, of which a single run needs nothing.
@@ -184,7 +210,13 @@ def run(
     asked = load_experiment(experiment, set, epochs)
     check_limits(seed=seed)
     execution = parse_execution_request(
-        {"backend": backend, "device": device, "precision": precision, "xla": xla, "gpu_memory": gpu_memory}
+        {
+            "backend": backend,
+            "device": device,
+            "precision": precision,
+            "xla": xla,
+            "gpu_memory": gpu_memory,
+        }
     )
     heard = Recording(BarDisplay("epoch") if progress else SilentDisplay())
     silence = parse_failure_policy(trial_timeout=trial_timeout).trial_timeout_seconds
@@ -204,14 +236,16 @@ def load_study(
 ) -> StudyResult:
     """Return what is known of a study. Nothing is written, and a sweep may be at work on it.
 
-    A study that was run from another home is known as far as Optuna and MLflow know it: without epochs and costs.
+    A study that was run from another home is known as far as Optuna and MLflow know it: without
+    epochs and costs.
 
     Args:
         name: the study's name.
         home: the folder of everything that running produces; None is ASSAY_HOME, or `./mlruns`.
         storage: Optuna's storage, a URL; None is ASSAY_STORAGE, or SQLite in home.
         tracking_uri: MLflow's store; None is MLFLOW_TRACKING_URI, or SQLite in home.
-        importance: how what mattered is told: ped-anova, fanova or mdi; None is as the study's experiment has it.
+        importance: how what mattered is told: ped-anova, fanova or mdi; None is as the study's
+            experiment has it.
 
     Raises:
         RequestError: there is no such study or importance, or a store can't be reached.

@@ -21,7 +21,9 @@ def counted(number: int, what: str) -> str:
 
 
 def sparkline(values: list[float]) -> str:
-    """Return a curve as a row of bars, from its lowest value to its highest; a long one is thinned out."""
+    """Return a curve as a row of bars, from its lowest value to its highest; a long one is thinned
+    out.
+    """
     if not values:
         return ""
     step = -(-len(values) // _CURVE_CHARACTERS)
@@ -38,7 +40,9 @@ def named(objectives: Objectives, values: Values) -> str:
 
 
 def measured(value: float) -> str:
-    """Return what was measured: a whole number as it is, another with four digits behind the point, or in all."""
+    """Return what was measured: a whole number as it is, another with four digits behind the point,
+    or in all.
+    """
     if float(value).is_integer() and abs(value) >= 10:
         return f"{int(value):,}"
     return f"{value:.4f}" if abs(value) < 100 else f"{value:.4g}"
@@ -59,7 +63,8 @@ def clock(seconds: float) -> str:
 
 
 def read_seconds(given: str | float, where: str) -> float:
-    """Return a time in seconds: 90 is one already, and so are 90s, 10m or 1h30m; a bare number is seconds.
+    """Return a time in seconds: 90 is one already, and so are 90s, 10m or 1h30m; a bare number is
+    seconds.
 
     Args:
         given: the time.
@@ -70,7 +75,9 @@ def read_seconds(given: str | float, where: str) -> float:
     """
     seconds = _read(given) if isinstance(given, str) else float(given)
     if not (math.isfinite(seconds) and seconds > 0):
-        raise RequestError(f"{where} takes a time above 0, such as 90s, 10m or 1h30m; received {given!r}.")
+        raise RequestError(
+            f"{where} takes a time above 0, such as 90s, 10m or 1h30m; received {given!r}."
+        )
     return seconds
 
 

@@ -1,4 +1,6 @@
-"""Words from anywhere, made fit for a terminal: names, values and errors may hold whatever somebody put into them."""
+"""Words from anywhere, made fit for a terminal: names, values and errors may hold whatever somebody
+put into them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ _LONGEST_LINE_CHARACTERS = 2000
 def visible(text: str) -> str:
     """Return a text with all that would steer a terminal written out, but for the ends of lines."""
     return "".join(
-        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
+        letter
+        if letter.isprintable() or letter == "\n"
+        else letter.encode("unicode_escape").decode()
         for letter in text.replace("\t", "    ")
     )
 

@@ -40,12 +40,20 @@ class Workspace:
         return self.path / "artifacts"
 
     def journal(self, study: str, instance: int = 1) -> Path:
-        """Return the journal of a study: that of the only supervisor, or of one of several at the same time."""
+        """Return the journal of a study: that of the only supervisor, or of one of several at the
+        same time.
+        """
         return self.path / "journal" / f"{file_name(study)}{_instance_suffix(instance)}.jsonl"
 
     def instances(self, study: str) -> list[int]:
-        """Return the instances of a study that have a journal, or a lock until they have one, and always the first."""
-        found = (path for kind in ("jsonl", "lock") for path in self.path.glob(f"journal/{file_name(study)}~*.{kind}"))
+        """Return the instances of a study that have a journal, or a lock until they have one, and
+        always the first.
+        """
+        found = (
+            path
+            for kind in ("jsonl", "lock")
+            for path in self.path.glob(f"journal/{file_name(study)}~*.{kind}")
+        )
         numbers = {path.stem.rpartition("~")[2] for path in found}
         return [1, *sorted(int(number) for number in numbers if number.isdecimal())]
 
@@ -68,7 +76,9 @@ class Workspace:
             RequestError: it can't be a folder.
             SearchError: it may not be written.
         """
-        there = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists())
+        there = next(
+            path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists()
+        )
         if not there.is_dir():
             raise _no_folder(self.path, "not a directory")
         _check_access(there, self.path)
@@ -83,7 +93,9 @@ class Workspace:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise unwritable(f"home, {self.path},", error) or _no_folder(self.path, error.strerror) from None
+            raise unwritable(f"home, {self.path},", error) or _no_folder(
+                self.path, error.strerror
+            ) from None
         _check_access(self.path, self.path)
 
 
@@ -98,12 +110,18 @@ def _check_access(there: Path, home: Path) -> None:
 
 
 def _no_folder(path: Path, why: str | None) -> RequestError:
-    return RequestError(f"home must be a folder that can be written: {path} can't ({why}); choose another with --home.")
+    return RequestError(
+        f"home must be a folder that can be written: {path} can't ({why}); choose another with --home."
+    )
 
 
 def file_name(study: str) -> str:
-    """Return a study's name as a file name: what could lead out of the folder, or trip a file system, is escaped."""
-    escaped = "".join(letter if letter.isalnum() or letter in "-_" else f"%{ord(letter):02x}" for letter in study)
+    """Return a study's name as a file name: what could lead out of the folder, or trip a file
+    system, is escaped.
+    """
+    escaped = "".join(
+        letter if letter.isalnum() or letter in "-_" else f"%{ord(letter):02x}" for letter in study
+    )
     if len(escaped.encode()) <= _LONGEST_NAME_BYTES:
         return escaped
     return f"{escaped.encode()[:100].decode(errors='ignore')}-{hashlib.sha256(study.encode()).hexdigest()[:16]}"
@@ -129,12 +147,15 @@ class StorePaths:
         storage: str | None = None,
         tracking_uri: str | None = None,
     ) -> StorePaths:
-        """Take what is given, else ASSAY_HOME, ASSAY_DATA_DIR, ASSAY_STORAGE and MLFLOW_TRACKING_URI, else defaults.
+        """Take what is given, else ASSAY_HOME, ASSAY_DATA_DIR, ASSAY_STORAGE and
+        MLFLOW_TRACKING_URI, else defaults.
 
-        The defaults are `./mlruns`, the Keras cache, and SQLite in home for both stores. What is secret in the
-        addresses of stores is shown to nobody from now on.
+        The defaults are `./mlruns`, the Keras cache, and SQLite in home for both stores. What is
+        secret in the addresses of stores is shown to nobody from now on.
         """
-        place = Workspace(Path(home or os.environ.get("ASSAY_HOME") or "mlruns").expanduser().resolve())
+        place = Workspace(
+            Path(home or os.environ.get("ASSAY_HOME") or "mlruns").expanduser().resolve()
+        )
         data = data_dir or os.environ.get("ASSAY_DATA_DIR")
         found = cls(
             workspace=place,
@@ -156,7 +177,9 @@ def journal_names(home: Workspace) -> list[str]:
 
 
 def journal_experiments(home: Workspace) -> dict[str, str]:
-    """Return the experiment of each study that was run from a home, from the first line of its journal."""
+    """Return the experiment of each study that was run from a home, from the first line of its
+    journal.
+    """
     experiments = {}
     for path in home.path.glob("journal/*.jsonl"):
         # A line that is not whole yet names nobody.

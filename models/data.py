@@ -1,4 +1,5 @@
-"""What a training reads: the training and validation images of a prepared folder, memory-mapped, and their scale.
+"""What a training reads: the training and validation images of a prepared folder, memory-mapped,
+and their scale.
 
 The folder's test images lie apart; nothing here reads them.
 """
@@ -160,7 +161,10 @@ def _open_pair(folder: Path, split: str, meta: _Meta) -> tuple[Array, Array]:
         rule = f"must hold {' or '.join(STORED_TYPES)} of shape (n, {', '.join(map(str, meta.input_shape))})"
         raise _not_whole(folder, f"x_{split}.npy", f"{rule}; received {x.dtype} of shape {x.shape}")
     numbers = meta.task == "regression"
-    if y.shape != ((len(x), meta.outputs) if numbers else (len(x),)) or y.dtype != TARGET_TYPES[meta.task]:
+    if (
+        y.shape != ((len(x), meta.outputs) if numbers else (len(x),))
+        or y.dtype != TARGET_TYPES[meta.task]
+    ):
         what = f"row of {meta.outputs} float32 numbers" if numbers else "int32 label"
         rule = f"must hold one {what} for each of {len(x)} images"
         raise _not_whole(folder, f"y_{split}.npy", f"{rule}; received {y.dtype} of shape {y.shape}")
@@ -178,4 +182,6 @@ def _open(folder: Path, file: str) -> Array:
 
 
 def _not_whole(folder: Path, file: str, reason: object) -> RequestError:
-    return RequestError(f"a data folder must be whole, but {folder / file} is not: {reason}; have it prepared again.")
+    return RequestError(
+        f"a data folder must be whole, but {folder / file} is not: {reason}; have it prepared again."
+    )

@@ -33,16 +33,21 @@ class OutOfMemory(SearchError):
 
 
 class WorkerBug(Exception):
-    """Assay's own code went wrong where a trial was trained; the message is the whole traceback. Exit code 1.
+    """Assay's own code went wrong where a trial was trained; the message is the whole traceback.
+    Exit code 1.
 
-    The trial is not to blame: it is recorded as interrupted, and tried again by whoever takes the study up.
+    The trial is not to blame: it is recorded as interrupted, and tried again by whoever takes the
+    study up.
     """
 
 
 # Whether something failed because memory, the machine's or a card's, ran out.
 
 
-_TYPES = ("ResourceExhaustedError", "OutOfMemoryError")  # of TensorFlow and of torch, by name: no backend is imported
+_TYPES = (
+    "ResourceExhaustedError",
+    "OutOfMemoryError",
+)  # of TensorFlow and of torch, by name: no backend is imported
 _WORDS = (
     "RESOURCE_EXHAUSTED",  # XLA, whatever type JAX gives it
     "CUDA_ERROR_OUT_OF_MEMORY",  # the driver
@@ -51,7 +56,9 @@ _WORDS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an exception, or one that it was raised from, says that memory could not be had."""
+    """Return whether an exception, or one that it was raised from, says that memory could not be
+    had.
+    """
     cause: BaseException | None = error
     while cause is not None:
         # NumPy's ArrayMemoryError is a MemoryError too.

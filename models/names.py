@@ -24,7 +24,9 @@ def check_name(kind: str, name: str, known: Iterable[str]) -> str:
     options = list(known)
     if name in options:
         return name
-    raise RequestError(f"unknown {kind} {name!r}: must be one of {', '.join(options)}.{suggestion(name, options)}")
+    raise RequestError(
+        f"unknown {kind} {name!r}: must be one of {', '.join(options)}.{suggestion(name, options)}"
+    )
 
 
 # Packages that some parts need and that do not come with Assay.
@@ -39,9 +41,12 @@ def check_installed(part: str, packages: Mapping[str, str], extra: str | None = 
         extra: Assay's own extra that brings them, if there is one.
 
     Raises:
-        RequestError: one is missing; the message says what installs it, in a checkout as in an installed Assay.
+        RequestError: one is missing; the message says what installs it, in a checkout as in an
+            installed Assay.
     """
-    missing = [name for module, name in packages.items() if importlib.util.find_spec(module) is None]
+    missing = [
+        name for module, name in packages.items() if importlib.util.find_spec(module) is None
+    ]
     if missing:
         known = "" if extra is None else f" (Assay's extra {extra!r})"
         raise RequestError(

@@ -1,7 +1,8 @@
 """The precisions that Keras can train in.
 
-In a mixed one layers compute with 16 bits and keep their weights in 32; logits and losses are float32
-(https://keras.io/api/mixed_precision). With mixed_float16 `compile` scales the loss, lest gradients vanish.
+In a mixed one layers compute with 16 bits and keep their weights in 32; logits and losses are
+float32 (https://keras.io/api/mixed_precision). With mixed_float16 `compile` scales the loss, lest
+gradients vanish.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ def check_precision(name: str) -> str:
 
 
 def use(precision: str) -> None:
-    """Have the models that are described from now on compute in a precision; `clear_session` forgets it."""
+    """Have the models that are described from now on compute in a precision; `clear_session`
+    forgets it.
+    """
     import keras  # not at the top: settings are checked without a backend
 
     keras.config.set_dtype_policy(precision)

@@ -45,7 +45,9 @@ class Recipe:
         return losses.wants_one_hot(self.train, self.task)
 
     def describe(self, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
-        """Describe the architecture: (batch, *input_shape) -> (batch, outputs), a logit a class or plain numbers."""
+        """Describe the architecture: (batch, *input_shape) -> (batch, outputs), a logit a class or
+        plain numbers.
+        """
         return self.family.describe(self.model, input_shape, outputs)
 
     def optimizer(self) -> keras.optimizers.Optimizer:
@@ -57,9 +59,11 @@ class Recipe:
         return losses.loss(self.train, self.task)
 
     def compile(self, model: keras.Model) -> keras.Model:
-        """Compile: give the described network its optimizer, its loss and what is measured beside it.
+        """Compile: give the described network its optimizer, its loss and what is measured beside
+        it.
 
-        A model of a user's own that comes compiled keeps its loss and metrics; see `architectures/precompiled.py`.
+        A model of a user's own that comes compiled keeps its loss and metrics; see
+        `architectures/precompiled.py`.
 
         Raises:
             RequestError: what is given does not go with the way such a model was compiled.
@@ -68,18 +72,28 @@ class Recipe:
             return model
         if model.compiled:
             return precompiled.replace_optimizer(model, self.optimizer())
-        model.compile(optimizer=self.optimizer(), loss=self.loss(), metrics=losses.metrics(self.train, self.task))
+        model.compile(
+            optimizer=self.optimizer(),
+            loss=self.loss(),
+            metrics=losses.metrics(self.train, self.task),
+        )
         return model
 
     def epochs(self, model: keras.Model, data: DeviceDataset) -> TrainEpoch:
         """Have the backend compile what trains a compiled model for an epoch."""
         return data.epochs(model, feeding(self.train, self.one_hot))
 
-    def fit(self, model: keras.Model, data: DeviceDataset, seed: int, train_epoch: TrainEpoch | None = None) -> Fit:
+    def fit(
+        self,
+        model: keras.Model,
+        data: DeviceDataset,
+        seed: int,
+        train_epoch: TrainEpoch | None = None,
+    ) -> Fit:
         """Fit: train epoch by epoch, returning what each one measured.
 
-        In classification loss, accuracy, val_loss and val_accuracy; in regression loss, mae, val_loss and val_mae; with
-        a schedule learning_rate too, that of the last step.
+        In classification loss, accuracy, val_loss and val_accuracy; in regression loss, mae,
+        val_loss and val_mae; with a schedule learning_rate too, that of the last step.
 
         Args:
             model: compiled.
@@ -91,7 +105,8 @@ class Recipe:
 
 
 def test(model: keras.Model, x: Array, y: Array, one_hot: bool = False) -> Metrics:  # noqa: PT028 - it is no test of pytest's
-    """Test: measure a compiled model, also one that was saved and loaded, on what training has not seen.
+    """Test: measure a compiled model, also one that was saved and loaded, on what training has not
+    seen.
 
     Args:
         model: compiled.

@@ -7,9 +7,11 @@ import random
 
 
 def seed_everything(seed: int) -> None:
-    """Have all that is drawn from now on follow from this seed: initial weights, and the seeds of dropout layers.
+    """Have all that is drawn from now on follow from this seed: initial weights, and the seeds of
+    dropout layers.
 
-    What `keras.utils.set_random_seed` does; that would also import TensorFlow, where it is installed, on any backend.
+    What `keras.utils.set_random_seed` does; that would also import TensorFlow, where it is
+    installed, on any backend.
     """
     import keras  # not at the top: the trainer's `preload` decides when the backend is imported
     import numpy as np  # not at the top: samplers need the seed of a trial alone
@@ -34,8 +36,8 @@ def seed_everything(seed: int) -> None:
 def trial_seed(study_seed: int, number: int) -> int:
     """Return the seed of a trial, in [0, 2**31), from the study's seed and the trial's number.
 
-    A hash rather than a sum: neighbouring studies and trials share no seeds, and no trial's seed depends on which
-    worker trained it or when.
+    A hash rather than a sum: neighbouring studies and trials share no seeds, and no trial's seed
+    depends on which worker trained it or when.
     """
     digest = hashlib.sha256(f"{study_seed}/{number}".encode()).digest()
     return int.from_bytes(digest[:4]) % 2**31

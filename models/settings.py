@@ -19,7 +19,11 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_default=True, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
     )
 
     @classmethod
@@ -40,7 +44,9 @@ class Settings(BaseModel):
 
 
 def explain(error: ErrorDetails, where: str, known: Mapping[str, object]) -> str:
-    """Say in one line what a validation found: the rule, the value received, the nearest right name."""
+    """Say in one line what a validation found: the rule, the value received, the nearest right
+    name.
+    """
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"{where} does not know {name!r}: it knows {', '.join(known) or 'nothing'}.{suggestion(name, known)}"

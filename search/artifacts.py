@@ -1,4 +1,6 @@
-"""Where the model of a study's best trial is kept while the study runs: one file, not one a trial."""
+"""Where the model of a study's best trial is kept while the study runs: one file, not one a
+trial.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,14 @@ _OF_TRIAL = re.compile(r"\.?trial-(\d+)")  # with a dot before it while a worker
 class ModelStore:
     """A folder of `.keras` files by trial number.
 
-    A worker writes a trial's file before the trial is recorded as ended, so the file is under the trial's own number:
-    the model of the best so far is never overwritten by one that might not be recorded.
+    A worker writes a trial's file before the trial is recorded as ended, so the file is under the
+    trial's own number: the model of the best so far is never overwritten by one that might not be
+    recorded.
 
     Args:
         folder: the shelf's own.
-        others: returns those of other supervisors of the study, whose trials may be among the best too.
+        others: returns those of other supervisors of the study, whose trials may be among the best
+            too.
     """
 
     def __init__(self, folder: Path, others: Callable[[], Iterable[Path]] = tuple) -> None:
@@ -57,7 +61,8 @@ class ModelStore:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of a study, a file a configuration: a trial and its redos and retries share their seed.
+    """The checkpoints of a study, a file a configuration: a trial and its redos and retries share
+    their seed.
 
     Args:
         folder: of the study's own.
@@ -83,16 +88,21 @@ class Checkpoints:
 # How a study, or a single run, is closed: with its best trials, and where their models lie.
 
 
-def closing_of(closing: Closing, best_trials: Mapping[int, Values], model_store: ModelStore) -> StudyClosed:
-    """Return the event that closes it, whoever does that: its supervisor, or who comes after one that died.
+def closing_of(
+    closing: Closing, best_trials: Mapping[int, Values], model_store: ModelStore
+) -> StudyClosed:
+    """Return the event that closes it, whoever does that: its supervisor, or who comes after one
+    that died.
 
     Args:
         closing: how it ended.
-        best_trials: the best complete trial with its values by its number; with several objectives the Pareto front.
+        best_trials: the best complete trial with its values by its number; with several objectives
+            the Pareto front.
         model_store: where their models are.
     """
     found = {number: model_store.find(number) for number in best_trials}
     models = {number: None if model is None else str(model) for number, model in found.items()}
     return StudyClosed(
-        closing=closing, best=tuple(BestTrial(one, best_trials[one], models[one]) for one in best_trials)
+        closing=closing,
+        best=tuple(BestTrial(one, best_trials[one], models[one]) for one in best_trials),
     )

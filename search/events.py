@@ -17,12 +17,13 @@ Closing = Literal["finished", "failed", "interrupted"]
 
 @dataclass(frozen=True, kw_only=True)
 class StudyOpened:
-    """A supervisor took up the study, for the first time or once more; or, with no study, a single run.
+    """A supervisor took up the study, for the first time or once more; or, with no study, a single
+    run.
 
-    `study_id` tells it from others of the same name. `provenance` is what a reader needs to judge and repeat the
-    results, by tag name; `text` is the experiment's file; `data` says what the inputs are: `input_shape`, `classes`,
-    and the scaling they went through. `supervisor` is on every trial that this supervisor takes, where others may take
-    trials of the same study.
+    `study_id` tells it from others of the same name. `provenance` is what a reader needs to judge
+    and repeat the results, by tag name; `text` is the experiment's file; `data` says what the
+    inputs are: `input_shape`, `classes`, and the scaling they went through. `supervisor` is on
+    every trial that this supervisor takes, where others may take trials of the same study.
     """
 
     study: str | None
@@ -67,8 +68,8 @@ class EpochEnded:
 class TrialEnded:
     """The end of a trial: nothing more will be said of it.
 
-    `values` has one for each objective, nothing for a failed trial. `reason` says why a trial failed, in a word or two;
-    `error` is the text behind it, when there is one.
+    `values` has one for each objective, nothing for a failed trial. `reason` says why a trial
+    failed, in a word or two; `error` is the text behind it, when there is one.
     """
 
     trial: int
@@ -105,7 +106,9 @@ class TrialEnded:
 
 @dataclass(frozen=True)
 class BestTrial:
-    """One of the best complete trials of a study: its values, and the file of its model if that was kept."""
+    """One of the best complete trials of a study: its values, and the file of its model if that was
+    kept.
+    """
 
     trial: int
     values: tuple[float, ...]
@@ -114,7 +117,9 @@ class BestTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyClosed:
-    """The supervisor let go of the study; `best` holds its best trial, or with several objectives the Pareto front."""
+    """The supervisor let go of the study; `best` holds its best trial, or with several objectives
+    the Pareto front.
+    """
 
     closing: Closing
     best: tuple[BestTrial, ...] = ()
@@ -123,7 +128,9 @@ class StudyClosed:
     def __post_init__(self) -> None:
         given: tuple[Any, ...] = self.best  # JSON has mappings and lists
         best = (one if isinstance(one, BestTrial) else BestTrial(**one) for one in given)
-        object.__setattr__(self, "best", tuple(dataclasses.replace(one, values=tuple(one.values)) for one in best))
+        object.__setattr__(
+            self, "best", tuple(dataclasses.replace(one, values=tuple(one.values)) for one in best)
+        )
 
 
 Event = StudyOpened | TrialBegun | EpochEnded | TrialEnded | StudyClosed

@@ -1,8 +1,9 @@
 """What each hyperparameter mattered to the value, told by one of Optuna's evaluators.
 
-PED-ANOVA (Watanabe et al., IJCAI 2023; with conditions, arXiv:2601.20800) looks at what the best tenth of the trials
-have in common; fANOVA (Hutter et al., ICML 2014) and the mean decrease in impurity (Breiman, Machine Learning, 2001) at
-a random forest that predicts the value of every trial.
+PED-ANOVA (Watanabe et al., IJCAI 2023; with conditions, arXiv:2601.20800) looks at what the best
+tenth of the trials have in common; fANOVA (Hutter et al., ICML 2014) and the mean decrease in
+impurity (Breiman, Machine Learning, 2001) at a random forest that predicts the value of every
+trial.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Evaluator:
     Attributes:
         name: what [search] calls it.
         summary: what its shares are shares of.
-        make: makes a new one; imports Optuna, so that naming evaluators costs the command line nothing.
+        make: makes a new one; imports Optuna, so that naming evaluators costs the command line
+            nothing.
         packages: what it needs: `pip install` names by import names.
         knows_conditions: whether it can tell of hyperparameters that only some trials have.
     """
@@ -60,7 +62,9 @@ def _ped_anova() -> BaseImportanceEvaluator:
 def _fanova() -> BaseImportanceEvaluator:
     import optuna  # for the same reason
 
-    return optuna.importance.FanovaImportanceEvaluator(seed=0)  # the same study gives the same numbers
+    return optuna.importance.FanovaImportanceEvaluator(
+        seed=0
+    )  # the same study gives the same numbers
 
 
 def _mdi() -> BaseImportanceEvaluator:
@@ -102,13 +106,15 @@ def importances(
     Args:
         study: the study; its complete trials are compared.
         evaluator: a name of EVALUATORS.
-        names: the hyperparameters of the space. Those that only some of the trials have are told of by ped-anova alone.
-        objective: which objective of the study, counted from 0. None is all of them: with several, ped-anova tells what
-            mattered for reaching the Pareto front, the others the mean of the shares for each objective.
+        names: the hyperparameters of the space. Those that only some of the trials have are told of
+            by ped-anova alone.
+        objective: which objective of the study, counted from 0. None is all of them: with several,
+            ped-anova tells what mattered for reaching the Pareto front, the others the mean of the
+            shares for each objective.
 
     Returns:
-        The shares by name; empty when there are too few complete trials, or too few hyperparameters that differ among
-        them, to compare anything.
+        The shares by name; empty when there are too few complete trials, or too few hyperparameters
+        that differ among them, to compare anything.
 
     Raises:
         RequestError: there is no evaluator of that name.
@@ -146,12 +152,16 @@ def _shares(
     import optuna  # for the same reason
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Optuna warns of here, that shares mean little, is answered below
+        warnings.simplefilter(
+            "ignore"
+        )  # what Optuna warns of here, that shares mean little, is answered below
         try:
             told = optuna.importance.get_param_importances(
                 study,
                 evaluator=evaluator.make(),
-                params=sorted(names),  # in any other order Optuna 5.0's mdi gives shares to the wrong names
+                params=sorted(
+                    names
+                ),  # in any other order Optuna 5.0's mdi gives shares to the wrong names
                 target=None if objective is None else _target(study, objective),
                 normalize=False,
             )
@@ -164,7 +174,9 @@ def _shares(
 
 
 def _target(study: optuna.Study, objective: int) -> Callable[[FrozenTrial], float]:
-    """Return what is explained: an objective so turned that lower is better, as ped-anova takes it to be."""
+    """Return what is explained: an objective so turned that lower is better, as ped-anova takes it
+    to be.
+    """
     from optuna.study import StudyDirection  # for the same reason
 
     sign = -1.0 if study.directions[objective] == StudyDirection.MAXIMIZE else 1.0
@@ -172,7 +184,11 @@ def _target(study: optuna.Study, objective: int) -> Callable[[FrozenTrial], floa
 
 
 def _mean(each: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
-    return {name: statistics.fmean(shares[name] for shares in each) for name in each[0]} if each else {}
+    return (
+        {name: statistics.fmean(shares[name] for shares in each) for name in each[0]}
+        if each
+        else {}
+    )
 
 
 def _ordered(shares: Mapping[str, float]) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """The journal of a study: one JSON line an event, only ever appended to.
 
-It is the first thing written. A line that says a trial changed state is on the disk before anybody else hears of it;
-lines of epochs are left to the operating system, since an epoch whose trial died with the machine is trained again.
+It is the first thing written. A line that says a trial changed state is on the disk before anybody
+else hears of it; lines of epochs are left to the operating system, since an epoch whose trial died
+with the machine is trained again.
 """
 
 from __future__ import annotations
@@ -42,7 +43,12 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._file.close()
 
     def subscribe(self, listener: Listener) -> None:
@@ -72,7 +78,9 @@ class Journal:
             listener(event)
 
 
-def read(path: Path, offset: int = 0, only: Sequence[type[Event]] = ()) -> Iterator[tuple[Event, int]]:
+def read(
+    path: Path, offset: int = 0, only: Sequence[type[Event]] = ()
+) -> Iterator[tuple[Event, int]]:
     """Yield the events of a journal from a byte offset on, each with the offset behind it.
 
     Stops before a line that is not finished yet. A journal that does not exist has no events.
@@ -80,7 +88,8 @@ def read(path: Path, offset: int = 0, only: Sequence[type[Event]] = ()) -> Itera
     Args:
         path: the journal.
         offset: of the first line that is read.
-        only: kinds of events; the lines of all others are passed over, which takes a twentieth of reading them.
+        only: kinds of events; the lines of all others are passed over, which takes a twentieth of
+            reading them.
     """
     if not path.exists():
         return
@@ -118,7 +127,9 @@ def _cut_torn_line(path: Path) -> None:
 
 
 def _behind_last_newline(file: BinaryIO, before: int | None = None) -> int:
-    """Return the offset behind the last newline of a file, or the last before an offset; 0 if there is none."""
+    """Return the offset behind the last newline of a file, or the last before an offset; 0 if there
+    is none.
+    """
     end = file.seek(0, os.SEEK_END) if before is None else before
     while end > 0:
         start = max(0, end - _LOOK_BACK_BYTES)

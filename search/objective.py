@@ -36,7 +36,9 @@ class Objective:
         direction, _, metric = text.partition(" ")
         check_name("direction", direction, get_args(Direction))
         if not metric.strip():
-            raise RequestError(f"an objective is a direction and a metric: received {text!r}; write '{text} val_loss'.")
+            raise RequestError(
+                f"an objective is a direction and a metric: received {text!r}; write '{text} val_loss'."
+            )
         return cls("maximize" if direction == "maximize" else "minimize", metric.strip())
 
     def __str__(self) -> str:
@@ -62,9 +64,13 @@ class Objectives:
         """
         each = tuple(Objective.read(text) for text in texts)
         if not each:
-            raise RequestError("a search needs an objective, such as ['maximize val_accuracy']; received none.")
+            raise RequestError(
+                "a search needs an objective, such as ['maximize val_accuracy']; received none."
+            )
         if len({objective.metric for objective in each}) < len(each):
-            raise RequestError(f"each metric may be one objective; received {[str(objective) for objective in each]}.")
+            raise RequestError(
+                f"each metric may be one objective; received {[str(objective) for objective in each]}."
+            )
         return cls(each)
 
     def __str__(self) -> str:
@@ -80,7 +86,9 @@ class Objectives:
 
     @property
     def by_epoch(self) -> Objective | None:
-        """The objective if it is the only one and measured in every epoch: only then can trials be pruned."""
+        """The objective if it is the only one and measured in every epoch: only then can trials be
+        pruned.
+        """
         return self.single if self.single is not None and self.single.metric not in COSTS else None
 
     @property
@@ -103,17 +111,21 @@ class Objectives:
 
 
 class ParetoFront:
-    """The trials that no other dominates: with one objective the best, with several the Pareto front.
+    """The trials that no other dominates: with one objective the best, with several the Pareto
+    front.
 
-    Of equals the one of the lowest number stays, whichever ended first: whoever counts them again, in another order,
-    finds the same. (Optuna's `best_trial` names the one or the other, by its storage.)
+    Of equals the one of the lowest number stays, whichever ended first: whoever counts them again,
+    in another order, finds the same. (Optuna's `best_trial` names the one or the other, by its
+    storage.)
 
     Args:
         objectives: what is made better.
         complete: the values of the complete trials that there are, by number.
     """
 
-    def __init__(self, objectives: Objectives, complete: Mapping[int, Values] = MappingProxyType({})) -> None:
+    def __init__(
+        self, objectives: Objectives, complete: Mapping[int, Values] = MappingProxyType({})
+    ) -> None:
         self._objectives = objectives
         self.values: dict[int, Values] = {}
         for number, values in complete.items():
@@ -121,7 +133,10 @@ class ParetoFront:
 
     def admits(self, number: int, values: Values) -> bool:
         """Return whether a trial of this number and these values would be among them."""
-        return not any(self._comes_before((other, known), (number, values)) for other, known in self.values.items())
+        return not any(
+            self._comes_before((other, known), (number, values))
+            for other, known in self.values.items()
+        )
 
     def add(self, number: int, values: Values) -> None:
         """Take a complete trial into account."""

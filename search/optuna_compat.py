@@ -1,6 +1,8 @@
-"""Whether Optuna is a release whose insides are known: our quicker sampler and pruners go by what it never promised.
+"""Whether Optuna is a release whose insides are known: our quicker sampler and pruners go by what
+it never promised.
 
-With any other release Optuna's own serve, which suggest and prune the same and take longer in long studies.
+With any other release Optuna's own serve, which suggest and prune the same and take longer in long
+studies.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ class FailurePolicy:
     Args:
         max_failures: after so many failed trials in a row the search stops.
         retries: how many more attempts a configuration gets whose worker died.
-        trial_timeout_seconds: a worker that does not answer a call within this time is ended, and its trial fails;
-            None for no limit. A call begins a trial, trains one epoch of it, or finishes it.
+        trial_timeout_seconds: a worker that does not answer a call within this time is ended, and
+            its trial fails; None for no limit. A call begins a trial, trains one epoch of it, or
+            finishes it.
     """
 
     max_failures: int = 5
@@ -61,7 +62,9 @@ class Plan:
 
     def may_go_on(self, trial: Trial, end: TrialEnded) -> bool:
         """Return whether a trial that ended so will be tried again."""
-        return end.is_interrupted or (end.is_crashed and trial.attempt <= self.failure_policy.retries)
+        return end.is_interrupted or (
+            end.is_crashed and trial.attempt <= self.failure_policy.retries
+        )
 
 
 # What is asked of a study.

@@ -1,13 +1,15 @@
 """What a new supervisor makes of trials that the last one left behind.
 
-Called at the start of every sweep, on a study that nobody else has open, or that is shared: then only those trials are
-settled that this journal's supervisors took, whoever else is at work. Idempotent: after a death in the middle of it,
-running it again does the rest.
+Called at the start of every sweep, on a study that nobody else has open, or that is shared: then
+only those trials are settled that this journal's supervisors took, whoever else is at work.
+Idempotent: after a death in the middle of it, running it again does the rest.
 
-What becomes of a death between any two steps of a trial, CONTRIBUTING.md says under "The order of effects".
+What becomes of a death between any two steps of a trial, CONTRIBUTING.md says under "The order of
+effects".
 
-A search that is not done then enqueues every trial that was interrupted and has not been redone, and every one whose
-worker died that has attempts left and no retry: the last supervisor may have died before it enqueued that.
+A search that is not done then enqueues every trial that was interrupted and has not been redone,
+and every one whose worker died that has attempts left and no retry: the last supervisor may have
+died before it enqueued that.
 """
 
 from __future__ import annotations
@@ -21,11 +23,21 @@ from optuna.trial import FrozenTrial
 from assay.search.events import StudyOpened, TrialBegun, TrialEnded
 from assay.search.journal import Journal, read
 from assay.search.study import StudyTrials
-from assay.search.study_record import ATTEMPT, CRASHED, INTERRUPTED, REDO_OF, RETRY_OF, STATE, StudyRecord
+from assay.search.study_record import (
+    ATTEMPT,
+    CRASHED,
+    INTERRUPTED,
+    REDO_OF,
+    RETRY_OF,
+    STATE,
+    StudyRecord,
+)
 from assay.search.workers.protocol import REDO, RETRY, Trial
 
 
-def recover(trials: StudyRecord, journal: Journal, hyperparameters: Callable[[Trial], Mapping[str, Any]]) -> None:
+def recover(
+    trials: StudyRecord, journal: Journal, hyperparameters: Callable[[Trial], Mapping[str, Any]]
+) -> None:
     """Settle every trial that Optuna believes to be running.
 
     Args:
@@ -48,11 +60,17 @@ def recover(trials: StudyRecord, journal: Journal, hyperparameters: Callable[[Tr
 
 def supervisors(journal: Path) -> set[str]:
     """Return what the trials are known by that the supervisors of a journal took."""
-    return {event.supervisor for event, _ in read(journal, only=[StudyOpened]) if isinstance(event, StudyOpened)}
+    return {
+        event.supervisor
+        for event, _ in read(journal, only=[StudyOpened])
+        if isinstance(event, StudyOpened)
+    }
 
 
 def _settled(journal: Journal, study_id: str) -> tuple[set[int], dict[int, TrialEnded]]:
-    """Return which trials of the study the journal has begun, and their ends; an earlier one had its name, perhaps."""
+    """Return which trials of the study the journal has begun, and their ends; an earlier one had
+    its name, perhaps.
+    """
     begun: set[int] = set()
     ended: dict[int, TrialEnded] = {}
     for event, _ in read(journal.path, only=[StudyOpened, TrialBegun, TrialEnded]):
@@ -82,14 +100,17 @@ def _beginning(
 
 
 def try_again(trials: StudyTrials, retries: int, dead: Container[str] = ()) -> int:
-    """Enqueue once more what was interrupted, or crashed with attempts left, unless that was done; return how many.
+    """Enqueue once more what was interrupted, or crashed with attempts left, unless that was done;
+    return how many.
 
-    Each has the parameters and the seed of its first attempt. That it was interrupted counts as no attempt.
+    Each has the parameters and the seed of its first attempt. That it was interrupted counts as no
+    attempt.
 
     Args:
         trials: the study.
         retries: how many more attempts a configuration gets whose worker died.
-        dead: the supervisors whose crashed trials are looked at in a shared study: one that lives retries its own.
+        dead: the supervisors whose crashed trials are looked at in a shared study: one that lives
+            retries its own.
     """
     known = trials.study.get_trials(deepcopy=False)
     redone = {trial.user_attrs.get(REDO_OF) for trial in known}
@@ -98,7 +119,11 @@ def try_again(trials: StudyTrials, retries: int, dead: Container[str] = ()) -> i
     for trial in known:
         state, attempt = str(trial.user_attrs.get(STATE)), trial.user_attrs.get(ATTEMPT, 1)
         if state == INTERRUPTED and trial.number not in redone:
-            kept = {name: trial.user_attrs[name] for name in (ATTEMPT, RETRY_OF) if name in trial.user_attrs}
+            kept = {
+                name: trial.user_attrs[name]
+                for name in (ATTEMPT, RETRY_OF)
+                if name in trial.user_attrs
+            }
             again = {REDO_OF: trial.number, **kept}
             enqueued += trials.enqueue_again(trial, f"{REDO} {trial.number}", again)
         elif not trials.is_of(dead, trial):

@@ -36,7 +36,9 @@ def _objectives(texts: list[str]) -> list[str]:
 class SearchSettings(Settings):
     """How the space is searched."""
 
-    trials: int = Field(default=30, ge=1, description="How many complete or pruned trials make the study done.")
+    trials: int = Field(
+        default=30, ge=1, description="How many complete or pruned trials make the study done."
+    )
     sampler: Annotated[str, AfterValidator(_sampler)] = Field(
         default="tpe", description="Which configurations are tried next."
     )
@@ -47,14 +49,16 @@ class SearchSettings(Settings):
         default="none", description="Which trials are stopped before their last epoch."
     )
     pruner_options: dict[str, Any] = Field(
-        default_factory=dict, description="The pruner's own options, under Optuna's names; a step is an epoch."
+        default_factory=dict,
+        description="The pruner's own options, under Optuna's names; a step is an epoch.",
     )
     objectives: Annotated[list[str], AfterValidator(_objectives)] = Field(
         default=["maximize val_accuracy"],
         description="What is made better, measured at the last epoch of a trial, or as it ends: one, or several.",
     )
     importance: Annotated[str, AfterValidator(_importance)] = Field(
-        default="ped-anova", description=f"How what each hyperparameter mattered is told: {', '.join(EVALUATORS)}."
+        default="ped-anova",
+        description=f"How what each hyperparameter mattered is told: {', '.join(EVALUATORS)}.",
     )
 
     @model_validator(mode="after")
@@ -74,7 +78,9 @@ class SearchSettings(Settings):
         Raises:
             RequestError: one that it does not have, or a value that can't be.
         """
-        options: Settings = get_sampler(self.sampler).settings.read(self.sampler_options, "[search] sampler_options")
+        options: Settings = get_sampler(self.sampler).settings.read(
+            self.sampler_options, "[search] sampler_options"
+        )
         return options
 
     def read_pruner_options(self) -> Settings:
@@ -83,11 +89,14 @@ class SearchSettings(Settings):
         Raises:
             RequestError: one that it does not have, or a value that can't be.
         """
-        options: Settings = get_pruner(self.pruner).settings.read(self.pruner_options, "[search] pruner_options")
+        options: Settings = get_pruner(self.pruner).settings.read(
+            self.pruner_options, "[search] pruner_options"
+        )
         return options
 
     def changed(self, **changes: Any) -> Self:
-        """Return the settings with these changed; options stay only with the sampler or pruner they were given to.
+        """Return the settings with these changed; options stay only with the sampler or pruner they
+        were given to.
 
         Raises:
             RequestError: a value that can't be.
@@ -99,15 +108,17 @@ class SearchSettings(Settings):
         return self.read({**kept, **changes}, "[search]")
 
     def check(self, space: Space, epochs: int) -> None:
-        """See that the space can be searched as is asked: what only shows together with space and epochs.
+        """See that the space can be searched as is asked: what only shows together with space and
+        epochs.
 
         Args:
             space: what is searched.
             epochs: the most epochs a trial can have.
 
         Raises:
-            RequestError: the sampler can't search the space, can't be asked for so many trials or lacks a package;
-                the pruner's options do not suit so many epochs; the importances lack a package.
+            RequestError: the sampler can't search the space, can't be asked for so many trials or
+                lacks a package; the pruner's options do not suit so many epochs; the importances
+                lack a package.
         """
         sampler, pruner = get_sampler(self.sampler), get_pruner(self.pruner)
         sampler.check_trials(self.trials)

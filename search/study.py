@@ -1,4 +1,6 @@
-"""The Optuna study behind a sweep: opened by one process, which alone asks and tells, or shared on PostgreSQL."""
+"""The Optuna study behind a sweep: opened by one process, which alone asks and tells, or shared on
+PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,12 @@ from contextlib import nullcontext
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial, TrialState
 
 from assay.models.seeding import trial_seed
@@ -49,9 +56,11 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 
 class StudyTrials(StudyRecord):
-    """The trials of an Optuna study: a source of trials for the supervisor, and what is known of them all.
+    """The trials of an Optuna study: a source of trials for the supervisor, and what is known of
+    them all.
 
-    Creates the study, or loads it if there is one of that name. On a shared storage others may add trials meanwhile.
+    Creates the study, or loads it if there is one of that name. On a shared storage others may add
+    trials meanwhile.
 
     Raises:
         RequestError: the one of that name has another identity.
@@ -85,14 +94,22 @@ class StudyTrials(StudyRecord):
         self.study_id = attributes.get(STUDY_ID) or uuid.uuid4().hex
         opening = attributes.get(OPENINGS, 0)
         sampler = make_sampler(
-            request.sampler, self.seed, drawn, request.space, request.sampler_options, len(request.objectives), opening
+            request.sampler,
+            self.seed,
+            drawn,
+            request.space,
+            request.sampler_options,
+            len(request.objectives),
+            opening,
         )
         self.study = optuna.create_study(
             storage=self._storage,
             study_name=request.name,
             directions=[objective.direction for objective in request.objectives.each],
             sampler=sampler,
-            pruner=make_pruner(request.pruner, request.epochs, request.pruner_options, self._shared is not None),
+            pruner=make_pruner(
+                request.pruner, request.epochs, request.pruner_options, self._shared is not None
+            ),
             load_if_exists=True,
         )
         self.study.set_user_attr(SEED, self.seed)
@@ -103,7 +120,8 @@ class StudyTrials(StudyRecord):
         self._grid = sampler if isinstance(sampler, GridSampler) else None
 
     def count(self) -> None:
-        """Count the trials that are done, and find the best; from now on they are counted as they end.
+        """Count the trials that are done, and find the best; from now on they are counted as they
+        end.
 
         Asking the study each time would cost as much as it has trials.
         """
@@ -122,8 +140,11 @@ class StudyTrials(StudyRecord):
                 self._done += trial.state in _DONE
                 if trial.state == TrialState.COMPLETE:
                     self._best_trials.add(trial.number, tuple(trial.values))
-            # What was interrupted is done once more; what runs may be, unless another supervisor is at it.
-            taken = trial.state.is_finished() or (self._shared is not None and trial.state == TrialState.RUNNING)
+            # What was interrupted is done once more; what runs may be, unless another supervisor is
+            # at it.
+            taken = trial.state.is_finished() or (
+                self._shared is not None and trial.state == TrialState.RUNNING
+            )
             if self._grid is not None and taken and trial.user_attrs.get(STATE) != INTERRUPTED:
                 self._take(self.searched(trial))
 
@@ -133,26 +154,36 @@ class StudyTrials(StudyRecord):
             self._given.should_stop = should_stop
 
     def run_locked(self, body: Callable[[], None]) -> None:
-        """Call a function while no other supervisor has a turn; perhaps twice, so it does what is left undone."""
+        """Call a function while no other supervisor has a turn; perhaps twice, so it does what is
+        left undone.
+        """
         if self._shared is None:
             body()
         else:
             self._shared.run_locked(self._request.name, body)
 
     def enqueue(self, configurations: Iterable[Configuration], origin: str) -> None:
-        """Have these configurations tried before the sampler's own, each once however often it is asked for."""
-        # Optuna's own skip_if_exists compares each configuration with each trial: a second for one among 10,000.
+        """Have these configurations tried before the sampler's own, each once however often it is
+        asked for.
+        """
+        # Optuna's own skip_if_exists compares each configuration with each trial: a second for one
+        # among 10,000.
         known = {
-            _key(trial.system_attrs.get(ENQUEUED, trial.params)) for trial in self.study.get_trials(deepcopy=False)
+            _key(trial.system_attrs.get(ENQUEUED, trial.params))
+            for trial in self.study.get_trials(deepcopy=False)
         }
         for configuration in configurations:
             encoded = self._request.space.encode(configuration)
             if _key(encoded) not in known:
                 known.add(_key(encoded))
-                self.study.enqueue_trial(encoded, user_attrs={ORIGIN: origin, BASELINE: origin == "baseline"})
+                self.study.enqueue_trial(
+                    encoded, user_attrs={ORIGIN: origin, BASELINE: origin == "baseline"}
+                )
 
     def ask(self) -> Trial | None:
-        """Take the next trial: one that was enqueued, else the sampler's; None if others have taken the last."""
+        """Take the next trial: one that was enqueued, else the sampler's; None if others have taken
+        the last.
+        """
         if self._shared is None:
             return self._ask()
         with self._shared.locked(self._request.name):  # samplers can't see what another is drawing
@@ -163,9 +194,15 @@ class StudyTrials(StudyRecord):
             self._look()
             if not self.more():
                 return None
-        with self._storage.together() if isinstance(self._storage, WriteThroughStorage) else nullcontext():
+        with (
+            self._storage.together()
+            if isinstance(self._storage, WriteThroughStorage)
+            else nullcontext()
+        ):
             asked = self.study.ask()
-            searched = self._request.space.draw(lambda name, distribution: _suggest(asked, name, distribution))
+            searched = self._request.space.draw(
+                lambda name, distribution: _suggest(asked, name, distribution)
+            )
             attributes = {ORIGIN: self._request.sampler, **asked.user_attrs}
             trial = self.trial_of(asked.number, searched, attributes)
             asked.set_user_attr(SEED, trial.seed)
@@ -195,7 +232,9 @@ class StudyTrials(StudyRecord):
         self.count()
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Record the objective after an epoch; return whether the pruner stops the trial here: never a baseline."""
+        """Record the objective after an epoch; return whether the pruner stops the trial here:
+        never a baseline.
+        """
         trial = self._running[number]
         trial.report(value, epoch)
         return trial.should_prune() and number not in self._unpruned
@@ -216,7 +255,9 @@ class StudyTrials(StudyRecord):
         self.enqueue_again(self.trial(trial.number), f"{RETRY} {trial.number}", again)
 
     def enqueue_again(self, known: FrozenTrial, origin: str, attributes: Mapping[str, Any]) -> bool:
-        """Have the configuration of an earlier trial tried again, with its seed; return whether it has one."""
+        """Have the configuration of an earlier trial tried again, with its seed; return whether it
+        has one.
+        """
         # What was enqueued stays so even if the trial died before all of it was taken over.
         parameters = {**known.system_attrs.get(ENQUEUED, {}), **known.params}
         if parameters:
@@ -232,11 +273,15 @@ class StudyTrials(StudyRecord):
         return self._done
 
     def admits(self, number: int, values: Values) -> bool:
-        """Return whether a complete trial of these values would be the best so far, or none would dominate it."""
+        """Return whether a complete trial of these values would be the best so far, or none would
+        dominate it.
+        """
         return self._best_trials.admits(number, values)
 
     def best_trials(self) -> Mapping[int, Values]:
-        """Return the best complete trial with its values by its number; with several objectives the Pareto front."""
+        """Return the best complete trial with its values by its number; with several objectives the
+        Pareto front.
+        """
         return self._best_trials.ranked()
 
     def counts(self) -> dict[str, int]:
@@ -245,9 +290,13 @@ class StudyTrials(StudyRecord):
         return {name: states.count(state) for name, state in STATES.items()}
 
     def importances(self) -> dict[str, dict[str, float]]:
-        """Return for each objective's metric what each hyperparameter mattered: see `assay.search.importances`."""
+        """Return for each objective's metric what each hyperparameter mattered: see
+        `assay.search.importances`.
+        """
         told = {
-            objective.metric: importances(self.study, self._request.importance, self._request.space, index)
+            objective.metric: importances(
+                self.study, self._request.importance, self._request.space, index
+            )
             for index, objective in enumerate(self._request.objectives.each)
         }
         return {metric: shares for metric, shares in told.items() if shares}

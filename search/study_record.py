@@ -20,11 +20,14 @@ from assay.search.workers.protocol import Trial
 # What makes a study that study: what all its trials must share to be comparable.
 
 
-def check_fingerprint(study: str, known: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> None:
+def check_fingerprint(
+    study: str, known: Mapping[str, Any] | None, asked: Mapping[str, Any]
+) -> None:
     """Compare a study's identity, as it was stored, with the one that is asked for.
 
     Raises:
-        RequestError: they differ: trials of the two could not be compared. The message names every difference.
+        RequestError: they differ: trials of the two could not be compared. The message names every
+            difference.
     """
     differences = list(_differences(known or {}, json.loads(json.dumps(asked))))
     if differences:
@@ -53,7 +56,9 @@ ATTEMPT = "assay.attempt"
 RETRY_OF = "assay.retry_of"
 REDO_OF = "assay.redo_of"
 BASELINE = "assay.baseline"
-"""Whether it is a baseline, or one tried again: what all others are compared with is never pruned."""
+"""Whether it is a baseline, or one tried again: what all others are compared with is never
+pruned.
+"""
 FINGERPRINT = "assay.fingerprint"
 STUDY_ID = "assay.study_id"
 OPENINGS = "assay.openings"
@@ -67,13 +72,19 @@ STATES: Mapping[State, TrialState] = {
     "failed": TrialState.FAIL,
 }
 _CLAIM_SECONDS = 60.0
-"""A running trial that says not whose it is and began longer ago was not begun by Assay, or by an earlier release."""
+"""A running trial that says not whose it is and began longer ago was not begun by Assay, or by an
+earlier release.
+"""
 
 
 def load_study_record(storage: optuna.storages.BaseStorage, name: str) -> StudyRecord | None:
     """Return the study of a name, to be read; None if there is none."""
     try:
-        return StudyRecord(optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler()))
+        return StudyRecord(
+            optuna.load_study(
+                study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler()
+            )
+        )
     except KeyError:
         return None
 
@@ -124,7 +135,11 @@ class StudyRecord:
         In a study that nobody shares all are theirs that run.
         """
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [trial for trial in running if self.is_of(supervisors, trial) and not self._is_just_begun(trial)]
+        return [
+            trial
+            for trial in running
+            if self.is_of(supervisors, trial) and not self._is_just_begun(trial)
+        ]
 
     def _is_just_begun(self, trial: FrozenTrial) -> bool:
         if not self.is_shared or SUPERVISOR in trial.user_attrs or trial.datetime_start is None:
@@ -149,7 +164,9 @@ class StudyRecord:
     def trial(self, number: int) -> FrozenTrial:
         """Return all that is known of a trial."""
         storage = self.study._storage
-        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number))
+        return storage.get_trial(
+            storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
+        )
 
     def as_asked(self, known: FrozenTrial) -> Trial:
         """Return a trial as it was asked for, as far as was written before somebody died."""

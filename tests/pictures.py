@@ -47,7 +47,11 @@ class Photographer:
             return
         self._state.hear(event)
         running = self._state.running.values()
-        if self._state.done >= self._at and len(running) == 2 and all(len(trial.curve) > 1 for trial in running):
+        if (
+            self._state.done >= self._at
+            and len(running) == 2
+            and all(len(trial.curve) > 1 for trial in running)
+        ):
             self._console.print(draw(self._state, COLUMNS), Text("\n..."))
             self._state = None
 

@@ -10,14 +10,19 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 _PROGRAM = "assay"
 _VARIABLE = "_ASSAY_COMPLETE"
-"""What click reads when the shell asks it for completions: from the program's name, by its own rule."""
+"""What click reads when the shell asks it for completions: from the program's name, by its own
+rule.
+"""
 
 
-@click.command("completion", short_help="Print what has your shell complete verbs, options and names.")
+@click.command(
+    "completion", short_help="Print what has your shell complete verbs, options and names."
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(context: click.Context, shell: str) -> int:
-    """Print a script that has SHELL complete what is typed after assay: verbs, options, experiments, studies and more.
+    """Print a script that has SHELL complete what is typed after assay: verbs, options,
+    experiments, studies and more.
 
     \b
     Example:
@@ -31,7 +36,8 @@ def command(context: click.Context, shell: str) -> int:
     return 0
 
 
-# What the shell offers for an argument: everything here must be told at once, so stores are left closed.
+# What the shell offers for an argument: everything here must be told at once, so stores are left
+# closed.
 
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -40,7 +46,9 @@ Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]
 def _offering(names: Callable[[click.Context], Iterable[str]], files: bool = False) -> Completer:
     """Return a completer of names, and of files if none of them begins as what was typed."""
 
-    def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    def complete(
+        context: click.Context, parameter: click.Parameter, typed: str
+    ) -> list[CompletionItem]:
         found = [CompletionItem(name) for name in names(context) if name.startswith(typed)]
         return found or ([CompletionItem(typed, type="file")] if files else [])
 
@@ -48,14 +56,17 @@ def _offering(names: Callable[[click.Context], Iterable[str]], files: bool = Fal
 
 
 def _experiments(context: click.Context) -> Iterable[str]:
-    # By the names of the files: reading them, as `assay.experiments.config.catalog` does, takes Optuna.
+    # By the names of the files: reading them, as `assay.experiments.config.catalog` does, takes
+    # Optuna.
     return sorted(path.stem for path in (Path(__file__).parent.parent / "catalog").glob("*.toml"))
 
 
 def _studies(context: click.Context) -> Iterable[str]:
     from assay.experiments.workspace import Workspace, journal_names
 
-    return journal_names(Workspace(Path(context.params.get("home") or "mlruns").expanduser().resolve()))
+    return journal_names(
+        Workspace(Path(context.params.get("home") or "mlruns").expanduser().resolve())
+    )
 
 
 def _samplers(context: click.Context) -> Iterable[str]:

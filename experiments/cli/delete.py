@@ -19,8 +19,8 @@ from assay.models.errors import RequestError
 def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> int:
     """Delete STUDY: its runs in MLflow, its trials in Optuna, its journal and its model in home.
 
-    Asks first. MLflow hides deleted runs and keeps them on the disk until `mlflow gc`; the rest is gone for good. If it
-    is stopped in the middle, the same command deletes the rest.
+    Asks first. MLflow hides deleted runs and keeps them on the disk until `mlflow gc`; the rest is
+    gone for good. If it is stopped in the middle, the same command deletes the rest.
 
     \b
     Example:
@@ -39,7 +39,9 @@ def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> 
             return 1
         delete(remains, chosen)
     if as_json:
-        click.echo(options.as_json({"study": study, "trials": remains.trials, "runs": len(remains.runs)}))
+        click.echo(
+            options.as_json({"study": study, "trials": remains.trials, "runs": len(remains.runs)})
+        )
         return 0
     click.echo(f"deleted {going}")
     if remains.runs:

@@ -9,15 +9,18 @@ import click
 from assay.experiments.cli import options
 
 
-@click.command("doctor", short_help="Compare Optuna and MLflow on every trial; with --fix, mend what differs.")
+@click.command(
+    "doctor", short_help="Compare Optuna and MLflow on every trial; with --fix, mend what differs."
+)
 @click.option("--fix", is_flag=True, help="Mend what does not agree.")
 @options.store_paths
 @options.json_output
 def command(fix: bool, as_json: bool, **store_paths: str | None) -> int:
     """Compare what Optuna, MLflow and the journals say of every trial of this home's studies.
 
-    State, value and parameters count as Optuna has them, curves as the journal has them. Exits with 1 if anything
-    differs, or still does after --fix. Studies that are being searched are left alone.
+    State, value and parameters count as Optuna has them, curves as the journal has them. Exits with
+    1 if anything differs, or still does after --fix. Studies that are being searched are left
+    alone.
 
     \b
     Example:
@@ -35,13 +38,23 @@ def command(fix: bool, as_json: bool, **store_paths: str | None) -> int:
     for title, several in (("mended", found.mended), ("differs", found.differences)):
         for _, group in itertools.groupby(several, lambda one: (one.study, one.trial)):
             first, *others = group
-            anew = "; written anew, the old run is deleted" if title == "mended" and first.run_id else ""
-            more = f", and {_counted(len(others), 'thing')} more that --json lists" if others else ""
+            anew = (
+                "; written anew, the old run is deleted"
+                if title == "mended" and first.run_id
+                else ""
+            )
+            more = (
+                f", and {_counted(len(others), 'thing')} more that --json lists" if others else ""
+            )
             click.echo(visible(f"{title}: {first}{anew}{more}"), err=as_json)
-    looked_at = f"{_counted(found.trials, 'trial')} of {_counted(found.studies, 'study', 'studies')}"
+    looked_at = (
+        f"{_counted(found.trials, 'trial')} of {_counted(found.studies, 'study', 'studies')}"
+    )
     if found.differences:
         again = (
-            "" if fix else "; assay doctor --fix mends them; what a killed sweep has left, the same sweep settles too"
+            ""
+            if fix
+            else "; assay doctor --fix mends them; what a killed sweep has left, the same sweep settles too"
         )
         said = f"{looked_at}: {_counted(len(found.differences), 'difference')}{again}"
     elif found.studies == 0:

@@ -16,7 +16,9 @@ Listing = Mapping[str, object]
 """What there is by name, with what says more of it: a line of text, or what shows as one."""
 
 
-@click.command("list", short_help="What there is: experiments, models, data sets, samplers, pruners, studies.")
+@click.command(
+    "list", short_help="What there is: experiments, models, data sets, samplers, pruners, studies."
+)
 @click.argument("kinds", nargs=-1, shell_complete=lambda context, parameter, typed: _offered(typed))
 @options.store_paths
 @options.json_output
@@ -51,7 +53,10 @@ def _print(found: Mapping[str, Listing]) -> None:
 
 
 def _records(listing: Listing) -> dict[str, Any]:
-    return {name: about.to_record() if hasattr(about, "to_record") else about for name, about in listing.items()}
+    return {
+        name: about.to_record() if hasattr(about, "to_record") else about
+        for name, about in listing.items()
+    }
 
 
 def _offered(typed: str) -> list[CompletionItem]:

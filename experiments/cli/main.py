@@ -1,4 +1,6 @@
-"""The command `assay`: finds its verbs, and turns what goes wrong into one line and an exit code."""
+"""The command `assay`: finds its verbs, and turns what goes wrong into one line and an exit
+code.
+"""
 
 from __future__ import annotations
 
@@ -39,14 +41,20 @@ class _Verbs(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if ctx.resilient_parsing and cmd_name not in VERBS:  # the shell asks what could be typed here
+        if (
+            ctx.resilient_parsing and cmd_name not in VERBS
+        ):  # the shell asks what could be typed here
             return None
         check_name("verb", cmd_name, VERBS)
-        command: click.Command = importlib.import_module(f"assay.experiments.cli.{VERBS[cmd_name]}").command
+        command: click.Command = importlib.import_module(
+            f"assay.experiments.cli.{VERBS[cmd_name]}"
+        ).command
         return command
 
 
-@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="assay", message="assay %(version)s")
 def assay() -> None:
     """Keras experiments that can be trusted: Optuna sweeps, with every trial in MLflow.
@@ -60,7 +68,8 @@ def main() -> NoReturn:
 
     0: done; 1: the work failed; 2: the request was wrong; 130: after Ctrl-C; 143: after SIGTERM.
     """
-    # What is alive at the end the system takes back at once; Python would look at all of it, a second after MLflow.
+    # What is alive at the end the system takes back at once; Python would look at all of it, a
+    # second after MLflow.
     atexit.register(gc.freeze)
     try:
         sys.exit(assay.main(standalone_mode=False) or 0)
@@ -80,7 +89,10 @@ def main() -> NoReturn:
         _fail(str(error), error.exit_code)
     except WorkerBug as error:
         print(scrubbed(str(error)), file=sys.stderr)
-        _fail("this is a bug in Assay and no fault of the trial, which is tried again by the same command.", 1)
+        _fail(
+            "this is a bug in Assay and no fault of the trial, which is tried again by the same command.",
+            1,
+        )
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", 128 + signal.SIGINT)
     except OSError as error:

@@ -24,7 +24,8 @@ from assay.experiments.cli import completion, options
 def command(name: str, data: str, model: str, as_json: bool, **store_paths: str | None) -> int:
     """Write NAME.toml, an experiment that can be swept as it is; NAME may lead to another folder.
 
-    Paths in --data and --model are relative to the folder of the new file. Nothing is ever overwritten.
+    Paths in --data and --model are relative to the folder of the new file. Nothing is ever
+    overwritten.
 
     \b
     Example:
@@ -36,7 +37,9 @@ def command(name: str, data: str, model: str, as_json: bool, **store_paths: str 
 
     made = create(name, data, model, StorePaths.choose(**store_paths).data_dir)
     file = str(made.file) if made.file.is_absolute() else f"./{made.file}"
-    sweep = shlex.join([options.program(), "sweep", file, *options.given(store_paths, "home", "data_dir")])
+    sweep = shlex.join(
+        [options.program(), "sweep", file, *options.given(store_paths, "home", "data_dir")]
+    )
     if as_json:
         network = None if made.network is None else str(made.network)
         click.echo(json.dumps({"file": str(made.file), "network": network, "next": sweep}))

@@ -23,7 +23,9 @@ from assay.search.system.urls import masked
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def read_seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+def read_seconds(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> float | None:
     """Read a time such as 90s, 10m or 1h30m; a bare number is seconds.
 
     Raises:
@@ -35,17 +37,31 @@ def read_seconds(context: click.Context, parameter: click.Parameter, text: str |
 def store_paths(command: _Command) -> _Command:
     """Add the options that say where things are read and written."""
     for option in (
-        click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow's store.  [SQLite in home]"),
-        click.option("--storage", envvar="ASSAY_STORAGE", help="Optuna's storage, a URL.  [SQLite in home]"),
-        click.option("--data-dir", envvar="ASSAY_DATA_DIR", help="Where data sets lie as NAME.npz.  [the Keras cache]"),
-        click.option("--home", envvar="ASSAY_HOME", help="Folder of everything that running produces.  [./mlruns]"),
+        click.option(
+            "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow's store.  [SQLite in home]"
+        ),
+        click.option(
+            "--storage", envvar="ASSAY_STORAGE", help="Optuna's storage, a URL.  [SQLite in home]"
+        ),
+        click.option(
+            "--data-dir",
+            envvar="ASSAY_DATA_DIR",
+            help="Where data sets lie as NAME.npz.  [the Keras cache]",
+        ),
+        click.option(
+            "--home",
+            envvar="ASSAY_HOME",
+            help="Folder of everything that running produces.  [./mlruns]",
+        ),
     ):
         command = option(command)
     return command
 
 
 def execution(command: _Command) -> _Command:
-    """Add the options that say what trains, and how; the command is given them by name, as its `execution`."""
+    """Add the options that say what trains, and how; the command is given them by name, as its
+    `execution`.
+    """
     return _gathered(command, "execution", _EXECUTION)
 
 
@@ -54,7 +70,9 @@ def failure_policy(command: _Command) -> _Command:
     return _gathered(command, "failure_policy", _FAILURE_POLICY)
 
 
-def _gathered(command: _Command, name: str, group: Mapping[str, Callable[[_Command], _Command]]) -> _Command:
+def _gathered(
+    command: _Command, name: str, group: Mapping[str, Callable[[_Command], _Command]]
+) -> _Command:
     @functools.wraps(command)
     def gathered(**given: Any) -> Any:
         return command(**{name: {option: given.pop(option) for option in group}}, **given)
@@ -105,7 +123,10 @@ trial_timeout = click.option(
 
 _FAILURE_POLICY = {
     "max_failures": click.option(
-        "--max-failures", type=click.IntRange(min=1), default=5, help="Failed trials in a row that end it.  [5]"
+        "--max-failures",
+        type=click.IntRange(min=1),
+        default=5,
+        help="Failed trials in a row that end it.  [5]",
     ),
     "retries": click.option(
         "--retries",
@@ -129,11 +150,15 @@ def values(command: _Command) -> _Command:
     )(command)
 
 
-json_output = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+json_output = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as one JSON object."
+)
 
 
 def program() -> str:
-    """Return what to type to call this command again: its name if the path has it, else what was typed."""
+    """Return what to type to call this command again: its name if the path has it, else what was
+    typed.
+    """
     return "assay" if shutil.which("assay") or "/" not in sys.argv[0] else sys.argv[0]
 
 

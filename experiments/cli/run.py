@@ -13,7 +13,12 @@ from assay.experiments.cli import completion, options
 @click.command("run", short_help="Train once, tracked: the recipe as it stands.")
 @click.argument("experiment", shell_complete=completion.experiments)
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs to train.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Where the training's seed follows from.  [0]")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Where the training's seed follows from.  [0]",
+)
 @options.trial_timeout
 @options.values
 @options.execution
@@ -45,7 +50,12 @@ def command(
     asked = load_experiment(experiment, values, epochs)
     display = choose_display(as_json)
     result = run(
-        asked, seed, parse_execution_request(execution), StorePaths.choose(**store_paths), display, trial_timeout
+        asked,
+        seed,
+        parse_execution_request(execution),
+        StorePaths.choose(**store_paths),
+        display,
+        trial_timeout,
     )
     print_run(result, to_stderr=as_json)
     if as_json:

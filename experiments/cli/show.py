@@ -19,8 +19,12 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 @click.command("show", short_help="Show a study's trials, one trial, or a run.")
 @click.argument("name", metavar="STUDY|RUN_ID", shell_complete=completion.studies)
 @click.option("--trial", type=int, help="Show this trial of the study.")
-@click.option("--importance", help="How what mattered is told: ped-anova, fanova or mdi.  [the experiment's]")
-@click.option("--sort", metavar="METRIC", help="Sort by an objective, a cost or trial.  [the best first]")
+@click.option(
+    "--importance", help="How what mattered is told: ped-anova, fanova or mdi.  [the experiment's]"
+)
+@click.option(
+    "--sort", metavar="METRIC", help="Sort by an objective, a cost or trial.  [the best first]"
+)
 @click.option("--all", "every", is_flag=True, help="Show all trials or epochs, not only 30.")
 @options.store_paths
 @options.json_output
@@ -33,7 +37,8 @@ def command(
     as_json: bool,
     **store_paths: str | None,
 ) -> int:
-    """Show STUDY with its trials, one of them, or the training that MLflow has under RUN_ID (32 hex digits).
+    """Show STUDY with its trials, one of them, or the training that MLflow has under RUN_ID (32 hex
+    digits).
 
     Nothing is written; a sweep may be at work on the study.
 

@@ -19,10 +19,20 @@ if TYPE_CHECKING:
 
 @click.command("sweep", short_help="Search an experiment's space, every trial in MLflow.")
 @click.argument("experiment", shell_complete=completion.experiments)
-@click.option("--trials", type=click.IntRange(min=1), help="Complete or pruned trials that make the study done.")
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    help="Complete or pruned trials that make the study done.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a trial.")
-@click.option("--timeout", callback=options.read_seconds, help="Start no trial after this time: 90s, 10m, 1h30m.")
-@click.option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [one a card, or one a core]")
+@click.option(
+    "--timeout",
+    callback=options.read_seconds,
+    help="Start no trial after this time: 90s, 10m, 1h30m.",
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Trials at a time.  [one a card, or one a core]"
+)
 @click.option(
     "--sampler",
     shell_complete=completion.samplers,
@@ -33,16 +43,28 @@ if TYPE_CHECKING:
     shell_complete=completion.pruners,
     help="What is stopped early; 'assay list pruners' names them.  [the file's]",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Where every seed follows from.  [the study's, or 0]")
-@click.option("--study", shell_complete=completion.studies, help="Name of the study.  [the experiment's]")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Where every seed follows from.  [the study's, or 0]"
+)
+@click.option(
+    "--study", shell_complete=completion.studies, help="Name of the study.  [the experiment's]"
+)
 @click.option("--enqueue", metavar="FILE.json", help="A list of configurations to try first.")
-@click.option("--dry-run", is_flag=True, help="Say what would be tried, and what it would take; write nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what would be tried, and what it would take; write nothing.",
+)
 @click.option(
     "--fuse",
     metavar="auto|off|K",
     help="Trials of one signature that a worker trains together, on JAX.  [auto: where it is faster]",
 )
-@click.option("--checkpoint", is_flag=True, help="Keep trials after each epoch: an interrupted one goes on from there.")
+@click.option(
+    "--checkpoint",
+    is_flag=True,
+    help="Keep trials after each epoch: an interrupted one goes on from there.",
+)
 @options.values
 @options.execution
 @options.failure_policy
@@ -86,7 +108,9 @@ def command(
     from assay.experiments.run.sweep import sweep
     from assay.experiments.workspace import StorePaths
 
-    asked = load_experiment(experiment, values, epochs).searching(trials=trials, sampler=sampler, pruner=pruner)
+    asked = load_experiment(experiment, values, epochs).searching(
+        trials=trials, sampler=sampler, pruner=pruner
+    )
     request = parse_sweep_request(
         asked,
         study=study,
@@ -103,14 +127,18 @@ def command(
         return _foretell(asked, request, StorePaths.choose(**store_paths), as_json)
     result = sweep(asked, request, StorePaths.choose(**store_paths), choose_display(as_json))
     again = shlex.join([options.program(), *sys.argv[1:]])
-    look = shlex.join([options.program(), "ui", result.study, *options.given(store_paths, "home", "tracking_uri")])
+    look = shlex.join(
+        [options.program(), "ui", result.study, *options.given(store_paths, "home", "tracking_uri")]
+    )
     print_summary(result, again, look, to_stderr=as_json)
     if as_json:
         click.echo(options.as_json(result.to_record()))
     return options.told(result.exit_code, result.failure)
 
 
-def _foretell(experiment: Experiment, request: SweepRequest, store_paths: StorePaths, as_json: bool) -> int:
+def _foretell(
+    experiment: Experiment, request: SweepRequest, store_paths: StorePaths, as_json: bool
+) -> int:
     from assay.experiments.console.choose import choose_display
     from assay.experiments.console.summary import print_forecast
     from assay.experiments.run.dry_run import forecast

@@ -10,7 +10,10 @@ from assay.experiments.cli import completion, options
 @click.command("ui", short_help="Open the MLflow UI, at a study's best trials if one is named.")
 @click.argument("study", required=False, shell_complete=completion.studies)
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=5000, help="Port on 127.0.0.1, or the next free.  [5000]"
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=5000,
+    help="Port on 127.0.0.1, or the next free.  [5000]",
 )
 @click.option("--no-open", is_flag=True, help="Print the address and leave the browser alone.")
 @options.store_paths

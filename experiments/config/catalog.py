@@ -12,7 +12,9 @@ from assay.models.names import check_name
 
 def names() -> Mapping[str, Path]:
     """Return the catalogue's files by experiment name."""
-    return {path.stem: path for path in sorted((Path(__file__).parents[1] / "catalog").glob("*.toml"))}
+    return {
+        path.stem: path for path in sorted((Path(__file__).parents[1] / "catalog").glob("*.toml"))
+    }
 
 
 def load(reference: str) -> Experiment:
@@ -25,5 +27,7 @@ def load(reference: str) -> Experiment:
         return read(Path(reference).expanduser())
     known = names()
     if reference not in known and Path(f"{reference}.toml").exists():
-        raise RequestError(f"unknown experiment {reference!r}: for the file beside you write ./{reference}.toml.")
+        raise RequestError(
+            f"unknown experiment {reference!r}: for the file beside you write ./{reference}.toml."
+        )
     return read(known[check_name("experiment", reference, known)])

@@ -26,7 +26,10 @@ from assay.search.objective import COSTS
 from assay.search.settings import SearchSettings
 from assay.search.space import Configuration, Space, read_space
 
-DEFAULT_OBJECTIVE: Mapping[Task, str] = {"classification": "maximize val_accuracy", "regression": "minimize val_loss"}
+DEFAULT_OBJECTIVE: Mapping[Task, str] = {
+    "classification": "maximize val_accuracy",
+    "regression": "minimize val_loss",
+}
 
 
 class _File(Settings):
@@ -49,9 +52,9 @@ class _File(Settings):
 class Experiment:
     """What is trained, on what, and what is searched.
 
-    `model` and `train` hold the fixed values. `declared` is the space as the file has it, `space` what of it is left to
-    search beside the fixed values, and `baselines` are configurations of that. `title`, `source`, `cost` and `expect`
-    are for people; `text` is the file as it was read.
+    `model` and `train` hold the fixed values. `declared` is the space as the file has it, `space`
+    what of it is left to search beside the fixed values, and `baselines` are configurations of
+    that. `title`, `source`, `cost` and `expect` are for people; `text` is the file as it was read.
     """
 
     name: str
@@ -89,7 +92,9 @@ class Experiment:
         Raises:
             RequestError: a value that no training can have.
         """
-        train = {name: value for name, value in searched.items() if name in TrainSettings.model_fields}
+        train = {
+            name: value for name, value in searched.items() if name in TrainSettings.model_fields
+        }
         model = {name: value for name, value in searched.items() if name not in train}
         return (
             self.family.settings.read({**self.model, **model}, "[model]"),
@@ -99,7 +104,12 @@ class Experiment:
     def hyperparameters(self, searched: Mapping[str, Any]) -> dict[str, Any]:
         """Return every hyperparameter by name, searched or fixed."""
         model, train = self.settings(searched)
-        named = {"family": self.family.name, **model.model_dump(), **train.model_dump(), "scale": self.data.scale}
+        named = {
+            "family": self.family.name,
+            **model.model_dump(),
+            **train.model_dump(),
+            "scale": self.data.scale,
+        }
         return {name: value for name, value in named.items() if value is not None}
 
     def baseline_configurations(self) -> list[Configuration]:
@@ -107,11 +117,15 @@ class Experiment:
         return [self.configuration(baseline, "[[baseline]]") for baseline in self.baselines]
 
     def default(self) -> Configuration:
-        """Return what is trained when no values are given: the first baseline, else the family's defaults."""
+        """Return what is trained when no values are given: the first baseline, else the family's
+        defaults.
+        """
         return next(iter(self.baseline_configurations()), {})
 
     def first(self) -> Configuration:
-        """Return a whole configuration of the space: the first baseline, else the first value of everything."""
+        """Return a whole configuration of the space: the first baseline, else the first value of
+        everything.
+        """
         return self.space.corner(0, next(iter(self.baseline_configurations()), {}))
 
     def fixed(self) -> dict[str, Any]:
@@ -125,8 +139,11 @@ class Experiment:
         Raises:
             RequestError: a name that it does not know, or a value that can't be.
         """
-        of_model = {*self.model, *self.declared, *self.family.settings.model_fields} - {*TrainSettings.model_fields}
-        # A factory of one's own may well have a seed or a size: of the data only where these data have one.
+        of_model = {*self.model, *self.declared, *self.family.settings.model_fields} - {
+            *TrainSettings.model_fields
+        }
+        # A factory of one's own may well have a seed or a size: of the data only where these data
+        # have one.
         suited = self.data.keys() if self.family.factory is not None else DataSettings.model_fields
         in_data = [name for name in suited if name != "name" and name not in of_model]
         known = [*TrainSettings.model_fields, *self.family.settings.model_fields, *in_data]
@@ -136,31 +153,54 @@ class Experiment:
                     f"--set does not know {name!r}: {self.name} has {', '.join(known)}.{suggestion(name, known)}"
                 )
         # What exists only under a condition stays under it, with one value.
-        conditional = {name: value for name, value in values.items() if name in self.space and self.space[name].when}
-        changed = self._with({name: value for name, value in values.items() if name not in conditional}, in_data)
-        still = {
-            name: value for name, value in conditional.items() if name in changed.space and changed.space[name].when
+        conditional = {
+            name: value
+            for name, value in values.items()
+            if name in self.space and self.space[name].when
         }
-        changed = changed._with({name: value for name, value in conditional.items() if name not in still}, in_data)
+        changed = self._with(
+            {name: value for name, value in values.items() if name not in conditional}, in_data
+        )
+        still = {
+            name: value
+            for name, value in conditional.items()
+            if name in changed.space and changed.space[name].when
+        }
+        changed = changed._with(
+            {name: value for name, value in conditional.items() if name not in still}, in_data
+        )
         one_choice = {name: changed.declared[name].only(value) for name, value in still.items()}
-        changed = dataclasses.replace(changed, declared=Space.ordered({**changed.declared, **one_choice}))
+        changed = dataclasses.replace(
+            changed, declared=Space.ordered({**changed.declared, **one_choice})
+        )
         changed = changed._with({}, in_data)
         changed.check()
         return changed
 
     def _with(self, values: Mapping[str, Any], in_data: Collection[str]) -> Experiment:
-        """Return the experiment with these values in their tables, and the baselines with what is left to search."""
+        """Return the experiment with these values in their tables, and the baselines with what is
+        left to search.
+        """
         data = {name: value for name, value in values.items() if name in in_data}
-        train = {name: value for name, value in values.items() if name in TrainSettings.model_fields}
-        model = {name: value for name, value in values.items() if name not in data and name not in train}
+        train = {
+            name: value for name, value in values.items() if name in TrainSettings.model_fields
+        }
+        model = {
+            name: value for name, value in values.items() if name not in data and name not in train
+        }
         changed = dataclasses.replace(
             self,
             data=DataSettings.read({**self.data.model_dump(), **data}, "[data]"),
             model={**self.model, **model},
             train={**self.train, **train},
         )
-        left = ({name: one[name] for name in one if changed._searches(name, one[name])} for one in self.baselines)
-        return dataclasses.replace(changed, baselines=tuple(one for one in left if one or not changed.space))
+        left = (
+            {name: one[name] for name in one if changed._searches(name, one[name])}
+            for one in self.baselines
+        )
+        return dataclasses.replace(
+            changed, baselines=tuple(one for one in left if one or not changed.space)
+        )
 
     def _searches(self, name: str, value: object) -> bool:
         """Return whether a value of a baseline is still one of the space."""
@@ -173,7 +213,8 @@ class Experiment:
         return True
 
     def searching(self, **changes: Any) -> Experiment:
-        """Return the experiment with these settings of its search changed; None leaves one as it is.
+        """Return the experiment with these settings of its search changed; None leaves one as it
+        is.
 
         Raises:
             RequestError: a value that can't be.
@@ -187,7 +228,9 @@ class Experiment:
         Raises:
             RequestError: one that could not.
         """
-        if self.family.factory is None:  # which names and metrics a factory of one's own has shows when it is tried out
+        if (
+            self.family.factory is None
+        ):  # which names and metrics a factory of one's own has shows when it is tried out
             known = [*TrainSettings.model_fields, *self.family.settings.model_fields]
             metrics = [*METRICS[self.task], *(f"val_{name}" for name in METRICS[self.task]), *COSTS]
             for name in self.space:
@@ -214,31 +257,39 @@ class Experiment:
         """Return a configuration of the space.
 
         Raises:
-            RequestError: a name that is not searched, a value outside its range, or one that does not exist beside the
-                others; `where` says whose.
+            RequestError: a name that is not searched, a value outside its range, or one that does
+                not exist beside the others; `where` says whose.
         """
         return self.space.check(values, where)
 
     def largest(self, name: Literal["batch_size", "epochs"]) -> int:
         """Return the largest value of a training setting that a trial could have."""
-        return max(int(getattr(self.settings(configuration)[1], name)) for configuration in self.space.corners())
+        return max(
+            int(getattr(self.settings(configuration)[1], name))
+            for configuration in self.space.corners()
+        )
 
 
 def read(path: Path) -> Experiment:
     """Read an experiment's file.
 
     Raises:
-        RequestError: it is not there, is no TOML, or says something that can't be; in one line, naming the file.
+        RequestError: it is not there, is no TOML, or says something that can't be; in one line,
+            naming the file.
     """
     try:
         text = path.read_text(encoding="utf-8")
         tables = tomllib.loads(text)
     except FileNotFoundError:
-        raise RequestError(f"there is no file {path}: give the path of an experiment's TOML.") from None
+        raise RequestError(
+            f"there is no file {path}: give the path of an experiment's TOML."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{path} can't be read: {error}.") from None
     except RecursionError:
-        raise RequestError(f"{path} can't be read: lists and tables are nested too deeply.") from None
+        raise RequestError(
+            f"{path} can't be read: lists and tables are nested too deeply."
+        ) from None
     except ValueError as error:  # a number of too many digits too
         raise RequestError(f"{path} is no TOML: {error}.") from None
     try:
@@ -250,11 +301,15 @@ def read(path: Path) -> Experiment:
 def _build(path: Path, text: str, file: _File) -> Experiment:
     model = dict(file.model)
     if not isinstance(family := model.pop("family", None), str):
-        raise RequestError(f"[model] must say its family, such as family = 'mlp': received {family!r}.")
+        raise RequestError(
+            f"[model] must say its family, such as family = 'mlp': received {family!r}."
+        )
     declared = read_space(file.space)
     for name in declared:
         if name in model or name in file.train:
-            raise RequestError(f"[space] {name}: is searched and fixed at once; remove one of the two.")
+            raise RequestError(
+                f"[space] {name}: is searched and fixed at once; remove one of the two."
+            )
     experiment = Experiment(
         name=path.stem,
         path=path,
@@ -269,7 +324,9 @@ def _build(path: Path, text: str, file: _File) -> Experiment:
         model=model,
         train=file.train,
         declared=declared,
-        search=SearchSettings.read({"objectives": [DEFAULT_OBJECTIVE[file.task]], **file.search}, "[search]"),
+        search=SearchSettings.read(
+            {"objectives": [DEFAULT_OBJECTIVE[file.task]], **file.search}, "[search]"
+        ),
         baselines=tuple(file.baseline),
     )
     experiment.check()

@@ -1,4 +1,6 @@
-"""What is asked, by the command line or in Python, put into the objects that a sweep and a run take."""
+"""What is asked, by the command line or in Python, put into the objects that a sweep and a run
+take.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from assay.search.space import Configuration
 
 
 FuseOption: TypeAlias = Literal["auto"] | int
-"""What is asked for: so many trials together; 0 for none, and each trial's batches in an order of its own; or auto."""
+"""What is asked for: so many trials together; 0 for none, and each trial's batches in an order of
+its own; or auto.
+"""
 
 
 class ExecutionRequest(Settings):
@@ -42,7 +46,9 @@ class ExecutionRequest(Settings):
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What is asked of a sweep beside the experiment itself; None leaves a thing to the experiment or to defaults."""
+    """What is asked of a sweep beside the experiment itself; None leaves a thing to the experiment
+    or to defaults.
+    """
 
     study: str | None = None
     workers: int | None = None
@@ -82,21 +88,28 @@ def read_configurations(file: str | Path, experiment: Experiment) -> list[Config
     Names that a configuration leaves out are the sampler's to fill in.
 
     Raises:
-        RequestError: there is no such file, it holds something else, or a name or value is outside the space.
+        RequestError: there is no such file, it holds something else, or a name or value is outside
+            the space.
     """
     try:
-        content = json.loads(Path(file).expanduser().read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+        content = json.loads(
+            Path(file).expanduser().read_text(encoding="utf-8"), object_pairs_hook=_each_once
+        )
     except FileNotFoundError:
         raise RequestError(f"--enqueue: there is no file {file}.") from None
     except RecursionError:
-        raise RequestError(f"--enqueue: {file} can't be read as JSON: it is nested too deeply.") from None
+        raise RequestError(
+            f"--enqueue: {file} can't be read as JSON: it is nested too deeply."
+        ) from None
     except (OSError, ValueError) as error:
         raise RequestError(f"--enqueue: {file} can't be read as JSON: {error}.") from None
     return check_configurations(content, experiment, f"--enqueue: {file}")
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of JSON, which would keep the last of several values of one name and not say so."""
+    """Return an object of JSON, which would keep the last of several values of one name and not say
+    so.
+    """
     twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
     if twice:
         raise ValueError(f"{twice[0]!r} stands there more than once")
@@ -104,18 +117,22 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check_configurations(content: Any, experiment: Experiment, where: str) -> list[Configuration]:
-    """Return a list of configurations of the experiment's space; `where` names the list in an error.
+    """Return a list of configurations of the experiment's space; `where` names the list in an
+    error.
 
     Raises:
         RequestError: it is something else, or a name or value is outside the space.
     """
-    if not isinstance(content, list) or not all(isinstance(item, dict) and item for item in content):
+    if not isinstance(content, list) or not all(
+        isinstance(item, dict) and item for item in content
+    ):
         raise RequestError(
             f'{where} must hold a list of configurations such as [{{"hidden_units": 100}}]; '
             f"received {json.dumps(content, default=repr)[:80]}."
         )
     configurations = [
-        experiment.configuration(item, f"--enqueue configuration {number}") for number, item in enumerate(content)
+        experiment.configuration(item, f"--enqueue configuration {number}")
+        for number, item in enumerate(content)
     ]
     for configuration in configurations:
         experiment.settings(configuration)
@@ -141,7 +158,8 @@ def load_experiment(
     """Return the experiment of a name of the catalogue or of a file, with these values fixed.
 
     Args:
-        experiment: a name of the catalogue or the path of a TOML file; a `Path` is always the latter.
+        experiment: a name of the catalogue or the path of a TOML file; a `Path` is always the
+            latter.
         values: hyperparameters to fix, searched or not, by name.
         epochs: epochs of a trial, if not those of the file.
 
@@ -149,9 +167,13 @@ def load_experiment(
         RequestError: there is no such experiment, its file is wrong, or a value can't be.
     """
     if not isinstance(experiment, str | Path):
-        raise RequestError(f"an experiment is named by its text or its Path; received {experiment!r}.")
+        raise RequestError(
+            f"an experiment is named by its text or its Path; received {experiment!r}."
+        )
     if values is not None and not isinstance(values, Mapping):
-        raise RequestError(f"set takes values by name, such as {{'hidden_units': 100}}; received {values!r}.")
+        raise RequestError(
+            f"set takes values by name, such as {{'hidden_units': 100}}; received {values!r}."
+        )
     found = read(experiment.expanduser()) if isinstance(experiment, Path) else load(experiment)
     fixed = {name: plain(value) for name, value in (values or {}).items()}
     return found.fixing(fixed if epochs is None else {**fixed, "epochs": epochs})
@@ -213,7 +235,8 @@ def parse_failure_policy(
 
 
 def check_limits(**limits: int | None) -> _Limits:
-    """Return those of `workers`, `seed`, `max_failures` and `retries` that are given, seen to be numbers.
+    """Return those of `workers`, `seed`, `max_failures` and `retries` that are given, seen to be
+    numbers.
 
     Raises:
         RequestError: one of them is none, or too small.
@@ -222,7 +245,9 @@ def check_limits(**limits: int | None) -> _Limits:
 
 
 def plain(value: Any) -> Any:
-    """Return a scalar of NumPy, such as a DataFrame's cells are, as Python's own; anything else as it is."""
+    """Return a scalar of NumPy, such as a DataFrame's cells are, as Python's own; anything else as
+    it is.
+    """
     import numpy as np  # here, because a check of the rest need not wait for it
 
     return value.item() if isinstance(value, np.generic) else value
@@ -234,8 +259,11 @@ def _enqueued(enqueue: Enqueued | None, experiment: Experiment) -> Sequence[Mapp
     if isinstance(enqueue, str | Path):
         return read_configurations(enqueue, experiment)
     if isinstance(enqueue, Mapping) or not isinstance(enqueue, Sequence):
-        raise RequestError(f"enqueue takes a list of configurations, or a file's path; received {enqueue!r}.")
+        raise RequestError(
+            f"enqueue takes a list of configurations, or a file's path; received {enqueue!r}."
+        )
     items = [
-        {name: plain(value) for name, value in item.items()} if isinstance(item, Mapping) else item for item in enqueue
+        {name: plain(value) for name, value in item.items()} if isinstance(item, Mapping) else item
+        for item in enqueue
     ]
     return check_configurations(items, experiment, "enqueue")

@@ -27,7 +27,8 @@ from assay.search.pruners import PRUNERS
 from assay.search.samplers import SAMPLERS
 from assay.search.settings import SearchSettings
 
-# The text of an experiment to start from: every setting there is, with what it means and what it is by default.
+# The text of an experiment to start from: every setting there is, with what it means and what it is
+# by default.
 
 
 _COMMENT_COLUMN = 36
@@ -41,7 +42,9 @@ _TRIALS = 30
 
 @dataclass(frozen=True)
 class _Suggestion:
-    """What is searched of a hyperparameter, as TOML, and where the search must beat it; None: its default."""
+    """What is searched of a hyperparameter, as TOML, and where the search must beat it; None: its
+    default.
+    """
 
     space: str
     baseline: Any = None
@@ -67,7 +70,8 @@ class Template:
         data: its [data] table.
         model: what [model] calls its family.
         largest_batch: how many examples there are to train on.
-        family: the family; None for a function of the user's own, whose hyperparameters nobody knows.
+        family: the family; None for a function of the user's own, whose hyperparameters nobody
+            knows.
         writes_network: whether that function is yet to be written.
     """
 
@@ -96,10 +100,16 @@ class Template:
         if self.task == "regression":
             live["loss"] = DEFAULT_LOSS[self.task]
         yield from _settings(TrainSettings, live, hidden=self._space())
-        yield from ("", "[space]                             # what is searched; it must not be fixed above as well")
+        yield from (
+            "",
+            "[space]                             # what is searched; it must not be fixed above as well",
+        )
         yield from _aligned({name: suggestion.space for name, suggestion in self._space().items()})
         yield from self._search()
-        yield from ("", "[[baseline]]                        # tried first, so that the search must beat it")
+        yield from (
+            "",
+            "[[baseline]]                        # tried first, so that the search must beat it",
+        )
         yield from _aligned({name: _toml(value) for name, value in self._baseline().items()})
 
     def _head(self) -> Iterator[str]:
@@ -118,7 +128,10 @@ class Template:
     def _model(self) -> Iterator[str]:
         yield from ("", "[model]")
         if self.family is None:
-            yield _commented(f"family = {_toml(self.model)}", "A function of your own; its fixed arguments go here.")
+            yield _commented(
+                f"family = {_toml(self.model)}",
+                "A function of your own; its fixed arguments go here.",
+            )
             return
         yield _commented(f"family = {_toml(self.model)}", self.family.summary)
         yield from _settings(self.family.settings, hidden=self._space())
@@ -136,30 +149,50 @@ class Template:
         known = own if self.family is None else self.family.settings.model_fields
         searched = [name for name in _SUGGESTIONS if name in known][:_SEARCHED_OF_MODEL]
         space = {name: _SUGGESTIONS[name] for name in searched}
-        return {**space, "batch_size": _Suggestion(_toml(self._batch_sizes())), "learning_rate": _RATE}
+        return {
+            **space,
+            "batch_size": _Suggestion(_toml(self._batch_sizes())),
+            "learning_rate": _RATE,
+        }
 
     def _baseline(self) -> dict[str, Any]:
-        fields = {**TrainSettings.model_fields, **({} if self.family is None else self.family.settings.model_fields)}
+        fields = {
+            **TrainSettings.model_fields,
+            **({} if self.family is None else self.family.settings.model_fields),
+        }
         baseline = {}
         for name, suggestion in self._space().items():
             default = fields[name].default if name in fields else _OWN_BASELINE[name]
             baseline[name] = default if suggestion.baseline is None else suggestion.baseline
-        return {**baseline, "batch_size": max(size for size in self._batch_sizes() if size <= self._usual_batch())}
+        return {
+            **baseline,
+            "batch_size": max(size for size in self._batch_sizes() if size <= self._usual_batch()),
+        }
 
     def _usual_batch(self) -> int:
         return max(_BASELINE_BATCH, min(self._batch_sizes()))
 
     def _batch_sizes(self) -> list[int]:
         """Return batches that are no larger than what there is to train on."""
-        return [size for size in _BATCH_SIZES if size <= self.largest_batch] or [max(1, self.largest_batch)]
+        return [size for size in _BATCH_SIZES if size <= self.largest_batch] or [
+            max(1, self.largest_batch)
+        ]
 
 
 def network_text(experiment: str, function: str, task: Task) -> str:
     """Return a file with a network of the user's own, for an experiment's file to name."""
     if task == "regression":
-        gives, outputs, meaning = "the numbers that are predicted", "outputs", "how many numbers there are"
+        gives, outputs, meaning = (
+            "the numbers that are predicted",
+            "outputs",
+            "how many numbers there are",
+        )
     else:
-        gives, outputs, meaning = "one logit a class, without a softmax", "classes", "how many classes there are"
+        gives, outputs, meaning = (
+            "one logit a class, without a softmax",
+            "classes",
+            "how many classes there are",
+        )
     return f'''"""Networks of one's own, for {experiment}."""
 
 import keras
@@ -188,15 +221,20 @@ def _settings(
     hidden: Collection[str] = (),
     choices: Mapping[str, Iterable[str]] = MappingProxyType({}),
 ) -> Iterator[str]:
-    """Yield every setting but the hidden ones: the live ones with their values, the others as comments."""
+    """Yield every setting but the hidden ones: the live ones with their values, the others as
+    comments.
+    """
     for name, field in settings.model_fields.items():
         if name in hidden:
             continue
         value = live[name] if name in live else field.get_default(call_default_factory=True)
-        # What has no default of its own is left out unless it is set, and then there is no value to show.
+        # What has no default of its own is left out unless it is set, and then there is no value to
+        # show.
         text = f"{name} =" if value is None else f"{name} = {_toml(value)}"
         known = f" One of {', '.join(choices[name])}." if name in choices else ""
-        yield from _setting(text if name in live else f"# {text}", (field.description or "") + known)
+        yield from _setting(
+            text if name in live else f"# {text}", (field.description or "") + known
+        )
 
 
 def _setting(text: str, description: str) -> Iterator[str]:
@@ -205,7 +243,9 @@ def _setting(text: str, description: str) -> Iterator[str]:
     if len(line) <= _WIDTH:
         yield line
         return
-    yield from textwrap.wrap(" ".join(description.split()), _WIDTH, initial_indent="# ", subsequent_indent="# ")
+    yield from textwrap.wrap(
+        " ".join(description.split()), _WIDTH, initial_indent="# ", subsequent_indent="# "
+    )
     yield text
 
 
@@ -220,13 +260,17 @@ def _aligned(values: Mapping[str, str]) -> Iterator[str]:
 
 
 def _toml(value: Any) -> str:
-    """Return a plain value as TOML has it, which for texts, numbers, booleans and lists is JSON's way."""
+    """Return a plain value as TOML has it, which for texts, numbers, booleans and lists is JSON's
+    way.
+    """
     return json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class Created:
-    """The files that were written; `network` is None unless a function of one's own was asked for and not there."""
+    """The files that were written; `network` is None unless a function of one's own was asked for
+    and not there.
+    """
 
     file: Path
     network: Path | None
@@ -238,11 +282,13 @@ def create(name: str, data: str, model: str, data_dir: Path) -> Created:
     Args:
         name: of the experiment, or the path of its file, with or without `.toml`.
         data: a data set, as [data] names it.
-        model: a family, or a function of the user's own as `file.py:function` or `package.module:function`.
+        model: a family, or a function of the user's own as `file.py:function` or
+            `package.module:function`.
         data_dir: where known data sets are kept.
 
     Raises:
-        RequestError: the file is there already, or no such experiment can be; then nothing is written.
+        RequestError: the file is there already, or no such experiment can be; then nothing is
+            written.
     """
     file = _file(name)
     settings = DataSettings.read({"name": data}, "--data")
@@ -259,7 +305,8 @@ def create(name: str, data: str, model: str, data_dir: Path) -> Created:
         writes_network=network is not None,
     )
     with _aside(file, template.text()) as draft:
-        # What a function of one's own takes shows when it is called: by the first sweep, before it writes anything.
+        # What a function of one's own takes shows when it is called: by the first sweep, before it
+        # writes anything.
         if not own:
             experiment = read(draft)
             shape = input_shape(settings, file.parent)
@@ -274,12 +321,23 @@ def create(name: str, data: str, model: str, data_dir: Path) -> Created:
 def _file(name: str) -> Path:
     file = Path(name if name.endswith(".toml") else f"{name}.toml")
     stem = file.stem
-    if not stem.strip() or not stem.isprintable() or stem.startswith(".") or name.endswith(("/", "\\")):
-        raise RequestError(f"NAME must be a name or a path that ends in one, such as mine; received {name!r}.")
+    if (
+        not stem.strip()
+        or not stem.isprintable()
+        or stem.startswith(".")
+        or name.endswith(("/", "\\"))
+    ):
+        raise RequestError(
+            f"NAME must be a name or a path that ends in one, such as mine; received {name!r}."
+        )
     if stem in names():
-        raise RequestError(f"{stem!r} is an experiment of the catalogue: give yours a name of its own.")
+        raise RequestError(
+            f"{stem!r} is an experiment of the catalogue: give yours a name of its own."
+        )
     if not file.parent.is_dir():
-        raise RequestError(f"{file} needs a folder to lie in: there is no {file.parent}; make it first.")
+        raise RequestError(
+            f"{file} needs a folder to lie in: there is no {file.parent}; make it first."
+        )
     if os.path.lexists(file):
         raise _is_there(file)
     return file
@@ -298,13 +356,17 @@ def _function(reference: str) -> str:
 
 
 def _network(file: Path, model: str) -> Path | None:
-    """Return the file of a function of one's own beside the experiment; None if it is there, or none is named."""
+    """Return the file of a function of one's own beside the experiment; None if it is there, or
+    none is named.
+    """
     place = Path(model.partition(":")[0]).expanduser()
     network = file.parent / place
     if place.suffix != ".py" or network.exists():
         return None
     if not network.parent.is_dir():
-        raise RequestError(f"{network} needs a folder to lie in: there is no {network.parent}; make it first.")
+        raise RequestError(
+            f"{network} needs a folder to lie in: there is no {network.parent}; make it first."
+        )
     return network
 
 
@@ -315,7 +377,9 @@ def _write_network(network: Path, template: Template, function: str) -> None:
 
 @contextmanager
 def _aside(file: Path, text: str) -> Iterator[Path]:
-    """Enter with the text in a file of the same name, in a folder beside it that is gone on leaving."""
+    """Enter with the text in a file of the same name, in a folder beside it that is gone on
+    leaving.
+    """
     try:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=".assay-") as folder:
             draft = Path(folder) / file.name

@@ -1,4 +1,6 @@
-"""Progress for who calls from Python: one bar, in a notebook or on standard error, and warnings as Python's own."""
+"""Progress for who calls from Python: one bar, in a notebook or on standard error, and warnings as
+Python's own.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _WARNING = "warning: "
 
 
 class SilentDisplay:
-    """Shows nothing. What a user should be warned of is a warning of Python, whose filters decide."""
+    """Shows nothing. What a user should be warned of is a warning of Python, whose filters
+    decide.
+    """
 
     def log(self, text: str) -> None:
         """Warn, if the text is a warning."""
@@ -34,7 +38,9 @@ class SilentDisplay:
 
 
 class BarDisplay(SilentDisplay):
-    """Draws how many trials of those wanted are done, or epochs of a single training, and the best so far behind it."""
+    """Draws how many trials of those wanted are done, or epochs of a single training, and the best
+    so far behind it.
+    """
 
     def __init__(self, unit: Literal["trial", "epoch"] = "trial") -> None:
         self._unit = unit
@@ -47,7 +53,9 @@ class BarDisplay(SilentDisplay):
         total = state.wanted if self._unit == "trial" else state.experiment.largest("epochs")
         name = state.study if self._unit == "trial" else state.experiment.name
         # What was done before is the beginning, so that the pace is told from what is done now.
-        self._bar = import_tqdm()(total=total, initial=state.done, desc=in_line(name), unit=self._unit)
+        self._bar = import_tqdm()(
+            total=total, initial=state.done, desc=in_line(name), unit=self._unit
+        )
         self._bar.set_postfix_str(state.best())
 
     def on_event(self, event: Event) -> None:
@@ -62,7 +70,9 @@ class BarDisplay(SilentDisplay):
                 self._bar.update()
         elif ended is not None:
             failed = f"{self._state.failed} failed" if self._state.failed else ""
-            self._bar.set_postfix_str(", ".join(filter(None, (self._state.best(), failed))), refresh=False)
+            self._bar.set_postfix_str(
+                ", ".join(filter(None, (self._state.best(), failed))), refresh=False
+            )
             self._bar.update(self._state.done - self._bar.n)
 
     def on_close(self) -> None:
@@ -75,8 +85,8 @@ class BarDisplay(SilentDisplay):
 def import_tqdm() -> Any:
     """Return tqdm's bar, of widgets in a notebook that has them and of text elsewhere.
 
-    Where a notebook has no widgets the import warns, once. Optuna and MLflow import it as well: whoever wants to hear
-    none of it must ask first.
+    Where a notebook has no widgets the import warns, once. Optuna and MLflow import it as well:
+    whoever wants to hear none of it must ask first.
     """
     from tqdm import TqdmWarning  # here, because no command needs it
 

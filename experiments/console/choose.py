@@ -6,8 +6,12 @@ from assay.experiments.run.progress import Display
 
 
 def choose_display(as_json: bool) -> Display:
-    """Return the display that suits where standard error goes; with `as_json` somebody reads lines."""
-    from rich.console import Console  # here, because a Python caller who wants silence need not load it
+    """Return the display that suits where standard error goes; with `as_json` somebody reads
+    lines.
+    """
+    from rich.console import (
+        Console,
+    )  # here, because a Python caller who wants silence need not load it
 
     from assay.experiments.console.live import LiveDisplay
     from assay.experiments.console.plain import PlainDisplay

@@ -19,7 +19,9 @@ _STATE_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red"}
 
 
 class LiveDisplay:
-    """Draws the sweep on a terminal: how far it is, the best so far, the running trials with their curves."""
+    """Draws the sweep on a terminal: how far it is, the best so far, the running trials with their
+    curves.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -53,8 +55,12 @@ class LiveDisplay:
 
 
 def draw(state: SweepState, width: int) -> RenderableType:
-    """Return the whole picture of a sweep; on a terminal of few columns without the configurations."""
-    return Group(_headline(state), _table(state, showing_settings=width >= _NARROWEST_WITH_SETTINGS))
+    """Return the whole picture of a sweep; on a terminal of few columns without the
+    configurations.
+    """
+    return Group(
+        _headline(state), _table(state, showing_settings=width >= _NARROWEST_WITH_SETTINGS)
+    )
 
 
 def _headline(state: SweepState) -> RenderableType:
@@ -63,9 +69,14 @@ def _headline(state: SweepState) -> RenderableType:
     grid.add_row(
         Text(state.study, style="bold"),
         ProgressBar(total=state.wanted, completed=state.done, width=24),
-        f"{state.done}/{state.wanted} trials" + (f", {state.failed} failed" if state.failed else ""),
+        f"{state.done}/{state.wanted} trials"
+        + (f", {state.failed} failed" if state.failed else ""),
         state.best() if state.best_trials.values else "no best yet",
-        "workers are starting" if left is None and not state.running else "" if left is None else f"{clock(left)} left",
+        "workers are starting"
+        if left is None and not state.running
+        else ""
+        if left is None
+        else f"{clock(left)} left",
     )
     return grid
 
@@ -73,21 +84,33 @@ def _headline(state: SweepState) -> RenderableType:
 def _table(state: SweepState, showing_settings: bool) -> Table:
     settings = tuple(state.experiment.space) if showing_settings else ()
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    others = [objective.metric for objective in state.objectives.each if objective.metric != state.curve_metric]
+    others = [
+        objective.metric
+        for objective in state.objectives.each
+        if objective.metric != state.curve_metric
+    ]
     for name in ("trial", "state", "epoch", state.curve_metric, "curve", *others, *settings):
         table.add_column(Text(in_line(name)), no_wrap=True)
     for trial in [*state.recent, *state.running.values()]:
-        values = (Text(shown(trial.searched[name]) if name in trial.searched else "") for name in settings)
+        values = (
+            Text(shown(trial.searched[name]) if name in trial.searched else "") for name in settings
+        )
         table.add_row(*_row(state, trial), *_others(state, trial), *values)
     return table
 
 
 def _row(state: SweepState, trial: TrialProgress) -> tuple[RenderableType, ...]:
-    label, style = ("running", "cyan") if trial.end is None else (trial.end.label, _STATE_STYLES[trial.end.state])
+    label, style = (
+        ("running", "cyan")
+        if trial.end is None
+        else (trial.end.label, _STATE_STYLES[trial.end.state])
+    )
     best = trial.number in state.best_trials.values
     return (
         Text(str(trial.number), style="bold" if best else ""),
-        Text(", ".join(filter(None, (in_line(label), trial.again)))[:_LABEL_CHARACTERS], style=style),
+        Text(
+            ", ".join(filter(None, (in_line(label), trial.again)))[:_LABEL_CHARACTERS], style=style
+        ),
         f"{len(trial.curve)}/{state.experiment.largest('epochs')}",
         f"{trial.curve[-1]:.4f}" if trial.curve else "",
         Text(sparkline(trial.curve), style="blue"),
@@ -99,4 +122,8 @@ def _others(state: SweepState, trial: TrialProgress) -> list[str]:
     values = trial.end.values if trial.end is not None else ()
     metrics = [objective.metric for objective in state.objectives.each]
     known = dict(zip(metrics, values, strict=False))
-    return [measured(known[metric]) if metric in known else "" for metric in metrics if metric != state.curve_metric]
+    return [
+        measured(known[metric]) if metric in known else ""
+        for metric in metrics
+        if metric != state.curve_metric
+    ]

@@ -45,7 +45,9 @@ def line(state: SweepState, trial: TrialProgress) -> str:
     value = f" {named(state.objectives, trial.end.values)}" if trial.end.values else ""
     again = f" ({trial.again})" if trial.again else ""
     resumed = f" ({trial.resumed})" if trial.resumed else ""
-    settings = " ".join(f"{in_line(name)}={shown(setting)}" for name, setting in trial.searched.items())
+    settings = " ".join(
+        f"{in_line(name)}={shown(setting)}" for name, setting in trial.searched.items()
+    )
     best = f" | {state.best()}" if state.best_trials.values else ""
     left = state.seconds_left()
     remaining = "" if left is None else f" | {clock(left)} left"

@@ -32,7 +32,8 @@ def ordered(study: StudyResult, column: str | None = None) -> pandas.DataFrame:
 
     Args:
         study: the study.
-        column: what to sort by instead: an objective's metric, best first; a cost, lowest first; or "trial".
+        column: what to sort by instead: an objective's metric, best first; a cost, lowest first; or
+            "trial".
 
     Raises:
         RequestError: there is no such column.
@@ -40,22 +41,35 @@ def ordered(study: StudyResult, column: str | None = None) -> pandas.DataFrame:
     objectives = Objectives.read(study.objectives)
     ways = {objective.metric: objective.direction == "minimize" for objective in objectives.each}
     known = [*ways, *(cost for cost in COST_COLUMNS if cost not in ways), "trial"]
-    by = objectives.each[0].metric if column is None else check_name("column to sort by", column, known)
+    by = (
+        objectives.each[0].metric
+        if column is None
+        else check_name("column to sort by", column, known)
+    )
     trials = study.trials.sort_index()
     if by != "trial":
-        trials = trials.sort_values(by, ascending=ways.get(by, True), kind="stable", na_position="last")
+        trials = trials.sort_values(
+            by, ascending=ways.get(by, True), kind="stable", na_position="last"
+        )
     if column is not None:
         return trials
-    return trials.sort_values("state", key=lambda states: states.map(lambda state: _RANK.get(state, 3)), kind="stable")
+    return trials.sort_values(
+        "state", key=lambda states: states.map(lambda state: _RANK.get(state, 3)), kind="stable"
+    )
 
 
 def rows(trials: pandas.DataFrame) -> list[dict[str, Any]]:
     """Return a table as `--json` has it, what is missing as None."""
     frame = trials.reset_index()
-    return [{str(name): value for name, value in row.items()} for row in _plain(frame).to_dict("records")]
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in _plain(frame).to_dict("records")
+    ]
 
 
-def print_study(study: StudyResult, trials: pandas.DataFrame, every: bool, describe_runner: str) -> None:
+def print_study(
+    study: StudyResult, trials: pandas.DataFrame, every: bool, describe_runner: str
+) -> None:
     """Print a study.
 
     Args:
@@ -67,7 +81,12 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, every: bool, descr
     out = console()
     counted = ", ".join(f"{number} {state}" for state, number in study.counts.items())
     running = int((study.trials["state"] == "running").sum())
-    out.print(Text(f"{visible(study.study)}: {counted}{f', {running} running' if running else ''}", style="bold"))
+    out.print(
+        Text(
+            f"{visible(study.study)}: {counted}{f', {running} running' if running else ''}",
+            style="bold",
+        )
+    )
     if running:
         out.print(Text(in_line(describe_runner)))
     out.print(f"experiment {in_line(study.experiment)}; {', '.join(study.objectives)}")
@@ -77,11 +96,17 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, every: bool, descr
         out.print(grid(study.best["params"]))
     _print_trials(study, trials if every else trials[:_MOST_ROWS])
     if study.pareto:
-        out.print("* on the Pareto front: no trial is better in one objective without being worse in another")
+        out.print(
+            "* on the Pareto front: no trial is better in one objective without being worse in another"
+        )
     if len(trials) > _MOST_ROWS and not every:
         out.print(f"{len(trials) - _MOST_ROWS} more: --all shows them")
     for metric, shares in study.importances.items():
-        out.print(what_mattered(study.importance, None if study.pareto is None else metric, study.counts["complete"]))
+        out.print(
+            what_mattered(
+                study.importance, None if study.pareto is None else metric, study.counts["complete"]
+            )
+        )
         out.print(bars(shares))
     parent = "" if study.parent_run_id is None else f"  (the study's own: {study.parent_run_id})"
     out.print(f"\nruns:  {study.tracking_uri}{parent}")
@@ -93,12 +118,15 @@ def _print_trials(study: StudyResult, trials: pandas.DataFrame) -> None:
     out = console()
     wide = out.width >= _WIDE_COLUMNS
     metrics = {objective.metric for objective in Objectives.read(study.objectives).each}
-    # Between the state and the seed lie the objectives and what was searched; what follows has the one trial's page.
+    # Between the state and the seed lie the objectives and what was searched; what follows has the
+    # one trial's page.
     columns = [str(name) for name in trials.columns]
     again = trials["origin"].astype(str).str.startswith((REDO, RETRY)).any()
     last = (["origin"] if again else []) + (["epochs", "run_id"] if wide else ["epochs"])
     columns = columns[1 : columns.index("seed")] + last
-    marked = {trial["number"] for trial in study.pareto or ([] if study.best is None else [study.best])}
+    marked = {
+        trial["number"] for trial in study.pareto or ([] if study.best is None else [study.best])
+    }
     table = plain_table("  trial", "state", *dict.fromkeys(columns))
     table.columns[0].no_wrap = True
     for number, row in zip(trials.index, rows(trials), strict=True):
@@ -127,14 +155,18 @@ _MOST_EPOCHS = 30
 def print_trial(trial: TrialResult, every: bool) -> None:
     """Print a trial, or a single run; its last epochs, or every one."""
     out = console()
-    name = f"run {trial.run_id}" if trial.number is None else f"trial {trial.number} of {trial.study}"
+    name = (
+        f"run {trial.run_id}" if trial.number is None else f"trial {trial.number} of {trial.study}"
+    )
     out.print(Text(visible(f"{name}: {trial.state}"), style="bold"))
     out.print(visible(f"experiment {trial.experiment}; origin {trial.origin}; seed {trial.seed}"))
     for metric, value in trial.values.items():
         out.print(f"{metric}: {measured(value)}")
     if trial.error is not None:
         out.print("\nerror:")
-        out.print(Text("\n".join(f"  {line}" for line in visible(trial.error).split("\n")), style="red"))
+        out.print(
+            Text("\n".join(f"  {line}" for line in visible(trial.error).split("\n")), style="red")
+        )
     out.print("\nhyperparameters:")
     out.print(grid(trial.params))
     if trial.costs:
@@ -154,7 +186,9 @@ def _curves(trial: TrialResult) -> Table:
     table = plain_table("  metric", "curve", "first", "lowest", "highest", "last")
     for name, values in trial.curve.items():
         finite = [value for value in values if math.isfinite(value)] or [math.nan]
-        bars = sparkline(finite) if len(finite) == len(values) else ""  # of what diverged there is no curve to draw
+        bars = (
+            sparkline(finite) if len(finite) == len(values) else ""
+        )  # of what diverged there is no curve to draw
         told = (values[0], min(finite), max(finite), values[-1])
         table.add_row(f"  {name}", bars, *map(measured, told))
     return table

@@ -15,7 +15,8 @@ from assay.search.system.urls import scrubbed
 
 
 def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = False) -> None:
-    """Print how the sweep ended, the best configuration, what mattered, where the runs are and how to go on.
+    """Print how the sweep ended, the best configuration, what mattered, where the runs are and how
+    to go on.
 
     Args:
         result: what was found.
@@ -25,7 +26,10 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
     """
     out = console(to_stderr)
     out.print()
-    out.print(Text(_outcome(result, in_line(scrubbed(again))), style="bold"), soft_wrap=not out.is_terminal)
+    out.print(
+        Text(_outcome(result, in_line(scrubbed(again))), style="bold"),
+        soft_wrap=not out.is_terminal,
+    )
     if result.best is not None:
         run = "" if result.best.run_id is None else f", run {result.best.run_id}"
         out.print(f"\nbest: {result.best.values[0]:.4f} (trial {result.best.number}{run})")
@@ -33,14 +37,18 @@ def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = 
         if result.untracked is None:
             out.print(f"model: runs:/{result.parent_run_id}/model")
     elif result.best_trials:
-        out.print("\nPareto front: no trial is better in one objective without being worse in another")
+        out.print(
+            "\nPareto front: no trial is better in one objective without being worse in another"
+        )
         out.print(_front(result))
         out.print("models: runs:/RUN/model, for each run of the front")
     for objective, shares in result.importances.items():
         of = None if result.objectives.single is not None else objective
         out.print(what_mattered(result.importance, of, result.trials["complete"]))
         out.print(bars(shares))
-    out.print(f"\nruns:  {result.tracking_uri}  (experiment {in_line(result.experiment)}, study {result.study})")
+    out.print(
+        f"\nruns:  {result.tracking_uri}  (experiment {in_line(result.experiment)}, study {result.study})"
+    )
     out.print(f"look:  {in_line(look)}")
 
 
@@ -48,10 +56,17 @@ def print_forecast(told: Forecast, to_stderr: bool = False) -> None:
     """Print what a sweep would do and cost."""
     out = console(to_stderr)
     size = "" if told.configurations is None else f", {told.configurations:,} configurations"
-    out.print(Text(f"{told.study}: nothing was written; a sweep would train {told.trials} trials{size}", style="bold"))
+    out.print(
+        Text(
+            f"{told.study}: nothing was written; a sweep would train {told.trials} trials{size}",
+            style="bold",
+        )
+    )
     out.print("\nspace:")
     out.print(grid(told.space))
-    out.print("\nfirst trials of a new study (what the sampler tries later depends on what it finds):")
+    out.print(
+        "\nfirst trials of a new study (what the sampler tries later depends on what it finds):"
+    )
     names = list(told.space)
     first = plain_table("  whose", *names)
     for origin, one in told.first:
@@ -81,7 +96,10 @@ def print_run(result: RunResult, to_stderr: bool = False) -> None:
         out.print(f"\n{title}:")
         table = Table.grid(padding=(0, 2))
         for name, value in values.items():
-            table.add_row(f"  {in_line(name)}", f"{value:.4g}" if isinstance(value, float) else in_line(str(value)))
+            table.add_row(
+                f"  {in_line(name)}",
+                f"{value:.4g}" if isinstance(value, float) else in_line(str(value)),
+            )
         out.print(table)
     out.print(f"\nruns:  {result.tracking_uri}  (experiment {in_line(result.experiment)})")
 
@@ -94,13 +112,17 @@ def _outcome(result: SweepResult, again: str) -> str:
         more = f"{'every configuration was tried' if result.exhausted else adds}, --study NAME starts anew"
         return f"{result.study}: {result.done} of {result.wanted} done ({counted}); {more}"
     finished = "every configuration was tried" if result.exhausted else "time is up"
-    how = {"finished": finished, "interrupted": "interrupted", "failed": "failed"}[result.ending.closing]
+    how = {"finished": finished, "interrupted": "interrupted", "failed": "failed"}[
+        result.ending.closing
+    ]
     return f"{result.study}: {how} with {result.done} of {result.wanted} done ({counted}); to go on: {again}"
 
 
 def _front(result: SweepResult) -> Table:
     names = list(dict.fromkeys(name for leader in result.best_trials for name in leader.params))
-    table = plain_table("  trial", *(objective.metric for objective in result.objectives.each), *names, "run")
+    table = plain_table(
+        "  trial", *(objective.metric for objective in result.objectives.each), *names, "run"
+    )
     for leader in result.best_trials:
         settings = (shown(leader.params[name]) if name in leader.params else "" for name in names)
         table.add_row(f"  {leader.number}", *map(measured, leader.values), *settings, leader.run_id)

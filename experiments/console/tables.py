@@ -18,7 +18,9 @@ _FEW_TRIALS = 20
 
 
 class _Console(Console):
-    """Leaves it to the command what it means that whoever read the answer has gone; Rich would exit with 1."""
+    """Leaves it to the command what it means that whoever read the answer has gone; Rich would exit
+    with 1.
+    """
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
@@ -44,12 +46,16 @@ def bars(shares: Mapping[str, float]) -> Table:
     """Return importances, a bar each."""
     table = Table.grid(padding=(0, 2))
     for name, share in shares.items():
-        table.add_row(f"  {in_line(name)}", "█" * max(1, round(share * _BAR_CHARACTERS)), f"{share:.0%}")
+        table.add_row(
+            f"  {in_line(name)}", "█" * max(1, round(share * _BAR_CHARACTERS)), f"{share:.0%}"
+        )
     return table
 
 
 def what_mattered(evaluator: str, metric: str | None, complete: int) -> str:
-    """Return the line above importances: what of, how told, and from how few trials if they are few."""
+    """Return the line above importances: what of, how told, and from how few trials if they are
+    few.
+    """
     of = "" if metric is None else f" for {metric}"
     few = f"; a hint at most, from {complete} complete trials" if complete < _FEW_TRIALS else ""
     return f"\nwhat mattered{of} ({get_evaluator(evaluator).summary}{few}):"

@@ -21,11 +21,20 @@ from assay.models.errors import RequestError
 
 # Reading the four arrays of an .npz file: never unpickled, checked to the last byte.
 #
-# `numpy.load` would do, but that it allocates whatever a header claims. Here an array must be exactly as long as its
-# header says, so it is read to its end, where `zipfile` compares the checksum.
+# `numpy.load` would do, but that it allocates whatever a header claims. Here an array must be
+# exactly as long as its header says, so it is read to its end, where `zipfile` compares the
+# checksum.
 
 
-_CORRUPT = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
+_CORRUPT = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+)
 # RuntimeError: a password, or a compression that this Python does not know (NotImplementedError).
 
 
@@ -64,7 +73,9 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     except MemoryError:
         raise RequestError(f"{path} does not fit into this machine's memory.") from None
     except _CORRUPT as error:
-        raise RequestError(f"{path} is not an .npz file, or is damaged: {error}. Make or fetch it anew.") from None
+        raise RequestError(
+            f"{path} is not an .npz file, or is damaged: {error}. Make or fetch it anew."
+        ) from None
 
 
 @contextmanager
@@ -73,7 +84,9 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Iterator[tuple[I
     present = archive.namelist()
     if f"{name}.npy" not in present:
         found = ", ".join(entry.removesuffix(".npy") for entry in present) or "nothing"
-        raise RequestError(f"{path} must hold {', '.join(ARRAY_NAMES)}: {name} is missing; it holds {found}.")
+        raise RequestError(
+            f"{path} must hold {', '.join(ARRAY_NAMES)}: {name} is missing; it holds {found}."
+        )
     with archive.open(f"{name}.npy") as stream:
         yield stream, archive.getinfo(f"{name}.npy").file_size
 
@@ -82,21 +95,32 @@ def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray[A
     with _member(archive, name, path) as (stream, size):
         shape, dtype, header_bytes = _read_header(stream, name, path)
         if size != header_bytes + math.prod(shape) * dtype.itemsize:
-            raise RequestError(f"{path}: {name} is damaged: {size:,} bytes cannot be {shape} of {dtype}.")
+            raise RequestError(
+                f"{path}: {name} is damaged: {size:,} bytes cannot be {shape} of {dtype}."
+            )
     with _member(archive, name, path) as (stream, _):
         array: np.ndarray[Any, Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return array
 
 
-def _read_header(stream: IO[bytes], name: str, path: Path) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+def _read_header(
+    stream: IO[bytes], name: str, path: Path
+) -> tuple[tuple[int, ...], np.dtype[Any], int]:
     """Return an array's shape, its type, and how many bytes its header takes."""
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
     reader = readers.get(np.lib.format.read_magic(stream))
     if reader is None:
-        raise RequestError(f"{path}: {name} has named fields; an array must be of one type of number.")
+        raise RequestError(
+            f"{path}: {name} has named fields; an array must be of one type of number."
+        )
     shape, _, dtype = reader(stream)
     if dtype.hasobject:
-        raise RequestError(f"{path}: {name} holds pickled Python objects, which are never read: save plain numbers.")
+        raise RequestError(
+            f"{path}: {name} holds pickled Python objects, which are never read: save plain numbers."
+        )
     return shape, dtype, stream.tell()
 
 
@@ -137,7 +161,8 @@ class ArchiveSource(Source):
         return f"{self.path.resolve()} {found.st_size} {found.st_mtime_ns}"
 
     def count(self) -> int:
-        """Return how many examples x_train has, from its header; of a known set that is not there, the published size.
+        """Return how many examples x_train has, from its header; of a known set that is not there,
+        the published size.
 
         Raises:
             RequestError: the file is no archive, or has no such array.

@@ -57,7 +57,9 @@ def check_arrays(arrays: SourceArrays, name: str, task: Task) -> None:
         check_y = _check_labels if task == "classification" else _check_numbers_to_predict
         check_y(y, f"{name}: y_{part}")
         if len(x) != len(y):
-            raise RequestError(f"{name}: x_{part} and y_{part} must be equally long; received {len(x)} and {len(y)}.")
+            raise RequestError(
+                f"{name}: x_{part} and y_{part} must be equally long; received {len(x)} and {len(y)}."
+            )
     for letter in ("x", "y"):
         train, test = (getattr(arrays, f"{letter}_{part}").shape for part in ("train", "test"))
         if train[1:] != test[1:]:
@@ -82,7 +84,9 @@ def _check_numbers(x: Array, name: str) -> None:
     if x.size == 0:
         raise RequestError(f"{name} must not be empty; received {x.shape}.")
     if x.dtype.kind == "f" and not _fits_float32(x):
-        raise RequestError(f"{name} must hold finite numbers that float32 can hold: it has NaN, infinity or larger.")
+        raise RequestError(
+            f"{name} must hold finite numbers that float32 can hold: it has NaN, infinity or larger."
+        )
 
 
 def _fits_float32(x: Array) -> bool:
@@ -109,6 +113,10 @@ def _check_numbers_to_predict(y: Array, name: str) -> None:
             "If they are classes, say task = 'classification'."
         )
     if y.ndim not in (1, 2) or y.size == 0:
-        raise RequestError(f"{name} must be (n,) or (n, outputs) and not empty; received {y.shape}.")
+        raise RequestError(
+            f"{name} must be (n,) or (n, outputs) and not empty; received {y.shape}."
+        )
     if y.dtype.kind == "f" and not _fits_float32(y):
-        raise RequestError(f"{name} must hold finite numbers that float32 can hold: it has NaN, infinity or larger.")
+        raise RequestError(
+            f"{name} must hold finite numbers that float32 can hold: it has NaN, infinity or larger."
+        )

@@ -38,12 +38,15 @@ def digest_arrays(arrays: SourceArrays) -> tuple[str, dict[str, str]]:
     """Hash the source's arrays, little-endian and in C order.
 
     Returns:
-        One SHA-256 over the names, types, shapes and bytes of all four, and by name that of each array's bytes alone.
+        One SHA-256 over the names, types, shapes and bytes of all four, and by name that of each
+        array's bytes alone.
     """
     whole = hashlib.sha256()
     each = {}
     for name, array in arrays.items():
-        ordered = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))  # no copy where it is so already
+        ordered = np.ascontiguousarray(
+            array, dtype=array.dtype.newbyteorder("<")
+        )  # no copy where it is so already
         data = ordered.reshape(-1).view(np.uint8).data
         whole.update(f"{name} {ordered.dtype.str} {ordered.shape} ".encode())
         whole.update(data)
@@ -63,13 +66,21 @@ def why_unverified(digests: Mapping[str, str], name: str, known: KnownSet) -> st
     differing = [array for array, digest in known.published.items() if digests[array] != digest]
     if differing:
         notes.append(f"{', '.join(differing)} differ from the published {name}")
-    unrecorded = [array for array in digests if array not in known.published and digests[array] not in known.altered]
+    unrecorded = [
+        array
+        for array in digests
+        if array not in known.published and digests[array] not in known.altered
+    ]
     if unrecorded:
-        notes.append(f"no digest of {name}'s original {', '.join(unrecorded)} is on record to compare with")
+        notes.append(
+            f"no digest of {name}'s original {', '.join(unrecorded)} is on record to compare with"
+        )
     return "; ".join(notes) if notes else None
 
 
-def ensure(settings: DataSettings, home: Path, data_dir: Path, base: Path, task: Task = "classification") -> Path:
+def ensure(
+    settings: DataSettings, home: Path, data_dir: Path, base: Path, task: Task = "classification"
+) -> Path:
     """Return the data set's folder, fetching and building what is not there.
 
     Raises:
@@ -106,7 +117,11 @@ def _build(source: Source, settings: DataSettings, task: Task, folder: Path) -> 
     x = _stored(arrays.x_train)
     x_train = x[training]
     digest, array_digests = digest_arrays(arrays)
-    reason = source.unverified if source.known is None else why_unverified(array_digests, source.name, source.known)
+    reason = (
+        source.unverified
+        if source.known is None
+        else why_unverified(array_digests, source.name, source.known)
+    )
     written = {
         "x_train.npy": x_train,
         "y_train.npy": targets.train[training],
@@ -139,7 +154,9 @@ def _build(source: Source, settings: DataSettings, task: Task, folder: Path) -> 
 
 
 def _stored(x: Array) -> Array:
-    """Return images of bytes as they are and other numbers as float32; images with a channel axis."""
+    """Return images of bytes as they are and other numbers as float32; images with a channel
+    axis.
+    """
     kept = x if x.dtype == np.uint8 and x.ndim > 2 else x.astype(np.float32)
     return kept[..., np.newaxis] if kept.ndim == 3 else kept
 

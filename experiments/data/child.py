@@ -2,8 +2,9 @@
 
     python -m assay.experiments.data.child
 
-It ends, leaving nothing half-written, when it gets SIGTERM, when its standard input is closed, and when its parent is
-gone. A request that was wrong is an answer; anything else that goes wrong is a traceback and exit code 1.
+It ends, leaving nothing half-written, when it gets SIGTERM, when its standard input is closed, and
+when its parent is gone. A request that was wrong is an answer; anything else that goes wrong is a
+traceback and exit code 1.
 """
 
 from __future__ import annotations
@@ -40,7 +41,11 @@ def main() -> None:
 def _answer(job: Job) -> dict[str, str]:
     try:
         settings = DataSettings.read(job.settings, "[data]")
-        return {"folder": str(ensure(settings, Path(job.home), Path(job.data_dir), Path(job.base), job.task))}
+        return {
+            "folder": str(
+                ensure(settings, Path(job.home), Path(job.data_dir), Path(job.base), job.task)
+            )
+        }
     except RequestError as error:
         return {"error": str(error)}
     except SearchError as error:

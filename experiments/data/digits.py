@@ -21,7 +21,9 @@ def load_digits() -> SourceArrays:
 
     scikit-learn gives one set of 1,797; a stratified fifth is the test set.
     """
-    from sklearn.datasets import load_digits as load  # takes seconds to import, and only the child needs it
+    from sklearn.datasets import (
+        load_digits as load,
+    )  # takes seconds to import, and only the child needs it
     from sklearn.model_selection import train_test_split
 
     bunch = load()

@@ -44,7 +44,9 @@ def fetch(name: str, known: KnownSet, archive: Path) -> None:
     """
     remedy = f"put a file with the arrays {', '.join(ARRAY_NAMES)} at {archive}, or name its folder with --data-dir"
     if not (default_data_dir() / known.cached).exists() and not _answers(known.url):
-        raise RequestError(f"{name} must be fetched once, and {known.url} does not answer: go online, or {remedy}.")
+        raise RequestError(
+            f"{name} must be fetched once, and {known.url} does not answer: go online, or {remedy}."
+        )
     with _turn(archive.parent, remedy):
         if not archive.exists():
             _keep(_load_by_keras(name, remedy), archive, remedy)
@@ -57,7 +59,9 @@ def _turn(folder: Path, remedy: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise RequestError(f"{folder} must be a folder to keep data in ({error.strerror}): {remedy}.") from None
+        raise RequestError(
+            f"{folder} must be a folder to keep data in ({error.strerror}): {remedy}."
+        ) from None
     if not os.access(folder, os.W_OK):
         os.close(handle)
         raise RequestError(f"{folder} must be writable to keep data in it: {remedy}.")
@@ -69,19 +73,25 @@ def _turn(folder: Path, remedy: str) -> Iterator[None]:
 
 
 def _answers(url: str) -> bool:
-    """Whether anybody answers there, through whatever proxy is configured; asked before Keras's seconds of import."""
+    """Whether anybody answers there, through whatever proxy is configured; asked before Keras's
+    seconds of import.
+    """
     answers = []
 
     def ask() -> None:
         try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS).close()
+            urllib.request.urlopen(
+                urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS
+            ).close()
             answers.append(True)
         except urllib.error.HTTPError:
             answers.append(True)  # somebody is there: let Keras say what is wrong
         except OSError:
             pass
 
-    asking = threading.Thread(target=ask, daemon=True)  # a look-up of a name takes no time limit of its own
+    asking = threading.Thread(
+        target=ask, daemon=True
+    )  # a look-up of a name takes no time limit of its own
     asking.start()
     asking.join(PROBE_SECONDS)
     return bool(answers)
@@ -98,12 +108,18 @@ def _load_by_keras(name: str, remedy: str) -> SourceArrays:
     try:
         (x_train, y_train), (x_test, y_test) = module.load_data()
     except Exception as error:  # Keras raises bare Exception when a download fails, ValueError for a wrong checksum
-        raise RequestError(f"{name} could not be fetched ({_one_line(error)}): try again, or {remedy}.") from None
-    return SourceArrays(x_train=x_train, y_train=y_train.reshape(-1), x_test=x_test, y_test=y_test.reshape(-1))
+        raise RequestError(
+            f"{name} could not be fetched ({_one_line(error)}): try again, or {remedy}."
+        ) from None
+    return SourceArrays(
+        x_train=x_train, y_train=y_train.reshape(-1), x_test=x_test, y_test=y_test.reshape(-1)
+    )
 
 
 def _cheapest_backend() -> str:
-    """Return a backend that is installed; Keras's NumPy one is the quickest to import, but needs JAX to be there."""
+    """Return a backend that is installed; Keras's NumPy one is the quickest to import, but needs
+    JAX to be there.
+    """
     if find_spec("jax") is not None:
         return "numpy"
     return "tensorflow" if find_spec("tensorflow") is not None else "torch"
@@ -116,11 +132,17 @@ def _keep(arrays: SourceArrays, archive: Path, remedy: str) -> None:
     try:
         with partial.open("wb") as stream:
             np.savez_compressed(
-                stream, x_train=arrays.x_train, y_train=arrays.y_train, x_test=arrays.x_test, y_test=arrays.y_test
+                stream,
+                x_train=arrays.x_train,
+                y_train=arrays.y_train,
+                x_test=arrays.x_test,
+                y_test=arrays.y_test,
             )
         partial.replace(archive)
     except OSError as error:
-        raise RequestError(f"{archive} could not be written ({error.strerror}): {remedy}.") from None
+        raise RequestError(
+            f"{archive} could not be written ({error.strerror}): {remedy}."
+        ) from None
     finally:
         partial.unlink(missing_ok=True)
 

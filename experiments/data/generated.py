@@ -19,7 +19,8 @@ DEFAULT_SAMPLES = 1_000
 """Training points, validation not yet split off."""
 
 TEST_POINTS = 10_000
-"""The same ones for however many training points, so that sets of different sizes are tested alike; accuracies are
+"""The same ones for however many training points, so that sets of different sizes are tested alike;
+accuracies are
 known to half a point (binomial standard error)."""
 
 DEFAULT_SEED = 0
@@ -61,7 +62,9 @@ class GeneratedSource(Source):
 
     def load(self) -> SourceArrays:
         """Draw the points."""
-        training, testing = (np.random.default_rng(stream) for stream in np.random.SeedSequence(self.seed).spawn(2))
+        training, testing = (
+            np.random.default_rng(stream) for stream in np.random.SeedSequence(self.seed).spawn(2)
+        )
         x_train, y_train = self.what.draw(self.samples, self._noise, training)
         x_test, y_test = self.what.draw(TEST_POINTS, self._noise, testing)
         return SourceArrays(x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)

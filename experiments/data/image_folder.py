@@ -18,15 +18,17 @@ from assay.models.names import suggestion
 
 # The files of a folder of images: `train/<class>/` and `test/<class>/`, listed without opening any.
 #
-# In a class's folder everything is an image of that class, in folders within it too, but for hidden files and what
-# operating systems leave behind. Links are followed, but for those that lead back to a folder they lie in. Beside
-# `train` and `test` there may be whatever else.
+# In a class's folder everything is an image of that class, in folders within it too, but for hidden
+# files and what operating systems leave behind. Links are followed, but for those that lead back to
+# a folder they lie in. Beside `train` and `test` there may be whatever else.
 
 
 LAYOUT = "a folder of images must hold train/<class>/ and test/<class>/"
 
 DROPPINGS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"}
-"""What Windows and macOS leave in folders of images without being asked, in lower case; .DS_Store is hidden anyway."""
+"""What Windows and macOS leave in folders of images without being asked, in lower case; .DS_Store
+is hidden anyway.
+"""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,9 @@ def list_tree(root: Path) -> ImageTree:
     """List the files in `train` and `test`.
 
     Raises:
-        RequestError: one of the two is missing, cannot be read or holds no image; a class of `train` without images,
-            or one of `test` that `train` lacks; a file beside the classes' folders.
+        RequestError: one of the two is missing, cannot be read or holds no image; a class of
+            `train` without images, or one of `test` that `train` lacks; a file beside the classes'
+            folders.
     """
     try:
         train, test = (_classes(root / part) for part in ("train", "test"))
@@ -72,7 +75,9 @@ def list_tree(root: Path) -> ImageTree:
     if empty:
         raise RequestError(f"{train[min(empty)]} must hold images, or not be there: it is empty.")
     if not tree.test:
-        raise RequestError(f"{root / 'test'} must hold images that are for testing alone: it holds none.")
+        raise RequestError(
+            f"{root / 'test'} must hold images that are for testing alone: it holds none."
+        )
     return tree
 
 
@@ -83,9 +88,13 @@ def _classes(folder: Path) -> dict[str, Path]:
     classes = {entry.name: Path(entry.path) for entry in _entries(folder)}
     for name, path in classes.items():
         if not path.is_dir():
-            raise RequestError(f"{LAYOUT}: {path} lies in no class's folder; move it into one, or away.")
+            raise RequestError(
+                f"{LAYOUT}: {path} lies in no class's folder; move it into one, or away."
+            )
         if not name.isprintable():
-            raise RequestError(f"the name of a class's folder must be readable text; received {name!r}: rename it.")
+            raise RequestError(
+                f"the name of a class's folder must be readable text; received {name!r}: rename it."
+            )
     if not classes:
         raise RequestError(f"{LAYOUT}: {folder} holds no folder of a class; make one for each.")
     return classes
@@ -108,7 +117,9 @@ def _images(classes: dict[str, Path]) -> tuple[ImageFile, ...]:
 
 
 def _files(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
-    """Yield whatever lies in a class's folder; `above` are the real paths of the folders that it lies in."""
+    """Yield whatever lies in a class's folder; `above` are the real paths of the folders that it
+    lies in.
+    """
     real = Path(os.path.realpath(folder))
     if any(path.is_relative_to(real) for path in above):
         return
@@ -121,7 +132,11 @@ def _files(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        kept = [entry for entry in entries if not entry.name.startswith(".") and entry.name.lower() not in DROPPINGS]
+        kept = [
+            entry
+            for entry in entries
+            if not entry.name.startswith(".") and entry.name.lower() not in DROPPINGS
+        ]
     return sorted(kept, key=lambda entry: entry.name)
 
 
@@ -135,14 +150,16 @@ class FolderSource(Source):
 
     Attributes:
         path: of the folder that holds both.
-        size: (height, width) in pixels that every image is resized to; None where all have one size.
+        size: (height, width) in pixels that every image is resized to; None where all have one
+            size.
     """
 
     path: Path
     size: tuple[int, int] | None
 
     def cache_key(self) -> str:
-        """Return a digest over every file's name, size and time of change, and the version of what reads them.
+        """Return a digest over every file's name, size and time of change, and the version of what
+        reads them.
 
         Raises:
             RequestError: the folder is not laid out as it must be, or cannot be read.
@@ -165,7 +182,8 @@ class FolderSource(Source):
         """Decode every image; see `assay.experiments.data.images` for what becomes of which kind.
 
         Returns:
-            Images (n, height, width) or (n, height, width, 3) uint8, labels as texts: the names of their folders.
+            Images (n, height, width) or (n, height, width, 3) uint8, labels as texts: the names of
+            their folders.
 
         Raises:
             RequestError: a file that is no image, or images of different sizes.
@@ -174,8 +192,12 @@ class FolderSource(Source):
         from assay.experiments.data.images import decode
 
         tree = list_tree(self.path)
-        x_train, x_test = decode([image.path for image in tree.train], [image.path for image in tree.test], self.size)
-        return SourceArrays(x_train=x_train, y_train=_labels(tree.train), x_test=x_test, y_test=_labels(tree.test))
+        x_train, x_test = decode(
+            [image.path for image in tree.train], [image.path for image in tree.test], self.size
+        )
+        return SourceArrays(
+            x_train=x_train, y_train=_labels(tree.train), x_test=x_test, y_test=_labels(tree.test)
+        )
 
 
 def own_folder(path: Path, size: tuple[int, int] | None) -> FolderSource:

@@ -1,17 +1,21 @@
-"""Image files as arrays of bytes, whatever format Pillow reads. Imported in the child only: it imports Pillow.
+"""Image files as arrays of bytes, whatever format Pillow reads. Imported in the child only: it
+imports Pillow.
 
-All become colour (RGB) if any image to train on is in colour, else grey. What is not 8-bit grey or RGB to begin with:
+All become colour (RGB) if any image to train on is in colour, else grey. What is not 8-bit grey or
+RGB to begin with:
 
 - turned by its EXIF orientation as a viewer would;
 - of several frames or pages, the first;
 - transparent: laid on white;
 - with a palette: colour if one of the palette's entries is, else grey;
-- 16-bit grey: divided by 257 and rounded (Pillow itself reads 16-bit colour as 8-bit); black and white: 0 and 255;
+- 16-bit grey: divided by 257 and rounded (Pillow itself reads 16-bit colour as 8-bit); black and
+  white: 0 and 255;
 - CMYK, YCbCr, Lab, HSV: converted to RGB by Pillow, without colour profiles;
 - colour to grey: 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), where only test images are in colour;
 - 32-bit integers or floats, whose range nobody knows: refused.
 
-Resizing is bilinear over each target pixel's support, so that shrinking does not alias, and does not keep the aspect.
+Resizing is bilinear over each target pixel's support, so that shrinking does not alias, and does
+not keep the aspect.
 """
 
 from __future__ import annotations
@@ -111,7 +115,9 @@ def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
     values = np.asarray(image)
     largest = np.iinfo(np.uint16).max
     if image.mode == "F" or values.min() < 0 or values.max() > largest:
-        raise RequestError(f"{path} has 32-bit pixels, whose range is not known: save it with 8 or 16 bits.")
+        raise RequestError(
+            f"{path} has 32-bit pixels, whose range is not known: save it with 8 or 16 bits."
+        )
     wide = values.astype(np.int64)
     if isinstance(transparent := image.info.get("transparency"), int):
         wide[values == transparent] = largest
@@ -128,7 +134,9 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image, its pixels not yet decoded; whatever its format's reader raises becomes one line."""
+    """Open an image, its pixels not yet decoded; whatever its format's reader raises becomes one
+    line.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata; the pixels are what matters
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -147,10 +155,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             ) from None
         except Exception as error:  # each format's reader raises its own kinds
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise RequestError(f"{path} is not an image that Pillow can read ({reason}): remove or mend it.") from None
+            raise RequestError(
+                f"{path} is not an image that Pillow can read ({reason}): remove or mend it."
+            ) from None
 
 
 def _formats() -> list[str]:
-    """Return the formats that are only data: reading EPS would run the file, a program, in Ghostscript."""
+    """Return the formats that are only data: reading EPS would run the file, a program, in
+    Ghostscript.
+    """
     Image.init()
     return [name for name in Image.OPEN if name != "EPS"]

@@ -1,4 +1,6 @@
-"""The data sets that are known by name: what they hold, where they come from, what their bytes hash to."""
+"""The data sets that are known by name: what they hold, where they come from, what their bytes hash
+to.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,10 @@ class KnownSet:
         source: who made it, and where that is described.
         url: what `keras.datasets` fetches first; "" if nothing is ever fetched.
         cached: where under its own data folder Keras keeps what it fetched from `url`.
-        published: SHA-256 of each array's bytes in C order, for the arrays whose digest is on record.
-        altered: what is known of copies that are not the published ones, by the SHA-256 of the array that differs.
+        published: SHA-256 of each array's bytes in C order, for the arrays whose digest is on
+            record.
+        altered: what is known of copies that are not the published ones, by the SHA-256 of the
+            array that differs.
         largest_value: of a pixel as it is stored.
     """
 
@@ -39,7 +43,8 @@ class KnownSet:
     largest_value: int = 255
 
 
-# Of scikit-learn's images and labels as uint8, after the fixed split in `assay.experiments.data.digits`.
+# Of scikit-learn's images and labels as uint8, after the fixed split in
+# `assay.experiments.data.digits`.
 DIGITS = KnownSet(
     summary="1,797 handwritten digits, 8 x 8 grey; comes with scikit-learn, nothing to download",
     train_images=1437,
@@ -56,10 +61,11 @@ DIGITS = KnownSet(
     largest_value=16,
 )
 
-# How to check these: put each array's IDX header (0, 0, 8, its dimensions' number, then each dimension as four bytes,
-# the highest first) before its bytes, and the MD5s are the published ones of the four unpacked files:
-# train-images 6bbc9ace898e44ae57da46a324031adb, train-labels a25bea736e30d166cdddb491f175f624,
-# t10k-images 2646ac647ad5339dbf082846283269ea, t10k-labels 27ae3e4e09519cfbb04c329615203637. A test does so.
+# How to check these: put each array's IDX header (0, 0, 8, its dimensions' number, then each
+# dimension as four bytes, the highest first) before its bytes, and the MD5s are the published ones
+# of the four unpacked files: train-images 6bbc9ace898e44ae57da46a324031adb, train-labels
+# a25bea736e30d166cdddb491f175f624, t10k-images 2646ac647ad5339dbf082846283269ea, t10k-labels
+# 27ae3e4e09519cfbb04c329615203637. A test does so.
 MNIST = KnownSet(
     summary="70,000 handwritten digits, 28 x 28 grey",
     train_images=60_000,
@@ -96,11 +102,23 @@ CIFAR10 = KnownSet(
     train_images=50_000,
     test_images=10_000,
     shape=(32, 32, 3),
-    classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    classes=(
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ),
     source="Krizhevsky, 'Learning multiple layers of features from tiny images', 2009",
     url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
     cached="cifar-10-batches-py-target_archive",
-    # The original x_test's digest is not on record here, so no copy's test images can be verified yet.
+    # The original x_test's digest is not on record here, so no copy's test images can be verified
+    # yet.
     published={
         "x_train": "47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a",
         "y_train": "2b7cd2f24487317614016b72ffd53071c3062f592f0eb300c18a770d41ae1253",
@@ -114,5 +132,10 @@ CIFAR10 = KnownSet(
     },
 )
 
-KNOWN: Mapping[str, KnownSet] = {"digits": DIGITS, "mnist": MNIST, "fashion-mnist": FASHION_MNIST, "cifar10": CIFAR10}
+KNOWN: Mapping[str, KnownSet] = {
+    "digits": DIGITS,
+    "mnist": MNIST,
+    "fashion-mnist": FASHION_MNIST,
+    "cifar10": CIFAR10,
+}
 """Every published data set that an experiment can name, in the order to list them."""

@@ -1,4 +1,6 @@
-"""Having data prepared, by a process of its own: whoever asks imports neither scikit-learn nor Keras."""
+"""Having data prepared, by a process of its own: whoever asks imports neither scikit-learn nor
+Keras.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,13 @@ class PreparedData(Meta):
 
 
 class Preparation:
-    """A data set that is being prepared, or was there already. Used in a `with`, it is stopped at its end."""
+    """A data set that is being prepared, or was there already. Used in a `with`, it is stopped at
+    its end.
+    """
 
-    def __init__(self, settings: DataSettings, home: Path, data_dir: Path, base: Path, task: Task) -> None:
+    def __init__(
+        self, settings: DataSettings, home: Path, data_dir: Path, base: Path, task: Task
+    ) -> None:
         """Start a child unless the data set is there, by the sizes of its files; returns at once.
 
         Raises:
@@ -90,7 +96,10 @@ class Preparation:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         """Stop."""
         self.stop()
@@ -112,11 +121,15 @@ class Preparation:
         self._damage = find_damage(self._prepared.folder, self._prepared)
 
     def _warn_of_damage(self, folder: Path, damage: str) -> None:
-        self._warnings.append(f"{folder} is damaged ({damage}): it is prepared anew from the same source.")
+        self._warnings.append(
+            f"{folder} is damaged ({damage}): it is prepared anew from the same source."
+        )
 
     def _start_child(self) -> None:
         absolute = {name: str(path.absolute()) for name, path in self._paths.items()}
-        self._child = ChildProcess(Job(self._settings.model_dump(), self._task, **absolute, parent=os.getpid()))
+        self._child = ChildProcess(
+            Job(self._settings.model_dump(), self._task, **absolute, parent=os.getpid())
+        )
 
     def _complete(self, folder: Path, meta: Meta) -> PreparedData:
         warnings = list(self._warnings)
@@ -130,7 +143,11 @@ class Preparation:
 
 
 def start_preparing(
-    settings: DataSettings, home: Path, data_dir: Path, base: Path | None = None, task: Task = "classification"
+    settings: DataSettings,
+    home: Path,
+    data_dir: Path,
+    base: Path | None = None,
+    task: Task = "classification",
 ) -> Preparation:
     """Have a data set prepared while other things go on; `.result()` waits for it.
 
@@ -138,8 +155,8 @@ def start_preparing(
         settings: the [data] table.
         home: the folder of everything that running produces; the data set goes to `<home>/data/`.
         data_dir: where known sets are kept as `<name>.npz`; read only, unless one must be fetched.
-        base: what a relative PATH of the user's own is relative to, the folder of the experiment's file; None: the
-            current.
+        base: what a relative PATH of the user's own is relative to, the folder of the experiment's
+            file; None: the current.
         task: what it is for: labels are prepared otherwise than numbers.
 
     Raises:
@@ -149,7 +166,11 @@ def start_preparing(
 
 
 def prepare(
-    settings: DataSettings, home: Path, data_dir: Path, base: Path | None = None, task: Task = "classification"
+    settings: DataSettings,
+    home: Path,
+    data_dir: Path,
+    base: Path | None = None,
+    task: Task = "classification",
 ) -> PreparedData:
     """Have a data set prepared and wait for it; the arguments are those of `start_preparing`.
 

@@ -29,7 +29,9 @@ from assay.models.tasks import Task
 from assay.search.system.files import unwritable
 
 FORMAT = 3
-"""Part of every key: raise it when what is written changes, and folders written before are left alone."""
+"""Part of every key: raise it when what is written changes, and folders written before are left
+alone.
+"""
 
 META_FILE = "meta.json"
 
@@ -51,7 +53,8 @@ class Meta:
         input_shape: (features,) or (height, width, channels).
         outputs: classes, or for regression the numbers in a row of y.
         classes: names of the labels 0, 1, 2, ...; none for regression.
-        train_images: that are trained on: what is left without validation, or the subset of it that was asked for.
+        train_images: that are trained on: what is left without validation, or the subset of it that
+            was asked for.
         train_images_available: that were left without validation.
         validation_images: split off the training set.
         test_images: that lie apart.
@@ -86,7 +89,8 @@ _META = TypeAdapter(Meta)
 
 
 def folder_for(home: Path, source: Source, settings: DataSettings, task: Task) -> Path:
-    """Return the folder for these arrays, prepared for this task and split like this; scaling is not part of it.
+    """Return the folder for these arrays, prepared for this task and split like this; scaling is
+    not part of it.
 
     Raises:
         RequestError: the source cannot be looked at.
@@ -98,7 +102,9 @@ def folder_for(home: Path, source: Source, settings: DataSettings, task: Task) -
 
 
 def partial_of(folder: Path) -> Path:
-    """Return the folder that is being written before it becomes `folder`; only who holds the lock touches it."""
+    """Return the folder that is being written before it becomes `folder`; only who holds the lock
+    touches it.
+    """
     return folder.with_name(f".{folder.name}.partial")
 
 
@@ -135,9 +141,11 @@ def digest_file(path: Path) -> str:
 
 
 def find_damage(folder: Path, meta: Meta) -> str | None:
-    """Read every file of a folder; return in words which of them is not what was written, None if all are.
+    """Read every file of a folder; return in words which of them is not what was written, None if
+    all are.
 
-    It takes 0.05 s for MNIST and 0.15 s for CIFAR-10 where files lie in memory, on one core with SHA instructions.
+    It takes 0.05 s for MNIST and 0.15 s for CIFAR-10 where files lie in memory, on one core with
+    SHA instructions.
     """
     for file, digest in meta.file_digests.items():
         try:
@@ -148,12 +156,14 @@ def find_damage(folder: Path, meta: Meta) -> str | None:
     return None
 
 
-# Writing a folder so that it is there whole or not at all, whoever else writes it and whenever somebody is killed.
+# Writing a folder so that it is there whole or not at all, whoever else writes it and whenever
+# somebody is killed.
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill, which becomes `folder` at the end and vanishes when anything is raised.
+    """Yield an empty folder to fill, which becomes `folder` at the end and vanishes when anything
+    is raised.
 
     The caller holds the lock; a folder that is there already is replaced.
 

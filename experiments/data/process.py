@@ -42,7 +42,9 @@ STOP_SECONDS = 10.0
 
 
 class PreparationError(RuntimeError):
-    """The child died of a bug or of the machine, not of the request; the message ends with its traceback."""
+    """The child died of a bug or of the machine, not of the request; the message ends with its
+    traceback.
+    """
 
 
 class ChildProcess:
@@ -111,4 +113,6 @@ class ChildProcess:
 
 def _path() -> str:
     """Return PYTHONPATH without empty entries, each of which would be the current folder."""
-    return os.pathsep.join(entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry)
+    return os.pathsep.join(
+        entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry
+    )

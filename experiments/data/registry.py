@@ -7,7 +7,12 @@ from pathlib import Path
 
 from assay.experiments.data.archive import ARCHIVE_PREFIX, ArchiveSource, own_archive
 from assay.experiments.data.digits import DigitsSource
-from assay.experiments.data.generated import DEFAULT_SAMPLES, DEFAULT_SEED, GENERATED, GeneratedSource
+from assay.experiments.data.generated import (
+    DEFAULT_SAMPLES,
+    DEFAULT_SEED,
+    GENERATED,
+    GeneratedSource,
+)
 from assay.experiments.data.image_folder import FOLDER_PREFIX, own_folder
 from assay.experiments.data.known import KNOWN
 from assay.experiments.data.settings import DataSettings
@@ -23,7 +28,8 @@ def locate(settings: DataSettings, data_dir: Path, base: Path) -> Source:
     Args:
         settings: the [data] table.
         data_dir: where known sets are kept as `<name>.npz`.
-        base: what a relative PATH of the user's own is relative to: the folder of the experiment's file.
+        base: what a relative PATH of the user's own is relative to: the folder of the experiment's
+            file.
 
     Raises:
         RequestError: the user's own file or folder is not there.
@@ -71,7 +77,8 @@ def summaries() -> dict[str, str]:
 
 
 def check_task(settings: DataSettings, task: Task) -> None:
-    """See that a data set has what the task needs: classes, or numbers. Of the user's own arrays only they can tell.
+    """See that a data set has what the task needs: classes, or numbers. Of the user's own arrays
+    only they can tell.
 
     Raises:
         RequestError: it has the other.
@@ -89,7 +96,8 @@ def check_task(settings: DataSettings, task: Task) -> None:
 
 
 def training_images(settings: DataSettings, data_dir: Path, base: Path | None = None) -> int:
-    """Return how many images are trained on: what validation leaves, or the subset of it; reads no array.
+    """Return how many images are trained on: what validation leaves, or the subset of it; reads no
+    array.
 
     Args:
         settings: the [data] table.
@@ -100,7 +108,9 @@ def training_images(settings: DataSettings, data_dir: Path, base: Path | None = 
         RequestError: the user's own data cannot be read, or there are fewer than asked for.
     """
     images = locate(settings, data_dir, Path.cwd() if base is None else base).count()
-    return kept_images(settings.train_images, images - validation_images(settings.validation, images))
+    return kept_images(
+        settings.train_images, images - validation_images(settings.validation, images)
+    )
 
 
 # What one input of a data set looks like, as far as that can be told without reading its arrays.
@@ -110,7 +120,8 @@ _ARCHIVE_PREFIX = "npz:"
 
 
 def input_shape(settings: DataSettings, base: Path) -> tuple[int, ...] | None:
-    """Return the shape of one input, (height, width, channels) or (features,); None where only making it would tell.
+    """Return the shape of one input, (height, width, channels) or (features,); None where only
+    making it would tell.
 
     Args:
         settings: the [data] table; a file that it names can be read.
@@ -123,7 +134,9 @@ def input_shape(settings: DataSettings, base: Path) -> tuple[int, ...] | None:
     if not settings.name.startswith(_ARCHIVE_PREFIX):
         return None
     shape = _array_shape(base / Path(settings.name.removeprefix(_ARCHIVE_PREFIX)).expanduser())
-    return (*shape[1:], 1) if len(shape) == 3 else shape[1:]  # grey images may come without their channel
+    return (
+        (*shape[1:], 1) if len(shape) == 3 else shape[1:]
+    )  # grey images may come without their channel
 
 
 def _array_shape(archive: Path) -> tuple[int, ...]:
@@ -131,7 +144,7 @@ def _array_shape(archive: Path) -> tuple[int, ...]:
 
     with zipfile.ZipFile(archive) as content, content.open("x_train.npy") as stream:
         old = np.lib.format.read_magic(stream) == (1, 0)
-        shape: tuple[int, ...] = (np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0)(
-            stream
-        )[0]
+        shape: tuple[int, ...] = (
+            np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        )(stream)[0]
     return shape

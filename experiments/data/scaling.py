@@ -1,4 +1,6 @@
-"""How numbers are scaled: one factor and one offset for each entry of the last axis, fitted on the training split."""
+"""How numbers are scaled: one factor and one offset for each entry of the last axis, fitted on the
+training split.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ import numpy as np
 from assay.experiments.data.arrays import Array
 
 CHUNK_ROWS = 256
-"""Images or rows that are widened to float64 at a time: few enough for a processor's cache, let alone for memory."""
+"""Images or rows that are widened to float64 at a time: few enough for a processor's cache, let
+alone for memory.
+"""
 
 
 @dataclass(frozen=True)
@@ -31,30 +35,41 @@ def fit_scales(x: Array, largest_value: int | None) -> dict[str, Scale]:
 
     Args:
         x: the training split as stored, (n, features) or (n, height, width, channels).
-        largest_value: that a number can have when the smallest is 0, known beforehand; None where the split decides.
+        largest_value: that a number can have when the smallest is 0, known beforehand; None where
+            the split decides.
 
     Returns:
-        By name: "unit", [0, 1]; "standard", mean 0 and variance 1 (a constant is divided by 1); "none".
+        By name: "unit", [0, 1]; "standard", mean 0 and variance 1 (a constant is divided by 1);
+        "none".
     """
     width = x.shape[-1]
     return {
-        "unit": _unit(x) if largest_value is None else Scale((1.0 / largest_value,) * width, (0.0,) * width),
+        "unit": _unit(x)
+        if largest_value is None
+        else Scale((1.0 / largest_value,) * width, (0.0,) * width),
         "standard": _standard(x),
         "none": Scale((1.0,) * width, (0.0,) * width),
     }
 
 
 def _unit(x: Array) -> Scale:
-    """Map the split's smallest number to 0 and its largest to 1: per feature, or over whole images."""
+    """Map the split's smallest number to 0 and its largest to 1: per feature, or over whole
+    images.
+    """
     axes = 0 if x.ndim == 2 else None
-    smallest, largest = (np.broadcast_to(extreme(axis=axes), x.shape[-1:]) for extreme in (x.min, x.max))
-    return _affine(smallest.astype(np.float64), largest.astype(np.float64) - smallest.astype(np.float64))
+    smallest, largest = (
+        np.broadcast_to(extreme(axis=axes), x.shape[-1:]) for extreme in (x.min, x.max)
+    )
+    return _affine(
+        smallest.astype(np.float64), largest.astype(np.float64) - smallest.astype(np.float64)
+    )
 
 
 def _standard(x: Array) -> Scale:
     """Map to mean 0 and variance 1: per feature, or per channel."""
     numbers = x.size // x.shape[-1]
-    # Counted from the first number, equal numbers have exactly their own mean and exactly no variance.
+    # Counted from the first number, equal numbers have exactly their own mean and exactly no
+    # variance.
     first = x.reshape(-1, x.shape[-1])[0].astype(np.float64)
     mean = first + sum(np.einsum("ij->j", rows - first) for rows in _chunks(x)) / numbers
     variance = sum(np.einsum("ij,ij->j", rows - mean, rows - mean) for rows in _chunks(x)) / numbers

@@ -16,11 +16,12 @@ from assay.experiments.data.known import KnownSet
 class Source(ABC):
     """The place of four arrays: one subclass a kind of place.
 
-    Whoever asks for data uses all but `load`, so nothing else imports a heavy library or reads an array.
+    Whoever asks for data uses all but `load`, so nothing else imports a heavy library or reads an
+    array.
 
     Attributes:
-        name: the known set's; for the user's own the kind and the name of its file or folder, without the folders
-            that it lies in, which may name a user.
+        name: the known set's; for the user's own the kind and the name of its file or folder,
+            without the folders that it lies in, which may name a user.
     """
 
     name: str
@@ -53,7 +54,8 @@ class Source(ABC):
 
     @abstractmethod
     def count(self) -> int:
-        """Return how many examples the training set has, validation not yet split off; reads a header at most.
+        """Return how many examples the training set has, validation not yet split off; reads a
+        header at most.
 
         Raises:
             RequestError: the place cannot be read.

@@ -49,12 +49,15 @@ def split(targets: Targets, validation: int, seed: int) -> tuple[Array, Array]:
         seed: decides which.
 
     Returns:
-        The indices of those that train, (n - validation,), and of those that validate, (validation,), both shuffled.
+        The indices of those that train, (n - validation,), and of those that validate,
+        (validation,), both shuffled.
 
     Raises:
         RequestError: too few of either for the number of classes.
     """
-    from sklearn.model_selection import train_test_split  # takes seconds to import, and only the child needs it
+    from sklearn.model_selection import (
+        train_test_split,
+    )  # takes seconds to import, and only the child needs it
 
     y, classes = targets.train, targets.classes
     if min(validation, len(y) - validation) < len(classes):
@@ -73,10 +76,12 @@ def split(targets: Targets, validation: int, seed: int) -> tuple[Array, Array]:
 
 
 def subset(training: Array, count: int, targets: Targets) -> Array:
-    """Keep some of the examples that train, each class in its share but no class without any; for regression the first.
+    """Keep some of the examples that train, each class in its share but no class without any; for
+    regression the first.
 
-    A smaller count keeps a part of what a larger one keeps. The shares are those of the divisor method with standard
-    rounding (Webster, 1832): of each class the next to keep is the one that its share, rounded, has room for first.
+    A smaller count keeps a part of what a larger one keeps. The shares are those of the divisor
+    method with standard rounding (Webster, 1832): of each class the next to keep is the one that
+    its share, rounded, has room for first.
 
     Args:
         training: shuffled indices, (n,).
@@ -103,7 +108,9 @@ def subset(training: Array, count: int, targets: Targets) -> Array:
 
 
 def _ranks(labels: Array) -> tuple[Array, Array]:
-    """Return for each label how many of its class come before it, and how many its class has, both (n,)."""
+    """Return for each label how many of its class come before it, and how many its class has, both
+    (n,).
+    """
     by_class = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels)
     first = np.cumsum(sizes) - sizes

@@ -1,4 +1,6 @@
-"""What is to be predicted, as it is stored: labels as 0, 1, 2, ... and their names, or rows of numbers."""
+"""What is to be predicted, as it is stored: labels as 0, 1, 2, ... and their names, or rows of
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,14 @@ def encode_labels(y_train: Array, y_test: Array, name: str) -> tuple[tuple[str, 
         The classes' names, and both arrays as int32.
 
     Raises:
-        RequestError: fewer than two classes, a class with one image, or a test label that training never sees.
+        RequestError: fewer than two classes, a class with one image, or a test label that training
+            never sees.
     """
     labels, numbers, counts = np.unique(y_train, return_inverse=True, return_counts=True)
     if len(labels) < 2:
-        raise RequestError(f"{name}: y_train must hold two classes or more; received {len(labels)}.")
+        raise RequestError(
+            f"{name}: y_train must hold two classes or more; received {len(labels)}."
+        )
     if counts.min() < 2:
         label = labels[counts.argmin()]
         raise RequestError(
@@ -40,11 +45,17 @@ def encode_labels(y_train: Array, y_test: Array, name: str) -> tuple[tuple[str, 
     if len(unseen) > 0:
         raise RequestError(f"{name}: every label of y_test must be in y_train; {unseen[0]} is not.")
     test_numbers = np.searchsorted(labels, y_test)
-    return tuple(str(label) for label in labels), numbers.astype(np.int32), test_numbers.astype(np.int32)
+    return (
+        tuple(str(label) for label in labels),
+        numbers.astype(np.int32),
+        test_numbers.astype(np.int32),
+    )
 
 
 def class_names(labels: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names that belong to a source's labels 0, 1, 2, ... where it has just those, else the labels."""
+    """Return the names that belong to a source's labels 0, 1, 2, ... where it has just those, else
+    the labels.
+    """
     return names if labels == tuple(str(number) for number in range(len(names))) else labels
 
 

@@ -12,7 +12,8 @@ from assay.experiments.data.arrays import Array
 from assay.models.tasks import Task
 
 Draw: TypeAlias = Callable[[int, float, np.random.Generator], tuple[Array, Array]]
-"""Given how many points, the noise and what to draw with: x float32 (points, features), and y (points,), int32 labels
+"""Given how many points, the noise and what to draw with: x float32 (points, features), and y
+(points,), int32 labels
 for classification, float32 values for regression."""
 
 
@@ -39,7 +40,8 @@ class GeneratedSet:
 
 # Functions of one number for regression, by name: y = f(x) + noise, x drawn uniformly from [-1, 1].
 #
-# The noise is Gaussian; the test targets have it too, so no mean squared error below its variance is to be expected.
+# The noise is Gaussian; the test targets have it too, so no mean squared error below its variance
+# is to be expected.
 
 
 Function = Callable[[Array], Array]
@@ -61,7 +63,9 @@ def sine(x: Array) -> Array:
 
 
 def step(x: Array) -> Array:
-    """Return 1 where x >= 0, else 0: Heaviside's function, which no continuous network can meet everywhere."""
+    """Return 1 where x >= 0, else 0: Heaviside's function, which no continuous network can meet
+    everywhere.
+    """
     return np.where(x >= 0, 1.0, 0.0)
 
 
@@ -72,14 +76,17 @@ def absolute(x: Array) -> Array:
 
 
 def runge(x: Array) -> Array:
-    """Return 1 / (1 + 25 x^2), on which polynomials through equidistant points diverge (Runge, 1901)."""
+    """Return 1 / (1 + 25 x^2), on which polynomials through equidistant points diverge (Runge,
+    1901).
+    """
     value: Array = 1 / (1 + 25 * x**2)
     return value
 
 
 def _noisy(function: Function) -> Draw:
     def draw(points: int, noise: float, random: np.random.Generator) -> tuple[Array, Array]:
-        # As float32, which is what is kept: the value must be that of the number kept, next to a step too.
+        # As float32, which is what is kept: the value must be that of the number kept, next to a
+        # step too.
         x = random.uniform(-1, 1, (points, 1)).astype(np.float32)
         y = function(x[:, 0].astype(np.float64)) + noise * random.standard_normal(points)
         return x, y.astype(np.float32)
@@ -88,19 +95,31 @@ def _noisy(function: Function) -> Draw:
 
 
 FUNCTIONS: Mapping[str, GeneratedSet] = {
-    "line": GeneratedSet("regression: 2 x + 1 on [-1, 1]; noise 0.1", "regression", _noisy(line), 0.1),
-    "sine": GeneratedSet("regression: sin(2 pi x) on [-1, 1]; noise 0.1", "regression", _noisy(sine), 0.1),
-    "step": GeneratedSet("regression: 1 where x >= 0, else 0, on [-1, 1]; noise 0.1", "regression", _noisy(step), 0.1),
-    "absolute": GeneratedSet("regression: |x| on [-1, 1]; noise 0.05", "regression", _noisy(absolute), 0.05),
-    "runge": GeneratedSet("regression: 1 / (1 + 25 x^2) on [-1, 1]; noise 0.05", "regression", _noisy(runge), 0.05),
+    "line": GeneratedSet(
+        "regression: 2 x + 1 on [-1, 1]; noise 0.1", "regression", _noisy(line), 0.1
+    ),
+    "sine": GeneratedSet(
+        "regression: sin(2 pi x) on [-1, 1]; noise 0.1", "regression", _noisy(sine), 0.1
+    ),
+    "step": GeneratedSet(
+        "regression: 1 where x >= 0, else 0, on [-1, 1]; noise 0.1", "regression", _noisy(step), 0.1
+    ),
+    "absolute": GeneratedSet(
+        "regression: |x| on [-1, 1]; noise 0.05", "regression", _noisy(absolute), 0.05
+    ),
+    "runge": GeneratedSet(
+        "regression: 1 / (1 + 25 x^2) on [-1, 1]; noise 0.05", "regression", _noisy(runge), 0.05
+    ),
 }
 """In the order to list them."""
 
 
-# Two-dimensional sets whose class is a region of the plane: label 1 inside, 0 in the rest of a square.
+# Two-dimensional sets whose class is a region of the plane: label 1 inside, 0 in the rest of a
+# square.
 #
-# Half of the points are drawn inside and half in the rest, each uniformly, so the classes are balanced whatever their
-# areas. The class is decided first; then each coordinate gets Gaussian noise, by default none.
+# Half of the points are drawn inside and half in the rest, each uniformly, so the classes are
+# balanced whatever their areas. The class is decided first; then each coordinate gets Gaussian
+# noise, by default none.
 
 
 MODES = ((0.0, 1.0), (-1.0, -1.0), (1.0, -1.0))
@@ -120,20 +139,32 @@ class Region:
     contains: Callable[[Array], Array]
 
     def draw(self, points: int, noise: float, random: np.random.Generator) -> tuple[Array, Array]:
-        """Draw x float32 (points, 2) and labels int32 (points,); of an odd number, one more lies outside."""
+        """Draw x float32 (points, 2) and labels int32 (points,); of an odd number, one more lies
+        outside.
+        """
         inside = points // 2
-        x = np.concatenate([self._draw_where(False, points - inside, random), self._draw_where(True, inside, random)])
+        x = np.concatenate(
+            [
+                self._draw_where(False, points - inside, random),
+                self._draw_where(True, inside, random),
+            ]
+        )
         y = np.repeat(np.array([0, 1], np.int32), [points - inside, inside])
         order = random.permutation(points)
         moved = x[order] + noise * random.standard_normal(x.shape)
         return moved.astype(np.float32), y[order]
 
     def _draw_where(self, inside: bool, points: int, random: np.random.Generator) -> Array:
-        """Draw uniformly from the region, or from the rest, by throwing away what falls on the other side."""
+        """Draw uniformly from the region, or from the rest, by throwing away what falls on the
+        other side.
+        """
         found = np.empty((0, 2), np.float32)
         while len(found) < points:
-            # As float32, which is what is kept: a point next to the edge must not change sides afterwards.
-            drawn = random.uniform(-self.half_width, self.half_width, (max(points, 100), 2)).astype(np.float32)
+            # As float32, which is what is kept: a point next to the edge must not change sides
+            # afterwards.
+            drawn = random.uniform(-self.half_width, self.half_width, (max(points, 100), 2)).astype(
+                np.float32
+            )
             found = np.concatenate([found, drawn[self.contains(drawn) == inside]])
         return found[:points]
 
@@ -162,14 +193,15 @@ def _in_half_spaces(x: Array) -> Array:
     return within
 
 
-# "Neural Networks", 'Hard cases for a linear classifier': the classes are the slide's, places and sizes of the three
-# modes, which it only draws, are our own.
+# "Neural Networks", 'Hard cases for a linear classifier': the classes are the slide's, places and
+# sizes of the three modes, which it only draws, are our own.
 QUADRANTS = Region(1.0, _in_first_or_third_quadrant)
 RING = Region(3.0, _in_ring)
 THREE_MODES = Region(2.0, _in_a_mode)
 
-# OSU ECE 5307 Unit 8, 'A two-stage approach to classification': one intersection of as many half-spaces as the slide's
-# hidden layer has units; which four is our choice. They cut out a half of the square.
+# OSU ECE 5307 Unit 8, 'A two-stage approach to classification': one intersection of as many
+# half-spaces as the slide's hidden layer has units; which four is our choice. They cut out a half
+# of the square.
 HALF_SPACES = Region(1.0, _in_half_spaces)
 
 
@@ -177,17 +209,21 @@ HALF_SPACES = Region(1.0, _in_half_spaces)
 
 
 CIRCLES_FACTOR = 0.5
-"""The inner circle's radius, of the outer one's 1; scikit-learn's 0.8 leaves no gap between them at this noise."""
+"""The inner circle's radius, of the outer one's 1; scikit-learn's 0.8 leaves no gap between them at
+this noise.
+"""
 
 LARGEST_STATE = 2**32
 """One more than the largest seed that scikit-learn takes."""
 
 
 def draw_xor(points: int, noise: float, random: np.random.Generator) -> tuple[Array, Array]:
-    """Draw four Gaussian clusters around (+-1, +-1), equally many points each; label 1 where the centre's signs agree.
+    """Draw four Gaussian clusters around (+-1, +-1), equally many points each; label 1 where the
+    centre's signs agree.
 
-    Columbia, Optimization II: Neural networks, 'Necessity of multiple layers (2)', the XOR problem; `noise` is the
-    clusters' standard deviation in each coordinate, 0 gives the slide's four points themselves.
+    Columbia, Optimization II: Neural networks, 'Necessity of multiple layers (2)', the XOR problem;
+    `noise` is the clusters' standard deviation in each coordinate, 0 gives the slide's four points
+    themselves.
     """
     centres = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]])
     cluster = random.permutation(np.arange(points) % len(centres))
@@ -196,10 +232,16 @@ def draw_xor(points: int, noise: float, random: np.random.Generator) -> tuple[Ar
 
 
 def draw_circles(points: int, noise: float, random: np.random.Generator) -> tuple[Array, Array]:
-    """Draw two circles around the origin, of radius 1 and 0.5, by `sklearn.datasets.make_circles`."""
-    from sklearn.datasets import make_circles  # takes seconds to import, and only the child needs it
+    """Draw two circles around the origin, of radius 1 and 0.5, by
+    `sklearn.datasets.make_circles`.
+    """
+    from sklearn.datasets import (
+        make_circles,
+    )  # takes seconds to import, and only the child needs it
 
-    x, y = make_circles(points, noise=noise, factor=CIRCLES_FACTOR, random_state=int(random.integers(LARGEST_STATE)))
+    x, y = make_circles(
+        points, noise=noise, factor=CIRCLES_FACTOR, random_state=int(random.integers(LARGEST_STATE))
+    )
     return x.astype(np.float32), y.astype(np.int32)
 
 

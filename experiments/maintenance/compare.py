@@ -1,6 +1,7 @@
 """One trial as Optuna, the journal and MLflow have it.
 
-Optuna has the last word on state, value and parameters, the journal on curves; MLflow is what both are held against.
+Optuna has the last word on state, value and parameters, the journal on curves; MLflow is what both
+are held against.
 """
 
 from __future__ import annotations
@@ -83,22 +84,38 @@ class RunFacts:
     refused: str = ""
 
     def why_not(self, what: str) -> str:
-        """Return in words why MLflow does not have something, if it refused it: nothing can mend that."""
-        reasons = (line.removeprefix(f"{what}: ") for line in self.refused.splitlines() if line.startswith(f"{what}: "))
+        """Return in words why MLflow does not have something, if it refused it: nothing can mend
+        that.
+        """
+        reasons = (
+            line.removeprefix(f"{what}: ")
+            for line in self.refused.splitlines()
+            if line.startswith(f"{what}: ")
+        )
         return "".join(f", which it refused: {reason}" for reason in reasons)
 
 
-def journal_differences(study: str, trial: FrozenTrial, known: TrialHistory | None) -> Iterator[Difference]:
+def journal_differences(
+    study: str, trial: FrozenTrial, known: TrialHistory | None
+) -> Iterator[Difference]:
     """Yield what Optuna and the journal say of a trial that is over and differs."""
     number = trial.number
     if known is None or known.end is None:
-        yield Difference(study, number, f"{_label(trial)} in Optuna, in the journal {'begun' if known else 'unknown'}")
+        yield Difference(
+            study,
+            number,
+            f"{_label(trial)} in Optuna, in the journal {'begun' if known else 'unknown'}",
+        )
         return
     label, end = _label(trial), known.end
     if label != end.label:
         yield Difference(study, number, f"{label} in Optuna, {end.label} in the journal")
     if trial.values is not None and end.values and not _same_all(trial.values, end.values):
-        yield Difference(study, number, f"value {list(trial.values)} in Optuna, {list(end.values)} in the journal")
+        yield Difference(
+            study,
+            number,
+            f"value {list(trial.values)} in Optuna, {list(end.values)} in the journal",
+        )
     for name, value in trial.params.items():
         if not _same_param(value, known.begun.searched.get(name)):
             told = known.begun.searched.get(name)
@@ -106,7 +123,11 @@ def journal_differences(study: str, trial: FrozenTrial, known: TrialHistory | No
 
 
 def run_differences(
-    study: str, trial: FrozenTrial, known: TrialHistory | None, runs: Sequence[RunFacts], deleted: Sequence[str]
+    study: str,
+    trial: FrozenTrial,
+    known: TrialHistory | None,
+    runs: Sequence[RunFacts],
+    deleted: Sequence[str],
 ) -> Iterator[Difference]:
     """Yield what of a trial that is over MLflow has otherwise, or not at all, or more than once."""
     number = trial.number
@@ -116,7 +137,10 @@ def run_differences(
     first, *others = runs
     for other in others:
         yield Difference(
-            study, number, f"{len(runs)} runs in MLflow, {other.run_id} beside {first.run_id}", other.run_id
+            study,
+            number,
+            f"{len(runs)} runs in MLflow, {other.run_id} beside {first.run_id}",
+            other.run_id,
         )
     label = _label(trial)
     if first.state != label_text(label):
@@ -173,9 +197,16 @@ def _curve_differences(study: str, known: TrialHistory, run: RunFacts) -> Iterat
         if missing:
             why = run.why_not(f"metric {name_text(name)}")
             yield Difference(study, number, f"MLflow lacks {name} of {_epochs(missing)}{why}")
-        wrong = sorted({epoch for epoch in has if epoch not in points or not _same(has[epoch], points[epoch])})
+        wrong = sorted(
+            {epoch for epoch in has if epoch not in points or not _same(has[epoch], points[epoch])}
+        )
         if wrong:
-            yield Difference(study, number, f"{name} of {_epochs(wrong)} is not the journal's in MLflow", run.run_id)
+            yield Difference(
+                study,
+                number,
+                f"{name} of {_epochs(wrong)} is not the journal's in MLflow",
+                run.run_id,
+            )
 
 
 def _epochs(numbers: Sequence[int]) -> str:
@@ -185,7 +216,9 @@ def _epochs(numbers: Sequence[int]) -> str:
 def _label(trial: FrozenTrial) -> str:
     """Return a state as MLflow has it: the reason of a failure is Assay's own word."""
     told = str(trial.user_attrs.get(STATE, ""))
-    name = next((name for name, state in STATES.items() if state == trial.state), trial.state.name.lower())
+    name = next(
+        (name for name, state in STATES.items() if state == trial.state), trial.state.name.lower()
+    )
     if told.partition(":")[0] == name:
         return told
     return "failed: unknown" if name == "failed" else name  # somebody else has failed it
@@ -204,7 +237,9 @@ def _same_all(ones: Sequence[float], others: Sequence[float]) -> bool:
 
 
 def _same_param(stored: Any, searched: Any) -> bool:
-    """Return whether Optuna's value is what was searched: of choices that are lists it has the text."""
+    """Return whether Optuna's value is what was searched: of choices that are lists it has the
+    text.
+    """
     if isinstance(searched, list):
         return bool(stored == json.dumps(searched))
     if isinstance(stored, float) and isinstance(searched, int | float):
@@ -236,10 +271,14 @@ def parent_facts(client: MlflowClient, run: Run) -> ParentFacts:
     )
 
 
-def parent_differences(study: str, closed: StudyClosed, parent: ParentFacts) -> Iterator[Difference]:
+def parent_differences(
+    study: str, closed: StudyClosed, parent: ParentFacts
+) -> Iterator[Difference]:
     """Yield what of a study that was closed its run has otherwise."""
     if parent.status != CLOSING_STATUS[closed.closing]:
-        yield Difference(study, None, f"closed as {closed.closing} in the journal, {parent.status} in MLflow")
+        yield Difference(
+            study, None, f"closed as {closed.closing} in the journal, {parent.status} in MLflow"
+        )
     best = ", ".join(str(one.trial) for one in closed.best)
     if parent.best != best:
         told = f"best trial {best or 'none'} in the journal, {parent.best or 'none'} in MLflow"

@@ -1,7 +1,7 @@
 """Deleting a study from both stores and from home.
 
-MLflow goes first, then Optuna's study, then what home has, the journal last: it knows under which id the rest lies, so
-after a death at any point the same command finds what is left.
+MLflow goes first, then Optuna's study, then what home has, the journal last: it knows under which
+id the rest lies, so after a death at any point the same command finds what is left.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from assay.search.system.urls import is_there, masked
 
 @dataclass(frozen=True)
 class Remains:
-    """What there is of a study: whether Optuna has it, the trials anybody knows of, its runs in MLflow."""
+    """What there is of a study: whether Optuna has it, the trials anybody knows of, its runs in
+    MLflow.
+    """
 
     study: str
     in_optuna: bool
@@ -39,7 +41,8 @@ def held(study: str, store_paths: StorePaths) -> Iterator[Remains]:
     """Enter with what there is of a study, which nobody can run meanwhile.
 
     Raises:
-        RequestError: there is none of that name, it is being run, it is another home's, or a store can't be reached.
+        RequestError: there is none of that name, it is being run, it is another home's, or a store
+            can't be reached.
     """
     _look_up(
         study, store_paths
@@ -49,7 +52,9 @@ def held(study: str, store_paths: StorePaths) -> Iterator[Remains]:
             hold(stack, store_paths.workspace, study)
         except RequestError as error:
             running = str(error).partition(": ")[0]
-            raise RequestError(f"{running}: wait for that sweep, or end it, before deleting the study.") from None
+            raise RequestError(
+                f"{running}: wait for that sweep, or end it, before deleting the study."
+            ) from None
         yield _look_up(study, store_paths)
 
 
@@ -67,25 +72,32 @@ def delete(remains: Remains, store_paths: StorePaths) -> None:
     for instance in reversed(store_paths.workspace.instances(remains.study)):
         ModelStore(store_paths.workspace.models(remains.study, instance)).remove()
         journal = store_paths.workspace.journal(remains.study, instance)
-        # An offset into this journal, left to the journal of the next study of the name, would hide its beginning.
+        # An offset into this journal, left to the journal of the next study of the name, would hide
+        # its beginning.
         journal.with_suffix(".tracked").unlink(missing_ok=True)
         journal.unlink(missing_ok=True)
 
 
 def _look_up(study: str, store_paths: StorePaths) -> Remains:
     journals = store_paths.workspace.journals(study)
-    events = [event for journal in journals for event, _ in read(journal, only=[StudyOpened, TrialBegun])]
+    events = [
+        event for journal in journals for event, _ in read(journal, only=[StudyOpened, TrialBegun])
+    ]
     opened = [event for event in events if isinstance(event, StudyOpened)]
     ids = {event.study_id for event in opened}
     begun = len({event.trial for event in events if isinstance(event, TrialBegun)})
     in_optuna = _in_optuna(study, store_paths, ids, {event.supervisor for event in opened})
     runs = _runs(study, store_paths, ids)
     if in_optuna is None and not runs and not any(journal.exists() for journal in journals):
-        raise unknown_study(study, {*study_names(store_paths), *journal_names(store_paths.workspace)})
+        raise unknown_study(
+            study, {*study_names(store_paths), *journal_names(store_paths.workspace)}
+        )
     return Remains(study, in_optuna is not None, max(in_optuna or 0, begun), tuple(runs))
 
 
-def _in_optuna(study: str, store_paths: StorePaths, ids: set[str], supervisors: set[str]) -> int | None:
+def _in_optuna(
+    study: str, store_paths: StorePaths, ids: set[str], supervisors: set[str]
+) -> int | None:
     """Return how many trials Optuna has of the study; None if it has no such study.
 
     Raises:
@@ -99,10 +111,16 @@ def _in_optuna(study: str, store_paths: StorePaths, ids: set[str], supervisors: 
     from assay.search.storage.postgresql import SUPERVISOR
 
     storage = open_storage(store_paths.storage)
-    found = optuna.load_study(study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler())
+    found = optuna.load_study(
+        study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler()
+    )
     trials = len(found.get_trials(deepcopy=False))
     running = found.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-    others = [one.number for one in running if one.user_attrs.get(SUPERVISOR, "") not in {"", *supervisors}]
+    others = [
+        one.number
+        for one in running
+        if one.user_attrs.get(SUPERVISOR, "") not in {"", *supervisors}
+    ]
     if others:
         raise RequestError(
             f"trial {others[0]} of study {study!r} is being run from another home: end that sweep before deleting the "
@@ -120,19 +138,26 @@ def _runs(study: str, store_paths: StorePaths, ids: set[str]) -> list[str]:
     """Return the study's runs that are in MLflow.
 
     Raises:
-        RequestError: they are in another store than this one, where they would be left without their study.
+        RequestError: they are in another store than this one, where they would be left without
+            their study.
     """
     there = is_there(store_paths.tracking_uri)
     if not (there and ids and are_known(store_paths, ids)):
         told = _told(store_paths.workspace.journal(study).with_suffix(".tracked"))
         if told not in (None, masked(store_paths.tracking_uri)):
-            raise RequestError(f"the runs of study {study!r} lie in {told}: name that store with --tracking-uri.")
+            raise RequestError(
+                f"the runs of study {study!r} lie in {told}: name that store with --tracking-uri."
+            )
     if not there:
         return []
     if ids:
         return runs_of_ids(store_paths, ids)
     # Elsewhere the name may be another home's.
-    return runs_of_name(store_paths, study) if store_paths.tracking_uri == store_paths.workspace.tracking else []
+    return (
+        runs_of_name(store_paths, study)
+        if store_paths.tracking_uri == store_paths.workspace.tracking
+        else []
+    )
 
 
 def _told(cursor: Path) -> str | None:

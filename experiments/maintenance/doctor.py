@@ -1,4 +1,6 @@
-"""All studies of a home, examined one after the other; a study that is being searched is left alone."""
+"""All studies of a home, examined one after the other; a study that is being searched is left
+alone.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,8 @@ class Diagnosis:
 def diagnose(store_paths: StorePaths, fix: bool) -> Diagnosis:
     """Compare the stores on every study that was run from this home; with `fix`, mend what can be.
 
-    Without `fix` nothing is written. Another home's studies in the same storage are its own to examine, since it has
-    their journals.
+    Without `fix` nothing is written. Another home's studies in the same storage are its own to
+    examine, since it has their journals.
 
     Raises:
         RequestError: a store can't be reached.
@@ -89,5 +91,7 @@ def _left_runs(store_paths: StorePaths) -> list[Difference]:
 
 
 def _own_studies(store_paths: StorePaths) -> list[str]:
-    """Return the studies of the storage, where it is this home's own: elsewhere they may be other homes'."""
+    """Return the studies of the storage, where it is this home's own: elsewhere they may be other
+    homes'.
+    """
     return study_names(store_paths) if store_paths.storage == store_paths.workspace.storage else []

@@ -19,8 +19,20 @@ from assay.experiments.maintenance.compare import (
 )
 from assay.experiments.results.history import History, read_history
 from assay.experiments.results.listing import load_optuna_study
-from assay.experiments.tracking.lookup import curve_of, is_deleted, ranked, ranked_parents, search_runs
-from assay.experiments.tracking.schema import PARENT_TAG, REFUSED_TAG, STUDY_ID_TAG, TRIAL_TAG, name_text
+from assay.experiments.tracking.lookup import (
+    curve_of,
+    is_deleted,
+    ranked,
+    ranked_parents,
+    search_runs,
+)
+from assay.experiments.tracking.schema import (
+    PARENT_TAG,
+    REFUSED_TAG,
+    STUDY_ID_TAG,
+    TRIAL_TAG,
+    name_text,
+)
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
@@ -64,11 +76,19 @@ def examine(study: str, store_paths: StorePaths) -> Examined:
     known = _find(study, store_paths)
     study_id = _study_id(study, known, store_paths)
     history = read_history(store_paths.workspace.journals(study), study_id)
-    every = [] if known is None else [one for one in known.get_trials(deepcopy=False) if one.state.name != "WAITING"]
-    # What the supervisors of another home took, that one has the journals of, and may be at work on now.
-    trials = [one for one in every if one.user_attrs.get(SUPERVISOR) in (None, *history.supervisors)]
+    every = (
+        []
+        if known is None
+        else [one for one in known.get_trials(deepcopy=False) if one.state.name != "WAITING"]
+    )
+    # What the supervisors of another home took, that one has the journals of, and may be at work on
+    # now.
+    trials = [
+        one for one in every if one.user_attrs.get(SUPERVISOR) in (None, *history.supervisors)
+    ]
     others_run = any(
-        one.state.name == "RUNNING" and one.user_attrs.get(SUPERVISOR) not in (None, *history.supervisors)
+        one.state.name == "RUNNING"
+        and one.user_attrs.get(SUPERVISOR) not in (None, *history.supervisors)
         for one in every
     )
     runs = _runs(study_id, history, store_paths)
@@ -116,25 +136,40 @@ def _of_study(
 ) -> Iterator[Difference]:
     if history.opened is None:
         if trials:
-            yield Difference(study, None, f"{len(trials)} trials in Optuna, no journal in this home")
+            yield Difference(
+                study, None, f"{len(trials)} trials in Optuna, no journal in this home"
+            )
         return
     if not all(
-        isinstance(last(journal), StudyClosed) for journal in store_paths.workspace.journals(study) if journal.exists()
+        isinstance(last(journal), StudyClosed)
+        for journal in store_paths.workspace.journals(study)
+        if journal.exists()
     ):
-        yield Difference(study, None, "its supervisor died: the journal does not say that it was closed")
+        yield Difference(
+            study, None, "its supervisor died: the journal does not say that it was closed"
+        )
     if not runs.parents:
         yield no_run(study, None, "", runs.deleted.get(None, ()))
     for parent in runs.parents[1:]:
-        yield Difference(study, None, f"{len(runs.parents)} runs in MLflow, {parent.run_id} among them", parent.run_id)
+        yield Difference(
+            study,
+            None,
+            f"{len(runs.parents)} runs in MLflow, {parent.run_id} among them",
+            parent.run_id,
+        )
     if runs.parents and runs.parents[0].status == "RUNNING" and not others_run:
         yield Difference(study, None, "RUNNING in MLflow, and nobody runs it")
-    elif runs.parent is not None and not database_is_shared(store_paths.storage):  # else another may have closed it
+    elif runs.parent is not None and not database_is_shared(
+        store_paths.storage
+    ):  # else another may have closed it
         closed = last(store_paths.workspace.journal(study))
         if isinstance(closed, StudyClosed):
             yield from parent_differences(study, closed, runs.parent)
 
 
-def _of_trial(study: str, trial: FrozenTrial, history: History, runs: _Runs) -> Iterator[Difference]:
+def _of_trial(
+    study: str, trial: FrozenTrial, history: History, runs: _Runs
+) -> Iterator[Difference]:
     if not trial.state.is_finished():
         yield Difference(study, trial.number, f"{trial.state.name} in Optuna, and nobody runs it")
         return
@@ -149,7 +184,11 @@ def _unknown_to_optuna(
 ) -> Iterator[Difference]:
     numbers = {trial.number for trial in trials}
     for number in sorted({*history.trials, *runs.trials} - numbers):
-        where = [place for place, has in (("the journal", history.trials), ("MLflow", runs.trials)) if number in has]
+        where = [
+            place
+            for place, has in (("the journal", history.trials), ("MLflow", runs.trials))
+            if number in has
+        ]
         yield Difference(study, number, f"in {' and '.join(where)}, not in Optuna")
 
 
@@ -158,7 +197,9 @@ def _misparented(study: str, runs: _Runs) -> Iterator[Difference]:
     for parent in runs.parents[:1]:
         for number, (run, *_) in sorted(runs.trials.items()):
             if run.parent != parent.run_id:
-                what = f"below {run.parent or 'no run'} in MLflow, the study's run is {parent.run_id}"
+                what = (
+                    f"below {run.parent or 'no run'} in MLflow, the study's run is {parent.run_id}"
+                )
                 yield Difference(study, number, what, astray=(run.run_id, parent.run_id))
 
 
@@ -195,7 +236,11 @@ def _runs(study_id: str | None, history: History, store_paths: StorePaths) -> _R
     return _Runs(parents, parent, trials, deleted)
 
 
-def _curves(client: MlflowClient, run_id: str, number: int, history: History) -> dict[str, dict[int, float]]:
+def _curves(
+    client: MlflowClient, run_id: str, number: int, history: History
+) -> dict[str, dict[int, float]]:
     known = history.trials.get(number)
-    names = dict.fromkeys(name for epoch in ([] if known is None else known.epochs) for name in epoch.metrics)
+    names = dict.fromkeys(
+        name for epoch in ([] if known is None else known.epochs) for name in epoch.metrics
+    )
     return {name: curve_of(client, run_id, name_text(name)) for name in names}

@@ -1,13 +1,14 @@
-"""Making the stores agree again: Optuna's word on state, value and parameters, the journal's on curves.
+"""Making the stores agree again: Optuna's word on state, value and parameters, the journal's on
+curves.
 
 In this order, so that a death in the middle leaves something that the same command goes on with:
 
 1. Trials that nobody runs are settled, as at the start of a sweep.
 2. What Optuna knows and the journal does not, the journal is told.
-3. Runs that somebody deleted are restored, where their trial has no other; what MLflow shows below another run than the
-   study's is put below that.
-4. Runs that can't be put right, since MLflow changes no parameter and takes back no point, are set aside: deleted, as
-   MLflow does it, and no longer said to be of the study.
+3. Runs that somebody deleted are restored, where their trial has no other; what MLflow shows below
+   another run than the study's is put below that.
+4. Runs that can't be put right, since MLflow changes no parameter and takes back no point, are set
+   aside: deleted, as MLflow does it, and no longer said to be of the study.
 5. The journal is passed on to MLflow from its beginning, which leaves what is right as it is.
 """
 
@@ -43,7 +44,8 @@ _QUARANTINED_FROM_TAG = "assay.set_aside_from"
 
 
 def mend(study: str, examined: Examined, store_paths: StorePaths) -> None:
-    """Make the stores agree on a study, as far as that can be. Whoever calls holds the study's lock.
+    """Make the stores agree on a study, as far as that can be. Whoever calls holds the study's
+    lock.
 
     Raises:
         RequestError: a store can't be reached.
@@ -60,7 +62,11 @@ def mend(study: str, examined: Examined, store_paths: StorePaths) -> None:
                 _tell_journal(known, journal, read_history(journals, examined.study_id))
             if not isinstance(last(journal_file), StudyClosed):
                 best_trials = {} if known is None else _best_trials(known)
-                journal.append(closing_of("interrupted", best_trials, model_store_of(store_paths.workspace, study)))
+                journal.append(
+                    closing_of(
+                        "interrupted", best_trials, model_store_of(store_paths.workspace, study)
+                    )
+                )
     if is_there(store_paths.tracking_uri):
         _clear(examined, store_paths)
     for journal_file in journals:
@@ -77,7 +83,11 @@ def _load(study: str, store_paths: StorePaths) -> StudyRecord:
     storage: optuna.storages.BaseStorage = open_storage(store_paths.storage)
     if not database_is_shared(store_paths.storage):
         storage = WriteThroughStorage(storage)
-    return StudyRecord(optuna.load_study(study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler()))
+    return StudyRecord(
+        optuna.load_study(
+            study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler()
+        )
+    )
 
 
 def _best_trials(known: StudyRecord) -> Mapping[int, Values]:
@@ -94,7 +104,8 @@ def _described(known: StudyRecord, trial: Trial) -> Mapping[str, Any]:
 def _tell_journal(known: StudyRecord, journal: Journal, history: History) -> None:
     """Append what Optuna has of trials that are over, where the journal has another end or nothing.
 
-    A parameter that differs is left as it is: no sweep changes one, so somebody must look at who did.
+    A parameter that differs is left as it is: no sweep changes one, so somebody must look at who
+    did.
     """
     goals = Objectives.read(known.study.user_attrs[FINGERPRINT]["objectives"])
     ours = supervisors(journal.path)
@@ -102,7 +113,9 @@ def _tell_journal(known: StudyRecord, journal: Journal, history: History) -> Non
         if not trial.state.is_finished():
             continue
         told = history.trials.get(trial.number)
-        if not known.is_of(ours, trial) or (told is None and known.is_shared and SUPERVISOR not in trial.user_attrs):
+        if not known.is_of(ours, trial) or (
+            told is None and known.is_shared and SUPERVISOR not in trial.user_attrs
+        ):
             continue  # it is another journal's to tell of it
         asked = known.as_asked(trial)
         end = _end(trial, told.end if told is not None else None)
@@ -129,7 +142,9 @@ def _epochs(trial: FrozenTrial, goals: Objectives) -> list[EpochEnded]:
     if goals.by_epoch is None:
         return []
     return [
-        EpochEnded(trial=trial.number, epoch=epoch, metrics={goals.by_epoch.metric: value}, seconds=0.0)
+        EpochEnded(
+            trial=trial.number, epoch=epoch, metrics={goals.by_epoch.metric: value}, seconds=0.0
+        )
         for epoch, value in sorted(trial.intermediate_values.items())
     ]
 
@@ -140,14 +155,20 @@ def _end(trial: FrozenTrial, told: TrialEnded | None) -> TrialEnded | None:
     values = tuple(trial.values or ())
     label = str(trial.user_attrs.get(STATE, ""))
     reason = label.partition(": ")[2] or "unknown" if state == "failed" else None
-    if told is not None and (told.state, told.reason) == (state, reason) and (not values or told.values == values):
+    if (
+        told is not None
+        and (told.state, told.reason) == (state, reason)
+        and (not values or told.values == values)
+    ):
         return None
     known = {} if told is None else {"metrics": told.metrics, "error": told.error}
     return TrialEnded(trial=trial.number, state=state, values=values, reason=reason, **known)  # type: ignore[arg-type]
 
 
 def _clear(examined: Examined, store_paths: StorePaths) -> None:
-    """Restore deleted runs where there would be none, put runs below their study's, set aside those that are wrong."""
+    """Restore deleted runs where there would be none, put runs below their study's, set aside those
+    that are wrong.
+    """
     client = open_client(store_paths.tracking_uri)
     for one in examined.differences:
         if one.deleted is not None:

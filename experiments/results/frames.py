@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 COST_COLUMNS = ("train_seconds", "epoch_seconds", "parameters", "peak_memory_bytes")
-EPOCH_COLUMNS = ("restored_epoch", "resumed_epoch")  # whose weights were kept in the end, and after which it went on
+EPOCH_COLUMNS = (
+    "restored_epoch",
+    "resumed_epoch",
+)  # whose weights were kept in the end, and after which it went on
 _MEASURED = frozenset({*COST_COLUMNS, *EPOCH_COLUMNS})
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 
 
 def searched(trial: FrozenTrial, history: History) -> Configuration:
-    """Return what was searched, as the journal has it: Optuna has the texts of choices that are lists."""
+    """Return what was searched, as the journal has it: Optuna has the texts of choices that are
+    lists.
+    """
     known = history.trials.get(trial.number)
     return dict(trial.params if known is None else known.begun.searched)
 
@@ -44,7 +49,10 @@ def epoch_frame(history: History) -> pandas.DataFrame:
     """Return a row for each epoch, as `StudyResult.epochs` describes it."""
     ended = [epoch for number in sorted(history.trials) for epoch in history.trials[number].epochs]
     metrics = dict.fromkeys(name for epoch in ended for name in epoch.metrics)
-    rows = [{"trial": epoch.trial, "epoch": epoch.epoch, **epoch.metrics, "seconds": epoch.seconds} for epoch in ended]
+    rows = [
+        {"trial": epoch.trial, "epoch": epoch.epoch, **epoch.metrics, "seconds": epoch.seconds}
+        for epoch in ended
+    ]
     return _frame(rows, ["trial", "epoch", *metrics, "seconds"])
 
 
@@ -53,14 +61,20 @@ def finalist_frame(objectives: Objectives) -> pandas.DataFrame:
     return _frame([], ["trial", "seed", *(objective.metric for objective in objectives.each)])
 
 
-def _row(trial: FrozenTrial, history: History, objectives: Objectives, run_id: str | None) -> dict[str, Any]:
+def _row(
+    trial: FrozenTrial, history: History, objectives: Objectives, run_id: str | None
+) -> dict[str, Any]:
     from assay.search.study_record import ORIGIN, SEED, STATE  # here, because it imports Optuna
 
     known = history.trials.get(trial.number)
     values = _values(trial, known, objectives) or ()
     end = None if known is None else known.end
     return {
-        **({} if end is None else {name: value for name, value in end.metrics.items() if name in _MEASURED}),
+        **(
+            {}
+            if end is None
+            else {name: value for name, value in end.metrics.items() if name in _MEASURED}
+        ),
         "seed": trial.user_attrs.get(SEED),
         "origin": trial.user_attrs.get(ORIGIN) if known is None else known.begun.origin,
         "epochs": trial.last_step if known is None else len(known.epochs),
@@ -68,11 +82,16 @@ def _row(trial: FrozenTrial, history: History, objectives: Objectives, run_id: s
         "run_id": run_id,
         **searched(trial, history),
         "state": trial.user_attrs.get(STATE) or _STATES[trial.state.name],
-        **{objective.metric: value for objective, value in zip(objectives.each, values, strict=False)},
+        **{
+            objective.metric: value
+            for objective, value in zip(objectives.each, values, strict=False)
+        },
     }
 
 
-def _values(trial: FrozenTrial, known: TrialHistory | None, objectives: Objectives) -> Values | None:
+def _values(
+    trial: FrozenTrial, known: TrialHistory | None, objectives: Objectives
+) -> Values | None:
     """Return what a trial that is complete or pruned had reached at its end."""
     if trial.state.name not in ("COMPLETE", "PRUNED"):
         return None
@@ -96,6 +115,12 @@ def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pandas.
     frame = pandas.DataFrame(list(rows), columns=list(columns), dtype=object)
     for name in columns:
         present = [value for row in rows if (value := row.get(name)) is not None]
-        whole = bool(present) and all(isinstance(value, int) and not isinstance(value, bool) for value in present)
-        frame[name] = frame[name].astype("Int64") if whole and len(present) < len(rows) else frame[name].infer_objects()
+        whole = bool(present) and all(
+            isinstance(value, int) and not isinstance(value, bool) for value in present
+        )
+        frame[name] = (
+            frame[name].astype("Int64")
+            if whole and len(present) < len(rows)
+            else frame[name].infer_objects()
+        )
     return frame

@@ -21,7 +21,9 @@ class TrialHistory:
 
 @dataclass
 class History:
-    """A study: how it was last opened, None if this home never ran it, its trials by number, and by whom it was run."""
+    """A study: how it was last opened, None if this home never ran it, its trials by number, and by
+    whom it was run.
+    """
 
     opened: StudyOpened | None = None
     trials: dict[int, TrialHistory] = field(default_factory=dict)
@@ -33,7 +35,8 @@ def read_history(journals: Iterable[Path], study_id: str | None) -> History:
 
     Args:
         journals: the files, each of which may grow meanwhile; no two of them tell of one trial.
-        study_id: tells the study from an earlier one of its name, of which the journals may speak too.
+        study_id: tells the study from an earlier one of its name, of which the journals may speak
+            too.
     """
     history = History()
     for journal in journals:
@@ -59,6 +62,8 @@ def _read(journal: Path, study_id: str | None, history: History) -> None:
 
 
 def _add(epochs: list[EpochEnded], event: EpochEnded) -> None:
-    """Add an epoch. A trial whose worker died is trained from its first again: what was before no longer counts."""
+    """Add an epoch. A trial whose worker died is trained from its first again: what was before no
+    longer counts.
+    """
     epochs[:] = [known for known in epochs if known.epoch < event.epoch]
     epochs.append(event)

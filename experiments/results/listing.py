@@ -27,7 +27,8 @@ class StudySummary:
         complete: trials that trained all their epochs.
         pruned: trials that were stopped early.
         failed: trials that failed.
-        best: the best value of a complete trial; None without one, and where there are several objectives.
+        best: the best value of a complete trial; None without one, and where there are several
+            objectives.
         pareto: with several objectives, how many trials no other beats in all of them; else None.
     """
 
@@ -59,11 +60,16 @@ def summaries(store_paths: StorePaths) -> dict[str, StudySummary]:
     import optuna  # here, because a home without studies needs none of it
 
     experiments = journal_experiments(store_paths.workspace)
-    return {name: _summary(_load(storage, name), experiments.get(name)) for name in optuna.get_all_study_names(storage)}
+    return {
+        name: _summary(_load(storage, name), experiments.get(name))
+        for name in optuna.get_all_study_names(storage)
+    }
 
 
 def study_names(store_paths: StorePaths) -> list[str]:
-    """Return the names of all studies in Optuna's storage. Reading makes none where there is none."""
+    """Return the names of all studies in Optuna's storage. Reading makes none where there is
+    none.
+    """
     storage = _storage(store_paths)
     if storage is None:
         return []
@@ -86,7 +92,9 @@ def load_optuna_study(study: str, store_paths: StorePaths) -> optuna.Study:
 
 
 def unknown_study(study: str, known: Iterable[str]) -> RequestError:
-    """Return the error that says that there is no such study, which there are, and which was meant."""
+    """Return the error that says that there is no such study, which there are, and which was
+    meant.
+    """
     names = sorted(known)
     return RequestError(
         f"there is no study {study!r}: there is {', '.join(names) or 'none yet'}.{suggestion(study, names)}"
@@ -104,7 +112,9 @@ def _storage(store_paths: StorePaths) -> optuna.storages.BaseStorage | None:
 def _load(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study:
     import optuna  # here for the same reason
 
-    return optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
+    return optuna.load_study(
+        study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler()
+    )
 
 
 def _summary(study: optuna.Study, experiment: str | None) -> StudySummary:

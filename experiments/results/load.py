@@ -37,7 +37,8 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
     from assay.search.study_record import STUDY_ID  # here, because it imports Optuna
 
     study_id = study.user_attrs.get(STUDY_ID)
-    # The trials before the journal, which is written first: what Optuna has, the journal then has too.
+    # The trials before the journal, which is written first: what Optuna has, the journal then has
+    # too.
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
     history = read_history(store_paths.workspace.journals(name), study_id)
     runs = _runs(store_paths, study_id)
@@ -47,7 +48,8 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
     several = objectives.single is None
     return StudyResult(
         study=name,
-        experiment=(runs.experiment if history.opened is None else history.opened.experiment) or "unknown",
+        experiment=(runs.experiment if history.opened is None else history.opened.experiment)
+        or "unknown",
         tracking_uri=masked(store_paths.tracking_uri),
         parent_run_id=runs.parent,
         objectives=tuple(map(str, objectives.each)),
@@ -78,14 +80,18 @@ def _runs(store_paths: StorePaths, study_id: str | None) -> StudyRuns:
 
 
 def _objectives(study: optuna.Study) -> Objectives:
-    """Return what was made better; a study that others made, with Optuna alone, only says which way."""
+    """Return what was made better; a study that others made, with Optuna alone, only says which
+    way.
+    """
     from assay.search.study_record import FINGERPRINT  # here for the same reason
 
     known = study.user_attrs.get(FINGERPRINT, {}).get("objectives")
     if known is not None:
         return Objectives.read(known)
     ways = [direction.name.lower() for direction in study.directions]
-    return Objectives.read([f"{way} value{f'_{index}' if len(ways) > 1 else ''}" for index, way in enumerate(ways)])
+    return Objectives.read(
+        [f"{way} value{f'_{index}' if len(ways) > 1 else ''}" for index, way in enumerate(ways)]
+    )
 
 
 def _counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
@@ -101,7 +107,9 @@ def _best_trials(
     trials: Sequence[FrozenTrial], objectives: Objectives, history: History, runs: StudyRuns
 ) -> list[Mapping[str, Any]]:
     by_number = {trial.number: trial for trial in trials if trial.state.name == "COMPLETE"}
-    best_trials = ParetoFront(objectives, {number: tuple(trial.values) for number, trial in by_number.items()})
+    best_trials = ParetoFront(
+        objectives, {number: tuple(trial.values) for number, trial in by_number.items()}
+    )
     single = objectives.single is not None
     return [
         {
@@ -114,9 +122,12 @@ def _best_trials(
     ]
 
 
-def _importances(study: optuna.Study, objectives: Objectives, evaluator: str) -> dict[str, dict[str, float]]:
+def _importances(
+    study: optuna.Study, objectives: Objectives, evaluator: str
+) -> dict[str, dict[str, float]]:
     names = sorted({name for trial in study.get_trials(deepcopy=False) for name in trial.params})
     told = {
-        objective.metric: importances(study, evaluator, names, index) for index, objective in enumerate(objectives.each)
+        objective.metric: importances(study, evaluator, names, index)
+        for index, objective in enumerate(objectives.each)
     }
     return {metric: shares for metric, shares in told.items() if shares}

@@ -83,17 +83,24 @@ _UNITS = {
 
 
 class Picture(Figure):
-    """A figure that shows itself in every notebook, with no `%matplotlib inline` and no state of pyplot."""
+    """A figure that shows itself in every notebook, with no `%matplotlib inline` and no state of
+    pyplot.
+    """
 
     def _repr_svg_(self) -> str:
         with io.StringIO() as file:
-            # Without a date the same picture is the same text, so that a notebook's history stays readable.
+            # Without a date the same picture is the same text, so that a notebook's history stays
+            # readable.
             self.savefig(file, format="svg", metadata={"Date": None})
             return file.getvalue()
 
 
-def blank(rows: int = 1, columns: int = 1, panel: tuple[float, float] = (7.0, 3.4)) -> tuple[Picture, list[Axes]]:
-    """Return an empty picture and its panels, row by row; `panel` is the width and height of one, in inches."""
+def blank(
+    rows: int = 1, columns: int = 1, panel: tuple[float, float] = (7.0, 3.4)
+) -> tuple[Picture, list[Axes]]:
+    """Return an empty picture and its panels, row by row; `panel` is the width and height of one,
+    in inches.
+    """
     picture = Picture(figsize=(panel[0] * columns, panel[1] * rows), layout="constrained")
     panels = picture.subplots(rows, columns, squeeze=False)
     for axes in panels.flat:
@@ -104,7 +111,9 @@ def blank(rows: int = 1, columns: int = 1, panel: tuple[float, float] = (7.0, 3.
 
 
 def title(axes: Axes, text: str) -> None:
-    """Set a panel's title; a study's name is text, even where its dollars would make it a formula."""
+    """Set a panel's title; a study's name is text, even where its dollars would make it a
+    formula.
+    """
     axes.set_title(text, parse_math=False)
 
 
@@ -115,7 +124,9 @@ def label(metric: str) -> str:
 
 
 def spans_decades(values: Sequence[Any]) -> bool:
-    """Return whether numbers are better seen on a logarithmic axis: all above zero, the largest 100 times the least."""
+    """Return whether numbers are better seen on a logarithmic axis: all above zero, the largest 100
+    times the least.
+    """
     return len(values) > 0 and min(values) > 0 and max(values) / min(values) >= _DECADES_SPAN
 
 
@@ -135,11 +146,17 @@ def history(result: Study) -> Picture:
 
 def _draw_history(axes: Axes, trials: pd.DataFrame, objective: Objective) -> None:
     known = trials[trials[objective.metric].notna()]
-    known = known.astype({objective.metric: float})  # whole numbers of which some are missing are a type of their own
+    known = known.astype(
+        {objective.metric: float}
+    )  # whole numbers of which some are missing are a type of their own
     complete, pruned = known[known["state"] == "complete"], known[known["state"] == "pruned"]
     if len(pruned):
-        axes.plot(pruned.index, pruned[objective.metric], "x", color=GREY, markersize=5, label="pruned")
-    axes.plot(complete.index, complete[objective.metric], "o", color=BLUE, markersize=5, label="complete")
+        axes.plot(
+            pruned.index, pruned[objective.metric], "x", color=GREY, markersize=5, label="pruned"
+        )
+    axes.plot(
+        complete.index, complete[objective.metric], "o", color=BLUE, markersize=5, label="complete"
+    )
     values = complete[objective.metric].sort_index()
     best = values.cummax() if objective.direction == "maximize" else values.cummin()
     axes.step(best.index, best, where="post", color=VERMILLION, linewidth=1.5, label="best so far")
@@ -174,7 +191,14 @@ def curves(result: Study, metric: str | None = None) -> Picture:
         # A single epoch is a point, which a line alone would not show.
         marker = "o" if len(epochs) == 1 else None
         name = f"best (trial {number})" if len(best_trials) == 1 else None
-        axes.plot(epochs["epoch"], epochs[chosen], color=VERMILLION, linewidth=2.2, marker=marker, label=name)
+        axes.plot(
+            epochs["epoch"],
+            epochs[chosen],
+            color=VERMILLION,
+            linewidth=2.2,
+            marker=marker,
+            label=name,
+        )
     if len(best_trials) == 1:
         axes.legend(frameon=False, fontsize="small")
     title(axes, f"{result.study}: {chosen} by epoch")
@@ -191,7 +215,13 @@ def _default(result: Study) -> str:
 
 
 def _best_trials(result: Study) -> list[int]:
-    found = result.pareto if result.pareto is not None else [result.best] if result.best is not None else []
+    found = (
+        result.pareto
+        if result.pareto is not None
+        else [result.best]
+        if result.best is not None
+        else []
+    )
     return [int(leader["number"]) for leader in found]
 
 
@@ -200,11 +230,14 @@ def _best_trials(result: Study) -> list[int]:
 
 _COLUMNS = 3
 _COLOURS = "cividis_r"
-"""Later trials are darker; even to the eye, and to the colour-blind (Nunez, Anderton, Renslow 2018)."""
+"""Later trials are darker; even to the eye, and to the colour-blind (Nunez, Anderton, Renslow
+2018).
+"""
 
 
 def slices(result: Study, metric: str | None = None) -> Picture:
-    """Draw a panel a hyperparameter: an objective's value of each complete or pruned trial against its setting.
+    """Draw a panel a hyperparameter: an objective's value of each complete or pruned trial against
+    its setting.
 
     Raises:
         RequestError: the metric is no objective, or nothing was searched.
@@ -213,7 +246,9 @@ def slices(result: Study, metric: str | None = None) -> Picture:
     chosen = check_name("objective's metric", metric or metrics[0], metrics)
     names = result.searched
     if not names:
-        raise RequestError(f"a figure of slices takes hyperparameters that were searched; {result.study} has none.")
+        raise RequestError(
+            f"a figure of slices takes hyperparameters that were searched; {result.study} has none."
+        )
     columns = min(_COLUMNS, len(names))
     rows = math.ceil(len(names) / columns)
     picture, panels = blank(rows, columns, panel=(3.6, 3.0))
@@ -230,12 +265,24 @@ def slices(result: Study, metric: str | None = None) -> Picture:
     return picture
 
 
-def _draw_slice(axes: Axes, trials: pd.DataFrame, name: str, metric: str, colours: Normalize) -> None:
+def _draw_slice(
+    axes: Axes, trials: pd.DataFrame, name: str, metric: str, colours: Normalize
+) -> None:
     given = trials[trials[name].notna()]
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in given[name].tolist())
+    numeric = all(
+        isinstance(value, int | float) and not isinstance(value, bool)
+        for value in given[name].tolist()
+    )
     settings = given[name].tolist() if numeric else [str(value) for value in given[name]]
     axes.scatter(
-        settings, given[metric], c=given.index, cmap=_COLOURS, norm=colours, s=26, edgecolors="white", linewidths=0.4
+        settings,
+        given[metric],
+        c=given.index,
+        cmap=_COLOURS,
+        norm=colours,
+        s=26,
+        edgecolors="white",
+        linewidths=0.4,
     )
     axes.set_xlabel(name)
     if numeric and spans_decades(settings):
@@ -248,7 +295,8 @@ def _draw_slice(axes: Axes, trials: pd.DataFrame, name: str, metric: str, colour
 
 
 def importances(result: Study) -> Picture:
-    """Draw the importance of each hyperparameter as a bar, the greatest on top, a panel an objective.
+    """Draw the importance of each hyperparameter as a bar, the greatest on top, a panel an
+    objective.
 
     Raises:
         RequestError: there are too few trials to tell.
@@ -263,7 +311,9 @@ def importances(result: Study) -> Picture:
     picture, panels = blank(rows=len(told), panel=(7.0, 1.2 + 0.35 * most))
     for axes, (objective, shares) in zip(panels, told.items(), strict=True):
         bars = axes.barh(list(shares), list(shares.values()), color=BLUE, height=0.65)
-        axes.bar_label(bars, labels=[f"{share:.0%}" for share in shares.values()], padding=3, fontsize="small")
+        axes.bar_label(
+            bars, labels=[f"{share:.0%}" for share in shares.values()], padding=3, fontsize="small"
+        )
         title(axes, f"{result.study}: what mattered for {objective}")
         axes.set_xlabel("importance (share of the whole)")
         axes.invert_yaxis()
@@ -288,11 +338,15 @@ def front(result: Study, x: str | None = None, y: str | None = None) -> Picture:
         RequestError: the study has one objective, or a metric is none of them.
     """
     if result.pareto is None:
-        raise RequestError(f"a front takes several objectives; {result.study} has {result.objectives[0]!r} alone.")
+        raise RequestError(
+            f"a front takes several objectives; {result.study} has {result.objectives[0]!r} alone."
+        )
     metrics = [Objective.read(text).metric for text in result.objectives]
     across = check_name("objective's metric", x or metrics[1], metrics)
     up = check_name("objective's metric", y or metrics[0], metrics)
-    complete = result.trials[result.trials["state"] == "complete"].astype({across: float, up: float})
+    complete = result.trials[result.trials["state"] == "complete"].astype(
+        {across: float, up: float}
+    )
     on_front = complete.index.isin([leader["number"] for leader in result.pareto])
     picture, (axes,) = blank(panel=(7.0, 4.2))
     for rows, colour, size, name in (
@@ -301,7 +355,13 @@ def front(result: Study, x: str | None = None, y: str | None = None) -> Picture:
     ):
         axes.scatter(rows[across], rows[up], color=colour, s=size, label=name, zorder=3)
     for number, row in complete[on_front].iterrows():
-        axes.annotate(str(number), (row[across], row[up]), xytext=(5, 5), textcoords="offset points", fontsize="small")
+        axes.annotate(
+            str(number),
+            (row[across], row[up]),
+            xytext=(5, 5),
+            textcoords="offset points",
+            fontsize="small",
+        )
     title(axes, f"{result.study}: trials of the front by number")
     axes.set(xlabel=label(across), ylabel=label(up))
     if spans_decades(complete[across].tolist()):

@@ -28,18 +28,23 @@ class StudyResult:
         parent_run_id: the study's own run there; None if it has none.
         objectives: what was made better, such as "maximize val_accuracy".
         counts: trials that are complete, pruned and failed, of the whole study.
-        best: the best complete trial: number, value, params, run_id. None with several objectives or no complete trial.
-        pareto: with several objectives the trials that no other dominates: number, values, params, run_id. Else None.
-        importances: by objective metric what each hyperparameter mattered: shares that sum to 1, the greatest first.
+        best: the best complete trial: number, value, params, run_id. None with several objectives
+            or no complete trial.
+        pareto: with several objectives the trials that no other dominates: number, values, params,
+            run_id. Else None.
+        importances: by objective metric what each hyperparameter mattered: shares that sum to 1,
+            the greatest first.
         seconds: how long the sweep took that returned this; None if the study was only read.
-        trials: a row a trial, by its number in the index `trial`. Columns: state ("complete", "pruned",
-            "failed: REASON", "running"), each objective's metric as the trial ended, each searched name, then seed,
-            origin, epochs (that were trained), its costs in seconds, weights and bytes, error, run_id. Where a searched
-            name is also one of these last, such as epochs, the column is the searched one's. Where any has them:
-            restored_epoch (whose weights early stopping kept), resumed_epoch (after which a checkpoint had it go on).
-        epochs: a row an epoch. Columns: trial, epoch (from 1), each metric, seconds. Empty for another home's study.
-        finalists: a row a training of a winner with another seed. Columns: trial, seed, each objective's metric. Empty
-            until winners are trained again.
+        trials: a row a trial, by its number in the index `trial`. Columns: state ("complete",
+            "pruned", "failed: REASON", "running"), each objective's metric as the trial ended, each
+            searched name, then seed, origin, epochs (that were trained), its costs in seconds,
+            weights and bytes, error, run_id. Where a searched name is also one of these last, such
+            as epochs, the column is the searched one's. Where any has them: restored_epoch (whose
+            weights early stopping kept), resumed_epoch (after which a checkpoint had it go on).
+        epochs: a row an epoch. Columns: trial, epoch (from 1), each metric, seconds. Empty for
+            another home's study.
+        finalists: a row a training of a winner with another seed. Columns: trial, seed, each
+            objective's metric. Empty until winners are trained again.
         importance: how importances were told.
     """
 
@@ -76,7 +81,9 @@ class StudyResult:
 
     @property
     def searched(self) -> tuple[str, ...]:
-        """The names that were searched: in `trials` they stand between the objectives' metrics and the seed."""
+        """The names that were searched: in `trials` they stand between the objectives' metrics and
+        the seed.
+        """
         columns = list(self.trials)
         return tuple(columns[1 + len(self.objectives) : columns.index("seed")])
 
@@ -87,7 +94,8 @@ class StudyResult:
         return plots.history(self)
 
     def plot_curves(self, metric: str | None = None) -> Figure:
-        """Draw a metric by epoch, a line a trial, the best emphasised; None: the objective, or "val_loss".
+        """Draw a metric by epoch, a line a trial, the best emphasised; None: the objective, or
+        "val_loss".
 
         Raises:
             RequestError: the metric is none that every epoch measures.
@@ -117,7 +125,8 @@ class StudyResult:
         return plots.slices(self, metric)
 
     def plot_front(self, x: str | None = None, y: str | None = None) -> Figure:
-        """Draw two objectives against each other, the front emphasised; None: the second across, the first up.
+        """Draw two objectives against each other, the front emphasised; None: the second across,
+        the first up.
 
         Raises:
             RequestError: the study has one objective, or a metric is none of them.
@@ -127,7 +136,9 @@ class StudyResult:
         return plots.front(self, x, y)
 
     def _repr_html_(self) -> str:
-        """Return a short summary and the table of trials, as a notebook shows it. All text is escaped."""
+        """Return a short summary and the table of trials, as a notebook shows it. All text is
+        escaped.
+        """
         counts = ", ".join(f"{number} {state}" for state, number in self.counts.items())
         lines = [
             f"<b>{escape(self.study)}</b> ({escape(self.experiment)}; {escape(', '.join(self.objectives))})",

@@ -32,7 +32,8 @@ class TrialResult:
         state: complete, pruned, "failed: REASON" or running.
         seed: where its randomness follows from; None if nobody knows.
         origin: whose idea it was: a sampler's name, "baseline" and the like.
-        params: every hyperparameter, searched or fixed; for another home's study only what was searched.
+        params: every hyperparameter, searched or fixed; for another home's study only what was
+            searched.
         values: each objective's value at its end; empty for a single run.
         costs: what it took, in seconds, weights and bytes.
         curve: each metric's value by epoch, from the first.
@@ -58,7 +59,9 @@ class TrialResult:
         return dataclasses.asdict(self)
 
 
-def trial_of_study(study: StudyResult, number: int, row: Mapping[str, Any], store_paths: StorePaths) -> TrialResult:
+def trial_of_study(
+    study: StudyResult, number: int, row: Mapping[str, Any], store_paths: StorePaths
+) -> TrialResult:
     """Return a trial of a study.
 
     Args:
@@ -82,7 +85,9 @@ def trial_of_study(study: StudyResult, number: int, row: Mapping[str, Any], stor
         state=row["state"],
         seed=row["seed"],
         origin=row["origin"],
-        params={name: row[name] for name in names[: names.index("seed")]} if known is None else known.begun.params,
+        params={name: row[name] for name in names[: names.index("seed")]}
+        if known is None
+        else known.begun.params,
         values={metric: row[metric] for metric in metrics if row[metric] is not None},
         costs=_costs(row if known is None or known.end is None else known.end.metrics),
         curve=_curve(known),
@@ -115,11 +120,15 @@ def _of_record(run: RunRecord, tracking_uri: str) -> TrialResult:
         experiment=run.experiment,
         tracking_uri=tracking_uri,
         run_id=run.run_id,
-        state=run.tags.get("assay.state", "running" if run.status == "RUNNING" else run.status.lower()),
+        state=run.tags.get(
+            "assay.state", "running" if run.status == "RUNNING" else run.status.lower()
+        ),
         seed=None if seed is None else int(seed),
         origin=run.tags.get("assay.origin"),
         params=run.params,
-        values={"value": run.ends["value"]} if "value" in run.ends and run.study is not None else {},
+        values={"value": run.ends["value"]}
+        if "value" in run.ends and run.study is not None
+        else {},
         costs=_costs(run.ends),
         curve=run.curve,
         error=run.tags.get("assay.error"),
@@ -132,4 +141,7 @@ def _costs(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 def _curve(known: TrialHistory | None) -> dict[str, list[float]]:
     epochs = [] if known is None else known.epochs
-    return {name: [epoch.metrics[name] for epoch in epochs] for name in (epochs[0].metrics if epochs else {})}
+    return {
+        name: [epoch.metrics[name] for epoch in epochs]
+        for name in (epochs[0].metrics if epochs else {})
+    }

@@ -34,7 +34,9 @@ _MEASURED_EPOCHS = 2  # the first has compiling in it
 
 @dataclass(frozen=True)
 class Measured:
-    """What a trial took that was begun to find out: the time before its second epoch, that epoch's, and memory."""
+    """What a trial took that was begun to find out: the time before its second epoch, that epoch's,
+    and memory.
+    """
 
     start_seconds: float
     epoch_seconds: float
@@ -52,7 +54,8 @@ class Forecast:
         first: the first trials' configurations, each with whose idea it is.
         trials: how many would be trained.
         workers: how many at a time.
-        seconds: that all trials would take together if none is pruned; None if nothing could be measured.
+        seconds: that all trials would take together if none is pruned; None if nothing could be
+            measured.
         memory_bytes: that all workers would hold together; likewise.
         unmeasured: why nothing was measured, if so.
     """
@@ -69,15 +72,23 @@ class Forecast:
 
     def beginning_with(self, trials: Sequence[Trial], **found: Any) -> Forecast:
         """Return the forecast with its first trials, and what else was found of them."""
-        return dataclasses.replace(self, first=[(trial.origin, trial.searched) for trial in trials], **found)
+        return dataclasses.replace(
+            self, first=[(trial.origin, trial.searched) for trial in trials], **found
+        )
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
-        return {**dataclasses.asdict(self), "first": [{"origin": origin, **one} for origin, one in self.first]}
+        return {
+            **dataclasses.asdict(self),
+            "first": [{"origin": origin, **one} for origin, one in self.first],
+        }
 
 
-def forecast(experiment: Experiment, request: SweepRequest, store_paths: StorePaths, display: Display) -> Forecast:
-    """Say what a sweep would search, what it would try first, and what that takes; stores and home stay as they are.
+def forecast(
+    experiment: Experiment, request: SweepRequest, store_paths: StorePaths, display: Display
+) -> Forecast:
+    """Say what a sweep would search, what it would try first, and what that takes; stores and home
+    stay as they are.
 
     Raises:
         RequestError: the sweep would be refused.
@@ -98,8 +109,12 @@ def forecast(experiment: Experiment, request: SweepRequest, store_paths: StorePa
         unmeasured=None,
     )
     if not locate(experiment.data, store_paths.data_dir, experiment.path.parent).is_there:
-        known = KNOWN[experiment.data.name]  # only what can be fetched can be known and not be there
-        first = _first(experiment, request, Inputs(known.shape, len(known.classes)), execution.workers)
+        known = KNOWN[
+            experiment.data.name
+        ]  # only what can be fetched can be known and not be there
+        first = _first(
+            experiment, request, Inputs(known.shape, len(known.classes)), execution.workers
+        )
         return told.beginning_with(
             first, unmeasured=f"{experiment.data.name} is not there yet: a sweep fetches it first"
         )
@@ -110,13 +125,17 @@ def forecast(experiment: Experiment, request: SweepRequest, store_paths: StorePa
         return told.beginning_with(first, unmeasured="the first trials do not fit into memory")
 
 
-def _first(experiment: Experiment, request: SweepRequest, inputs: Inputs | None, workers: int) -> list[Trial]:
+def _first(
+    experiment: Experiment, request: SweepRequest, inputs: Inputs | None, workers: int
+) -> list[Trial]:
     """Return the trials that a new study of the experiment would begin with."""
     import optuna  # here, because --help needs none of it
 
     from assay.search.study import StudyTrials
 
-    trials = StudyTrials(optuna.storages.InMemoryStorage(), study_request("dry-run", experiment, request, {}))
+    trials = StudyTrials(
+        optuna.storages.InMemoryStorage(), study_request("dry-run", experiment, request, {})
+    )
     queue_known(trials, experiment, request, inputs, workers)
     asked: list[Trial] = []
     while len(asked) < min(_SHOWN, experiment.search.trials) and trials.more():
@@ -134,9 +153,13 @@ def _measured(
     execution: Execution,
     display: Display,
 ) -> Forecast:
-    """Train two epochs of each of the first trials, one after the other, in a home that vanishes."""
+    """Train two epochs of each of the first trials, one after the other, in a home that
+    vanishes.
+    """
     with ExitStack() as stack:
-        workspace = Workspace(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-dry-run-"))))
+        workspace = Workspace(
+            Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-dry-run-")))
+        )
         # One worker, with the threads that it would have beside the others.
         executor = stack.enter_context(dataclasses.replace(execution, workers=1).executor())
         data = prepared(experiment, dataclasses.replace(store_paths, workspace=workspace), display)
@@ -145,7 +168,10 @@ def _measured(
         run_preflight_check(session, first[0].searched, executor, display)
         measured = [_time(session, executor, trial) for trial in first[:_MEASURED]]
     epochs = [session.epochs(trial) for trial in first[:_MEASURED]]
-    each = [one.start_seconds + one.epoch_seconds * (count - 1) for one, count in zip(measured, epochs, strict=True)]
+    each = [
+        one.start_seconds + one.epoch_seconds * (count - 1)
+        for one, count in zip(measured, epochs, strict=True)
+    ]
     return told.beginning_with(
         first,
         seconds=statistics.mean(each) * told.trials / min(execution.workers, told.trials),

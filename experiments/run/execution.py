@@ -15,7 +15,13 @@ from assay.experiments.config.request import ExecutionRequest
 from assay.models.errors import RequestError
 from assay.models.names import check_name
 from assay.models.precision import check_precision
-from assay.search.system.hardware import cores, gpus, missing_libraries, smallest_gpu_memory_megabytes, threads_each
+from assay.search.system.hardware import (
+    cores,
+    gpus,
+    missing_libraries,
+    smallest_gpu_memory_megabytes,
+    threads_each,
+)
 from assay.search.workers.executor import LocalExecutor, WorkerRecipe
 
 if TYPE_CHECKING:
@@ -73,13 +79,15 @@ def _usable(asked: str, backend: str) -> list[str]:
 
 
 SHARED_FRACTION = 0.9
-"""What workers of a card share out among them; the rest is for what each takes beside its arrays: CUDA's context and
+"""What workers of a card share out among them; the rest is for what each takes beside its arrays:
+CUDA's context and
 kernels, some hundred MB."""
 
 
 @dataclass(frozen=True)
 class GpuMemory:
-    """What a worker may take of its card: a fraction, and the same in MB as far as the card's size is known.
+    """What a worker may take of its card: a fraction, and the same in MB as far as the card's size
+    is known.
 
     Both None: as much as it comes to need.
     """
@@ -106,8 +114,8 @@ def share_memory(
 ) -> GpuMemory:
     """Return what each worker may take of its card.
 
-    Unasked, one worker a card takes what it comes to need, and several share 0.9 of it equally. JAX has a limit in
-    any case, 0.75 unless it is told: here 0.9.
+    Unasked, one worker a card takes what it comes to need, and several share 0.9 of it equally. JAX
+    has a limit in any case, 0.75 unless it is told: here 0.9.
 
     Args:
         asked: a fraction of the card up to 1, MB above that, or None.
@@ -117,7 +125,8 @@ def share_memory(
         gpu_memory: tells the memory of the smallest of some cards, None if it can't.
 
     Raises:
-        RequestError: the workers of a card would take more than it has, or what is asked can't be had.
+        RequestError: the workers of a card would take more than it has, or what is asked can't be
+            had.
     """
     each = -(-workers // len(gpus))
     if asked is None:
@@ -162,10 +171,12 @@ def jax_environment(threads: int) -> dict[str, str]:
     What the user has set of these stays as it is. Nothing of it changes a result.
     """
     wanted = {
-        # The size of XLA's pool on the processor. Its own flags (--xla_cpu_multi_thread_eigen=false,
-        # intra_op_parallelism_threads=1) leave the pool as it is: an epoch took 15 % to 30 % more of the processor.
+        # The size of XLA's pool on the processor. Its own flags
+        # (--xla_cpu_multi_thread_eigen=false, intra_op_parallelism_threads=1) leave the pool as it
+        # is: an epoch took 15 % to 30 % more of the processor.
         "PJRT_NPROC": str(threads),
-        # What was compiled once, in whatever process, is loaded: a tenth of the time, for small programs too.
+        # What was compiled once, in whatever process, is loaded: a tenth of the time, for small
+        # programs too.
         "JAX_COMPILATION_CACHE_DIR": str(_cache(os.environ) / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         # A user's mistake is told by the last line of its traceback, which must be the mistake.
@@ -198,7 +209,8 @@ class Execution:
         threads: of each worker.
         precision: of `assay.models.precision.PRECISIONS`.
         xla: whether steps are compiled with XLA; "auto" leaves it to Keras.
-        gpus: that workers train on, in turn, by the names that CUDA_VISIBLE_DEVICES takes; none on the processor.
+        gpus: that workers train on, in turn, by the names that CUDA_VISIBLE_DEVICES takes; none on
+            the processor.
         memory: what each worker may take of its card.
         reported: the device as a worker's backend names it, once one was asked.
         fuse: what was asked for; what a study was made with is in its `TrialBatching`.
@@ -217,18 +229,26 @@ class Execution:
 
     @classmethod
     def choose(
-        cls, request: ExecutionRequest | None = None, workers: int | None = None, fuse: FuseOption = 0
+        cls,
+        request: ExecutionRequest | None = None,
+        workers: int | None = None,
+        fuse: FuseOption = 0,
     ) -> Execution:
-        """Fill in what was not asked for: one worker a card or a core, TensorFlow unless KERAS_BACKEND says otherwise.
+        """Fill in what was not asked for: one worker a card or a core, TensorFlow unless
+        KERAS_BACKEND says otherwise.
 
         Raises:
-            RequestError: a backend that does not exist or is not installed, a device that this machine does not have,
-                or what does not go with these.
+            RequestError: a backend that does not exist or is not installed, a device that this
+                machine does not have, or what does not go with these.
         """
         asked = ExecutionRequest() if request is None else request
-        backend = check_name("backend", asked.backend or os.environ.get("KERAS_BACKEND") or "tensorflow", BACKENDS)
+        backend = check_name(
+            "backend", asked.backend or os.environ.get("KERAS_BACKEND") or "tensorflow", BACKENDS
+        )
         if importlib.util.find_spec(backend) is None:
-            raise RequestError(f"the backend {backend!r} is not installed: install it with pip install {backend}.")
+            raise RequestError(
+                f"the backend {backend!r} is not installed: install it with pip install {backend}."
+            )
         if backend != "jax" and fuse not in ("auto", 0):
             raise RequestError(
                 f"fuse: trials are trained together on the backend 'jax' alone; received fuse = {fuse} with backend = "
@@ -237,7 +257,9 @@ class Execution:
         device, gpus = choose_device(asked.device, backend)
         count = workers if workers is not None else len(gpus) or cores()
         if not gpus and asked.gpu_memory is not None:
-            raise RequestError(f"--gpu-memory is of cards: received {asked.gpu_memory:g} with --device cpu; remove it.")
+            raise RequestError(
+                f"--gpu-memory is of cards: received {asked.gpu_memory:g} with --device cpu; remove it."
+            )
         return cls(
             backend=backend,
             device=device,
@@ -262,7 +284,9 @@ class Execution:
         }
 
     def environment(self) -> dict[str, str]:
-        """Return what all workers, and the process that imports the backend for them, have in their environment."""
+        """Return what all workers, and the process that imports the backend for them, have in their
+        environment.
+        """
         shared = {
             "KERAS_BACKEND": self.backend,
             "TF_CPP_MIN_LOG_LEVEL": "3",  # what TensorFlow tells at its start is not the user's to act on
@@ -276,7 +300,9 @@ class Execution:
         match self.backend:
             case "jax":
                 shared["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
-                shared["XLA_PYTHON_CLIENT_MEM_FRACTION"] = ""  # the old name, with which JAX refuses the new one
+                shared["XLA_PYTHON_CLIENT_MEM_FRACTION"] = (
+                    ""  # the old name, with which JAX refuses the new one
+                )
                 shared["XLA_CLIENT_MEM_FRACTION"] = f"{self.memory.fraction:.6g}"
             case "torch":
                 shared["PYTORCH_NVML_BASED_CUDA_CHECK"] = (
@@ -311,7 +337,11 @@ class Execution:
 def _checked_xla(asked: str, backend: str) -> str:
     check_name("xla", asked, XLA)
     if backend == "jax" and asked == "off":
-        raise RequestError("--xla off: JAX computes by XLA and no other way; leave it out, or take another --backend.")
+        raise RequestError(
+            "--xla off: JAX computes by XLA and no other way; leave it out, or take another --backend."
+        )
     if backend == "torch" and asked == "on":
-        raise RequestError("--xla on: torch has no XLA here; leave it out, or take another --backend.")
+        raise RequestError(
+            "--xla on: torch has no XLA here; leave it out, or take another --backend."
+        )
     return asked

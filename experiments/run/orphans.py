@@ -1,4 +1,6 @@
-"""Single runs whose process was killed: settled by whichever command comes next, so that none stays RUNNING."""
+"""Single runs whose process was killed: settled by whichever command comes next, so that none stays
+RUNNING.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _ENDED_UNTOLD = "a single run that MLflow has not heard all of"
 
 
 def orphaned_runs(store_paths: StorePaths) -> dict[str, str]:
-    """Return what is wrong with runs that were not put away, and that nobody is running, by their journals' names."""
+    """Return what is wrong with runs that were not put away, and that nobody is running, by their
+    journals' names.
+    """
     return {
         path.stem: _ENDED_UNTOLD if _is_closed(path) else _NEVER_ENDED
         for path in _left_journals(store_paths)
@@ -28,10 +32,16 @@ def orphaned_runs(store_paths: StorePaths) -> dict[str, str]:
 
 
 def settle_orphaned_runs(store_paths: StorePaths) -> None:
-    """Record every run that was begun and never ended as interrupted, and have MLflow know of all that were left."""
+    """Record every run that was begun and never ended as interrupted, and have MLflow know of all
+    that were left.
+    """
     for path in _left_journals(store_paths):
         # A run that is still under way holds its lock.
-        with suppress(RequestError), StudyLock(path.with_suffix(".lock"), path.stem), Journal(path) as journal:
+        with (
+            suppress(RequestError),
+            StudyLock(path.with_suffix(".lock"), path.stem),
+            Journal(path) as journal,
+        ):
             events = {type(event): event for event, _ in read(path)}
             if StudyOpened not in events:
                 continue
@@ -39,7 +49,9 @@ def settle_orphaned_runs(store_paths: StorePaths) -> None:
             if StudyClosed not in events:
                 if TrialBegun in events and TrialEnded not in events:
                     journal.append(TrialEnded(trial=0, state="failed", reason="interrupted"))
-                journal.append(closing_of("interrupted", _best_trials(events.get(TrialEnded)), model_store))
+                journal.append(
+                    closing_of("interrupted", _best_trials(events.get(TrialEnded)), model_store)
+                )
             tracker = MlflowTracker(path, store_paths.tracking_uri, store_paths.workspace.artifacts)
             tracker.start()
             if tracker.close(hurry=False) is None:
@@ -52,7 +64,11 @@ def _best_trials(ended: Event | None) -> dict[int, Values]:
 
 def _left_journals(store_paths: StorePaths) -> list[Path]:
     journals = sorted(store_paths.workspace.path.glob("journal/run-*.jsonl"))
-    left = [path for path in journals if not _is_closed(path) or _is_behind(path, store_paths.tracking_uri)]
+    left = [
+        path
+        for path in journals
+        if not _is_closed(path) or _is_behind(path, store_paths.tracking_uri)
+    ]
     return [path for path in left if not _is_of_study(path)]
 
 

@@ -1,4 +1,6 @@
-"""Trying things out in a worker, before anything is recorded: the device, and a user's own factory."""
+"""Trying things out in a worker, before anything is recorded: the device, and a user's own
+factory.
+"""
 
 from __future__ import annotations
 
@@ -47,17 +49,22 @@ def call(executor: Executor, worker: int, method: Method, **arguments: Any) -> M
                 continue
             if isinstance(message, Raised):
                 if message.out_of_memory:
-                    raise OutOfMemory(f"memory ran out as a worker was asked to {method} a trial: {message.error}")
+                    raise OutOfMemory(
+                        f"memory ran out as a worker was asked to {method} a trial: {message.error}"
+                    )
                 if message.request:
                     raise RequestError(message.error)
                 raise RuntimeError(f"{method} failed in a worker:\n{message.text}")
             if isinstance(message, Died):
-                raise SearchError(f"the worker that was asked to {method} a trial died ({message.how}).")
+                raise SearchError(
+                    f"the worker that was asked to {method} a trial died ({message.how})."
+                )
             return message.value
 
 
 def confirm_device(execution: Execution, executor: Executor) -> Execution:
-    """Have a worker see that its backend trains on a card, if cards were chosen, and return what it calls that card.
+    """Have a worker see that its backend trains on a card, if cards were chosen, and return what it
+    calls that card.
 
     On the processor nobody is asked, nor waited for: there workers are shown no card.
 
@@ -73,14 +80,19 @@ def confirm_device(execution: Execution, executor: Executor) -> Execution:
     return dataclasses.replace(execution, reported=reported)
 
 
-def run_preflight_check(session: Session, configuration: Configuration, executor: Executor, display: Display) -> None:
-    """Have a worker build a configuration's model and train it on a few images, if a user's own code makes it.
+def run_preflight_check(
+    session: Session, configuration: Configuration, executor: Executor, display: Display
+) -> None:
+    """Have a worker build a configuration's model and train it on a few images, if a user's own
+    code makes it.
 
-    The display is told what the user should know of the model, such as why its epochs are slow. A model that does not
-    fit into memory is no mistake of the factory's: its trial will fail, and the others may not.
+    The display is told what the user should know of the model, such as why its epochs are slow. A
+    model that does not fit into memory is no mistake of the factory's: its trial will fail, and the
+    others may not.
 
     Raises:
-        RequestError: the factory fails, with the line of the user's file, or its model lacks what the search needs.
+        RequestError: the factory fails, with the line of the user's file, or its model lacks what
+            the search needs.
         SearchError: the worker died of it.
     """
     if session.experiment.family.factory is None:
@@ -96,9 +108,15 @@ def run_preflight_check(session: Session, configuration: Configuration, executor
 
 
 def _run_preflight_check(
-    session: Session, configuration: Configuration, executor: Executor, worker: int, display: Display
+    session: Session,
+    configuration: Configuration,
+    executor: Executor,
+    worker: int,
+    display: Display,
 ) -> None:
-    spec = session.trial_spec(Trial(number=0, searched=configuration, seed=session.seed, origin="rehearsal"))
+    spec = session.trial_spec(
+        Trial(number=0, searched=configuration, seed=session.seed, origin="rehearsal")
+    )
     tried = call(executor, worker, "check", spec=spec)
     begun = call(executor, worker, "begin", spec=spec)
     call(executor, worker, "drop")

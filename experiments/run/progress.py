@@ -24,7 +24,9 @@ _RECENT = 5
 
 @dataclass
 class TrialProgress:
-    """A trial, as far as it is known; `curve` holds the metric by epoch that shows how it is doing."""
+    """A trial, as far as it is known; `curve` holds the metric by epoch that shows how it is
+    doing.
+    """
 
     number: int
     searched: Mapping[str, Any]
@@ -70,7 +72,9 @@ class SweepState:
 
     @property
     def curve_metric(self) -> str:
-        """The metric that shows how a trial is doing: the first objective that is measured in every epoch."""
+        """The metric that shows how a trial is doing: the first objective that is measured in every
+        epoch.
+        """
         return next(iter(self.objectives.epoch_metrics), "val_loss")
 
     def apply(self, event: Event) -> TrialProgress | None:
@@ -110,17 +114,25 @@ class SweepState:
         return trial
 
     def best(self) -> str:
-        """Return in a few words which trial is the best so far, or with several objectives how many make the front."""
+        """Return in a few words which trial is the best so far, or with several objectives how many
+        make the front.
+        """
         found = self.best_trials.values
         if len(self.objectives) > 1:
             return f"{counted(len(found), 'trial')} on the Pareto front"
-        return next((f"best {named(self.objectives, found[number])} (trial {number})" for number in found), "")
+        return next(
+            (f"best {named(self.objectives, found[number])} (trial {number})" for number in found),
+            "",
+        )
 
 
 def headline(state: SweepState) -> str:
     """Return one line that says what is about to happen."""
     known = f"{state.done} of {state.wanted} done, " if state.done else ""
-    trials, workers = counted(state.wanted - state.done, "trial"), counted(state.execution.workers, "worker")
+    trials, workers = (
+        counted(state.wanted - state.done, "trial"),
+        counted(state.execution.workers, "worker"),
+    )
     where = f"{state.execution.backend}, {state.execution.device}"
     return f"{state.study}: {in_line(state.experiment.title)}; {known}{trials} to go on {workers} ({where})"
 
@@ -173,8 +185,13 @@ class Recording:
         self._display.on_close()
 
     def epochs(self) -> pd.DataFrame:
-        """Return one row an epoch, as they came: columns epoch, the metrics of every epoch, seconds (of wall time)."""
+        """Return one row an epoch, as they came: columns epoch, the metrics of every epoch, seconds
+        (of wall time).
+        """
         import pandas as pd  # here, because no command needs it before it answers
 
-        rows = [{"epoch": event.epoch, **event.metrics, "seconds": event.seconds} for event in self._heard]
+        rows = [
+            {"epoch": event.epoch, **event.metrics, "seconds": event.seconds}
+            for event in self._heard
+        ]
         return pd.DataFrame(rows, columns=None if rows else ["epoch", "seconds"])

@@ -18,7 +18,18 @@ from assay.experiments.run.execution import Execution
 from assay.experiments.run.trial_batching import TrialBatching
 from assay.experiments.tracking.schema import OBJECTIVE_TAG
 
-_PACKAGES = ("assay", "tensorflow", "keras", "optuna", "pandas", "mlflow", "numpy", "scikit-learn", "jax", "torch")
+_PACKAGES = (
+    "assay",
+    "tensorflow",
+    "keras",
+    "optuna",
+    "pandas",
+    "mlflow",
+    "numpy",
+    "scikit-learn",
+    "jax",
+    "torch",
+)
 _LARGEST_TAG_CHARACTERS = 1000
 
 
@@ -40,7 +51,11 @@ def provenance(
         "assay.title": experiment.title,
         "assay.source": experiment.source,
         "assay.task": experiment.task,
-        **({} if experiment.family.factory is None else {"assay.code.digest": str(experiment.family.factory.digest())}),
+        **(
+            {}
+            if experiment.family.factory is None
+            else {"assay.code.digest": str(experiment.family.factory.digest())}
+        ),
         OBJECTIVE_TAG: str(experiment.search.goals),
         "assay.backend": execution.backend,
         "assay.device": execution.reported or execution.device,
@@ -60,18 +75,27 @@ def provenance(
 
 
 def _source(folder: Path) -> Mapping[str, str]:
-    """Return the commit of the checkout that holds the experiment's file, and whether it was as committed."""
+    """Return the commit of the checkout that holds the experiment's file, and whether it was as
+    committed.
+    """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return {"assay.commit": "none", "assay.dirty": "unknown"}
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return {"assay.commit": commit, "assay.dirty": "unknown" if changes is None else "yes" if changes else "no"}
+    return {
+        "assay.commit": commit,
+        "assay.dirty": "unknown" if changes is None else "yes" if changes else "no",
+    }
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -92,7 +116,10 @@ def _versions() -> dict[str, str]:
 
 
 def study_fingerprint(
-    experiment: Experiment, data: PreparedData, execution: Execution, batching: TrialBatching | None = None
+    experiment: Experiment,
+    data: PreparedData,
+    execution: Execution,
+    batching: TrialBatching | None = None,
 ) -> dict[str, Any]:
     """Return what all trials of a study must share to be comparable, as plain values."""
     return {
@@ -104,7 +131,11 @@ def study_fingerprint(
             "seed": experiment.data.split_seed,
         },
         "family": experiment.family.name,
-        **({} if experiment.family.factory is None else {"code": experiment.family.factory.digest()}),
+        **(
+            {}
+            if experiment.family.factory is None
+            else {"code": experiment.family.factory.digest()}
+        ),
         "fixed": experiment.fixed(),
         "space": experiment.space.to_records(),
         "objectives": experiment.search.objectives,

@@ -18,7 +18,9 @@ _LATER = "the journal has it; the same command, or 'assay doctor --fix', passes 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the work ended; `untracked` says why MLflow does not have everything by now, if it does not."""
+    """How the work ended; `untracked` says why MLflow does not have everything by now, if it does
+    not.
+    """
 
     ending: Ending
     untracked: str | None
@@ -30,7 +32,9 @@ class Outcome:
 
     @property
     def failure(self) -> str | None:
-        """Return in one line why the work failed, if it did, or why MLflow has not heard of all of it."""
+        """Return in one line why the work failed, if it did, or why MLflow has not heard of all of
+        it.
+        """
         if self.ending.failure is not None or self.untracked is None:
             return self.ending.failure
         return f"MLflow has not taken everything ({self.untracked.strip()}): nothing is lost, {_LATER}."
@@ -38,7 +42,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RankedTrial:
-    """One of the best complete trials: its number, values, what was searched, and its run in MLflow."""
+    """One of the best complete trials: its number, values, what was searched, and its run in
+    MLflow.
+    """
 
     number: int
     values: Values
@@ -46,8 +52,12 @@ class RankedTrial:
     run_id: str | None
 
     def to_record(self, single: bool) -> dict[str, Any]:
-        """Return it as `--json` has it: with its one `value`, or with its `values` in the order of the objectives."""
-        value: dict[str, Any] = {"value": self.values[0]} if single else {"values": list(self.values)}
+        """Return it as `--json` has it: with its one `value`, or with its `values` in the order of
+        the objectives.
+        """
+        value: dict[str, Any] = (
+            {"value": self.values[0]} if single else {"values": list(self.values)}
+        )
         return {"number": self.number, **value, "params": dict(self.params), "run_id": self.run_id}
 
 
@@ -55,9 +65,10 @@ class RankedTrial:
 class SweepResult(Outcome):
     """What a sweep found.
 
-    `trials` counts the whole study. `best_trials` holds the best complete trial, or with several objectives the Pareto
-    front, as their first objective ranks it. `importances` are by objective; each sum to 1, the greatest first;
-    `importance` names how they were told. `exhausted` says that there is no other configuration to try.
+    `trials` counts the whole study. `best_trials` holds the best complete trial, or with several
+    objectives the Pareto front, as their first objective ranks it. `importances` are by objective;
+    each sum to 1, the greatest first; `importance` names how they were told. `exhausted` says that
+    there is no other configuration to try.
     """
 
     study: str
@@ -81,7 +92,9 @@ class SweepResult(Outcome):
     @property
     def best(self) -> RankedTrial | None:
         """The best complete trial; None if there is none, or several objectives."""
-        return self.best_trials[0] if self.best_trials and self.objectives.single is not None else None
+        return (
+            self.best_trials[0] if self.best_trials and self.objectives.single is not None else None
+        )
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""

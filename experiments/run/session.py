@@ -1,4 +1,6 @@
-"""What a sweep and a single run have in common: an experiment with its data at hand, and workers to train on it."""
+"""What a sweep and a single run have in common: an experiment with its data at hand, and workers to
+train on it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ from assay.search.workers.protocol import Executor, Trial, TrialSource
 
 @dataclass(frozen=True)
 class Session:
-    """An experiment with its data at hand: makes of a trial the work for a worker, and the words for the records."""
+    """An experiment with its data at hand: makes of a trial the work for a worker, and the words
+    for the records.
+    """
 
     experiment: Experiment
     data: PreparedData
@@ -47,7 +51,12 @@ class Session:
             supervisor=supervisor,
             experiment=self.experiment.name,
             provenance=provenance(
-                self.experiment, self.data, self.execution, self.seed, self.batching, searching=study is not None
+                self.experiment,
+                self.data,
+                self.execution,
+                self.seed,
+                self.batching,
+                searching=study is not None,
             ),
             text=self.experiment.text,
             data={
@@ -80,7 +89,11 @@ class Session:
             "model": model.model_dump(),
             "train": train.model_dump(),
             "data": {"folder": str(self.data.folder), "scale": self.experiment.data.scale},
-            **({} if self.checkpoints is None else {"checkpoint": str(self.checkpoints.path(trial))}),
+            **(
+                {}
+                if self.checkpoints is None
+                else {"checkpoint": str(self.checkpoints.path(trial))}
+            ),
         }
 
     def hyperparameters(self, trial: Trial) -> Mapping[str, Any]:
@@ -127,10 +140,12 @@ def check_batch(experiment: Experiment, store_paths: StorePaths) -> None:
 
 
 def is_surely_valid(experiment: Experiment, execution: Execution, store_paths: StorePaths) -> bool:
-    """Return whether no data, network, card or storage can refuse the request any more, before any is looked at.
+    """Return whether no data, network, card or storage can refuse the request any more, before any
+    is looked at.
 
     Raises:
-        RequestError: it is surely wrong: the data suit no network of the experiment, or home can't be written.
+        RequestError: it is surely wrong: the data suit no network of the experiment, or home can't
+            be written.
     """
     store_paths.workspace.check()
     base = experiment.path.parent
@@ -142,12 +157,17 @@ def is_surely_valid(experiment: Experiment, execution: Execution, store_paths: S
     shape = input_shape(experiment.data, base)
     assert shape is not None, "of known sets and of drawn points it is"
     experiment.check_input(shape)
-    own_storage = store_paths.storage == store_paths.workspace.storage  # any other may turn out not to be there
+    own_storage = (
+        store_paths.storage == store_paths.workspace.storage
+    )  # any other may turn out not to be there
     return own_storage and experiment.family.factory is None and not execution.gpus
 
 
 def prepared(
-    experiment: Experiment, store_paths: StorePaths, display: Display, meanwhile: Callable[[], object] = lambda: None
+    experiment: Experiment,
+    store_paths: StorePaths,
+    display: Display,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> PreparedData:
     """Wait for the experiment's data, pass on its warnings, and see that home can be written.
 
@@ -158,7 +178,8 @@ def prepared(
         meanwhile: what else there is to do while another process prepares them.
 
     Raises:
-        RequestError: the data can't be had or suit no network of the experiment, or home can't be written.
+        RequestError: the data can't be had or suit no network of the experiment, or home can't be
+            written.
     """
     base = experiment.path.parent
     with start_preparing(
@@ -190,7 +211,8 @@ def supervise(
     stop: StopRequest,
     stopping: Callable[[], object] = lambda: None,
 ) -> Ending:
-    """Have the plan carried out, end the workers, and close the study in the journal, whatever happens.
+    """Have the plan carried out, end the workers, and close the study in the journal, whatever
+    happens.
 
     Args:
         plan: what is to be done.
@@ -198,7 +220,8 @@ def supervise(
         executor: of the workers.
         journal: of the study.
         stop: looked at all the time.
-        stopping: called as soon as a request to stop was seen, before all that is still to be put away.
+        stopping: called as soon as a request to stop was seen, before all that is still to be put
+            away.
     """
     ending = Ending("failed", None, 1)
     try:

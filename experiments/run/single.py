@@ -88,7 +88,11 @@ class SingleTrial:
 
     def best_trials(self) -> Mapping[int, Values]:
         """Return its values once it is complete."""
-        return {} if self.end is None or self.end.state != "complete" else {self.end.trial: self.end.values}
+        return (
+            {}
+            if self.end is None or self.end.state != "complete"
+            else {self.end.trial: self.end.values}
+        )
 
 
 def run(
@@ -107,7 +111,8 @@ def run(
         request: on what.
         store_paths: where everything is read and written.
         display: told how it goes.
-        trial_timeout_seconds: it has failed when its worker gives no sign of life for so long; None: never.
+        trial_timeout_seconds: it has failed when its worker gives no sign of life for so long;
+            None: never.
 
     Raises:
         RequestError: the request can't be met as it stands.
@@ -120,7 +125,9 @@ def run(
         executor = stack.enter_context(execution.executor())
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         tracker = MlflowTracker(
-            store_paths.workspace.journal(name), store_paths.tracking_uri, store_paths.workspace.artifacts
+            store_paths.workspace.journal(name),
+            store_paths.tracking_uri,
+            store_paths.workspace.artifacts,
         )
         stack.callback(tracker.leave)
         tracker.start()
@@ -133,26 +140,44 @@ def run(
         run_preflight_check(session, configuration, executor, display)
         if not surely:
             display.log(on_the_way)
-        stack.enter_context(StudyLock(store_paths.workspace.journal(name).with_suffix(".lock"), name))
+        stack.enter_context(
+            StudyLock(store_paths.workspace.journal(name).with_suffix(".lock"), name)
+        )
         stack.callback(tracker.leave)  # while the journal is still ours
         tracker.wait_until_open()
         settle_orphaned_runs(store_paths)
         stack.callback(display.on_close)
         curve: list[EpochEnded] = []
-        trial, model_store = SingleTrial(configuration, seed), ModelStore(store_paths.workspace.models(name))
+        trial, model_store = (
+            SingleTrial(configuration, seed),
+            ModelStore(store_paths.workspace.models(name)),
+        )
         with Journal(store_paths.workspace.journal(name)) as journal, StopRequest() as stop:
             journal.subscribe(tracker.on_event)
-            journal.subscribe(lambda event: curve.append(event) if isinstance(event, EpochEnded) else None)
+            journal.subscribe(
+                lambda event: curve.append(event) if isinstance(event, EpochEnded) else None
+            )
             journal.subscribe(display.on_event)
             journal.append(session.opened(None, uuid.uuid4().hex))
             display.on_open(
                 SweepState(
-                    "run", experiment, execution, done=0, best_trials=ParetoFront(experiment.search.goals), wanted=1
+                    "run",
+                    experiment,
+                    execution,
+                    done=0,
+                    best_trials=ParetoFront(experiment.search.goals),
+                    wanted=1,
                 )
             )
-            failure_policy = dataclasses.replace(FAIL_FAST, trial_timeout_seconds=trial_timeout_seconds)
+            failure_policy = dataclasses.replace(
+                FAIL_FAST, trial_timeout_seconds=trial_timeout_seconds
+            )
             ending = supervise(
-                session.plan(1, model_store, failure_policy=failure_policy), trial, executor, journal, stop
+                session.plan(1, model_store, failure_policy=failure_policy),
+                trial,
+                executor,
+                journal,
+                stop,
             )
         display.on_close()
         untracked = tracker.close(ending.closing == "interrupted", display.log)
@@ -163,7 +188,10 @@ def run(
             tracking_uri=masked(store_paths.tracking_uri),
             run_id=tracker.run_id(0),
             params=experiment.hyperparameters(configuration),
-            metrics={**(curve[-1].metrics if curve else {}), **(trial.end.metrics if trial.end is not None else {})},
+            metrics={
+                **(curve[-1].metrics if curve else {}),
+                **(trial.end.metrics if trial.end is not None else {}),
+            },
             state=trial.end.label if trial.end is not None else "failed: never begun",
             error=trial.end.error if trial.end is not None else None,
             untracked=untracked,

@@ -28,7 +28,8 @@ def take(stack: ExitStack, store_paths: StorePaths, study: str) -> int:
     """Lock the first instance that is free, as long as the stack is open; return it.
 
     Raises:
-        RequestError: another process is at work on the study, in a storage that is for one at a time.
+        RequestError: another process is at work on the study, in a storage that is for one at a
+            time.
     """
     instance = 1
     while True:
@@ -52,12 +53,16 @@ def check_free(store_paths: StorePaths, study: str) -> None:
     Raises:
         RequestError: another process is at work on the study.
     """
-    if not database_is_shared(store_paths.storage) and (who := busy(store_paths.workspace, study)) is not None:
+    if (
+        not database_is_shared(store_paths.storage)
+        and (who := busy(store_paths.workspace, study)) is not None
+    ):
         raise RequestError(f"{who}: wait for it, or give this one a --study NAME.")
 
 
 def hold(stack: ExitStack, home: Workspace, study: str) -> None:
-    """Lock all instances of a study, those too that there are none of yet, as long as the stack is open.
+    """Lock all instances of a study, those too that there are none of yet, as long as the stack is
+    open.
 
     A home that has no journals gets no locks.
 
@@ -71,7 +76,9 @@ def hold(stack: ExitStack, home: Workspace, study: str) -> None:
 
 
 def _gate(home: Workspace, study: str) -> Path:
-    """Return the lock file of all instances together: it is taken before theirs, and a new instance checks it."""
+    """Return the lock file of all instances together: it is taken before theirs, and a new instance
+    checks it.
+    """
     return home.journal(study).with_suffix(".gate.lock")
 
 
@@ -79,7 +86,11 @@ def busy(home: Workspace, study: str) -> str | None:
     """Return who is at work on a study, if anybody is; nothing is locked or written."""
     locks = (path.with_suffix(".lock") for path in home.journals(study))
     held = next((lock for lock in locks if is_held(lock)), None)
-    return None if held is None else f"study {study!r} is being run by {held.read_text().strip() or 'another process'}"
+    return (
+        None
+        if held is None
+        else f"study {study!r} is being run by {held.read_text().strip() or 'another process'}"
+    )
 
 
 def describe_runner(study: str, store_paths: StorePaths) -> str:
@@ -87,12 +98,16 @@ def describe_runner(study: str, store_paths: StorePaths) -> str:
     if (who := busy(store_paths.workspace, study)) is not None:
         return who
     if database_is_shared(store_paths.storage):
-        return "no sweep of this home is at work on the study: another home's is, or was when it ended"
+        return (
+            "no sweep of this home is at work on the study: another home's is, or was when it ended"
+        )
     return "nobody is at work on the study: the same sweep again, or 'assay doctor --fix', settles what was left"
 
 
 def free(home: Workspace, study: str, instance: int) -> list[Path]:
-    """Return the journals of a study that nobody else is at work on, the one of this instance among them."""
+    """Return the journals of a study that nobody else is at work on, the one of this instance among
+    them.
+    """
     paths = {one: home.journal(study, one) for one in {instance, *home.instances(study)}}
     return [
         path
@@ -110,7 +125,8 @@ def is_alone(home: Workspace, study: str, instance: int) -> bool:
 def model_store_of(home: Workspace, study: str, instance: int = 1) -> ModelStore:
     """Return where a supervisor keeps models; what others kept is found too."""
     return ModelStore(
-        home.models(study, instance), others=lambda: [home.models(study, other) for other in home.instances(study)]
+        home.models(study, instance),
+        others=lambda: [home.models(study, other) for other in home.instances(study)],
     )
 
 
@@ -121,7 +137,8 @@ def settle_others(
     trials: StudyRecord,
     hyperparameters: Callable[[Trial], Mapping[str, Any]],
 ) -> set[str]:
-    """Do for the instances that nobody is in what their next supervisor would: there may be none for long.
+    """Do for the instances that nobody is in what their next supervisor would: there may be none
+    for long.
 
     Args:
         store_paths: of the study.
@@ -133,7 +150,10 @@ def settle_others(
     Returns:
         What the trials are known by that the supervisors of those instances took.
     """
-    from assay.search.recovery import recover, supervisors  # here, because workers should not have to wait for Optuna
+    from assay.search.recovery import (
+        recover,
+        supervisors,
+    )  # here, because workers should not have to wait for Optuna
 
     dead: set[str] = set()
     for other in store_paths.workspace.instances(study):
@@ -156,7 +176,10 @@ def pass_on_others(store_paths: StorePaths, study: str, instance: int) -> None:
         if other == instance or not path.exists():
             continue
         with suppress(RequestError), _lock(store_paths.workspace, study, other):
-            if Cursor(path.with_suffix(".tracked"), store_paths.tracking_uri).offset < path.stat().st_size:
+            if (
+                Cursor(path.with_suffix(".tracked"), store_paths.tracking_uri).offset
+                < path.stat().st_size
+            ):
                 pass_on(path, store_paths)
 
 

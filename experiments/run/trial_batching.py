@@ -1,8 +1,8 @@
 """How many trials of a study a worker trains together, and what batches they then share.
 
-Results must not depend, beyond the last digits of float32, on timing nor on how many happen to be trained together: all
-trials of a study that may be fused see their batches in an order that follows from the study's seed, and both are kept
-with the study.
+Results must not depend, beyond the last digits of float32, on timing nor on how many happen to be
+trained together: all trials of a study that may be fused see their batches in an order that follows
+from the study's seed, and both are kept with the study.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from assay.search.space.grid import values
 _MOST: Mapping[str, int] = {"cpu": 8, "gpu": 128}
 """Trials together beyond which little is gained: a processor computes, a card is busy."""
 _LEARNING_ROUNDS = 4
-"""How many times a sampler that learns from trials shall have heard of some before it proposes the last."""
+"""How many times a sampler that learns from trials shall have heard of some before it proposes the
+last.
+"""
 _NOT_LEARNING = ("random", "grid", "qmc")
 _MAY_DIFFER = {*NOT_COMPILED, "weight_decay"} - {"flip"}
 """Settings that trials which train together may differ in: what they are shown must be the same."""
@@ -47,7 +49,9 @@ class TrialBatching:
         return {"fuse": self.size, "order_seed": self.order_seed}
 
 
-def check_fuse(fuse: FuseOption, experiment: Experiment, precision: str, checkpoint: bool = False) -> None:
+def check_fuse(
+    fuse: FuseOption, experiment: Experiment, precision: str, checkpoint: bool = False
+) -> None:
     """See that trials can be trained together, if so many were asked for by number.
 
     Raises:
@@ -59,7 +63,9 @@ def check_fuse(fuse: FuseOption, experiment: Experiment, precision: str, checkpo
 
 
 def _obstacle(experiment: Experiment, precision: str, checkpoint: bool) -> str | None:
-    """Return what keeps all trials of an experiment from being trained together; None if nothing does."""
+    """Return what keeps all trials of an experiment from being trained together; None if nothing
+    does.
+    """
     costs = [one.metric for one in experiment.search.goals.each if one.metric in _SHARED_COSTS]
     if costs:
         return f"trials that train together share what they cost, so {costs[0]} can be no objective"
@@ -94,7 +100,11 @@ def choose(
         precision: of `assay.models.precision.PRECISIONS`.
         checkpoint: whether every trial is kept after each epoch.
     """
-    made = None if known is None or "fuse" not in known else TrialBatching(known["fuse"], known["order_seed"])
+    made = (
+        None
+        if known is None or "fuse" not in known
+        else TrialBatching(known["fuse"], known["order_seed"])
+    )
     if fuse == "auto" and known is not None:
         return made
     if fuse == "auto":
@@ -106,8 +116,9 @@ def choose(
 def _automatic(experiment: Experiment, device: str, workers: int) -> int:
     """Return how many trials to train together where nothing was said; 0 for none.
 
-    As many as suit the device, if each may expect to find another of its compile_key beside it; with a sampler that
-    learns from trials so few that it hears of some in time. Whether they train faster together, workers find out.
+    As many as suit the device, if each may expect to find another of its compile_key beside it;
+    with a sampler that learns from trials so few that it hears of some in time. Whether they train
+    faster together, workers find out.
     """
     trials = experiment.search.trials
     size = min(_MOST[device], -(-trials // workers))
@@ -118,7 +129,9 @@ def _automatic(experiment: Experiment, device: str, workers: int) -> int:
 
 def _compile_keys(experiment: Experiment) -> float:
     """Return how many compile keys the space has at most; infinity where there is no end."""
-    searched = {name: parameter for name, parameter in experiment.space.items() if name not in _MAY_DIFFER}
+    searched = {
+        name: parameter for name, parameter in experiment.space.items() if name not in _MAY_DIFFER
+    }
     try:
         return math.prod(len(values(name, parameter)) for name, parameter in searched.items())
     except RequestError:

@@ -1,7 +1,8 @@
 """Follows a study's journal and passes it on to MLflow, from a thread of its own.
 
-MLflow may be late, never wrong. How far the journal has been passed on is kept in a file beside it, written after
-MLflow has taken the events; so after a crash a few are passed on once more, and `record.Recorder` makes that harmless.
+MLflow may be late, never wrong. How far the journal has been passed on is kept in a file beside it,
+written after MLflow has taken the events; so after a crash a few are passed on once more, and
+`record.Recorder` makes that harmless.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ class MlflowTracker:
     """Passes a journal on to an MLflow store.
 
     Args:
-        journal: the file to follow, whether it is there yet or not; `on_event` wakes the tracker when it grows.
+        journal: the file to follow, whether it is there yet or not; `on_event` wakes the tracker
+            when it grows.
         tracking_uri: the store: a database URL or the address of an MLflow server.
         artifacts: the folder for artifacts where the store is a database; a server has its own.
     """
@@ -122,7 +124,9 @@ class MlflowTracker:
         self._trouble: str | None = None  # to pass events on
         self._token = CancellationToken()
         self._perhaps_known = 0  # the store may have what is in the journal up to this offset
-        self._left_at: int | None = None  # where another tracker of this journal may have been in the middle
+        self._left_at: int | None = (
+            None  # where another tracker of this journal may have been in the middle
+        )
         self._recorder: Recorder | None = None
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
 
@@ -131,7 +135,9 @@ class MlflowTracker:
         self._journal = journal
 
     def start(self) -> None:
-        """Start to import MLflow and to make what a new store needs, which takes seconds; nothing is written yet."""
+        """Start to import MLflow and to make what a new store needs, which takes seconds; nothing
+        is written yet.
+        """
         self._thread.start()
 
     def leave(self) -> None:
@@ -156,12 +162,15 @@ class MlflowTracker:
         if self._failure is not None:
             raise self._failure
 
-    def close(self, hurry: bool, waiting: Callable[[str], object] = lambda note: None) -> str | None:
-        """Wait until everything in the journal is passed on: a minute, or a few seconds if somebody is waiting.
+    def close(
+        self, hurry: bool, waiting: Callable[[str], object] = lambda note: None
+    ) -> str | None:
+        """Wait until everything in the journal is passed on: a minute, or a few seconds if somebody
+        is waiting.
 
-        After that nothing more is begun: another tracker may follow the journal at once. A call that MLflow is at then
-        may yet be done. What it says, that one says too; if it makes a run, that one takes back which of the two it
-        does not go on with.
+        After that nothing more is begun: another tracker may follow the journal at once. A call
+        that MLflow is at then may yet be done. What it says, that one says too; if it makes a run,
+        that one takes back which of the two it does not go on with.
 
         Args:
             hurry: whether somebody is waiting.
@@ -174,7 +183,9 @@ class MlflowTracker:
         self._closing.set()
         self._wake.set()
         if self._trouble is not None and not hurry:
-            waiting(f"MLflow is away ({self._trouble}): up to {_PATIENT_SECONDS:g} s for it; Ctrl-C ends the wait")
+            waiting(
+                f"MLflow is away ({self._trouble}): up to {_PATIENT_SECONDS:g} s for it; Ctrl-C ends the wait"
+            )
         if self._finished.wait(_HURRIED_SECONDS if hurry else _PATIENT_SECONDS):
             return self._trouble if self._failure is None else _told(self._failure)
         self._token.cancel()
@@ -183,7 +194,11 @@ class MlflowTracker:
     def wait_for_parent(self, seconds: float) -> None:
         """Return once the study has its run, if it comes to have one so soon."""
         give_up_at = time.monotonic() + seconds
-        while self.parent_run_id is None and not self._finished.is_set() and time.monotonic() < give_up_at:
+        while (
+            self.parent_run_id is None
+            and not self._finished.is_set()
+            and time.monotonic() < give_up_at
+        ):
             time.sleep(_LOOK_SECONDS)
 
     @property
@@ -192,10 +207,14 @@ class MlflowTracker:
         return None if self._recorder is None else self._recorder.parent_run_id
 
     def run_id(self, trial: int) -> str | None:
-        """Return the run of a trial, once MLflow has it; of one of an earlier sweep, once this one is closed."""
+        """Return the run of a trial, once MLflow has it; of one of an earlier sweep, once this one
+        is closed.
+        """
         if self._recorder is None:
             return None
-        from mlflow.exceptions import MlflowException  # here, because importing MLflow takes seconds
+        from mlflow.exceptions import (
+            MlflowException,
+        )  # here, because importing MLflow takes seconds
 
         try:
             return self._recorder.run_id(trial, ask=self._finished.is_set())
@@ -220,7 +239,9 @@ class MlflowTracker:
         except Cancelled:
             pass  # nobody waits for it any more: the next tracker goes on from the cursor
         except Exception:
-            self._trouble = scrubbed(traceback.format_exc())  # a bug: shown whole, but no reason to lose the search
+            self._trouble = scrubbed(
+                traceback.format_exc()
+            )  # a bug: shown whole, but no reason to lose the search
         finally:
             self._finished.set()
 
@@ -234,13 +255,17 @@ class MlflowTracker:
         # Only now: until it may write, somebody else may be at work on the study.
         self._cursor = Cursor(self._journal.with_suffix(".tracked"), self._tracking_uri)
         if self._cursor.offset > self._size():
-            self._move(0)  # a power cut took lines that MLflow had heard of; telling it again does no harm
+            self._move(
+                0
+            )  # a power cut took lines that MLflow had heard of; telling it again does no harm
         self._perhaps_known = self._size()
         self._left_at = self._cursor.offset if self._cursor.offset < self._size() else None
         from assay.experiments.tracking.recorder import Recorder  # here, because it imports MLflow
 
         permitted = cast("MlflowClient", CancellableClient(client, self._token))
-        return Recorder(permitted, None if self._tracking_uri.startswith("http") else self._artifacts)
+        return Recorder(
+            permitted, None if self._tracking_uri.startswith("http") else self._artifacts
+        )
 
     def _move(self, offset: int) -> None:
         with self._token.held():
@@ -260,7 +285,8 @@ class MlflowTracker:
                     recorder.delete_duplicates()
                 patience, self._trouble = _RETRY_FIRST_SECONDS, None
             except (MlflowException, OSError) as error:
-                # The store is away. Nothing is lost, the journal has it; which runs the store took is asked anew.
+                # The store is away. Nothing is lost, the journal has it; which runs the store took
+                # is asked anew.
                 recorder.forget()
                 known, self._trouble = False, _told(error)
                 self._perhaps_known = self._size()
@@ -280,7 +306,9 @@ class MlflowTracker:
         return self._journal.stat().st_size if self._journal.exists() else 0
 
     def _take_up(self, recorder: Recorder) -> bool:
-        """Have the recorder know what of the journal the store has; if it has forgotten all, begin at the beginning."""
+        """Have the recorder know what of the journal the store has; if it has forgotten all, begin
+        at the beginning.
+        """
         opened: Event | None = None
         for event, behind in read(self._journal, only=[StudyOpened]):
             if behind > self._cursor.offset:

@@ -7,7 +7,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from assay.experiments.tracking.schema import OBJECTIVE_TAG, PARENT_TAG, STUDY_ID_TAG, STUDY_TAG, TRIAL_TAG, name_text
+from assay.experiments.tracking.schema import (
+    OBJECTIVE_TAG,
+    PARENT_TAG,
+    STUDY_ID_TAG,
+    STUDY_TAG,
+    TRIAL_TAG,
+    name_text,
+)
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
 from assay.search.objective import Objectives
@@ -18,7 +25,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-# Of several runs of one trial, or of a study itself, the one that counts: for who writes, reads and mends alike.
+# Of several runs of one trial, or of a study itself, the one that counts: for who writes, reads and
+# mends alike.
 
 
 def is_deleted(run: Run) -> bool:
@@ -27,7 +35,9 @@ def is_deleted(run: Run) -> bool:
 
 
 def ranked(runs: Iterable[Run]) -> Sequence[Run]:
-    """Return runs of one trial, the one that counts first: one that is not deleted, then the oldest."""
+    """Return runs of one trial, the one that counts first: one that is not deleted, then the
+    oldest.
+    """
     return sorted(runs, key=lambda run: (is_deleted(run), *_age(run)))
 
 
@@ -43,13 +53,16 @@ def ranked_parents(runs: Iterable[Run]) -> Sequence[Run]:
 
 
 def _age(run: Run) -> tuple[int, str]:
-    # What was made twice, because an answer did not come, has one time: the id decides, for everybody the same.
+    # What was made twice, because an answer did not come, has one time: the id decides, for
+    # everybody the same.
     return int(run.info.start_time or 0), str(run.info.run_id)
 
 
 @dataclass(frozen=True)
 class StudyRuns:
-    """The runs of a study: its own, that of each trial by its number, and the MLflow experiment they are in."""
+    """The runs of a study: its own, that of each trial by its number, and the MLflow experiment
+    they are in.
+    """
 
     parent: str | None = None
     experiment: str | None = None
@@ -57,7 +70,8 @@ class StudyRuns:
 
 
 def runs_of_study(store_paths: StorePaths, study_id: str) -> StudyRuns:
-    """Return the runs of the study of that id that are not deleted; a home without a store has none and gets none.
+    """Return the runs of the study of that id that are not deleted; a home without a store has none
+    and gets none.
 
     Raises:
         RequestError: the store can't be reached.
@@ -65,7 +79,9 @@ def runs_of_study(store_paths: StorePaths, study_id: str) -> StudyRuns:
     if not is_there(store_paths.tracking_uri):
         return StudyRuns()
     client = open_client(store_paths.tracking_uri)
-    names = {experiment.experiment_id: str(experiment.name) for experiment in client.search_experiments()}
+    names = {
+        experiment.experiment_id: str(experiment.name) for experiment in client.search_experiments()
+    }
     runs = ranked(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'"))
     trials: dict[int, str] = {}
     for run in runs:
@@ -80,7 +96,9 @@ def runs_of_study(store_paths: StorePaths, study_id: str) -> StudyRuns:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run: `ends` are the metrics that were measured once, as it ended, `curve` those of every epoch."""
+    """One run: `ends` are the metrics that were measured once, as it ended, `curve` those of every
+    epoch.
+    """
 
     run_id: str
     experiment: str
@@ -128,13 +146,17 @@ def find_run(store_paths: StorePaths, run_id: str) -> RunRecord | None:
 
 
 def best_runs(store_paths: StorePaths, study: str, most: int) -> Sequence[Run]:
-    """Return the runs of a study's best trials, the best first; a home without a store has none and gets none."""
+    """Return the runs of a study's best trials, the best first; a home without a store has none and
+    gets none.
+    """
     if not is_there(store_paths.tracking_uri):
         return []
     client = open_client(store_paths.tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     named = client.search_runs(experiments, f"{_named(study)} AND tags.`{OBJECTIVE_TAG}` LIKE '%'")
-    parent = next((run for run in named if run.data.tags[STUDY_TAG] == study), None)  # the newest comes first
+    parent = next(
+        (run for run in named if run.data.tags[STUDY_TAG] == study), None
+    )  # the newest comes first
     if parent is None:
         return []
     # With several objectives there is no one value: the first of them ranks the trials.
@@ -143,7 +165,10 @@ def best_runs(store_paths: StorePaths, study: str, most: int) -> Sequence[Run]:
     way = "DESC" if goals.each[0].direction == "maximize" else "ASC"
     of_study = f"tags.`{STUDY_ID_TAG}` = '{parent.data.tags[STUDY_ID_TAG]}' AND tags.`{TRIAL_TAG}` LIKE '%'"
     runs: list[Run] = []
-    for state in ("complete", "pruned"):  # a pruned trial's value is of fewer epochs: it only fills up the rest
+    for state in (
+        "complete",
+        "pruned",
+    ):  # a pruned trial's value is of fewer epochs: it only fills up the rest
         runs += client.search_runs(
             experiments,
             f"{of_study} AND tags.`assay.state` = '{state}'",
@@ -164,9 +189,11 @@ def study_names(store_paths: StorePaths) -> list[str]:
 
 
 def _named(study: str) -> str:
-    """Return the filter for runs of studies of a name. It may let others through: compare the tag of what it finds.
+    """Return the filter for runs of studies of a name. It may let others through: compare the tag
+    of what it finds.
 
-    MLflow's filter language has no way to write a single quote inside a text, so there any character matches.
+    MLflow's filter language has no way to write a single quote inside a text, so there any
+    character matches.
     """
     if "'" not in study:
         return f"tags.`{STUDY_TAG}` = '{study}'"
@@ -175,7 +202,9 @@ def _named(study: str) -> str:
 
 
 def _measured(client: MlflowClient, run: Run) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """Return a run's metrics: those of its end, which have step 0, and those of every epoch, which count from 1."""
+    """Return a run's metrics: those of its end, which have step 0, and those of every epoch, which
+    count from 1.
+    """
     ends: dict[str, float] = {}
     curve: dict[str, list[float]] = {}
     for name, last in run.data.metrics.items():
@@ -195,14 +224,18 @@ def curve_of(client: MlflowClient, run_id: str, metric: str) -> dict[int, float]
 
 
 def search_runs(client: MlflowClient, filter_string: str, view: int | None = None) -> Iterator[Run]:
-    """Yield runs, page by page: unless another view is asked for, those that are not deleted yet."""
+    """Yield runs, page by page: unless another view is asked for, those that are not deleted
+    yet.
+    """
     from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
 
     view = ViewType.ACTIVE_ONLY if view is None else view
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     token = None
     while token is None or token:
-        page = client.search_runs(experiments, filter_string, view, max_results=1000, page_token=token)
+        page = client.search_runs(
+            experiments, filter_string, view, max_results=1000, page_token=token
+        )
         yield from page
         token = page.token or ""
 
@@ -211,14 +244,17 @@ def search_runs(client: MlflowClient, filter_string: str, view: int | None = Non
 
 
 def runs_of_ids(store_paths: StorePaths, ids: Collection[str]) -> list[str]:
-    """Return the ids of the runs of the studies of these ids: those of trials, then those of the studies themselves.
+    """Return the ids of the runs of the studies of these ids: those of trials, then those of the
+    studies themselves.
 
     Raises:
         RequestError: the store can't be reached.
     """
     client = open_client(store_paths.tracking_uri)
     return _children_first(
-        run for study_id in ids for run in search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'")
+        run
+        for study_id in ids
+        for run in search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'")
     )
 
 
@@ -231,7 +267,10 @@ def are_known(store_paths: StorePaths, ids: Collection[str]) -> bool:
     from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
 
     client = open_client(store_paths.tracking_uri)
-    return any(any(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL)) for study_id in ids)
+    return any(
+        any(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL))
+        for study_id in ids
+    )
 
 
 def runs_of_name(store_paths: StorePaths, study: str) -> list[str]:
@@ -245,7 +284,8 @@ def runs_of_name(store_paths: StorePaths, study: str) -> list[str]:
 
 
 def remove(store_paths: StorePaths, runs: Iterable[str]) -> None:
-    """Delete runs, as MLflow does it: they are hidden, and can be restored until `mlflow gc` frees their disk.
+    """Delete runs, as MLflow does it: they are hidden, and can be restored until `mlflow gc` frees
+    their disk.
 
     Raises:
         RequestError: the store can't be reached.

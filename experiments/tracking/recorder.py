@@ -1,7 +1,8 @@
 """What each event of a study becomes in MLflow.
 
-Recording an event twice leaves what recording it once does: runs are looked up by the study's id and their trial before
-one is created, and a metric's point carries the event's own time, by which MLflow knows that it has it.
+Recording an event twice leaves what recording it once does: runs are looked up by the study's id
+and their trial before one is created, and a metric's point carries the event's own time, by which
+MLflow knows that it has it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,15 @@ from assay.experiments.tracking.schema import (
     tag_text,
 )
 from assay.experiments.workspace import file_name
-from assay.search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
+from assay.search.events import (
+    BestTrial,
+    EpochEnded,
+    Event,
+    StudyClosed,
+    StudyOpened,
+    TrialBegun,
+    TrialEnded,
+)
 from assay.search.system.urls import scrubbed
 
 # Writing to the runs of a store, but to those that somebody deleted: that is what they want.
@@ -63,7 +72,8 @@ class RunWriter:
         deleted: the runs that somebody deleted, by their ids.
 
     Raises:
-        mlflow.exceptions.MlflowException: the store can't be reached. What it refuses is skipped and noted on the run.
+        mlflow.exceptions.MlflowException: the store can't be reached. What it refuses is skipped
+        and noted on the run.
     """
 
     def __init__(self, client: MlflowClient) -> None:
@@ -82,7 +92,9 @@ class RunWriter:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Log to a run, in as few calls as can be."""
-        others: list[_Item] = [Param(name_text(name), param_text(value)) for name, value in (params or {}).items()]
+        others: list[_Item] = [
+            Param(name_text(name), param_text(value)) for name, value in (params or {}).items()
+        ]
         others += [RunTag(name_text(name), tag_text(value)) for name, value in (tags or {}).items()]
         self._log(run_id, [*metrics[:_LARGEST_BATCH_METRICS], *others])
         for start in range(_LARGEST_BATCH_METRICS, len(metrics), _LARGEST_BATCH_METRICS):
@@ -90,7 +102,9 @@ class RunWriter:
 
     def take_up(self, run_id: str) -> None:
         """Say that a run goes on."""
-        self._try(run_id, "status RUNNING", lambda: self._client.update_run(run_id, status="RUNNING"))
+        self._try(
+            run_id, "status RUNNING", lambda: self._client.update_run(run_id, status="RUNNING")
+        )
 
     def terminate(self, run_id: str, status: str, at_milliseconds: int) -> None:
         """Say how a run ended, and when."""
@@ -110,10 +124,14 @@ class RunWriter:
     def log_model(self, run_id: str, file: str, opened: StudyOpened) -> None:
         """Log a saved model, if the file is still there."""
         if Path(file).exists() and not self.is_deleted(run_id):
-            log_model(self._client, run_id, Path(file), opened.data, opened.provenance["assay.backend"])
+            log_model(
+                self._client, run_id, Path(file), opened.data, opened.provenance["assay.backend"]
+            )
 
     def _log(self, run_id: str, items: Sequence[_Item]) -> None:
-        """Log some items; of those that MLflow refuses together it is asked for each half, down to what it means."""
+        """Log some items; of those that MLflow refuses together it is asked for each half, down to
+        what it means.
+        """
         if not items:
             return
 
@@ -136,16 +154,22 @@ class RunWriter:
         return self._refusal(run_id, call) is None
 
     def _try(self, run_id: str, what: str, call: Callable[[], object]) -> None:
-        """Make a call; if MLflow refuses it, say so on the run: what comes behind it must not wait for ever."""
+        """Make a call; if MLflow refuses it, say so on the run: what comes behind it must not wait
+        for ever.
+        """
         refusal = self._refusal(run_id, call)
         if refusal is None:
             return
         told = self._client.get_run(run_id).data.tags.get(REFUSED_TAG, "").splitlines()
         if not any(line.startswith(f"{what}: ") for line in told):
-            self._client.set_tag(run_id, REFUSED_TAG, error_text("\n".join([*told, f"{what}: {refusal}"])))
+            self._client.set_tag(
+                run_id, REFUSED_TAG, error_text("\n".join([*told, f"{what}: {refusal}"]))
+            )
 
     def _refusal(self, run_id: str, call: Callable[[], object]) -> str | None:
-        """Make a call that writes to a run, unless somebody deleted it; return why MLflow refuses it, if it does."""
+        """Make a call that writes to a run, unless somebody deleted it; return why MLflow refuses
+        it, if it does.
+        """
         if self.is_deleted(run_id):
             return None
         try:
@@ -156,14 +180,21 @@ class RunWriter:
             if self._client.get_run(run_id).info.lifecycle_stage == "deleted":
                 self.deleted.add(run_id)
                 return None
-            first = (scrubbed(str(error)).removeprefix(f"{_REFUSED}: ").splitlines() or [_REFUSED])[0]
+            first = (scrubbed(str(error)).removeprefix(f"{_REFUSED}: ").splitlines() or [_REFUSED])[
+                0
+            ]
             return first[:_CAUSE_CHARACTERS]
         return None
 
 
 def points(metrics: Mapping[str, float], at_seconds: float, epoch: int) -> list[Metric]:
-    """Return metrics as MLflow has them; what is measured once, as a trial ends, is said to be of epoch 0."""
-    return [Metric(name_text(name), float(value), milliseconds(at_seconds), epoch) for name, value in metrics.items()]
+    """Return metrics as MLflow has them; what is measured once, as a trial ends, is said to be of
+    epoch 0.
+    """
+    return [
+        Metric(name_text(name), float(value), milliseconds(at_seconds), epoch)
+        for name, value in metrics.items()
+    ]
 
 
 def milliseconds(seconds: float) -> int:
@@ -191,7 +222,8 @@ class Recorder:
         artifacts: where the artifacts of new experiments go; None leaves it to the store.
 
     Raises:
-        mlflow.exceptions.MlflowException: the store can't be reached or refuses. After `forget` the same events can be
+        mlflow.exceptions.MlflowException: the store can't be reached or refuses. After `forget` the
+        same events can be
             recorded again, or after `resume` those from a later one on.
     """
 
@@ -212,18 +244,24 @@ class Recorder:
         return None if self._runs is None else self._runs.parent
 
     def run_id(self, trial: int, ask: bool) -> str | None:
-        """Return the run of a trial if there is one; unless the store may be asked, only if it is known already."""
+        """Return the run of a trial if there is one; unless the store may be asked, only if it is
+        known already.
+        """
         if self._runs is None:
             return None
         return self._runs.find(trial) if ask else self._runs.known(trial)
 
-    def record(self, events: Iterable[Event], perhaps_again: bool = True, perhaps_twice: bool = False) -> None:
-        """Record events in their order; what they say of a trial goes to the store in one call, as far as it can.
+    def record(
+        self, events: Iterable[Event], perhaps_again: bool = True, perhaps_twice: bool = False
+    ) -> None:
+        """Record events in their order; what they say of a trial goes to the store in one call, as
+        far as it can.
 
         Args:
             events: of one study.
             perhaps_again: whether the store may have some of them already.
-            perhaps_twice: whether it may be making their runs just now, for a tracker that nobody waited for.
+            perhaps_twice: whether it may be making their runs just now, for a tracker that nobody
+                waited for.
         """
         self._perhaps_twice = perhaps_twice
         said: dict[int, _Said] = defaultdict(_Said)
@@ -245,7 +283,9 @@ class Recorder:
             self._say(self._run(trial), rest)
 
     def forget(self) -> None:
-        """Trust nothing that is known of the store's runs, since a call to it failed: look again before the next."""
+        """Trust nothing that is known of the store's runs, since a call to it failed: look again
+        before the next.
+        """
         self._is_sure = False
 
     def resume(self, opened: StudyOpened) -> bool:
@@ -254,7 +294,9 @@ class Recorder:
         return runs.any and (opened.study is None or runs.parent is not None)
 
     def _study_opened(self, event: StudyOpened) -> None:
-        is_taken_up = self._is_sure and self._opened is not None and self._opened.study_id == event.study_id
+        is_taken_up = (
+            self._is_sure and self._opened is not None and self._opened.study_id == event.study_id
+        )
         # Another supervisor of a shared study may have made the parent meanwhile.
         if not is_taken_up or (event.supervisor and self.parent_run_id is None):
             self._find_runs(event)
@@ -285,7 +327,11 @@ class Recorder:
             name = "run"
             if opened.study is not None:
                 assert runs.parent is not None
-                tags |= {STUDY_TAG: opened.study, TRIAL_TAG: str(event.trial), PARENT_TAG: runs.parent}
+                tags |= {
+                    STUDY_TAG: opened.study,
+                    TRIAL_TAG: str(event.trial),
+                    PARENT_TAG: runs.parent,
+                }
                 name = f"trial-{event.trial:04d}"
             run_id = self._create_run(name, event.time, tags)
             runs.add(event.trial, run_id)
@@ -294,7 +340,9 @@ class Recorder:
             self._writer.log_files(run_id, opened)
 
     def _trial_ended(self, event: TrialEnded, said: _Said) -> None:
-        values = dict(event.metrics) if event.value is None else {"value": event.value, **event.metrics}
+        values = (
+            dict(event.metrics) if event.value is None else {"value": event.value, **event.metrics}
+        )
         said.points += points(values, event.time, epoch=0)
         said.tags["assay.state"] = label_text(event.label)
         if event.error is not None:
@@ -319,16 +367,21 @@ class Recorder:
         for best in event.best:
             # The study's model is that of its best trial; on a Pareto front each trial has its own.
             if best.model is not None:
-                self._writer.log_model(self._run(best.trial) if several else holder, best.model, opened)
+                self._writer.log_model(
+                    self._run(best.trial) if several else holder, best.model, opened
+                )
         if opened.study is None:
             return
         if several:
-            self._writer.write(holder, tags={PARETO_TAG: ", ".join(str(best.trial) for best in event.best)})
+            self._writer.write(
+                holder, tags={PARETO_TAG: ", ".join(str(best.trial) for best in event.best)}
+            )
         elif event.best:
             # As a metric too, so that MLflow's table can sort studies by it.
             (best,) = event.best
             tags = {BEST_TAG: str(best.trial)}
-            # In a shared study the best may be another supervisor's, which has not told the store of it yet.
+            # In a shared study the best may be another supervisor's, which has not told the store
+            # of it yet.
             if (run_id := self._best_run(best, opened)) is not None:
                 tags["assay.best_run"] = run_id
             self._writer.write(holder, [Metric("best_value", best.values[0], at, 0)], tags=tags)
@@ -347,8 +400,12 @@ class Recorder:
     def _find_runs(self, opened: StudyOpened) -> StudyRuns:
         self._opened = opened
         self._experiment_id = self._find_experiment(storable(opened.experiment))
-        runs = StudyRuns(self._client, self._experiment_id, opened.study_id, single=opened.study is None)
-        for trial in self._doubtful:  # of which the store may have two: the same one counts as before
+        runs = StudyRuns(
+            self._client, self._experiment_id, opened.study_id, single=opened.study is None
+        )
+        for (
+            trial
+        ) in self._doubtful:  # of which the store may have two: the same one counts as before
             if self._runs is not None:
                 runs.keep(None if trial is None else int(trial), self._runs)
         self._runs, self._writer.deleted, self._is_sure = runs, runs.deleted, True
@@ -357,7 +414,9 @@ class Recorder:
     def _run(self, trial: int) -> str:
         run_id = self._known_runs().find(trial)
         if run_id is None:
-            raise RuntimeError(f"the recorder was handed an event of trial {trial} and none of its beginning")
+            raise RuntimeError(
+                f"the recorder was handed an event of trial {trial} and none of its beginning"
+            )
         return run_id
 
     def _known_runs(self) -> StudyRuns:
@@ -371,7 +430,11 @@ class Recorder:
             if found.lifecycle_stage != "active":
                 self._client.restore_experiment(found.experiment_id)
             return str(found.experiment_id)
-        location = None if self._artifacts is None else (self._artifacts.resolve() / file_name(name)).as_uri()
+        location = (
+            None
+            if self._artifacts is None
+            else (self._artifacts.resolve() / file_name(name)).as_uri()
+        )
         try:
             return str(self._client.create_experiment(name, artifact_location=location))
         except MlflowException:  # another study of the same experiment came first
@@ -385,11 +448,14 @@ class Recorder:
         tags = {name_text(key): tag_text(value) for key, value in tags.items()}
         begun, answered, at = time.monotonic(), False, milliseconds(start_seconds)
         try:
-            run = self._client.create_run(self._experiment_id, start_time=at, tags=tags, run_name=run_name(name))
+            run = self._client.create_run(
+                self._experiment_id, start_time=at, tags=tags, run_name=run_name(name)
+            )
             answered = True
         finally:
             if self._perhaps_twice or not answered or time.monotonic() - begun > _SLOW_SECONDS:
-                # The store may do it yet, or have done it, whatever it answers when it is asked once more.
+                # The store may do it yet, or have done it, whatever it answers when it is asked
+                # once more.
                 self._doubtful[tags.get(TRIAL_TAG)] = None
         return str(run.info.run_id)
 

@@ -1,7 +1,8 @@
 """The runs that a store has of a study, looked up as they are needed.
 
-MLflow takes 40 s to list those of 10,000 trials, with all that is known of each; a study that is taken up again needs a
-few. Only if it needs many, because the journal is passed on from its beginning, are they listed.
+MLflow takes 40 s to list those of 10,000 trials, with all that is known of each; a study that is
+taken up again needs a few. Only if it needs many, because the journal is passed on from its
+beginning, are they listed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _MOST_LOOKUPS = 100
 
 
 class StudyRuns:
-    """A study's own run, and its trials' by their numbers; those that somebody deleted are known as such.
+    """A study's own run, and its trials' by their numbers; those that somebody deleted are known as
+    such.
 
     Args:
         client: of the store.
@@ -36,7 +38,9 @@ class StudyRuns:
         any: whether the store had any run of the study when this was made.
     """
 
-    def __init__(self, client: MlflowClient, experiment_id: str, study_id: str, single: bool) -> None:
+    def __init__(
+        self, client: MlflowClient, experiment_id: str, study_id: str, single: bool
+    ) -> None:
         self._client = client
         self._experiment_id = experiment_id
         self._study_id = study_id
@@ -51,7 +55,9 @@ class StudyRuns:
             self._find_parent(newest)
 
     def is_closed_after(self, milliseconds: int) -> bool:
-        """Return whether another supervisor has closed the study later: of several, the last one counts."""
+        """Return whether another supervisor has closed the study later: of several, the last one
+        counts.
+        """
         ended = None if self.parent is None else self._client.get_run(self.parent).info.end_time
         return ended is not None and bool(ended > milliseconds)
 
@@ -66,12 +72,16 @@ class StudyRuns:
         return self._known.get(trial)
 
     def of_another(self, trial: int) -> str | None:
-        """Return the run of a trial that another supervisor of the study took, if the store has it by now."""
+        """Return the run of a trial that another supervisor of the study took, if the store has it
+        by now.
+        """
         found = ranked(self._search({TRIAL_TAG: str(trial)}))
         return str(found[0].info.run_id) if found else None
 
     def doubles(self, trials: Collection[int | None]) -> list[str]:
-        """Return the runs of trials, and with None of the study or of a single run, beside those that count."""
+        """Return the runs of trials, and with None of the study or of a single run, beside those
+        that count.
+        """
         if None in trials or len(trials) > _MOST_LOOKUPS:
             found: Iterable[Run] = self._all()
         else:
@@ -91,7 +101,9 @@ class StudyRuns:
         self._known[trial] = run_id
 
     def keep(self, trial: int | None, before: StudyRuns) -> None:
-        """Go on with the run that a trial, or the study itself, had before, if it had one and the store still does."""
+        """Go on with the run that a trial, or the study itself, had before, if it had one and the
+        store still does.
+        """
         run_id = before.parent if trial is None and not self._single else before.known(trial or 0)
         if run_id is None or not self.any:
             return
@@ -102,7 +114,9 @@ class StudyRuns:
             self.parent = run_id
 
     def _find_parent(self, newest: Sequence[Run]) -> None:
-        """Find the study's own run by its newest runs, without a look at all of them if that can be."""
+        """Find the study's own run by its newest runs, without a look at all of them if that can
+        be.
+        """
         tags = newest[0].data.tags
         if TRIAL_TAG in tags:
             parent = self._parent(tags.get(PARENT_TAG, ""))
@@ -115,20 +129,28 @@ class StudyRuns:
             self.parent = str(parent.info.run_id)
 
     def _parent(self, run_id: str) -> Run | None:
-        """Return a run that a trial names as the study's, unless it is none, or has been deleted."""
+        """Return a run that a trial names as the study's, unless it is none, or has been
+        deleted.
+        """
         try:
             run = self._client.get_run(run_id)
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
             return None  # there is none of that id, or it can't be one
-        return run if run.data.tags.get(STUDY_ID_TAG) == self._study_id and not is_deleted(run) else None
+        return (
+            run
+            if run.data.tags.get(STUDY_ID_TAG) == self._study_id and not is_deleted(run)
+            else None
+        )
 
     def _look_up(self, trial: int) -> None:
         self._lookups += 1
         found: dict[int, list[Run]] = defaultdict(list)
         many = self._lookups > _MOST_LOOKUPS
-        for run in self._all() if many else self._search({} if self._single else {TRIAL_TAG: str(trial)}):
+        for run in (
+            self._all() if many else self._search({} if self._single else {TRIAL_TAG: str(trial)})
+        ):
             if self._single or TRIAL_TAG in run.data.tags:
                 found[int(run.data.tags.get(TRIAL_TAG, 0))].append(run)
         for number, runs in found.items():
@@ -148,7 +170,9 @@ class StudyRuns:
         asked = {STUDY_ID_TAG: self._study_id, **tags}
         return self._client.search_runs(
             [self._experiment_id],
-            filter_string=" AND ".join(f"tags.`{name}` = '{value}'" for name, value in asked.items()),
+            filter_string=" AND ".join(
+                f"tags.`{name}` = '{value}'" for name, value in asked.items()
+            ),
             run_view_type=ViewType.ALL,
             order_by=["attributes.start_time DESC"],
             **how,

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 
 STUDY_TAG = "assay.study"
 STUDY_ID_TAG = "assay.study_id"
-"""Drawn at random when the study is made: two homes may give one name to two studies and share an MLflow."""
+"""Drawn at random when the study is made: two homes may give one name to two studies and share an
+MLflow.
+"""
 
 TRIAL_TAG = "assay.trial"
 OBJECTIVE_TAG = "assay.objective"
@@ -22,7 +24,9 @@ PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own: shows a run below its parent."""
 
 BEST_TAG, PARETO_TAG = "assay.best_trial", "assay.pareto"
-"""On the parent run: the best trial's number; with several objectives those of the front, by commas."""
+"""On the parent run: the best trial's number; with several objectives those of the front, by
+commas.
+"""
 
 CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 """The parent run's, by how the study was closed."""
@@ -36,7 +40,9 @@ _LONGEST_TEXT_CHARACTERS = 5000  # enough of what a trial says
 
 
 def status_of(label: str) -> str:
-    """Return the status of the run of a trial that ended so: `complete`, `pruned` or `failed: REASON`."""
+    """Return the status of the run of a trial that ended so: `complete`, `pruned` or
+    `failed: REASON`.
+    """
     if not label.startswith("failed"):
         return "FINISHED"
     return "KILLED" if label == "failed: interrupted" else "FAILED"
@@ -45,13 +51,16 @@ def status_of(label: str) -> str:
 def name_text(name: str) -> str:
     """Return the name of a metric, a parameter or a tag as MLflow has it.
 
-    It takes letters, digits and `/_.- :`, and of paths only tidy ones that lead down (`mlflow.utils.validation`, 3.17).
-    In any other name what it does not take becomes `_`, and a digest of the name tells it from its like.
+    It takes letters, digits and `/_.- :`, and of paths only tidy ones that lead down
+    (`mlflow.utils.validation`, 3.17). In any other name what it does not take becomes `_`, and a
+    digest of the name tells it from its like.
     """
     is_tidy = posixpath.normpath(name) == name and name != "." and not name.startswith(("..", "/"))
     if is_tidy and re.fullmatch(r"[/\w.\- :]+", name) and len(name) <= _LONGEST_NAME_CHARACTERS:
         return name
-    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGEST_CHARACTERS]
+    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[
+        :_DIGEST_CHARACTERS
+    ]
     kept = re.sub(r"[^\w.\- :]", "_", name).lstrip(".")
     return f"{kept[: _LONGEST_NAME_CHARACTERS - _DIGEST_CHARACTERS - 1]}-{digest}"
 
@@ -82,12 +91,16 @@ def tag_text(value: str) -> str:
 
 
 def storable(text: str) -> str:
-    """Return a text that every database takes: PostgreSQL refuses the character 0, and none has half a character."""
+    """Return a text that every database takes: PostgreSQL refuses the character 0, and none has
+    half a character.
+    """
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def joined_tags(known: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
-    """Return tags that keep what earlier sessions of a study were run with, beside what this one is run with."""
+    """Return tags that keep what earlier sessions of a study were run with, beside what this one is
+    run with.
+    """
     joined = {}
     for name, value in now.items():
         before = known[name].split(_BETWEEN_SESSIONS) if name in known else []

@@ -35,7 +35,8 @@ def open_client(tracking_uri: str, made: Path | None = None) -> MlflowClient:
         SearchError: it can't be written.
     """
     keep_secret(tracking_uri)
-    # Left alone, one call to a server that is down blocks for four minutes; whoever can wait does so himself.
+    # Left alone, one call to a server that is down blocks for four minutes; whoever can wait does
+    # so himself.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     # Not made again unseen either: a server that was only slow would make a run twice.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -64,10 +65,11 @@ def open_client(tracking_uri: str, made: Path | None = None) -> MlflowClient:
 
 @contextlib.contextmanager
 def tables_aside(tracking_uri: str) -> Iterator[Path | None]:
-    """Import MLflow; have the tables of a SQLite store that is not there yet made in a folder that vanishes.
+    """Import MLflow; have the tables of a SQLite store that is not there yet made in a folder that
+    vanishes.
 
-    All of it takes seconds, and none of it leaves anything: it can begin before anybody knows whether it is needed.
-    Yields the file with the tables; None where none are needed.
+    All of it takes seconds, and none of it leaves anything: it can begin before anybody knows
+    whether it is needed. Yields the file with the tables; None where none are needed.
     """
     import mlflow  # noqa: F401 - here, because importing it takes seconds
 
@@ -75,7 +77,8 @@ def tables_aside(tracking_uri: str) -> Iterator[Path | None]:
     if not tracking_uri.startswith(_SQLITE) or Path(tracking_uri.removeprefix(_SQLITE)).exists():
         yield None
         return
-    # The process may end in the middle, when nobody needs a store any more: then the folder is removed at its exit.
+    # The process may end in the middle, when nobody needs a store any more: then the folder is
+    # removed at its exit.
     with tempfile.TemporaryDirectory(prefix="assay-mlflow-", ignore_cleanup_errors=True) as folder:
         made = Path(folder) / "made.db"
         _make_tables(made)
@@ -85,8 +88,8 @@ def tables_aside(tracking_uri: str) -> Iterator[Path | None]:
 def _create(tracking_uri: str, made: Path | None) -> None:
     """Put a SQLite store that is not there yet in its place, whole.
 
-    MLflow takes seconds over its tables, can't go on with some that were made in part, and not by two processes at
-    once.
+    MLflow takes seconds over its tables, can't go on with some that were made in part, and not by
+    two processes at once.
     """
     path = Path(tracking_uri.removeprefix(_SQLITE))
     if not tracking_uri.startswith(_SQLITE) or path.exists():
@@ -103,7 +106,9 @@ def _create(tracking_uri: str, made: Path | None) -> None:
 
 
 def _hush() -> None:
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # how its tables come to be is nobody's concern
+    logging.getLogger("mlflow").setLevel(
+        logging.WARNING
+    )  # how its tables come to be is nobody's concern
     # What this one tells at length, with the values of whole tables, is raised as well.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
@@ -116,5 +121,8 @@ def _make_tables(made: Path) -> None:
 
 def _copy(made: Path, whole: Path) -> None:
     # A copy that nobody has open: MLflow keeps connections to what it made.
-    with contextlib.closing(sqlite3.connect(made)) as source, contextlib.closing(sqlite3.connect(whole)) as copy:
+    with (
+        contextlib.closing(sqlite3.connect(made)) as source,
+        contextlib.closing(sqlite3.connect(whole)) as copy,
+    ):
         source.backup(copy)

@@ -33,7 +33,8 @@ _REFUSED_PORTS = (5060, 5061)  # browsers open no page there: they belong to tel
 
 
 def comparison(store_paths: StorePaths, study: str) -> str:
-    """Return the page that compares a study's best trials, as the part of the address behind the server.
+    """Return the page that compares a study's best trials, as the part of the address behind the
+    server.
 
     Raises:
         RequestError: the store has no trials of a study of that name.
@@ -42,12 +43,17 @@ def comparison(store_paths: StorePaths, study: str) -> str:
     if not runs:
         known = study_names(store_paths)
         if study in known:
-            raise RequestError(f"study {study!r} has no trials to compare yet: 'assay ui' alone shows what there is.")
+            raise RequestError(
+                f"study {study!r} has no trials to compare yet: 'assay ui' alone shows what there is."
+            )
         raise RequestError(
             f"there is no study {study!r}: there is {', '.join(known) or 'none yet'}.{suggestion(study, known)}"
         )
     experiments = sorted({run.info.experiment_id for run in runs})
-    query = {"runs": json.dumps([run.info.run_id for run in runs]), "experiments": json.dumps(experiments)}
+    query = {
+        "runs": json.dumps([run.info.run_id for run in runs]),
+        "experiments": json.dumps(experiments),
+    }
     return f"/#/compare-runs?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
 
 
@@ -108,10 +114,14 @@ def _free_port(wanted: int) -> int:
             except OSError:
                 continue
             return port
-    raise RequestError(f"no port from {wanted} to {wanted + 99} is free on {HOST}: name another with --port.")
+    raise RequestError(
+        f"no port from {wanted} to {wanted + 99} is free on {HOST}: name another with --port."
+    )
 
 
-def _wait_until_up(address: str, server: subprocess.Popen[bytes], stop: StopRequest, log: IO[bytes]) -> None:
+def _wait_until_up(
+    address: str, server: subprocess.Popen[bytes], stop: StopRequest, log: IO[bytes]
+) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and server.poll() is None and not stop:
         try:

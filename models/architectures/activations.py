@@ -11,7 +11,8 @@ from assay.models.names import check_name
 if TYPE_CHECKING:
     import keras
 
-# What Keras calls each of them; the two it has under no name of its own are made in `layer` and `function`.
+# What Keras calls each of them; the two it has under no name of its own are made in `layer` and
+# `function`.
 _KERAS_NAMES = {
     "identity": "linear",
     "sigmoid": "sigmoid",
@@ -24,8 +25,10 @@ LEAKY_RELU_SLOPE = 0.1
 """Of leaky_relu below zero; Keras' own default is 0.2."""
 
 MAXOUT = "maxout"
-"""The larger of two weighted sums, max(w1 x + b1, w2 x + b2) (Columbia, Optimization II, 'Maxout'; Goodfellow et al.,
-'Maxout networks', 2013, with k = 2): a kind of layer rather than a function, made in `layers.py`."""
+"""The larger of two weighted sums, max(w1 x + b1, w2 x + b2) (Columbia, Optimization II, 'Maxout';
+Goodfellow et al.,
+'Maxout networks', 2013, with k = 2): a kind of layer rather than a function, made in
+`layers.py`."""
 
 TRAINABLE_ACTIVATIONS = (*_KERAS_NAMES, "leaky_relu", MAXOUT)
 ACTIVATIONS = (*TRAINABLE_ACTIVATIONS, "heaviside")
@@ -51,7 +54,8 @@ def pieces(name: str) -> int:
 
 
 def layer(name: str) -> keras.layers.Layer:
-    """Return a Keras layer that applies a trainable activation; saved models need none of our code to load it.
+    """Return a Keras layer that applies a trainable activation; saved models need none of our code
+    to load it.
 
     Raises:
         RequestError: the activation is unknown, can't be trained, or is no function of one number.
@@ -65,10 +69,11 @@ def layer(name: str) -> keras.layers.Layer:
 
 
 def function(name: str) -> Callable[[Any], Any]:
-    """Return any activation but maxout, heaviside too, as a function of a tensor of any shape, to look at.
+    """Return any activation but maxout, heaviside too, as a function of a tensor of any shape, to
+    look at.
 
-    heaviside is 1 where its argument is zero or more, else 0 (Columbia, Optimization II, 'Well-known activation
-    functions').
+    heaviside is 1 where its argument is zero or more, else 0 (Columbia, Optimization II,
+    'Well-known activation functions').
 
     Raises:
         RequestError: the activation is unknown, or is no function of one number.

@@ -20,10 +20,18 @@ if TYPE_CHECKING:
 class CNNSettings(Settings):
     """What a convolutional network can vary in."""
 
-    blocks: int = Field(default=3, ge=1, description="How many times the image is convolved twice and halved.")
-    filters: int = Field(default=16, ge=1, description="Channels of the first block; every later block doubles them.")
-    kernel_size: int = Field(default=3, ge=1, description="Height and width of a convolution, in pixels.")
-    dense_units: int = Field(default=128, ge=1, description="Units of the dense layer between blocks and logits.")
+    blocks: int = Field(
+        default=3, ge=1, description="How many times the image is convolved twice and halved."
+    )
+    filters: int = Field(
+        default=16, ge=1, description="Channels of the first block; every later block doubles them."
+    )
+    kernel_size: int = Field(
+        default=3, ge=1, description="Height and width of a convolution, in pixels."
+    )
+    dense_units: int = Field(
+        default=128, ge=1, description="Units of the dense layer between blocks and logits."
+    )
     activation: Activation = "relu"
     dropout: Dropout = 0.0
     batch_norm: BatchNorm = False
@@ -33,7 +41,8 @@ class CNNSettings(Settings):
 
 
 def describe(settings: CNNSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
-    """Describe the network: (batch, height, width, channels) -> logits, or a regression's values, (batch, outputs).
+    """Describe the network: (batch, height, width, channels) -> logits, or a regression's values,
+    (batch, outputs).
 
     Raises:
         RequestError: the input is no image, or too small to be halved once a block.

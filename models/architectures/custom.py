@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ConfigDict, model_validator
 
-from assay.models.architectures.custom_import import Factory, FactoryReference, attribute_user_errors, load_factory
+from assay.models.architectures.custom_import import (
+    Factory,
+    FactoryReference,
+    attribute_user_errors,
+    load_factory,
+)
 from assay.models.errors import RequestError
 from assay.models.names import suggestion
 from assay.models.settings import Settings
@@ -52,15 +57,19 @@ Describe = Callable[[CustomSettings, tuple[int, ...], int], "keras.Model"]
 def describer(reference: FactoryReference, task: Task) -> Describe:
     """Return what calls a user's factory and sees that it made a model for the data.
 
-    The factory is called as `function(input_shape=..., classes=..., **hyperparameters)`, in regression with `outputs`
-    in place of `classes`, and returns a new Keras model, functional, sequential or subclassed, compiled or not, that
-    gives logits (batch, classes), in regression values (batch, outputs), without a softmax.
+    The factory is called as `function(input_shape=..., classes=..., **hyperparameters)`, in
+    regression with `outputs` in place of `classes`, and returns a new Keras model, functional,
+    sequential or subclassed, compiled or not, that gives logits (batch, classes), in regression
+    values (batch, outputs), without a softmax.
     """
 
-    def describe(settings: CustomSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
+    def describe(
+        settings: CustomSettings, input_shape: tuple[int, ...], outputs: int
+    ) -> keras.Model:
         import keras  # not at the top: settings are checked without a backend
 
-        # What a user's code raises is told in its own words; Keras adds a page to them. Forgotten with Keras' session.
+        # What a user's code raises is told in its own words; Keras adds a page to them. Forgotten
+        # with Keras' session.
         keras.config.disable_traceback_filtering()
         function = load_factory(reference)
         given = {"input_shape": input_shape, WIDTH[task]: outputs}
@@ -74,7 +83,10 @@ def describer(reference: FactoryReference, task: Task) -> Describe:
 
 
 def check_arguments(
-    function: Factory, reference: FactoryReference, given: tuple[str, ...], hyperparameters: Mapping[str, Any]
+    function: Factory,
+    reference: FactoryReference,
+    given: tuple[str, ...],
+    hyperparameters: Mapping[str, Any],
 ) -> None:
     """See that a factory takes what it will be given, and will be given what it needs.
 
@@ -85,7 +97,8 @@ def check_arguments(
         hyperparameters: what the user gives.
 
     Raises:
-        RequestError: a name it does not take, with the nearest that it does; or one that is missing.
+        RequestError: a name it does not take, with the nearest that it does; or one that is
+            missing.
     """
     try:
         parameters = inspect.signature(function).parameters.values()
@@ -119,21 +132,29 @@ _described: weakref.WeakSet[Any] = weakref.WeakSet()
 def check_model(
     model: Any, reference: FactoryReference, input_shape: tuple[int, ...], outputs: int, width: str
 ) -> None:
-    """See that a factory made a new model that can be trained on the data; one without weights is built by the way.
+    """See that a factory made a new model that can be trained on the data; one without weights is
+    built by the way.
 
     Raises:
-        RequestError: it made something else, the same model as before, or one with other inputs or outputs.
+        RequestError: it made something else, the same model as before, or one with other inputs or
+            outputs.
     """
     import keras  # not at the top: settings are checked without a backend
     import numpy as np
 
     if not isinstance(model, keras.Model):
-        raise RequestError(f"{reference.text} must return a keras.Model: received {model!r:.80}; return the model.")
+        raise RequestError(
+            f"{reference.text} must return a keras.Model: received {model!r:.80}; return the model."
+        )
     if model in _described:
-        raise RequestError(f"{reference.text} must make a new model each time: received that of an earlier call.")
+        raise RequestError(
+            f"{reference.text} must make a new model each time: received that of an earlier call."
+        )
     _described.add(model)
     probe = np.zeros((_PROBE_IMAGES, *input_shape), np.float32)
-    with attribute_user_errors(reference, f"calling its model on inputs of shape {_batch(input_shape)}"):
+    with attribute_user_errors(
+        reference, f"calling its model on inputs of shape {_batch(input_shape)}"
+    ):
         given = model(probe, training=False)
     if tuple(getattr(given, "shape", ())) != (_PROBE_IMAGES, outputs):
         shape = getattr(given, "shape", None)

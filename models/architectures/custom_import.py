@@ -20,9 +20,15 @@ from assay.models.names import suggestion
 
 HOW_TO_NAME = "'nets.py:function' for a function in a file, 'package.module:function' for one that can be imported"
 
-_LIBRARIES = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib"))
+_LIBRARIES = tuple(
+    Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")
+)
 _ROOT = Path(__file__).resolve().parents[2]
-_OWN_PACKAGES = (_ROOT / "models", _ROOT / "search", _ROOT / "experiments")  # of a checkout; a wheel's is a library
+_OWN_PACKAGES = (
+    _ROOT / "models",
+    _ROOT / "search",
+    _ROOT / "experiments",
+)  # of a checkout; a wheel's is a library
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,8 @@ class FactoryReference:
         file: where it is defined, absolute; None for one in a module that can be imported.
         module: where it is defined, dotted; None for one in a file.
         function: its name there.
-        folders: where the user's modules are looked for, absolute, in this order; the last is the current folder.
+        folders: where the user's modules are looked for, absolute, in this order; the last is the
+            current folder.
     """
 
     text: str
@@ -44,19 +51,26 @@ class FactoryReference:
     folders: tuple[Path, ...]
 
     def digest(self) -> str | None:
-        """Return the SHA-256 of the source file that the function is in; None if it is not among the user's folders.
+        """Return the SHA-256 of the source file that the function is in; None if it is not among
+        the user's folders.
 
         What that file imports is not in it.
         """
         candidates = [self.file] if self.file is not None else []
         if self.module is not None:
             path = Path(*self.module.split("."))
-            candidates += [folder / file for folder in self.folders for file in (f"{path}.py", path / "__init__.py")]
+            candidates += [
+                folder / file
+                for folder in self.folders
+                for file in (f"{path}.py", path / "__init__.py")
+            ]
         found = next((file for file in candidates if file.is_file()), None)
         return None if found is None else hashlib.sha256(found.read_bytes()).hexdigest()
 
     def shown(self, file: str) -> str | None:
-        """Return what to call a source file in a message if it is the user's own; None if it is a library's or ours."""
+        """Return what to call a source file in a message if it is the user's own; None if it is a
+        library's or ours.
+        """
         path = Path(file)
         if not path.is_file():  # code without a file, such as "<string>"
             return None
@@ -64,7 +78,9 @@ class FactoryReference:
         for root in self._roots():
             if path == root:
                 return path.name
-            if path.is_relative_to(root) and (self._is_inside_library(root) or not _is_library(path)):
+            if path.is_relative_to(root) and (
+                self._is_inside_library(root) or not _is_library(path)
+            ):
                 return str(path.relative_to(root))
         return None
 
@@ -74,12 +90,17 @@ class FactoryReference:
         if self.file is not None:
             roots.append(self.file)
             roots.append(self.file.parent)
-        elif self.module is not None and (top := sys.modules.get(self.module.partition(".")[0])) is not None:
+        elif (
+            self.module is not None
+            and (top := sys.modules.get(self.module.partition(".")[0])) is not None
+        ):
             roots += [Path(folder).resolve() for folder in getattr(top, "__path__", [])]
         return roots
 
     def _is_inside_library(self, root: Path) -> bool:
-        """Whether a root is the user's although it lies where libraries are: a package of theirs that is installed."""
+        """Whether a root is the user's although it lies where libraries are: a package of theirs
+        that is installed.
+        """
         return root not in self.folders and self.module is not None and _is_library(root)
 
 
@@ -93,7 +114,8 @@ def parse_reference(text: str, folders: Sequence[str] = ()) -> FactoryReference:
 
     Args:
         text: "nets.py:function" or "package.module:function".
-        folders: where the user's files and modules are looked for, in this order; the current folder comes after them.
+        folders: where the user's files and modules are looked for, in this order; the current
+            folder comes after them.
 
     Raises:
         RequestError: it is no such reference, or names a file that is not there.
@@ -113,7 +135,9 @@ def _locate(text: str, place: str, folders: Sequence[Path]) -> Path:
         if (folder / given).is_file():
             return (folder / given).resolve()
     where = "" if given.is_absolute() else f" in {' or '.join(dict.fromkeys(map(str, folders)))}"
-    raise RequestError(f"family {text!r}: there is no file {place}{where}; mend the path or put the file there.")
+    raise RequestError(
+        f"family {text!r}: there is no file {place}{where}; mend the path or put the file there."
+    )
 
 
 def _is_library(path: Path) -> bool:
@@ -127,15 +151,18 @@ _LONGEST_CHARACTERS = 300  # some backends' messages go on for pages
 
 
 @contextmanager
-def attribute_user_errors(reference: FactoryReference | None, otherwise: str | None = None) -> Iterator[None]:
+def attribute_user_errors(
+    reference: FactoryReference | None, otherwise: str | None = None
+) -> Iterator[None]:
     """Turn what goes wrong in a user's code into a RequestError that names the line of their file.
 
-    An exception whose traceback passes through no file of theirs, and a request that was refused, stay what they are.
+    An exception whose traceback passes through no file of theirs, and a request that was refused,
+    stay what they are.
 
     Args:
         reference: whose code runs; None if it is all our own.
-        otherwise: what was being done with their code, such as "calling it on 2 images": if given, an exception that
-            names no line of theirs is theirs all the same.
+        otherwise: what was being done with their code, such as "calling it on 2 images": if given,
+            an exception that names no line of theirs is theirs all the same.
 
     Raises:
         RequestError: such as "nets.py, line 12: ValueError: text".
@@ -151,13 +178,19 @@ def attribute_user_errors(reference: FactoryReference | None, otherwise: str | N
         if line_of(error, reference) is not None:
             raise RequestError(format_error(error, reference)) from error
         if otherwise is not None:
-            raise RequestError(f"{reference.text}, {otherwise}: {format_error(error, None)}") from error
+            raise RequestError(
+                f"{reference.text}, {otherwise}: {format_error(error, None)}"
+            ) from error
         raise
 
 
 def line_of(error: BaseException, reference: FactoryReference) -> str | None:
-    """Return the innermost line of the user's own files that an exception came through, such as "nets.py, line 12"."""
-    store_paths = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    """Return the innermost line of the user's own files that an exception came through, such as
+    "nets.py, line 12".
+    """
+    store_paths = [
+        (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
     if isinstance(error, SyntaxError) and error.filename is not None and error.lineno is not None:
         store_paths.append((error.filename, error.lineno))
     for file, line in reversed(store_paths):
@@ -168,7 +201,9 @@ def line_of(error: BaseException, reference: FactoryReference) -> str | None:
 
 
 def format_error(error: BaseException, reference: FactoryReference | None) -> str:
-    """Return an exception in one line: where in the user's own files it happened, if it did, its type, its text."""
+    """Return an exception in one line: where in the user's own files it happened, if it did, its
+    type, its text.
+    """
     line = None if reference is None else line_of(error, reference)
     said = _said(error)
     return said if line is None else f"{line}: {said}"
@@ -176,20 +211,25 @@ def format_error(error: BaseException, reference: FactoryReference | None) -> st
 
 def _said(error: BaseException) -> str:
     text = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"{type(error).__name__}: {' '.join(text.split())}"[:_LONGEST_CHARACTERS].removesuffix(": ")
+    return f"{type(error).__name__}: {' '.join(text.split())}"[:_LONGEST_CHARACTERS].removesuffix(
+        ": "
+    )
 
 
-# Importing a user's own factory: in a worker, behind our own packages, a file under a name of its own.
+# Importing a user's own factory: in a worker, behind our own packages, a file under a name of its
+# own.
 
 
 Factory = Callable[..., Any]
 
 
 def load_factory(reference: FactoryReference) -> Factory:
-    """Return the function that a reference names. A file is run once in a process, however often it is asked for.
+    """Return the function that a reference names. A file is run once in a process, however often it
+    is asked for.
 
-    The user's folders come last on the path on which modules are found, so that nothing there hides a library or one of
-    our packages; a file's own folder is among them, so that it can import its neighbours.
+    The user's folders come last on the path on which modules are found, so that nothing there hides
+    a library or one of our packages; a file's own folder is among them, so that it can import its
+    neighbours.
 
     Raises:
         RequestError: it can't be imported, there is no such function, or it can't be called.
@@ -199,10 +239,16 @@ def load_factory(reference: FactoryReference) -> Factory:
         if folder not in sys.path:
             sys.path.append(folder)
     with attribute_user_errors(reference, "importing it"):
-        module = _import_module(reference) if reference.file is None else _import_file(reference.file)
+        module = (
+            _import_module(reference) if reference.file is None else _import_file(reference.file)
+        )
     made = getattr(module, reference.function, None)
     if made is None:
-        known = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+        known = [
+            name
+            for name, value in vars(module).items()
+            if getattr(value, "__module__", "") == module.__name__
+        ]
         raise RequestError(
             f"family {reference.text!r}: there is no function {reference.function!r} in it; it has "
             f"{', '.join(known) or 'none at all'}.{suggestion(reference.function, known)}"
@@ -229,7 +275,8 @@ def _import_module(reference: FactoryReference) -> ModuleType:
 
 
 def _import_file(file: Path) -> ModuleType:
-    # Under its own name a file called models.py would take the place of our package, and random.py of a library.
+    # Under its own name a file called models.py would take the place of our package, and random.py
+    # of a library.
     name = f"_own_{hashlib.sha256(str(file).encode()).hexdigest()[:16]}_{file.stem}"
     if name in sys.modules:
         return sys.modules[name]
@@ -237,7 +284,9 @@ def _import_file(file: Path) -> ModuleType:
     assert spec is not None, "the name ends in .py"
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # before it runs, as Python's own import has it: dataclasses look themselves up there
+    sys.modules[name] = (
+        module  # before it runs, as Python's own import has it: dataclasses look themselves up there
+    )
     try:
         spec.loader.exec_module(module)
     except BaseException:

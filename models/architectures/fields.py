@@ -39,13 +39,22 @@ def check_initializer(name: str) -> str:
 Activation = Annotated[
     str,
     AfterValidator(check_trainable),
-    Field(description="What hidden units do with their weighted sum: relu, sigmoid, tanh, maxout, ..."),
+    Field(
+        description="What hidden units do with their weighted sum: relu, sigmoid, tanh, maxout, ..."
+    ),
 ]
 Initializer = Annotated[
-    str, AfterValidator(check_initializer), Field(description="Where the weights start from, by Keras' name.")
+    str,
+    AfterValidator(check_initializer),
+    Field(description="Where the weights start from, by Keras' name."),
 ]
 Dropout = Annotated[
-    float, Field(ge=0, lt=1, description="The share of dense hidden units that each training step leaves out.")
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="The share of dense hidden units that each training step leaves out.",
+    ),
 ]
 BatchNorm = Annotated[
     bool,

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     import keras
 
 BATCH_NORM_MOMENTUM = 0.9
-"""What moving means and variances keep of themselves at each step: PyTorch's default. Keras' own, 0.99, needs hundreds
-of steps before validation sees the network that was trained, and a sweep judges trials after fewer."""
+"""What moving means and variances keep of themselves at each step: PyTorch's default. Keras' own,
+0.99, needs hundreds
+of steps before validation sees the network that was trained, and a sweep judges trials after
+fewer."""
 
 
 class Weighted(Protocol):
@@ -33,7 +35,9 @@ class Hidden(Weighted, Protocol):
 
 
 def hidden(x: keras.KerasTensor, units: int, settings: Hidden) -> keras.KerasTensor:
-    """Return a dense hidden layer of (batch, features): a unit's work, then dropout; shape (batch, units)."""
+    """Return a dense hidden layer of (batch, features): a unit's work, then dropout; shape (batch,
+    units).
+    """
     import keras  # not at the top: settings are checked without a backend
 
     dense = functools.partial(keras.layers.Dense, units, **weights(settings))
@@ -43,7 +47,8 @@ def hidden(x: keras.KerasTensor, units: int, settings: Hidden) -> keras.KerasTen
 def logits(x: keras.KerasTensor, outputs: int, settings: Weighted) -> keras.KerasTensor:
     """Return the output layer of (batch, features), without an activation; shape (batch, outputs).
 
-    In classification one logit a class, in regression the values themselves; float32 in any precision.
+    In classification one logit a class, in regression the values themselves; float32 in any
+    precision.
     """
     import keras  # not at the top: settings are checked without a backend
 
@@ -51,7 +56,10 @@ def logits(x: keras.KerasTensor, outputs: int, settings: Weighted) -> keras.Kera
 
 
 def unit(
-    x: keras.KerasTensor, linear: Callable[..., keras.layers.Layer], activation: str, batch_norm: bool
+    x: keras.KerasTensor,
+    linear: Callable[..., keras.layers.Layer],
+    activation: str,
+    batch_norm: bool,
 ) -> keras.KerasTensor:
     """Return what units make of x: weighted sums, normalised if asked, then the activation.
 
@@ -65,19 +73,28 @@ def unit(
 
 
 def weighted_sums(
-    x: keras.KerasTensor, linear: Callable[..., keras.layers.Layer], activation: str, batch_norm: bool
+    x: keras.KerasTensor,
+    linear: Callable[..., keras.layers.Layer],
+    activation: str,
+    batch_norm: bool,
 ) -> keras.KerasTensor:
-    """Return the weighted sums that an activation is applied to; with maxout the larger of two, of twice the weights.
+    """Return the weighted sums that an activation is applied to; with maxout the larger of two, of
+    twice the weights.
 
-    With `batch_norm` each sum is normalised over the batch (Ioffe and Szegedy, 'Batch normalization', 2015); its layer
-    then has no bias, which the mean would take away again (section 3.2 there).
+    With `batch_norm` each sum is normalised over the batch (Ioffe and Szegedy, 'Batch
+    normalization', 2015); its layer then has no bias, which the mean would take away again (section
+    3.2 there).
     """
     import keras  # not at the top: settings are checked without a backend
 
     pieces = []
     for _ in range(activations.pieces(activation)):
         piece = linear(use_bias=not batch_norm)(x)
-        pieces.append(keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(piece) if batch_norm else piece)
+        pieces.append(
+            keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(piece)
+            if batch_norm
+            else piece
+        )
     return pieces[0] if len(pieces) == 1 else keras.layers.Maximum()(pieces)
 
 
@@ -102,7 +119,9 @@ def weights(settings: Weighted) -> dict[str, Any]:
 
 
 def penalty(l1: float, l2: float) -> keras.regularizers.Regularizer | None:
-    """Return what adds l1 sum |w| + l2 sum w^2 over a layer's weights to the loss; None, which costs nothing, for 0."""
+    """Return what adds l1 sum |w| + l2 sum w^2 over a layer's weights to the loss; None, which
+    costs nothing, for 0.
+    """
     import keras  # not at the top: settings are checked without a backend
 
     return keras.regularizers.L1L2(l1, l2) if l1 > 0 or l2 > 0 else None

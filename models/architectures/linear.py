@@ -22,7 +22,9 @@ class LinearSettings(Settings):
 
 
 def describe(settings: LinearSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
-    """Describe the network: (batch, *input_shape) -> logits, or a regression's values, (batch, outputs)."""
+    """Describe the network: (batch, *input_shape) -> logits, or a regression's values, (batch,
+    outputs).
+    """
     import keras  # not at the top: settings are checked without a backend
 
     inputs = keras.Input(input_shape)

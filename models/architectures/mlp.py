@@ -22,17 +22,24 @@ _OWN_WIDTHS = (2, 3, 4)
 
 
 def _own_width(layer: int) -> Any:
-    return Field(default=None, ge=1, description=f"Units of hidden layer {layer}, where they are not hidden_units.")
+    return Field(
+        default=None,
+        ge=1,
+        description=f"Units of hidden layer {layer}, where they are not hidden_units.",
+    )
 
 
 class MLPSettings(Settings):
     """What a multi-layer perceptron can vary in."""
 
     hidden_units: int | list[int] = Field(
-        default=100, description="How many units each hidden layer has, or a list with one number a layer."
+        default=100,
+        description="How many units each hidden layer has, or a list with one number a layer.",
     )
     hidden_layers: int = Field(
-        default=1, ge=1, description="How many hidden layers there are; follows from hidden_units if that is a list."
+        default=1,
+        ge=1,
+        description="How many hidden layers there are; follows from hidden_units if that is a list.",
     )
     hidden_units_2: int | None = _own_width(2)
     hidden_units_3: int | None = _own_width(3)
@@ -58,16 +65,25 @@ class MLPSettings(Settings):
     def _count_layers(cls, table: Any) -> Any:
         """Fill in hidden_layers from a list of widths, so that it is known of every network."""
         widths = table.get("hidden_units") if isinstance(table, dict) else None
-        return {"hidden_layers": len(widths), **table} if isinstance(widths, list) and widths else table
+        return (
+            {"hidden_layers": len(widths), **table}
+            if isinstance(widths, list) and widths
+            else table
+        )
 
     # Before the union of types, which would say of each of them why the value is none.
     @field_validator("hidden_units", mode="before")
     @classmethod
     def _are_widths(cls, value: Any) -> Any:
         widths = value if isinstance(value, list) else [value]
-        if widths and all(isinstance(width, int) and not isinstance(width, bool) and width >= 1 for width in widths):
+        if widths and all(
+            isinstance(width, int) and not isinstance(width, bool) and width >= 1
+            for width in widths
+        ):
             return value
-        raise ValueError("must be a whole number of 1 or more, or a list of such numbers, one a hidden layer")
+        raise ValueError(
+            "must be a whole number of 1 or more, or a list of such numbers, one a hidden layer"
+        )
 
     @model_validator(mode="after")
     def _every_width_has_its_layer(self) -> Self:
@@ -96,7 +112,9 @@ class MLPSettings(Settings):
 
 
 def describe(settings: MLPSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
-    """Describe the network: (batch, *input_shape) -> logits, or a regression's values, (batch, outputs)."""
+    """Describe the network: (batch, *input_shape) -> logits, or a regression's values, (batch,
+    outputs).
+    """
     import keras  # not at the top: settings are checked without a backend
 
     inputs = keras.Input(input_shape)

@@ -1,4 +1,6 @@
-"""Models that come compiled out of a user's own factory: what of theirs stays, and what of [train] they exclude."""
+"""Models that come compiled out of a user's own factory: what of theirs stays, and what of [train]
+they exclude.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ _WITH_ANY_OPTIMIZER = (
 
 
 def check_optimizer(family: Family[Any], train: TrainSettings) -> None:
-    """See that the optimizer "own" is there to be had, and that nothing is asked of it that it is left alone with.
+    """See that the optimizer "own" is there to be had, and that nothing is asked of it that it is
+    left alone with.
 
     Raises:
         RequestError: the family is built in, or a setting such as learning_rate is given.
@@ -55,8 +58,8 @@ def is_left_alone(model: keras.Model, train: TrainSettings, task: Task) -> bool:
     """Return whether a model stays compiled as it came.
 
     Raises:
-        RequestError: it came uncompiled although its own optimizer is asked for; or it came with a loss, and another
-            is asked for.
+        RequestError: it came uncompiled although its own optimizer is asked for; or it came with a
+            loss, and another is asked for.
     """
     if not model.compiled:
         if train.optimizer == OWN:
@@ -78,7 +81,8 @@ def replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer)
     """Compile a compiled model anew, the same but for its optimizer."""
     import keras  # not at the top: settings are checked without a backend
 
-    # Keras' own method: a subclass's may take other arguments, and what it chose beside these stays as it is.
-    # `get_compile_config` would give them serialised, which functions of the user's own do not survive.
+    # Keras' own method: a subclass's may take other arguments, and what it chose beside these stays
+    # as it is. `get_compile_config` would give them serialised, which functions of the user's own
+    # do not survive.
     keras.Model.compile(model, **{**model._compile_config.config, "optimizer": optimizer})
     return model

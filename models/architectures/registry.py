@@ -20,17 +20,20 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class Family(Generic[S]):
-    """A family of models, built in or a user's own: what it can vary in, and what describes one of its networks.
+    """A family of models, built in or a user's own: what it can vary in, and what describes one of
+    its networks.
 
     Attributes:
         name: what [model] calls it.
         summary: one line about it.
-        settings: the class of its settings; every field has a default. A user's own family takes any names.
-        describe: (settings, input_shape, outputs) -> a Keras model that gives (batch, outputs): a logit a
-            class, or a regression's values.
-        check_input: (settings, input_shape); raises a RequestError for inputs that such a network can't take.
-        macs: (settings, input_shape, outputs) -> the multiplications of one example's way through such a network, by
-            which trials are compared in length; None where nobody can tell.
+        settings: the class of its settings; every field has a default. A user's own family takes
+            any names.
+        describe: (settings, input_shape, outputs) -> a Keras model that gives (batch, outputs): a
+            logit a class, or a regression's values.
+        check_input: (settings, input_shape); raises a RequestError for inputs that such a network
+            can't take.
+        macs: (settings, input_shape, outputs) -> the multiplications of one example's way through
+            such a network, by which trials are compared in length; None where nobody can tell.
         factory: the user's function that makes its models; None if the family is built in.
     """
 
@@ -80,12 +83,16 @@ FAMILIES: Mapping[str, Family[Any]] = {
 }
 
 
-def get_family(reference: str, folders: Sequence[str] = (), task: Task = "classification") -> Family[Any]:
-    """Return a built-in family by its name, or that of a factory of the user's own; none of their code is imported.
+def get_family(
+    reference: str, folders: Sequence[str] = (), task: Task = "classification"
+) -> Family[Any]:
+    """Return a built-in family by its name, or that of a factory of the user's own; none of their
+    code is imported.
 
     Args:
         reference: a name, or "nets.py:function", or "package.module:function".
-        folders: where a user's files and modules are looked for, in this order; the current folder comes after them.
+        folders: where a user's files and modules are looked for, in this order; the current folder
+            comes after them.
         task: what a factory is asked for.
 
     Raises:
@@ -95,5 +102,9 @@ def get_family(reference: str, folders: Sequence[str] = (), task: Task = "classi
         return FAMILIES[check_name("family", reference, FAMILIES)]
     factory = parse_reference(reference, folders)
     return Family(
-        reference, "a factory of one's own", custom.CustomSettings, custom.describer(factory, task), factory=factory
+        reference,
+        "a factory of one's own",
+        custom.CustomSettings,
+        custom.describer(factory, task),
+        factory=factory,
     )

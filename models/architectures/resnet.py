@@ -1,4 +1,6 @@
-"""The residual network for small images: three stages of blocks whose input is added to their output."""
+"""The residual network for small images: three stages of blocks whose input is added to their
+output.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from pydantic import Field
 
 from assay.models.architectures.activations import pieces
 from assay.models.architectures.fields import L1, L2, Activation, Dropout, Initializer
-from assay.models.architectures.layers import activate, dropped, logits, unit, weighted_sums, weights
+from assay.models.architectures.layers import (
+    activate,
+    dropped,
+    logits,
+    unit,
+    weighted_sums,
+    weights,
+)
 from assay.models.errors import RequestError
 from assay.models.settings import Settings
 
@@ -18,14 +27,22 @@ if TYPE_CHECKING:
 
 STAGES = 3
 SMALLEST_SIDE = 4
-"""In pixels: the two later stages each halve the image, and one pixel has no neighbours to be convolved with."""
+"""In pixels: the two later stages each halve the image, and one pixel has no neighbours to be
+convolved with.
+"""
 
 
 class ResNetSettings(Settings):
-    """What a residual network can vary in; it has 6 blocks + 2 layers with weights. Its convolutions are normalised."""
+    """What a residual network can vary in; it has 6 blocks + 2 layers with weights. Its
+    convolutions are normalised.
+    """
 
-    blocks: int = Field(default=1, ge=1, description="Blocks of two convolutions in each of the three stages.")
-    filters: int = Field(default=16, ge=1, description="Channels of the first stage; each later one doubles them.")
+    blocks: int = Field(
+        default=1, ge=1, description="Blocks of two convolutions in each of the three stages."
+    )
+    filters: int = Field(
+        default=16, ge=1, description="Channels of the first stage; each later one doubles them."
+    )
     activation: Activation = "relu"
     dropout: Dropout = 0.0
     l1: L1 = 0.0
@@ -34,11 +51,13 @@ class ResNetSettings(Settings):
 
 
 def describe(settings: ResNetSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
-    """Describe the network: (batch, height, width, channels) -> logits, or a regression's values, (batch, outputs).
+    """Describe the network: (batch, height, width, channels) -> logits, or a regression's values,
+    (batch, outputs).
 
-    He et al., 'Deep residual learning for image recognition', 2015, section 4.2: a convolution; three stages of
-    filters, 2 filters and 4 filters channels, the later two halving the image; the mean over what is left; logits.
-    There, filters = 16 and blocks is their n: 3 gives ResNet-20. They use no dropout; here it comes before the logits.
+    He et al., 'Deep residual learning for image recognition', 2015, section 4.2: a convolution;
+    three stages of filters, 2 filters and 4 filters channels, the later two halving the image; the
+    mean over what is left; logits. There, filters = 16 and blocks is their n: 3 gives ResNet-20.
+    They use no dropout; here it comes before the logits.
 
     Raises:
         RequestError: the input is no image, or too small to be halved twice.
@@ -56,9 +75,11 @@ def describe(settings: ResNetSettings, input_shape: tuple[int, ...], outputs: in
 
 
 def _block(x: keras.KerasTensor, settings: ResNetSettings, halve: bool) -> keras.KerasTensor:
-    """(batch, height, width, channels) -> the same, or (batch, height / 2 rounded up, width / 2, 2 channels).
+    """(batch, height, width, channels) -> the same, or (batch, height / 2 rounded up, width / 2, 2
+    channels).
 
-    With maxout the input is added to the larger of two sums, which is the larger of the two with the input added.
+    With maxout the input is added to the larger of two sums, which is the larger of the two with
+    the input added.
     """
     import keras  # not at the top: settings are checked without a backend
 
@@ -67,14 +88,20 @@ def _block(x: keras.KerasTensor, settings: ResNetSettings, halve: bool) -> keras
         shortcut, filters = _halved(x), 2 * filters
         # Where `padding="same"` would look one pixel off what the shortcut takes.
         x = keras.layers.ZeroPadding2D(1)(x)
-    first = _convolution(settings, filters, strides=2, padding="valid") if halve else _convolution(settings, filters)
+    first = (
+        _convolution(settings, filters, strides=2, padding="valid")
+        if halve
+        else _convolution(settings, filters)
+    )
     x = unit(x, first, settings.activation, batch_norm=True)
     x = weighted_sums(x, _convolution(settings, filters), settings.activation, batch_norm=True)
     return activate(keras.layers.Add()([x, shortcut]), settings.activation)
 
 
 def _halved(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Every other pixel of (batch, height, width, channels), with as many channels of zeros again (their option A)."""
+    """Every other pixel of (batch, height, width, channels), with as many channels of zeros again
+    (their option A).
+    """
     import keras  # not at the top: settings are checked without a backend
 
     kept = keras.layers.AveragePooling2D(pool_size=1, strides=2)(x)
@@ -88,7 +115,9 @@ def _convolution(
     """Return what makes a 3 x 3 convolution."""
     import keras  # not at the top: settings are checked without a backend
 
-    return functools.partial(keras.layers.Conv2D, filters, 3, strides=strides, padding=padding, **weights(settings))
+    return functools.partial(
+        keras.layers.Conv2D, filters, 3, strides=strides, padding=padding, **weights(settings)
+    )
 
 
 def check_input(settings: ResNetSettings, input_shape: tuple[int, ...]) -> None:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from assay.models.backends.base import Backend, DeviceDataset
-from assay.models.training.epoch import VALIDATION_BATCH, EpochInputs, InputConfig, Metrics, TrainEpoch
+from assay.models.training.epoch import (
+    VALIDATION_BATCH,
+    EpochInputs,
+    InputConfig,
+    Metrics,
+    TrainEpoch,
+)
 
 __all__ = [
     "VALIDATION_BATCH",

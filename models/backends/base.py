@@ -33,10 +33,14 @@ class Backend(Protocol):
         """Compute with so many threads; before the first operation."""
 
     def limit_gpu_memory(self, megabytes: int | None) -> None:
-        """Take so many MiB of a card's memory, or with None what comes to be needed; before the first operation."""
+        """Take so many MiB of a card's memory, or with None what comes to be needed; before the
+        first operation.
+        """
 
     def gpu_name(self) -> str | None:
-        """Return what the card is called that this process computes on; None if it computes on the processor."""
+        """Return what the card is called that this process computes on; None if it computes on the
+        processor.
+        """
 
     def load(self, data: TrainingData) -> DeviceDataset:
         """Make data resident."""

@@ -1,10 +1,10 @@
 """Epochs on JAX: an epoch and its validation are one execution of one compiled program.
 
-Plain `fit` dispatches every batch from Python, and imports TensorFlow where that is installed, which takes longer than
-many a training; nothing here does.
+Plain `fit` dispatches every batch from Python, and imports TensorFlow where that is installed,
+which takes longer than many a training; nothing here does.
 
-Choices that were measured (784-100-10, batches of 128, one thread): images stay as stored and are scaled batch by
-batch, which is as fast as float32 from the start and takes a quarter of the memory.
+Choices that were measured (784-100-10, batches of 128, one thread): images stay as stored and are
+scaled batch by batch, which is as fast as float32 from the start and takes a quarter of the memory.
 """
 
 from __future__ import annotations
@@ -25,13 +25,17 @@ class JaxBackend:
     """JAX, with an epoch as one execution."""
 
     def use_threads(self, threads: int) -> None:
-        """Leave threads as they are: JAX heard of them before it was imported, see `jax_environment`."""
+        """Leave threads as they are: JAX heard of them before it was imported, see
+        `jax_environment`.
+        """
 
     def limit_gpu_memory(self, megabytes: int | None) -> None:
         """Leave memory as it is: JAX reads in its environment what it may take."""
 
     def gpu_name(self) -> str | None:
-        """Return what the card is called that JAX computes on; None if it computes on the processor."""
+        """Return what the card is called that JAX computes on; None if it computes on the
+        processor.
+        """
         try:
             device = jax.devices()[0]
         except RuntimeError:  # it was told by its environment to use what is not there
@@ -55,12 +59,15 @@ class JaxDataset:
     def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called.
 
-        Every epoch begins with the values that the model's variables have then, and ends with theirs assigned.
+        Every epoch begins with the values that the model's variables have then, and ends with
+        theirs assigned.
         """
         jax_epoch.build(model, feeding, self.data, self.shape.outputs)
         epoch = jax_epoch.epoch_of(model, feeding, self.shape.outputs)
         # The state is given away: the next takes its place in memory.
-        compiled = jax.jit(epoch, donate_argnums=0).lower(jax_epoch.state_of(model), self.like(feeding), self.data)
+        compiled = jax.jit(epoch, donate_argnums=0).lower(
+            jax_epoch.state_of(model), self.like(feeding), self.data
+        )
         execute = compiled.compile()
 
         def train_epoch(plan: EpochInputs) -> Metrics:

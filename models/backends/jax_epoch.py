@@ -1,8 +1,10 @@
-"""An epoch and its validation as one pure function of JAX: what trains alone, and what is vectorised over trials.
+"""An epoch and its validation as one pure function of JAX: what trains alone, and what is
+vectorised over trials.
 
-Keras' own `train_step` and `test_step` on JAX take a model's state and give the next, so compile, loss, metrics,
-dropout and regularizers stay Keras' own; here they are only put into a loop (`lax.scan`) that gathers each batch from
-resident arrays. The last batch, of fewer images, is a step of its own after the loop: compiled shapes are fixed.
+Keras' own `train_step` and `test_step` on JAX take a model's state and give the next, so compile,
+loss, metrics, dropout and regularizers stay Keras' own; here they are only put into a loop
+(`lax.scan`) that gathers each batch from resident arrays. The last batch, of fewer images, is a
+step of its own after the loop: compiled shapes are fixed.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ Pair: TypeAlias = tuple[jax.Array, jax.Array]
 
 
 class State(NamedTuple):
-    """All that an epoch changes: the values of a model's variables and of its optimizer's, each kind in Keras' order.
+    """All that an epoch changes: the values of a model's variables and of its optimizer's, each
+    kind in Keras' order.
 
     Of several trials, each array has a first axis more, along which they lie.
     """
@@ -37,7 +40,9 @@ class State(NamedTuple):
 
 
 class Data(NamedTuple):
-    """What is trained on, as stored, and how it is scaled. Validation lies in batches already, the last one apart."""
+    """What is trained on, as stored, and how it is scaled. Validation lies in batches already, the
+    last one apart.
+    """
 
     train: Pair
     validation: Pair
@@ -47,7 +52,9 @@ class Data(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What one epoch is given, as `EpochInputs` has it; `windows` are rows and columns, or nothing."""
+    """What one epoch is given, as `EpochInputs` has it; `windows` are rows and columns, or
+    nothing.
+    """
 
     order: Array
     rates: Array
@@ -86,11 +93,15 @@ def given(plan: EpochInputs) -> Given:
 
 
 def build(model: keras.Model, feeding: InputConfig, data: Data, outputs: int) -> None:
-    """Have the model, its optimizer and its metrics create their variables, without computing anything."""
+    """Have the model, its optimizer and its metrics create their variables, without computing
+    anything.
+    """
     x, y = (jax.ShapeDtypeStruct((1, *array.shape[1:]), array.dtype) for array in data.train)
     shown = jax.ShapeDtypeStruct(x.shape, jnp.float32)
     hot = jax.ShapeDtypeStruct((1, outputs), jnp.float32)
-    model._symbolic_build(data_batch=(shown, hot if feeding.one_hot else y))  # as Keras' own `fit` does it
+    model._symbolic_build(
+        data_batch=(shown, hot if feeding.one_hot else y)
+    )  # as Keras' own `fit` does it
 
 
 def state_of(model: keras.Model) -> State:
@@ -99,7 +110,9 @@ def state_of(model: keras.Model) -> State:
 
 
 def put(state: State, model: keras.Model) -> None:
-    """Give a model's variables these values. No number is copied: a variable only refers to its array."""
+    """Give a model's variables these values. No number is copied: a variable only refers to its
+    array.
+    """
     for variables, values in zip(_variables(model), state, strict=True):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
@@ -129,12 +142,16 @@ def epoch_of(model: keras.Model, feeding: InputConfig, outputs: int) -> Epoch:
             *kinds, metrics = after
             return (State(*kinds), metrics), None
 
-        def validate(carry: tuple[Values, Values], batch: Pair) -> tuple[tuple[Values, Values], None]:
+        def validate(
+            carry: tuple[Values, Values], batch: Pair
+        ) -> tuple[tuple[Values, Values], None]:
             _, (_, others, metrics) = model.test_step((state.trainable, *carry), shown(*batch))
             return (others, metrics), None
 
         steps, last = _batches(given.order, feeding.batch_size)
-        rates, last_rate = (given.rates[: len(steps)], given.rates[-1]) if feeding.scheduled else (None, None)
+        rates, last_rate = (
+            (given.rates[: len(steps)], given.rates[-1]) if feeding.scheduled else (None, None)
+        )
         carry = (state, _no_metrics(model))
         if len(steps) > 0:
             carry, _ = jax.lax.scan(train, carry, (steps, rates))
@@ -158,14 +175,18 @@ def epoch_of(model: keras.Model, feeding: InputConfig, outputs: int) -> Epoch:
 
 def _with_rate(model: keras.Model, optimizer: Values, rate: jax.Array) -> Values:
     """Return the values of the optimizer's variables with another learning rate."""
-    with keras.StatelessScope(list(zip(model.optimizer.variables, optimizer, strict=True))) as scope:
+    with keras.StatelessScope(
+        list(zip(model.optimizer.variables, optimizer, strict=True))
+    ) as scope:
         model.optimizer.learning_rate = rate
     return [scope.get_current_value(variable) for variable in model.optimizer.variables]
 
 
 @contextlib.contextmanager
 def decaying(model: keras.Model, decay: jax.Array | float | None) -> Iterator[None]:
-    """Have the model's optimizer take off this part of its weights while code is traced: Keras has it as a constant."""
+    """Have the model's optimizer take off this part of its weights while code is traced: Keras has
+    it as a constant.
+    """
     kept, model.optimizer.weight_decay = model.optimizer.weight_decay, decay
     try:
         yield

@@ -12,7 +12,13 @@ from assay.models.backends.base import DeviceDataset
 from assay.models.data import Array, TrainingData, as_one_hot
 from assay.models.errors import is_out_of_memory
 from assay.models.training.augmentation import look
-from assay.models.training.epoch import VALIDATION_BATCH, EpochInputs, InputConfig, Metrics, TrainEpoch
+from assay.models.training.epoch import (
+    VALIDATION_BATCH,
+    EpochInputs,
+    InputConfig,
+    Metrics,
+    TrainEpoch,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -22,15 +28,23 @@ class KerasFitBackend:
     """Whatever backend Keras runs on."""
 
     def use_threads(self, threads: int) -> None:
-        """Leave the number of threads to the backend: there is no way to say it that all of them have."""
+        """Leave the number of threads to the backend: there is no way to say it that all of them
+        have.
+        """
 
     def limit_gpu_memory(self, megabytes: int | None) -> None:
         """Leave memory as it is: torch takes what it comes to need, and has no limit in MiB."""
 
     def gpu_name(self) -> str | None:
-        """Return what the card is called that torch computes on; None if it computes on the processor."""
+        """Return what the card is called that torch computes on; None if it computes on the
+        processor.
+        """
         torch = sys.modules.get("torch")  # imported by Keras, if that is what it runs on
-        return str(torch.cuda.get_device_name()) if torch is not None and torch.cuda.is_available() else None
+        return (
+            str(torch.cuda.get_device_name())
+            if torch is not None and torch.cuda.is_available()
+            else None
+        )
 
     def load(self, data: TrainingData) -> KerasFitDataset:
         """Scale data once, into memory."""
@@ -52,7 +66,9 @@ class KerasFitDataset:
 
     def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
         """Return what trains a compiled model for an epoch each time it is called."""
-        y, y_validation = (self._targets(labels, feeding) for labels in (self._y, self._y_validation))
+        y, y_validation = (
+            self._targets(labels, feeding) for labels in (self._y, self._y_validation)
+        )
 
         def train_epoch(plan: EpochInputs) -> Metrics:
             history = model.fit(
@@ -85,13 +101,15 @@ def _setting(rates: NDArray[np.float32]) -> keras.callbacks.Callback:
 
     class SetRate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
         def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
-            # A callback's `model` is up to date; on JAX the optimizer itself is not while `fit` runs.
+            # A callback's `model` is up to date; on JAX the optimizer itself is not while `fit`
+            # runs.
             self.model.optimizer.learning_rate = float(rates[batch])
 
     return SetRate()
 
 
-# Epochs of models that may do anything: those of users. What can't be one execution goes by Keras' own `fit`.
+# Epochs of models that may do anything: those of users. What can't be one execution goes by Keras'
+# own `fit`.
 
 
 _STEPS = (
@@ -122,7 +140,9 @@ class FallbackDataset:
         self._plain: KerasFitDataset | None = None
 
     def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
-        """Return what trains a compiled model for an epoch each time it is called; `note` says why, if it is slow."""
+        """Return what trains a compiled model for an epoch each time it is called; `note` says why,
+        if it is slow.
+        """
         self.note = None
         if isinstance(self.fast, KerasFitDataset):
             return self.fast.epochs(model, feeding)
@@ -143,7 +163,9 @@ class FallbackDataset:
 
 
 def _why_plain(model: keras.Model) -> str | None:
-    """Return why a model's epochs are more than its layers, loss and metrics applied to each batch; None if not."""
+    """Return why a model's epochs are more than its layers, loss and metrics applied to each batch;
+    None if not.
+    """
     if model.run_eagerly:
         return "it is compiled to run eagerly"
     for name in _STEPS:

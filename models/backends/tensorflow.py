@@ -1,19 +1,22 @@
 """Epochs on TensorFlow: an epoch and its validation are one execution of one graph.
 
-Plain `fit` returns to Python for every batch, which for small networks takes several times as long as the arithmetic.
-Here a loop inside a graph gathers each batch from resident tensors and calls the model's own `train_step`, so compile,
-loss, metrics, dropout and regularizers stay Keras' own.
+Plain `fit` returns to Python for every batch, which for small networks takes several times as long
+as the arithmetic. Here a loop inside a graph gathers each batch from resident tensors and calls the
+model's own `train_step`, so compile, loss, metrics, dropout and regularizers stay Keras' own.
 
-Choices that were measured (784-h-10 networks of 32 to 512 hidden units, batches of 32 to 512, 1 and 2 threads):
+Choices that were measured (784-h-10 networks of 32 to 512 hidden units, batches of 32 to 512, 1 and
+2 threads):
 
-- Images stay as stored and are scaled batch by batch: as fast as float32 from the start, a quarter of the memory.
-- Batches have no fixed size in the graph, so the last, partial one needs no second copy of the step: 0.1 s less before
-  the first step (0.2 s with convolutions), for at most a tenth more per epoch with the smallest networks.
-- Adam and momentum step by TensorFlow's own kernels (see `tensorflow_kernels`): with batches of 32 epochs of 128 and
-  512 hidden units are a fifth to a quarter shorter, with batches of 128 a twelfth. XLA for that step alone gains half
-  as much and takes 0.5 s to compile.
-- No XLA on the processor, where Keras too leaves it out unless told: it makes epochs of small batches a tenth shorter
-  and the start of every trial 0.8 s longer.
+- Images stay as stored and are scaled batch by batch: as fast as float32 from the start, a quarter
+  of the memory.
+- Batches have no fixed size in the graph, so the last, partial one needs no second copy of the
+  step: 0.1 s less before the first step (0.2 s with convolutions), for at most a tenth more per
+      epoch with the smallest networks.
+- Adam and momentum step by TensorFlow's own kernels (see `tensorflow_kernels`): with batches of 32
+  epochs of 128 and 512 hidden units are a fifth to a quarter shorter, with batches of 128 a
+  twelfth. XLA for that step alone gains half as much and takes 0.5 s to compile.
+- No XLA on the processor, where Keras too leaves it out unless told: it makes epochs of small
+  batches a tenth shorter and the start of every trial 0.8 s longer.
 """
 
 from __future__ import annotations
@@ -26,7 +29,13 @@ import tensorflow as tf
 
 from assay.models.backends.tensorflow_optimizers import direct_updates, kernels
 from assay.models.data import TrainingData
-from assay.models.training.epoch import VALIDATION_BATCH, EpochInputs, InputConfig, Metrics, TrainEpoch
+from assay.models.training.epoch import (
+    VALIDATION_BATCH,
+    EpochInputs,
+    InputConfig,
+    Metrics,
+    TrainEpoch,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -50,11 +59,15 @@ class TensorFlowBackend:
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
     def limit_gpu_memory(self, megabytes: int | None) -> None:
-        """Take so many MiB of a card's memory, or with None what comes to be needed; before the first operation."""
+        """Take so many MiB of a card's memory, or with None what comes to be needed; before the
+        first operation.
+        """
         _limit_gpu_memory(megabytes)
 
     def gpu_name(self) -> str | None:
-        """Return what the card is called that TensorFlow computes on; None if it computes on the processor."""
+        """Return what the card is called that TensorFlow computes on; None if it computes on the
+        processor.
+        """
         return _gpu_name()
 
     def load(self, data: TrainingData) -> TensorFlowDataset:
@@ -77,11 +90,17 @@ class TensorFlowDataset:
         """Return what trains a compiled model for an epoch each time it is called."""
         self._create_variables(model, feeding)
         images = self.shape.train_images
-        compiled = tf.function(partial(self._execute, model, feeding), autograph=False).get_concrete_function(
+        compiled = tf.function(
+            partial(self._execute, model, feeding), autograph=False
+        ).get_concrete_function(
             tf.TensorSpec((), tf.int32),
             tf.TensorSpec((images,), tf.int32),
             tf.TensorSpec((None,), tf.float32),
-            tuple(tf.TensorSpec((images, side), tf.int32) for side in self.shape.input_shape[:2] if feeding.augmented),
+            tuple(
+                tf.TensorSpec((images, side), tf.int32)
+                for side in self.shape.input_shape[:2]
+                if feeding.augmented
+            ),
             self._train,
             self._validation,
         )
@@ -128,7 +147,12 @@ class TensorFlowDataset:
 
         def test_step(start: tf.Tensor, size: tf.Tensor) -> None:
             end = start + size
-            test_on((self._scaled(validation[0][start:end]), self._targets(validation[1][start:end], feeding)))
+            test_on(
+                (
+                    self._scaled(validation[0][start:end]),
+                    self._targets(validation[1][start:end], feeding),
+                )
+            )
 
         with kernels(model.optimizer), direct_updates(model.optimizer):
             trained = _run_steps(model, train_step, order.shape[0], batch_size)
@@ -142,9 +166,13 @@ class TensorFlowDataset:
         return tf.one_hot(y, self.shape.outputs) if feeding.one_hot else y
 
     def _create_variables(self, model: keras.Model, feeding: InputConfig) -> None:
-        """Have the optimizer and the metrics create their variables, which they can't do inside a graph's loop."""
+        """Have the optimizer and the metrics create their variables, which they can't do inside a
+        graph's loop.
+        """
         model.optimizer.build(model.trainable_variables)
-        model.test_step((self._scaled(self._train[0][:1]), self._targets(self._train[1][:1], feeding)))
+        model.test_step(
+            (self._scaled(self._train[0][:1]), self._targets(self._train[1][:1], feeding))
+        )
 
 
 def _jitted(model: keras.Model, step: Callable[[Tensors], Means]) -> Callable[[Tensors], Means]:
@@ -162,7 +190,9 @@ def _look(x: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, shift: int) -> tf.T
 
 
 def _run_steps(model: keras.Model, step: Step, images: int, batch_size: tf.Tensor | int) -> Means:
-    """Run a step on each batch of the images in turn, told where it starts; return the means over all of them."""
+    """Run a step on each batch of the images in turn, told where it starts; return the means over
+    all of them.
+    """
 
     def run_step(start: tf.Tensor) -> tuple[tf.Tensor]:
         step(start, tf.minimum(batch_size, images - start))
@@ -178,10 +208,12 @@ def _run_steps(model: keras.Model, step: Step, images: int, batch_size: tf.Tenso
 
 
 def _limit_gpu_memory(megabytes: int | None) -> None:
-    """Take no more of a card's memory than so many MiB, or without a number no more than comes to be needed.
+    """Take no more of a card's memory than so many MiB, or without a number no more than comes to
+    be needed.
 
-    Left alone, TensorFlow takes the whole card at its start, and the next worker gets none. A limit and growth exclude
-    each other: what is limited is taken at once (https://www.tensorflow.org/guide/gpu#limiting_gpu_memory_growth).
+    Left alone, TensorFlow takes the whole card at its start, and the next worker gets none. A limit
+    and growth exclude each other: what is limited is taken at once
+    (https://www.tensorflow.org/guide/gpu#limiting_gpu_memory_growth).
     """
     for card in tf.config.list_physical_devices("GPU"):
         if megabytes is None:
@@ -192,8 +224,12 @@ def _limit_gpu_memory(megabytes: int | None) -> None:
 
 
 def _gpu_name() -> str | None:
-    """Return what the card is called that TensorFlow computes on; None if it computes on the processor."""
+    """Return what the card is called that TensorFlow computes on; None if it computes on the
+    processor.
+    """
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return None
-    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "of unknown name"))
+    return str(
+        tf.config.experimental.get_device_details(gpus[0]).get("device_name", "of unknown name")
+    )

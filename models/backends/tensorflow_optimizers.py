@@ -1,7 +1,9 @@
-"""Optimizer steps by TensorFlow's own kernels, which go over each array once where Keras' do it ten times.
+"""Optimizer steps by TensorFlow's own kernels, which go over each array once where Keras' do it ten
+times.
 
-The arithmetic is the same, operation by operation: `keras.optimizers.Adam.update_step` and `SGD.update_step` beside
-TensorFlow's `training_ops.cc`. Keras' RMSprop stays as it is, since TensorFlow's wants an array that Keras' lacks.
+The arithmetic is the same, operation by operation: `keras.optimizers.Adam.update_step` and
+`SGD.update_step` beside TensorFlow's `training_ops.cc`. Keras' RMSprop stays as it is, since
+TensorFlow's wants an array that Keras' lacks.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ UpdateStep: TypeAlias = Callable[[tf.Tensor, tf.Variable, tf.Tensor], None]
 
 @contextmanager
 def kernels(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Have graphs that are traced meanwhile step by a kernel, if the optimizer is one that has one."""
+    """Have graphs that are traced meanwhile step by a kernel, if the optimizer is one that has
+    one.
+    """
     step = _step(optimizer)
     if step is None:
         yield
@@ -45,7 +49,9 @@ def _step(optimizer: keras.optimizers.Optimizer) -> UpdateStep | None:
     return None
 
 
-def _adam(optimizer: keras.optimizers.Adam, gradient: tf.Tensor, variable: tf.Variable, rate: tf.Tensor) -> None:
+def _adam(
+    optimizer: keras.optimizers.Adam, gradient: tf.Tensor, variable: tf.Variable, rate: tf.Tensor
+) -> None:
     """Take Adam's step (Kingma and Ba 2015, algorithm 1 in the order of the end of section 2)."""
     number = optimizer._get_variable_index(variable)
     step = tf.cast(optimizer.iterations + 1, variable.dtype)
@@ -63,7 +69,9 @@ def _adam(optimizer: keras.optimizers.Adam, gradient: tf.Tensor, variable: tf.Va
     )
 
 
-def _momentum(optimizer: keras.optimizers.SGD, gradient: tf.Tensor, variable: tf.Variable, rate: tf.Tensor) -> None:
+def _momentum(
+    optimizer: keras.optimizers.SGD, gradient: tf.Tensor, variable: tf.Variable, rate: tf.Tensor
+) -> None:
     """Take a step of momentum, Nesterov's if the optimizer says so (Sutskever et al. 2013)."""
     tf.raw_ops.ResourceApplyKerasMomentum(
         var=variable.handle,
@@ -80,25 +88,35 @@ def _handle(variable: Any) -> tf.Tensor:
     return variable.value.handle
 
 
-# Optimizer steps without TensorFlow's way to many devices, which keeps the graph of every trial for ever.
+# Optimizer steps without TensorFlow's way to many devices, which keeps the graph of every trial for
+# ever.
 #
-# Keras hands each step to `tf.distribute`, also where there is one device; what that makes of the step holds on to the
-# graph it was traced in. 100 trials on digits, each of a width of its own, grew a worker by 4.4 MB a trial, and by
-# 4,900 objects that no collection frees; without it by 0.4 MB and by none. Neither more collections, nor malloc_trim,
-# nor fewer arenas (MALLOC_ARENA_MAX) changed either figure by a tenth. The arithmetic is Keras' own.
+# Keras hands each step to `tf.distribute`, also where there is one device; what that makes of the
+# step holds on to the graph it was traced in. 100 trials on digits, each of a width of its own,
+# grew a worker by 4.4 MB a trial, and by 4,900 objects that no collection frees; without it by 0.4
+# MB and by none. Neither more collections, nor malloc_trim, nor fewer arenas (MALLOC_ARENA_MAX)
+# changed either figure by a tenth. The arithmetic is Keras' own.
 
 
 @contextmanager
 def direct_updates(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Have graphs that are traced meanwhile update variable by variable, if the optimizer does it in no way of its own.
+    """Have graphs that are traced meanwhile update variable by variable, if the optimizer does it
+    in no way of its own.
 
     Args:
         optimizer: of the model that is traced; used on one device.
     """
-    from keras.src.backend.tensorflow.optimizer import TFOptimizer  # not at the top: `preload` decides when
+    from keras.src.backend.tensorflow.optimizer import (
+        TFOptimizer,
+    )  # not at the top: `preload` decides when
 
-    direct: dict[str, Callable[..., None]] = {"_backend_update_step": _update, "_apply_weight_decay": _decay}
-    replaced = [name for name in direct if getattr(type(optimizer), name) is getattr(TFOptimizer, name)]
+    direct: dict[str, Callable[..., None]] = {
+        "_backend_update_step": _update,
+        "_apply_weight_decay": _decay,
+    }
+    replaced = [
+        name for name in direct if getattr(type(optimizer), name) is getattr(TFOptimizer, name)
+    ]
     if tf.distribute.has_strategy():
         replaced = []
     for name in replaced:
@@ -126,6 +144,7 @@ def _decay(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Vari
     for variable in (variable.value for variable in variables):
         if optimizer._use_weight_decay(variable):
             rate, decay = (
-                tf.cast(value, variable.dtype) for value in (optimizer.learning_rate, optimizer.weight_decay)
+                tf.cast(value, variable.dtype)
+                for value in (optimizer.learning_rate, optimizer.weight_decay)
             )
             variable.assign_sub(variable * decay * rate)

@@ -1,7 +1,8 @@
 """Augmentation: every epoch sees each training image flipped and shifted by chance.
 
-It is said by indices alone, so that every backend shows a network the same pixels: pixel (i, j) of what the network
-sees is pixel (rows[i], columns[j]) of the image with a black border, `shift` wide, on all sides.
+It is said by indices alone, so that every backend shows a network the same pixels: pixel (i, j) of
+what the network sees is pixel (rows[i], columns[j]) of the image with a black border, `shift` wide,
+on all sides.
 """
 
 from __future__ import annotations
@@ -60,11 +61,14 @@ def check_input(train: TrainSettings, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def draw(train: TrainSettings, seed: int, epoch: int, images: int, input_shape: tuple[int, ...]) -> Crops:
+def draw(
+    train: TrainSettings, seed: int, epoch: int, images: int, input_shape: tuple[int, ...]
+) -> Crops:
     """Draw what an epoch sees of every image.
 
-    Each image is flipped left to right with probability a half if `flip` is set, then moved by as many pixels down and
-    right as are drawn, each evenly from -shift to shift; what moves in is black.
+    Each image is flipped left to right with probability a half if `flip` is set, then moved by as
+    many pixels down and right as are drawn, each evenly from -shift to shift; what moves in is
+    black.
 
     Args:
         train: with `flip` and `shift`.
@@ -84,7 +88,9 @@ def draw(train: TrainSettings, seed: int, epoch: int, images: int, input_shape: 
 
 
 def look(x: Array, windows: Crops, shift: int) -> Array:
-    """Return what the windows show of images x (images, height, width, channels), in shape and type like x."""
+    """Return what the windows show of images x (images, height, width, channels), in shape and type
+    like x.
+    """
     bordered = np.pad(x, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
     image = np.arange(len(x))[:, None, None]
     seen: Array = bordered[image, windows.rows[:, :, None], windows.columns[:, None, :]]

@@ -1,8 +1,8 @@
 """A training kept in a file as it stands, so that another process goes on after its last epoch.
 
-The file is NumPy's .npz, read without pickle: arrays are all it can hold. It has every variable of the model and of its
-optimizer, what early stopping remembers, and the replies to the epochs so far. What follows from the seed (the order of
-batches, learning rates, augmentation) follows again.
+The file is NumPy's .npz, read without pickle: arrays are all it can hold. It has every variable of
+the model and of its optimizer, what early stopping remembers, and the replies to the epochs so far.
+What follows from the seed (the order of batches, learning rates, augmentation) follows again.
 """
 
 from __future__ import annotations
@@ -49,11 +49,19 @@ class Checkpoint:
         about = {
             "identity": self.identity,
             "replies": list(replies),
-            "stopping": None if best is None else {"epoch": best.epoch, "metrics": dict(best.metrics)},
+            "stopping": None
+            if best is None
+            else {"epoch": best.epoch, "metrics": dict(best.metrics)},
         }
         arrays: dict[str, Any] = {
-            **{f"state_{number}": np.asarray(variable) for number, variable in enumerate(state_of(model))},
-            **{f"best_{number}": weights for number, weights in enumerate(best.weights if best is not None else ())},
+            **{
+                f"state_{number}": np.asarray(variable)
+                for number, variable in enumerate(state_of(model))
+            },
+            **{
+                f"best_{number}": weights
+                for number, weights in enumerate(best.weights if best is not None else ())
+            },
         }
         unfinished = self.path.with_suffix(".partial")  # one process alone trains it
         try:
@@ -66,9 +74,11 @@ class Checkpoint:
             unfinished.unlink(missing_ok=True)
 
     def go_on(self, model: keras.Model, fit: Fit) -> list[dict[str, Any]]:
-        """Put a training into the state that was kept of it; return the replies to its epochs so far.
+        """Put a training into the state that was kept of it; return the replies to its epochs so
+        far.
 
-        A file that is not there, damaged, or of another training changes nothing and gives no replies.
+        A file that is not there, damaged, or of another training changes nothing and gives no
+        replies.
         """
         try:
             with np.load(self.path, allow_pickle=False) as kept:
@@ -80,7 +90,9 @@ class Checkpoint:
         model.optimizer.build(model.trainable_variables)
         variables = list(state_of(model))
         state = _numbered(arrays, "state")
-        if about["identity"] != self.identity or [one.shape for one in state] != [one.shape for one in variables]:
+        if about["identity"] != self.identity or [one.shape for one in state] != [
+            one.shape for one in variables
+        ]:
             return []
         for variable, value in zip(variables, state, strict=True):
             variable.assign(value)
@@ -89,9 +101,14 @@ class Checkpoint:
 
 
 def _numbered(arrays: Mapping[str, Array], name: str) -> list[Array]:
-    return [arrays[f"{name}_{number}"] for number in range(sum(key.startswith(f"{name}_") for key in arrays))]
+    return [
+        arrays[f"{name}_{number}"]
+        for number in range(sum(key.startswith(f"{name}_") for key in arrays))
+    ]
 
 
 def state_of(model: keras.Model) -> Iterator[keras.Variable]:
-    """Yield every variable that a training starts from: weights, seeds, and what the optimizer keeps."""
+    """Yield every variable that a training starts from: weights, seeds, and what the optimizer
+    keeps.
+    """
     return chain(model.variables, model.optimizer.variables)

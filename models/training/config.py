@@ -17,10 +17,17 @@ from assay.models.training.schedules import check_schedule, check_schedule_setti
 class TrainSettings(Settings):
     """How a network is trained; the fields are the keys of [train]."""
 
-    epochs: int = Field(default=10, ge=1, description="How many times every training image is seen.")
-    batch_size: int = Field(default=32, ge=1, description="How many images each step averages its gradient over.")
+    epochs: int = Field(
+        default=10, ge=1, description="How many times every training image is seen."
+    )
+    batch_size: int = Field(
+        default=32, ge=1, description="How many images each step averages its gradient over."
+    )
     learning_rate: float = Field(
-        default=1e-3, gt=0, allow_inf_nan=False, description="How far a step goes along its direction."
+        default=1e-3,
+        gt=0,
+        allow_inf_nan=False,
+        description="How far a step goes along its direction.",
     )
     optimizer: Annotated[str, AfterValidator(check_optimizer)] = Field(
         default="adam",
@@ -138,7 +145,8 @@ class TrainSettings(Settings):
     )
 
     flip: bool = Field(
-        default=False, description="Whether each epoch flips every training image left to right by an even chance."
+        default=False,
+        description="Whether each epoch flips every training image left to right by an even chance.",
     )
     shift: int = Field(
         default=0,
@@ -149,7 +157,8 @@ class TrainSettings(Settings):
 
     @classmethod
     def read_for(cls, task: Task, table: Mapping[str, Any], where: str) -> Self:
-        """Build the settings of a training for this task, with its own loss unless the table names one.
+        """Build the settings of a training for this task, with its own loss unless the table names
+        one.
 
         Raises:
             RequestError: the first thing that is wrong, in one line.

@@ -1,4 +1,6 @@
-"""Early stopping: the best epoch's weights are kept, and training ends when they have been the best for long."""
+"""Early stopping: the best epoch's weights are kept, and training ends when they have been the best
+for long.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class Remembered(Restored):
 
 
 class EarlyStopping:
-    """Remembers the epoch with the lowest val_loss, the first of equals (Prechelt 1998, with a patience).
+    """Remembers the epoch with the lowest val_loss, the first of equals (Prechelt 1998, with a
+    patience).
 
     Args:
         patience_epochs: how many epochs in a row may be no better until training stops, 1 or more.

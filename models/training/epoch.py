@@ -43,7 +43,8 @@ class EpochInputs:
     Attributes:
         batch_size: images a step.
         order: of the training images' indices, int32 (train_images,).
-        rates: the learning rate of each step, float32 (steps,); empty if the optimizer keeps its own.
+        rates: the learning rate of each step, float32 (steps,); empty if the optimizer keeps its
+            own.
         windows: what is seen of each training image, by its index; None if all of it as it is.
     """
 
@@ -56,7 +57,8 @@ class EpochInputs:
 TrainEpoch: TypeAlias = Callable[[EpochInputs], Metrics]
 """Trains on the images in the plan's order, the last partial batch included, then validates.
 
-Returns running means over the epoch, then over the validation images, as Keras' own `fit` logs them: the loss and what
-is measured beside it, such as loss, accuracy, val_loss, val_accuracy. Every call starts from what the variables of the
-model and its optimizer hold then, so another training may be put into them between two.
+Returns running means over the epoch, then over the validation images, as Keras' own `fit` logs
+them: the loss and what is measured beside it, such as loss, accuracy, val_loss, val_accuracy. Every
+call starts from what the variables of the model and its optimizer hold then, so another training
+may be put into them between two.
 """

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 def batch_order(seed: int, epoch: int, images: int) -> NDArray[np.int32]:
     """Return a permutation of the images' indices, shape (images,).
 
-    It follows from the trial's seed and the epoch's number (from 0) alone, so every backend sees the same batches.
+    It follows from the trial's seed and the epoch's number (from 0) alone, so every backend sees
+    the same batches.
     """
     return np.random.default_rng([seed, epoch]).permutation(images).astype(np.int32)
 
 
-# What each epoch of a training is given: the order of its batches, its learning rates, what it sees of its images.
+# What each epoch of a training is given: the order of its batches, its learning rates, what it sees
+# of its images.
 
 
 def feeding(train: TrainSettings, one_hot: bool) -> InputConfig:
@@ -61,14 +63,18 @@ class TrainingInputs:
         self._train, self._shape, self._seed = train, shape, seed
         self.steps_per_epoch = -(-shape.train_images // train.batch_size)
         scheduled = schedules.is_scheduled(train)
-        self._rates = schedules.rates(train, self.steps_per_epoch) if scheduled else np.empty(0, np.float32)
+        self._rates = (
+            schedules.rates(train, self.steps_per_epoch) if scheduled else np.empty(0, np.float32)
+        )
 
     def __getitem__(self, epoch: int) -> EpochInputs:
         """Return the plan of an epoch, from 0."""
         images = self._shape.train_images
         windows = None
         if augmentation.is_augmented(self._train):
-            windows = augmentation.draw(self._train, self._seed, epoch, images, self._shape.input_shape)
+            windows = augmentation.draw(
+                self._train, self._seed, epoch, images, self._shape.input_shape
+            )
         return EpochInputs(
             batch_size=self._train.batch_size,
             order=batch_order(self._seed, epoch, images),
@@ -77,7 +83,9 @@ class TrainingInputs:
         )
 
     def rates(self, epoch: int) -> NDArray[np.float32]:
-        """Return an epoch's learning rate of each step, float32 (steps,); empty if the optimizer keeps its own."""
+        """Return an epoch's learning rate of each step, float32 (steps,); empty if the optimizer
+        keeps its own.
+        """
         first = epoch * self.steps_per_epoch
         return self._rates[first : first + self.steps_per_epoch]
 
@@ -95,18 +103,26 @@ class Fit(Iterator[Metrics]):
         train_epoch: trains the model for an epoch.
 
     Attributes:
-        restored: after the last epoch, the one whose weights the model has again; None without early stopping.
+        restored: after the last epoch, the one whose weights the model has again; None without
+            early stopping.
         stopped: whether training ended before its last epoch was reached.
     """
 
     def __init__(
-        self, train: TrainSettings, model: keras.Model, shape: DataShape, seed: int, train_epoch: TrainEpoch
+        self,
+        train: TrainSettings,
+        model: keras.Model,
+        shape: DataShape,
+        seed: int,
+        train_epoch: TrainEpoch,
     ) -> None:
         self.restored: Restored | None = None
         self.stopped = False
         self._train, self._model = train, model
         self._epoch = 0
-        self._stopping = None if train.early_stopping is None else EarlyStopping(train.early_stopping)
+        self._stopping = (
+            None if train.early_stopping is None else EarlyStopping(train.early_stopping)
+        )
         self._plans = TrainingInputs(train, shape, seed)
         self._train_epoch = train_epoch
 
@@ -131,12 +147,15 @@ class Fit(Iterator[Metrics]):
         """Return what early stopping remembers; None without it, and before the first epoch."""
         return None if self._stopping is None else self._stopping.remembered
 
-    def go_on_after(self, epochs: int, best: Mapping[str, Any] | None, weights: Sequence[Array]) -> None:
+    def go_on_after(
+        self, epochs: int, best: Mapping[str, Any] | None, weights: Sequence[Array]
+    ) -> None:
         """Take so many epochs as trained: the model has what they made of it.
 
         Args:
             epochs: how many.
-            best: {"epoch", "metrics"} of the one that early stopping remembers; None without early stopping.
+            best: {"epoch", "metrics"} of the one that early stopping remembers; None without early
+                stopping.
             weights: of that epoch.
         """
         self._epoch = epochs

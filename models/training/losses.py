@@ -43,7 +43,9 @@ def check_task(train: TrainSettings, task: Task) -> None:
     """
     if task not in LOSSES[train.loss]:
         known = ", ".join(name for name, tasks in LOSSES.items() if task in tasks)
-        raise RequestError(f"[train] loss: must be one that {task} has: received {train.loss!r}; take one of {known}.")
+        raise RequestError(
+            f"[train] loss: must be one that {task} has: received {train.loss!r}; take one of {known}."
+        )
 
 
 def check_smoothing(train: TrainSettings) -> None:
@@ -60,28 +62,35 @@ def check_smoothing(train: TrainSettings) -> None:
 
 
 def wants_one_hot(train: TrainSettings, task: Task) -> bool:
-    """Return whether the loss compares each output with a target of its own: labels must then come one-hot.
+    """Return whether the loss compares each output with a target of its own: labels must then come
+    one-hot.
 
-    Plain cross entropy reads labels as they are, which is faster. Regression's targets are what they are.
+    Plain cross entropy reads labels as they are, which is faster. Regression's targets are what
+    they are.
     """
-    return task == "classification" and (train.loss != "cross_entropy" or bool(train.label_smoothing))
+    return task == "classification" and (
+        train.loss != "cross_entropy" or bool(train.label_smoothing)
+    )
 
 
 def loss(train: TrainSettings, task: Task) -> keras.losses.Loss:
-    """Return a new Keras loss of targets and what the network gives, (batch, outputs); its mean over a batch.
+    """Return a new Keras loss of targets and what the network gives, (batch, outputs); its mean
+    over a batch.
 
-    In classification the network gives logits f, and t is 1 for the image's class and 0 for the others:
+    In classification the network gives logits f, and t is 1 for the image's class and 0 for the
+    others:
 
-    - cross_entropy: -log softmax(f) of the class. From the logits: a softmax of its own before the logarithm loses
-      digits.
-    - binary_cross_entropy: every class one against the rest, -t log s(f) - (1 - t) log(1 - s(f)) with the logistic s,
-      from the logits; the mean over the classes.
-    - hinge: every class one against the rest, max(0, 1 - y f) with y = 2t - 1, that is -1 or +1; the mean over the
-      classes.
-    - squared_error, absolute_error: (t - f)^2, |t - f|; the mean over the classes, in regression over the outputs.
+    - cross_entropy: -log softmax(f) of the class. From the logits: a softmax of its own before the
+      logarithm loses digits.
+    - binary_cross_entropy: every class one against the rest, -t log s(f) - (1 - t) log(1 - s(f))
+      with the logistic s, from the logits; the mean over the classes.
+    - hinge: every class one against the rest, max(0, 1 - y f) with y = 2t - 1, that is -1 or +1;
+      the mean over the classes.
+    - squared_error, absolute_error: (t - f)^2, |t - f|; the mean over the classes, in regression
+      over the outputs.
 
-    `label_smoothing` a replaces t in the cross entropies: by (1 - a) t + a / classes (Szegedy et al. 2016, section 7),
-    in binary_cross_entropy by (1 - a) t + a / 2. None is 0.
+    `label_smoothing` a replaces t in the cross entropies: by (1 - a) t + a / classes (Szegedy et
+    al. 2016, section 7), in binary_cross_entropy by (1 - a) t + a / 2. None is 0.
 
     All are Keras' own, so that a model compiled with them loads without any code of ours.
     """
@@ -90,11 +99,15 @@ def loss(train: TrainSettings, task: Task) -> keras.losses.Loss:
     smoothing = train.label_smoothing or 0.0
     match train.loss:
         case "cross_entropy" if wants_one_hot(train, task):
-            return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing, name=train.loss)
+            return keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=smoothing, name=train.loss
+            )
         case "cross_entropy":
             return keras.losses.SparseCategoricalCrossentropy(from_logits=True, name=train.loss)
         case "binary_cross_entropy":
-            return keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing, name=train.loss)
+            return keras.losses.BinaryCrossentropy(
+                from_logits=True, label_smoothing=smoothing, name=train.loss
+            )
         case "hinge":
             # It takes one-hot targets for what they mean, -1 and +1.
             return keras.losses.Hinge(name=train.loss)
@@ -107,8 +120,8 @@ def loss(train: TrainSettings, task: Task) -> keras.losses.Loss:
 def metrics(train: TrainSettings, task: Task) -> list[keras.metrics.Metric]:
     """Return what is measured beside the loss.
 
-    In classification "accuracy", the share of images whose largest logit is the right one; in regression "mae", the
-    mean absolute error over images and outputs.
+    In classification "accuracy", the share of images whose largest logit is the right one; in
+    regression "mae", the mean absolute error over images and outputs.
     """
     import keras  # not at the top: settings are checked without a backend
 

@@ -40,7 +40,8 @@ def check_optimizer(name: str) -> str:
 
 
 def check_parameters(train: TrainSettings) -> None:
-    """See that the optimizer reads whatever parameters are given, and that gradients are clipped in one way.
+    """See that the optimizer reads whatever parameters are given, and that gradients are clipped in
+    one way.
 
     Raises:
         RequestError: it does not, or they are not.
@@ -60,12 +61,16 @@ def check_parameters(train: TrainSettings) -> None:
 
 
 def has_weight_decay(train: TrainSettings) -> bool:
-    """Return whether the optimizer takes a part off every weight at each step, be it none: adamw does in any case."""
+    """Return whether the optimizer takes a part off every weight at each step, be it none: adamw
+    does in any case.
+    """
     return train.weight_decay is not None or train.optimizer == "adamw"
 
 
 def decay_of(train: TrainSettings) -> float:
-    """Return the part of every weight, times the learning rate, that a step takes off; 0 if there is none."""
+    """Return the part of every weight, times the learning rate, that a step takes off; 0 if there
+    is none.
+    """
     default = DEFAULT_ADAMW_DECAY if train.optimizer == "adamw" else 0.0
     return default if train.weight_decay is None else train.weight_decay
 
@@ -73,13 +78,18 @@ def decay_of(train: TrainSettings) -> float:
 def optimizer(train: TrainSettings) -> keras.optimizers.Optimizer:
     """Return a new Keras optimizer with what the settings say.
 
-    A setting that is None has Keras' own default, but for the momentum: 0.9, since Keras' 0 would be plain descent.
-    Weight decay is apart from the gradient in all of them (Loshchilov and Hutter 2019), clipping before everything
-    else; `clip_norm` is of the gradient of all weights together (Pascanu et al. 2013).
+    A setting that is None has Keras' own default, but for the momentum: 0.9, since Keras' 0 would
+    be plain descent. Weight decay is apart from the gradient in all of them (Loshchilov and Hutter
+    2019), clipping before everything else; `clip_norm` is of the gradient of all weights together
+    (Pascanu et al. 2013).
     """
     import keras  # not at the top: settings are checked without a backend
 
-    own = {name: value for name in OPTIMIZERS[train.optimizer] if (value := getattr(train, name)) is not None}
+    own = {
+        name: value
+        for name in OPTIMIZERS[train.optimizer]
+        if (value := getattr(train, name)) is not None
+    }
     shared = {
         "learning_rate": train.learning_rate,
         "weight_decay": train.weight_decay,

@@ -39,7 +39,8 @@ def check_schedule(name: str) -> str:
 
 
 def check_schedule_settings(train: TrainSettings) -> None:
-    """See that the schedule reads whatever of its settings are given, and that warming up ends within the training.
+    """See that the schedule reads whatever of its settings are given, and that warming up ends
+    within the training.
 
     Raises:
         RequestError: it does not.
@@ -66,20 +67,23 @@ def is_scheduled(train: TrainSettings) -> bool:
 def rates(train: TrainSettings, steps_per_epoch: int) -> NDArray[np.float32]:
     """Return the learning rate of every step, float32 (epochs * steps_per_epoch,).
 
-    Of T steps s = 0, 1, ..., of which the first W = warmup_epochs * steps_per_epoch warm up (Goyal et al. 2017, section
-    2.2), a step has learning_rate * min(1, (s + 1) / W) times
+    Of T steps s = 0, 1, ..., of which the first W = warmup_epochs * steps_per_epoch warm up (Goyal
+    et al. 2017, section 2.2), a step has learning_rate * min(1, (s + 1) / W) times
 
     - constant: 1;
-    - step: step_factor ^ k after k times `step_epochs` epochs, counted from the start of the training;
-    - cosine: f + (1 - f) (1 + cos(pi p)) / 2 with f the final_fraction and p = (s - W) / (T - W), 0 while warming up:
-      half a cosine from 1 to f (Loshchilov and Hutter 2017, equation 5).
+    - step: step_factor ^ k after k times `step_epochs` epochs, counted from the start of the
+      training;
+    - cosine: f + (1 - f) (1 + cos(pi p)) / 2 with f the final_fraction and p = (s - W) / (T - W), 0
+      while warming up: half a cosine from 1 to f (Loshchilov and Hutter 2017, equation 5).
 
     Warming up thus goes along a line from 0, which would be the rate of the step before the first.
     """
     total_steps = train.epochs * steps_per_epoch
     step = np.arange(total_steps)
     warmup_steps = train.warmup_epochs * steps_per_epoch
-    rate = train.learning_rate * _fractions(train, step / steps_per_epoch, _progress(step, warmup_steps, total_steps))
+    rate = train.learning_rate * _fractions(
+        train, step / steps_per_epoch, _progress(step, warmup_steps, total_steps)
+    )
     if warmup_steps > 0:
         rate = rate * np.minimum(1.0, (step + 1) / warmup_steps)
     return rate.astype(np.float32)
@@ -87,12 +91,16 @@ def rates(train: TrainSettings, steps_per_epoch: int) -> NDArray[np.float32]:
 
 def _progress(step: NDArray[np.int_], warmup_steps: float, total_steps: int) -> NDArray[np.float64]:
     """Return how much of the training after warming up lies behind each step, from 0 to 1."""
-    left = max(total_steps - warmup_steps, 1.0)  # nothing is left of a training that warms up all the time
+    left = max(
+        total_steps - warmup_steps, 1.0
+    )  # nothing is left of a training that warms up all the time
     behind: NDArray[np.float64] = np.maximum(step - warmup_steps, 0.0) / left
     return behind
 
 
-def _fractions(train: TrainSettings, epoch: NDArray[np.float64], progress: NDArray[np.float64]) -> NDArray[np.float64]:
+def _fractions(
+    train: TrainSettings, epoch: NDArray[np.float64], progress: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return what of the learning rate each step has, warming up apart."""
     match train.schedule:
         case "step":

@@ -1,1 +1,3 @@
-"""What a worker process runs: trainers, the specification of a trial, and what is kept between trials."""
+"""What a worker process runs: trainers, the specification of a trial, and what is kept between
+trials.
+"""

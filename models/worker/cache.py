@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 # What was compiled for one trial, kept for later ones of the same compile_key.
 #
-# To trace and optimize an epoch takes TensorFlow 0.3 s for a small perceptron, as long as one of its epochs on MNIST
-# may take; and every graph that is made leaves something behind in the process, so fewer of them also let a worker live
-# longer.
+# To trace and optimize an epoch takes TensorFlow 0.3 s for a small perceptron, as long as one of
+# its epochs on MNIST may take; and every graph that is made leaves something behind in the process,
+# so fewer of them also let a worker live longer.
 
 
 _MOST_PROGRAMS = 64
@@ -33,7 +33,9 @@ _MOST_NUMBERS = 64 << 20
 
 @dataclass(frozen=True)
 class Program:
-    """A model with what trains it for an epoch; `compile_key` says for what other trials too, None for no other."""
+    """A model with what trains it for an epoch; `compile_key` says for what other trials too, None
+    for no other.
+    """
 
     model: keras.Model
     train_epoch: TrainEpoch
@@ -46,17 +48,21 @@ class Program:
 
 
 class Programs:
-    """Programs that no trial is using: the latest 64, and of these what is within 64 Mi numbers (256 MiB) together."""
+    """Programs that no trial is using: the latest 64, and of these what is within 64 Mi numbers
+    (256 MiB) together.
+    """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Program] = OrderedDict()
 
     def take(self, compile_key: str, model: keras.Model) -> Program | None:
-        """Lend the program of this compile_key, its variables now those of the model; None if there is none.
+        """Lend the program of this compile_key, its variables now those of the model; None if there
+        is none.
 
         Args:
             compile_key: see `assay.models.worker.trial_spec`.
-            model: of this compile_key, compiled and not yet trained; not to be used any more if a program is returned.
+            model: of this compile_key, compiled and not yet trained; not to be used any more if a
+                program is returned.
         """
         program = self._kept.pop(compile_key, None)
         if program is None:
@@ -94,7 +100,8 @@ class DatasetCache:
         self._held: tuple[DataSpec, str, FallbackDataset] | None = None
 
     def resident(self, spec: TrialSpec) -> FallbackDataset:
-        """Return the data where the backend reads it, kept from the last trial if that trained on the same.
+        """Return the data where the backend reads it, kept from the last trial if that trained on
+        the same.
 
         Raises:
             RequestError: the data can't be read, or are for another task.

@@ -13,7 +13,8 @@ _FORGET_PEAK = "5"  # proc(5): resets the peak resident size to the present one
 
 
 class PeakMemory:
-    """The largest resident size of this process since it was made: of a trial, not of a worker's life.
+    """The largest resident size of this process since it was made: of a trial, not of a worker's
+    life.
 
     Linux keeps count. Elsewhere it is the largest of the sizes met when `look` was called.
     """
@@ -30,7 +31,11 @@ class PeakMemory:
     def bytes(self) -> int:
         """Return the peak in bytes, the libraries that the process has loaded included."""
         self.look()
-        kept = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE) if self._kept_by_kernel else None
+        kept = (
+            re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
+            if self._kept_by_kernel
+            else None
+        )
         return int(kept[1]) * 1024 if kept else self._largest_seen_bytes
 
 

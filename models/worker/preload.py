@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 _ONLY_LOOKED_FOR = ("sklearn", "matplotlib", "pandas", "IPython", "jax")
-"""What Keras and TensorFlow import if it is there, for wrappers, pictures, tables and a converter that no trial has:
+"""What Keras and TensorFlow import if it is there, for wrappers, pictures, tables and a converter
+that no trial has:
 with all of them installed, 1.6 of the 3.5 s that the import of Keras on TensorFlow took."""
 
 
@@ -32,7 +33,9 @@ def preload() -> None:
 
 @contextmanager
 def left_out(packages: Iterable[str]) -> Iterator[None]:
-    """Have packages look as if they were not installed while others are imported; those imported before stay."""
+    """Have packages look as if they were not installed while others are imported; those imported
+    before stay.
+    """
     hidden = [name for name in packages if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None means: there is no such module
     try:

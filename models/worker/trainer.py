@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assay.models import backends, precision
-from assay.models.architectures.custom_import import FactoryReference, attribute_user_errors, format_error
+from assay.models.architectures.custom_import import (
+    FactoryReference,
+    attribute_user_errors,
+    format_error,
+)
 from assay.models.data import TrainingData, as_one_hot
 from assay.models.errors import RequestError
 from assay.models.recipe import Recipe
@@ -30,28 +34,39 @@ if TYPE_CHECKING:
     import keras
 
 
-# Trying a recipe out: one batch of a few images, to find what is wrong with it before anything is searched.
+# Trying a recipe out: one batch of a few images, to find what is wrong with it before anything is
+# searched.
 
 
 _IMAGES = 4
 
 
 def probe(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
-    """Build a recipe's model, compile it, and train and test it on a few images, as plain Keras does.
+    """Build a recipe's model, compile it, and train and test it on a few images, as plain Keras
+    does.
 
     Returns:
-        {"parameters": how many numbers the model consists of, "metrics": the names that an epoch would give}.
+        {"parameters": how many numbers the model consists of, "metrics": the names that an epoch
+        would give}.
 
     Raises:
-        RequestError: a user's own model can't be trained so, or what [train] does to images can't be done to these.
+        RequestError: a user's own model can't be trained so, or what [train] does to images can't
+            be done to these.
     """
     augmentation.check_input(recipe.train, data.shape.input_shape)
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     x = data.scale.apply(data.x_train[:_IMAGES])
-    y = as_one_hot(data.y_train[:_IMAGES], data.shape.outputs) if recipe.one_hot else data.y_train[:_IMAGES]
+    y = (
+        as_one_hot(data.y_train[:_IMAGES], data.shape.outputs)
+        if recipe.one_hot
+        else data.y_train[:_IMAGES]
+    )
     with attribute_user_errors(recipe.family.factory, _doing(model, recipe, y.shape)):
-        # Not `train_on_batch`: it passes a third item on, which a step of the user's own need not expect.
-        history = model.fit(x, y, batch_size=len(x), shuffle=False, verbose=0, validation_data=(x, y)).history
+        # Not `train_on_batch`: it passes a third item on, which a step of the user's own need not
+        # expect.
+        history = model.fit(
+            x, y, batch_size=len(x), shuffle=False, verbose=0, validation_data=(x, y)
+        ).history
     for name, (value, *_) in history.items():
         if np.size(value) != 1:
             raise RequestError(
@@ -66,9 +81,15 @@ def probe(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
 
 
 def _doing(model: keras.Model, recipe: Recipe, shape: tuple[int, ...]) -> str:
-    kind = "labels, whole numbers" if recipe.task == "classification" and len(shape) == 1 else "targets"
+    kind = (
+        "labels, whole numbers"
+        if recipe.task == "classification" and len(shape) == 1
+        else "targets"
+    )
     wanted = f"(batch, {shape[1]})" if len(shape) > 1 else "(batch,)"
-    return f"training its model, compiled with loss = {model.loss!r:.60}, on {kind} of shape {wanted}"
+    return (
+        f"training its model, compiled with loss = {model.loss!r:.60}, on {kind} of shape {wanted}"
+    )
 
 
 # Keeping a model in a file.
@@ -116,7 +137,8 @@ class Trainer:
         gpu_megabytes: what TensorFlow may take of the card, in MiB; None for what it comes to need.
         precision: of `assay.models.precision.PRECISIONS`.
         xla: whether steps are compiled with XLA, "on" or "off"; "auto" leaves it to Keras.
-        cache: keeps the data, and the backend that has heard of threads and card; None for one of its own.
+        cache: keeps the data, and the backend that has heard of threads and card; None for one of
+            its own.
     """
 
     def __init__(
@@ -158,15 +180,18 @@ class Trainer:
         """Set up a trial, forgetting any that is under way.
 
         Args:
-            spec: {"seed", "task", "family", "model", "train", "data": {"folder", "scale"}}; see `TrialSpec`.
+            spec: {"seed", "task", "family", "model", "train", "data": {"folder", "scale"}}; see
+                `TrialSpec`.
 
         Returns:
-            {"parameters": how many numbers the model consists of}; and "note", if there is something that a user should
-            know of a model of their own, such as why its epochs are slow; and "resumed", the replies to the epochs that
-            an earlier process trained, if it left a checkpoint.
+            {"parameters": how many numbers the model consists of}; and "note", if there is
+            something that a user should know of a model of their own, such as why its epochs are
+            slow; and "resumed", the replies to the epochs that an earlier process trained, if it
+            left a checkpoint.
 
         Raises:
-            RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
+            RequestError: the assignment can't be trained, or a user's own code failed; then it
+                names the line.
         """
         trial = self._set_up(spec)
         recipe = trial.recipe()
@@ -189,13 +214,16 @@ class Trainer:
         return reply
 
     def check(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Try an assignment out on a batch of a few images, and forget it, and any trial that is under way.
+        """Try an assignment out on a batch of a few images, and forget it, and any trial that is
+        under way.
 
         Returns:
-            {"parameters": how many numbers the model consists of, "metrics": the names that an epoch would give}.
+            {"parameters": how many numbers the model consists of, "metrics": the names that an
+            epoch would give}.
 
         Raises:
-            RequestError: the assignment can't be trained, or a user's own code failed; then it names the line.
+            RequestError: the assignment can't be trained, or a user's own code failed; then it
+                names the line.
         """
         trial = self._set_up(spec)
         try:
@@ -207,18 +235,21 @@ class Trainer:
         """Train the trial's next epoch and validate.
 
         Returns:
-            {"metrics": {"loss", "accuracy", "val_loss", "val_accuracy"}, "seconds": wall time of both, in the first
-            epoch that of compiling too}; in regression "mae" and "val_mae" instead of the accuracies. A loss that is
-            not finite is returned as it is. With early stopping the reply to the last epoch also has
-            "restored": {"epoch": from 1, "metrics": of that epoch}, and "stopped": True if it came before its time.
-            "unkept" says why the checkpoint could not be written, if it could not.
+            {"metrics": {"loss", "accuracy", "val_loss", "val_accuracy"}, "seconds": wall time of
+            both, in the first epoch that of compiling too}; in regression "mae" and "val_mae"
+            instead of the accuracies. A loss that is not finite is returned as it is. With early
+            stopping the reply to the last epoch also has "restored": {"epoch": from 1, "metrics":
+            of that epoch}, and "stopped": True if it came before its time. "unkept" says why the
+            checkpoint could not be written, if it could not.
         """
         trial = self._under_way()
         started = time.perf_counter()
         with attribute_user_errors(trial.factory):
             metrics = next(trial.fit, None)
         if metrics is None:
-            raise RuntimeError(f"the trial has trained all of its {len(trial.replies)} epochs: finish it")
+            raise RuntimeError(
+                f"the trial has trained all of its {len(trial.replies)} epochs: finish it"
+            )
         reply: dict[str, Any] = {"metrics": metrics, "seconds": time.perf_counter() - started}
         trial.memory.look()
         if trial.fit.restored is not None:
@@ -241,8 +272,9 @@ class Trainer:
             save_as: where to keep the model, a path that ends in .keras; None to keep none.
 
         Returns:
-            {"peak_memory_bytes": of this process during the trial, "train_seconds": all epochs, "epoch_seconds": the
-            median epoch}; and "unsaved", why the model could not be kept, if it could not: it is no less trained.
+            {"peak_memory_bytes": of this process during the trial, "train_seconds": all epochs,
+            "epoch_seconds": the median epoch}; and "unsaved", why the model could not be kept, if
+            it could not: it is no less trained.
         """
         trial = self._under_way()
         costs: dict[str, Any] = {
@@ -285,12 +317,15 @@ class Trainer:
         return trial
 
     def _program(self, spec: TrialSpec, recipe: Recipe, data: backends.DeviceDataset) -> Program:
-        """Return the trial's own model with what trains it, compiled now or for an earlier trial."""
+        """Return the trial's own model with what trains it, compiled now or for an earlier
+        trial.
+        """
         model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
         if self._xla != "auto":
             model.jit_compile = self._xla == "on"
         if recipe.family.factory is not None:
-            # What a function of the user's makes may depend on anything, so it is compiled as it comes.
+            # What a function of the user's makes may depend on anything, so it is compiled as it
+            # comes.
             return Program(model, recipe.epochs(model, data))
         known = compile_key(spec, batch_is_compiled=not data.any_batch)
         lent = self._cache.programs.take(known, model)

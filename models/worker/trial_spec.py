@@ -27,10 +27,12 @@ class DataSpec(Settings):
 
 
 class TrialSpec(Settings):
-    """One trial: what is trained, on what, from which seed; `folders` is where a family of one's own is looked for.
+    """One trial: what is trained, on what, from which seed; `folders` is where a family of one's
+    own is looked for.
 
-    `order_seed` is where the order of batches and the augmentation follow from, if not from the seed: trials that have
-    it in common can be trained together. `checkpoint` is the file that the training is kept in after every epoch, and
+    `order_seed` is where the order of batches and the augmentation follow from, if not from the
+    seed: trials that have it in common can be trained together. `checkpoint` is the file that the
+        training is kept in after every epoch, and
     that it goes on from if there is one.
     """
 
@@ -47,7 +49,9 @@ class TrialSpec(Settings):
     def digest(self) -> str:
         """Return what tells the training from others, wherever its data and its files lie."""
         said = self.model_dump(exclude={"checkpoint", "folders"})
-        said["data"]["folder"] = Path(self.data.folder).name  # which has the data's own digest in it
+        said["data"]["folder"] = Path(
+            self.data.folder
+        ).name  # which has the data's own digest in it
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -67,13 +71,18 @@ class TrialSpec(Settings):
         return Recipe(family, family.settings.read(self.model, "[model]"), train, self.task)
 
 
-# The compile_key of a trial: what the code that is compiled to train it depends on, and nothing else.
+# The compile_key of a trial: what the code that is compiled to train it depends on, and nothing
+# else.
 
 
 NOT_COMPILED = frozenset(
     {
         # Numbers that training reads from variables or is given with every epoch.
-        *("learning_rate", "schedule", *(name for own in schedules.SCHEDULES.values() for name in own)),
+        *(
+            "learning_rate",
+            "schedule",
+            *(name for own in schedules.SCHEDULES.values() for name in own),
+        ),
         *("warmup_epochs", "flip"),
         # What happens between epochs.
         *("epochs", "early_stopping"),
@@ -82,16 +91,19 @@ NOT_COMPILED = frozenset(
 """Settings of [train] whose values no compiled epoch has in it."""
 
 
-def compile_key(spec: TrialSpec, *, decay_is_compiled: bool = True, batch_is_compiled: bool = True) -> str:
+def compile_key(
+    spec: TrialSpec, *, decay_is_compiled: bool = True, batch_is_compiled: bool = True
+) -> str:
     """Return a text that two trials share just when one's compiled epoch also trains the other.
 
-    All that makes them differ is then in variables (weights, seeds, learning rate) or in what an epoch is given (order,
-    rates, windows). Of data it has the folder's path: whether that still holds the same arrays is not looked at.
+    All that makes them differ is then in variables (weights, seeds, learning rate) or in what an
+    epoch is given (order, rates, windows). Of data it has the folder's path: whether that still
+    holds the same arrays is not looked at.
 
     Args:
         spec: the trial.
-        decay_is_compiled: whether the amount of weight decay is a constant of the compiled code, as Keras' optimizers
-            have it; if not, only whether there is any counts.
+        decay_is_compiled: whether the amount of weight decay is a constant of the compiled code, as
+            Keras' optimizers have it; if not, only whether there is any counts.
         batch_is_compiled: whether the batch size is, and so counts.
 
     Raises:
@@ -99,7 +111,9 @@ def compile_key(spec: TrialSpec, *, decay_is_compiled: bool = True, batch_is_com
     """
     recipe = spec.recipe()
     train = recipe.train
-    settings = {name: value for name, value in train.model_dump().items() if name not in NOT_COMPILED}
+    settings = {
+        name: value for name, value in train.model_dump().items() if name not in NOT_COMPILED
+    }
     if not decay_is_compiled:
         settings["weight_decay"] = has_weight_decay(train)
     if not batch_is_compiled:

@@ -1,4 +1,5 @@
-"""What a worker process runs where trials can be trained together: several at a time, one in each lane.
+"""What a worker process runs where trials can be trained together: several at a time, one in each
+lane.
 
 Trials that share a compile key, and so the compiled code, train as one program; see
 `assay.models.backends.jax_vmap`. All others train as ever, one after the other.
@@ -72,12 +73,16 @@ class TrialBatch:
     """
 
     def __init__(self, members: Sequence[Member]) -> None:
-        from assay.models.backends.jax_vmap import stack  # not at the top: settings are checked without a backend
+        from assay.models.backends.jax_vmap import (
+            stack,
+        )  # not at the top: settings are checked without a backend
 
         self._programs = members[0].programs
         size = 1  # one alone is alone: when a larger program has failed, say
         if len(members) > 1:
-            size = self._programs.size(len(members), None, max(member.epochs_left for member in members))
+            size = self._programs.size(
+                len(members), None, max(member.epochs_left for member in members)
+            )
         self._lanes = [*members, *[members[0]] * (size - len(members))]
         self._states = stack([member.state for member in self._lanes])
         for member in members:
@@ -110,7 +115,9 @@ class TrialBatch:
         return results
 
     def _compact(self, members: Sequence[Member]) -> None:
-        """Leave behind the lanes of those that have ended, if that is expected to take less time in the end."""
+        """Leave behind the lanes of those that have ended, if that is expected to take less time in
+        the end.
+        """
         from assay.models.backends.jax_vmap import taken  # for the same reason
 
         if len(members) == len(self._lanes):
@@ -152,11 +159,14 @@ class VmapTrainer(Trainer):
         """Answer calls of several lanes at once: {"lane", "method", "arguments"} each.
 
         Returns:
-            By call what the method returns, as `Trainer` has it, or what it raised: that of one lane concerns no other.
-            Of trials that train together, "seconds" is each one's equal share, compiling apart, and
-            "peak_memory_bytes" of the process while they and those beside them trained.
+            By call what the method returns, as `Trainer` has it, or what it raised: that of one
+            lane concerns no other. Of trials that train together, "seconds" is each one's equal
+            share, compiling apart, and "peak_memory_bytes" of the process while they and those
+            beside them trained.
         """
-        outcomes = {call["lane"]: _outcome(self._answer, **call) for call in calls if not self._trains(call)}
+        outcomes = {
+            call["lane"]: _outcome(self._answer, **call) for call in calls if not self._trains(call)
+        }
         outcomes |= self._train([call["lane"] for call in calls if self._trains(call)])
         return [outcomes[call["lane"]] for call in calls]
 
@@ -204,10 +214,17 @@ class VmapTrainer(Trainer):
 
         recipe, resident = trial.recipe(), self._cache.resident(trial)
         # What they are shown must be the same too: order and windows.
-        key = (compile_key(trial, decay_is_compiled=False), recipe.train.flip, trial.feeding_seed, id(resident))
+        key = (
+            compile_key(trial, decay_is_compiled=False),
+            recipe.train.flip,
+            trial.feeding_seed,
+            id(resident),
+        )
         if key not in self._programs:
             assert isinstance(resident.fast, JaxDataset)
-            self._programs[key] = VmapPrograms(recipe, feeding(recipe.train, recipe.one_hot), resident.fast)
+            self._programs[key] = VmapPrograms(
+                recipe, feeding(recipe.train, recipe.one_hot), resident.fast
+            )
         self._programs.move_to_end(key)
         while len(self._programs) > _KEPT_PROGRAMS:
             self._programs.popitem(last=False)
@@ -233,7 +250,9 @@ class VmapTrainer(Trainer):
         return outcomes
 
     def _gather(self, members: Sequence[Member]) -> dict[Member, Exception]:
-        """Have trials begin together that share programs, where that takes less time; return those that can't begin."""
+        """Have trials begin together that share programs, where that takes less time; return those
+        that can't begin.
+        """
         failed: dict[Member, Exception] = {}
         for programs in dict.fromkeys(member.programs for member in members):
             together = [member for member in members if member.programs is programs]
@@ -249,7 +268,9 @@ class VmapTrainer(Trainer):
         return failed
 
     def _is_faster(self, programs: VmapPrograms, trials: int) -> bool:
-        """Return whether so many trials take less time together; what fails when it is tried does not."""
+        """Return whether so many trials take less time together; what fails when it is tried does
+        not.
+        """
         if not self._calibrate:
             return True
         try:
@@ -276,21 +297,30 @@ class VmapTrainer(Trainer):
 
 
 def can_be_fused(trial: TrialSpec) -> bool:
-    """Return whether a trial can be trained with others: of a built-in family, without early stopping or checkpoints.
+    """Return whether a trial can be trained with others: of a built-in family, without early
+    stopping or checkpoints.
 
-    Early stopping keeps weights and stops at a time of its own; a factory of a user's own is compiled anew each time;
-    and what a checkpoint holds is the state of one.
+    Early stopping keeps weights and stops at a time of its own; a factory of a user's own is
+    compiled anew each time; and what a checkpoint holds is the state of one.
     """
     recipe = trial.recipe()
-    return recipe.family.factory is None and recipe.train.early_stopping is None and trial.checkpoint is None
+    return (
+        recipe.family.factory is None
+        and recipe.train.early_stopping is None
+        and trial.checkpoint is None
+    )
 
 
 def _epoch(members: Sequence[Member]) -> dict[Member, Outcome]:
-    """Train members of one cohort for an epoch; if that fails, one at a time, so that it fails for whom it must."""
+    """Train members of one cohort for an epoch; if that fails, one at a time, so that it fails for
+    whom it must.
+    """
     cohort = members[0].cohort
     assert cohort is not None
     try:
-        return {member: _reply(member, metrics) for member, metrics in cohort.epoch(members).items()}
+        return {
+            member: _reply(member, metrics) for member, metrics in cohort.epoch(members).items()
+        }
     except Exception as error:
         if len(members) == 1:
             return {members[0]: error}

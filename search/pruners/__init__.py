@@ -27,7 +27,9 @@ def get_pruner(name: str) -> AnyPruner:
     return PRUNERS[check_name("pruner", name, PRUNERS)]
 
 
-def make_pruner(name: str, epochs: int, options: Settings | None = None, shared: bool = False) -> BasePruner:
+def make_pruner(
+    name: str, epochs: int, options: Settings | None = None, shared: bool = False
+) -> BasePruner:
     """Return a new pruner for trials of at most so many epochs.
 
     Args:

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 
 class AshaSettings(Settings):
-    """The options of `optuna.pruners.SuccessiveHalvingPruner`, under its names and, but for one, with its defaults.
+    """The options of `optuna.pruners.SuccessiveHalvingPruner`, under its names and, but for one,
+    with its defaults.
 
-    min_resource is 1 unless said. Left to itself Optuna takes a hundredth of the epochs of the first trial that
-    completes, which is the same up to 199 of them, and prunes nothing until then.
+    min_resource is 1 unless said. Left to itself Optuna takes a hundredth of the epochs of the
+    first trial that completes, which is the same up to 199 of them, and prunes nothing until then.
     """
 
     min_resource: MinResource = 1
@@ -49,12 +50,16 @@ def _check(request: PrunerRequest[AshaSettings]) -> None:
 
 
 def _make(request: PrunerRequest[AshaSettings]) -> BasePruner:
-    from optuna.pruners import SuccessiveHalvingPruner  # not at the top: naming pruners must not import Optuna
+    from optuna.pruners import (
+        SuccessiveHalvingPruner,
+    )  # not at the top: naming pruners must not import Optuna
 
     options = request.options.model_dump()
     if request.shared or not optuna_compat.is_supported():
         return SuccessiveHalvingPruner(**options)
-    from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner  # here for the same reason
+    from assay.search.pruners.cached_halving import (
+        CachedSuccessiveHalvingPruner,
+    )  # here for the same reason
 
     return CachedSuccessiveHalvingPruner(**options)
 

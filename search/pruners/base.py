@@ -28,7 +28,8 @@ class PrunerRequest(Generic[S]):
     Args:
         epochs: the most epochs a trial can have.
         options: the pruner's own options.
-        shared: whether other processes report to the study too, so that nothing may be remembered of it.
+        shared: whether other processes report to the study too, so that nothing may be remembered
+            of it.
     """
 
     epochs: int
@@ -44,7 +45,8 @@ class Pruner(Generic[S]):
         name: what [search] calls it.
         summary: one line about it.
         settings: the class of its options; every field has a default.
-        make: makes a new one; imports Optuna, so that naming pruners costs the command line nothing.
+        make: makes a new one; imports Optuna, so that naming pruners costs the command line
+            nothing.
         check: raises a RequestError for options that do not suit trials of so many epochs.
     """
 
@@ -61,12 +63,21 @@ AnyPruner = Pruner[Any]
 # Options that both kinds of successive halving share.
 
 
-MinResource = Annotated[int, Field(ge=1, description="The epoch after which trials are compared for the first time.")]
+MinResource = Annotated[
+    int, Field(ge=1, description="The epoch after which trials are compared for the first time.")
+]
 ReductionFactor = Annotated[
-    int, Field(ge=2, description="Of so many trials that are compared one goes on, to so many times the epochs.")
+    int,
+    Field(
+        ge=2,
+        description="Of so many trials that are compared one goes on, to so many times the epochs.",
+    ),
 ]
 BootstrapCount = Annotated[
-    int, Field(ge=0, description="How many trials must have reached a comparison before any gets past it.")
+    int,
+    Field(
+        ge=0, description="How many trials must have reached a comparison before any gets past it."
+    ),
 ]
 
 

@@ -35,10 +35,12 @@ def _check(request: PrunerRequest[HyperbandSettings]) -> None:
 
 
 def _make(request: PrunerRequest[HyperbandSettings]) -> BasePruner:
-    from optuna.pruners import HyperbandPruner  # not at the top: naming pruners must not import Optuna
+    from optuna.pruners import (
+        HyperbandPruner,
+    )  # not at the top: naming pruners must not import Optuna
 
-    # The largest resource is said outright: left to itself Optuna takes it from the first trial that completes, and
-    # prunes nothing until then.
+    # The largest resource is said outright: left to itself Optuna takes it from the first trial
+    # that completes, and prunes nothing until then.
     options = {"max_resource": request.epochs, **request.options.model_dump()}
     if request.shared or not optuna_compat.is_supported():
         return HyperbandPruner(**options)

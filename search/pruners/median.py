@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class MedianSettings(Settings):
-    """The options of `optuna.pruners.MedianPruner`, under its names and, but for one, with its defaults.
+    """The options of `optuna.pruners.MedianPruner`, under its names and, but for one, with its
+    defaults.
 
     n_warmup_steps is 2 unless said, where Optuna's 0 would judge a trial by its first epoch.
     """
@@ -22,10 +23,16 @@ class MedianSettings(Settings):
     n_startup_trials: int = Field(
         default=5, ge=0, description="How many complete trials there must be to compare with."
     )
-    n_warmup_steps: int = Field(default=2, ge=0, description="The first epoch after which a trial may be stopped.")
-    interval_steps: int = Field(default=1, ge=1, description="How many epochs lie between two comparisons.")
+    n_warmup_steps: int = Field(
+        default=2, ge=0, description="The first epoch after which a trial may be stopped."
+    )
+    interval_steps: int = Field(
+        default=1, ge=1, description="How many epochs lie between two comparisons."
+    )
     n_min_trials: int = Field(
-        default=1, ge=1, description="How many complete trials must have reached an epoch to compare at it."
+        default=1,
+        ge=1,
+        description="How many complete trials must have reached an epoch to compare at it.",
     )
 
 

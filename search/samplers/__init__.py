@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 SAMPLERS: Mapping[str, AnySampler] = {
     sampler.name: sampler
-    for sampler in (tpe.SAMPLER, random.SAMPLER, grid.SAMPLER, qmc.SAMPLER, cmaes.SAMPLER, gp.SAMPLER, nsga2.SAMPLER)
+    for sampler in (
+        tpe.SAMPLER,
+        random.SAMPLER,
+        grid.SAMPLER,
+        qmc.SAMPLER,
+        cmaes.SAMPLER,
+        gp.SAMPLER,
+        nsga2.SAMPLER,
+    )
 }
 
 
@@ -51,7 +59,8 @@ def make_sampler(
         opening: how often the study was opened before, where others may have it open now.
 
     Raises:
-        RequestError: there is none of that name, it can't search this space, or a package that it needs is missing.
+        RequestError: there is none of that name, it can't search this space, or a package that it
+            needs is missing.
     """
     sampler = get_sampler(name)
     sampler.check(space, objectives)

@@ -42,7 +42,8 @@ class SamplerRequest(Generic[S]):
 
     @property
     def session_seed(self) -> int:
-        """The seed of samplers that keep nothing of where they stood: another each time the study is taken up.
+        """The seed of samplers that keep nothing of where they stood: another each time the study
+        is taken up.
 
         A sampler that starts anew must not draw once more what it drew at first.
         """
@@ -52,7 +53,9 @@ class SamplerRequest(Generic[S]):
 
     @property
     def study_seed(self) -> int:
-        """The seed of samplers that go on with their own sequence: the same for all of the study's life."""
+        """The seed of samplers that go on with their own sequence: the same for all of the study's
+        life.
+        """
         return trial_seed(self.seed, 0)
 
 
@@ -64,11 +67,13 @@ class Sampler(Generic[S]):
         name: what [search] calls it.
         summary: one line about it.
         settings: the class of its options; every field has a default.
-        make: makes a new one; imports Optuna, so that naming samplers costs the command line nothing.
+        make: makes a new one; imports Optuna, so that naming samplers costs the command line
+            nothing.
         packages: what it needs beside what comes with Assay: `pip install` names by import names.
         extra: Assay's extra that brings them.
         most_objectives: how many objectives it can search for at once; None for any number.
-        most_trials: how many trials it can reasonably be asked for, and why no more; None for any number.
+        most_trials: how many trials it can reasonably be asked for, and why no more; None for any
+            number.
         check_space: raises a RequestError for a space that it can't search.
         size: how many configurations it has to offer in a space; None where there is no end.
     """
@@ -119,6 +124,10 @@ AnySampler = Sampler[Any]
 
 
 Startup = Annotated[
-    int, Field(ge=0, description="How many complete trials there must be before it does more than draw at random.")
+    int,
+    Field(
+        ge=0,
+        description="How many complete trials there must be before it does more than draw at random.",
+    ),
 ]
 Probability = Annotated[float, Field(ge=0, le=1)]

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 class CmaesSettings(Settings):
-    """The options of `optuna.samplers.CmaEsSampler`, under its names and with its defaults; not the deprecated ones."""
+    """The options of `optuna.samplers.CmaEsSampler`, under its names and with its defaults; not the
+    deprecated ones.
+    """
 
     n_startup_trials: Startup = 1
     popsize: int | None = Field(
@@ -26,21 +28,27 @@ class CmaesSettings(Settings):
         description="How many trials make a generation: 4 + 3 ln(ranges), rounded down, unless said.",
     )
     consider_pruned_trials: bool = Field(
-        default=False, description="Whether pruned trials count with their last value: advised with hyperband."
+        default=False,
+        description="Whether pruned trials count with their last value: advised with hyperband.",
     )
     use_separable_cma: bool = Field(
-        default=False, description="Whether hyperparameters are taken as independent, which learns faster where true."
+        default=False,
+        description="Whether hyperparameters are taken as independent, which learns faster where true.",
     )
     with_margin: bool = Field(
-        default=False, description="Whether integers and steps are kept from settling on one value too soon."
+        default=False,
+        description="Whether integers and steps are kept from settling on one value too soon.",
     )
     lr_adapt: bool = Field(
-        default=False, description="Whether it adapts its learning rate, for values that are noisy or have many peaks."
+        default=False,
+        description="Whether it adapts its learning rate, for values that are noisy or have many peaks.",
     )
 
     @model_validator(mode="after")
     def _kinds_exclude_each_other(self) -> Self:
-        kinds = [name for name in ("use_separable_cma", "with_margin", "lr_adapt") if getattr(self, name)]
+        kinds = [
+            name for name in ("use_separable_cma", "with_margin", "lr_adapt") if getattr(self, name)
+        ]
         if len(kinds) > 1:
             raise ValueError(f"{' and '.join(kinds)} exclude each other: keep one")
         return self
@@ -50,7 +58,8 @@ def _check_space(space: Space) -> None:
     from optuna.distributions import CategoricalDistribution  # not at the top: see below
 
     if all(
-        isinstance(one.distribution, CategoricalDistribution) or one.distribution.single() for one in space.values()
+        isinstance(one.distribution, CategoricalDistribution) or one.distribution.single()
+        for one in space.values()
     ):
         raise RequestError(
             f"sampler 'cmaes' searches ranges of numbers: received a [space] of {', '.join(space) or 'nothing'}, which "

@@ -1,7 +1,7 @@
 """How CMA-ES goes on where it stood: Optuna keeps its state in the storage, pickled.
 
-A pickle can run anything, and a storage may be one that others write to. So only what such a state is made of is
-unpickled: the strategies of the package `cmaes`, and numpy's arrays and numbers.
+A pickle can run anything, and a storage may be one that others write to. So only what such a state
+is made of is unpickled: the strategies of the package `cmaes`, and numpy's arrays and numbers.
 """
 
 from __future__ import annotations
@@ -31,12 +31,17 @@ class RestoringCmaEs(CmaEsSampler):
     """Optuna's sampler, but for how it reads its own state.
 
     Raises:
-        SearchError: when it is asked for a configuration and the state in the storage is not one that it wrote.
+        SearchError: when it is asked for a configuration and the state in the storage is not one
+            that it wrote.
     """
 
     def _restore_optimizer(self, completed_trials: Sequence[FrozenTrial]) -> Any:
         for trial in reversed(completed_trials):
-            parts = {key: part for key, part in trial.system_attrs.items() if key.startswith(self._attr_key_optimizer)}
+            parts = {
+                key: part
+                for key, part in trial.system_attrs.items()
+                if key.startswith(self._attr_key_optimizer)
+            }
             if parts:
                 return _read_state(self._concat_optimizer_attrs(parts), trial.number)
         return None

@@ -1,9 +1,10 @@
-"""Optuna's TPE without what it does anew for every trial: the same suggestions in a fraction of the time.
+"""Optuna's TPE without what it does anew for every trial: the same suggestions in a fraction of the
+time.
 
-Optuna sorts the trials as objects, turns each one's parameters into numbers again and takes the logarithm of the normal
-distribution one number at a time. Here trials are rows of arrays, written once, and SciPy takes that logarithm.
-Milliseconds an ask took for the space of mnist-mlp, Optuna's and this, among 100, 1,000 and 10,000 trials: 16 and 5, 58
-and 9, 134 and 36.
+Optuna sorts the trials as objects, turns each one's parameters into numbers again and takes the
+logarithm of the normal distribution one number at a time. Here trials are rows of arrays, written
+once, and SciPy takes that logarithm. Milliseconds an ask took for the space of mnist-mlp, Optuna's
+and this, among 100, 1,000 and 10,000 trials: 16 and 5, 58 and 9, 134 and 36.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class FastTPESampler(TPESampler):
-    """Optuna's sampler, but for how it looks at the trials of a study with one objective and without constraints."""
+    """Optuna's sampler, but for how it looks at the trials of a study with one objective and
+    without constraints.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -44,9 +47,15 @@ class FastTPESampler(TPESampler):
         if len(study.directions) > 1:
             return super()._sample(study, trial, search_space)
         trials = study._get_trials(deepcopy=False)
-        running = [one for one in self._table.read(trials) if self._constant_liar and one.number != trial.number]
+        running = [
+            one
+            for one in self._table.read(trials)
+            if self._constant_liar and one.number != trial.number
+        ]
         good, others = self._table.split(study.direction, default_gamma)
-        others = np.sort(np.concatenate([others, np.array([one.number for one in running], np.int64)]))
+        others = np.sort(
+            np.concatenate([others, np.array([one.number for one in running], np.int64)])
+        )
         values = {one.number: self._get_params(one, study) for one in running}
         below, above = (
             self._parzen_estimator_cls(
@@ -58,7 +67,10 @@ class FastTPESampler(TPESampler):
         )
         candidates = below.sample(self._rng.rng, self._n_ei_candidates)
         best = self._compare(candidates, self._compute_acquisition_func(candidates, below, above))
-        return {name: distribution.to_external_repr(best[name]) for name, distribution in search_space.items()}
+        return {
+            name: distribution.to_external_repr(best[name])
+            for name, distribution in search_space.items()
+        }
 
     def _compute_acquisition_func(self, *arguments: Any) -> NDArray[np.float64]:
         with _logarithms_at_once():
@@ -104,12 +116,18 @@ class _Table:
             if trial.state.is_finished():
                 self._take(trial)
                 self._open.discard(number)
-        return [trials[number] for number in sorted(self._open) if trials[number].state == TrialState.RUNNING]
+        return [
+            trials[number]
+            for number in sorted(self._open)
+            if trials[number].state == TrialState.RUNNING
+        ]
 
     def split(self, direction: StudyDirection, gamma: Any) -> tuple[Numbers, Numbers]:
-        """Return the numbers of the good trials and of the others that have ended, each in ascending order.
+        """Return the numbers of the good trials and of the others that have ended, each in
+        ascending order.
 
-        Complete trials are ranked by their values, behind them pruned ones by how far they came, then by their values.
+        Complete trials are ranked by their values, behind them pruned ones by how far they came,
+        then by their values.
         """
         sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
         complete = np.flatnonzero(~np.isnan(self._complete.values))
@@ -128,11 +146,15 @@ class _Table:
         trials: Sequence[FrozenTrial],
         running: Mapping[int, Mapping[str, Any]],
     ) -> dict[str, NDArray[np.float64]]:
-        """Return the values of the parameters, as Optuna computes with them, of those trials that have them all."""
+        """Return the values of the parameters, as Optuna computes with them, of those trials that
+        have them all.
+        """
         columns = [self._column(name, distribution, trials) for name, distribution in space.items()]
         for number, params in running.items():
             for (name, distribution), column in zip(space.items(), columns, strict=True):
-                column[number] = distribution.to_internal_repr(params[name]) if name in params else math.nan
+                column[number] = (
+                    distribution.to_internal_repr(params[name]) if name in params else math.nan
+                )
         rows = np.stack([column.values[numbers] for column in columns])
         rows = rows[:, ~np.isnan(rows).any(axis=0)]
         return dict(zip(space, rows, strict=True))
@@ -146,7 +168,9 @@ class _Table:
         for name, (distribution, column) in self._columns.items():
             column[trial.number] = _internal(trial, name, distribution)
 
-    def _column(self, name: str, distribution: BaseDistribution, trials: Sequence[FrozenTrial]) -> _Growing:
+    def _column(
+        self, name: str, distribution: BaseDistribution, trials: Sequence[FrozenTrial]
+    ) -> _Growing:
         known = self._columns.get(name)
         if known is None or known[0] != distribution:
             column = _Growing()
@@ -181,7 +205,8 @@ def _internal(trial: FrozenTrial, name: str, distribution: BaseDistribution) -> 
 
 @contextmanager
 def _logarithms_at_once() -> Iterator[None]:
-    """Within, Optuna asks SciPy for the logarithm of the normal distribution: equal to 15 digits, 20 times as fast.
+    """Within, Optuna asks SciPy for the logarithm of the normal distribution: equal to 15 digits,
+    20 times as fast.
 
     For comparing candidates alone: those that it draws keep every digit.
     """

@@ -1,4 +1,6 @@
-"""Bayesian optimisation with a Gaussian process (Ament et al., NeurIPS 2023, for its log expected improvement)."""
+"""Bayesian optimisation with a Gaussian process (Ament et al., NeurIPS 2023, for its log expected
+improvement).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ class GpSettings(Settings):
 
     n_startup_trials: Startup = 10
     deterministic_objective: bool = Field(
-        default=False, description="Whether the same configuration has the same value whatever its seed."
+        default=False,
+        description="Whether the same configuration has the same value whatever its seed.",
     )
 
 

@@ -28,7 +28,9 @@ def size(space: Space) -> int:
     Raises:
         RequestError: they are not to be counted, or too many.
     """
-    from assay.search.space.grid import grid  # not at the top: naming samplers must not import Optuna's distributions
+    from assay.search.space.grid import (
+        grid,
+    )  # not at the top: naming samplers must not import Optuna's distributions
 
     counted = sum(1 for _ in itertools.islice(grid(space), LARGEST + 1))
     if counted > LARGEST:

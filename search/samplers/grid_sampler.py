@@ -1,6 +1,7 @@
 """A grid as Optuna asks for one.
 
-Optuna's own grid takes no conditions: it would try what exists only beside other values several times over.
+Optuna's own grid takes no conditions: it would try what exists only beside other values several
+times over.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class GridSampler(BaseSampler):
         """Leave a configuration out from now on, whoever thought of it."""
         self._left.pop(self._key(configuration), None)
 
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
         """Return nothing: each value is drawn when it is asked for."""
         return {}
 
@@ -56,14 +59,21 @@ class GridSampler(BaseSampler):
         return {}
 
     def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
     ) -> Any:
-        """Return the value in the first configuration left that agrees with what the trial has so far."""
+        """Return the value in the first configuration left that agrees with what the trial has so
+        far.
+        """
         known = {**trial.system_attrs.get(ENQUEUED, {}), **trial.params}
         for one in self._left.values():
             if param_name in one and _agree(one, known):
                 return one[param_name]
-        # What was enqueued in part has been tried in every way: which of them comes twice is nobody's concern.
+        # What was enqueued in part has been tried in every way: which of them comes twice is
+        # nobody's concern.
         parameter = self._space[param_name]
         return parameter.encode(parameter.extremes()[0])
 

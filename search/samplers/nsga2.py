@@ -1,4 +1,6 @@
-"""The non-dominated sorting genetic algorithm (Deb et al., IEEE Transactions on Evolutionary Computation, 2002)."""
+"""The non-dominated sorting genetic algorithm (Deb et al., IEEE Transactions on Evolutionary
+Computation, 2002).
+"""
 
 from __future__ import annotations
 
@@ -21,28 +23,36 @@ class Nsga2Settings(Settings):
     """The options of `optuna.samplers.NSGAIISampler`, under its names and with its defaults."""
 
     population_size: int = Field(
-        default=50, ge=2, description="How many complete trials make a generation; the first is drawn at random."
+        default=50,
+        ge=2,
+        description="How many complete trials make a generation; the first is drawn at random.",
     )
     mutation: Literal["polynomial"] | None = Field(
-        default=None, description="How a number mutates: polynomial, near to what it was; unless said, drawn anew."
+        default=None,
+        description="How a number mutates: polynomial, near to what it was; unless said, drawn anew.",
     )
     mutation_prob: Probability | None = Field(
-        default=None, description="How likely each hyperparameter mutates: 1 over their number unless said."
+        default=None,
+        description="How likely each hyperparameter mutates: 1 over their number unless said.",
     )
     crossover: Crossover = Field(
-        default="uniform", description="How parents' numbers are mixed; choices are always taken from one of them."
+        default="uniform",
+        description="How parents' numbers are mixed; choices are always taken from one of them.",
     )
     crossover_prob: Probability = Field(
         default=0.9, description="How likely a configuration has several parents, not one."
     )
     swapping_prob: Probability = Field(
-        default=0.5, description="How likely uniform crossover takes a hyperparameter from the second parent."
+        default=0.5,
+        description="How likely uniform crossover takes a hyperparameter from the second parent.",
     )
 
     @model_validator(mode="after")
     def _parents_suffice(self) -> Self:
         if self.crossover in _THREE_PARENTS and self.population_size < 3:
-            raise ValueError(f"crossover = {self.crossover!r} takes three parents: set population_size to at least 3")
+            raise ValueError(
+                f"crossover = {self.crossover!r} takes three parents: set population_size to at least 3"
+            )
         return self
 
 

@@ -1,4 +1,6 @@
-"""The tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011; Falkner et al., ICML 2018)."""
+"""The tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011; Falkner et al., ICML
+2018).
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,15 @@ if TYPE_CHECKING:
 
 
 class TpeSettings(Settings):
-    """The options of `optuna.samplers.TPESampler`, under its names and with the defaults of Optuna 5."""
+    """The options of `optuna.samplers.TPESampler`, under its names and with the defaults of Optuna
+    5.
+    """
 
     n_startup_trials: Startup = 10
     n_ei_candidates: int = Field(
-        default=24, ge=1, description="How many candidates are drawn, of which the one of best expectation is tried."
+        default=24,
+        ge=1,
+        description="How many candidates are drawn, of which the one of best expectation is tried.",
     )
     multivariate: bool | None = Field(
         default=None,
@@ -38,7 +44,9 @@ class TpeSettings(Settings):
     @model_validator(mode="after")
     def _group_is_multivariate(self) -> Self:
         if self.group and self.multivariate is False:
-            raise ValueError("group = true needs multivariate: leave multivariate out, or set it to true")
+            raise ValueError(
+                "group = true needs multivariate: leave multivariate out, or set it to true"
+            )
         return self
 
 
@@ -50,7 +58,9 @@ def _make(request: SamplerRequest[TpeSettings]) -> BaseSampler:
         conditional = any(parameter.when for parameter in request.space.values())
         options["group"] = conditional and request.options.multivariate is not False
     if options["group"]:
-        options["multivariate"] = True  # what group needs, also where Optuna's own choice would be otherwise
+        options["multivariate"] = (
+            True  # what group needs, also where Optuna's own choice would be otherwise
+        )
     kind = TPESampler
     if optuna_compat.is_supported():
         from assay.search.samplers.fast_tpe import FastTPESampler  # here for the same reason
@@ -60,5 +70,8 @@ def _make(request: SamplerRequest[TpeSettings]) -> BaseSampler:
 
 
 SAMPLER = Sampler(
-    "tpe", "tree-structured Parzen estimator: tries what resembles the good trials so far", TpeSettings, _make
+    "tpe",
+    "tree-structured Parzen estimator: tries what resembles the good trials so far",
+    TpeSettings,
+    _make,
 )

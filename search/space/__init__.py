@@ -1,4 +1,6 @@
-"""The space that is searched: parameters with their distributions, some of which exist only under a condition."""
+"""The space that is searched: parameters with their distributions, some of which exist only under a
+condition.
+"""
 
 from __future__ import annotations
 

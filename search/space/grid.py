@@ -17,7 +17,9 @@ def grid(space: Space) -> Iterator[Configuration]:
     Raises:
         RequestError: a range is continuous and has no step.
     """
-    return _rest({}, list(space), space, {name: values(name, parameter) for name, parameter in space.items()})
+    return _rest(
+        {}, list(space), space, {name: values(name, parameter) for name, parameter in space.items()}
+    )
 
 
 def values(name: str, parameter: Parameter) -> list[Choice]:
@@ -34,7 +36,10 @@ def values(name: str, parameter: Parameter) -> list[Choice]:
         case FloatDistribution(low=low, high=high) if low == high:
             return [low]
         case FloatDistribution(low=low, high=high, step=float(step)):
-            return [parameter.decode(low + number * step) for number in range(round((high - low) / step) + 1)]
+            return [
+                parameter.decode(low + number * step)
+                for number in range(round((high - low) / step) + 1)
+            ]
         case _:
             raise RequestError(
                 f"a grid needs a step in every continuous range: [space] {name} is {parameter}; give it a step, list "

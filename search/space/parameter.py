@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from assay.models.errors import RequestError
 from assay.models.settings import Settings
@@ -26,7 +31,9 @@ class _Bounds(Settings):
 
 @dataclass(frozen=True)
 class Condition:
-    """That a parameter, called `name`, is one of `values`, or lies from `low` to `high` where there are no values."""
+    """That a parameter, called `name`, is one of `values`, or lies from `low` to `high` where there
+    are no values.
+    """
 
     name: str
     values: tuple[Any, ...] = ()
@@ -37,7 +44,11 @@ class Condition:
         """Return whether it does where the parameter has this value."""
         if self.values:
             return any(_same(value, allowed) for allowed in self.values)
-        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and self.low <= value <= self.high
+        )
 
     def __str__(self) -> str:
         if self.values:
@@ -57,7 +68,9 @@ def read_conditions(table: object, where: str) -> tuple[Condition, ...]:
         RequestError: it is something else; `where` says of which parameter.
     """
     if not isinstance(table, dict) or not table:
-        raise RequestError(f"{where} when: must be a table such as {{ optimizer = 'momentum' }}; received {table!r}.")
+        raise RequestError(
+            f"{where} when: must be a table such as {{ optimizer = 'momentum' }}; received {table!r}."
+        )
     return tuple(_read(name, value, f"{where} when {name}") for name, value in table.items())
 
 
@@ -65,7 +78,9 @@ def _read(name: str, value: object, where: str) -> Condition:
     if isinstance(value, dict):
         bounds = _Bounds.read(value, where)
         if bounds.low is None and bounds.high is None:
-            raise RequestError(f"{where}: must say low, high or both, such as {{ low = 2 }}; received {value!r}.")
+            raise RequestError(
+                f"{where}: must say low, high or both, such as {{ low = 2 }}; received {value!r}."
+            )
         return Condition(
             name,
             low=-math.inf if bounds.low is None else bounds.low,
@@ -96,14 +111,26 @@ def check_number(where: str, distribution: BaseDistribution, value: object) -> i
             if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
                 if (value - low) % step == 0:
                     return value
-                raise RequestError(f"{where}: must be {low} plus a multiple of {step}; received {value!r}.")
-            raise RequestError(f"{where}: must be a whole number from {low} to {high}; received {value!r}.")
+                raise RequestError(
+                    f"{where}: must be {low} plus a multiple of {step}; received {value!r}."
+                )
+            raise RequestError(
+                f"{where}: must be a whole number from {low} to {high}; received {value!r}."
+            )
         case FloatDistribution(low=float(low), high=float(high), step=step):
-            if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+            if (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and low <= value <= high
+            ):
                 if step is None or divides(step, value - low):
                     return float(value)
-                raise RequestError(f"{where}: must be {low:g} plus a multiple of {step:g}; received {value!r}.")
-            raise RequestError(f"{where}: must be a number from {low:g} to {high:g}; received {value!r}.")
+                raise RequestError(
+                    f"{where}: must be {low:g} plus a multiple of {step:g}; received {value!r}."
+                )
+            raise RequestError(
+                f"{where}: must be a number from {low:g} to {high:g}; received {value!r}."
+            )
         case _:
             raise TypeError(f"not a range: {distribution}")
 
@@ -122,7 +149,9 @@ def describe(distribution: BaseDistribution) -> str:
 
 
 def divides(step: float, distance: float) -> bool:
-    """Whether a distance is a whole number of steps, up to what floats can't hold (0.3 is three times 0.1)."""
+    """Whether a distance is a whole number of steps, up to what floats can't hold (0.3 is three
+    times 0.1).
+    """
     steps = Decimal(str(distance)) / Decimal(str(step))
     return abs(steps - round(steps)) < Decimal("1e-9")
 
@@ -159,7 +188,9 @@ class Parameter:
         return text_of(value) if isinstance(value, list) else value
 
     def extremes(self) -> list[Choice]:
-        """Return the values that show whether all of them are allowed: all choices, or both ends of a range."""
+        """Return the values that show whether all of them are allowed: all choices, or both ends of
+        a range.
+        """
         match self.distribution:
             case CategoricalDistribution(choices=choices):
                 return [self.decode(choice) for choice in choices]
@@ -200,7 +231,9 @@ class Parameter:
             case IntDistribution(low=low, high=high, step=step) if low <= bound <= high:
                 return low + step * math.ceil((bound - low) / step)
             case FloatDistribution(low=low, high=high, step=float(step)) if low <= bound <= high:
-                return float(round(low + step * math.ceil((bound - low) / step - 1e-9), _STEP_DIGITS))
+                return float(
+                    round(low + step * math.ceil((bound - low) / step - 1e-9), _STEP_DIGITS)
+                )
             case FloatDistribution(low=low, high=high) if low <= bound <= high:
                 return bound
             case _:

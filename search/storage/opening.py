@@ -13,7 +13,13 @@ from assay.models.errors import RequestError
 from assay.search.storage.postgresql import SharedStorage, advisory_lock
 from assay.search.storage.retrying import RetryingStorage
 from assay.search.system.files import unwritable
-from assay.search.system.urls import database_is_a_file, database_is_shared, keep_secret, masked, scrubbed
+from assay.search.system.urls import (
+    database_is_a_file,
+    database_is_shared,
+    keep_secret,
+    masked,
+    scrubbed,
+)
 
 _PATIENCE_SECONDS = 600.0
 _CONNECTION = {
@@ -23,8 +29,10 @@ _CONNECTION = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
-"""Of PostgreSQL's client: seconds until a machine that does not answer is away, milliseconds until a connection is that
-was written to, seconds until a silent one is asked for a sign of life, seconds between two such questions, how many.
+"""Of PostgreSQL's client: seconds until a machine that does not answer is away, milliseconds until
+a connection is that
+was written to, seconds until a silent one is asked for a sign of life, seconds between two such
+questions, how many.
 """
 
 
@@ -33,8 +41,8 @@ def open_storage(url: str, wait_for_server: bool = False) -> RetryingStorage:
 
     Args:
         url: of the database.
-        wait_for_server: whether to wait for a server that goes away later on. One that is away now is never waited for.
-            Without waiting, no connection is held between two calls.
+        wait_for_server: whether to wait for a server that goes away later on. One that is away now
+            is never waited for. Without waiting, no connection is held between two calls.
 
     Raises:
         RequestError: it can't be reached; the message masks the password.

@@ -1,8 +1,9 @@
 """Optuna's storage on PostgreSQL, where several supervisors may be at work on one study.
 
-Every trial says from the moment it runs whose it is: what makes it RUNNING writes that in the same transaction, so that
-nobody who dies, or loses the connection, leaves a trial of which it is not known. Whoever must not be disturbed takes a
-turn: an advisory lock of PostgreSQL, which dies with its connection.
+Every trial says from the moment it runs whose it is: what makes it RUNNING writes that in the same
+transaction, so that nobody who dies, or loses the connection, leaves a trial of which it is not
+known. Whoever must not be disturbed takes a turn: an advisory lock of PostgreSQL, which dies with
+its connection.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class SharedStorage(RetryingStorage):
         supervisor: what trials that are begun through this storage are known by.
     """
 
-    def __init__(self, database: optuna.storages.RDBStorage, name: str, retry_seconds: float) -> None:
+    def __init__(
+        self, database: optuna.storages.RDBStorage, name: str, retry_seconds: float
+    ) -> None:
         super().__init__(database, name, retry_seconds)
         # With Optuna's own memory of finished trials, which need not be fetched again.
         self._database = optuna.storages.get_storage(database)
@@ -53,13 +56,20 @@ class SharedStorage(RetryingStorage):
 
     @contextmanager
     def locked(self, study: str) -> Iterator[None]:
-        """Within, no other supervisor has a turn at the study; one that loses its connection may lose it too."""
+        """Within, no other supervisor has a turn at the study; one that loses its connection may
+        lose it too.
+        """
         with contextlib.ExitStack() as stack:
-            self._reach(lambda: stack.enter_context(advisory_lock(self._engine, f"study {study}", self.should_stop)))
+            self._reach(
+                lambda: stack.enter_context(
+                    advisory_lock(self._engine, f"study {study}", self.should_stop)
+                )
+            )
             yield
 
     def run_locked(self, study: str, body: Callable[[], _Result]) -> _Result:
-        """Return what a function returns that is called in a turn; once more, in another, if the connection is lost.
+        """Return what a function returns that is called in a turn; once more, in another, if the
+        connection is lost.
 
         Args:
             study: the study's name.
@@ -77,13 +87,21 @@ class SharedStorage(RetryingStorage):
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Create a trial; one that runs at once says whose it is."""
-        template = create_trial(state=TrialState.RUNNING) if template_trial is None else copy.copy(template_trial)
+        template = (
+            create_trial(state=TrialState.RUNNING)
+            if template_trial is None
+            else copy.copy(template_trial)
+        )
         if template.state == TrialState.RUNNING:
             template.user_attrs = {**template.user_attrs, SUPERVISOR: self.supervisor}
         return super().create_new_trial(study_id, template)
 
-    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        """Set the state of a trial, and its values; one that was waiting and runs from now on says whose it is."""
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Set the state of a trial, and its values; one that was waiting and runs from now on says
+        whose it is.
+        """
         if state != TrialState.RUNNING:
             return super().set_trial_state_values(trial_id, state, values)
         return self._reach(lambda: self._claim(trial_id))
@@ -100,7 +118,9 @@ class SharedStorage(RetryingStorage):
                 connection.execute(sqlalchemy.insert(attributes).values(row))
                 return True
             # The connection may have broken after it was done.
-            return bool(connection.scalar(sqlalchemy.select(attributes.value_json).where(whose)) == claim)
+            return bool(
+                connection.scalar(sqlalchemy.select(attributes.value_json).where(whose)) == claim
+            )
 
     def _lost(self, cause: BaseException) -> None:
         if self._rerunning:
@@ -108,7 +128,9 @@ class SharedStorage(RetryingStorage):
 
 
 class _LockLostError(Exception):
-    """The connection broke in the middle of a turn, and whether the turn went with it is not known."""
+    """The connection broke in the middle of a turn, and whether the turn went with it is not
+    known.
+    """
 
 
 @contextmanager
@@ -121,7 +143,9 @@ def advisory_lock(
         SearchError: somebody else is, and there is no time to wait for it any more.
     """
     key = int.from_bytes(hashlib.sha256(f"assay {what}".encode()).digest()[:8], signed=True)
-    with contextlib.closing(engine.connect().execution_options(isolation_level="AUTOCOMMIT")) as connection:
+    with contextlib.closing(
+        engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    ) as connection:
         give_up_at, pause = time.monotonic() + _LONGEST_TURN_SECONDS, _FIRST_LOOK_SECONDS
         while not connection.scalar(sqlalchemy.select(sqlalchemy.func.pg_try_advisory_lock(key))):
             # Asked again and again: who waits in the database hears of nothing else.

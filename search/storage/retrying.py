@@ -1,7 +1,9 @@
-"""Optuna's database as it can be had: a full disk says so in one line, a server that is away is waited for.
+"""Optuna's database as it can be had: a full disk says so in one line, a server that is away is
+waited for.
 
-A call that failed for want of a connection is made again until the server is back. It may have been carried out before
-the connection broke, so what is not the same when done twice is looked up first: a new trial carries a key of its own.
+A call that failed for want of a connection is made again until the server is back. It may have been
+carried out before the connection broke, so what is not the same when done twice is looked up first:
+a new trial carries a key of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +31,11 @@ _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
 _LOOK_UP_SECONDS = 0.1  # how often it asks whether there is time to wait
 
-_AWAY = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, sqlalchemy.exc.PendingRollbackError)
+_AWAY = (
+    sqlalchemy.exc.OperationalError,
+    sqlalchemy.exc.InterfaceError,
+    sqlalchemy.exc.PendingRollbackError,
+)
 
 _Result = TypeVar("_Result")
 
@@ -40,14 +46,16 @@ class RetryingStorage(BaseStorage):
     Args:
         database: where studies lie.
         name: of the database, for messages, without its password.
-        retry_seconds: how long one call waits for a server that is away; 0 for a file, which nobody brings back.
+        retry_seconds: how long one call waits for a server that is away; 0 for a file, which nobody
+            brings back.
 
     Raises:
-        SearchError: by any call: it could not be written or read, and that is not going to change by waiting. Whoever
-            has waited in vain once does not wait again.
+        SearchError: by any call: it could not be written or read, and that is not going to change
+            by waiting. Whoever has waited in vain once does not wait again.
 
     Attributes:
-        should_stop: asked while waiting: whether somebody wants the program to end, so that there is no time to wait.
+        should_stop: asked while waiting: whether somebody wants the program to end, so that there
+            is no time to wait.
         waiting: told once when it begins to wait.
     """
 
@@ -60,7 +68,9 @@ class RetryingStorage(BaseStorage):
         self.waiting: Callable[[str], None] = lambda note: None
         self._given_up: str | None = None
 
-    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> int:
         """Create a study."""
 
         def again() -> int:
@@ -116,7 +126,11 @@ class RetryingStorage(BaseStorage):
         """Create a trial."""
         if self._retry_seconds == 0:
             return self._reach(lambda: self._database.create_new_trial(study_id, template_trial))
-        template = create_trial(state=TrialState.RUNNING) if template_trial is None else copy.copy(template_trial)
+        template = (
+            create_trial(state=TrialState.RUNNING)
+            if template_trial is None
+            else copy.copy(template_trial)
+        )
         key = uuid.uuid4().hex
         template.system_attrs = {**template.system_attrs, KEY: key}
 
@@ -129,16 +143,26 @@ class RetryingStorage(BaseStorage):
         return self._reach(lambda: self._database.create_new_trial(study_id, template), again)
 
     def set_trial_param(
-        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
     ) -> None:
         """Set a parameter of a trial."""
-        self._reach(lambda: self._database.set_trial_param(trial_id, param_name, param_value_internal, distribution))
+        self._reach(
+            lambda: self._database.set_trial_param(
+                trial_id, param_name, param_value_internal, distribution
+            )
+        )
 
-    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
         """Set the state of a trial, and its values; return whether it could be set.
 
-        Of a trial that was waiting it may be unknown, after a broken connection, who has taken it: then it counts as
-        taken by somebody else.
+        Of a trial that was waiting it may be unknown, after a broken connection, who has taken it:
+        then it counts as taken by somebody else.
         """
 
         def again() -> bool:
@@ -147,11 +171,17 @@ class RetryingStorage(BaseStorage):
             except UpdateFinishedTrialError:
                 return self._database.get_trial(trial_id).state == state
 
-        return self._reach(lambda: self._database.set_trial_state_values(trial_id, state, values), again)
+        return self._reach(
+            lambda: self._database.set_trial_state_values(trial_id, state, values), again
+        )
 
-    def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
         """Set what a trial reported at a step."""
-        self._reach(lambda: self._database.set_trial_intermediate_value(trial_id, step, intermediate_value))
+        self._reach(
+            lambda: self._database.set_trial_intermediate_value(trial_id, step, intermediate_value)
+        )
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set an attribute of a trial."""
@@ -167,7 +197,9 @@ class RetryingStorage(BaseStorage):
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
         """Return the id of a trial."""
-        return self._reach(lambda: self._database.get_trial_id_from_study_id_trial_number(study_id, trial_number))
+        return self._reach(
+            lambda: self._database.get_trial_id_from_study_id_trial_number(study_id, trial_number)
+        )
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -180,12 +212,18 @@ class RetryingStorage(BaseStorage):
         self._database.remove_session()
 
     def close(self) -> None:
-        """Let go of all connections: a server has only so many, and a garbage collector takes its time."""
+        """Let go of all connections: a server has only so many, and a garbage collector takes its
+        time.
+        """
         self._database.remove_session()
         self._engine.dispose()
 
-    def _reach(self, call: Callable[[], _Result], again: Callable[[], _Result] | None = None) -> _Result:
-        """Return what a call returns; after a failure, what the other does, which knows that it may have been done."""
+    def _reach(
+        self, call: Callable[[], _Result], again: Callable[[], _Result] | None = None
+    ) -> _Result:
+        """Return what a call returns; after a failure, what the other does, which knows that it may
+        have been done.
+        """
         give_up_at, pause = time.monotonic() + self._retry_seconds, _FIRST_PAUSE_SECONDS
         told = False
         while True:
@@ -203,7 +241,9 @@ class RetryingStorage(BaseStorage):
                 self._lost(cause)
                 if not told:
                     told = True
-                    self.waiting(f"the storage {self._name} is away ({_line(cause)}): waiting for it")
+                    self.waiting(
+                        f"the storage {self._name} is away ({_line(cause)}): waiting for it"
+                    )
             self._pause(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             call = again or call
@@ -228,7 +268,11 @@ class RetryingStorage(BaseStorage):
 
 def _cause(error: BaseException) -> BaseException:
     """Return what SQLAlchemy says; Optuna wraps some of it."""
-    return error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ is not None else error
+    return (
+        error.__cause__
+        if isinstance(error, StorageInternalError) and error.__cause__ is not None
+        else error
+    )
 
 
 def _line(error: BaseException) -> str:

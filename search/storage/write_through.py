@@ -1,8 +1,8 @@
 """Optuna's storage as its only writer sees it: read from memory, written through to the database.
 
-Optuna reads the study anew whenever it asks, prunes or tells, and commits every parameter and attribute by itself: 27
-transactions and 12 reads a trial of mnist-mlp. Whoever is alone with a study knows all of it already, and writes a new
-trial at once: 13 transactions.
+Optuna reads the study anew whenever it asks, prunes or tells, and commits every parameter and
+attribute by itself: 27 transactions and 12 reads a trial of mnist-mlp. Whoever is alone with a
+study knows all of it already, and writes a new trial at once: 13 transactions.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from assay.models.errors import SearchError
 
 
 class WriteThroughStorage(InMemoryStorage):
-    """Keeps the studies that are opened through it in memory; every write reaches the database before it returns.
+    """Keeps the studies that are opened through it in memory; every write reaches the database
+    before it returns.
 
     Args:
-        database: where studies lie. Nobody else may write the opened ones; `assay.search.system.files` sees to it.
+        database: where studies lie. Nobody else may write the opened ones;
+            `assay.search.system.files` sees to it.
 
     Raises:
         SearchError: when a trial is made and somebody else has made one.
@@ -39,7 +41,9 @@ class WriteThroughStorage(InMemoryStorage):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Within, a new trial and all that is said of it are kept back, and written at the end in one transaction."""
+        """Within, a new trial and all that is said of it are kept back, and written at the end in
+        one transaction.
+        """
         self._together = True
         try:
             yield
@@ -49,7 +53,9 @@ class WriteThroughStorage(InMemoryStorage):
                 self._write_trial(study_id, trial_id, self.get_trial(trial_id))
             self._waiting.clear()
 
-    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> int:
         """Create a study."""
         database_id = self._database.create_new_study(directions, study_name)
         return self._load(database_id)
@@ -90,22 +96,30 @@ class WriteThroughStorage(InMemoryStorage):
         return trial_id
 
     def set_trial_param(
-        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
     ) -> None:
         """Set a parameter of a trial."""
         if (known := self._trial_ids.get(trial_id)) is not None:
             self._database.set_trial_param(known, param_name, param_value_internal, distribution)
         super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
 
-    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
         """Set the state of a trial, and its values; return whether it could be set."""
-        if (known := self._trial_ids.get(trial_id)) is not None and not self._database.set_trial_state_values(
-            known, state, values
-        ):
+        if (
+            known := self._trial_ids.get(trial_id)
+        ) is not None and not self._database.set_trial_state_values(known, state, values):
             return False
         return super().set_trial_state_values(trial_id, state, values)
 
-    def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
         """Set what a trial reported at a step."""
         if (known := self._trial_ids.get(trial_id)) is not None:
             self._database.set_trial_intermediate_value(known, step, intermediate_value)

@@ -20,7 +20,8 @@ _PAUSE_SECONDS = 0.02
 
 
 class StudyLock:
-    """Held while entered. The system lets go of it when the process ends, however it ends: no lock is ever stale.
+    """Held while entered. The system lets go of it when the process ends, however it ends: no lock
+    is ever stale.
 
     Raises:
         RequestError: another process holds it; the message says which and since when.
@@ -50,7 +51,12 @@ class StudyLock:
         self._file.flush()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._file.close()
 
 
@@ -63,7 +69,9 @@ def is_held(path: Path) -> bool:
 
 
 def _is_taken(file: IO[Any], kind: int = fcntl.LOCK_EX) -> bool:
-    """Take the lock in a file if nobody has it, until the file is closed; return whether it was taken."""
+    """Take the lock in a file if nobody has it, until the file is closed; return whether it was
+    taken.
+    """
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -71,12 +79,15 @@ def _is_taken(file: IO[Any], kind: int = fcntl.LOCK_EX) -> bool:
     return True
 
 
-# Telling a store that could not be written, because the disk is full, say, from all else that goes wrong.
+# Telling a store that could not be written, because the disk is full, say, from all else that goes
+# wrong.
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_FULL_IN_WORDS = re.compile(r"database or disk is full|^\d+ requested and \d+ written$")  # SQLite's, NumPy's
+_FULL_IN_WORDS = re.compile(
+    r"database or disk is full|^\d+ requested and \d+ written$"
+)  # SQLite's, NumPy's
 _SQLITE_FORBIDDEN = "attempt to write a readonly database"
 
 
@@ -86,7 +97,8 @@ def why_unwritable(error: BaseException) -> str | None:
 
 
 def unwritable(what: object, error: BaseException, done: str = "written") -> SearchError | None:
-    """Return the error to raise if something could not be written though the request was right; else None.
+    """Return the error to raise if something could not be written though the request was right;
+    else None.
 
     Args:
         what: could not be written, in words.
@@ -94,7 +106,9 @@ def unwritable(what: object, error: BaseException, done: str = "written") -> Sea
         done: what can't be done to it, where that may be something else.
     """
     for why, do in filter(None, map(_reason, _chain(error))):
-        return SearchError(f"{what} can't be {done} ({why}): {do}; then the same command goes on from here.")
+        return SearchError(
+            f"{what} can't be {done} ({why}): {do}; then the same command goes on from here."
+        )
     return None
 
 
@@ -104,7 +118,9 @@ def _reason(error: BaseException) -> tuple[str, str] | None:
     if (isinstance(error, OSError) and number in _FULL) or _FULL_IN_WORDS.search(text) is not None:
         return os.strerror(errno.ENOSPC if number is None else number), "make room"
     if (isinstance(error, OSError) and number in _FORBIDDEN) or _SQLITE_FORBIDDEN in text:
-        return os.strerror(errno.EACCES if number is None else number), "see that you may write there"
+        return os.strerror(
+            errno.EACCES if number is None else number
+        ), "see that you may write there"
     return None
 
 

@@ -20,13 +20,16 @@ def cores() -> int:
 
 
 def threads_each(workers: int) -> int:
-    """Return the threads of each of so many workers, so that together they do not ask for more than the cores."""
+    """Return the threads of each of so many workers, so that together they do not ask for more than
+    the cores.
+    """
     return max(1, cores() // workers)
 
 
 # The NVIDIA cards of this machine, and what a backend needs to train on them.
 #
-# Asked of the file system and of the driver's own tool, because asking a backend would import it here.
+# Asked of the file system and of the driver's own tool, because asking a backend would import it
+# here.
 
 
 _DEVICES = Path("/dev")
@@ -37,8 +40,8 @@ _JAX_PLUGINS = ("jax_cuda13_plugin", "jax_cuda12_plugin")
 def gpus(devices: Path = _DEVICES) -> list[str]:
     """Return the cards that workers may use, by the names that CUDA_VISIBLE_DEVICES takes.
 
-    Without that variable they are numbered from 0, as CUDA does: in a container that is lent /dev/nvidia3 alone,
-    that is 0.
+    Without that variable they are numbered from 0, as CUDA does: in a container that is lent
+    /dev/nvidia3 alone, that is 0.
 
     Args:
         devices: where the driver puts a file for each card.
@@ -52,9 +55,13 @@ def gpus(devices: Path = _DEVICES) -> list[str]:
 
 
 def missing_libraries(backend: str) -> str | None:
-    """Return what a backend lacks to train on a card, and how to install it; None if it lacks nothing."""
+    """Return what a backend lacks to train on a card, and how to install it; None if it lacks
+    nothing.
+    """
     match backend:
-        case "tensorflow" if not (_is_installed("nvidia", "cudnn") or ctypes.util.find_library("cudnn")):
+        case "tensorflow" if not (
+            _is_installed("nvidia", "cudnn") or ctypes.util.find_library("cudnn")
+        ):
             return "TensorFlow's CUDA libraries are not installed: make sweep EXTRAS=gpu, or pip install '.[gpu]'"
         case "jax" if not any(map(_is_installed, _JAX_PLUGINS)):
             return "JAX's CUDA plugin is not installed: pip install 'jax[cuda12]'"
@@ -65,14 +72,17 @@ def missing_libraries(backend: str) -> str | None:
 
 
 def smallest_gpu_memory_megabytes(names: Sequence[str]) -> int | None:
-    """Return the memory of the smallest of these cards, in MiB, as the driver's own tool tells it; None if it can't.
+    """Return the memory of the smallest of these cards, in MiB, as the driver's own tool tells it;
+    None if it can't.
 
     Args:
         names: indices or UUIDs (or what one begins with), as CUDA_VISIBLE_DEVICES takes them.
     """
     query = ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(query, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=True).stdout
+        told = subprocess.run(
+            query, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     found: list[int] = []
@@ -88,7 +98,9 @@ def smallest_gpu_memory_megabytes(names: Sequence[str]) -> int | None:
 def _is_installed(package: str, part: str = "") -> bool:
     """Return whether a package is there, with a folder of that name in it; nothing is imported."""
     spec = importlib.util.find_spec(package)
-    return spec is not None and any((Path(place) / part).is_dir() for place in spec.submodule_search_locations or ())
+    return spec is not None and any(
+        (Path(place) / part).is_dir() for place in spec.submodule_search_locations or ()
+    )
 
 
 def _torch_has_cuda() -> bool:
@@ -96,7 +108,10 @@ def _torch_has_cuda() -> bool:
     if spec is None or spec.origin is None:
         return False
     version = Path(spec.origin).with_name("version.py")
-    return version.exists() and re.search(r"^cuda\b.*=\s*['\"]", version.read_text(), re.MULTILINE) is not None
+    return (
+        version.exists()
+        and re.search(r"^cuda\b.*=\s*['\"]", version.read_text(), re.MULTILINE) is not None
+    )
 
 
 # The kernel's out-of-memory killer: how often it struck.

@@ -14,19 +14,29 @@ _ENDED = b"\nassay: ended at once; nothing is lost, the same command goes on fro
 class StopRequest:
     """While entered, turns SIGINT and SIGTERM into a flag that the supervisor looks at.
 
-    A second signal ends the process at once: what is on the disk by then is enough to go on from, and workers end with
-    their supervisor. Python hears signals in its main thread alone: in another, nothing is turned into anything.
+    A second signal ends the process at once: what is on the disk by then is enough to go on from,
+    and workers end with their supervisor. Python hears signals in its main thread alone: in
+    another, nothing is turned into anything.
     """
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
 
     def __enter__(self) -> Self:
-        heard = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+        heard = (
+            (signal.SIGINT, signal.SIGTERM)
+            if threading.current_thread() is threading.main_thread()
+            else ()
+        )
         self._before = {number: signal.signal(number, self._note) for number in heard}
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -21,8 +21,9 @@ from assay.models.errors import SearchError
 from assay.search.system import hardware
 from assay.search.workers.protocol import Died, Inbox, Message, Method, Raised, Reply, send
 
-# How much a worker's resident memory may grow between its first trial and any later one before it is replaced. Keras
-# leaks over many models (keras-team/keras#20552): 1 GiB is some hundred small ones.
+# How much a worker's resident memory may grow between its first trial and any later one before it
+# is replaced. Keras leaks over many models (keras-team/keras#20552): 1 GiB is some hundred small
+# ones.
 GROWTH_LIMIT_BYTES = 1 << 30
 _FAREWELL_SECONDS = 2.0
 _EXIT_REPORT_PATIENCE_SECONDS = 2.0
@@ -32,7 +33,9 @@ _LAST_WORDS_CHARACTERS = 2000
 
 @dataclass(frozen=True)
 class WorkerRecipe:
-    """How workers are made: `package.module:name` of what to import first and of the trainer, and its arguments."""
+    """How workers are made: `package.module:name` of what to import first and of the trainer, and
+    its arguments.
+    """
 
     preload: str
     trainer: str
@@ -61,7 +64,8 @@ class LocalExecutor:
     Args:
         recipe: how a worker is made.
         environments: one mapping of environment variables a worker, such as the GPU it may see.
-        growth_limit_bytes: how far a worker's resident memory may grow before it is replaced between two trials.
+        growth_limit_bytes: how far a worker's resident memory may grow before it is replaced
+            between two trials.
     """
 
     def __init__(
@@ -84,14 +88,25 @@ class LocalExecutor:
     def start(self) -> None:
         """Start the nursery and ask it for the workers; returns before any of them is up."""
         control, theirs = socket.socketpair()
-        # What workers print is of interest only when they do not start; then its last lines are in the error.
+        # What workers print is of interest only when they do not start; then its last lines are in
+        # the error.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the executor
         with theirs:
             # -P: a folder called `models` in the user's current directory must not shadow our own.
             self._nursery = subprocess.Popen(
                 [
-                    *(sys.executable, "-P", "-m", "assay.search.workers.fork_server", str(theirs.fileno())),
-                    *(self._recipe.preload, self._recipe.trainer, json.dumps(dict(self._recipe.arguments))),
+                    *(
+                        sys.executable,
+                        "-P",
+                        "-m",
+                        "assay.search.workers.fork_server",
+                        str(theirs.fileno()),
+                    ),
+                    *(
+                        self._recipe.preload,
+                        self._recipe.trainer,
+                        json.dumps(dict(self._recipe.arguments)),
+                    ),
                 ],
                 env={**os.environ, **self._recipe.environment},
                 stdin=subprocess.DEVNULL,
@@ -171,7 +186,9 @@ class LocalExecutor:
         self.replace(worker)
 
     def close(self) -> None:
-        """End every worker at once, whatever it is doing, and wait until they are gone. Closing twice is no mistake."""
+        """End every worker at once, whatever it is doing, and wait until they are gone. Closing
+        twice is no mistake.
+        """
         if self._control.fileno() < 0:
             return
         for number in list(self._workers):
@@ -192,7 +209,9 @@ class LocalExecutor:
         self._spawn_next()
 
     def _spawn_next(self) -> None:
-        """Ask for one worker at a time: file descriptors passed in one go could not be told apart."""
+        """Ask for one worker at a time: file descriptors passed in one go could not be told
+        apart.
+        """
         if self._spawning or not self._nursery_ready or not self._wanted:
             return
         number, worker, theirs = self._wanted.popleft()
@@ -216,7 +235,9 @@ class LocalExecutor:
         if self._control_inbox.at_end:
             how = _how(self._nursery.wait())
             if self._nursery_ready:
-                raise SearchError(f"the process that starts workers died ({how}); the same command goes on from here.")
+                raise SearchError(
+                    f"the process that starts workers died ({how}); the same command goes on from here."
+                )
             raise SearchError(f"workers can't be started ({how}):\n{self._last_words()}")
         self._spawn_next()
 
@@ -245,17 +266,24 @@ class LocalExecutor:
                 worker.how = _how(status)
 
     def _deaths(self) -> list[Message]:
-        """Replace the workers that hung up, once the nursery has said how they died or has had time to."""
+        """Replace the workers that hung up, once the nursery has said how they died or has had time
+        to.
+        """
         deaths: list[Message] = []
         for number, worker in list(self._workers.items()):
             if worker.hung_up_at is None:
                 continue
-            if worker.how is None and time.monotonic() - worker.hung_up_at < _EXIT_REPORT_PATIENCE_SECONDS:
+            if (
+                worker.how is None
+                and time.monotonic() - worker.hung_up_at < _EXIT_REPORT_PATIENCE_SECONDS
+            ):
                 continue
             if not worker.ready:
                 self._futile_starts += 1
                 if self._futile_starts >= _FUTILE_STARTS_LIMIT:
-                    raise SearchError(f"workers die as they start ({worker.how}):\n{self._last_words()}")
+                    raise SearchError(
+                        f"workers die as they start ({worker.how}):\n{self._last_words()}"
+                    )
             worker.connection.close()
             del self._workers[number]
             deaths.append(Died(number, worker.how or "unknown cause", self._likely_cause(worker)))
@@ -263,7 +291,9 @@ class LocalExecutor:
         return deaths
 
     def _likely_cause(self, worker: _Worker) -> str | None:
-        """Say so if a worker may have been killed for want of memory, which its signal does not tell."""
+        """Say so if a worker may have been killed for want of memory, which its signal does not
+        tell.
+        """
         before, self._oom_kills = self._oom_kills, hardware.kills()
         if worker.how != signal.SIGKILL.name or self._oom_kills == before:
             return None
@@ -278,7 +308,10 @@ class LocalExecutor:
 
     def _last_words(self) -> str:
         self._log.seek(0)
-        return self._log.read().decode(errors="replace").strip()[-_LAST_WORDS_CHARACTERS:] or "they printed nothing"
+        return (
+            self._log.read().decode(errors="replace").strip()[-_LAST_WORDS_CHARACTERS:]
+            or "they printed nothing"
+        )
 
 
 def _how(status: int) -> str:

@@ -1,12 +1,13 @@
-"""A small process that imports what every worker needs, runs nothing of it, and forks workers on request.
+"""A small process that imports what every worker needs, runs nothing of it, and forks workers on
+request.
 
-Importing a backend takes over ten seconds and hundreds of megabytes; a fork takes milliseconds and shares the memory.
-It is safe only as long as nothing was run: a backend starts its threads with its first operation, and threads do not
-survive a fork.
+Importing a backend takes over ten seconds and hundreds of megabytes; a fork takes milliseconds and
+shares the memory. It is safe only as long as nothing was run: a backend starts its threads with its
+first operation, and threads do not survive a fork.
 
-Its control socket carries requests `{"worker": 3, "environment": {...}}`, each with the worker's end of a socket as a
-passed file descriptor, and brings back `{"worker": 3, "pid": 77}` and `{"pid": 77, "status": -9}` (the negative of a
-signal, as `subprocess` has it).
+Its control socket carries requests `{"worker": 3, "environment": {...}}`, each with the worker's
+end of a socket as a passed file descriptor, and brings back `{"worker": 3, "pid": 77}` and
+`{"pid": 77, "status": -9}` (the negative of a signal, as `subprocess` has it).
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ _LARGEST_REQUEST_BYTES = 1 << 16
 
 
 def main() -> None:
-    """Run a nursery: `python -m assay.search.workers.fork_server CONTROL_FD PRELOAD TRAINER ARGUMENTS`.
+    """Run a nursery:
+    `python -m assay.search.workers.fork_server CONTROL_FD PRELOAD TRAINER ARGUMENTS`.
 
-    PRELOAD and TRAINER are `package.module:name`; ARGUMENTS is a JSON object of the trainer's keyword arguments.
+    PRELOAD and TRAINER are `package.module:name`; ARGUMENTS is a JSON object of the trainer's
+    keyword arguments.
     """
     control_fd, preload, trainer, arguments = sys.argv[1:]
     _die_with_parent()
@@ -94,7 +97,8 @@ class _ForkServer:
         except BaseException:
             traceback.print_exc()
         finally:
-            # Not sys.exit: what the nursery registered to run at its exit is not the worker's to run.
+            # Not sys.exit: what the nursery registered to run at its exit is not the worker's to
+            # run.
             sys.stderr.flush()
             os._exit(status)
 

@@ -15,7 +15,9 @@ Method = Literal["device", "check", "begin", "epoch", "finish", "drop", "batch"]
 
 
 REDO, RETRY = "redo of", "retry of"
-"""How the origin of a trial begins that was interrupted and is done again, or whose worker died; its number follows."""
+"""How the origin of a trial begins that was interrupted and is done again, or whose worker died;
+its number follows.
+"""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class Trial:
 
 
 class TrialSource(Protocol):
-    """Where trials come from and where their ends are recorded: a study, or a single configuration."""
+    """Where trials come from and where their ends are recorded: a study, or a single
+    configuration.
+    """
 
     def ask(self) -> Trial | None:
         """Return the next trial; None if another supervisor has taken the last that there was."""
@@ -61,16 +65,21 @@ class TrialSource(Protocol):
         """Return whether there is another trial to ask for; a grid comes to its end."""
 
     def admits(self, number: int, values: Values) -> bool:
-        """Return whether a complete trial of these values would be the best so far, or none would dominate it."""
+        """Return whether a complete trial of these values would be the best so far, or none would
+        dominate it.
+        """
 
     def best_trials(self) -> Mapping[int, Values]:
-        """Return the best complete trial with its values by its number; with several objectives the Pareto front."""
+        """Return the best complete trial with its values by its number; with several objectives the
+        Pareto front.
+        """
 
 
 class Trainer(Protocol):
     """What a worker process runs: one trial at a time, an epoch at a time, plain values in and out.
 
-    The protocol is pull: nothing is trained that the supervisor has not asked for, so its next call is its decision.
+    The protocol is pull: nothing is trained that the supervisor has not asked for, so its next call
+    is its decision.
     """
 
     def device(self) -> dict[str, Any]:
@@ -81,22 +90,25 @@ class Trainer(Protocol):
         """
 
     def check(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Try a trial out and forget it; return {"parameters": as of begin, "metrics": the names an epoch would give}.
+        """Try a trial out and forget it; return {"parameters": as of begin, "metrics": the names an
+        epoch would give}.
 
         Raises:
             RequestError: it can't be trained.
         """
 
     def begin(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Set up a trial; return {"parameters": trainable and other weights}, and under "note" what is odd about it."""
+        """Set up a trial; return {"parameters": trainable and other weights}, and under "note" what
+        is odd about it.
+        """
 
     def epoch(self) -> dict[str, Any]:
         """Train one epoch and validate.
 
         Returns:
-            {"metrics": {name: value}, "seconds": wall time}; {"stopped": True} with it if there will be no other epoch
-            although there could be, and {"restored": {"epoch", "metrics"}} if the weights are now those of an earlier
-            epoch.
+            {"metrics": {name: value}, "seconds": wall time}; {"stopped": True} with it if there
+            will be no other epoch although there could be, and {"restored": {"epoch", "metrics"}}
+            if the weights are now those of an earlier epoch.
         """
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
@@ -111,10 +123,13 @@ class Trainer(Protocol):
 
 
 class GroupTrainer(Trainer, Protocol):
-    """A trainer that has several trials at a time, one in each lane, and trains together those that it can."""
+    """A trainer that has several trials at a time, one in each lane, and trains together those that
+    it can.
+    """
 
     def batch(self, calls: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any] | Exception]:
-        """Answer calls of a Trainer's methods, {"lane", "method", "arguments"} each, no two of one lane.
+        """Answer calls of a Trainer's methods, {"lane", "method", "arguments"} each, no two of one
+        lane.
 
         Returns:
             By call what the method returns, or what it raised.
@@ -131,10 +146,12 @@ class Reply:
 
 @dataclass(frozen=True)
 class Raised:
-    """A call ended in an exception: `error` is its last line, `text` the whole traceback. The worker lives.
+    """A call ended in an exception: `error` is its last line, `text` the whole traceback. The
+    worker lives.
 
-    `request` says that it was a RequestError: the user's to mend. Then `error` is its message alone. `out_of_memory`
-    says that memory ran out, the machine's or the card's; `bug` that Assay itself is to blame.
+    `request` says that it was a RequestError: the user's to mend. Then `error` is its message
+    alone. `out_of_memory` says that memory ran out, the machine's or the card's; `bug` that Assay
+    itself is to blame.
     """
 
     worker: int
@@ -147,7 +164,9 @@ class Raised:
 
 @dataclass(frozen=True)
 class Died:
-    """A worker's process is gone: `how` names the signal or exit status, `note` a likely cause if one is known."""
+    """A worker's process is gone: `how` names the signal or exit status, `note` a likely cause if
+    one is known.
+    """
 
     worker: int
     how: str
@@ -158,13 +177,17 @@ Message = Reply | Raised | Died
 
 
 class Executor(Protocol):
-    """Hands calls to workers and brings back what they say. Calls return at once; a worker has one call at a time."""
+    """Hands calls to workers and brings back what they say. Calls return at once; a worker has one
+    call at a time.
+    """
 
     def idle(self) -> Sequence[int]:
         """Return the workers that are up and have no trial."""
 
     def process(self, worker: int) -> int:
-        """Return the number of the process that a worker is in: those of one process may fail for one reason."""
+        """Return the number of the process that a worker is in: those of one process may fail for
+        one reason.
+        """
 
     def call(self, worker: int, method: Method, **arguments: Any) -> None:
         """Call a method of the worker's trainer; its answer, or its death, comes out of `wait`."""
@@ -173,13 +196,18 @@ class Executor(Protocol):
         """Return what has come in, waiting for at most so long for the first of it."""
 
     def release(self, worker: int) -> None:
-        """Say that the worker's trial is over: it is idle again, or replaced when it has grown too far."""
+        """Say that the worker's trial is over: it is idle again, or replaced when it has grown too
+        far.
+        """
 
     def replace(self, worker: int) -> None:
-        """Say that the worker's trial is over and end it: another takes its place, with its memory to itself."""
+        """Say that the worker's trial is over and end it: another takes its place, with its memory
+        to itself.
+        """
 
     def kill(self, worker: int) -> None:
-        """End the process of a worker that does not answer, with all workers in it; nothing more is heard of them.
+        """End the process of a worker that does not answer, with all workers in it; nothing more is
+        heard of them.
 
         Another takes its place.
         """
@@ -209,7 +237,9 @@ class Inbox:
         self.at_end = False
 
     def receive(self) -> Iterator[dict[str, Any]]:
-        """Read once (blocking if the socket does) and yield the messages complete by then; `at_end` after the last."""
+        """Read once (blocking if the socket does) and yield the messages complete by then; `at_end`
+        after the last.
+        """
         try:
             received = self._connection.recv(1 << 16)
         except BlockingIOError:

@@ -26,7 +26,8 @@ _OURS = Path(assay.models.__file__).parent
 def serve(connection: socket.socket, make_trainer: Callable[[], Trainer]) -> None:
     """Answer the supervisor's calls, one at a time, until it hangs up.
 
-    A call that raises is answered with the exception: that a trial can't be trained is no reason to die.
+    A call that raises is answered with the exception: that a trial can't be trained is no reason to
+    die.
     """
     # Ctrl-C reaches every process of the terminal; what it means is the supervisor's to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -65,10 +66,11 @@ def _raised(error: Exception) -> dict[str, Any]:
 
 
 def _is_our_bug(error: Exception) -> bool:
-    """Whether Assay's own code went wrong: a mistake of a program, made in the innermost frame of the traceback.
+    """Whether Assay's own code went wrong: a mistake of a program, made in the innermost frame of
+    the traceback.
 
-    Other kinds of exception are how backends refuse a configuration; they hide their own frames, so that ours would
-    seem to be the innermost.
+    Other kinds of exception are how backends refuse a configuration; they hide their own frames, so
+    that ours would seem to be the innermost.
     """
     frames = traceback.extract_tb(error.__traceback__)
     ours = bool(frames) and Path(frames[-1].filename).is_relative_to(_OURS)
@@ -76,7 +78,9 @@ def _is_our_bug(error: Exception) -> bool:
 
 
 def _die_with(connection: socket.socket) -> None:
-    """End this process as soon as the supervisor's end of the socket is closed, even in the middle of an epoch."""
+    """End this process as soon as the supervisor's end of the socket is closed, even in the middle
+    of an epoch.
+    """
 
     def watch() -> None:
         poller = select.poll()

@@ -22,7 +22,16 @@ from tests.benchmarks.processes import MeasureError
 from tests.benchmarks.row import Row
 from tests.benchmarks.tables import markdown, terminal
 
-MEASURES: tuple[str, ...] = ("startup", "sweeps", "single", "arithmetic", "control", "tracking", "memory", "fused")
+MEASURES: tuple[str, ...] = (
+    "startup",
+    "sweeps",
+    "single",
+    "arithmetic",
+    "control",
+    "tracking",
+    "memory",
+    "fused",
+)
 """Modules of this package, in the order they are run."""
 SEPARATE: tuple[str, ...] = ("gpu",)
 """Those that run only when they are named: they need what not every machine has."""
@@ -34,22 +43,36 @@ def main() -> int:
     if asked.show is not None:
         _print(json.loads(asked.show.read_text()), asked.markdown)
         return 0
-    modules = {name: importlib.import_module(f"tests.benchmarks.{name}") for name in asked.measures or MEASURES}
+    modules = {
+        name: importlib.import_module(f"tests.benchmarks.{name}")
+        for name in asked.measures or MEASURES
+    }
     try:
         if any(getattr(module, "NEEDS_MNIST", False) for module in modules.values()):
             mnist()
     except NoMnistError as error:
         print(error, file=sys.stderr)
         return 2
-    record: dict[str, Any] = {"machine": machine(), "versions": versions(), "quick": asked.quick, "rows": []}
+    record: dict[str, Any] = {
+        "machine": machine(),
+        "versions": versions(),
+        "quick": asked.quick,
+        "rows": [],
+    }
     failed = False
     for name, module in modules.items():
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         try:
             for row in _rows(module, asked.quick, asked.repeats):
                 record["rows"].append({**dataclasses.asdict(row), "batch": name})
-                print(f"  {row.measure}: {row.value:.3g} {row.unit} {row.verdict}", file=sys.stderr, flush=True)
-        except Exception as error:  # whatever it was, what was measured and what is still to be stays of use
+                print(
+                    f"  {row.measure}: {row.value:.3g} {row.unit} {row.verdict}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+        except (
+            Exception
+        ) as error:  # whatever it was, what was measured and what is still to be stays of use
             failed = True
             if not isinstance(error, MeasureError):
                 traceback.print_exc()
@@ -65,12 +88,26 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     known = (*MEASURES, *SEPARATE)
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("measures", nargs="*", help=f"which of {', '.join(known)}; unless named all but the last")
-    parser.add_argument("--quick", action="store_true", help="small sizes: to see that it runs, not how fast")
-    parser.add_argument("--repeats", type=int, help="rounds of what is measured in turn; its own number unless given")
-    parser.add_argument("--out", type=Path, default=Path("mlruns/bench.json"), help="where the JSON goes")
-    parser.add_argument("--markdown", action="store_true", help="print the table as the README has it")
-    parser.add_argument("--show", type=Path, metavar="JSON", help="measure nothing, print what an earlier run kept")
+    parser.add_argument(
+        "measures", nargs="*", help=f"which of {', '.join(known)}; unless named all but the last"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes: to see that it runs, not how fast"
+    )
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        help="rounds of what is measured in turn; its own number unless given",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("mlruns/bench.json"), help="where the JSON goes"
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the table as the README has it"
+    )
+    parser.add_argument(
+        "--show", type=Path, metavar="JSON", help="measure nothing, print what an earlier run kept"
+    )
     asked = parser.parse_args()
     unknown = [name for name in asked.measures if name not in known]
     if unknown:
@@ -88,7 +125,10 @@ def _rows(module: ModuleType, quick: bool, repeats: int | None) -> Iterator[Row]
 
 
 def _print(record: dict[str, Any], as_markdown: bool) -> None:
-    rows = [Row(**{name: value for name, value in row.items() if name != "batch"}) for row in record["rows"]]
+    rows = [
+        Row(**{name: value for name, value in row.items() if name != "batch"})
+        for row in record["rows"]
+    ]
     about = f"{record['machine']}; {', '.join(f'{name} {version}' for name, version in record['versions'].items())}"
     if record["quick"]:
         about = f"small sizes (--quick): no figures to quote; {about}"

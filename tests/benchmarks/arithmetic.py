@@ -26,7 +26,9 @@ from tests.benchmarks.row import Row
 
 NEEDS_MNIST = True
 WIDTHS = (784, 512, 10)
-CONFIGURATION = Configuration(hidden_units=WIDTHS[1], batch_size=128, activation="relu", learning_rate=1e-3)
+CONFIGURATION = Configuration(
+    hidden_units=WIDTHS[1], batch_size=128, activation="relu", learning_rate=1e-3
+)
 
 
 def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
@@ -35,7 +37,11 @@ def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
     execution = Execution.choose(ExecutionRequest(backend="tensorflow", device="cpu"), workers)
     training: list[float] = []
     products: list[Mapping[str, float]] = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as place, execution.executor() as executor, child() as pool:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as place,
+        execution.executor() as executor,
+        child() as pool,
+    ):
         folder = prepared(mnist(), Path(place))
         flop = workers * epochs * training_flop(WIDTHS, load(folder, "unit").shape.train_images)
         ready = wait_for(executor, workers)
@@ -50,7 +56,11 @@ def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
         goal=0.5,
         stretch=0.7,
         better="more",
-        detail={"training_flop_per_second": training, "product_flop_per_second": products, "epochs": epochs},
+        detail={
+            "training_flop_per_second": training,
+            "product_flop_per_second": products,
+            "epochs": epochs,
+        },
         note=f"{median(training) / 1e9:.0f} of {fastest / 1e9:.0f} GFLOP/s",
     )
 

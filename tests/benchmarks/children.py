@@ -15,7 +15,9 @@ from tests.benchmarks.processes import environment
 def child() -> Iterator[ProcessPoolExecutor]:
     """Enter with an executor whose one process is fresh, and has the variables of all sides."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_adopt, initargs=(environment(),)) as pool:
+    with ProcessPoolExecutor(
+        1, mp_context=context, initializer=_adopt, initargs=(environment(),)
+    ) as pool:
         yield pool
 
 

@@ -39,4 +39,8 @@ def configurations(quick: bool = False) -> list[Configuration]:
         )
         for number, (hidden_units, batch_size) in enumerate(pairs)
     ]
-    return [one for one in listed if not quick or (one["batch_size"] == 512 and one["hidden_units"] <= 128)]
+    return [
+        one
+        for one in listed
+        if not quick or (one["batch_size"] == 512 and one["hidden_units"] <= 128)
+    ]

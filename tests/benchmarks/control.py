@@ -34,8 +34,23 @@ def rows(quick: bool) -> Iterator[Row]:
         )
         fill(folder, late - middle - early)
         last = _session(folder, worker, early // 2)
-        yield Row(f"control plane, a trial around {late:,}", last["milliseconds"], "ms", 150, 60, "less", last)
-        yield Row(f"taking up a study of {late:,} trials", last["opening_seconds"], "s", None, None, "less")
+        yield Row(
+            f"control plane, a trial around {late:,}",
+            last["milliseconds"],
+            "ms",
+            150,
+            60,
+            "less",
+            last,
+        )
+        yield Row(
+            f"taking up a study of {late:,} trials",
+            last["opening_seconds"],
+            "s",
+            None,
+            None,
+            "less",
+        )
         behind = late - middle - early
         each = 1000 * last["catching_up_seconds"] / behind
         yield Row(f"MLflow hearing of {behind:,} trials, each", each, "ms", None, None, "less")

@@ -22,7 +22,9 @@ _kept: dict[str, Any] = {}
 
 def set_up(folder: Path) -> None:
     """Make data resident for both and train something else, so that neither pays for what a process does once."""
-    from assay.models.worker.preload import preload  # here: whoever starts this process need not import a backend
+    from assay.models.worker.preload import (
+        preload,  # here: whoever starts this process need not import a backend
+    )
 
     preload()
     data = load(folder, "unit")
@@ -35,7 +37,9 @@ def set_up(folder: Path) -> None:
 
 def by_assay(configuration: Configuration, epochs: int) -> float:
     """Return the seconds from a trial's beginning to its end, compiling and forgetting included."""
-    from assay.models.worker.trainer import Trainer  # here: whoever starts this process need not import a backend
+    from assay.models.worker.trainer import (
+        Trainer,  # here: whoever starts this process need not import a backend
+    )
 
     # A new one, which has compiled nothing for an earlier round; its data are there once it has begun anything.
     trainer = Trainer(THREADS)
@@ -56,7 +60,11 @@ def by_fit(configuration: Configuration, epochs: int) -> float:
 
     def train() -> None:
         keras.utils.set_random_seed(0)
-        model = network(configuration["hidden_units"], configuration["activation"], configuration["learning_rate"])
+        model = network(
+            configuration["hidden_units"],
+            configuration["activation"],
+            configuration["learning_rate"],
+        )
         x, y = _kept["train"]
         batch_size, validation = configuration["batch_size"], _kept["validation"]
         model.fit(x, y, batch_size=batch_size, epochs=epochs, validation_data=validation, verbose=0)

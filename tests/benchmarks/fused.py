@@ -42,13 +42,23 @@ def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
     trials = 4 if quick else TRIALS
     name = f"{trials} trials of 784-{{}}-10, batches of {BATCH}, fused against one at a time (JAX)"
     yield _row(name.format(8), 8, trials, TOGETHER, repeats, goal=1.5, stretch=3.0)
-    yield _row(f"{name.format(128)}, by calibration", 128, trials, "auto", repeats, goal=1.0, stretch=None)
+    yield _row(
+        f"{name.format(128)}, by calibration", 128, trials, "auto", repeats, goal=1.0, stretch=None
+    )
 
 
 def _row(
-    measure: str, units: int, trials: int, fuse: FuseOption, repeats: int, goal: float | None, stretch: float | None
+    measure: str,
+    units: int,
+    trials: int,
+    fuse: FuseOption,
+    repeats: int,
+    goal: float | None,
+    stretch: float | None,
 ) -> Row:
-    experiment = load_experiment("mnist-mlp", {"hidden_units": units, "activation": "relu", "batch_size": BATCH})
+    experiment = load_experiment(
+        "mnist-mlp", {"hidden_units": units, "activation": "relu", "batch_size": BATCH}
+    )
     experiment = experiment.searching(sampler="random", pruner="none")
     rates = [{"learning_rate": float(rate)} for rate in np.geomspace(1e-4, 1e-2, trials)]
     seconds: dict[bool, list[float]] = {True: [], False: []}
@@ -60,7 +70,9 @@ def _row(
     return Row(measure, alone / fused, "x", goal, stretch, "more", detail, note)
 
 
-def phase(experiment: Experiment, configurations: Sequence[dict[str, float]], fuse: FuseOption) -> float:
+def phase(
+    experiment: Experiment, configurations: Sequence[dict[str, float]], fuse: FuseOption
+) -> float:
     """Return the seconds of a search phase, with one worker a core, trials fused or not."""
     execution = Execution.choose(ExecutionRequest(backend="jax", device="cpu"), cores(), fuse)
     size = TOGETHER if fuse == "auto" else fuse
@@ -68,7 +80,9 @@ def phase(experiment: Experiment, configurations: Sequence[dict[str, float]], fu
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         stack.enter_context(_compiling_anew(place))
         workers = stack.enter_context(execution.executor())
-        data = prepared(experiment, StorePaths.choose(home=place, data_dir=mnist().parent), SilentDisplay())
+        data = prepared(
+            experiment, StorePaths.choose(home=place, data_dir=mnist().parent), SilentDisplay()
+        )
         session = Session(experiment, data, execution, 0, TrialBatching(max(1, size), 0))
         executor: Executor = LaneExecutor(workers, size) if size else workers
         wait_for(executor, execution.workers * max(1, size))

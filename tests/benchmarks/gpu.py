@@ -36,7 +36,9 @@ def rows(quick: bool) -> Iterator[Row]:
         folder = Path(place)
         platform, card = device(folder)
         if platform != "gpu" and not quick:
-            raise MeasureError(f"it needs a card that JAX computes on and found {card}: --quick shows that it runs")
+            raise MeasureError(
+                f"it needs a card that JAX computes on and found {card}: --quick shows that it runs"
+            )
         trials, together, epochs = (8, 4, 2) if quick else (TRIALS, TOGETHER, 10)
         study = sweep(
             "mnist-mlp",
@@ -44,7 +46,11 @@ def rows(quick: bool) -> Iterator[Row]:
             epochs=epochs,
             sampler="random",
             pruner="none",
-            set={"hidden_units": list(HIDDEN_UNITS), "activation": "relu", "batch_size": BATCH_SIZE},
+            set={
+                "hidden_units": list(HIDDEN_UNITS),
+                "activation": "relu",
+                "batch_size": BATCH_SIZE,
+            },
             workers=1,
             backend="jax",
             fuse=together,
@@ -63,14 +69,26 @@ def rows(quick: bool) -> Iterator[Row]:
     detail: dict[str, Any] = {"together": together, "plain_fit_seconds_by_trial": plain}
     yield Row(f"{what}: all in MLflow", study.seconds, "s", 90.0, None, "less", detail)
     note = f"of it {alone:.1f} s in epochs, the rest compiling, beginning and pruning"
-    yield Row(f"{what}: from the first's begin to the last's end", training, "s", 25.0, None, "less", note=note)
+    yield Row(
+        f"{what}: from the first's begin to the last's end",
+        training,
+        "s",
+        25.0,
+        None,
+        "less",
+        note=note,
+    )
     ratio = sum(plain) / len(plain) * trials / study.seconds
-    yield Row(f"{what}: over plain fit, one after the other, untracked", ratio, "x", 30.0, None, "more")
+    yield Row(
+        f"{what}: over plain fit, one after the other, untracked", ratio, "x", 30.0, None, "more"
+    )
 
 
 def device(folder: Path) -> tuple[str, str]:
     """Return what JAX computes on, "gpu" or "cpu", and its name; asked in a process that then lets go of it."""
-    program = "import jax, json; d = jax.devices()[0]; print(json.dumps([d.platform, d.device_kind]))"
+    program = (
+        "import jax, json; d = jax.devices()[0]; print(json.dumps([d.platform, d.device_kind]))"
+    )
     platform, kind = _printed(folder, program)
     return platform, kind
 
@@ -114,12 +132,22 @@ def _check(home: Path, trials: int, epochs: int) -> None:
     """
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    complete = client.search_runs(experiments, "tags.`assay.state` = 'complete'", max_results=10_000)
-    points = sum(len(client.get_metric_history(run.info.run_id, name)) for run in complete for name in _CURVES)
+    complete = client.search_runs(
+        experiments, "tags.`assay.state` = 'complete'", max_results=10_000
+    )
+    points = sum(
+        len(client.get_metric_history(run.info.run_id, name))
+        for run in complete
+        for name in _CURVES
+    )
     if (len(complete), points) != (trials, trials * epochs * len(_CURVES)):
-        raise MeasureError(f"MLflow has {len(complete)} of {trials} complete trials and {points} points of curves")
+        raise MeasureError(
+            f"MLflow has {len(complete)} of {trials} complete trials and {points} points of curves"
+        )
 
 
 def _printed(folder: Path, program: str, *arguments: str) -> Any:
-    done = run([sys.executable, "-c", program, *arguments], folder, environment(KERAS_BACKEND="jax"))
+    done = run(
+        [sys.executable, "-c", program, *arguments], folder, environment(KERAS_BACKEND="jax")
+    )
     return json.loads(done.out.splitlines()[-1])

@@ -31,7 +31,15 @@ def rows(quick: bool) -> Iterator[Row]:
         with child() as pool:
             before, after = pool.submit(grow, marks).result()
         measure = f"growth of the {name}, trial {marks[0]:,} to {marks[1]:,}"
-        yield Row(measure, after - before, "MB", goal, stretch, "less", {"resident_megabytes": [before, after]})
+        yield Row(
+            measure,
+            after - before,
+            "MB",
+            goal,
+            stretch,
+            "less",
+            {"resident_megabytes": [before, after]},
+        )
 
 
 def supervisor(marks: Sequence[int]) -> list[float]:
@@ -49,7 +57,9 @@ def supervisor(marks: Sequence[int]) -> list[float]:
 
 def worker(marks: Sequence[int]) -> list[float]:
     """Return the resident size of this process in MB after so many trainings."""
-    from assay.models.worker.preload import preload  # here, because the process that measures must not import Keras
+    from assay.models.worker.preload import (
+        preload,  # here, because the process that measures must not import Keras
+    )
     from assay.models.worker.trainer import Trainer
 
     preload()
@@ -70,7 +80,10 @@ def _assignment(number: int, chance: random.Random, folder: Path) -> dict[str, A
     return {
         "seed": number,
         "family": "mlp",
-        "model": {"hidden_units": chance.randrange(16, 257), "activation": chance.choice(_ACTIVATIONS)},
+        "model": {
+            "hidden_units": chance.randrange(16, 257),
+            "activation": chance.choice(_ACTIVATIONS),
+        },
         "train": {
             "epochs": 2,
             "batch_size": chance.choice((32, 64, 128)),

@@ -31,7 +31,9 @@ class Listed:
     def ask(self) -> Trial:
         """Return the next."""
         self.asked += 1
-        return Trial(self.asked - 1, self.configurations[self.asked - 1], seed=self.asked, origin="listed")
+        return Trial(
+            self.asked - 1, self.configurations[self.asked - 1], seed=self.asked, origin="listed"
+        )
 
     def done(self) -> int:
         """Return how many have ended well."""
@@ -73,7 +75,9 @@ def wait_for(executor: Executor, trials: int) -> Sequence[int]:
     return list(executor.idle())
 
 
-def search_seconds(session: Session, executor: Executor, configurations: Sequence[Mapping[str, Any]]) -> float:
+def search_seconds(
+    session: Session, executor: Executor, configurations: Sequence[Mapping[str, Any]]
+) -> float:
     """Return how long a supervisor takes to have these trained.
 
     Raises:

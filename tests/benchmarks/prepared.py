@@ -12,16 +12,24 @@ from tests.benchmarks.peers.common import VALIDATION_IMAGES
 
 def prepared(mnist: Path, home: Path) -> Path:
     """Return a folder of 50,000 images to train on and 10,000 that validate."""
-    return prepare(DataSettings(name="mnist", validation=VALIDATION_IMAGES), home, mnist.parent).folder
+    return prepare(
+        DataSettings(name="mnist", validation=VALIDATION_IMAGES), home, mnist.parent
+    ).folder
 
 
 def spec(configuration: Configuration, folder: Path, epochs: int) -> dict[str, object]:
     """Return what a worker is told to train."""
-    train = {"batch_size": configuration["batch_size"], "learning_rate": configuration["learning_rate"]}
+    train = {
+        "batch_size": configuration["batch_size"],
+        "learning_rate": configuration["learning_rate"],
+    }
     return {
         "seed": 0,
         "family": "mlp",
-        "model": {"hidden_units": configuration["hidden_units"], "activation": configuration["activation"]},
+        "model": {
+            "hidden_units": configuration["hidden_units"],
+            "activation": configuration["activation"],
+        },
         "train": {"optimizer": "adam", "epochs": epochs, **train},
         "data": {"folder": str(folder), "scale": "unit"},
     }

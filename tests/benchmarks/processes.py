@@ -15,7 +15,13 @@ ROOT = Path(__file__).parent.parent.parent
 LIMIT_SECONDS = 1800
 _LAST_WORDS_CHARACTERS = 2000
 # What would lead a side elsewhere than into its own folder, or slow down whoever's modules are not compiled yet.
-_UNWANTED = ("ASSAY_HOME", "ASSAY_STORAGE", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "PYTHONDONTWRITEBYTECODE")
+_UNWANTED = (
+    "ASSAY_HOME",
+    "ASSAY_STORAGE",
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_EXPERIMENT_NAME",
+    "PYTHONDONTWRITEBYTECODE",
+)
 
 
 class MeasureError(Exception):

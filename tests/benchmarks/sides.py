@@ -82,7 +82,9 @@ def measure(side: Side, work: Work) -> Run:
         done = run(side.command(work, folder), folder, environment(KERAS_BACKEND=side.backend))
         answer = side.read(done.out, folder)
     if answer.trials != len(work.configurations):
-        raise MeasureError(f"{side.name} completed {answer.trials} of {len(work.configurations)} trials")
+        raise MeasureError(
+            f"{side.name} completed {answer.trials} of {len(work.configurations)} trials"
+        )
     return Run(done.seconds, answer.best, answer.search_seconds)
 
 
@@ -118,7 +120,17 @@ def _assay_command(work: Work, folder: Path) -> Sequence[str]:
     sized = ["--trials", str(len(work.configurations)), "--workers", str(cores())]
     store_paths = ["--home", "home", "--data-dir", str(work.mnist.parent)]
     seed = ["--seed", str(work.seed)]
-    return [ASSAY, "sweep", "bench.toml", "--enqueue", "list.json", *sized, *seed, *store_paths, "--json"]
+    return [
+        ASSAY,
+        "sweep",
+        "bench.toml",
+        "--enqueue",
+        "list.json",
+        *sized,
+        *seed,
+        *store_paths,
+        "--json",
+    ]
 
 
 def _assay_answer(out: str, folder: Path) -> Answer:
@@ -127,13 +139,23 @@ def _assay_answer(out: str, folder: Path) -> Answer:
     events = [event for event, _ in read(journal)]
     began = min(event.time for event in events if isinstance(event, TrialBegun))
     ended = max(event.time for event in events if isinstance(event, TrialEnded))
-    return Answer(best=said["best"]["value"], search_seconds=ended - began, trials=said["trials"]["complete"])
+    return Answer(
+        best=said["best"]["value"], search_seconds=ended - began, trials=said["trials"]["complete"]
+    )
 
 
 def _peer(name: str, module: str, backend: str = "tensorflow") -> Side:
     def command(work: Work, folder: Path) -> Sequence[str]:
         script = [sys.executable, "-m", f"tests.benchmarks.peers.{module}", "list.json"]
-        return [*script, "--mnist", str(work.mnist), "--epochs", str(work.epochs), "--seed", str(work.seed)]
+        return [
+            *script,
+            "--mnist",
+            str(work.mnist),
+            "--epochs",
+            str(work.epochs),
+            "--seed",
+            str(work.seed),
+        ]
 
     return Side(name, command, lambda out, _: Answer(**json.loads(out.splitlines()[-1])), backend)
 

@@ -22,9 +22,12 @@ SIDES: dict[str, Callable[[Configuration, int], float]] = {"assay": by_assay, "f
 def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
     """Train each pair of width and batch size by both, in turn, in a fresh process each round: nothing is reused."""
     pairs = {
-        f"{one['hidden_units']} units, batches of {one['batch_size']}": one for one in configurations(quick)[::VARIANTS]
+        f"{one['hidden_units']} units, batches of {one['batch_size']}": one
+        for one in configurations(quick)[::VARIANTS]
     }
-    seconds: dict[str, dict[str, list[float]]] = {pair: {side: [] for side in SIDES} for pair in pairs}
+    seconds: dict[str, dict[str, list[float]]] = {
+        pair: {side: [] for side in SIDES} for pair in pairs
+    }
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         folder = prepared(mnist(), Path(place))
         for round_number in range(repeats):
@@ -36,7 +39,9 @@ def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
                         taken = pool.submit(SIDES[side], configuration, EPOCHS).result()
                         seconds[pair][side].append(taken)
                         print(f"  {pair}, {side}: {taken:.2f} s", file=sys.stderr)
-    ratios = {pair: median(taken["fit"]) / median(taken["assay"]) for pair, taken in seconds.items()}
+    ratios = {
+        pair: median(taken["fit"]) / median(taken["assay"]) for pair, taken in seconds.items()
+    }
     worst = min(ratios, key=lambda pair: ratios[pair])
     yield Row(
         measure=f"the slowest configuration, against plain fit, {THREADS} thread",

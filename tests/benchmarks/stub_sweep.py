@@ -87,12 +87,16 @@ class StubSweep:
         self.journal = Journal(folder / "journal.jsonl")
         self.tracker: MlflowTracker | None = None
         if tracked:
-            self.tracker = MlflowTracker(self.journal.path, f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+            self.tracker = MlflowTracker(
+                self.journal.path, f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts"
+            )
             self.tracker.start()
             self.tracker.wait_until_open()
             self.journal.subscribe(self.tracker.on_event)
         self.journal.append(self._opened())
-        self._display = LiveDisplay(Console(file=(folder / "screen").open("w"), force_terminal=True, width=140))
+        self._display = LiveDisplay(
+            Console(file=(folder / "screen").open("w"), force_terminal=True, width=140)
+        )
         self.journal.subscribe(self._hear)
 
     def run(self, trials: int) -> list[float]:
@@ -101,11 +105,17 @@ class StubSweep:
             trials=self.trials.done() + trials,
             epochs=lambda trial: self._epochs,
             objectives=self._experiment.search.goals,
-            trial_spec=lambda trial: {"name": trial.number, "curve": self._curve(trial), **self._work},
+            trial_spec=lambda trial: {
+                "name": trial.number,
+                "curve": self._curve(trial),
+                **self._work,
+            },
             hyperparameters=lambda trial: self._experiment.hyperparameters(trial.searched),
             model_store=self._model_store,
         )
-        self._display.on_open(self._state())  # it takes hold of what this process prints: only while trials run
+        self._display.on_open(
+            self._state()
+        )  # it takes hold of what this process prints: only while trials run
         self._ends = [time.perf_counter()]
         Supervisor(plan, self.trials, self._executor, self.journal, StopRequest()).run()
         self._display.on_close()
@@ -136,7 +146,10 @@ class StubSweep:
             study="stub",
             study_id=self.trials.study_id,
             experiment="stub",
-            provenance={"assay.backend": "none", "assay.objective": str(self._experiment.search.goals)},
+            provenance={
+                "assay.backend": "none",
+                "assay.objective": str(self._experiment.search.goals),
+            },
             text=self._experiment.text,
             data={"input_shape": [28, 28, 1], "outputs": 10, "classes": []},
         )
@@ -144,7 +157,9 @@ class StubSweep:
     def _state(self) -> SweepState:
         best_trials = ParetoFront(self._experiment.search.goals)
         execution = Execution(backend="none", device="cpu", workers=1, threads=1)
-        return SweepState("stub", self._experiment, execution, self.trials.done(), best_trials, wanted=10_000)
+        return SweepState(
+            "stub", self._experiment, execution, self.trials.done(), best_trials, wanted=10_000
+        )
 
     def _curve(self, trial: Trial) -> list[float]:
         """Return the accuracies of a trial, by which 32 hidden units are best."""
@@ -153,7 +168,9 @@ class StubSweep:
 
 
 @contextmanager
-def stub_worker(trainer: str = "tests.helpers.stub_trainer:StubTrainer", workers: int = 1) -> Iterator[LocalExecutor]:
+def stub_worker(
+    trainer: str = "tests.helpers.stub_trainer:StubTrainer", workers: int = 1
+) -> Iterator[LocalExecutor]:
     """Enter with workers that are up; unless another trainer is named, one whose training takes no time."""
     recipe = WorkerRecipe("tests.helpers.stub_trainer:preload", trainer, {"threads": 1}, _TESTS)
     executor = LocalExecutor(recipe, [{}] * workers)
@@ -195,10 +212,24 @@ def fill(folder: Path, trials: int) -> None:
 
 
 def _story(
-    number: int, seed: int, params: Mapping[str, Any], searched: Mapping[str, Any], curve: Sequence[float]
+    number: int,
+    seed: int,
+    params: Mapping[str, Any],
+    searched: Mapping[str, Any],
+    curve: Sequence[float],
 ) -> Iterator[Event]:
     yield TrialBegun(trial=number, seed=seed, params=params, searched=searched, origin="tpe")
     for epoch, value in enumerate(curve, 1):
-        yield EpochEnded(trial=number, epoch=epoch, metrics={"loss": 1 - value, "val_accuracy": value}, seconds=0.001)
-    costs = {"parameters": 26, "peak_memory_bytes": 1000, "train_seconds": 0.002, "epoch_seconds": 0.001}
+        yield EpochEnded(
+            trial=number,
+            epoch=epoch,
+            metrics={"loss": 1 - value, "val_accuracy": value},
+            seconds=0.001,
+        )
+    costs = {
+        "parameters": 26,
+        "peak_memory_bytes": 1000,
+        "train_seconds": 0.002,
+        "epoch_seconds": 0.001,
+    }
     yield TrialEnded(trial=number, state="complete", values=(curve[-1],), metrics=costs)

@@ -13,7 +13,17 @@ from tests.benchmarks.mnist import mnist
 from tests.benchmarks.processes import environment
 from tests.benchmarks.rounds import run_locked
 from tests.benchmarks.row import Row
-from tests.benchmarks.sides import ASSAY_SIDE, BY_HAND, BY_HAND_ON_JAX, KERAS_TUNER, RAY_TUNE, Run, Side, Work, measure
+from tests.benchmarks.sides import (
+    ASSAY_SIDE,
+    BY_HAND,
+    BY_HAND_ON_JAX,
+    KERAS_TUNER,
+    RAY_TUNE,
+    Run,
+    Side,
+    Work,
+    measure,
+)
 
 NEEDS_MNIST = True
 LARGEST_DIFFERENCE = 0.003
@@ -40,8 +50,13 @@ def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
         # Every round has its own seed, so that no side's best is always the lucky one.
         run = measure(sides[name], replace(work, seed=round_number))
         runs[name].append(run)
-        print(f"  {name}: {run.seconds:.1f} s, search {run.search_seconds:.1f} s, best {run.best:.4f}", file=sys.stderr)
-    what = f"whole sweep of {len(work.configurations)} trials" + ("" if quick else f" of {SIGNATURES} signatures")
+        print(
+            f"  {name}: {run.seconds:.1f} s, search {run.search_seconds:.1f} s, best {run.best:.4f}",
+            file=sys.stderr,
+        )
+    what = f"whole sweep of {len(work.configurations)} trials" + (
+        "" if quick else f" of {SIGNATURES} signatures"
+    )
     for peer, goal, stretch in PEERS:
         yield compare(what, "seconds", runs, peer.name, goal, stretch)
     # Ours ends with its last trial, and MLflow hears of the last ones after that; a peer's last trial has told it.
@@ -56,13 +71,22 @@ def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
 
 
 def compare(
-    what: str, figure: str, runs: Mapping[str, Sequence[Run]], peer: str, goal: float | None, stretch: float | None
+    what: str,
+    figure: str,
+    runs: Mapping[str, Sequence[Run]],
+    peer: str,
+    goal: float | None,
+    stretch: float | None,
 ) -> Row:
     """Return how many times longer a peer took, by one of the figures of its runs."""
     ours, theirs = (runs[name] for name in (ASSAY_SIDE.name, peer))
-    own_seconds, peer_seconds = (median(getattr(run, figure) for run in several) for several in (ours, theirs))
+    own_seconds, peer_seconds = (
+        median(getattr(run, figure) for run in several) for several in (ours, theirs)
+    )
     own_best, peer_best = (median(run.best for run in several) for several in (ours, theirs))
-    apart = round(abs(own_best - peer_best), 5)  # of 10,000 images; what a float adds is no difference
+    apart = round(
+        abs(own_best - peer_best), 5
+    )  # of 10,000 images; what a float adds is no difference
     return Row(
         measure=f"{what}, against {peer}",
         value=peer_seconds / own_seconds,
@@ -72,7 +96,9 @@ def compare(
         better="more",
         detail={"assay": [asdict(run) for run in ours], "peer": [asdict(run) for run in theirs]},
         note=f"{own_seconds:.1f} s against {peer_seconds:.1f} s; best {own_best:.4f} and {peer_best:.4f}",
-        flaw=f"best accuracies {apart * 100:.2f} points apart" if apart > LARGEST_DIFFERENCE else None,
+        flaw=f"best accuracies {apart * 100:.2f} points apart"
+        if apart > LARGEST_DIFFERENCE
+        else None,
     )
 
 
@@ -82,4 +108,9 @@ def _touch() -> None:
         "tensorflow, jax, keras, sklearn.model_selection, optuna, mlflow, ray.tune, keras_tuner, "
         "assay.experiments.run.sweep"
     )
-    subprocess.run([sys.executable, "-c", f"import {modules}"], env=environment(), check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", f"import {modules}"],
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )

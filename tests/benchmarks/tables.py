@@ -13,7 +13,10 @@ COLUMNS = ("measure", "figure", "goal", "stretch", "reached")
 
 def cells(row: Row) -> tuple[str, str, str, str, str]:
     """Return what a row has in each of the columns."""
-    goal, stretch = ("" if wanted is None else _measured(f"{wanted:g}", row.unit) for wanted in (row.goal, row.stretch))
+    goal, stretch = (
+        "" if wanted is None else _measured(f"{wanted:g}", row.unit)
+        for wanted in (row.goal, row.stretch)
+    )
     figure = _measured(f"{row.value:.3g}", row.unit) + (f" ({row.note})" if row.note else "")
     return row.measure, figure, goal, stretch, row.verdict
 
@@ -29,7 +32,9 @@ def terminal(rows: Sequence[Row]) -> Table:
 def markdown(rows: Sequence[Row], about: str) -> str:
     """Return the rows for the README, under a line that says what they were measured on."""
     lines = [COLUMNS, ("---",) * len(COLUMNS), *(cells(row) for row in rows)]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    table = "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
     return f"{about}\n\n{table}\n"
 
 

@@ -38,7 +38,9 @@ def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
 
 def _seconds(trials: int, work: Mapping[str, float], tracked: bool) -> float:
     with tempfile.TemporaryDirectory() as folder, stub_worker(_TRAINER, WORKERS) as executor:
-        sweep = StubSweep(Path(folder), executor, epochs=EPOCHS, pruner="none", work=work, tracked=tracked)
+        sweep = StubSweep(
+            Path(folder), executor, epochs=EPOCHS, pruner="none", work=work, tracked=tracked
+        )
         began = time.perf_counter()
         sweep.run(trials)
         taken = time.perf_counter() - began

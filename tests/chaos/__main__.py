@@ -15,16 +15,24 @@ from tests.chaos.together import together
 
 CASES: dict[str, Callable[[Zygote, bool], Iterator[cases.Seen]]] = {
     "points": lambda zygote, quick: cases.points(zygote, every_point()[:: 9 if quick else 1]),
-    "kills-2": lambda zygote, quick: cases.random_kills(zygote, 10 if quick else 100, 40 if quick else 250, workers=2),
-    "kills-4": lambda zygote, quick: cases.random_kills(zygote, 10 if quick else 100, 40 if quick else 250, workers=4),
-    "points-postgresql": lambda zygote, quick: outages.points(zygote, shared_points()[:: 4 if quick else 1]),
+    "kills-2": lambda zygote, quick: cases.random_kills(
+        zygote, 10 if quick else 100, 40 if quick else 250, workers=2
+    ),
+    "kills-4": lambda zygote, quick: cases.random_kills(
+        zygote, 10 if quick else 100, 40 if quick else 250, workers=4
+    ),
+    "points-postgresql": lambda zygote, quick: outages.points(
+        zygote, shared_points()[:: 4 if quick else 1]
+    ),
     "doctor": lambda zygote, quick: cases.doctor(zygote, doctors_points()[:: 4 if quick else 1]),
     "real": lambda zygote, quick: cases.real(zygote, 4 if quick else 20, 8 if quick else 40),
     "disk": lambda zygote, quick: disk.full(zygote, disk.DISKS[:: 3 if quick else 1]),
     "queue": lambda zygote, quick: cases.queue(zygote, 50 if quick else 1000, workers=4),
     "together": lambda zygote, quick: together(zygote, 30 if quick else 200),
     "outage-mlflow": lambda zygote, quick: outages.mlflow(zygote, (2,) if quick else (0, 20, 60)),
-    "outage-postgresql": lambda zygote, quick: outages.postgresql(zygote, (2,) if quick else (0, 20, 60)),
+    "outage-postgresql": lambda zygote, quick: outages.postgresql(
+        zygote, (2,) if quick else (0, 20, 60)
+    ),
     "tests": lambda zygote, quick: by_tests(),
 }
 

@@ -73,7 +73,10 @@ def sweep(trials: int, workers: int, *more: str) -> Sequence[str]:
 
 
 def points(
-    zygote: Zygote, chosen: Iterable[Point], trials: int = 6, storage: Callable[[], str | None] = lambda: None
+    zygote: Zygote,
+    chosen: Iterable[Point],
+    trials: int = 6,
+    storage: Callable[[], str | None] = lambda: None,
 ) -> Iterator[Seen]:
     """Die at each point, each time in a home of its own, then go on until the study is done."""
     for point in chosen:
@@ -91,7 +94,10 @@ def points(
                 statuses.append(sessions.run(*wanted))
             verdict = judge(sessions, STUDY, finished)
             if statuses[-1] != 0:
-                verdict.told = (*verdict.told, f"did not go on: {sessions.errors.read_text()[-500:]}")
+                verdict.told = (
+                    *verdict.told,
+                    f"did not go on: {sessions.errors.read_text()[-500:]}",
+                )
             if status != -9 and (point.who != "worker" or replaced <= 0):
                 verdict.told = (*verdict.told, "nobody died there")
             yield Seen(str(point), f"statuses {statuses}", verdict)
@@ -109,7 +115,10 @@ def random_kills(zygote: Zygote, kills: int, trials: int, workers: int) -> Itera
         verdict = judge(sessions, STUDY, harm.finished)
         verdict.orphans += harm.orphans
         if status != 0:
-            verdict.told = (*verdict.told, f"did not go on, {status}: {sessions.errors.read_text()[-500:]}")
+            verdict.told = (
+                *verdict.told,
+                f"did not go on, {status}: {sessions.errors.read_text()[-500:]}",
+            )
         done = len(ended_well(sessions.home, STUDY))
         yield Seen(f"random kills, {workers} workers", f"{harm}, {done} trials", verdict)
 
@@ -118,20 +127,38 @@ def real(zygote: Zygote, kills: int, trials: int) -> Iterator[Seen]:
     """Kill sweeps that train networks, with checkpoints: each value is that of a sweep that nobody disturbed."""
     chance = random.Random(0)
     listed = [
-        {"hidden_units": chance.randint(16, 64), "learning_rate": chance.uniform(1e-3, 1e-2)} for _ in range(trials - 1)
+        {"hidden_units": chance.randint(16, 64), "learning_rate": chance.uniform(1e-3, 1e-2)}
+        for _ in range(trials - 1)
     ]  # and the baseline: all are queued, so that a trial that is done again makes no other come in its place
-    fixed = ("--set", "activation=tanh", "--set", "batch_size=32", "--set", "epochs=100", "--pruner", "none")
+    fixed = (
+        "--set",
+        "activation=tanh",
+        "--set",
+        "batch_size=32",
+        "--set",
+        "epochs=100",
+        "--pruner",
+        "none",
+    )
     with home(zygote, real=True) as sessions, home(zygote, real=True) as twin:
         file = sessions.home.with_name("list.json")
         file.write_text(json.dumps(listed))
-        wanted = sweep(trials, 2, "--enqueue", str(file), "--checkpoint", "--retries", str(kills), *fixed)
+        wanted = sweep(
+            trials, 2, "--enqueue", str(file), "--checkpoint", "--retries", str(kills), *fixed
+        )
         harm = Harm(sessions, STUDY, chance, longest_seconds=2.0)
         harm.is_done(wanted, kills)
         statuses = [sessions.run(*wanted), twin.run(*wanted)]
         ended = load_optuna_study(STUDY, twin.store_paths).get_trials(states=[TrialState.COMPLETE])
         undisturbed = {trial.user_attrs[SEED]: trial.value for trial in ended}
-        verdict = judge(sessions, STUDY, harm.finished, kills, lambda seed, epochs: undisturbed.get(seed))
-        told = [] if statuses == [0, 0] else [f"statuses {statuses}: {sessions.errors.read_text()[-500:]}"]
+        verdict = judge(
+            sessions, STUDY, harm.finished, kills, lambda seed, epochs: undisturbed.get(seed)
+        )
+        told = (
+            []
+            if statuses == [0, 0]
+            else [f"statuses {statuses}: {sessions.errors.read_text()[-500:]}"]
+        )
         resumed = sessions.errors.read_text().count("went on after epoch")
         done = len(ended_well(sessions.home, STUDY))
         verdict.lost += trials - done
@@ -155,8 +182,13 @@ def doctor(zygote: Zygote, chosen: Iterable[Point], trials: int = 6) -> Iterator
             statuses = [died, mended, looked, sessions.run(*wanted)]
             verdict = judge(sessions, STUDY, finished)
             if statuses != [-9, 0, 0, 0]:
-                verdict.told = (*verdict.told, f"statuses {statuses}: {sessions.errors.read_text()[-500:]}")
-            yield Seen(f"doctor --fix dies {point.when} {point.seam}", f"statuses {statuses}", verdict)
+                verdict.told = (
+                    *verdict.told,
+                    f"statuses {statuses}: {sessions.errors.read_text()[-500:]}",
+                )
+            yield Seen(
+                f"doctor --fix dies {point.when} {point.seam}", f"statuses {statuses}", verdict
+            )
 
 
 def queue(zygote: Zygote, configurations: int, workers: int) -> Iterator[Seen]:
@@ -170,7 +202,9 @@ def queue(zygote: Zygote, configurations: int, workers: int) -> Iterator[Seen]:
         status = sessions.run(*asked)
         verdict = judge(sessions, STUDY, ended_well(sessions.home, STUDY))
         executed = Counter(
-            line.split()[1] for line in sessions.log.read_text().splitlines() if line.startswith("finish")
+            line.split()[1]
+            for line in sessions.log.read_text().splitlines()
+            if line.startswith("finish")
         )
         begun = [
             event.searched["learning_rate"]
@@ -178,7 +212,9 @@ def queue(zygote: Zygote, configurations: int, workers: int) -> Iterator[Seen]:
             if isinstance(event, TrialBegun)
         ]
         verdict.twice += sum(count - 1 for count in executed.values())
-        verdict.lost += len({one["learning_rate"] for one in listed} - set(begun)) + int(status != 0)
+        verdict.lost += len({one["learning_rate"] for one in listed} - set(begun)) + int(
+            status != 0
+        )
         yield Seen(
             f"{configurations:,} queued configurations, {workers} workers",
             f"{len(executed):,} executed, {len(begun):,} begun",

@@ -52,7 +52,9 @@ DISKS = (
 def can_mount() -> bool:
     """Return whether this process may mount a disk."""
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder], capture_output=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder], capture_output=True
+        )
         if done.returncode == 0:
             subprocess.run(["umount", folder], check=True)
         return done.returncode == 0
@@ -66,7 +68,9 @@ def small(folder: Path, size: str) -> Iterator[None]:
         if folder.exists():
             shutil.move(folder, there)
         folder.mkdir(parents=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)], check=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)], check=True
+        )
         try:
             if there.exists():
                 shutil.copytree(there, folder, dirs_exist_ok=True)
@@ -92,16 +96,26 @@ def single_run(zygote: Zygote) -> Iterator[Seen]:
             differs = sessions.run("doctor")
             again = sessions.run("doctor", "--fix")
             left = diagnose(sessions.store_paths, fix=False).differences
-        verdict = Verdict(disagreements=len(left), told=tuple(_faults(disk, status, said, 0, again, sessions)))
+        verdict = Verdict(
+            disagreements=len(left), told=tuple(_faults(disk, status, said, 0, again, sessions))
+        )
         if differs != 1:
             verdict.told = (*verdict.told, f"doctor ended with {differs}")
-        yield Seen(f"no room for {disk.what}, a single run", f"statuses {[status, differs, again]}", verdict)
+        yield Seen(
+            f"no room for {disk.what}, a single run",
+            f"statuses {[status, differs, again]}",
+            verdict,
+        )
 
 
 def full(zygote: Zygote, disks: Iterable[Disk] = DISKS) -> Iterator[Seen]:
     """Fill each disk in the middle of a sweep, make room, and go on."""
     if not can_mount():
-        yield Seen("a full disk", "this process may not mount a small one", Verdict(told=("was not tried",)))
+        yield Seen(
+            "a full disk",
+            "this process may not mount a small one",
+            Verdict(told=("was not tried",)),
+        )
         return
     for disk in disks:
         with home(zygote) as sessions:
@@ -120,7 +134,9 @@ def full(zygote: Zygote, disks: Iterable[Disk] = DISKS) -> Iterator[Seen]:
             told = _faults(disk, status, said, alive, again, sessions)
             verdict.told = (*verdict.told, *told)
             yield Seen(
-                f"no room for {disk.what}", f"statuses {[status, again]}, {len(finished)} trials by then", verdict
+                f"no room for {disk.what}",
+                f"statuses {[status, again]}, {len(finished)} trials by then",
+                verdict,
             )
 
 
@@ -137,7 +153,9 @@ def _place(sessions: Sessions, disk: Disk) -> Path:
     return folder
 
 
-def _faults(disk: Disk, status: int, said: str, alive: int, again: int, sessions: Sessions) -> list[str]:
+def _faults(
+    disk: Disk, status: int, said: str, alive: int, again: int, sessions: Sessions
+) -> list[str]:
     lines = [line for line in said.splitlines() if line.startswith("assay: ")]
     faults = []
     if status != 1:

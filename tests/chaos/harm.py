@@ -26,7 +26,9 @@ class Harm:
         orphans: workers that outlived a supervisor by 10 s.
     """
 
-    def __init__(self, sessions: Sessions, study: str, chance: random.Random, longest_seconds: float) -> None:
+    def __init__(
+        self, sessions: Sessions, study: str, chance: random.Random, longest_seconds: float
+    ) -> None:
         self._sessions = sessions
         self._study = study
         self._chance = chance

@@ -36,8 +36,12 @@ def mlflow(zygote: Zygote, lengths: Iterable[float]) -> Iterator[Seen]:
                 ("killed", server.kill, server.start),
                 ("frozen", server.freeze, server.go_on),
             ):
-                with home(zygote, tracking_uri=server.uri, epoch_seconds=_EPOCH_SECONDS) as sessions:
-                    yield _outage(f"MLflow {how}", sessions, seconds, leave, come_back, goes_on=True)
+                with home(
+                    zygote, tracking_uri=server.uri, epoch_seconds=_EPOCH_SECONDS
+                ) as sessions:
+                    yield _outage(
+                        f"MLflow {how}", sessions, seconds, leave, come_back, goes_on=True
+                    )
 
 
 def postgresql(zygote: Zygote, lengths: Iterable[float]) -> Iterator[Seen]:
@@ -48,7 +52,14 @@ def postgresql(zygote: Zygote, lengths: Iterable[float]) -> Iterator[Seen]:
     with PostgreSQL() as server:
         for seconds in lengths:
             with home(zygote, storage=server.new(), epoch_seconds=_EPOCH_SECONDS) as sessions:
-                yield _outage("PostgreSQL stopped", sessions, seconds, server.stop, server.start, goes_on=False)
+                yield _outage(
+                    "PostgreSQL stopped",
+                    sessions,
+                    seconds,
+                    server.stop,
+                    server.start,
+                    goes_on=False,
+                )
 
 
 def points(zygote: Zygote, chosen: Iterable[Point]) -> Iterator[Seen]:
@@ -83,20 +94,24 @@ def _outage(
     verdict = judge(sessions, STUDY, finished)
     verdict.told = (*verdict.told, *_miscounted(sessions, trials), *_doubled(sessions))
     if status != 0:
-        verdict.told = (*verdict.told, f"exit status {status}: {sessions.errors.read_text()[-500:]}")
+        verdict.told = (
+            *verdict.told,
+            f"exit status {status}: {sessions.errors.read_text()[-500:]}",
+        )
     if goes_on and seconds > 5 and meanwhile == 0:
         verdict.told = (*verdict.told, "nothing was trained meanwhile")
     did = f"{trials} trials, {meanwhile} of them in those {away:.1f} s"
     if goes_on and seconds:
-        did += (
-            f", which is {meanwhile / away:.2f} a second, and {_pace(sessions, left_at, left_at + away):.2f} otherwise"
-        )
+        did += f", which is {meanwhile / away:.2f} a second, and {_pace(sessions, left_at, left_at + away):.2f} otherwise"
     return Seen(f"{what} for {seconds:g} s", did, verdict)
 
 
 def _pace(sessions: Sessions, start: float, end: float) -> float:
     """Return how many trials ended a second outside of a time."""
-    ends = [event.time for event, _ in read(sessions.store_paths.workspace.journal(STUDY), only=[TrialEnded])]
+    ends = [
+        event.time
+        for event, _ in read(sessions.store_paths.workspace.journal(STUDY), only=[TrialEnded])
+    ]
     outside = [at for at in ends if not start <= at <= end]
     before, after = [at for at in outside if at < start], [at for at in outside if at > end]
     spans = [times[-1] - times[0] for times in (before, after) if len(times) > 1]
@@ -116,7 +131,11 @@ def _miscounted(sessions: Sessions, wanted: int) -> Iterator[str]:
     states = Counter(trial.state.name for trial in trials)
     if states != {"COMPLETE": wanted}:
         yield f"{dict(states)} in place of {wanted} complete trials"
-    finished = Counter(line.split()[1] for line in sessions.log.read_text().splitlines() if line.startswith("finish"))
+    finished = Counter(
+        line.split()[1]
+        for line in sessions.log.read_text().splitlines()
+        if line.startswith("finish")
+    )
     asked = Counter(str(trial.user_attrs[SEED]) for trial in trials)
     if finished != asked:
         yield f"{finished.total()} trainings of {len(finished)} trials were finished, {asked.total()} were asked for"

@@ -39,7 +39,15 @@ SEAMS = {
     "move cursor": "assay.experiments.tracking.follower:Cursor.move",
     **{f"journal {event}": "assay.search.journal:Journal.append" for event in EVENTS},
 }
-_ONCE = ("create study", "recover", "try again", "enqueue", "log text", "journal study_opened", "journal study_closed")
+_ONCE = (
+    "create study",
+    "recover",
+    "try again",
+    "enqueue",
+    "log text",
+    "journal study_opened",
+    "journal study_closed",
+)
 """Seams that a session passes once."""
 
 
@@ -85,13 +93,29 @@ def every_point() -> list[Point]:
 
 def shared_points() -> list[Point]:
     """Return those at which a supervisor of a shared study may die otherwise than one that is alone."""
-    seams = {"create study": 1, "recover": 1, "try again": 1, "enqueue": 1, "ask": 3, "draw": 4, "claim": 1, "tell": 2}
+    seams = {
+        "create study": 1,
+        "recover": 1,
+        "try again": 1,
+        "enqueue": 1,
+        "ask": 3,
+        "draw": 4,
+        "claim": 1,
+        "tell": 2,
+    }
     return [Point(seam, when, nth) for seam, nth in seams.items() for when in ("before", "after")]
 
 
 def doctors_points() -> list[Point]:
     """Return those that `assay doctor --fix` passes after a sweep was killed as it told of a trial."""
-    seams = ("recover", "write end", "journal trial_ended", "journal study_closed", "move cursor", "terminate run")
+    seams = (
+        "recover",
+        "write end",
+        "journal trial_ended",
+        "journal study_closed",
+        "move cursor",
+        "terminate run",
+    )
     found = [Point(seam, when, 1) for seam in seams for when in ("before", "after")]
     return [*found, *(Point(seam, "torn", 1) for seam in seams if seam.startswith("journal"))]
 

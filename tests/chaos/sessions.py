@@ -31,7 +31,12 @@ class Zygote(AbstractContextManager["Zygote"]):
             text=True,
         )
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -115,7 +120,11 @@ class Sessions:
         return [int(line.split()[2]) for line in lines if line.startswith("worker")]
 
     def _options(self) -> list[str]:
-        return [word for name, url in self.stores.items() for word in (f"--{name.replace('_', '-')}", url)]
+        return [
+            word
+            for name, url in self.stores.items()
+            for word in (f"--{name.replace('_', '-')}", url)
+        ]
 
 
 def is_alive(pid: int) -> bool:

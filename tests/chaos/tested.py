@@ -18,7 +18,9 @@ _TESTS = {
         "experiments/test_sweep.py::test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was",
         "experiments/test_endurance.py",
     ),
-    "a home that may not be written, by a user who is not root": ("experiments/test_unwritable.py",),
+    "a home that may not be written, by a user who is not root": (
+        "experiments/test_unwritable.py",
+    ),
     "a clock set an hour forward, and back": ("experiments/test_clock.py",),
     "bad requests, those that have a case of their own": ("experiments/test_requests.py",),
     "bad requests, generated": ("experiments/test_generated_requests.py",),
@@ -37,9 +39,15 @@ def by_tests() -> Iterator[Seen]:
         with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
             report = Path(folder) / "report.xml"
             command = [sys.executable, "-m", "pytest", "-q", "-n", "2", f"--junitxml={report}"]
-            done = subprocess.run([*command, *(str(_FOLDER / file) for file in files)], capture_output=True, text=True)
+            done = subprocess.run(
+                [*command, *(str(_FOLDER / file) for file in files)], capture_output=True, text=True
+            )
             if not report.exists():
-                yield Seen(case, "pytest did not run", Verdict(told=(done.stdout[-500:] + done.stderr[-500:],)))
+                yield Seen(
+                    case,
+                    "pytest did not run",
+                    Verdict(told=(done.stdout[-500:] + done.stderr[-500:],)),
+                )
                 continue
             (suite,) = ElementTree.parse(report).getroot().iter("testsuite")
             bad = [
@@ -50,4 +58,10 @@ def by_tests() -> Iterator[Seen]:
             ]
             tests = int(suite.get("tests", 0))
             did = f"{tests - len(bad)} of {tests} tests of {', '.join(files)} passed"
-            yield Seen(case, did, Verdict(told=(*bad, *([] if done.returncode == 0 and tests else ["not all passed"]))))
+            yield Seen(
+                case,
+                did,
+                Verdict(
+                    told=(*bad, *([] if done.returncode == 0 and tests else ["not all passed"]))
+                ),
+            )

@@ -72,7 +72,9 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, happens: _Happens, tria
             others = diagnose(second.store_paths, fix=False).differences
             verdict.disagreements += len(others)
             told += map(str, others)
-        told += _union([first] if second is first else [first, second], trials + 5 * (happens == "one killed"))
+        told += _union(
+            [first] if second is first else [first, second], trials + 5 * (happens == "one killed")
+        )
         verdict.told = (*verdict.told, *told)
         whose = Counter(
             str(trial.user_attrs.get(SUPERVISOR))[:6]
@@ -80,7 +82,11 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, happens: _Happens, tria
         )
         under_way = f" with {left} trials under way" if happens == "one killed" else ""
         did = f"trials by supervisor: {', '.join(map(str, whose.values()))}"
-        return Seen(f"two supervisors, {homes} {'home' if homes == 1 else 'homes'}, {happens}{under_way}", did, verdict)
+        return Seen(
+            f"two supervisors, {homes} {'home' if homes == 1 else 'homes'}, {happens}{under_way}",
+            did,
+            verdict,
+        )
 
 
 def _kill_one(first: Sessions, second: Sessions, pids: list[int]) -> Iterator[str]:
@@ -96,7 +102,8 @@ def _kill_one(first: Sessions, second: Sessions, pids: list[int]) -> Iterator[st
 
 def _left(store_paths: StorePaths) -> int:
     return sum(
-        trial.state.name == "RUNNING" for trial in load_optuna_study(STUDY, store_paths).get_trials(deepcopy=False)
+        trial.state.name == "RUNNING"
+        for trial in load_optuna_study(STUDY, store_paths).get_trials(deepcopy=False)
     )
 
 
@@ -113,7 +120,9 @@ def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
     study_id = study.user_attrs[STUDY_ID]
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
     known = Counter(
-        number for one in several for number in read_history(one.store_paths.workspace.journals(STUDY), study_id).trials
+        number
+        for one in several
+        for number in read_history(one.store_paths.workspace.journals(STUDY), study_id).trials
     )
     if known != Counter(trial.number for trial in trials):
         yield f"the journals have {known.total()} trials, Optuna {len(trials)}"
@@ -121,23 +130,36 @@ def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
     if not wanted <= done <= wanted + _WORKERS:
         yield f"{done} trials are done of {wanted}"
     finished = Counter(
-        line.split()[1] for one in several for line in one.log.read_text().splitlines() if line.startswith("finish")
+        line.split()[1]
+        for one in several
+        for line in one.log.read_text().splitlines()
+        if line.startswith("finish")
     )
     # A worker may have come to the end of a trial of which its supervisor, which was killed, never heard.
     redone = Counter(
-        str(trial.user_attrs.get(SEED)) for trial in trials if trial.user_attrs.get(STATE) == "failed: interrupted"
+        str(trial.user_attrs.get(SEED))
+        for trial in trials
+        if trial.user_attrs.get(STATE) == "failed: interrupted"
     )
     for seed, count in finished.items():
         if count > 1 + redone[seed]:
-            states = [trial.user_attrs.get(STATE) for trial in trials if str(trial.user_attrs.get(SEED)) == seed]
+            states = [
+                trial.user_attrs.get(STATE)
+                for trial in trials
+                if str(trial.user_attrs.get(SEED)) == seed
+            ]
             yield f"the trials of seed {seed}, {states}, were trained to their end {count} times"
     lost = {
-        str(trial.user_attrs[SEED]) for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")
+        str(trial.user_attrs[SEED])
+        for trial in trials
+        if trial.state.name in ("COMPLETE", "PRUNED")
     } - finished.keys()
     if lost:
         yield f"{len(lost)} trials that were never finished are done"
     configurations = Counter(
-        str(trial.params) for trial in trials if trial.user_attrs.get(STATE) != "failed: interrupted"
+        str(trial.params)
+        for trial in trials
+        if trial.user_attrs.get(STATE) != "failed: interrupted"
     )
     if any(count > 1 for count in configurations.values()):
         yield "a configuration was drawn twice"

@@ -57,7 +57,12 @@ class ChaosTrainer:
         time.sleep(seconds)
         self._epoch += 1
         value = accuracy(self._seed, self._epoch)
-        metrics = {"loss": 1 - value, "accuracy": value, "val_loss": 1 - value, "val_accuracy": value}
+        metrics = {
+            "loss": 1 - value,
+            "accuracy": value,
+            "val_loss": 1 - value,
+            "val_accuracy": value,
+        }
         return {"metrics": metrics, "seconds": seconds}
 
     def finish(self, save_as: str | None) -> dict[str, Any]:

@@ -61,7 +61,9 @@ class Verdict:
 
     def __str__(self) -> str:
         counted = ", ".join(
-            f"{field.name} {getattr(self, field.name)}" for field in fields(self) if field.name != "told"
+            f"{field.name} {getattr(self, field.name)}"
+            for field in fields(self)
+            if field.name != "told"
         )
         return "; ".join([counted, *self.told[:3]])
 
@@ -70,7 +72,9 @@ def ended_well(home: Path, study: str) -> set[int]:
     """Return the trials that a home's journals say are complete or pruned."""
     journals = StorePaths.choose(home=home).workspace.journals(study)
     events = (event for journal in journals for event, _ in read(journal, only=[TrialEnded]))
-    return {event.trial for event in events if isinstance(event, TrialEnded) and event.state in _DONE}
+    return {
+        event.trial for event in events if isinstance(event, TrialEnded) and event.state in _DONE
+    }
 
 
 def judge(
@@ -95,13 +99,18 @@ def judge(
     history = read_history(store_paths.workspace.journals(study), known.user_attrs[STUDY_ID])
     done = {trial.number: trial for trial in trials if trial.user_attrs.get(STATE) in _DONE}
     crashes = Counter(
-        trial.user_attrs[SEED] for trial in trials if str(trial.user_attrs.get(STATE)).startswith("failed: crashed")
+        trial.user_attrs[SEED]
+        for trial in trials
+        if str(trial.user_attrs.get(STATE)).startswith("failed: crashed")
     )
     diagnosis = diagnose(store_paths, fix=False)
     forgotten = _forgotten(known, store_paths.workspace.journal(study), retries)
     return Verdict(
         lost=len(finished_before - done.keys()),
-        twice=sum(count - 1 for count in Counter(trial.user_attrs[SEED] for trial in done.values()).values()),
+        twice=sum(
+            count - 1
+            for count in Counter(trial.user_attrs[SEED] for trial in done.values()).values()
+        ),
         running=sum(trial.state.name == "RUNNING" for trial in trials)
         + _runs_left_running(store_paths, known.user_attrs[STUDY_ID]),
         orphans=orphans(sessions),
@@ -113,7 +122,10 @@ def judge(
             if number in history.trials  # else another home took it
         ),
         disagreements=len(diagnosis.differences),
-        told=(*map(str, diagnosis.differences), *(f"nobody tried {number} again" for number in sorted(forgotten))),
+        told=(
+            *map(str, diagnosis.differences),
+            *(f"nobody tried {number} again" for number in sorted(forgotten)),
+        ),
     )
 
 
@@ -130,12 +142,18 @@ def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:
     due: set[int] = set()
     for event, _ in read(journal):
         if isinstance(event, TrialEnded):
-            crashes_left = event.is_crashed and trials[event.trial].user_attrs.get(ATTEMPT, 1) <= retries
+            crashes_left = (
+                event.is_crashed and trials[event.trial].user_attrs.get(ATTEMPT, 1) <= retries
+            )
             ended |= {event.trial} if event.is_interrupted or crashes_left else set()
         elif isinstance(event, EpochEnded):
             due |= ended
     # Before any hyperparameter was drawn there is nothing to try again.
-    due = {number for number in due if trials[number].params or trials[number].system_attrs.get(ENQUEUED)}
+    due = {
+        number
+        for number in due
+        if trials[number].params or trials[number].system_attrs.get(ENQUEUED)
+    }
     # One that was killed before its seed was written has the seed that follows from its number.
     seeds = [StudyRecord(known).as_asked(trial).seed for trial in trials]
     latest = {seed: number for number, seed in enumerate(seeds)}
@@ -145,6 +163,8 @@ def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:
 def orphans(sessions: Sessions) -> int:
     """Return how many workers there are, though their supervisor has gone; they have 10 s to end."""
     give_up = time.monotonic() + _ORPHAN_SECONDS
-    while (alive := [pid for pid in sessions.worker_pids() if is_alive(pid)]) and time.monotonic() < give_up:
+    while (
+        alive := [pid for pid in sessions.worker_pids() if is_alive(pid)]
+    ) and time.monotonic() < give_up:
         time.sleep(0.05)
     return len(alive)

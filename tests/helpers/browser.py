@@ -56,7 +56,9 @@ def browsing(screenshot: Path, width: int = 1400, height: int = 1000) -> Iterato
         width: of the window, in pixels.
         height: of the window, in pixels.
     """
-    from playwright.sync_api import sync_playwright  # here, because it is only there where a browser may be
+    from playwright.sync_api import (
+        sync_playwright,  # here, because it is only there where a browser may be
+    )
 
     with (
         sync_playwright() as playwright,
@@ -82,9 +84,13 @@ def plot(page: Page, parameters: Iterable[str], metric: str) -> None:
         for name in names:
             if name not in shown:
                 page.keyboard.type(name)  # a long list draws only what is in view
-                page.locator(".du-bois-light-select-dropdown").get_by_title(name, exact=True).click()
+                page.locator(".du-bois-light-select-dropdown").get_by_title(
+                    name, exact=True
+                ).click()
         page.keyboard.press("Escape")
-    page.locator(".du-bois-light-select-selection-item", has_text="loss").locator("span[class*=remove]").click()
+    page.locator(".du-bois-light-select-selection-item", has_text="loss").locator(
+        "span[class*=remove]"
+    ).click()
 
 
 def _only_here(route: Route) -> None:

@@ -31,7 +31,10 @@ Script = Callable[[Trial], Mapping[str, Any]]
 @contextmanager
 def stub_workers(count: int, **options: Any) -> Iterator[LocalExecutor]:
     recipe = WorkerRecipe(
-        "tests.helpers.stub_trainer:preload", "tests.helpers.stub_trainer:StubTrainer", {"threads": 1}, FIND_TESTS
+        "tests.helpers.stub_trainer:preload",
+        "tests.helpers.stub_trainer:StubTrainer",
+        {"threads": 1},
+        FIND_TESTS,
     )
     executor = LocalExecutor(recipe, [{}] * count, **options)
     executor.start()
@@ -85,7 +88,9 @@ class Lab:
         **failure_policy: Any,
     ) -> StudyTrials:
         """Run until so many trials are done; the script says what becomes of each."""
-        script = script or (lambda trial: {"curve": [0.1, 0.2, 0.3, trial.searched["units"] / 1000]})
+        script = script or (
+            lambda trial: {"curve": [0.1, 0.2, 0.3, trial.searched["units"] / 1000]}
+        )
         study = study or self.study(objectives=objectives)
         whole = Plan(
             trials=trials,
@@ -98,7 +103,9 @@ class Lab:
             failure_policy=FailurePolicy(**failure_policy),
         )
         with Journal(self.journal_file) as journal, stub_workers(workers) as own:
-            Supervisor(whole, study, executor or own, journal, StopRequest() if stop is None else stop).run()
+            Supervisor(
+                whole, study, executor or own, journal, StopRequest() if stop is None else stop
+            ).run()
         return study
 
     def try_again(self, study: StudyTrials, retries: int) -> int:

@@ -31,7 +31,12 @@ def study(objectives: tuple[str, ...] = ("maximize val_accuracy",), **changes: A
     ).rename_axis("trial")
     epochs = pd.DataFrame(
         [
-            {"trial": trial, "epoch": epoch, "val_accuracy": 1 - random.random() / epoch, "val_loss": 1 / epoch}
+            {
+                "trial": trial,
+                "epoch": epoch,
+                "val_accuracy": 1 - random.random() / epoch,
+                "val_loss": 1 / epoch,
+            }
             for trial in (0, 1, 2, 3, 5)
             for epoch in range(1, 5)
         ]
@@ -44,8 +49,12 @@ def study(objectives: tuple[str, ...] = ("maximize val_accuracy",), **changes: A
         "parent_run_id": "0" * 32,
         "objectives": objectives,
         "counts": {"complete": 4, "pruned": 1, "failed": 1},
-        "best": {"number": 3, "value": 0.95, "params": {"learning_rate": 3e-2}, "run_id": "1" * 32} if single else None,
-        "pareto": None if single else [{"number": n, "values": (), "params": {}, "run_id": None} for n in (0, 1, 3, 5)],
+        "best": {"number": 3, "value": 0.95, "params": {"learning_rate": 3e-2}, "run_id": "1" * 32}
+        if single
+        else None,
+        "pareto": None
+        if single
+        else [{"number": n, "values": (), "params": {}, "run_id": None} for n in (0, 1, 3, 5)],
         "importances": {metric: {"learning_rate": 0.75, "activation": 0.25} for metric in metrics},
         "seconds": 1.0,
         "trials": trials,

@@ -23,14 +23,21 @@ class MlflowServer(AbstractContextManager["MlflowServer"]):
     """A server with its records in a folder that vanishes. The port stays the same over restarts."""
 
     def __init__(self) -> None:
-        self._kept = tempfile.TemporaryDirectory(prefix="mlflow-server-", ignore_cleanup_errors=True)
+        self._kept = tempfile.TemporaryDirectory(
+            prefix="mlflow-server-", ignore_cleanup_errors=True
+        )
         self._folder = Path(self._kept.name)
         self._port = free_port()
         self.uri = f"http://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.kill()
         self._kept.cleanup()
 
@@ -40,9 +47,23 @@ class MlflowServer(AbstractContextManager["MlflowServer"]):
         stores += ["--artifacts-destination", str(self._folder / "artifacts")]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", *stores, "--port", str(self._port), "--workers", "1"],
+                [
+                    sys.executable,
+                    "-m",
+                    "mlflow",
+                    "server",
+                    *stores,
+                    "--port",
+                    str(self._port),
+                    "--workers",
+                    "1",
+                ],
                 cwd=self._folder,
-                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+                env={
+                    **os.environ,
+                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                    "MLFLOW_DISABLE_TELEMETRY": "true",
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -14,7 +14,9 @@ from typing import Any
 from tests.helpers.ports import free_port
 
 _DEBIAN = Path("/usr/lib/postgresql")
-_NOBODY = "postgres"  # whom the server runs as where the tests run as root, for whom it refuses to start
+_NOBODY = (
+    "postgres"  # whom the server runs as where the tests run as root, for whom it refuses to start
+)
 
 
 def missing() -> str | None:
@@ -33,15 +35,24 @@ class PostgreSQL(AbstractContextManager["PostgreSQL"]):
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
-        self._user: dict[str, Any] = {"user": _NOBODY, "batch": _NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+        self._user: dict[str, Any] = (
+            {"user": _NOBODY, "batch": _NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+        )
         if self._user:
             shutil.chown(self._folder, _NOBODY, _NOBODY)
         self.port = free_port()
         self._databases = 0
-        self._call("initdb", "-D", self._data, "-U", "assay", "-A", "trust", "-E", "UTF8", "--no-sync")
+        self._call(
+            "initdb", "-D", self._data, "-U", "assay", "-A", "trust", "-E", "UTF8", "--no-sync"
+        )
         self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 

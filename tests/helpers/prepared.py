@@ -37,9 +37,17 @@ def write_folder(folder: Path, **meta: Any) -> Path:
         "standard": {"factor": [0.02], "offset": [-1.5]},
         "none": {"factor": [1.0], "offset": [0.0]},
     }
-    known = {"name": "thirds", "digest": "0" * 64, "input_shape": SHAPE, "classes": CLASSES, "scales": scales}
+    known = {
+        "name": "thirds",
+        "digest": "0" * 64,
+        "input_shape": SHAPE,
+        "classes": CLASSES,
+        "scales": scales,
+    }
     known |= {"task": "classification", "outputs": len(CLASSES)}
-    (folder / "meta.json").write_text(json.dumps({**known, "train_images": 150, "validation_images": 40, **meta}))
+    (folder / "meta.json").write_text(
+        json.dumps({**known, "train_images": 150, "validation_images": 40, **meta})
+    )
     return folder
 
 

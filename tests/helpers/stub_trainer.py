@@ -64,7 +64,11 @@ class StubTrainer:
         if self._epoch == 2 and "signal" in self._assignment:
             os.kill(os.getpid(), getattr(signal, self._assignment["signal"]))
         value = self._assignment["curve"][self._epoch - 1]
-        ended = self._assignment.get("stops", {}) if self._epoch == len(self._assignment["curve"]) else {}
+        ended = (
+            self._assignment.get("stops", {})
+            if self._epoch == len(self._assignment["curve"])
+            else {}
+        )
         return {
             "metrics": {"loss": 1 - value, self._assignment.get("metric", "val_accuracy"): value},
             "seconds": 0.001,
@@ -74,14 +78,21 @@ class StubTrainer:
     def finish(self, save_as: str | None) -> dict[str, Any]:
         if save_as is not None:
             path = Path(save_as)
-            partial = path.with_name(f".{path.stem}-{os.getpid()}.keras")  # as the real trainer does it
+            partial = path.with_name(
+                f".{path.stem}-{os.getpid()}.keras"
+            )  # as the real trainer does it
             partial.write_text(f"model of {self._assignment['name']}")
             time.sleep(self._assignment.get("save_seconds", 0.0))
             partial.replace(path)
         self._note("finish")
         if "unsaved" in self._assignment:
             return {"peak_memory_bytes": 1000, "unsaved": self._assignment["unsaved"]}
-        return {"peak_memory_bytes": 1000, "train_seconds": 0.002, "epoch_seconds": 0.001, "pid": os.getpid()}
+        return {
+            "peak_memory_bytes": 1000,
+            "train_seconds": 0.002,
+            "epoch_seconds": 0.001,
+            "pid": os.getpid(),
+        }
 
     def drop(self) -> None:
         self._note("drop")

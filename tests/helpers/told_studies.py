@@ -19,15 +19,21 @@ HOSTILE = "boom [red]bold[/red] \x1b[31m<script>\nsecond line"
 WIDTHS = CategoricalDistribution(["[8, 4]", "[16]"])
 
 
-def told(store_paths: StorePaths, name: str, objectives: Sequence[str], ends: Sequence[TrialEnded | None]) -> None:
+def told(
+    store_paths: StorePaths, name: str, objectives: Sequence[str], ends: Sequence[TrialEnded | None]
+) -> None:
     """Tell of a study with a trial for each end; None is still running. Each has two epochs."""
     study = optuna.create_study(
-        study_name=name, storage=store_paths.storage, directions=[objective.split()[0] for objective in objectives]
+        study_name=name,
+        storage=store_paths.storage,
+        directions=[objective.split()[0] for objective in objectives],
     )
     study.set_user_attr("assay.study_id", STUDY_ID)
     study.set_user_attr("assay.identity", {"objectives": list(objectives)})
     text = '[search]\nimportance = "mdi"\n'
-    opened = StudyOpened(study=name, study_id=STUDY_ID, experiment="mine", provenance={}, text=text, data={})
+    opened = StudyOpened(
+        study=name, study_id=STUDY_ID, experiment="mine", provenance={}, text=text, data={}
+    )
     with Journal(store_paths.workspace.journal(name)) as journal:
         journal.append(opened)
         for number, end in enumerate(ends):
@@ -35,13 +41,22 @@ def told(store_paths: StorePaths, name: str, objectives: Sequence[str], ends: Se
 
 
 def _tell(study: optuna.Study, journal: Journal, number: int, end: TrialEnded | None) -> None:
-    searched: dict[str, Any] = {"hidden_units": [8, 4] if number % 2 == 0 else [16], "batch_size": 16 + number}
+    searched: dict[str, Any] = {
+        "hidden_units": [8, 4] if number % 2 == 0 else [16],
+        "batch_size": 16 + number,
+    }
     params = {**searched, "epochs": 2}
-    journal.append(TrialBegun(trial=number, seed=number, params=params, searched=searched, origin="tpe"))
+    journal.append(
+        TrialBegun(trial=number, seed=number, params=params, searched=searched, origin="tpe")
+    )
     for epoch in (1, 2):
         metrics = {"val_accuracy": 0.25 * epoch, "loss": 1.0 / epoch}
         journal.append(EpochEnded(trial=number, epoch=epoch, metrics=metrics, seconds=0.2))
-    states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+    states = {
+        "complete": TrialState.COMPLETE,
+        "pruned": TrialState.PRUNED,
+        "failed": TrialState.FAIL,
+    }
     attributes = {"assay.seed": number, "assay.origin": "tpe"}
     if end is not None:
         journal.append(end)
@@ -50,7 +65,10 @@ def _tell(study: optuna.Study, journal: Journal, number: int, end: TrialEnded | 
         create_trial(
             state=TrialState.RUNNING if end is None else states[end.state],
             values=list(end.values) if end is not None and end.state == "complete" else None,
-            params={"hidden_units": str(searched["hidden_units"]), "batch_size": searched["batch_size"]},
+            params={
+                "hidden_units": str(searched["hidden_units"]),
+                "batch_size": searched["batch_size"],
+            },
             distributions={"hidden_units": WIDTHS, "batch_size": IntDistribution(1, 128)},
             user_attrs=attributes,
         )

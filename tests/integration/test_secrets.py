@@ -12,9 +12,15 @@ from tests.helpers.command import SWEEP, assay
 SECRET = "hun%40ter%2F2"
 MEANT = "hun@ter/2"
 URLS = [
-    ("postgresql+psycopg://assay:{}@127.0.0.1:9/none", "postgresql+psycopg://assay:***@127.0.0.1:9/none"),
+    (
+        "postgresql+psycopg://assay:{}@127.0.0.1:9/none",
+        "postgresql+psycopg://assay:***@127.0.0.1:9/none",
+    ),
     ("postgresql+psycopg://127.0.0.1:9/none?user=assay&password={}", "?user=assay&password=***"),
-    ("postgresql+psycopg://assay@127.0.0.1:9/none?sslpassword={}&sslmode=require", "sslpassword=***&sslmode=require"),
+    (
+        "postgresql+psycopg://assay@127.0.0.1:9/none?sslpassword={}&sslmode=require",
+        "sslpassword=***&sslmode=require",
+    ),
     ("https://{}@127.0.0.1:9/", "https://***@127.0.0.1:9/"),
     ("http://assay:{}@127.0.0.1:9", "http://***@127.0.0.1:9"),
     ("http://{}:@127.0.0.1:9", "http://***@127.0.0.1:9"),
@@ -39,12 +45,16 @@ def test_a_password_is_masked_wherever_it_stands(url: str, shown: str, secret: s
     assert masked(url.format(secret)).endswith(shown)
 
 
-@pytest.mark.parametrize("url", ["postgresql://assay@host/db", "http://127.0.0.1:5000", "sqlite:////a@b:c/d@e.db"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://assay@host/db", "http://127.0.0.1:5000", "sqlite:////a@b:c/d@e.db"]
+)
 def test_an_address_without_a_secret_is_left_as_it_is(url: str) -> None:
     assert masked(url) == url
 
 
-@pytest.mark.parametrize("said", [SECRET, MEANT, "hun%40ter/2", repr(MEANT), "hun@ter%2F2"[:3] + "%40ter%2F2"])
+@pytest.mark.parametrize(
+    "said", [SECRET, MEANT, "hun%40ter/2", repr(MEANT), "hun@ter%2F2"[:3] + "%40ter%2F2"]
+)
 def test_what_a_library_says_has_no_password(said: str) -> None:
     keep_secret(URLS[0][0].format(SECRET))
     assert not leaked(scrubbed(f"can't log in with {said} on /api/2.0"))
@@ -61,7 +71,10 @@ def test_a_storage_that_does_not_answer_tells_no_password(url: str, tmp_path: Pa
     [
         *((url, SWEEP) for url, _ in URLS if url.startswith("http")),
         # One address is enough for verbs that only look.
-        *((URLS[4][0], verb) for verb in [("doctor",), ("list", "studies"), ("show", "digits-mlp"), ("ui",)]),
+        *(
+            (URLS[4][0], verb)
+            for verb in [("doctor",), ("list", "studies"), ("show", "digits-mlp"), ("ui",)]
+        ),
     ],
 )
 def test_a_tracking_server_that_does_not_answer_tells_no_password(
@@ -80,7 +93,9 @@ def see_nothing(folder: Path, *words: str) -> None:
     assert "Traceback" not in done.err
     assert done.err.startswith("assay: ") or done.code == 0 or "\nassay: " in done.err
     for path in home.rglob("*"):
-        assert path.is_dir() or not any(form.encode() in path.read_bytes() for form in (SECRET, MEANT)), path
+        assert path.is_dir() or not any(
+            form.encode() in path.read_bytes() for form in (SECRET, MEANT)
+        ), path
 
 
 @pytest.mark.slow
@@ -93,7 +108,12 @@ def test_a_sweep_that_works_keeps_its_passwords_to_itself(tmp_path: Path) -> Non
     done = assay(*SWEEP, *more)
     assert done.code == 0, done.err
     said = done.out + done.err
-    for words in (["doctor", "--json"], ["list", "studies"], ["show", "digits-mlp"], [*SWEEP[:-1], "--trials", "6"]):
+    for words in (
+        ["doctor", "--json"],
+        ["list", "studies"],
+        ["show", "digits-mlp"],
+        [*SWEEP[:-1], "--trials", "6"],
+    ):
         looked = assay(*words, *more)
         assert looked.code == 0, looked.err
         said += looked.out + looked.err

@@ -72,8 +72,12 @@ def test_an_mlflow_server_that_is_away_costs_nothing(zygote: Zygote) -> None:
 
 
 @pytest.mark.skipif(not disk.can_mount(), reason="this process may not mount a small disk")
-@pytest.mark.parametrize("small", [disk.DISKS[0], disk.DISKS[1], disk.DISKS[4]], ids=lambda one: one.folder)
-def test_a_full_disk_is_told_in_one_line_and_costs_nothing(zygote: Zygote, small: disk.Disk) -> None:
+@pytest.mark.parametrize(
+    "small", [disk.DISKS[0], disk.DISKS[1], disk.DISKS[4]], ids=lambda one: one.folder
+)
+def test_a_full_disk_is_told_in_one_line_and_costs_nothing(
+    zygote: Zygote, small: disk.Disk
+) -> None:
     (seen,) = disk.full(zygote, [small])
     assert seen.verdict.is_good, seen
 

@@ -80,7 +80,9 @@ assert not {"keras", "tensorflow", "jax", "torch"} & set(sys.modules)
 def test_every_file_says_what_it_is() -> None:
     for package in FORBIDDEN:
         for file in (ROOT / package).rglob("*.py"):
-            assert ast.get_docstring(ast.parse(file.read_text())), f"{file.relative_to(ROOT)} does not say what it is"
+            assert ast.get_docstring(ast.parse(file.read_text())), (
+                f"{file.relative_to(ROOT)} does not say what it is"
+            )
 
 
 def test_the_top_level_is_what_the_readme_says() -> None:
@@ -89,12 +91,27 @@ def test_the_top_level_is_what_the_readme_says() -> None:
         pytest.skip("not a git checkout")
     top = {line.split("/")[0] for line in tracked.stdout.splitlines()}
     packages = {"models", "search", "experiments", "tests", "docs", "mlruns", ".ci"}
-    files = {"pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", ".gitignore"}
-    locks = {"requirements.lock", "requirements-dev.lock", "requirements-gpu.lock", "requirements-bench.lock"}
+    files = {
+        "pyproject.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "Makefile",
+        ".gitignore",
+    }
+    locks = {
+        "requirements.lock",
+        "requirements-dev.lock",
+        "requirements-gpu.lock",
+        "requirements-bench.lock",
+    }
     assert top <= packages | files | locks
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-gpu.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", "requirements-dev.lock", "requirements-gpu.lock"]
+)
 def test_locks_pin_everything_by_hash_and_name_no_index(lock: str) -> None:
     text = (ROOT / lock).read_text()
     pinned = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]

@@ -60,7 +60,11 @@ def main() -> None:
         study.optimize(objective, n_trials=len(asked.configurations))
         search_seconds = time.perf_counter() - started
         mlflow.log_metric("best_val_accuracy", study.best_value)
-    answer(study.best_value, search_seconds, len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE])))
+    answer(
+        study.best_value,
+        search_seconds,
+        len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE])),
+    )
 
 
 if __name__ == "__main__":

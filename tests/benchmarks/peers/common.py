@@ -35,7 +35,9 @@ def load(mnist: Path) -> tuple[Pair, Pair]:
 
     with np.load(mnist) as arrays:
         x, y = arrays["x_train"], arrays["y_train"].astype(np.int32)
-    x, x_validation, y, y_validation = train_test_split(x, y, test_size=VALIDATION_IMAGES, stratify=y, random_state=0)
+    x, x_validation, y, y_validation = train_test_split(
+        x, y, test_size=VALIDATION_IMAGES, stratify=y, random_state=0
+    )
     return (x.astype(np.float32) / 255, y), (x_validation.astype(np.float32) / 255, y_validation)
 
 

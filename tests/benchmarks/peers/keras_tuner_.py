@@ -27,7 +27,9 @@ class Perceptron(keras_tuner.HyperModel):
             hp.Choice("learning_rate", list(LEARNING_RATES)),
         )
 
-    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+    def fit(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any
+    ) -> Any:
         return model.fit(*args, batch_size=hp.Choice("batch_size", list(BATCH_SIZES)), **kwargs)
 
 
@@ -36,7 +38,9 @@ class ListOracle(keras_tuner.Oracle):
 
     def __init__(self, configurations: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(
-            objective=keras_tuner.Objective("val_accuracy", direction="max"), max_trials=len(configurations), seed=1
+            objective=keras_tuner.Objective("val_accuracy", direction="max"),
+            max_trials=len(configurations),
+            seed=1,
         )
         self._configurations = configurations
 

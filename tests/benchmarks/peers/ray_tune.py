@@ -51,15 +51,21 @@ def main() -> None:
     # In the folder too, so that nothing is left: Ray's own place is /tmp/ray.
     own = {"include_dashboard": False, "log_to_driver": False, "_temp_dir": str(Path.cwd() / "ray")}
     ray.init(num_cpus=cores(), logging_level="ERROR", **own)
-    trainable = tune.with_parameters(train, data=load(asked.mnist), epochs=asked.epochs, seed=asked.seed)
+    trainable = tune.with_parameters(
+        train, data=load(asked.mnist), epochs=asked.epochs, seed=asked.seed
+    )
     tuner = tune.Tuner(
         tune.with_resources(trainable, {"cpu": 1}),
         param_space={"configuration": tune.grid_search(asked.configurations)},
         tune_config=tune.TuneConfig(metric="val_accuracy", mode="max", reuse_actors=True),
-        run_config=tune.RunConfig(name="mnist", storage_path=str(Path.cwd() / "results"), verbose=0),
+        run_config=tune.RunConfig(
+            name="mnist", storage_path=str(Path.cwd() / "results"), verbose=0
+        ),
     )
     results = tuner.fit()
-    metrics = [result.metrics for result in results if result.error is None and result.metrics is not None]
+    metrics = [
+        result.metrics for result in results if result.error is None and result.metrics is not None
+    ]
     search_seconds = max(each["ended"] for each in metrics) - min(each["began"] for each in metrics)
     answer(results.get_best_result().metrics["val_accuracy"], search_seconds, len(metrics))
     ray.shutdown()

@@ -23,10 +23,20 @@ def folder(tmp_path: Path) -> Path:
     """A folder with a home of two studies, a file, and the command, which says what heavy it had to import."""
     for study in ("first", "second study"):
         with Journal(tmp_path / "mlruns" / "journal" / f"{study[:3]}.jsonl") as journal:
-            journal.append(StudyOpened(study=study, study_id="1d", experiment="e", provenance={}, text="", data={}))
-            journal.append(StudyOpened(study="not this", study_id="1d", experiment="", provenance={}, text="", data={}))
+            journal.append(
+                StudyOpened(
+                    study=study, study_id="1d", experiment="e", provenance={}, text="", data={}
+                )
+            )
+            journal.append(
+                StudyOpened(
+                    study="not this", study_id="1d", experiment="", provenance={}, text="", data={}
+                )
+            )
     with Journal(tmp_path / "mlruns" / "journal" / "run-1.jsonl") as journal:
-        journal.append(StudyOpened(study=None, study_id="1d", experiment="e", provenance={}, text="", data={}))
+        journal.append(
+            StudyOpened(study=None, study_id="1d", experiment="e", provenance={}, text="", data={})
+        )
     (tmp_path / "mlruns" / "journal" / "torn.jsonl").write_text('{"event":"study_op')
     (tmp_path / "mine.toml").touch()
     command = tmp_path / "bin" / "assay"
@@ -45,7 +55,12 @@ def folder(tmp_path: Path) -> Path:
 def environment(folder: Path) -> dict[str, str]:
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
     # Whatever machine this is, it shows no card.
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PATH": path, "CUDA_VISIBLE_DEVICES": "-1"}
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PATH": path,
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
 
 
 def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list[str]:
@@ -56,7 +71,11 @@ def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list
         "COMP_CWORD": str(len(words.split())),
     }
     done = subprocess.run(
-        ["assay"], capture_output=True, text=True, cwd=folder, env={**environment(folder), **asked, **variables}
+        ["assay"],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**environment(folder), **asked, **variables},
     )
     assert done.stderr == "", "something heavy was imported, or something was said"
     return [line for line in done.stdout.splitlines() if line]
@@ -87,7 +106,9 @@ def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list
         ("assay sweep digits-mlp --timeout never --set nonsense", "--se", ["--seed", "--set"]),
     ],
 )
-def test_what_can_be_typed_is_offered(words: str, typed: str, expected: list[str], folder: Path) -> None:
+def test_what_can_be_typed_is_offered(
+    words: str, typed: str, expected: list[str], folder: Path
+) -> None:
     assert offered(folder, words, typed) == [f"plain,{name}" for name in expected]
 
 
@@ -111,7 +132,11 @@ def test_studies_are_those_of_the_home_that_is_named(folder: Path) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_is_one_that_the_shell_can_read(shell: str, folder: Path) -> None:
     script = subprocess.run(
-        ["assay", "completion", shell], capture_output=True, text=True, env=environment(folder), check=True
+        ["assay", "completion", shell],
+        capture_output=True,
+        text=True,
+        env=environment(folder),
+        check=True,
     ).stdout
     assert "_ASSAY_COMPLETE" in script
     if shutil.which(shell) is not None:
@@ -127,6 +152,10 @@ def test_bash_completes_what_the_readme_says(folder: Path) -> None:
         printf '%s\\n' "${COMPREPLY[@]}"
     """
     done = subprocess.run(
-        ["bash", "--norc", "-c", script], capture_output=True, text=True, cwd=folder, env=environment(folder)
+        ["bash", "--norc", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment(folder),
     )
     assert done.stdout == "digits-mlp\n", done.stderr

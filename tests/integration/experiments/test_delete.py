@@ -31,12 +31,17 @@ def optuna_studies(store_paths: StorePaths) -> list[str]:
 
 def active_runs(store_paths: StorePaths) -> int:
     client = MlflowClient(store_paths.tracking_uri)
-    return len(client.search_runs([experiment.experiment_id for experiment in client.search_experiments()]))
+    return len(
+        client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+    )
 
 
 def kept(store_paths: StorePaths) -> list[str]:
     """Return what home has of the study: a lock that nobody holds is no part of it."""
-    found = [*store_paths.workspace.path.glob("journal/*"), *store_paths.workspace.path.glob("models/*")]
+    found = [
+        *store_paths.workspace.path.glob("journal/*"),
+        *store_paths.workspace.path.glob("models/*"),
+    ]
     return [path.name for path in found if path.suffix != ".lock"]
 
 
@@ -56,7 +61,9 @@ def test_everything_of_the_study_goes_and_its_name_is_free(store_paths: StorePat
     assert active_runs(store_paths) == 6
 
 
-def test_with_nobody_to_ask_it_says_what_would_go_and_deletes_nothing(store_paths: StorePaths) -> None:
+def test_with_nobody_to_ask_it_says_what_would_go_and_deletes_nothing(
+    store_paths: StorePaths,
+) -> None:
     done = assay("delete", STUDY, "--home", str(store_paths.workspace.path))
     assert (done.code, done.out) == (2, "")
     assert "5 trials, 6 runs" in done.err
@@ -66,10 +73,14 @@ def test_with_nobody_to_ask_it_says_what_would_go_and_deletes_nothing(store_path
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"n\n", 1, 6), (b"y\n", 0, 0)])
-def test_on_a_terminal_it_asks(answer: bytes, code: int, left: int, store_paths: StorePaths) -> None:
+def test_on_a_terminal_it_asks(
+    answer: bytes, code: int, left: int, store_paths: StorePaths
+) -> None:
     ours, theirs = pty.openpty()
     command = [*ASSAY, "delete", STUDY, "--home", str(store_paths.workspace.path)]
-    process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     os.write(ours, answer)
     _, said = process.communicate(timeout=60)
     os.close(ours)
@@ -82,7 +93,10 @@ def test_on_a_terminal_it_asks(answer: bytes, code: int, left: int, store_paths:
 def test_a_study_that_is_being_run_is_refused(store_paths: StorePaths) -> None:
     with (
         StudyLock(store_paths.workspace.journal(STUDY).with_suffix(".lock"), STUDY),
-        pytest.raises(RequestError, match=r"is being run by process \d+ since .*: wait for that sweep, or end it"),
+        pytest.raises(
+            RequestError,
+            match=r"is being run by process \d+ since .*: wait for that sweep, or end it",
+        ),
         held(STUDY, store_paths),
     ):
         pass
@@ -119,7 +133,9 @@ def test_a_death_in_the_middle_is_mended_by_the_same_command(
     assert_gone(store_paths)
 
 
-@pytest.mark.parametrize("lost", ["mlflow.db", "optuna.db", "journal", "mlflow.db optuna.db", "optuna.db journal"])
+@pytest.mark.parametrize(
+    "lost", ["mlflow.db", "optuna.db", "journal", "mlflow.db optuna.db", "optuna.db journal"]
+)
 def test_it_works_when_only_some_of_it_is_left(lost: str, store_paths: StorePaths) -> None:
     for name in lost.split():
         path = store_paths.workspace.path / name
@@ -141,7 +157,9 @@ def test_a_study_of_failures_that_was_never_tracked_can_be_deleted(tmp_path: Pat
     study.set_user_attr("assay.study_id", "1d")
     study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
     with Journal(store_paths.workspace.journal("bad")) as journal:
-        journal.append(StudyOpened(study="bad", study_id="1d", experiment="e", provenance={}, text="", data={}))
+        journal.append(
+            StudyOpened(study="bad", study_id="1d", experiment="e", provenance={}, text="", data={})
+        )
         journal.append(TrialBegun(trial=0, seed=0, params={}, searched={}, origin="tpe"))
         journal.append(TrialEnded(trial=0, state="failed", reason="crashed"))
     with held("bad", store_paths) as remains:
@@ -154,7 +172,15 @@ def test_a_study_of_failures_that_was_never_tracked_can_be_deleted(tmp_path: Pat
 
 def test_other_studies_stay(store_paths: StorePaths) -> None:
     done = assay(
-        *SWEEP[:2], "--study", "other", "--trials", "1", "--epochs", "1", "--home", str(store_paths.workspace.path)
+        *SWEEP[:2],
+        "--study",
+        "other",
+        "--trials",
+        "1",
+        "--epochs",
+        "1",
+        "--home",
+        str(store_paths.workspace.path),
     )
     assert done.code == 0, done.err
     with held(STUDY, store_paths) as remains:
@@ -165,7 +191,9 @@ def test_other_studies_stay(store_paths: StorePaths) -> None:
 
 
 class TestAnotherHomes:
-    def test_a_study_in_a_shared_storage_is_refused(self, store_paths: StorePaths, tmp_path: Path) -> None:
+    def test_a_study_in_a_shared_storage_is_refused(
+        self, store_paths: StorePaths, tmp_path: Path
+    ) -> None:
         elsewhere = StorePaths.choose(home=tmp_path / "elsewhere", storage=store_paths.storage)
         with pytest.raises(RequestError, match="was run from another home"), held(STUDY, elsewhere):
             pass
@@ -175,7 +203,9 @@ class TestAnotherHomes:
     def test_runs_of_the_same_name_in_a_shared_mlflow_are_left_alone(
         self, store_paths: StorePaths, tmp_path: Path
     ) -> None:
-        elsewhere = StorePaths.choose(home=tmp_path / "elsewhere", tracking_uri=store_paths.tracking_uri)
+        elsewhere = StorePaths.choose(
+            home=tmp_path / "elsewhere", tracking_uri=store_paths.tracking_uri
+        )
         optuna_of_elsewhere = tmp_path / "elsewhere"
         optuna_of_elsewhere.mkdir()
         optuna.create_study(study_name=STUDY, storage=elsewhere.storage)
@@ -184,14 +214,28 @@ class TestAnotherHomes:
             delete(remains, elsewhere)
         assert active_runs(store_paths) == 6
 
-    def test_a_home_that_was_moved_is_still_the_studys_own(self, swept: Swept, tmp_path: Path) -> None:
+    def test_a_home_that_was_moved_is_still_the_studys_own(
+        self, swept: Swept, tmp_path: Path
+    ) -> None:
         moved = StorePaths.choose(home=shutil.copytree(swept.home, tmp_path / "moved"))
         with held(STUDY, moved) as remains:
             assert len(remains.runs) == 6
 
-    def test_runs_in_another_mlflow_are_not_left_behind(self, store_paths: StorePaths, tmp_path: Path) -> None:
-        other = StorePaths.choose(home=store_paths.workspace.path, tracking_uri=f"sqlite:///{tmp_path}/other.db")
-        with pytest.raises(RequestError, match="name that store with --tracking-uri"), held(STUDY, other):
+    def test_runs_in_another_mlflow_are_not_left_behind(
+        self, store_paths: StorePaths, tmp_path: Path
+    ) -> None:
+        other = StorePaths.choose(
+            home=store_paths.workspace.path, tracking_uri=f"sqlite:///{tmp_path}/other.db"
+        )
+        with (
+            pytest.raises(RequestError, match="name that store with --tracking-uri"),
+            held(STUDY, other),
+        ):
             pass
         assert optuna_studies(store_paths) == [STUDY]
-        assert json.loads(store_paths.workspace.journal(STUDY).with_suffix(".tracked").read_text())["offset"] > 0
+        assert (
+            json.loads(store_paths.workspace.journal(STUDY).with_suffix(".tracked").read_text())[
+                "offset"
+            ]
+            > 0
+        )

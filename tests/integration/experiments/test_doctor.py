@@ -51,10 +51,16 @@ def in_mlflow(store_paths: StorePaths, statement: str, *values: object) -> None:
 
 
 def files(store_paths: StorePaths) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in store_paths.workspace.path.rglob("*") if path.is_file()}
+    return {
+        path: path.stat().st_mtime_ns
+        for path in store_paths.workspace.path.rglob("*")
+        if path.is_file()
+    }
 
 
-def test_what_a_sweep_leaves_agrees_and_nothing_is_written_by_looking(store_paths: StorePaths) -> None:
+def test_what_a_sweep_leaves_agrees_and_nothing_is_written_by_looking(
+    store_paths: StorePaths,
+) -> None:
     before = files(store_paths)
     done = assay("doctor", "--json", "--home", str(store_paths.workspace.path))
     assert (done.code, done.answer["differences"], done.answer["studies"]) == (0, [], 1)
@@ -80,7 +86,9 @@ def optuna_has_another_value(store_paths: StorePaths) -> str:
 
 
 def somebody_else_failed_it(store_paths: StorePaths) -> str:
-    in_optuna(store_paths, "DELETE FROM trial_user_attributes WHERE trial_id = 2 AND key = 'assay.state'")
+    in_optuna(
+        store_paths, "DELETE FROM trial_user_attributes WHERE trial_id = 2 AND key = 'assay.state'"
+    )
     in_optuna(store_paths, "UPDATE trials SET state = 'FAIL' WHERE trial_id = 2")
     return "trial 1: failed: unknown in Optuna, "
 
@@ -89,7 +97,8 @@ def it_failed_with_odd_words(store_paths: StorePaths) -> str:
     label = "failed: \0" + 6000 * "x" + "\udc80"
     odd = json.dumps(label)
     in_optuna(
-        store_paths, f"UPDATE trial_user_attributes SET value_json = '{odd}' WHERE trial_id = 2 AND key = '{STATE}'"
+        store_paths,
+        f"UPDATE trial_user_attributes SET value_json = '{odd}' WHERE trial_id = 2 AND key = '{STATE}'",
     )
     in_optuna(store_paths, "UPDATE trials SET state = 'FAIL' WHERE trial_id = 2")
     return f"trial 1: {label} in Optuna, "
@@ -122,18 +131,27 @@ def a_run_is_there_twice(store_paths: StorePaths) -> str:
 
 def the_study_has_two_runs(store_paths: StorePaths) -> str:
     client, parent = MlflowClient(store_paths.tracking_uri), parent_of(store_paths)
-    info, tags = parent.info, {name: value for name, value in parent.data.tags.items() if name != "mlflow.runName"}
+    info, tags = (
+        parent.info,
+        {name: value for name, value in parent.data.tags.items() if name != "mlflow.runName"},
+    )
     twin = client.create_run(info.experiment_id, info.start_time, tags, info.run_name)
     client.set_terminated(twin.info.run_id)
-    newest = client.search_runs([info.experiment_id], "tags.`assay.trial` LIKE '%'", max_results=1)[0]
+    newest = client.search_runs([info.experiment_id], "tags.`assay.trial` LIKE '%'", max_results=1)[
+        0
+    ]
     client.set_tag(newest.info.run_id, "mlflow.parentRunId", twin.info.run_id)
     return f"2 runs in MLflow, {twin.info.run_id} among them"
 
 
 def a_trial_is_below_a_run_that_is_gone(store_paths: StorePaths) -> str:
     gone = "0123456789abcdef" * 2
-    MlflowClient(store_paths.tracking_uri).set_tag(run_of(store_paths, 1).info.run_id, "mlflow.parentRunId", gone)
-    return f"trial 1: below {gone} in MLflow, the study's run is {parent_of(store_paths).info.run_id}"
+    MlflowClient(store_paths.tracking_uri).set_tag(
+        run_of(store_paths, 1).info.run_id, "mlflow.parentRunId", gone
+    )
+    return (
+        f"trial 1: below {gone} in MLflow, the study's run is {parent_of(store_paths).info.run_id}"
+    )
 
 
 def the_study_is_deleted(store_paths: StorePaths) -> str:
@@ -143,19 +161,31 @@ def the_study_is_deleted(store_paths: StorePaths) -> str:
 
 def a_parameter_is_another(store_paths: StorePaths) -> str:
     run_id = run_of(store_paths, 2).info.run_id
-    in_mlflow(store_paths, "UPDATE params SET value = '77' WHERE key = 'batch_size' AND run_uuid = ?", run_id)
+    in_mlflow(
+        store_paths,
+        "UPDATE params SET value = '77' WHERE key = 'batch_size' AND run_uuid = ?",
+        run_id,
+    )
     return "trial 2: batch_size = "
 
 
 def points_are_missing(store_paths: StorePaths) -> str:
     run_id = run_of(store_paths, 2).info.run_id
-    in_mlflow(store_paths, "DELETE FROM metrics WHERE key = 'val_loss' AND step > 1 AND run_uuid = ?", run_id)
+    in_mlflow(
+        store_paths,
+        "DELETE FROM metrics WHERE key = 'val_loss' AND step > 1 AND run_uuid = ?",
+        run_id,
+    )
     return "trial 2: MLflow lacks val_loss of "
 
 
 def a_point_is_another(store_paths: StorePaths) -> str:
     run_id = run_of(store_paths, 4).info.run_id
-    in_mlflow(store_paths, "UPDATE metrics SET value = 9 WHERE key = 'loss' AND step = 1 AND run_uuid = ?", run_id)
+    in_mlflow(
+        store_paths,
+        "UPDATE metrics SET value = 9 WHERE key = 'loss' AND step = 1 AND run_uuid = ?",
+        run_id,
+    )
     return "trial 4: loss of epoch 1 is not the journal's in MLflow"
 
 
@@ -174,7 +204,9 @@ def the_study_has_another_best(store_paths: StorePaths) -> str:
 
 
 def the_study_has_another_status(store_paths: StorePaths) -> str:
-    MlflowClient(store_paths.tracking_uri).set_terminated(parent_of(store_paths).info.run_id, "FAILED")
+    MlflowClient(store_paths.tracking_uri).set_terminated(
+        parent_of(store_paths).info.run_id, "FAILED"
+    )
     return "closed as finished in the journal, FAILED in MLflow"
 
 
@@ -182,7 +214,11 @@ def the_journal_lacks_a_trial(store_paths: StorePaths) -> str:
     state = run_of(store_paths, 1).data.tags[STATE]
     journal = store_paths.workspace.journal(STUDY)
     journal.write_text(
-        "".join(line for line in journal.read_text().splitlines(keepends=True) if '"trial":1,' not in line)
+        "".join(
+            line
+            for line in journal.read_text().splitlines(keepends=True)
+            if '"trial":1,' not in line
+        )
     )
     return f"trial 1: {state} in Optuna, in the journal unknown"
 
@@ -216,7 +252,9 @@ def test_what_differs_is_said_and_mended_once_and_for_all(
 ) -> None:
     what = harm(store_paths)
     told = found(diagnose(store_paths, fix=False))
-    assert any(one.startswith(f"{STUDY}{' ' if what.startswith('trial') else ': '}{what}") for one in told), told
+    assert any(
+        one.startswith(f"{STUDY}{' ' if what.startswith('trial') else ': '}{what}") for one in told
+    ), told
     assert told == found(diagnose(store_paths, fix=False))
     mended = diagnose(store_paths, fix=True)
     assert found(mended) == []
@@ -226,12 +264,18 @@ def test_what_differs_is_said_and_mended_once_and_for_all(
 
 def test_a_best_model_that_is_gone_is_logged_again(store_paths: StorePaths) -> None:
     run_id, folder = parent_of(store_paths).info.run_id, store_paths.workspace.path / "elsewhere"
-    in_mlflow(store_paths, "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", folder.as_uri(), run_id)
+    in_mlflow(
+        store_paths, "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", folder.as_uri(), run_id
+    )
     home = (
         "--home",
         str(store_paths.workspace.path),
     )  # in processes of their own, since MLflow remembers where artifacts lie
-    first, second, third = assay("doctor", *home), assay("doctor", "--fix", *home), assay("doctor", *home)
+    first, second, third = (
+        assay("doctor", *home),
+        assay("doctor", "--fix", *home),
+        assay("doctor", *home),
+    )
     assert (first.code, second.code, third.code) == (1, 0, 0), first.out + second.out + third.out
     assert "MLflow lacks the model of trial " in first.out
     assert (folder / "model" / "data" / "model.keras").exists()
@@ -247,7 +291,10 @@ def test_a_study_whose_supervisor_died_at_its_end_has_its_best_once_mended(
     assert found(diagnose(store_paths, fix=True)) == []
     best = swept.answer["best"]
     mended = parent_of(store_paths)
-    assert (mended.data.tags["assay.best_trial"], mended.info.status) == (str(best["number"]), "KILLED")
+    assert (mended.data.tags["assay.best_trial"], mended.info.status) == (
+        str(best["number"]),
+        "KILLED",
+    )
     assert mended.data.tags["assay.best_run"] == best["run_id"]
     done = assay(
         *SWEEP, "--home", str(store_paths.workspace.path)
@@ -268,13 +315,18 @@ def test_what_is_made_anew_has_all_that_the_first_had(store_paths: StorePaths) -
     assert (after.data.params, after.data.metrics) == (before.data.params, before.data.metrics)
     assert after.info.status == before.info.status
     client = MlflowClient(store_paths.tracking_uri)
-    points: list[list[Metric]] = [client.get_metric_history(run.info.run_id, "val_loss") for run in (before, after)]
-    assert [(point.step, point.value) for point in points[0]] == [(point.step, point.value) for point in points[1]]
+    points: list[list[Metric]] = [
+        client.get_metric_history(run.info.run_id, "val_loss") for run in (before, after)
+    ]
+    assert [(point.step, point.value) for point in points[0]] == [
+        (point.step, point.value) for point in points[1]
+    ]
 
 
 def test_a_parameter_that_optuna_has_otherwise_is_left_to_people(store_paths: StorePaths) -> None:
     in_optuna(
-        store_paths, "UPDATE trial_params SET param_value = 17 WHERE trial_id = 1 AND param_name = 'hidden_units'"
+        store_paths,
+        "UPDATE trial_params SET param_value = 17 WHERE trial_id = 1 AND param_name = 'hidden_units'",
     )
     for _ in range(2):
         (told,) = found(diagnose(store_paths, fix=True))
@@ -287,7 +339,11 @@ def test_what_mlflow_refused_is_said_to_be_that(store_paths: StorePaths) -> None
     (early,) = [line for line in lines if (line.get("trial"), line.get("epoch")) == (2, 1)]
     early["time"] = -5.0
     journal.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
-    in_mlflow(store_paths, "DELETE FROM metrics WHERE step = 1 AND run_uuid = ?", run_of(store_paths, 2).info.run_id)
+    in_mlflow(
+        store_paths,
+        "DELETE FROM metrics WHERE step = 1 AND run_uuid = ?",
+        run_of(store_paths, 2).info.run_id,
+    )
     for _ in range(2):
         told = found(diagnose(store_paths, fix=True))
         assert len(told) == len(early["metrics"])
@@ -317,7 +373,11 @@ def test_a_study_that_is_being_searched_is_left_alone(store_paths: StorePaths) -
 def test_it_exits_with_1_until_it_was_mended(store_paths: StorePaths) -> None:
     optuna_has_it_running(store_paths)
     home = ("--home", str(store_paths.workspace.path))
-    first, second, third = assay("doctor", *home), assay("doctor", "--fix", *home), assay("doctor", *home)
+    first, second, third = (
+        assay("doctor", *home),
+        assay("doctor", "--fix", *home),
+        assay("doctor", *home),
+    )
     assert (first.code, second.code, third.code) == (1, 0, 0)
     assert "assay doctor --fix mends" in first.out
     assert "mended: digits-mlp trial 2: RUNNING in Optuna" in second.out
@@ -327,7 +387,12 @@ def test_two_runs_of_the_study_become_one_with_all_trials_below(store_paths: Sto
     before = parent_of(store_paths)
     the_study_has_two_runs(store_paths)
     home = ("--home", str(store_paths.workspace.path))
-    assert [assay("doctor", *more, *home).code for more in ([], ["--fix"], ["--fix"], [])] == [1, 0, 0, 0]
+    assert [assay("doctor", *more, *home).code for more in ([], ["--fix"], ["--fix"], [])] == [
+        1,
+        0,
+        0,
+        0,
+    ]
     after = parent_of(store_paths)
     assert after.info.run_id == before.info.run_id
     for trial in range(5):

@@ -15,7 +15,16 @@ from mlflow.exceptions import MlflowException
 from assay.experiments.tracking import follower
 from assay.experiments.tracking.recorder import Recorder
 from assay.search.events import Event, StudyClosed, TrialEnded
-from tests.experiments.test_tracking import BEST, PARAMS, empty_store, opened, snapshot, store, tell, trial
+from tests.helpers.tracked import (
+    BEST,
+    PARAMS,
+    empty_store,
+    opened,
+    snapshot,
+    store,
+    tell,
+    trial,
+)
 
 __all__ = ["empty_store", "store"]  # fixtures
 
@@ -30,7 +39,9 @@ Client = Callable[[MlflowClient], object]
 
 
 @pytest.fixture
-def tell_through(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str, Client, Sequence[Event]], None]:
+def tell_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[Path, str, Client, Sequence[Event]], None]:
     """Have the follower pass a journal on through a client that is made of the store's own; it loses no time."""
     monkeypatch.setattr(follower, "_RETRY_FIRST_SECONDS", 0.001)
     monkeypatch.setattr(follower, "_BATCH_EVENTS", 4)
@@ -83,7 +94,11 @@ def test_a_store_that_fails_at_any_call_ends_up_with_the_same(
 ) -> None:
     first = opened(None if single else "study")
     complete = trial(0, TrialEnded(trial=0, state="complete", values=(0.9,)))
-    interrupted = [] if single else trial(1, TrialEnded(trial=1, state="failed", reason="interrupted"), epochs=1)
+    interrupted = (
+        []
+        if single
+        else trial(1, TrialEnded(trial=1, state="failed", reason="interrupted"), epochs=1)
+    )
     closed = StudyClosed(closing="finished", best=BEST)
     story = [first, *complete, *interrupted, closed]
     seen: list[list[tuple[object, ...]]] = []

@@ -29,7 +29,9 @@ optimizer = "adam"
 def test_a_dry_run_shows_space_trials_and_cost_and_writes_nothing(tmp_path: Path) -> None:
     (folder := tmp_path / "here").mkdir()
     (folder / "two.toml").write_text(TWO)
-    done = assay("sweep", "two.toml", "--dry-run", "--json", "--workers", "2", "--home", "home", cwd=folder)
+    done = assay(
+        "sweep", "two.toml", "--dry-run", "--json", "--workers", "2", "--home", "home", cwd=folder
+    )
     assert done.code == 0, done.err
     told = done.answer
     assert told["space"]["momentum"] == "0.5 to 0.9, step 0.2, when optimizer = 'momentum'"
@@ -43,7 +45,9 @@ def test_a_dry_run_shows_space_trials_and_cost_and_writes_nothing(tmp_path: Path
 
 
 def test_a_set_that_would_be_fetched_is_not_fetched_to_find_out(tmp_path: Path) -> None:
-    done = assay("sweep", "mnist-mlp", "--dry-run", "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
+    done = assay(
+        "sweep", "mnist-mlp", "--dry-run", "--data-dir", str(tmp_path / "data"), cwd=tmp_path
+    )
     assert done.code == 0, done.err
     assert "not measured: mnist is not there yet" in done.out
     assert list(tmp_path.iterdir()) == []

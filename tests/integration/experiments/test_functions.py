@@ -30,7 +30,9 @@ ONLY_A_COMMAND = {"as_json", "dry_run"}
 @pytest.mark.parametrize("verb", ["sweep", "run"])
 def test_every_option_of_the_command_is_a_parameter_of_the_function(verb: str) -> None:
     command = importlib.import_module(f"assay.experiments.cli.{verb}").command
-    options = {OTHERWISE_NAMED.get(option.name, option.name) for option in command.params} - ONLY_A_COMMAND
+    options = {
+        OTHERWISE_NAMED.get(option.name, option.name) for option in command.params
+    } - ONLY_A_COMMAND
     parameters = inspect.signature(getattr(assay, verb)).parameters
     assert options <= set(parameters)
     others = [parameter for name, parameter in parameters.items() if name != "experiment"]
@@ -57,7 +59,7 @@ assert not {"keras", "tensorflow", "matplotlib"} & set(sys.modules)
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'sweeep'"):
-        assay.sweeep  # noqa: B018 - asking is what is tested
+        assay.sweeep
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,9 @@ def test_how_a_sweep_ended_is_an_exception(
 ) -> None:
     def ended(*_: Any) -> SweepResult:
         objectives = Objectives.read(["maximize val_accuracy"])
-        return SweepResult(ending, untracked, "s", "e", "", None, 1.0, {}, objectives, [], {}, 1, False)
+        return SweepResult(
+            ending, untracked, "s", "e", "", None, 1.0, {}, objectives, [], {}, 1, False
+        )
 
     monkeypatch.setattr(api.sweeping, "sweep", ended)
     with pytest.raises(error):
@@ -146,8 +150,15 @@ def test_sweeping_and_running_in_a_thread_with_a_running_loop(
     def both() -> tuple[Any, Any]:
         few: dict[str, Any] = {"epochs": 2, "workers": 1, "home": tmp_path, "progress": False}
         first = {"hidden_units": 8, "activation": "relu", "batch_size": 64, "learning_rate": 0.01}
-        study = sweep("digits-mlp", trials=2, seed=3, pruner="none", study="mine", enqueue=[first], **few)
-        outcome = run("digits-mlp", set=study.trials.loc[0, list(study.searched)].to_dict(), epochs=2, home=tmp_path)
+        study = sweep(
+            "digits-mlp", trials=2, seed=3, pruner="none", study="mine", enqueue=[first], **few
+        )
+        outcome = run(
+            "digits-mlp",
+            set=study.trials.loc[0, list(study.searched)].to_dict(),
+            epochs=2,
+            home=tmp_path,
+        )
         return study, outcome
 
     study, outcome = in_a_thread_with_a_running_loop(both)
@@ -191,6 +202,9 @@ except KeyboardInterrupt:
 @pytest.mark.slow
 def test_after_an_interrupt_what_was_tried_is_recorded(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, str(tmp_path)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, "recorded\n"), done.stderr

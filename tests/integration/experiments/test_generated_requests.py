@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from assay.experiments.cli import main
 from assay.experiments.run import sweep
-from tests.experiments.test_requests import EXPERIMENT
+from tests.helpers.requests import EXPERIMENT
+from tests.helpers.toml import toml
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -31,7 +32,11 @@ GENERATED = settings(
     derandomize=True,
     database=None,
     deadline=None,
-    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    suppress_health_check=[
+        HealthCheck.filter_too_much,
+        HealthCheck.too_slow,
+        HealthCheck.function_scoped_fixture,
+    ],
 )
 NASTY = [
     "",
@@ -73,7 +78,11 @@ odd = st.recursive(
     scalars,
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
-        st.dictionaries(texts | st.sampled_from(["low", "high", "log", "step", "when", "choices"]), inner, max_size=3),
+        st.dictionaries(
+            texts | st.sampled_from(["low", "high", "log", "step", "when", "choices"]),
+            inner,
+            max_size=3,
+        ),
     ),
     max_leaves=6,
 )
@@ -101,7 +110,11 @@ def stopping_short() -> Iterator[None]:
 
 def refused(*words: str, **files: bytes) -> None:
     """See that a sweep of mine.toml is refused as it should be; what is accepted is set aside."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        pytest.MonkeyPatch.context() as patch,
+    ):
         for name, content in ({"toml": EXPERIMENT.encode()} | files).items():
             Path(f"mine.{name}").write_bytes(content)
         patch.setattr(sys, "argv", ["assay", "sweep", "./mine.toml", "--home", "home", *words])
@@ -121,33 +134,26 @@ def refused(*words: str, **files: bytes) -> None:
         line = err.getvalue()[:-1]
         assert line.isprintable(), line
         assert len(line) < 4000, f"{len(line)} characters: {line[:300]}"
-        assert {path.name for path in Path().iterdir()} == {"mine.toml", *(f"mine.{name}" for name in files)}
-
-
-def toml(value: object) -> str:
-    """Return a value as TOML has it."""
-    match value:
-        case bool():
-            return str(value).lower()
-        case str():
-            return json.dumps(value).replace("\x7f", "\\u007f") if value.isascii() else _quoted(value)
-        case dict():
-            return "{" + ", ".join(f"{toml(name)} = {toml(one)}" for name, one in value.items()) + "}"
-        case list():
-            return "[" + ", ".join(map(toml, value)) + "]"
-        case _:
-            return str(value)
-
-
-def _quoted(text: str) -> str:
-    letters = (letter if letter.isprintable() and letter not in '"\\' else f"\\U{ord(letter):08x}" for letter in text)
-    return f'"{"".join(letters)}"'
+        assert {path.name for path in Path().iterdir()} == {
+            "mine.toml",
+            *(f"mine.{name}" for name in files),
+        }
 
 
 def places_of(tables: Any) -> list[tuple[Any, ...]]:
     """Return the path of every value in nested tables and lists."""
-    items = tables.items() if isinstance(tables, dict) else enumerate(tables) if isinstance(tables, list) else ()
-    return [path for name, value in items for path in ((name,), *((name, *rest) for rest in places_of(value)))]
+    items = (
+        tables.items()
+        if isinstance(tables, dict)
+        else enumerate(tables)
+        if isinstance(tables, list)
+        else ()
+    )
+    return [
+        path
+        for name, value in items
+        for path in ((name,), *((name, *rest) for rest in places_of(value)))
+    ]
 
 
 def replaced(tables: Any, path: tuple[Any, ...], value: object) -> Any:
@@ -155,7 +161,10 @@ def replaced(tables: Any, path: tuple[Any, ...], value: object) -> Any:
     if not path:
         return value
     if isinstance(tables, list):
-        return [replaced(one, path[1:], value) if at == path[0] else one for at, one in enumerate(tables)]
+        return [
+            replaced(one, path[1:], value) if at == path[0] else one
+            for at, one in enumerate(tables)
+        ]
     return {**tables, path[0]: replaced(tables.get(path[0]), path[1:], value)}
 
 
@@ -171,32 +180,51 @@ def test_any_value_anywhere(path: tuple[Any, ...], value: object) -> None:
 
 
 @GENERATED
-@given(st.sampled_from([(), ("data",), ("model",), ("train",), ("space",), ("search",)]), texts, odd)
+@given(
+    st.sampled_from([(), ("data",), ("model",), ("train",), ("space",), ("search",)]), texts, odd
+)
 def test_any_key_anywhere(table: tuple[str, ...], key: str, value: object) -> None:
     refused(toml=written(replaced(VALID, (*table, key), value)))
 
 
 @GENERATED
-@given(st.sampled_from(["hidden_units", "activation", "learning_rate", "batch_size", "dropout", "epochs"]), ranges)
+@given(
+    st.sampled_from(
+        ["hidden_units", "activation", "learning_rate", "batch_size", "dropout", "epochs"]
+    ),
+    ranges,
+)
 def test_any_range(name: str, value: dict[str, object]) -> None:
     refused(toml=written(replaced(VALID, ("space", name), value)))
 
 
 @GENERATED
-@given(st.integers(0, len(EXPERIMENT)), st.integers(0, 20), st.binary(max_size=6) | texts.map(str.encode))
+@given(
+    st.integers(0, len(EXPERIMENT)),
+    st.integers(0, 20),
+    st.binary(max_size=6) | texts.map(str.encode),
+)
 def test_any_bytes_in_the_file(at: int, less: int, more: bytes) -> None:
     content = EXPERIMENT.encode()
     refused(toml=content[:at] + more + content[at + less :])
 
 
 @GENERATED
-@given(st.sampled_from(["hidden_units", "activation", "epochs", "validation", "seed"]) | texts, odd.map(toml) | texts)
+@given(
+    st.sampled_from(["hidden_units", "activation", "epochs", "validation", "seed"]) | texts,
+    odd.map(toml) | texts,
+)
 def test_any_setting(name: str, value: str) -> None:
     refused("--set", f"{name}={value}")
 
 
 @GENERATED
-@given(st.sampled_from(["--trials", "--seed", "--timeout", "--study", "--sampler", "--fuse", "--workers"]), texts)
+@given(
+    st.sampled_from(
+        ["--trials", "--seed", "--timeout", "--study", "--sampler", "--fuse", "--workers"]
+    ),
+    texts,
+)
 def test_any_option(option: str, value: str) -> None:
     refused(f"{option}={value}")
 
@@ -204,7 +232,10 @@ def test_any_option(option: str, value: str) -> None:
 listed = st.one_of(
     odd,
     st.lists(odd, max_size=3),
-    st.lists(st.dictionaries(st.sampled_from(["hidden_units", "activation", "epochs"]) | texts, odd), max_size=3),
+    st.lists(
+        st.dictionaries(st.sampled_from(["hidden_units", "activation", "epochs"]) | texts, odd),
+        max_size=3,
+    ),
 )
 
 
@@ -233,12 +264,21 @@ def test_nesting_of_any_depth(depth: int) -> None:
         b"\xef\xbb\xbf[1]",
         b"[NaN]",
     ],
-    ids=["a name twice", "half a letter", "digits", "digits of a value", "a mark of bytes", "no number"],
+    ids=[
+        "a name twice",
+        "half a letter",
+        "digits",
+        "digits of a value",
+        "a mark of bytes",
+        "no number",
+    ],
 )
 def test_lists_that_are_nearly_json(content: bytes) -> None:
     refused("--enqueue", "mine.json", json=content)
 
 
-@pytest.mark.parametrize("content", [b"x = " + b"9" * 5000, b"\xef\xbb\xbf" + EXPERIMENT.encode(), b"a = 1\na = 2"])
+@pytest.mark.parametrize(
+    "content", [b"x = " + b"9" * 5000, b"\xef\xbb\xbf" + EXPERIMENT.encode(), b"a = 1\na = 2"]
+)
 def test_files_that_are_nearly_toml(content: bytes) -> None:
     refused(toml=content)

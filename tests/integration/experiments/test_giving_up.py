@@ -14,7 +14,7 @@ from assay.experiments.tracking import follower
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.search.events import Event, StudyClosed, TrialEnded
 from assay.search.journal import Journal
-from tests.experiments.test_tracking import BEST, empty_store, opened, snapshot, store, trial
+from tests.helpers.tracked import BEST, empty_store, opened, snapshot, store, trial
 
 __all__ = ["empty_store", "store"]  # fixtures
 
@@ -64,7 +64,9 @@ def should_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follower, "_HURRIED_SECONDS", 0.2)
 
 
-def start(journal: Path, store: str, monkeypatch: pytest.MonkeyPatch, client: object | None = None) -> MlflowTracker:
+def start(
+    journal: Path, store: str, monkeypatch: pytest.MonkeyPatch, client: object | None = None
+) -> MlflowTracker:
     tracker = MlflowTracker(journal, store, journal.parent / "artifacts")
     with monkeypatch.context() as patched:
         if client is not None:
@@ -99,7 +101,9 @@ def test_a_store_that_is_away_is_asked_nothing_once_nobody_waits(
     assert not journal.with_suffix(".tracked").exists()
 
 
-@pytest.mark.parametrize(("call", "nth"), [("create_run", 1), ("create_run", 2), ("log_batch", 1), ("log_batch", 2)])
+@pytest.mark.parametrize(
+    ("call", "nth"), [("create_run", 1), ("create_run", 2), ("log_batch", 1), ("log_batch", 2)]
+)
 def test_the_next_tracker_copes_with_the_call_that_was_under_way(
     tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch, call: str, nth: int
 ) -> None:

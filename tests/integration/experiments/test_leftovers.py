@@ -11,7 +11,7 @@ from assay.experiments.run.orphans import orphaned_runs, settle_orphaned_runs
 from assay.experiments.workspace import StorePaths
 from assay.search.events import TrialBegun, TrialEnded
 from assay.search.journal import Journal, last
-from tests.experiments.test_tracking import opened
+from tests.helpers.tracked import opened
 
 
 @pytest.fixture
@@ -31,15 +31,22 @@ def died(store_paths: StorePaths, name: str, study: str | None) -> Path:
     return model
 
 
-def test_a_run_that_died_before_it_was_closed_has_its_model_in_mlflow(store_paths: StorePaths) -> None:
+def test_a_run_that_died_before_it_was_closed_has_its_model_in_mlflow(
+    store_paths: StorePaths,
+) -> None:
     model = died(store_paths, "run-20260101-120000-1", study=None)
-    assert orphaned_runs(store_paths) == {"run-20260101-120000-1": "a single run that was begun and never ended"}
+    assert orphaned_runs(store_paths) == {
+        "run-20260101-120000-1": "a single run that was begun and never ended"
+    }
     settle_orphaned_runs(store_paths)
     assert (orphaned_runs(store_paths), model.exists()) == ({}, False)
     client = MlflowClient(store_paths.tracking_uri)
     (run,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
     assert run.data.tags["assay.state"] == "complete"
-    assert Path(client.download_artifacts(run.info.run_id, "model/data/model.keras")).read_text() == "a network"
+    assert (
+        Path(client.download_artifacts(run.info.run_id, "model/data/model.keras")).read_text()
+        == "a network"
+    )
 
 
 def test_a_study_that_is_called_like_a_run_is_none(store_paths: StorePaths) -> None:

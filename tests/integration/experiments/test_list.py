@@ -21,9 +21,14 @@ def store_paths(tmp_path: Path) -> StorePaths:
 
 
 def study(
-    store_paths: StorePaths, name: str, ends: list[tuple[TrialState, list[float] | None]], *directions: str
+    store_paths: StorePaths,
+    name: str,
+    ends: list[tuple[TrialState, list[float] | None]],
+    *directions: str,
 ) -> None:
-    made = optuna.create_study(study_name=name, storage=store_paths.storage, directions=directions or ("maximize",))
+    made = optuna.create_study(
+        study_name=name, storage=store_paths.storage, directions=directions or ("maximize",)
+    )
     for state, values in ends:
         made.add_trial(create_trial(state=state, values=values))
 
@@ -31,11 +36,19 @@ def study(
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
 
-def test_a_study_says_how_its_trials_ended_its_best_and_its_experiment(store_paths: StorePaths) -> None:
-    study(store_paths, "mine", [(COMPLETE, [0.25]), (COMPLETE, [0.5]), (PRUNED, None), (FAIL, None)])
+def test_a_study_says_how_its_trials_ended_its_best_and_its_experiment(
+    store_paths: StorePaths,
+) -> None:
+    study(
+        store_paths, "mine", [(COMPLETE, [0.25]), (COMPLETE, [0.5]), (PRUNED, None), (FAIL, None)]
+    )
     study(store_paths, "loss", [(COMPLETE, [0.25]), (COMPLETE, [0.5])], "minimize")
     with Journal(store_paths.workspace.journal("mine")) as journal:
-        journal.append(StudyOpened(study="mine", study_id="1d", experiment="e", provenance={}, text="", data={}))
+        journal.append(
+            StudyOpened(
+                study="mine", study_id="1d", experiment="e", provenance={}, text="", data={}
+            )
+        )
     found = summaries(store_paths)
     assert found == {
         "mine": StudySummary("e", complete=2, pruned=1, failed=1, best=0.5, pareto=None),

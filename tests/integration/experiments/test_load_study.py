@@ -43,7 +43,13 @@ def test_a_sweep_is_read_as_it_answered(swept: Swept) -> None:
 def test_each_trial_has_a_row_with_all_that_is_known_of_it(store_paths: StorePaths) -> None:
     told(store_paths, "one", ONE, ONE_ENDS)
     read = load_study("one", home=store_paths.workspace.path)
-    assert [*read.trials["state"]] == ["complete", "complete", "pruned", "failed: crashed", "running"]
+    assert [*read.trials["state"]] == [
+        "complete",
+        "complete",
+        "pruned",
+        "failed: crashed",
+        "running",
+    ]
     assert [*read.trials.columns] == [
         *("state", "val_accuracy", "hidden_units", "batch_size", "seed", "origin", "epochs"),
         *("train_seconds", "epoch_seconds", "parameters", "peak_memory_bytes", "error", "run_id"),
@@ -55,7 +61,12 @@ def test_each_trial_has_a_row_with_all_that_is_known_of_it(store_paths: StorePat
     assert read.trials.loc[3, "error"] == HOSTILE
     assert read.counts == {"complete": 2, "pruned": 1, "failed": 1}
     assert read.experiment == "mine"
-    assert read.best == {"number": 1, "value": 0.9, "params": {"hidden_units": [16], "batch_size": 17}, "run_id": None}
+    assert read.best == {
+        "number": 1,
+        "value": 0.9,
+        "params": {"hidden_units": [16], "batch_size": 17},
+        "run_id": None,
+    }
     assert len(read.epochs) == 10
     assert [*read.epochs.columns] == ["trial", "epoch", "val_accuracy", "loss", "seconds"]
 
@@ -65,11 +76,16 @@ def test_several_objectives_have_a_front_and_no_best(store_paths: StorePaths) ->
     read = load_study("two", home=store_paths.workspace.path)
     assert read.best is None
     assert read.pareto is not None
-    assert [(trial["number"], trial["values"]) for trial in read.pareto] == [(1, [0.9, 20]), (0, [0.5, 10])]
+    assert [(trial["number"], trial["values"]) for trial in read.pareto] == [
+        (1, [0.9, 20]),
+        (0, [0.5, 10]),
+    ]
     assert read.trials.loc[1, "parameters"] == 20
 
 
-def test_another_homes_study_is_known_as_far_as_the_storage_goes(store_paths: StorePaths, tmp_path: Path) -> None:
+def test_another_homes_study_is_known_as_far_as_the_storage_goes(
+    store_paths: StorePaths, tmp_path: Path
+) -> None:
     told(store_paths, "one", ONE, ONE_ENDS)
     read = load_study("one", home=tmp_path / "other", storage=store_paths.storage)
     assert read.experiment == "unknown"
@@ -79,10 +95,16 @@ def test_another_homes_study_is_known_as_far_as_the_storage_goes(store_paths: St
     assert not (tmp_path / "other").exists()
 
 
-def test_what_the_journal_says_of_an_earlier_study_of_the_name_does_not_count(store_paths: StorePaths) -> None:
+def test_what_the_journal_says_of_an_earlier_study_of_the_name_does_not_count(
+    store_paths: StorePaths,
+) -> None:
     told(store_paths, "one", ONE, [None])
     with Journal(store_paths.workspace.journal("one")) as journal:
-        journal.append(StudyOpened(study="one", study_id="other", experiment="e", provenance={}, text="", data={}))
+        journal.append(
+            StudyOpened(
+                study="one", study_id="other", experiment="e", provenance={}, text="", data={}
+            )
+        )
         journal.append(TrialBegun(trial=0, seed=9, params={}, searched={}, origin="other"))
     read = load_study("one", home=store_paths.workspace.path)
     assert (read.experiment, read.trials.loc[0, "origin"]) == ("mine", "tpe")
@@ -91,8 +113,14 @@ def test_what_the_journal_says_of_an_earlier_study_of_the_name_does_not_count(st
 def test_epochs_that_were_trained_again_count_once(store_paths: StorePaths) -> None:
     told(store_paths, "one", ONE, [None])
     with Journal(store_paths.workspace.journal("one")) as journal:
-        journal.append(StudyOpened(study="one", study_id=STUDY_ID, experiment="mine", provenance={}, text="", data={}))
-        journal.append(EpochEnded(trial=0, epoch=1, metrics={"val_accuracy": 0.1, "loss": 2.0}, seconds=0.1))
+        journal.append(
+            StudyOpened(
+                study="one", study_id=STUDY_ID, experiment="mine", provenance={}, text="", data={}
+            )
+        )
+        journal.append(
+            EpochEnded(trial=0, epoch=1, metrics={"val_accuracy": 0.1, "loss": 2.0}, seconds=0.1)
+        )
     read = load_study("one", home=store_paths.workspace.path)
     assert read.epochs["val_accuracy"].tolist() == [0.1]
 

@@ -40,7 +40,10 @@ def files(folder: Path) -> list[str]:
 
 
 def rows(file: Path, training: int, shape: tuple[int, ...] = (4,)) -> None:
-    arrays = {name: np.zeros((number, *shape), "float32") for name, number in (("x_train", training), ("x_test", 10))}
+    arrays = {
+        name: np.zeros((number, *shape), "float32")
+        for name, number in (("x_train", training), ("x_test", 10))
+    }
     np.savez(file, **arrays, y_train=np.arange(training) % 2, y_test=np.arange(10) % 2)
 
 
@@ -70,7 +73,8 @@ def test_every_setting_is_in_the_file_with_what_it_means(new: New, tmp_path: Pat
             assert (
                 name in experiment.space
                 or name == "name"
-                or " ".join((field.description or "?").split()) in (" ".join(text.replace("\n#", " ").split()))
+                or " ".join((field.description or "?").split())
+                in (" ".join(text.replace("\n#", " ").split()))
             ), name
     assert max(map(len, text.splitlines())) <= 120
 
@@ -110,7 +114,9 @@ def test_the_batches_of_a_small_set_are_small(new: New, tmp_path: Path) -> None:
     assert read(tmp_path / "smaller.toml").largest("batch_size") == 10
 
 
-@pytest.mark.parametrize(("shape", "words"), [((4,), "cnn needs images"), ((3, 3), "at least 8 pixels a side")])
+@pytest.mark.parametrize(
+    ("shape", "words"), [((4,), "cnn needs images"), ((3, 3), "at least 8 pixels a side")]
+)
 def test_a_network_that_cannot_take_the_data_is_refused(
     shape: tuple[int, ...], words: str, new: New, tmp_path: Path
 ) -> None:

@@ -15,21 +15,7 @@ from PIL import Image
 
 from assay.experiments.cli import main
 from tests.helpers.command import pretend_cuda_libraries
-
-EXPERIMENT = """
-title = "mine"
-[data]
-name = "digits"
-[model]
-family = "mlp"
-[train]
-epochs = 2
-[space]
-hidden_units = { low = 4, high = 8 }
-activation = ["relu", "tanh"]
-[[baseline]]
-hidden_units = 5
-"""
+from tests.helpers.requests import EXPERIMENT
 
 CNN = """
 title = "convolutions"
@@ -411,7 +397,9 @@ def harmless(path: Path) -> bool:
 
 
 @pytest.fixture
-def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fails:
+def fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Fails:
     """Run a command that must fail with code 2, one line and nothing written; returns the line."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # whatever machine this is
@@ -432,7 +420,9 @@ def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return run
 
 
-@pytest.mark.parametrize(("command", "words", "files"), [pytest.param(*case[1:], id=case[0]) for case in BAD])
+@pytest.mark.parametrize(
+    ("command", "words", "files"), [pytest.param(*case[1:], id=case[0]) for case in BAD]
+)
 def test_bad_input_gets_one_clear_line(
     command: list[str], words: str, files: dict[str, str], fails: Fails, tmp_path: Path
 ) -> None:
@@ -447,7 +437,9 @@ def test_a_card_that_is_there_without_its_libraries_says_what_to_install(
     card: str, fails: Fails, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", card)
-    assert "make sweep EXTRAS=gpu, or pip install '.[gpu]'" in fails("sweep", "digits-mlp", "--device", "gpu")
+    assert "make sweep EXTRAS=gpu, or pip install '.[gpu]'" in fails(
+        "sweep", "digits-mlp", "--device", "gpu"
+    )
 
 
 @pytest.mark.parametrize(
@@ -458,12 +450,18 @@ def test_a_card_that_is_there_without_its_libraries_says_what_to_install(
         pytest.param(
             ("--device", "gpu", "--backend", "jax"),
             "jax",
-            marks=pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed"),
+            marks=pytest.mark.skipif(
+                importlib.util.find_spec("jax") is None, reason="JAX is not installed"
+            ),
         ),
     ],
 )
 def test_a_card_that_the_backend_cannot_use_is_told_before_anything_is_written(
-    options: tuple[str, ...], backend: str, fails: Fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: tuple[str, ...],
+    backend: str,
+    fails: Fails,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Here the worker is a real one, and finds that there is no card behind the libraries."""
     libraries = pretend_cuda_libraries(tmp_path / "libraries")
@@ -500,14 +498,20 @@ def test_a_home_that_cannot_be_written_is_named(fails: Fails, tmp_path: Path) ->
 
 
 def test_a_password_is_never_shown(fails: Fails) -> None:
-    line = fails("sweep", "digits-mlp", "--storage", "postgresql+psycopg://assay:hunter2@127.0.0.1:9/none")
+    line = fails(
+        "sweep", "digits-mlp", "--storage", "postgresql+psycopg://assay:hunter2@127.0.0.1:9/none"
+    )
     assert "hunter2" not in line
     assert "assay:***@127.0.0.1" in line or "psycopg" in line
 
 
-def test_a_tracking_store_that_does_not_answer_is_named(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tracking_store_that_does_not_answer_is_named(
+    fails: Fails, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    line = fails("ui", "digits-mlp", "--no-open", "--tracking-uri", "http://assay:hunter2@127.0.0.1:9")
+    line = fails(
+        "ui", "digits-mlp", "--no-open", "--tracking-uri", "http://assay:hunter2@127.0.0.1:9"
+    )
     assert "can't be reached" in line
     assert "hunter2" not in line
 
@@ -522,12 +526,16 @@ def test_the_list_in_a_message_is_json_a_user_can_read_back(fails: Fails, tmp_pa
     assert "received [{}]" in fails("sweep", "digits-mlp", "--enqueue", "list.json")
 
 
-def test_a_folder_of_images_is_looked_through_before_anything_is_written(fails: Fails, tmp_path: Path) -> None:
+def test_a_folder_of_images_is_looked_through_before_anything_is_written(
+    fails: Fails, tmp_path: Path
+) -> None:
     (tmp_path / "mine.toml").write_text(WITH("digits", "folder:pets"))
     for label in ("cat", "dog"):
         (tmp_path / "pets" / "train" / label).mkdir(parents=True)
         for number in range(40):
-            Image.new("L", (4, 4), number).save(tmp_path / "pets" / "train" / label / f"{number}.png")
+            Image.new("L", (4, 4), number).save(
+                tmp_path / "pets" / "train" / label / f"{number}.png"
+            )
     assert "there is no folder" in fails("sweep", "mine.toml")
     (tmp_path / "pets" / "test" / "dog").mkdir(parents=True)
     (tmp_path / "pets" / "test" / "dog" / "notes.txt").write_text("no image")

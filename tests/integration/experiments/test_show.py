@@ -33,11 +33,15 @@ def store_paths(tmp_path: Path) -> StorePaths:
 
 
 @pytest.fixture
-def shown(store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shown:
+def shown(
+    store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shown:
     """Run `assay show` on the studies told of; returns what it printed."""
 
     def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["assay", "show", *arguments, "--home", str(store_paths.workspace.path)])
+        monkeypatch.setattr(
+            sys, "argv", ["assay", "show", *arguments, "--home", str(store_paths.workspace.path)]
+        )
         with pytest.raises(SystemExit) as left:
             main()
         captured = capsys.readouterr()
@@ -50,12 +54,16 @@ def shown(store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def numbers(text: str) -> list[int]:
     """Return the trials of the table, in its order."""
     lines = text.splitlines()
-    start = next(index for index, line in enumerate(lines) if line.split()[:2] == ["trial", "state"])
+    start = next(
+        index for index, line in enumerate(lines) if line.split()[:2] == ["trial", "state"]
+    )
     rows = [line[2:] for line in lines[start + 1 :] if line[:2] in ("  ", "* ")]
     return [int(row.split()[0]) for row in rows if row[:1].isdigit()]
 
 
-def test_a_study_shows_its_best_and_its_trials_the_best_first(shown: Shown, store_paths: StorePaths) -> None:
+def test_a_study_shows_its_best_and_its_trials_the_best_first(
+    shown: Shown, store_paths: StorePaths
+) -> None:
     told(store_paths, "one", ONE, ONE_ENDS)
     text = shown("one")
     assert "one: 2 complete, 1 pruned, 1 failed, 1 running" in text
@@ -76,8 +84,12 @@ def test_a_trial_that_runs_says_who_runs_it(shown: Shown, store_paths: StorePath
     assert "nobody is at work" not in shown("two")  # since nothing runs
 
 
-@pytest.mark.parametrize(("column", "order"), [("parameters", [0, 1, 2, 3]), ("val_accuracy", [1, 0, 2, 3])])
-def test_trials_can_be_sorted(shown: Shown, store_paths: StorePaths, column: str, order: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("column", "order"), [("parameters", [0, 1, 2, 3]), ("val_accuracy", [1, 0, 2, 3])]
+)
+def test_trials_can_be_sorted(
+    shown: Shown, store_paths: StorePaths, column: str, order: list[int]
+) -> None:
     told(store_paths, "two", TWO, TWO_ENDS)
     assert numbers(shown("two", "--sort", column)) == order
     assert numbers(shown("two", "--sort", "trial")) == [0, 1, 2, 3]
@@ -86,14 +98,20 @@ def test_trials_can_be_sorted(shown: Shown, store_paths: StorePaths, column: str
 def test_the_front_is_marked(shown: Shown, store_paths: StorePaths) -> None:
     told(store_paths, "two", TWO, TWO_ENDS)
     text = shown("two")
-    assert [line.split()[1] for line in text.splitlines() if line.startswith("* ") and "front" not in line] == [
+    assert [
+        line.split()[1]
+        for line in text.splitlines()
+        if line.startswith("* ") and "front" not in line
+    ] == [
         "1",
         "0",
     ]
     assert "on the Pareto front" in text
 
 
-def test_thirty_trials_are_enough_unless_all_are_asked_for(shown: Shown, store_paths: StorePaths) -> None:
+def test_thirty_trials_are_enough_unless_all_are_asked_for(
+    shown: Shown, store_paths: StorePaths
+) -> None:
     ends: list[TrialEnded | None] = [complete(number, number / 100) for number in range(33)]
     told(store_paths, "many", ONE, ends)
     text = shown("many")
@@ -113,7 +131,9 @@ def test_a_trial_shows_all_that_is_known_of_it(shown: Shown, store_paths: StoreP
     text = shown("one", "--trial", "1")
     assert "trial 1 of one: complete" in text
     assert "val_accuracy: 0.9000" in text
-    lines = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.startswith("  ")}
+    lines = {
+        line.split()[0]: line.split()[1:] for line in text.splitlines() if line.startswith("  ")
+    }
     assert lines["hidden_units"] == ["[16]"]
     assert lines["peak_memory_bytes"] == ["1,024"]
     assert lines["val_accuracy"] == ["▁█", "0.2500", "0.2500", "0.5000", "0.5000"]
@@ -127,13 +147,23 @@ def test_an_error_is_printed_as_text(shown: Shown, store_paths: StorePaths) -> N
     assert "\x1b" not in text
 
 
-def test_a_trial_that_diverged_has_numbers_and_no_curve(shown: Shown, store_paths: StorePaths) -> None:
+def test_a_trial_that_diverged_has_numbers_and_no_curve(
+    shown: Shown, store_paths: StorePaths
+) -> None:
     told(store_paths, "one", ONE, [None])
     with Journal(store_paths.workspace.journal("one")) as journal:
-        journal.append(StudyOpened(study="one", study_id=STUDY_ID, experiment="mine", provenance={}, text="", data={}))
+        journal.append(
+            StudyOpened(
+                study="one", study_id=STUDY_ID, experiment="mine", provenance={}, text="", data={}
+            )
+        )
         metrics = {"val_accuracy": 0.75, "loss": math.nan}
         journal.append(EpochEnded(trial=0, epoch=3, metrics=metrics, seconds=0.1))
-    lines = {line.split()[0]: line.split()[1:] for line in shown("one", "--trial", "0").splitlines() if line.split()}
+    lines = {
+        line.split()[0]: line.split()[1:]
+        for line in shown("one", "--trial", "0").splitlines()
+        if line.split()
+    }
     assert lines["loss"] == ["1.0000", "0.5000", "1.0000", "nan"]
     assert json.loads(shown("one", "--trial", "0", "--json"))["curve"]["loss"] == [1.0, 0.5, None]
 
@@ -145,18 +175,25 @@ def test_a_trial_that_diverged_has_numbers_and_no_curve(shown: Shown, store_path
         (("--sort", "val_acuracy"), "Did you mean 'val_accuracy'"),
     ],
 )
-def test_what_a_study_does_not_have_is_named(store_paths: StorePaths, arguments: tuple[str, ...], words: str) -> None:
+def test_what_a_study_does_not_have_is_named(
+    store_paths: StorePaths, arguments: tuple[str, ...], words: str
+) -> None:
     told(store_paths, "one", ONE, ONE_ENDS)
     done = assay("show", "one", *arguments, "--home", str(store_paths.workspace.path))
     assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
     assert words in done.err
 
 
-def test_as_json_a_study_has_its_table_and_a_trial_its_curve(shown: Shown, store_paths: StorePaths) -> None:
+def test_as_json_a_study_has_its_table_and_a_trial_its_curve(
+    shown: Shown, store_paths: StorePaths
+) -> None:
     told(store_paths, "one", ONE, ONE_ENDS)
     study = json.loads(shown("one", "--json"))
     assert study["trials"] == {"complete": 2, "pruned": 1, "failed": 1}
-    assert [(row["trial"], row["val_accuracy"]) for row in study["table"]][:2] == [(1, 0.9), (0, 0.5)]
+    assert [(row["trial"], row["val_accuracy"]) for row in study["table"]][:2] == [
+        (1, 0.9),
+        (0, 0.5),
+    ]
     assert study["table"][-1]["parameters"] is None
     trial = json.loads(shown("one", "--trial", "3", "--json"))
     assert (trial["state"], trial["values"]) == ("failed: crashed", {})
@@ -166,10 +203,25 @@ def test_as_json_a_study_has_its_table_and_a_trial_its_curve(shown: Shown, store
 
 def test_a_run_shows_what_its_trial_shows(swept: Swept) -> None:
     best = swept.answer["best"]
-    trial = assay("show", "digits-mlp", "--trial", str(best["number"]), "--json", "--home", str(swept.home)).answer
+    trial = assay(
+        "show", "digits-mlp", "--trial", str(best["number"]), "--json", "--home", str(swept.home)
+    ).answer
     run = assay("show", best["run_id"], "--json", "--home", str(swept.home)).answer
-    for same in ("study", "number", "experiment", "run_id", "state", "seed", "origin", "curve", "costs", "error"):
-        assert run[same] == pytest.approx(trial[same]) if same == "costs" else run[same] == trial[same]
+    for same in (
+        "study",
+        "number",
+        "experiment",
+        "run_id",
+        "state",
+        "seed",
+        "origin",
+        "curve",
+        "costs",
+        "error",
+    ):
+        assert (
+            run[same] == pytest.approx(trial[same]) if same == "costs" else run[same] == trial[same]
+        )
     assert run["params"] == {name: str(value) for name, value in trial["params"].items()}
     parent = assay("show", swept.answer["parent_run_id"], "--home", str(swept.home))
     assert parent.out.startswith("digits-mlp: ")
@@ -183,7 +235,9 @@ def test_a_single_run_is_shown_by_its_id(tmp_path: Path) -> None:
     assert "val_accuracy" in done.out
 
 
-def test_it_fits_a_terminal_of_a_hundred_columns(store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_fits_a_terminal_of_a_hundred_columns(
+    store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told(store_paths, "one", ONE, ONE_ENDS)
     monkeypatch.setattr(tables, "_LOG_COLUMNS", 100)
     study = load_study("one", home=store_paths.workspace.path)

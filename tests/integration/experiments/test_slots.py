@@ -19,7 +19,7 @@ from assay.search.storage.opening import open_storage
 from assay.search.storage.postgresql import SUPERVISOR
 from assay.search.study import StudyTrials
 from tests.helpers.postgresql import PostgreSQL
-from tests.search.test_shared_storage import opened, tell
+from tests.helpers.shared_study import opened, tell
 
 SHARED = "postgresql://somewhere/else"
 
@@ -29,7 +29,9 @@ def store_paths(tmp_path: Path) -> StorePaths:
     return StorePaths.choose(home=tmp_path / "home")
 
 
-def test_a_supervisor_that_has_no_journal_yet_is_at_work_all_the_same(store_paths: StorePaths) -> None:
+def test_a_supervisor_that_has_no_journal_yet_is_at_work_all_the_same(
+    store_paths: StorePaths,
+) -> None:
     store_paths.workspace.journal("study").parent.mkdir(parents=True)
     store_paths.workspace.journal("study").touch()
     with ExitStack() as stack:
@@ -93,9 +95,18 @@ def told(store_paths: StorePaths, study: StudyTrials, name: str, instance: int) 
             )
         )  # fmt: skip
         searched = trial.searched
-        journal.append(TrialBegun(trial=trial.number, seed=trial.seed, params={}, searched=searched, origin="random"))
         journal.append(
-            TrialEnded(trial=trial.number, state="complete", values=(0.5,), metrics={"parameters": instance})
+            TrialBegun(
+                trial=trial.number, seed=trial.seed, params={}, searched=searched, origin="random"
+            )
+        )
+        journal.append(
+            TrialEnded(
+                trial=trial.number,
+                state="complete",
+                values=(0.5,),
+                metrics={"parameters": instance},
+            )
         )
         journal.append(StudyClosed(closing="finished"))
     tell(study, trial)

@@ -32,7 +32,9 @@ def written(folder: Path, text: str) -> Experiment:
     return read(folder / "own.toml")
 
 
-def test_of_data_that_are_there_and_our_own_networks_nothing_is_left_to_refuse(tmp_path: Path) -> None:
+def test_of_data_that_are_there_and_our_own_networks_nothing_is_left_to_refuse(
+    tmp_path: Path,
+) -> None:
     assert is_surely_valid(load("digits-mlp"), EXECUTION, store_paths(tmp_path))
     assert is_surely_valid(written(tmp_path, OF_POINTS), EXECUTION, store_paths(tmp_path))
     assert not (tmp_path / "home").exists()
@@ -47,7 +49,9 @@ def test_what_must_be_fetched_or_tried_out_may_still_be_refused(tmp_path: Path) 
 
 def test_what_can_be_seen_to_be_wrong_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="needs images"):
-        is_surely_valid(written(tmp_path, OF_POINTS.replace("mlp", "cnn")), EXECUTION, store_paths(tmp_path))
+        is_surely_valid(
+            written(tmp_path, OF_POINTS.replace("mlp", "cnn")), EXECUTION, store_paths(tmp_path)
+        )
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match="--home"):
         is_surely_valid(load("digits-mlp"), EXECUTION, store_paths(tmp_path, "file/home"))
@@ -58,7 +62,9 @@ def test_a_store_that_nobody_allowed_to_be_opened_leaves_nothing(
 ) -> None:
     (aside := tmp_path / "aside").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(aside))
-    tracker = MlflowTracker(tmp_path / "journal.jsonl", f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    tracker = MlflowTracker(
+        tmp_path / "journal.jsonl", f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts"
+    )
     tracker.start()
     tracker.leave()
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "mlflow"]

@@ -11,14 +11,13 @@ import sys
 import time
 from pathlib import Path
 
-import optuna
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from assay.search.events import EpochEnded, StudyClosed, TrialEnded
 from assay.search.journal import read
 from tests.helpers.command import ASSAY, SWEEP, Swept, assay
+from tests.helpers.runs import optuna_trials, runs, trial_runs
 from tests.helpers.waiting import wait_until
 
 TRIAL_PARAMS = {
@@ -31,23 +30,6 @@ def client(swept: Swept) -> MlflowClient:
     return MlflowClient(swept.answer["tracking_uri"])
 
 
-def runs(home: Path, filter_string: str = "") -> list[Run]:
-    store = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
-    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
-    return list(store.search_runs(experiments, filter_string, max_results=1000))
-
-
-def trial_runs(home: Path) -> dict[int, Run]:
-    found = [run for run in runs(home) if "assay.trial" in run.data.tags]
-    by_number = {int(run.data.tags["assay.trial"]): run for run in found}
-    assert len(by_number) == len(found), "a trial has more than one run"
-    return by_number
-
-
-def optuna_trials(home: Path, study: str = "digits-mlp") -> list[optuna.trial.FrozenTrial]:
-    return optuna.load_study(study_name=study, storage=f"sqlite:///{home / 'optuna.db'}").trials
-
-
 def unpruned(home: Path, trials: str, epochs: str) -> tuple[str, ...]:
     limits = ("--trials", trials, "--epochs", epochs, "--pruner", "none")
     return ("sweep", "digits-mlp", *limits, "--home", str(home), "--json")
@@ -55,7 +37,9 @@ def unpruned(home: Path, trials: str, epochs: str) -> tuple[str, ...]:
 
 def after_two_trials(arguments: tuple[str, ...]) -> subprocess.Popen[str]:
     """Start a sweep and return it once its second trial has ended."""
-    sweep = subprocess.Popen([*ASSAY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    sweep = subprocess.Popen(
+        [*ASSAY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert sweep.stderr is not None
     for line in sweep.stderr:
         if line.startswith("[2/"):
@@ -71,7 +55,12 @@ class TestWhatASweepLeaves:
         assert answer["trials"]["failed"] == 0
         assert answer["tracking_uri"] == f"sqlite:///{swept.home / 'mlflow.db'}"
         assert set(answer["best"]) == {"number", "value", "params", "run_id"}
-        assert set(answer["best"]["params"]) == {"hidden_units", "activation", "batch_size", "learning_rate"}
+        assert set(answer["best"]["params"]) == {
+            "hidden_units",
+            "activation",
+            "batch_size",
+            "learning_rate",
+        }
 
     def test_optuna_and_mlflow_tell_the_same_story_of_every_trial(self, swept: Swept) -> None:
         found = trial_runs(swept.home)
@@ -83,7 +72,9 @@ class TestWhatASweepLeaves:
             assert run.info.status == "FINISHED"
             assert run.data.tags["assay.state"] == trial.state.name.lower()
             assert run.data.metrics["value"] == pytest.approx(trial.value)
-            assert {name: str(value) for name, value in trial.params.items()}.items() <= run.data.params.items()
+            assert {
+                name: str(value) for name, value in trial.params.items()
+            }.items() <= run.data.params.items()
 
     def test_the_best_trial_is_the_best_complete_one(self, swept: Swept) -> None:
         best = max(
@@ -91,21 +82,29 @@ class TestWhatASweepLeaves:
             key=lambda trial: trial.value or 0.0,
         )
         assert swept.answer["best"]["value"] == best.value
-        assert swept.answer["best"]["run_id"] == trial_runs(swept.home)[swept.answer["best"]["number"]].info.run_id
+        assert (
+            swept.answer["best"]["run_id"]
+            == trial_runs(swept.home)[swept.answer["best"]["number"]].info.run_id
+        )
 
     def test_a_trials_run_has_the_whole_schema(self, swept: Swept) -> None:
         run = trial_runs(swept.home)[0]
         assert set(run.data.params) == TRIAL_PARAMS
         assert run.data.tags["mlflow.parentRunId"] == swept.answer["parent_run_id"]
         assert run.data.tags["assay.study"] == "digits-mlp"
-        assert int(run.data.tags["assay.seed"]) == optuna_trials(swept.home)[0].user_attrs["assay.seed"]
+        assert (
+            int(run.data.tags["assay.seed"])
+            == optuna_trials(swept.home)[0].user_attrs["assay.seed"]
+        )
         assert set(run.data.metrics) == {
             "loss", "accuracy", "val_loss", "val_accuracy",
             "value", "epoch_seconds", "train_seconds", "peak_memory_bytes", "parameters",
         }  # fmt: skip
         assert run.data.metrics["parameters"] == 64 * 32 + 32 + 32 * 10 + 10
 
-    def test_every_epochs_metrics_are_in_mlflow_as_they_are_in_the_journal(self, swept: Swept) -> None:
+    def test_every_epochs_metrics_are_in_mlflow_as_they_are_in_the_journal(
+        self, swept: Swept
+    ) -> None:
         journal = swept.home / "journal" / "digits-mlp.jsonl"
         expected = {
             (event.trial, event.epoch): event.metrics["val_accuracy"]
@@ -123,8 +122,17 @@ class TestWhatASweepLeaves:
         parent = client(swept).get_run(swept.answer["parent_run_id"])
         tags = parent.data.tags
         assert parent.info.status == "FINISHED"
-        assert {"assay.commit", "assay.dirty", "assay.version.keras", "assay.version.tensorflow"} <= set(tags)
-        assert (tags["assay.backend"], tags["assay.device"], tags["assay.workers"]) == ("tensorflow", "cpu", "2")
+        assert {
+            "assay.commit",
+            "assay.dirty",
+            "assay.version.keras",
+            "assay.version.tensorflow",
+        } <= set(tags)
+        assert (tags["assay.backend"], tags["assay.device"], tags["assay.workers"]) == (
+            "tensorflow",
+            "cpu",
+            "2",
+        )
         assert (tags["assay.dataset"], tags["assay.dataset.verified"]) == ("digits", "yes")
         assert len(tags["assay.dataset.digest"]) == 64
         said = " ".join([*tags.values(), *parent.data.params.values()])
@@ -161,7 +169,10 @@ print(json.dumps([float(right.mean()), signature.inputs.to_dict()[0]["tensor-spe
         assert shape == [-1, 8, 8, 1]
 
     def test_a_log_has_a_line_for_every_trial(self, swept: Swept) -> None:
-        assert sum(line.startswith("[") and "val_accuracy" in line for line in swept.err.splitlines()) == 5
+        assert (
+            sum(line.startswith("[") and "val_accuracy" in line for line in swept.err.splitlines())
+            == 5
+        )
         assert f"model: runs:/{swept.answer['parent_run_id']}/model" in swept.err
         assert f"assay ui digits-mlp --home {swept.home}" in swept.err
 
@@ -178,7 +189,16 @@ def test_asked_again_it_says_what_it_found_and_trains_nothing(swept: Swept) -> N
 
 
 def test_a_study_of_another_identity_is_refused_and_left_alone(swept: Swept) -> None:
-    done = assay("sweep", "digits-mlp", "--epochs", "9", "--set", "activation=relu", "--home", str(swept.home))
+    done = assay(
+        "sweep",
+        "digits-mlp",
+        "--epochs",
+        "9",
+        "--set",
+        "activation=relu",
+        "--home",
+        str(swept.home),
+    )
     assert done.code == 2
     assert done.out == ""
     (line,) = [line for line in done.err.splitlines() if line.startswith("assay: ")]
@@ -199,14 +219,20 @@ def test_a_study_that_was_run_from_another_home_is_left_to_it(swept: Swept, tmp_
 
 def test_a_tracking_store_that_does_not_answer_leaves_no_study(tmp_path: Path) -> None:
     away = ("--tracking-uri", "http://assay:hunter2@127.0.0.1:9")
-    done = assay(*SWEEP, *away, "--home", str(tmp_path / "home"), MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    done = assay(
+        *SWEEP, *away, "--home", str(tmp_path / "home"), MLFLOW_HTTP_REQUEST_MAX_RETRIES="0"
+    )
     assert done.code == 2
-    assert done.err.splitlines()[-1].startswith("assay: the tracking store http://***@127.0.0.1:9 can't be reached")
+    assert done.err.splitlines()[-1].startswith(
+        "assay: the tracking store http://***@127.0.0.1:9 can't be reached"
+    )
     assert "hunter2" not in done.err
     assert not list((tmp_path / "home").glob("**/*.db"))
 
 
-def test_with_one_worker_and_one_seed_the_same_trials_and_numbers_come_twice(tmp_path: Path) -> None:
+def test_with_one_worker_and_one_seed_the_same_trials_and_numbers_come_twice(
+    tmp_path: Path,
+) -> None:
     curves = []
     for home in (tmp_path / "first", tmp_path / "second"):
         done = assay(*SWEEP, "--workers", "1", "--trials", "4", "--home", str(home))
@@ -223,7 +249,9 @@ def test_with_one_worker_and_one_seed_the_same_trials_and_numbers_come_twice(tmp
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was(tmp_path: Path, number: signal.Signals, code: int) -> None:
+def test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     home = tmp_path / "home"
     arguments = unpruned(home, trials="6", epochs="150")
     sweep = after_two_trials(arguments)
@@ -234,21 +262,34 @@ def test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was(tmp_path: Path, numb
     assert time.monotonic() - began < {130: 5, 143: 25}[code]
     stopped = json.loads(out.splitlines()[-1])
     assert stopped["trials"]["failed"] >= 1
-    interrupted = {n for n, run in trial_runs(home).items() if run.data.tags["assay.state"] == "failed: interrupted"}
+    interrupted = {
+        n
+        for n, run in trial_runs(home).items()
+        if run.data.tags["assay.state"] == "failed: interrupted"
+    }
     assert len(interrupted) == stopped["trials"]["failed"]
-    assert {run.info.status for n, run in trial_runs(home).items() if n in interrupted} == {"KILLED"}
+    assert {run.info.status for n, run in trial_runs(home).items() if n in interrupted} == {
+        "KILLED"
+    }
 
     done = assay(*arguments)
     assert done.code == 0, done.err
     assert done.answer["trials"]["complete"] == 6
     assert all(f"(redo of {number}) complete" in done.err for number in interrupted)
     assert {run.info.status for run in runs(home)} == {"FINISHED", "KILLED"}
-    redone = [run for run in runs(home) if run.data.tags.get("assay.origin", "").startswith("redo of ")]
-    assert {int(run.data.tags["assay.origin"].removeprefix("redo of ")) for run in redone} == interrupted
+    redone = [
+        run for run in runs(home) if run.data.tags.get("assay.origin", "").startswith("redo of ")
+    ]
+    assert {
+        int(run.data.tags["assay.origin"].removeprefix("redo of ")) for run in redone
+    } == interrupted
     first = {n: run.data for n, run in trial_runs(home).items()}
     for run in redone:
         before = first[int(run.data.tags["assay.origin"].removeprefix("redo of "))]
-        assert (run.data.params, run.data.tags["assay.seed"]) == (before.params, before.tags["assay.seed"])
+        assert (run.data.params, run.data.tags["assay.seed"]) == (
+            before.params,
+            before.tags["assay.seed"],
+        )
 
 
 def test_a_supervisor_that_is_killed_loses_no_finished_trial(tmp_path: Path) -> None:
@@ -258,7 +299,11 @@ def test_a_supervisor_that_is_killed_loses_no_finished_trial(tmp_path: Path) -> 
     sweep.kill()
     sweep.wait()
     # The journal is written first, so what it says ended must survive even if nobody else was told yet.
-    ends = [event for event, _ in read(home / "journal" / "digits-mlp.jsonl") if isinstance(event, TrialEnded)]
+    ends = [
+        event
+        for event, _ in read(home / "journal" / "digits-mlp.jsonl")
+        if isinstance(event, TrialEnded)
+    ]
     finished = {end.trial: end.value for end in ends}
     assert len(finished) >= 2
     done = assay(*arguments)
@@ -271,7 +316,9 @@ def test_a_supervisor_that_is_killed_loses_no_finished_trial(tmp_path: Path) -> 
     assert "RUNNING" not in {run.info.status for run in runs(home)}
 
 
-def test_a_supervisor_that_dies_at_the_very_end_is_mended_by_asking_again(swept: Swept, tmp_path: Path) -> None:
+def test_a_supervisor_that_dies_at_the_very_end_is_mended_by_asking_again(
+    swept: Swept, tmp_path: Path
+) -> None:
     home = tmp_path / "home"
     shutil.copytree(swept.home, home)
     journal = home / "journal" / "digits-mlp.jsonl"
@@ -287,7 +334,10 @@ def test_a_supervisor_that_dies_at_the_very_end_is_mended_by_asking_again(swept:
 
 
 def test_enqueued_configurations_come_first_and_then_the_baseline(tmp_path: Path) -> None:
-    listed = [{"hidden_units": 9}, {"hidden_units": 10, "activation": "tanh", "batch_size": 64, "learning_rate": 0.01}]
+    listed = [
+        {"hidden_units": 9},
+        {"hidden_units": 10, "activation": "tanh", "batch_size": 64, "learning_rate": 0.01},
+    ]
     (tmp_path / "first.json").write_text(json.dumps(listed))
     home = tmp_path / "home"
     done = assay(
@@ -298,20 +348,28 @@ def test_enqueued_configurations_come_first_and_then_the_baseline(tmp_path: Path
     first, second, third = (run for _, run in sorted(trial_runs(home).items()))
     assert first.data.params["hidden_units"] == "9"
     assert (second.data.params["hidden_units"], second.data.params["activation"]) == ("10", "tanh")
-    assert [run.data.tags["assay.origin"] for run in (first, second, third)] == ["enqueued", "enqueued", "baseline"]
+    assert [run.data.tags["assay.origin"] for run in (first, second, third)] == [
+        "enqueued",
+        "enqueued",
+        "baseline",
+    ]
 
 
 def test_a_second_sweep_of_the_same_study_is_refused_while_the_first_runs(tmp_path: Path) -> None:
     home = tmp_path / "home"
     arguments = ("sweep", "digits-mlp", "--trials", "50", "--epochs", "100", "--home", str(home))
-    first = subprocess.Popen([*ASSAY, *arguments], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        [*ASSAY, *arguments], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     try:
         lock = home / "journal" / "digits-mlp.lock"
         wait_until(lambda: lock.exists() and lock.read_text().startswith("process"))
         second = assay(*arguments)
         assert second.code == 2
         (line,) = second.err.splitlines()  # before anything is made ready
-        assert line.startswith(f"assay: study 'digits-mlp' is being run by process {first.pid} since 20")
+        assert line.startswith(
+            f"assay: study 'digits-mlp' is being run by process {first.pid} since 20"
+        )
     finally:
         first.terminate()
         first.wait(timeout=20)
@@ -319,7 +377,17 @@ def test_a_second_sweep_of_the_same_study_is_refused_while_the_first_runs(tmp_pa
 
 def test_a_single_run_is_tracked_with_its_provenance(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    done = assay("run", "digits-mlp", "--epochs", "2", "--set", "hidden_units=7", "--home", str(home), "--json")
+    done = assay(
+        "run",
+        "digits-mlp",
+        "--epochs",
+        "2",
+        "--set",
+        "hidden_units=7",
+        "--home",
+        str(home),
+        "--json",
+    )
     assert done.code == 0, done.err
     answer = done.answer
     assert set(answer) == {"run_id", "params", "metrics"}

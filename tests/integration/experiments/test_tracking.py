@@ -7,8 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,103 +20,17 @@ from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.tracking.schema import name_text
 from assay.experiments.tracking.store import open_client
 from assay.models.errors import RequestError
-from assay.search.events import BestTrial, EpochEnded, Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
-from assay.search.journal import Journal
-
-PARAMS = {"hidden_units": 32, "activation": "relu"}
-
-
-def opened(study: str | None = "study", study_id: str = "5eed", **provenance: str) -> StudyOpened:
-    return StudyOpened(
-        study=study,
-        study_id=study_id,
-        experiment="experiment",
-        provenance={"assay.backend": "tensorflow", "assay.objective": "maximize val_accuracy", **provenance},
-        text="title = 'x'",
-        data={"input_shape": [8, 8, 1], "outputs": 2, "classes": ["0", "1"]},
-    )
-
-
-BEST = (BestTrial(0, (0.9,)),)
-
-
-def trial(number: int, end: TrialEnded, epochs: int = 3) -> list[Event]:
-    return [
-        TrialBegun(trial=number, seed=number + 100, params=PARAMS, searched=PARAMS, origin="tpe"),
-        *(EpochEnded(trial=number, epoch=n, metrics={"loss": 1 / n}, seconds=0.1) for n in range(1, epochs + 1)),
-        end,
-    ]
-
-
-STORY: list[Event] = [
-    opened(),
-    *trial(0, TrialEnded(trial=0, state="complete", values=(0.9,), metrics={"parameters": 26})),
-    *trial(1, TrialEnded(trial=1, state="pruned", values=(0.5,))),
-    *trial(2, TrialEnded(trial=2, state="failed", reason="crashed (SIGKILL)"), epochs=1),
-    *trial(3, TrialEnded(trial=3, state="failed", reason="interrupted"), epochs=0),
-    *trial(4, TrialEnded(trial=4, state="failed", reason="diverged", error="loss is <script>nan</script>")),
-    StudyClosed(closing="finished", best=BEST),
-]
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with its tables made, which takes MLflow seconds: copied by every test that needs one."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def store(empty_store: Path, tmp_path: Path) -> str:
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
-
-
-@contextmanager
-def tracked(folder: Path, store: str) -> Iterator[Journal]:
-    with Journal(folder / "journal.jsonl") as journal:
-        tracker = MlflowTracker(journal.path, store, folder / "artifacts")
-        journal.subscribe(tracker.on_event)
-        tracker.start()
-        tracker.wait_until_open()
-        yield journal
-        assert tracker.close(hurry=False) is None
-
-
-def tell(folder: Path, store: str, events: Sequence[Event]) -> None:
-    with tracked(folder, store) as journal:
-        for event in events:
-            journal.append(event)
-
-
-def snapshot(store: str) -> list[tuple[object, ...]]:
-    """Everything about every run but its id."""
-    client = MlflowClient(store)
-    (experiment,) = [found for found in client.search_experiments() if found.name == "experiment"]
-    runs: Sequence[Run] = client.search_runs([experiment.experiment_id], max_results=1000)
-    ids = {run.info.run_id: run.info.run_name for run in runs}
-    return sorted(
-        (
-            run.info.run_name,
-            run.info.status,
-            run.info.start_time,
-            run.info.end_time,
-            sorted(run.data.params.items()),
-            sorted((name, ids.get(value, value)) for name, value in run.data.tags.items()),
-            [
-                (point.key, point.step, point.value, point.timestamp)
-                for name in sorted(run.data.metrics)
-                for point in client.get_metric_history(run.info.run_id, name)
-            ],
-        )
-        for run in runs
-    )
+from assay.search.events import EpochEnded, StudyClosed, TrialBegun, TrialEnded
+from tests.helpers.tracked import BEST, STORY, opened, snapshot, tell, tracked, trial
 
 
 def test_every_trial_ends_in_the_state_that_the_schema_names(tmp_path: Path, store: str) -> None:
     tell(tmp_path, store, STORY)
-    states = {run[0]: (run[1], dict(run[5])["assay.state"]) for run in snapshot(store) if run[0] != "study"}  # type: ignore[call-overload]
+    states = {
+        run[0]: (run[1], dict(run[5])["assay.state"])
+        for run in snapshot(store)
+        if run[0] != "study"
+    }  # type: ignore[call-overload]
     assert states == {
         "trial-0000": ("FINISHED", "complete"),
         "trial-0001": ("FINISHED", "pruned"),
@@ -141,7 +54,9 @@ def test_passing_everything_on_twice_leaves_what_once_does(
 
 
 @pytest.mark.parametrize("cut", range(1, len(STORY), 3))
-def test_a_tracker_that_stopped_anywhere_goes_on_from_there(tmp_path: Path, store: str, cut: int) -> None:
+def test_a_tracker_that_stopped_anywhere_goes_on_from_there(
+    tmp_path: Path, store: str, cut: int
+) -> None:
     tell(tmp_path, store, STORY[:cut])
     tell(tmp_path, store, STORY[cut:])
     resumed = snapshot(store)
@@ -167,14 +82,27 @@ def test_taking_up_a_study_asks_for_no_more_runs_the_more_there_are(
         asked.clear()
         numbers = range(4 * session, 4 * session + 4)
         ended = [TrialEnded(trial=number, state="complete", values=(0.9,)) for number in numbers]
-        tell(tmp_path, store, [opened(), *(event for end in ended for event in trial(end.trial, end))])
+        tell(
+            tmp_path,
+            store,
+            [opened(), *(event for end in ended for event in trial(end.trial, end))],
+        )
         each.append(len(asked))
     assert each == [1, 1, 1]
 
 
-def test_a_study_that_goes_on_keeps_what_its_earlier_sessions_were_run_with(tmp_path: Path, store: str) -> None:
-    first, second = {"assay.commit": "abc", "assay.workers": "2"}, {"assay.commit": "def", "assay.workers": "2"}
-    tell(tmp_path, store, [opened(**first), *STORY[1:6], StudyClosed(closing="interrupted", best=BEST)])
+def test_a_study_that_goes_on_keeps_what_its_earlier_sessions_were_run_with(
+    tmp_path: Path, store: str
+) -> None:
+    first, second = (
+        {"assay.commit": "abc", "assay.workers": "2"},
+        {"assay.commit": "def", "assay.workers": "2"},
+    )
+    tell(
+        tmp_path,
+        store,
+        [opened(**first), *STORY[1:6], StudyClosed(closing="interrupted", best=BEST)],
+    )
     tell(tmp_path, store, [opened(**second), *STORY[6:]])
     tell(tmp_path, store, [opened(**second), StudyClosed(closing="finished", best=BEST)])
     (parent,) = [dict(run[5]) for run in snapshot(store) if run[0] == "study"]  # type: ignore[call-overload]
@@ -182,7 +110,9 @@ def test_a_study_that_goes_on_keeps_what_its_earlier_sessions_were_run_with(tmp_
     assert parent["assay.workers"] == "2"
 
 
-def test_two_homes_with_a_study_of_one_name_share_a_store_without_meeting(tmp_path: Path, store: str) -> None:
+def test_two_homes_with_a_study_of_one_name_share_a_store_without_meeting(
+    tmp_path: Path, store: str
+) -> None:
     for study_id in ("one", "two"):
         (tmp_path / study_id).mkdir()
         tell(tmp_path / study_id, store, [opened(study_id=study_id), *STORY[1:]])
@@ -230,7 +160,9 @@ def test_a_run_that_is_deleted_while_it_is_written_stops_nothing(
 
 
 @pytest.mark.parametrize("which", ["oldest", "newest"])
-def test_a_second_run_of_the_study_that_was_deleted_is_not_followed(tmp_path: Path, store: str, which: str) -> None:
+def test_a_second_run_of_the_study_that_was_deleted_is_not_followed(
+    tmp_path: Path, store: str, which: str
+) -> None:
     tell(tmp_path, store, STORY[:6])
     client, (ours,) = MlflowClient(store), runs_named(store, "study")
     start = ours.info.start_time + (1 if which == "newest" else -1)
@@ -252,7 +184,9 @@ def test_of_two_runs_of_a_trial_the_one_that_was_deleted_does_not_count(
     client, (ours,) = MlflowClient(store), runs_named(store, "trial-0000")
     for after in (-1, 1):
         tags = {name: value for name, value in ours.data.tags.items() if name != "mlflow.runName"}
-        twin = client.create_run(ours.info.experiment_id, ours.info.start_time + after, tags, "trial-0000")
+        twin = client.create_run(
+            ours.info.experiment_id, ours.info.start_time + after, tags, "trial-0000"
+        )
         client.delete_run(twin.info.run_id)
     tell(tmp_path, store, STORY[4:])
     assert {run[1] for run in snapshot(store)} == {"FINISHED", "FAILED", "KILLED"}
@@ -282,7 +216,9 @@ def test_another_store_hears_the_whole_story(tmp_path: Path, store: str, empty_s
     assert snapshot(other) == snapshot(store)
 
 
-def test_a_store_that_lost_the_study_is_told_again(tmp_path: Path, store: str, empty_store: Path) -> None:
+def test_a_store_that_lost_the_study_is_told_again(
+    tmp_path: Path, store: str, empty_store: Path
+) -> None:
     tell(tmp_path, store, STORY)
     before = snapshot(store)
     shutil.copy(empty_store, tmp_path / "mlflow.db")
@@ -290,12 +226,16 @@ def test_a_store_that_lost_the_study_is_told_again(tmp_path: Path, store: str, e
     assert snapshot(store) == before
 
 
-@pytest.mark.parametrize("name", ["it's", 'say "hi"', "a`b", "<script>alert(1)</script>", "../../up", "naïve 🧪", "%"])
+@pytest.mark.parametrize(
+    "name", ["it's", 'say "hi"', "a`b", "<script>alert(1)</script>", "../../up", "naïve 🧪", "%"]
+)
 def test_a_study_may_be_called_anything(tmp_path: Path, store: str, name: str) -> None:
     tell(tmp_path, store, [opened(name), *STORY[1:4]])
     tell(tmp_path, store, [opened(name), *STORY[4:]])
     runs = snapshot(store)
-    assert [run[0] for run in runs] == sorted([name, *(f"trial-000{number}" for number in range(5))])
+    assert [run[0] for run in runs] == sorted(
+        [name, *(f"trial-000{number}" for number in range(5))]
+    )
     assert not list(tmp_path.parent.glob("up*"))
 
 
@@ -307,7 +247,9 @@ def test_a_single_run_has_no_parent_and_carries_the_provenance(tmp_path: Path, s
     assert "mlflow.parentRunId" not in dict(tags)  # type: ignore[call-overload]
 
 
-def test_a_store_that_cannot_be_opened_is_the_users_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_opened_is_the_users_to_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     tracker = MlflowTracker(tmp_path / "journal.jsonl", "http://127.0.0.1:9", tmp_path)
     tracker.start()
@@ -348,18 +290,33 @@ def test_a_name_that_mlflow_takes_is_kept_as_it_is(name: str) -> None:
 def test_odd_names_and_half_characters_stop_nothing(tmp_path: Path, store: str) -> None:
     odd = {"recall@5": 0.5, "recall#5": 0.25}
     begun = TrialBegun(trial=0, seed=1, params={"w@rd": "\ud800"}, searched={}, origin="tpe")
-    end = TrialEnded(trial=0, state="failed", reason="half a \udc80", error="\ud800 and \0", metrics=odd)
-    story = [opened(), begun, EpochEnded(trial=0, epoch=1, metrics=odd, seconds=0.1), end, *STORY[6:]]
+    end = TrialEnded(
+        trial=0, state="failed", reason="half a \udc80", error="\ud800 and \0", metrics=odd
+    )
+    story = [
+        opened(),
+        begun,
+        EpochEnded(trial=0, epoch=1, metrics=odd, seconds=0.1),
+        end,
+        *STORY[6:],
+    ]
     tell(tmp_path, store, story)
     (run,) = [run for run in snapshot(store) if run[0] == "trial-0000"]
     assert sorted(point[2] for point in run[6]) == [0.25, 0.25, 0.5, 0.5]  # type: ignore[attr-defined]
     assert run[4] == [(name_text("w@rd"), "\\ud800")]
     tags = dict(run[5])  # type: ignore[call-overload]
-    assert (tags["assay.state"], tags["assay.error"]) == ("failed: half a \\udc80", "\\ud800 and \\x00")
+    assert (tags["assay.state"], tags["assay.error"]) == (
+        "failed: half a \\udc80",
+        "\\ud800 and \\x00",
+    )
 
 
-def test_what_mlflow_refuses_is_said_on_the_run_and_nothing_behind_it_waits(tmp_path: Path, store: str) -> None:
-    early = EpochEnded(trial=0, epoch=1, metrics={"loss": 1.0, "accuracy": 0.5}, seconds=0.1, time=-5.0)
+def test_what_mlflow_refuses_is_said_on_the_run_and_nothing_behind_it_waits(
+    tmp_path: Path, store: str
+) -> None:
+    early = EpochEnded(
+        trial=0, epoch=1, metrics={"loss": 1.0, "accuracy": 0.5}, seconds=0.1, time=-5.0
+    )
     events = [*STORY[:2], early, *STORY[3:]]
     tell(tmp_path, store, events)
     runs = {str(run[0]): run for run in snapshot(store)}
@@ -381,7 +338,11 @@ def test_what_mlflow_refuses_is_said_on_the_run_and_nothing_behind_it_waits(tmp_
 
 
 @pytest.mark.parametrize("study", ["study", None])
-def test_a_tag_is_as_long_as_mlflow_lets_it_be(tmp_path: Path, store: str, study: str | None) -> None:
+def test_a_tag_is_as_long_as_mlflow_lets_it_be(
+    tmp_path: Path, store: str, study: str | None
+) -> None:
     tell(tmp_path, store, [opened(study, **{"assay.title": "\0" + 9000 * "x"}), *STORY[1:6]])
-    (title,) = [tags["assay.title"] for run in snapshot(store) if "assay.title" in (tags := dict(run[5]))]  # type: ignore[call-overload]
+    (title,) = [
+        tags["assay.title"] for run in snapshot(store) if "assay.title" in (tags := dict(run[5]))
+    ]  # type: ignore[call-overload]
     assert title == "\\x00" + 7996 * "x"

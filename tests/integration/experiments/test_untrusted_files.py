@@ -70,7 +70,13 @@ def planted(swept: Swept, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 @pytest.mark.parametrize(
     "words",
-    [["show", "digits-mlp"], ["show", "digits-mlp", "--trial", "0"], ["list"], ["doctor"], ["ui", "--help"]],
+    [
+        ["show", "digits-mlp"],
+        ["show", "digits-mlp", "--trial", "0"],
+        ["list"],
+        ["doctor"],
+        ["ui", "--help"],
+    ],
     ids=" ".join,
 )
 def test_looking_and_comparing_load_no_model(words: list[str], planted: tuple[Path, Path]) -> None:
@@ -84,5 +90,7 @@ def test_looking_and_comparing_load_no_model(words: list[str], planted: tuple[Pa
         check=True,
     )
     loaded = looked.stderr.splitlines()[-1]
-    assert not {"keras", "tensorflow", "jax", "torch"} & {word.strip("{}' ,") for word in loaded.split()}, loaded
+    assert not {"keras", "tensorflow", "jax", "torch"} & {
+        word.strip("{}' ,") for word in loaded.split()
+    }, loaded
     assert not harm.exists()

@@ -31,7 +31,9 @@ def test_a_line_says_what_is_wrong(error: Exception, said: str) -> None:
 
 
 def test_whoever_stops_reading_is_no_failure(swept: Swept) -> None:
-    shown = " ".join(f"'{word}'" for word in [*ASSAY, "show", "digits-mlp", "--home", str(swept.home)])
+    shown = " ".join(
+        f"'{word}'" for word in [*ASSAY, "show", "digits-mlp", "--home", str(swept.home)]
+    )
     script = f"set -o pipefail; {shown} | true"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=170)
     assert (done.returncode, done.stderr) == (141, "")

@@ -17,7 +17,7 @@ from assay.search.study_record import STATE
 from assay.search.workers.protocol import Executor
 from assay.search.workers.vmap_lanes import LaneExecutor
 from tests.helpers.lab import Lab, stub_workers
-from tests.search.test_local_executor import gone, wait_idle
+from tests.helpers.workers import gone, wait_idle
 
 Make = Callable[[], AbstractContextManager[Executor]]
 
@@ -73,7 +73,11 @@ def test_a_pruned_trial_ends_and_the_others_go_on(lab: Lab, four: Make) -> None:
     with four() as executor:
         study = lab.study(pruner="median")
         lab.run(
-            12, lambda trial: curve(0.1 if trial.number % 4 == 3 else 0.8), executor=executor, workers=0, study=study
+            12,
+            lambda trial: curve(0.1 if trial.number % 4 == 3 else 0.8),
+            executor=executor,
+            workers=0,
+            study=study,
         )
     counts = study.counts()
     assert counts["complete"] + counts["pruned"] == 12
@@ -83,7 +87,10 @@ def test_a_pruned_trial_ends_and_the_others_go_on(lab: Lab, four: Make) -> None:
 def test_an_exception_fails_its_trial_alone(lab: Lab, four: Make) -> None:
     with four() as executor:
         study = lab.run(
-            8, lambda trial: {"raises": "odd"} if trial.number == 2 else curve(), executor=executor, workers=0
+            8,
+            lambda trial: {"raises": "odd"} if trial.number == 2 else curve(),
+            executor=executor,
+            workers=0,
         )
     assert study.counts() == {"complete": 8, "pruned": 0, "failed": 1}
     assert study.study.trials[2].user_attrs[STATE] == "failed: error: ValueError: odd"
@@ -150,7 +157,9 @@ def test_failures_beside_trials_that_go_on_do_not_end_the_search(lab: Lab) -> No
 def test_groups_that_only_fail_end_the_search(lab: Lab) -> None:
     with (
         lanes(1, 4) as executor,
-        pytest.raises(SearchError, match=r"the last 8 trials all failed; the last one: error: ValueError: odd"),
+        pytest.raises(
+            SearchError, match=r"the last 8 trials all failed; the last one: error: ValueError: odd"
+        ),
     ):
         lab.run(20, lambda trial: {"raises": "odd"}, executor=executor, workers=0, max_failures=2)
 
@@ -169,9 +178,16 @@ def test_slots_open_again_when_all_of_their_workers_are_free(lab: Lab, tmp_path:
     assert events.index(["begin", "2"]) > events.index(["finish", "1"])
 
 
-def test_a_worker_that_has_grown_too_far_is_replaced_when_all_of_its_slots_are_free(lab: Lab) -> None:
+def test_a_worker_that_has_grown_too_far_is_replaced_when_all_of_its_slots_are_free(
+    lab: Lab,
+) -> None:
     with lanes(1, 2, growth_limit_bytes=50_000_000) as executor:
-        study = lab.run(8, lambda trial: {"curve": [0.1] * 4, "grow_bytes": 20_000_000}, workers=0, executor=executor)
+        study = lab.run(
+            8,
+            lambda trial: {"curve": [0.1] * 4, "grow_bytes": 20_000_000},
+            workers=0,
+            executor=executor,
+        )
     assert study.counts() == {"complete": 8, "pruned": 0, "failed": 0}
     pids = [event.metrics["pid"] for event in lab.events() if hasattr(event, "state")]
     assert len(set(pids)) == 2

@@ -36,9 +36,13 @@ def dying(attempts: int) -> Script:
 
 
 @pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (1, 2), (3, 4)])
-def test_a_configuration_whose_worker_dies_has_so_many_more_attempts(lab: Lab, retries: int, attempts: int) -> None:
+def test_a_configuration_whose_worker_dies_has_so_many_more_attempts(
+    lab: Lab, retries: int, attempts: int
+) -> None:
     study = lab.run(4, dying(99), workers=1, retries=retries).study
-    crashed = [trial for trial in study.trials if trial.user_attrs[STATE] == "failed: crashed (SIGSEGV)"]
+    crashed = [
+        trial for trial in study.trials if trial.user_attrs[STATE] == "failed: crashed (SIGSEGV)"
+    ]
     assert len(crashed) == attempts
     assert len({str(trial.params) for trial in crashed}) == 1
     assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 4
@@ -54,20 +58,34 @@ def test_a_retry_says_whose_it_is_and_keeps_the_first_seed(lab: Lab) -> None:
     assert len({(event.seed, str(event.searched)) for event in attempts}) == 1
 
 
-@pytest.mark.parametrize("fault", [{"exhausts": True}, {"raises": "odd"}, {"curve": [float("nan")] * 4}])
-def test_what_is_the_configurations_own_fault_is_not_tried_again(lab: Lab, fault: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "fault", [{"exhausts": True}, {"raises": "odd"}, {"curve": [float("nan")] * 4}]
+)
+def test_what_is_the_configurations_own_fault_is_not_tried_again(
+    lab: Lab, fault: dict[str, object]
+) -> None:
     lab.run(3, lambda trial: fault if trial.number == 0 else GOOD, workers=1, retries=3)
-    assert not [event for event in lab.events() if isinstance(event, TrialBegun) and event.retry_of is not None]
+    assert not [
+        event
+        for event in lab.events()
+        if isinstance(event, TrialBegun) and event.retry_of is not None
+    ]
 
 
-def test_a_crash_that_was_recorded_and_not_retried_is_retried_by_the_next_supervisor(lab: Lab) -> None:
+def test_a_crash_that_was_recorded_and_not_retried_is_retried_by_the_next_supervisor(
+    lab: Lab,
+) -> None:
     """As if the first had died between the two."""
     lab.run(2, dying(1), workers=1, retries=0)
     study = lab.study()
     assert lab.try_again(study, retries=1) == 1
     assert lab.try_again(study, retries=1) == 0
     lab.run(3, dying(1), workers=1, study=study)
-    (retry,) = [event for event in lab.events() if isinstance(event, TrialBegun) and event.retry_of is not None]
+    (retry,) = [
+        event
+        for event in lab.events()
+        if isinstance(event, TrialBegun) and event.retry_of is not None
+    ]
     assert (retry.attempt, retry.retry_of) == (2, 0)
 
 
@@ -145,7 +163,9 @@ def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
 ) -> None:
     """Its answer lies there, unread."""
     make_slow_once(monkeypatch, trial=0, seconds=1.5)
-    study = lab.run(4, lambda trial: {"seconds": 0.05 * (1 + trial.number), **GOOD}, trial_timeout_seconds=0.8)
+    study = lab.run(
+        4, lambda trial: {"seconds": 0.05 * (1 + trial.number), **GOOD}, trial_timeout_seconds=0.8
+    )
     assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
 
 
@@ -156,18 +176,30 @@ def test_a_trial_that_waits_for_those_beside_it_to_be_heard_is_left_alone(
     make_slow_once(monkeypatch, trial=1, seconds=2.0)
     with stub_workers(1) as workers:
         study = lab.run(
-            2, lambda trial: {"seconds": 0.3, **GOOD}, executor=LaneExecutor(workers, 2), trial_timeout_seconds=1.2
+            2,
+            lambda trial: {"seconds": 0.3, **GOOD},
+            executor=LaneExecutor(workers, 2),
+            trial_timeout_seconds=1.2,
         )
     assert study.counts() == {"complete": 2, "pruned": 0, "failed": 0}
 
 
 def test_trials_that_only_time_out_end_the_search(lab: Lab) -> None:
     with pytest.raises(SearchError, match="last 2 trials all failed; the last one: timed out"):
-        lab.run(4, lambda trial: {"seconds": 60, **GOOD}, workers=1, trial_timeout_seconds=0.3, max_failures=2)
+        lab.run(
+            4,
+            lambda trial: {"seconds": 60, **GOOD},
+            workers=1,
+            trial_timeout_seconds=0.3,
+            max_failures=2,
+        )
 
 
 def test_a_mistake_of_our_own_is_no_bad_trial(lab: Lab) -> None:
     with pytest.raises(WorkerBug, match="KeyError: 'ours'"):
         lab.run(4, lambda trial: {"mistakes": trial.number == 1, **GOOD}, workers=1)
     study = lab.study().study
-    assert [trial.user_attrs[STATE] for trial in study.trials] == ["complete", "failed: interrupted"]
+    assert [trial.user_attrs[STATE] for trial in study.trials] == [
+        "complete",
+        "failed: interrupted",
+    ]

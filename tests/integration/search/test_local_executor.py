@@ -9,29 +9,13 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from assay.models.errors import SearchError
 from assay.search.workers.executor import LocalExecutor, WorkerRecipe
 from assay.search.workers.protocol import Died, Message, Raised, Reply
 from tests.helpers.lab import FIND_TESTS, Lab, stub_workers
-
-
-def wait_idle(executor: LocalExecutor, count: int) -> None:
-    deadline = time.monotonic() + 30
-    while len(executor.idle()) < count:
-        assert time.monotonic() < deadline, "workers did not come up"
-        executor.wait(0.05)
-
-
-def gone(pids: list[int], within_seconds: float) -> bool:
-    deadline = time.monotonic() + within_seconds
-    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+from tests.helpers.workers import gone, wait_idle
 
 
 def test_closing_leaves_no_process_behind() -> None:
@@ -57,7 +41,8 @@ def test_closing_ends_workers_in_the_middle_of_an_epoch_and_stopped_ones() -> No
 def test_workers_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     script = """
 import time
-from tests.search.test_local_executor import stub_workers, wait_idle
+from tests.helpers.lab import stub_workers
+from tests.helpers.workers import wait_idle
 with stub_workers(2) as executor:
     wait_idle(executor, 2)
     for worker in executor.idle():
@@ -68,7 +53,10 @@ with stub_workers(2) as executor:
     time.sleep(60)
 """
     supervisor = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ, **FIND_TESTS}
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **FIND_TESTS},
     )
     assert supervisor.stdout is not None
     pids = [int(pid) for pid in supervisor.stdout.readline().split()]
@@ -95,7 +83,12 @@ def test_an_idle_worker_that_is_killed_is_replaced() -> None:
 
 def test_a_worker_that_has_grown_too_far_is_replaced_between_two_trials(lab: Lab) -> None:
     with stub_workers(1, growth_limit_bytes=50_000_000) as executor:
-        study = lab.run(6, lambda trial: {"curve": [0.1] * 4, "grow_bytes": 40_000_000}, workers=0, executor=executor)
+        study = lab.run(
+            6,
+            lambda trial: {"curve": [0.1] * 4, "grow_bytes": 40_000_000},
+            workers=0,
+            executor=executor,
+        )
     assert study.counts() == {"complete": 6, "pruned": 0, "failed": 0}
     pids = [event.metrics["pid"] for event in lab.events() if hasattr(event, "state")]
     assert len(set(pids)) == 2
@@ -116,7 +109,9 @@ def test_a_worker_that_has_grown_too_far_is_replaced_between_two_trials(lab: Lab
         ),
     ],
 )
-def test_workers_that_cannot_start_end_the_search_with_their_last_words(preload: str, trainer: str, words: str) -> None:
+def test_workers_that_cannot_start_end_the_search_with_their_last_words(
+    preload: str, trainer: str, words: str
+) -> None:
     executor = LocalExecutor(WorkerRecipe(preload, trainer, {"threads": 1}, FIND_TESTS), [{}])
     executor.start()
     try:
@@ -157,7 +152,9 @@ def test_a_worker_that_has_not_trained_says_nothing_of_how_large_one_is() -> Non
 
 def test_a_refused_request_is_told_from_other_failures() -> None:
     with stub_workers(1) as executor:
-        checked, refused, raised = (check(executor, **told) for told in ({}, {"refuses": "no"}, {"raises": "oh"}))
+        checked, refused, raised = (
+            check(executor, **told) for told in ({}, {"refuses": "no"}, {"raises": "oh"})
+        )
     assert isinstance(checked, Reply)
     assert checked.value == {"parameters": 26, "metrics": ["loss", "val_accuracy"]}
     assert isinstance(refused, Raised)

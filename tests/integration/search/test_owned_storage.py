@@ -85,7 +85,9 @@ class Counted:
         return call
 
 
-def test_a_trial_takes_the_same_few_calls_however_many_there_are(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_takes_the_same_few_calls_however_many_there_are(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     counted: list[Counted] = []
 
     def opening(url: str) -> Any:

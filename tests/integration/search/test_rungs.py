@@ -14,10 +14,18 @@ from optuna.trial import TrialState
 from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner, RememberingHyperband
 
 EPOCHS = 9
-HALVING = {"min_resource": 1, "reduction_factor": 2, "min_early_stopping_rate": 0, "bootstrap_count": 0}
+HALVING = {
+    "min_resource": 1,
+    "reduction_factor": 2,
+    "min_early_stopping_rate": 0,
+    "bootstrap_count": 0,
+}
 HYPERBAND = {"min_resource": 1, "max_resource": EPOCHS, "reduction_factor": 3, "bootstrap_count": 2}
 PAIRS: dict[str, tuple[Callable[[], BasePruner], Callable[[], BasePruner]]] = {
-    "asha": (lambda: CachedSuccessiveHalvingPruner(**HALVING), lambda: SuccessiveHalvingPruner(**HALVING)),
+    "asha": (
+        lambda: CachedSuccessiveHalvingPruner(**HALVING),
+        lambda: SuccessiveHalvingPruner(**HALVING),
+    ),
     "hyperband": (lambda: RememberingHyperband(**HYPERBAND), lambda: HyperbandPruner(**HYPERBAND)),
 }
 
@@ -51,6 +59,9 @@ def lengths(folder: Path, pruner: Callable[[], BasePruner], direction: str) -> l
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_decisions_are_optunas_own(tmp_path: Path, name: str, direction: str) -> None:
-    ours, theirs = (lengths(tmp_path / str(which), pruner, direction) for which, pruner in enumerate(PAIRS[name]))
+    ours, theirs = (
+        lengths(tmp_path / str(which), pruner, direction)
+        for which, pruner in enumerate(PAIRS[name])
+    )
     assert ours == theirs
     assert len(set(ours)) > 1

@@ -23,6 +23,7 @@ from assay.search.space import read_space
 from assay.search.space.grid import grid
 from assay.search.storage.opening import open_storage
 from assay.search.study import StudyTrials
+from tests.helpers.spaces import COUNTABLE, SPACES, WIDE
 
 INSTALLED = [
     name
@@ -32,29 +33,13 @@ INSTALLED = [
 EARLY: dict[str, dict[str, Any]] = {
     "tpe": {"n_startup_trials": 3},
     "gp": {"n_startup_trials": 3},
-    "nsga2": {"population_size": 3, "crossover": "blxalpha", "crossover_prob": 1.0},  # else a child may be its parent
+    "nsga2": {
+        "population_size": 3,
+        "crossover": "blxalpha",
+        "crossover_prob": 1.0,
+    },  # else a child may be its parent
 }
 """Options that have a sampler do more than draw at random after a few trials."""
-
-WIDE = {"x": {"low": 0.0, "high": 1.0}, "rate": {"low": 1e-5, "high": 1.0, "log": True}}
-SPACES: dict[str, dict[str, Any]] = {
-    "floats": WIDE,
-    "one range": {"x": {"low": 0.0, "high": 1.0}},
-    "integers": {"units": {"low": 1, "high": 9, "step": 2}, "width": {"low": 1, "high": 512, "log": True}},
-    "steps": {"dropout": {"low": 0.0, "high": 0.5, "step": 0.1}, "x": {"low": -1.0, "high": 1.0}},
-    "choices": {"kind": ["a", "b", "c"], "bias": [True, False]},
-    "a single value": {"units": {"low": 3, "high": 3}, "kind": ["a"], "x": {"low": 0.0, "high": 1.0}},
-    "everything": {"kind": ["a", 2, True], "units": {"low": 1, "high": 9}, **WIDE},
-    "a grid": {"x": {"low": 0.0, "high": 1.0, "step": 0.05}, "layers": [[1], [2, 3]], "units": {"low": 1, "high": 9}},
-    "conditions": {
-        "kind": ["a", "b"],
-        "x": {"low": 0.0, "high": 1.0, "step": 0.1, "when": {"kind": "a"}},
-        "bias": {"choices": [True, False], "when": {"x": {"low": 0.5}}},
-    },
-}
-
-COUNTABLE = ("choices", "a grid", "conditions")
-"""Spaces that a grid can be laid over."""
 
 
 def wide(name: str) -> dict[str, Any]:
@@ -104,7 +89,9 @@ def draw(study: StudyTrials, trials: int) -> list[dict[str, Any]]:
     drawn = []
     for _ in range(trials):
         trial = study.ask()
-        value = -sum(float(number) ** 2 for number in trial.searched.values() if isinstance(number, float))
+        value = -sum(
+            float(number) ** 2 for number in trial.searched.values() if isinstance(number, float)
+        )
         study.tell(TrialEnded(trial=trial.number, state="complete", values=(value,)))
         drawn.append(dict(trial.searched))
     return drawn
@@ -134,18 +121,28 @@ def test_the_same_seed_and_history_give_the_same_draws(name: str) -> None:
 @pytest.mark.parametrize("name", INSTALLED)
 def test_another_seed_gives_other_draws(name: str) -> None:
     given = {"scramble": True} if name == "qmc" else None
-    first, second = (draw(open_study(memory(), name, wide(name), seed, given), 6) for seed in (1, 2))
+    first, second = (
+        draw(open_study(memory(), name, wide(name), seed, given), 6) for seed in (1, 2)
+    )
     assert all(one != other for one, other in zip(first, second, strict=True))
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-def test_a_study_that_stops_and_goes_on_tries_no_configuration_twice(name: str, tmp_path: Path) -> None:
-    drawn = [values for trials in (6, 1, 5) for values in draw(open_study(sqlite(tmp_path), name, wide(name)), trials)]
+def test_a_study_that_stops_and_goes_on_tries_no_configuration_twice(
+    name: str, tmp_path: Path
+) -> None:
+    drawn = [
+        values
+        for trials in (6, 1, 5)
+        for values in draw(open_study(sqlite(tmp_path), name, wide(name)), trials)
+    ]
     assert len({str(values) for values in drawn}) == 12
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-def test_a_trial_that_dies_with_its_supervisor_does_not_stop_the_sampler(name: str, tmp_path: Path) -> None:
+def test_a_trial_that_dies_with_its_supervisor_does_not_stop_the_sampler(
+    name: str, tmp_path: Path
+) -> None:
     before = open_study(sqlite(tmp_path), name, wide(name))
     drawn = [*draw(before, 4), dict(before.ask().searched)]
     drawn += draw(open_study(sqlite(tmp_path), name, wide(name)), 4)
@@ -172,7 +169,9 @@ def test_a_trial_that_dies_with_its_supervisor_does_not_stop_the_sampler(name: s
     ],
 )
 def test_an_option_that_is_given_changes_what_is_tried(name: str, given: dict[str, Any]) -> None:
-    assert draw(open_study(memory(), name, WIDE, given=given), 16) != draw(open_study(memory(), name, WIDE), 16)
+    assert draw(open_study(memory(), name, WIDE, given=given), 16) != draw(
+        open_study(memory(), name, WIDE), 16
+    )
 
 
 @pytest.mark.parametrize("name", sorted({*SAMPLERS} - {"grid"}))
@@ -201,7 +200,9 @@ def test_every_option_says_what_it_does(sampler: Any) -> None:
 
 class TestGrid:
     @pytest.mark.parametrize("space", COUNTABLE)
-    def test_every_configuration_comes_once_and_then_there_are_no_more(self, space: str, tmp_path: Path) -> None:
+    def test_every_configuration_comes_once_and_then_there_are_no_more(
+        self, space: str, tmp_path: Path
+    ) -> None:
         expected = [dict(one) for one in grid(read_space(SPACES[space]))]
         storage, drawn = memory(), []
         while (study := open_study(storage, "grid", SPACES[space])).more():
@@ -234,7 +235,10 @@ class TestGrid:
         ("space", "message"),
         [
             (WIDE, r"\[space\] x is 0.0 to 1.0; give it a step"),
-            ({"a": {"low": 1, "high": 1000}, "b": {"low": 1, "high": 1000}}, "a grid takes at most 100,000"),
+            (
+                {"a": {"low": 1, "high": 1000}, "b": {"low": 1, "high": 1000}},
+                "a grid takes at most 100,000",
+            ),
         ],
     )
     def test_a_space_without_end_is_refused(self, space: dict[str, Any], message: str) -> None:
@@ -243,22 +247,34 @@ class TestGrid:
 
 
 class TestQmc:
-    @pytest.mark.parametrize("given", [{}, {"scramble": True}, {"qmc_type": "halton", "scramble": True}])
-    def test_a_sequence_that_was_interrupted_goes_on_where_it_stopped(self, given: dict[str, Any]) -> None:
+    @pytest.mark.parametrize(
+        "given", [{}, {"scramble": True}, {"qmc_type": "halton", "scramble": True}]
+    )
+    def test_a_sequence_that_was_interrupted_goes_on_where_it_stopped(
+        self, given: dict[str, Any]
+    ) -> None:
         whole = draw(open_study(memory(), "qmc", WIDE, 3, given), 9)
         storage = memory()
-        parts = [values for trials in (5, 4) for values in draw(open_study(storage, "qmc", WIDE, 3, given), trials)]
+        parts = [
+            values
+            for trials in (5, 4)
+            for values in draw(open_study(storage, "qmc", WIDE, 3, given), trials)
+        ]
         assert parts == whole
 
     def test_a_sequence_covers_the_space_evenly(self) -> None:
         drawn = draw(open_study(memory(), "qmc", {"x": {"low": 0.0, "high": 8.0}}), 9)
-        assert sorted(int(values["x"]) for values in drawn[1:]) == list(range(8))  # the first is drawn at random
+        assert sorted(int(values["x"]) for values in drawn[1:]) == list(
+            range(8)
+        )  # the first is drawn at random
 
 
 class TestCmaes:
     def test_a_space_of_choices_alone_is_refused(self) -> None:
         for space in (SPACES["choices"], {"units": {"low": 3, "high": 3}}):
-            with pytest.raises(RequestError, match=r"'cmaes' searches ranges of numbers.*--sampler"):
+            with pytest.raises(
+                RequestError, match=r"'cmaes' searches ranges of numbers.*--sampler"
+            ):
                 make_sampler("cmaes", 0, 0, read_space(space))
 
     def test_several_objectives_are_refused(self) -> None:
@@ -274,9 +290,16 @@ class TestCmaes:
             study = open_study(storage, "cmaes", space, given=given)
             draw(study, 12)
         trials = study.study.trials
-        generations = [trial.system_attrs[key] for trial in trials for key in trial.system_attrs if "generation" in key]
+        generations = [
+            trial.system_attrs[key]
+            for trial in trials
+            for key in trial.system_attrs
+            if "generation" in key
+        ]
         assert generations == sorted(generations)
-        assert generations[-1] == 8  # 36 trials in all, the first by chance, and the last generation under way
+        assert (
+            generations[-1] == 8
+        )  # 36 trials in all, the first by chance, and the last generation under way
 
     def test_what_others_wrote_into_the_storage_is_never_run(self, tmp_path: Path) -> None:
         draw(open_study(sqlite(tmp_path), "cmaes", WIDE, given={"popsize": 4}), 8)
@@ -293,11 +316,19 @@ class TestCmaes:
         assert (tmp_path / "marker").exists()
 
 
-def test_what_is_not_installed_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_installed_is_named_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("torch", "cmaes") else found(name))
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: None if name in ("torch", "cmaes") else found(name),
+    )
     for name, package in (("gp", "torch"), ("cmaes", "cmaes")):
-        with pytest.raises(RequestError, match=rf"pip install {package} in Assay's environment.*'{name}'") as caught:
+        with pytest.raises(
+            RequestError, match=rf"pip install {package} in Assay's environment.*'{name}'"
+        ) as caught:
             make_sampler(name, 0, 0, read_space(WIDE))
         assert "\n" not in str(caught.value)
 
@@ -321,7 +352,9 @@ def test_those_that_search_for_several_objectives_do(name: str) -> None:
 
 @pytest.mark.parametrize("crossover", ["uniform", "blxalpha", "sbx", "spx", "undx", "vsbx"])
 @pytest.mark.parametrize("mutation", [{}, {"mutation": "polynomial"}])
-def test_every_crossover_and_mutation_of_nsga2_draws_inside_the_space(crossover: str, mutation: dict[str, str]) -> None:
+def test_every_crossover_and_mutation_of_nsga2_draws_inside_the_space(
+    crossover: str, mutation: dict[str, str]
+) -> None:
     given = {"crossover": crossover, "population_size": 3, **mutation}
     read = read_space(SPACES["everything"])
     for configuration in draw(open_study(memory(), "nsga2", SPACES["everything"], given=given), 8):
@@ -331,7 +364,11 @@ def test_every_crossover_and_mutation_of_nsga2_draws_inside_the_space(crossover:
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("tpe", {"n_startup_trials": -1}, "n_startup_trials: input should be greater than or equal to 0; received -1"),
+        (
+            "tpe",
+            {"n_startup_trials": -1},
+            "n_startup_trials: input should be greater than or equal to 0; received -1",
+        ),
         ("tpe", {"n_startup_trials": 2.0}, "n_startup_trials: .*integer; received 2.0"),
         ("tpe", {"n_ei_candidates": 0}, "n_ei_candidates: .*received 0"),
         ("tpe", {"multivariate": 1}, "multivariate: .*boolean; received 1"),
@@ -347,7 +384,11 @@ def test_every_crossover_and_mutation_of_nsga2_draws_inside_the_space(crossover:
         ("cmaes", {"use_separable_cma": 1}, "use_separable_cma: .*received 1"),
         ("cmaes", {"with_margin": 1}, "with_margin: .*received 1"),
         ("cmaes", {"lr_adapt": 1}, "lr_adapt: .*received 1"),
-        ("cmaes", {"lr_adapt": True, "with_margin": True}, "with_margin and lr_adapt exclude each other"),
+        (
+            "cmaes",
+            {"lr_adapt": True, "with_margin": True},
+            "with_margin and lr_adapt exclude each other",
+        ),
         ("gp", {"n_startup_trials": "few"}, "n_startup_trials: .*received 'few'"),
         ("gp", {"deterministic_objective": 1}, "deterministic_objective: .*received 1"),
         ("nsga2", {"population_size": 1}, "population_size: .*received 1"),
@@ -359,7 +400,9 @@ def test_every_crossover_and_mutation_of_nsga2_draws_inside_the_space(crossover:
         ("nsga2", {"crossover": "spx", "population_size": 2}, "'spx' takes three parents"),
     ],
 )
-def test_an_option_that_cannot_be_is_refused_in_one_line(name: str, given: dict[str, Any], message: str) -> None:
+def test_an_option_that_cannot_be_is_refused_in_one_line(
+    name: str, given: dict[str, Any], message: str
+) -> None:
     with pytest.raises(RequestError, match=message) as caught:
         options(name, given)
     assert "\n" not in str(caught.value)

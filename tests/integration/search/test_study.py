@@ -26,7 +26,9 @@ def ended(trial: Trial, value: float = 0.5) -> TrialEnded:
     return TrialEnded(trial=trial.number, state="complete", values=(value,))
 
 
-def test_a_baseline_is_never_pruned_nor_when_it_is_tried_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_baseline_is_never_pruned_nor_when_it_is_tried_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: True)
     study = lab.study()
     study.enqueue([{"units": 7, "kind": "a"}], "baseline")
@@ -127,7 +129,13 @@ class TestAfterADeath:
         asked = lab.study().ask()
         with Journal(lab.journal_file) as journal:
             journal.append(
-                TrialBegun(trial=0, seed=asked.seed, params=asked.searched, searched=asked.searched, origin="random")
+                TrialBegun(
+                    trial=0,
+                    seed=asked.seed,
+                    params=asked.searched,
+                    searched=asked.searched,
+                    origin="random",
+                )
             )
         study = lab.study()
         assert settle(study, lab) == 1
@@ -141,7 +149,11 @@ class TestAfterADeath:
         study = lab.study()
         assert settle(study, lab) == 0
         (trial,) = study.study.trials
-        assert (trial.state, trial.value, trial.user_attrs[STATE]) == (TrialState.COMPLETE, 0.75, "complete")
+        assert (trial.state, trial.value, trial.user_attrs[STATE]) == (
+            TrialState.COMPLETE,
+            0.75,
+            "complete",
+        )
         assert (study.done(), study.best_trials()) == (1, {0: (0.75,)})
 
     def test_told(self, lab: Lab) -> None:
@@ -159,7 +171,9 @@ class TestAfterADeath:
         assert settle(lab.study(), lab) == 0
         assert lab.events() == before
 
-    def test_a_baseline_that_died_before_its_parameters_were_taken_over_is_not_lost(self, lab: Lab) -> None:
+    def test_a_baseline_that_died_before_its_parameters_were_taken_over_is_not_lost(
+        self, lab: Lab
+    ) -> None:
         study = lab.study()
         study.enqueue([{"units": 5, "kind": "a"}], "baseline")
         study.study.ask()  # as far as Optuna's own first step

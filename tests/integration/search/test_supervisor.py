@@ -41,7 +41,9 @@ def test_the_journal_tells_the_whole_story_of_each_trial_in_order(lab: Lab) -> N
         assert end.metrics["peak_memory_bytes"] == 1000
 
 
-def test_the_journal_has_an_end_before_the_study_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_journal_has_an_end_before_the_study_is_told(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tell, in_time = StudyTrials.tell, []
 
     def watched(self: StudyTrials, end: TrialEnded) -> None:
@@ -64,22 +66,34 @@ def test_a_hopeless_trial_is_pruned_and_counts_as_done(lab: Lab) -> None:
 
     study = lab.run(8, script, workers=1, study=lab.study(pruner="median"))
     assert study.counts() == {"complete": 6, "pruned": 2, "failed": 0}
-    assert [event.epoch for event in lab.events() if isinstance(event, EpochEnded) and event.trial == 7] == [1, 2]
+    assert [
+        event.epoch for event in lab.events() if isinstance(event, EpochEnded) and event.trial == 7
+    ] == [1, 2]
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
-def test_a_worker_that_dies_is_replaced_and_its_trial_failed_by_the_signals_name(lab: Lab, name: str) -> None:
-    study = lab.run(5, lambda trial: curve(1, 1, 1, 1) | ({"signal": name} if trial.number == 2 else {}))
+def test_a_worker_that_dies_is_replaced_and_its_trial_failed_by_the_signals_name(
+    lab: Lab, name: str
+) -> None:
+    study = lab.run(
+        5, lambda trial: curve(1, 1, 1, 1) | ({"signal": name} if trial.number == 2 else {})
+    )
     assert study.counts() == {"complete": 5, "pruned": 0, "failed": 1}
     assert study.study.trials[2].state == TrialState.FAIL
     assert study.study.trials[2].user_attrs[STATE] == f"failed: crashed ({name})"
 
 
-def test_an_exception_fails_the_trial_with_its_last_line_and_leaves_the_worker_alive(lab: Lab, tmp_path: Path) -> None:
+def test_an_exception_fails_the_trial_with_its_last_line_and_leaves_the_worker_alive(
+    lab: Lab, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
 
     def script(trial):
-        return curve(1, 1, 1, 1) | {"log": str(log)} | ({"raises": "no such layer"} if trial.number == 1 else {})
+        return (
+            curve(1, 1, 1, 1)
+            | {"log": str(log)}
+            | ({"raises": "no such layer"} if trial.number == 1 else {})
+        )
 
     lab.run(3, script, workers=1)
     ends = [event for event in lab.events() if isinstance(event, TrialEnded)]
@@ -88,7 +102,9 @@ def test_an_exception_fails_the_trial_with_its_last_line_and_leaves_the_worker_a
     assert len({line.split()[-1] for line in log.read_text().splitlines()}) == 1
 
 
-def test_memory_that_runs_out_fails_the_trial_and_another_worker_takes_the_next(lab: Lab, tmp_path: Path) -> None:
+def test_memory_that_runs_out_fails_the_trial_and_another_worker_takes_the_next(
+    lab: Lab, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
 
     def script(trial):
@@ -97,7 +113,9 @@ def test_memory_that_runs_out_fails_the_trial_and_another_worker_takes_the_next(
     study = lab.run(3, script, workers=1)
     assert study.counts() == {"complete": 3, "pruned": 0, "failed": 1}
     assert study.study.trials[1].user_attrs[STATE] == "failed: out of memory"
-    (end,) = [event for event in lab.events() if isinstance(event, TrialEnded) and event.state == "failed"]
+    (end,) = [
+        event for event in lab.events() if isinstance(event, TrialEnded) and event.state == "failed"
+    ]
     assert end.reason == "out of memory"
     assert "no room for it" in str(end.error)
     pids = [line.split()[-1] for line in log.read_text().splitlines() if line.startswith("begin")]
@@ -114,14 +132,28 @@ def test_a_worker_that_the_kernel_may_have_killed_for_memory_is_said_to(
 ) -> None:
     counts = iter([4, 4, 5, 5])
     monkeypatch.setattr(hardware, "kills", lambda: next(counts))
-    lab.run(2, lambda trial: curve(1, 1, 1, 1) | ({"signal": "SIGKILL"} if trial.number < 2 else {}), workers=1)
-    ends = [event for event in lab.events() if isinstance(event, TrialEnded) and event.state == "failed"]
+    lab.run(
+        2,
+        lambda trial: curve(1, 1, 1, 1) | ({"signal": "SIGKILL"} if trial.number < 2 else {}),
+        workers=1,
+    )
+    ends = [
+        event for event in lab.events() if isinstance(event, TrialEnded) and event.state == "failed"
+    ]
     assert [end.label for end in ends] == ["failed: crashed (SIGKILL)"] * 2
-    assert [end.error is not None and "memory ran out" in end.error for end in ends] == [False, True]
+    assert [end.error is not None and "memory ran out" in end.error for end in ends] == [
+        False,
+        True,
+    ]
 
 
 def test_a_loss_that_is_not_finite_fails_the_trial_in_that_epoch(lab: Lab) -> None:
-    lab.run(2, lambda trial: curve(0.1, float("nan"), 0.3, 0.4) if trial.number == 0 else curve(1, 1, 1, 1))
+    lab.run(
+        2,
+        lambda trial: (
+            curve(0.1, float("nan"), 0.3, 0.4) if trial.number == 0 else curve(1, 1, 1, 1)
+        ),
+    )
     own = [event for event in lab.events() if getattr(event, "trial", None) == 0]
     assert len([event for event in own if isinstance(event, EpochEnded)]) == 2
     assert isinstance(own[-1], TrialEnded)
@@ -156,15 +188,17 @@ def test_asked_to_stop_it_records_what_was_under_way_as_interrupted(lab: Lab) ->
         return curve(1, 1, 1, 1) | {"seconds": 0.2}
 
     study = lab.run(10, script, stop=stop)
-    assert {trial.user_attrs[STATE] for trial in study.study.trials if trial.state == TrialState.FAIL} == {
-        "failed: interrupted"
-    }
+    assert {
+        trial.user_attrs[STATE] for trial in study.study.trials if trial.state == TrialState.FAIL
+    } == {"failed: interrupted"}
     assert not study.study.get_trials(states=(TrialState.RUNNING,))
 
 
 def test_of_equal_trials_the_lowest_number_is_the_best_and_has_its_model(lab: Lab) -> None:
     """Trial 0 ends after trial 1."""
-    study = lab.run(2, lambda trial: {"seconds": 0.2 * (1 - trial.number), **curve(0, 0, 0, 0.5)}, workers=2)
+    study = lab.run(
+        2, lambda trial: {"seconds": 0.2 * (1 - trial.number), **curve(0, 0, 0, 0.5)}, workers=2
+    )
     ends = [event.trial for event in lab.events() if isinstance(event, TrialEnded)]
     assert ends == [1, 0]
     assert study.best_trials() == lab.study().best_trials() == {0: (0.5,)}
@@ -208,7 +242,11 @@ def test_a_model_that_is_still_being_written_is_left_alone(lab: Lab) -> None:
     """One trial ends while the worker of another is in the middle of saving."""
     values = {0: 0.9, 1: 0.1, 2: 0.2}
     study = lab.run(
-        3, lambda trial: curve(0, 0, 0, values[trial.number]) | ({"save_seconds": 1.0} if trial.number == 0 else {})
+        3,
+        lambda trial: (
+            curve(0, 0, 0, values[trial.number])
+            | ({"save_seconds": 1.0} if trial.number == 0 else {})
+        ),
     )
     assert study.counts() == {"complete": 3, "pruned": 0, "failed": 0}
     assert lab.model_store.find(0) is not None
@@ -220,7 +258,9 @@ def test_with_one_worker_and_one_seed_everything_repeats(tmp_path: Path) -> None
         folder.mkdir()
         lab = Lab(folder)
         study = lab.run(5, workers=1, study=lab.study(seed=7))
-        stories.append([(trial.params, trial.value, trial.user_attrs) for trial in study.study.trials])
+        stories.append(
+            [(trial.params, trial.value, trial.user_attrs) for trial in study.study.trials]
+        )
     assert stories[0] == stories[1]
 
 
@@ -230,5 +270,10 @@ def test_another_seed_gives_other_trials(tmp_path: Path) -> None:
         folder = tmp_path / str(seed)
         folder.mkdir()
         lab = Lab(folder)
-        parameters.append([trial.params for trial in lab.run(5, workers=1, study=lab.study(seed=seed)).study.trials])
+        parameters.append(
+            [
+                trial.params
+                for trial in lab.run(5, workers=1, study=lab.study(seed=seed)).study.trials
+            ]
+        )
     assert parameters[0] != parameters[1]

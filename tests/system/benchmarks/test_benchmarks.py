@@ -18,7 +18,13 @@ from assay.models.architectures.mlp import MLPSettings
 from assay.models.architectures.registry import FAMILIES
 from assay.models.worker.trial_spec import TrialSpec, signature
 from tests.benchmarks import sides
-from tests.benchmarks.configurations import BATCH_SIZES, EPOCHS, HIDDEN_UNITS, SIGNATURES, configurations
+from tests.benchmarks.configurations import (
+    BATCH_SIZES,
+    EPOCHS,
+    HIDDEN_UNITS,
+    SIGNATURES,
+    configurations,
+)
 from tests.benchmarks.flop import training_flop
 from tests.benchmarks.peers import common
 from tests.benchmarks.prepared import prepared, spec
@@ -56,7 +62,9 @@ def test_a_row_says_what_it_reached(
 def test_the_arithmetic_is_what_a_hand_counts() -> None:
     # 3 inputs, 2 hidden, 1 output: forward 2 x (3 x 2 + 2 x 1), weights as much, inputs of the second layer 2 x 2 x 1.
     assert training_flop((3, 2, 1), images=1) == 16 + 16 + 4
-    total = sum(EPOCHS * training_flop((784, one["hidden_units"], 10), 50_000) for one in configurations())
+    total = sum(
+        EPOCHS * training_flop((784, one["hidden_units"], 10), 50_000) for one in configurations()
+    )
     assert total == pytest.approx(1.9e12, rel=0.02)
 
 
@@ -67,9 +75,13 @@ def test_the_list_has_every_pair_twice_no_trial_twice_and_nine_signatures_on_ten
     assert len(kinds) == SIGNATURES
     pairs = [(one["hidden_units"], one["batch_size"]) for one in listed]
     assert sorted(pairs) == sorted([*product(HIDDEN_UNITS, BATCH_SIZES)] * 2)
-    assert len({(*pair, one["activation"]) for pair, one in zip(pairs, listed, strict=True)}) == len(listed)
+    assert len(
+        {(*pair, one["activation"]) for pair, one in zip(pairs, listed, strict=True)}
+    ) == len(listed)
     assert len({(one["activation"], one["learning_rate"]) for one in listed}) == 6
-    assert [one for one in listed if one in configurations(quick=True)] == configurations(quick=True)
+    assert [one for one in listed if one in configurations(quick=True)] == configurations(
+        quick=True
+    )
 
 
 def test_each_round_has_every_side_and_begins_with_another() -> None:
@@ -82,13 +94,23 @@ def _runs(seconds: list[float], best: float) -> list[Run]:
     return [Run(each, best, each / 2) for each in seconds]
 
 
-@pytest.mark.parametrize(("peer_best", "verdict"), [(0.978, "goal"), (0.9771, "missed: best accuracies 0.39 points")])
+@pytest.mark.parametrize(
+    ("peer_best", "verdict"), [(0.978, "goal"), (0.9771, "missed: best accuracies 0.39 points")]
+)
 def test_a_peer_that_trained_something_else_is_no_goal(peer_best: float, verdict: str) -> None:
-    runs = {sides.ASSAY_SIDE.name: _runs([9, 10, 30], 0.981), "peer": _runs([50, 40, 30], peer_best)}
+    runs = {
+        sides.ASSAY_SIDE.name: _runs([9, 10, 30], 0.981),
+        "peer": _runs([50, 40, 30], peer_best),
+    }
     row = compare("whole sweep", "seconds", runs, "peer", 3.5, 4.5)
     assert row.value == 4.0
     assert row.verdict.startswith(verdict)
-    assert compare("search alone", "search_seconds", runs, "peer", 3.5, 4.5).detail["peer"][1]["search_seconds"] == 20
+    assert (
+        compare("search alone", "search_seconds", runs, "peer", 3.5, 4.5).detail["peer"][1][
+            "search_seconds"
+        ]
+        == 20
+    )
 
 
 def test_the_readme_has_the_rows_as_a_table() -> None:
@@ -136,10 +158,17 @@ def test_an_earlier_run_is_shown_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("script", "complaint"),
-    [("print('far too short')", "completed 1 of 2 trials"), ("raise SystemExit('no room')", "ended with 1: no room")],
+    [
+        ("print('far too short')", "completed 1 of 2 trials"),
+        ("raise SystemExit('no room')", "ended with 1: no room"),
+    ],
 )
 def test_a_side_that_did_not_do_the_work_has_no_figure(script: str, complaint: str) -> None:
-    side = Side("stub", lambda work, folder: [sys.executable, "-c", script], lambda out, folder: Answer(0.9, 1.0, 1))
+    side = Side(
+        "stub",
+        lambda work, folder: [sys.executable, "-c", script],
+        lambda out, folder: Answer(0.9, 1.0, 1),
+    )
     with pytest.raises(MeasureError, match=complaint):
         measure(side, Work(Path("mnist.npz"), configurations()[:2]))
 
@@ -155,7 +184,9 @@ def test_peers_train_and_validate_on_what_assay_does(images: Path, tmp_path: Pat
 
 def test_peers_train_the_network_that_assay_does() -> None:
     theirs = common.network(hidden_units=32, activation="tanh", learning_rate=3e-3)
-    ours = FAMILIES["mlp"].describe(MLPSettings(hidden_units=32, activation="tanh"), (28, 28, 1), 10)
+    ours = FAMILIES["mlp"].describe(
+        MLPSettings(hidden_units=32, activation="tanh"), (28, 28, 1), 10
+    )
     assert [weight.shape for weight in theirs.weights] == [weight.shape for weight in ours.weights]
 
 
@@ -179,7 +210,9 @@ def test_every_side_does_the_same_work(side: Side, needs: str, images: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["single", "arithmetic"])
-def test_what_trains_in_workers_gives_rows(name: str, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_trains_in_workers_gives_rows(
+    name: str, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ASSAY_DATA_DIR", str(images.parent))
     (row,) = importlib.import_module(f"tests.benchmarks.{name}").rows(quick=True, repeats=1)
     assert row.value > 0

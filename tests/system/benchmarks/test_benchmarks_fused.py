@@ -16,21 +16,30 @@ from tests.benchmarks.processes import ROOT
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(400),
-    pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="the JAX backend is not installed"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("jax") is None, reason="the JAX backend is not installed"
+    ),
 ]
 
 
 def bench(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tests.benchmarks", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "ASSAY_DATA_DIR": str(data)},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "JAX_PLATFORMS": "cpu",
+            "ASSAY_DATA_DIR": str(data),
+        },
         capture_output=True,
         text=True,
     )
 
 
 @pytest.mark.parametrize(("measure", "units"), [("fused", ["x", "x"]), ("gpu", ["s", "s", "x"])])
-def test_a_measure_gives_its_rows(images: Path, tmp_path: Path, measure: str, units: list[str]) -> None:
+def test_a_measure_gives_its_rows(
+    images: Path, tmp_path: Path, measure: str, units: list[str]
+) -> None:
     out = tmp_path / "bench.json"
     done = bench(images.parent, measure, "--quick", "--repeats", "1", "--out", str(out))
     assert done.returncode == 0, done.stderr

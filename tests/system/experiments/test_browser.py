@@ -19,10 +19,14 @@ from tests.helpers.command import Swept, assay
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which the dev extra brings")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="needs playwright, which the dev extra brings"
+)
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(600),  # a sweep, a server and a browser, one after the other, on a machine that may be busy
+    pytest.mark.timeout(
+        600
+    ),  # a sweep, a server and a browser, one after the other, on a machine that may be busy
     pytest.mark.skipif(chromium() is None, reason="needs Chromium: apt-get install chromium"),
 ]
 
@@ -56,7 +60,11 @@ def compared(address: str, study: Swept) -> list[Run]:
 
 def section(page: Page, title: str) -> Locator:
     """Return the part of the comparison below a title."""
-    return page.locator("div.du-bois-light-collapse-item").filter(has=page.get_by_text(title, exact=True)).last
+    return (
+        page.locator("div.du-bois-light-collapse-item")
+        .filter(has=page.get_by_text(title, exact=True))
+        .last
+    )
 
 
 def table_rows(table: Locator) -> dict[str, list[str]]:
@@ -71,7 +79,10 @@ def metrics(page: Page) -> dict[str, list[float]]:
     """Return all metrics of all runs, from a grid that draws only what is in view, scrolled from cell to cell."""
     heads, body = section(page, "Metrics").get_by_role("grid").all()
     names = heads.inner_text().split()
-    return {name: [float(grid_cell(body, row, column)) for column in range(COMPARED)] for row, name in enumerate(names)}
+    return {
+        name: [float(grid_cell(body, row, column)) for column in range(COMPARED)]
+        for row, name in enumerate(names)
+    }
 
 
 def grid_cell(grid: Locator, row: int, column: int) -> str:
@@ -97,7 +108,9 @@ def test_the_best_trials_stand_side_by_side_with_all_that_was_searched_and_what_
     with browsing(tmp_path / "page.png") as page:
         page.goto(address)
         page.get_by_text(f"Comparing {COMPARED} Runs from 1 Experiment").wait_for()
-        assert table_rows(section(page, "Run details"))["Run Name:"] == [run.info.run_name for run in runs]
+        assert table_rows(section(page, "Run details"))["Run Name:"] == [
+            run.info.run_name for run in runs
+        ]
 
         shown = table_rows(section(page, "Parameters"))
         assert {name: shown[name] for name in SPACE} == {
@@ -107,10 +120,14 @@ def test_the_best_trials_stand_side_by_side_with_all_that_was_searched_and_what_
         measured = metrics(page)
         for name in ("value", "val_accuracy"):
             values = [run.data.metrics[name] for run in runs]
-            assert measured[name] == pytest.approx(values, abs=0.0006), name  # shown with three decimals
+            assert measured[name] == pytest.approx(values, abs=0.0006), (
+                name
+            )  # shown with three decimals
 
 
-def test_the_plot_takes_every_name_of_the_space_and_the_objective(address: str, tmp_path: Path) -> None:
+def test_the_plot_takes_every_name_of_the_space_and_the_objective(
+    address: str, tmp_path: Path
+) -> None:
     with browsing(tmp_path / "page.png") as page:
         page.goto(address)
         plot(page, SPACE, "value")

@@ -51,8 +51,29 @@ def test_a_clock_that_is_set_costs_nothing(jumps: tuple[str, str], tmp_path: Pat
     clock.write_text("+0\n")
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(_SLEEP)
-    limits = ["--timeout", "30m", "--trial-timeout", "20m", "--pruner", "none", "--workers", "2", "--epochs", "2"]
-    words = ["sweep", "digits-mlp", "--trials", str(_WANTED), *limits, "--seed", "1", "--home", str(home)]
+    limits = [
+        "--timeout",
+        "30m",
+        "--trial-timeout",
+        "20m",
+        "--pruner",
+        "none",
+        "--workers",
+        "2",
+        "--epochs",
+        "2",
+    ]
+    words = [
+        "sweep",
+        "digits-mlp",
+        "--trials",
+        str(_WANTED),
+        *limits,
+        "--seed",
+        "1",
+        "--home",
+        str(home),
+    ]
     journal = home / "journal" / "digits-mlp.jsonl"
     with (tmp_path / "said").open("w+") as said:
         sweep = subprocess.Popen([*ASSAY, *words], env=_faked(clock), stdout=said, stderr=said)
@@ -62,7 +83,9 @@ def test_a_clock_that_is_set_costs_nothing(jumps: tuple[str, str], tmp_path: Pat
             clock.write_text(f"{jump}\n")
         assert sweep.wait() == 0, (tmp_path / "said").read_text()
     times = [_time(line) for line in journal.read_text().splitlines()]
-    assert max(abs(after - before) for before, after in itertools.pairwise(times)) > 3000, "no clock was set"
+    assert max(abs(after - before) for before, after in itertools.pairwise(times)) > 3000, (
+        "no clock was set"
+    )
     store_paths = StorePaths.choose(home=home)
     found = diagnose(store_paths, fix=False)
     assert found.differences == []

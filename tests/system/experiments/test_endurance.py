@@ -25,19 +25,34 @@ EPOCHS = 150
 
 
 def arguments(home: Path, *more: str, trials: int = 1) -> tuple[str, ...]:
-    sized = ("--trials", str(trials), "--epochs", str(EPOCHS), "--workers", "1", "--pruner", "none", "--seed", "5")
+    sized = (
+        "--trials",
+        str(trials),
+        "--epochs",
+        str(EPOCHS),
+        "--workers",
+        "1",
+        "--pruner",
+        "none",
+        "--seed",
+        "5",
+    )
     return ("sweep", STUDY, *sized, "--home", str(home), "--json", *more)
 
 
 def epochs(home: Path, trial: int = 0) -> list[int]:
     events = (event for event, _ in read(home / "journal" / f"{STUDY}.jsonl", only=[EpochEnded]))
-    return [event.epoch for event in events if isinstance(event, EpochEnded) and event.trial == trial]
+    return [
+        event.epoch for event in events if isinstance(event, EpochEnded) and event.trial == trial
+    ]
 
 
 @contextmanager
 def in_the_middle(home: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
     """Enter with a sweep whose first trial has trained some of its epochs."""
-    process = subprocess.Popen([*ASSAY, *arguments(home, *more)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*ASSAY, *arguments(home, *more)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         wait_until(lambda: len(epochs(home)) >= 20)
         yield process
@@ -54,7 +69,9 @@ def trial_runs(home: Path) -> dict[int, Run]:
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_with_checkpoints_an_interrupted_trial_ends_as_if_nothing_had_happened(tmp_path: Path, backend: str) -> None:
+def test_with_checkpoints_an_interrupted_trial_ends_as_if_nothing_had_happened(
+    tmp_path: Path, backend: str
+) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"the {backend} backend is not installed")
     whole = assay(*arguments(tmp_path / "whole", "--backend", backend))
@@ -78,7 +95,11 @@ def test_with_checkpoints_an_interrupted_trial_ends_as_if_nothing_had_happened(t
 def test_a_worker_that_is_killed_has_its_trial_retried_and_said_to_be(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with in_the_middle(home, "--checkpoint") as sweep:
-        (nursery,) = [child for child in psutil.Process(sweep.pid).children() if "nursery" in " ".join(child.cmdline())]
+        (nursery,) = [
+            child
+            for child in psutil.Process(sweep.pid).children()
+            if "nursery" in " ".join(child.cmdline())
+        ]
         (worker,) = nursery.children()
         worker.kill()
         assert sweep.wait(timeout=60) == 0
@@ -104,18 +125,28 @@ def test_ctrl_c_twice_ends_it_at_once_and_it_goes_on_all_the_same(tmp_path: Path
             assert any(line.startswith("stopping: ") for line in sweep.stderr)
             sweep.send_signal(signal.SIGINT)
             out, err = sweep.communicate(timeout=20)
-        assert (sweep.returncode, out) == (130, "")  # after the first alone it would say how far it came
+        assert (sweep.returncode, out) == (
+            130,
+            "",
+        )  # after the first alone it would say how far it came
         assert "assay: " in err.splitlines()[-1]
         server.go_on()
         done = assay(*asked)
         assert done.code == 0, done.err
-        assert done.answer["trials"]["complete"] == 1  # and nothing else on standard output, from no library
+        assert (
+            done.answer["trials"]["complete"] == 1
+        )  # and nothing else on standard output, from no library
         assert assay("doctor", "--home", str(home), "--tracking-uri", server.uri).code == 0
 
 
-def test_workers_end_with_a_supervisor_that_is_killed_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
+def test_workers_end_with_a_supervisor_that_is_killed_in_the_middle_of_an_epoch(
+    tmp_path: Path,
+) -> None:
     with in_the_middle(tmp_path / "home") as sweep:
         processes = psutil.Process(sweep.pid).children(recursive=True)
         assert processes
         sweep.kill()
-        wait_until(lambda: not any(one.is_running() and one.status() != "zombie" for one in processes), seconds=10)
+        wait_until(
+            lambda: not any(one.is_running() and one.status() != "zombie" for one in processes),
+            seconds=10,
+        )

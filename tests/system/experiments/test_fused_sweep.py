@@ -17,7 +17,7 @@ from assay.experiments.run.trial_batching import TrialBatching, check_fuse, choo
 from assay.models.errors import RequestError
 from assay.search.events import EpochEnded, StudyOpened, TrialEnded
 from assay.search.journal import read
-from tests.experiments.test_sweep import runs, trial_runs
+from tests.helpers.runs import runs, trial_runs
 from tests.helpers.command import Done, assay
 
 ONE_SIGNATURE = ("hidden_units=8", "activation=relu", "batch_size=64")
@@ -31,13 +31,28 @@ def experiment() -> Experiment:
 
 def fused_sweep(home: Path, fuse: str, *more: str) -> Done:
     fixed = [word for value in ONE_SIGNATURE for word in ("--set", value)]
-    limits = ("--trials", "8", "--epochs", "4", "--workers", "1", "--sampler", "random", "--pruner", "asha")
+    limits = (
+        "--trials",
+        "8",
+        "--epochs",
+        "4",
+        "--workers",
+        "1",
+        "--sampler",
+        "random",
+        "--pruner",
+        "asha",
+    )
     own = ("--backend", "jax", "--fuse", fuse, "--home", str(home), "--seed", "3", "--json")
     return assay("sweep", "digits-mlp", *limits, *fixed, *own, *more)
 
 
 def curves(home: Path) -> dict[int, list[dict[str, float]]]:
-    events = [event for event, _ in read(home / "journal" / "digits-mlp.jsonl") if isinstance(event, EpochEnded)]
+    events = [
+        event
+        for event, _ in read(home / "journal" / "digits-mlp.jsonl")
+        if isinstance(event, EpochEnded)
+    ]
     return {
         number: [dict(event.metrics) for event in events if event.trial == number]
         for number in sorted({event.trial for event in events})
@@ -46,7 +61,9 @@ def curves(home: Path) -> dict[int, list[dict[str, float]]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(360)
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="the JAX backend is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="the JAX backend is not installed"
+)
 def test_each_trial_is_what_it_is_one_at_a_time(tmp_path: Path) -> None:
     together, alone = tmp_path / "together", tmp_path / "alone"
     done = fused_sweep(together, "4")
@@ -84,7 +101,9 @@ def test_each_trial_is_what_it_is_one_at_a_time(tmp_path: Path) -> None:
     assert len([event for event in events if isinstance(event, TrialEnded)]) == 9
 
 
-@pytest.mark.parametrize(("given", "meant"), [(None, "auto"), ("auto", "auto"), ("off", 0), ("1", 1), (8, 8)])
+@pytest.mark.parametrize(
+    ("given", "meant"), [(None, "auto"), ("auto", "auto"), ("off", 0), ("1", 1), (8, 8)]
+)
 def test_what_can_be_asked_for(given: object, meant: object) -> None:
     assert parse_fuse(given) == meant
 
@@ -95,7 +114,9 @@ def test_what_cannot(wrong: object) -> None:
         parse_fuse(wrong)
 
 
-def test_where_nothing_is_said_trials_train_together_if_they_are_likely_to_suit(experiment: Experiment) -> None:
+def test_where_nothing_is_said_trials_train_together_if_they_are_likely_to_suit(
+    experiment: Experiment,
+) -> None:
     def automatic(experiment: Experiment, workers: int = 1, device: str = "cpu") -> int:
         batching = choose("auto", None, experiment, device, workers, 0)
         return 0 if batching is None else batching.size
@@ -104,14 +125,24 @@ def test_where_nothing_is_said_trials_train_together_if_they_are_likely_to_suit(
     assert automatic(experiment, device="gpu") == 100
     assert automatic(experiment.searching(trials=6), workers=2) == 3
     assert automatic(experiment.searching(sampler="tpe"), workers=5) == 5
-    assert automatic(load("digits-mlp").searching(sampler="random", trials=100)) == 0, "widths differ"
+    assert automatic(load("digits-mlp").searching(sampler="random", trials=100)) == 0, (
+        "widths differ"
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "precision", "words"),
     [
-        ({"objectives": ["maximize val_accuracy", "minimize train_seconds"]}, "float32", "train_seconds can be no obj"),
-        ({}, "mixed_float16", "with mixed_float16 trials train one at a time; received fuse = 4: leave it out"),
+        (
+            {"objectives": ["maximize val_accuracy", "minimize train_seconds"]},
+            "float32",
+            "train_seconds can be no obj",
+        ),
+        (
+            {},
+            "mixed_float16",
+            "with mixed_float16 trials train one at a time; received fuse = 4: leave it out",
+        ),
         ({"early_stopping": 2}, "float32", "with early stopping trials train one at a time"),
     ],
     ids=str,
@@ -129,7 +160,10 @@ def test_what_can_not_be_fused_is_refused_by_number_and_left_alone_by_itself(
 
 
 def test_trials_with_checkpoints_train_one_at_a_time(experiment: Experiment) -> None:
-    with pytest.raises(RequestError, match="with checkpoints trials train one at a time; received fuse = 4: leave it"):
+    with pytest.raises(
+        RequestError,
+        match="with checkpoints trials train one at a time; received fuse = 4: leave it",
+    ):
         check_fuse(4, experiment, "float32", checkpoint=True)
     assert choose("auto", None, experiment, "cpu", 1, 0, checkpoint=True) is None
     made = {"fuse": 4, "order_seed": 7}  # the order of batches is the study's all the same

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from assay.experiments.maintenance.doctor import diagnose
 from assay.experiments.tracking.schema import param_text
 from assay.experiments.workspace import StorePaths, Workspace
-from tests.experiments.test_generated_requests import toml
+from tests.helpers.toml import toml
 from tests.helpers.command import Done, assay
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -87,7 +87,13 @@ def test_the_sweep_is_done_and_says_nothing_that_steers_a_terminal(hostile: Host
 
 @pytest.mark.parametrize(
     "words",
-    [["show", STUDY], ["show", STUDY, "--trial", "1"], ["list", "studies"], ["doctor"], ["show", "no" + HARM]],
+    [
+        ["show", STUDY],
+        ["show", STUDY, "--trial", "1"],
+        ["list", "studies"],
+        ["doctor"],
+        ["show", "no" + HARM],
+    ],
     ids=lambda words: " ".join(words)[:6],
 )
 def test_looking_at_it_steers_no_terminal(words: Sequence[str], hostile: Hostile) -> None:
@@ -111,10 +117,14 @@ def test_both_stores_have_it_and_agree(hostile: Hostile) -> None:
     (experiment,) = [one for one in client.search_experiments() if one.name != "Default"]
     assert experiment.name == STEM
     runs = client.search_runs([experiment.experiment_id])
-    trials = {int(run.data.tags["assay.trial"]): run for run in runs if "assay.trial" in run.data.tags}
+    trials = {
+        int(run.data.tags["assay.trial"]): run for run in runs if "assay.trial" in run.data.tags
+    }
     words = {run.data.params["word"] for run in trials.values()}
     assert {"raise"} < words <= {param_text(choice) for choice in CHOICES}
-    (failed,) = [run for run in trials.values() if run.data.tags["assay.state"].startswith("failed")]
+    (failed,) = [
+        run for run in trials.values() if run.data.tags["assay.state"].startswith("failed")
+    ]
     assert failed.data.params["word"] == "raise"
     assert "last line" in failed.data.tags["assay.error"]
     (parent,) = [run for run in runs if "assay.trial" not in run.data.tags]
@@ -126,16 +136,27 @@ def test_no_file_lies_where_a_name_would_have_it(hostile: Hostile) -> None:
     root = hostile.folder.parent.parent
     assert {path.name for path in root.iterdir()} == {"inside"}
     assert {path.name for path in hostile.folder.parent.iterdir()} == {"deep"}
-    assert {path.name for path in hostile.folder.iterdir()} <= {f"{STEM}.toml", "nets.py", "home", "__pycache__"}
+    assert {path.name for path in hostile.folder.iterdir()} <= {
+        f"{STEM}.toml",
+        "nets.py",
+        "home",
+        "__pycache__",
+    }
     home = Workspace(hostile.folder / "home")
     assert home.journal(STUDY).exists()
     for path in home.path.rglob("*"):
         assert path.name.isprintable(), path
 
 
-@pytest.mark.parametrize("stem", ["..", ".", "a\nb", "x" * 240], ids=["dots", "dot", "lines", "long"])
-def test_an_experiment_of_any_file_name_keeps_to_its_folder(stem: str, hostile: Hostile, tmp_path: Path) -> None:
-    (tmp_path / f"{stem}.toml").write_text('title = "t"\n[data]\nname = "digits"\n[model]\nfamily = "linear"\n')
+@pytest.mark.parametrize(
+    "stem", ["..", ".", "a\nb", "x" * 240], ids=["dots", "dot", "lines", "long"]
+)
+def test_an_experiment_of_any_file_name_keeps_to_its_folder(
+    stem: str, hostile: Hostile, tmp_path: Path
+) -> None:
+    (tmp_path / f"{stem}.toml").write_text(
+        'title = "t"\n[data]\nname = "digits"\n[model]\nfamily = "linear"\n'
+    )
     done = assay("run", f"./{stem}.toml", "--epochs", "1", "--home", "home", cwd=tmp_path)
     assert done.code == 0, done.err
     artifacts = list((tmp_path / "home" / "artifacts").rglob("experiment.toml"))

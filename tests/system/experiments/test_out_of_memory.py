@@ -59,14 +59,21 @@ def test_a_sweep_goes_on_past_what_does_not_fit_and_keeps_how_it_trained(tmp_pat
     asked = ("--precision", "mixed_bfloat16", "--xla", "off", "--device", "cpu")
     done = sweep(tmp_path, *asked, "--seed", "1", "--json")
     assert done.code == 0, done.err
-    assert "the first configuration was not tried out: its model does not fit into memory" in done.err
+    assert (
+        "the first configuration was not tried out: its model does not fit into memory" in done.err
+    )
     assert done.answer["trials"]["complete"] == 2
     assert done.answer["best"]["params"] == {"units": 8}
     found = runs(tmp_path)
     first = found["trial-0000"]
-    assert (first.data.tags["assay.state"], first.info.status) == ("failed: out of memory", "FAILED")
+    assert (first.data.tags["assay.state"], first.info.status) == (
+        "failed: out of memory",
+        "FAILED",
+    )
     assert "nets.py, line 7" in first.data.tags["assay.error"]
-    about = {name: found["own"].data.tags[f"assay.{name}"] for name in ("device", "precision", "xla")}
+    about = {
+        name: found["own"].data.tags[f"assay.{name}"] for name in ("device", "precision", "xla")
+    }
     assert about == {"device": "cpu", "precision": "mixed_bfloat16", "xla": "off"}
     other = sweep(tmp_path, "--trials", "3")
     assert other.code == 2

@@ -55,17 +55,32 @@ def test_a_factory_works_from_any_folder_and_its_mistakes_are_its_own(tmp_path: 
     (elsewhere / "models.py").write_text("raise RuntimeError('the wrong models')")
     (elsewhere / "list.json").write_text('[{"units": 13}, {"units": 32}]')
     own = str(folder / "own.toml")
-    done = assay("sweep", own, "--enqueue", "list.json", "--workers", "1", "--home", "home", "--json", cwd=elsewhere)
+    done = assay(
+        "sweep",
+        own,
+        "--enqueue",
+        "list.json",
+        "--workers",
+        "1",
+        "--home",
+        "home",
+        "--json",
+        cwd=elsewhere,
+    )
     assert done.code == 0, done.err
     assert done.answer["trials"]["complete"] == 2
     assert done.answer["trials"]["failed"] >= 1
-    assert "nets.py, line 17: ValueError: thirteen is unlucky" in done.err or _told(elsewhere / "home", "line 17")
+    assert "nets.py, line 17: ValueError: thirteen is unlucky" in done.err or _told(
+        elsewhere / "home", "line 17"
+    )
     assert done.answer["best"]["params"] == {"units": 32}
     (folder / "nets.py").write_text(NETS + "# another network, for all that anybody knows\n")
     changed = assay("sweep", own, "--trials", "3", "--home", "home", cwd=elsewhere)
     assert changed.code == 2
     assert "study 'own' was made with code = " in changed.err
-    run = assay("run", own, "--set", "seed=3", "--epochs", "1", "--home", "home", "--json", cwd=elsewhere)
+    run = assay(
+        "run", own, "--set", "seed=3", "--epochs", "1", "--home", "home", "--json", cwd=elsewhere
+    )
     assert run.code == 0, run.err
     assert run.answer["params"]["seed"] == 3, "the factory has a hyperparameter of that name"
 

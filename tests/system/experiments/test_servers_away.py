@@ -40,7 +40,9 @@ def start(sessions: Sessions, trials: int, *more: str) -> int:
     return pid
 
 
-@pytest.mark.parametrize("verb", [("list", "studies"), ("show", STUDY), ("doctor",), ("delete", STUDY, "--yes")])
+@pytest.mark.parametrize(
+    "verb", [("list", "studies"), ("show", STUDY), ("doctor",), ("delete", STUDY, "--yes")]
+)
 def test_who_only_looks_does_not_wait_for_a_storage(verb: tuple[str, ...], tmp_path: Path) -> None:
     away = "postgresql+psycopg://assay:hunter2@127.0.0.1:9/none"
     done = assay(*verb, "--home", str(tmp_path / "home"), "--storage", away)
@@ -49,7 +51,9 @@ def test_who_only_looks_does_not_wait_for_a_storage(verb: tuple[str, ...], tmp_p
     else:
         assert done.code == 2
         (line,) = done.err.splitlines()
-        assert line.startswith("assay: the storage postgresql+psycopg://assay:***@127.0.0.1:9/none can't be reached")
+        assert line.startswith(
+            "assay: the storage postgresql+psycopg://assay:***@127.0.0.1:9/none can't be reached"
+        )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -69,7 +73,9 @@ def test_a_sweep_whose_storage_is_away_is_asked_to_stop(
         finally:
             postgresql.start()
         assert sum("is away" in line for line in told(sessions)) == 1
-        assert re.match("assay: the storage .* fails .* the same command goes on from here", told(sessions)[-1])
+        assert re.match(
+            "assay: the storage .* fails .* the same command goes on from here", told(sessions)[-1]
+        )
         assert sessions.run(*sweep(12, 2, "--pruner", "none")) == 0
         assert finished <= ended_well(sessions.home, STUDY)
         assert len(ended_well(sessions.home, STUDY)) == 12
@@ -78,7 +84,10 @@ def test_a_sweep_whose_storage_is_away_is_asked_to_stop(
 
 @pytest.mark.parametrize("by", ["sweep", "doctor"])
 def test_what_mlflow_was_not_told_it_hears_from_the_next_command(zygote: Zygote, by: str) -> None:
-    with MlflowServer() as server, home(zygote, tracking_uri=server.uri, epoch_seconds=0.05) as sessions:
+    with (
+        MlflowServer() as server,
+        home(zygote, tracking_uri=server.uri, epoch_seconds=0.05) as sessions,
+    ):
         pid = start(sessions, 10)
         server.kill()
         os.kill(pid, signal.SIGINT)  # it has no minute then to wait for the server
@@ -86,7 +95,10 @@ def test_what_mlflow_was_not_told_it_hears_from_the_next_command(zygote: Zygote,
         server.start()
         assert diagnose(sessions.store_paths, fix=False).differences
         if by == "sweep":
-            assert sessions.run(*sweep(len(ended_well(sessions.home, STUDY)), 2, "--pruner", "none")) == 0
+            assert (
+                sessions.run(*sweep(len(ended_well(sessions.home, STUDY)), 2, "--pruner", "none"))
+                == 0
+            )
         else:
             assert sessions.run("doctor", "--fix") == 0
         assert diagnose(sessions.store_paths, fix=False).differences == []

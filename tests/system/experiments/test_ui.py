@@ -22,7 +22,16 @@ from tests.helpers.waiting import wait_until
 def test_it_serves_the_comparison_of_the_best_trials_until_it_is_asked_to_stop(
     swept: Swept, number: signal.Signals, code: int
 ) -> None:
-    command = [*ASSAY, "ui", "digits-mlp", "--no-open", "--home", str(swept.home), "--port", str(free_port())]
+    command = [
+        *ASSAY,
+        "ui",
+        "digits-mlp",
+        "--no-open",
+        "--home",
+        str(swept.home),
+        "--port",
+        str(free_port()),
+    ]
     ui = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert ui.stdout is not None
@@ -42,7 +51,13 @@ def test_it_serves_the_comparison_of_the_best_trials_until_it_is_asked_to_stop(
         ui.send_signal(number)
         left = ui.wait(timeout=20)
     assert left == code
-    wait_until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
+    wait_until(
+        lambda: (
+            not any(
+                child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children
+            )
+        )
+    )
 
     base, _, fragment = address.partition("/#/compare-runs?")
     assert base.startswith("http://127.0.0.1:")
@@ -52,9 +67,13 @@ def test_it_serves_the_comparison_of_the_best_trials_until_it_is_asked_to_stop(
     runs = [client.get_run(run_id) for run_id in compared]
     assert len(runs) == 5
     assert compared[0] == swept.answer["best"]["run_id"]
-    complete = [run.data.metrics["value"] for run in runs if run.data.tags["assay.state"] == "complete"]
+    complete = [
+        run.data.metrics["value"] for run in runs if run.data.tags["assay.state"] == "complete"
+    ]
     assert complete == sorted(complete, reverse=True)
-    assert [run.data.tags["assay.state"] for run in runs] == sorted(run.data.tags["assay.state"] for run in runs)
+    assert [run.data.tags["assay.state"] for run in runs] == sorted(
+        run.data.tags["assay.state"] for run in runs
+    )
     assert json.loads(query["experiments"][0]) == [runs[0].info.experiment_id]
 
 

@@ -14,7 +14,9 @@ import pytest
 
 from tests.helpers.command import ASSAY, SWEEP, Done, Swept
 
-_CAN_RUN = "import subprocess, sys, keras, mlflow; subprocess.run([sys.executable, '-c', ''], check=True)"
+_CAN_RUN = (
+    "import subprocess, sys, keras, mlflow; subprocess.run([sys.executable, '-c', ''], check=True)"
+)
 _NOBODY = ["setpriv", "--reuid=65534", "--clear-groups"]
 
 
@@ -109,6 +111,10 @@ def test_a_home_that_became_read_only_can_be_looked_at_and_not_gone_on_with(
     (line,) = [line for line in done.err.splitlines() if line.startswith("assay: ")]
     assert (done.code, "written (Permission denied): see" in line) == (1, True), done.err
     assert "Traceback" not in done.err
-    for look in (["show", "digits-mlp"], ["show", "digits-mlp", "--trial", "1"], ["list", "studies"]):
+    for look in (
+        ["show", "digits-mlp"],
+        ["show", "digits-mlp", "--trial", "1"],
+        ["list", "studies"],
+    ):
         done = _as_user([*command, *look, "--home", str(home)])
         assert done.code == 0, done.err

@@ -79,7 +79,10 @@ class Watching(keras.Model):
 
     def call(self, x: Any, training: bool = False) -> Any:
         seen = self.shown if training else self.validated
-        if x.shape[0] in (None, seen.shape[0]):  # else variables are being made, with what is at hand
+        if x.shape[0] in (
+            None,
+            seen.shape[0],
+        ):  # else variables are being made, with what is at hand
             seen.assign(keras.ops.reshape(x, seen.shape))
         return self.dense(keras.ops.reshape(x, (-1, 64)))
 
@@ -87,11 +90,16 @@ class Watching(keras.Model):
 def shown(backend: backends.Backend, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
     """Return what a network is shown in an epoch of one batch, and in its validation."""
     model = Watching(len(data.x_train), len(data.x_validation), data.input_shape)
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False
+    )
     model(np.zeros((1, *data.input_shape), np.float32))
     images, train = len(data.x_train), TrainSettings(flip=True, shift=3)
     plan = EpochInputs(
-        images, batch_order(1, 0, images), np.empty(0, np.float32), draw(train, 1, 0, images, data.input_shape)
+        images,
+        batch_order(1, 0, images),
+        np.empty(0, np.float32),
+        draw(train, 1, 0, images, data.input_shape),
     )
     backend.load(data).epochs(model, InputConfig(images, augmented=True, shift=3))(plan)
     return np.asarray(model.shown.value), np.asarray(model.validated.value)
@@ -102,9 +110,14 @@ def shown(backend: backends.Backend, data: TrainingData) -> tuple[np.ndarray, np
 def test_every_backend_shows_the_same_images_and_validates_on_them_as_they_are(
     data: TrainingData, stored: str, offset: float
 ) -> None:
-    scale = Scale(np.float32([0.5]), np.float32([offset]))  # halves are exact, whatever the order of operations
+    scale = Scale(
+        np.float32([0.5]), np.float32([offset])
+    )  # halves are exact, whatever the order of operations
     whole = replace(
-        data, scale=scale, x_train=data.x_train.astype(stored), x_validation=data.x_validation.astype(stored)
+        data,
+        scale=scale,
+        x_train=data.x_train.astype(stored),
+        x_validation=data.x_validation.astype(stored),
     )
     fast, fast_validated = shown(backends.current(), whole)
     plain, plain_validated = shown(KerasFitBackend(), whole)
@@ -120,8 +133,16 @@ def test_every_backend_shows_the_same_images_and_validates_on_them_as_they_are(
     ("train", "input_shape", "message"),
     [
         ({"flip": True}, (64,), r"need images: received inputs of shape \(64,\) with flip = True"),
-        ({"shift": 1}, (64,), r"need images: received inputs of shape \(64,\) with flip = False, shift = 1"),
-        ({"shift": 8}, (9, 8, 1), "received shift = 8 with images of 9 x 8 pixels; set it to at most 7"),
+        (
+            {"shift": 1},
+            (64,),
+            r"need images: received inputs of shape \(64,\) with flip = False, shift = 1",
+        ),
+        (
+            {"shift": 8},
+            (9, 8, 1),
+            "received shift = 8 with images of 9 x 8 pixels; set it to at most 7",
+        ),
     ],
 )
 def test_inputs_that_cannot_be_augmented_are_refused(
@@ -132,7 +153,10 @@ def test_inputs_that_cannot_be_augmented_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("train", "input_shape"), [({}, (64,)), ({"flip": True, "shift": 7}, (8, 9, 3)), ({"flip": True}, (1, 1, 1))]
+    ("train", "input_shape"),
+    [({}, (64,)), ({"flip": True, "shift": 7}, (8, 9, 3)), ({"flip": True}, (1, 1, 1))],
 )
-def test_inputs_that_can_be_augmented_are_taken(train: dict[str, Any], input_shape: tuple[int, ...]) -> None:
+def test_inputs_that_can_be_augmented_are_taken(
+    train: dict[str, Any], input_shape: tuple[int, ...]
+) -> None:
     check_input(TrainSettings(**train), input_shape)

@@ -21,14 +21,22 @@ from assay.models.worker.trainer import Trainer
 def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     """What was said of the only card."""
     said: list[tuple[str, Any]] = []
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["the card"] if kind == "GPU" else [])
     monkeypatch.setattr(
-        tf.config.experimental, "set_memory_growth", lambda device, grow: said.append((device, {"grow": grow}))
+        tf.config, "list_physical_devices", lambda kind: ["the card"] if kind == "GPU" else []
     )
     monkeypatch.setattr(
-        tf.config, "set_logical_device_configuration", lambda device, parts: said.append((device, parts))
+        tf.config.experimental,
+        "set_memory_growth",
+        lambda device, grow: said.append((device, {"grow": grow})),
     )
-    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda device: {"device_name": "NVIDIA X"})
+    monkeypatch.setattr(
+        tf.config,
+        "set_logical_device_configuration",
+        lambda device, parts: said.append((device, parts)),
+    )
+    monkeypatch.setattr(
+        tf.config.experimental, "get_device_details", lambda device: {"device_name": "NVIDIA X"}
+    )
     return said
 
 
@@ -46,9 +54,15 @@ def test_a_worker_says_what_it_computes_on(threads: int, told: list[tuple[str, A
     assert Trainer(threads, on_gpu=True).device() == {"device": "gpu: NVIDIA X"}
 
 
-def test_a_worker_that_must_have_a_card_trains_on_nothing_else(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_must_have_a_card_trains_on_nothing_else(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     assert Trainer(threads).device() == {"device": "cpu"}
-    for ask in (Trainer.device, lambda trainer: trainer.begin({}), lambda trainer: trainer.check({})):
+    for ask in (
+        Trainer.device,
+        lambda trainer: trainer.begin({}),
+        lambda trainer: trainer.check({}),
+    ):
         with pytest.raises(RequestError, match="needs one that tensorflow can use: it finds none"):
             ask(Trainer(threads, on_gpu=True))

@@ -19,10 +19,16 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "momentum": {"model": {"hidden_units": 8}, "train": {"optimizer": "momentum", "momentum": 0.9}},
     "dropout": {"model": {"hidden_units": 8, "dropout": 0.4}, "train": {"optimizer": "rmsprop"}},
     "schedule": {"model": {"hidden_units": 8}, "train": {"schedule": "cosine"}},
-    "weight decay": {"model": {"hidden_units": 8}, "train": {"optimizer": "adamw", "weight_decay": 0.01}},
+    "weight decay": {
+        "model": {"hidden_units": 8},
+        "train": {"optimizer": "adamw", "weight_decay": 0.01},
+    },
     "batch normalisation": {"family": "cnn", "model": {"filters": 4, "batch_norm": True}},
     "augmentation": {"family": "cnn", "model": {"filters": 4}, "train": {"shift": 1, "flip": True}},
-    "early stopping": {"model": {"hidden_units": 8}, "train": {"early_stopping": 3, "learning_rate": 0.5}},
+    "early stopping": {
+        "model": {"hidden_units": 8},
+        "train": {"early_stopping": 3, "learning_rate": 0.5},
+    },
 }
 
 
@@ -61,7 +67,9 @@ def test_it_goes_on_as_if_nothing_had_happened(name: str, folder: Path, tmp_path
     costs = second.finish(str(tmp_path / "second.keras"))
     assert [*before, *after] == expected
     assert costs["train_seconds"] > sum(one["seconds"] for one in reply["resumed"])
-    for one, other in zip(weights(tmp_path / "second.keras"), weights(tmp_path / "whole.keras"), strict=True):
+    for one, other in zip(
+        weights(tmp_path / "second.keras"), weights(tmp_path / "whole.keras"), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 
@@ -76,12 +84,16 @@ def test_what_stopped_early_is_finished_and_not_trained_again(folder: Path, tmp_
     assert second.begin(spec(folder, tmp_path / "kept.npz", **training))["resumed"] == replies
     first.finish(str(tmp_path / "first.keras"))
     second.finish(str(tmp_path / "second.keras"))
-    for one, other in zip(weights(tmp_path / "first.keras"), weights(tmp_path / "second.keras"), strict=True):
+    for one, other in zip(
+        weights(tmp_path / "first.keras"), weights(tmp_path / "second.keras"), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("harm", ["another training", "truncated", "flipped", "pickled"])
-def test_a_file_that_is_not_this_trainings_is_no_beginning(harm: str, folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_this_trainings_is_no_beginning(
+    harm: str, folder: Path, tmp_path: Path
+) -> None:
     kept = tmp_path / "kept.npz"
     first = Trainer(threads=1)
     first.begin(spec(folder, kept, model={"hidden_units": 8 if harm != "another training" else 9}))
@@ -98,7 +110,9 @@ def test_a_file_that_is_not_this_trainings_is_no_beginning(harm: str, folder: Pa
     assert "resumed" not in second.begin(spec(folder, kept, model={"hidden_units": 8}))
     second.epoch()
     assert not (tmp_path / "opened").exists()
-    assert len(Trainer(threads=1).begin(spec(folder, kept, model={"hidden_units": 8}))["resumed"]) == 1
+    assert (
+        len(Trainer(threads=1).begin(spec(folder, kept, model={"hidden_units": 8}))["resumed"]) == 1
+    )
 
 
 def test_no_flipped_byte_fails_a_trial(folder: Path, tmp_path: Path) -> None:
@@ -108,13 +122,18 @@ def test_no_flipped_byte_fails_a_trial(folder: Path, tmp_path: Path) -> None:
     first.begin(training)
     reply = first.epoch()
     content = kept.read_bytes()
-    for at in [*range(0, len(content), len(content) // 40), *range(len(content) - 120, len(content))]:
+    for at in [
+        *range(0, len(content), len(content) // 40),
+        *range(len(content) - 120, len(content)),
+    ]:
         kept.write_bytes(content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :])
         begun = Trainer(threads=1).begin(training)  # some bytes mean nothing
         assert begun.get("resumed", [reply]) == [reply], at
 
 
-def test_a_checkpoint_that_cannot_be_written_is_said_and_training_goes_on(folder: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_written_is_said_and_training_goes_on(
+    folder: Path, tmp_path: Path
+) -> None:
     trainer = Trainer(threads=1)
     trainer.begin(spec(folder, tmp_path / "no such folder" / "kept.npz", model={"hidden_units": 8}))
     replies = [trainer.epoch() for _ in range(EPOCHS)]

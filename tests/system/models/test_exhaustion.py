@@ -25,7 +25,7 @@ ENDLESS = 1 << 50
 
 
 def raised(act: Callable[[], Any]) -> Exception:
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is the backend's to choose
+    with pytest.raises(Exception) as caught:
         act()
     return caught.value
 
@@ -46,14 +46,18 @@ def in_a_factory(own_nets: Path) -> None:
         lambda: bytes(ENDLESS),
         lambda: np.ones(ENDLESS),
         lambda: (_ for _ in ()).throw(OutOfMemoryError("CUDA out of memory.")),
-        lambda: (_ for _ in ()).throw(RuntimeError("failed: CUDA_ERROR_OUT_OF_MEMORY: out of memory")),
+        lambda: (_ for _ in ()).throw(
+            RuntimeError("failed: CUDA_ERROR_OUT_OF_MEMORY: out of memory")
+        ),
     ],
 )
 def test_memory_that_runs_out_is_told(act: Callable[[], Any]) -> None:
     assert is_out_of_memory(raised(act))
 
 
-def test_memory_that_runs_out_in_a_users_factory_is_not_the_factorys_mistake(own_nets: Path) -> None:
+def test_memory_that_runs_out_in_a_users_factory_is_not_the_factorys_mistake(
+    own_nets: Path,
+) -> None:
     error = raised(lambda: in_a_factory(own_nets))
     assert isinstance(error, RequestError), "blame has had its way with it"
     assert is_out_of_memory(error)
@@ -68,22 +72,34 @@ class Full:
         raise MemoryError
 
 
-def test_a_model_of_ones_own_that_does_not_fit_is_not_tried_by_plain_fit_too(data: TrainingData) -> None:
-    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+def test_a_model_of_ones_own_that_does_not_fit_is_not_tried_by_plain_fit_too(
+    data: TrainingData,
+) -> None:
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    )
     model.compile(loss="mse")
     with pytest.raises(MemoryError):
         FallbackDataset(Full(), data).epochs(model, InputConfig(32))
 
 
-@pytest.mark.parametrize("error", [ValueError("no such layer"), IndexError("out of range"), OSError("disk full")])
+@pytest.mark.parametrize(
+    "error", [ValueError("no such layer"), IndexError("out of range"), OSError("disk full")]
+)
 def test_other_failures_are_other_failures(error: Exception) -> None:
     assert not is_out_of_memory(error)
 
 
 # Ten seconds are TensorFlow's: so long it waits for others to give memory back.
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="each backend fails of it in its own way")
-def test_a_network_that_no_memory_holds_fails_and_the_next_one_trains(trainer: Trainer, folder: Path) -> None:
-    assert is_out_of_memory(raised(lambda: trainer.begin(assign(folder, model={"hidden_units": 99_999_999_999}))))
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="each backend fails of it in its own way"
+)
+def test_a_network_that_no_memory_holds_fails_and_the_next_one_trains(
+    trainer: Trainer, folder: Path
+) -> None:
+    assert is_out_of_memory(
+        raised(lambda: trainer.begin(assign(folder, model={"hidden_units": 99_999_999_999})))
+    )
     trainer.begin(assign(folder))
     assert trainer.epoch()["metrics"]["loss"] > 0
 
@@ -117,9 +133,14 @@ trainer.epoch()
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the limits and the counters of Linux")
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="each backend fails of it in its own way")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="each backend fails of it in its own way"
+)
 def test_a_process_that_may_have_no_more_says_so_and_goes_on(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(folder)], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", LIMITED, str(folder)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -15,11 +15,15 @@ from assay.models.architectures.registry import FAMILIES
 from assay.models.errors import RequestError
 
 
-def describe(family: str, input_shape: tuple[int, ...], outputs: int, **settings: Any) -> keras.Model:
+def describe(
+    family: str, input_shape: tuple[int, ...], outputs: int, **settings: Any
+) -> keras.Model:
     return FAMILIES[family].describe(FAMILIES[family].settings(**settings), input_shape, outputs)
 
 
-def resnet_parameters(channels: int, filters: int, outputs: int, blocks: int = 1, pieces: int = 1) -> int:
+def resnet_parameters(
+    channels: int, filters: int, outputs: int, blocks: int = 1, pieces: int = 1
+) -> int:
     """Count by hand: each convolution has 9 in out weights and 4 numbers a channel of its normalisation."""
     convolutions = [(channels, filters)] + 2 * blocks * [(filters, filters)]
     for stage in (2 * filters, 4 * filters):
@@ -38,14 +42,38 @@ def resnet_parameters(channels: int, filters: int, outputs: int, blocks: int = 1
         ("mlp", (3,), 2, {"hidden_units": 4, "dropout": 0.5, "l2": 0.1}, 26),
         ("cnn", (32, 32, 3), 10, {}, 204_570),
         ("cnn", (32, 32, 3), 10, {"filters": 32}, 550_570),
-        ("cnn", (5, 4, 1), 2, {"blocks": 1, "filters": 2, "dense_units": 3}, 20 + 38 + (2 * 2 * 2 * 3 + 3) + 8),
+        (
+            "cnn",
+            (5, 4, 1),
+            2,
+            {"blocks": 1, "filters": 2, "dense_units": 3},
+            20 + 38 + (2 * 2 * 2 * 3 + 3) + 8,
+        ),
         ("mlp", (3,), 2, {"hidden_units": [4, 5]}, 16 + 25 + 12),
-        ("mlp", (3,), 2, {"hidden_units": 4, "hidden_layers": 2, "hidden_units_2": 5}, 16 + 25 + 12),
-        ("mlp", (3,), 2, {"hidden_units": 4, "hidden_layers": 3, "hidden_units_3": 5}, 16 + 20 + 25 + 12),
+        (
+            "mlp",
+            (3,),
+            2,
+            {"hidden_units": 4, "hidden_layers": 2, "hidden_units_2": 5},
+            16 + 25 + 12,
+        ),
+        (
+            "mlp",
+            (3,),
+            2,
+            {"hidden_units": 4, "hidden_layers": 3, "hidden_units_3": 5},
+            16 + 20 + 25 + 12,
+        ),
         ("mlp", (3,), 2, {"hidden_units": 4, "activation": "maxout"}, 2 * 16 + 10),
         # no bias, but of each unit: scale, offset, moving mean and variance
         ("mlp", (3,), 2, {"hidden_units": 4, "batch_norm": True}, 3 * 4 + 4 * 4 + 10),
-        ("mlp", (3,), 2, {"hidden_units": 4, "batch_norm": True, "activation": "maxout"}, 2 * (3 * 4 + 4 * 4) + 10),
+        (
+            "mlp",
+            (3,),
+            2,
+            {"hidden_units": 4, "batch_norm": True, "activation": "maxout"},
+            2 * (3 * 4 + 4 * 4) + 10,
+        ),
         (
             "cnn",
             (5, 4, 1),
@@ -64,12 +92,28 @@ def resnet_parameters(channels: int, filters: int, outputs: int, blocks: int = 1
         # the 0.27 M that He et al. give for 20 layers, and the moving means and variances, which are not trained
         ("resnet", (32, 32, 3), 10, {"blocks": 3}, 269_722 + 2 * (16 + 6 * (16 + 32 + 64))),
         ("resnet", (28, 28, 1), 10, {"filters": 4}, resnet_parameters(1, 4, 10)),
-        ("resnet", (8, 8, 1), 10, {"filters": 3, "blocks": 2}, resnet_parameters(1, 3, 10, blocks=2)),
-        ("resnet", (4, 5, 2), 3, {"filters": 2, "activation": "maxout"}, resnet_parameters(2, 2, 3, pieces=2)),
+        (
+            "resnet",
+            (8, 8, 1),
+            10,
+            {"filters": 3, "blocks": 2},
+            resnet_parameters(1, 3, 10, blocks=2),
+        ),
+        (
+            "resnet",
+            (4, 5, 2),
+            3,
+            {"filters": 2, "activation": "maxout"},
+            resnet_parameters(2, 2, 3, pieces=2),
+        ),
     ],
 )
 def test_parameters_are_those_counted_by_hand(
-    family: str, input_shape: tuple[int, ...], outputs: int, settings: dict[str, Any], parameters: int
+    family: str,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    settings: dict[str, Any],
+    parameters: int,
 ) -> None:
     assert describe(family, input_shape, outputs, **settings).count_params() == parameters
 
@@ -80,20 +124,46 @@ def test_parameters_are_those_counted_by_hand(
         ("linear", (28, 28, 1), 10, {}, 7_840),
         ("mlp", (28, 28, 1), 10, {"hidden_units": 100}, 78_400 + 1_000),
         ("mlp", (3,), 2, {"hidden_units": [4, 5]}, 12 + 20 + 10),
-        ("mlp", (3,), 2, {"hidden_units": 4, "hidden_layers": 2, "activation": "maxout"}, 2 * (12 + 16) + 8),
+        (
+            "mlp",
+            (3,),
+            2,
+            {"hidden_units": 4, "hidden_layers": 2, "activation": "maxout"},
+            2 * (12 + 16) + 8,
+        ),
         # 5 x 4 pixels see 3 x 3 of 1 channel, then of 2; the 2 x 2 that are left feed 3 units
-        ("cnn", (5, 4, 1), 2, {"blocks": 1, "filters": 2, "dense_units": 3}, 20 * (18 + 36) + 24 + 6),
+        (
+            "cnn",
+            (5, 4, 1),
+            2,
+            {"blocks": 1, "filters": 2, "dense_units": 3},
+            20 * (18 + 36) + 24 + 6,
+        ),
         ("cnn", (32, 32, 3), 10, {"kernel_size": 5, "activation": "maxout"}, None),
         # 64 pixels, then 16, then 4; the first convolution of a stage sees half its channels
-        ("resnet", (8, 8, 1), 10, {"filters": 2}, 64 * 9 * (2 + 8) + 16 * 9 * (8 + 16) + 4 * 9 * (32 + 64) + 80),
+        (
+            "resnet",
+            (8, 8, 1),
+            10,
+            {"filters": 2},
+            64 * 9 * (2 + 8) + 16 * 9 * (8 + 16) + 4 * 9 * (32 + 64) + 80,
+        ),
         ("resnet", (9, 7, 3), 10, {"filters": 4, "blocks": 3, "activation": "maxout"}, None),
     ],
 )
 def test_work_is_counted_as_the_networks_layers_do_it(
-    family: str, input_shape: tuple[int, ...], outputs: int, settings: dict[str, Any], work: int | None
+    family: str,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    settings: dict[str, Any],
+    work: int | None,
 ) -> None:
     layers = describe(family, input_shape, outputs, **settings).layers
-    done = [layer.kernel.shape.num_elements() * math.prod(layer.output.shape[1:-1]) for layer in layers if _has(layer)]
+    done = [
+        layer.kernel.shape.num_elements() * math.prod(layer.output.shape[1:-1])
+        for layer in layers
+        if _has(layer)
+    ]
     counted = FAMILIES[family].work
     assert counted is not None
     assert counted(FAMILIES[family].settings(**settings), input_shape, outputs) == sum(done)
@@ -129,7 +199,10 @@ def test_batch_norm_stands_between_weighted_sum_and_activation() -> None:
     sums = x @ kernel
     normalised = (sums - sums.mean(axis=0)) / np.sqrt(sums.var(axis=0) + 1e-3)  # Keras' epsilon
     np.testing.assert_allclose(
-        np.asarray(model(x, training=True)), np.tanh(normalised) @ logits + biases, rtol=1e-4, atol=1e-5
+        np.asarray(model(x, training=True)),
+        np.tanh(normalised) @ logits + biases,
+        rtol=1e-4,
+        atol=1e-5,
     )
 
 
@@ -143,16 +216,22 @@ def test_a_residual_block_that_adds_nothing_passes_its_input_on() -> None:
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype(np.float32)
     stem = np.asarray(keras.ops.relu(convolutions[0](x))) / np.sqrt(1 + 1e-3)
     expected = np.zeros((2, 12), np.float32)
-    expected[:, 4:7] = stem[:, ::4, ::4].mean(axis=(1, 2))  # 3 channels padded to 6, then to 12: 0 1 1 1 0 0 -> + 3
+    expected[:, 4:7] = stem[:, ::4, ::4].mean(
+        axis=(1, 2)
+    )  # 3 channels padded to 6, then to 12: 0 1 1 1 0 0 -> + 3
     np.testing.assert_allclose(np.asarray(model(x)), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.5), (0.25, 0.0), (0.25, 0.5)])
-def test_penalties_add_the_weights_of_every_layer_but_no_bias(family: str, l1: float, l2: float) -> None:
+def test_penalties_add_the_weights_of_every_layer_but_no_bias(
+    family: str, l1: float, l2: float
+) -> None:
     model = describe(family, (8, 8, 1), 3, l1=l1, l2=l2)
     random = np.random.default_rng(0)
-    model.set_weights([random.uniform(-1, 1, size=weights.shape) for weights in model.get_weights()])
+    model.set_weights(
+        [random.uniform(-1, 1, size=weights.shape) for weights in model.get_weights()]
+    )
     kernels = [weights for weights in model.get_weights() if weights.ndim > 1]
     expected = sum(float(l1 * abs(kernel).sum() + l2 * (kernel**2).sum()) for kernel in kernels)
     assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-4)
@@ -178,7 +257,9 @@ def test_every_initializer_builds(initializer: str) -> None:
 
 @pytest.mark.parametrize("family", ["mlp", "cnn", "resnet"])
 def test_heaviside_is_refused_with_the_reason(family: str) -> None:
-    with pytest.raises(RequestError, match=r"\[model\] activation: .*derivative.*'heaviside' is zero.*use one of"):
+    with pytest.raises(
+        RequestError, match=r"\[model\] activation: .*derivative.*'heaviside' is zero.*use one of"
+    ):
         FAMILIES[family].settings.read({"activation": "heaviside"}, "[model]")
 
 
@@ -219,7 +300,10 @@ def test_a_value_that_cannot_be_is_refused_and_shown(family: str, table: dict[st
 
 
 def test_an_image_too_small_to_be_pooled_so_often_is_refused() -> None:
-    with pytest.raises(RequestError, match=r"blocks = 4 needs at least 16 pixels a side: received 8 x 30.*at most 3"):
+    with pytest.raises(
+        RequestError,
+        match=r"blocks = 4 needs at least 16 pixels a side: received 8 x 30.*at most 3",
+    ):
         describe("cnn", (8, 30, 1), 2, blocks=4)
 
 
@@ -230,17 +314,31 @@ def test_a_convolution_of_rows_is_refused(family: str) -> None:
 
 
 def test_an_image_too_small_for_a_residual_network_is_refused() -> None:
-    with pytest.raises(RequestError, match="at least 4 pixels a side: received 3 x 8; use the family 'mlp'"):
+    with pytest.raises(
+        RequestError, match="at least 4 pixels a side: received 3 x 8; use the family 'mlp'"
+    ):
         describe("resnet", (3, 8, 1), 2)
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"hidden_units": [4, 5], "hidden_layers": 3}, r"received \[4, 5\] with hidden_layers = 3; remove"),
-        ({"hidden_units": [4, 5], "hidden_units_2": 6}, r"hidden_units_2 = 6 with hidden_units = \[4, 5\]; put it"),
-        ({"hidden_layers": 2, "hidden_units_3": 6}, "at least 3 hidden layers: .*hidden_layers = 2; remove it or set"),
-        ({"hidden_units_2": 6}, "at least 2 hidden layers: received hidden_units_2 = 6 with hidden_layers = 1"),
+        (
+            {"hidden_units": [4, 5], "hidden_layers": 3},
+            r"received \[4, 5\] with hidden_layers = 3; remove",
+        ),
+        (
+            {"hidden_units": [4, 5], "hidden_units_2": 6},
+            r"hidden_units_2 = 6 with hidden_units = \[4, 5\]; put it",
+        ),
+        (
+            {"hidden_layers": 2, "hidden_units_3": 6},
+            "at least 3 hidden layers: .*hidden_layers = 2; remove it or set",
+        ),
+        (
+            {"hidden_units_2": 6},
+            "at least 2 hidden layers: received hidden_units_2 = 6 with hidden_layers = 1",
+        ),
     ],
 )
 def test_widths_that_contradict_each_other_are_refused(table: dict[str, Any], message: str) -> None:

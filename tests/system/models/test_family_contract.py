@@ -26,12 +26,16 @@ def family(request: pytest.FixtureRequest, own_nets: Path) -> Family[Any]:
 
 
 def recipe(family: Family[Any]) -> Recipe:
-    return Recipe(family, family.settings(), TrainSettings(epochs=1, batch_size=64, learning_rate=0.01))
+    return Recipe(
+        family, family.settings(), TrainSettings(epochs=1, batch_size=64, learning_rate=0.01)
+    )
 
 
 def compiled(family: Family[Any], data: TrainingData, seed: int = 0) -> keras.Model:
     keras.utils.set_random_seed(seed)
-    return recipe(family).compile(recipe(family).describe(data.shape.input_shape, data.shape.outputs))
+    return recipe(family).compile(
+        recipe(family).describe(data.shape.input_shape, data.shape.outputs)
+    )
 
 
 def test_gives_one_logit_a_class(family: Family[Any], data: TrainingData) -> None:
@@ -40,20 +44,28 @@ def test_gives_one_logit_a_class(family: Family[Any], data: TrainingData) -> Non
     assert not np.allclose(logits.sum(axis=1), 1.0), "a softmax has been applied"
 
 
-def test_training_moves_every_weight_and_is_measured(family: Family[Any], data: TrainingData) -> None:
+def test_training_moves_every_weight_and_is_measured(
+    family: Family[Any], data: TrainingData
+) -> None:
     model = compiled(family, data)
     before = model.get_weights()
     (metrics,) = recipe(family).fit(model, backends.current().load(data), seed=0)
     assert set(metrics) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert all(type(value) is float for value in metrics.values())
-    assert all(not np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True))
+    assert all(
+        not np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True)
+    )
 
 
-def test_the_validation_metrics_are_those_of_a_test(family: Family[Any], data: TrainingData) -> None:
+def test_the_validation_metrics_are_those_of_a_test(
+    family: Family[Any], data: TrainingData
+) -> None:
     model = compiled(family, data)
     (metrics,) = recipe(family).fit(model, backends.current().load(data), seed=0)
     tested = measure(model, data.scale.apply(data.x_validation), data.y_validation)
-    assert tested == pytest.approx({"loss": metrics["val_loss"], "accuracy": metrics["val_accuracy"]}, rel=1e-4)
+    assert tested == pytest.approx(
+        {"loss": metrics["val_loss"], "accuracy": metrics["val_accuracy"]}, rel=1e-4
+    )
 
 
 def test_a_saved_model_gives_the_same_logits_when_loaded(
@@ -85,6 +97,12 @@ def test_every_setting_is_described(family: Family[Any]) -> None:
     assert all(field.description for field in family.settings.model_fields.values())
 
 
-def test_an_unknown_setting_is_refused_and_the_nearest_named(family: Family[Any], data: TrainingData) -> None:
-    with pytest.raises(RequestError, match=r"\[model\] does not know 'initialiser'.*Did you mean 'initializer'"):
-        family.describe(family.settings.read({"initialiser": "zeros"}, "[model]"), data.input_shape, 3)
+def test_an_unknown_setting_is_refused_and_the_nearest_named(
+    family: Family[Any], data: TrainingData
+) -> None:
+    with pytest.raises(
+        RequestError, match=r"\[model\] does not know 'initialiser'.*Did you mean 'initializer'"
+    ):
+        family.describe(
+            family.settings.read({"initialiser": "zeros"}, "[model]"), data.input_shape, 3
+        )

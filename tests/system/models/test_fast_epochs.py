@@ -26,18 +26,47 @@ from assay.models.training.fit import batch_order
 CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("linear", {}, {"optimizer": "sgd", "batch_size": 32, "learning_rate": 0.1}),
     ("linear", {}, {"optimizer": "rmsprop", "batch_size": 50}),
-    ("mlp", {"hidden_units": 16, "dropout": 0.3, "l2": 0.01}, {"optimizer": "adam", "batch_size": 32}),
-    ("mlp", {"hidden_layers": 2, "activation": "tanh"}, {"optimizer": "momentum", "batch_size": 149}),
+    (
+        "mlp",
+        {"hidden_units": 16, "dropout": 0.3, "l2": 0.01},
+        {"optimizer": "adam", "batch_size": 32},
+    ),
+    (
+        "mlp",
+        {"hidden_layers": 2, "activation": "tanh"},
+        {"optimizer": "momentum", "batch_size": 149},
+    ),
     ("mlp", {}, {"optimizer": "adamw", "weight_decay": 0.1, "batch_size": 500}),
     ("linear", {}, {"optimizer": "momentum", "nesterov": True, "momentum": 0.7, "clip_norm": 0.2}),
     ("linear", {}, {"optimizer": "rmsprop", "rho": 0.5, "epsilon": 1e-3, "weight_decay": 0.1}),
-    ("linear", {}, {"optimizer": "adam", "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3, "clip_value": 0.01}),
+    (
+        "linear",
+        {},
+        {"optimizer": "adam", "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3, "clip_value": 0.01},
+    ),
     ("linear", {}, {"optimizer": "adamw", "beta_1": 0.5, "clip_norm": 0.1}),
-    ("linear", {}, {"optimizer": "momentum", "schedule": "cosine", "final_fraction": 0.1, "learning_rate": 0.1}),
-    ("linear", {}, {"schedule": "step", "step_epochs": 0.4, "step_factor": 0.5, "warmup_epochs": 0.5}),
+    (
+        "linear",
+        {},
+        {
+            "optimizer": "momentum",
+            "schedule": "cosine",
+            "final_fraction": 0.1,
+            "learning_rate": 0.1,
+        },
+    ),
+    (
+        "linear",
+        {},
+        {"schedule": "step", "step_epochs": 0.4, "step_factor": 0.5, "warmup_epochs": 0.5},
+    ),
     ("linear", {}, {"optimizer": "adamw", "warmup_epochs": 1.5, "learning_rate": 0.1}),
     ("linear", {}, {"flip": True, "batch_size": 64}),
-    ("cnn", {"filters": 4, "blocks": 1}, {"flip": True, "shift": 3, "batch_size": 64, "warmup_epochs": 1}),
+    (
+        "cnn",
+        {"filters": 4, "blocks": 1},
+        {"flip": True, "shift": 3, "batch_size": 64, "warmup_epochs": 1},
+    ),
     ("linear", {}, {"loss": "cross_entropy", "label_smoothing": 0.1}),
     ("linear", {}, {"loss": "binary_cross_entropy", "label_smoothing": 0.1}),
     ("mlp", {"hidden_units": 8}, {"loss": "binary_cross_entropy", "learning_rate": 0.01}),
@@ -47,9 +76,21 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("cnn", {"filters": 4, "blocks": 2, "dropout": 0.2}, {"optimizer": "adam", "batch_size": 64}),
     ("linear", {"l1": 0.01, "l2": 0.01}, {"optimizer": "adam", "batch_size": 64}),
     ("mlp", {"hidden_units": [16, 8], "batch_norm": True}, {"optimizer": "adam", "batch_size": 64}),
-    ("mlp", {"hidden_units": 16, "activation": "maxout", "l1": 0.001}, {"optimizer": "momentum", "batch_size": 32}),
-    ("cnn", {"filters": 2, "blocks": 1, "batch_norm": True, "activation": "maxout"}, {"optimizer": "sgd"}),
-    ("resnet", {"filters": 4, "dropout": 0.1}, {"optimizer": "momentum", "learning_rate": 0.01, "batch_size": 64}),
+    (
+        "mlp",
+        {"hidden_units": 16, "activation": "maxout", "l1": 0.001},
+        {"optimizer": "momentum", "batch_size": 32},
+    ),
+    (
+        "cnn",
+        {"filters": 2, "blocks": 1, "batch_norm": True, "activation": "maxout"},
+        {"optimizer": "sgd"},
+    ),
+    (
+        "resnet",
+        {"filters": 4, "dropout": 0.1},
+        {"optimizer": "momentum", "learning_rate": 0.01, "batch_size": 64},
+    ),
 ]
 
 
@@ -70,10 +111,14 @@ def fit(recipe: Recipe, data: TrainingData, backend: Backend, xla: bool = False)
 
 
 def assert_alike(recipe: Recipe, data: TrainingData, xla: bool = False) -> Trained:
-    fast, plain = (fit(recipe, data, backend, xla) for backend in (backends.current(), KerasFitBackend()))
+    fast, plain = (
+        fit(recipe, data, backend, xla) for backend in (backends.current(), KerasFitBackend())
+    )
     # Adam's kernel takes 1 - beta_2 from a beta_2 of float32, which is off by 1.3e-5 of it; Keras from a double. A last
     # digit of float32 may decide one of the three that bfloat16 has, and so which way Adam's step of a weight goes.
-    metrics_off, weights_off = (3e-5, 1e-5) if keras.config.dtype_policy().name == "float32" else (6e-3, 1e-2)
+    metrics_off, weights_off = (
+        (3e-5, 1e-5) if keras.config.dtype_policy().name == "float32" else (6e-3, 1e-2)
+    )
     assert len(fast.metrics) == len(plain.metrics)
     for ours, keras_own in zip(fast.metrics, plain.metrics, strict=True):
         assert ours == pytest.approx(keras_own, rel=metrics_off, abs=1e-6)
@@ -88,15 +133,32 @@ def test_the_same_numbers_as_plain_fit(
     family: str, settings: dict[str, Any], train: dict[str, Any], data: TrainingData
 ) -> None:
     assert_alike(
-        Recipe(FAMILIES[family], FAMILIES[family].settings(**settings), TrainSettings(epochs=2, **train)), data
+        Recipe(
+            FAMILIES[family],
+            FAMILIES[family].settings(**settings),
+            TrainSettings(epochs=2, **train),
+        ),
+        data,
     )
 
 
 HARD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
-    ("mlp", {"hidden_units": 16, "dropout": 0.3, "l2": 0.01}, {"optimizer": "adam", "batch_size": 32}),
-    ("mlp", {"activation": "maxout", "batch_norm": True}, {"optimizer": "rmsprop", "clip_norm": 0.5}),
+    (
+        "mlp",
+        {"hidden_units": 16, "dropout": 0.3, "l2": 0.01},
+        {"optimizer": "adam", "batch_size": 32},
+    ),
+    (
+        "mlp",
+        {"activation": "maxout", "batch_norm": True},
+        {"optimizer": "rmsprop", "clip_norm": 0.5},
+    ),
     ("cnn", {"filters": 4, "blocks": 1}, {"flip": True, "schedule": "cosine", "early_stopping": 1}),
-    ("resnet", {"filters": 4}, {"optimizer": "adamw", "loss": "hinge", "warmup_epochs": 1, "batch_size": 64}),
+    (
+        "resnet",
+        {"filters": 4},
+        {"optimizer": "adamw", "loss": "hinge", "warmup_epochs": 1, "batch_size": 64},
+    ),
 ]
 """What of Keras a precision or XLA might leave: each has a part of it."""
 
@@ -109,33 +171,57 @@ def precision(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"], indirect=True)
-@pytest.mark.parametrize(("family", "settings", "train"), [*HARD[:3], pytest.param(*HARD[3], marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("family", "settings", "train"), [*HARD[:3], pytest.param(*HARD[3], marks=pytest.mark.slow)]
+)
 def test_the_same_numbers_as_plain_fit_in_a_mixed_precision(
     precision: str, family: str, settings: dict[str, Any], train: dict[str, Any], data: TrainingData
 ) -> None:
-    recipe = Recipe(FAMILIES[family], FAMILIES[family].settings(**settings), TrainSettings(epochs=3, **train))
+    recipe = Recipe(
+        FAMILIES[family], FAMILIES[family].settings(**settings), TrainSettings(epochs=3, **train)
+    )
     trained = assert_alike(recipe, data)
-    assert {weight.dtype.name for weight in trained.weights} <= {"float32", "uint32"}, "the weights themselves"
+    assert {weight.dtype.name for weight in trained.weights} <= {"float32", "uint32"}, (
+        "the weights themselves"
+    )
 
 
 @pytest.mark.parametrize(
     ("precision", "family", "settings", "train"),
     [
-        ("float32", "mlp", {"hidden_units": 16, "dropout": 0.3}, {"optimizer": "sgd", "batch_size": 64}),
-        ("mixed_float16", "linear", {}, {"optimizer": "momentum", "schedule": "cosine", "batch_size": 100}),
-        *(pytest.param(precision, *case, marks=pytest.mark.slow) for precision in PRECISIONS for case in HARD[:3]),
+        (
+            "float32",
+            "mlp",
+            {"hidden_units": 16, "dropout": 0.3},
+            {"optimizer": "sgd", "batch_size": 64},
+        ),
+        (
+            "mixed_float16",
+            "linear",
+            {},
+            {"optimizer": "momentum", "schedule": "cosine", "batch_size": 100},
+        ),
+        *(
+            pytest.param(precision, *case, marks=pytest.mark.slow)
+            for precision in PRECISIONS
+            for case in HARD[:3]
+        ),
     ],
     indirect=["precision"],
 )
 def test_the_same_numbers_as_plain_fit_with_xla(
     precision: str, family: str, settings: dict[str, Any], train: dict[str, Any], data: TrainingData
 ) -> None:
-    recipe = Recipe(FAMILIES[family], FAMILIES[family].settings(**settings), TrainSettings(epochs=2, **train))
+    recipe = Recipe(
+        FAMILIES[family], FAMILIES[family].settings(**settings), TrainSettings(epochs=2, **train)
+    )
     assert_alike(recipe, data, xla=True)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="elsewhere it is not a choice")
-def test_steps_are_compiled_with_xla_only_if_the_model_is(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_are_compiled_with_xla_only_if_the_model_is(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import tensorflow as tf  # not at the top: on JAX these tests do without it
 
     made, function = [], tf.function
@@ -155,7 +241,9 @@ def test_steps_are_compiled_with_xla_only_if_the_model_is(data: TrainingData, mo
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])
 def test_the_same_numbers_as_plain_fit_in_regression(loss: str, rows: Path) -> None:
     train = TrainSettings(epochs=2, loss=loss, learning_rate=0.01)
-    assert_alike(Recipe(FAMILIES["mlp"], FAMILIES["mlp"].settings(), train, "regression"), load(rows, "none"))
+    assert_alike(
+        Recipe(FAMILIES["mlp"], FAMILIES["mlp"].settings(), train, "regression"), load(rows, "none")
+    )
 
 
 def normalised(settings: Settings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
@@ -167,7 +255,14 @@ def normalised(settings: Settings, input_shape: tuple[int, ...], outputs: int) -
 def test_batches_are_normalised_as_by_plain_fit(data: TrainingData) -> None:
     """The last, partial batch counts in the moving means as it does there, and the best epoch's means come back."""
     family = Family("normalised", "with batch normalisation", Settings, normalised)
-    train = TrainSettings(epochs=4, batch_size=64, optimizer="momentum", learning_rate=0.3, early_stopping=1, flip=True)
+    train = TrainSettings(
+        epochs=4,
+        batch_size=64,
+        optimizer="momentum",
+        learning_rate=0.3,
+        early_stopping=1,
+        flip=True,
+    )
     assert assert_alike(Recipe(family, Settings(), train), data).restored is not None
 
 
@@ -186,7 +281,9 @@ def test_numbers_stored_as_float32_and_scaled_by_channel_train_alike(data: Train
 
 def test_validation_larger_than_its_batch_is_seen_whole(data: TrainingData) -> None:
     many = replace(
-        data, x_validation=np.concatenate([data.x_train] * 3), y_validation=np.concatenate([data.y_train] * 3)
+        data,
+        x_validation=np.concatenate([data.x_train] * 3),
+        y_validation=np.concatenate([data.y_train] * 3),
     )
     recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), TrainSettings(epochs=1))
     (fast,) = fit(recipe, many, backends.current()).metrics
@@ -198,7 +295,9 @@ def test_what_is_assigned_between_two_epochs_counts(data: TrainingData) -> None:
     """Compiled epochs go on from whatever the variables hold: another trial's weights and learning rate, say."""
     recipe = Recipe(FAMILIES["mlp"], FAMILIES["mlp"].settings(dropout=0.2), TrainSettings())
     resident, feeding = backends.current().load(data), InputConfig(batch_size=32)
-    plans = [EpochInputs(32, batch_order(7, epoch, 150), np.empty(0, np.float32)) for epoch in range(2)]
+    plans = [
+        EpochInputs(32, batch_order(7, epoch, 150), np.empty(0, np.float32)) for epoch in range(2)
+    ]
 
     def begin(seed: int) -> keras.Model:
         keras.utils.set_random_seed(seed)

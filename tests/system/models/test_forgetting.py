@@ -20,7 +20,9 @@ def graphs() -> int:
     return sum("FuncGraph" in type(thing).__name__ for thing in gc.get_objects())
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="other backends trace no such graphs")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="other backends trace no such graphs"
+)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -38,7 +40,9 @@ def test_trials_of_many_shapes_leave_no_graphs_behind(
     monkeypatch.setattr(cache, "_MOST_PROGRAMS", 1)
     alive = []
     for units in (3, 4, 5, 6):
-        trainer.begin(assign(folder, model={"hidden_units": units}, train={**settings, "epochs": 1}))
+        trainer.begin(
+            assign(folder, model={"hidden_units": units}, train={**settings, "epochs": 1})
+        )
         trainer.epoch()
         trainer.finish(None)
         alive.append(graphs())

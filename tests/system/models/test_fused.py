@@ -21,7 +21,11 @@ from assay.models.worker.trainer import Trainer
 from assay.models.worker.vmap_trainer import VmapTrainer
 from tests.helpers.prepared import assign
 
-VARIED: list[dict[str, Any]] = [{"learning_rate": 0.003}, {"learning_rate": 0.01}, {"learning_rate": 0.03}]
+VARIED: list[dict[str, Any]] = [
+    {"learning_rate": 0.003},
+    {"learning_rate": 0.01},
+    {"learning_rate": 0.03},
+]
 DECAYS: list[dict[str, Any]] = [{"weight_decay": 0.0}, {"weight_decay": 0.1}, {"weight_decay": 0.3}]
 SCHEDULES: list[dict[str, Any]] = [
     {"schedule": "cosine", "warmup_epochs": 0.5},
@@ -35,10 +39,20 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[dict[str, Any]]]] = 
     ("mlp", {"hidden_units": 16, "dropout": 0.3, "l2": 0.01}, {"optimizer": "adam"}, VARIED),
     ("mlp", {"hidden_units": 8}, {"optimizer": "adamw"}, [{}, *DECAYS[1:]]),
     ("mlp", {"hidden_units": 8}, {"optimizer": "sgd"}, DECAYS),
-    ("mlp", {"hidden_units": [16, 8], "batch_norm": True, "dropout": 0.2}, {"batch_size": 64}, VARIED),
+    (
+        "mlp",
+        {"hidden_units": [16, 8], "batch_norm": True, "dropout": 0.2},
+        {"batch_size": 64},
+        VARIED,
+    ),
     ("mlp", {"hidden_units": 8, "l1": 0.001, "activation": "maxout"}, {"batch_size": 500}, VARIED),
     ("linear", {}, {"optimizer": "momentum", "learning_rate": 0.1}, SCHEDULES),
-    ("linear", {}, {"loss": "binary_cross_entropy", "label_smoothing": 0.1, "flip": True, "shift": 2}, VARIED),
+    (
+        "linear",
+        {},
+        {"loss": "binary_cross_entropy", "label_smoothing": 0.1, "flip": True, "shift": 2},
+        VARIED,
+    ),
     ("cnn", {"filters": 2, "blocks": 1}, {"batch_size": 64}, VARIED[:2]),
 ]
 
@@ -61,7 +75,10 @@ def calls(lanes: Any, method: str, **arguments: Any) -> list[dict[str, Any]]:
 
 def begin(trainer: VmapTrainer, specs: list[dict[str, Any]]) -> list[Any]:
     return trainer.batch(
-        [{"lane": lane, "method": "begin", "arguments": {"spec": spec}} for lane, spec in enumerate(specs)]
+        [
+            {"lane": lane, "method": "begin", "arguments": {"spec": spec}}
+            for lane, spec in enumerate(specs)
+        ]
     )
 
 
@@ -83,8 +100,12 @@ def assert_alike(one: list[dict[str, float]], other: list[dict[str, float]]) -> 
         assert ours == pytest.approx(theirs, rel=2e-4, abs=1e-5)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[2].get('optimizer', 'adam')}")
-def test_together_as_alone(fused: VmapTrainer, folder: Path, tmp_path: Path, case: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize(
+    "case", CASES, ids=lambda case: f"{case[0]}-{case[2].get('optimizer', 'adam')}"
+)
+def test_together_as_alone(
+    fused: VmapTrainer, folder: Path, tmp_path: Path, case: tuple[Any, ...]
+) -> None:
     specs = [assigned(folder, case, number) for number in range(len(case[3]))]
     lanes = range(len(specs))
     begun = begin(fused, specs)
@@ -99,7 +120,9 @@ def test_together_as_alone(fused: VmapTrainer, folder: Path, tmp_path: Path, cas
     assert costs["peak_memory_bytes"] > 1e6
     if not case[2].get("label_smoothing"):
         data = load(folder, "unit")
-        tested = measure(keras.saving.load_model(kept), data.scale.apply(data.x_validation), data.y_validation)
+        tested = measure(
+            keras.saving.load_model(kept), data.scale.apply(data.x_validation), data.y_validation
+        )
         assert tested["loss"] == pytest.approx(curves[-1][-1]["val_loss"], rel=1e-4)
 
 
@@ -123,7 +146,9 @@ def test_those_that_go_on_are_as_if_the_others_had_never_been(
         assert_alike(curve, advisory_lock(spec, len(curve)))
 
 
-def test_signatures_and_what_cannot_be_fused_train_side_by_side(fused: VmapTrainer, folder: Path) -> None:
+def test_signatures_and_what_cannot_be_fused_train_side_by_side(
+    fused: VmapTrainer, folder: Path
+) -> None:
     specs = [
         assigned(folder, CASES[0], 0),
         assigned(folder, CASES[0], 1, early_stopping=1),
@@ -189,7 +214,9 @@ def test_what_fails_as_trials_come_together_leaves_each_to_itself(
     else:
         stack = jax_vmap.stack
         monkeypatch.setattr(
-            jax_vmap, "stack", lambda states: stack(states) if len(states) == 1 else short_of_memory(states)
+            jax_vmap,
+            "stack",
+            lambda states: stack(states) if len(states) == 1 else short_of_memory(states),
         )
     specs = [assigned(folder, CASES[3], number) for number in range(3)]
     begin(trainer, specs)
@@ -220,7 +247,9 @@ def test_whichever_way_calibration_chooses_the_numbers_are_the_same(
     for _ in range(2):
         begin(trainer, specs)
         curves = epoch(trainer, range(3))
-        assert len({member.cohort for member in trainer._members.values()}) == (1 if together else 3)
+        assert len({member.cohort for member in trainer._members.values()}) == (
+            1 if together else 3
+        )
         trainer.batch(calls(range(3), "drop"))
     assert tried == [3, 1], "it is tried once"
     for spec, metrics in zip(specs, curves, strict=True):

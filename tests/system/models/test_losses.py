@@ -45,7 +45,11 @@ FORMULAS: list[tuple[dict[str, Any], Formula]] = [
     ),
     (
         {"loss": "binary_cross_entropy", "label_smoothing": 0.2},
-        lambda t, f: -((0.8 * t + 0.1) * np.log(logistic(f)) + (0.9 - 0.8 * t) * np.log(1 - logistic(f))).mean(axis=1),
+        lambda t, f: (
+            -(
+                (0.8 * t + 0.1) * np.log(logistic(f)) + (0.9 - 0.8 * t) * np.log(1 - logistic(f))
+            ).mean(axis=1)
+        ),
     ),
     ({"loss": "hinge"}, lambda t, f: np.maximum(0, 1 - (2 * t - 1) * f).mean(axis=1)),
     ({"loss": "squared_error"}, lambda t, f: ((t - f) ** 2).mean(axis=1)),
@@ -53,8 +57,12 @@ FORMULAS: list[tuple[dict[str, Any], Formula]] = [
 ]
 
 
-def trained(train: dict[str, Any], data: TrainingData) -> tuple[Recipe, keras.Model, dict[str, float]]:
-    recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), TrainSettings(epochs=1, **train))
+def trained(
+    train: dict[str, Any], data: TrainingData
+) -> tuple[Recipe, keras.Model, dict[str, float]]:
+    recipe = Recipe(
+        FAMILIES["linear"], FAMILIES["linear"].settings(), TrainSettings(epochs=1, **train)
+    )
     keras.utils.set_random_seed(5)
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     (metrics,) = recipe.fit(model, backends.current().load(data), seed=5)
@@ -83,7 +91,9 @@ def test_a_model_compiled_with_it_loads_without_code_of_ours(
     recipe, model, metrics = trained(train, data)
     save(model, tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    tested = measure(loaded, data.scale.apply(data.x_validation), np.asarray(data.y_validation), recipe.one_hot)
+    tested = measure(
+        loaded, data.scale.apply(data.x_validation), np.asarray(data.y_validation), recipe.one_hot
+    )
     assert tested["loss"] == pytest.approx(metrics["val_loss"], rel=1e-4)
 
 
@@ -98,7 +108,9 @@ def test_a_model_of_somebodys_own_class_is_measured_too(data: TrainingData) -> N
 
     model = Own()
     model.compile(loss=keras.losses.Hinge())
-    assert measure(model, data.scale.apply(data.x_validation), data.y_validation, True) == pytest.approx({"loss": 1.0})
+    assert measure(
+        model, data.scale.apply(data.x_validation), data.y_validation, True
+    ) == pytest.approx({"loss": 1.0})
 
 
 @pytest.mark.parametrize(("loss", "tasks"), LOSSES.items())
@@ -108,17 +120,23 @@ def test_a_loss_serves_its_tasks_alone(loss: str, tasks: tuple[Task, ...], task:
     if task in tasks:
         check_task(train, task)
     else:
-        with pytest.raises(RequestError, match=rf"{task} has: received '{loss}'; take one of squared_error, abs"):
+        with pytest.raises(
+            RequestError, match=rf"{task} has: received '{loss}'; take one of squared_error, abs"
+        ):
             check_task(train, task)
 
 
 @pytest.mark.parametrize(("task", "loss"), DEFAULT_LOSS.items())
 def test_a_task_has_a_loss_of_its_own_unless_another_is_named(task: Task, loss: str) -> None:
     assert TrainSettings.read_for(task, {}, "[train]").loss == loss
-    assert TrainSettings.read_for(task, {"loss": "absolute_error"}, "[train]").loss == "absolute_error"
+    assert (
+        TrainSettings.read_for(task, {"loss": "absolute_error"}, "[train]").loss == "absolute_error"
+    )
 
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_error", "absolute_error"])
 def test_smoothing_that_nothing_would_read_is_refused(loss: str) -> None:
-    with pytest.raises(RequestError, match=rf"received label_smoothing = 0.1 with loss = '{loss}'; remove one"):
+    with pytest.raises(
+        RequestError, match=rf"received label_smoothing = 0.1 with loss = '{loss}'; remove one"
+    ):
         TrainSettings.read({"label_smoothing": 0.1, "loss": loss}, "[train]")

@@ -27,17 +27,26 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in activations.ACTIVATIONS if name != activations.MAXOUT])
+@pytest.mark.parametrize(
+    "name", [name for name in activations.ACTIVATIONS if name != activations.MAXOUT]
+)
 def test_an_activation_is_its_formula(name: str) -> None:
-    np.testing.assert_allclose(np.asarray(activations.function(name)(np.float32(X))), EXPECTED[name], atol=1e-6)
+    np.testing.assert_allclose(
+        np.asarray(activations.function(name)(np.float32(X))), EXPECTED[name], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("make", [activations.function, activations.layer])
 def test_maxout_is_no_function_of_one_number(make: Callable[[str], Any]) -> None:
-    with pytest.raises(RequestError, match=r"one number.*'maxout' is the larger of two weighted sums.*use one of id"):
+    with pytest.raises(
+        RequestError,
+        match=r"one number.*'maxout' is the larger of two weighted sums.*use one of id",
+    ):
         make("maxout")
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:
-    with pytest.raises(RequestError, match=r"unknown optimizer 'adm': must be one of sgd, .* Did you mean 'adam'"):
+    with pytest.raises(
+        RequestError, match=r"unknown optimizer 'adm': must be one of sgd, .* Did you mean 'adam'"
+    ):
         check_name("optimizer", "adm", optimizers.OPTIMIZERS)

@@ -20,7 +20,11 @@ PARAMETERS: dict[str, Any] = {
 
 def steps(*gradients: float, **train: Any) -> list[float]:
     """Return how far a weight of 2 goes by each of these gradients, at a learning rate of 0.1."""
-    chosen, weight, store_paths = optimizer(TrainSettings(learning_rate=0.1, **train)), keras.Variable(2.0), [2.0]
+    chosen, weight, store_paths = (
+        optimizer(TrainSettings(learning_rate=0.1, **train)),
+        keras.Variable(2.0),
+        [2.0],
+    )
     for gradient in gradients:
         chosen.apply([keras.ops.convert_to_tensor(gradient)], [weight])
         store_paths.append(float(weight))
@@ -39,14 +43,29 @@ def steps(*gradients: float, **train: Any) -> list[float]:
             {"optimizer": "momentum", "momentum": 0.5, "nesterov": True},
             [0.5 * -0.4 - 0.4, 0.5 * (0.5 * -0.4 - 0.2) - 0.2],
         ),
-        ({"optimizer": "rmsprop"}, [-0.1 * 4 / math.sqrt(1.6), -0.1 * 2 / math.sqrt(0.9 * 1.6 + 0.4)]),
+        (
+            {"optimizer": "rmsprop"},
+            [-0.1 * 4 / math.sqrt(1.6), -0.1 * 2 / math.sqrt(0.9 * 1.6 + 0.4)],
+        ),
         ({"optimizer": "rmsprop", "rho": 0.5}, [-0.1 * 4 / math.sqrt(8), -0.1 * 2 / math.sqrt(6)]),
         ({"optimizer": "rmsprop", "epsilon": 2.4}, [-0.1 * 4 / math.sqrt(1.6 + 2.4)]),
-        ({"optimizer": "adam"}, [-0.1, -0.1 * (0.9 * 4 + 2) / 1.9 / math.sqrt((0.999 * 16 + 4) / 1.999)]),
-        ({"optimizer": "adam", "beta_1": 0.5}, [-0.1, -0.1 * (0.5 * 4 + 2) / 1.5 / math.sqrt(19.984 / 1.999)]),
-        ({"optimizer": "adam", "beta_2": 0.5}, [-0.1, -0.1 * (5.6 / 1.9) / math.sqrt((0.5 * 16 + 4) / 1.5)]),
+        (
+            {"optimizer": "adam"},
+            [-0.1, -0.1 * (0.9 * 4 + 2) / 1.9 / math.sqrt((0.999 * 16 + 4) / 1.999)],
+        ),
+        (
+            {"optimizer": "adam", "beta_1": 0.5},
+            [-0.1, -0.1 * (0.5 * 4 + 2) / 1.5 / math.sqrt(19.984 / 1.999)],
+        ),
+        (
+            {"optimizer": "adam", "beta_2": 0.5},
+            [-0.1, -0.1 * (5.6 / 1.9) / math.sqrt((0.5 * 16 + 4) / 1.5)],
+        ),
         # Keras adds epsilon to the root before it is corrected for its short past (Kingma and Ba 2015, section 2).
-        ({"optimizer": "adam", "epsilon": 1.0}, [-0.1 * math.sqrt(0.001) / 0.1 * 0.4 / (math.sqrt(0.016) + 1)]),
+        (
+            {"optimizer": "adam", "epsilon": 1.0},
+            [-0.1 * math.sqrt(0.001) / 0.1 * 0.4 / (math.sqrt(0.016) + 1)],
+        ),
         ({"optimizer": "adamw"}, [-0.1 - 0.1 * 0.004 * 2]),
         ({"optimizer": "adamw", "weight_decay": 0.0}, [-0.1]),
         ({"optimizer": "sgd", "clip_norm": 1.0}, [-0.1, -0.1]),
@@ -61,7 +80,9 @@ def test_steps_are_those_computed_by_hand(train: dict[str, Any], expected: list[
 def test_a_norm_is_that_of_all_weights_together() -> None:
     chosen = optimizer(TrainSettings(optimizer="sgd", learning_rate=1.0, clip_norm=1.0))
     weights = [keras.Variable([0.0, 0.0]), keras.Variable(0.0)]
-    chosen.apply([keras.ops.convert_to_tensor([2.0, 4.0]), keras.ops.convert_to_tensor(4.0)], weights)
+    chosen.apply(
+        [keras.ops.convert_to_tensor([2.0, 4.0]), keras.ops.convert_to_tensor(4.0)], weights
+    )
     np.testing.assert_allclose(np.asarray(weights[0].value), [-2 / 6, -4 / 6], rtol=1e-5)
     assert float(weights[1]) == pytest.approx(-4 / 6)
 
@@ -77,10 +98,15 @@ def test_weight_decay_is_apart_from_the_gradient(name: str) -> None:
 def test_a_parameter_serves_its_optimizers_alone(name: str, parameter: str) -> None:
     table = {"optimizer": name, parameter: PARAMETERS[parameter]}
     if parameter in OPTIMIZERS[name]:
-        assert getattr(optimizer(TrainSettings.read(table, "[train]")), parameter) == PARAMETERS[parameter]
+        assert (
+            getattr(optimizer(TrainSettings.read(table, "[train]")), parameter)
+            == PARAMETERS[parameter]
+        )
     else:
         owners = [other for other, own in OPTIMIZERS.items() if parameter in own]
-        with pytest.raises(RequestError, match=rf"optimizer = '{name}'; remove one or change the other") as caught:
+        with pytest.raises(
+            RequestError, match=rf"optimizer = '{name}'; remove one or change the other"
+        ) as caught:
             TrainSettings.read(table, "[train]")
         assert all(owner in str(caught.value) for owner in owners)
 

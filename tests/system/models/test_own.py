@@ -26,7 +26,8 @@ HEAD = "import keras\n\ndef build(input_shape, classes, width=3):\n"
 FLAT = "keras.Sequential([keras.layers.Flatten(), keras.layers.Dense({})])"
 GOOD = HEAD + f"    return {FLAT.format('classes')}\n"
 COMPILED = (
-    HEAD + f"    model = {FLAT.format('classes')}\n    model.compile('sgd', {{}}, metrics=[{{}}])\n    return model\n"
+    HEAD
+    + f"    model = {FLAT.format('classes')}\n    model.compile('sgd', {{}}, metrics=[{{}}])\n    return model\n"
 )
 EACH = """import keras
 
@@ -162,18 +163,28 @@ class TestTraining:
         assert "unsaved" not in trainer.finish(str(tmp_path / "model.keras"))
         assert (tmp_path / "model.keras").is_file()
 
-    def test_hyperparameters_reach_the_factory(self, trainer: Trainer, folder: Path, own_nets: Path) -> None:
+    def test_hyperparameters_reach_the_factory(
+        self, trainer: Trainer, folder: Path, own_nets: Path
+    ) -> None:
         spec = assign(folder, "nets.py:functional", folders=[own_nets], model={"hidden_units": 5})
         assert trainer.begin(spec)["parameters"] == 64 * 5 + 5 + 5 * 3 + 3
 
-    def test_a_regression_asks_for_outputs(self, trainer: Trainer, own_nets: Path, tmp_path: Path) -> None:
+    def test_a_regression_asks_for_outputs(
+        self, trainer: Trainer, own_nets: Path, tmp_path: Path
+    ) -> None:
         spec = assign(
-            write_rows(tmp_path / "rows"), "nets.py:regression", folders=[own_nets], task="regression", scale="none"
+            write_rows(tmp_path / "rows"),
+            "nets.py:regression",
+            folders=[own_nets],
+            task="regression",
+            scale="none",
         )
         assert trainer.check(spec)["parameters"] == 5 * 2 + 2
         assert set(train(trainer, spec)[0]) == {"loss", "mae", "val_loss", "val_mae"}
 
-    def test_a_check_leaves_nothing_behind(self, trainer: Trainer, folder: Path, own_nets: Path) -> None:
+    def test_a_check_leaves_nothing_behind(
+        self, trainer: Trainer, folder: Path, own_nets: Path
+    ) -> None:
         spec = assign(folder, "nets.py:subclassed", folders=[own_nets])
         undisturbed = train(trainer, spec)
         trainer.check(spec)
@@ -182,7 +193,9 @@ class TestTraining:
         assert train(trainer, spec) == undisturbed
 
     def test_a_built_in_family_can_be_checked_too(self, trainer: Trainer, folder: Path) -> None:
-        checked = trainer.check(assign(folder, "mlp", model={"hidden_units": 4}, train={"loss": "hinge"}))
+        checked = trainer.check(
+            assign(folder, "mlp", model={"hidden_units": 4}, train={"loss": "hinge"})
+        )
         assert checked["parameters"] == 64 * 4 + 4 + 4 * 3 + 3
 
 
@@ -192,24 +205,35 @@ class TestImporting:
     ) -> None:
         (tmp_path / "own_neighbour.py").write_text(GOOD)
         for name in ("search", "colorsys"):
-            (tmp_path / f"{name}.py").write_text("raise RuntimeError('imported in place of the real one')")
+            (tmp_path / f"{name}.py").write_text(
+                "raise RuntimeError('imported in place of the real one')"
+            )
         monkeypatch.delitem(sys.modules, "colorsys", raising=False)
         spec = own("import colorsys, assay.models.seeding\nfrom own_neighbour import build\n")
         assert trainer.check(spec)["parameters"] == 64 * 3 + 3
         assert trainer.check({**spec, "family": "own_neighbour:build"})["parameters"] == 64 * 3 + 3
 
     @pytest.mark.parametrize("name", ["models.py", "search.py", "random.py"])
-    def test_a_file_of_any_name_hides_no_other(self, trainer: Trainer, folder: Path, tmp_path: Path, name: str) -> None:
+    def test_a_file_of_any_name_hides_no_other(
+        self, trainer: Trainer, folder: Path, tmp_path: Path, name: str
+    ) -> None:
         (tmp_path / name).write_text(GOOD)
         module = sys.modules.get(name.removesuffix(".py"))
-        assert trainer.check(assign(folder, f"{name}:build", folders=[tmp_path]))["parameters"] == 64 * 3 + 3
+        assert (
+            trainer.check(assign(folder, f"{name}:build", folders=[tmp_path]))["parameters"]
+            == 64 * 3 + 3
+        )
         assert sys.modules.get(name.removesuffix(".py")) is module
 
 
 class TestCompiled:
-    def test_its_loss_and_metrics_stay_and_the_optimizer_is_ours(self, data: TrainingData, own_nets: Path) -> None:
+    def test_its_loss_and_metrics_stay_and_the_optimizer_is_ours(
+        self, data: TrainingData, own_nets: Path
+    ) -> None:
         family = get_family("nets.py:compiled", [str(own_nets)])
-        recipe = Recipe(family, family.settings(), TrainSettings(optimizer="momentum", learning_rate=0.25))
+        recipe = Recipe(
+            family, family.settings(), TrainSettings(optimizer="momentum", learning_rate=0.25)
+        )
         described = recipe.describe(data.input_shape, 3)
         loss = described.loss
         model = recipe.compile(described)
@@ -219,12 +243,19 @@ class TestCompiled:
     def test_its_own_optimizer_stays_if_asked_for(self, data: TrainingData, own_nets: Path) -> None:
         family = get_family("nets.py:compiled", [str(own_nets)])
         recipe = Recipe(family, family.settings(), TrainSettings(optimizer="own"))
-        assert float(recipe.compile(recipe.describe(data.input_shape, 3)).optimizer.learning_rate) == 0.5
+        assert (
+            float(recipe.compile(recipe.describe(data.input_shape, 3)).optimizer.learning_rate)
+            == 0.5
+        )
 
-    def test_the_optimizer_that_is_trained_with_decides(self, trainer: Trainer, folder: Path, own_nets: Path) -> None:
+    def test_the_optimizer_that_is_trained_with_decides(
+        self, trainer: Trainer, folder: Path, own_nets: Path
+    ) -> None:
         """SGD(0.5) of its own, the same of ours, and another."""
         numbers = [
-            train(trainer, assign(folder, "nets.py:compiled", folders=[own_nets], train=table))[-1]["loss"]
+            train(trainer, assign(folder, "nets.py:compiled", folders=[own_nets], train=table))[-1][
+                "loss"
+            ]
             for table in (
                 {"optimizer": "own"},
                 {"optimizer": "sgd", "learning_rate": 0.5},
@@ -237,18 +268,42 @@ class TestCompiled:
     @pytest.mark.parametrize(
         ("family", "table", "message"),
         [
-            ("mlp", {"optimizer": "own"}, "'own' is for factories of one's own.*received family = 'mlp'"),
+            (
+                "mlp",
+                {"optimizer": "own"},
+                "'own' is for factories of one's own.*received family = 'mlp'",
+            ),
             (
                 "nets.py:functional",
                 {"optimizer": "own"},
                 "needs a factory that compiles its model: received one that is",
             ),
-            ("nets.py:compiled", {"optimizer": "own", "learning_rate": 0.1}, "received learning_rate = 0.1; remove it"),
-            ("nets.py:compiled", {"optimizer": "own", "weight_decay": 0.1}, "received weight_decay = 0.1; remove it"),
-            ("nets.py:compiled", {"optimizer": "own", "schedule": "cosine"}, "received schedule = 'cosine'; remove it"),
-            ("nets.py:compiled", {"optimizer": "own", "momentum": 0.5}, "momentum is a setting of the optimizer"),
+            (
+                "nets.py:compiled",
+                {"optimizer": "own", "learning_rate": 0.1},
+                "received learning_rate = 0.1; remove it",
+            ),
+            (
+                "nets.py:compiled",
+                {"optimizer": "own", "weight_decay": 0.1},
+                "received weight_decay = 0.1; remove it",
+            ),
+            (
+                "nets.py:compiled",
+                {"optimizer": "own", "schedule": "cosine"},
+                "received schedule = 'cosine'; remove it",
+            ),
+            (
+                "nets.py:compiled",
+                {"optimizer": "own", "momentum": 0.5},
+                "momentum is a setting of the optimizer",
+            ),
             ("nets.py:compiled", {"loss": "hinge"}, "keeps its own loss: received loss = 'hinge'"),
-            ("nets.py:compiled", {"label_smoothing": 0.1}, "keeps its own loss: received label_smoothing = 0.1"),
+            (
+                "nets.py:compiled",
+                {"label_smoothing": 0.1},
+                "keeps its own loss: received label_smoothing = 0.1",
+            ),
         ],
     )
     @pytest.mark.parametrize("method", ["check", "begin"])
@@ -339,7 +394,9 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("source", "model", "message"), [pytest.param(*case[1:], id=case[0]) for case in WRONG])
+@pytest.mark.parametrize(
+    ("source", "model", "message"), [pytest.param(*case[1:], id=case[0]) for case in WRONG]
+)
 def test_what_is_wrong_is_told_before_a_search(
     source: str, model: dict[str, Any], message: str, trainer: Trainer, own: Own
 ) -> None:
@@ -351,19 +408,26 @@ def test_what_is_wrong_is_told_before_a_search(
 def test_a_model_that_is_not_new_is_refused(trainer: Trainer, own: Own) -> None:
     source = f"import keras\nMODEL = {FLAT.format('3')}\ndef build(input_shape, classes):\n    return MODEL\n"
     trainer.check(own(source))
-    with pytest.raises(RequestError, match="must make a new model each time: received that of an earlier call"):
+    with pytest.raises(
+        RequestError, match="must make a new model each time: received that of an earlier call"
+    ):
         trainer.begin(own(source))
 
 
 def test_early_stopping_needs_a_loss_to_go_by(trainer: Trainer, own: Own) -> None:
     source = NET.format("", f"def test_step(self, {GIVEN}):\n        return {SEEN}")
     assert "val_seen" in trainer.check(own(source))["metrics"]
-    with pytest.raises(RequestError, match=r"early_stopping: goes by val_loss: received a model .* val_seen; let its"):
+    with pytest.raises(
+        RequestError,
+        match=r"early_stopping: goes by val_loss: received a model .* val_seen; let its",
+    ):
         trainer.check(own(source, train={"early_stopping": 2}))
 
 
 def test_a_module_that_is_not_there_is_named(trainer: Trainer, own: Own, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=rf"there is no module 'no_such', neither installed nor in {tmp_path} or"):
+    with pytest.raises(
+        RequestError, match=rf"there is no module 'no_such', neither installed nor in {tmp_path} or"
+    ):
         trainer.check(own("", "no_such.nets:build"))
 
 
@@ -394,7 +458,10 @@ class TestFailingInASearch:
         assert reply["request"]
 
     def test_when_its_model_is_kept(self, trainer: Trainer, own: Own, tmp_path: Path) -> None:
-        train(trainer, own(NET.format("", "def get_config(self):\n        raise KeyError('on purpose')")))
+        train(
+            trainer,
+            own(NET.format("", "def get_config(self):\n        raise KeyError('on purpose')")),
+        )
         kept = tmp_path / "kept" / "model.keras"
         kept.parent.mkdir()
         reply = self.said(trainer, "finish", save_as=str(kept))
@@ -416,8 +483,12 @@ class Untraceable:
 
 
 class TestSlowModels:
-    @pytest.mark.skipif(keras.backend.backend() == "torch", reason="there, every epoch is Keras' own fit")
-    def test_a_model_with_a_step_of_its_own_shows_what_the_step_returns(self, trainer: Trainer, own: Own) -> None:
+    @pytest.mark.skipif(
+        keras.backend.backend() == "torch", reason="there, every epoch is Keras' own fit"
+    )
+    def test_a_model_with_a_step_of_its_own_shows_what_the_step_returns(
+        self, trainer: Trainer, own: Own
+    ) -> None:
         spec = own(NET.format("", OWN_STEP))
         begun = trainer.begin(spec)
         assert begun["note"] == (
@@ -436,13 +507,17 @@ class TestSlowModels:
         assert trainer.begin(spec)["note"].endswith("it is compiled to run eagerly")
         assert trainer.epoch()["metrics"]["val_accuracy"] >= 0
 
-    def test_what_cannot_be_traced_is_trained_by_plain_fit(self, data: TrainingData, own_nets: Path) -> None:
+    def test_what_cannot_be_traced_is_trained_by_plain_fit(
+        self, data: TrainingData, own_nets: Path
+    ) -> None:
         family = get_family("nets.py:subclassed", [str(own_nets)])
         recipe = Recipe(family, family.settings(), TrainSettings(epochs=2))
 
         def fit(resident: Any) -> list[dict[str, float]]:
             keras.utils.set_random_seed(1)
-            return list(recipe.fit(recipe.compile(recipe.describe(data.input_shape, 3)), resident, seed=1))
+            return list(
+                recipe.fit(recipe.compile(recipe.describe(data.input_shape, 3)), resident, seed=1)
+            )
 
         tolerant = FallbackDataset(Untraceable(), data)
         assert fit(tolerant) == fit(KerasFitDataset(data))

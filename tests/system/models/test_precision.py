@@ -31,7 +31,9 @@ def test_every_family_gives_float32_whatever_it_computes_in(family: str, precisi
     assert model.output.dtype == "float32"
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
     if family != "linear":
-        assert precision.removeprefix("mixed_") in {layer.compute_dtype for layer in model.layers[1:-1]}
+        assert precision.removeprefix("mixed_") in {
+            layer.compute_dtype for layer in model.layers[1:-1]
+        }
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
@@ -39,7 +41,9 @@ def test_a_trial_trains_in_its_precision_and_its_model_is_loaded_and_tested(
     precision: str, threads: int, folder: Path, tmp_path: Path
 ) -> None:
     trainer = Trainer(threads, precision=precision)
-    for trial in range(2):  # the second, because Keras forgets its policy with everything else between two trials
+    for trial in range(
+        2
+    ):  # the second, because Keras forgets its policy with everything else between two trials
         file = tmp_path / f"{trial}.keras"
         train = {"epochs": 3, "learning_rate": 0.05, "schedule": "cosine", "early_stopping": 2}
         trainer.begin(assign(folder, model={"hidden_units": 8}, train=train))
@@ -49,7 +53,9 @@ def test_a_trial_trains_in_its_precision_and_its_model_is_loaded_and_tested(
         assert precision in {layer.dtype_policy.name for layer in kept.layers}
         data = load(folder, "unit")
         tested = measure(kept, data.scale.apply(data.x_validation), data.y_validation)
-        assert tested["loss"] == pytest.approx(replies[-1]["restored"]["metrics"]["val_loss"], rel=1e-4)
+        assert tested["loss"] == pytest.approx(
+            replies[-1]["restored"]["metrics"]["val_loss"], rel=1e-4
+        )
         assert np.asarray(kept(data.scale.apply(data.x_validation))).dtype == np.float32
     assert replies[-1]["metrics"]["loss"] < replies[0]["metrics"]["loss"]
     Trainer(threads).begin(assign(folder))

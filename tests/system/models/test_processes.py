@@ -19,7 +19,16 @@ ROOT = Path(__file__).parents[2]
 
 # What must hold on any backend: each of these goes by whatever Keras runs on. A process for each of these groups.
 CONTRACTS = [
-    ("family_contract", "losses", "optimizers", "schedules", "stopping", "augmentation", "trainer", "programs"),
+    (
+        "family_contract",
+        "losses",
+        "optimizers",
+        "schedules",
+        "stopping",
+        "augmentation",
+        "trainer",
+        "programs",
+    ),
     ("fast_epochs", "precision"),
     ("own",),
     ("fused",),
@@ -53,7 +62,9 @@ def test_forked_workers_train_and_agree(folder: Path, tmp_path: Path) -> None:
     spec = json.dumps(assign(folder, "cnn", model={"filters": 8, "dropout": 0.1}))
     results = tmp_path / "results"
     results.mkdir()
-    subprocess.run([sys.executable, "-c", FORKING, spec, str(results)], check=True, cwd=ROOT, timeout=100)
+    subprocess.run(
+        [sys.executable, "-c", FORKING, spec, str(results)], check=True, cwd=ROOT, timeout=100
+    )
     metrics = [json.loads(file.read_text()) for file in sorted(results.iterdir())]
     assert len(metrics) == 4
     assert all(other == metrics[0] for other in metrics)
@@ -71,19 +82,32 @@ print(json.dumps(loaded))
 
 
 def test_what_no_trial_needs_is_not_loaded_and_can_still_be_imported() -> None:
-    done = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert {"keras", "assay.models.worker.trainer", f"assay.models.backends.{keras.backend.backend()}"} <= loaded
+    assert {
+        "keras",
+        "assay.models.worker.trainer",
+        f"assay.models.backends.{keras.backend.backend()}",
+    } <= loaded
     assert not {"sklearn", "pandas", "matplotlib", "optuna", "mlflow"} & loaded
 
 
-needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="the JAX backend is not installed")
+needs_jax = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="the JAX backend is not installed"
+)
 
 
 def run_on_jax(*command: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "KERAS_BACKEND": "jax", **jax_environment(1)}
     return subprocess.run(
-        [sys.executable, *command], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, *command],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -117,6 +141,8 @@ def test_training_on_jax_does_without_tensorflow_and_keeps_what_it_compiled(fold
     assert done.returncode == 0, done.stderr
     kept = {file.name for file in cache.iterdir() if not file.name.endswith("-atime")}
     assert any("epoch" in name for name in kept)
-    done = run_on_jax("-c", TRAINING, json.dumps(assign(folder, "mlp", seed=9, model={"hidden_units": 3})))
+    done = run_on_jax(
+        "-c", TRAINING, json.dumps(assign(folder, "mlp", seed=9, model={"hidden_units": 3}))
+    )
     assert done.returncode == 0, done.stderr
     assert {file.name for file in cache.iterdir() if not file.name.endswith("-atime")} == kept

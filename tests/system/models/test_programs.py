@@ -15,10 +15,22 @@ from assay.models.worker.trainer import Trainer
 from tests.helpers.prepared import assign, write_folder
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "adam, dropout": ("mlp", {"hidden_units": 8, "dropout": 0.3, "l2": 0.01}, {"optimizer": "adam"}),
-    "momentum, batch norm": ("mlp", {"hidden_units": 8, "batch_norm": True}, {"optimizer": "momentum"}),
+    "adam, dropout": (
+        "mlp",
+        {"hidden_units": 8, "dropout": 0.3, "l2": 0.01},
+        {"optimizer": "adam"},
+    ),
+    "momentum, batch norm": (
+        "mlp",
+        {"hidden_units": 8, "batch_norm": True},
+        {"optimizer": "momentum"},
+    ),
     "rmsprop, augmentation": ("linear", {}, {"optimizer": "rmsprop", "flip": True, "shift": 1}),
-    "adamw, schedule": ("linear", {}, {"optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 0.5}),
+    "adamw, schedule": (
+        "linear",
+        {},
+        {"optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 0.5},
+    ),
     "sgd, early stopping": ("linear", {}, {"optimizer": "sgd", "early_stopping": 1, "epochs": 4}),
     "convolutions": ("cnn", {"filters": 2, "blocks": 1}, {"optimizer": "adam"}),
 }
@@ -38,7 +50,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     return compiled
 
 
-def train(trainer: Trainer, spec: dict[str, Any], save_as: Path | None = None) -> list[dict[str, float]]:
+def train(
+    trainer: Trainer, spec: dict[str, Any], save_as: Path | None = None
+) -> list[dict[str, float]]:
     trainer.begin(spec)
     epochs = []
     while len(epochs) < spec["train"]["epochs"]:
@@ -56,7 +70,13 @@ def test_a_later_trial_of_the_same_signature_trains_as_in_a_new_worker(
 ) -> None:
     family, model, settings = CASES[case]
     first, later = (
-        assign(folder, family, seed=seed, model=model, train={**settings, "learning_rate": rate, "batch_size": batch})
+        assign(
+            folder,
+            family,
+            seed=seed,
+            model=model,
+            train={**settings, "learning_rate": rate, "batch_size": batch},
+        )
         for seed, rate, batch in ((3, 0.05, 32), (4, 0.002, 50))
     )
     alone = train(Trainer(threads), later, tmp_path / "alone.keras")
@@ -65,7 +85,9 @@ def test_a_later_trial_of_the_same_signature_trains_as_in_a_new_worker(
     assert train(trainer, later, tmp_path / "later.keras") == alone
     assert train(trainer, first) == before
     any_batch = keras.backend.backend() == "tensorflow"
-    assert len(compiled) == (2 if any_batch else 3), "one in each worker, and one a batch size where it is compiled"
+    assert len(compiled) == (2 if any_batch else 3), (
+        "one in each worker, and one a batch size where it is compiled"
+    )
     files = [keras.saving.load_model(tmp_path / f"{name}.keras") for name in ("alone", "later")]
     for ours, theirs in zip(*(file.get_weights() for file in files), strict=True):
         assert np.array_equal(ours, theirs)
@@ -93,7 +115,9 @@ def test_another_signature_is_compiled_anew(
     assert len(compiled) == 3
 
 
-def test_other_data_in_the_same_place_are_trained_on(folder: Path, threads: int, tmp_path: Path) -> None:
+def test_other_data_in_the_same_place_are_trained_on(
+    folder: Path, threads: int, tmp_path: Path
+) -> None:
     place = write_folder(tmp_path / "prepared")
     trainer = Trainer(threads)
     before = train(trainer, assign(place))

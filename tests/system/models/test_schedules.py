@@ -51,22 +51,30 @@ def test_rates_are_single_numbers_a_step() -> None:
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize(("name", "value"), [("step_epochs", 2.0), ("step_factor", 0.5), ("final_fraction", 0.5)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("step_epochs", 2.0), ("step_factor", 0.5), ("final_fraction", 0.5)]
+)
 def test_a_setting_serves_its_schedule_alone(schedule: str, name: str, value: float) -> None:
     table = {"schedule": schedule, name: value}
     if name in SCHEDULES[schedule]:
         assert getattr(TrainSettings.read(table, "[train]"), name) == value
     else:
-        with pytest.raises(RequestError, match=rf"{name} = {value} with schedule = '{schedule}'; remove one"):
+        with pytest.raises(
+            RequestError, match=rf"{name} = {value} with schedule = '{schedule}'; remove one"
+        ):
             TrainSettings.read(table, "[train]")
 
 
 def test_warming_up_beyond_the_training_is_refused() -> None:
-    with pytest.raises(RequestError, match=r"received warmup_epochs = 2.5 with epochs = 2; shorten"):
+    with pytest.raises(
+        RequestError, match=r"received warmup_epochs = 2.5 with epochs = 2; shorten"
+    ):
         TrainSettings.read({"epochs": 2, "warmup_epochs": 2.5}, "[train]")
 
 
-def fit(data: TrainingData, own: Any = None, **train: Any) -> tuple[list[np.ndarray], list[dict[str, float]]]:
+def fit(
+    data: TrainingData, own: Any = None, **train: Any
+) -> tuple[list[np.ndarray], list[dict[str, float]]]:
     """Return a model's weights after its training, by Keras' own schedule if one is given, and what epochs measured."""
     settings = TrainSettings(batch_size=50, optimizer="sgd", learning_rate=0.5, **train)
     recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), settings)

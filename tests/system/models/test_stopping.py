@@ -20,7 +20,9 @@ NAN = float("nan")
 
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
-    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1), keras.layers.BatchNormalization()])
+    return keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(1), keras.layers.BatchNormalization()]
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,9 @@ def replies(trainer: Trainer, spec: dict[str, Any]) -> list[dict[str, Any]]:
 OVERSHOOTING = {"optimizer": "momentum", "learning_rate": 0.3, "early_stopping": 2, "epochs": 20}
 
 
-def test_a_trial_stops_and_its_model_is_that_of_its_best_epoch(trainer: Trainer, folder: Path, tmp_path: Path) -> None:
+def test_a_trial_stops_and_its_model_is_that_of_its_best_epoch(
+    trainer: Trainer, folder: Path, tmp_path: Path
+) -> None:
     said = replies(trainer, assign(folder, train=OVERSHOOTING))
     with pytest.raises(RuntimeError, match=f"trained all of its {len(said)} epochs"):
         trainer.epoch()
@@ -80,12 +84,16 @@ def test_a_trial_stops_and_its_model_is_that_of_its_best_epoch(trainer: Trainer,
     assert all(set(reply) == {"metrics", "seconds"} for reply in said[:-1])
     data = load(folder, "unit")
     tested = measure(
-        keras.saving.load_model(tmp_path / "model.keras"), data.scale.apply(data.x_validation), data.y_validation
+        keras.saving.load_model(tmp_path / "model.keras"),
+        data.scale.apply(data.x_validation),
+        data.y_validation,
     )
     assert tested["loss"] == pytest.approx(losses[best], rel=1e-5)
 
 
-def test_the_best_epoch_is_restored_when_the_last_is_reached(trainer: Trainer, folder: Path) -> None:
+def test_the_best_epoch_is_restored_when_the_last_is_reached(
+    trainer: Trainer, folder: Path
+) -> None:
     stopped = replies(trainer, assign(folder, train=OVERSHOOTING))
     to_the_end = replies(trainer, assign(folder, train={**OVERSHOOTING, "epochs": len(stopped)}))
     assert "stopped" not in to_the_end[-1]

@@ -24,7 +24,9 @@ def train(trainer: Trainer, spec: dict[str, Any]) -> list[dict[str, float]]:
 
 
 def test_a_trial_from_begin_to_finish(trainer: Trainer, folder: Path, tmp_path: Path) -> None:
-    parameters = trainer.begin(assign(folder, model={"hidden_units": 4}, train={"epochs": 3, "learning_rate": 0.05}))
+    parameters = trainer.begin(
+        assign(folder, model={"hidden_units": 4}, train={"epochs": 3, "learning_rate": 0.05})
+    )
     assert parameters == {"parameters": 64 * 4 + 4 + 4 * 3 + 3}
     epochs = [trainer.epoch() for _ in range(3)]
     costs = trainer.finish(str(tmp_path / "trial.keras"))
@@ -41,8 +43,12 @@ def test_a_trial_from_begin_to_finish(trainer: Trainer, folder: Path, tmp_path: 
     assert tested["loss"] == pytest.approx(epochs[-1]["metrics"]["val_loss"], rel=1e-5)
 
 
-def test_a_regression_is_trained_and_measured_by_its_own_loss(trainer: Trainer, rows: Path, tmp_path: Path) -> None:
-    spec = assign(rows, "linear", task="regression", scale="none", train={"epochs": 30, "learning_rate": 0.05})
+def test_a_regression_is_trained_and_measured_by_its_own_loss(
+    trainer: Trainer, rows: Path, tmp_path: Path
+) -> None:
+    spec = assign(
+        rows, "linear", task="regression", scale="none", train={"epochs": 30, "learning_rate": 0.05}
+    )
     epochs = train(trainer, spec)
     trainer.finish(str(tmp_path / "trial.keras"))
     assert list(epochs[0]) == ["loss", "mae", "val_loss", "val_mae"]
@@ -53,7 +59,9 @@ def test_a_regression_is_trained_and_measured_by_its_own_loss(trainer: Trainer, 
     assert epochs[-1]["val_mae"] == pytest.approx(np.abs(off).mean(), rel=1e-4)
     assert epochs[-1]["val_loss"] == pytest.approx((off**2).mean(), rel=1e-4)
     tested = measure(kept, np.asarray(data.x_validation), np.asarray(data.y_validation))
-    assert tested == pytest.approx({"loss": epochs[-1]["val_loss"], "mae": epochs[-1]["val_mae"]}, rel=1e-4)
+    assert tested == pytest.approx(
+        {"loss": epochs[-1]["val_loss"], "mae": epochs[-1]["val_mae"]}, rel=1e-4
+    )
 
 
 def test_the_same_seed_gives_the_same_numbers(trainer: Trainer, folder: Path) -> None:
@@ -66,10 +74,14 @@ def test_the_same_seed_gives_the_same_numbers(trainer: Trainer, folder: Path) ->
 
 
 def test_another_scale_is_another_training(trainer: Trainer, folder: Path) -> None:
-    assert train(trainer, assign(folder, scale="unit")) != train(trainer, assign(folder, scale="standard"))
+    assert train(trainer, assign(folder, scale="unit")) != train(
+        trainer, assign(folder, scale="standard")
+    )
 
 
-def test_data_prepared_anew_in_the_same_folder_are_read_anew(trainer: Trainer, tmp_path: Path) -> None:
+def test_data_prepared_anew_in_the_same_folder_are_read_anew(
+    trainer: Trainer, tmp_path: Path
+) -> None:
     folder = write_folder(tmp_path / "changing")
     before = train(trainer, assign(folder))
     write_folder(folder, digest="1" * 64)
@@ -100,7 +112,9 @@ def test_more_epochs_than_assigned_are_refused(trainer: Trainer, folder: Path) -
         trainer.epoch()
 
 
-def test_a_model_that_cannot_be_saved_leaves_no_half_file(trainer: Trainer, folder: Path, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_saved_leaves_no_half_file(
+    trainer: Trainer, folder: Path, tmp_path: Path
+) -> None:
     train(trainer, assign(folder))
     taken = tmp_path / "kept" / "taken.keras"
     taken.mkdir(parents=True)
@@ -116,12 +130,18 @@ def test_a_model_that_cannot_be_saved_leaves_no_half_file(trainer: Trainer, fold
         ({"train": {"epochs": 0}}, r"\[train\] epochs: .*received 0"),
         ({"seed": -1}, "the assignment seed: .*received -1"),
         ({"task": "clustering"}, "the assignment task: .*received 'clustering'"),
-        ({"task": "regression"}, "received regression on thirds, prepared for classification; change the task"),
+        (
+            {"task": "regression"},
+            "received regression on thirds, prepared for classification; change the task",
+        ),
         (
             {"task": "regression", "train": {"loss": "hinge"}},
             r"\[train\] loss: .*received 'hinge'; take one of squared_",
         ),
-        ({"train": {"shift": 8}}, r"\[train\] shift: .*received shift = 8 with images of 8 x 8 pixels; .* at most 7"),
+        (
+            {"train": {"shift": 8}},
+            r"\[train\] shift: .*received shift = 8 with images of 8 x 8 pixels; .* at most 7",
+        ),
         ({"data": {"folder": "/nowhere"}}, "must be whole, but /nowhere/meta.json is not"),
     ],
 )

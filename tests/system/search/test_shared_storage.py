@@ -14,21 +14,16 @@ import sqlalchemy
 from optuna.trial import TrialState
 
 from assay.models.errors import SearchError
-from assay.search.events import StudyOpened, TrialEnded
+from assay.search.events import StudyOpened
 from assay.search.journal import Journal
-from assay.search.objective import Objectives
-from assay.search.plan import StudyRequest
 from assay.search.recovery import recover, try_again
-from assay.search.space import read_space
 from assay.search.storage.opening import open_storage
 from assay.search.storage.postgresql import SUPERVISOR, SharedStorage
 from assay.search.study import StudyTrials
 from assay.search.study_record import SEED, STATE
 from assay.search.workers.protocol import Trial
 from tests.helpers.postgresql import PostgreSQL
-
-SPACE = {"units": {"low": 1, "high": 1_000_000}, "kind": ["a", "b"]}
-GRID = {"units": [1, 2, 3, 4, 5], "kind": ["a", "b", "c", "d"]}
+from tests.helpers.shared_study import asked, opened, tell
 
 
 @pytest.fixture(scope="module")
@@ -41,34 +36,12 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.node.name)
 
 
-def asked(name: str, sampler: str = "random", seed: int = 0) -> StudyRequest:
-    return StudyRequest(
-        name=name,
-        space=read_space(GRID if sampler == "grid" else SPACE),
-        objectives=Objectives.read(["maximize val_accuracy"]),
-        fingerprint={"of": name},
-        sampler=sampler,
-        pruner="hyperband",
-        epochs=4,
-        seed=seed,
-    )
-
-
-def opened(url: str, name: str, sampler: str = "random", seed: int = 0, wait_for_server: bool = False) -> StudyTrials:
-    return StudyTrials(open_storage(url, wait_for_server), asked(name, sampler, seed))
-
-
 def connections(url: str) -> int:
     """Return how many connections a database has, without the one that asks."""
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
         others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
         return int(connection.scalar(sqlalchemy.text(others)) or 0)
-
-
-def tell(study: StudyTrials, trial: Trial, state: str = "complete", reason: str | None = None) -> None:
-    values = (0.5,) if state == "complete" else ()
-    study.tell(TrialEnded(trial=trial.number, state=state, values=values, reason=reason))  # type: ignore[arg-type]
 
 
 def units(study: StudyTrials, count: int) -> list[int]:
@@ -102,7 +75,10 @@ def test_the_first_to_open_a_study_makes_it_and_all_see_the_same(url: str, name:
 def test_no_tables_are_made_twice_by_two_that_find_none(postgresql: PostgreSQL) -> None:
     empty = postgresql.new()
     with ThreadPoolExecutor(4) as pool:
-        assert all(isinstance(one, SharedStorage) for one in pool.map(lambda _: open_storage(empty), range(4)))
+        assert all(
+            isinstance(one, SharedStorage)
+            for one in pool.map(lambda _: open_storage(empty), range(4))
+        )
 
 
 @pytest.mark.parametrize("patient", [False, True])
@@ -132,7 +108,9 @@ def test_those_who_ask_at_once_draw_nothing_twice(url: str, name: str, sampler: 
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "qmc", "nsga2"])
-def test_those_who_open_a_new_study_at_once_draw_differently(url: str, name: str, sampler: str) -> None:
+def test_those_who_open_a_new_study_at_once_draw_differently(
+    url: str, name: str, sampler: str
+) -> None:
     several = [opened(url, name, sampler) for _ in range(3)]
     drawn = [units(study, 2) for study in several]
     assert len({unit for some in drawn for unit in some}) == 6
@@ -153,7 +131,9 @@ def test_what_is_queued_is_taken_once(url: str, name: str) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         taken = Counter(
-            unit for some in pool.map(work, [first, *(opened(url, name) for _ in range(3))]) for unit in some
+            unit
+            for some in pool.map(work, [first, *(opened(url, name) for _ in range(3))])
+            for unit in some
         )
     assert taken == Counter(range(1, 41))
     assert all(SUPERVISOR in trial.user_attrs for trial in first.study.trials)
@@ -170,7 +150,9 @@ def test_what_others_have_done_counts(url: str, name: str) -> None:
     assert not second.admits(1, (0.4,))
 
 
-def test_only_the_dead_ones_trials_are_settled_and_redone_once(url: str, name: str, tmp_path: Path) -> None:
+def test_only_the_dead_ones_trials_are_settled_and_redone_once(
+    url: str, name: str, tmp_path: Path
+) -> None:
     dead, alive = opened(url, name), opened(url, name)
     left, going_on = dead.ask(), alive.ask()
     assert left is not None

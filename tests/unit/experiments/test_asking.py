@@ -24,14 +24,18 @@ NOTHING: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(("given", "seconds"), [("90", 90), ("90s", 90), ("1h30m", 5400), (2.5, 2.5), (60, 60)])
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("90", 90), ("90s", 90), ("1h30m", 5400), (2.5, 2.5), (60, 60)]
+)
 def test_a_time_is_a_number_of_seconds_or_a_text(given: str | float, seconds: float) -> None:
     assert read_seconds(given, "timeout") == seconds
 
 
 @pytest.mark.parametrize("given", ["", "soon", "0s", "-1", 0, -1, float("nan"), float("inf")])
 def test_what_is_no_time_is_refused(given: str | float) -> None:
-    with pytest.raises(RequestError, match="timeout takes a time above 0, such as 90s, 10m or 1h30m; received"):
+    with pytest.raises(
+        RequestError, match="timeout takes a time above 0, such as 90s, 10m or 1h30m; received"
+    ):
         read_seconds(given, "timeout")
 
 

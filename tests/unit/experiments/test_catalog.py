@@ -42,7 +42,11 @@ def test_the_lectures_own_configuration_is_the_baseline_of_mnist_mlp() -> None:
     experiment = load("mnist-mlp")
     values = experiment.hyperparameters(experiment.default())
     assert (values["hidden_units"], values["activation"]) == (100, "sigmoid")
-    assert (values["optimizer"], values["learning_rate"], values["loss"]) == ("adam", 1e-3, "cross_entropy")
+    assert (values["optimizer"], values["learning_rate"], values["loss"]) == (
+        "adam",
+        1e-3,
+        "cross_entropy",
+    )
     assert (experiment.data.name, experiment.data.validation) == ("mnist", 10000)
 
 
@@ -59,15 +63,20 @@ class TestFixing:
     def experiment(self) -> Experiment:
         return load("mnist-mlp")
 
-    def test_a_searched_name_leaves_the_space_and_the_baseline(self, experiment: Experiment) -> None:
+    def test_a_searched_name_leaves_the_space_and_the_baseline(
+        self, experiment: Experiment
+    ) -> None:
         fixed = experiment.fixing({"hidden_units": 64})
         assert "hidden_units" not in fixed.space
         assert fixed.hyperparameters(fixed.default())["hidden_units"] == 64
 
     @pytest.mark.parametrize(
-        ("name", "value"), [("optimizer", "sgd"), ("dropout", 0.2), ("epochs", 3), ("scale", "standard")]
+        ("name", "value"),
+        [("optimizer", "sgd"), ("dropout", 0.2), ("epochs", 3), ("scale", "standard")],
     )
-    def test_any_other_name_takes_the_value(self, experiment: Experiment, name: str, value: object) -> None:
+    def test_any_other_name_takes_the_value(
+        self, experiment: Experiment, name: str, value: object
+    ) -> None:
         assert experiment.fixing({name: value}).hyperparameters({})[name] == value
 
     def test_the_experiment_itself_stays_as_it_was(self, experiment: Experiment) -> None:
@@ -107,12 +116,16 @@ class TestConditions:
     def test_fixed_values_need_only_suit_what_is_searched(self, experiment: Experiment) -> None:
         assert experiment.settings({"epochs": 20})[1].warmup_epochs == 12
 
-    def test_fixing_what_decides_leaves_out_what_no_longer_exists(self, experiment: Experiment) -> None:
+    def test_fixing_what_decides_leaves_out_what_no_longer_exists(
+        self, experiment: Experiment
+    ) -> None:
         fixed = experiment.fixing({"optimizer": "sgd"})
         assert list(fixed.space) == ["epochs"]
         assert fixed.baselines == ()
 
-    def test_a_conditional_parameter_can_be_fixed_where_it_exists(self, experiment: Experiment) -> None:
+    def test_a_conditional_parameter_can_be_fixed_where_it_exists(
+        self, experiment: Experiment
+    ) -> None:
         fixed = experiment.fixing({"momentum": 0.7})
         assert fixed.space.to_records()["momentum"] == "[0.7], when optimizer = 'momentum'"
         assert fixed.baselines == ({"optimizer": "momentum"},)
@@ -123,7 +136,11 @@ class TestConditions:
             experiment.fixing({"momentum": 0.7, "optimizer": "sgd"})
 
     def test_a_condition_goes_by_the_tasks_own_loss(self, tmp_path: Path) -> None:
-        text = CONDITIONS.replace('"digits"', '"sine"').replace("[data]", 'task = "regression"\n[data]')
-        text = text.replace('{ optimizer = "momentum" }', '{ optimizer = "momentum", loss = "squared_error" }')
+        text = CONDITIONS.replace('"digits"', '"sine"').replace(
+            "[data]", 'task = "regression"\n[data]'
+        )
+        text = text.replace(
+            '{ optimizer = "momentum" }', '{ optimizer = "momentum", loss = "squared_error" }'
+        )
         (tmp_path / "mine.toml").write_text(text)
         assert "momentum" in load(str(tmp_path / "mine.toml")).space

@@ -66,14 +66,18 @@ def test_on_the_processor_jax_looks_for_no_card_and_there_is_a_worker_a_core() -
     assert execution.workers == hardware.cores()
 
 
-def test_without_libraries_or_cards_the_processor_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_libraries_or_cards_the_processor_is_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert choose_device(None, "tensorflow") == ("cpu", ())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert choose_device(None, "torch") == ("cpu", ())
 
 
-def test_numbers_are_the_drivers_unless_the_user_has_numbered_the_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_are_the_drivers_unless_the_user_has_numbered_the_cards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     execution = choose()
     assert "CUDA_DEVICE_ORDER" not in execution.environment()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
@@ -90,7 +94,10 @@ def test_numbers_are_the_drivers_unless_the_user_has_numbered_the_cards(monkeypa
         ({"xla": True}, "xla: input should be a valid string; received True"),
         ({"backend": "jax", "xla": "off"}, "JAX computes by XLA"),
         ({"gpu_memory": 0.6}, "received 0.6 for each of 2; take 0.5 or less"),
-        ({"gpu_memory": 0.4}, "nvidia-smi does not tell how much the card has: received 0.4; give MB"),
+        (
+            {"gpu_memory": 0.4},
+            "nvidia-smi does not tell how much the card has: received 0.4; give MB",
+        ),
         ({"gpu_memory": 4096, "backend": "jax"}, "received 4096; give a fraction, such as 0.4"),
         ({"gpu_memory": 0.4, "device": "cpu"}, "--gpu-memory is of cards"),
     ],
@@ -127,7 +134,10 @@ def test_workers_of_a_card_share_its_memory(
 
 @pytest.mark.parametrize(
     ("backend", "asked", "words"),
-    [("tensorflow", 50000, "of 80000 MB .* received 50000 for each of 2"), ("torch", 0.4, "is for tensorflow and jax")],
+    [
+        ("tensorflow", 50000, "of 80000 MB .* received 50000 for each of 2"),
+        ("torch", 0.4, "is for tensorflow and jax"),
+    ],
 )
 def test_memory_that_cannot_be_had_is_refused(backend: str, asked: float, words: str) -> None:
     with pytest.raises(RequestError, match=words):
@@ -151,11 +161,15 @@ def test_what_the_worker_calls_its_card_is_what_is_recorded() -> None:
         assert len(executor.idle()) == 1, "the worker is free again"
     data: Any = SimpleNamespace(name="digits", digest="0" * 64, classes=("0", "1"), verified=True)
     tags = provenance(load("digits-mlp"), data, execution, seed=0, batching=None, searching=True)
-    recorded = {name: tags[f"assay.{name}"] for name in ("device", "precision", "xla", "gpu_memory")}
+    recorded = {
+        name: tags[f"assay.{name}"] for name in ("device", "precision", "xla", "gpu_memory")
+    }
     assert recorded == {
         "device": "gpu: a stub", "precision": "mixed_float16", "xla": "on", "gpu_memory": "1000 MB",
     }  # fmt: skip
-    on_processor = provenance(load("digits-mlp"), data, choose(device="cpu"), seed=0, batching=None, searching=True)
+    on_processor = provenance(
+        load("digits-mlp"), data, choose(device="cpu"), seed=0, batching=None, searching=True
+    )
     assert on_processor["assay.device"] == "cpu"
     assert "assay.gpu_memory" not in on_processor
 

@@ -28,10 +28,15 @@ OF_ONE = [(name, draw) for name, draw in FIGURES if name != "front"]
     ("result", "draw"),
     [
         *(pytest.param(study(), draw, id=name) for name, draw in OF_ONE),
-        *(pytest.param(study(BOTH), draw, id=f"{name} of two objectives") for name, draw in FIGURES),
+        *(
+            pytest.param(study(BOTH), draw, id=f"{name} of two objectives")
+            for name, draw in FIGURES
+        ),
     ],
 )
-def test_a_figure_shows_itself_with_titles_and_labels_on_its_axes(result: StudyResult, draw: Any) -> None:
+def test_a_figure_shows_itself_with_titles_and_labels_on_its_axes(
+    result: StudyResult, draw: Any
+) -> None:
     figure = draw(result)
     assert ET.fromstring(figure._repr_svg_()).tag == "{http://www.w3.org/2000/svg}svg"
     seen = [axes for axes in figure.axes if axes.get_visible() and axes.get_label() != "<colorbar>"]
@@ -58,7 +63,11 @@ def lines(axes: Any) -> dict[str, list[float]]:
 
 def test_the_history_has_every_value_and_the_best_so_far_of_complete_trials() -> None:
     (axes,) = study().plot_history().axes
-    assert lines(axes) == {"pruned": [0.3], "complete": [0.5, 0.8, 0.95, 0.9], "best so far": [0.5, 0.8, 0.95, 0.95]}
+    assert lines(axes) == {
+        "pruned": [0.3],
+        "complete": [0.5, 0.8, 0.95, 0.9],
+        "best so far": [0.5, 0.8, 0.95, 0.95],
+    }
 
 
 def test_the_legend_names_what_there_is() -> None:

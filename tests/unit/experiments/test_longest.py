@@ -27,10 +27,18 @@ SECONDS = {
 
 
 def configuration(units: int, batch: int = 128, **more: Any) -> dict[str, Any]:
-    return {"hidden_units": units, "activation": "relu", "batch_size": batch, "learning_rate": 1e-3, **more}
+    return {
+        "hidden_units": units,
+        "activation": "relu",
+        "batch_size": batch,
+        "learning_rate": 1e-3,
+        **more,
+    }
 
 
-def ordered(given: list[Mapping[str, Any]], experiment: Experiment | None = None, workers: int = 2) -> list[int]:
+def ordered(
+    given: list[Mapping[str, Any]], experiment: Experiment | None = None, workers: int = 2
+) -> list[int]:
     """Return which of the given come first, second and so on."""
     found = longest_first(given, experiment or load("mnist-mlp"), MNIST, workers)
     assert len(found) == len(given)
@@ -45,7 +53,9 @@ def test_the_order_is_that_of_measured_seconds() -> None:
 
 
 def test_trials_of_equal_length_stay_as_they_were() -> None:
-    given = [configuration(32, learning_rate=rate / 1000) for rate in (3, 1, 2)] + [configuration(64)]
+    given = [configuration(32, learning_rate=rate / 1000) for rate in (3, 1, 2)] + [
+        configuration(64)
+    ]
     assert ordered(given) == [3, 0, 1, 2]
 
 
@@ -59,7 +69,9 @@ def test_what_is_left_to_the_sampler_counts_with_its_default() -> None:
 
 def test_epochs_that_are_searched_count(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
-    file.write_text('title = "x"\n[data]\nname = "mnist"\n[model]\nfamily = "linear"\n[space]\nepochs = [1, 2, 3]\n')
+    file.write_text(
+        'title = "x"\n[data]\nname = "mnist"\n[model]\nfamily = "linear"\n[space]\nepochs = [1, 2, 3]\n'
+    )
     given: list[Mapping[str, Any]] = [{"epochs": epochs} for epochs in (2, 1, 3)]
     assert ordered(given, read(file)) == [2, 0, 1]
 
@@ -67,13 +79,17 @@ def test_epochs_that_are_searched_count(tmp_path: Path) -> None:
 def test_networks_of_a_users_own_stay_as_they_were(tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text("def build(input_shape, classes, units): ...\n")
     file = tmp_path / "own.toml"
-    file.write_text('title = "x"\n[data]\nname = "mnist"\n[model]\nfamily = "nets.py:build"\n[space]\nunits = [1, 9]\n')
+    file.write_text(
+        'title = "x"\n[data]\nname = "mnist"\n[model]\nfamily = "nets.py:build"\n[space]\nunits = [1, 9]\n'
+    )
     given: list[Mapping[str, Any]] = [{"units": 1}, {"units": 9}]
     assert ordered(given, read(file)) == [0, 1]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_study_tries_the_list_then_the_baselines_each_longest_first(tmp_path: Path, workers: int) -> None:
+def test_a_study_tries_the_list_then_the_baselines_each_longest_first(
+    tmp_path: Path, workers: int
+) -> None:
     experiment = load("mnist-mlp").searching(sampler="random")
     listed = [configuration(16), configuration(512), configuration(64)]
     request = SweepRequest(enqueued=listed)
@@ -101,5 +117,8 @@ def test_two_workers_are_done_sooner() -> None:
     given = list(range(len(pairs)))
     longest = ordered([configuration(*pair) for pair in pairs])
     assert makespan(longest) <= min(makespan(given), makespan(given[::-1]))
-    worst = max(itertools.islice(itertools.permutations(given), 0, None, 997), key=lambda order: makespan(list(order)))
+    worst = max(
+        itertools.islice(itertools.permutations(given), 0, None, 997),
+        key=lambda order: makespan(list(order)),
+    )
     assert makespan(list(worst)) > 1.2 * makespan(longest)

@@ -26,7 +26,9 @@ def begun(number: int) -> TrialBegun:
 
 
 def epoch(number: int, which: int, value: float) -> EpochEnded:
-    return EpochEnded(trial=number, epoch=which, metrics={"val_accuracy": value, "loss": 1.0}, seconds=0.1)
+    return EpochEnded(
+        trial=number, epoch=which, metrics={"val_accuracy": value, "loss": 1.0}, seconds=0.1
+    )
 
 
 STORY: list[Event] = [
@@ -46,7 +48,9 @@ def state() -> SweepState:
     execution = Execution(backend="tensorflow", device="cpu", workers=2, threads=1)
     best_trials = ParetoFront(Objectives.read(["maximize val_accuracy"]))
     best_trials.add(9, (0.6,))
-    return SweepState("a [bold]study", load("digits-mlp"), execution, done=3, best_trials=best_trials, wanted=30)
+    return SweepState(
+        "a [bold]study", load("digits-mlp"), execution, done=3, best_trials=best_trials, wanted=30
+    )
 
 
 def test_the_table_shows_what_is_done_what_is_best_and_what_runs(state: SweepState) -> None:
@@ -75,7 +79,9 @@ def test_plain_lines_say_the_same_one_a_trial(state: SweepState) -> None:
         display.on_event(event)
     headline, complete, failed = stream.getvalue().splitlines()
     assert "27 trials to go" in headline
-    assert complete.startswith("[4/30] trial 0 complete after 2 epochs val_accuracy 0.7500 | hidden_units=32")
+    assert complete.startswith(
+        "[4/30] trial 0 complete after 2 epochs val_accuracy 0.7500 | hidden_units=32"
+    )
     assert failed.startswith("[4/30] trial 2 failed: crashed (SIGKILL) after 0 epochs |")
 
 
@@ -88,7 +94,9 @@ def test_a_trial_that_tries_another_again_says_so_and_where_it_went_on(state: Sw
     for event in (again, *(epoch(5, which, 0.5) for which in (1, 2, 3)), end):
         display.on_event(event)
     line = stream.getvalue().splitlines()[-1]
-    assert line.startswith("[4/30] trial 5 (retry of 2) complete after 3 epochs (went on after epoch 2) val_accuracy")
+    assert line.startswith(
+        "[4/30] trial 5 (retry of 2) complete after 3 epochs (went on after epoch 2) val_accuracy"
+    )
     console = Console(file=io.StringIO(), width=140, record=True)
     console.print(draw(state, 140))
     assert "complete, retry of 2" in console.export_text()
@@ -125,7 +133,9 @@ def test_a_long_curve_is_thinned_out_and_ends_with_its_last_value() -> None:
     assert sparkline(rising)[-1] == "█"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (61, "1:01"), (3723, "1:02:03")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (61, "1:01"), (3723, "1:02:03")]
+)
 def test_times_are_shown_as_people_write_them(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
@@ -147,7 +157,9 @@ def test_a_bar_counts_the_trials_that_are_done_and_names_the_best(
     assert (out, "ready" in err) == ("", False)
 
 
-def test_the_bar_of_a_single_training_counts_epochs(state: SweepState, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bar_of_a_single_training_counts_epochs(
+    state: SweepState, capsys: pytest.CaptureFixture[str]
+) -> None:
     state.done = 0
     display = BarDisplay("epoch")
     display.on_open(state)
@@ -161,7 +173,9 @@ def test_the_bar_of_a_single_training_counts_epochs(state: SweepState, capsys: p
 
 
 @pytest.mark.parametrize("display", [BarDisplay(), SilentDisplay()])
-def test_what_a_user_should_be_warned_of_is_a_warning_of_python(display: BarDisplay | SilentDisplay) -> None:
+def test_what_a_user_should_be_warned_of_is_a_warning_of_python(
+    display: BarDisplay | SilentDisplay,
+) -> None:
     with pytest.warns(UserWarning, match=r"^digits is used unverified$"):
         display.log("warning: digits is used unverified")
 

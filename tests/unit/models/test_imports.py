@@ -40,7 +40,15 @@ def imported(file: Path) -> set[str]:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_backends_trackers_and_searchers_stay_outside(file: Path) -> None:
     allowed = {OF_A_BACKEND.get(file)}
-    forbidden = {"tensorflow", "jax", "torch", "optuna", "mlflow", "search", "experiments"} - allowed
+    forbidden = {
+        "tensorflow",
+        "jax",
+        "torch",
+        "optuna",
+        "mlflow",
+        "search",
+        "experiments",
+    } - allowed
     assert not imported(file) & forbidden
 
 
@@ -53,6 +61,10 @@ def test_importing_the_package_imports_no_backend() -> None:
     heavy = "{'keras', 'tensorflow', 'jax', 'torch'}"
     program = f"import sys, {', '.join(modules)}; print(*({heavy} & set(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
     )
     assert done.stdout.split() == []

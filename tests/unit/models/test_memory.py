@@ -30,7 +30,9 @@ def test_what_was_held_before_does_not_count() -> None:
     assert first.bytes() - PeakMemory().bytes() > 0.5 * BLOCK_BYTES
 
 
-def test_without_the_kernel_the_largest_size_seen_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_the_kernel_the_largest_size_seen_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(memory, "_CLEAR", tmp_path / "no" / "clear_refs")
     test_a_peak_is_kept_after_the_memory_is_given_back()
     test_what_was_held_before_does_not_count()

@@ -25,7 +25,10 @@ def signed(folder: Path, decay_is_compiled: bool = True, **changes: Any) -> str:
         ({}, {"train": {"learning_rate": 0.5}}),
         ({}, {"train": {"epochs": 7}}),
         ({}, {"train": {"early_stopping": 1}}),
-        ({"train": SCHEDULED}, {"train": {"schedule": "step", "step_epochs": 0.5, "step_factor": 0.2}}),
+        (
+            {"train": SCHEDULED},
+            {"train": {"schedule": "step", "step_epochs": 0.5, "step_factor": 0.2}},
+        ),
         ({"train": SCHEDULED}, {"train": {"warmup_epochs": 1.0}}),
         ({"train": {"flip": True, "shift": 2}}, {"train": {"shift": 2}}),
         ({"model": {}}, {"model": {"hidden_units": 100}}),
@@ -60,7 +63,11 @@ def test_what_is_compiled_counts(folder: Path, one: dict[str, Any], other: dict[
 def test_of_a_weight_decay_that_is_not_compiled_counts_whether_there_is_one(folder: Path) -> None:
     some, more, none = ({"train": {"weight_decay": decay}} for decay in (0.1, 0.2, None))
     assert signed(folder, **some) != signed(folder, **more)
-    assert signed(folder, decay_is_compiled=False, **some) == signed(folder, decay_is_compiled=False, **more)
-    assert signed(folder, decay_is_compiled=False, **some) != signed(folder, decay_is_compiled=False, **none)
+    assert signed(folder, decay_is_compiled=False, **some) == signed(
+        folder, decay_is_compiled=False, **more
+    )
+    assert signed(folder, decay_is_compiled=False, **some) != signed(
+        folder, decay_is_compiled=False, **none
+    )
     adamw = [{"train": {"optimizer": "adamw", "weight_decay": decay}} for decay in (None, 0.1)]
     assert len({signed(folder, decay_is_compiled=False, **one) for one in adamw}) == 1

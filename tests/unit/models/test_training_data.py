@@ -24,7 +24,11 @@ def test_arrays_are_mapped_as_stored(folder: Path) -> None:
 def test_targets_of_a_regression_are_rows_of_numbers(rows: Path) -> None:
     data = load(rows, "none")
     assert (data.task, data.outputs, data.classes) == ("regression", 2, ())
-    assert (data.y_train.dtype, data.y_train.shape, data.y_validation.shape) == (np.float32, (120, 2), (30, 2))
+    assert (data.y_train.dtype, data.y_train.shape, data.y_validation.shape) == (
+        np.float32,
+        (120, 2),
+        (30, 2),
+    )
     assert data.shape == DataShape((5,), 2, 120)
 
 
@@ -37,21 +41,32 @@ def test_a_folder_that_says_no_task_holds_labels(tmp_path: Path) -> None:
     assert (data.task, data.outputs) == ("classification", 3)
 
 
-@pytest.mark.parametrize("array", [np.zeros(120, np.float32), np.zeros((120, 3), np.float32), np.zeros((120, 2))])
-def test_targets_that_are_not_what_they_should_be_are_refused(tmp_path: Path, array: np.ndarray) -> None:
+@pytest.mark.parametrize(
+    "array", [np.zeros(120, np.float32), np.zeros((120, 3), np.float32), np.zeros((120, 2))]
+)
+def test_targets_that_are_not_what_they_should_be_are_refused(
+    tmp_path: Path, array: np.ndarray
+) -> None:
     np.save(write_rows(tmp_path / "wrong") / "y_train.npy", array)
     with pytest.raises(
-        RequestError, match=r"y_train.npy is not: must hold one row of 2 float32 numbers for each of 120"
+        RequestError,
+        match=r"y_train.npy is not: must hold one row of 2 float32 numbers for each of 120",
     ):
         load(tmp_path / "wrong", "none")
 
 
-@pytest.mark.parametrize(("scale", "factor", "offset"), [("unit", 1 / 255, 0.0), ("standard", 0.02, -1.5)])
-def test_a_scale_is_a_factor_and_an_offset(folder: Path, scale: str, factor: float, offset: float) -> None:
+@pytest.mark.parametrize(
+    ("scale", "factor", "offset"), [("unit", 1 / 255, 0.0), ("standard", 0.02, -1.5)]
+)
+def test_a_scale_is_a_factor_and_an_offset(
+    folder: Path, scale: str, factor: float, offset: float
+) -> None:
     data = load(folder, scale)
     scaled = data.scale.apply(data.x_train)
     assert scaled.dtype == np.float32
-    np.testing.assert_allclose(scaled, np.asarray(data.x_train, np.float64) * factor + offset, atol=1e-6)
+    np.testing.assert_allclose(
+        scaled, np.asarray(data.x_train, np.float64) * factor + offset, atol=1e-6
+    )
 
 
 def test_test_images_are_not_read(tmp_path: Path) -> None:
@@ -62,14 +77,18 @@ def test_test_images_are_not_read(tmp_path: Path) -> None:
 
 
 def test_an_unknown_scale_lists_what_there_is(folder: Path) -> None:
-    with pytest.raises(RequestError, match="unknown scale 'standart': must be one of unit, standard, none"):
+    with pytest.raises(
+        RequestError, match="unknown scale 'standart': must be one of unit, standard, none"
+    ):
         load(folder, "standart")
 
 
 @pytest.mark.parametrize("file", ["meta.json", "x_train.npy", "y_validation.npy"])
 def test_a_missing_file_is_named(tmp_path: Path, file: str) -> None:
     (write_folder(tmp_path / "part") / file).unlink()
-    with pytest.raises(RequestError, match=rf"must be whole, but .*{file} is not: .*prepared again"):
+    with pytest.raises(
+        RequestError, match=rf"must be whole, but .*{file} is not: .*prepared again"
+    ):
         load(tmp_path / "part", "unit")
 
 
@@ -83,7 +102,9 @@ def test_a_missing_file_is_named(tmp_path: Path, file: str) -> None:
         ("x_validation.npy", np.array([{}], object)),
     ],
 )
-def test_an_array_that_is_not_what_it_should_be_is_refused(tmp_path: Path, file: str, array: np.ndarray) -> None:
+def test_an_array_that_is_not_what_it_should_be_is_refused(
+    tmp_path: Path, file: str, array: np.ndarray
+) -> None:
     np.save(write_folder(tmp_path / "wrong") / file, array, allow_pickle=True)
     with pytest.raises(RequestError, match=rf"must be whole, but .*{file} is not"):
         load(tmp_path / "wrong", "unit")

@@ -36,7 +36,14 @@ def test_cards_are_counted_from_0_whatever_the_driver_calls_them(
 
 @pytest.mark.parametrize(
     ("visible", "names"),
-    [("0,1", ["0", "1"]), ("GPU-7f", ["GPU-7f"]), ("2, 0", ["2", "0"]), ("1,-1,0", ["1"]), ("", []), ("-1", [])],
+    [
+        ("0,1", ["0", "1"]),
+        ("GPU-7f", ["GPU-7f"]),
+        ("2, 0", ["2", "0"]),
+        ("1,-1,0", ["1"]),
+        ("", []),
+        ("-1", []),
+    ],
 )
 def test_the_cards_that_a_user_makes_visible_are_read_as_cuda_reads_them(
     visible: str, names: list[str], devices: Path, monkeypatch: pytest.MonkeyPatch
@@ -70,14 +77,23 @@ def test_a_build_of_torch_says_whether_it_has_cuda(
 ) -> None:
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text("raise RuntimeError('imported')")
-    (tmp_path / "torch" / "version.py").write_text(f"__version__ = '2.9.0'\ncuda: Optional[str] = {cuda}\nhip = None\n")
+    (tmp_path / "torch" / "version.py").write_text(
+        f"__version__ = '2.9.0'\ncuda: Optional[str] = {cuda}\nhip = None\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     assert (hardware.missing_libraries("torch") is not None) == lacks
 
 
 @pytest.mark.parametrize(
     ("names", "megabytes"),
-    [(["0"], 81559), (["0", "1"], 40960), (["GPU-30"], 40960), (["2"], None), (["7"], None), (["0", "7"], None)],
+    [
+        (["0"], 81559),
+        (["0", "1"], 40960),
+        (["GPU-30"], 40960),
+        (["2"], None),
+        (["7"], None),
+        (["0", "7"], None),
+    ],
 )
 def test_the_smallest_card_counts(
     names: list[str], megabytes: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -89,6 +105,8 @@ def test_the_smallest_card_counts(
     assert hardware.smallest_gpu_memory_megabytes(names) == megabytes
 
 
-def test_without_the_drivers_tool_nothing_is_known_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_drivers_tool_nothing_is_known_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert hardware.smallest_gpu_memory_megabytes(["0"]) is None

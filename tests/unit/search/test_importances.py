@@ -23,7 +23,10 @@ SPACE = {
 
 
 def study_of(
-    trials: int, value: Callable[[Mapping[str, Any]], Any], directions: tuple[str, ...] = ("maximize",), **others: Any
+    trials: int,
+    value: Callable[[Mapping[str, Any]], Any],
+    directions: tuple[str, ...] = ("maximize",),
+    **others: Any,
 ) -> optuna.Study:
     """Return a study of random trials; `others` are distributions of hyperparameters that every second one has."""
     chance = random.Random(0)
@@ -41,7 +44,9 @@ def study_of(
         values = value(mine)
         study.add_trial(
             optuna.trial.create_trial(
-                params=mine, distributions=space, values=values if isinstance(values, list) else [values]
+                params=mine,
+                distributions=space,
+                values=values if isinstance(values, list) else [values],
             )
         )
     return study
@@ -68,8 +73,16 @@ def test_what_matters_comes_first_and_the_shares_sum_to_one(evaluator: str, dire
         pytest.param(3, lambda params: params["much"], id="too few"),
         pytest.param(20, lambda params: 0.5, id="all values the same"),
         pytest.param(20, lambda params: float("inf"), id="none finite"),
-        pytest.param(20, lambda params: 1.0 if params["much"] > 0.97 else float("inf"), id="hardly any finite"),
-        pytest.param(20, lambda params: 1.0 if params["much"] > 0.2 else float("inf"), id="the finite ones the same"),
+        pytest.param(
+            20,
+            lambda params: 1.0 if params["much"] > 0.97 else float("inf"),
+            id="hardly any finite",
+        ),
+        pytest.param(
+            20,
+            lambda params: 1.0 if params["much"] > 0.2 else float("inf"),
+            id="the finite ones the same",
+        ),
     ],
 )
 def test_where_nothing_can_be_told_nothing_is_said(evaluator: str, trials: int, value: Any) -> None:
@@ -97,8 +110,12 @@ def test_a_value_that_is_not_finite_spoils_nothing(evaluator: str) -> None:
     assert next(iter(importances(study, evaluator, SPACE))) == "much"
 
 
-@pytest.mark.parametrize(("evaluator", "told"), [("ped-anova", True), ("fanova", False), ("mdi", False)])
-def test_hyperparameters_that_only_some_trials_have_are_told_where_they_can_be(evaluator: str, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("evaluator", "told"), [("ped-anova", True), ("fanova", False), ("mdi", False)]
+)
+def test_hyperparameters_that_only_some_trials_have_are_told_where_they_can_be(
+    evaluator: str, told: bool
+) -> None:
     sometimes = {"sometimes": FloatDistribution(0.0, 1.0)}
     study = study_of(40, lambda params: params["much"] + params.get("sometimes", 0.0), **sometimes)
     shares = importances(study, evaluator, [*SPACE, "sometimes", "never"])
@@ -110,7 +127,9 @@ def test_hyperparameters_that_only_some_trials_have_are_told_where_they_can_be(e
 class TestSeveralObjectives:
     @pytest.fixture(scope="class")
     def study(self) -> optuna.Study:
-        return study_of(60, lambda params: [params["much"], params["little"]], ("maximize", "minimize"))
+        return study_of(
+            60, lambda params: [params["much"], params["little"]], ("maximize", "minimize")
+        )
 
     @pytest.mark.parametrize("evaluator", EVALUATORS)
     def test_each_has_importances_of_its_own(self, evaluator: str, study: optuna.Study) -> None:
@@ -118,7 +137,9 @@ class TestSeveralObjectives:
         assert next(iter(importances(study, evaluator, SPACE, objective=1))) == "little"
 
     @pytest.mark.parametrize("evaluator", EVALUATORS)
-    def test_all_together_what_matters_to_either_comes_first(self, evaluator: str, study: optuna.Study) -> None:
+    def test_all_together_what_matters_to_either_comes_first(
+        self, evaluator: str, study: optuna.Study
+    ) -> None:
         shares = importances(study, evaluator, SPACE)
         assert set(list(shares)[:2]) == {"much", "little"}
         assert sum(shares.values()) == pytest.approx(1)
@@ -130,7 +151,9 @@ class TestSeveralObjectives:
 
 def test_ped_anova_says_the_same_as_optunas_own_call_without_arguments() -> None:
     study = study_of(40, lambda params: params["much"] + params["little"] / 2)
-    assert importances(study, "ped-anova", SPACE) == pytest.approx(optuna.importance.get_param_importances(study))
+    assert importances(study, "ped-anova", SPACE) == pytest.approx(
+        optuna.importance.get_param_importances(study)
+    )
 
 
 def test_an_evaluator_that_is_not_there_is_refused() -> None:

@@ -14,7 +14,9 @@ from assay.search.samplers.fast_tpe import FastTPESampler
 from assay.search.space import read_space
 
 
-@pytest.mark.parametrize(("release", "known"), [("5.0.0", True), ("5.0.3", True), ("5.1.0", False), ("6.0.0", False)])
+@pytest.mark.parametrize(
+    ("release", "known"), [("5.0.0", True), ("5.0.3", True), ("5.1.0", False), ("6.0.0", False)]
+)
 def test_a_release_that_nobody_compared_is_used_as_it_is(
     release: str, known: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,5 +53,7 @@ def test_kinds_that_are_asked_for_come_with_the_offsets_they_have_among_all(tmp_
     kinds = (TrialBegun, TrialEnded)
     every = list(read(path))
     assert list(read(path, only=kinds)) == [found for found in every if isinstance(found[0], kinds)]
-    assert list(read(path, every[2][1], only=kinds)) == [found for found in every[3:] if isinstance(found[0], kinds)]
+    assert list(read(path, every[2][1], only=kinds)) == [
+        found for found in every[3:] if isinstance(found[0], kinds)
+    ]
     assert list(read(path, only=[StudyClosed])) == []

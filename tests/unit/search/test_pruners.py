@@ -21,19 +21,27 @@ def options(name: str, given: dict[str, Any]) -> Settings:
     return PRUNERS[name].settings.read(given, "options")
 
 
-def trained(pruner: optuna.pruners.BasePruner, levels: Sequence[float], epochs: int = EPOCHS) -> list[int]:
+def trained(
+    pruner: optuna.pruners.BasePruner, levels: Sequence[float], epochs: int = EPOCHS
+) -> list[int]:
     """Return how many epochs trials of these values train, one after the other; higher is better."""
     study = optuna.create_study(direction="maximize", pruner=pruner, study_name="study")
     lengths = []
     for level in levels:
         trial = study.ask()
         length = epochs
-        for epoch in range(1, epochs):  # after the last one a trial is complete, whatever the pruner thinks
+        for epoch in range(
+            1, epochs
+        ):  # after the last one a trial is complete, whatever the pruner thinks
             trial.report(level, epoch)
             if trial.should_prune():
                 length = epoch
                 break
-        study.tell(trial, level if length == epochs else None, optuna.trial.TrialState(1 if length == epochs else 2))
+        study.tell(
+            trial,
+            level if length == epochs else None,
+            optuna.trial.TrialState(1 if length == epochs else 2),
+        )
         lengths.append(length)
     return lengths
 
@@ -47,12 +55,16 @@ def test_worse_and_worse_trials_are_stopped_early(name: str) -> None:
 
 @pytest.mark.parametrize("name", PRUNERS)
 def test_a_trial_that_is_better_than_all_before_it_is_never_stopped(name: str) -> None:
-    assert trained(make_pruner(name, EPOCHS), [number / 20 for number in range(20)]) == [EPOCHS] * 20
+    assert (
+        trained(make_pruner(name, EPOCHS), [number / 20 for number in range(20)]) == [EPOCHS] * 20
+    )
 
 
 @pytest.mark.parametrize("name", ["asha", "hyperband"])
 def test_successive_halving_waits_for_no_trial_to_complete(name: str) -> None:
-    study = optuna.create_study(direction="maximize", pruner=make_pruner(name, EPOCHS), study_name="study")
+    study = optuna.create_study(
+        direction="maximize", pruner=make_pruner(name, EPOCHS), study_name="study"
+    )
     trials = [study.ask() for _ in range(20)]
     for number, trial in enumerate(trials):
         trial.report(-number, 1)
@@ -90,12 +102,21 @@ def test_the_options_say_after_which_epoch_a_trial_may_be_stopped(
 
 @pytest.mark.parametrize("name", PRUNING)
 def test_options_have_optunas_own_names_and_defaults(name: str) -> None:
-    classes = {"asha": "SuccessiveHalvingPruner", "hyperband": "HyperbandPruner", "median": "MedianPruner"}
-    other = {("asha", "min_resource"): "auto", ("median", "n_warmup_steps"): 0}  # and why is in their docstrings
+    classes = {
+        "asha": "SuccessiveHalvingPruner",
+        "hyperband": "HyperbandPruner",
+        "median": "MedianPruner",
+    }
+    other = {
+        ("asha", "min_resource"): "auto",
+        ("median", "n_warmup_steps"): 0,
+    }  # and why is in their docstrings
     known = inspect.signature(getattr(optuna.pruners, classes[name]).__init__).parameters
     defaults = get_pruner(name).settings().model_dump()
     assert {known[option].default for option in defaults if (name, option) in other} <= {"auto", 0}
-    assert {o: known[o].default for o in defaults} == {o: other.get((name, o), defaults[o]) for o in defaults}
+    assert {o: known[o].default for o in defaults} == {
+        o: other.get((name, o), defaults[o]) for o in defaults
+    }
 
 
 @pytest.mark.parametrize("pruner", PRUNERS.values(), ids=PRUNERS)
@@ -107,12 +128,16 @@ def test_every_option_says_what_it_does(pruner: Any) -> None:
 @pytest.mark.parametrize("name", ["asha", "hyperband"])
 def test_a_first_comparison_beyond_the_epochs_is_refused(name: str) -> None:
     assert make_pruner(name, EPOCHS, options(name, {"min_resource": EPOCHS}))
-    with pytest.raises(RequestError, match=r"min_resource: must not exceed the 16 epochs of a trial; received 17"):
+    with pytest.raises(
+        RequestError, match=r"min_resource: must not exceed the 16 epochs of a trial; received 17"
+    ):
         make_pruner(name, EPOCHS, options(name, {"min_resource": EPOCHS + 1}))
 
 
 def test_a_rate_that_leaves_no_comparison_is_refused() -> None:
-    with pytest.raises(RequestError, match=r"first be compared after epoch 64, and have 16; received 3"):
+    with pytest.raises(
+        RequestError, match=r"first be compared after epoch 64, and have 16; received 3"
+    ):
         make_pruner("asha", EPOCHS, options("asha", {"min_early_stopping_rate": 3}))
 
 
@@ -127,7 +152,11 @@ def test_a_rate_that_leaves_no_comparison_is_refused() -> None:
         ("hyperband", {"min_resource": 0}, "min_resource: .*received 0"),
         ("hyperband", {"reduction_factor": 2.5}, "reduction_factor: .*received 2.5"),
         ("hyperband", {"bootstrap_count": True}, "bootstrap_count: .*received True"),
-        ("hyperband", {"max_resource": 9}, "does not know 'max_resource': .*Did you mean 'min_resource'"),
+        (
+            "hyperband",
+            {"max_resource": 9},
+            "does not know 'max_resource': .*Did you mean 'min_resource'",
+        ),
         ("median", {"n_startup_trials": -1}, "n_startup_trials: .*received -1"),
         ("median", {"n_warmup_steps": -1}, "n_warmup_steps: .*received -1"),
         ("median", {"interval_steps": 0}, "interval_steps: .*received 0"),
@@ -135,7 +164,9 @@ def test_a_rate_that_leaves_no_comparison_is_refused() -> None:
         ("none", {"patience": 3}, "does not know 'patience': it knows nothing"),
     ],
 )
-def test_an_option_that_cannot_be_is_refused_in_one_line(name: str, given: dict[str, Any], message: str) -> None:
+def test_an_option_that_cannot_be_is_refused_in_one_line(
+    name: str, given: dict[str, Any], message: str
+) -> None:
     with pytest.raises(RequestError, match=message) as caught:
         options(name, given)
     assert "\n" not in str(caught.value)

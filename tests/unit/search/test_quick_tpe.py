@@ -13,11 +13,14 @@ from optuna.trial import TrialState
 from assay.search.samplers.fast_tpe import FastTPESampler
 from assay.search.space import read_space
 from assay.search.study import _suggest
-from tests.search.test_samplers import SPACES
+from tests.helpers.spaces import SPACES
 
 
 def suggested(
-    sampler: TPESampler, space: dict[str, Any], trials: int = 60, directions: tuple[str, ...] = ("maximize",)
+    sampler: TPESampler,
+    space: dict[str, Any],
+    trials: int = 60,
+    directions: tuple[str, ...] = ("maximize",),
 ) -> list[dict[str, Any]]:
     """Return what each of many trials is suggested, three at a time under way, ending in every way they can."""
     study = optuna.create_study(directions=directions, sampler=sampler)
@@ -29,7 +32,9 @@ def suggested(
         running.append(trial)
         if len(running) == 3:
             ended = running.pop(chance.randrange(3))
-            state = chance.choice([TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
+            state = chance.choice(
+                [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
+            )
             if state == TrialState.PRUNED and len(directions) == 1:
                 for epoch in range(1, chance.choice([1, 2, 3])):
                     ended.report(round(chance.random(), 1), epoch)
@@ -50,16 +55,28 @@ def test_suggestions_are_optunas_own(space: str, direction: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"constant_liar": False}, {"multivariate": False}, {"n_startup_trials": 0}, {"n_ei_candidates": 3}]
+    "options",
+    [
+        {"constant_liar": False},
+        {"multivariate": False},
+        {"n_startup_trials": 0},
+        {"n_ei_candidates": 3},
+    ],
 )
 def test_so_they_are_with_other_options(options: dict[str, Any]) -> None:
-    ours, theirs = (suggested(kind(seed=7, **options), SPACES["everything"]) for kind in (FastTPESampler, TPESampler))
+    ours, theirs = (
+        suggested(kind(seed=7, **options), SPACES["everything"])
+        for kind in (FastTPESampler, TPESampler)
+    )
     assert ours == theirs
 
 
 def test_so_they_are_with_several_objectives() -> None:
     both = ("maximize", "minimize")
-    ours, theirs = (suggested(kind(seed=7), SPACES["floats"], directions=both) for kind in (FastTPESampler, TPESampler))
+    ours, theirs = (
+        suggested(kind(seed=7), SPACES["floats"], directions=both)
+        for kind in (FastTPESampler, TPESampler)
+    )
     assert ours == theirs
 
 

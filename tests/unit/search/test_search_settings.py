@@ -39,7 +39,11 @@ def test_options_are_read_in_the_class_of_what_they_are_for() -> None:
         ({"sampler": "gp"}, {}, {"reduction_factor": 2}),
         ({"sampler": "qmc", "pruner": "none"}, {}, {}),
         ({"pruner": "hyperband"}, {"n_startup_trials": 20}, {}),
-        ({"sampler": "qmc", "sampler_options": {"scramble": True}}, {"scramble": True}, {"reduction_factor": 2}),
+        (
+            {"sampler": "qmc", "sampler_options": {"scramble": True}},
+            {"scramble": True},
+            {"reduction_factor": 2},
+        ),
     ],
 )
 def test_options_stay_with_their_sampler_and_pruner_and_go_with_others(
@@ -72,13 +76,18 @@ def test_options_stay_with_their_sampler_and_pruner_and_go_with_others(
             {"pruner": "asha", "pruner_options": {"reduction_factor": 1}},
             r"^\[search\] pruner_options reduction_factor: .*received 1",
         ),
-        ({"pruner_options": {"n_warmup_steps": 1}}, r"^\[search\] pruner_options does not know 'n_warmup_steps'"),
+        (
+            {"pruner_options": {"n_warmup_steps": 1}},
+            r"^\[search\] pruner_options does not know 'n_warmup_steps'",
+        ),
         ({"sampler_options": 3}, r"^\[search\] sampler_options: .*dictionary; received 3"),
         ({"sampler": "cma"}, r"^\[search\] sampler: unknown sampler 'cma'.*Did you mean 'cmaes'"),
         ({"importance": "anova"}, r"^\[search\] importance: unknown importance 'anova'.*'fanova'"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line_that_names_the_place(table: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_is_refused_in_one_line_that_names_the_place(
+    table: dict[str, Any], message: str
+) -> None:
     with pytest.raises(RequestError, match=message) as caught:
         read(**table)
     assert "\n" not in str(caught.value)
@@ -87,12 +96,20 @@ def test_what_cannot_be_is_refused_in_one_line_that_names_the_place(table: dict[
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"sampler": "gp", "trials": 501}, "'gp' is for at most 500 trials, since .* cube .*; received 501"),
+        (
+            {"sampler": "gp", "trials": 501},
+            "'gp' is for at most 500 trials, since .* cube .*; received 501",
+        ),
         ({"pruner": "asha", "pruner_options": {"min_resource": 5}}, "must not exceed the 4 epochs"),
-        ({"pruner": "hyperband", "pruner_options": {"min_resource": 5}}, "must not exceed the 4 epochs"),
+        (
+            {"pruner": "hyperband", "pruner_options": {"min_resource": 5}},
+            "must not exceed the 4 epochs",
+        ),
     ],
 )
-def test_what_does_not_go_together_is_found_before_the_search(table: dict[str, Any], message: str) -> None:
+def test_what_does_not_go_together_is_found_before_the_search(
+    table: dict[str, Any], message: str
+) -> None:
     with pytest.raises(RequestError, match=message) as caught:
         read(**table).check(SPACE, epochs=4)
     assert "\n" not in str(caught.value)

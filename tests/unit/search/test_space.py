@@ -77,7 +77,10 @@ def test_ranges_and_choices_are_read(given: Any, distribution: object) -> None:
         (7, "must be a list of choices or a range"),
         ({"low": 1, "high": 2, "when": 3}, "when: must be a table such as .*received 3"),
         ({"low": 1, "high": 2, "when": {}}, "when: must be a table"),
-        ({"low": 1, "high": 2, "when": {"other": []}}, "when other: a list of values must not be empty"),
+        (
+            {"low": 1, "high": 2, "when": {"other": []}},
+            "when other: a list of values must not be empty",
+        ),
         ({"low": 1, "high": 2, "when": {"other": {}}}, "when other: must say low, high or both"),
         ({"low": 1, "high": 2, "when": {"other": {"lo": 1}}}, "Did you mean 'low'"),
         ({"low": 1, "high": 2, "when": {"name": 1}}, "the conditions of name go round in a circle"),
@@ -103,7 +106,9 @@ def test_what_is_no_space_is_refused_in_one_line(given: Any, message: str) -> No
         ([[64], [128, 64]], [[128, 64]], [[64, 128], "[64]", 64]),
     ],
 )
-def test_values_are_told_from_those_outside(given: Any, inside: list[Any], outside: list[Any]) -> None:
+def test_values_are_told_from_those_outside(
+    given: Any, inside: list[Any], outside: list[Any]
+) -> None:
     for value in inside:
         assert parameter(given).check("name", value) == value
     for value in outside:
@@ -144,16 +149,28 @@ def test_conditions_are_part_of_the_description() -> None:
     ("space", "drawn", "configuration"),
     [
         (OPTIMIZERS, {"optimizer": "adam"}, {"optimizer": "adam"}),
-        (OPTIMIZERS, {"optimizer": "momentum", "momentum": 0.6}, {"optimizer": "momentum", "momentum": 0.6}),
+        (
+            OPTIMIZERS,
+            {"optimizer": "momentum", "momentum": 0.6},
+            {"optimizer": "momentum", "momentum": 0.6},
+        ),
         (
             OPTIMIZERS,
             {"optimizer": "momentum", "momentum": 0.95, "nesterov": True},
             {"optimizer": "momentum", "momentum": 0.95, "nesterov": True},
         ),
         (LAYERS, {"layers": 1}, {"layers": 1}),
-        (LAYERS, {"layers": 3, "units_3": 9, "units_2": 8}, {"layers": 3, "units_3": 9, "units_2": 8}),
+        (
+            LAYERS,
+            {"layers": 3, "units_3": 9, "units_2": 8},
+            {"layers": 3, "units_3": 9, "units_2": 8},
+        ),
         ({"units": [[64], [128, 64]]}, {"units": "[128, 64]"}, {"units": [128, 64]}),
-        ({"rate": {"low": 0, "high": 0.5, "step": 0.1}}, {"rate": 0.30000000000000004}, {"rate": 0.3}),
+        (
+            {"rate": {"low": 0, "high": 0.5, "step": 0.1}},
+            {"rate": 0.30000000000000004},
+            {"rate": 0.3},
+        ),
     ],
 )
 def test_only_what_exists_beside_the_rest_is_drawn(
@@ -176,7 +193,10 @@ def test_only_what_exists_beside_the_rest_is_drawn(
             {"optimizer": "adam", "momentum": 0.9},
             "momentum: exists only when optimizer = 'momentum'; received .*'adam'",
         ),
-        ({"momentum": 0.9}, "momentum: exists only when optimizer = 'momentum'; received optimizer = 'nothing'"),
+        (
+            {"momentum": 0.9},
+            "momentum: exists only when optimizer = 'momentum'; received optimizer = 'nothing'",
+        ),
         ({"momentun": 0.9}, "list does not search 'momentun'.*Did you mean 'momentum'"),
         ({"optimizer": "sgd"}, "list optimizer: must be one of momentum, adam; received 'sgd'"),
     ],
@@ -188,28 +208,52 @@ def test_a_configuration_outside_the_space_is_refused(values: dict[str, Any], me
 
 def test_a_condition_that_never_holds_is_refused() -> None:
     with pytest.raises(
-        RequestError, match=r"momentum when: optimizer = 'sgd' never holds, since optimizer is \['adam'\]"
+        RequestError,
+        match=r"momentum when: optimizer = 'sgd' never holds, since optimizer is \['adam'\]",
     ):
-        read_space({"optimizer": ["adam"], "momentum": {"low": 0.1, "high": 0.2, "when": {"optimizer": "sgd"}}})
+        read_space(
+            {
+                "optimizer": ["adam"],
+                "momentum": {"low": 0.1, "high": 0.2, "when": {"optimizer": "sgd"}},
+            }
+        )
 
 
 def test_bounds_between_the_ends_of_a_range_can_hold() -> None:
     units = {"low": 1, "high": 9, "step": 2}
-    space = read_space({"units": units, "rate": {"low": 0.1, "high": 0.2, "when": {"units": {"low": 3.5, "high": 6}}}})
+    space = read_space(
+        {
+            "units": units,
+            "rate": {"low": 0.1, "high": 0.2, "when": {"units": {"low": 3.5, "high": 6}}},
+        }
+    )
     assert {"units": 5, "rate": 0.1} in space.given({}).corners()
     with pytest.raises(RequestError, match=r"5.5 <= units <= 6.5 never holds"):
-        read_space({"units": units, "rate": {"low": 1, "high": 2, "when": {"units": {"low": 5.5, "high": 6.5}}}})
+        read_space(
+            {
+                "units": units,
+                "rate": {"low": 1, "high": 2, "when": {"units": {"low": 5.5, "high": 6.5}}},
+            }
+        )
 
 
 def test_conditions_that_never_hold_together_are_refused() -> None:
-    space = {**OPTIMIZERS, "nesterov": {"choices": [True], "when": {"momentum": {"low": 0.6}, "optimizer": "adam"}}}
+    space = {
+        **OPTIMIZERS,
+        "nesterov": {"choices": [True], "when": {"momentum": {"low": 0.6}, "optimizer": "adam"}},
+    }
     with pytest.raises(RequestError, match=r"nesterov when: .* never hold together"):
         read_space(space).given({})
 
 
 def test_conditions_in_a_circle_are_refused() -> None:
     with pytest.raises(RequestError, match="the conditions of a, b go round in a circle"):
-        read_space({"a": {"low": 1, "high": 2, "when": {"b": 1}}, "b": {"low": 1, "high": 2, "when": {"a": 1}}})
+        read_space(
+            {
+                "a": {"low": 1, "high": 2, "when": {"b": 1}},
+                "b": {"low": 1, "high": 2, "when": {"a": 1}},
+            }
+        )
 
 
 @pytest.mark.parametrize(
@@ -234,12 +278,16 @@ def test_what_is_fixed_decides_what_is_left_to_search(
 
 def test_a_condition_on_a_name_that_is_not_there_is_refused_once_all_names_are_known() -> None:
     space = read_space({"momentum": {"low": 0.1, "high": 0.2, "when": {"optimiser": "momentum"}}})
-    with pytest.raises(RequestError, match=r"'optimiser' is neither searched nor fixed.*Did you mean 'optimizer'"):
+    with pytest.raises(
+        RequestError, match=r"'optimiser' is neither searched nor fixed.*Did you mean 'optimizer'"
+    ):
         space.given({"optimizer": "adam"})
 
 
 @pytest.mark.parametrize("space", [OPTIMIZERS, LAYERS, {"units": [[1], [2, 3]]}])
-def test_the_corners_show_every_extreme_of_every_parameter_and_lie_in_the_space(space: dict[str, Any]) -> None:
+def test_the_corners_show_every_extreme_of_every_parameter_and_lie_in_the_space(
+    space: dict[str, Any],
+) -> None:
     read = read_space(space)
     corners = list(read.corners())
     for corner in corners:
@@ -253,9 +301,14 @@ def test_a_grid_has_every_configuration_once() -> None:
     found = list(grid(read_space({**LAYERS, "rate": {"low": 0, "high": 0.2, "step": 0.1}})))
     rates = [0.0, 0.1, 0.2]
     expected = [{"layers": 1, "rate": rate} for rate in rates]
-    expected += [{"layers": 2, "units_2": two, "rate": rate} for two, rate in itertools.product((8, 16), rates)]
+    expected += [
+        {"layers": 2, "units_2": two, "rate": rate}
+        for two, rate in itertools.product((8, 16), rates)
+    ]
     threes = itertools.product(range(8, 17), (8, 16), rates)
-    expected += [{"layers": 3, "units_3": three, "units_2": two, "rate": rate} for three, two, rate in threes]
+    expected += [
+        {"layers": 3, "units_3": three, "units_2": two, "rate": rate} for three, two, rate in threes
+    ]
     assert sorted(map(str, (dict(sorted(one.items())) for one in found))) == sorted(
         map(str, (dict(sorted(one.items())) for one in expected))
     )

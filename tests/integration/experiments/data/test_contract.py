@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.experiments.data import GENERATED, KNOWN, DataSettings, PreparedData, prepare, summaries, training_images
+from assay.experiments.data import (
+    GENERATED,
+    KNOWN,
+    DataSettings,
+    PreparedData,
+    prepare,
+    summaries,
+    training_images,
+)
 from assay.experiments.data.build import ensure
 from assay.experiments.data.prepared_folder import Meta, read_meta
 from assay.experiments.data.registry import locate
@@ -50,19 +58,30 @@ def generated(name: str) -> Case:
     classes = 2 if task == "classification" else 0
     shape = (2,) if task == "classification" else (1,)
     keys = {"samples": 301, "seed": 5}
-    return Case(name, (241, 60, 10_000), shape, False, classes, task, classes or 1, np.float32, keys)
+    return Case(
+        name, (241, 60, 10_000), shape, False, classes, task, classes or 1, np.float32, keys
+    )
 
 
 CASES = [
     pytest.param(Case("digits", (1237, 200, 360), (8, 8, 1), verified=True), id="digits"),
-    pytest.param(Case("npz:own.npz", (200, 100, 30), (4, 4, 1), verified=False, classes=3, outputs=3), id="npz"),
     pytest.param(
-        Case("npz:numbers.npz", (200, 100, 30), (16,), False, 0, "regression", 2, np.float32), id="npz-regression"
+        Case("npz:own.npz", (200, 100, 30), (4, 4, 1), verified=False, classes=3, outputs=3),
+        id="npz",
     ),
-    pytest.param(Case("folder:pets", (200, 100, 30), (4, 4, 1), verified=False, classes=3, outputs=3), id="folder"),
+    pytest.param(
+        Case("npz:numbers.npz", (200, 100, 30), (16,), False, 0, "regression", 2, np.float32),
+        id="npz-regression",
+    ),
+    pytest.param(
+        Case("folder:pets", (200, 100, 30), (4, 4, 1), verified=False, classes=3, outputs=3),
+        id="folder",
+    ),
     *(pytest.param(generated(name), id=name) for name in GENERATED),
     pytest.param(
-        Case("mnist", (50_000, 10_000, 10_000), (28, 28, 1), verified=True), id="mnist", marks=pytest.mark.real_data
+        Case("mnist", (50_000, 10_000, 10_000), (28, 28, 1), verified=True),
+        id="mnist",
+        marks=pytest.mark.real_data,
     ),
     pytest.param(
         Case("cifar10", (40_000, 10_000, 10_000), (32, 32, 3), verified=False),
@@ -145,8 +164,12 @@ def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     settings = DataSettings(name=case.name, validation=case.counts[1], **case.keys)
     home = tmp_path_factory.mktemp("home")
     if case.name in GENERATED:
-        ensure(settings, home, data_dir, base, case.task)  # here, which spares a process for each of so many
-    return Prepared(case, settings, home, data_dir, base, prepare(settings, home, data_dir, base, case.task))
+        ensure(
+            settings, home, data_dir, base, case.task
+        )  # here, which spares a process for each of so many
+    return Prepared(
+        case, settings, home, data_dir, base, prepare(settings, home, data_dir, base, case.task)
+    )
 
 
 @pytest.fixture
@@ -167,7 +190,11 @@ def test_shapes_types_and_counts_are_as_promised(prepared: Prepared) -> None:
     assert data.input_shape == case.shape
     assert len(data.classes) == case.classes
     assert (data.task, data.outputs) == (case.task, case.outputs)
-    parts = ("x_train.npy", "y_train.npy"), ("x_validation.npy", "y_validation.npy"), ("test/x.npy", "test/y.npy")
+    parts = (
+        ("x_train.npy", "y_train.npy"),
+        ("x_validation.npy", "y_validation.npy"),
+        ("test/x.npy", "test/y.npy"),
+    )
     for count, (x_name, y_name) in zip(case.counts, parts, strict=True):
         x, y = prepared.load(x_name), prepared.load(y_name)
         assert x.shape == (count, *case.shape)
@@ -204,11 +231,21 @@ def test_every_image_keeps_its_label(prepared: Prepared) -> None:
 
 def test_the_test_set_lies_apart_and_is_the_published_one(prepared: Prepared) -> None:
     names = {path.name for path in prepared.data.folder.iterdir()}
-    assert names == {"x_train.npy", "y_train.npy", "x_validation.npy", "y_validation.npy", "meta.json", "test"}
+    assert names == {
+        "x_train.npy",
+        "y_train.npy",
+        "x_validation.npy",
+        "y_validation.npy",
+        "meta.json",
+        "test",
+    }
     if prepared.case.name != "digits":
         source = prepared.source()
         assert prepared.load("test/x.npy").tobytes() == source["x_test"].tobytes()
-        assert prepared.load("test/y.npy").reshape(-1).tolist() == source["y_test"].reshape(-1).tolist()
+        assert (
+            prepared.load("test/y.npy").reshape(-1).tolist()
+            == source["y_test"].reshape(-1).tolist()
+        )
 
 
 def test_scaling_is_fitted_on_the_training_split_alone(prepared: Prepared) -> None:
@@ -251,19 +288,29 @@ def test_what_was_published_is_verified_and_what_was_not_says_why(prepared: Prep
     assert len(data.warnings) == (prepared.case.name in KNOWN and not data.verified)
 
 
-def test_the_second_time_nothing_is_started_or_written(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_time_nothing_is_started_or_written(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def state() -> dict[Path, tuple[int, int]]:
-        return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in prepared.data.folder.rglob("*")}
+        return {
+            path: (path.stat().st_ino, path.stat().st_mtime_ns)
+            for path in prepared.data.folder.rglob("*")
+        }
 
     before = state()
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    again = prepare(prepared.settings, prepared.home, prepared.data_dir, prepared.base, prepared.case.task)
+    again = prepare(
+        prepared.settings, prepared.home, prepared.data_dir, prepared.base, prepared.case.task
+    )
     assert again == prepared.data
     assert state() == before
 
 
 def test_the_size_is_known_before_anything_is_prepared(prepared: Prepared) -> None:
-    assert training_images(prepared.settings, prepared.data_dir, prepared.base) == prepared.case.counts[0]
+    assert (
+        training_images(prepared.settings, prepared.data_dir, prepared.base)
+        == prepared.case.counts[0]
+    )
 
 
 def test_a_subset_is_kept_after_validation_is_split_off(prepared: Prepared) -> None:
@@ -281,7 +328,9 @@ def test_a_subset_is_kept_after_validation_is_split_off(prepared: Prepared) -> N
     assert training_images(settings, prepared.data_dir, prepared.base) == count
 
 
-def test_a_smaller_subset_is_a_part_of_a_larger_one_each_image_with_its_label(prepared: Prepared) -> None:
+def test_a_smaller_subset_is_a_part_of_a_larger_one_each_image_with_its_label(
+    prepared: Prepared,
+) -> None:
     def pairs(count: int) -> set[tuple[bytes, bytes]]:
         folder, _ = prepared.built("subset", train_images=count)
         x, y = np.load(folder / "x_train.npy"), np.load(folder / "y_train.npy")
@@ -289,12 +338,19 @@ def test_a_smaller_subset_is_a_part_of_a_larger_one_each_image_with_its_label(pr
 
     available = prepared.case.counts[0]
     whole = zip(prepared.load("x_train.npy"), prepared.load("y_train.npy"), strict=True)
-    assert pairs(available // 5) < pairs(available // 2) < {(x.tobytes(), y.tobytes()) for x, y in whole}
+    assert (
+        pairs(available // 5)
+        < pairs(available // 2)
+        < {(x.tobytes(), y.tobytes()) for x, y in whole}
+    )
 
 
 def test_a_subset_has_every_class_in_its_share_within_one_image(labelled: Prepared) -> None:
     folder, meta = labelled.built("subset", train_images=labelled.case.counts[0] // 3)
-    whole, kept = np.bincount(labelled.load("y_train.npy")), np.bincount(np.load(folder / "y_train.npy"))
+    whole, kept = (
+        np.bincount(labelled.load("y_train.npy")),
+        np.bincount(np.load(folder / "y_train.npy")),
+    )
     assert np.abs(kept - whole * meta.train_images / whole.sum()).max() <= 1
 
 

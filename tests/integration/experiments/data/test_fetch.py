@@ -83,7 +83,10 @@ def test_two_processes_at_once_fetch_it_once(
     tmp_path: Path, keras_home: Path, source: Path, stub: Stub, quick_split: Path
 ) -> None:
     calls = keras_that_has(source, stub, keras_home)
-    both = [start_preparing(MNIST, tmp_path / home, tmp_path / "data") for home in ("home", "another home")]
+    both = [
+        start_preparing(MNIST, tmp_path / home, tmp_path / "data")
+        for home in ("home", "another home")
+    ]
     first, second = (preparation.result() for preparation in both)
     assert calls.read_text().splitlines() == ["called"]
     assert first.digest == second.digest
@@ -92,9 +95,15 @@ def test_two_processes_at_once_fetch_it_once(
 def test_a_failed_download_is_one_line_that_says_which_file_to_put_where(
     tmp_path: Path, keras_home: Path, stub: Stub
 ) -> None:
-    stub_keras(stub, keras_home, "def load_data():\n    raise Exception('URL fetch failure\\non it: 404')\n")
+    stub_keras(
+        stub,
+        keras_home,
+        "def load_data():\n    raise Exception('URL fetch failure\\non it: 404')\n",
+    )
     data_dir = tmp_path / "data"
-    with pytest.raises(RequestError, match=r"mnist could not be fetched.*URL fetch failure on it: 404") as caught:
+    with pytest.raises(
+        RequestError, match=r"mnist could not be fetched.*URL fetch failure on it: 404"
+    ) as caught:
         prepare(MNIST, tmp_path / "home", data_dir)
     assert f"{data_dir}/mnist.npz" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -102,9 +111,13 @@ def test_a_failed_download_is_one_line_that_says_which_file_to_put_where(
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
-def test_offline_it_is_said_at_once_which_file_to_put_where(name: str, tmp_path: Path, keras_home: Path) -> None:
+def test_offline_it_is_said_at_once_which_file_to_put_where(
+    name: str, tmp_path: Path, keras_home: Path
+) -> None:
     start = time.monotonic()
-    with pytest.raises(RequestError, match=f"does not answer.*x_train, y_train, x_test, y_test at .*{name}.npz"):
+    with pytest.raises(
+        RequestError, match=f"does not answer.*x_train, y_train, x_test, y_test at .*{name}.npz"
+    ):
         prepare(DataSettings(name=name), tmp_path / "home", tmp_path / "data")
     assert time.monotonic() - start < QUICKLY_SECONDS
     assert not (tmp_path / "data").exists()
@@ -120,9 +133,13 @@ def test_a_network_that_swallows_everything_is_given_up(
             fetch.fetch("mnist", KNOWN["mnist"], tmp_path / "data" / "mnist.npz")
 
 
-def test_a_server_that_refuses_has_answered_so_keras_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_refuses_has_answered_so_keras_says_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # which answers HEAD with 501
+    with HTTPServer(
+        ("127.0.0.1", 0), BaseHTTPRequestHandler
+    ) as server:  # which answers HEAD with 501
         threading.Thread(target=server.handle_request, daemon=True).start()
         assert fetch._answers(f"http://127.0.0.1:{server.server_port}/mnist.npz")
 

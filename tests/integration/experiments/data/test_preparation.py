@@ -14,7 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from assay.experiments.data import DataSettings, Preparation, PreparationError, prepare, start_preparing
+from assay.experiments.data import (
+    DataSettings,
+    Preparation,
+    PreparationError,
+    prepare,
+    start_preparing,
+)
 from assay.experiments.data.prepared_folder import digest_file
 from assay.models.data import load
 from assay.models.errors import RequestError
@@ -125,7 +131,9 @@ def test_what_was_left_by_a_power_cut_is_never_used(own_set: Path, quick_split: 
 
 @pytest.mark.parametrize("file", ["x_train.npy", "test/y.npy", "meta.json"])
 @pytest.mark.parametrize("damage", ["truncated", "missing", "flipped"])
-def test_a_damaged_cache_is_noticed_named_and_mended(file: str, damage: str, own_set: Path, quick_split: Path) -> None:
+def test_a_damaged_cache_is_noticed_named_and_mended(
+    file: str, damage: str, own_set: Path, quick_split: Path
+) -> None:
     first = started(own_set).result()
     path = first.folder / file
     content = path.read_bytes()
@@ -205,7 +213,9 @@ def test_files_in_the_current_folder_shadow_nothing(
     for module in ("experiments", "models", "json", "numpy", "random"):
         (own_set.parent / f"{module}.py").write_text("raise SystemExit('the wrong module')")
     monkeypatch.chdir(own_set.parent)
-    monkeypatch.setenv("PYTHONPATH", os.environ["PYTHONPATH"] + os.pathsep)  # an empty entry is the current folder
+    monkeypatch.setenv(
+        "PYTHONPATH", os.environ["PYTHONPATH"] + os.pathsep
+    )  # an empty entry is the current folder
     data = prepare(OWN, Path("home"), Path())
     assert data.folder.is_absolute()
     assert data.folder.is_relative_to(own_set.parent / "home")
@@ -218,7 +228,9 @@ def test_whoever_asks_imports_no_heavy_library() -> None:
     assert asked.stdout == "set()\n"
 
 
-def test_the_file_is_missing_before_anything_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_missing_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(RequestError, match=r"own.npz is not there"):
         start_preparing(OWN, tmp_path, tmp_path, tmp_path)

@@ -50,7 +50,9 @@ def test_an_altered_copy_of_cifar10_says_what_is_altered(real_data: Path, tmp_pa
     assert "x_train" not in data.unverified_reason
 
 
-def test_another_mnist_is_used_with_a_warning_that_names_what_differs(tmp_path: Path, quick_split: Path) -> None:
+def test_another_mnist_is_used_with_a_warning_that_names_what_differs(
+    tmp_path: Path, quick_split: Path
+) -> None:
     np.savez(tmp_path / "mnist.npz", **make_arrays())
     data = prepare(DataSettings(name="mnist"), tmp_path / "home", tmp_path)
     assert not data.verified
@@ -60,7 +62,9 @@ def test_another_mnist_is_used_with_a_warning_that_names_what_differs(tmp_path: 
 
 def test_fashion_mnist_says_that_no_digest_is_on_record(tmp_path: Path, arrays: Arrays) -> None:
     np.savez(tmp_path / "fashion-mnist.npz", **arrays)
-    meta = read_meta(ensure(DataSettings(name="fashion-mnist"), tmp_path / "home", tmp_path, tmp_path))
+    meta = read_meta(
+        ensure(DataSettings(name="fashion-mnist"), tmp_path / "home", tmp_path, tmp_path)
+    )
     assert meta is not None
     assert meta.unverified_reason is not None
     assert "on record" in meta.unverified_reason
@@ -73,7 +77,9 @@ def test_one_changed_number_changes_the_digest(name: str, tmp_path: Path, arrays
         arrays[name] = arrays[name].copy()
         arrays[name].flat[0] = (arrays[name].flat[0] + step) % 3
         np.savez(tmp_path / f"{step}.npz", **arrays)
-        meta = read_meta(ensure(DataSettings(name=f"npz:{step}.npz"), tmp_path / "home", tmp_path, tmp_path))
+        meta = read_meta(
+            ensure(DataSettings(name=f"npz:{step}.npz"), tmp_path / "home", tmp_path, tmp_path)
+        )
         assert meta is not None
         digests.append(meta.digest)
     assert digests[0] != digests[1]

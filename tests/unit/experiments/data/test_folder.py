@@ -30,17 +30,23 @@ def pets(tmp_path: Path) -> Path:
 
 
 def built(pets: Path, **keys: Any) -> tuple[Path, Meta]:
-    folder = ensure(DataSettings(name="folder:pets", **keys), pets.parent / "home", pets.parent, pets.parent)
+    folder = ensure(
+        DataSettings(name="folder:pets", **keys), pets.parent / "home", pets.parent, pets.parent
+    )
     meta = read_meta(folder)
     assert meta is not None
     return folder, meta
 
 
-def read(image: Image.Image, tmp_path: Path, beside: str = "L", suffix: str = "png", **options: Any) -> list[Any]:
+def read(
+    image: Image.Image, tmp_path: Path, beside: str = "L", suffix: str = "png", **options: Any
+) -> list[Any]:
     """Save an image and read it back, beside another one that decides whether all become colour."""
     image.save(tmp_path / f"image.{suffix}", **options)
     Image.new(beside, image.size).save(tmp_path / "beside.png")
-    (_, pixels), _ = decode([tmp_path / "beside.png", tmp_path / f"image.{suffix}"], [tmp_path / "beside.png"], None)
+    (_, pixels), _ = decode(
+        [tmp_path / "beside.png", tmp_path / f"image.{suffix}"], [tmp_path / "beside.png"], None
+    )
     return list(pixels.tolist())
 
 
@@ -104,14 +110,18 @@ def test_black_and_white_are_0_and_255(tmp_path: Path) -> None:
 
 
 def test_cmyk_is_converted(tmp_path: Path) -> None:
-    assert read(Image.new("CMYK", (1, 1), (0, 0, 0, 0)), tmp_path, suffix="tif") == [[[255, 255, 255]]]
+    assert read(Image.new("CMYK", (1, 1), (0, 0, 0, 0)), tmp_path, suffix="tif") == [
+        [[255, 255, 255]]
+    ]
 
 
 @pytest.mark.parametrize(
     ("orientation", "seen"),
     [(1, [[1, 2], [3, 4], [5, 6]]), (3, [[6, 5], [4, 3], [2, 1]]), (6, [[5, 3, 1], [6, 4, 2]])],
 )
-def test_an_image_is_turned_as_its_exif_says(orientation: int, seen: list[list[int]], tmp_path: Path) -> None:
+def test_an_image_is_turned_as_its_exif_says(
+    orientation: int, seen: list[list[int]], tmp_path: Path
+) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = np.array([[1, 2], [3, 4], [5, 6]], np.uint8)
@@ -122,7 +132,10 @@ def test_an_image_is_turned_as_its_exif_says(orientation: int, seen: list[list[i
 
 def test_of_an_animation_the_first_frame_counts(tmp_path: Path) -> None:
     frames = [Image.new("L", (2, 2), level) for level in (10, 200)]
-    assert read(frames[0], tmp_path, suffix="gif", save_all=True, append_images=frames[1:]) == [[10, 10], [10, 10]]
+    assert read(frames[0], tmp_path, suffix="gif", save_all=True, append_images=frames[1:]) == [
+        [10, 10],
+        [10, 10],
+    ]
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "bmp", "webp", "ppm", "gif", "tif"])
@@ -173,7 +186,9 @@ def test_links_are_followed_but_not_in_circles(pets: Path, tmp_path: Path) -> No
     for name, target in {"self": ".", "up": "..", "root": str(pets), "all": "/"}.items():
         (pets / "train" / "bird" / name).symlink_to(target)
     (pets / "train" / "cat" / "deeper").mkdir()
-    (pets / "train" / "cat" / "deeper" / "cat.png").symlink_to(next((pets / "test" / "cat").iterdir()))
+    (pets / "train" / "cat" / "deeper" / "cat.png").symlink_to(
+        next((pets / "test" / "cat").iterdir())
+    )
     assert training_images(PETS, pets.parent, pets.parent) == 11  # of 13, two validate
 
 
@@ -202,12 +217,16 @@ def _touch(pets: Path) -> None:
     [
         _touch,
         lambda pets: (pets / "train" / "ant" / "00000.png").unlink(),
-        lambda pets: (pets / "test" / "cat" / "00002.png").rename(pets / "test" / "cat" / "00003.png"),
+        lambda pets: (pets / "test" / "cat" / "00002.png").rename(
+            pets / "test" / "cat" / "00003.png"
+        ),
         lambda pets: Image.new("L", (4, 4)).save(pets / "test" / "cat" / "new.png"),
     ],
     ids=["changed", "removed", "renamed", "added"],
 )
-def test_a_folder_in_which_a_file_changed_is_prepared_anew(change: Callable[[Path], object], pets: Path) -> None:
+def test_a_folder_in_which_a_file_changed_is_prepared_anew(
+    change: Callable[[Path], object], pets: Path
+) -> None:
     before, _ = built(pets, validation=3)
     assert built(pets, validation=3)[0] == before
     change(pets)
@@ -297,23 +316,31 @@ BAD_FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize(("spoil", "message"), BAD_FOLDERS.values(), ids=BAD_FOLDERS)
-def test_bad_folders_are_refused_in_one_line(spoil: Callable[[Path], object], message: str, pets: Path) -> None:
+def test_bad_folders_are_refused_in_one_line(
+    spoil: Callable[[Path], object], message: str, pets: Path
+) -> None:
     spoil(pets)
     with pytest.raises(RequestError, match=message) as caught:
         built(pets, validation=3)
     assert "\n" not in str(caught.value)
     data = pets.parent / "home" / "data"
-    assert not data.exists() or not [path for path in data.iterdir() if path.is_dir()], "something was left there"
+    assert not data.exists() or not [path for path in data.iterdir() if path.is_dir()], (
+        "something was left there"
+    )
 
 
-def test_an_image_of_too_many_pixels_is_refused(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_of_too_many_pixels_is_refused(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for limit in (15, 7):  # of 16 pixels: Pillow warns above its limit and raises above twice that
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(RequestError, match=f"00000.png has more than {limit} pixels"):
             built(pets, validation=3)
 
 
-def test_a_folder_that_changes_while_it_is_read_is_refused(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_changes_while_it_is_read_is_refused(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def change(path: Path) -> Image.Image:
         _touch(pets)
         return opened(path)

@@ -54,7 +54,9 @@ def test_a_seed_decides_the_points(name: str) -> None:
 def test_no_point_is_both_trained_and_tested_on(name: str) -> None:
     arrays = drawn(name)
     # A pair of numbers of 24 bits does not come twice by chance; a single one may.
-    shared = len({row.tobytes() for row in arrays.x_train} & {row.tobytes() for row in arrays.x_test})
+    shared = len(
+        {row.tobytes() for row in arrays.x_train} & {row.tobytes() for row in arrays.x_test}
+    )
     assert shared <= (0 if arrays.x_train.shape[1] == 2 else 5)
 
 
@@ -77,9 +79,21 @@ def test_classes_are_balanced(name: str, samples: int) -> None:
     ("region", "inside", "outside"),
     [
         (QUADRANTS, [(0.5, 0.5), (-0.1, -0.9)], [(0.5, -0.5), (-0.1, 0.9)]),
-        (RING, [(1.0, 0.0), (0.0, -2.0), (1.0, 1.0)], [(0.0, 0.0), (0.5, 0.5), (2.0, 1.0), (-2.9, 2.9)]),
-        (THREE_MODES, [(0.0, 1.5), (-1.0, -1.0), (1.0, -0.5)], [(0.0, 0.0), (0.0, -1.0), (1.9, 1.9)]),
-        (HALF_SPACES, [(0.0, 0.0), (0.9, 0.0), (-0.4, 0.5)], [(0.9, 0.2), (-0.6, 0.5), (-0.9, -0.9), (0.6, -0.5)]),
+        (
+            RING,
+            [(1.0, 0.0), (0.0, -2.0), (1.0, 1.0)],
+            [(0.0, 0.0), (0.5, 0.5), (2.0, 1.0), (-2.9, 2.9)],
+        ),
+        (
+            THREE_MODES,
+            [(0.0, 1.5), (-1.0, -1.0), (1.0, -0.5)],
+            [(0.0, 0.0), (0.0, -1.0), (1.9, 1.9)],
+        ),
+        (
+            HALF_SPACES,
+            [(0.0, 0.0), (0.9, 0.0), (-0.4, 0.5)],
+            [(0.9, 0.2), (-0.6, 0.5), (-0.9, -0.9), (0.6, -0.5)],
+        ),
     ],
     ids=REGIONS,
 )
@@ -109,7 +123,12 @@ def test_noise_moves_points_after_their_class_was_decided() -> None:
 
 def test_xor_is_four_clusters_and_the_class_is_whether_the_signs_agree() -> None:
     corners = drawn("xor", noise=0.0)
-    assert {tuple(corner) for corner in corners.x_train.tolist()} == {(1, 1), (1, -1), (-1, 1), (-1, -1)}
+    assert {tuple(corner) for corner in corners.x_train.tolist()} == {
+        (1, 1),
+        (1, -1),
+        (-1, 1),
+        (-1, -1),
+    }
     assert np.array_equal(corners.y_train == 1, corners.x_train[:, 0] == corners.x_train[:, 1])
     spread = drawn("xor", samples=4_000)
     assert np.abs(np.abs(spread.x_train).mean() - 1) < 0.02
@@ -134,7 +153,9 @@ def test_circles_and_moons_are_where_scikit_learn_puts_them() -> None:
         ("runge", {0: 1, 0.2: 0.5, -1: 1 / 26}),
     ],
 )
-def test_a_function_has_the_values_that_can_be_checked_by_hand(name: str, points: dict[float, float]) -> None:
+def test_a_function_has_the_values_that_can_be_checked_by_hand(
+    name: str, points: dict[float, float]
+) -> None:
     x = np.array(list(points))
     np.testing.assert_allclose(FUNCTIONS[name](x), list(points.values()), atol=1e-12)
 
@@ -152,9 +173,13 @@ def test_numbers_to_predict_are_the_function_and_noise(name: str) -> None:
 
 
 @pytest.mark.parametrize("key", [{"samples": 41}, {"noise": 0.25}, {"seed": 1}])
-def test_every_key_makes_another_set_and_none_is_lost_on_the_way(key: dict[str, float], tmp_path: Path) -> None:
+def test_every_key_makes_another_set_and_none_is_lost_on_the_way(
+    key: dict[str, float], tmp_path: Path
+) -> None:
     def digest(**keys: Any) -> tuple[str, str]:
-        folder = ensure(DataSettings(name="xor", **{"samples": 40, **keys}), tmp_path, tmp_path, tmp_path)
+        folder = ensure(
+            DataSettings(name="xor", **{"samples": 40, **keys}), tmp_path, tmp_path, tmp_path
+        )
         meta = read_meta(folder)
         assert meta is not None
         return folder.name, meta.digest
@@ -166,8 +191,12 @@ def test_what_a_process_of_its_own_draws_is_the_same(tmp_path: Path, quick_split
     settings = DataSettings(name="sine", samples=40, noise=0.5, seed=3, validation=10)
     data = prepare(settings, tmp_path / "home", tmp_path, task="regression")
     here = GeneratedSource("sine", 40, 0.5, 3).load()
-    stored = np.concatenate([np.load(data.folder / f"y_{part}.npy") for part in ("validation", "train")])
-    assert np.array_equal(stored[:, 0], here.y_train)  # quick_split takes the first ones to validate
+    stored = np.concatenate(
+        [np.load(data.folder / f"y_{part}.npy") for part in ("validation", "train")]
+    )
+    assert np.array_equal(
+        stored[:, 0], here.y_train
+    )  # quick_split takes the first ones to validate
     assert np.array_equal(np.load(data.folder / "test" / "x.npy"), here.x_test)
     assert data.unverified_reason == "points that are drawn have no published digest"
     assert data.warnings == ()

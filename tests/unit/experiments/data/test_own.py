@@ -14,9 +14,13 @@ from assay.models.tasks import Task
 from tests.helpers.small_sets import Arrays
 
 
-def built(arrays: Arrays, folder: Path, task: Task = "classification", **keys: int) -> tuple[Path, Meta]:
+def built(
+    arrays: Arrays, folder: Path, task: Task = "classification", **keys: int
+) -> tuple[Path, Meta]:
     np.savez_compressed(folder / "own.npz", **arrays)
-    written = ensure(DataSettings(name="npz:own.npz", **keys), folder / "home", folder, folder, task)
+    written = ensure(
+        DataSettings(name="npz:own.npz", **keys), folder / "home", folder, folder, task
+    )
     meta = read_meta(written)
     assert meta is not None
     return written, meta
@@ -50,7 +54,9 @@ def test_labels_in_a_column_are_the_same_labels(arrays: Arrays, tmp_path: Path) 
     assert column.digest == flat.digest
 
 
-def test_the_order_and_the_endianness_of_bytes_are_not_part_of_the_digest(arrays: Arrays, tmp_path: Path) -> None:
+def test_the_order_and_the_endianness_of_bytes_are_not_part_of_the_digest(
+    arrays: Arrays, tmp_path: Path
+) -> None:
     _, plain = built(arrays, tmp_path)
     arrays["x_train"] = np.asfortranarray(arrays["x_train"])
     arrays["y_train"] = arrays["y_train"].astype(">i8")
@@ -86,7 +92,9 @@ def test_images_of_fractions_are_scaled_as_a_whole(arrays: Arrays, tmp_path: Pat
     np.testing.assert_allclose([scaled.min(), scaled.max()], [0, 1], atol=1e-6)
 
 
-def test_the_name_that_is_recorded_says_nothing_of_the_folders(arrays: Arrays, tmp_path: Path) -> None:
+def test_the_name_that_is_recorded_says_nothing_of_the_folders(
+    arrays: Arrays, tmp_path: Path
+) -> None:
     folder, meta = built(arrays, tmp_path)
     assert meta.name == "npz:own.npz"
     assert str(tmp_path) not in (folder / "meta.json").read_text()
@@ -101,10 +109,14 @@ def test_a_file_that_was_changed_is_prepared_anew(arrays: Arrays, tmp_path: Path
 
 @pytest.mark.parametrize("kind", ["int64", "uint8", "float16", "float64"])
 @pytest.mark.parametrize("shape", [(), (1,), (3,)], ids=["flat", "column", "wide"])
-def test_any_numbers_can_be_predicted(kind: str, shape: tuple[int, ...], arrays: Arrays, tmp_path: Path) -> None:
+def test_any_numbers_can_be_predicted(
+    kind: str, shape: tuple[int, ...], arrays: Arrays, tmp_path: Path
+) -> None:
     for part in ("train", "test"):
         y = np.array(arrays[f"x_{part}"][:, 3, 3], np.float64) / 2
-        arrays[f"y_{part}"] = np.broadcast_to(y[(..., *(np.newaxis,) * len(shape))], (len(y), *shape)).astype(kind)
+        arrays[f"y_{part}"] = np.broadcast_to(
+            y[(..., *(np.newaxis,) * len(shape))], (len(y), *shape)
+        ).astype(kind)
     folder, meta = built(arrays, tmp_path, "regression")
     outputs = shape[0] if shape else 1
     assert (meta.task, meta.outputs, meta.classes) == ("regression", outputs, ())
@@ -115,9 +127,13 @@ def test_any_numbers_can_be_predicted(kind: str, shape: tuple[int, ...], arrays:
         assert np.array_equal(y, np.broadcast_to(expected[:, np.newaxis], y.shape))
 
 
-def test_the_same_integers_are_labels_or_numbers_as_the_task_says(arrays: Arrays, tmp_path: Path) -> None:
+def test_the_same_integers_are_labels_or_numbers_as_the_task_says(
+    arrays: Arrays, tmp_path: Path
+) -> None:
     labels, as_labels = built(arrays, tmp_path)
-    numbers = ensure(DataSettings(name="npz:own.npz"), tmp_path / "home", tmp_path, tmp_path, "regression")
+    numbers = ensure(
+        DataSettings(name="npz:own.npz"), tmp_path / "home", tmp_path, tmp_path, "regression"
+    )
     as_numbers = read_meta(numbers)
     assert as_numbers is not None
     assert labels != numbers

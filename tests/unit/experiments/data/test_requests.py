@@ -26,31 +26,71 @@ from tests.helpers.small_sets import Arrays, make_arrays
 
 BAD_ARRAYS = {
     "an array is missing": ({"x_test": None}, {}, "x_test is missing"),
-    "x and y differ in length": ({"y_train": np.arange(59) % 3}, {}, "equally long; received 60 and 59"),
-    "test images of another size": ({"x_test": np.zeros((12, 5, 5), np.uint8)}, {}, r"\(12, 5, 5\)"),
+    "x and y differ in length": (
+        {"y_train": np.arange(59) % 3},
+        {},
+        "equally long; received 60 and 59",
+    ),
+    "test images of another size": (
+        {"x_test": np.zeros((12, 5, 5), np.uint8)},
+        {},
+        r"\(12, 5, 5\)",
+    ),
     "one dimension": ({"x_train": np.zeros(60)}, {}, r"received \(60,\)"),
-    "five dimensions": ({"x_train": np.zeros((60, 1, 1, 1, 1))}, {}, r"received \(60, 1, 1, 1, 1\)"),
+    "five dimensions": (
+        {"x_train": np.zeros((60, 1, 1, 1, 1))},
+        {},
+        r"received \(60, 1, 1, 1, 1\)",
+    ),
     "no pixels": ({"x_train": np.zeros((60, 0, 4), np.uint8)}, {}, "must not be empty"),
-    "complex numbers": ({"x_train": np.zeros((60, 4, 4), complex)}, {}, "real numbers; received complex128"),
+    "complex numbers": (
+        {"x_train": np.zeros((60, 4, 4), complex)},
+        {},
+        "real numbers; received complex128",
+    ),
     "texts for images": ({"x_train": np.full((60, 4, 4), "a")}, {}, "real numbers; received <U1"),
     "labels with a fraction": (
         {"y_train": np.arange(60) % 3 / 2},
         {},
         "y_train must hold integers.*float64. If they are numbers to predict, say task = 'regression'",
     ),
-    "one-hot labels": ({"y_train": np.eye(3, dtype=int)[np.arange(60) % 3]}, {}, r"not one-hot; received \(60, 3\)"),
+    "one-hot labels": (
+        {"y_train": np.eye(3, dtype=int)[np.arange(60) % 3]},
+        {},
+        r"not one-hot; received \(60, 3\)",
+    ),
     "NaN": ({"x_train": np.full((60, 4, 4), np.nan)}, {}, "x_train must hold finite numbers"),
-    "one infinity": ({"x_test": np.where(np.arange(192).reshape(12, 4, 4) == 9, -np.inf, 1)}, {}, "x_test.*finite"),
-    "more than float32": ({"x_train": np.full((60, 4, 4), 1e39)}, {}, "finite numbers that float32"),
+    "one infinity": (
+        {"x_test": np.where(np.arange(192).reshape(12, 4, 4) == 9, -np.inf, 1)},
+        {},
+        "x_test.*finite",
+    ),
+    "more than float32": (
+        {"x_train": np.full((60, 4, 4), 1e39)},
+        {},
+        "finite numbers that float32",
+    ),
     "pickled objects": ({"y_train": np.array([{}] * 60)}, {}, "never read"),
     "records": ({"y_train": np.zeros(60, [("日", int)])}, {}, "named fields"),
-    "kinds of label differ": ({"y_test": np.array(["a"] * 12)}, {}, "y_train and y_test must be of one kind"),
-    "a test label that training lacks": ({"y_test": np.arange(12) % 4}, {}, "every label of y_test.*3 is not"),
+    "kinds of label differ": (
+        {"y_test": np.array(["a"] * 12)},
+        {},
+        "y_train and y_test must be of one kind",
+    ),
+    "a test label that training lacks": (
+        {"y_test": np.arange(12) % 4},
+        {},
+        "every label of y_test.*3 is not",
+    ),
     "one class": ({"y_train": np.zeros(60, int)}, {}, "two classes or more"),
     "a class with one image": ({"y_train": np.r_[np.zeros(59, int), 7]}, {}, "class 7 has one"),
     "fewer validation images than classes": ({}, {"validation": 2}, "3 classes.*received 2"),
     "fewer training images than classes": ({}, {"validation": 58}, "3 classes.*received 58"),
-    "all images validate": ({}, {"validation": 60}, "fewer than the training set's 60 images; received 60"),
+    "all images validate": (
+        {},
+        {"validation": 60},
+        "fewer than the training set's 60 images; received 60",
+    ),
     "no image of a class left": (
         {"y_train": np.r_[np.zeros(58, int), 1, 1], "y_test": np.zeros(12, int)},
         {"validation": 57},
@@ -65,23 +105,51 @@ BAD_ARRAYS = {
 }
 
 BAD_NUMBERS = {
-    "texts": ({"y_train": np.array(["a"] * 60)}, {}, "y_train must hold numbers.*say task = 'classification'"),
+    "texts": (
+        {"y_train": np.array(["a"] * 60)},
+        {},
+        "y_train must hold numbers.*say task = 'classification'",
+    ),
     "truths": ({"y_train": np.arange(60) > 5}, {}, "y_train must hold numbers to predict.*bool"),
-    "complex numbers": ({"y_test": np.zeros(12, complex)}, {}, "y_test must hold numbers to predict.*complex128"),
-    "NaN": ({"y_train": np.where(np.arange(60) == 7, np.nan, 1.0)}, {}, "y_train must hold finite numbers"),
+    "complex numbers": (
+        {"y_test": np.zeros(12, complex)},
+        {},
+        "y_test must hold numbers to predict.*complex128",
+    ),
+    "NaN": (
+        {"y_train": np.where(np.arange(60) == 7, np.nan, 1.0)},
+        {},
+        "y_train must hold finite numbers",
+    ),
     "infinity": ({"y_test": np.full((12, 1), np.inf)}, {}, "y_test must hold finite numbers"),
     "more than float32": ({"y_train": np.full(60, -1e39)}, {}, "finite numbers that float32"),
-    "three dimensions": ({"y_train": np.zeros((60, 2, 2))}, {}, r"\(n, outputs\) and not empty; received \(60, 2, 2\)"),
+    "three dimensions": (
+        {"y_train": np.zeros((60, 2, 2))},
+        {},
+        r"\(n, outputs\) and not empty; received \(60, 2, 2\)",
+    ),
     "no outputs": ({"y_train": np.zeros((60, 0))}, {}, r"received \(60, 0\)"),
     "widths that differ": (
         {"y_train": np.zeros((60, 2)), "y_test": np.zeros((12, 3))},
         {},
         "y_train and y_test.*agree",
     ),
-    "one for all and one each": ({"y_train": np.zeros((60, 2))}, {}, r"received \(60, 2\) and \(12,\)"),
+    "one for all and one each": (
+        {"y_train": np.zeros((60, 2))},
+        {},
+        r"received \(60, 2\) and \(12,\)",
+    ),
     "x and y differ in length": ({"y_train": np.zeros(59)}, {}, "equally long; received 60 and 59"),
-    "all validate": ({}, {"validation": 60}, "fewer than the training set's 60 images; received 60"),
-    "more to train on than there are": ({}, {"validation": 20, "train_images": 41}, "at most the 40 .* received 41"),
+    "all validate": (
+        {},
+        {"validation": 60},
+        "fewer than the training set's 60 images; received 60",
+    ),
+    "more to train on than there are": (
+        {},
+        {"validation": 20, "train_images": 41},
+        "at most the 40 .* received 41",
+    ),
 }
 
 
@@ -90,18 +158,29 @@ BAD_NUMBERS = {
     ("task", "change", "fields", "message"),
     [
         *(pytest.param("classification", *case, id=name) for name, case in BAD_ARRAYS.items()),
-        *(pytest.param("regression", *case, id=f"{name} to predict") for name, case in BAD_NUMBERS.items()),
+        *(
+            pytest.param("regression", *case, id=f"{name} to predict")
+            for name, case in BAD_NUMBERS.items()
+        ),
     ],
 )
 def test_bad_arrays_are_refused_in_one_line(
-    task: Task, change: dict[str, np.ndarray | None], fields: dict[str, int], message: str, tmp_path: Path
+    task: Task,
+    change: dict[str, np.ndarray | None],
+    fields: dict[str, int],
+    message: str,
+    tmp_path: Path,
 ) -> None:
     arrays = {name: array for name, array in (make_arrays() | change).items() if array is not None}
     np.savez(tmp_path / "own.npz", **arrays)
     with pytest.raises(RequestError, match=message) as caught:
-        ensure(DataSettings(name="npz:own.npz", **fields), tmp_path / "home", tmp_path, tmp_path, task)
+        ensure(
+            DataSettings(name="npz:own.npz", **fields), tmp_path / "home", tmp_path, tmp_path, task
+        )
     assert "\n" not in str(caught.value)
-    assert not [path for path in (tmp_path / "home" / "data").iterdir() if path.is_dir()], "something was left there"
+    assert not [path for path in (tmp_path / "home" / "data").iterdir() if path.is_dir()], (
+        "something was left there"
+    )
 
 
 def _truncate(path: Path) -> None:
@@ -117,7 +196,9 @@ def _flip_a_bit(path: Path) -> None:
 def _claim_more(path: Path) -> None:
     """A header that asks for 8 exabytes."""
     with zipfile.ZipFile(path, "w") as archive, archive.open("x_train.npy", "w") as stream:
-        np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 10**9)})
+        np.lib.format.write_array_header_1_0(
+            stream, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 10**9)}
+        )
 
 
 BAD_FILES = {
@@ -133,10 +214,17 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize(("spoil", "message"), BAD_FILES.values(), ids=BAD_FILES)
-def test_bad_files_are_refused_in_one_line(spoil: Callable[[Path], object], message: str, own_set: Path) -> None:
+def test_bad_files_are_refused_in_one_line(
+    spoil: Callable[[Path], object], message: str, own_set: Path
+) -> None:
     spoil(own_set)
     with pytest.raises(RequestError, match=message) as caught:
-        ensure(DataSettings(name="npz:own.npz"), own_set.parent / "home", own_set.parent, own_set.parent)
+        ensure(
+            DataSettings(name="npz:own.npz"),
+            own_set.parent / "home",
+            own_set.parent,
+            own_set.parent,
+        )
     assert "\n" not in str(caught.value)
 
 
@@ -152,26 +240,62 @@ BAD_TABLES = {
     "a scale of one's own": ({"name": "digits", "scale": "minmax"}, "'unit', 'standard' or 'none'"),
     "a mistyped key": ({"name": "digits", "scael": "unit"}, "Did you mean 'scale'"),
     "nobody trains": ({"name": "digits", "train_images": 0}, r"\[data\] train_images.*received 0"),
-    "a fraction trains": ({"name": "digits", "train_images": 0.5}, r"\[data\] train_images.*received 0.5"),
-    "one side": ({"name": "folder:a", "size": 28}, r"\[data\] size: must be \[height, width\].*received 28"),
-    "one side in a list": ({"name": "folder:a", "size": [28]}, r"must be \[height, width\].*received \[28\]"),
-    "three sides": ({"name": "folder:a", "size": [8, 8, 3]}, r"must be \[height, width\].*received \[8, 8, 3\]"),
+    "a fraction trains": (
+        {"name": "digits", "train_images": 0.5},
+        r"\[data\] train_images.*received 0.5",
+    ),
+    "one side": (
+        {"name": "folder:a", "size": 28},
+        r"\[data\] size: must be \[height, width\].*received 28",
+    ),
+    "one side in a list": (
+        {"name": "folder:a", "size": [28]},
+        r"must be \[height, width\].*received \[28\]",
+    ),
+    "three sides": (
+        {"name": "folder:a", "size": [8, 8, 3]},
+        r"must be \[height, width\].*received \[8, 8, 3\]",
+    ),
     "no height": ({"name": "folder:a", "size": [0, 8]}, r"from 1 to 4,096; received \[0, 8\]"),
     "too wide": ({"name": "folder:a", "size": [8, 4097]}, r"from 1 to 4,096; received \[8, 4097\]"),
     "half a pixel": ({"name": "folder:a", "size": [8, 8.5]}, r"whole numbers.*received \[8, 8.5\]"),
-    "a truth for a side": ({"name": "folder:a", "size": [8, True]}, r"whole numbers.*received \[8, True\]"),
-    "size of digits": ({"name": "digits", "size": [9, 9]}, "size is for folder:PATH alone; received name = 'digits'"),
-    "size of an npz": ({"name": "npz:a", "size": [9, 9]}, "size is for folder:PATH alone.*remove size"),
-    "samples of digits": ({"name": "digits", "samples": 9}, "samples is for sets that are drawn, xor.*remove samples"),
-    "noise of a folder": ({"name": "folder:a", "noise": 0.1}, "noise is for sets that are drawn.*'folder:a'"),
+    "a truth for a side": (
+        {"name": "folder:a", "size": [8, True]},
+        r"whole numbers.*received \[8, True\]",
+    ),
+    "size of digits": (
+        {"name": "digits", "size": [9, 9]},
+        "size is for folder:PATH alone; received name = 'digits'",
+    ),
+    "size of an npz": (
+        {"name": "npz:a", "size": [9, 9]},
+        "size is for folder:PATH alone.*remove size",
+    ),
+    "samples of digits": (
+        {"name": "digits", "samples": 9},
+        "samples is for sets that are drawn, xor.*remove samples",
+    ),
+    "noise of a folder": (
+        {"name": "folder:a", "noise": 0.1},
+        "noise is for sets that are drawn.*'folder:a'",
+    ),
     "seed of mnist": ({"name": "mnist", "seed": 0}, "seed is for sets that are drawn.*'mnist'"),
     "three samples": ({"name": "xor", "samples": 3}, r"\[data\] samples.*4; received 3"),
-    "too many samples": ({"name": "xor", "samples": 10**12}, r"\[data\] samples.*10000000; received 10{12}"),
+    "too many samples": (
+        {"name": "xor", "samples": 10**12},
+        r"\[data\] samples.*10000000; received 10{12}",
+    ),
     "half a sample": ({"name": "xor", "samples": 10.5}, r"\[data\] samples.*received 10.5"),
     "negative noise": ({"name": "sine", "noise": -0.1}, r"\[data\] noise.*received -0.1"),
-    "noise that is no number": ({"name": "sine", "noise": float("nan")}, r"\[data\] noise.*received nan"),
+    "noise that is no number": (
+        {"name": "sine", "noise": float("nan")},
+        r"\[data\] noise.*received nan",
+    ),
     "infinite noise": ({"name": "sine", "noise": float("inf")}, r"\[data\] noise.*received inf"),
-    "circles without noise": ({"name": "circles", "noise": 0}, "noise must be above 0 for circles.*received 0"),
+    "circles without noise": (
+        {"name": "circles", "noise": 0},
+        "noise must be above 0 for circles.*received 0",
+    ),
     "a seed below nought for points": ({"name": "xor", "seed": -1}, r"\[data\] seed.*received -1"),
     "a seed beyond": ({"name": "xor", "seed": 2**32}, r"\[data\] seed.*received 4294967296"),
 }
@@ -199,7 +323,9 @@ def test_a_home_that_cannot_be_written_is_named(own_set: Path, quick_split: Path
         prepare(DataSettings(name="npz:own.npz"), home, own_set.parent, own_set.parent)
 
 
-def test_validation_that_leaves_nothing_is_refused_before_anything_is_prepared(own_set: Path) -> None:
+def test_validation_that_leaves_nothing_is_refused_before_anything_is_prepared(
+    own_set: Path,
+) -> None:
     settings = DataSettings(name="npz:own.npz", validation=60)
     with pytest.raises(RequestError, match="fewer than the training set's 60 images"):
         training_images(settings, own_set.parent, own_set.parent)
@@ -217,7 +343,9 @@ def test_a_set_and_a_task_that_do_not_suit_are_refused_with_the_fix_before_anyth
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     right: Task = GENERATED[name].task if name in GENERATED else "classification"
     wrong: Task = "classification" if right == "regression" else "regression"
-    with pytest.raises(RequestError, match=f"^{name} has .*: task must be '{right}'; received '{wrong}'.$"):
+    with pytest.raises(
+        RequestError, match=f"^{name} has .*: task must be '{right}'; received '{wrong}'.$"
+    ):
         start_preparing(DataSettings(name=name), tmp_path / "home", tmp_path, tmp_path, task=wrong)
     assert not (tmp_path / "home").exists()
     check_task(DataSettings(name=name), right)

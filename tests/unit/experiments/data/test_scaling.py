@@ -17,7 +17,10 @@ NO_SPREAD = 1 / float(np.finfo(np.float32).max)
 
 numbers = arrays(
     np.float32,
-    st.one_of(array_shapes(min_dims=2, max_dims=2, max_side=300), array_shapes(min_dims=4, max_dims=4, max_side=6)),
+    st.one_of(
+        array_shapes(min_dims=2, max_dims=2, max_side=300),
+        array_shapes(min_dims=4, max_dims=4, max_side=6),
+    ),
     elements=st.floats(-(2.0**100), 2.0**100, width=32),
 )
 

@@ -11,7 +11,11 @@ from assay.experiments.data.targets import Targets
 
 def targets(*counts: int) -> Targets:
     """Labels with so many of each class; with no counts, ten numbers to predict."""
-    y = np.repeat(np.arange(len(counts), dtype=np.int32), counts) if counts else np.zeros((10, 1), np.float32)
+    y = (
+        np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        if counts
+        else np.zeros((10, 1), np.float32)
+    )
     return Targets(y, y, tuple(map(str, range(len(counts)))), len(counts) or 1)
 
 
@@ -36,7 +40,9 @@ def test_every_class_is_kept_in_its_share_and_none_without_any(
 
 @pytest.mark.parametrize("of", [targets(6, 4), targets()], ids=["labels", "numbers"])
 @pytest.mark.parametrize("count", range(2, 11))
-def test_what_is_kept_stays_in_its_order_and_the_next_larger_subset_adds_one(of: Targets, count: int) -> None:
+def test_what_is_kept_stays_in_its_order_and_the_next_larger_subset_adds_one(
+    of: Targets, count: int
+) -> None:
     training = np.array([7, 2, 9, 4, 0, 5, 1, 8, 3, 6])
     kept = subset(training, count, of).tolist()
     assert kept == [index for index in training if index in kept]
