@@ -1,5 +1,6 @@
 # make sweep [EXPERIMENT=digits-mlp] [WORKERS=2] [EXTRAS=gpu] [ARGS="--trials 60"]    set up, then sweep
 # make test                                                                           set up, then run the tests
+# make test-system                                                                    set up, then train, kill and serve
 # make chaos [CASES="points queue"] [ARGS=--quick]                                     set up, then kill sweeps
 # make bench [MEASURES="sweeps startup"] [ARGS="--repeats 1"]                         set up, then measure, beside peers
 # make bench-gpu [ARGS=--quick]                                                       set up, then measure a card
@@ -16,19 +17,18 @@ BIN := $(VENV)/bin
 LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test test-quick test-slow lint types chaos bench bench-gpu pictures setup setup-dev setup-bench lock clean
+.PHONY: sweep test test-system lint types chaos bench bench-gpu pictures setup setup-dev setup-bench lock clean
 
 sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
+# Units, and all of the product but the training: minutes. A few real sweeps are among them.
 test: setup-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/integration
 
-test-quick: setup-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
-
-test-slow: setup-dev
-	$(BIN)/python -m pytest -m slow
+# Real backends, kills, servers, a browser, what `make bench` and `make chaos` run: the better part of half an hour.
+test-system: setup-dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/system
 
 lint: setup-dev types
 	$(BIN)/ruff check .
@@ -41,7 +41,7 @@ types:
 	@ln -sfn ../../../experiments/face/__init__.py build/types/assay/__init__.py
 	@for package in models search experiments; do ln -sfn ../../../$$package build/types/assay/$$package; done
 
-# What holds when sweeps are killed, starved and stopped; a short version is part of `make test`.
+# What holds when sweeps are killed, starved and stopped; a short version is part of `make test-system`.
 chaos: setup-dev
 	$(BIN)/python -m tests.chaos $(CASES) $(ARGS)
 

@@ -1,1 +1,1 @@
-"""What tests import: servers, trainers, studies and commands. Test modules and conftests import nothing of each other."""
+"""What tests import: servers, trainers, studies, commands. Tests import nothing of each other."""

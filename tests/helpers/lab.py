@@ -20,8 +20,9 @@ from assay.search.supervisor import Supervisor
 from assay.search.system.signals import StopRequest
 from assay.search.workers.executor import LocalExecutor, WorkerRecipe
 from assay.search.workers.protocol import Executor, Trial
+from tests.helpers.paths import ROOT
 
-FIND_TESTS = {"PYTHONPATH": str(Path(__file__).parents[2])}
+FIND_TESTS = {"PYTHONPATH": str(ROOT)}
 """Has workers find the stub, wherever the tests are run from."""
 
 SPACE = {"units": {"low": 1, "high": 1000}, "kind": ["a", "b"]}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from assay.models.data import Array
+from tests.helpers import nets
 
 SHAPE = (8, 8, 1)
 CLASSES = ("left", "middle", "right")
@@ -84,3 +85,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_rows(tmp_path_factory.mktemp("prepared") / "slopes")
+
+
+
+@pytest.fixture(scope="session")
+def own_nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with nets.py, a user's own factories."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "nets.py").write_text(nets.SOURCE)
+    return folder

@@ -63,9 +63,6 @@ def test_what_a_library_says_has_no_password(said: str) -> None:
 @pytest.mark.parametrize("url", [url for url, _ in URLS if url.startswith("postgresql")])
 def test_a_storage_that_does_not_answer_tells_no_password(url: str, tmp_path: Path) -> None:
     see_nothing(tmp_path, *SWEEP, "--storage", url.format(SECRET))
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "verb"),
     [
@@ -96,9 +93,6 @@ def see_nothing(folder: Path, *words: str) -> None:
         assert path.is_dir() or not any(
             form.encode() in path.read_bytes() for form in (SECRET, MEANT)
         ), path
-
-
-@pytest.mark.slow
 def test_a_sweep_that_works_keeps_its_passwords_to_itself(tmp_path: Path) -> None:
     """SQLite takes options it does not know of in its address."""
     home = tmp_path / "home"

@@ -12,8 +12,6 @@ from tests.chaos.sessions import Zygote
 from tests.chaos.together import together
 from tests.helpers.postgresql import missing
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
-
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from assay.experiments.cli.main import VERBS
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 FORBIDDEN = {
     "models": {"search", "experiments", "optuna", "mlflow", "click", "rich"},
     "search": {"experiments", "mlflow", "keras", "tensorflow", "jax", "torch", "click", "rich"},

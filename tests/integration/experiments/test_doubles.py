@@ -18,15 +18,11 @@ from assay.search.events import Event, StudyClosed, TrialEnded
 from tests.helpers.tracked import (
     BEST,
     PARAMS,
-    empty_store,
     opened,
     snapshot,
-    store,
     tell,
     trial,
 )
-
-__all__ = ["empty_store", "store"]  # fixtures
 
 STORY = [
     opened(),

@@ -141,9 +141,6 @@ def in_a_thread_with_a_running_loop(call: Callable[[], Any]) -> Any:
     thread.join()
     (answer,) = answers
     return answer
-
-
-@pytest.mark.slow
 def test_sweeping_and_running_in_a_thread_with_a_running_loop(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -197,9 +194,6 @@ except KeyboardInterrupt:
     assert "running" not in set(study.trials["state"])
     print("recorded")
 """
-
-
-@pytest.mark.slow
 def test_after_an_interrupt_what_was_tried_is_recorded(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, str(tmp_path)],

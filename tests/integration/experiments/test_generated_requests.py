@@ -24,8 +24,6 @@ from assay.experiments.run import sweep
 from tests.helpers.requests import EXPERIMENT
 from tests.helpers.toml import toml
 
-pytestmark = pytest.mark.timeout(300)
-
 VALID = tomllib.loads(EXPERIMENT + "[search]\ntrials = 3\nsampler = 'random'\n")
 GENERATED = settings(
     max_examples=200,

@@ -14,9 +14,7 @@ from assay.experiments.tracking import follower
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.search.events import Event, StudyClosed, TrialEnded
 from assay.search.journal import Journal
-from tests.helpers.tracked import BEST, empty_store, opened, snapshot, store, trial
-
-__all__ = ["empty_store", "store"]  # fixtures
+from tests.helpers.tracked import BEST, opened, snapshot, trial
 
 STORY = [
     opened(),

@@ -90,9 +90,6 @@ def test_a_comment_taken_away_sets_the_default(new: New, tmp_path: Path) -> None
     after = read(tmp_path / "mine.toml")
     assert after.hyperparameters({}) == before.hyperparameters({})
     assert (after.data, after.search) == (before.data, before.search)
-
-
-@pytest.mark.slow
 def test_it_is_swept_by_the_command_that_it_prints(tmp_path: Path) -> None:
     made = assay("new", "mine", "--json", "--home", f"{tmp_path}/home", cwd=tmp_path).answer
     assert made["file"] == "mine.toml"

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from assay.experiments.cli import main
-from tests.helpers.command import pretend_cuda_libraries
+from tests.helpers.gpus import pretend_cuda_libraries
 from tests.helpers.requests import EXPERIMENT
 
 CNN = """

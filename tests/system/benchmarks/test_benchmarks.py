@@ -16,7 +16,7 @@ import pytest
 
 from assay.models.architectures.mlp import MLPSettings
 from assay.models.architectures.registry import FAMILIES
-from assay.models.worker.trial_spec import TrialSpec, signature
+from assay.models.worker.trial_spec import TrialSpec, compile_key
 from tests.benchmarks import sides
 from tests.benchmarks.configurations import (
     BATCH_SIZES,
@@ -71,7 +71,7 @@ def test_the_arithmetic_is_what_a_hand_counts() -> None:
 def test_the_list_has_every_pair_twice_no_trial_twice_and_nine_signatures_on_tensorflow() -> None:
     listed = configurations()
     assigned = [TrialSpec.read(spec(one, Path("mnist"), EPOCHS), "a trial") for one in listed]
-    kinds = {signature(one, decay_is_compiled=False, batch_is_compiled=False) for one in assigned}
+    kinds = {compile_key(one, decay_is_compiled=False, batch_is_compiled=False) for one in assigned}
     assert len(kinds) == SIGNATURES
     pairs = [(one["hidden_units"], one["batch_size"]) for one in listed]
     assert sorted(pairs) == sorted([*product(HIDDEN_UNITS, BATCH_SIZES)] * 2)
@@ -188,9 +188,6 @@ def test_peers_train_the_network_that_assay_does() -> None:
         MLPSettings(hidden_units=32, activation="tanh"), (28, 28, 1), 10
     )
     assert [weight.shape for weight in theirs.weights] == [weight.shape for weight in ours.weights]
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "needs"),
     [
@@ -206,9 +203,6 @@ def test_every_side_does_the_same_work(side: Side, needs: str, images: Path) -> 
     run = measure(side, Work(images, configurations()[:2], epochs=5))
     assert 0 < run.search_seconds < run.seconds
     assert run.best > 0.2  # ten classes: it learned from the right labels
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["single", "arithmetic"])
 def test_what_trains_in_workers_gives_rows(
     name: str, images: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,8 +14,6 @@ import pytest
 from tests.benchmarks.processes import ROOT
 
 pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(400),
     pytest.mark.skipif(
         importlib.util.find_spec("jax") is None, reason="the JAX backend is not installed"
     ),

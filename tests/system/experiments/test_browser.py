@@ -23,10 +23,6 @@ playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs playwright, which the dev extra brings"
 )
 pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(
-        600
-    ),  # a sweep, a server and a browser, one after the other, on a machine that may be busy
     pytest.mark.skipif(chromium() is None, reason="needs Chromium: apt-get install chromium"),
 ]
 

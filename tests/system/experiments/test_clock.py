@@ -24,8 +24,6 @@ _WANTED = 12
 _SLEEP = "import select, time\ntime.sleep = lambda seconds: select.select([], [], [], seconds) and None\n"
 
 pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(
         shutil.which("faketime") is None or not _LIBRARIES,
         reason="needs faketime (apt-get install faketime)",

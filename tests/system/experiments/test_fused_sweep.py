@@ -17,8 +17,8 @@ from assay.experiments.run.trial_batching import TrialBatching, check_fuse, choo
 from assay.models.errors import RequestError
 from assay.search.events import EpochEnded, StudyOpened, TrialEnded
 from assay.search.journal import read
-from tests.helpers.runs import runs, trial_runs
 from tests.helpers.command import Done, assay
+from tests.helpers.runs import runs, trial_runs
 
 ONE_SIGNATURE = ("hidden_units=8", "activation=relu", "batch_size=64")
 
@@ -57,10 +57,6 @@ def curves(home: Path) -> dict[int, list[dict[str, float]]]:
         number: [dict(event.metrics) for event in events if event.trial == number]
         for number in sorted({event.trial for event in events})
     }
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(360)
 @pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="the JAX backend is not installed"
 )

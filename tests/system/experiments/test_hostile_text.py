@@ -12,10 +12,8 @@ from mlflow import MlflowClient
 from assay.experiments.maintenance.doctor import diagnose
 from assay.experiments.tracking.schema import param_text
 from assay.experiments.workspace import StorePaths, Workspace
-from tests.helpers.toml import toml
 from tests.helpers.command import Done, assay
-
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+from tests.helpers.toml import toml
 
 CLEAR = "\x1b[2J"
 HARM = f"{CLEAR}[red]<script>alert(1)</script>'\"; DROP TABLE trials; -- ../../💥"

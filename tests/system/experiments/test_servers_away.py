@@ -21,8 +21,6 @@ from tests.helpers.mlflow_server import MlflowServer
 from tests.helpers.postgresql import PostgreSQL
 from tests.helpers.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:

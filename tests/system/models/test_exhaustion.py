@@ -19,6 +19,7 @@ from assay.models.backends.keras_fit import FallbackDataset
 from assay.models.data import DataShape, TrainingData
 from assay.models.errors import RequestError, is_out_of_memory
 from assay.models.worker.trainer import Trainer
+from tests.helpers.paths import ROOT
 from tests.helpers.prepared import assign
 
 ENDLESS = 1 << 50
@@ -129,9 +130,6 @@ trainer.drop()
 trainer.begin(assign(Path(sys.argv[1])))
 trainer.epoch()
 """
-
-
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the limits and the counters of Linux")
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="each backend fails of it in its own way"
@@ -141,6 +139,6 @@ def test_a_process_that_may_have_no_more_says_so_and_goes_on(folder: Path) -> No
         [sys.executable, "-c", LIMITED, str(folder)],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -172,7 +172,7 @@ def precision(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"], indirect=True)
 @pytest.mark.parametrize(
-    ("family", "settings", "train"), [*HARD[:3], pytest.param(*HARD[3], marks=pytest.mark.slow)]
+    ("family", "settings", "train"), HARD
 )
 def test_the_same_numbers_as_plain_fit_in_a_mixed_precision(
     precision: str, family: str, settings: dict[str, Any], train: dict[str, Any], data: TrainingData
@@ -202,7 +202,7 @@ def test_the_same_numbers_as_plain_fit_in_a_mixed_precision(
             {"optimizer": "momentum", "schedule": "cosine", "batch_size": 100},
         ),
         *(
-            pytest.param(precision, *case, marks=pytest.mark.slow)
+            (precision, *case)
             for precision in PRECISIONS
             for case in HARD[:3]
         ),

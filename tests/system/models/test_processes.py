@@ -13,9 +13,8 @@ import keras
 import pytest
 
 from assay.experiments.run.execution import jax_environment
+from tests.helpers.paths import ROOT
 from tests.helpers.prepared import assign
-
-ROOT = Path(__file__).parents[2]
 
 # What must hold on any backend: each of these goes by whatever Keras runs on. A process for each of these groups.
 CONTRACTS = [
@@ -57,7 +56,6 @@ for generation in range(2):
 """
 
 
-@pytest.mark.timeout(120)
 def test_forked_workers_train_and_agree(folder: Path, tmp_path: Path) -> None:
     spec = json.dumps(assign(folder, "cnn", model={"filters": 8, "dropout": 0.1}))
     results = tmp_path / "results"
@@ -109,10 +107,6 @@ def run_on_jax(*command: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
 @needs_jax
 @pytest.mark.parametrize("contracts", CONTRACTS, ids="-".join)
 def test_the_contracts_hold_on_jax(contracts: tuple[str, ...]) -> None:

@@ -81,7 +81,7 @@ def test_no_tables_are_made_twice_by_two_that_find_none(postgresql: PostgreSQL) 
         )
 
 
-@pytest.mark.parametrize("patient", [False, True])
+@pytest.mark.parametrize("wait_for_server", [False, True])
 def test_no_connection_is_left_behind(postgresql: PostgreSQL, wait_for_server: bool) -> None:
     url = postgresql.new()
     with contextlib.closing(open_storage(url, wait_for_server)) as storage:

@@ -18,7 +18,7 @@ from assay.experiments.run.preflight import confirm_device
 from assay.experiments.run.provenance import provenance
 from assay.models.errors import RequestError
 from assay.search.system import hardware
-from tests.helpers.command import pretend_cuda_libraries
+from tests.helpers.gpus import pretend_cuda_libraries
 from tests.helpers.lab import stub_workers
 
 

@@ -1,0 +1,18 @@
+"""Experiments as files, to be made right or wrong by a test."""
+
+from __future__ import annotations
+
+EXPERIMENT = """
+title = "mine"
+[data]
+name = "digits"
+[model]
+family = "mlp"
+[train]
+epochs = 2
+[space]
+hidden_units = { low = 4, high = 8 }
+activation = ["relu", "tanh"]
+[[baseline]]
+hidden_units = 5
+"""

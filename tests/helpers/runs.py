@@ -1,0 +1,26 @@
+"""What the stores of a home hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+
+def runs(home: Path, filter_string: str = "") -> list[Run]:
+    store = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
+    return list(store.search_runs(experiments, filter_string, max_results=1000))
+
+
+def trial_runs(home: Path) -> dict[int, Run]:
+    found = [run for run in runs(home) if "assay.trial" in run.data.tags]
+    by_number = {int(run.data.tags["assay.trial"]): run for run in found}
+    assert len(by_number) == len(found), "a trial has more than one run"
+    return by_number
+
+
+def optuna_trials(home: Path, study: str = "digits-mlp") -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name=study, storage=f"sqlite:///{home / 'optuna.db'}").trials

@@ -1,0 +1,34 @@
+"""A small prepared folder, and one number of threads for every test of this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay.models import backends
+from assay.models.data import TrainingData, load
+from assay.models.worker.trainer import Trainer
+from tests.helpers.prepared import folder, own_nets, rows
+
+__all__ = ["folder", "own_nets", "rows"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def threads() -> int:
+    """One thread, said before any operation runs; TensorFlow's own choice if another test already ran one."""
+    try:
+        backends.current().use_threads(1)
+    except RuntimeError:
+        return 0
+    return 1
+
+
+@pytest.fixture(scope="session")
+def data(folder: Path) -> TrainingData:
+    return load(folder, "unit")
+
+
+@pytest.fixture(scope="session")
+def trainer(threads: int) -> Trainer:
+    return Trainer(threads)

@@ -1,0 +1,5 @@
+"""Data sets small enough to make."""
+
+from tests.helpers.data_fixtures import arrays, own_set
+
+__all__ = ["arrays", "own_set"]
