@@ -59,7 +59,7 @@ BASELINE = "assay.baseline"
 """Whether it is a baseline, or one tried again: what all others are compared with is never
 pruned.
 """
-FINGERPRINT = "assay.fingerprint"
+FINGERPRINT = "assay.identity"  # its name in studies that exist
 STUDY_ID = "assay.study_id"
 OPENINGS = "assay.openings"
 """How often a shared study was opened: each time its sampler draws something else."""
