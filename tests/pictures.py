@@ -36,16 +36,16 @@ class Photographer:
         self._at = at
         self._state: SweepState | None = None
 
-    def note(self, text: str) -> None:
+    def log(self, text: str) -> None:
         pass
 
-    def opened(self, state: SweepState) -> None:
+    def on_open(self, state: SweepState) -> None:
         self._state = state
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if self._state is None:
             return
-        self._state.hear(event)
+        self._state.apply(event)
         running = self._state.running.values()
         if (
             self._state.done >= self._at
@@ -55,7 +55,7 @@ class Photographer:
             self._console.print(draw(self._state, COLUMNS), Text("\n..."))
             self._state = None
 
-    def closed(self) -> None:
+    def on_close(self) -> None:
         pass
 
 

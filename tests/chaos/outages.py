@@ -102,7 +102,8 @@ def _outage(
         verdict.told = (*verdict.told, "nothing was trained meanwhile")
     did = f"{trials} trials, {meanwhile} of them in those {away:.1f} s"
     if goes_on and seconds:
-        did += f", which is {meanwhile / away:.2f} a second, and {_pace(sessions, left_at, left_at + away):.2f} otherwise"
+        otherwise = _pace(sessions, left_at, left_at + away)
+        did += f", which is {meanwhile / away:.2f} a second, and {otherwise:.2f} otherwise"
     return Seen(f"{what} for {seconds:g} s", did, verdict)
 
 

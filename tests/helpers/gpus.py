@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 
 def pretend_cuda_libraries(folder: Path) -> Path:
-    """Return a folder for the path in which what backends need for a card seems to be installed."""
+    """Return a folder for the path in which what backends need for a GPU seems to be installed."""
     for package in ("nvidia/cudnn", "jax_cuda12_plugin"):
         (folder / package).mkdir(parents=True)
         (folder / package / "__init__.py").touch()
     return folder
+
+
+@pytest.fixture
+def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that shows two GPUs and has what backends need for them."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    monkeypatch.setenv("PATH", str(tmp_path))  # without nvidia-smi
+    monkeypatch.syspath_prepend(pretend_cuda_libraries(tmp_path / "libraries"))

@@ -87,7 +87,6 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_rows(tmp_path_factory.mktemp("prepared") / "slopes")
 
 
-
 @pytest.fixture(scope="session")
 def own_nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with nets.py, a user's own factories."""

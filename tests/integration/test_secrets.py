@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from assay.search.system.urls import keep_secret, masked, scrubbed
 from tests.helpers.command import SWEEP, assay
 
 SECRET = "hun%40ter%2F2"
@@ -32,37 +31,11 @@ def leaked(text: str) -> bool:
     return any(form in text for form in (SECRET, MEANT, "ter%2F2", "ter/2", "hun@ter", "hun%40ter"))
 
 
-@pytest.mark.parametrize(
-    ("url", "shown", "secret"),
-    [
-        (url, shown, secret)
-        for url, shown in URLS
-        # An option's value has all other letters encoded.
-        for secret in ([SECRET, MEANT, "pa:ss", "a?b@c"] if "{}@" in url else [SECRET])
-    ],
-)
-def test_a_password_is_masked_wherever_it_stands(url: str, shown: str, secret: str) -> None:
-    assert masked(url.format(secret)).endswith(shown)
-
-
-@pytest.mark.parametrize(
-    "url", ["postgresql://assay@host/db", "http://127.0.0.1:5000", "sqlite:////a@b:c/d@e.db"]
-)
-def test_an_address_without_a_secret_is_left_as_it_is(url: str) -> None:
-    assert masked(url) == url
-
-
-@pytest.mark.parametrize(
-    "said", [SECRET, MEANT, "hun%40ter/2", repr(MEANT), "hun@ter%2F2"[:3] + "%40ter%2F2"]
-)
-def test_what_a_library_says_has_no_password(said: str) -> None:
-    keep_secret(URLS[0][0].format(SECRET))
-    assert not leaked(scrubbed(f"can't log in with {said} on /api/2.0"))
-
-
 @pytest.mark.parametrize("url", [url for url, _ in URLS if url.startswith("postgresql")])
 def test_a_storage_that_does_not_answer_tells_no_password(url: str, tmp_path: Path) -> None:
     see_nothing(tmp_path, *SWEEP, "--storage", url.format(SECRET))
+
+
 @pytest.mark.parametrize(
     ("url", "verb"),
     [
@@ -93,26 +66,3 @@ def see_nothing(folder: Path, *words: str) -> None:
         assert path.is_dir() or not any(
             form.encode() in path.read_bytes() for form in (SECRET, MEANT)
         ), path
-def test_a_sweep_that_works_keeps_its_passwords_to_itself(tmp_path: Path) -> None:
-    """SQLite takes options it does not know of in its address."""
-    home = tmp_path / "home"
-    home.mkdir()
-    storage = f"sqlite:///file:{home}/optuna.db?uri=true&password={SECRET}"
-    more = ["--home", str(home), "--storage", storage]
-    done = assay(*SWEEP, *more)
-    assert done.code == 0, done.err
-    said = done.out + done.err
-    for words in (
-        ["doctor", "--json"],
-        ["list", "studies"],
-        ["show", "digits-mlp"],
-        [*SWEEP[:-1], "--trials", "6"],
-    ):
-        looked = assay(*words, *more)
-        assert looked.code == 0, looked.err
-        said += looked.out + looked.err
-    assert not leaked(said)
-    files = [path for path in home.rglob("*") if path.is_file()]
-    assert (home / "mlflow.db") in files
-    for path in files:
-        assert not any(form.encode() in path.read_bytes() for form in (SECRET, MEANT)), path

@@ -1,122 +1,111 @@
-"""The shape of the house: which package may import which, and what the command line must not wait for."""
+"""The shape of the product: which package imports which, in which order, and no circles."""
 
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+import graphlib
 
 import pytest
 
-from assay.experiments.cli.main import VERBS
+from tests.helpers.imports import PACKAGES, import_graph, imported, module_name, sources
 from tests.helpers.paths import ROOT
 
+BACKENDS = {"tensorflow", "jax", "torch"}
 FORBIDDEN = {
-    "models": {"search", "experiments", "optuna", "mlflow", "click", "rich"},
-    "search": {"experiments", "mlflow", "keras", "tensorflow", "jax", "torch", "click", "rich"},
-    "experiments": {"keras", "tensorflow", "jax", "torch"},
+    "models": {"assay.search", "assay.experiments", "optuna", "mlflow", "click", "rich", *BACKENDS},
+    "search": {"assay.experiments", "mlflow", "keras", "click", "rich", *BACKENDS},
+    "experiments": {"keras", *BACKENDS},
 }
-# Downloads what nobody has cached, in a process of its own.
-ALLOWED = {("experiments/data/fetch.py", "keras")}
+ALLOWED = {
+    ("models/backends/tensorflow.py", "tensorflow"),
+    ("models/backends/tensorflow_optimizers.py", "tensorflow"),
+    ("models/backends/jax.py", "jax"),
+    ("models/backends/jax_epoch.py", "jax"),
+    ("models/backends/jax_vmap.py", "jax"),
+    ("experiments/data/fetch.py", "keras"),  # downloads in a process of its own
+}
+
+# The parts of each package from the bottom up: a part imports only parts of lines above its own.
+ORDER: dict[str, list[set[str]]] = {
+    "models": [
+        {"errors"},
+        {"names", "tasks", "seeding"},
+        {"settings", "precision", "data"},
+        {"training"},
+        {"architectures"},
+        {"recipe"},
+        {"backends"},
+        {"worker"},
+    ],
+    "search": [
+        {"system", "events", "objective", "space", "importances", "optuna_compat"},
+        {"storage", "journal", "workers", "pruners", "samplers"},
+        {"settings", "artifacts", "study_record"},
+        {"plan"},
+        {"study", "supervisor"},
+        {"recovery"},
+    ],
+    "experiments": [
+        {"terminal_text", "data"},
+        {"formatting"},
+        {"config", "workspace"},
+        {"tracking"},
+        {"results", "run"},
+        {"console", "maintenance"},
+        {"api", "cli"},
+    ],
+}
 
 
-def imports(file: Path) -> Iterator[str]:
-    """Yield the top-level packages that a file imports when it runs: not those that only types need."""
-    tree = ast.parse(file.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.removeprefix("assay.").split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
-            yield node.module.removeprefix("assay.").split(".")[0]
+def forbidden(package: str, name: str) -> str | None:
+    """Return the package that must not be imported and that a name lies in."""
+    return next((one for one in FORBIDDEN[package] if f"{name}.".startswith(f"{one}.")), None)
 
 
-@pytest.mark.parametrize("package", FORBIDDEN)
-def test_imports_run_one_way(package: str) -> None:
-    files = list((ROOT / package).rglob("*.py"))
-    assert files
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_import_one_way_and_few_files_a_backend(package: str) -> None:
+    found = {
+        (str(file.relative_to(ROOT)), wrong)
+        for file in sources(package)
+        for name in imported(file)
+        if (wrong := forbidden(package, name)) is not None
+    }
+    assert found == {one for one in ALLOWED if one[0].startswith(f"{package}/")}
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    try:
+        graphlib.TopologicalSorter(import_graph()).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"an import circle: {' <- '.join(error.args[1])}")
+
+
+def part_of(module: str) -> str:
+    """Return the part of its package that a module belongs to: 'run' of assay.experiments.run.x."""
+    return module.split(".")[2]
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_every_part_has_its_place_in_the_order(package: str) -> None:
+    names = {module_name(file) for file in sources(package)} - {"assay", f"assay.{package}"}
+    assert {part_of(name) for name in names} == set().union(*ORDER[package])
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_parts_import_only_what_is_below_them(package: str) -> None:
+    level = {part: number for number, parts in enumerate(ORDER[package]) for part in parts}
+    prefix = f"assay.{package}."
     wrong = [
-        (str(file.relative_to(ROOT)), name)
-        for file in files
-        for name in imports(file)
-        if name in FORBIDDEN[package] and (str(file.relative_to(ROOT)), name) not in ALLOWED
+        f"{module} imports {target}, which is not below it"
+        for module, targets in import_graph().items()
+        for target in targets
+        if module.startswith(prefix) and target.startswith(prefix)
+        if part_of(module) != part_of(target) and level[part_of(target)] >= level[part_of(module)]
     ]
-    assert not wrong
-
-
-@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in VERBS)])
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    script = f"""
-import sys
-sys.argv = ["assay", *{arguments!r}]
-from assay.experiments.cli import main
-try:
-    main()
-except SystemExit as left:
-    assert left.code == 0
-heavy = {{"keras", "tensorflow", "jax", "torch", "mlflow", "optuna", "pandas", "sklearn", "numpy"}} & set(sys.modules)
-assert not heavy, heavy
-"""
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "Usage: assay" in done.stdout
-
-
-def test_the_supervising_process_needs_no_backend() -> None:
-    script = """
-import sys
-import assay.experiments.run.sweep, assay.experiments.run.single, assay.search.study, assay.search.recovery
-import assay.experiments.tracking.recorder
-assert not {"keras", "tensorflow", "jax", "torch"} & set(sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_file_says_what_it_is() -> None:
-    for package in FORBIDDEN:
-        for file in (ROOT / package).rglob("*.py"):
-            assert ast.get_docstring(ast.parse(file.read_text())), (
-                f"{file.relative_to(ROOT)} does not say what it is"
-            )
-
-
-def test_the_top_level_is_what_the_readme_says() -> None:
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
-    if tracked.returncode != 0:
-        pytest.skip("not a git checkout")
-    top = {line.split("/")[0] for line in tracked.stdout.splitlines()}
-    packages = {"models", "search", "experiments", "tests", "docs", "mlruns", ".ci"}
-    files = {
-        "pyproject.toml",
-        "README.md",
-        "CHANGELOG.md",
-        "CONTRIBUTING.md",
-        "LICENSE",
-        "Makefile",
-        ".gitignore",
-    }
-    locks = {
-        "requirements.lock",
-        "requirements-dev.lock",
-        "requirements-gpu.lock",
-        "requirements-bench.lock",
-    }
-    assert top <= packages | files | locks
-
-
-@pytest.mark.parametrize(
-    "lock", ["requirements.lock", "requirements-dev.lock", "requirements-gpu.lock"]
-)
-def test_locks_pin_everything_by_hash_and_name_no_index(lock: str) -> None:
-    text = (ROOT / lock).read_text()
-    pinned = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
-    assert len(pinned) > 50
-    assert all("==" in line for line in pinned)
-    assert text.count("--hash=sha256:") >= len(pinned)
-    assert "://" not in text
-    assert "--index-url" not in text
+    for file in (file for package in PACKAGES for file in sources(package)):
+        says = ast.get_docstring(ast.parse(file.read_text()))
+        assert says, f"{file.relative_to(ROOT)} does not say what it is"

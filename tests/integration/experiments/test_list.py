@@ -12,7 +12,7 @@ from assay.experiments.results.listing import StudySummary, summaries
 from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyOpened
 from assay.search.journal import Journal
-from tests.helpers.command import assay
+from tests.helpers.command import Swept, assay
 
 
 @pytest.fixture
@@ -88,3 +88,21 @@ def test_as_json_every_kind_is_there_by_name(store_paths: StorePaths) -> None:
     assert [*answer] == ["experiments", "models", "datasets", "samplers", "pruners", "studies"]
     assert all(isinstance(line, str) for kind in [*answer][:-1] for line in answer[kind].values())
     assert answer["studies"]["mine"]["best"] == 0.5
+
+
+def test_a_study_is_listed_with_its_best(swept: Swept) -> None:
+    done = assay("list", "studies", "--home", str(swept.home), "--json")
+    best = swept.answer["best"]["value"]
+    known = {"experiment": "digits-mlp", **swept.answer["trials"], "best": best, "pareto": None}
+    assert done.answer == {"studies": {"digits-mlp": known}}
+    said = assay("list", "studies", "--home", str(swept.home)).out
+    assert "0 failed; best " in said
+    assert said.rstrip().endswith("; digits-mlp")
+
+
+def test_a_home_without_studies_lists_none_and_stays_empty(tmp_path: Path) -> None:
+    done = assay("list", "--home", f"{tmp_path}/home")
+    assert done.code == 0
+    assert "none yet" in done.out
+    assert "mnist-mlp" in done.out
+    assert not (tmp_path / "home").exists()

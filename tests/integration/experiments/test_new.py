@@ -14,7 +14,7 @@ from assay.experiments.cli import main
 from assay.experiments.config.experiment import read
 from assay.experiments.data import KNOWN
 from assay.models.architectures.registry import FAMILIES
-from tests.helpers.command import Done, assay
+from tests.helpers.command import Done
 
 New = Callable[..., Done]
 
@@ -90,16 +90,6 @@ def test_a_comment_taken_away_sets_the_default(new: New, tmp_path: Path) -> None
     after = read(tmp_path / "mine.toml")
     assert after.hyperparameters({}) == before.hyperparameters({})
     assert (after.data, after.search) == (before.data, before.search)
-def test_it_is_swept_by_the_command_that_it_prints(tmp_path: Path) -> None:
-    made = assay("new", "mine", "--json", "--home", f"{tmp_path}/home", cwd=tmp_path).answer
-    assert made["file"] == "mine.toml"
-    assert made["network"] is None
-    command, *arguments = made["next"].split()
-    assert (command, arguments[:2]) == ("assay", ["sweep", "./mine.toml"])
-    done = assay(*arguments, "--trials", "2", "--epochs", "1", "--json", cwd=tmp_path)
-    assert done.code == 0, done.err
-    assert done.answer["trials"]["failed"] == 0
-    assert done.answer["study"] == "mine"
 
 
 def test_the_batches_of_a_small_set_are_small(new: New, tmp_path: Path) -> None:

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from assay.models.errors import RequestError
 from assay.search.events import EpochEnded, TrialEnded
-from assay.search.objective import Objectives, ParetoFront
 from assay.search.workers.protocol import Trial
 from tests.helpers.lab import Lab
 
@@ -77,9 +68,10 @@ def test_early_stopping_ends_a_trial_with_the_value_of_the_restored_epoch(lab: L
 
 
 def test_a_trial_that_does_not_measure_the_objective_fails_and_the_search_goes_on(lab: Lab) -> None:
-    objectives = ["maximize val_auc"]
-    other = lambda trial: curve_of("val_auc" if trial.number else "val_accuracy")
-    study = lab.run(2, other, workers=1, objectives=objectives)
+    def script(trial: Trial) -> dict[str, object]:
+        return curve_of("val_auc" if trial.number else "val_accuracy")
+
+    study = lab.run(2, script, workers=1, objectives=["maximize val_auc"])
     assert study.counts() == {"complete": 2, "pruned": 0, "failed": 1}
     assert (
         study.study.trials[0].user_attrs["assay.state"]
@@ -113,52 +105,4 @@ def test_conditional_parameters_are_asked_for_only_where_they_exist(lab: Lab) ->
     }
     assert [study.searched(trial) for trial in study.study.trials] == seen, (
         "the storage gives back what was trained"
-    )
-
-
-@pytest.mark.parametrize(
-    ("texts", "message"),
-    [
-        (["maximise val_loss"], "unknown direction 'maximise'"),
-        (["maximize"], "an objective is a direction and a metric: received 'maximize'"),
-        ([], "a search needs an objective"),
-        (["maximize loss", "minimize loss"], "each metric may be one objective"),
-    ],
-)
-def test_what_is_no_objective_is_refused(texts: list[str], message: str) -> None:
-    with pytest.raises(RequestError, match=message):
-        Objectives.read(texts)
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=20), st.randoms()
-)
-def test_leaders_are_those_that_a_comparison_of_all_pairs_finds(
-    trials: Sequence[tuple[int, int]], order: random.Random
-) -> None:
-    objectives = Objectives.read(BOTH)
-    best_trials = ParetoFront(objectives)
-    values = {
-        number: (float(accuracy), float(size)) for number, (accuracy, size) in enumerate(trials)
-    }
-    for number in order.sample(list(values), len(values)):
-        admitted = best_trials.admits(number, values[number])
-        best_trials.add(number, values[number])
-        assert (number in best_trials.values) == admitted
-    front = {
-        (accuracy, size)
-        for accuracy, size in trials
-        if not any(
-            (more >= accuracy and less <= size) and (more, less) != (accuracy, size)
-            for more, less in trials
-        )
-    }
-    assert {(int(accuracy), int(size)) for accuracy, size in best_trials.values.values()} == front
-    assert len(best_trials.values) == len(front)
-    assert all(
-        number == trials.index((int(one), int(other)))
-        for number, (one, other) in best_trials.values.items()
-    )
-    assert best_trials.ranked() == ParetoFront(objectives, values).ranked(), (
-        "whoever counts again finds the same"
     )

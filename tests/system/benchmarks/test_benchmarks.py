@@ -188,6 +188,8 @@ def test_peers_train_the_network_that_assay_does() -> None:
         MLPSettings(hidden_units=32, activation="tanh"), (28, 28, 1), 10
     )
     assert [weight.shape for weight in theirs.weights] == [weight.shape for weight in ours.weights]
+
+
 @pytest.mark.parametrize(
     ("side", "needs"),
     [
@@ -203,6 +205,8 @@ def test_every_side_does_the_same_work(side: Side, needs: str, images: Path) -> 
     run = measure(side, Work(images, configurations()[:2], epochs=5))
     assert 0 < run.search_seconds < run.seconds
     assert run.best > 0.2  # ten classes: it learned from the right labels
+
+
 @pytest.mark.parametrize("name", ["single", "arithmetic"])
 def test_what_trains_in_workers_gives_rows(
     name: str, images: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,11 +12,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from assay import load_study
 from assay.experiments.workspace import StorePaths
 from assay.search.events import TrialEnded
 from assay.search.journal import read
-
 from tests.helpers.command import assay
 
 ARCHIVE = Path(__file__).parents[1] / "old_home.tar.xz"

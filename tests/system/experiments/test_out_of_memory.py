@@ -78,10 +78,14 @@ def test_a_sweep_goes_on_past_what_does_not_fit_and_keeps_how_it_trained(tmp_pat
     other = sweep(tmp_path, "--trials", "3")
     assert other.code == 2
     assert "made with precision = mixed_bfloat16, this asks for float32" in other.err
+
+
 def test_a_sweep_of_what_never_fits_ends_with_the_reason(tmp_path: Path) -> None:
     done = sweep(tmp_path, "--set", "units=13", "--max-failures", "2")
     assert done.code == 1
     assert "the last 2 trials all failed; the last one: out of memory" in done.err
+
+
 def test_a_single_run_of_what_does_not_fit_fails(tmp_path: Path) -> None:
     done = assay("run", "own.toml", "--set", "units=13", "--home", "home", cwd=tmp_path)
     assert done.code == 1

@@ -7,7 +7,6 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,6 @@ from tests.chaos.cases import STUDY, home, sweep
 from tests.chaos.outages import until
 from tests.chaos.sessions import Sessions, Zygote
 from tests.chaos.verdict import ended_well
-from tests.helpers.command import assay
 from tests.helpers.mlflow_server import MlflowServer
 from tests.helpers.postgresql import PostgreSQL
 from tests.helpers.waiting import wait_until
@@ -36,22 +34,6 @@ def start(sessions: Sessions, trials: int, *more: str) -> int:
     pid = sessions.start(*sweep(trials, 2, "--pruner", "none", *more))
     until(sessions, pid, 3)
     return pid
-
-
-@pytest.mark.parametrize(
-    "verb", [("list", "studies"), ("show", STUDY), ("doctor",), ("delete", STUDY, "--yes")]
-)
-def test_who_only_looks_does_not_wait_for_a_storage(verb: tuple[str, ...], tmp_path: Path) -> None:
-    away = "postgresql+psycopg://assay:hunter2@127.0.0.1:9/none"
-    done = assay(*verb, "--home", str(tmp_path / "home"), "--storage", away)
-    if verb[0] == "doctor":  # it knows of no study that could lie there
-        assert done.code == 0
-    else:
-        assert done.code == 2
-        (line,) = done.err.splitlines()
-        assert line.startswith(
-            "assay: the storage postgresql+psycopg://assay:***@127.0.0.1:9/none can't be reached"
-        )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -7,13 +7,12 @@ import signal
 import subprocess
 import urllib.parse
 import urllib.request
-from pathlib import Path
 
 import psutil
 import pytest
 from mlflow import MlflowClient
 
-from tests.helpers.command import ASSAY, Swept, assay
+from tests.helpers.command import ASSAY, Swept
 from tests.helpers.ports import free_port
 from tests.helpers.waiting import wait_until
 
@@ -75,21 +74,3 @@ def test_it_serves_the_comparison_of_the_best_trials_until_it_is_asked_to_stop(
         run.data.tags["assay.state"] for run in runs
     )
     assert json.loads(query["experiments"][0]) == [runs[0].info.experiment_id]
-
-
-def test_a_study_is_listed_with_its_best(swept: Swept) -> None:
-    done = assay("list", "studies", "--home", str(swept.home), "--json")
-    best = swept.answer["best"]["value"]
-    known = {"experiment": "digits-mlp", **swept.answer["trials"], "best": best, "pareto": None}
-    assert done.answer == {"studies": {"digits-mlp": known}}
-    said = assay("list", "studies", "--home", str(swept.home)).out
-    assert "0 failed; best " in said
-    assert said.rstrip().endswith("; digits-mlp")
-
-
-def test_a_home_without_studies_lists_none_and_stays_empty(tmp_path: Path) -> None:
-    done = assay("list", "--home", f"{tmp_path}/home")
-    assert done.code == 0
-    assert "none yet" in done.out
-    assert "mnist-mlp" in done.out
-    assert not (tmp_path / "home").exists()

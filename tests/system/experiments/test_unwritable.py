@@ -92,6 +92,8 @@ def test_a_home_that_may_not_be_written_is_one_line(
         f"assay: home, {everybodys / home}, can't be written (Permission denied): see that you may write there; "
         "then the same command goes on from here."
     )
+
+
 def test_a_home_that_became_read_only_can_be_looked_at_and_not_gone_on_with(
     swept: Swept, command: Sequence[str], everybodys: Path
 ) -> None:

@@ -171,9 +171,7 @@ def precision(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"], indirect=True)
-@pytest.mark.parametrize(
-    ("family", "settings", "train"), HARD
-)
+@pytest.mark.parametrize(("family", "settings", "train"), HARD)
 def test_the_same_numbers_as_plain_fit_in_a_mixed_precision(
     precision: str, family: str, settings: dict[str, Any], train: dict[str, Any], data: TrainingData
 ) -> None:
@@ -201,11 +199,7 @@ def test_the_same_numbers_as_plain_fit_in_a_mixed_precision(
             {},
             {"optimizer": "momentum", "schedule": "cosine", "batch_size": 100},
         ),
-        *(
-            (precision, *case)
-            for precision in PRECISIONS
-            for case in HARD[:3]
-        ),
+        *((precision, *case) for precision in PRECISIONS for case in HARD[:3]),
     ],
     indirect=["precision"],
 )
@@ -315,11 +309,3 @@ def test_what_is_assigned_between_two_epochs_counts(data: TrainingData) -> None:
 
 def variables(model: keras.Model) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
-
-
-def test_an_order_sees_every_image_once_and_follows_from_seed_and_epoch() -> None:
-    order = batch_order(5, 0, 1000)
-    assert sorted(order) == list(range(1000))
-    assert np.array_equal(order, batch_order(5, 0, 1000))
-    assert not np.array_equal(order, batch_order(5, 1, 1000))
-    assert not np.array_equal(order, batch_order(6, 0, 1000))

@@ -13,12 +13,9 @@ import pytest
 from assay.models import backends
 from assay.models.architectures.registry import FAMILIES
 from assay.models.data import TrainingData
-from assay.models.errors import RequestError
 from assay.models.recipe import Recipe
 from assay.models.recipe import test as measure
-from assay.models.tasks import DEFAULT_LOSS, METRICS, Task
 from assay.models.training.config import TrainSettings
-from assay.models.training.losses import LOSSES, check_task
 from assay.models.worker.trainer import save
 
 Formula = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -111,32 +108,3 @@ def test_a_model_of_somebodys_own_class_is_measured_too(data: TrainingData) -> N
     assert measure(
         model, data.scale.apply(data.x_validation), data.y_validation, True
     ) == pytest.approx({"loss": 1.0})
-
-
-@pytest.mark.parametrize(("loss", "tasks"), LOSSES.items())
-@pytest.mark.parametrize("task", METRICS)
-def test_a_loss_serves_its_tasks_alone(loss: str, tasks: tuple[Task, ...], task: Task) -> None:
-    train = TrainSettings(loss=loss)
-    if task in tasks:
-        check_task(train, task)
-    else:
-        with pytest.raises(
-            RequestError, match=rf"{task} has: received '{loss}'; take one of squared_error, abs"
-        ):
-            check_task(train, task)
-
-
-@pytest.mark.parametrize(("task", "loss"), DEFAULT_LOSS.items())
-def test_a_task_has_a_loss_of_its_own_unless_another_is_named(task: Task, loss: str) -> None:
-    assert TrainSettings.read_for(task, {}, "[train]").loss == loss
-    assert (
-        TrainSettings.read_for(task, {"loss": "absolute_error"}, "[train]").loss == "absolute_error"
-    )
-
-
-@pytest.mark.parametrize("loss", ["hinge", "squared_error", "absolute_error"])
-def test_smoothing_that_nothing_would_read_is_refused(loss: str) -> None:
-    with pytest.raises(
-        RequestError, match=rf"received label_smoothing = 0.1 with loss = '{loss}'; remove one"
-    ):
-        TrainSettings.read({"label_smoothing": 0.1, "loss": loss}, "[train]")

@@ -11,8 +11,6 @@ import pytest
 
 from assay.models.architectures import activations
 from assay.models.errors import RequestError
-from assay.models.names import check_name
-from assay.models.training import optimizers
 
 X = [-2.0, 0.0, 1.5]
 EXPECTED = {
@@ -43,10 +41,3 @@ def test_maxout_is_no_function_of_one_number(make: Callable[[str], Any]) -> None
         match=r"one number.*'maxout' is the larger of two weighted sums.*use one of id",
     ):
         make("maxout")
-
-
-def test_an_unknown_name_lists_what_there_is() -> None:
-    with pytest.raises(
-        RequestError, match=r"unknown optimizer 'adm': must be one of sgd, .* Did you mean 'adam'"
-    ):
-        check_name("optimizer", "adm", optimizers.OPTIMIZERS)

@@ -109,8 +109,3 @@ def test_a_parameter_serves_its_optimizers_alone(name: str, parameter: str) -> N
         ) as caught:
             TrainSettings.read(table, "[train]")
         assert all(owner in str(caught.value) for owner in owners)
-
-
-def test_clipping_in_two_ways_is_refused() -> None:
-    with pytest.raises(RequestError, match=r"clip_norm = 1.0 with clip_value = 0.5; remove one"):
-        TrainSettings.read({"clip_norm": 1.0, "clip_value": 0.5}, "[train]")

@@ -93,61 +93,6 @@ def train(trainer: Trainer, spec: dict[str, Any]) -> list[dict[str, float]]:
     return [trainer.epoch()["metrics"] for _ in range(spec["train"]["epochs"])]
 
 
-class TestFinding:
-    def test_nothing_of_the_users_is_imported(self, tmp_path: Path) -> None:
-        (tmp_path / "nets.py").write_text("raise RuntimeError('imported')")
-        family = get_family("nets.py:build", [str(tmp_path)])
-        assert family.name == "nets.py:build"
-        assert family.settings.read({"width": 3, "sizes": [1, 2]}, "[model]").model_dump() == {
-            "width": 3,
-            "sizes": [1, 2],
-        }
-
-    def test_a_file_is_looked_for_in_each_folder_and_then_in_the_current_one(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        first, second, current = (tmp_path / name for name in ("first", "second", "current"))
-        for path in (first, second, current):
-            path.mkdir()
-        monkeypatch.chdir(current)
-        folders = [str(first), str(second)]
-        for path in (current, second, first):
-            (path / "nets.py").touch()
-            found = get_family("nets.py:build", folders).factory
-            assert found is not None
-            assert found.file == path / "nets.py"
-
-    @pytest.mark.parametrize(
-        ("reference", "message"),
-        [
-            ("nets.py", "must be named 'nets.py:function' .*received 'nets.py'"),
-            ("nets.py:", "must be named 'nets.py:function'"),
-            (":build", "must be named"),
-            ("nets.py:build it", "must be named"),
-            ("my nets:build", "must be named"),
-            ("missing.py:build", r"there is no file missing.py in /"),
-            ("/nowhere/nets.py:build", r"there is no file /nowhere/nets.py; mend"),
-        ],
-    )
-    def test_what_cannot_be_a_factory_is_refused(self, reference: str, message: str) -> None:
-        with pytest.raises(RequestError, match=message):
-            get_family(reference)
-
-    @pytest.mark.parametrize(
-        ("table", "message"),
-        [
-            ({"input_shape": [1]}, "input_shape follows from the data: received .1.; remove it"),
-            ({"classes": 3}, "classes follows from the data"),
-            ({"when": object()}, "when: must be a text, a number, a boolean or a list"),
-        ],
-    )
-    def test_a_hyperparameter_that_cannot_be_passed_on_is_refused(
-        self, table: dict[str, Any], message: str, own_nets: Path
-    ) -> None:
-        with pytest.raises(RequestError, match=message):
-            get_family("nets.py:functional", [str(own_nets)]).settings.read(table, "[model]")
-
-
 class TestTraining:
     @pytest.mark.parametrize("factory", nets.FACTORIES)
     def test_from_check_to_a_kept_model(

@@ -107,6 +107,8 @@ def run_on_jax(*command: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
 @needs_jax
 @pytest.mark.parametrize("contracts", CONTRACTS, ids="-".join)
 def test_the_contracts_hold_on_jax(contracts: tuple[str, ...]) -> None:

@@ -43,7 +43,7 @@ def test_it_stops_when_the_best_epoch_is_long_ago(
     stopping = EarlyStopping(patience)
     for epoch, loss in enumerate(losses, start=1):
         model.set_weights([np.full(weights.shape, float(epoch)) for weights in model.get_weights()])
-        if stopping.hear(model, {"val_loss": loss, "loss": -loss}):
+        if stopping.on_epoch_end(model, {"val_loss": loss, "loss": -loss}):
             break
     assert epoch == (stops_after or len(losses))
     restored = stopping.restore(model)

@@ -19,7 +19,7 @@ NOTHING: dict[str, Any] = {
     "seed": None,
     "execution": {},
     "timeout": None,
-    "tolerance": {},
+    "failure_policy": {},
     "enqueue": None,
 }
 
@@ -45,9 +45,9 @@ def test_what_is_no_time_is_refused(given: str | float) -> None:
         ({"workers": 0}, "workers: input should be greater than or equal to 1; received 0"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0"),
         ({"seed": 1.5}, "seed: input should be a valid integer"),
-        ({"tolerance": {"max_failures": 0}}, "max_failures"),
-        ({"tolerance": {"retries": -1}}, "retries: input should be greater than or equal to 0"),
-        ({"tolerance": {"trial_timeout": "soon"}}, "trial_timeout takes a time above 0"),
+        ({"failure_policy": {"max_failures": 0}}, "max_failures"),
+        ({"failure_policy": {"retries": -1}}, "retries: input should be greater than or equal to 0"),
+        ({"failure_policy": {"trial_timeout": "soon"}}, "trial_timeout takes a time above 0"),
         ({"timeout": "soon"}, "timeout takes a time above 0"),
         ({"enqueue": {"hidden_units": 8}}, "enqueue takes a list of configurations"),
         ({"enqueue": [3]}, "enqueue must hold a list"),

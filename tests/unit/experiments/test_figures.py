@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
@@ -42,19 +39,6 @@ def test_a_figure_shows_itself_with_titles_and_labels_on_its_axes(
     seen = [axes for axes in figure.axes if axes.get_visible() and axes.get_label() != "<colorbar>"]
     assert any(axes.get_title() for axes in seen) or figure.get_suptitle()
     assert any(axes.get_xlabel() for axes in seen)
-
-
-def test_figures_leave_the_state_that_pyplot_keeps_alone() -> None:
-    # In a process of its own: other tests import what imports pyplot.
-    code = """
-import sys
-from tests.unit.experiments.test_figures import OF_ONE, study
-for _, draw in OF_ONE:
-    draw(study())._repr_svg_()
-assert "matplotlib.pyplot" not in sys.modules
-"""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
 
 
 def lines(axes: Any) -> dict[str, list[float]]:

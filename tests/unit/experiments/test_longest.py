@@ -7,15 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from assay.experiments.config.catalog import load
 from assay.experiments.config.experiment import Experiment, read
-from assay.experiments.config.request import SweepRequest
 from assay.experiments.run.ordering import Inputs, longest_first
-from assay.experiments.run.sweep import queue_known, study_request
-from assay.search.storage.opening import open_storage
-from assay.search.study import StudyTrials
 
 MNIST = Inputs((28, 28, 1), 10)
 SECONDS = {
@@ -84,24 +78,6 @@ def test_networks_of_a_users_own_stay_as_they_were(tmp_path: Path) -> None:
     )
     given: list[Mapping[str, Any]] = [{"units": 1}, {"units": 9}]
     assert ordered(given, read(file)) == [0, 1]
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_study_tries_the_list_then_the_baselines_each_longest_first(
-    tmp_path: Path, workers: int
-) -> None:
-    experiment = load("mnist-mlp").searching(sampler="random")
-    listed = [configuration(16), configuration(512), configuration(64)]
-    request = SweepRequest(enqueued=listed)
-    storage = open_storage(f"sqlite:///{tmp_path / 'optuna.db'}")
-    trials = StudyTrials(storage, study_request("study", experiment, request, {}))
-    for _ in range(2):  # asked again, nothing is tried twice
-        queue_known(trials, experiment, request, MNIST, workers)
-    asked = [trials.ask() for _ in range(5)]
-    assert [trial.origin for trial in asked] == [*3 * ["enqueued"], "baseline", "random"]
-    longest = [listed[1], listed[2], listed[0]]
-    assert [trial.searched for trial in asked[:3]] == (listed if workers == 1 else longest)
-    assert asked[3].searched == experiment.baseline_configurations()[0]
 
 
 def test_two_workers_are_done_sooner() -> None:

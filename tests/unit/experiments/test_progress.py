@@ -55,7 +55,7 @@ def state() -> SweepState:
 
 def test_the_table_shows_what_is_done_what_is_best_and_what_runs(state: SweepState) -> None:
     for event in STORY:
-        state.hear(event)
+        state.apply(event)
     console = Console(file=io.StringIO(), width=140, record=True)
     console.print(draw(state, 140))
     text = console.export_text()
@@ -103,7 +103,7 @@ def test_a_trial_that_tries_another_again_says_so_and_where_it_went_on(state: Sw
 
 
 def test_an_end_that_recovery_settles_is_nobodys_progress(state: SweepState) -> None:
-    assert state.hear(TrialEnded(trial=0, state="complete", values=(1.0,))) is None
+    assert state.apply(TrialEnded(trial=0, state="complete", values=(1.0,))) is None
     assert (state.done, state.best_trials.values) == (3, {9: (0.6,)})
 
 

@@ -8,15 +8,6 @@ import pytest
 
 from assay.search.system import hardware
 
-SMI = """#!/bin/sh
-test "$1 $2" = "--query-gpu=index,uuid,memory.total --format=csv,noheader,nounits" || exit 9
-cat <<END
-0, GPU-7fa1, 81559
-1, GPU-30bc, 40960
-2, GPU-55aa, [N/A]
-END
-"""
-
 
 @pytest.fixture
 def devices(tmp_path: Path) -> Path:
@@ -82,31 +73,3 @@ def test_a_build_of_torch_says_whether_it_has_cuda(
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert (hardware.missing_libraries("torch") is not None) == lacks
-
-
-@pytest.mark.parametrize(
-    ("names", "megabytes"),
-    [
-        (["0"], 81559),
-        (["0", "1"], 40960),
-        (["GPU-30"], 40960),
-        (["2"], None),
-        (["7"], None),
-        (["0", "7"], None),
-    ],
-)
-def test_the_smallest_card_counts(
-    names: list[str], megabytes: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = tmp_path / "nvidia-smi"
-    command.write_text(SMI)
-    command.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert hardware.smallest_gpu_memory_megabytes(names) == megabytes
-
-
-def test_without_the_drivers_tool_nothing_is_known_of_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert hardware.smallest_gpu_memory_megabytes(["0"]) is None

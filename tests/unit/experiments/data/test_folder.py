@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from assay.experiments.data import DataSettings, prepare, training_images
+from assay.experiments.data import DataSettings, training_images
 from assay.experiments.data.build import ensure
 from assay.experiments.data.images import decode
 from assay.experiments.data.prepared_folder import Meta, read_meta
@@ -240,13 +240,6 @@ def test_the_digest_is_that_of_the_images_wherever_they_lie(pets: Path, tmp_path
     (tmp_path / "moved").rename(tmp_path / "elsewhere" / "pets")
     _, second = built(tmp_path / "elsewhere" / "pets", validation=3)
     assert first.digest == second.digest
-
-
-def test_a_process_of_its_own_reads_the_same(pets: Path, quick_split: Path) -> None:
-    settings = DataSettings(name="folder:pets", size=[2, 3], validation=3)
-    data = prepare(settings, pets.parent / "home", pets.parent, pets.parent)
-    assert data.input_shape == (2, 3, 1)
-    assert data.warnings == ()
 
 
 def _save(path: Path, image: Image.Image) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.experiments.data import GENERATED, DataSettings, prepare
+from assay.experiments.data import GENERATED, DataSettings
 from assay.experiments.data.arrays import SourceArrays
 from assay.experiments.data.build import ensure
 from assay.experiments.data.generated import GeneratedSource
@@ -185,18 +185,3 @@ def test_every_key_makes_another_set_and_none_is_lost_on_the_way(
         return folder.name, meta.digest
 
     assert all(first != second for first, second in zip(digest(), digest(**key), strict=True))
-
-
-def test_what_a_process_of_its_own_draws_is_the_same(tmp_path: Path, quick_split: Path) -> None:
-    settings = DataSettings(name="sine", samples=40, noise=0.5, seed=3, validation=10)
-    data = prepare(settings, tmp_path / "home", tmp_path, task="regression")
-    here = GeneratedSource("sine", 40, 0.5, 3).load()
-    stored = np.concatenate(
-        [np.load(data.folder / f"y_{part}.npy") for part in ("validation", "train")]
-    )
-    assert np.array_equal(
-        stored[:, 0], here.y_train
-    )  # quick_split takes the first ones to validate
-    assert np.array_equal(np.load(data.folder / "test" / "x.npy"), here.x_test)
-    assert data.unverified_reason == "points that are drawn have no published digest"
-    assert data.warnings == ()

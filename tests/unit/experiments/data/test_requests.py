@@ -14,7 +14,6 @@ from assay.experiments.data import (
     GENERATED,
     DataSettings,
     check_task,
-    prepare,
     start_preparing,
     summaries,
     training_images,
@@ -22,7 +21,7 @@ from assay.experiments.data import (
 from assay.experiments.data.build import ensure
 from assay.models.errors import RequestError
 from assay.models.tasks import Task
-from tests.helpers.small_sets import Arrays, make_arrays
+from tests.helpers.small_sets import make_arrays
 
 BAD_ARRAYS = {
     "an array is missing": ({"x_test": None}, {}, "x_test is missing"),
@@ -306,21 +305,6 @@ def test_a_bad_table_is_refused_in_one_line(fields: dict[str, object], message: 
     with pytest.raises(RequestError, match=message) as caught:
         DataSettings.read(fields, "[data]")
     assert "\n" not in str(caught.value)
-
-
-def test_what_the_child_refuses_arrives_as_one_line(tmp_path: Path, quick_split: Path) -> None:
-    arrays: Arrays = make_arrays()
-    np.savez(tmp_path / "own.npz", **(arrays | {"y_train": np.zeros(60, int)}))
-    with pytest.raises(RequestError, match="two classes or more") as caught:
-        prepare(DataSettings(name="npz:own.npz"), tmp_path / "home", tmp_path, tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_home_that_cannot_be_written_is_named(own_set: Path, quick_split: Path) -> None:
-    home = own_set.with_name("home")
-    home.write_text("a file")
-    with pytest.raises(RequestError, match=f"home must be a folder that can be written.*{home}"):
-        prepare(DataSettings(name="npz:own.npz"), home, own_set.parent, own_set.parent)
 
 
 def test_validation_that_leaves_nothing_is_refused_before_anything_is_prepared(

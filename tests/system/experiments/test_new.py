@@ -1,0 +1,19 @@
+"""A new experiment, trained as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.helpers.command import assay
+
+
+def test_it_is_swept_by_the_command_that_it_prints(tmp_path: Path) -> None:
+    made = assay("new", "mine", "--json", "--home", f"{tmp_path}/home", cwd=tmp_path).answer
+    assert made["file"] == "mine.toml"
+    assert made["network"] is None
+    command, *arguments = made["next"].split()
+    assert (command, arguments[:2]) == ("assay", ["sweep", "./mine.toml"])
+    done = assay(*arguments, "--trials", "2", "--epochs", "1", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.answer["trials"]["failed"] == 0
+    assert done.answer["study"] == "mine"

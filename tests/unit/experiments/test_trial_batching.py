@@ -1,0 +1,101 @@
+"""Which trials train together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from assay.experiments.config.catalog import load
+from assay.experiments.config.experiment import Experiment
+from assay.experiments.config.request import ExecutionRequest, parse_fuse
+from assay.experiments.run.execution import Execution
+from assay.experiments.run.trial_batching import TrialBatching, check_fuse, choose
+from assay.models.errors import RequestError
+
+
+@pytest.fixture
+def experiment() -> Experiment:
+    fixed = {"hidden_units": 8, "activation": "relu", "batch_size": 64}
+    return load("digits-mlp").fixing(fixed).searching(sampler="random", trials=100)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [(None, "auto"), ("auto", "auto"), ("off", 0), ("1", 1), (8, 8)]
+)
+def test_what_can_be_asked_for(given: object, meant: object) -> None:
+    assert parse_fuse(given) == meant
+
+
+@pytest.mark.parametrize("wrong", ["0", 0, -1, 1.5, True, "some", ""])
+def test_what_cannot(wrong: object) -> None:
+    with pytest.raises(RequestError, match="fuse must be auto, off, or how many"):
+        parse_fuse(wrong)
+
+
+def test_where_nothing_is_said_trials_train_together_if_they_are_likely_to_suit(
+    experiment: Experiment,
+) -> None:
+    def automatic(experiment: Experiment, workers: int = 1, device: str = "cpu") -> int:
+        batching = choose("auto", None, experiment, device, workers, 0)
+        return 0 if batching is None else batching.size
+
+    assert automatic(experiment) == 8
+    assert automatic(experiment, device="gpu") == 100
+    assert automatic(experiment.searching(trials=6), workers=2) == 3
+    assert automatic(experiment.searching(sampler="tpe"), workers=5) == 5
+    assert automatic(load("digits-mlp").searching(sampler="random", trials=100)) == 0, (
+        "widths differ"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "precision", "words"),
+    [
+        (
+            {"objectives": ["maximize val_accuracy", "minimize train_seconds"]},
+            "float32",
+            "train_seconds can be no obj",
+        ),
+        (
+            {},
+            "mixed_float16",
+            "with mixed_float16 trials train one at a time; received fuse = 4: leave it out",
+        ),
+        ({"early_stopping": 2}, "float32", "with early stopping trials train one at a time"),
+    ],
+    ids=str,
+)
+def test_what_can_not_be_fused_is_refused_by_number_and_left_alone_by_itself(
+    experiment: Experiment, changes: dict[str, Any], precision: str, words: str
+) -> None:
+    fixed = {name: value for name, value in changes.items() if name == "early_stopping"}
+    searched = {name: value for name, value in changes.items() if name not in fixed}
+    changed = experiment.fixing(fixed).searching(**searched)
+    with pytest.raises(RequestError, match=words):
+        check_fuse(4, changed, precision)
+    check_fuse("auto", changed, precision)
+    assert choose("auto", None, changed, "cpu", 1, 0, precision) is None
+
+
+def test_trials_with_checkpoints_train_one_at_a_time(experiment: Experiment) -> None:
+    with pytest.raises(
+        RequestError,
+        match="with checkpoints trials train one at a time; received fuse = 4: leave it",
+    ):
+        check_fuse(4, experiment, "float32", checkpoint=True)
+    assert choose("auto", None, experiment, "cpu", 1, 0, checkpoint=True) is None
+    made = {"fuse": 4, "order_seed": 7}  # the order of batches is the study's all the same
+    assert choose("auto", made, experiment, "cpu", 1, 0, checkpoint=True) == TrialBatching(4, 7)
+
+
+def test_a_study_keeps_what_it_was_made_with(experiment: Experiment) -> None:
+    made = {"fuse": 4, "order_seed": 7}
+    assert choose("auto", made, experiment, "cpu", 2, seed=9) == TrialBatching(4, 7)
+    assert choose("auto", {"backend": "jax"}, experiment, "cpu", 2, seed=9) is None
+    assert choose(2, made, experiment, "cpu", 2, seed=9) == TrialBatching(2, 7)
+    assert choose(0, made, experiment, "cpu", 2, seed=9) is None
+
+
+def test_by_default_nothing_is_fused_on_tensorflow() -> None:
+    assert Execution.choose(ExecutionRequest(backend="tensorflow"), fuse="auto").fuse == 0

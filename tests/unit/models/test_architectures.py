@@ -1,0 +1,86 @@
+"""The settings of every family: what is taken, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from assay.models.architectures.registry import FAMILIES
+from assay.models.errors import RequestError
+
+
+@pytest.mark.parametrize("family", ["mlp", "cnn", "resnet"])
+def test_heaviside_is_refused_with_the_reason(family: str) -> None:
+    with pytest.raises(
+        RequestError, match=r"\[model\] activation: .*derivative.*'heaviside' is zero.*use one of"
+    ):
+        FAMILIES[family].settings.read({"activation": "heaviside"}, "[model]")
+
+
+@pytest.mark.parametrize(
+    ("family", "table"),
+    [
+        ("mlp", {"hidden_units": 0}),
+        ("mlp", {"hidden_units": 1.5}),
+        ("mlp", {"hidden_units": "32"}),
+        ("mlp", {"hidden_layers": 0}),
+        ("mlp", {"dropout": 1.0}),
+        ("mlp", {"dropout": -0.1}),
+        ("mlp", {"l2": -1e-4}),
+        ("mlp", {"l2": float("inf")}),
+        ("mlp", {"activation": "rellu"}),
+        ("linear", {"initializer": "glorot"}),
+        ("cnn", {"blocks": 0}),
+        ("cnn", {"filters": 0}),
+        ("mlp", {"hidden_units": []}),
+        ("mlp", {"hidden_units": [32, 0]}),
+        ("mlp", {"hidden_units": True}),
+        ("mlp", {"hidden_units_2": 0}),
+        ("mlp", {"batch_norm": 1}),
+        ("cnn", {"batch_norm": "yes"}),
+        ("linear", {"l1": -0.5}),
+        ("mlp", {"l1": float("nan")}),
+        ("resnet", {"blocks": 0}),
+        ("resnet", {"filters": 0}),
+        ("resnet", {"dropout": 1}),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_and_shown(family: str, table: dict[str, Any]) -> None:
+    ((name, value),) = table.items()
+    with pytest.raises(RequestError) as caught:
+        FAMILIES[family].settings.read(table, "[model]")
+    assert str(caught.value).startswith(f"[model] {name}: ")
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            {"hidden_units": [4, 5], "hidden_layers": 3},
+            r"received \[4, 5\] with hidden_layers = 3; remove",
+        ),
+        (
+            {"hidden_units": [4, 5], "hidden_units_2": 6},
+            r"hidden_units_2 = 6 with hidden_units = \[4, 5\]; put it",
+        ),
+        (
+            {"hidden_layers": 2, "hidden_units_3": 6},
+            "at least 3 hidden layers: .*hidden_layers = 2; remove it or set",
+        ),
+        (
+            {"hidden_units_2": 6},
+            "at least 2 hidden layers: received hidden_units_2 = 6 with hidden_layers = 1",
+        ),
+    ],
+)
+def test_widths_that_contradict_each_other_are_refused(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        FAMILIES["mlp"].settings.read(table, "[model]")
+
+
+def test_a_list_of_widths_says_how_many_layers_there_are() -> None:
+    settings = FAMILIES["mlp"].settings.read({"hidden_units": [4, 5, 6]}, "[model]")
+    assert settings.model_dump()["hidden_layers"] == 3
+    assert FAMILIES["mlp"].settings.read(settings.model_dump(), "[model]") == settings

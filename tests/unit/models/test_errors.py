@@ -1,0 +1,62 @@
+"""Memory that runs out is told from other failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assay.models.architectures.custom_import import attribute_user_errors
+from assay.models.architectures.registry import get_family
+from assay.models.errors import RequestError, is_out_of_memory
+
+ENDLESS = 1 << 50
+
+
+def raised(act: Callable[[], Any]) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is the backend's to choose
+        act()
+    return caught.value
+
+
+class OutOfMemoryError(RuntimeError):
+    """What torch calls its own."""
+
+
+def in_a_factory(own_nets: Path) -> None:
+    factory = get_family("nets.py:functional", [str(own_nets)]).factory
+    with attribute_user_errors(factory, "calling it"):
+        np.ones(ENDLESS)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: bytes(ENDLESS),
+        lambda: np.ones(ENDLESS),
+        lambda: (_ for _ in ()).throw(OutOfMemoryError("CUDA out of memory.")),
+        lambda: (_ for _ in ()).throw(
+            RuntimeError("failed: CUDA_ERROR_OUT_OF_MEMORY: out of memory")
+        ),
+    ],
+)
+def test_memory_that_runs_out_is_told(act: Callable[[], Any]) -> None:
+    assert is_out_of_memory(raised(act))
+
+
+def test_memory_that_runs_out_in_a_users_factory_is_not_the_factorys_mistake(
+    own_nets: Path,
+) -> None:
+    error = raised(lambda: in_a_factory(own_nets))
+    assert isinstance(error, RequestError), "blame has had its way with it"
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("no such layer"), IndexError("out of range"), OSError("disk full")]
+)
+def test_other_failures_are_other_failures(error: Exception) -> None:
+    assert not is_out_of_memory(error)

@@ -1,0 +1,13 @@
+"""Which settings serve which optimizer."""
+
+from __future__ import annotations
+
+import pytest
+
+from assay.models.errors import RequestError
+from assay.models.training.config import TrainSettings
+
+
+def test_clipping_in_two_ways_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"clip_norm = 1.0 with clip_value = 0.5; remove one"):
+        TrainSettings.read({"clip_norm": 1.0, "clip_value": 0.5}, "[train]")

@@ -1,0 +1,63 @@
+"""Objectives: what is read, what is refused, and which trials are best."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assay.models.errors import RequestError
+from assay.search.objective import Objectives, ParetoFront
+
+BOTH = ("maximize val_accuracy", "minimize parameters")
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["maximise val_loss"], "unknown direction 'maximise'"),
+        (["maximize"], "an objective is a direction and a metric: received 'maximize'"),
+        ([], "a search needs an objective"),
+        (["maximize loss", "minimize loss"], "each metric may be one objective"),
+    ],
+)
+def test_what_is_no_objective_is_refused(texts: list[str], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        Objectives.read(texts)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=20), st.randoms()
+)
+def test_leaders_are_those_that_a_comparison_of_all_pairs_finds(
+    trials: Sequence[tuple[int, int]], order: random.Random
+) -> None:
+    objectives = Objectives.read(BOTH)
+    best_trials = ParetoFront(objectives)
+    values = {
+        number: (float(accuracy), float(size)) for number, (accuracy, size) in enumerate(trials)
+    }
+    for number in order.sample(list(values), len(values)):
+        admitted = best_trials.admits(number, values[number])
+        best_trials.add(number, values[number])
+        assert (number in best_trials.values) == admitted
+    front = {
+        (accuracy, size)
+        for accuracy, size in trials
+        if not any(
+            (more >= accuracy and less <= size) and (more, less) != (accuracy, size)
+            for more, less in trials
+        )
+    }
+    assert {(int(accuracy), int(size)) for accuracy, size in best_trials.values.values()} == front
+    assert len(best_trials.values) == len(front)
+    assert all(
+        number == trials.index((int(one), int(other)))
+        for number, (one, other) in best_trials.values.items()
+    )
+    assert best_trials.ranked() == ParetoFront(objectives, values).ranked(), (
+        "whoever counts again finds the same"
+    )

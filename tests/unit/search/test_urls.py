@@ -1,0 +1,59 @@
+"""Secrets in addresses are masked."""
+
+from __future__ import annotations
+
+import pytest
+
+from assay.search.system.urls import keep_secret, masked, scrubbed
+
+SECRET = "hun%40ter%2F2"
+
+MEANT = "hun@ter/2"
+
+URLS = [
+    (
+        "postgresql+psycopg://assay:{}@127.0.0.1:9/none",
+        "postgresql+psycopg://assay:***@127.0.0.1:9/none",
+    ),
+    ("postgresql+psycopg://127.0.0.1:9/none?user=assay&password={}", "?user=assay&password=***"),
+    (
+        "postgresql+psycopg://assay@127.0.0.1:9/none?sslpassword={}&sslmode=require",
+        "sslpassword=***&sslmode=require",
+    ),
+    ("https://{}@127.0.0.1:9/", "https://***@127.0.0.1:9/"),
+    ("http://assay:{}@127.0.0.1:9", "http://***@127.0.0.1:9"),
+    ("http://{}:@127.0.0.1:9", "http://***@127.0.0.1:9"),
+    ("http://127.0.0.1:9/?token={}", "http://127.0.0.1:9/?token=***"),
+]
+
+
+def leaked(text: str) -> bool:
+    return any(form in text for form in (SECRET, MEANT, "ter%2F2", "ter/2", "hun@ter", "hun%40ter"))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "secret"),
+    [
+        (url, shown, secret)
+        for url, shown in URLS
+        # An option's value has all other letters encoded.
+        for secret in ([SECRET, MEANT, "pa:ss", "a?b@c"] if "{}@" in url else [SECRET])
+    ],
+)
+def test_a_password_is_masked_wherever_it_stands(url: str, shown: str, secret: str) -> None:
+    assert masked(url.format(secret)).endswith(shown)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://assay@host/db", "http://127.0.0.1:5000", "sqlite:////a@b:c/d@e.db"]
+)
+def test_an_address_without_a_secret_is_left_as_it_is(url: str) -> None:
+    assert masked(url) == url
+
+
+@pytest.mark.parametrize(
+    "said", [SECRET, MEANT, "hun%40ter/2", repr(MEANT), "hun@ter%2F2"[:3] + "%40ter%2F2"]
+)
+def test_what_a_library_says_has_no_password(said: str) -> None:
+    keep_secret(URLS[0][0].format(SECRET))
+    assert not leaked(scrubbed(f"can't log in with {said} on /api/2.0"))
