@@ -58,6 +58,11 @@ bench-gpu: setup-dev
 pictures: setup-dev
 	$(BIN)/python -m tests.pictures
 
+# The parts of docs/ that are generated from the code.
+.PHONY: docs
+docs: setup-dev
+	$(BIN)/python -m tests.reference
+
 setup: $(VENV)/installed-$(LOCK)
 setup-dev: $(VENV)/installed-requirements-dev.lock
 setup-bench: $(VENV)/installed-requirements-bench.lock
