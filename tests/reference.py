@@ -371,11 +371,9 @@ def _sentence(text: str) -> str:
 
 
 def _needs(packages: Mapping[str, str], extra: str | None) -> str:
-    return (
-        f" Install it with `pip install 'assay[{extra}]'`."
-        if packages and extra is not None
-        else ""
-    )
+    if extra is None:
+        return ""
+    return f" Install `{' '.join(packages.values())}` with pip, or Assay with its extra `{extra}`."
 
 
 def parts() -> Mapping[str, Callable[[], str]]:
