@@ -1,33 +1,41 @@
-"""The experiments that come with the suite: one TOML file each, and how they are found by name."""
+"""The catalogue: the experiments that come with Assay, one TOML file each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from assay.experiments.config.experiment import Experiment, read
+from assay.experiments.config.experiment import Experiment, read_experiment
 from assay.models.errors import RequestError
 from assay.models.names import check_name
 
-
-def names() -> Mapping[str, Path]:
-    """Return the catalogue's files by experiment name."""
-    return {
-        path.stem: path for path in sorted((Path(__file__).parents[1] / "catalog").glob("*.toml"))
-    }
+_CATALOG_FOLDER = Path(__file__).parents[1] / "catalog"
 
 
-def load(reference: str) -> Experiment:
-    """Read an experiment: by its name in the catalogue, or by the path of a file of one's own.
+def list_catalog() -> Mapping[str, Path]:
+    """Return the files of the catalogue by experiment name."""
+    return {path.stem: path for path in sorted(_CATALOG_FOLDER.glob("*.toml"))}
+
+
+def resolve_experiment(reference: str) -> Experiment:
+    """Read the experiment that a name of the catalogue or a path refers to.
+
+    Args:
+        reference: a name such as "mnist-mlp", or the path of a TOML file, such as "./mine.toml".
 
     Raises:
-        RequestError: there is none, or its file is wrong.
+        RequestError: there is no such experiment, or its file is wrong.
+
+    Example:
+        >>> resolve_experiment("digits-mlp").data.name
+        'digits'
     """
     if reference.endswith(".toml") or "/" in reference:
-        return read(Path(reference).expanduser())
-    known = names()
-    if reference not in known and Path(f"{reference}.toml").exists():
+        return read_experiment(Path(reference).expanduser())
+    files = list_catalog()
+    if reference not in files and Path(f"{reference}.toml").exists():
         raise RequestError(
-            f"unknown experiment {reference!r}: for the file beside you write ./{reference}.toml."
+            f"unknown experiment {reference!r}: for the file in the current folder write "
+            f"./{reference}.toml."
         )
-    return read(known[check_name("experiment", reference, known)])
+    return read_experiment(files[check_name("experiment", reference, files)])

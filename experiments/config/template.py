@@ -1,4 +1,4 @@
-"""Putting an experiment of one's own in place: whole and checked, or not at all."""
+"""`assay new`: an experiment to start from, and the file of its network if there is none."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from assay.experiments.config.catalog import names
-from assay.experiments.config.experiment import DEFAULT_OBJECTIVE, read
-from assay.experiments.data import GENERATED, DataSettings, summaries, training_images
-from assay.experiments.data.registry import input_shape
+from assay.experiments.config.catalog import list_catalog
+from assay.experiments.config.experiment import DEFAULT_OBJECTIVE, read_experiment
+from assay.experiments.data import (
+    DataSettings,
+    count_training_images,
+    get_source_entry,
+    read_input_shape,
+    summarize_data_sets,
+)
 from assay.models.architectures.registry import FAMILIES, Family
 from assay.models.errors import RequestError
 from assay.models.names import check_name
@@ -27,132 +32,192 @@ from assay.search.pruners import PRUNERS
 from assay.search.samplers import SAMPLERS
 from assay.search.settings import SearchSettings
 
-# The text of an experiment to start from: every setting there is, with what it means and what it is
-# by default.
-
-
 _COMMENT_COLUMN = 36
-_WIDTH = 120
-_SEARCHED_OF_MODEL = 2
+_WIDTH = 100
+_SEARCHED_MODEL_SETTINGS = 2
 _BATCH_SIZES = (16, 32, 64, 128)
-_BASELINE_BATCH = 32
+_BASELINE_BATCH_SIZE = 32
 _EPOCHS = 10
 _TRIALS = 30
 
 
 @dataclass(frozen=True)
 class _Suggestion:
-    """What is searched of a hyperparameter, as TOML, and where the search must beat it; None: its
-    default.
+    """A suggested line of [space].
+
+    Attributes:
+        space: the range or the choices, as TOML.
+        baseline: the baseline's value; None for the setting's default.
     """
 
     space: str
     baseline: Any = None
 
 
-# In the order in which they matter: the first two that a family has are searched.
+# By importance: the first two that a family has are searched.
 _SUGGESTIONS: Mapping[str, _Suggestion] = {
     "hidden_units": _Suggestion("{ low = 16, high = 256, log = true }"),
     "filters": _Suggestion("[8, 16, 32]"),
     "activation": _Suggestion('["sigmoid", "tanh", "relu"]'),
     "l2": _Suggestion("{ low = 1e-6, high = 1e-2, log = true }", baseline=1e-4),
 }
-_RATE = _Suggestion("{ low = 1e-4, high = 1e-1, log = true }")
-_OWN_BASELINE = {"hidden_units": 64}
+_LEARNING_RATE = _Suggestion("{ low = 1e-4, high = 1e-1, log = true }")
+_USER_NETWORK_BASELINE = {"hidden_units": 64}
+"""Arguments of the network that `network_text` returns, with their values in the baseline."""
+
+
+@dataclass(frozen=True)
+class CreatedFiles:
+    """The files that `create_experiment` wrote.
+
+    Attributes:
+        file: the experiment.
+        network: the file of the user-defined network; None if it was not written.
+    """
+
+    file: Path
+    network: Path | None
+
+
+def create_experiment(name: str, data: str, model: str, data_dir: Path) -> CreatedFiles:
+    """Write NAME.toml, and the file of the network that it names unless it exists.
+
+    Args:
+        name: name of the experiment, or the path of its file, with or without ".toml".
+        data: a data set, as [data] names it.
+        model: a family, or a user-defined function as "file.py:function" or
+            "package.module:function".
+        data_dir: the folder where published data sets are kept.
+
+    Raises:
+        RequestError: the file exists, or the data and the model make no valid experiment; nothing
+            is written then.
+
+    Example:
+        >>> create_experiment("mine", "mnist", "cnn", default_data_dir()).file
+        PosixPath('mine.toml')
+    """
+    file = _experiment_file(name)
+    settings = DataSettings.read({"name": data}, "--data")
+    is_user_defined = ":" in model
+    function = _function_name(model) if is_user_defined else check_name("family", model, FAMILIES)
+    images = count_training_images(settings, data_dir, file.parent)
+    network = _missing_network_file(file, model) if is_user_defined else None
+    template = Template(
+        file,
+        settings,
+        model,
+        largest_batch_size=images,
+        family=None if is_user_defined else FAMILIES[model],
+        writes_network=network is not None,
+    )
+    with _draft(file, template.text()) as draft:
+        # A user-defined function is checked by the first sweep, before it writes anything: which
+        # hyperparameters it takes is unknown until it is called.
+        if not is_user_defined:
+            experiment = read_experiment(draft)
+            input_shape = read_input_shape(settings, data_dir, file.parent)
+            if input_shape is not None:
+                experiment.check_input(input_shape)
+        if network is not None:
+            _write_network(network, template, function)
+        _move_into_place(draft, file)
+    return CreatedFiles(file, network)
 
 
 @dataclass(frozen=True)
 class Template:
-    """An experiment to be written.
+    """The text of an experiment: every setting with its meaning and its default.
 
     Attributes:
-        file: where it will lie.
+        file: path of the experiment's file.
         data: its [data] table.
-        model: what [model] calls its family.
-        largest_batch: how many examples there are to train on.
-        family: the family; None for a function of the user's own, whose hyperparameters nobody
-            knows.
-        writes_network: whether that function is yet to be written.
+        model: the family under [model].
+        largest_batch_size: the number of training examples.
+        family: the family; None for a user-defined function, whose hyperparameters are unknown.
+        writes_network: whether the file of that function is written too.
     """
 
     file: Path
     data: DataSettings
     model: str
-    largest_batch: int
+    largest_batch_size: int
     family: Family[Any] | None
     writes_network: bool = False
 
     @property
     def task(self) -> Task:
-        """What the data are for: classification unless they are drawn from a function."""
-        return GENERATED[self.data.name].task if self.data.name in GENERATED else "classification"
+        """The data set's task; classification for data that can be for either."""
+        return get_source_entry(self.data.name).task or "classification"
 
     def text(self) -> str:
         """Return the whole file."""
         return "\n".join(line.rstrip() for line in self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
-        yield from self._head()
-        yield from self._data()
-        yield from self._model()
-        yield from ("", "[train]")
-        live = {"epochs": _EPOCHS, "optimizer": "adam"}
-        if self.task == "regression":
-            live["loss"] = DEFAULT_LOSS[self.task]
-        yield from _settings(TrainSettings, live, hidden=self._space())
-        yield from (
-            "",
-            "[space]                             # what is searched; it must not be fixed above as well",
+        yield from self._head_lines()
+        yield from self._data_lines()
+        yield from self._model_lines()
+        yield from self._train_lines()
+        yield ""
+        yield _with_comment("[space]", "Search space; its keys must not be set above.")
+        yield from _align(
+            {name: suggestion.space for name, suggestion in self._suggested_space().items()}
         )
-        yield from _aligned({name: suggestion.space for name, suggestion in self._space().items()})
-        yield from self._search()
-        yield from (
-            "",
-            "[[baseline]]                        # tried first, so that the search must beat it",
-        )
-        yield from _aligned({name: _toml(value) for name, value in self._baseline().items()})
+        yield from self._search_lines()
+        yield ""
+        yield _with_comment("[[baseline]]", "The first trial, which the search must beat.")
+        yield from _align({name: _to_toml(value) for name, value in self._baseline().items()})
 
-    def _head(self) -> Iterator[str]:
+    def _head_lines(self) -> Iterator[str]:
         yield f"#   assay sweep ./{self.file.name}"
-        yield "# Lines that begin with # say what else there is, at its default: take the # away to set it."
-        yield f"title  = {_toml(f'{self.model} on {self.data.name}')}"
-        yield _commented('source = ""', "Where the question comes from: a paper, a lecture.")
+        yield "# Keys that are commented out have the defaults shown: remove the # to change one."
+        yield f"title  = {_to_toml(f'{self.model} on {self.data.name}')}"
+        yield _with_comment('source = ""', "A paper or lecture that the experiment comes from.")
         if self.task == "regression":
-            yield _commented('task = "regression"', "Numbers are predicted, not classes.")
+            yield _with_comment('task = "regression"', "Predict numbers, not classes.")
 
-    def _data(self) -> Iterator[str]:
+    def _data_lines(self) -> Iterator[str]:
         yield from ("", "[data]")
-        yield _commented(f"name = {_toml(self.data.name)}", summaries().get(self.data.name, ""))
-        yield from _settings(DataSettings, hidden=("name",))
+        name = f"name = {_to_toml(self.data.name)}"
+        yield _with_comment(name, summarize_data_sets().get(self.data.name, ""))
+        yield from _settings_lines(DataSettings, hidden=("name",))
 
-    def _model(self) -> Iterator[str]:
+    def _model_lines(self) -> Iterator[str]:
         yield from ("", "[model]")
+        family = f"family = {_to_toml(self.model)}"
         if self.family is None:
-            yield _commented(
-                f"family = {_toml(self.model)}",
-                "A function of your own; its fixed arguments go here.",
-            )
+            yield _with_comment(family, "Your own function; arguments that stay fixed go here.")
             return
-        yield _commented(f"family = {_toml(self.model)}", self.family.summary)
-        yield from _settings(self.family.settings, hidden=self._space())
+        yield _with_comment(family, self.family.summary)
+        yield from _settings_lines(self.family.settings, hidden=self._suggested_space())
 
-    def _search(self) -> Iterator[str]:
-        yield from ("", "[search]")
-        live: dict[str, Any] = {"trials": _TRIALS, "sampler": "tpe", "pruner": "hyperband"}
+    def _train_lines(self) -> Iterator[str]:
+        yield from ("", "[train]")
+        set_values = {"epochs": _EPOCHS, "optimizer": "adam"}
         if self.task == "regression":
-            live["objectives"] = [DEFAULT_OBJECTIVE[self.task]]
-        yield from _settings(SearchSettings, live, choices={"sampler": SAMPLERS, "pruner": PRUNERS})
+            set_values["loss"] = DEFAULT_LOSS[self.task]
+        yield from _settings_lines(TrainSettings, set_values, hidden=self._suggested_space())
 
-    def _space(self) -> dict[str, _Suggestion]:
-        # Our own network has hidden_units; what another takes shows when it is called.
-        own = _OWN_BASELINE if self.writes_network else {}
-        known = own if self.family is None else self.family.settings.model_fields
-        searched = [name for name in _SUGGESTIONS if name in known][:_SEARCHED_OF_MODEL]
-        space = {name: _SUGGESTIONS[name] for name in searched}
+    def _search_lines(self) -> Iterator[str]:
+        yield from ("", "[search]")
+        set_values: dict[str, Any] = {"trials": _TRIALS, "sampler": "tpe", "pruner": "hyperband"}
+        if self.task == "regression":
+            set_values["objectives"] = [DEFAULT_OBJECTIVE[self.task]]
+        choices = {"sampler": SAMPLERS, "pruner": PRUNERS}
+        yield from _settings_lines(SearchSettings, set_values, choices=choices)
+
+    def _suggested_space(self) -> dict[str, _Suggestion]:
+        if self.family is not None:
+            known: Collection[str] = self.family.settings.model_fields
+        else:
+            # An existing function may take any arguments: none of them is searched.
+            known = _USER_NETWORK_BASELINE if self.writes_network else ()
+        searched = [name for name in _SUGGESTIONS if name in known][:_SEARCHED_MODEL_SETTINGS]
         return {
-            **space,
-            "batch_size": _Suggestion(_toml(self._batch_sizes())),
-            "learning_rate": _RATE,
+            **{name: _SUGGESTIONS[name] for name in searched},
+            "batch_size": _Suggestion(_to_toml(self._batch_sizes())),
+            "learning_rate": _LEARNING_RATE,
         }
 
     def _baseline(self) -> dict[str, Any]:
@@ -161,52 +226,51 @@ class Template:
             **({} if self.family is None else self.family.settings.model_fields),
         }
         baseline = {}
-        for name, suggestion in self._space().items():
-            default = fields[name].default if name in fields else _OWN_BASELINE[name]
+        for name, suggestion in self._suggested_space().items():
+            default = fields[name].default if name in fields else _USER_NETWORK_BASELINE[name]
             baseline[name] = default if suggestion.baseline is None else suggestion.baseline
-        return {
-            **baseline,
-            "batch_size": max(size for size in self._batch_sizes() if size <= self._usual_batch()),
-        }
+        return {**baseline, "batch_size": self._baseline_batch_size()}
 
-    def _usual_batch(self) -> int:
-        return max(_BASELINE_BATCH, min(self._batch_sizes()))
+    def _baseline_batch_size(self) -> int:
+        sizes = self._batch_sizes()
+        limit = max(_BASELINE_BATCH_SIZE, min(sizes))
+        return max(size for size in sizes if size <= limit)
 
     def _batch_sizes(self) -> list[int]:
-        """Return batches that are no larger than what there is to train on."""
-        return [size for size in _BATCH_SIZES if size <= self.largest_batch] or [
-            max(1, self.largest_batch)
+        """Return batch sizes up to the number of training examples, at least one."""
+        return [size for size in _BATCH_SIZES if size <= self.largest_batch_size] or [
+            max(1, self.largest_batch_size)
         ]
 
 
 def network_text(experiment: str, function: str, task: Task) -> str:
-    """Return a file with a network of the user's own, for an experiment's file to name."""
+    """Return a Python file with a network to start from.
+
+    Args:
+        experiment: name of the experiment's file.
+        function: name of the function that builds the network.
+        task: decides what the network returns.
+    """
     if task == "regression":
-        gives, outputs, meaning = (
-            "the numbers that are predicted",
-            "outputs",
-            "how many numbers there are",
-        )
+        returned, outputs, meaning = "the predicted numbers", "outputs", "number of outputs"
     else:
-        gives, outputs, meaning = (
-            "one logit a class, without a softmax",
-            "classes",
-            "how many classes there are",
-        )
-    return f'''"""Networks of one's own, for {experiment}."""
+        returned = "one logit per class, without softmax"
+        outputs, meaning = "classes", "number of classes"
+    return f'''"""Networks for {experiment}."""
 
 import keras
 
 
 def {function}(input_shape, {outputs}, hidden_units):
-    """Return a network that gives {gives}.
+    """Build a network that returns {returned}.
 
-    The first two arguments come from the data; every other is a hyperparameter, which {experiment} fixes or searches.
+    The first two arguments come from the data. Every other argument is a hyperparameter, which
+    {experiment} fixes or searches.
 
     Args:
-        input_shape: of one input, such as (28, 28, 1) for an image; batches have one more dimension in front.
+        input_shape: shape of one input without the batch axis, such as (28, 28, 1) for an image.
         {outputs}: {meaning}.
-        hidden_units: how many units the hidden layer has.
+        hidden_units: number of units of the hidden layer.
     """
     inputs = keras.Input(input_shape)
     x = keras.layers.Flatten()(inputs)
@@ -215,31 +279,35 @@ def {function}(input_shape, {outputs}, hidden_units):
 '''
 
 
-def _settings(
+def _settings_lines(
     settings: type[Settings],
-    live: Mapping[str, Any] = MappingProxyType({}),
+    set_values: Mapping[str, Any] = MappingProxyType({}),
     hidden: Collection[str] = (),
     choices: Mapping[str, Iterable[str]] = MappingProxyType({}),
 ) -> Iterator[str]:
-    """Yield every setting but the hidden ones: the live ones with their values, the others as
-    comments.
+    """Yield the lines of a table's settings.
+
+    Args:
+        settings: the class of the table; its descriptions become comments.
+        set_values: settings that are set; all others are commented out.
+        hidden: settings that are left out.
+        choices: names to list behind a setting's description.
     """
     for name, field in settings.model_fields.items():
         if name in hidden:
             continue
-        value = live[name] if name in live else field.get_default(call_default_factory=True)
-        # What has no default of its own is left out unless it is set, and then there is no value to
-        # show.
-        text = f"{name} =" if value is None else f"{name} = {_toml(value)}"
-        known = f" One of {', '.join(choices[name])}." if name in choices else ""
-        yield from _setting(
-            text if name in live else f"# {text}", (field.description or "") + known
-        )
+        value = field.get_default(call_default_factory=True)
+        value = set_values.get(name, value)
+        # TOML has no null: the value of a setting whose default is None is left out.
+        text = f"{name} =" if value is None else f"{name} = {_to_toml(value)}"
+        names = f" One of {', '.join(choices[name])}." if name in choices else ""
+        description = f"{field.description or ''}{names}"
+        yield from _setting_lines(text if name in set_values else f"# {text}", description)
 
 
-def _setting(text: str, description: str) -> Iterator[str]:
-    """Yield a setting with what it means behind it, or before it where that is long."""
-    line = _commented(text, description)
+def _setting_lines(text: str, description: str) -> Iterator[str]:
+    """Yield a setting with its description behind it, or before it if that is too long."""
+    line = _with_comment(text, description)
     if len(line) <= _WIDTH:
         yield line
         return
@@ -249,76 +317,23 @@ def _setting(text: str, description: str) -> Iterator[str]:
     yield text
 
 
-def _commented(text: str, comment: str) -> str:
+def _with_comment(text: str, comment: str) -> str:
     return f"{text:<{_COMMENT_COLUMN - 1}} # {' '.join(comment.split())}" if comment else text
 
 
-def _aligned(values: Mapping[str, str]) -> Iterator[str]:
+def _align(values: Mapping[str, str]) -> Iterator[str]:
     width = max(map(len, values))
     for name, value in values.items():
         yield f"{name:<{width}} = {value}"
 
 
-def _toml(value: Any) -> str:
-    """Return a plain value as TOML has it, which for texts, numbers, booleans and lists is JSON's
-    way.
-    """
+def _to_toml(value: Any) -> str:
+    # TOML writes texts, numbers, booleans and lists as JSON does.
     return json.dumps(value, ensure_ascii=False)
 
 
-@dataclass(frozen=True)
-class Created:
-    """The files that were written; `network` is None unless a function of one's own was asked for
-    and not there.
-    """
-
-    file: Path
-    network: Path | None
-
-
-def create(name: str, data: str, model: str, data_dir: Path) -> Created:
-    """Write NAME.toml, and the file of the network that it names unless there is one.
-
-    Args:
-        name: of the experiment, or the path of its file, with or without `.toml`.
-        data: a data set, as [data] names it.
-        model: a family, or a function of the user's own as `file.py:function` or
-            `package.module:function`.
-        data_dir: where known data sets are kept.
-
-    Raises:
-        RequestError: the file is there already, or no such experiment can be; then nothing is
-            written.
-    """
-    file = _file(name)
-    settings = DataSettings.read({"name": data}, "--data")
-    own = ":" in model
-    function = _function(model) if own else check_name("family", model, FAMILIES)
-    images = training_images(settings, data_dir, file.parent)
-    network = _network(file, model) if own else None
-    template = Template(
-        file,
-        settings,
-        model,
-        largest_batch=images,
-        family=None if own else FAMILIES[model],
-        writes_network=network is not None,
-    )
-    with _aside(file, template.text()) as draft:
-        # What a function of one's own takes shows when it is called: by the first sweep, before it
-        # writes anything.
-        if not own:
-            experiment = read(draft)
-            shape = input_shape(settings, file.parent)
-            if shape is not None:
-                experiment.check_input(shape)
-        if network is not None:
-            _write_network(network, template, function)
-        _put(draft, file)
-    return Created(file, network)
-
-
-def _file(name: str) -> Path:
+def _experiment_file(name: str) -> Path:
+    """Return the path of the experiment's file, which must not exist."""
     file = Path(name if name.endswith(".toml") else f"{name}.toml")
     stem = file.stem
     if (
@@ -330,21 +345,16 @@ def _file(name: str) -> Path:
         raise RequestError(
             f"NAME must be a name or a path that ends in one, such as mine; received {name!r}."
         )
-    if stem in names():
-        raise RequestError(
-            f"{stem!r} is an experiment of the catalogue: give yours a name of its own."
-        )
-    if not file.parent.is_dir():
-        raise RequestError(
-            f"{file} needs a folder to lie in: there is no {file.parent}; make it first."
-        )
+    if stem in list_catalog():
+        raise RequestError(f"{stem!r} is an experiment of the catalogue: give yours another name.")
+    _check_folder(file)
     if os.path.lexists(file):
-        raise _is_there(file)
+        raise _already_exists(file)
     return file
 
 
-def _function(reference: str) -> str:
-    """Return the name of the function that a reference ends in."""
+def _function_name(reference: str) -> str:
+    """Return the function's name in "file.py:function" or "package.module:function"."""
     place, _, function = reference.partition(":")
     module = place.removesuffix(".py").rpartition("/")[2]
     if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
@@ -355,31 +365,32 @@ def _function(reference: str) -> str:
     return function
 
 
-def _network(file: Path, model: str) -> Path | None:
-    """Return the file of a function of one's own beside the experiment; None if it is there, or
-    none is named.
-    """
+def _missing_network_file(file: Path, model: str) -> Path | None:
+    """Return the network's file, relative to the experiment's; None if it exists or is a module."""
     place = Path(model.partition(":")[0]).expanduser()
     network = file.parent / place
     if place.suffix != ".py" or network.exists():
         return None
-    if not network.parent.is_dir():
-        raise RequestError(
-            f"{network} needs a folder to lie in: there is no {network.parent}; make it first."
-        )
+    _check_folder(network)
     return network
 
 
+def _check_folder(file: Path) -> None:
+    if not file.parent.is_dir():
+        raise RequestError(
+            f"the folder of {file} must exist: there is no {file.parent}; create it first."
+        )
+
+
 def _write_network(network: Path, template: Template, function: str) -> None:
-    with _aside(network, network_text(template.file.name, function, template.task)) as draft:
-        _put(draft, network)
+    with _draft(network, network_text(template.file.name, function, template.task)) as draft:
+        _move_into_place(draft, network)
 
 
 @contextmanager
-def _aside(file: Path, text: str) -> Iterator[Path]:
-    """Enter with the text in a file of the same name, in a folder beside it that is gone on
-    leaving.
-    """
+def _draft(file: Path, text: str) -> Iterator[Path]:
+    """Yield a file of the same name with this text, in a temporary folder beside `file`."""
+    # Beside the file, because a hard link cannot leave the file system.
     try:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=".assay-") as folder:
             draft = Path(folder) / file.name
@@ -389,13 +400,13 @@ def _aside(file: Path, text: str) -> Iterator[Path]:
         raise RequestError(f"{file} can't be written: {error.strerror}.") from None
 
 
-def _put(draft: Path, file: Path) -> None:
-    """Move a draft into its place, which must be empty: nobody's file is ever replaced."""
+def _move_into_place(draft: Path, file: Path) -> None:
+    # A link fails if the file exists by now; a rename would replace it.
     try:
         os.link(draft, file)
     except FileExistsError:
-        raise _is_there(file) from None
+        raise _already_exists(file) from None
 
 
-def _is_there(file: Path) -> RequestError:
+def _already_exists(file: Path) -> RequestError:
     return RequestError(f"{file} is there already: give the new one another name, or remove it.")

@@ -1,27 +1,44 @@
-"""Data sets: which there are, and how they become arrays on disk that can be mapped into memory."""
+"""Data sets: which there are, and how they become arrays that can be memory-mapped.
 
-from assay.experiments.data.generated import GENERATED
-from assay.experiments.data.known import KNOWN, KnownSet
+Where to start reading:
+
+- `registry`: the table of sources; `sources/` has a module for each.
+- `settings`: the [data] table of an experiment.
+- `lookup`: what is known of a data set before it is prepared.
+- `preparation`: starts a process that prepares a data set; `build` is what that process does.
+- `prepared_folder`: the files of a prepared data set.
+"""
+
+from assay.experiments.data.child_process import PreparationError
+from assay.experiments.data.lookup import (
+    check_task,
+    count_training_images,
+    locate_source,
+    read_input_shape,
+)
 from assay.experiments.data.preparation import Preparation, PreparedData, prepare, start_preparing
-from assay.experiments.data.process import PreparationError
-from assay.experiments.data.registry import check_task, summaries, training_images
+from assay.experiments.data.registry import SOURCES, get_source_entry, summarize_data_sets
 from assay.experiments.data.settings import DataSettings
-from assay.experiments.data.source import default_data_dir
-from assay.experiments.data.toy_sets import GeneratedSet
+from assay.experiments.data.sources.base import Source, default_data_dir
+from assay.experiments.data.sources.generated import GENERATED_SETS
+from assay.experiments.data.sources.published import PUBLISHED_SETS
 
 __all__ = [
-    "GENERATED",
-    "KNOWN",
+    "GENERATED_SETS",
+    "PUBLISHED_SETS",
+    "SOURCES",
     "DataSettings",
-    "GeneratedSet",
-    "KnownSet",
     "Preparation",
     "PreparationError",
     "PreparedData",
+    "Source",
     "check_task",
+    "count_training_images",
     "default_data_dir",
+    "get_source_entry",
+    "locate_source",
     "prepare",
+    "read_input_shape",
     "start_preparing",
-    "summaries",
-    "training_images",
+    "summarize_data_sets",
 ]

@@ -1,4 +1,4 @@
-"""The four arrays of a data set as their source gives them, and the rules they must keep."""
+"""The four arrays of a data set as their source returns them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from assay.models.tasks import Task
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_HINT_AT_REGRESSION = "If they are numbers to predict, say task = 'regression'."
-
 ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
-"""As `keras.datasets` has them, in the order in which they are hashed."""
+"""The names of `keras.datasets`, in the order in which the arrays are hashed."""
+
+_REGRESSION_HINT = "If they are numbers to predict, say task = 'regression'."
 
 
 @dataclass(frozen=True)
 class SourceArrays:
-    """A data set before anything was done to it.
+    """The arrays of a data set before they are checked, split or scaled.
 
     Attributes:
         x_train: (n, features), (n, height, width) or (n, height, width, channels).
         y_train: (n,) integers or texts; for regression (n,) or (n, outputs) numbers.
-        x_test: (m, ...) like x_train.
-        y_test: (m,) like y_train.
+        x_test: (m, ...), like x_train.
+        y_test: (m, ...), like y_train.
     """
 
     x_train: Array
@@ -41,24 +41,25 @@ class SourceArrays:
 
 
 def check_arrays(arrays: SourceArrays, name: str, task: Task) -> None:
-    """Check what can be checked before anything is split.
+    """Check types, shapes and values of a source's arrays.
 
     Args:
-        arrays: as they were read.
-        name: of the data set, for the message.
-        task: which decides what y must be.
+        arrays: the arrays as they were loaded.
+        name: the data set's name, for the message.
+        task: decides what y must be.
 
     Raises:
-        RequestError: the first rule that is broken.
+        RequestError: a rule is broken; the message is about the first one.
     """
+    check_targets = _check_labels if task == "classification" else _check_regression_targets
     for part in ("train", "test"):
         x, y = getattr(arrays, f"x_{part}"), getattr(arrays, f"y_{part}")
-        _check_numbers(x, f"{name}: x_{part}")
-        check_y = _check_labels if task == "classification" else _check_numbers_to_predict
-        check_y(y, f"{name}: y_{part}")
+        _check_inputs(x, f"{name}: x_{part}")
+        check_targets(y, f"{name}: y_{part}")
         if len(x) != len(y):
             raise RequestError(
-                f"{name}: x_{part} and y_{part} must be equally long; received {len(x)} and {len(y)}."
+                f"{name}: x_{part} and y_{part} must be equally long; "
+                f"received {len(x)} and {len(y)}."
             )
     for letter in ("x", "y"):
         train, test = (getattr(arrays, f"{letter}_{part}").shape for part in ("train", "test"))
@@ -74,39 +75,33 @@ def check_arrays(arrays: SourceArrays, name: str, task: Task) -> None:
         )
 
 
-def _check_numbers(x: Array, name: str) -> None:
+def _check_inputs(x: Array, name: str) -> None:
     if x.dtype.kind not in "biuf":
         raise RequestError(f"{name} must hold real numbers; received {x.dtype}.")
     if x.ndim not in (2, 3, 4):
         raise RequestError(
-            f"{name} must be (n, features), (n, height, width) or (n, height, width, channels); received {x.shape}."
+            f"{name} must be (n, features), (n, height, width) or (n, height, width, channels); "
+            f"received {x.shape}."
         )
     if x.size == 0:
         raise RequestError(f"{name} must not be empty; received {x.shape}.")
-    if x.dtype.kind == "f" and not _fits_float32(x):
-        raise RequestError(
-            f"{name} must hold finite numbers that float32 can hold: it has NaN, infinity or larger."
-        )
-
-
-def _fits_float32(x: Array) -> bool:
-    # The extremes tell: NaN makes both NaN, and no array as large as x is made on the way.
-    largest = float(np.finfo(np.float32).max)
-    return bool(float(x.min()) >= -largest and float(x.max()) <= largest)
+    _check_fits_float32(x, name)
 
 
 def _check_labels(y: Array, name: str) -> None:
     if y.ndim != 1:
         raise RequestError(
-            f"{name} must be (n,), one label an image, not one-hot; received {y.shape}. {_HINT_AT_REGRESSION}"
+            f"{name} must be (n,), one label per image, not one-hot; received {y.shape}. "
+            f"{_REGRESSION_HINT}"
         )
     if y.dtype.kind not in "iuU":
         raise RequestError(
-            f"{name} must hold integers, or texts without pickle; received {y.dtype}. {_HINT_AT_REGRESSION}"
+            f"{name} must hold integers, or texts without pickle; received {y.dtype}. "
+            f"{_REGRESSION_HINT}"
         )
 
 
-def _check_numbers_to_predict(y: Array, name: str) -> None:
+def _check_regression_targets(y: Array, name: str) -> None:
     if y.dtype.kind not in "iuf":
         raise RequestError(
             f"{name} must hold numbers to predict, integers or floats; received {y.dtype}. "
@@ -116,7 +111,16 @@ def _check_numbers_to_predict(y: Array, name: str) -> None:
         raise RequestError(
             f"{name} must be (n,) or (n, outputs) and not empty; received {y.shape}."
         )
-    if y.dtype.kind == "f" and not _fits_float32(y):
+    _check_fits_float32(y, name)
+
+
+def _check_fits_float32(array: Array, name: str) -> None:
+    if array.dtype.kind != "f":
+        return
+    # The extremes are enough, and need no temporary array of this size: NaN makes both of them NaN.
+    largest = float(np.finfo(np.float32).max)
+    if not (float(array.min()) >= -largest and float(array.max()) <= largest):
         raise RequestError(
-            f"{name} must hold finite numbers that float32 can hold: it has NaN, infinity or larger."
+            f"{name} must hold finite numbers that float32 can hold; "
+            "received NaN, infinity or a larger number."
         )

@@ -1,142 +1,104 @@
-"""From a source's arrays to a folder of split arrays that can be mapped into memory."""
+"""From a source's arrays to a prepared folder; runs in the process that prepares data."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from assay.experiments.data.archive import ArchiveSource
 from assay.experiments.data.arrays import Array, SourceArrays, check_arrays
-from assay.experiments.data.fetch import fetch
-from assay.experiments.data.known import KnownSet
+from assay.experiments.data.lookup import locate_source
 from assay.experiments.data.prepared_folder import (
-    Meta,
+    PreparedMeta,
     digest_file,
     find_damage,
-    folder_for,
-    locked,
-    read_meta,
-    write_meta,
-    writing,
+    lock_prepared_folder,
+    prepared_folder_path,
+    read_prepared_meta,
+    replace_prepared_folder,
+    write_prepared_meta,
 )
-from assay.experiments.data.registry import locate
 from assay.experiments.data.scaling import fit_scales
 from assay.experiments.data.settings import DataSettings
-from assay.experiments.data.source import Source
-from assay.experiments.data.split import kept_images, split, subset, validation_images
+from assay.experiments.data.sources.base import Source
+from assay.experiments.data.split import (
+    count_training,
+    count_validation,
+    select_subset,
+    split_indices,
+)
 from assay.experiments.data.targets import read_targets
 from assay.models.errors import RequestError
 from assay.models.tasks import Task
 
-# What the arrays hash to, and whether that is what was published.
 
-
-def digest_arrays(arrays: SourceArrays) -> tuple[str, dict[str, str]]:
-    """Hash the source's arrays, little-endian and in C order.
-
-    Returns:
-        One SHA-256 over the names, types, shapes and bytes of all four, and by name that of each
-        array's bytes alone.
-    """
-    whole = hashlib.sha256()
-    each = {}
-    for name, array in arrays.items():
-        ordered = np.ascontiguousarray(
-            array, dtype=array.dtype.newbyteorder("<")
-        )  # no copy where it is so already
-        data = ordered.reshape(-1).view(np.uint8).data
-        whole.update(f"{name} {ordered.dtype.str} {ordered.shape} ".encode())
-        whole.update(data)
-        each[name] = hashlib.sha256(data).hexdigest()
-    return whole.hexdigest(), each
-
-
-def why_unverified(digests: Mapping[str, str], name: str, known: KnownSet) -> str | None:
-    """Say why the arrays are not known to be the published ones; None if they are.
-
-    Args:
-        digests: SHA-256 of each array's bytes.
-        name: of the data set.
-        known: what was published about it.
-    """
-    notes = [known.altered[digest] for digest in digests.values() if digest in known.altered]
-    differing = [array for array, digest in known.published.items() if digests[array] != digest]
-    if differing:
-        notes.append(f"{', '.join(differing)} differ from the published {name}")
-    unrecorded = [
-        array
-        for array in digests
-        if array not in known.published and digests[array] not in known.altered
-    ]
-    if unrecorded:
-        notes.append(
-            f"no digest of {name}'s original {', '.join(unrecorded)} is on record to compare with"
-        )
-    return "; ".join(notes) if notes else None
-
-
-def ensure(
+def ensure_prepared(
     settings: DataSettings, home: Path, data_dir: Path, base: Path, task: Task = "classification"
 ) -> Path:
-    """Return the data set's folder, fetching and building what is not there.
+    """Return a data set's prepared folder; download and write what is missing or damaged.
+
+    Args:
+        settings: the [data] table.
+        home: the folder of everything that running produces.
+        data_dir: the folder where published data sets are kept as <name>.npz.
+        base: the folder that a relative PATH starts from.
+        task: the task that the data is for.
 
     Raises:
-        RequestError: whatever the user must mend.
+        RequestError: the request or the data must be changed by the user.
+        SearchError: home cannot be written.
     """
-    source = locate(settings, data_dir, base)
-    if isinstance(source, ArchiveSource) and source.known is not None and not source.is_there:
-        fetch(source.name, source.known, source.path)
-    folder = folder_for(home, source, settings, task)
-    with locked(folder):
-        if not _is_whole(folder):
-            with writing(folder) as partial:
-                _build(source, settings, task, partial)
-                if folder_for(home, source, settings, task) != folder:
+    source = locate_source(settings, data_dir, base)
+    if not source.is_available:
+        source.download()
+    folder = prepared_folder_path(home, source, settings, task)
+    with lock_prepared_folder(folder):
+        if not _is_complete(folder):
+            with replace_prepared_folder(folder) as partial:
+                _write_prepared(source, settings, task, partial)
+                # Another path now means that the arrays belong to no single state of the source.
+                if prepared_folder_path(home, source, settings, task) != folder:
                     raise RequestError(f"{source.name} changed while it was read: try again.")
     return folder
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     try:
-        meta = read_meta(folder)
+        meta = read_prepared_meta(folder)
         return meta is not None and find_damage(folder, meta) is None
     except ValueError:
-        return False  # whoever asked has seen it too, and says so
+        return False  # the parent process has seen the same damage, and warns of it
 
 
-def _build(source: Source, settings: DataSettings, task: Task, folder: Path) -> None:
+def _write_prepared(source: Source, settings: DataSettings, task: Task, folder: Path) -> None:
     arrays = source.load()
     check_arrays(arrays, source.name, task)
     targets = read_targets(arrays, task, source)
-    validation = validation_images(settings.validation, len(targets.train))
-    available, validating = split(targets, validation, settings.split_seed)
-    training = subset(available, kept_images(settings.train_images, len(available)), targets)
-    x = _stored(arrays.x_train)
+    validation = count_validation(settings.validation, len(targets.train))
+    available, validating = split_indices(targets, validation, settings.split_seed)
+    training = select_subset(
+        available, count_training(settings.train_images, len(available)), targets
+    )
+    x = _to_stored(arrays.x_train)
     x_train = x[training]
     digest, array_digests = digest_arrays(arrays)
-    reason = (
-        source.unverified
-        if source.known is None
-        else why_unverified(array_digests, source.name, source.known)
-    )
-    written = {
+    unverified_reason = source.explain_unverified(array_digests)
+    stored_arrays = {
         "x_train.npy": x_train,
         "y_train.npy": targets.train[training],
         "x_validation.npy": x[validating],
         "y_validation.npy": targets.train[validating],
-        "test/x.npy": _stored(arrays.x_test),
+        "test/x.npy": _to_stored(arrays.x_test),
         "test/y.npy": targets.test,
     }
-    meta = Meta(
+    meta = PreparedMeta(
         name=source.name,
         task=task,
         digest=digest,
         array_digests=array_digests,
-        verified=reason is None,
-        unverified_reason=reason,
+        verified=unverified_reason is None,
+        unverified_reason=unverified_reason,
         input_shape=x.shape[1:],
         outputs=targets.outputs,
         classes=targets.classes,
@@ -144,32 +106,43 @@ def _build(source: Source, settings: DataSettings, task: Task, folder: Path) -> 
         train_images_available=len(available),
         validation_images=len(validating),
         test_images=len(targets.test),
-        scales=fit_scales(x_train, _largest_value(source, x)),
+        # Images of bytes have a known range; that of other numbers is taken from the examples.
+        scales=fit_scales(x_train, source.largest_pixel if x.dtype == np.uint8 else None),
         validation=validation,
         split_seed=settings.split_seed,
-        files={name: _write(folder / name, array) for name, array in written.items()},
-        file_digests={name: digest_file(folder / name) for name in written},
+        files={name: _write_array(folder / name, array) for name, array in stored_arrays.items()},
+        file_digests={name: digest_file(folder / name) for name in stored_arrays},
     )
-    write_meta(folder, meta)
+    write_prepared_meta(folder, meta)
 
 
-def _stored(x: Array) -> Array:
-    """Return images of bytes as they are and other numbers as float32; images with a channel
-    axis.
+def digest_arrays(arrays: SourceArrays) -> tuple[str, dict[str, str]]:
+    """Hash a source's arrays as little-endian numbers in C order.
+
+    Returns:
+        A SHA-256 over the names, types, shapes and bytes of all four arrays, and the SHA-256 of
+        each array's bytes alone, by its name.
     """
-    kept = x if x.dtype == np.uint8 and x.ndim > 2 else x.astype(np.float32)
-    return kept[..., np.newaxis] if kept.ndim == 3 else kept
+    all_arrays = hashlib.sha256()
+    array_digests = {}
+    for name, array in arrays.items():
+        # Copies only if the array has another byte order or layout.
+        ordered = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        data = ordered.reshape(-1).view(np.uint8).data
+        all_arrays.update(f"{name} {ordered.dtype.str} {ordered.shape} ".encode())
+        all_arrays.update(data)
+        array_digests[name] = hashlib.sha256(data).hexdigest()
+    return all_arrays.hexdigest(), array_digests
 
 
-def _largest_value(source: Source, x: Array) -> int | None:
-    """Return what a pixel can be at most; None where only the split can tell."""
-    if x.dtype != np.uint8:
-        return None
-    return source.known.largest_value if source.known is not None else int(np.iinfo(np.uint8).max)
+def _to_stored(x: Array) -> Array:
+    """Return uint8 images unchanged, other numbers as float32; images with a channel axis."""
+    stored = x if x.dtype == np.uint8 and x.ndim > 2 else x.astype(np.float32)
+    return stored[..., np.newaxis] if stored.ndim == 3 else stored
 
 
-def _write(path: Path, array: Array) -> int:
-    """Write one array, in C order; returns the file's size in bytes."""
+def _write_array(path: Path, array: Array) -> int:
+    """Write an array in C order; return the file's size in bytes."""
     path.parent.mkdir(exist_ok=True)
     np.save(path, np.ascontiguousarray(array), allow_pickle=False)
     return path.stat().st_size

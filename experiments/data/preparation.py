@@ -1,30 +1,32 @@
-"""Having data prepared, by a process of its own: whoever asks imports neither scikit-learn nor
-Keras.
-"""
+"""Prepares a data set in another process, so that the caller imports no heavy library."""
 
 from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from assay.experiments.data.prepared_folder import Meta, find_damage, folder_for, read_meta, sweep
-from assay.experiments.data.process import ChildProcess, Job
-from assay.experiments.data.registry import check_task, locate
+from assay.experiments.data.child_process import ChildProcess, PreparationJob
+from assay.experiments.data.lookup import check_task, locate_source
+from assay.experiments.data.prepared_folder import (
+    PreparedMeta,
+    find_damage,
+    prepared_folder_path,
+    read_prepared_meta,
+    remove_partial_folder,
+)
 from assay.experiments.data.settings import DataSettings
 from assay.models.tasks import Task
 
 
-@dataclass(frozen=True)
-class PreparedData(Meta):
-    """A data set that is ready to be mapped into memory, and what is known of it.
+class PreparedData(PreparedMeta):
+    """A prepared data set, whose arrays can be memory-mapped.
 
     Attributes:
-        folder: with x_train.npy, y_train.npy, x_validation.npy, y_validation.npy and meta.json.
-        warnings: to be shown once, one line each.
+        folder: the prepared folder; `assay.experiments.data.prepared_folder` lists its files.
+        warnings: warnings for the user, one line each.
     """
 
     folder: Path
@@ -32,42 +34,47 @@ class PreparedData(Meta):
 
 
 class Preparation:
-    """A data set that is being prepared, or was there already. Used in a `with`, it is stopped at
-    its end.
+    """The preparation of a data set; as a context manager it stops at the end of the block.
+
+    Example:
+        with Preparation(settings, home, data_dir, base, "classification") as preparation:
+            ...  # anything that needs no data
+            data = preparation.result()
     """
 
     def __init__(
         self, settings: DataSettings, home: Path, data_dir: Path, base: Path, task: Task
     ) -> None:
-        """Start a child unless the data set is there, by the sizes of its files; returns at once.
+        """Start a process, unless the prepared folder exists with files of the right sizes.
 
         Raises:
-            RequestError: what can be seen to be wrong at once.
+            RequestError: the request is wrong, as far as can be told without reading the data.
         """
         check_task(settings, task)
         self._home, self._settings, self._task = home, settings, task
-        self._source = locate(settings, data_dir, base)
+        self._source = locate_source(settings, data_dir, base)
+        self._paths = {"home": home, "data_dir": data_dir, "base": base}
         self._warnings: list[str] = []
         self._child: ChildProcess | None = None
-        self._paths = {"home": home, "data_dir": data_dir, "base": base}
         self._damage: str | None = None
-        self._prepared = self._find()
-        # Beside whatever else a start has to do: all of the data are read, which takes a moment.
-        self._reading = threading.Thread(target=self._read, name="read-data", daemon=True)
+        self._prepared = self._find_prepared()
+        # An existing folder is hashed in a thread, beside whatever else the start has to do.
+        self._verification = threading.Thread(target=self._verify, name="verify-data", daemon=True)
         if self._prepared is None:
             self._start_child()
         else:
-            self._reading.start()
+            self._verification.start()
 
     def result(self) -> PreparedData:
-        """Wait for the data set; whatever is raised meanwhile, Ctrl-C too, ends the child.
+        """Wait for the prepared data. Any exception meanwhile, also Ctrl-C, ends the process.
 
         Raises:
-            RequestError: the request was wrong: the child said so in one line.
-            PreparationError: the child died.
+            RequestError: the request was wrong.
+            SearchError: home could not be written.
+            PreparationError: the process died.
         """
         if self._prepared is not None:
-            self._reading.join()
+            self._verification.join()
             if self._damage is not None:
                 self._warn_of_damage(self._prepared.folder, self._damage)
                 self._prepared, self._damage = None, None
@@ -75,24 +82,24 @@ class Preparation:
         if self._prepared is None:
             assert self._child is not None
             try:
-                folder = Path(self._child.answer())
-                meta = read_meta(folder)
+                folder = Path(self._child.wait_for_answer())
+                meta = read_prepared_meta(folder)
             finally:
                 self.stop()
-            assert meta is not None, f"the child said that {folder} is whole"
+            assert meta is not None, f"the process answered with {folder}, which does not exist"
             self._prepared = self._complete(folder, meta)
         return self._prepared
 
     def stop(self) -> None:
-        """End the child if it runs, and remove what it left half-written."""
+        """End the process, and remove what it left half-written."""
         if self._child is None:
             return
         self._child.stop()
-        if self._source.is_there:
-            sweep(folder_for(self._home, self._source, self._settings, self._task))
+        if self._source.is_available:
+            remove_partial_folder(self._folder_path())
 
     def __enter__(self) -> Self:
-        """Return itself."""
+        """Return the preparation."""
         return self
 
     def __exit__(
@@ -104,39 +111,44 @@ class Preparation:
         """Stop."""
         self.stop()
 
-    def _find(self) -> PreparedData | None:
-        """Return the data set if it is there whole."""
-        if not self._source.is_there:
+    def _folder_path(self) -> Path:
+        return prepared_folder_path(self._home, self._source, self._settings, self._task)
+
+    def _find_prepared(self) -> PreparedData | None:
+        """Return the prepared data if its folder exists with files of the right sizes."""
+        if not self._source.is_available:
             return None
-        folder = folder_for(self._home, self._source, self._settings, self._task)
+        folder = self._folder_path()
         try:
-            meta = read_meta(folder)
+            meta = read_prepared_meta(folder)
         except ValueError as damage:
             self._warn_of_damage(folder, str(damage))
             return None
         return None if meta is None else self._complete(folder, meta)
 
-    def _read(self) -> None:
+    def _verify(self) -> None:
         assert self._prepared is not None
         self._damage = find_damage(self._prepared.folder, self._prepared)
 
     def _warn_of_damage(self, folder: Path, damage: str) -> None:
         self._warnings.append(
-            f"{folder} is damaged ({damage}): it is prepared anew from the same source."
+            f"{folder} is damaged ({damage}): it is prepared again from the same source."
         )
 
     def _start_child(self) -> None:
-        absolute = {name: str(path.absolute()) for name, path in self._paths.items()}
+        absolute_paths = {name: str(path.absolute()) for name, path in self._paths.items()}
         self._child = ChildProcess(
-            Job(self._settings.model_dump(), self._task, **absolute, parent=os.getpid())
+            PreparationJob(
+                self._settings.model_dump(), self._task, **absolute_paths, parent=os.getpid()
+            )
         )
 
-    def _complete(self, folder: Path, meta: Meta) -> PreparedData:
+    def _complete(self, folder: Path, meta: PreparedMeta) -> PreparedData:
         warnings = list(self._warnings)
-        if self._source.known is not None and meta.unverified_reason is not None:
+        if self._source.is_published and meta.unverified_reason is not None:
             warnings.append(f"{meta.name} is used unverified: {meta.unverified_reason}.")
         return PreparedData(
-            **{field.name: getattr(meta, field.name) for field in fields(meta)},
+            **{name: getattr(meta, name) for name in PreparedMeta.model_fields},
             folder=folder,
             warnings=tuple(warnings),
         )
@@ -149,18 +161,19 @@ def start_preparing(
     base: Path | None = None,
     task: Task = "classification",
 ) -> Preparation:
-    """Have a data set prepared while other things go on; `.result()` waits for it.
+    """Start to prepare a data set; `.result()` of the preparation waits for it.
 
     Args:
         settings: the [data] table.
-        home: the folder of everything that running produces; the data set goes to `<home>/data/`.
-        data_dir: where known sets are kept as `<name>.npz`; read only, unless one must be fetched.
-        base: what a relative PATH of the user's own is relative to, the folder of the experiment's
-            file; None: the current.
-        task: what it is for: labels are prepared otherwise than numbers.
+        home: the folder of everything that running produces; the data goes to `<home>/data/`.
+        data_dir: the folder where published data sets are kept as `<name>.npz`; written only by a
+            download.
+        base: the folder that a relative PATH starts from, that of the experiment's file; None for
+            the current folder.
+        task: the task that the data is for.
 
     Raises:
-        RequestError: what can be seen to be wrong at once.
+        RequestError: the request is wrong, as far as can be told without reading the data.
     """
     return Preparation(settings, home, data_dir, Path.cwd() if base is None else base, task)
 
@@ -172,10 +185,15 @@ def prepare(
     base: Path | None = None,
     task: Task = "classification",
 ) -> PreparedData:
-    """Have a data set prepared and wait for it; the arguments are those of `start_preparing`.
+    """Prepare a data set and wait for it; the arguments are those of `start_preparing`.
 
     Raises:
         RequestError: the request was wrong.
-        PreparationError: the process that prepares it died.
+        SearchError: home could not be written.
+        PreparationError: the process that prepares the data died.
+
+    Example:
+        data = prepare(DataSettings(name="digits"), home=Path("mlruns"), data_dir=Path("data"))
+        x_train = np.load(data.folder / "x_train.npy", mmap_mode="r")
     """
     return start_preparing(settings, home, data_dir, base, task).result()

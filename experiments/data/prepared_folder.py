@@ -1,99 +1,84 @@
-"""A prepared data set on disk: what is in its folder, and whether all of it is there.
+"""A prepared data set on disk: its files, its meta.json, and how it is written as a whole.
 
 <home>/data/<name>-<key>/
     x_train.npy  y_train.npy  x_validation.npy  y_validation.npy
-    test/x.npy  test/y.npy       apart: read by nothing that trains or chooses
-    meta.json                    everything else that `PreparedData` says
+    test/x.npy  test/y.npy       apart: neither training nor the search reads them
+    meta.json                    the keys of `PreparedMeta`
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from assay.experiments.data.scaling import Scale
 from assay.experiments.data.settings import DataSettings
-from assay.experiments.data.source import Source
+from assay.experiments.data.sources.base import Source
+from assay.models.data import META_FILE, TrainingMeta, read_meta
 from assay.models.errors import RequestError
 from assay.models.tasks import Task
-from assay.search.system.files import unwritable
+from assay.search.system.files import FileLock, unwritable_error
 
 FORMAT = 3
-"""Part of every key: raise it when what is written changes, and folders written before are left
-alone.
+"""Part of every folder's key. Raise it when the files change: folders of an older format are then
+neither read nor replaced.
 """
 
-META_FILE = "meta.json"
-
 LONGEST_NAME = 100
-"""Of a data set, as part of its folder's name; file systems allow 255 bytes for all of that."""
+"""Longest data-set name in a folder's name; file systems allow 255 bytes for the whole."""
 
 
-@dataclass(frozen=True)
-class Meta:
+class PreparedMeta(TrainingMeta):
     """What is known of a prepared data set; the keys of meta.json.
 
     Attributes:
-        name: of the data set; a user's own is named without the folders it lies in.
-        task: that it is prepared for.
+        name: the data set's name; for your own data without the path.
+        task: the task that it is prepared for.
         digest: SHA-256 over the source's four arrays: names, types, shapes, bytes.
         array_digests: SHA-256 of each source array's bytes in C order.
         verified: whether the arrays are known to be the published ones.
         unverified_reason: why they are not; None if they are.
         input_shape: (features,) or (height, width, channels).
-        outputs: classes, or for regression the numbers in a row of y.
-        classes: names of the labels 0, 1, 2, ...; none for regression.
-        train_images: that are trained on: what is left without validation, or the subset of it that
-            was asked for.
-        train_images_available: that were left without validation.
-        validation_images: split off the training set.
-        test_images: that lie apart.
-        scales: by the name that an experiment asks for; all are fitted on what is trained on alone.
-        validation: images that validate, as asked for or by default.
-        split_seed: that decided which.
+        outputs: number of classes, or for regression the width of a row of y.
+        classes: names of the labels 0, 1, 2, ...; empty for regression.
+        train_images: number of training examples, a subset if [data] asks for one.
+        train_images_available: number of training examples without a subset.
+        validation_images: number of validation examples.
+        test_images: number of test examples.
+        scales: scales by the name under [data], all fitted on the training examples alone.
+        validation: number of validation examples, as requested or by default.
+        split_seed: random seed of the split.
         files: size in bytes of every array's file, by its path within the folder.
         file_digests: SHA-256 of each of these files.
     """
 
-    name: str
+    # Required here; `TrainingMeta` has defaults for folders that are older than regression.
     task: Task
-    digest: str
+    outputs: int
     array_digests: Mapping[str, str]
     verified: bool
     unverified_reason: str | None
-    input_shape: tuple[int, ...]
-    outputs: int
-    classes: tuple[str, ...]
     train_images: int
     train_images_available: int
     validation_images: int
     test_images: int
-    scales: Mapping[str, Scale]
     validation: int
     split_seed: int
     files: Mapping[str, int]
     file_digests: Mapping[str, str]
 
 
-_META = TypeAdapter(Meta)
+def prepared_folder_path(home: Path, source: Source, settings: DataSettings, task: Task) -> Path:
+    """Return the folder for a source's arrays, prepared for a task and split by these settings.
 
-
-def folder_for(home: Path, source: Source, settings: DataSettings, task: Task) -> Path:
-    """Return the folder for these arrays, prepared for this task and split like this; scaling is
-    not part of it.
+    Scaling is not part of the path: a folder has all scales.
 
     Raises:
-        RequestError: the source cannot be looked at.
+        RequestError: the source cannot be read.
     """
     split = [settings.validation, settings.train_images, settings.split_seed]
     key = json.dumps([FORMAT, source.name, source.cache_key(), task, *split])
@@ -101,36 +86,30 @@ def folder_for(home: Path, source: Source, settings: DataSettings, task: Task) -
     return home.absolute() / "data" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
-def partial_of(folder: Path) -> Path:
-    """Return the folder that is being written before it becomes `folder`; only who holds the lock
-    touches it.
-    """
-    return folder.with_name(f".{folder.name}.partial")
-
-
-def write_meta(folder: Path, meta: Meta) -> None:
+def write_prepared_meta(folder: Path, meta: PreparedMeta) -> None:
     """Write meta.json."""
-    (folder / META_FILE).write_text(json.dumps(asdict(meta), indent=1), encoding="utf-8")
+    record = meta.model_dump(mode="json")
+    (folder / META_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
-def read_meta(folder: Path) -> Meta | None:
-    """Return what meta.json says; None if there is no such folder.
+def read_prepared_meta(folder: Path) -> PreparedMeta | None:
+    """Read meta.json and compare the sizes of the files; None if there is no such folder.
 
     Raises:
-        ValueError: the folder is not whole; the message names the file.
+        ValueError: the folder is damaged; the message names the file.
     """
     if not folder.is_dir():
         return None
     try:
-        meta = _META.validate_json((folder / META_FILE).read_bytes(), strict=True)
-    except (OSError, ValidationError):
+        meta = read_meta(folder, PreparedMeta)
+    except (OSError, ValueError):
         raise ValueError(f"{META_FILE} cannot be read") from None
-    for file, size in meta.files.items():
+    for file, expected_bytes in meta.files.items():
         path = folder / file
-        found = path.stat().st_size if path.is_file() else None
-        if found != size:
-            state = "is missing" if found is None else f"has {found:,} bytes instead of {size:,}"
-            raise ValueError(f"{file} {state}")
+        if not path.is_file():
+            raise ValueError(f"{file} is missing")
+        if (size_bytes := path.stat().st_size) != expected_bytes:
+            raise ValueError(f"{file} has {size_bytes:,} bytes instead of {expected_bytes:,}")
     return meta
 
 
@@ -140,12 +119,11 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def find_damage(folder: Path, meta: Meta) -> str | None:
-    """Read every file of a folder; return in words which of them is not what was written, None if
-    all are.
+def find_damage(folder: Path, meta: PreparedMeta) -> str | None:
+    """Hash every file; return which one differs from what was written, None if none does.
 
-    It takes 0.05 s for MNIST and 0.15 s for CIFAR-10 where files lie in memory, on one core with
-    SHA instructions.
+    Takes 0.05 s for MNIST and 0.15 s for CIFAR-10 if the files are in memory, on one core with SHA
+    instructions.
     """
     for file, digest in meta.file_digests.items():
         try:
@@ -156,25 +134,46 @@ def find_damage(folder: Path, meta: Meta) -> str | None:
     return None
 
 
-# Writing a folder so that it is there whole or not at all, whoever else writes it and whenever
-# somebody is killed.
+@contextmanager
+def lock_prepared_folder(folder: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold a folder's lock while it is written; the system releases it if the process dies.
+
+    Args:
+        folder: the prepared folder; it need not exist.
+        wait: whether to wait until no other process holds the lock.
+
+    Yields:
+        Whether the lock is held; always true with `wait`.
+
+    Raises:
+        RequestError: home is not a folder that can be written.
+        SearchError: home cannot be written, because the disk is full or by its permissions.
+    """
+    with _home_write_errors(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+        is_held = lock.acquire(wait)
+    try:
+        yield is_held
+    finally:
+        lock.release()
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill, which becomes `folder` at the end and vanishes when anything
-    is raised.
+def replace_prepared_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `folder` at the end, or is removed after an error.
 
-    The caller holds the lock; a folder that is there already is replaced.
+    The folder is there as a whole or not at all, also when the process is killed. The caller holds
+    the lock. An existing folder is replaced.
 
     Raises:
-        RequestError: home is no folder.
-        SearchError: it cannot be written.
+        RequestError: home is not a folder that can be written.
+        SearchError: home cannot be written, because the disk is full or by its permissions.
     """
-    partial = partial_of(folder)
+    partial = partial_folder_path(folder)
     try:
-        shutil.rmtree(partial, ignore_errors=True)  # of somebody who was killed
-        with _explained(folder.parent):
+        shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
+        with _home_write_errors(folder.parent):
             partial.mkdir(parents=True)
             yield partial
             if folder.exists():
@@ -184,51 +183,27 @@ def writing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-@contextmanager
-def locked(folder: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock of a folder that is being prepared; it goes with the process that holds it.
-
-    Args:
-        folder: that is to be written.
-        wait: until nobody else holds it.
-
-    Yields:
-        Whether it is held, which without `wait` may be false.
-
-    Raises:
-        RequestError: home is no folder.
-        SearchError: it cannot be written.
-    """
-    with _explained(folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder.with_name(f".{folder.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            held = True
-        except BlockingIOError:
-            held = False
-        yield held
-    finally:
-        os.close(handle)
+def partial_folder_path(folder: Path) -> Path:
+    """Return the folder that is filled before it becomes `folder`, under the lock."""
+    return folder.with_name(f".{folder.name}.partial")
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a killed process left half-written, unless another one is at work on it."""
-    if partial_of(folder).exists():
-        with locked(folder, wait=False) as held:
-            if held:
-                shutil.rmtree(partial_of(folder), ignore_errors=True)
+def remove_partial_folder(folder: Path) -> None:
+    """Remove what a killed process left half-written, unless another process is writing it."""
+    if partial_folder_path(folder).exists():
+        with lock_prepared_folder(folder, wait=False) as is_held:
+            if is_held:
+                shutil.rmtree(partial_folder_path(folder), ignore_errors=True)
 
 
 @contextmanager
-def _explained(place: Path) -> Iterator[None]:
+def _home_write_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if (failure := unwritable(f"home's folder {place}", error)) is not None:
+        if (failure := unwritable_error(f"home's folder {folder}", error)) is not None:
             raise failure from None
         raise RequestError(
-            f"home must be a folder that can be written, with room for the data: {place} cannot be written "
-            f"({error.strerror or error}); choose another with --home."
+            "home must be a folder that can be written, with room for the data: "
+            f"{folder} cannot be written ({error.strerror or error}); choose another with --home."
         ) from None

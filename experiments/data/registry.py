@@ -1,150 +1,141 @@
-"""From the [data] table to the place of the arrays."""
+"""The table of data sources: what `[data] name` can be, and which keys each source takes."""
 
 from __future__ import annotations
 
-import zipfile
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from assay.experiments.data.archive import ARCHIVE_PREFIX, ArchiveSource, own_archive
-from assay.experiments.data.digits import DigitsSource
-from assay.experiments.data.generated import (
-    DEFAULT_SAMPLES,
-    DEFAULT_SEED,
-    GENERATED,
-    GeneratedSource,
-)
-from assay.experiments.data.image_folder import FOLDER_PREFIX, own_folder
-from assay.experiments.data.known import KNOWN
-from assay.experiments.data.settings import DataSettings
-from assay.experiments.data.source import Source
-from assay.experiments.data.split import kept_images, validation_images
+from assay.experiments.data.sources.base import Source
+from assay.experiments.data.sources.generated import check_generated, locate_generated
+from assay.experiments.data.sources.image_folder import FOLDER_PREFIX, locate_folder
+from assay.experiments.data.sources.npz_file import NPZ_PREFIX, locate_npz_file
+from assay.experiments.data.sources.published import PUBLISHED_SETS, locate_published
+from assay.experiments.data.sources.toy_sets import FUNCTIONS, POINTS
 from assay.models.errors import RequestError
+from assay.models.names import check_name
 from assay.models.tasks import Task
 
 
-def locate(settings: DataSettings, data_dir: Path, base: Path) -> Source:
-    """Say where the arrays are or will be.
+@dataclass(frozen=True)
+class SourceEntry:
+    """One row of the table.
+
+    Attributes:
+        summaries: one line about each data set, by its name. The name of a source that takes a path
+            ends in PATH, such as "npz:PATH".
+        task: the task that its targets are for; None if they can be for either.
+        locate: returns the `Source` of a data set. Called with `name`, `data_dir`, `base` and the
+            values of `keys` by name; None for a key that is not set.
+        keys: keys of [data] that this source takes and other sources do not.
+        check: raises a RequestError for values that the source cannot use. Called with `name` and
+            the values of `keys` by name, before anything is located.
+        prefix: the part of the name before PATH; None if the source takes no path.
+        path_kind: what PATH leads to.
+    """
+
+    summaries: Mapping[str, str]
+    task: Task | None
+    locate: Callable[..., Source]
+    keys: tuple[str, ...] = ()
+    check: Callable[..., None] | None = None
+    prefix: str | None = None
+    path_kind: Literal["file", "folder"] | None = None
+
+    def matches(self, name: str) -> bool:
+        """Return whether `name` is one of this source's data sets."""
+        return name in self.summaries if self.prefix is None else name.startswith(self.prefix)
+
+
+SOURCES: tuple[SourceEntry, ...] = (
+    SourceEntry(
+        summaries={name: published.summary for name, published in PUBLISHED_SETS.items()},
+        task="classification",
+        locate=locate_published,
+    ),
+    SourceEntry(
+        summaries={name: generated.summary for name, generated in POINTS.items()},
+        task="classification",
+        locate=locate_generated,
+        keys=("samples", "noise", "seed"),
+        check=check_generated,
+    ),
+    SourceEntry(
+        summaries={name: generated.summary for name, generated in FUNCTIONS.items()},
+        task="regression",
+        locate=locate_generated,
+        keys=("samples", "noise", "seed"),
+        check=check_generated,
+    ),
+    SourceEntry(
+        summaries={
+            "npz:PATH": "your own arrays x_train, y_train, x_test, y_test in one file; "
+            "for regression too"
+        },
+        task=None,
+        locate=locate_npz_file,
+        prefix=NPZ_PREFIX,
+        path_kind="file",
+    ),
+    SourceEntry(
+        summaries={
+            "folder:PATH": "your own images in train/<class>/ and test/<class>/; "
+            "size = [h, w] resizes"
+        },
+        task="classification",
+        locate=locate_folder,
+        keys=("size",),
+        prefix=FOLDER_PREFIX,
+        path_kind="folder",
+    ),
+)
+"""Every source of data sets, in the order of `assay list datasets`."""
+
+SOURCE_KEYS: tuple[str, ...] = tuple(dict.fromkeys(key for entry in SOURCES for key in entry.keys))
+"""Keys of [data] that only some sources take."""
+
+
+def summarize_data_sets() -> dict[str, str]:
+    """Return one line about each data set by name, in the order to list them."""
+    return {name: line for entry in SOURCES for name, line in entry.summaries.items()}
+
+
+def get_source_entry(name: str) -> SourceEntry:
+    """Return the source that a data set belongs to.
 
     Args:
-        settings: the [data] table.
-        data_dir: where known sets are kept as `<name>.npz`.
-        base: what a relative PATH of the user's own is relative to: the folder of the experiment's
-            file.
+        name: the name under [data], such as "mnist" or "npz:arrays.npz".
 
     Raises:
-        RequestError: the user's own file or folder is not there.
+        RequestError: no source has this name, or its path is missing.
     """
-    name = settings.name
-    if name == "digits":
-        return DigitsSource()
-    if name in GENERATED:
-        return GeneratedSource(
-            name,
-            samples=DEFAULT_SAMPLES if settings.samples is None else settings.samples,
-            noise=settings.noise,
-            seed=DEFAULT_SEED if settings.seed is None else settings.seed,
-        )
-    if name.startswith(ARCHIVE_PREFIX):
-        return own_archive(_path(name.removeprefix(ARCHIVE_PREFIX), base))
-    if name.startswith(FOLDER_PREFIX):
-        return own_folder(_path(name.removeprefix(FOLDER_PREFIX), base), settings.size)
-    return ArchiveSource(name, (data_dir / f"{name}.npz").absolute())
+    for entry in SOURCES:
+        if entry.matches(name):
+            if name == entry.prefix:
+                raise RequestError(
+                    f"{name}PATH must contain the path of a {entry.path_kind}; received {name!r}."
+                )
+            return entry
+    check_name("data set", name, summarize_data_sets())
+    raise AssertionError(f"check_name accepts {name!r}, which matches no entry of SOURCES")
 
 
-def _path(text: str, base: Path) -> Path:
-    return (base / Path(text).expanduser()).absolute()
-
-
-# Every data set that an experiment can name, with a line of what it is.
-
-
-OWN_SUMMARIES = {
-    "npz:PATH": "your own arrays x_train, y_train, x_test, y_test in one file; for regression too",
-    "folder:PATH": "your own images in train/<class>/ and test/<class>/; size = [h, w] resizes",
-}
-
-
-def summaries() -> dict[str, str]:
-    """Return a line for each name, in the order to list them."""
-    return {
-        **{name: known.summary for name, known in KNOWN.items()},
-        **{name: drawn.summary for name, drawn in GENERATED.items()},
-        **OWN_SUMMARIES,
-    }
-
-
-# Which data sets suit which task.
-
-
-def check_task(settings: DataSettings, task: Task) -> None:
-    """See that a data set has what the task needs: classes, or numbers. Of the user's own arrays
-    only they can tell.
-
-    Raises:
-        RequestError: it has the other.
-    """
-    name = settings.name
-    if name.startswith(ARCHIVE_PREFIX):
-        return
-    suited = GENERATED[name].task if name in GENERATED else "classification"
-    if task != suited:
-        has = {"classification": "has classes", "regression": "has numbers to predict"}[suited]
-        raise RequestError(f"{name} {has}: task must be '{suited}'; received '{task}'.")
-
-
-# How many images an experiment trains on, known before anything is prepared.
-
-
-def training_images(settings: DataSettings, data_dir: Path, base: Path | None = None) -> int:
-    """Return how many images are trained on: what validation leaves, or the subset of it; reads no
-    array.
+def check_source_keys(name: str, values: Mapping[str, Any]) -> None:
+    """Check the keys that only some sources take.
 
     Args:
-        settings: the [data] table.
-        data_dir: where known sets are kept; of one that is not there, the published size counts.
-        base: what a relative PATH of the user's own is relative to; None: the current folder.
+        name: the name under [data].
+        values: the values of `SOURCE_KEYS` by name; None for a key that is not set.
 
     Raises:
-        RequestError: the user's own data cannot be read, or there are fewer than asked for.
+        RequestError: the data set does not take a key, or cannot use its value.
     """
-    images = locate(settings, data_dir, Path.cwd() if base is None else base).count()
-    return kept_images(
-        settings.train_images, images - validation_images(settings.validation, images)
-    )
-
-
-# What one input of a data set looks like, as far as that can be told without reading its arrays.
-
-
-_ARCHIVE_PREFIX = "npz:"
-
-
-def input_shape(settings: DataSettings, base: Path) -> tuple[int, ...] | None:
-    """Return the shape of one input, (height, width, channels) or (features,); None where only
-    making it would tell.
-
-    Args:
-        settings: the [data] table; a file that it names can be read.
-        base: what a relative path is relative to.
-    """
-    if settings.name in KNOWN:
-        return KNOWN[settings.name].shape
-    if settings.name in GENERATED:
-        return (1,) if GENERATED[settings.name].task == "regression" else (2,)
-    if not settings.name.startswith(_ARCHIVE_PREFIX):
-        return None
-    shape = _array_shape(base / Path(settings.name.removeprefix(_ARCHIVE_PREFIX)).expanduser())
-    return (
-        (*shape[1:], 1) if len(shape) == 3 else shape[1:]
-    )  # grey images may come without their channel
-
-
-def _array_shape(archive: Path) -> tuple[int, ...]:
-    import numpy as np  # here, because known sets need none of it
-
-    with zipfile.ZipFile(archive) as content, content.open("x_train.npy") as stream:
-        old = np.lib.format.read_magic(stream) == (1, 0)
-        shape: tuple[int, ...] = (
-            np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-        )(stream)[0]
-    return shape
+    entry = get_source_entry(name)
+    for key, value in values.items():
+        if value is not None and key not in entry.keys:
+            takers = (taker for other in SOURCES if key in other.keys for taker in other.summaries)
+            raise RequestError(
+                f"{key} is only for {', '.join(takers)}; received name = {name!r}: remove {key}."
+            )
+    if entry.check is not None:
+        entry.check(name, **{key: values[key] for key in entry.keys})

@@ -1,4 +1,4 @@
-"""Which examples of the training set train, and which validate."""
+"""The split of a training set into training and validation examples, and its subsets."""
 
 from __future__ import annotations
 
@@ -8,112 +8,123 @@ from assay.experiments.data.arrays import Array
 from assay.experiments.data.targets import Targets
 from assay.models.errors import RequestError
 
-DEFAULT_FRACTION = 6
-"""A sixth validates unless the experiment says how many: 10,000 of MNIST's 60,000."""
+DEFAULT_VALIDATION_DIVISOR = 6
+"""A sixth of the training set validates by default: 10,000 of MNIST's 60,000 images."""
 
 
-def validation_images(asked: int | None, training_images: int) -> int:
-    """Return how many of the training set's images validate.
+def count_validation(requested: int | None, training_images: int) -> int:
+    """Return the number of validation images.
+
+    Args:
+        requested: the number under [data]; None for a sixth.
+        training_images: size of the whole training set.
 
     Raises:
-        RequestError: none would be left to train on.
+        RequestError: no image is left to train on.
     """
-    count = max(1, training_images // DEFAULT_FRACTION) if asked is None else asked
+    count = requested
+    if count is None:
+        count = max(1, training_images // DEFAULT_VALIDATION_DIVISOR)
     if count >= training_images:
         raise RequestError(
-            f"validation must be fewer than the training set's {training_images:,} images; received {count:,}."
+            f"validation must be fewer than the training set's {training_images:,} images; "
+            f"received {count:,}."
         )
     return count
 
 
-def kept_images(asked: int | None, available: int) -> int:
-    """Return how many of the images that are left without validation are trained on.
-
-    Raises:
-        RequestError: more than there are.
-    """
-    if asked is not None and asked > available:
-        raise RequestError(
-            f"train_images must be at most the {available:,} images that are left without validation; "
-            f"received {asked:,}."
-        )
-    return available if asked is None else asked
-
-
-def split(targets: Targets, validation: int, seed: int) -> tuple[Array, Array]:
-    """Split the training set, each class in its share; for regression at random.
+def count_training(requested: int | None, available: int) -> int:
+    """Return the number of training images.
 
     Args:
-        targets: of the whole training set, n of them.
-        validation: how many examples validate.
-        seed: decides which.
-
-    Returns:
-        The indices of those that train, (n - validation,), and of those that validate,
-        (validation,), both shuffled.
+        requested: the number under [data]; None for all.
+        available: number of images that are not validation images.
 
     Raises:
-        RequestError: too few of either for the number of classes.
+        RequestError: more images are requested than available.
     """
-    from sklearn.model_selection import (
-        train_test_split,
-    )  # takes seconds to import, and only the child needs it
+    if requested is not None and requested > available:
+        raise RequestError(
+            f"train_images must be at most the {available:,} images that validation leaves; "
+            f"received {requested:,}."
+        )
+    return available if requested is None else requested
+
+
+def split_indices(targets: Targets, validation: int, seed: int) -> tuple[Array, Array]:
+    """Split the training set: stratified by class, or at random for regression.
+
+    Args:
+        targets: targets of the whole training set, n of them.
+        validation: number of validation examples.
+        seed: random seed of the split.
+
+    Returns:
+        Shuffled indices of the training examples, (n - validation,), and of the validation
+        examples, (validation,).
+
+    Raises:
+        RequestError: either side has fewer examples than there are classes.
+    """
+    # Takes seconds to import, and only the process that prepares data needs it.
+    from sklearn.model_selection import train_test_split
 
     y, classes = targets.train, targets.classes
     if min(validation, len(y) - validation) < len(classes):
         raise RequestError(
-            f"validation must leave one image a class or more on both sides: {len(classes)} classes, "
-            f"{len(y):,} images; received {validation:,}."
+            "validation must leave one image of each class or more on both sides: "
+            f"{len(classes)} classes, {len(y):,} images; received {validation:,}."
         )
     training, validating = train_test_split(
         np.arange(len(y)), test_size=validation, stratify=y if classes else None, random_state=seed
     )
     if classes and len(missing := np.setdiff1d(y, y[training])) > 0:
         raise RequestError(
-            f"validation = {validation:,} leaves no image of class {classes[missing[0]]} to train on: ask for fewer."
+            f"validation = {validation:,} leaves no image of class {classes[missing[0]]} to train "
+            "on: reduce it."
         )
     return training, validating
 
 
-def subset(training: Array, count: int, targets: Targets) -> Array:
-    """Keep some of the examples that train, each class in its share but no class without any; for
-    regression the first.
+def select_subset(training: Array, count: int, targets: Targets) -> Array:
+    """Select training examples, each class in its proportion; for regression the first ones.
 
-    A smaller count keeps a part of what a larger one keeps. The shares are those of the divisor
-    method with standard rounding (Webster, 1832): of each class the next to keep is the one that
-    its share, rounded, has room for first.
+    The proportions are those of the divisor method with standard rounding (Webster, 1832), with at
+    least one example of each class. A smaller subset is a part of a larger one.
 
     Args:
         training: shuffled indices, (n,).
-        count: how many to keep, at most n.
-        targets: of the whole training set.
+        count: size of the subset, at most n.
+        targets: targets of the whole training set.
 
     Returns:
         Indices (count,), in their order in `training`.
 
     Raises:
-        RequestError: fewer than the classes.
+        RequestError: the subset has fewer examples than there are classes.
     """
     if not targets.classes:
         return training[:count]
     if count < len(targets.classes):
         raise RequestError(
-            f"train_images must leave one image of each class or more: {len(targets.classes)} classes; "
-            f"received {count:,}."
+            "train_images must leave one image of each class or more: "
+            f"{len(targets.classes)} classes; received {count:,}."
         )
-    rank, size = _ranks(targets.train[training])
-    turn = np.where(rank == 0, 0.0, (rank + 0.5) / size)
-    kept: Array = training[np.sort(np.argsort(turn, kind="stable")[:count])]
-    return kept
+    rank, class_size = _rank_in_class(targets.train[training])
+    # The example of rank r enters once its class's exact share rounds to r + 1, that is, when a
+    # fraction (r + 0.5) / class_size of the training set is selected. Rank 0 enters first, so that
+    # no class is left without an example.
+    entry_fraction = np.where(rank == 0, 0.0, (rank + 0.5) / class_size)
+    first_to_enter = np.argsort(entry_fraction, kind="stable")[:count]
+    selected: Array = training[np.sort(first_to_enter)]
+    return selected
 
 
-def _ranks(labels: Array) -> tuple[Array, Array]:
-    """Return for each label how many of its class come before it, and how many its class has, both
-    (n,).
-    """
+def _rank_in_class(labels: Array) -> tuple[Array, Array]:
+    """Return each label's rank within its class, and the size of its class; both (n,)."""
     by_class = np.argsort(labels, kind="stable")
-    sizes = np.bincount(labels)
-    first = np.cumsum(sizes) - sizes
+    class_sizes = np.bincount(labels)
+    class_starts = np.cumsum(class_sizes) - class_sizes
     ranks = np.empty(len(labels), np.int64)
-    ranks[by_class] = np.arange(len(labels)) - first[labels[by_class]]
-    return ranks, sizes[labels]
+    ranks[by_class] = np.arange(len(labels)) - class_starts[labels[by_class]]
+    return ranks, class_sizes[labels]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.experiments.config.catalog import load, names
+from assay.experiments.config.catalog import list_catalog, resolve_experiment
 from assay.experiments.config.experiment import Experiment
 from assay.models.errors import RequestError
 
@@ -23,12 +23,12 @@ EXPECTED = {
 
 
 def test_the_catalogue_holds_what_it_promises() -> None:
-    assert set(names()) == EXPECTED
+    assert set(list_catalog()) == EXPECTED
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_every_experiment_says_its_source_its_cost_and_what_to_expect(name: str) -> None:
-    experiment = load(name)
+    experiment = resolve_experiment(name)
     assert experiment.title
     assert experiment.source
     assert experiment.cost
@@ -39,8 +39,8 @@ def test_every_experiment_says_its_source_its_cost_and_what_to_expect(name: str)
 
 def test_the_lectures_own_configuration_is_the_baseline_of_mnist_mlp() -> None:
     """OSU ECE 5307 Unit 8, 'Application to MNIST'."""
-    experiment = load("mnist-mlp")
-    values = experiment.hyperparameters(experiment.default())
+    experiment = resolve_experiment("mnist-mlp")
+    values = experiment.hyperparameters(experiment.default_configuration())
     assert (values["hidden_units"], values["activation"]) == (100, "sigmoid")
     assert (values["optimizer"], values["learning_rate"], values["loss"]) == (
         "adam",
@@ -53,22 +53,22 @@ def test_the_lectures_own_configuration_is_the_baseline_of_mnist_mlp() -> None:
 def test_a_users_own_file_anywhere_works_the_same(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text('title = "mine"\n[data]\nname = "digits"\n[model]\nfamily = "linear"\n')
-    experiment = load(str(mine))
+    experiment = resolve_experiment(str(mine))
     assert (experiment.name, experiment.family.name) == ("mine", "linear")
-    assert experiment.default() == {}
+    assert experiment.default_configuration() == {}
 
 
 class TestFixing:
     @pytest.fixture
     def experiment(self) -> Experiment:
-        return load("mnist-mlp")
+        return resolve_experiment("mnist-mlp")
 
     def test_a_searched_name_leaves_the_space_and_the_baseline(
         self, experiment: Experiment
     ) -> None:
-        fixed = experiment.fixing({"hidden_units": 64})
+        fixed = experiment.with_fixed({"hidden_units": 64})
         assert "hidden_units" not in fixed.space
-        assert fixed.hyperparameters(fixed.default())["hidden_units"] == 64
+        assert fixed.hyperparameters(fixed.default_configuration())["hidden_units"] == 64
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -77,15 +77,17 @@ class TestFixing:
     def test_any_other_name_takes_the_value(
         self, experiment: Experiment, name: str, value: object
     ) -> None:
-        assert experiment.fixing({name: value}).hyperparameters({})[name] == value
+        assert experiment.with_fixed({name: value}).hyperparameters({})[name] == value
 
     def test_the_experiment_itself_stays_as_it_was(self, experiment: Experiment) -> None:
-        experiment.fixing({"hidden_units": 64})
+        experiment.with_fixed({"hidden_units": 64})
         assert "hidden_units" in experiment.space
 
 
 def test_searched_values_go_to_the_training_or_to_the_model() -> None:
-    model, train = load("mnist-mlp").settings({"hidden_units": 7, "batch_size": 64})
+    model, train = resolve_experiment("mnist-mlp").build_settings(
+        {"hidden_units": 7, "batch_size": 64}
+    )
     assert (model.model_dump()["hidden_units"], train.batch_size) == (7, 64)
 
 
@@ -111,29 +113,29 @@ class TestConditions:
     @pytest.fixture
     def experiment(self, tmp_path: Path) -> Experiment:
         (tmp_path / "mine.toml").write_text(CONDITIONS)
-        return load(str(tmp_path / "mine.toml"))
+        return resolve_experiment(str(tmp_path / "mine.toml"))
 
     def test_fixed_values_need_only_suit_what_is_searched(self, experiment: Experiment) -> None:
-        assert experiment.settings({"epochs": 20})[1].warmup_epochs == 12
+        assert experiment.build_settings({"epochs": 20})[1].warmup_epochs == 12
 
     def test_fixing_what_decides_leaves_out_what_no_longer_exists(
         self, experiment: Experiment
     ) -> None:
-        fixed = experiment.fixing({"optimizer": "sgd"})
+        fixed = experiment.with_fixed({"optimizer": "sgd"})
         assert list(fixed.space) == ["epochs"]
         assert fixed.baselines == ()
 
     def test_a_conditional_parameter_can_be_fixed_where_it_exists(
         self, experiment: Experiment
     ) -> None:
-        fixed = experiment.fixing({"momentum": 0.7})
+        fixed = experiment.with_fixed({"momentum": 0.7})
         assert fixed.space.to_records()["momentum"] == "[0.7], when optimizer = 'momentum'"
         assert fixed.baselines == ({"optimizer": "momentum"},)
-        both = experiment.fixing({"momentum": 0.7, "optimizer": "momentum"})
+        both = experiment.with_fixed({"momentum": 0.7, "optimizer": "momentum"})
         assert list(both.space) == ["epochs"]
         assert both.hyperparameters({"epochs": 20})["momentum"] == 0.7
         with pytest.raises(RequestError, match="momentum is a setting of the optimizer 'momentum'"):
-            experiment.fixing({"momentum": 0.7, "optimizer": "sgd"})
+            experiment.with_fixed({"momentum": 0.7, "optimizer": "sgd"})
 
     def test_a_condition_goes_by_the_tasks_own_loss(self, tmp_path: Path) -> None:
         text = CONDITIONS.replace('"digits"', '"sine"').replace(
@@ -143,4 +145,4 @@ class TestConditions:
             '{ optimizer = "momentum" }', '{ optimizer = "momentum", loss = "squared_error" }'
         )
         (tmp_path / "mine.toml").write_text(text)
-        assert "momentum" in load(str(tmp_path / "mine.toml")).space
+        assert "momentum" in resolve_experiment(str(tmp_path / "mine.toml")).space

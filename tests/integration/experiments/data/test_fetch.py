@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.experiments.data import KNOWN, DataSettings, fetch, prepare, start_preparing
+from assay.experiments.data import DataSettings, prepare, start_preparing
+from assay.experiments.data.sources import download
+from assay.experiments.data.sources.published import PublishedSource
 from assay.models.errors import RequestError
 from tests.helpers.small_sets import Arrays
 
@@ -102,7 +104,7 @@ def test_a_failed_download_is_one_line_that_says_which_file_to_put_where(
     )
     data_dir = tmp_path / "data"
     with pytest.raises(
-        RequestError, match=r"mnist could not be fetched.*URL fetch failure on it: 404"
+        RequestError, match=r"mnist could not be downloaded.*URL fetch failure on it: 404"
     ) as caught:
         prepare(MNIST, tmp_path / "home", data_dir)
     assert f"{data_dir}/mnist.npz" in str(caught.value)
@@ -126,11 +128,11 @@ def test_offline_it_is_said_at_once_which_file_to_put_where(
 def test_a_network_that_swallows_everything_is_given_up(
     tmp_path: Path, keras_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(download, "PROBE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(RequestError, match="does not answer"):
-            fetch.fetch("mnist", KNOWN["mnist"], tmp_path / "data" / "mnist.npz")
+            PublishedSource("mnist", tmp_path / "data" / "mnist.npz").download()
 
 
 def test_a_server_that_refuses_has_answered_so_keras_says_what_is_wrong(
@@ -141,11 +143,11 @@ def test_a_server_that_refuses_has_answered_so_keras_says_what_is_wrong(
         ("127.0.0.1", 0), BaseHTTPRequestHandler
     ) as server:  # which answers HEAD with 501
         threading.Thread(target=server.handle_request, daemon=True).start()
-        assert fetch._answers(f"http://127.0.0.1:{server.server_port}/mnist.npz")
+        assert download._server_answers(f"http://127.0.0.1:{server.server_port}/mnist.npz")
 
 
 def test_a_data_dir_that_is_a_file_is_named(tmp_path: Path, keras_home: Path, stub: Stub) -> None:
     stub_keras(stub, keras_home, "")
     (tmp_path / "data").write_text("a file")
-    with pytest.raises(RequestError, match="must be a folder to keep data in"):
+    with pytest.raises(RequestError, match="the data folder must be a folder"):
         prepare(MNIST, tmp_path / "home", tmp_path / "data")

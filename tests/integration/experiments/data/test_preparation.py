@@ -22,7 +22,7 @@ from assay.experiments.data import (
     start_preparing,
 )
 from assay.experiments.data.prepared_folder import digest_file
-from assay.models.data import load
+from assay.models.data import load_training_data
 from assay.models.errors import RequestError
 from tests.helpers.planted import plant
 from tests.helpers.waiting import wait_until
@@ -164,7 +164,7 @@ def test_what_was_planted_in_the_cache_is_never_unpickled(own_set: Path, quick_s
     meta["file_digests"]["x_train.npy"] = digest_file(file)  # whoever plants one can do this too
     (folder / "meta.json").write_text(json.dumps(meta))
     with pytest.raises(RequestError, match=r"x_train\.npy is not"):
-        load(started(own_set).result().folder, "unit")
+        load_training_data(started(own_set).result().folder, "unit")
     assert not harm.exists()
     file.write_bytes(whole)
 

@@ -11,7 +11,7 @@ from assay.experiments.data import (
     DataSettings,
     prepare,
 )
-from assay.experiments.data.generated import GeneratedSource
+from assay.experiments.data.sources.generated import GeneratedSource
 from assay.models.errors import RequestError
 from tests.helpers.small_sets import Arrays, make_arrays, make_tree
 
@@ -39,7 +39,7 @@ def test_what_a_process_of_its_own_draws_is_the_same(tmp_path: Path, quick_split
         stored[:, 0], here.y_train
     )  # quick_split takes the first ones to validate
     assert np.array_equal(np.load(data.folder / "test" / "x.npy"), here.x_test)
-    assert data.unverified_reason == "points that are drawn have no published digest"
+    assert data.unverified_reason == "generated points have no published digest"
     assert data.warnings == ()
 
 

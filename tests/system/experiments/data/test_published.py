@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.experiments.data import KNOWN, DataSettings, prepare
+from assay.experiments.data import PUBLISHED_SETS, DataSettings, prepare
 
 IDX_MD5 = {
     "x_train": "6bbc9ace898e44ae57da46a324031adb",
@@ -27,7 +27,7 @@ def test_the_digests_on_record_for_mnist_are_those_of_the_published_files(real_d
     arrays = np.load(real_data / "mnist.npz", allow_pickle=False)
     for name, published in IDX_MD5.items():
         array = arrays[name]
-        assert hashlib.sha256(array.tobytes()).hexdigest() == KNOWN["mnist"].published[name]
+        assert hashlib.sha256(array.tobytes()).hexdigest() == PUBLISHED_SETS["mnist"].digests[name]
         header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
         assert hashlib.md5(header + array.tobytes()).hexdigest() == published
 
@@ -38,7 +38,10 @@ def test_an_altered_copy_of_cifar10_says_what_is_altered(real_data: Path, tmp_pa
     if not path.exists():
         pytest.skip("ASSAY_DATA_DIR holds no cifar10.npz")
     x_test = np.load(path, allow_pickle=False)["x_test"]
-    if hashlib.sha256(x_test.tobytes()).hexdigest() not in KNOWN["cifar10"].altered:
+    if (
+        hashlib.sha256(x_test.tobytes()).hexdigest()
+        not in PUBLISHED_SETS["cifar10"].altered_copies_copies
+    ):
         pytest.skip("this is not the altered copy")
     data = prepare(DataSettings(name="cifar10"), tmp_path, real_data)
     assert not data.verified

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from assay.experiments.data import DataSettings, training_images
-from assay.experiments.data.build import ensure
-from assay.experiments.data.images import decode
-from assay.experiments.data.prepared_folder import Meta, read_meta
+from assay.experiments.data import DataSettings, count_training_images
+from assay.experiments.data.build import ensure_prepared
+from assay.experiments.data.prepared_folder import PreparedMeta, read_prepared_meta
+from assay.experiments.data.sources.image_files import decode_images
 from assay.models.errors import RequestError
 from tests.helpers.small_sets import make_arrays, make_tree
 
@@ -29,11 +29,11 @@ def pets(tmp_path: Path) -> Path:
     return make_tree(tmp_path / "pets", make_arrays(12, 6), ("ant", "bird", "cat"))
 
 
-def built(pets: Path, **keys: Any) -> tuple[Path, Meta]:
-    folder = ensure(
+def built(pets: Path, **keys: Any) -> tuple[Path, PreparedMeta]:
+    folder = ensure_prepared(
         DataSettings(name="folder:pets", **keys), pets.parent / "home", pets.parent, pets.parent
     )
-    meta = read_meta(folder)
+    meta = read_prepared_meta(folder)
     assert meta is not None
     return folder, meta
 
@@ -44,7 +44,7 @@ def read(
     """Save an image and read it back, beside another one that decides whether all become colour."""
     image.save(tmp_path / f"image.{suffix}", **options)
     Image.new(beside, image.size).save(tmp_path / "beside.png")
-    (_, pixels), _ = decode(
+    (_, pixels), _ = decode_images(
         [tmp_path / "beside.png", tmp_path / f"image.{suffix}"], [tmp_path / "beside.png"], None
     )
     return list(pixels.tolist())
@@ -66,7 +66,7 @@ def test_grey_stays_grey_and_one_colour_image_makes_all_of_them_colour(tmp_path:
 def test_colour_that_is_only_tested_on_becomes_grey_by_its_luminance(tmp_path: Path) -> None:
     Image.new("L", (1, 1)).save(tmp_path / "grey.png")
     Image.new("RGB", (1, 1), (200, 100, 50)).save(tmp_path / "colour.png")
-    _, test = decode([tmp_path / "grey.png"], [tmp_path / "colour.png"], None)
+    _, test = decode_images([tmp_path / "grey.png"], [tmp_path / "colour.png"], None)
     assert test.tolist() == [[[round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)]]]
 
 
@@ -126,7 +126,7 @@ def test_an_image_is_turned_as_its_exif_says(
     exif[0x0112] = orientation
     stored = np.array([[1, 2], [3, 4], [5, 6]], np.uint8)
     Image.fromarray(stored).save(tmp_path / "turned.png", exif=exif)
-    train, _ = decode([tmp_path / "turned.png"], [tmp_path / "turned.png"], None)
+    train, _ = decode_images([tmp_path / "turned.png"], [tmp_path / "turned.png"], None)
     assert train[0].tolist() == seen
 
 
@@ -170,13 +170,13 @@ def test_a_class_without_test_images_keeps_its_place(pets: Path) -> None:
 
 
 def test_what_systems_leave_behind_is_no_image(pets: Path) -> None:
-    before = training_images(PETS, pets.parent, pets.parent)
+    before = count_training_images(PETS, pets.parent, pets.parent)
     for place in (pets, pets / "train", pets / "train" / "ant"):
         for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._1.png"):
             (place / name).write_text("nothing to see")
         (place / ".hidden").mkdir()
     (pets / "README.txt").write_text("beside train and test anything may lie")
-    assert training_images(PETS, pets.parent, pets.parent) == before
+    assert count_training_images(PETS, pets.parent, pets.parent) == before
     assert built(pets, validation=3)[1].train_images == 9
 
 
@@ -189,7 +189,7 @@ def test_links_are_followed_but_not_in_circles(pets: Path, tmp_path: Path) -> No
     (pets / "train" / "cat" / "deeper" / "cat.png").symlink_to(
         next((pets / "test" / "cat").iterdir())
     )
-    assert training_images(PETS, pets.parent, pets.parent) == 11  # of 13, two validate
+    assert count_training_images(PETS, pets.parent, pets.parent) == 11  # of 13, two validate
 
 
 def test_the_name_that_is_recorded_says_nothing_of_the_folders(
@@ -201,8 +201,8 @@ def test_the_name_that_is_recorded_says_nothing_of_the_folders(
     monkeypatch.setenv("HOME", str(pets))
     for own in ("~", str(pets), "../pets/train/.."):
         data_name = DataSettings(name=f"folder:{own}", validation=3)
-        home = ensure(data_name, tmp_path / "home", tmp_path, pets)
-        meta_of_home = read_meta(home)
+        home = ensure_prepared(data_name, tmp_path / "home", tmp_path, pets)
+        meta_of_home = read_prepared_meta(home)
         assert meta_of_home is not None
         assert meta_of_home.name == "folder:~"
 
@@ -257,13 +257,13 @@ ANT = Path("train") / "ant"
 BAD_FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "not there": (lambda pets: pets.rename(pets.with_name("cats")), "pets is not there"),
     "a file": (lambda pets: (pets.rename(pets.with_name("cats")), pets.touch()), "pets is a file"),
-    "no test": (lambda pets: (pets / "test").rename(pets / "tset"), "there is no folder .*pets/test; make it"),
-    "no train": (lambda pets: (pets / "train").rename(pets / "training"), "there is no folder .*pets/train; make it"),
+    "no test": (lambda pets: (pets / "test").rename(pets / "tset"), "there is no folder .*pets/test; create it"),
+    "no train": (lambda pets: (pets / "train").rename(pets / "training"), "there is no folder .*pets/train; create it"),
     "an empty test": (
         lambda pets: ((pets / "test").rename(pets / "tset"), (pets / "test" / "ant").mkdir(parents=True)),
         "pets/test must hold images",
     ),
-    "an empty class": (lambda pets: (pets / "train" / "dog").mkdir(), "train/dog must hold images"),
+    "an empty class": (lambda pets: (pets / "train" / "dog").mkdir(), "must hold images, but .*train/dog is empty"),
     "a test class that training lacks": (
         lambda pets: (pets / "test" / "cat").rename(pets / "test" / "cats"),
         "one of train/, ant, bird, cat; received .*test/cats. Did you mean 'cat'",
@@ -271,7 +271,7 @@ BAD_FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "one class": (lambda pets: _leave_only(pets, "cat"), "two classes or more; received 1"),
     "a file beside the classes": (
         lambda pets: (pets / "train" / "labels.csv").touch(),
-        "train/labels.csv lies in no class's folder",
+        "train/labels.csv lies outside the classes' folders",
     ),
     "a class of no readable name": (
         lambda pets: (pets / "train" / os.fsdecode(b"\xff")).mkdir(),

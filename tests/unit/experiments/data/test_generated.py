@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.experiments.data import GENERATED, DataSettings
+from assay.experiments.data import GENERATED_SETS, DataSettings
 from assay.experiments.data.arrays import SourceArrays
-from assay.experiments.data.build import ensure
-from assay.experiments.data.generated import GeneratedSource
-from assay.experiments.data.prepared_folder import read_meta
-from assay.experiments.data.toy_sets import (
+from assay.experiments.data.build import ensure_prepared
+from assay.experiments.data.prepared_folder import read_prepared_meta
+from assay.experiments.data.sources.generated import GeneratedSource
+from assay.experiments.data.sources.toy_sets import (
     HALF_SPACES,
     QUADRANTS,
     RING,
-    THREE_MODES,
+    THREE_DISCS,
     Region,
     absolute,
     line,
@@ -29,8 +29,8 @@ from assay.experiments.data.toy_sets import (
 
 Array = np.ndarray[Any, Any]
 
-CLASSES = [name for name, kind in GENERATED.items() if kind.task == "classification"]
-REGIONS = {"quadrants": QUADRANTS, "ring": RING, "modes": THREE_MODES, "half-spaces": HALF_SPACES}
+CLASSES = [name for name, kind in GENERATED_SETS.items() if kind.task == "classification"]
+REGIONS = {"quadrants": QUADRANTS, "ring": RING, "modes": THREE_DISCS, "half-spaces": HALF_SPACES}
 FUNCTIONS = {"line": line, "sine": sine, "step": step, "absolute": absolute, "runge": runge}
 
 
@@ -42,7 +42,7 @@ def same(first: SourceArrays, second: SourceArrays) -> list[bool]:
     return [np.array_equal(array, getattr(second, name)) for name, array in first.items()]
 
 
-@pytest.mark.parametrize("name", GENERATED)
+@pytest.mark.parametrize("name", GENERATED_SETS)
 def test_a_seed_decides_the_points(name: str) -> None:
     assert all(same(drawn(name), drawn(name)))
     first, other = drawn(name, seed=1), drawn(name, seed=2)
@@ -50,7 +50,7 @@ def test_a_seed_decides_the_points(name: str) -> None:
     assert not np.array_equal(first.x_test, other.x_test)
 
 
-@pytest.mark.parametrize("name", GENERATED)
+@pytest.mark.parametrize("name", GENERATED_SETS)
 def test_no_point_is_both_trained_and_tested_on(name: str) -> None:
     arrays = drawn(name)
     # A pair of numbers of 24 bits does not come twice by chance; a single one may.
@@ -60,7 +60,7 @@ def test_no_point_is_both_trained_and_tested_on(name: str) -> None:
     assert shared <= (0 if arrays.x_train.shape[1] == 2 else 5)
 
 
-@pytest.mark.parametrize("name", GENERATED)
+@pytest.mark.parametrize("name", GENERATED_SETS)
 def test_the_test_points_stay_whatever_the_number_of_training_points(name: str) -> None:
     few, many = drawn(name, samples=50), drawn(name, samples=400)
     assert (len(few.x_train), len(many.x_train)) == (50, 400)
@@ -85,7 +85,7 @@ def test_classes_are_balanced(name: str, samples: int) -> None:
             [(0.0, 0.0), (0.5, 0.5), (2.0, 1.0), (-2.9, 2.9)],
         ),
         (
-            THREE_MODES,
+            THREE_DISCS,
             [(0.0, 1.5), (-1.0, -1.0), (1.0, -0.5)],
             [(0.0, 0.0), (0.0, -1.0), (1.9, 1.9)],
         ),
@@ -168,8 +168,8 @@ def test_numbers_to_predict_are_the_function_and_noise(name: str) -> None:
     assert -1 <= exact.x_train.min() < -0.9 < 0.9 < exact.x_train.max() <= 1
     noisy = drawn(name, samples=4_000)
     rest = noisy.y_train - FUNCTIONS[name](noisy.x_train[:, 0].astype(np.float64))
-    assert rest.std() == pytest.approx(GENERATED[name].noise, rel=0.05)
-    assert abs(rest.mean()) < 4 * GENERATED[name].noise / math.sqrt(4_000)
+    assert rest.std() == pytest.approx(GENERATED_SETS[name].noise, rel=0.05)
+    assert abs(rest.mean()) < 4 * GENERATED_SETS[name].noise / math.sqrt(4_000)
 
 
 @pytest.mark.parametrize("key", [{"samples": 41}, {"noise": 0.25}, {"seed": 1}])
@@ -177,10 +177,10 @@ def test_every_key_makes_another_set_and_none_is_lost_on_the_way(
     key: dict[str, float], tmp_path: Path
 ) -> None:
     def digest(**keys: Any) -> tuple[str, str]:
-        folder = ensure(
+        folder = ensure_prepared(
             DataSettings(name="xor", **{"samples": 40, **keys}), tmp_path, tmp_path, tmp_path
         )
-        meta = read_meta(folder)
+        meta = read_prepared_meta(folder)
         assert meta is not None
         return folder.name, meta.digest
 

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 from assay.experiments.data import DataSettings
-from assay.experiments.data.build import ensure
-from assay.experiments.data.prepared_folder import Meta, read_meta
+from assay.experiments.data.build import ensure_prepared
+from assay.experiments.data.prepared_folder import PreparedMeta, read_prepared_meta
 from assay.models.tasks import Task
 from tests.helpers.small_sets import Arrays
 
 
 def built(
     arrays: Arrays, folder: Path, task: Task = "classification", **keys: int
-) -> tuple[Path, Meta]:
+) -> tuple[Path, PreparedMeta]:
     np.savez_compressed(folder / "own.npz", **arrays)
-    written = ensure(
+    written = ensure_prepared(
         DataSettings(name="npz:own.npz", **keys), folder / "home", folder, folder, task
     )
-    meta = read_meta(written)
+    meta = read_prepared_meta(written)
     assert meta is not None
     return written, meta
 
@@ -131,10 +131,10 @@ def test_the_same_integers_are_labels_or_numbers_as_the_task_says(
     arrays: Arrays, tmp_path: Path
 ) -> None:
     labels, as_labels = built(arrays, tmp_path)
-    numbers = ensure(
+    numbers = ensure_prepared(
         DataSettings(name="npz:own.npz"), tmp_path / "home", tmp_path, tmp_path, "regression"
     )
-    as_numbers = read_meta(numbers)
+    as_numbers = read_prepared_meta(numbers)
     assert as_numbers is not None
     assert labels != numbers
     assert (as_labels.outputs, as_numbers.outputs) == (3, 1)

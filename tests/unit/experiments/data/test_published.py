@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from assay.experiments.data import DataSettings
-from assay.experiments.data.build import ensure
-from assay.experiments.data.prepared_folder import read_meta
+from assay.experiments.data.build import ensure_prepared
+from assay.experiments.data.prepared_folder import read_prepared_meta
 from tests.helpers.small_sets import Arrays
 
 
 def test_fashion_mnist_says_that_no_digest_is_on_record(tmp_path: Path, arrays: Arrays) -> None:
     np.savez(tmp_path / "fashion-mnist.npz", **arrays)
-    meta = read_meta(
-        ensure(DataSettings(name="fashion-mnist"), tmp_path / "home", tmp_path, tmp_path)
+    meta = read_prepared_meta(
+        ensure_prepared(DataSettings(name="fashion-mnist"), tmp_path / "home", tmp_path, tmp_path)
     )
     assert meta is not None
     assert meta.unverified_reason is not None
@@ -30,8 +30,10 @@ def test_one_changed_number_changes_the_digest(name: str, tmp_path: Path, arrays
         arrays[name] = arrays[name].copy()
         arrays[name].flat[0] = (arrays[name].flat[0] + step) % 3
         np.savez(tmp_path / f"{step}.npz", **arrays)
-        meta = read_meta(
-            ensure(DataSettings(name=f"npz:{step}.npz"), tmp_path / "home", tmp_path, tmp_path)
+        meta = read_prepared_meta(
+            ensure_prepared(
+                DataSettings(name=f"npz:{step}.npz"), tmp_path / "home", tmp_path, tmp_path
+            )
         )
         assert meta is not None
         digests.append(meta.digest)

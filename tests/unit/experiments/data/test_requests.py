@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from assay.experiments.data import (
-    GENERATED,
+    GENERATED_SETS,
     DataSettings,
     check_task,
+    count_training_images,
     start_preparing,
-    summaries,
-    training_images,
+    summarize_data_sets,
 )
-from assay.experiments.data.build import ensure
+from assay.experiments.data.build import ensure_prepared
 from assay.models.errors import RequestError
 from assay.models.tasks import Task
 from tests.helpers.small_sets import make_arrays
@@ -98,7 +98,7 @@ BAD_ARRAYS = {
     "more to train on than there are": (
         {},
         {"validation": 20, "train_images": 41},
-        "train_images must be at most the 40 images that are left without validation; received 41",
+        "train_images must be at most the 40 images that validation leaves; received 41",
     ),
     "fewer to train on than classes": ({}, {"train_images": 2}, "3 classes; received 2"),
 }
@@ -173,7 +173,7 @@ def test_bad_arrays_are_refused_in_one_line(
     arrays = {name: array for name, array in (make_arrays() | change).items() if array is not None}
     np.savez(tmp_path / "own.npz", **arrays)
     with pytest.raises(RequestError, match=message) as caught:
-        ensure(
+        ensure_prepared(
             DataSettings(name="npz:own.npz", **fields), tmp_path / "home", tmp_path, tmp_path, task
         )
     assert "\n" not in str(caught.value)
@@ -218,7 +218,7 @@ def test_bad_files_are_refused_in_one_line(
 ) -> None:
     spoil(own_set)
     with pytest.raises(RequestError, match=message) as caught:
-        ensure(
+        ensure_prepared(
             DataSettings(name="npz:own.npz"),
             own_set.parent / "home",
             own_set.parent,
@@ -231,8 +231,8 @@ BAD_TABLES = {
     "a name nearly right": ({"name": "minst"}, "unknown data set 'minst'.*Did you mean 'mnist'"),
     "no name": ({}, "must say 'name'"),
     "a name nearly right that is drawn": ({"name": "halfspaces"}, "Did you mean 'half-spaces'"),
-    "no path": ({"name": "npz:"}, "must say where the file is"),
-    "no folder": ({"name": "folder:"}, "must say where the folder is"),
+    "no path": ({"name": "npz:"}, "must contain the path of a file"),
+    "no folder": ({"name": "folder:"}, "must contain the path of a folder"),
     "nobody validates": ({"name": "digits", "validation": 0}, r"\[data\] validation"),
     "a fraction": ({"name": "digits", "validation": 0.2}, r"\[data\] validation.*received 0.2"),
     "a seed below nought": ({"name": "digits", "split_seed": -1}, "split_seed"),
@@ -264,21 +264,21 @@ BAD_TABLES = {
     ),
     "size of digits": (
         {"name": "digits", "size": [9, 9]},
-        "size is for folder:PATH alone; received name = 'digits'",
+        "size is only for folder:PATH; received name = 'digits'",
     ),
     "size of an npz": (
         {"name": "npz:a", "size": [9, 9]},
-        "size is for folder:PATH alone.*remove size",
+        "size is only for folder:PATH.*remove size",
     ),
     "samples of digits": (
         {"name": "digits", "samples": 9},
-        "samples is for sets that are drawn, xor.*remove samples",
+        "samples is only for xor, .*runge; .*remove samples",
     ),
     "noise of a folder": (
         {"name": "folder:a", "noise": 0.1},
-        "noise is for sets that are drawn.*'folder:a'",
+        "noise is only for xor, .*'folder:a'",
     ),
-    "seed of mnist": ({"name": "mnist", "seed": 0}, "seed is for sets that are drawn.*'mnist'"),
+    "seed of mnist": ({"name": "mnist", "seed": 0}, "seed is only for xor, .*'mnist'"),
     "three samples": ({"name": "xor", "samples": 3}, r"\[data\] samples.*4; received 3"),
     "too many samples": (
         {"name": "xor", "samples": 10**12},
@@ -312,20 +312,23 @@ def test_validation_that_leaves_nothing_is_refused_before_anything_is_prepared(
 ) -> None:
     settings = DataSettings(name="npz:own.npz", validation=60)
     with pytest.raises(RequestError, match="fewer than the training set's 60 images"):
-        training_images(settings, own_set.parent, own_set.parent)
+        count_training_images(settings, own_set.parent, own_set.parent)
 
 
 def test_a_sixth_validates_unless_the_experiment_says_how_many(own_set: Path) -> None:
-    assert training_images(DataSettings(name="npz:own.npz"), own_set.parent, own_set.parent) == 50
-    assert training_images(DataSettings(name="mnist"), own_set.parent) == 50_000
+    assert (
+        count_training_images(DataSettings(name="npz:own.npz"), own_set.parent, own_set.parent)
+        == 50
+    )
+    assert count_training_images(DataSettings(name="mnist"), own_set.parent) == 50_000
 
 
-@pytest.mark.parametrize("name", [name for name in summaries() if name != "npz:PATH"])
+@pytest.mark.parametrize("name", [name for name in summarize_data_sets() if name != "npz:PATH"])
 def test_a_set_and_a_task_that_do_not_suit_are_refused_with_the_fix_before_anything_is_started(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    right: Task = GENERATED[name].task if name in GENERATED else "classification"
+    right: Task = GENERATED_SETS[name].task if name in GENERATED_SETS else "classification"
     wrong: Task = "classification" if right == "regression" else "regression"
     with pytest.raises(
         RequestError, match=f"^{name} has .*: task must be '{right}'; received '{wrong}'.$"
@@ -340,10 +343,12 @@ def test_more_to_train_on_than_there_are_is_refused_before_anything_is_prepared(
     keys: dict[str, int], own_set: Path
 ) -> None:
     with pytest.raises(RequestError, match=r"train_images must be at most the .* received"):
-        training_images(DataSettings(name="npz:own.npz", **keys), own_set.parent, own_set.parent)
+        count_training_images(
+            DataSettings(name="npz:own.npz", **keys), own_set.parent, own_set.parent
+        )
 
 
 def test_a_folder_is_looked_through_before_anything_is_prepared(tmp_path: Path) -> None:
     (tmp_path / "pets" / "train" / "ant").mkdir(parents=True)
     with pytest.raises(RequestError, match=r"there is no folder .*pets/test"):
-        training_images(DataSettings(name="folder:pets"), tmp_path, tmp_path)
+        count_training_images(DataSettings(name="folder:pets"), tmp_path, tmp_path)

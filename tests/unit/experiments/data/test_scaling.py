@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from assay.experiments.data.scaling import Scale, fit_scales
+from assay.experiments.data.scaling import fit_scales
+from assay.models.data import StoredScale
 
 Array = np.ndarray[Any, Any]
 NO_SPREAD = 1 / float(np.finfo(np.float32).max)
@@ -25,20 +26,20 @@ numbers = arrays(
 )
 
 
-def scaled(x: Array, scale: Scale) -> Array:
+def scaled(x: Array, scale: StoredScale) -> Array:
     return x.reshape(-1, x.shape[-1]).astype(np.float64) * scale.factor + scale.offset
 
 
 @given(numbers)
 def test_unit_is_from_0_to_1_on_the_training_split(x: Array) -> None:
-    result = scaled(x, fit_scales(x, largest_value=None)["unit"])
+    result = scaled(x, fit_scales(x, largest_pixel=None)["unit"])
     assert result.min() >= -1e-6
     assert result.max() <= 1 + 1e-6
 
 
 @given(numbers)
 def test_standard_has_mean_0_and_variance_1_or_0_where_all_are_equal(x: Array) -> None:
-    result = scaled(x, fit_scales(x, largest_value=None)["standard"])
+    result = scaled(x, fit_scales(x, largest_pixel=None)["standard"])
     deviation = x.reshape(-1, x.shape[-1]).astype(np.float64).std(axis=0)
     varied = deviation > 2 * NO_SPREAD
     equal = (x.reshape(-1, x.shape[-1]) == x.reshape(-1, x.shape[-1])[0]).all(axis=0)
@@ -49,6 +50,6 @@ def test_standard_has_mean_0_and_variance_1_or_0_where_all_are_equal(x: Array) -
 
 @given(numbers)
 def test_every_scale_is_finite_in_float32(x: Array) -> None:
-    for scale in fit_scales(x, largest_value=None).values():
+    for scale in fit_scales(x, largest_pixel=None).values():
         with np.errstate(over="raise"):
             assert np.isfinite(np.array(scale.factor, np.float32)).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.experiments.data.split import subset
+from assay.experiments.data.split import select_subset
 from assay.experiments.data.targets import Targets
 
 
@@ -35,7 +35,7 @@ def test_every_class_is_kept_in_its_share_and_none_without_any(
 ) -> None:
     of = targets(*whole)
     training = np.random.default_rng(0).permutation(sum(whole))
-    assert np.bincount(of.train[subset(training, count, of)]).tolist() == kept
+    assert np.bincount(of.train[select_subset(training, count, of)]).tolist() == kept
 
 
 @pytest.mark.parametrize("of", [targets(6, 4), targets()], ids=["labels", "numbers"])
@@ -44,6 +44,8 @@ def test_what_is_kept_stays_in_its_order_and_the_next_larger_subset_adds_one(
     of: Targets, count: int
 ) -> None:
     training = np.array([7, 2, 9, 4, 0, 5, 1, 8, 3, 6])
-    kept = subset(training, count, of).tolist()
+    kept = select_subset(training, count, of).tolist()
     assert kept == [index for index in training if index in kept]
-    assert set(subset(training, count - 1, of).tolist() if count > 2 else kept[:1]) < set(kept)
+    assert set(select_subset(training, count - 1, of).tolist() if count > 2 else kept[:1]) < set(
+        kept
+    )

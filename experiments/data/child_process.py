@@ -1,4 +1,4 @@
-"""The child process as its parent sees it: started with a job, asked for its answer, stopped."""
+"""The parent's side of the process that prepares data: start it, wait for its answer, stop it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,28 @@ from typing import Any
 from assay.models.errors import RequestError, SearchError
 from assay.models.tasks import Task
 
-# What the process that prepares data is asked.
+STOP_SECONDS = 10.0
+"""Time limit for a process to end after SIGTERM before it is killed."""
+
+
+class PreparationError(RuntimeError):
+    """The process that prepares data died; the message ends with its traceback.
+
+    A wrong request is a `RequestError` instead.
+    """
 
 
 @dataclass(frozen=True)
-class Job:
-    """What to prepare; all paths absolute.
+class PreparationJob:
+    """What to prepare; all paths are absolute.
 
     Attributes:
         settings: the fields of `DataSettings`.
-        home: the folder for everything that running produces.
-        task: what it is prepared for, 'classification' or 'regression'.
-        data_dir: where known sets are kept.
-        base: what a relative path of a user's own set is relative to.
-        parent: process id of who asks.
+        task: the task that the data is for.
+        home: the folder of everything that running produces.
+        data_dir: the folder where published data sets are kept.
+        base: the folder that a relative PATH starts from.
+        parent: process id of the parent.
     """
 
     settings: dict[str, Any]
@@ -37,22 +45,13 @@ class Job:
     parent: int
 
 
-STOP_SECONDS = 10.0
-"""How long a child that was told to end may tidy up before it is killed."""
-
-
-class PreparationError(RuntimeError):
-    """The child died of a bug or of the machine, not of the request; the message ends with its
-    traceback.
-    """
-
-
 class ChildProcess:
-    """A running `python -m assay.data.child`."""
+    """A running `python -m assay.experiments.data.child`."""
 
-    def __init__(self, job: Job) -> None:
-        """Start it; returns at once."""
-        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  a pipe could fill up and block it
+    def __init__(self, job: PreparationJob) -> None:
+        """Start the process; returns at once."""
+        # A file, because a pipe that is not read could fill up and block the process.
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
             # -P: nothing in the current folder shadows a module.
             [sys.executable, "-P", "-m", "assay.experiments.data.child"],
@@ -60,23 +59,23 @@ class ChildProcess:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env={**os.environ, "PYTHONPATH": _path()},
-            start_new_session=True,  # the terminal's Ctrl-C is for us alone
+            env={**os.environ, "PYTHONPATH": _python_path()},
+            start_new_session=True,  # the terminal's Ctrl-C reaches only this process
         )
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(asdict(job)) + "\n")
-            self._process.stdin.flush()  # and left open: when it closes, the child ends
+            self._process.stdin.flush()  # stays open: the process ends when it is closed
         except BrokenPipeError:
-            pass  # it died at once; `answer` says of what
+            pass  # the process died at once; `wait_for_answer` says why
 
-    def answer(self) -> str:
-        """Wait, and return the folder.
+    def wait_for_answer(self) -> str:
+        """Wait for the path of the prepared folder.
 
         Raises:
             RequestError: the request was wrong.
             SearchError: home could not be written.
-            PreparationError: the child died.
+            PreparationError: the process died.
         """
         assert self._process.stdout is not None
         text = self._process.stdout.read()
@@ -84,7 +83,7 @@ class ChildProcess:
         try:
             answer = json.loads(text)
         except ValueError:
-            raise PreparationError(self._cause_of_death()) from None
+            raise PreparationError(self._explain_death()) from None
         if "error" in answer:
             raise RequestError(answer["error"])
         if "failure" in answer:
@@ -92,7 +91,7 @@ class ChildProcess:
         return str(answer["folder"])
 
     def stop(self) -> None:
-        """End it if it runs, and wait until it has ended. May be called again."""
+        """End the process and wait for its end; a second call does nothing."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -104,15 +103,15 @@ class ChildProcess:
             if stream is not None:
                 stream.close()
 
-    def _cause_of_death(self) -> str:
+    def _explain_death(self) -> str:
         code = self._process.returncode
-        how = f"signal {-code} (is there enough memory?)" if code < 0 else f"exit code {code}"
+        cause = f"signal {-code} (is there enough memory?)" if code < 0 else f"exit code {code}"
         self._errors.seek(0)
-        return f"preparing the data ended with {how}\n{self._errors.read()}".rstrip()
+        return f"preparing the data ended with {cause}\n{self._errors.read()}".rstrip()
 
 
-def _path() -> str:
-    """Return PYTHONPATH without empty entries, each of which would be the current folder."""
+def _python_path() -> str:
+    """Return PYTHONPATH without empty entries, each of which is the current folder."""
     return os.pathsep.join(
         entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry
     )

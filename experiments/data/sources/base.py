@@ -1,0 +1,123 @@
+"""The base class of data sources."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from assay.experiments.data.arrays import SourceArrays
+
+
+@dataclass(frozen=True)
+class Source(ABC):
+    """Where the four arrays of one data set come from.
+
+    Only `download` and `load` may import a heavy library or read an array: they run in the process
+    that prepares the data. Everything else runs in the command's own process.
+
+    Attributes:
+        name: the data set's name, as it is recorded. For your own data it is the prefix and the
+            name of the file or folder; the path is left out because it may contain a user name.
+
+    Example:
+        >>> source = GeneratedSource("xor", samples=100)
+        >>> source.count_training_examples(), source.input_shape()
+        (100, (2,))
+        >>> source.load().x_train.shape
+        (100, 2)
+    """
+
+    name: str
+
+    is_published: ClassVar[bool] = False
+    """Whether the arrays were published, so that a copy can be compared with them."""
+
+    unverified_reason: ClassVar[str] = "your own data has no published digest"
+    """Recorded for arrays that cannot be compared with published ones."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels 0, 1, 2, ...; empty if the labels are their own names."""
+        return ()
+
+    @property
+    def largest_pixel(self) -> int:
+        """Largest value of a uint8 pixel."""
+        return 255
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the arrays can be loaded without a download."""
+        return True
+
+    @abstractmethod
+    def cache_key(self) -> str:
+        """Return a text that changes when the arrays may have changed; reads no array.
+
+        Raises:
+            RequestError: the file or folder cannot be read.
+        """
+
+    @abstractmethod
+    def count_training_examples(self) -> int:
+        """Return the size of the training set, validation included; reads a header at most.
+
+        Raises:
+            RequestError: the file or folder cannot be read.
+        """
+
+    def input_shape(self) -> tuple[int, ...] | None:
+        """Return the shape of one input, or None if only loading it would tell.
+
+        Returns:
+            (height, width, channels) for images, (features,) for rows.
+
+        Raises:
+            RequestError: the file or folder cannot be read.
+        """
+        return None
+
+    def download(self) -> None:
+        """Download the arrays; called only if they are not available.
+
+        Raises:
+            RequestError: the download failed.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has nothing to download")
+
+    @abstractmethod
+    def load(self) -> SourceArrays:
+        """Read, generate or decode the arrays.
+
+        Raises:
+            RequestError: the arrays cannot be used as they are.
+        """
+
+    def explain_unverified(self, array_digests: Mapping[str, str]) -> str | None:
+        """Return why the arrays are not known to be the published ones; None if they are.
+
+        Args:
+            array_digests: SHA-256 of each array's bytes in C order, by the array's name.
+        """
+        return self.unverified_reason
+
+
+def resolve_path(name: str, prefix: str, base: Path) -> Path:
+    """Return the absolute path in a name such as "npz:PATH".
+
+    Args:
+        name: the name under [data].
+        prefix: the part of the name before the path.
+        base: the folder that a relative path starts from.
+    """
+    return (base / Path(name.removeprefix(prefix)).expanduser()).absolute()
+
+
+def default_data_dir() -> Path:
+    """Return the folder where Keras keeps its data sets."""
+    home = os.environ.get("KERAS_HOME")
+    return (Path(home) if home else Path.home() / ".keras") / "datasets"

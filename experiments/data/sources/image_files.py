@@ -1,0 +1,175 @@
+"""Image files as uint8 arrays; imported only in the process that prepares data (it needs Pillow).
+
+If any training image is in colour, all images become RGB, else all become 8-bit grey. Images that
+are neither are converted first:
+
+- EXIF orientation: rotated as a viewer would show it;
+- several frames or pages: the first one is used;
+- transparency: composited on white;
+- palette: colour if an entry of the palette is, else grey;
+- 16-bit grey: divided by 257 and rounded (Pillow reads 16-bit colour as 8-bit);
+- black and white: 0 and 255;
+- CMYK, YCbCr, Lab, HSV: converted to RGB by Pillow, without colour profiles;
+- colour, where only test images are in colour: 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601);
+- 32-bit integers or floats: refused, because their range is unknown.
+
+Resizing is bilinear over the support of each target pixel, so shrinking does not alias. It does not
+keep the aspect ratio.
+"""
+
+from __future__ import annotations
+
+import stat
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from assay.experiments.data.arrays import Array
+from assay.models.errors import RequestError
+
+GREY_MODES = {"1", "L", "LA"}
+WIDE_MODES = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}
+"""Modes of 16 or 32 bits. Some formats give 16 bits as 32: only the pixel values tell."""
+
+PALETTE_MODES = {"P", "PA"}
+SIDEWAYS_ORIENTATIONS = {5, 6, 7, 8}
+"""EXIF orientations that swap height and width."""
+
+WHITE = (255, 255, 255, 255)
+ImageSize: TypeAlias = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+def decode_images(
+    train: Sequence[Path], test: Sequence[Path], size: ImageSize | None
+) -> tuple[Array, Array]:
+    """Decode the training and the test images; all have colour if any training image has.
+
+    Args:
+        train: files of the training images.
+        test: files of the test images.
+        size: size that every image is resized to; None if all images have the same size.
+
+    Returns:
+        Training and test images, uint8, (n, height, width) or (n, height, width, 3).
+
+    Raises:
+        RequestError: a file is not an image or is too large, or images have different sizes.
+    """
+    if size is None:
+        size = _common_size([*train, *test])
+    in_colour = any(_has_colour(path) for path in train)
+    shape = (*size, 3) if in_colour else size
+    x_train, x_test = (np.empty((len(paths), *shape), np.uint8) for paths in (train, test))
+    for paths, images in ((train, x_train), (test, x_test)):
+        for index, path in enumerate(paths):
+            images[index] = _decode_image(path, size, in_colour)
+    return x_train, x_test
+
+
+def _common_size(paths: Sequence[Path]) -> ImageSize:
+    """Return the size of all images, read from their headers."""
+    first = _read_size(paths[0])
+    for path in paths:
+        if (size := _read_size(path)) != first:
+            raise RequestError(
+                "images must be of one size, or be resized by [data] size = [height, width]: "
+                f"{paths[0]} is {first[0]} x {first[1]}, {path} is {size[0]} x {size[1]}."
+            )
+    return first
+
+
+def _read_size(path: Path) -> ImageSize:
+    with _open_image(path) as image:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        if orientation in SIDEWAYS_ORIENTATIONS:
+            return image.width, image.height
+        return image.height, image.width
+
+
+def _has_colour(path: Path) -> bool:
+    with _open_image(path) as image:
+        if image.mode in PALETTE_MODES:
+            palette = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+            return bool((palette != palette[:, :1]).any())
+        return image.mode not in GREY_MODES | WIDE_MODES
+
+
+def _decode_image(path: Path, size: ImageSize, in_colour: bool) -> Array:
+    """Return one image as uint8, (height, width) or (height, width, 3)."""
+    with _open_image(path) as opened:
+        image = _composite_on_white(_reduce_to_8_bits(ImageOps.exif_transpose(opened), path))
+        # Through RGB, because not every mode has a direct conversion to L.
+        if image.mode not in GREY_MODES:
+            image = image.convert("RGB")
+        image = image.convert("RGB" if in_colour else "L")
+        if (image.height, image.width) != size:
+            image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+        return np.asarray(image)
+
+
+def _reduce_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
+    """Return a 16-bit grey image with 8 bits, any other image unchanged."""
+    if image.mode not in WIDE_MODES:
+        return image
+    values = np.asarray(image)
+    largest = np.iinfo(np.uint16).max
+    if image.mode == "F" or values.min() < 0 or values.max() > largest:
+        raise RequestError(
+            f"images must have 8 or 16 bits; {path} has 32-bit pixels, whose range is unknown: "
+            "save it with 8 or 16 bits."
+        )
+    wide = values.astype(np.int64)
+    # A transparent 16-bit level would be lost with the mode: it becomes white here.
+    if isinstance(transparent_level := image.info.get("transparency"), int):
+        wide[values == transparent_level] = largest
+    return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+
+
+def _composite_on_white(image: Image.Image) -> Image.Image:
+    """Return a transparent image composited on white, any other image unchanged."""
+    if not image.has_transparency_data:
+        return image
+    transparent = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", transparent.size, WHITE), transparent)
+
+
+@contextmanager
+def _open_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image without decoding its pixels; any reader's error becomes one line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd metadata; only the pixels matter
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise RequestError(
+                    f"everything in a class's folder must be an image; {path} is no file: "
+                    "remove it."
+                )
+            with Image.open(path, formats=_data_formats()) as image:
+                yield image
+        except RequestError:
+            raise
+        except MemoryError:
+            raise RequestError(f"{path} does not fit into this machine's memory.") from None
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+            raise RequestError(
+                f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels, which Pillow takes for "
+                "an attack: shrink it."
+            ) from None
+        except Exception as error:  # every format's reader raises exceptions of its own kinds
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise RequestError(
+                f"{path} is not an image that Pillow can read ({reason}): remove or repair it."
+            ) from None
+
+
+def _data_formats() -> list[str]:
+    """Return all formats except EPS, which is a program: Ghostscript would run it."""
+    Image.init()
+    return [name for name in Image.OPEN if name != "EPS"]

@@ -1,0 +1,242 @@
+"""`folder:PATH`: your own images in train/<class>/ and test/<class>/.
+
+Every file in a class's folder and its subfolders must be an image of that class, except hidden
+files and those that operating systems create. Links are followed, except to a folder that contains
+the link. Anything may lie beside `train` and `test`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from assay.experiments.data.arrays import Array, SourceArrays
+from assay.experiments.data.sources.base import Source, resolve_path
+from assay.models.errors import RequestError
+from assay.models.names import suggestion
+
+FOLDER_PREFIX = "folder:"
+"""Prefix of a data set's name that is followed by the path of a folder of images."""
+
+SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"}
+"""Names, in lower case, that Windows and macOS create in folders of images. Hidden files such as
+.DS_Store are skipped anyway.
+"""
+
+_LAYOUT_RULE = "a folder of images must hold train/<class>/ and test/<class>/"
+
+
+@dataclass(frozen=True)
+class FolderSource(Source):
+    """A folder with images in `train/<class>/` and `test/<class>/`.
+
+    Attributes:
+        path: absolute path of the folder.
+        size: (height, width) in pixels that every image is resized to; None if all images have the
+            same size.
+    """
+
+    path: Path
+    size: tuple[int, int] | None
+
+    def cache_key(self) -> str:
+        """Return a digest over every file's name, size and modification time.
+
+        Raises:
+            RequestError: the folder has another layout, or cannot be read.
+        """
+        tree = list_image_tree(self.path)
+        listing = hashlib.sha256()
+        for image in (*tree.train, *tree.test):
+            listing.update(os.fsencode(image.path.relative_to(self.path)))
+            listing.update(_file_state(image.path))
+        # Pillow's version, because another one may decode other pixels from the same file.
+        return f"{self.path.resolve()} {self.size} {listing.hexdigest()} Pillow {version('pillow')}"
+
+    def count_training_examples(self) -> int:
+        """Return the number of images in `train`.
+
+        Raises:
+            RequestError: the folder has another layout, or cannot be read.
+        """
+        return len(list_image_tree(self.path).train)
+
+    def load(self) -> SourceArrays:
+        """Decode every image; `image_files` lists how each kind of image is converted.
+
+        Returns:
+            x uint8 (n, height, width) or (n, height, width, 3); y texts, the names of the classes'
+            folders.
+
+        Raises:
+            RequestError: a file is not an image, or images have different sizes.
+        """
+        # Here, because Pillow takes a while to import and only the preparing process needs it.
+        from assay.experiments.data.sources.image_files import decode_images
+
+        tree = list_image_tree(self.path)
+        x_train, x_test = decode_images(
+            [image.path for image in tree.train], [image.path for image in tree.test], self.size
+        )
+        return SourceArrays(
+            x_train=x_train, y_train=_labels(tree.train), x_test=x_test, y_test=_labels(tree.test)
+        )
+
+
+def locate_folder(
+    name: str, data_dir: Path, base: Path, size: tuple[int, int] | None
+) -> FolderSource:
+    """Return the source for `folder:PATH`.
+
+    Args:
+        name: the name under [data], such as "folder:pets".
+        data_dir: not used.
+        base: the folder that a relative path starts from.
+        size: (height, width) in pixels that every image is resized to; None to resize none.
+
+    Raises:
+        RequestError: there is no such folder.
+    """
+    path = resolve_path(name, FOLDER_PREFIX, base)
+    if not path.is_dir():
+        problem = "is a file" if path.exists() else "is not there"
+        raise RequestError(
+            f"{FOLDER_PREFIX}PATH must be a folder with train/<class>/ and test/<class>/: "
+            f"{path} {problem}."
+        )
+    named_path = path.resolve() if path.name == ".." else path
+    # The name is recorded in MLflow: the home folder's own name would be the user's name.
+    folder_name = "~" if named_path == Path.home() else named_path.name
+    return FolderSource(f"{FOLDER_PREFIX}{folder_name}", path, size)
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image of a class.
+
+    Attributes:
+        path: path of the file.
+        label: name of the class's folder.
+    """
+
+    path: Path
+    label: str
+
+
+@dataclass(frozen=True)
+class ImageTree:
+    """All images of a folder, sorted by class and then by path.
+
+    Attributes:
+        train: training images, at least one of each class.
+        test: test images, at least one, of classes of `train`; a class may be missing.
+    """
+
+    train: tuple[ImageFile, ...]
+    test: tuple[ImageFile, ...]
+
+
+def list_image_tree(root: Path) -> ImageTree:
+    """List the files in `train` and `test` without opening any.
+
+    Raises:
+        RequestError: `train` or `test` is missing, cannot be read or holds no image; a class of
+            `train` has no images; `test` has a class that `train` lacks; a file lies beside the
+            classes' folders.
+    """
+    try:
+        train, test = (_list_classes(root / part) for part in ("train", "test"))
+        _check_test_classes(root, set(train), set(test))
+        tree = ImageTree(_list_images(train), _list_images(test))
+    except OSError as error:
+        raise RequestError(f"{error.filename or root} cannot be read: {error.strerror}.") from None
+    empty = set(train) - {image.label for image in tree.train}
+    if empty:
+        raise RequestError(
+            f"a class's folder must hold images, but {train[min(empty)]} is empty: "
+            "add images, or remove it."
+        )
+    if not tree.test:
+        raise RequestError(
+            f"{root / 'test'} must hold images that are used for testing only; it holds none."
+        )
+    return tree
+
+
+def _list_classes(folder: Path) -> dict[str, Path]:
+    """Return the folders of the classes in `train` or `test`, by name and sorted."""
+    if not folder.is_dir():
+        raise RequestError(f"{_LAYOUT_RULE}: there is no folder {folder}; create it.")
+    classes = {entry.name: Path(entry.path) for entry in _list_entries(folder)}
+    for name, path in classes.items():
+        if not path.is_dir():
+            raise RequestError(
+                f"{_LAYOUT_RULE}: {path} lies outside the classes' folders; move it into one, "
+                "or elsewhere."
+            )
+        if not name.isprintable():
+            raise RequestError(
+                f"the name of a class's folder must be readable text; received {name!r}: rename it."
+            )
+    if not classes:
+        raise RequestError(
+            f"{_LAYOUT_RULE}: {folder} holds no folder of a class; create one for each class."
+        )
+    return classes
+
+
+def _check_test_classes(root: Path, train: set[str], test: set[str]) -> None:
+    for name in sorted(test - train):
+        raise RequestError(
+            f"every class of test/ must be one of train/, {', '.join(sorted(train))}; "
+            f"received {root / 'test' / name}.{suggestion(name, train)}"
+        )
+
+
+def _list_images(classes: dict[str, Path]) -> tuple[ImageFile, ...]:
+    return tuple(
+        ImageFile(path, name)
+        for name, folder in classes.items()
+        for path in _walk_files(folder, (Path(os.path.realpath(folder.parent)),))
+    )
+
+
+def _walk_files(folder: Path, parents: tuple[Path, ...]) -> Iterator[Path]:
+    """Yield the files in a folder and its subfolders; `parents` are the real paths above it."""
+    real_path = Path(os.path.realpath(folder))
+    # A link to a folder that contains the link would never end.
+    if any(parent.is_relative_to(real_path) for parent in parents):
+        return
+    for entry in _list_entries(folder):
+        if entry.is_dir():
+            yield from _walk_files(Path(entry.path), (*parents, real_path))
+        else:
+            yield Path(entry.path)
+
+
+def _list_entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        visible_entries = [
+            entry
+            for entry in entries
+            if not entry.name.startswith(".") and entry.name.lower() not in SYSTEM_FILES
+        ]
+    return sorted(visible_entries, key=lambda entry: entry.name)
+
+
+def _labels(images: Sequence[ImageFile]) -> Array:
+    return np.array([image.label for image in images])
+
+
+def _file_state(path: Path) -> bytes:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror}.") from None
+    return f"\0{status.st_size} {status.st_mtime_ns}\0".encode()
