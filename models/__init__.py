@@ -1,3 +1,1 @@
-"""Keras: how a network is described, compiled, fitted and tested. `recipe.py` is the place to start
-reading.
-"""
+"""Keras: how a network is described, compiled, trained and tested; start with `recipe.py`."""

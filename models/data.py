@@ -1,7 +1,6 @@
-"""What a training reads: the training and validation images of a prepared folder, memory-mapped,
-and their scale.
+"""Training data: the arrays of a prepared folder, mapped into memory, and their scale.
 
-The folder's test images lie apart; nothing here reads them.
+The test images are stored apart from these files, and nothing here reads them.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +19,18 @@ from assay.models.names import check_name
 from assay.models.tasks import Task
 
 Array: TypeAlias = NDArray[Any]
+META_FILE = "meta.json"
 STORED_TYPES = ("uint8", "float32")
 TARGET_TYPES: Mapping[Task, str] = {"classification": "int32", "regression": "float32"}
 
 
 @dataclass(frozen=True)
 class Scale:
-    """scaled = x.astype(float32) * factor + offset, along the last axis.
+    """Scaling of inputs: x.astype(float32) * factor + offset, along the last axis.
 
     Attributes:
         factor: float32 (channels,), (features,) or (1,).
-        offset: likewise.
+        offset: float32 of the same shape.
     """
 
     factor: Array
@@ -44,12 +44,12 @@ class Scale:
 
 @dataclass(frozen=True)
 class DataShape:
-    """What a network must know of its data.
+    """What a network must know about its data.
 
     Attributes:
-        input_shape: of one image, (height, width, channels), or of one row, (features,).
-        outputs: how many numbers it gives: a logit a class, or in regression the width of a target.
-        train_images: how many an epoch sees.
+        input_shape: (height, width, channels) of an image, or (features,) of a row.
+        outputs: number of classes; in regression, width of a target.
+        train_images: number of training images.
     """
 
     input_shape: tuple[int, ...]
@@ -59,20 +59,20 @@ class DataShape:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Everything a training reads.
+    """Training and validation data, as stored and not yet scaled.
 
     Attributes:
-        name: of the data set.
-        digest: of its source's arrays.
-        task: what its targets are.
+        name: name of the data set.
+        digest: digest of the arrays of its source.
+        task: what the targets are.
         input_shape: (height, width, channels) or (features,).
-        outputs: how many classes, or in regression the width of a target.
-        classes: names of the labels 0, 1, 2, ...; none in regression.
-        x_train: as stored and not yet scaled, uint8 or float32, (train_images, *input_shape).
-        y_train: int32 (train_images,), or in regression float32 (train_images, outputs).
+        outputs: number of classes; in regression, width of a target.
+        classes: names of the labels 0, 1, 2, ...; empty in regression.
+        x_train: uint8 or float32 (train_images, *input_shape).
+        y_train: int32 (train_images,); in regression float32 (train_images, outputs).
         x_validation: like x_train, (validation_images, *input_shape).
         y_validation: like y_train, (validation_images, ...).
-        scale: what the network's inputs are multiplied by and moved by.
+        scale: scaling of the inputs.
     """
 
     name: str
@@ -89,50 +89,37 @@ class TrainingData:
 
     @property
     def shape(self) -> DataShape:
-        """What a network must know of these data."""
+        """What a network must know about these data."""
         return DataShape(self.input_shape, self.outputs, len(self.x_train))
 
 
 def as_one_hot(labels: Array, classes: int) -> Array:
-    """Return labels, int32 (n,), as float32 (n, classes): 1 at the label, 0 elsewhere."""
-    hot: Array = np.eye(classes, dtype=np.float32)[labels]
-    return hot
+    """Return labels int32 (n,) as float32 (n, classes): 1 at the label, else 0."""
+    one_hot: Array = np.eye(classes, dtype=np.float32)[labels]
+    return one_hot
 
 
-class _StoredScale(BaseModel):
-    factor: list[float]
-    offset: list[float]
-
-
-class _Meta(BaseModel):
-    """What a training needs of meta.json; the rest is for others."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    name: str
-    digest: str
-    # A folder that says neither is older than regression: its labels are its classes'.
-    task: Task = "classification"
-    classes: tuple[str, ...]
-    outputs: int = Field(default_factory=lambda known: len(known["classes"]), ge=1)
-    input_shape: tuple[int, ...]
-    scales: dict[str, _StoredScale]
-
-
-def load(folder: Path, scale: str) -> TrainingData:
-    """Open a prepared folder; nothing is copied into memory.
+def load_training_data(folder: Path, scale: str) -> TrainingData:
+    """Open a prepared folder, mapping its arrays into memory.
 
     Args:
         folder: with x_train.npy, y_train.npy, x_validation.npy, y_validation.npy and meta.json.
-        scale: one of the names under "scales" in meta.json: "unit", "standard" or "none".
+        scale: a name under "scales" in meta.json: "unit", "standard" or "none".
 
     Raises:
-        RequestError: a file is missing or is not what meta.json says, or the scale is unknown.
+        RequestError: a file is missing or contradicts meta.json, or the scale is unknown.
+
+    Example:
+        >>> data = load_training_data(Path("prepared/mnist"), "unit")
+        >>> x = data.scale.apply(data.x_train[:32])  # float32 (32, 28, 28, 1), in [0, 1]
     """
-    meta = _read_meta(folder)
-    stored = meta.scales[check_name("scale", scale, meta.scales)]
-    x_train, y_train = _open_pair(folder, "train", meta)
-    x_validation, y_validation = _open_pair(folder, "validation", meta)
+    try:
+        meta = read_meta(folder, TrainingMeta)
+    except (OSError, ValidationError) as error:
+        raise _incomplete(folder, META_FILE, error) from None
+    stored_scale = meta.scales[check_name("scale", scale, meta.scales)]
+    x_train, y_train = _open_split(folder, "train", meta)
+    x_validation, y_validation = _open_split(folder, "validation", meta)
     return TrainingData(
         name=meta.name,
         digest=meta.digest,
@@ -144,44 +131,89 @@ def load(folder: Path, scale: str) -> TrainingData:
         y_train=y_train,
         x_validation=x_validation,
         y_validation=y_validation,
-        scale=Scale(np.asarray(stored.factor, np.float32), np.asarray(stored.offset, np.float32)),
+        scale=Scale(
+            np.asarray(stored_scale.factor, np.float32),
+            np.asarray(stored_scale.offset, np.float32),
+        ),
     )
 
 
-def _read_meta(folder: Path) -> _Meta:
-    try:
-        return _Meta.model_validate_json((folder / "meta.json").read_bytes())
-    except (OSError, ValidationError) as error:
-        raise _not_whole(folder, "meta.json", error) from None
+@dataclass(frozen=True)
+class StoredScale:
+    """A `Scale` as meta.json has it.
+
+    Attributes:
+        factor: one number for each entry of the last axis.
+        offset: one number for each entry of the last axis.
+    """
+
+    factor: tuple[float, ...]
+    offset: tuple[float, ...]
 
 
-def _open_pair(folder: Path, split: str, meta: _Meta) -> tuple[Array, Array]:
-    x, y = _open(folder, f"x_{split}.npy"), _open(folder, f"y_{split}.npy")
+class TrainingMeta(BaseModel):
+    """The keys of meta.json that training needs; others are ignored.
+
+    The package that prepares data writes the file, with the keys of a subclass.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    digest: str
+    # Folders from before regression was added have neither of the next two: they hold labels.
+    task: Task = "classification"
+    classes: tuple[str, ...]
+    outputs: int = Field(default_factory=lambda values: len(values["classes"]), ge=1)
+    input_shape: tuple[int, ...]
+    scales: Mapping[str, StoredScale]
+
+
+MetaT = TypeVar("MetaT", bound=TrainingMeta)
+
+
+def read_meta(folder: Path, kind: type[MetaT]) -> MetaT:
+    """Read meta.json of a prepared folder. No other function reads that file.
+
+    Args:
+        folder: the prepared folder.
+        kind: the keys to read, `TrainingMeta` or a subclass.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the file lacks a key, or a value has another type.
+    """
+    return kind.model_validate_json((folder / META_FILE).read_bytes(), strict=True)
+
+
+def _open_split(folder: Path, split: str, meta: TrainingMeta) -> tuple[Array, Array]:
+    """Open and check the inputs and targets of a split."""
+    x, y = _open_array(folder, f"x_{split}.npy"), _open_array(folder, f"y_{split}.npy")
     if x.shape[1:] != meta.input_shape or x.dtype.name not in STORED_TYPES:
-        rule = f"must hold {' or '.join(STORED_TYPES)} of shape (n, {', '.join(map(str, meta.input_shape))})"
-        raise _not_whole(folder, f"x_{split}.npy", f"{rule}; received {x.dtype} of shape {x.shape}")
-    numbers = meta.task == "regression"
-    if (
-        y.shape != ((len(x), meta.outputs) if numbers else (len(x),))
-        or y.dtype != TARGET_TYPES[meta.task]
-    ):
-        what = f"row of {meta.outputs} float32 numbers" if numbers else "int32 label"
-        rule = f"must hold one {what} for each of {len(x)} images"
-        raise _not_whole(folder, f"y_{split}.npy", f"{rule}; received {y.dtype} of shape {y.shape}")
+        shape = f"(n, {', '.join(map(str, meta.input_shape))})"
+        rule = f"must hold {' or '.join(STORED_TYPES)} of shape {shape}"
+        raise _incomplete(folder, f"x_{split}.npy", f"{rule}; received {x.dtype} {x.shape}")
+    is_regression = meta.task == "regression"
+    target_shape = (len(x), meta.outputs) if is_regression else (len(x),)
+    if y.shape != target_shape or y.dtype != TARGET_TYPES[meta.task]:
+        target = f"row of {meta.outputs} float32 numbers" if is_regression else "int32 label"
+        rule = f"must hold one {target} for each of {len(x)} images"
+        raise _incomplete(folder, f"y_{split}.npy", f"{rule}; received {y.dtype} {y.shape}")
     if len(x) == 0:
-        raise _not_whole(folder, f"x_{split}.npy", "must hold at least one image")
+        raise _incomplete(folder, f"x_{split}.npy", "must hold at least one image")
     return x, y
 
 
-def _open(folder: Path, file: str) -> Array:
+def _open_array(folder: Path, file: str) -> Array:
     try:
         array: Array = np.load(folder / file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise _not_whole(folder, file, error) from None
+        raise _incomplete(folder, file, error) from None
     return array
 
 
-def _not_whole(folder: Path, file: str, reason: object) -> RequestError:
+def _incomplete(folder: Path, file: str, reason: object) -> RequestError:
     return RequestError(
-        f"a data folder must be whole, but {folder / file} is not: {reason}; have it prepared again."
+        f"a data folder must be complete, but {folder / file} is not: {reason}; "
+        "prepare the data again."
     )

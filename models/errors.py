@@ -1,26 +1,52 @@
-"""What goes wrong, by whose fault."""
+"""Exceptions with a meaning, their exit codes, and how to recognise exhausted memory.
+
+    AssayError                  every exception that Assay raises on purpose
+    |- RequestError        2    the request is wrong, and the user can correct it
+    |- SearchError         1    the search cannot go on; another code after a stop signal
+    |  `- OutOfMemory      1    memory ran out while there was no trial to fail
+    `- WorkerBug           1    Assay's own code failed in a worker; shows its traceback
+
+A trial that fails raises none of them: it is recorded, and the search continues. Any other
+exception in the supervising process is a bug and shows its traceback.
+"""
 
 from __future__ import annotations
 
 
-class RequestError(ValueError):
-    """The request was wrong: its message says the rule, then the value received, then what to do.
+class AssayError(Exception):
+    """Base of all exceptions that Assay raises on purpose.
 
-    Always the user's to mend. The command line prints the message as one line and exits with 2.
+    Attributes:
+        exit_code: with which the command line exits.
     """
 
+    exit_code: int = 1
 
-# Why a search stops before it is done, when the request was right.
+
+# A ValueError too, because Pydantic passes on only a ValueError that a validator raises.
+class RequestError(AssayError, ValueError):
+    """The request is wrong, and the user can correct it.
+
+    The message is one line: the rule, the value received, what to do. The command line prints it
+    without a traceback.
+
+    Example:
+        >>> raise RequestError("epochs must be 1 or more: received 0; set it to 1 or more.")
+        Traceback (most recent call last):
+        RequestError: epochs must be 1 or more: received 0; set it to 1 or more.
+    """
+
+    exit_code = 2
 
 
-class SearchError(Exception):
-    """The work failed: too many trials in a row, or workers that do not start. Exit code 1.
+class SearchError(AssayError):
+    """The search cannot go on although the request was right.
 
-    A trial that failed is no exception at all: it is recorded, and the search goes on.
+    For example, too many trials failed in a row, or workers do not start.
 
     Args:
-        message: what went wrong and what to do.
-        exit_code: another one, if somebody asked to stop meanwhile.
+        message: what failed and what to do.
+        exit_code: 1, or that of a stop signal which arrived before the failure.
     """
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
@@ -29,42 +55,45 @@ class SearchError(Exception):
 
 
 class OutOfMemory(SearchError):
-    """Memory ran out where there was no trial to fail of it."""
+    """Memory ran out while there was no trial to fail."""
 
 
-class WorkerBug(Exception):
-    """Assay's own code went wrong where a trial was trained; the message is the whole traceback.
-    Exit code 1.
+class WorkerBug(AssayError):
+    """Assay's own code failed in a worker; the message is the traceback of that worker.
 
-    The trial is not to blame: it is recorded as interrupted, and tried again by whoever takes the
-    study up.
+    The trial is recorded as interrupted, because it is not the cause, and the next sweep of the
+    study redoes it.
     """
 
 
-# Whether something failed because memory, the machine's or a card's, ran out.
+# Exhausted memory
+# ----------------
+# Backends raise their own types for it, so it is recognised by type name and by message. Only
+# names are compared: no backend may be imported here.
 
-
-_TYPES = (
-    "ResourceExhaustedError",
-    "OutOfMemoryError",
-)  # of TensorFlow and of torch, by name: no backend is imported
-_WORDS = (
-    "RESOURCE_EXHAUSTED",  # XLA, whatever type JAX gives it
-    "CUDA_ERROR_OUT_OF_MEMORY",  # the driver
-    "DefaultCPUAllocator: can't allocate memory",  # torch on the processor
+_TYPE_NAMES = (
+    "ResourceExhaustedError",  # TensorFlow
+    "OutOfMemoryError",  # torch
+)
+_MESSAGE_PARTS = (
+    "RESOURCE_EXHAUSTED",  # XLA; JAX wraps it in various types
+    "CUDA_ERROR_OUT_OF_MEMORY",  # the CUDA driver
+    "DefaultCPUAllocator: can't allocate memory",  # torch on the CPU
 )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an exception, or one that it was raised from, says that memory could not be
-    had.
+    """Return whether memory ran out on the machine or on its GPU.
+
+    Args:
+        error: an exception; the exceptions that it was raised from are examined too.
     """
     cause: BaseException | None = error
     while cause is not None:
         # NumPy's ArrayMemoryError is a MemoryError too.
-        if isinstance(cause, MemoryError) or type(cause).__name__ in _TYPES:
+        if isinstance(cause, MemoryError) or type(cause).__name__ in _TYPE_NAMES:
             return True
-        if any(words in str(cause) for words in _WORDS):
+        if any(part in str(cause) for part in _MESSAGE_PARTS):
             return True
         cause = cause.__cause__
     return False

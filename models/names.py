@@ -1,4 +1,4 @@
-"""Names that a user typed, and the names that exist."""
+"""Checks of names: names that a user typed, and packages that must be installed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,30 @@ from assay.models.errors import RequestError
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'X'?" with the nearest known names, or nothing when none is near."""
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
-    return f" Did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
+    """Return " Did you mean 'X'?", or an empty string.
+
+    Args:
+        name: what the user typed.
+        known: the names that exist; up to three that are close to `name` are suggested.
+
+    Example:
+        >>> suggestion("adm", ["sgd", "adam"])
+        " Did you mean 'adam'?"
+    """
+    close_names = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(map(repr, close_names))}?" if close_names else ""
 
 
 def check_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return `name` if it is one of `known`.
 
+    Args:
+        kind: what is named, for the error message, such as "optimizer".
+        name: what the user typed.
+        known: the names that exist.
+
     Raises:
-        RequestError: it is not; the message lists what is known and names the nearest.
+        RequestError: the name is unknown; the message lists the known names and the closest ones.
     """
     options = list(known)
     if name in options:
@@ -29,20 +43,16 @@ def check_name(kind: str, name: str, known: Iterable[str]) -> str:
     )
 
 
-# Packages that some parts need and that do not come with Assay.
-
-
 def check_installed(part: str, packages: Mapping[str, str], extra: str | None = None) -> None:
-    """See that a part's packages are there, without importing any of them.
+    """Check that packages are installed, without importing them.
 
     Args:
-        part: what needs them, as an error calls it: "sampler 'cmaes'".
-        packages: what `pip install` calls each package, by the name it is imported under.
-        extra: Assay's own extra that brings them, if there is one.
+        part: what needs them, for the error message, such as "sampler 'cmaes'".
+        packages: name for `pip install`, by the name of the module.
+        extra: Assay's extra that installs them, if there is one.
 
     Raises:
-        RequestError: one is missing; the message says what installs it, in a checkout as in an
-            installed Assay.
+        RequestError: one of them is not installed; the message names the command that installs it.
     """
     missing = [
         name for module, name in packages.items() if importlib.util.find_spec(module) is None

@@ -1,8 +1,7 @@
-"""The precisions that Keras can train in.
+"""Precisions: the number formats in which Keras trains.
 
-In a mixed one layers compute with 16 bits and keep their weights in 32; logits and losses are
-float32 (https://keras.io/api/mixed_precision). With mixed_float16 `compile` scales the loss, lest
-gradients vanish.
+In a mixed precision, layers compute with 16 bits and keep their weights in 32; logits and losses
+are float32 (https://keras.io/api/mixed_precision).
 """
 
 from __future__ import annotations
@@ -10,24 +9,27 @@ from __future__ import annotations
 from assay.models.names import check_name
 
 SCALED = "mixed_float16"
-"""The one whose losses are scaled, by an optimizer around the optimizer."""
+"""The precision in which `compile` scales the loss, so that small gradients do not vanish. Keras
+does this with an optimizer that wraps the optimizer.
+"""
 
 PRECISIONS = ("float32", "mixed_bfloat16", SCALED)
-"""By the names of Keras' dtype policies."""
+"""Names of Keras' dtype policies."""
 
 
 def check_precision(name: str) -> str:
     """Return `name` if it is a precision.
 
     Raises:
-        RequestError: it is not.
+        RequestError: the name is unknown.
     """
     return check_name("precision", name, PRECISIONS)
 
 
-def use(precision: str) -> None:
-    """Have the models that are described from now on compute in a precision; `clear_session`
-    forgets it.
+def use_precision(precision: str) -> None:
+    """Set the precision of models that are described from now on.
+
+    `keras.backend.clear_session` resets it.
     """
     import keras  # not at the top: settings are checked without a backend
 

@@ -1,13 +1,13 @@
-"""The recipe: describe the architecture, select the optimizer, select the loss, compile, fit, test.
+"""The recipe: describe the architecture, select optimizer and loss, compile, fit, test.
 
-In use::
-
-    data = backends.current().hold(load(folder, "unit"))
-    recipe = Recipe(FAMILIES["mlp"], MLPSettings(hidden_units=100), TrainSettings(epochs=3))
-    model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
-    for metrics in recipe.fit(model, data, seed=0):
-        print(metrics)
-    print(test(model, x_test, y_test, recipe.one_hot))
+Example:
+    >>> dataset = current_backend().load_dataset(load_training_data(folder, "unit"))
+    >>> recipe = Recipe(FAMILIES["mlp"], MLPSettings(hidden_units=100), TrainSettings(epochs=3))
+    >>> model = recipe.describe(dataset.shape.input_shape, dataset.shape.outputs)
+    >>> recipe.compile(model)
+    >>> for metrics in recipe.fit(model, dataset, seed=0):
+    ...     print(metrics)
+    >>> print(test(model, x_test, y_test, recipe.one_hot))
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from assay.models.architectures import precompiled
 from assay.models.architectures.registry import Family
-from assay.models.backends.base import DeviceDataset
 from assay.models.data import Array, as_one_hot
 from assay.models.settings import Settings
 from assay.models.tasks import Task
 from assay.models.training import losses, optimizers
 from assay.models.training.config import TrainSettings
-from assay.models.training.epoch import VALIDATION_BATCH, Metrics, TrainEpoch
-from assay.models.training.fit import Fit, feeding
+from assay.models.training.epoch import VALIDATION_BATCH, DeviceDataset, Metrics, TrainEpoch
+from assay.models.training.fit import Fit, make_input_config
+from assay.models.training.metrics import create_metrics
 
 if TYPE_CHECKING:
     import keras
@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network and its training, before there are any weights."""
+    """A network and how it is trained, before there are any weights.
+
+    Attributes:
+        family: family of the network.
+        model: its settings.
+        train: settings of the training.
+        task: what the network predicts.
+    """
 
     family: Family[Any]
     model: Settings
@@ -41,32 +48,37 @@ class Recipe:
 
     @property
     def one_hot(self) -> bool:
-        """Whether the loss wants labels (n,) as rows (n, classes)."""
+        """Whether the loss takes labels (n,) as rows (n, classes)."""
         return losses.wants_one_hot(self.train, self.task)
 
     def describe(self, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
-        """Describe the architecture: (batch, *input_shape) -> (batch, outputs), a logit a class or
-        plain numbers.
+        """Describe the architecture.
+
+        Args:
+            input_shape: (height, width, channels) or (features,).
+            outputs: number of classes; in regression, width of a target.
+
+        Returns:
+            A model (batch, *input_shape) -> (batch, outputs): one logit per class, or values.
         """
         return self.family.describe(self.model, input_shape, outputs)
 
     def optimizer(self) -> keras.optimizers.Optimizer:
-        """Select the optimizer: how a gradient becomes a step."""
-        return optimizers.optimizer(self.train)
+        """Select the optimizer."""
+        return optimizers.create_optimizer(self.train)
 
     def loss(self) -> keras.losses.Loss:
-        """Select the loss: what training brings down."""
-        return losses.loss(self.train, self.task)
+        """Select the loss."""
+        return losses.create_loss(self.train, self.task)
 
     def compile(self, model: keras.Model) -> keras.Model:
-        """Compile: give the described network its optimizer, its loss and what is measured beside
-        it.
+        """Compile the described model with optimizer, loss and metrics.
 
-        A model of a user's own that comes compiled keeps its loss and metrics; see
+        A user-defined model that comes compiled keeps its loss and metrics; see
         `architectures/precompiled.py`.
 
         Raises:
-            RequestError: what is given does not go with the way such a model was compiled.
+            RequestError: settings of [train] exclude how such a model was compiled.
         """
         if precompiled.is_left_alone(model, self.train, self.task):
             return model
@@ -75,49 +87,50 @@ class Recipe:
         model.compile(
             optimizer=self.optimizer(),
             loss=self.loss(),
-            metrics=losses.metrics(self.train, self.task),
+            metrics=create_metrics(self.task, self.one_hot),
         )
         return model
 
-    def epochs(self, model: keras.Model, data: DeviceDataset) -> TrainEpoch:
-        """Have the backend compile what trains a compiled model for an epoch."""
-        return data.epochs(model, feeding(self.train, self.one_hot))
+    def compile_epoch(self, model: keras.Model, dataset: DeviceDataset) -> TrainEpoch:
+        """Return a function that trains a compiled model for one epoch per call."""
+        return dataset.compile_epoch(model, make_input_config(self.train, self.one_hot))
 
     def fit(
         self,
         model: keras.Model,
-        data: DeviceDataset,
+        dataset: DeviceDataset,
         seed: int,
         train_epoch: TrainEpoch | None = None,
     ) -> Fit:
-        """Fit: train epoch by epoch, returning what each one measured.
+        """Fit: return an iterator that trains one epoch per step and returns its metrics.
 
-        In classification loss, accuracy, val_loss and val_accuracy; in regression loss, mae,
-        val_loss and val_mae; with a schedule learning_rate too, that of the last step.
+        In classification these are loss, accuracy, val_loss and val_accuracy; in regression loss,
+        mae, val_loss and val_mae. With a schedule, learning_rate is that of the last step.
 
         Args:
             model: compiled.
-            data: where the backend reads it.
-            seed: the trial's, from which the order of its batches and the augmentation follow.
-            train_epoch: what `epochs` returned for this model and these data, if that was before.
+            dataset: training and validation data.
+            seed: seed of the trial; batch order and augmentation are derived from it.
+            train_epoch: result of `compile_epoch` for this model and data, if it was called before.
         """
-        return Fit(self.train, model, data.shape, seed, train_epoch or self.epochs(model, data))
+        if train_epoch is None:
+            train_epoch = self.compile_epoch(model, dataset)
+        return Fit(self.train, model, dataset.shape, seed, train_epoch)
 
 
-def test(model: keras.Model, x: Array, y: Array, one_hot: bool = False) -> Metrics:  # noqa: PT028 - it is no test of pytest's
-    """Test: measure a compiled model, also one that was saved and loaded, on what training has not
-    seen.
+def test(model: keras.Model, x: Array, y: Array, one_hot: bool = False) -> Metrics:  # noqa: PT028 - not a test of pytest
+    """Test: measure a compiled model on data that training has not seen.
 
     Args:
-        model: compiled.
-        x: scaled, float32 (n, *input_shape).
+        model: compiled; also one that was saved and loaded.
+        x: scaled inputs, float32 (n, *input_shape).
         y: labels, int32 (n,); in regression float32 (n, outputs).
-        one_hot: whether its loss wants labels as rows; `Recipe.one_hot` says so.
+        one_hot: whether its loss takes labels as rows; see `Recipe.one_hot`.
 
     Returns:
-        The loss and, in classification, accuracy; in regression mae.
+        The loss, and accuracy or, in regression, mae.
     """
-    # A model of somebody's own class does not know the shape of what it gives until it gives it.
+    # A model of a user-defined class knows the shape of its outputs only after a call.
     targets = as_one_hot(y, model(x[:1]).shape[-1]) if one_hot else y
     measured = model.evaluate(x, targets, batch_size=VALIDATION_BATCH, verbose=0, return_dict=True)
     return {name: float(value) for name, value in measured.items()}

@@ -1,4 +1,4 @@
-"""The base of everything that is configuration: frozen, strict, and clear about what is wrong."""
+"""Base class of all settings: frozen, strict, with one-line errors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,18 @@ from assay.models.names import suggestion
 
 
 class Settings(BaseModel):
-    """A frozen group of settings, one field a setting.
+    """A frozen group of settings, one field per setting.
 
-    Unknown keys are errors and nothing is converted: the text "32" is no number, 32.0 is no count.
+    Unknown keys are errors. Values are not converted: "32" is not a number, 32.0 is not an integer.
+
+    Example:
+        >>> class Hidden(Settings):
+        ...     units: int = 100
+        >>> Hidden.read({"units": 32}, "[model]").units
+        32
+        >>> Hidden.read({"units": "32"}, "[model]")
+        Traceback (most recent call last):
+        RequestError: [model] units: input should be a valid integer; received '32'.
     """
 
     model_config = ConfigDict(
@@ -28,34 +37,42 @@ class Settings(BaseModel):
 
     @classmethod
     def read(cls, table: Mapping[str, Any], where: str) -> Self:
-        """Build the settings from a table of plain values.
+        """Validate a table of plain values.
 
         Args:
-            table: plain values by name, as TOML or JSON gives them.
-            where: what to call the table in an error, such as "[train]".
+            table: values by key, as TOML or JSON gives them.
+            where: name of the table in error messages, such as "[train]".
 
         Raises:
-            RequestError: the first thing that is wrong, in one line.
+            RequestError: a value is wrong; the message is about the first one.
         """
         try:
             return cls.model_validate(dict(table))
         except ValidationError as error:
-            raise RequestError(explain(error.errors()[0], where, cls.model_fields)) from None
+            first_error = error.errors()[0]
+            raise RequestError(
+                format_validation_error(first_error, where, cls.model_fields)
+            ) from None
 
 
-def explain(error: ErrorDetails, where: str, known: Mapping[str, object]) -> str:
-    """Say in one line what a validation found: the rule, the value received, the nearest right
-    name.
+def format_validation_error(error: ErrorDetails, where: str, known: Mapping[str, object]) -> str:
+    """Return Pydantic's error as one line: the rule, the value received, the closest key.
+
+    Args:
+        error: one of `ValidationError.errors()`.
+        where: name of the table, such as "[train]".
+        known: the keys of the table.
     """
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"{where} does not know {name!r}: it knows {', '.join(known) or 'nothing'}.{suggestion(name, known)}"
+        keys = ", ".join(known) or "nothing"
+        return f"{where} does not know {name!r}: it knows {keys}.{suggestion(name, known)}"
     if error["type"] == "missing":
         return f"{where} must say {name!r}: add it."
     place = f"{where} {name}" if name else where
     raised = error.get("ctx", {}).get("error")
     if isinstance(raised, RequestError):
-        # A table within the table has said the whole of its place already.
+        # The message of a nested table begins with its place already.
         return str(raised) if str(raised).startswith(f"{place} ") else f"{place}: {raised}"
     rule = str(raised) if raised is not None else _lower_first(error["msg"])
     return f"{place}: {rule}; received {error['input']!r}."

@@ -1,22 +1,16 @@
-"""What a network is asked for: one of several classes, or numbers."""
+"""Tasks: what a network predicts, and the loss that it is trained with by default."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 Task: TypeAlias = Literal["classification", "regression"]
-"""Classification: labels int32 (n,), a logit a class. Regression: targets float32 (n, outputs), as
-many numbers.
+"""Classification: labels int32 (n,), one logit per class. Regression: targets float32 (n, outputs),
+one value per output.
 """
 
-METRICS: Mapping[Task, tuple[str, ...]] = {
-    "classification": ("loss", "accuracy"),
-    "regression": ("loss", "mae"),
-}
-"""What an epoch measures on the training images; the same with "val_" before it on the validation
-images.
-"""
+TASKS: tuple[Task, ...] = get_args(Task)
 
 DEFAULT_LOSS: Mapping[Task, str] = {
     "classification": "cross_entropy",

@@ -1,1 +1,1 @@
-"""Architectures: the built-in families, and models made by a function of the user."""
+"""Architectures: built-in model families, and user-defined models."""

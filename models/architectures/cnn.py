@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from assay.models.architectures.activations import pieces
+from assay.models.architectures.activations import maxout_pieces
 from assay.models.architectures.fields import L1, L2, Activation, BatchNorm, Dropout, Initializer
-from assay.models.architectures.layers import hidden, logits, unit, weights
+from assay.models.architectures.layers import (
+    apply_hidden_layer,
+    apply_output_layer,
+    apply_units,
+    weight_arguments,
+)
 from assay.models.errors import RequestError
 from assay.models.settings import Settings
 
@@ -18,10 +23,12 @@ if TYPE_CHECKING:
 
 
 class CNNSettings(Settings):
-    """What a convolutional network can vary in."""
+    """Settings of a convolutional network."""
 
     blocks: int = Field(
-        default=3, ge=1, description="How many times the image is convolved twice and halved."
+        default=3,
+        ge=1,
+        description="Number of blocks; each has two convolutions and halves the image.",
     )
     filters: int = Field(
         default=16, ge=1, description="Channels of the first block; every later block doubles them."
@@ -41,11 +48,10 @@ class CNNSettings(Settings):
 
 
 def describe(settings: CNNSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
-    """Describe the network: (batch, height, width, channels) -> logits, or a regression's values,
-    (batch, outputs).
+    """Describe the network: (batch, height, width, channels) -> (batch, outputs).
 
     Raises:
-        RequestError: the input is no image, or too small to be halved once a block.
+        RequestError: the input is not an image, or too small for so many blocks.
     """
     import keras  # not at the top: settings are checked without a backend
 
@@ -53,51 +59,57 @@ def describe(settings: CNNSettings, input_shape: tuple[int, ...], outputs: int) 
     inputs = keras.Input(input_shape)
     x = inputs
     for block in range(settings.blocks):
-        x = _block(x, settings, filters=settings.filters * 2**block)
+        x = _apply_block(x, settings, filters=settings.filters * 2**block)
     x = keras.layers.Flatten()(x)
-    x = hidden(x, settings.dense_units, settings)
-    return keras.Model(inputs, logits(x, outputs, settings), name="cnn")
+    x = apply_hidden_layer(x, settings.dense_units, settings)
+    return keras.Model(inputs, apply_output_layer(x, outputs, settings), name="cnn")
 
 
-def _block(x: keras.KerasTensor, settings: CNNSettings, filters: int) -> keras.KerasTensor:
+def _apply_block(x: keras.KerasTensor, settings: CNNSettings, filters: int) -> keras.KerasTensor:
     """(batch, height, width, channels) -> (batch, height // 2, width // 2, filters)."""
     import keras  # not at the top: settings are checked without a backend
 
-    convolution = functools.partial(
-        keras.layers.Conv2D, filters, settings.kernel_size, padding="same", **weights(settings)
+    make_convolution = functools.partial(
+        keras.layers.Conv2D,
+        filters,
+        settings.kernel_size,
+        padding="same",
+        **weight_arguments(settings),
     )
     for _ in range(2):
-        x = unit(x, convolution, settings.activation, settings.batch_norm)
+        x = apply_units(x, make_convolution, settings.activation, settings.batch_norm)
     return keras.layers.MaxPooling2D(2)(x)
 
 
 def check_input(settings: CNNSettings, input_shape: tuple[int, ...]) -> None:
-    """See that inputs of this shape can be halved once a block.
+    """Check that every block can halve inputs of this shape.
 
     Raises:
-        RequestError: they are no images, or too small ones.
+        RequestError: the inputs are not images, or too small.
     """
     if len(input_shape) != 3:
         raise RequestError(
-            f"cnn needs images of shape (height, width, channels): received inputs of shape {input_shape}; "
-            "use the family 'mlp' or 'linear' for rows of features."
+            "cnn needs images of shape (height, width, channels): received inputs of shape "
+            f"{input_shape}; use the family 'mlp' or 'linear' for rows of features."
         )
-    side = min(input_shape[:2])
-    if side < 2**settings.blocks:
+    height, width, _ = input_shape
+    smaller_side = min(height, width)
+    if smaller_side < 2**settings.blocks:
+        most_blocks = smaller_side.bit_length() - 1
+        advice = f"set blocks to at most {most_blocks}" if most_blocks else "use the family 'mlp'"
         raise RequestError(
-            f"cnn halves the image once a block, so blocks = {settings.blocks} needs at least {2**settings.blocks} "
-            f"pixels a side: received {input_shape[0]} x {input_shape[1]}; set blocks to at most "
-            f"{side.bit_length() - 1}{', or use the family mlp' if side < 2 else ''}."
+            f"cnn halves the image once per block, so blocks = {settings.blocks} needs at least "
+            f"{2**settings.blocks} pixels a side: received {height} x {width}; {advice}."
         )
 
 
-def macs(settings: CNNSettings, input_shape: tuple[int, ...], outputs: int) -> int:
-    """Return the multiplications of one example's way through the network."""
+def count_macs(settings: CNNSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+    """Return the MACs (multiply-accumulate operations) of a forward pass of one example."""
     height, width, channels = input_shape
-    hidden_layers = 0
+    hidden_macs = 0
     for block in range(settings.blocks):
         filters = settings.filters * 2**block
-        hidden_layers += height * width * settings.kernel_size**2 * (channels + filters) * filters
+        hidden_macs += height * width * settings.kernel_size**2 * (channels + filters) * filters
         height, width, channels = height // 2, width // 2, filters
-    hidden_layers += height * width * channels * settings.dense_units
-    return pieces(settings.activation) * hidden_layers + settings.dense_units * outputs
+    hidden_macs += height * width * channels * settings.dense_units
+    return maxout_pieces(settings.activation) * hidden_macs + settings.dense_units * outputs

@@ -1,4 +1,4 @@
-"""Models of a user's own: made by a function of theirs, trained like any other family."""
+"""User-defined models: made by a function of the user, trained like those of any family."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ from assay.models.tasks import Task
 if TYPE_CHECKING:
     import keras
 
-WIDTH: Mapping[Task, str] = {"classification": "classes", "regression": "outputs"}
-"""What a factory calls the number of its model's outputs."""
+OUTPUTS_ARGUMENT: Mapping[Task, str] = {"classification": "classes", "regression": "outputs"}
+"""The argument of a factory that is the number of outputs."""
 
 _PROBE_IMAGES = 2
 
+# Models that factories returned, to refuse one that is returned again.
+_known_models: weakref.WeakSet[Any] = weakref.WeakSet()
+
 
 class CustomSettings(Settings):
-    """The hyperparameters of a factory: any plain values. What they are, its signature says."""
+    """Hyperparameters of a factory: any plain values, checked against its signature later."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -40,13 +43,14 @@ class CustomSettings(Settings):
         return dict(self.model_extra or {})
 
     @model_validator(mode="after")
-    def _can_be_passed_on(self) -> Self:
+    def _check_values(self) -> Self:
         for name, value in self.values.items():
-            if name in ("input_shape", "family", "scale", *WIDTH.values()):
+            if name in ("input_shape", "family", "scale", *OUTPUTS_ARGUMENT.values()):
                 raise RequestError(f"{name} follows from the data: received {value!r}; remove it.")
             if not _is_plain(value):
                 raise RequestError(
-                    f"{name}: must be a text, a number, a boolean or a list of them; received {value!r}."
+                    f"{name}: must be a text, a number, a boolean or a list of them; "
+                    f"received {value!r}."
                 )
         return self
 
@@ -54,13 +58,17 @@ class CustomSettings(Settings):
 Describe = Callable[[CustomSettings, tuple[int, ...], int], "keras.Model"]
 
 
-def describer(reference: FactoryReference, task: Task) -> Describe:
-    """Return what calls a user's factory and sees that it made a model for the data.
+def make_describe(reference: FactoryReference, task: Task) -> Describe:
+    """Return a function that describes a network by calling the user's factory.
 
     The factory is called as `function(input_shape=..., classes=..., **hyperparameters)`, in
-    regression with `outputs` in place of `classes`, and returns a new Keras model, functional,
-    sequential or subclassed, compiled or not, that gives logits (batch, classes), in regression
-    values (batch, outputs), without a softmax.
+    regression with `outputs` in place of `classes`. It returns a new Keras model, functional,
+    sequential or subclassed, compiled or not. Its outputs are logits (batch, classes), without a
+    softmax; in regression values (batch, outputs).
+
+    Args:
+        reference: names the factory.
+        task: task of the models.
     """
 
     def describe(
@@ -68,15 +76,15 @@ def describer(reference: FactoryReference, task: Task) -> Describe:
     ) -> keras.Model:
         import keras  # not at the top: settings are checked without a backend
 
-        # What a user's code raises is told in its own words; Keras adds a page to them. Forgotten
-        # with Keras' session.
+        # Keras would replace the message of the user's exception by a page of its own. The end of
+        # the trial resets this, with Keras' session.
         keras.config.disable_traceback_filtering()
         function = load_factory(reference)
-        given = {"input_shape": input_shape, WIDTH[task]: outputs}
-        check_arguments(function, reference, tuple(given), settings.values)
+        data_arguments = {"input_shape": input_shape, OUTPUTS_ARGUMENT[task]: outputs}
+        check_arguments(function, reference, tuple(data_arguments), settings.values)
         with attribute_user_errors(reference, "calling it"):
-            model = function(**given, **settings.values)
-        check_model(model, reference, input_shape, outputs, WIDTH[task])
+            model = function(**data_arguments, **settings.values)
+        check_model(model, reference, input_shape, outputs, OUTPUTS_ARGUMENT[task])
         return model
 
     return describe
@@ -85,59 +93,65 @@ def describer(reference: FactoryReference, task: Task) -> Describe:
 def check_arguments(
     function: Factory,
     reference: FactoryReference,
-    given: tuple[str, ...],
+    data_arguments: tuple[str, ...],
     hyperparameters: Mapping[str, Any],
 ) -> None:
-    """See that a factory takes what it will be given, and will be given what it needs.
+    """Check that a factory can be called with these arguments.
 
     Args:
         function: the factory.
-        reference: its name.
-        given: names of what follows from the data.
-        hyperparameters: what the user gives.
+        reference: names it in error messages.
+        data_arguments: names of the arguments that follow from the data.
+        hyperparameters: values of the others.
 
     Raises:
-        RequestError: a name it does not take, with the nearest that it does; or one that is
-            missing.
+        RequestError: the factory has no such argument, or one without a default is missing.
     """
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # some callables written in C have no signature to be looked at
+    except (TypeError, ValueError):  # some callables written in C have no signature
         return
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    names = [p.name for p in named]
+    by_name = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    names = [p.name for p in by_name]
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        for name in given:
+        for name in data_arguments:
             if name not in names:
                 raise RequestError(
-                    f"{reference.text} must take {name!r}, which follows from the data: it takes {_listed(names)}; "
-                    f"add it to its arguments."
+                    f"{reference.text} must take {name!r}, which follows from the data: "
+                    f"it takes {_join(names)}; add it to its arguments."
                 )
         for name in hyperparameters:
             if name not in names:
-                own = [known for known in names if known not in given]
+                known = [other for other in names if other not in data_arguments]
                 raise RequestError(
-                    f"[model] does not know {name!r}: {reference.text} takes {_listed(own)}.{suggestion(name, own)}"
+                    f"[model] does not know {name!r}: {reference.text} takes {_join(known)}."
+                    f"{suggestion(name, known)}"
                 )
-    for p in named:
-        if p.default is p.empty and p.name not in given and p.name not in hyperparameters:
+    for p in by_name:
+        if p.default is p.empty and p.name not in (*data_arguments, *hyperparameters):
             raise RequestError(
-                f"[model] must say {p.name!r}: {reference.text} has no default for it; add it, or search it."
+                f"[model] must say {p.name!r}: {reference.text} has no default for it; "
+                "add it, or search it."
             )
-
-
-_described: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def check_model(
     model: Any, reference: FactoryReference, input_shape: tuple[int, ...], outputs: int, width: str
 ) -> None:
-    """See that a factory made a new model that can be trained on the data; one without weights is
-    built by the way.
+    """Check that a factory made a new model that fits the data.
+
+    The model is called, which builds one that has no weights yet.
+
+    Args:
+        model: what the factory returned.
+        reference: names the factory in error messages.
+        input_shape: (height, width, channels) or (features,).
+        outputs: number of outputs.
+        width: the argument of the factory for that number.
 
     Raises:
-        RequestError: it made something else, the same model as before, or one with other inputs or
-            outputs.
+        RequestError: it is not a model, or one of an earlier call, or its inputs or outputs have
+            another shape.
     """
     import keras  # not at the top: settings are checked without a backend
     import numpy as np
@@ -146,30 +160,32 @@ def check_model(
         raise RequestError(
             f"{reference.text} must return a keras.Model: received {model!r:.80}; return the model."
         )
-    if model in _described:
+    if model in _known_models:
         raise RequestError(
             f"{reference.text} must make a new model each time: received that of an earlier call."
         )
-    _described.add(model)
-    probe = np.zeros((_PROBE_IMAGES, *input_shape), np.float32)
+    _known_models.add(model)
+    images = np.zeros((_PROBE_IMAGES, *input_shape), np.float32)
     with attribute_user_errors(
-        reference, f"calling its model on inputs of shape {_batch(input_shape)}"
+        reference, f"calling its model on inputs of shape {_format_batch(input_shape)}"
     ):
-        given = model(probe, training=False)
-    if tuple(getattr(given, "shape", ())) != (_PROBE_IMAGES, outputs):
-        shape = getattr(given, "shape", None)
-        received = f"a {type(given).__name__}" if shape is None else _batch(tuple(shape)[1:])
+        result = model(images, training=False)
+    shape = getattr(result, "shape", None)
+    if shape is None or tuple(shape) != (_PROBE_IMAGES, outputs):
+        received = f"a {type(result).__name__}"
+        if shape is not None:
+            received = _format_batch(tuple(shape)[1:])
         raise RequestError(
-            f"the model of {reference.text} must give {_batch((outputs,))}, a number for each of {width}: received "
-            f"{received}; let it end with keras.layers.Dense({width})."
+            f"the model of {reference.text} must give {_format_batch((outputs,))}, a number for "
+            f"each of {width}: received {received}; let it end with keras.layers.Dense({width})."
         )
 
 
-def _batch(shape: tuple[int, ...]) -> str:
+def _format_batch(shape: tuple[int, ...]) -> str:
     return f"(batch, {', '.join(map(str, shape))})" if shape else "(batch,)"
 
 
-def _listed(names: list[str]) -> str:
+def _join(names: list[str]) -> str:
     return ", ".join(names) or "nothing"
 
 

@@ -1,4 +1,4 @@
-"""Fields that several families share."""
+"""Fields that several families have in their settings."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from pydantic import AfterValidator, Field
 
 from assay.models.architectures.activations import check_trainable
 from assay.models.names import check_name
-
-# Initializers by name: where the weights start from. Biases start from zero.
-
 
 INITIALIZERS = (
     "glorot_uniform",
@@ -24,14 +21,14 @@ INITIALIZERS = (
     "random_uniform",
     "zeros",
 )
-"""Keras' own names, and Keras' own defaults for their spreads."""
+"""Initializers of weights, by Keras' names and with Keras' defaults. Biases start at zero."""
 
 
 def check_initializer(name: str) -> str:
     """Return `name` if it is an initializer.
 
     Raises:
-        RequestError: it is not.
+        RequestError: the name is unknown.
     """
     return check_name("initializer", name, INITIALIZERS)
 
@@ -39,28 +36,26 @@ def check_initializer(name: str) -> str:
 Activation = Annotated[
     str,
     AfterValidator(check_trainable),
-    Field(
-        description="What hidden units do with their weighted sum: relu, sigmoid, tanh, maxout, ..."
-    ),
+    Field(description="Activation of the hidden units: relu, sigmoid, tanh, maxout, ..."),
 ]
 Initializer = Annotated[
     str,
     AfterValidator(check_initializer),
-    Field(description="Where the weights start from, by Keras' name."),
+    Field(description="Initializer of the weights, by Keras' name."),
 ]
 Dropout = Annotated[
     float,
     Field(
         ge=0,
         lt=1,
-        description="The share of dense hidden units that each training step leaves out.",
+        description="Dropout rate: the share of dense hidden units that each training step drops.",
     ),
 ]
 BatchNorm = Annotated[
     bool,
     Field(
-        description="Whether each hidden layer's weighted sums are normalised over the batch before the activation; "
-        "the layer then has no bias, since the normalisation has one."
+        description="Whether the weighted sums of each hidden layer are normalised over the batch "
+        "before the activation; the layer then has no bias, because the normalisation has one."
     ),
 ]
 L1 = Annotated[
@@ -68,7 +63,7 @@ L1 = Annotated[
     Field(
         ge=0,
         allow_inf_nan=False,
-        description="What the sizes of all weights, biases apart, are multiplied by and added to the loss.",
+        description="Factor of the L1 regularizer of all weights except biases.",
     ),
 ]
 L2 = Annotated[
@@ -76,6 +71,6 @@ L2 = Annotated[
     Field(
         ge=0,
         allow_inf_nan=False,
-        description="What all squared weights, biases apart, are multiplied by and added to the loss.",
+        description="Factor of the L2 regularizer of all weights except biases.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Layers as every family builds them."""
+"""Layers that all families use."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ if TYPE_CHECKING:
     import keras
 
 BATCH_NORM_MOMENTUM = 0.9
-"""What moving means and variances keep of themselves at each step: PyTorch's default. Keras' own,
-0.99, needs hundreds
-of steps before validation sees the network that was trained, and a sweep judges trials after
-fewer."""
+"""Momentum of moving means and variances: PyTorch's default. With Keras' own, 0.99, validation
+differs from training for hundreds of steps, and a sweep judges trials after fewer.
+"""
 
 
-class Weighted(Protocol):
-    """Settings of any layer with weights: where they start from and what holds them back."""
+class WeightSettings(Protocol):
+    """Settings of a layer with weights: initializer and regularizers."""
 
     initializer: str
     l1: float
     l2: float
 
 
-class Hidden(Weighted, Protocol):
+class HiddenSettings(WeightSettings, Protocol):
     """Settings of hidden layers."""
 
     activation: str
@@ -34,94 +33,97 @@ class Hidden(Weighted, Protocol):
     dropout: float
 
 
-def hidden(x: keras.KerasTensor, units: int, settings: Hidden) -> keras.KerasTensor:
-    """Return a dense hidden layer of (batch, features): a unit's work, then dropout; shape (batch,
-    units).
+def apply_hidden_layer(
+    x: keras.KerasTensor, units: int, settings: HiddenSettings
+) -> keras.KerasTensor:
+    """Apply a dense hidden layer and dropout: (batch, features) -> (batch, units)."""
+    import keras  # not at the top: settings are checked without a backend
+
+    dense = functools.partial(keras.layers.Dense, units, **weight_arguments(settings))
+    return apply_dropout(
+        apply_units(x, dense, settings.activation, settings.batch_norm), settings.dropout
+    )
+
+
+def apply_output_layer(
+    x: keras.KerasTensor, outputs: int, settings: WeightSettings
+) -> keras.KerasTensor:
+    """Apply the output layer, without an activation: (batch, features) -> (batch, outputs).
+
+    The outputs are float32 in any precision: one logit per class, or the values of a regression.
     """
     import keras  # not at the top: settings are checked without a backend
 
-    dense = functools.partial(keras.layers.Dense, units, **weights(settings))
-    return dropped(unit(x, dense, settings.activation, settings.batch_norm), settings.dropout)
+    arguments = weight_arguments(settings)
+    return keras.layers.Dense(outputs, **arguments, name="logits", dtype="float32")(x)
 
 
-def logits(x: keras.KerasTensor, outputs: int, settings: Weighted) -> keras.KerasTensor:
-    """Return the output layer of (batch, features), without an activation; shape (batch, outputs).
-
-    In classification one logit a class, in regression the values themselves; float32 in any
-    precision.
-    """
-    import keras  # not at the top: settings are checked without a backend
-
-    return keras.layers.Dense(outputs, **weights(settings), name="logits", dtype="float32")(x)
-
-
-def unit(
+def apply_units(
     x: keras.KerasTensor,
-    linear: Callable[..., keras.layers.Layer],
+    make_layer: Callable[..., keras.layers.Layer],
     activation: str,
     batch_norm: bool,
 ) -> keras.KerasTensor:
-    """Return what units make of x: weighted sums, normalised if asked, then the activation.
+    """Apply hidden units: weighted sums, normalisation if requested, then the activation.
 
     Args:
         x: (batch, ...).
-        linear: makes the layer of the weighted sums; it is told `use_bias`.
-        activation: of `activations.TRAINABLE_ACTIVATIONS`.
-        batch_norm: see `weighted_sums`.
+        make_layer: makes the layer of the weighted sums; is called with `use_bias`.
+        activation: one of `activations.TRAINABLE_ACTIVATIONS`.
+        batch_norm: see `apply_weighted_sums`.
     """
-    return activate(weighted_sums(x, linear, activation, batch_norm), activation)
+    return apply_activation(apply_weighted_sums(x, make_layer, activation, batch_norm), activation)
 
 
-def weighted_sums(
+def apply_weighted_sums(
     x: keras.KerasTensor,
-    linear: Callable[..., keras.layers.Layer],
+    make_layer: Callable[..., keras.layers.Layer],
     activation: str,
     batch_norm: bool,
 ) -> keras.KerasTensor:
-    """Return the weighted sums that an activation is applied to; with maxout the larger of two, of
-    twice the weights.
+    """Apply the weighted sums of hidden units; with maxout, the larger of two.
 
-    With `batch_norm` each sum is normalised over the batch (Ioffe and Szegedy, 'Batch
-    normalization', 2015); its layer then has no bias, which the mean would take away again (section
-    3.2 there).
+    Args:
+        x: (batch, ...).
+        make_layer: makes the layer of the weighted sums; is called with `use_bias`.
+        activation: one of `activations.TRAINABLE_ACTIVATIONS`.
+        batch_norm: whether each sum is normalised over the batch (Ioffe and Szegedy, 'Batch
+            normalization', 2015).
     """
     import keras  # not at the top: settings are checked without a backend
 
     pieces = []
-    for _ in range(activations.pieces(activation)):
-        piece = linear(use_bias=not batch_norm)(x)
-        pieces.append(
-            keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(piece)
-            if batch_norm
-            else piece
-        )
+    for _ in range(activations.maxout_pieces(activation)):
+        # No bias before a normalisation, which would subtract it with the mean (section 3.2 there).
+        piece = make_layer(use_bias=not batch_norm)(x)
+        if batch_norm:
+            piece = keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(piece)
+        pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else keras.layers.Maximum()(pieces)
 
 
-def activate(x: keras.KerasTensor, activation: str) -> keras.KerasTensor:
-    """Apply an activation to `weighted_sums`, where maxout has already done its work."""
-    return x if activation == activations.MAXOUT else activations.layer(activation)(x)
+def apply_activation(x: keras.KerasTensor, activation: str) -> keras.KerasTensor:
+    """Apply an activation to the result of `apply_weighted_sums`, which includes maxout."""
+    return x if activation == activations.MAXOUT else activations.activation_layer(activation)(x)
 
 
-def dropped(x: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
-    """Leave out a share of the features in training; 0 costs nothing."""
+def apply_dropout(x: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
+    """Apply dropout; a rate of 0 adds no layer."""
     import keras  # not at the top: settings are checked without a backend
 
     return keras.layers.Dropout(dropout)(x) if dropout > 0 else x
 
 
-def weights(settings: Weighted) -> dict[str, Any]:
-    """Return the keyword arguments of a Keras layer that its weights follow."""
+def weight_arguments(settings: WeightSettings) -> dict[str, Any]:
+    """Return the initializer and regularizer as arguments of a Keras layer."""
     return {
         "kernel_initializer": settings.initializer,
-        "kernel_regularizer": penalty(settings.l1, settings.l2),
+        "kernel_regularizer": create_regularizer(settings.l1, settings.l2),
     }
 
 
-def penalty(l1: float, l2: float) -> keras.regularizers.Regularizer | None:
-    """Return what adds l1 sum |w| + l2 sum w^2 over a layer's weights to the loss; None, which
-    costs nothing, for 0.
-    """
+def create_regularizer(l1: float, l2: float) -> keras.regularizers.Regularizer | None:
+    """Create the regularizer l1 sum |w| + l2 sum w^2 of a layer's weights; None if both are 0."""
     import keras  # not at the top: settings are checked without a backend
 
     return keras.regularizers.L1L2(l1, l2) if l1 > 0 or l2 > 0 else None

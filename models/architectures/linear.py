@@ -1,4 +1,4 @@
-"""The linear model: softmax regression on the pixels, or linear regression."""
+"""The linear model: softmax regression on the inputs, or linear regression."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from assay.models.architectures.fields import L1, L2, Initializer
-from assay.models.architectures.layers import logits
+from assay.models.architectures.layers import apply_output_layer
 from assay.models.settings import Settings
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LinearSettings(Settings):
-    """What a linear model can vary in."""
+    """Settings of a linear model."""
 
     l1: L1 = 0.0
     l2: L2 = 0.0
@@ -22,16 +22,14 @@ class LinearSettings(Settings):
 
 
 def describe(settings: LinearSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
-    """Describe the network: (batch, *input_shape) -> logits, or a regression's values, (batch,
-    outputs).
-    """
+    """Describe the network: (batch, *input_shape) -> (batch, outputs)."""
     import keras  # not at the top: settings are checked without a backend
 
     inputs = keras.Input(input_shape)
     x = keras.layers.Flatten()(inputs)
-    return keras.Model(inputs, logits(x, outputs, settings), name="linear")
+    return keras.Model(inputs, apply_output_layer(x, outputs, settings), name="linear")
 
 
-def macs(settings: LinearSettings, input_shape: tuple[int, ...], outputs: int) -> int:
-    """Return the multiplications of one example's way through the network."""
+def count_macs(settings: LinearSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+    """Return the MACs (multiply-accumulate operations) of a forward pass of one example."""
     return math.prod(input_shape) * outputs

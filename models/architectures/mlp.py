@@ -1,4 +1,4 @@
-"""The multi-layer perceptron: hidden layers of equal width, or each of its own."""
+"""The multi-layer perceptron: dense hidden layers of equal or different widths."""
 
 from __future__ import annotations
 
@@ -9,41 +9,48 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from assay.models.architectures.activations import pieces
+from assay.models.architectures.activations import maxout_pieces
 from assay.models.architectures.fields import L1, L2, Activation, BatchNorm, Dropout, Initializer
-from assay.models.architectures.layers import hidden, logits
+from assay.models.architectures.layers import apply_hidden_layer, apply_output_layer
 from assay.models.errors import RequestError
 from assay.models.settings import Settings
 
 if TYPE_CHECKING:
     import keras
 
-_OWN_WIDTHS = (2, 3, 4)
+_LAYERS_WITH_OWN_WIDTH = (2, 3, 4)
 
 
-def _own_width(layer: int) -> Any:
+def _own_width_field(layer: int) -> Any:
     return Field(
         default=None,
         ge=1,
-        description=f"Units of hidden layer {layer}, where they are not hidden_units.",
+        description=f"Units of hidden layer {layer}. Default: hidden_units.",
     )
 
 
 class MLPSettings(Settings):
-    """What a multi-layer perceptron can vary in."""
+    """Settings of a multi-layer perceptron.
+
+    Example:
+        >>> MLPSettings(hidden_units=64, hidden_layers=3, hidden_units_3=16).widths
+        [64, 64, 16]
+        >>> MLPSettings(hidden_units=[64, 32]).hidden_layers
+        2
+    """
 
     hidden_units: int | list[int] = Field(
         default=100,
-        description="How many units each hidden layer has, or a list with one number a layer.",
+        description="Units of each hidden layer, or a list with one number per layer.",
     )
     hidden_layers: int = Field(
         default=1,
         ge=1,
-        description="How many hidden layers there are; follows from hidden_units if that is a list.",
+        description="Number of hidden layers; follows from hidden_units if that is a list.",
     )
-    hidden_units_2: int | None = _own_width(2)
-    hidden_units_3: int | None = _own_width(3)
-    hidden_units_4: int | None = _own_width(4)
+    hidden_units_2: int | None = _own_width_field(2)
+    hidden_units_3: int | None = _own_width_field(3)
+    hidden_units_4: int | None = _own_width_field(4)
     activation: Activation = "relu"
     dropout: Dropout = 0.0
     batch_norm: BatchNorm = False
@@ -56,25 +63,27 @@ class MLPSettings(Settings):
         """Units by hidden layer."""
         if isinstance(self.hidden_units, list):
             return self.hidden_units
-        own = {layer: getattr(self, f"hidden_units_{layer}") for layer in _OWN_WIDTHS}
-        layers = range(1, self.hidden_layers + 1)
-        return [own[layer] if own.get(layer) is not None else self.hidden_units for layer in layers]
+        own_widths = {
+            layer: getattr(self, f"hidden_units_{layer}") for layer in _LAYERS_WITH_OWN_WIDTH
+        }
+        return [
+            self.hidden_units if own_widths.get(layer) is None else own_widths[layer]
+            for layer in range(1, self.hidden_layers + 1)
+        ]
 
+    # Filled in, so that `hidden_layers` is recorded for every network.
     @model_validator(mode="before")
     @classmethod
-    def _count_layers(cls, table: Any) -> Any:
-        """Fill in hidden_layers from a list of widths, so that it is known of every network."""
+    def _fill_in_hidden_layers(cls, table: Any) -> Any:
         widths = table.get("hidden_units") if isinstance(table, dict) else None
-        return (
-            {"hidden_layers": len(widths), **table}
-            if isinstance(widths, list) and widths
-            else table
-        )
+        if isinstance(widths, list) and widths:
+            return {"hidden_layers": len(widths), **table}
+        return table
 
-    # Before the union of types, which would say of each of them why the value is none.
+    # Before Pydantic checks the union of types, whose error would name each type.
     @field_validator("hidden_units", mode="before")
     @classmethod
-    def _are_widths(cls, value: Any) -> Any:
+    def _check_hidden_units(cls, value: Any) -> Any:
         widths = value if isinstance(value, list) else [value]
         if widths and all(
             isinstance(width, int) and not isinstance(width, bool) and width >= 1
@@ -82,17 +91,18 @@ class MLPSettings(Settings):
         ):
             return value
         raise ValueError(
-            "must be a whole number of 1 or more, or a list of such numbers, one a hidden layer"
+            "must be a whole number of 1 or more, or a list of such numbers, one per hidden layer"
         )
 
     @model_validator(mode="after")
-    def _every_width_has_its_layer(self) -> Self:
+    def _check_widths_have_layers(self) -> Self:
         if isinstance(self.hidden_units, list) and self.hidden_layers != len(self.hidden_units):
             raise RequestError(
-                f"a list of hidden_units says how many layers there are, one number a layer: received "
-                f"{self.hidden_units} with hidden_layers = {self.hidden_layers}; remove hidden_layers."
+                "a list of hidden_units has one number per hidden layer: received "
+                f"{self.hidden_units} with hidden_layers = {self.hidden_layers}; "
+                "remove hidden_layers."
             )
-        for layer in _OWN_WIDTHS:
+        for layer in _LAYERS_WITH_OWN_WIDTH:
             if getattr(self, f"hidden_units_{layer}") is not None:
                 self._check_own_width(layer)
         return self
@@ -101,31 +111,30 @@ class MLPSettings(Settings):
         name, value = f"hidden_units_{layer}", getattr(self, f"hidden_units_{layer}")
         if isinstance(self.hidden_units, list):
             raise RequestError(
-                f"{name} is for layers of equal width: received {name} = {value} with hidden_units = "
-                f"{self.hidden_units}; put it into the list."
+                f"{name} needs hidden_units to be one number: received {name} = {value} with "
+                f"hidden_units = {self.hidden_units}; put it into the list."
             )
         if self.hidden_layers < layer:
             raise RequestError(
-                f"{name} needs at least {layer} hidden layers: received {name} = {value} with hidden_layers = "
-                f"{self.hidden_layers}; remove it or set hidden_layers to {layer} or more."
+                f"{name} needs at least {layer} hidden layers: received {name} = {value} with "
+                f"hidden_layers = {self.hidden_layers}; "
+                f"remove it or set hidden_layers to {layer} or more."
             )
 
 
 def describe(settings: MLPSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
-    """Describe the network: (batch, *input_shape) -> logits, or a regression's values, (batch,
-    outputs).
-    """
+    """Describe the network: (batch, *input_shape) -> (batch, outputs)."""
     import keras  # not at the top: settings are checked without a backend
 
     inputs = keras.Input(input_shape)
     x = keras.layers.Flatten()(inputs)
     for units in settings.widths:
-        x = hidden(x, units, settings)
-    return keras.Model(inputs, logits(x, outputs, settings), name="mlp")
+        x = apply_hidden_layer(x, units, settings)
+    return keras.Model(inputs, apply_output_layer(x, outputs, settings), name="mlp")
 
 
-def macs(settings: MLPSettings, input_shape: tuple[int, ...], outputs: int) -> int:
-    """Return the multiplications of one example's way through the network."""
+def count_macs(settings: MLPSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+    """Return the MACs (multiply-accumulate operations) of a forward pass of one example."""
     widths = [math.prod(input_shape), *settings.widths]
-    hidden_layers = sum(seen * made for seen, made in itertools.pairwise(widths))
-    return pieces(settings.activation) * hidden_layers + widths[-1] * outputs
+    hidden_macs = sum(inputs * units for inputs, units in itertools.pairwise(widths))
+    return maxout_pieces(settings.activation) * hidden_macs + widths[-1] * outputs

@@ -1,4 +1,4 @@
-"""The families of models that there are."""
+"""The model families, built-in and user-defined."""
 
 from __future__ import annotations
 
@@ -20,21 +20,25 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class Family(Generic[S]):
-    """A family of models, built in or a user's own: what it can vary in, and what describes one of
-    its networks.
+    """A family of models: its settings, and a function that describes a network.
 
     Attributes:
-        name: what [model] calls it.
+        name: its name in [model].
         summary: one line about it.
-        settings: the class of its settings; every field has a default. A user's own family takes
-            any names.
-        describe: (settings, input_shape, outputs) -> a Keras model that gives (batch, outputs): a
-            logit a class, or a regression's values.
-        check_input: (settings, input_shape); raises a RequestError for inputs that such a network
-            can't take.
-        macs: (settings, input_shape, outputs) -> the multiplications of one example's way through
-            such a network, by which trials are compared in length; None where nobody can tell.
-        factory: the user's function that makes its models; None if the family is built in.
+        settings: class of its settings; every field has a default. That of a user-defined family
+            accepts any names.
+        describe: (settings, input_shape, outputs) -> a Keras model with outputs (batch, outputs):
+            one logit per class, or the values of a regression.
+        check_input: (settings, input_shape); raises a RequestError if such a network cannot take
+            inputs of this shape.
+        macs: (settings, input_shape, outputs) -> MACs of a forward pass of one example, by which
+            the durations of trials are compared; None if they are unknown.
+        factory: the user's function that makes the models; None for a built-in family.
+
+    Example:
+        >>> family = get_family("mlp")
+        >>> family.describe(family.settings(hidden_units=32), (28, 28, 1), 10)
+        <Functional name=mlp, built=True>
     """
 
     name: str
@@ -51,17 +55,17 @@ FAMILIES: Mapping[str, Family[Any]] = {
     for family in (
         Family(
             "linear",
-            "softmax or linear regression: one weight a pixel and output",
+            "softmax or linear regression: one weight per input and output",
             linear.LinearSettings,
             linear.describe,
-            macs=linear.macs,
+            macs=linear.count_macs,
         ),
         Family(
             "mlp",
             "multi-layer perceptron: dense hidden layers",
             mlp.MLPSettings,
             mlp.describe,
-            macs=mlp.macs,
+            macs=mlp.count_macs,
         ),
         Family(
             "cnn",
@@ -69,7 +73,7 @@ FAMILIES: Mapping[str, Family[Any]] = {
             cnn.CNNSettings,
             cnn.describe,
             cnn.check_input,
-            cnn.macs,
+            cnn.count_macs,
         ),
         Family(
             "resnet",
@@ -77,7 +81,7 @@ FAMILIES: Mapping[str, Family[Any]] = {
             resnet.ResNetSettings,
             resnet.describe,
             resnet.check_input,
-            resnet.macs,
+            resnet.count_macs,
         ),
     )
 }
@@ -86,14 +90,15 @@ FAMILIES: Mapping[str, Family[Any]] = {
 def get_family(
     reference: str, folders: Sequence[str] = (), task: Task = "classification"
 ) -> Family[Any]:
-    """Return a built-in family by its name, or that of a factory of the user's own; none of their
-    code is imported.
+    """Return a built-in family, or that of a user-defined factory.
+
+    The user's code is not imported.
 
     Args:
-        reference: a name, or "nets.py:function", or "package.module:function".
-        folders: where a user's files and modules are looked for, in this order; the current folder
-            comes after them.
-        task: what a factory is asked for.
+        reference: name of a family, "nets.py:function", or "package.module:function".
+        folders: where the user's files and modules are looked for, in this order, before the
+            current folder.
+        task: task for which a factory makes models.
 
     Raises:
         RequestError: there is no such family or file.
@@ -103,8 +108,8 @@ def get_family(
     factory = parse_reference(reference, folders)
     return Family(
         reference,
-        "a factory of one's own",
+        "a user-defined factory",
         custom.CustomSettings,
-        custom.describer(factory, task),
+        custom.make_describe(factory, task),
         factory=factory,
     )

@@ -1,6 +1,4 @@
-"""The residual network for small images: three stages of blocks whose input is added to their
-output.
-"""
+"""The residual network for small images: three stages of blocks with shortcuts."""
 
 from __future__ import annotations
 
@@ -9,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from assay.models.architectures.activations import pieces
+from assay.models.architectures.activations import maxout_pieces
 from assay.models.architectures.fields import L1, L2, Activation, Dropout, Initializer
 from assay.models.architectures.layers import (
-    activate,
-    dropped,
-    logits,
-    unit,
-    weighted_sums,
-    weights,
+    apply_activation,
+    apply_dropout,
+    apply_output_layer,
+    apply_units,
+    apply_weighted_sums,
+    weight_arguments,
 )
 from assay.models.errors import RequestError
 from assay.models.settings import Settings
@@ -27,21 +25,22 @@ if TYPE_CHECKING:
 
 STAGES = 3
 SMALLEST_SIDE = 4
-"""In pixels: the two later stages each halve the image, and one pixel has no neighbours to be
-convolved with.
+"""In pixels: the two later stages each halve the image, and a convolution of one pixel sees only
+its border.
 """
 
 
 class ResNetSettings(Settings):
-    """What a residual network can vary in; it has 6 blocks + 2 layers with weights. Its
-    convolutions are normalised.
+    """Settings of a residual network, which has 6 blocks + 2 layers with weights.
+
+    Its convolutions are always batch-normalised.
     """
 
     blocks: int = Field(
         default=1, ge=1, description="Blocks of two convolutions in each of the three stages."
     )
     filters: int = Field(
-        default=16, ge=1, description="Channels of the first stage; each later one doubles them."
+        default=16, ge=1, description="Channels of the first stage; every later stage doubles them."
     )
     activation: Activation = "relu"
     dropout: Dropout = 0.0
@@ -51,57 +50,53 @@ class ResNetSettings(Settings):
 
 
 def describe(settings: ResNetSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
-    """Describe the network: (batch, height, width, channels) -> logits, or a regression's values,
-    (batch, outputs).
+    """Describe the network: (batch, height, width, channels) -> (batch, outputs).
 
     He et al., 'Deep residual learning for image recognition', 2015, section 4.2: a convolution;
-    three stages of filters, 2 filters and 4 filters channels, the later two halving the image; the
-    mean over what is left; logits. There, filters = 16 and blocks is their n: 3 gives ResNet-20.
-    They use no dropout; here it comes before the logits.
+    three stages of filters, 2 filters and 4 filters channels, of which the later two halve the
+    image; the mean over the remaining pixels; logits. In the paper filters = 16 and blocks is n:
+    3 gives ResNet-20. The paper uses no dropout; here it comes before the logits.
 
     Raises:
-        RequestError: the input is no image, or too small to be halved twice.
+        RequestError: the input is not an image, or too small to be halved twice.
     """
     import keras  # not at the top: settings are checked without a backend
 
     check_input(settings, input_shape)
     inputs = keras.Input(input_shape)
-    x = unit(inputs, _convolution(settings, settings.filters), settings.activation, batch_norm=True)
+    stem = _convolution(settings, settings.filters)
+    x = apply_units(inputs, stem, settings.activation, batch_norm=True)
     for stage in range(STAGES):
         for block in range(settings.blocks):
-            x = _block(x, settings, halve=stage > 0 and block == 0)
-    x = dropped(keras.layers.GlobalAveragePooling2D()(x), settings.dropout)
-    return keras.Model(inputs, logits(x, outputs, settings), name="resnet")
+            x = _apply_block(x, settings, halve=stage > 0 and block == 0)
+    x = apply_dropout(keras.layers.GlobalAveragePooling2D()(x), settings.dropout)
+    return keras.Model(inputs, apply_output_layer(x, outputs, settings), name="resnet")
 
 
-def _block(x: keras.KerasTensor, settings: ResNetSettings, halve: bool) -> keras.KerasTensor:
-    """(batch, height, width, channels) -> the same, or (batch, height / 2 rounded up, width / 2, 2
-    channels).
+def _apply_block(x: keras.KerasTensor, settings: ResNetSettings, halve: bool) -> keras.KerasTensor:
+    """(batch, height, width, channels) -> the same shape, or half the size and twice the channels.
 
-    With maxout the input is added to the larger of two sums, which is the larger of the two with
-    the input added.
+    Odd sizes are rounded up.
     """
     import keras  # not at the top: settings are checked without a backend
 
     shortcut, filters = x, x.shape[-1]
+    first_convolution = _convolution(settings, filters)
     if halve:
-        shortcut, filters = _halved(x), 2 * filters
-        # Where `padding="same"` would look one pixel off what the shortcut takes.
+        shortcut, filters = _halve(x), 2 * filters
+        # `padding="same"` would be one pixel away from the pixels that the shortcut takes.
         x = keras.layers.ZeroPadding2D(1)(x)
-    first = (
-        _convolution(settings, filters, strides=2, padding="valid")
-        if halve
-        else _convolution(settings, filters)
+        first_convolution = _convolution(settings, filters, strides=2, padding="valid")
+    x = apply_units(x, first_convolution, settings.activation, batch_norm=True)
+    x = apply_weighted_sums(
+        x, _convolution(settings, filters), settings.activation, batch_norm=True
     )
-    x = unit(x, first, settings.activation, batch_norm=True)
-    x = weighted_sums(x, _convolution(settings, filters), settings.activation, batch_norm=True)
-    return activate(keras.layers.Add()([x, shortcut]), settings.activation)
+    # Maxout before the addition is the same as after it: max(a, b) + c = max(a + c, b + c).
+    return apply_activation(keras.layers.Add()([x, shortcut]), settings.activation)
 
 
-def _halved(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Every other pixel of (batch, height, width, channels), with as many channels of zeros again
-    (their option A).
-    """
+def _halve(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Return every other pixel, with zeros as further channels (option A in the paper)."""
     import keras  # not at the top: settings are checked without a backend
 
     kept = keras.layers.AveragePooling2D(pool_size=1, strides=2)(x)
@@ -112,40 +107,47 @@ def _halved(x: keras.KerasTensor) -> keras.KerasTensor:
 def _convolution(
     settings: ResNetSettings, filters: int, strides: int = 1, padding: str = "same"
 ) -> functools.partial[keras.layers.Conv2D]:
-    """Return what makes a 3 x 3 convolution."""
+    """Return a function that makes a 3 x 3 convolution."""
     import keras  # not at the top: settings are checked without a backend
 
     return functools.partial(
-        keras.layers.Conv2D, filters, 3, strides=strides, padding=padding, **weights(settings)
+        keras.layers.Conv2D,
+        filters,
+        3,
+        strides=strides,
+        padding=padding,
+        **weight_arguments(settings),
     )
 
 
 def check_input(settings: ResNetSettings, input_shape: tuple[int, ...]) -> None:
-    """See that inputs of this shape can be halved twice.
+    """Check that inputs of this shape can be halved twice.
 
     Raises:
-        RequestError: they are no images, or too small ones.
+        RequestError: the inputs are not images, or too small.
     """
     if len(input_shape) != 3:
         raise RequestError(
-            f"resnet needs images of shape (height, width, channels): received inputs of shape {input_shape}; "
-            "use the family 'mlp' or 'linear' for rows of features."
+            "resnet needs images of shape (height, width, channels): received inputs of shape "
+            f"{input_shape}; use the family 'mlp' or 'linear' for rows of features."
         )
-    if min(input_shape[:2]) < SMALLEST_SIDE:
+    height, width, _ = input_shape
+    if min(height, width) < SMALLEST_SIDE:
         raise RequestError(
-            f"resnet halves the image twice, which needs at least {SMALLEST_SIDE} pixels a side: received "
-            f"{input_shape[0]} x {input_shape[1]}; use the family 'mlp'."
+            f"resnet halves the image twice, which needs at least {SMALLEST_SIDE} pixels a side: "
+            f"received {height} x {width}; use the family 'mlp'."
         )
 
 
-def macs(settings: ResNetSettings, input_shape: tuple[int, ...], outputs: int) -> int:
-    """Return the multiplications of one example's way through the network."""
+def count_macs(settings: ResNetSettings, input_shape: tuple[int, ...], outputs: int) -> int:
+    """Return the MACs (multiply-accumulate operations) of a forward pass of one example."""
     height, width, channels = input_shape
     filters = settings.filters
     convolutions = height * width * 9 * channels * filters
     for stage in range(STAGES):
-        if stage > 0:  # its first convolution sees half the filters, at every other pixel
+        if stage > 0:
+            # The first convolution of the stage sees half the channels, at every other pixel.
             height, width, filters = (height + 1) // 2, (width + 1) // 2, 2 * filters
             convolutions -= height * width * 9 * (filters // 2) * filters
         convolutions += 2 * settings.blocks * height * width * 9 * filters * filters
-    return pieces(settings.activation) * convolutions + filters * outputs
+    return maxout_pieces(settings.activation) * convolutions + filters * outputs

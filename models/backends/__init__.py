@@ -1,30 +1,18 @@
-"""How an epoch is executed: one file a backend, and a plain one that serves any."""
+"""Backends: how an epoch is executed, by TensorFlow, JAX, or Keras' own `fit`."""
 
 from __future__ import annotations
 
-from assay.models.backends.base import Backend, DeviceDataset
-from assay.models.training.epoch import (
-    VALIDATION_BATCH,
-    EpochInputs,
-    InputConfig,
-    Metrics,
-    TrainEpoch,
-)
+from assay.models.backends.base import Backend
 
-__all__ = [
-    "VALIDATION_BATCH",
-    "Backend",
-    "DeviceDataset",
-    "EpochInputs",
-    "InputConfig",
-    "Metrics",
-    "TrainEpoch",
-    "current",
-]
+__all__ = ["Backend", "current_backend"]
 
 
-def current() -> Backend:
-    """Return what executes epochs on the backend that Keras was imported with."""
+def current_backend() -> Backend:
+    """Return the backend that Keras was imported with.
+
+    Example:
+        dataset = current_backend().load_dataset(load_training_data(folder, "unit"))
+    """
     import keras  # not at the top: settings are checked without a backend
 
     if keras.backend.backend() == "tensorflow":

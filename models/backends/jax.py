@@ -1,10 +1,10 @@
 """Epochs on JAX: an epoch and its validation are one execution of one compiled program.
 
-Plain `fit` dispatches every batch from Python, and imports TensorFlow where that is installed,
-which takes longer than many a training; nothing here does.
+Keras' `fit` dispatches every batch from Python, and imports TensorFlow where it is installed, which
+takes longer than many a training. Nothing here does either.
 
-Choices that were measured (784-100-10, batches of 128, one thread): images stay as stored and are
-scaled batch by batch, which is as fast as float32 from the start and takes a quarter of the memory.
+Measured (784-100-10, batches of 128, one thread): images that stay as stored and are scaled batch
+by batch are as fast as float32 images, and take a quarter of the memory.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import jax
 
+from assay.models import keras_compat
 from assay.models.backends import jax_epoch
 from assay.models.data import TrainingData
 from assay.models.training.epoch import EpochInputs, InputConfig, Metrics, TrainEpoch
@@ -24,66 +25,70 @@ if TYPE_CHECKING:
 class JaxBackend:
     """JAX, with an epoch as one execution."""
 
-    def use_threads(self, threads: int) -> None:
-        """Leave threads as they are: JAX heard of them before it was imported, see
-        `jax_environment`.
-        """
+    def set_threads(self, threads: int) -> None:
+        """Do nothing: JAX reads the number from its environment when it is imported."""
 
     def limit_gpu_memory(self, megabytes: int | None) -> None:
-        """Leave memory as it is: JAX reads in its environment what it may take."""
+        """Do nothing: JAX reads the limit from its environment."""
 
     def gpu_name(self) -> str | None:
-        """Return what the card is called that JAX computes on; None if it computes on the
-        processor.
-        """
+        """Return the name of the GPU that JAX computes on; None on the CPU."""
         try:
             device = jax.devices()[0]
-        except RuntimeError:  # it was told by its environment to use what is not there
+        except RuntimeError:  # the environment requests a device that is missing
             return None
         return None if device.platform == "cpu" else str(device.device_kind)
 
-    def load(self, data: TrainingData) -> JaxDataset:
-        """Copy data to where JAX computes, in the type they are stored in."""
+    def load_dataset(self, data: TrainingData) -> JaxDataset:
+        """Copy the data to the device, in the type in which they are stored."""
         return JaxDataset(data)
 
 
 class JaxDataset:
     """Data as arrays of JAX."""
 
-    any_batch = False
+    takes_any_batch_size = False
 
     def __init__(self, data: TrainingData) -> None:
         self.shape = data.shape
-        self.data = jax_epoch.resident(data)
+        self.arrays = jax_epoch.put_on_device(data)
 
-    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
-        """Return what trains a compiled model for an epoch each time it is called.
-
-        Every epoch begins with the values that the model's variables have then, and ends with
-        theirs assigned.
-        """
-        jax_epoch.build(model, feeding, self.data, self.shape.outputs)
-        epoch = jax_epoch.epoch_of(model, feeding, self.shape.outputs)
-        # The state is given away: the next takes its place in memory.
-        compiled = jax.jit(epoch, donate_argnums=0).lower(
-            jax_epoch.state_of(model), self.like(feeding), self.data
+    def compile_epoch(self, model: keras.Model, config: InputConfig) -> TrainEpoch:
+        """Return a function that trains a compiled model for one epoch per call."""
+        self.build_variables(model, config)
+        epoch = jax_epoch.make_epoch(model, config, self.shape.outputs)
+        # The state is donated: the next one takes its place in memory.
+        execute = (
+            jax.jit(epoch, donate_argnums=0)
+            .lower(jax_epoch.get_state(model), self.input_specs(config), self.arrays)
+            .compile()
         )
-        execute = compiled.compile()
 
-        def train_epoch(plan: EpochInputs) -> Metrics:
-            state, logs = execute(jax_epoch.state_of(model), jax_epoch.given(plan), self.data)
-            jax_epoch.put(state, model)
+        def train_epoch(inputs: EpochInputs) -> Metrics:
+            state, logs = execute(
+                jax_epoch.get_state(model), jax_epoch.as_arrays(inputs), self.arrays
+            )
+            jax_epoch.set_state(model, state)
             return {name: float(value) for name, value in jax.device_get(logs).items()}
 
         return train_epoch
 
-    def like(self, feeding: InputConfig) -> jax_epoch.Given:
-        """Return shapes and types of what an epoch will be given."""
+    def build_variables(self, model: keras.Model, config: InputConfig) -> None:
+        """Create the variables of a compiled model, its optimizer and its metrics."""
+        _, y = self.arrays.train
+        x_spec = jax.ShapeDtypeStruct((1, *self.shape.input_shape), "float32")
+        y_spec = jax.ShapeDtypeStruct((1, *y.shape[1:]), y.dtype)
+        if config.one_hot:
+            y_spec = jax.ShapeDtypeStruct((1, self.shape.outputs), "float32")
+        keras_compat.build_variables(model, x_spec, y_spec)
+
+    def input_specs(self, config: InputConfig) -> jax_epoch.EpochArrays:
+        """Return shapes and types of the inputs of an epoch."""
         images = self.shape.train_images
-        steps = -(-images // feeding.batch_size) if feeding.scheduled else 0
-        sides = self.shape.input_shape[:2] if feeding.augmented else ()
-        return jax_epoch.Given(
+        steps = -(-images // config.batch_size) if config.scheduled else 0
+        crop_sides = self.shape.input_shape[:2] if config.augmented else ()
+        return jax_epoch.EpochArrays(
             order=jax.ShapeDtypeStruct((images,), "int32"),
-            rates=jax.ShapeDtypeStruct((steps,), "float32"),
-            windows=tuple(jax.ShapeDtypeStruct((images, side), "int32") for side in sides),
+            learning_rates=jax.ShapeDtypeStruct((steps,), "float32"),
+            crops=tuple(jax.ShapeDtypeStruct((images, side), "int32") for side in crop_sides),
         )

@@ -1,9 +1,8 @@
-"""Epochs of several trials of one signature, vectorised over them (`jax.vmap`): one program trains
-them all.
+"""Epochs of a trial batch on JAX: `jax.vmap` makes one program of several trials.
 
-The batches are the same for all, so they are gathered once, and the first layer is one matrix
-product of all trials' weights side by side. Each trial has its own weights, seeds, learning rates
-and weight decay; nothing of one enters what another computes.
+The trials share their compile key and their batches. Each batch is gathered once, and the first
+layer is one matrix product with the weights of all trials side by side. Each trial has its own
+weights, seeds, learning rates and weight decay, and depends on no other trial.
 """
 
 from __future__ import annotations
@@ -16,237 +15,256 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from assay.models import keras_compat
 from assay.models.backends import jax_epoch
 from assay.models.backends.jax import JaxDataset
-from assay.models.backends.jax_epoch import Given, State
+from assay.models.backends.jax_epoch import EpochArrays, TrainingState
 from assay.models.data import Array
 from assay.models.recipe import Recipe
 from assay.models.seeding import seed_everything
 from assay.models.training.epoch import EpochInputs, InputConfig, Metrics
-from assay.models.training.optimizers import decay_of, has_weight_decay
+from assay.models.training.optimizers import effective_weight_decay, has_weight_decay
 
 if TYPE_CHECKING:
     import keras
 
-_TRIED_STEPS = 4
-_TRIED_SECONDS = 0.3
-_MOST_TRIES = 5
+_CALIBRATION_STEPS = 4
+_CALIBRATION_SECONDS = 0.3
+_MOST_CALIBRATION_RUNS = 5
 
-Execute: TypeAlias = Callable[[State, Given, Array, Array], tuple[State, jax_epoch.Logs]]
+Execute: TypeAlias = Callable[
+    [TrainingState, EpochArrays, Array, Array], tuple[TrainingState, jax_epoch.Logs]
+]
 
 
 class VmapPrograms:
-    """What of one signature is compiled: a model that is traced, and a program for each number of
-    trials.
+    """Compiled epochs of one compile key: one model, and one program per number of trials.
 
     Args:
-        recipe: of any trial of the signature; what is not in the signature is not looked at.
-        feeding: how data are given to it.
-        resident: the data.
+        recipe: recipe of any trial with the compile key.
+        config: how data are passed to the model.
+        dataset: the data.
 
     Attributes:
-        parameters: how many numbers the model consists of.
+        parameters: number of parameters of the model.
     """
 
-    def __init__(self, recipe: Recipe, feeding: InputConfig, resident: JaxDataset) -> None:
-        self._recipe, self._feeding, self._resident = recipe, feeding, resident
+    def __init__(self, recipe: Recipe, config: InputConfig, dataset: JaxDataset) -> None:
+        self._recipe, self._config, self._dataset = recipe, config, dataset
         self._model = recipe.compile(self._describe(recipe))
-        jax_epoch.build(self._model, feeding, resident.data, resident.shape.outputs)
-        self._fresh = jax.tree.map(np.asarray, jax_epoch.state_of(self._model))
-        self._rate_at = [variable.name for variable in self._model.optimizer.variables].index(
-            "learning_rate"
+        dataset.build_variables(self._model, config)
+        self._initial = jax.tree.map(np.asarray, jax_epoch.get_state(self._model))
+        optimizer = self._model.optimizer
+        self._learning_rate_index = next(
+            index
+            for index, variable in enumerate(optimizer.variables)
+            if variable is optimizer.learning_rate
         )
-        self._decays = has_weight_decay(recipe.train)
-        self._compiled: dict[int, Execute] = {}
+        # Elsewhere the weight decay is a constant, which the trials then have in common.
+        self._decays = has_weight_decay(recipe.train) and keras_compat.is_supported()
+        self._programs: dict[int, Execute] = {}
         self._compile_seconds = 0.0
         self._epoch_seconds: dict[int, float] = {}
-        self._wins: dict[int, bool] = {}
+        self._is_faster: dict[int, bool] = {}
         self.parameters = int(self._model.count_params())
 
-    def begin(self, recipe: Recipe, seed: int) -> State:
-        """Return the state that a trial of this signature begins with: as if it were compiled and
-        built by itself.
+    def initial_state(self, recipe: Recipe, seed: int) -> TrainingState:
+        """Return the state of a trial before its first epoch.
+
+        It equals that of a model which is compiled and built for the trial alone.
         """
         seed_everything(seed)
         model = self._describe(recipe)
         kinds = (model.trainable_variables, model.non_trainable_variables)
         trainable, others = ([np.asarray(variable.value) for variable in kind] for kind in kinds)
-        optimizer = list(self._fresh.optimizer)
-        optimizer[self._rate_at] = np.asarray(recipe.train.learning_rate, np.float32)
-        return State(trainable, others, optimizer)
+        optimizer = list(self._initial.optimizer)
+        optimizer[self._learning_rate_index] = np.asarray(recipe.train.learning_rate, np.float32)
+        return TrainingState(trainable, others, optimizer)
 
-    def size(self, trials: int, most: int | None, epochs: int) -> int:
-        """Return how many trials the program should be for that trains so many: the cheapest by
-        what is known.
+    def choose_size(self, trials: int, most: int | None, epochs: int) -> int:
+        """Return the size of the program with which the remaining epochs should end first.
 
-        A program for more than there are to train computes for nobody; one for just as many may
-        have to be compiled.
+        A program for more trials computes some of them for nothing; one for exactly as many may
+        have to be compiled first.
 
         Args:
-            trials: how many are to be trained.
-            most: how many the state at hand is for; None before the first epoch.
-            epochs: how many are left.
+            trials: number of trials to train.
+            most: size of the current program; None before the first epoch.
+            epochs: number of epochs that remain.
         """
-        known = {
-            size for size in self._compiled if size >= trials and (most is None or size <= most)
+        compiled = {
+            size for size in self._programs if size >= trials and (most is None or size <= most)
         }
-        return min({trials, *known}, key=lambda size: (self._cost(size, epochs), size))
+        return min({trials, *compiled}, key=lambda size: (self._cost(size, epochs), size))
 
-    def wins(self, trials: int) -> bool:
-        """Return whether so many trials take less time together than in turn, tried on a few
-        batches.
+    def is_faster_together(self, trials: int) -> bool:
+        """Return whether trials take less time as a batch than one after the other.
 
-        Both run the same loop over the same step on the same batches, and nothing but their time is
-        kept. A whole epoch is not tried: where grouping loses, as with convolutions on a processor,
-        it loses by several times.
+        Measured once per number of trials, on a few batches. Both ways run the same loop, and only
+        its time is kept. A few batches suffice: where a trial batch is slower, as with convolutions
+        on a CPU, it is slower by several times.
         """
-        if trials not in self._wins:
-            together, alone = (self._try(size) for size in (trials, 1))
-            self._wins[trials] = together < trials * alone
-        return self._wins[trials]
+        if trials not in self._is_faster:
+            together, single = (self._measure_seconds(size) for size in (trials, 1))
+            self._is_faster[trials] = together < trials * single
+        return self._is_faster[trials]
 
-    def compile(self, size: int) -> None:
-        """Compile the program for so many trials, unless that was done."""
-        if size in self._compiled:
+    def compile_size(self, size: int) -> None:
+        """Compile the program for this number of trials, if that was not done."""
+        if size in self._programs:
             return
         started = time.perf_counter()
-        self._compiled[size] = self._program(
-            size, self._resident.like(self._feeding), self._resident.data
-        )
+        specs = self._dataset.input_specs(self._config)
+        self._programs[size] = self._compile_program(size, specs, self._dataset.arrays)
         self._compile_seconds = time.perf_counter() - started
 
-    def run(
-        self, states: State, plan: EpochInputs, rates: Sequence[Array], decays: Sequence[float]
-    ) -> tuple[State, list[Metrics], float]:
-        """Train so many trials as there are rates for an epoch.
+    def train_epoch(
+        self,
+        states: TrainingState,
+        inputs: EpochInputs,
+        learning_rates: Sequence[Array],
+        weight_decays: Sequence[float],
+    ) -> tuple[TrainingState, list[Metrics], float]:
+        """Train one epoch of all trials.
 
         Args:
-            states: as `stack` returns them; left as they are, so that each trial can go on from
-                them alone.
-            plan: what the epoch does; its rates are not read.
-            rates: by trial, each float32 (steps,), or empty.
-            decays: the weight decay by trial.
+            states: states of the trials, as `stack_states` returns them; not changed, so that the
+                trials can continue from them if the epoch fails.
+            inputs: what the epoch is given; its learning rates are not used.
+            learning_rates: by trial, each float32 (steps,), or empty.
+            weight_decays: by trial.
 
         Returns:
-            The states after it, what it measured by trial, and its seconds.
+            The states after the epoch, the metrics by trial, and the seconds of the epoch.
         """
-        self.compile(len(rates))
-        given = jax_epoch.given(plan)._replace(rates=np.empty(0, np.float32))
+        size = len(learning_rates)
+        self.compile_size(size)
+        arrays = jax_epoch.as_arrays(inputs)._replace(learning_rates=np.empty(0, np.float32))
         started = time.perf_counter()
-        states, logs = self._compiled[len(rates)](
-            states, given, np.stack(rates), np.asarray(decays, np.float32)
+        states, logs = self._programs[size](
+            states, arrays, np.stack(learning_rates), np.asarray(weight_decays, np.float32)
         )
-        measured = {name: np.asarray(values) for name, values in jax.device_get(logs).items()}
+        values = {name: np.asarray(array) for name, array in jax.device_get(logs).items()}
         seconds = time.perf_counter() - started
-        self._epoch_seconds[len(rates)] = seconds
-        each = [
-            {name: float(values[lane]) for name, values in measured.items()}
-            for lane in range(len(rates))
+        self._epoch_seconds[size] = seconds
+        metrics = [
+            {name: float(array[position]) for name, array in values.items()}
+            for position in range(size)
         ]
-        return states, each, seconds
+        return states, metrics, seconds
 
-    def model(self, state: State, recipe: Recipe) -> keras.Model:
-        """Return the model with a trial's state and weight decay; the next call changes it."""
-        jax_epoch.put(state, self._model)
+    def load_state(self, state: TrainingState, recipe: Recipe) -> keras.Model:
+        """Return the model in the state of a trial; the next call changes it."""
+        jax_epoch.set_state(self._model, state)
         if self._decays:
-            self._model.optimizer.weight_decay = decay_of(recipe.train)
+            self._model.optimizer.weight_decay = effective_weight_decay(recipe.train)
         return self._model
 
     def _describe(self, recipe: Recipe) -> keras.Model:
-        return recipe.describe(self._resident.shape.input_shape, self._resident.shape.outputs)
+        return recipe.describe(self._dataset.shape.input_shape, self._dataset.shape.outputs)
 
     def _cost(self, size: int, epochs: int) -> float:
-        """Return the seconds that so many epochs would take, compiling included, as far as can be
-        told.
-        """
+        """Return the expected seconds of the epochs, compiling included."""
         seconds = 0.0
         if self._epoch_seconds:
-            known = min(self._epoch_seconds, key=lambda other: abs(other - size))
-            # Between a loop that costs what it costs and arithmetic that grows with the trials.
-            seconds = self._epoch_seconds[known] * (1 + size / known) / 2
-        return epochs * seconds + (0.0 if size in self._compiled else self._compile_seconds)
+            measured = min(self._epoch_seconds, key=lambda other: abs(other - size))
+            # Half of an epoch's time is taken as constant, half as proportional to the size.
+            seconds = self._epoch_seconds[measured] * (1 + size / measured) / 2
+        return epochs * seconds + (0.0 if size in self._programs else self._compile_seconds)
 
-    def _try(self, size: int) -> float:
-        """Return the seconds of a few steps of so many trials."""
-        steps = min(_TRIED_STEPS, self._resident.shape.train_images // self._feeding.batch_size)
-        images = (
-            steps * self._feeding.batch_size if steps > 0 else self._resident.shape.train_images
-        )
-        like = self._resident.like(self._feeding)
+    def _measure_seconds(self, size: int) -> float:
+        """Return the seconds of a few steps with a program of this size."""
+        batch_size, train_images = self._config.batch_size, self._dataset.shape.train_images
+        steps = min(_CALIBRATION_STEPS, train_images // batch_size)
+        images = steps * batch_size if steps > 0 else train_images
+        specs = self._dataset.input_specs(self._config)
         order = np.arange(images, dtype=np.int32)
-        windows = tuple(np.zeros(side.shape, np.int32) for side in like.windows)
-        like = like._replace(order=jax.ShapeDtypeStruct(order.shape, order.dtype))
-        data = jax_epoch.without_validation(self._resident.data)
-        execute = self._program(size, like, data)
+        crops = tuple(np.zeros(side.shape, np.int32) for side in specs.crops)
+        specs = specs._replace(order=jax.ShapeDtypeStruct(order.shape, order.dtype))
+        execute = self._compile_program(
+            size, specs, jax_epoch.without_validation(self._dataset.arrays)
+        )
         arguments = (
-            stack([self._fresh] * size),
-            Given(order, np.empty(0, np.float32), windows),
-            np.zeros((size, *like.rates.shape), np.float32),
+            stack_states([self._initial] * size),
+            EpochArrays(order, np.empty(0, np.float32), crops),
+            np.zeros((size, *specs.learning_rates.shape), np.float32),
             np.zeros(size, np.float32),
         )
         seconds: list[float] = []
-        while sum(seconds) < _TRIED_SECONDS and len(seconds) < _MOST_TRIES:
+        while sum(seconds) < _CALIBRATION_SECONDS and len(seconds) < _MOST_CALIBRATION_RUNS:
             started = time.perf_counter()
             jax.block_until_ready(execute(*arguments))
             seconds.append(time.perf_counter() - started)
         return min(seconds)
 
-    def _program(self, size: int, like: Given, data: jax_epoch.Data) -> Execute:
-        """Compile an epoch of so many trials on these data, given what is shaped like this."""
-        epoch = jax_epoch.epoch_of(self._model, self._feeding, self._resident.shape.outputs)
+    def _compile_program(
+        self, size: int, specs: EpochArrays, data: jax_epoch.DeviceArrays
+    ) -> Execute:
+        """Compile an epoch on these data, with inputs of these shapes."""
+        epoch = jax_epoch.make_epoch(self._model, self._config, self._dataset.shape.outputs)
 
-        def one(
-            state: State, given: Given, rates: jax.Array, decay: jax.Array, data: jax_epoch.Data
+        def trial_epoch(
+            state: TrainingState,
+            inputs: EpochArrays,
+            learning_rates: jax.Array,
+            weight_decay: jax.Array,
+            data: jax_epoch.DeviceArrays,
         ) -> Any:
-            with jax_epoch.decaying(self._model, decay if self._decays else None):
-                return epoch(state, given._replace(rates=rates), data)
+            inputs = inputs._replace(learning_rates=learning_rates)
+            if not self._decays:
+                return epoch(state, inputs, data)
+            with jax_epoch.override_weight_decay(self._model, weight_decay):
+                return epoch(state, inputs, data)
 
+        # The name appears in JAX's compilation cache.
         def group_epoch(
-            states: State, given: Given, rates: jax.Array, decays: jax.Array, data: jax_epoch.Data
+            states: TrainingState,
+            inputs: EpochArrays,
+            learning_rates: jax.Array,
+            weight_decays: jax.Array,
+            data: jax_epoch.DeviceArrays,
         ) -> Any:
             if size > 1:
-                return jax.vmap(one, in_axes=(0, None, 0, 0, None))(
-                    states, given, rates, decays, data
+                return jax.vmap(trial_epoch, in_axes=(0, None, 0, 0, None))(
+                    states, inputs, learning_rates, weight_decays, data
                 )
-            # Without an axis of one, which would keep convolutions from their usual code.
-            alone = one(
-                jax.tree.map(lambda value: value[0], states), given, rates[0], decays[0], data
-            )
-            return jax.tree.map(lambda value: value[None], alone)
+            # Without vmap: an axis of length 1 would keep convolutions from their usual code.
+            state = jax.tree.map(lambda value: value[0], states)
+            result = trial_epoch(state, inputs, learning_rates[0], weight_decays[0], data)
+            return jax.tree.map(lambda value: value[None], result)
 
-        # The states are not given away: when a group fails, its trials go on from them one at a
-        # time.
+        state_specs = jax.tree.map(
+            lambda value: jax.ShapeDtypeStruct((size, *value.shape), value.dtype), self._initial
+        )
+        # The states are not donated: if the batch fails, its trials continue from them one by one.
         compiled = (
             jax.jit(group_epoch)
             .lower(
-                jax.tree.map(
-                    lambda value: jax.ShapeDtypeStruct((size, *value.shape), value.dtype),
-                    self._fresh,
-                ),
-                like._replace(rates=jax.ShapeDtypeStruct((0,), jnp.float32)),
-                jax.ShapeDtypeStruct((size, *like.rates.shape), jnp.float32),
+                state_specs,
+                specs._replace(learning_rates=jax.ShapeDtypeStruct((0,), jnp.float32)),
+                jax.ShapeDtypeStruct((size, *specs.learning_rates.shape), jnp.float32),
                 jax.ShapeDtypeStruct((size,), jnp.float32),
                 data,
             )
             .compile()
         )
-        return lambda states, given, rates, decays: compiled(states, given, rates, decays, data)
+        return lambda states, inputs, rates, decays: compiled(states, inputs, rates, decays, data)
 
 
-def stack(states: Sequence[State]) -> State:
-    """Return the states of trials as one, each array with them along its first axis."""
-    stacked: State = jax.tree.map(lambda *values: jax.device_put(np.stack(values)), *states)
+def stack_states(states: Sequence[TrainingState]) -> TrainingState:
+    """Return the states of trials as one, each array with the trials along its first axis."""
+    stacked: TrainingState = jax.tree.map(lambda *values: jax.device_put(np.stack(values)), *states)
     return stacked
 
 
-def taken(states: State, lanes: Sequence[int]) -> State:
-    """Return these of the trials, in this order, as one."""
-    chosen = np.asarray(lanes)
-    some: State = jax.tree.map(lambda values: values[chosen], states)
-    return some
+def select_trials(states: TrainingState, positions: Sequence[int]) -> TrainingState:
+    """Return the states at these positions, in this order, as one."""
+    indices = np.asarray(positions)
+    selected: TrainingState = jax.tree.map(lambda values: values[indices], states)
+    return selected
 
 
-def lane_of(states: State, lane: int) -> State:
-    """Return the state of one of the trials."""
-    one: State = jax.tree.map(lambda values: values[lane], states)
-    return one
+def get_trial_state(states: TrainingState, position: int) -> TrainingState:
+    """Return the state of the trial at a position."""
+    state: TrainingState = jax.tree.map(lambda values: values[position], states)
+    return state

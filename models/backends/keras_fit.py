@@ -1,4 +1,4 @@
-"""Epochs by Keras' own `fit`, on any backend."""
+"""Epochs by Keras' own `fit`, on any backend and for any model."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.models.backends.base import DeviceDataset
 from assay.models.data import Array, TrainingData, as_one_hot
 from assay.models.errors import is_out_of_memory
-from assay.models.training.augmentation import look
+from assay.models.training.augmentation import apply_crops
 from assay.models.training.epoch import (
     VALIDATION_BATCH,
+    DeviceDataset,
     EpochInputs,
     InputConfig,
     Metrics,
@@ -25,94 +25,129 @@ if TYPE_CHECKING:
 
 
 class KerasFitBackend:
-    """Whatever backend Keras runs on."""
+    """Any backend of Keras."""
 
-    def use_threads(self, threads: int) -> None:
-        """Leave the number of threads to the backend: there is no way to say it that all of them
-        have.
-        """
+    def set_threads(self, threads: int) -> None:
+        """Do nothing: Keras' backends have no common call that sets it."""
 
     def limit_gpu_memory(self, megabytes: int | None) -> None:
-        """Leave memory as it is: torch takes what it comes to need, and has no limit in MiB."""
+        """Do nothing: torch takes memory as it is needed, and has no limit in MiB."""
 
     def gpu_name(self) -> str | None:
-        """Return what the card is called that torch computes on; None if it computes on the
-        processor.
-        """
-        torch = sys.modules.get("torch")  # imported by Keras, if that is what it runs on
-        return (
-            str(torch.cuda.get_device_name())
-            if torch is not None and torch.cuda.is_available()
-            else None
-        )
+        """Return the name of the GPU that torch computes on; None on the CPU."""
+        torch = sys.modules.get("torch")  # imported by Keras if it is the backend
+        if torch is None or not torch.cuda.is_available():
+            return None
+        return str(torch.cuda.get_device_name())
 
-    def load(self, data: TrainingData) -> KerasFitDataset:
-        """Scale data once, into memory."""
+    def load_dataset(self, data: TrainingData) -> KerasFitDataset:
+        """Scale the data once, in memory."""
         return KerasFitDataset(data)
 
 
 class KerasFitDataset:
-    """Scaled data as float32 arrays."""
+    """Scaled data as float32 arrays in memory."""
 
-    any_batch = True
+    takes_any_batch_size = True
 
     def __init__(self, data: TrainingData) -> None:
         self.shape = data.shape
-        self._stored, self._scale = data.x_train, data.scale
+        self._x_stored, self._scale = data.x_train, data.scale
         self._x = data.scale.apply(data.x_train)
         self._y = np.asarray(data.y_train)
         self._x_validation = data.scale.apply(data.x_validation)
         self._y_validation = np.asarray(data.y_validation)
 
-    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
-        """Return what trains a compiled model for an epoch each time it is called."""
+    def compile_epoch(self, model: keras.Model, config: InputConfig) -> TrainEpoch:
+        """Return a function that trains a compiled model for one epoch per call."""
         y, y_validation = (
-            self._targets(labels, feeding) for labels in (self._y, self._y_validation)
+            self._targets(labels, config) for labels in (self._y, self._y_validation)
         )
 
-        def train_epoch(plan: EpochInputs) -> Metrics:
+        def train_epoch(inputs: EpochInputs) -> Metrics:
+            schedule = [_learning_rate_callback(inputs.learning_rates)] if config.scheduled else []
             history = model.fit(
-                self._seen(plan, feeding)[plan.order],
-                y[plan.order],
-                batch_size=plan.batch_size,
+                self._augmented(inputs, config)[inputs.order],
+                y[inputs.order],
+                batch_size=inputs.batch_size,
                 shuffle=False,
                 verbose=0,
                 validation_data=(self._x_validation, y_validation),
                 validation_batch_size=VALIDATION_BATCH,
-                callbacks=[_setting(plan.rates)] if feeding.scheduled else [],
+                callbacks=schedule,
             )
             return {name: float(values[-1]) for name, values in history.history.items()}
 
         return train_epoch
 
-    def _seen(self, plan: EpochInputs, feeding: InputConfig) -> Array:
-        if plan.windows is None:
+    def _augmented(self, inputs: EpochInputs, config: InputConfig) -> Array:
+        if inputs.crops is None:
             return self._x
-        # A border is black in what is stored, which scaling may move from 0.
-        return self._scale.apply(look(self._stored, plan.windows, feeding.shift))
+        # The border is black before scaling, which may map 0 to another number.
+        return self._scale.apply(apply_crops(self._x_stored, inputs.crops, config.shift))
 
-    def _targets(self, y: Array, feeding: InputConfig) -> Array:
-        return as_one_hot(y, self.shape.outputs) if feeding.one_hot else y
+    def _targets(self, y: Array, config: InputConfig) -> Array:
+        return as_one_hot(y, self.shape.outputs) if config.one_hot else y
 
 
-def _setting(rates: NDArray[np.float32]) -> keras.callbacks.Callback:
-    """Return a callback that sets the learning rate before each step, to rates (steps,)."""
+def _learning_rate_callback(learning_rates: NDArray[np.float32]) -> keras.callbacks.Callback:
+    """Return a callback that sets the learning rate before each step, from those of (steps,)."""
     import keras  # not at the top: settings are checked without a backend
 
-    class SetRate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    class SetLearningRate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
         def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
-            # A callback's `model` is up to date; on JAX the optimizer itself is not while `fit`
-            # runs.
-            self.model.optimizer.learning_rate = float(rates[batch])
+            # Reading `self.model` first: on JAX it copies the state of `fit` into the variables.
+            self.model.optimizer.learning_rate = float(learning_rates[batch])
 
-    return SetRate()
-
-
-# Epochs of models that may do anything: those of users. What can't be one execution goes by Keras'
-# own `fit`.
+    return SetLearningRate()
 
 
-_STEPS = (
+class FallbackDataset:
+    """A backend's data set, with Keras' `fit` for models that need it.
+
+    A user-defined model may do anything, so its epoch may be impossible to trace as a whole.
+
+    Args:
+        fast: data set of the backend.
+        data: the same data; scaled in memory when a model first needs `fit`.
+
+    Attributes:
+        note: why the last compiled epoch is a slow one; None if it is not.
+    """
+
+    def __init__(self, fast: DeviceDataset, data: TrainingData) -> None:
+        self.shape, self.takes_any_batch_size = fast.shape, fast.takes_any_batch_size
+        self.fast = fast
+        self.note: str | None = None
+        self._data = data
+        self._plain: KerasFitDataset | None = None
+
+    def compile_epoch(self, model: keras.Model, config: InputConfig) -> TrainEpoch:
+        """Return a function that trains a compiled model for one epoch per call.
+
+        Raises:
+            Exception: memory ran out, which would happen in `fit` as well.
+        """
+        self.note = None
+        if isinstance(self.fast, KerasFitDataset):
+            return self.fast.compile_epoch(model, config)
+        reason = _why_fit_is_needed(model)
+        if reason is None:
+            try:
+                return self.fast.compile_epoch(model, config)
+            # Any exception: if the model is wrong, `fit` raises it again.
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
+                first_line = next(iter(str(error).strip().splitlines()), "")
+                reason = f"it cannot be traced as a whole ({type(error).__name__}: {first_line})"
+        self.note = f"trained by Keras' fit, which is slower: {reason}"
+        if self._plain is None:
+            self._plain = KerasFitDataset(self._data)
+        return self._plain.compile_epoch(model, config)
+
+
+_STEP_METHODS = (
     "fit",
     "evaluate",
     "make_train_function",
@@ -124,52 +159,15 @@ _STEPS = (
 )
 
 
-class FallbackDataset:
-    """Data that serve the fast epochs of a backend, and plain ones where a model needs them.
+def _why_fit_is_needed(model: keras.Model) -> str | None:
+    """Return why an epoch of this model must be left to `fit`; None if it need not.
 
-    Args:
-        fast: the backend's own.
-        data: the same; scaled into memory when first a model needs it.
-    """
-
-    def __init__(self, fast: DeviceDataset, data: TrainingData) -> None:
-        self.shape, self.any_batch = fast.shape, fast.any_batch
-        self.fast = fast
-        self.note: str | None = None
-        self._data = data
-        self._plain: KerasFitDataset | None = None
-
-    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
-        """Return what trains a compiled model for an epoch each time it is called; `note` says why,
-        if it is slow.
-        """
-        self.note = None
-        if isinstance(self.fast, KerasFitDataset):
-            return self.fast.epochs(model, feeding)
-        reason = _why_plain(model)
-        if reason is None:
-            try:
-                return self.fast.epochs(model, feeding)
-            # Whatever it is: if it is wrong in a plain epoch too, it is raised there.
-            except Exception as error:
-                if is_out_of_memory(error):
-                    raise
-                first_line = next(iter(str(error).strip().splitlines()), "")
-                reason = f"it can't be traced as a whole ({type(error).__name__}: {first_line})"
-        self.note = f"trained by Keras' plain fit, which takes longer: {reason}"
-        if self._plain is None:
-            self._plain = KerasFitDataset(self._data)
-        return self._plain.epochs(model, feeding)
-
-
-def _why_plain(model: keras.Model) -> str | None:
-    """Return why a model's epochs are more than its layers, loss and metrics applied to each batch;
-    None if not.
+    It must if an epoch is more than layers, loss and metrics applied to each batch.
     """
     if model.run_eagerly:
         return "it is compiled to run eagerly"
-    for name in _STEPS:
-        # Of a step that is not Keras' own, what it returns counts, and that is what `fit` shows.
+    for name in _STEP_METHODS:
+        # Only `fit` reports what a user-defined step returns.
         if not getattr(type(model), name).__module__.startswith("keras."):
-            return f"it has a {name} of its own"
+            return f"it defines its own {name}"
     return None

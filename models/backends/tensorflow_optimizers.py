@@ -1,9 +1,8 @@
-"""Optimizer steps by TensorFlow's own kernels, which go over each array once where Keras' do it ten
-times.
+"""Optimizer steps on TensorFlow that are faster than Keras' own and keep no graph.
 
-The arithmetic is the same, operation by operation: `keras.optimizers.Adam.update_step` and
-`SGD.update_step` beside TensorFlow's `training_ops.cc`. Keras' RMSprop stays as it is, since
-TensorFlow's wants an array that Keras' lacks.
+The arithmetic is the same, operation by operation: compare `keras.optimizers.Adam.update_step` and
+`SGD.update_step` with TensorFlow's `training_ops.cc`. Both replacements depend on internals, so
+they apply only to the releases in `keras_compat.py`.
 """
 
 from __future__ import annotations
@@ -15,19 +14,37 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tensorflow as tf
 
+from assay.models import keras_compat
+
 if TYPE_CHECKING:
     import keras
-
 
 UpdateStep: TypeAlias = Callable[[tf.Tensor, tf.Variable, tf.Tensor], None]
 
 
 @contextmanager
-def kernels(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Have graphs that are traced meanwhile step by a kernel, if the optimizer is one that has
-    one.
+def fast_updates(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Make graphs that are traced in this context update weights faster.
+
+    With an unsupported release of Keras or TensorFlow they update them as Keras does.
     """
-    step = _step(optimizer)
+    if not keras_compat.is_supported():
+        yield
+        return
+    with _kernel_steps(optimizer), _direct_updates(optimizer):
+        yield
+
+
+# TensorFlow's kernels
+# --------------------
+# A kernel passes over each array once, Keras' own step about ten times. Keras' RMSprop stays as it
+# is: TensorFlow's kernel needs an array that Keras does not have.
+
+
+@contextmanager
+def _kernel_steps(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Step by a kernel in this context, if there is one for this optimizer."""
+    step = _kernel_step(optimizer)
     if step is None:
         yield
         return
@@ -38,30 +55,33 @@ def kernels(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
         del optimizer.update_step
 
 
-def _step(optimizer: keras.optimizers.Optimizer) -> UpdateStep | None:
-    import keras  # not at the top: a worker's `preload` decides when Keras is imported
+def _kernel_step(optimizer: keras.optimizers.Optimizer) -> UpdateStep | None:
+    import keras  # not at the top: the worker's `preload` decides when Keras is imported
 
-    # Exactly these classes: what is made from them may step otherwise.
+    # Exactly these classes: subclasses may define another step.
     if type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW) and not optimizer.amsgrad:
-        return partial(_adam, optimizer)
+        return partial(_adam_step, optimizer)
     if type(optimizer) is keras.optimizers.SGD and optimizer.momentum > 0:
-        return partial(_momentum, optimizer)
+        return partial(_momentum_step, optimizer)
     return None
 
 
-def _adam(
-    optimizer: keras.optimizers.Adam, gradient: tf.Tensor, variable: tf.Variable, rate: tf.Tensor
+def _adam_step(
+    optimizer: keras.optimizers.Adam,
+    gradient: tf.Tensor,
+    variable: tf.Variable,
+    learning_rate: tf.Tensor,
 ) -> None:
-    """Take Adam's step (Kingma and Ba 2015, algorithm 1 in the order of the end of section 2)."""
-    number = optimizer._get_variable_index(variable)
+    """Apply Adam's step (Kingma and Ba 2015, algorithm 1, in the order of the end of section 2)."""
+    index = optimizer._get_variable_index(variable)
     step = tf.cast(optimizer.iterations + 1, variable.dtype)
     tf.raw_ops.ResourceApplyAdam(
         var=variable.handle,
-        m=_handle(optimizer._momentums[number]),
-        v=_handle(optimizer._velocities[number]),
+        m=_handle(optimizer._momentums[index]),
+        v=_handle(optimizer._velocities[index]),
         beta1_power=tf.pow(tf.cast(optimizer.beta_1, variable.dtype), step),
         beta2_power=tf.pow(tf.cast(optimizer.beta_2, variable.dtype), step),
-        lr=tf.cast(rate, variable.dtype),
+        lr=tf.cast(learning_rate, variable.dtype),
         beta1=tf.cast(optimizer.beta_1, variable.dtype),
         beta2=tf.cast(optimizer.beta_2, variable.dtype),
         epsilon=tf.cast(optimizer.epsilon, variable.dtype),
@@ -69,14 +89,17 @@ def _adam(
     )
 
 
-def _momentum(
-    optimizer: keras.optimizers.SGD, gradient: tf.Tensor, variable: tf.Variable, rate: tf.Tensor
+def _momentum_step(
+    optimizer: keras.optimizers.SGD,
+    gradient: tf.Tensor,
+    variable: tf.Variable,
+    learning_rate: tf.Tensor,
 ) -> None:
-    """Take a step of momentum, Nesterov's if the optimizer says so (Sutskever et al. 2013)."""
+    """Apply a step of momentum, or of Nesterov momentum (Sutskever et al. 2013)."""
     tf.raw_ops.ResourceApplyKerasMomentum(
         var=variable.handle,
         accum=_handle(optimizer.momentums[optimizer._get_variable_index(variable)]),
-        lr=tf.cast(rate, variable.dtype),
+        lr=tf.cast(learning_rate, variable.dtype),
         grad=tf.cast(gradient, variable.dtype),
         momentum=tf.cast(optimizer.momentum, variable.dtype),
         use_nesterov=optimizer.nesterov,
@@ -84,43 +107,42 @@ def _momentum(
 
 
 def _handle(variable: Any) -> tf.Tensor:
-    """Return what TensorFlow's kernels take of a Keras variable."""
+    """Return the handle of a Keras variable, which TensorFlow's kernels take."""
     return variable.value.handle
 
 
-# Optimizer steps without TensorFlow's way to many devices, which keeps the graph of every trial for
-# ever.
-#
-# Keras hands each step to `tf.distribute`, also where there is one device; what that makes of the
-# step holds on to the graph it was traced in. 100 trials on digits, each of a width of its own,
-# grew a worker by 4.4 MB a trial, and by 4,900 objects that no collection frees; without it by 0.4
-# MB and by none. Neither more collections, nor malloc_trim, nor fewer arenas (MALLOC_ARENA_MAX)
-# changed either figure by a tenth. The arithmetic is Keras' own.
+# Updates without tf.distribute
+# -----------------------------
+# Keras passes each step to tf.distribute even on one device, and the function that tf.distribute
+# makes of it keeps the graph it was traced in. 100 trials on digits with 100 different widths grew
+# a worker by 4.4 MB per trial and by 4,900 objects that garbage collection does not free; without
+# tf.distribute by 0.4 MB and no objects. Neither more collections, nor malloc_trim, nor fewer
+# arenas (MALLOC_ARENA_MAX) changed either figure by a tenth.
 
 
 @contextmanager
-def direct_updates(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Have graphs that are traced meanwhile update variable by variable, if the optimizer does it
-    in no way of its own.
+def _direct_updates(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Update variable by variable in this context, unless the optimizer overrides how.
 
     Args:
         optimizer: of the model that is traced; used on one device.
     """
-    from keras.src.backend.tensorflow.optimizer import (
-        TFOptimizer,
-    )  # not at the top: `preload` decides when
+    # not at the top: the worker's `preload` decides when Keras is imported
+    from keras.src.backend.tensorflow.optimizer import TFOptimizer
 
-    direct: dict[str, Callable[..., None]] = {
-        "_backend_update_step": _update,
-        "_apply_weight_decay": _decay,
+    replacements: dict[str, Callable[..., None]] = {
+        "_backend_update_step": _update_variables,
+        "_apply_weight_decay": _apply_weight_decay,
     }
     replaced = [
-        name for name in direct if getattr(type(optimizer), name) is getattr(TFOptimizer, name)
+        name
+        for name in replacements
+        if getattr(type(optimizer), name) is getattr(TFOptimizer, name)
     ]
     if tf.distribute.has_strategy():
         replaced = []
     for name in replaced:
-        setattr(optimizer, name, partial(direct[name], optimizer))
+        setattr(optimizer, name, partial(replacements[name], optimizer))
     try:
         yield
     finally:
@@ -128,23 +150,23 @@ def direct_updates(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
             delattr(optimizer, name)
 
 
-def _update(
+def _update_variables(
     optimizer: keras.optimizers.Optimizer,
     gradients: Sequence[tf.Tensor],
     variables: Sequence[keras.Variable],
-    rate: tf.Tensor,
+    learning_rate: tf.Tensor,
 ) -> None:
     for gradient, variable in zip(gradients, variables, strict=True):
-        optimizer.update_step(gradient, variable.value, rate)
+        optimizer.update_step(gradient, variable.value, learning_rate)
 
 
-def _decay(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> None:
+def _apply_weight_decay(
+    optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]
+) -> None:
     if optimizer.weight_decay is None:
         return
     for variable in (variable.value for variable in variables):
         if optimizer._use_weight_decay(variable):
-            rate, decay = (
-                tf.cast(value, variable.dtype)
-                for value in (optimizer.learning_rate, optimizer.weight_decay)
-            )
-            variable.assign_sub(variable * decay * rate)
+            learning_rate = tf.cast(optimizer.learning_rate, variable.dtype)
+            weight_decay = tf.cast(optimizer.weight_decay, variable.dtype)
+            variable.assign_sub(variable * weight_decay * learning_rate)

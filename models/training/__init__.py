@@ -1,1 +1,1 @@
-"""Training: its settings, losses, metrics, optimizers, schedules, and the epochs of a fit."""
+"""Training: losses, metrics, optimizers, schedules, augmentation, early stopping, checkpoints."""

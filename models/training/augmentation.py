@@ -1,34 +1,32 @@
-"""Augmentation: every epoch sees each training image flipped and shifted by chance.
+"""Augmentation: random flips and shifts of training images, drawn anew in each epoch.
 
-It is said by indices alone, so that every backend shows a network the same pixels: pixel (i, j) of
-what the network sees is pixel (rows[i], columns[j]) of the image with a black border, `shift` wide,
-on all sides.
+A crop is described by indices alone, so every backend shows a network the same pixels: pixel (i, j)
+of the crop is pixel (rows[i], columns[j]) of the image with a black border of width `shift` on all
+sides.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.models.data import Array
 from assay.models.errors import RequestError
+from assay.models.training.config import TrainSettings
 
-if TYPE_CHECKING:
-    from assay.models.training.config import TrainSettings
-
-_STREAM = 1  # beside the order's own numbers of the same seed and epoch
+_STREAM = 1  # a random stream of its own, beside that of the batch order, which has no third number
 
 
 @dataclass(frozen=True)
 class Crops:
-    """What one epoch sees of every training image.
+    """The part of every training image that one epoch sees.
 
     Attributes:
-        rows: of the image with its border, int32 (images, height).
-        columns: likewise, int32 (images, width); falling where the image is flipped.
+        rows: rows of the bordered image, int32 (images, height).
+        columns: columns of the bordered image, int32 (images, width); descending where the image is
+            flipped.
     """
 
     rows: NDArray[np.int32]
@@ -36,45 +34,46 @@ class Crops:
 
 
 def is_augmented(train: TrainSettings) -> bool:
-    """Return whether images are changed at all."""
+    """Return whether training images are flipped or shifted."""
     return train.flip or train.shift > 0
 
 
-def check_input(train: TrainSettings, input_shape: tuple[int, ...]) -> None:
-    """See that inputs of this shape can be augmented as the settings say.
+def check_augmentation(train: TrainSettings, input_shape: tuple[int, ...]) -> None:
+    """Check that inputs of this shape can be augmented.
 
     Raises:
-        RequestError: they are rows, not images, or smaller than the shift.
+        RequestError: the inputs are not images, or not larger than the shift.
     """
     if not is_augmented(train):
         return
     if len(input_shape) != 3:
         raise RequestError(
-            f"[train] flip and shift need images: received inputs of shape {input_shape} with flip = {train.flip}, "
-            f"shift = {train.shift}; leave both out."
+            f"[train] flip and shift need images: received inputs of shape {input_shape} with "
+            f"flip = {train.flip}, shift = {train.shift}; leave both out."
         )
     height, width, _ = input_shape
-    if train.shift >= min(height, width):
+    smaller_side = min(height, width)
+    if train.shift >= smaller_side:
         raise RequestError(
-            f"[train] shift: must be smaller than an image's sides: received shift = {train.shift} with images of "
-            f"{height} x {width} pixels; set it to at most {min(height, width) - 1}."
+            "[train] shift: must be smaller than the sides of an image: received shift = "
+            f"{train.shift} with images of {height} x {width} pixels; "
+            f"set it to at most {smaller_side - 1}."
         )
 
 
-def draw(
+def draw_crops(
     train: TrainSettings, seed: int, epoch: int, images: int, input_shape: tuple[int, ...]
 ) -> Crops:
-    """Draw what an epoch sees of every image.
+    """Draw the crop of every training image for one epoch.
 
-    Each image is flipped left to right with probability a half if `flip` is set, then moved by as
-    many pixels down and right as are drawn, each evenly from -shift to shift; what moves in is
-    black.
+    With `flip`, each image is flipped left to right with probability 1/2. Then it is moved by
+    numbers of pixels down and right that are drawn uniformly from -shift to shift.
 
     Args:
         train: with `flip` and `shift`.
-        seed: the trial's.
-        epoch: from 0; what is drawn follows from seed and epoch alone.
-        images: how many.
+        seed: seed of the trial.
+        epoch: number of the epoch, from 0; the crops depend on seed and epoch only.
+        images: number of images.
         input_shape: (height, width, channels).
     """
     height, width, _ = input_shape
@@ -87,11 +86,9 @@ def draw(
     return Crops((rows + train.shift).astype(np.int32), (columns + train.shift).astype(np.int32))
 
 
-def look(x: Array, windows: Crops, shift: int) -> Array:
-    """Return what the windows show of images x (images, height, width, channels), in shape and type
-    like x.
-    """
+def apply_crops(x: Array, crops: Crops, shift: int) -> Array:
+    """Return the crops of images x (images, height, width, channels), in shape and type of x."""
     bordered = np.pad(x, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
     image = np.arange(len(x))[:, None, None]
-    seen: Array = bordered[image, windows.rows[:, :, None], windows.columns[:, None, :]]
-    return seen
+    cropped: Array = bordered[image, crops.rows[:, :, None], crops.columns[:, None, :]]
+    return cropped

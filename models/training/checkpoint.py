@@ -1,8 +1,8 @@
-"""A training kept in a file as it stands, so that another process goes on after its last epoch.
+"""Checkpoints: a training in a file, so that another process can continue it.
 
-The file is NumPy's .npz, read without pickle: arrays are all it can hold. It has every variable of
-the model and of its optimizer, what early stopping remembers, and the replies to the epochs so far.
-What follows from the seed (the order of batches, learning rates, augmentation) follows again.
+The file is NumPy's .npz and is read without pickle, so it can hold arrays only. It holds every
+variable of model and optimizer, the best epoch of early stopping, and the replies to the epochs so
+far. Batch order, learning rates and augmentation are derived from the seed again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -29,86 +29,77 @@ Reply = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training's file.
+    """The checkpoint file of a training.
 
     Args:
-        path: where it is, or will be.
-        identity: what is trained; a file of another training is none of ours.
+        path: path of the file, whether it exists or not.
+        identity: digest of what is trained; a file of another training is ignored.
     """
 
     path: Path
     identity: str
 
     def write(self, model: keras.Model, fit: Fit, replies: Sequence[Reply]) -> None:
-        """Keep a training, in place of what was kept of it before.
+        """Save a training, replacing its earlier checkpoint.
 
         Raises:
-            OSError: the file can't be written; the earlier one is still there.
+            OSError: the file cannot be written; the earlier checkpoint is unchanged.
         """
-        best = fit.remembered()
-        about = {
-            "identity": self.identity,
-            "replies": list(replies),
-            "stopping": None
-            if best is None
-            else {"epoch": best.epoch, "metrics": dict(best.metrics)},
-        }
+        best = fit.best_epoch()
+        stopping = None if best is None else {"epoch": best.epoch, "metrics": dict(best.metrics)}
+        about = {"identity": self.identity, "replies": list(replies), "stopping": stopping}
         arrays: dict[str, Any] = {
-            **{
-                f"state_{number}": np.asarray(variable)
-                for number, variable in enumerate(state_of(model))
-            },
-            **{
-                f"best_{number}": weights
-                for number, weights in enumerate(best.weights if best is not None else ())
-            },
+            "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
+            **_number_arrays("state", map(np.asarray, training_variables(model))),
+            **_number_arrays("best", () if best is None else best.weights),
         }
-        unfinished = self.path.with_suffix(".partial")  # one process alone trains it
+        # Only one process trains the trial, so the name needs nothing that is unique.
+        unfinished = self.path.with_suffix(".partial")
         try:
             with unfinished.open("wb") as file:
-                np.savez(file, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)
+                np.savez(file, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(self.path)
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def go_on(self, model: keras.Model, fit: Fit) -> list[dict[str, Any]]:
-        """Put a training into the state that was kept of it; return the replies to its epochs so
-        far.
+    def restore(self, model: keras.Model, fit: Fit) -> list[dict[str, Any]]:
+        """Load the checkpoint into a training that has not begun.
 
-        A file that is not there, damaged, or of another training changes nothing and gives no
-        replies.
+        Returns:
+            The replies to the epochs so far. Empty, with nothing changed, if the file is missing,
+            damaged, or of another training.
         """
         try:
-            with np.load(self.path, allow_pickle=False) as kept:
-                arrays = {name: kept[name] for name in kept.files}  # each is checked as it is read
+            with np.load(self.path, allow_pickle=False) as file:
+                # Reading an array verifies its checksum.
+                arrays = {name: file[name] for name in file.files}
             about = json.loads(arrays.pop("about").tobytes())
-        # A RuntimeError is zipfile's too: of a flag that a flipped bit has set.
+        # zipfile raises RuntimeError if a damaged bit says that the file is encrypted.
         except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
             return []
         model.optimizer.build(model.trainable_variables)
-        variables = list(state_of(model))
-        state = _numbered(arrays, "state")
-        if about["identity"] != self.identity or [one.shape for one in state] != [
-            one.shape for one in variables
-        ]:
+        variables = list(training_variables(model))
+        state = _collect_arrays("state", arrays)
+        same_shapes = [array.shape for array in state] == [variable.shape for variable in variables]
+        if about["identity"] != self.identity or not same_shapes:
             return []
-        for variable, value in zip(variables, state, strict=True):
-            variable.assign(value)
-        fit.go_on_after(len(about["replies"]), about["stopping"], _numbered(arrays, "best"))
+        for variable, array in zip(variables, state, strict=True):
+            variable.assign(array)
+        fit.resume(len(about["replies"]), about["stopping"], _collect_arrays("best", arrays))
         return list(about["replies"])
 
 
-def _numbered(arrays: Mapping[str, Array], name: str) -> list[Array]:
-    return [
-        arrays[f"{name}_{number}"]
-        for number in range(sum(key.startswith(f"{name}_") for key in arrays))
-    ]
-
-
-def state_of(model: keras.Model) -> Iterator[keras.Variable]:
-    """Yield every variable that a training starts from: weights, seeds, and what the optimizer
-    keeps.
-    """
+def training_variables(model: keras.Model) -> Iterator[keras.Variable]:
+    """Yield every variable that training reads: weights, seeds, and those of the optimizer."""
     return chain(model.variables, model.optimizer.variables)
+
+
+def _number_arrays(prefix: str, arrays: Iterable[Array]) -> dict[str, Array]:
+    return {f"{prefix}_{number}": array for number, array in enumerate(arrays)}
+
+
+def _collect_arrays(prefix: str, arrays: Mapping[str, Array]) -> list[Array]:
+    count = sum(name.startswith(f"{prefix}_") for name in arrays)
+    return [arrays[f"{prefix}_{number}"] for number in range(count)]

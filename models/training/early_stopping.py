@@ -1,6 +1,4 @@
-"""Early stopping: the best epoch's weights are kept, and training ends when they have been the best
-for long.
-"""
+"""Early stopping: keeps the weights of the best epoch, and stops when no epoch is better."""
 
 from __future__ import annotations
 
@@ -17,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Restored:
-    """The epoch whose weights a model has again.
+class RestoredEpoch:
+    """The epoch whose weights were restored.
 
     Attributes:
         epoch: its number, from 1.
@@ -30,52 +28,59 @@ class Restored:
 
 
 @dataclass(frozen=True)
-class Remembered(Restored):
-    """The best epoch so far, with its weights."""
+class BestEpoch(RestoredEpoch):
+    """The best epoch so far, with the weights after it."""
 
     weights: Sequence[Array]
 
 
 class EarlyStopping:
-    """Remembers the epoch with the lowest val_loss, the first of equals (Prechelt 1998, with a
-    patience).
+    """Keeps the epoch with the lowest val_loss, the first of equal ones.
+
+    Prechelt 1998, with a patience.
 
     Args:
-        patience_epochs: how many epochs in a row may be no better until training stops, 1 or more.
+        patience_epochs: number of epochs in a row without a lower val_loss after which training
+            stops; 1 or more.
 
     Attributes:
-        remembered: the best epoch so far; None before the first.
+        best: the best epoch so far; None before the first.
     """
 
     def __init__(self, patience_epochs: int) -> None:
         self._patience_epochs = patience_epochs
         self._epoch = 0
-        self.remembered: Remembered | None = None
+        self.best: BestEpoch | None = None
 
     def on_epoch_end(self, model: keras.Model, metrics: Metrics) -> bool:
-        """Take the next epoch into account; return whether training should stop."""
+        """Record an epoch; return whether training should stop."""
         self._epoch += 1
-        best = self.remembered
+        best = self.best
         if best is None or _is_better(metrics["val_loss"], best.metrics["val_loss"]):
-            best = self.remembered = Remembered(self._epoch, dict(metrics), model.get_weights())
+            best = self.best = BestEpoch(self._epoch, dict(metrics), model.get_weights())
         return self._epoch - best.epoch >= self._patience_epochs
 
-    def go_on_after(self, epochs: int, best: Remembered) -> None:
-        """Take so many epochs as heard of, this one as the best of them."""
-        self._epoch, self.remembered = epochs, best
+    def resume(self, epochs: int, best: BestEpoch) -> None:
+        """Continue after earlier epochs.
 
-    def restore(self, model: keras.Model) -> Restored:
-        """Give the model the best epoch's weights again, and return that epoch.
+        Args:
+            epochs: number of epochs that were trained.
+            best: the best of them.
+        """
+        self._epoch, self.best = epochs, best
+
+    def restore_best(self, model: keras.Model) -> RestoredEpoch:
+        """Restore the weights of the best epoch, and return that epoch.
 
         Raises:
-            RuntimeError: no epoch has been heard of.
+            RuntimeError: no epoch was recorded.
         """
-        if self.remembered is None:
-            raise RuntimeError("nothing can be restored before the first epoch")
-        model.set_weights(self.remembered.weights)
-        return Restored(self.remembered.epoch, self.remembered.metrics)
+        if self.best is None:
+            raise RuntimeError("early stopping has no weights to restore before the first epoch")
+        model.set_weights(self.best.weights)
+        return RestoredEpoch(self.best.epoch, self.best.metrics)
 
 
-def _is_better(loss: float, best: float) -> bool:
-    # Any number is better than none.
-    return loss < best or (math.isnan(best) and not math.isnan(loss))
+def _is_better(loss: float, best_loss: float) -> bool:
+    # Any number is better than NaN.
+    return loss < best_loss or (math.isnan(best_loss) and not math.isnan(loss))

@@ -1,32 +1,38 @@
-"""What a backend is given for an epoch, and what it gives back."""
+"""The interface between training and backends: inputs and result of an epoch, data on a device."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.models.data import DataShape
 from assay.models.training.augmentation import Crops
 
+if TYPE_CHECKING:
+    import keras
+
 VALIDATION_BATCH = 256
-"""Images validated at once: beyond it nothing is gained in time, and memory grows with it."""
+"""Batch size of validation. Larger batches are not faster, and need more memory."""
 
 Metrics: TypeAlias = dict[str, float]
 
 
 @dataclass(frozen=True)
 class InputConfig:
-    """How data are given to a network, in every epoch alike.
+    """How data are passed to a network, the same in all epochs of a training.
 
     Attributes:
-        batch_size: images a step, for a backend that compiles it; see `DeviceDataset.any_batch`.
-        one_hot: whether labels (n,) are given as rows (n, classes), 1 at the label and 0 elsewhere.
+        batch_size: images per step, for backends that compile it; see
+            `DeviceDataset.takes_any_batch_size`.
+        one_hot: whether labels (n,) are passed as rows (n, classes), 1 at the label and 0
+            elsewhere.
         scheduled: whether every step has a learning rate of its own.
-        augmented: whether every epoch sees windows of the images.
-        shift: width of the black border around an image that windows may show.
+        augmented: whether every epoch sees other crops of the images.
+        shift: width of the black border around the images, in pixels.
     """
 
     batch_size: int
@@ -38,27 +44,43 @@ class InputConfig:
 
 @dataclass(frozen=True)
 class EpochInputs:
-    """What one epoch does.
+    """What one epoch is given.
 
     Attributes:
-        batch_size: images a step.
-        order: of the training images' indices, int32 (train_images,).
-        rates: the learning rate of each step, float32 (steps,); empty if the optimizer keeps its
-            own.
-        windows: what is seen of each training image, by its index; None if all of it as it is.
+        batch_size: images per step.
+        order: indices of the training images in the order of training, int32 (train_images,).
+        learning_rates: learning rate of each step, float32 (steps,); empty without a schedule, so
+            that the optimizer keeps its own.
+        crops: crop of each training image, by its index; None without augmentation.
     """
 
     batch_size: int
     order: NDArray[np.int32]
-    rates: NDArray[np.float32]
-    windows: Crops | None = None
+    learning_rates: NDArray[np.float32]
+    crops: Crops | None = None
 
 
 TrainEpoch: TypeAlias = Callable[[EpochInputs], Metrics]
-"""Trains on the images in the plan's order, the last partial batch included, then validates.
+"""Trains for one epoch, the last partial batch included, then validates.
 
-Returns running means over the epoch, then over the validation images, as Keras' own `fit` logs
-them: the loss and what is measured beside it, such as loss, accuracy, val_loss, val_accuracy. Every
-call starts from what the variables of the model and its optimizer hold then, so another training
-may be put into them between two.
+Returns means over the epoch, as Keras' `fit` logs them, and then means over the validation images:
+the loss and the metrics, such as loss, accuracy, val_loss, val_accuracy. Every call starts from the
+current values of the variables of model and optimizer, so a caller may replace them by those of
+another training between two calls.
 """
+
+
+class DeviceDataset(Protocol):
+    """Data that stay where a backend reads them, for any number of trials.
+
+    Attributes:
+        shape: shape of the data.
+        takes_any_batch_size: whether an epoch that was compiled for one batch size also trains with
+            the batch size of its `EpochInputs`.
+    """
+
+    shape: DataShape
+    takes_any_batch_size: bool
+
+    def compile_epoch(self, model: keras.Model, config: InputConfig) -> TrainEpoch:
+        """Return a function that trains a compiled model for one epoch per call."""

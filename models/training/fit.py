@@ -1,4 +1,4 @@
-"""Fitting: the epochs of a training, one at a time."""
+"""Fitting: the inputs of each epoch, and training one epoch at a time."""
 
 from __future__ import annotations
 
@@ -11,35 +11,28 @@ from numpy.typing import NDArray
 from assay.models.data import Array, DataShape
 from assay.models.training import augmentation, schedules
 from assay.models.training.config import TrainSettings
-from assay.models.training.early_stopping import EarlyStopping, Remembered, Restored
+from assay.models.training.early_stopping import BestEpoch, EarlyStopping, RestoredEpoch
 from assay.models.training.epoch import EpochInputs, InputConfig, Metrics, TrainEpoch
 
 if TYPE_CHECKING:
     import keras
 
 
-# The order in which an epoch sees the training images.
-
-
 def batch_order(seed: int, epoch: int, images: int) -> NDArray[np.int32]:
-    """Return a permutation of the images' indices, shape (images,).
+    """Return the order in which an epoch sees the training images, int32 (images,).
 
-    It follows from the trial's seed and the epoch's number (from 0) alone, so every backend sees
-    the same batches.
+    It depends on the seed and the number of the epoch (from 0) only, so every backend sees the same
+    batches.
     """
     return np.random.default_rng([seed, epoch]).permutation(images).astype(np.int32)
 
 
-# What each epoch of a training is given: the order of its batches, its learning rates, what it sees
-# of its images.
-
-
-def feeding(train: TrainSettings, one_hot: bool) -> InputConfig:
-    """Return how data are given to a network, in every epoch alike.
+def make_input_config(train: TrainSettings, one_hot: bool) -> InputConfig:
+    """Return how data are passed to a network in all epochs of a training.
 
     Args:
-        train: how it is trained.
-        one_hot: whether its loss wants labels as rows.
+        train: settings of the training.
+        one_hot: whether the loss takes labels as rows; see `losses.wants_one_hot`.
     """
     return InputConfig(
         batch_size=train.batch_size,
@@ -51,61 +44,65 @@ def feeding(train: TrainSettings, one_hot: bool) -> InputConfig:
 
 
 class TrainingInputs:
-    """The plans of a training's epochs.
+    """The inputs of each epoch of a training, by its number from 0.
 
     Args:
-        train: how it is trained.
-        shape: of the data.
-        seed: from which the order of the batches and the augmentation follow.
+        train: settings of the training.
+        shape: shape of the data.
+        seed: batch order and augmentation are derived from it.
     """
 
     def __init__(self, train: TrainSettings, shape: DataShape, seed: int) -> None:
         self._train, self._shape, self._seed = train, shape, seed
         self.steps_per_epoch = -(-shape.train_images // train.batch_size)
-        scheduled = schedules.is_scheduled(train)
-        self._rates = (
-            schedules.rates(train, self.steps_per_epoch) if scheduled else np.empty(0, np.float32)
-        )
+        self._learning_rates = np.empty(0, np.float32)
+        if schedules.is_scheduled(train):
+            self._learning_rates = schedules.learning_rates(train, self.steps_per_epoch)
 
     def __getitem__(self, epoch: int) -> EpochInputs:
-        """Return the plan of an epoch, from 0."""
+        """Return the inputs of an epoch."""
         images = self._shape.train_images
-        windows = None
+        crops = None
         if augmentation.is_augmented(self._train):
-            windows = augmentation.draw(
+            crops = augmentation.draw_crops(
                 self._train, self._seed, epoch, images, self._shape.input_shape
             )
         return EpochInputs(
             batch_size=self._train.batch_size,
             order=batch_order(self._seed, epoch, images),
-            rates=self.rates(epoch),
-            windows=windows,
+            learning_rates=self.learning_rates(epoch),
+            crops=crops,
         )
 
-    def rates(self, epoch: int) -> NDArray[np.float32]:
-        """Return an epoch's learning rate of each step, float32 (steps,); empty if the optimizer
-        keeps its own.
+    def learning_rates(self, epoch: int) -> NDArray[np.float32]:
+        """Return the learning rate of each step of an epoch, float32 (steps,).
+
+        Empty without a schedule.
         """
         first = epoch * self.steps_per_epoch
-        return self._rates[first : first + self.steps_per_epoch]
+        return self._learning_rates[first : first + self.steps_per_epoch]
 
 
 class Fit(Iterator[Metrics]):
-    """Trains an epoch each time it is asked for one, and returns what that measured.
+    """Iterator that trains one epoch per step and returns its metrics.
 
-    Beside what the backend measures, "learning_rate", the last step's, if the rate is scheduled.
+    With a schedule, the metrics include "learning_rate", that of the last step.
 
     Args:
-        train: how.
-        model: compiled.
-        shape: of the data.
-        seed: the trial's, from which the order of the batches and the augmentation follow.
-        train_epoch: trains the model for an epoch.
+        train: settings of the training.
+        model: a compiled model.
+        shape: shape of the data.
+        seed: seed of the trial; batch order and augmentation are derived from it.
+        train_epoch: trains the model for one epoch.
 
     Attributes:
-        restored: after the last epoch, the one whose weights the model has again; None without
-            early stopping.
-        stopped: whether training ended before its last epoch was reached.
+        restored: after the last epoch, the epoch whose weights were restored; None without early
+            stopping.
+        stopped: whether early stopping ended the training before its last epoch.
+
+    Example:
+        for metrics in recipe.fit(model, dataset, seed=0):
+            print(metrics["val_loss"])
     """
 
     def __init__(
@@ -116,54 +113,54 @@ class Fit(Iterator[Metrics]):
         seed: int,
         train_epoch: TrainEpoch,
     ) -> None:
-        self.restored: Restored | None = None
+        self.restored: RestoredEpoch | None = None
         self.stopped = False
         self._train, self._model = train, model
         self._epoch = 0
-        self._stopping = (
+        self._early_stopping = (
             None if train.early_stopping is None else EarlyStopping(train.early_stopping)
         )
-        self._plans = TrainingInputs(train, shape, seed)
+        self._inputs = TrainingInputs(train, shape, seed)
         self._train_epoch = train_epoch
 
     def __next__(self) -> Metrics:
         """Train the next epoch and validate.
 
         Raises:
-            StopIteration: all epochs have been trained, or training stopped early.
+            StopIteration: all epochs are trained, or training stopped early.
         """
         if self.stopped or self._epoch == self._train.epochs:
             raise StopIteration
-        plan = self._plans[self._epoch]
-        metrics = self._train_epoch(plan)
-        if len(plan.rates) > 0:
-            metrics["learning_rate"] = float(plan.rates[-1])
+        inputs = self._inputs[self._epoch]
+        metrics = self._train_epoch(inputs)
+        if len(inputs.learning_rates) > 0:
+            metrics["learning_rate"] = float(inputs.learning_rates[-1])
         self._epoch += 1
-        if self._stopping is not None:
-            self._stop_or_go_on(self._stopping, metrics)
+        if self._early_stopping is not None:
+            self._apply_early_stopping(self._early_stopping, metrics)
         return metrics
 
-    def remembered(self) -> Remembered | None:
-        """Return what early stopping remembers; None without it, and before the first epoch."""
-        return None if self._stopping is None else self._stopping.remembered
+    def best_epoch(self) -> BestEpoch | None:
+        """Return the best epoch so far; None without early stopping or before the first epoch."""
+        return None if self._early_stopping is None else self._early_stopping.best
 
-    def go_on_after(
-        self, epochs: int, best: Mapping[str, Any] | None, weights: Sequence[Array]
+    def resume(
+        self, epochs: int, best: Mapping[str, Any] | None, best_weights: Sequence[Array]
     ) -> None:
-        """Take so many epochs as trained: the model has what they made of it.
+        """Continue after earlier epochs; the model already has the weights after them.
 
         Args:
-            epochs: how many.
-            best: {"epoch", "metrics"} of the one that early stopping remembers; None without early
-                stopping.
-            weights: of that epoch.
+            epochs: number of epochs that were trained.
+            best: {"epoch", "metrics"} of the best of them; None without early stopping.
+            best_weights: weights after that epoch.
         """
         self._epoch = epochs
-        if self._stopping is not None and best is not None:
-            self._stopping.go_on_after(epochs, Remembered(best["epoch"], best["metrics"], weights))
+        if self._early_stopping is not None and best is not None:
+            best_epoch = BestEpoch(best["epoch"], best["metrics"], best_weights)
+            self._early_stopping.resume(epochs, best_epoch)
 
-    def _stop_or_go_on(self, stopping: EarlyStopping, metrics: Metrics) -> None:
+    def _apply_early_stopping(self, early_stopping: EarlyStopping, metrics: Metrics) -> None:
         is_last = self._epoch == self._train.epochs
-        self.stopped = stopping.on_epoch_end(self._model, metrics) and not is_last
+        self.stopped = early_stopping.on_epoch_end(self._model, metrics) and not is_last
         if self.stopped or is_last:
-            self.restored = stopping.restore(self._model)
+            self.restored = early_stopping.restore_best(self._model)

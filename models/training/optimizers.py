@@ -1,96 +1,49 @@
-"""Optimizers by name: how a gradient becomes a step."""
+"""Optimizers by name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from assay.models.errors import RequestError
-from assay.models.names import check_name
+from assay.models.training.config import (
+    DEFAULT_ADAMW_DECAY,
+    DEFAULT_MOMENTUM,
+    OPTIMIZERS,
+    TrainSettings,
+)
 
 if TYPE_CHECKING:
     import keras
 
-    from assay.models.training.config import TrainSettings
-
-OPTIMIZERS: Mapping[str, tuple[str, ...]] = {
-    "sgd": (),
-    "momentum": ("momentum", "nesterov"),
-    "rmsprop": ("rho", "epsilon"),
-    "adam": ("beta_1", "beta_2", "epsilon"),
-    "adamw": ("beta_1", "beta_2", "epsilon"),
-}
-"""Every optimizer, and which of its settings not all of them have."""
-
-OWN = "own"
-"""The optimizer that a user's own model comes compiled with; nothing here is applied then."""
-
-DEFAULT_MOMENTUM = 0.9
-DEFAULT_ADAMW_DECAY = 0.004
-"""Keras' own default for AdamW."""
-
-
-def check_optimizer(name: str) -> str:
-    """Return `name` if it is an optimizer.
-
-    Raises:
-        RequestError: it is not.
-    """
-    return check_name("optimizer", name, (*OPTIMIZERS, OWN))
-
-
-def check_parameters(train: TrainSettings) -> None:
-    """See that the optimizer reads whatever parameters are given, and that gradients are clipped in
-    one way.
-
-    Raises:
-        RequestError: it does not, or they are not.
-    """
-    for name in dict.fromkeys(name for own in OPTIMIZERS.values() for name in own):
-        value = getattr(train, name)
-        if value is not None and name not in OPTIMIZERS.get(train.optimizer, ()):
-            raise RequestError(
-                f"{name} is a setting of {_owners(name)} alone: received {name} = {value} with "
-                f"optimizer = {train.optimizer!r}; remove one or change the other."
-            )
-    if train.clip_norm is not None and train.clip_value is not None:
-        raise RequestError(
-            f"clip_norm and clip_value exclude each other: received clip_norm = {train.clip_norm} with "
-            f"clip_value = {train.clip_value}; remove one."
-        )
-
 
 def has_weight_decay(train: TrainSettings) -> bool:
-    """Return whether the optimizer takes a part off every weight at each step, be it none: adamw
-    does in any case.
+    """Return whether each step applies weight decay, even one of 0.
+
+    AdamW always does.
     """
     return train.weight_decay is not None or train.optimizer == "adamw"
 
 
-def decay_of(train: TrainSettings) -> float:
-    """Return the part of every weight, times the learning rate, that a step takes off; 0 if there
-    is none.
-    """
+def effective_weight_decay(train: TrainSettings) -> float:
+    """Return the weight decay of a step; 0 if there is none."""
     default = DEFAULT_ADAMW_DECAY if train.optimizer == "adamw" else 0.0
     return default if train.weight_decay is None else train.weight_decay
 
 
-def optimizer(train: TrainSettings) -> keras.optimizers.Optimizer:
-    """Return a new Keras optimizer with what the settings say.
+def create_optimizer(train: TrainSettings) -> keras.optimizers.Optimizer:
+    """Create the Keras optimizer that the settings name.
 
-    A setting that is None has Keras' own default, but for the momentum: 0.9, since Keras' 0 would
-    be plain descent. Weight decay is apart from the gradient in all of them (Loshchilov and Hutter
-    2019), clipping before everything else; `clip_norm` is of the gradient of all weights together
-    (Pascanu et al. 2013).
+    A setting that is None takes Keras' default; the momentum takes 0.9. Weight decay is decoupled
+    from the gradient in all optimizers (Loshchilov and Hutter 2019). Gradients are clipped first;
+    `clip_norm` limits the norm of the gradient of all weights together (Pascanu et al. 2013).
     """
     import keras  # not at the top: settings are checked without a backend
 
-    own = {
+    own_settings = {
         name: value
         for name in OPTIMIZERS[train.optimizer]
         if (value := getattr(train, name)) is not None
     }
-    shared = {
+    shared_settings = {
         "learning_rate": train.learning_rate,
         "weight_decay": train.weight_decay,
         "global_clipnorm": train.clip_norm,
@@ -98,17 +51,14 @@ def optimizer(train: TrainSettings) -> keras.optimizers.Optimizer:
     }
     match train.optimizer:
         case "sgd":
-            return keras.optimizers.SGD(**shared)
+            return keras.optimizers.SGD(**shared_settings)
         case "momentum":
-            return keras.optimizers.SGD(**{"momentum": DEFAULT_MOMENTUM, **own}, **shared)
+            momentum = {"momentum": DEFAULT_MOMENTUM, **own_settings}
+            return keras.optimizers.SGD(**momentum, **shared_settings)
         case "rmsprop":
-            return keras.optimizers.RMSprop(**own, **shared)
+            return keras.optimizers.RMSprop(**own_settings, **shared_settings)
         case "adam":
-            return keras.optimizers.Adam(**own, **shared)
+            return keras.optimizers.Adam(**own_settings, **shared_settings)
         case _:
-            return keras.optimizers.AdamW(**own, **{**shared, "weight_decay": decay_of(train)})
-
-
-def _owners(parameter: str) -> str:
-    *others, last = [name for name, own in OPTIMIZERS.items() if parameter in own]
-    return f"the optimizers {', '.join(others)} and {last}" if others else f"the optimizer '{last}'"
+            shared_settings["weight_decay"] = effective_weight_decay(train)
+            return keras.optimizers.AdamW(**own_settings, **shared_settings)

@@ -1,4 +1,4 @@
-"""Data that stay where training reads them, from one trial to the next."""
+"""What a worker keeps between trials: the data set on the device, and compiled epochs."""
 
 from __future__ import annotations
 
@@ -8,33 +8,29 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assay.models.backends.base import Backend
+from assay.models.backends import Backend
 from assay.models.backends.keras_fit import FallbackDataset
-from assay.models.data import TrainingData, load
+from assay.models.data import TrainingData, load_training_data
 from assay.models.errors import RequestError
-from assay.models.training.checkpoint import state_of
+from assay.models.training.checkpoint import training_variables
 from assay.models.training.epoch import TrainEpoch
 from assay.models.worker.trial_spec import DataSpec, TrialSpec
 
 if TYPE_CHECKING:
     import keras
 
-
-# What was compiled for one trial, kept for later ones of the same compile_key.
-#
-# To trace and optimize an epoch takes TensorFlow 0.3 s for a small perceptron, as long as one of
-# its epochs on MNIST may take; and every graph that is made leaves something behind in the process,
-# so fewer of them also let a worker live longer.
-
-
 _MOST_PROGRAMS = 64
-_MOST_NUMBERS = 64 << 20
+_MOST_VALUES = 64 << 20  # of 4 bytes each as a rule: 256 MiB
 
 
 @dataclass(frozen=True)
 class Program:
-    """A model with what trains it for an epoch; `compile_key` says for what other trials too, None
-    for no other.
+    """A model with its compiled epoch.
+
+    Attributes:
+        model: compiled.
+        train_epoch: trains it for one epoch.
+        compile_key: key of the trials that it can train; None if it can train no other trial.
     """
 
     model: keras.Model
@@ -42,88 +38,94 @@ class Program:
     compile_key: str | None = None
 
     @property
-    def numbers(self) -> int:
-        """Return how many numbers the variables hold, of 4 bytes each as a rule."""
-        return sum(prod(variable.shape) for variable in state_of(self.model))
+    def variable_values(self) -> int:
+        """Number of values in all variables."""
+        return sum(prod(variable.shape) for variable in training_variables(self.model))
 
 
-class Programs:
-    """Programs that no trial is using: the latest 64, and of these what is within 64 Mi numbers
-    (256 MiB) together.
+# Tracing and optimizing an epoch takes TensorFlow 0.3 s for a small perceptron, as long as an epoch
+# on MNIST may take. Every graph also leaves memory behind, so a worker lives longer with fewer.
+class ProgramCache:
+    """Programs that no trial uses.
+
+    It keeps the 64 that were used last, and fewer if their variables have more than 64 Mi values.
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Program] = OrderedDict()
+        self._programs: OrderedDict[str, Program] = OrderedDict()
 
-    def take(self, compile_key: str, model: keras.Model) -> Program | None:
-        """Lend the program of this compile_key, its variables now those of the model; None if there
-        is none.
+    def acquire(self, compile_key: str, model: keras.Model) -> Program | None:
+        """Remove and return a program, with the variables of a new trial's model.
 
         Args:
-            compile_key: see `assay.models.worker.trial_spec`.
-            model: of this compile_key, compiled and not yet trained; not to be used any more if a
-                program is returned.
+            compile_key: see `trial_spec.compile_key`.
+            model: compiled and not yet trained; must not be used any more if a program is returned.
+
+        Returns:
+            None if there is no program with this key.
         """
-        program = self._kept.pop(compile_key, None)
+        program = self._programs.pop(compile_key, None)
         if program is None:
             return None
         model.optimizer.build(model.trainable_variables)
-        for ours, theirs in zip(state_of(program.model), state_of(model), strict=True):
-            ours.assign(theirs)
+        for target, source in zip(
+            training_variables(program.model), training_variables(model), strict=True
+        ):
+            target.assign(source)
         return program
 
-    def give_back(self, program: Program) -> None:
+    def release(self, program: Program) -> None:
         """Keep a program for later trials, if it can train any."""
         if program.compile_key is None:
             return
-        self._kept[program.compile_key] = program
-        while len(self._kept) > _MOST_PROGRAMS or self._numbers() > _MOST_NUMBERS:
-            self._kept.popitem(last=False)
+        self._programs[program.compile_key] = program
+        while len(self._programs) > _MOST_PROGRAMS or self._count_values() > _MOST_VALUES:
+            self._programs.popitem(last=False)
 
-    def _numbers(self) -> int:
-        return sum(program.numbers for program in self._kept.values())
+    def _count_values(self) -> int:
+        return sum(program.variable_values for program in self._programs.values())
 
 
 class DatasetCache:
-    """Keeps what the last trial was trained on resident.
+    """The data set of the last trial, on the device, and the programs compiled for it.
 
     Args:
-        backend: on which.
+        backend: backend that reads the data.
 
     Attributes:
-        programs: what was compiled for these data.
+        programs: programs for the current data set.
     """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.programs = Programs()
-        self._held: tuple[DataSpec, str, FallbackDataset] | None = None
+        self.programs = ProgramCache()
+        self._current: tuple[DataSpec, str, FallbackDataset] | None = None
 
-    def resident(self, spec: TrialSpec) -> FallbackDataset:
-        """Return the data where the backend reads it, kept from the last trial if that trained on
-        the same.
+    def get_dataset(self, spec: TrialSpec) -> FallbackDataset:
+        """Return the data set of a trial, loading it if the last trial had another one.
 
         Raises:
-            RequestError: the data can't be read, or are for another task.
+            RequestError: the data cannot be read, or are for another task.
         """
-        choice, data = spec.data, load_for(spec)
-        if self._held is None or self._held[:2] != (choice, data.digest):
-            # First let go of the old, lest both be in memory; what was compiled reads them.
-            self._held, self.programs = None, Programs()
-            self._held = (choice, data.digest, FallbackDataset(self.backend.load(data), data))
-        return self._held[2]
+        data = load_trial_data(spec)
+        if self._current is None or self._current[:2] != (spec.data, data.digest):
+            # The old data are freed first, so that both are never in memory. Programs read them.
+            self._current, self.programs = None, ProgramCache()
+            dataset = FallbackDataset(self.backend.load_dataset(data), data)
+            self._current = (spec.data, data.digest, dataset)
+        return self._current[2]
 
 
-def load_for(spec: TrialSpec) -> TrainingData:
-    """Open an assignment's data.
+def load_trial_data(spec: TrialSpec) -> TrainingData:
+    """Open the data of a trial.
 
     Raises:
-        RequestError: they can't be read, or are for another task.
+        RequestError: the data cannot be read, or are for another task.
     """
-    data = load(Path(spec.data.folder), spec.data.scale)
+    data = load_training_data(Path(spec.data.folder), spec.data.scale)
     if data.task != spec.task:
         raise RequestError(
-            f"the data must be prepared for the trial's task: received {spec.task} on {data.name}, prepared for "
-            f"{data.task}; change the task or have the data prepared again."
+            f"the data must be prepared for the task of the trial: received {spec.task} on "
+            f"{data.name}, prepared for {data.task}; change the task or prepare the data again."
         )
     return data

@@ -1,4 +1,4 @@
-"""The most memory this process held since a moment ago."""
+"""Peak memory of a trial."""
 
 from __future__ import annotations
 
@@ -7,42 +7,41 @@ from pathlib import Path
 
 import psutil
 
-_CLEAR = Path("/proc/self/clear_refs")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
-_FORGET_PEAK = "5"  # proc(5): resets the peak resident size to the present one
+_RESET_PEAK = "5"  # proc(5): resets the peak resident size to the current one
 
 
 class PeakMemory:
-    """The largest resident size of this process since it was made: of a trial, not of a worker's
-    life.
+    """The largest resident size of this process since the object was made.
 
-    Linux keeps count. Elsewhere it is the largest of the sizes met when `look` was called.
+    On Linux the kernel records it. Elsewhere it is the largest size at the calls of `sample`.
     """
 
     def __init__(self) -> None:
-        self._largest_seen_bytes = 0
-        self._kept_by_kernel = _forget_peak()
-        self.look()
+        self._largest_sample_bytes = 0
+        self._kernel_records_peak = _reset_kernel_peak()
+        self.sample()
 
-    def look(self) -> None:
-        """Take the present size into account."""
-        self._largest_seen_bytes = max(self._largest_seen_bytes, psutil.Process().memory_info().rss)
+    def sample(self) -> None:
+        """Record the current size."""
+        resident_bytes = psutil.Process().memory_info().rss
+        self._largest_sample_bytes = max(self._largest_sample_bytes, resident_bytes)
 
-    def bytes(self) -> int:
-        """Return the peak in bytes, the libraries that the process has loaded included."""
-        self.look()
-        kept = (
-            re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
-            if self._kept_by_kernel
-            else None
-        )
-        return int(kept[1]) * 1024 if kept else self._largest_seen_bytes
+    def peak_bytes(self) -> int:
+        """Return the peak in bytes, including libraries that the process has loaded."""
+        self.sample()
+        if self._kernel_records_peak:
+            line = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
+            if line is not None:
+                return int(line[1]) * 1024
+        return self._largest_sample_bytes
 
 
-def _forget_peak() -> bool:
-    """Have the kernel count anew; return whether it can."""
+def _reset_kernel_peak() -> bool:
+    """Reset the peak that the kernel records; return whether that is possible."""
     try:
-        _CLEAR.write_text(_FORGET_PEAK)
+        _CLEAR_REFS.write_text(_RESET_PEAK)
     except OSError:
         return False
     return True

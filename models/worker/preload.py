@@ -1,4 +1,4 @@
-"""Importing what workers need, once for all of them, and no more than that."""
+"""Imports of a worker, made once in the process that workers are forked from."""
 
 from __future__ import annotations
 
@@ -9,35 +9,40 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-_ONLY_LOOKED_FOR = ("sklearn", "matplotlib", "pandas", "IPython", "jax")
-"""What Keras and TensorFlow import if it is there, for wrappers, pictures, tables and a converter
-that no trial has:
-with all of them installed, 1.6 of the 3.5 s that the import of Keras on TensorFlow took."""
+from assay.models import keras_compat
+
+_OPTIONAL_PACKAGES = ("sklearn", "matplotlib", "pandas", "IPython", "jax")
+"""Packages that Keras and TensorFlow import if they are installed, for wrappers, plots, tables and
+a converter, none of which a trial uses. With all of them installed they take 1.6 of the 3.5 s of
+importing Keras with TensorFlow.
+"""
 
 
 def preload() -> None:
-    """Import whatever a worker needs, and run no operation: a process may fork workers after it.
+    """Import all that a worker needs, and run no operation.
 
-    Forked after its first operation, TensorFlow hangs; forked before, every child trains.
+    Workers may be forked after it. A process that is forked after TensorFlow's first operation
+    hangs.
     """
     backend = os.environ.get("KERAS_BACKEND")
-    with left_out(name for name in _ONLY_LOOKED_FOR if name != backend):
-        import keras  # here, since it decides what is imported with it
+    hidden = [name for name in _OPTIONAL_PACKAGES if name != backend]
+    with hide_packages(hidden if keras_compat.is_supported() else []):
+        import keras  # not at the top: what is imported with it is decided here
     if (backend := keras.backend.backend()) in ("tensorflow", "jax"):
         importlib.import_module(f"assay.models.backends.{backend}")
     importlib.import_module("assay.models.worker.trainer")
-    # What is alive now stays so: collections in workers need not look at it, nor copy its pages.
+    # Objects that exist now are kept for good, so workers' collections need not visit them, which
+    # would also copy their pages.
     gc.collect()
     gc.freeze()
 
 
 @contextmanager
-def left_out(packages: Iterable[str]) -> Iterator[None]:
-    """Have packages look as if they were not installed while others are imported; those imported
-    before stay.
-    """
+def hide_packages(packages: Iterable[str]) -> Iterator[None]:
+    """Make packages appear not to be installed in this context, except those already imported."""
     hidden = [name for name in packages if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None means: there is no such module
+    # None makes an import of the module fail.
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
     finally:

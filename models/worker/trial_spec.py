@@ -1,4 +1,4 @@
-"""What a worker is told to train: plain values, checked into one frozen object."""
+"""The specification of a trial: plain values from the supervisor, validated; its compile key."""
 
 from __future__ import annotations
 
@@ -15,27 +15,34 @@ from assay.models.recipe import Recipe
 from assay.models.settings import Settings
 from assay.models.tasks import Task
 from assay.models.training import augmentation, schedules
-from assay.models.training.config import TrainSettings
+from assay.models.training.config import SCHEDULES, TrainSettings
 from assay.models.training.optimizers import has_weight_decay
 
 
 class DataSpec(Settings):
-    """Which prepared data, scaled how."""
+    """The prepared data of a trial: their folder, and the name of their scale."""
 
     folder: str
     scale: str = "unit"
 
 
 class TrialSpec(Settings):
-    """One trial: what is trained, on what, from which seed; `folders` is where a family of one's
-    own is looked for.
+    """What a worker trains.
 
-    `order_seed` is where the order of batches and the augmentation follow from, if not from the
-    seed: trials that have it in common can be trained together. `checkpoint` is the file that the
-        training is kept in after every epoch, and
-    that it goes on from if there is one.
+    Attributes:
+        seed: seed of the weights, and of the inputs unless `order_seed` is given.
+        order_seed: seed of batch order and augmentation, which trials of a trial batch share.
+        task: what the network predicts.
+        family: name of a family or of a user-defined factory.
+        folders: where a user's files and modules are looked for.
+        model: [model] without the family.
+        train: [train].
+        data: the prepared data.
+        checkpoint: path of the checkpoint file, written after every epoch; if it exists, training
+            continues from it.
     """
 
+    # These names are in the digest, and so in checkpoints on users' disks.
     seed: int = Field(ge=0, lt=2**32)
     order_seed: int | None = Field(default=None, ge=0)
     task: Task = "classification"
@@ -47,23 +54,22 @@ class TrialSpec(Settings):
     checkpoint: str | None = None
 
     def digest(self) -> str:
-        """Return what tells the training from others, wherever its data and its files lie."""
-        said = self.model_dump(exclude={"checkpoint", "folders"})
-        said["data"]["folder"] = Path(
-            self.data.folder
-        ).name  # which has the data's own digest in it
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        """Return a digest of the training, independent of where its files lie."""
+        content = self.model_dump(exclude={"checkpoint", "folders"})
+        # The name of the folder contains the digest of the data.
+        content["data"]["folder"] = Path(self.data.folder).name
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
-    def feeding_seed(self) -> int:
-        """What the order of batches and the augmentation follow from."""
+    def input_seed(self) -> int:
+        """Seed of batch order and augmentation."""
         return self.seed if self.order_seed is None else self.order_seed
 
     def recipe(self) -> Recipe:
-        """Return what to do.
+        """Return the recipe of the trial.
 
         Raises:
-            RequestError: the family is unknown, or one of the settings can't be.
+            RequestError: the family is unknown, or a setting is wrong.
         """
         family = get_family(self.family, self.folders, self.task)
         train = TrainSettings.read_for(self.task, self.train, "[train]")
@@ -71,43 +77,44 @@ class TrialSpec(Settings):
         return Recipe(family, family.settings.read(self.model, "[model]"), train, self.task)
 
 
-# The compile_key of a trial: what the code that is compiled to train it depends on, and nothing
-# else.
-
-
 NOT_COMPILED = frozenset(
     {
-        # Numbers that training reads from variables or is given with every epoch.
-        *(
-            "learning_rate",
-            "schedule",
-            *(name for own in schedules.SCHEDULES.values() for name in own),
-        ),
-        *("warmup_epochs", "flip"),
-        # What happens between epochs.
-        *("epochs", "early_stopping"),
+        # Read from variables, or given to every epoch.
+        "learning_rate",
+        "schedule",
+        *(name for settings in SCHEDULES.values() for name in settings),
+        "warmup_epochs",
+        "flip",
+        # Used between epochs.
+        "epochs",
+        "early_stopping",
     }
 )
-"""Settings of [train] whose values no compiled epoch has in it."""
+"""Settings of [train] on whose values no compiled epoch depends."""
 
 
 def compile_key(
     spec: TrialSpec, *, decay_is_compiled: bool = True, batch_is_compiled: bool = True
 ) -> str:
-    """Return a text that two trials share just when one's compiled epoch also trains the other.
+    """Return a text that is equal for two trials if they can share a compiled epoch.
 
-    All that makes them differ is then in variables (weights, seeds, learning rate) or in what an
-    epoch is given (order, rates, windows). Of data it has the folder's path: whether that still
-    holds the same arrays is not looked at.
+    Such trials differ only in variables (weights, seeds, learning rate) and in what an epoch is
+    given (order, learning rates, crops). Of the data, the key has the path of the folder; whether
+    its content changed is not checked.
 
     Args:
         spec: the trial.
-        decay_is_compiled: whether the amount of weight decay is a constant of the compiled code, as
-            Keras' optimizers have it; if not, only whether there is any counts.
-        batch_is_compiled: whether the batch size is, and so counts.
+        decay_is_compiled: whether the weight decay is a constant in the compiled code, as in Keras'
+            optimizers; if not, the key has only whether there is one.
+        batch_is_compiled: whether the batch size is a constant in the compiled code.
 
     Raises:
-        RequestError: the assignment can't be trained.
+        RequestError: the family is unknown, or a setting is wrong.
+
+    Example:
+        >>> first, second = (TrialSpec.read({**spec, "seed": seed}, "trial") for seed in (1, 2))
+        >>> compile_key(first) == compile_key(second)
+        True
     """
     recipe = spec.recipe()
     train = recipe.train

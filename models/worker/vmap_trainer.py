@@ -1,8 +1,7 @@
-"""What a worker process runs where trials can be trained together: several at a time, one in each
-lane.
+"""Trains several trials at a time, one in each lane of the worker.
 
-Trials that share a compile key, and so the compiled code, train as one program; see
-`assay.models.backends.jax_vmap`. All others train as ever, one after the other.
+Trials that share a compile key train as one program, a trial batch; see
+`assay.models.backends.jax_vmap`. All others train one after the other.
 """
 
 from __future__ import annotations
@@ -16,330 +15,337 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay.models import precision
+from assay.models import keras_compat, precision
 from assay.models.recipe import Recipe
 from assay.models.training import augmentation
 from assay.models.training.epoch import Metrics
-from assay.models.training.fit import TrainingInputs, feeding
-from assay.models.training.optimizers import decay_of
+from assay.models.training.fit import TrainingInputs, make_input_config
+from assay.models.training.optimizers import effective_weight_decay
 from assay.models.worker.memory import PeakMemory
-from assay.models.worker.trainer import Trainer, save
+from assay.models.worker.trainer import Trainer, save_model
 from assay.models.worker.trial_spec import TrialSpec, compile_key
 
 if TYPE_CHECKING:
-    from assay.models.backends.jax_epoch import State
+    from assay.models.backends.jax_epoch import TrainingState
     from assay.models.backends.jax_vmap import VmapPrograms
 
+_MOST_PROGRAMS = 8
+"""Number of compile keys whose programs are kept, those of current trials included."""
 
-# Trials that are trained together, from their first epoch on until the last of them is over.
+Outcome = Mapping[str, Any] | Exception
+"""What a call of a lane returned or raised."""
 
 
 @dataclass(eq=False)
-class Member:
-    """A trial that can be trained with others of its compile_key.
+class VectorizedTrial:
+    """A trial that can be part of a trial batch.
 
     Attributes:
-        recipe: what it does.
-        plans: of its epochs.
-        programs: what trains it.
-        begins: the state before its first epoch.
-        epoch_seconds: its share of what each epoch took.
-        cohort: those it is trained with; None before its first epoch.
+        recipe: recipe of the trial.
+        inputs: inputs of its epochs.
+        programs: compiled epochs of its compile key.
+        initial_state: state before its first epoch.
+        epoch_seconds: its share of the seconds of each epoch.
+        batch: the trial batch that it is in; None before its first epoch.
     """
 
     recipe: Recipe
-    plans: TrainingInputs
+    inputs: TrainingInputs
     programs: VmapPrograms
-    begins: State
+    initial_state: TrainingState
     epoch_seconds: list[float] = field(default_factory=list)
-    cohort: TrialBatch | None = None
+    batch: TrialBatch | None = None
 
     @property
     def epochs_left(self) -> int:
-        """How many epochs it has not trained yet."""
+        """Number of epochs that remain."""
         return self.recipe.train.epochs - len(self.epoch_seconds)
 
     @property
-    def state(self) -> State:
-        """What it has been trained to."""
-        return self.begins if self.cohort is None else self.cohort.state(self)
+    def state(self) -> TrainingState:
+        """State after its last epoch."""
+        return self.initial_state if self.batch is None else self.batch.get_state(self)
 
 
 class TrialBatch:
-    """Trials of one compile_key with the same batches, each of which has trained as many epochs.
+    """Trials that train as one program, from one epoch on until the last of them ends.
+
+    They share a compile key and their batches, and have trained the same number of epochs.
 
     Args:
-        members: which; each goes on from its state.
+        trials: the trials; each continues from its state.
     """
 
-    def __init__(self, members: Sequence[Member]) -> None:
-        from assay.models.backends.jax_vmap import (
-            stack,
-        )  # not at the top: settings are checked without a backend
+    def __init__(self, trials: Sequence[VectorizedTrial]) -> None:
+        from assay.models.backends.jax_vmap import stack_states  # not at the top: needs JAX
 
-        self._programs = members[0].programs
-        size = 1  # one alone is alone: when a larger program has failed, say
-        if len(members) > 1:
-            size = self._programs.size(
-                len(members), None, max(member.epochs_left for member in members)
-            )
-        self._lanes = [*members, *[members[0]] * (size - len(members))]
-        self._states = stack([member.state for member in self._lanes])
-        for member in members:
-            member.cohort = self
+        self._programs = trials[0].programs
+        size = 1  # a single trial never joins a larger program, which may just have failed
+        if len(trials) > 1:
+            epochs = max(trial.epochs_left for trial in trials)
+            size = self._programs.choose_size(len(trials), None, epochs)
+        # A program for more trials than there are trains copies of the first one.
+        self._trials = [*trials, *[trials[0]] * (size - len(trials))]
+        self._states = stack_states([trial.state for trial in self._trials])
+        for trial in trials:
+            trial.batch = self
 
-    def state(self, member: Member) -> State:
-        """Return a member's state."""
-        from assay.models.backends.jax_vmap import lane_of  # for the same reason
+    def get_state(self, trial: VectorizedTrial) -> TrainingState:
+        """Return the state of a trial."""
+        from assay.models.backends.jax_vmap import get_trial_state  # not at the top: needs JAX
 
-        return lane_of(self._states, self._lanes.index(member))
+        return get_trial_state(self._states, self._trials.index(trial))
 
-    def epoch(self, members: Sequence[Member]) -> dict[Member, Metrics]:
-        """Train those members for an epoch that have not ended; return what it measured, by member.
+    def train_epoch(self, trials: Sequence[VectorizedTrial]) -> dict[VectorizedTrial, Metrics]:
+        """Train an epoch of the trials that have not ended; return the metrics by trial.
 
-        Each one's seconds are an equal share of all.
+        Each of them gets an equal share of the seconds.
         """
-        self._compact(members)
-        epoch = len(members[0].epoch_seconds)
-        plan = members[0].plans[epoch]  # but for the rates all have the same
-        rates = [lane.plans.rates(epoch) if lane in members else plan.rates for lane in self._lanes]
-        decays = [decay_of(lane.recipe.train) for lane in self._lanes]
-        self._states, measured, seconds = self._programs.run(self._states, plan, rates, decays)
+        self._drop_ended_trials(trials)
+        epoch = len(trials[0].epoch_seconds)
+        inputs = trials[0].inputs[epoch]  # only the learning rates differ between trials
+        learning_rates = [
+            trial.inputs.learning_rates(epoch) if trial in trials else inputs.learning_rates
+            for trial in self._trials
+        ]
+        weight_decays = [effective_weight_decay(trial.recipe.train) for trial in self._trials]
+        self._states, metrics, seconds = self._programs.train_epoch(
+            self._states, inputs, learning_rates, weight_decays
+        )
         results = {}
-        for member in members:
-            lane = self._lanes.index(member)
-            member.epoch_seconds.append(seconds / len(members))
-            results[member] = measured[lane]
-            if len(rates[lane]) > 0:
-                results[member]["learning_rate"] = float(rates[lane][-1])
+        for trial in trials:
+            position = self._trials.index(trial)
+            trial.epoch_seconds.append(seconds / len(trials))
+            results[trial] = metrics[position]
+            if len(learning_rates[position]) > 0:
+                results[trial]["learning_rate"] = float(learning_rates[position][-1])
         return results
 
-    def _compact(self, members: Sequence[Member]) -> None:
-        """Leave behind the lanes of those that have ended, if that is expected to take less time in
-        the end.
-        """
-        from assay.models.backends.jax_vmap import taken  # for the same reason
+    def _drop_ended_trials(self, trials: Sequence[VectorizedTrial]) -> None:
+        """Continue without the trials that have ended, if a smaller program should end first."""
+        from assay.models.backends.jax_vmap import select_trials  # not at the top: needs JAX
 
-        if len(members) == len(self._lanes):
+        if len(trials) == len(self._trials):
             return
-        left = max(member.epochs_left for member in members)
-        size = self._programs.size(len(members), len(self._lanes), left)
-        if size < len(self._lanes):
-            kept = [self._lanes.index(member) for member in members]
-            kept += [kept[0]] * (size - len(kept))
-            self._states = taken(self._states, kept)
-            self._lanes = [self._lanes[lane] for lane in kept]
-
-
-_KEPT_PROGRAMS = 8
-"""Signatures whose programs are kept for trials to come, beside those that are being trained."""
-
-Outcome = Mapping[str, Any] | Exception
+        epochs = max(trial.epochs_left for trial in trials)
+        size = self._programs.choose_size(len(trials), len(self._trials), epochs)
+        if size < len(self._trials):
+            positions = [self._trials.index(trial) for trial in trials]
+            positions += [positions[0]] * (size - len(positions))
+            self._states = select_trials(self._states, positions)
+            self._trials = [self._trials[position] for position in positions]
 
 
 class VmapTrainer(Trainer):
-    """Trains one trial at a time as any trainer does, or with `group` a trial a lane.
+    """Trains one trial at a time like `Trainer`, or with `batch` one trial per lane.
 
     Args:
-        threads: that the backend computes with, where it can be told.
-        calibrate: whether trials are trained together only where that was found to take less time.
+        threads: number of CPU threads, where the backend can be told.
+        calibrate: whether trials form a trial batch only if that was measured to be faster.
         options: see `Trainer`.
+
+    Example:
+        >>> trainer = VmapTrainer(threads=1)
+        >>> trainer.batch([{"lane": 0, "method": "begin", "arguments": {"spec": spec}}])
+        [{'parameters': 79510}]
     """
 
     def __init__(self, threads: int, calibrate: bool = True, **options: Any) -> None:
         super().__init__(threads, **options)
         self._options = options
         self._calibrate = calibrate
-        self._members: dict[int, Member] = {}
-        self._alone: dict[int, Trainer] = {}
+        self._vectorized_trials: dict[int, VectorizedTrial] = {}
+        self._single_trainers: dict[int, Trainer] = {}
         self._programs: OrderedDict[tuple[object, ...], VmapPrograms] = OrderedDict()
         self._memory = PeakMemory()
 
     def batch(self, calls: Sequence[Mapping[str, Any]]) -> list[Outcome]:
-        """Answer calls of several lanes at once: {"lane", "method", "arguments"} each.
+        """Answer calls of several lanes: {"lane", "method", "arguments"} each.
 
         Returns:
-            By call what the method returns, as `Trainer` has it, or what it raised: that of one
-            lane concerns no other. Of trials that train together, "seconds" is each one's equal
-            share, compiling apart, and "peak_memory_bytes" of the process while they and those
-            beside them trained.
+            By call, what the method of `Trainer` returns, or what it raised; an exception of one
+            lane does not affect the others. For trials of a trial batch, "seconds" is an equal
+            share without compiling, and "peak_memory_bytes" is that of the process during the
+            trials of all lanes.
         """
         outcomes = {
-            call["lane"]: _outcome(self._answer, **call) for call in calls if not self._trains(call)
+            call["lane"]: _catch(self._answer, **call)
+            for call in calls
+            if not self._is_vectorized_epoch(call)
         }
-        outcomes |= self._train([call["lane"] for call in calls if self._trains(call)])
+        epoch_lanes = [call["lane"] for call in calls if self._is_vectorized_epoch(call)]
+        outcomes |= self._train_lanes(epoch_lanes)
         return [outcomes[call["lane"]] for call in calls]
 
-    def _trains(self, call: Mapping[str, Any]) -> bool:
-        return call["method"] == "epoch" and call["lane"] in self._members
+    def _is_vectorized_epoch(self, call: Mapping[str, Any]) -> bool:
+        return call["method"] == "epoch" and call["lane"] in self._vectorized_trials
 
     def _answer(self, lane: int, method: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer a call of one lane, except an epoch of a vectorized trial."""
         if method == "begin":
-            return self._begin(lane, **arguments)
-        member = self._members.get(lane)
-        if member is None:
-            trainer = self._alone.get(lane, self)
+            return self._begin_lane(lane, **arguments)
+        trial = self._vectorized_trials.get(lane)
+        if trial is None:
+            trainer = self._single_trainers.get(lane, self)
             if method in ("finish", "drop"):
-                self._alone.pop(lane, None)
+                self._single_trainers.pop(lane, None)
             return getattr(trainer, method)(**arguments) or {}
-        reply = self._finish(member, **arguments) if method == "finish" else {}
-        self._forget(lane)
+        reply = self._finish_trial(trial, **arguments) if method == "finish" else {}
+        self._drop_lane(lane)
         return reply
 
-    def _begin(self, lane: int, spec: Mapping[str, Any]) -> Mapping[str, Any]:
-        self._forget(lane)
-        if not (self._members or self._alone):
+    def _begin_lane(self, lane: int, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Set up a trial in a lane."""
+        self._drop_lane(lane)
+        if not (self._vectorized_trials or self._single_trainers):
             self._memory = PeakMemory()
-        trial = TrialSpec.read(spec, "the assignment")
-        if not can_be_fused(trial):
-            self._alone[lane] = Trainer(threads=0, cache=self._cache, **self._options)
-            return self._alone[lane].begin(spec)
+        trial_spec = TrialSpec.read(spec, "the trial")
+        if not can_be_vectorized(trial_spec):
+            trainer = Trainer(threads=0, cache=self._cache, **self._options)
+            self._single_trainers[lane] = trainer
+            return trainer.begin(spec)
         if self._on_gpu:
             self.device()
-        precision.use(self._precision)
-        recipe = trial.recipe()
-        resident = self._cache.resident(trial)
-        augmentation.check_input(recipe.train, resident.shape.input_shape)
-        programs = self._programs_of(trial)
-        plans = TrainingInputs(recipe.train, resident.shape, trial.feeding_seed)
-        self._members[lane] = Member(recipe, plans, programs, programs.begin(recipe, trial.seed))
+        precision.use_precision(self._precision)
+        recipe = trial_spec.recipe()
+        shape = self._cache.get_dataset(trial_spec).shape
+        augmentation.check_augmentation(recipe.train, shape.input_shape)
+        programs = self._get_programs(trial_spec)
+        self._vectorized_trials[lane] = VectorizedTrial(
+            recipe=recipe,
+            inputs=TrainingInputs(recipe.train, shape, trial_spec.input_seed),
+            programs=programs,
+            initial_state=programs.initial_state(recipe, trial_spec.seed),
+        )
         return {"parameters": programs.parameters}
 
-    def _programs_of(self, trial: TrialSpec) -> VmapPrograms:
-        """Return what trains this trial and all that can be trained with it."""
-        from assay.models.backends.jax import JaxDataset
-        from assay.models.backends.jax_vmap import (
-            VmapPrograms,  # not at the top: settings are checked without a backend
-        )
+    def _get_programs(self, spec: TrialSpec) -> VmapPrograms:
+        """Return the programs of a trial, which all trials of its trial batch share."""
+        from assay.models.backends.jax import JaxDataset  # not at the top: needs JAX
+        from assay.models.backends.jax_vmap import VmapPrograms
 
-        recipe, resident = trial.recipe(), self._cache.resident(trial)
-        # What they are shown must be the same too: order and windows.
+        recipe, dataset = spec.recipe(), self._cache.get_dataset(spec)
         key = (
-            compile_key(trial, decay_is_compiled=False),
+            compile_key(spec, decay_is_compiled=not keras_compat.is_supported()),
+            # Order and crops must be the same too.
             recipe.train.flip,
-            trial.feeding_seed,
-            id(resident),
+            spec.input_seed,
+            id(dataset),
         )
         if key not in self._programs:
-            assert isinstance(resident.fast, JaxDataset)
-            self._programs[key] = VmapPrograms(
-                recipe, feeding(recipe.train, recipe.one_hot), resident.fast
-            )
+            assert isinstance(dataset.fast, JaxDataset)
+            config = make_input_config(recipe.train, recipe.one_hot)
+            self._programs[key] = VmapPrograms(recipe, config, dataset.fast)
         self._programs.move_to_end(key)
-        while len(self._programs) > _KEPT_PROGRAMS:
+        while len(self._programs) > _MOST_PROGRAMS:
             self._programs.popitem(last=False)
         return self._programs[key]
 
-    def _train(self, lanes: Sequence[int]) -> dict[int, Outcome]:
-        """Train an epoch of each of these, together where they can be."""
-        asking = {self._members[lane]: lane for lane in lanes}
+    def _train_lanes(self, lanes: Sequence[int]) -> dict[int, Outcome]:
+        """Train an epoch of each of these lanes, as trial batches where possible."""
+        lane_of = {self._vectorized_trials[lane]: lane for lane in lanes}
         outcomes: dict[int, Outcome] = {}
-        for member in asking:
-            if member.epochs_left == 0:
-                outcomes[asking[member]] = RuntimeError(
-                    f"the trial has trained all of its {len(member.epoch_seconds)} epochs: finish it"
+        for trial, lane in lane_of.items():
+            if trial.epochs_left == 0:
+                outcomes[lane] = RuntimeError(
+                    f"the trial has trained all of its {len(trial.epoch_seconds)} epochs: finish it"
                 )
-        members = [member for member in asking if member.epochs_left > 0]
-        failed = self._gather([member for member in members if member.cohort is None])
-        outcomes |= {asking[member]: error for member, error in failed.items()}
-        members = [member for member in members if member not in failed]
-        for cohort in dict.fromkeys(member.cohort for member in members):
-            together = [member for member in members if member.cohort is cohort]
-            outcomes |= {asking[member]: outcome for member, outcome in _epoch(together).items()}
-        self._memory.look()
+        trials = [trial for trial in lane_of if trial.epochs_left > 0]
+        failed = self._form_batches([trial for trial in trials if trial.batch is None])
+        outcomes |= {lane_of[trial]: error for trial, error in failed.items()}
+        trials = [trial for trial in trials if trial not in failed]
+        for batch in dict.fromkeys(trial.batch for trial in trials):
+            batch_trials = [trial for trial in trials if trial.batch is batch]
+            for trial, outcome in _train_batch(batch_trials).items():
+                outcomes[lane_of[trial]] = outcome
+        self._memory.sample()
         return outcomes
 
-    def _gather(self, members: Sequence[Member]) -> dict[Member, Exception]:
-        """Have trials begin together that share programs, where that takes less time; return those
-        that can't begin.
-        """
-        failed: dict[Member, Exception] = {}
-        for programs in dict.fromkeys(member.programs for member in members):
-            together = [member for member in members if member.programs is programs]
-            if len(together) > 1 and self._is_faster(programs, len(together)):
-                with suppress(Exception):  # such as memory that ran out: then each for itself
-                    TrialBatch(together)
-            for member in together:
+    def _form_batches(self, trials: Sequence[VectorizedTrial]) -> dict[VectorizedTrial, Exception]:
+        """Form trial batches of trials that share programs; return those that cannot begin."""
+        failed: dict[VectorizedTrial, Exception] = {}
+        for programs in dict.fromkeys(trial.programs for trial in trials):
+            batch_trials = [trial for trial in trials if trial.programs is programs]
+            if len(batch_trials) > 1 and self._is_faster(programs, len(batch_trials)):
+                # For example, memory ran out: then each trial is a batch of its own.
+                with suppress(Exception):
+                    TrialBatch(batch_trials)
+            for trial in batch_trials:
                 try:
-                    if member.cohort is None:
-                        TrialBatch([member])
+                    if trial.batch is None:
+                        TrialBatch([trial])
                 except Exception as error:
-                    failed[member] = error
+                    failed[trial] = error
         return failed
 
     def _is_faster(self, programs: VmapPrograms, trials: int) -> bool:
-        """Return whether so many trials take less time together; what fails when it is tried does
-        not.
-        """
+        """Return whether this number of trials is faster as a trial batch; False if it fails."""
         if not self._calibrate:
             return True
         try:
-            return programs.wins(trials)
+            return programs.is_faster_together(trials)
         except Exception:
             return False
 
-    def _finish(self, member: Member, save_as: str | None) -> dict[str, Any]:
-        costs: dict[str, Any] = {
-            "peak_memory_bytes": self._memory.bytes(),
-            "train_seconds": sum(member.epoch_seconds),
-            "epoch_seconds": statistics.median(member.epoch_seconds),
+    def _finish_trial(self, trial: VectorizedTrial, save_as: str | None) -> dict[str, Any]:
+        reply: dict[str, Any] = {
+            "peak_memory_bytes": self._memory.peak_bytes(),
+            "train_seconds": sum(trial.epoch_seconds),
+            "epoch_seconds": statistics.median(trial.epoch_seconds),
         }
         if save_as is not None:
             try:
-                save(member.programs.model(member.state, member.recipe), Path(save_as))
+                save_model(trial.programs.load_state(trial.state, trial.recipe), Path(save_as))
             except OSError as error:
-                costs["unsaved"] = str(error)
-        return costs
+                reply["unsaved"] = str(error)
+        return reply
 
-    def _forget(self, lane: int) -> None:
-        if self._members.pop(lane, None) is not None and not self._members:
-            gc.collect()  # models that only gave their first weights
+    def _drop_lane(self, lane: int) -> None:
+        trial = self._vectorized_trials.pop(lane, None)
+        if trial is not None and not self._vectorized_trials:
+            gc.collect()  # frees the models that only gave their initial weights
 
 
-def can_be_fused(trial: TrialSpec) -> bool:
-    """Return whether a trial can be trained with others: of a built-in family, without early
-    stopping or checkpoints.
+def can_be_vectorized(spec: TrialSpec) -> bool:
+    """Return whether a trial can be part of a trial batch.
 
-    Early stopping keeps weights and stops at a time of its own; a factory of a user's own is
-    compiled anew each time; and what a checkpoint holds is the state of one.
+    It must be of a built-in family, without early stopping and without checkpoints.
     """
-    recipe = trial.recipe()
+    # Early stopping keeps weights and ends each trial at its own epoch, user-defined models are
+    # compiled for every trial, and a checkpoint holds the state of one model.
+    recipe = spec.recipe()
     return (
         recipe.family.factory is None
         and recipe.train.early_stopping is None
-        and trial.checkpoint is None
+        and spec.checkpoint is None
     )
 
 
-def _epoch(members: Sequence[Member]) -> dict[Member, Outcome]:
-    """Train members of one cohort for an epoch; if that fails, one at a time, so that it fails for
-    whom it must.
-    """
-    cohort = members[0].cohort
-    assert cohort is not None
+def _train_batch(trials: Sequence[VectorizedTrial]) -> dict[VectorizedTrial, Outcome]:
+    """Train an epoch of trials of one batch; if that fails, one by one, to find which one fails."""
+    batch = trials[0].batch
+    assert batch is not None
     try:
         return {
-            member: _reply(member, metrics) for member, metrics in cohort.epoch(members).items()
+            trial: {"metrics": dict(metrics), "seconds": trial.epoch_seconds[-1]}
+            for trial, metrics in batch.train_epoch(trials).items()
         }
     except Exception as error:
-        if len(members) == 1:
-            return {members[0]: error}
-    outcomes: dict[Member, Outcome] = {}
-    for member in members:
+        if len(trials) == 1:
+            return {trials[0]: error}
+    outcomes: dict[VectorizedTrial, Outcome] = {}
+    for trial in trials:
         try:
-            TrialBatch([member])
+            TrialBatch([trial])
         except Exception as error:
-            outcomes[member] = error
+            outcomes[trial] = error
         else:
-            outcomes |= _epoch([member])
+            outcomes |= _train_batch([trial])
     return outcomes
 
 
-def _reply(member: Member, metrics: Mapping[str, float]) -> dict[str, Any]:
-    return {"metrics": dict(metrics), "seconds": member.epoch_seconds[-1]}
-
-
-def _outcome(call: Callable[..., Mapping[str, Any]], **arguments: Any) -> Outcome:
+def _catch(call: Callable[..., Mapping[str, Any]], **arguments: Any) -> Outcome:
+    """Return what a call returns or raises."""
     try:
         return call(**arguments)
     except Exception as error:

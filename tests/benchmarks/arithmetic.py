@@ -11,7 +11,7 @@ from typing import Any
 
 from assay.experiments.config.request import ExecutionRequest
 from assay.experiments.run.execution import Execution
-from assay.models.data import load
+from assay.models.data import load_training_data
 from assay.search.system.hardware import cores
 from assay.search.workers.protocol import Executor, Method, Reply
 from tests.benchmarks.children import child
@@ -43,7 +43,7 @@ def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
         child() as pool,
     ):
         folder = prepared(mnist(), Path(place))
-        flop = workers * epochs * training_flop(WIDTHS, load(folder, "unit").shape.train_images)
+        flop = workers * epochs * training_flop(WIDTHS, load_training_data(folder, "unit").shape.train_images)
         ready = wait_for(executor, workers)
         for _ in range(repeats):
             products.append(pool.submit(flop_rate).result())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from assay.models.data import load
+from assay.models.data import load_training_data
 from tests.benchmarks.configurations import Configuration
 from tests.benchmarks.peers.common import network
 from tests.benchmarks.prepared import spec
@@ -27,7 +27,7 @@ def set_up(folder: Path) -> None:
     )
 
     preload()
-    data = load(folder, "unit")
+    data = load_training_data(folder, "unit")
     _kept["train"] = data.scale.apply(data.x_train), data.y_train[:]
     _kept["validation"] = data.scale.apply(data.x_validation), data.y_validation[:]
     _kept["folder"] = folder

@@ -365,7 +365,7 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     (
         "an optimizer of one's own without a model of one's own",
         MINE,
-        "is for factories of one's own",
+        "needs a user-defined factory",
         {"mine.toml": WITH("epochs = 2", 'epochs = 2\noptimizer = "own"')},
     ),
     (

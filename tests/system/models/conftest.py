@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from assay.models import backends
-from assay.models.data import TrainingData, load
+from assay.models.backends import current_backend
+from assay.models.data import TrainingData, load_training_data
 from assay.models.worker.trainer import Trainer
 from tests.helpers.prepared import folder, own_nets, rows
 
@@ -18,7 +18,7 @@ __all__ = ["folder", "own_nets", "rows"]
 def threads() -> int:
     """One thread, said before any operation runs; TensorFlow's own choice if another test already ran one."""
     try:
-        backends.current().use_threads(1)
+        current_backend().set_threads(1)
     except RuntimeError:
         return 0
     return 1
@@ -26,7 +26,7 @@ def threads() -> int:
 
 @pytest.fixture(scope="session")
 def data(folder: Path) -> TrainingData:
-    return load(folder, "unit")
+    return load_training_data(folder, "unit")
 
 
 @pytest.fixture(scope="session")

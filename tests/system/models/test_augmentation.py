@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import pytest
 
-from assay.models import backends
-from assay.models.backends import EpochInputs, InputConfig
+from assay.models.backends import Backend, current_backend
 from assay.models.backends.keras_fit import KerasFitBackend
 from assay.models.data import Scale, TrainingData
-from assay.models.training.augmentation import draw, look
+from assay.models.training.augmentation import apply_crops, draw_crops
 from assay.models.training.config import TrainSettings
+from assay.models.training.epoch import EpochInputs, InputConfig
 from assay.models.training.fit import batch_order
 
 
@@ -37,7 +37,7 @@ class Watching(keras.Model):
         return self.dense(keras.ops.reshape(x, (-1, 64)))
 
 
-def shown(backend: backends.Backend, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
+def shown(backend: Backend, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
     """Return what a network is shown in an epoch of one batch, and in its validation."""
     model = Watching(len(data.x_train), len(data.x_validation), data.input_shape)
     model.compile(
@@ -45,13 +45,15 @@ def shown(backend: backends.Backend, data: TrainingData) -> tuple[np.ndarray, np
     )
     model(np.zeros((1, *data.input_shape), np.float32))
     images, train = len(data.x_train), TrainSettings(flip=True, shift=3)
-    plan = EpochInputs(
+    inputs = EpochInputs(
         images,
         batch_order(1, 0, images),
         np.empty(0, np.float32),
-        draw(train, 1, 0, images, data.input_shape),
+        draw_crops(train, 1, 0, images, data.input_shape),
     )
-    backend.load(data).epochs(model, InputConfig(images, augmented=True, shift=3))(plan)
+    backend.load_dataset(data).compile_epoch(model, InputConfig(images, augmented=True, shift=3))(
+        inputs
+    )
     return np.asarray(model.shown.value), np.asarray(model.validated.value)
 
 
@@ -69,10 +71,10 @@ def test_every_backend_shows_the_same_images_and_validates_on_them_as_they_are(
         x_train=data.x_train.astype(stored),
         x_validation=data.x_validation.astype(stored),
     )
-    fast, fast_validated = shown(backends.current(), whole)
+    fast, fast_validated = shown(current_backend(), whole)
     plain, plain_validated = shown(KerasFitBackend(), whole)
-    windows = draw(TrainSettings(flip=True, shift=3), 1, 0, 150, data.input_shape)
-    expected = scale.apply(look(data.x_train, windows, 3))[batch_order(1, 0, 150)]
+    crops = draw_crops(TrainSettings(flip=True, shift=3), 1, 0, 150, data.input_shape)
+    expected = scale.apply(apply_crops(data.x_train, crops, 3))[batch_order(1, 0, 150)]
     assert np.array_equal(fast, expected)
     assert np.array_equal(plain, expected)
     assert np.array_equal(fast_validated, scale.apply(data.x_validation))

@@ -12,7 +12,7 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from assay.models import backends
+from assay.models.backends import current_backend
 from assay.models.errors import RequestError
 from assay.models.worker.trainer import Trainer
 
@@ -41,12 +41,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
 
 def test_a_card_of_ones_own_is_filled_as_it_is_needed(told: list[tuple[str, Any]]) -> None:
-    backends.current().limit_gpu_memory(None)
+    current_backend().limit_gpu_memory(None)
     assert told == [("the card", {"grow": True})]
 
 
 def test_a_shared_card_is_limited_which_excludes_growth(told: list[tuple[str, Any]]) -> None:
-    backends.current().limit_gpu_memory(4096)
+    current_backend().limit_gpu_memory(4096)
     assert told == [("the card", [tf.config.LogicalDeviceConfiguration(memory_limit=4096)])]
 
 

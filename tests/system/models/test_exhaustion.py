@@ -11,10 +11,10 @@ from typing import Any
 import keras
 import pytest
 
-from assay.models.backends import InputConfig, TrainEpoch
 from assay.models.backends.keras_fit import FallbackDataset
 from assay.models.data import DataShape, TrainingData
 from assay.models.errors import is_out_of_memory
+from assay.models.training.epoch import InputConfig, TrainEpoch
 from assay.models.worker.trainer import Trainer
 from tests.helpers.paths import ROOT
 from tests.helpers.prepared import assign
@@ -31,9 +31,9 @@ def raised(act: Callable[[], Any]) -> Exception:
 class Full:
     """Data of which no epoch fits into memory."""
 
-    shape, any_batch = DataShape((8, 8, 1), 3, 150), True
+    shape, takes_any_batch_size = DataShape((8, 8, 1), 3, 150), True
 
-    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
+    def compile_epoch(self, model: keras.Model, config: InputConfig) -> TrainEpoch:
         raise MemoryError
 
 
@@ -45,7 +45,7 @@ def test_a_model_of_ones_own_that_does_not_fit_is_not_tried_by_plain_fit_too(
     )
     model.compile(loss="mse")
     with pytest.raises(MemoryError):
-        FallbackDataset(Full(), data).epochs(model, InputConfig(32))
+        FallbackDataset(Full(), data).compile_epoch(model, InputConfig(32))
 
 
 # Ten seconds are TensorFlow's: so long it waits for others to give memory back.

@@ -164,7 +164,7 @@ def test_work_is_counted_as_the_networks_layers_do_it(
         for layer in layers
         if _has(layer)
     ]
-    counted = FAMILIES[family].work
+    counted = FAMILIES[family].macs
     assert counted is not None
     assert counted(FAMILIES[family].settings(**settings), input_shape, outputs) == sum(done)
     assert work in (None, sum(done))

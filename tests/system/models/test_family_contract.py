@@ -9,14 +9,14 @@ import keras
 import numpy as np
 import pytest
 
-from assay.models import backends
 from assay.models.architectures.registry import FAMILIES, Family, get_family
+from assay.models.backends import current_backend
 from assay.models.data import TrainingData
 from assay.models.errors import RequestError
 from assay.models.recipe import Recipe
 from assay.models.recipe import test as measure
 from assay.models.training.config import TrainSettings
-from assay.models.worker.trainer import save
+from assay.models.worker.trainer import save_model
 from tests.helpers import nets
 
 
@@ -49,7 +49,7 @@ def test_training_moves_every_weight_and_is_measured(
 ) -> None:
     model = compiled(family, data)
     before = model.get_weights()
-    (metrics,) = recipe(family).fit(model, backends.current().load(data), seed=0)
+    (metrics,) = recipe(family).fit(model, current_backend().load_dataset(data), seed=0)
     assert set(metrics) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert all(type(value) is float for value in metrics.values())
     assert all(
@@ -61,7 +61,7 @@ def test_the_validation_metrics_are_those_of_a_test(
     family: Family[Any], data: TrainingData
 ) -> None:
     model = compiled(family, data)
-    (metrics,) = recipe(family).fit(model, backends.current().load(data), seed=0)
+    (metrics,) = recipe(family).fit(model, current_backend().load_dataset(data), seed=0)
     tested = measure(model, data.scale.apply(data.x_validation), data.y_validation)
     assert tested == pytest.approx(
         {"loss": metrics["val_loss"], "accuracy": metrics["val_accuracy"]}, rel=1e-4
@@ -74,7 +74,7 @@ def test_a_saved_model_gives_the_same_logits_when_loaded(
     model = compiled(family, data)
     file = tmp_path / "kept" / "model.keras"
     file.parent.mkdir()
-    save(model, file)
+    save_model(model, file)
     x = data.scale.apply(data.x_validation)
     own_class = {} if family.factory is None else {type(model).__name__: type(model)}
     loaded = keras.saving.load_model(file, custom_objects=own_class)

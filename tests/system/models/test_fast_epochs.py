@@ -11,16 +11,16 @@ import keras
 import numpy as np
 import pytest
 
-from assay.models import backends
 from assay.models.architectures.registry import FAMILIES, Family
-from assay.models.backends import Backend, EpochInputs, InputConfig
+from assay.models.backends import Backend, current_backend
 from assay.models.backends.keras_fit import KerasFitBackend
-from assay.models.data import Scale, TrainingData, load
-from assay.models.precision import PRECISIONS, use
+from assay.models.data import Scale, TrainingData, load_training_data
+from assay.models.precision import PRECISIONS, use_precision
 from assay.models.recipe import Recipe
 from assay.models.settings import Settings
 from assay.models.training.config import TrainSettings
-from assay.models.training.early_stopping import Restored
+from assay.models.training.early_stopping import RestoredEpoch
+from assay.models.training.epoch import EpochInputs, InputConfig
 from assay.models.training.fit import batch_order
 
 CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -98,7 +98,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 class Trained:
     metrics: list[dict[str, float]]
     weights: list[np.ndarray]
-    restored: Restored | None
+    restored: RestoredEpoch | None
 
 
 def fit(recipe: Recipe, data: TrainingData, backend: Backend, xla: bool = False) -> Trained:
@@ -106,13 +106,13 @@ def fit(recipe: Recipe, data: TrainingData, backend: Backend, xla: bool = False)
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     if keras.backend.backend() == "tensorflow":
         model.jit_compile = xla  # left alone, plain fit would draw other dropout masks
-    fitting = recipe.fit(model, backend.load(data), seed=7)
+    fitting = recipe.fit(model, backend.load_dataset(data), seed=7)
     return Trained(list(fitting), model.get_weights(), fitting.restored)
 
 
 def assert_alike(recipe: Recipe, data: TrainingData, xla: bool = False) -> Trained:
     fast, plain = (
-        fit(recipe, data, backend, xla) for backend in (backends.current(), KerasFitBackend())
+        fit(recipe, data, backend, xla) for backend in (current_backend(), KerasFitBackend())
     )
     # Adam's kernel takes 1 - beta_2 from a beta_2 of float32, which is off by 1.3e-5 of it; Keras from a double. A last
     # digit of float32 may decide one of the three that bfloat16 has, and so which way Adam's step of a weight goes.
@@ -165,9 +165,9 @@ HARD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 @pytest.fixture
 def precision(request: pytest.FixtureRequest) -> Iterator[str]:
-    use(request.param)
+    use_precision(request.param)
     yield request.param
-    use("float32")
+    use_precision("float32")
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"], indirect=True)
@@ -226,9 +226,9 @@ def test_steps_are_compiled_with_xla_only_if_the_model_is(
 
     monkeypatch.setattr(tf, "function", noted)
     recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), TrainSettings(epochs=1))
-    fit(recipe, data, backends.current())
+    fit(recipe, data, current_backend())
     assert not any(made)
-    fit(recipe, data, backends.current(), xla=True)
+    fit(recipe, data, current_backend(), xla=True)
     assert made.count(True) == 2, "training and validation"
 
 
@@ -236,7 +236,8 @@ def test_steps_are_compiled_with_xla_only_if_the_model_is(
 def test_the_same_numbers_as_plain_fit_in_regression(loss: str, rows: Path) -> None:
     train = TrainSettings(epochs=2, loss=loss, learning_rate=0.01)
     assert_alike(
-        Recipe(FAMILIES["mlp"], FAMILIES["mlp"].settings(), train, "regression"), load(rows, "none")
+        Recipe(FAMILIES["mlp"], FAMILIES["mlp"].settings(), train, "regression"),
+        load_training_data(rows, "none"),
     )
 
 
@@ -268,8 +269,8 @@ def test_numbers_stored_as_float32_and_scaled_by_channel_train_alike(data: Train
         scale=Scale(np.float32([1.0]), np.float32([0.0])),
     )
     recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), TrainSettings(epochs=1))
-    (scaled_first,) = fit(recipe, as_float, backends.current()).metrics
-    (scaled_in_batches,) = fit(recipe, data, backends.current()).metrics
+    (scaled_first,) = fit(recipe, as_float, current_backend()).metrics
+    (scaled_in_batches,) = fit(recipe, data, current_backend()).metrics
     assert scaled_in_batches == pytest.approx(scaled_first, rel=1e-6)
 
 
@@ -280,7 +281,7 @@ def test_validation_larger_than_its_batch_is_seen_whole(data: TrainingData) -> N
         y_validation=np.concatenate([data.y_train] * 3),
     )
     recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), TrainSettings(epochs=1))
-    (fast,) = fit(recipe, many, backends.current()).metrics
+    (fast,) = fit(recipe, many, current_backend()).metrics
     (plain,) = fit(recipe, many, KerasFitBackend()).metrics
     assert fast == pytest.approx(plain, rel=1e-5)
 
@@ -288,8 +289,8 @@ def test_validation_larger_than_its_batch_is_seen_whole(data: TrainingData) -> N
 def test_what_is_assigned_between_two_epochs_counts(data: TrainingData) -> None:
     """Compiled epochs go on from whatever the variables hold: another trial's weights and learning rate, say."""
     recipe = Recipe(FAMILIES["mlp"], FAMILIES["mlp"].settings(dropout=0.2), TrainSettings())
-    resident, feeding = backends.current().load(data), InputConfig(batch_size=32)
-    plans = [
+    dataset, config = current_backend().load_dataset(data), InputConfig(batch_size=32)
+    inputs = [
         EpochInputs(32, batch_order(7, epoch, 150), np.empty(0, np.float32)) for epoch in range(2)
     ]
 
@@ -298,11 +299,14 @@ def test_what_is_assigned_between_two_epochs_counts(data: TrainingData) -> None:
         return recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
 
     used, fresh = begin(1), begin(2)
-    train_used, train_fresh = resident.epochs(used, feeding), resident.epochs(fresh, feeding)
-    train_used(plans[0])
+    train_used, train_fresh = (
+        dataset.compile_epoch(used, config),
+        dataset.compile_epoch(fresh, config),
+    )
+    train_used(inputs[0])
     for old, new in zip(variables(used), variables(fresh), strict=True):
         old.assign(np.array(new))
-    assert train_used(plans[1]) == train_fresh(plans[1])
+    assert train_used(inputs[1]) == train_fresh(inputs[1])
     for one, other in zip(variables(used), variables(fresh), strict=True):
         np.testing.assert_array_equal(np.array(one), np.array(other))
 

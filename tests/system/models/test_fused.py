@@ -15,7 +15,7 @@ if keras.backend.backend() != "jax":
     pytest.skip("trials are trained together on JAX", allow_module_level=True)
 
 from assay.models.backends import jax_vmap
-from assay.models.data import load
+from assay.models.data import load_training_data
 from assay.models.recipe import test as measure
 from assay.models.worker.trainer import Trainer
 from assay.models.worker.vmap_trainer import VmapTrainer
@@ -63,7 +63,7 @@ def assigned(folder: Path, case: tuple[Any, ...], number: int, **more: Any) -> d
     return {**assign(folder, family, seed=10 + number, model=model, train=train), "order_seed": 5}
 
 
-def advisory_lock(spec: Mapping[str, Any], epochs: int) -> list[dict[str, float]]:
+def trained_alone(spec: Mapping[str, Any], epochs: int) -> list[dict[str, float]]:
     trainer = Trainer(threads=1)
     trainer.begin(spec)
     return [trainer.epoch()["metrics"] for _ in range(epochs)]
@@ -110,16 +110,16 @@ def test_together_as_alone(
     lanes = range(len(specs))
     begun = begin(fused, specs)
     curves = list(zip(*(epoch(fused, lanes) for _ in range(2)), strict=True))
-    assert len({member.cohort for member in fused._members.values()}) == 1
+    assert len({trial.batch for trial in fused._vectorized_trials.values()}) == 1
     for spec, curve, reply in zip(specs, curves, begun, strict=True):
-        assert_alike(list(curve), advisory_lock(spec, 2))
+        assert_alike(list(curve), trained_alone(spec, 2))
         assert reply == {"parameters": Trainer(1).begin(spec)["parameters"]}
     kept = tmp_path / "last.keras"
     (costs,) = fused.batch(calls(lanes[-1:], "finish", save_as=str(kept)))
     assert costs["train_seconds"] > 0
     assert costs["peak_memory_bytes"] > 1e6
     if not case[2].get("label_smoothing"):
-        data = load(folder, "unit")
+        data = load_training_data(folder, "unit")
         tested = measure(
             keras.saving.load_model(kept), data.scale.apply(data.x_validation), data.y_validation
         )
@@ -141,9 +141,9 @@ def test_those_that_go_on_are_as_if_the_others_had_never_been(
             fused.batch([*calls([0], "finish", save_as=None), *calls([2], "drop")])
         for lane, metrics in zip(lanes, epoch(fused, lanes), strict=True):
             curves[lane].append(metrics)
-    assert fused._members[3].programs._compiled.keys() == sizes
+    assert fused._vectorized_trials[3].programs._programs.keys() == sizes
     for spec, curve in zip(specs, curves, strict=True):
-        assert_alike(curve, advisory_lock(spec, len(curve)))
+        assert_alike(curve, trained_alone(spec, len(curve)))
 
 
 def test_signatures_and_what_cannot_be_fused_train_side_by_side(
@@ -156,9 +156,13 @@ def test_signatures_and_what_cannot_be_fused_train_side_by_side(
         assigned(folder, CASES[0], 2),
     ]
     begin(fused, specs)
-    assert {lane: member.cohort for lane, member in fused._members.items()}.keys() == {0, 2, 3}
+    assert {lane: trial.batch for lane, trial in fused._vectorized_trials.items()}.keys() == {
+        0,
+        2,
+        3,
+    }
     for spec, metrics in zip(specs, epoch(fused, range(4)), strict=True):
-        assert_alike([metrics], advisory_lock(spec, 1))
+        assert_alike([metrics], trained_alone(spec, 1))
 
 
 def test_a_number_that_is_none_stays_where_it_is(fused: VmapTrainer, folder: Path) -> None:
@@ -168,7 +172,7 @@ def test_a_number_that_is_none_stays_where_it_is(fused: VmapTrainer, folder: Pat
     curves = list(zip(*(epoch(fused, range(3)) for _ in range(2)), strict=True))
     assert not math.isfinite(curves[1][-1]["loss"])
     for number in (0, 2):
-        assert_alike(list(curves[number]), advisory_lock(specs[number], 2))
+        assert_alike(list(curves[number]), trained_alone(specs[number], 2))
 
 
 def test_a_request_that_cannot_be_met_concerns_no_other(fused: VmapTrainer, folder: Path) -> None:
@@ -178,7 +182,7 @@ def test_a_request_that_cannot_be_met_concerns_no_other(fused: VmapTrainer, fold
     assert "epochs" in str(wrong)
     assert right["parameters"] > 0
     fused.batch(calls([0], "drop"))
-    assert_alike(epoch(fused, [1]), advisory_lock(specs[1], 1))
+    assert_alike(epoch(fused, [1]), trained_alone(specs[1], 1))
 
 
 def test_a_group_that_fails_is_trained_one_at_a_time(
@@ -187,41 +191,41 @@ def test_a_group_that_fails_is_trained_one_at_a_time(
     specs = [assigned(folder, CASES[3], number) for number in range(3)]
     begin(fused, specs)
     curves = [[metrics] for metrics in epoch(fused, range(3))]
-    run = jax_vmap.VmapPrograms.run
+    train_epoch = jax_vmap.VmapPrograms.train_epoch
 
-    def short_of_memory(self: Any, states: Any, plan: Any, rates: Any, decays: Any) -> Any:
+    def short_of_memory(self: Any, states: Any, inputs: Any, rates: Any, decays: Any) -> Any:
         if len(rates) > 1 or np.asarray(states.optimizer[1])[0] == np.float32(0.01):
             raise MemoryError("out of memory")
-        return run(self, states, plan, rates, decays)
+        return train_epoch(self, states, inputs, rates, decays)
 
-    monkeypatch.setattr(jax_vmap.VmapPrograms, "run", short_of_memory)
+    monkeypatch.setattr(jax_vmap.VmapPrograms, "train_epoch", short_of_memory)
     outcomes = epoch(fused, range(3))
     assert isinstance(outcomes[1], MemoryError)
     for number in (0, 2):
-        assert_alike([*curves[number], outcomes[number]], advisory_lock(specs[number], 2))
+        assert_alike([*curves[number], outcomes[number]], trained_alone(specs[number], 2))
 
 
-@pytest.mark.parametrize("what", ["wins", "begins"])
+@pytest.mark.parametrize("what", ["is_faster_together", "begins"])
 def test_what_fails_as_trials_come_together_leaves_each_to_itself(
     folder: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     def short_of_memory(*arguments: Any) -> Any:
         raise MemoryError("out of memory")
 
-    trainer = VmapTrainer(threads=1, calibrate=what == "wins")
-    if what == "wins":
-        monkeypatch.setattr(jax_vmap.VmapPrograms, "wins", short_of_memory)
+    trainer = VmapTrainer(threads=1, calibrate=what == "is_faster_together")
+    if what == "is_faster_together":
+        monkeypatch.setattr(jax_vmap.VmapPrograms, "is_faster_together", short_of_memory)
     else:
-        stack = jax_vmap.stack
+        stack = jax_vmap.stack_states
         monkeypatch.setattr(
             jax_vmap,
-            "stack",
+            "stack_states",
             lambda states: stack(states) if len(states) == 1 else short_of_memory(states),
         )
     specs = [assigned(folder, CASES[3], number) for number in range(3)]
     begin(trainer, specs)
     for spec, metrics in zip(specs, epoch(trainer, range(3)), strict=True):
-        assert_alike([metrics], advisory_lock(spec, 1))
+        assert_alike([metrics], trained_alone(spec, 1))
 
 
 def test_more_epochs_than_assigned_are_refused(fused: VmapTrainer, folder: Path) -> None:
@@ -241,19 +245,19 @@ def test_whichever_way_calibration_chooses_the_numbers_are_the_same(
         tried.append(size)
         return 1.0 if together or size == 1 else 5.0
 
-    monkeypatch.setattr(jax_vmap.VmapPrograms, "_try", seconds)
+    monkeypatch.setattr(jax_vmap.VmapPrograms, "_measure_seconds", seconds)
     trainer = VmapTrainer(threads=1)
     specs = [assigned(folder, CASES[3], number) for number in range(3)]
     for _ in range(2):
         begin(trainer, specs)
         curves = epoch(trainer, range(3))
-        assert len({member.cohort for member in trainer._members.values()}) == (
+        assert len({trial.batch for trial in trainer._vectorized_trials.values()}) == (
             1 if together else 3
         )
         trainer.batch(calls(range(3), "drop"))
     assert tried == [3, 1], "it is tried once"
     for spec, metrics in zip(specs, curves, strict=True):
-        assert_alike([metrics], advisory_lock(spec, 1))
+        assert_alike([metrics], trained_alone(spec, 1))
 
 
 def test_calibration_trains_nothing(folder: Path) -> None:
@@ -261,4 +265,4 @@ def test_calibration_trains_nothing(folder: Path) -> None:
     specs = [assigned(folder, CASES[9], number) for number in range(2)]
     begin(trainer, specs)
     for spec, metrics in zip(specs, epoch(trainer, range(2)), strict=True):
-        assert_alike([metrics], advisory_lock(spec, 1))
+        assert_alike([metrics], trained_alone(spec, 1))

@@ -10,13 +10,13 @@ import keras
 import numpy as np
 import pytest
 
-from assay.models import backends
 from assay.models.architectures.registry import FAMILIES
+from assay.models.backends import current_backend
 from assay.models.data import TrainingData
 from assay.models.recipe import Recipe
 from assay.models.recipe import test as measure
 from assay.models.training.config import TrainSettings
-from assay.models.worker.trainer import save
+from assay.models.worker.trainer import save_model
 
 Formula = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -62,7 +62,7 @@ def trained(
     )
     keras.utils.set_random_seed(5)
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
-    (metrics,) = recipe.fit(model, backends.current().load(data), seed=5)
+    (metrics,) = recipe.fit(model, current_backend().load_dataset(data), seed=5)
     return recipe, model, metrics
 
 
@@ -86,7 +86,7 @@ def test_a_model_compiled_with_it_loads_without_code_of_ours(
     train: dict[str, Any], data: TrainingData, tmp_path: Path
 ) -> None:
     recipe, model, metrics = trained(train, data)
-    save(model, tmp_path / "model.keras")
+    save_model(model, tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     tested = measure(
         loaded, data.scale.apply(data.x_validation), np.asarray(data.y_validation), recipe.one_hot

@@ -30,11 +30,11 @@ EXPECTED = {
 )
 def test_an_activation_is_its_formula(name: str) -> None:
     np.testing.assert_allclose(
-        np.asarray(activations.function(name)(np.float32(X))), EXPECTED[name], atol=1e-6
+        np.asarray(activations.activation_function(name)(np.float32(X))), EXPECTED[name], atol=1e-6
     )
 
 
-@pytest.mark.parametrize("make", [activations.function, activations.layer])
+@pytest.mark.parametrize("make", [activations.activation_function, activations.activation_layer])
 def test_maxout_is_no_function_of_one_number(make: Callable[[str], Any]) -> None:
     with pytest.raises(
         RequestError,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from assay.models.errors import RequestError
-from assay.models.training.config import TrainSettings
-from assay.models.training.optimizers import OPTIMIZERS, optimizer
+from assay.models.training.config import OPTIMIZERS, TrainSettings
+from assay.models.training.optimizers import create_optimizer
 
 PARAMETERS: dict[str, Any] = {
     "momentum": 0.5, "nesterov": True, "rho": 0.5, "beta_1": 0.5, "beta_2": 0.5, "epsilon": 0.5
@@ -21,7 +21,7 @@ PARAMETERS: dict[str, Any] = {
 def steps(*gradients: float, **train: Any) -> list[float]:
     """Return how far a weight of 2 goes by each of these gradients, at a learning rate of 0.1."""
     chosen, weight, store_paths = (
-        optimizer(TrainSettings(learning_rate=0.1, **train)),
+        create_optimizer(TrainSettings(learning_rate=0.1, **train)),
         keras.Variable(2.0),
         [2.0],
     )
@@ -78,7 +78,7 @@ def test_steps_are_those_computed_by_hand(train: dict[str, Any], expected: list[
 
 
 def test_a_norm_is_that_of_all_weights_together() -> None:
-    chosen = optimizer(TrainSettings(optimizer="sgd", learning_rate=1.0, clip_norm=1.0))
+    chosen = create_optimizer(TrainSettings(optimizer="sgd", learning_rate=1.0, clip_norm=1.0))
     weights = [keras.Variable([0.0, 0.0]), keras.Variable(0.0)]
     chosen.apply(
         [keras.ops.convert_to_tensor([2.0, 4.0]), keras.ops.convert_to_tensor(4.0)], weights
@@ -99,7 +99,7 @@ def test_a_parameter_serves_its_optimizers_alone(name: str, parameter: str) -> N
     table = {"optimizer": name, parameter: PARAMETERS[parameter]}
     if parameter in OPTIMIZERS[name]:
         assert (
-            getattr(optimizer(TrainSettings.read(table, "[train]")), parameter)
+            getattr(create_optimizer(TrainSettings.read(table, "[train]")), parameter)
             == PARAMETERS[parameter]
         )
     else:

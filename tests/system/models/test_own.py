@@ -216,7 +216,7 @@ class TestCompiled:
             (
                 "mlp",
                 {"optimizer": "own"},
-                "'own' is for factories of one's own.*received family = 'mlp'",
+                "'own' needs a user-defined factory that compiles.*received family = 'mlp'",
             ),
             (
                 "nets.py:functional",
@@ -364,7 +364,7 @@ def test_early_stopping_needs_a_loss_to_go_by(trainer: Trainer, own: Own) -> Non
     assert "val_seen" in trainer.check(own(source))["metrics"]
     with pytest.raises(
         RequestError,
-        match=r"early_stopping: goes by val_loss: received a model .* val_seen; let its",
+        match=r"early_stopping: needs val_loss: received a model .* val_seen; let its",
     ):
         trainer.check(own(source, train={"early_stopping": 2}))
 
@@ -421,9 +421,9 @@ class TestFailingInASearch:
 class Untraceable:
     """Data of a backend that can't make one execution of any epoch."""
 
-    shape, any_batch = DataShape((8, 8, 1), 3, 150), True
+    shape, takes_any_batch_size = DataShape((8, 8, 1), 3, 150), True
 
-    def epochs(self, model: keras.Model, feeding: InputConfig) -> TrainEpoch:
+    def compile_epoch(self, model: keras.Model, config: InputConfig) -> TrainEpoch:
         raise TypeError("on purpose\nand more")
 
 
@@ -437,7 +437,7 @@ class TestSlowModels:
         spec = own(NET.format("", OWN_STEP))
         begun = trainer.begin(spec)
         assert begun["note"] == (
-            "nets.py:build is trained by Keras' plain fit, which takes longer: it has a train_step of its own"
+            "nets.py:build is trained by Keras' fit, which is slower: it defines its own train_step"
         )
         assert trainer.epoch()["metrics"]["seen"] == 1.0
         assert "note" not in trainer.begin(assign(Path(spec["data"]["folder"])))
@@ -467,4 +467,4 @@ class TestSlowModels:
         tolerant = FallbackDataset(Untraceable(), data)
         assert fit(tolerant) == fit(KerasFitDataset(data))
         assert tolerant.note is not None
-        assert tolerant.note.endswith("it can't be traced as a whole (TypeError: on purpose)")
+        assert tolerant.note.endswith("it cannot be traced as a whole (TypeError: on purpose)")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from assay.models.architectures.registry import FAMILIES
-from assay.models.data import load
-from assay.models.precision import PRECISIONS, use
+from assay.models.data import load_training_data
+from assay.models.precision import PRECISIONS, use_precision
 from assay.models.recipe import test as measure
 from assay.models.worker.trainer import Trainer
 from tests.helpers.prepared import assign
@@ -20,13 +20,13 @@ from tests.helpers.prepared import assign
 @pytest.fixture(autouse=True)
 def float32_again() -> Iterator[None]:
     yield
-    use("float32")
+    use_precision("float32")
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_gives_float32_whatever_it_computes_in(family: str, precision: str) -> None:
-    use(precision)
+    use_precision(precision)
     model = FAMILIES[family].describe(FAMILIES[family].settings(), (8, 8, 1), 3)
     assert model.output.dtype == "float32"
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
@@ -51,7 +51,7 @@ def test_a_trial_trains_in_its_precision_and_its_model_is_loaded_and_tested(
         trainer.finish(str(file))
         kept = keras.saving.load_model(file)
         assert precision in {layer.dtype_policy.name for layer in kept.layers}
-        data = load(folder, "unit")
+        data = load_training_data(folder, "unit")
         tested = measure(kept, data.scale.apply(data.x_validation), data.y_validation)
         assert tested["loss"] == pytest.approx(
             replies[-1]["restored"]["metrics"]["val_loss"], rel=1e-4

@@ -15,6 +15,7 @@ import pytest
 from assay.experiments.run.execution import jax_environment
 from tests.helpers.paths import ROOT
 from tests.helpers.prepared import assign
+from tests.helpers.waiting import GUARD_SECONDS
 
 # What must hold on any backend: each of these goes by whatever Keras runs on. A process for each of these groups.
 CONTRACTS = [
@@ -28,7 +29,7 @@ CONTRACTS = [
         "trainer",
         "programs",
     ),
-    ("fast_epochs", "precision"),
+    ("fast_epochs", "precision", "keras_compat"),
     ("own",),
     ("fused",),
 ]
@@ -61,7 +62,10 @@ def test_forked_workers_train_and_agree(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
     subprocess.run(
-        [sys.executable, "-c", FORKING, spec, str(results)], check=True, cwd=ROOT, timeout=100
+        [sys.executable, "-c", FORKING, spec, str(results)],
+        check=True,
+        cwd=ROOT,
+        timeout=GUARD_SECONDS,
     )
     metrics = [json.loads(file.read_text()) for file in sorted(results.iterdir())]
     assert len(metrics) == 4

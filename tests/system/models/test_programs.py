@@ -40,13 +40,13 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     """Every recipe that an epoch is compiled for from now on."""
     compiled: list[Recipe] = []
-    compile_epochs = Recipe.epochs
+    compile_epoch = Recipe.compile_epoch
 
-    def epochs(recipe: Recipe, *arguments: Any) -> Any:
+    def compile_and_note(recipe: Recipe, *arguments: Any) -> Any:
         compiled.append(recipe)
-        return compile_epochs(recipe, *arguments)
+        return compile_epoch(recipe, *arguments)
 
-    monkeypatch.setattr(Recipe, "epochs", epochs)
+    monkeypatch.setattr(Recipe, "compile_epoch", compile_and_note)
     return compiled
 
 
@@ -151,7 +151,7 @@ def test_the_longest_unused_is_forgotten(
 def test_large_models_are_not_hoarded(
     monkeypatch: pytest.MonkeyPatch, folder: Path, threads: int, compiled: list[Recipe]
 ) -> None:
-    monkeypatch.setattr(cache, "_MOST_NUMBERS", 100)
+    monkeypatch.setattr(cache, "_MOST_VALUES", 100)
     trainer = Trainer(threads)
     for _ in range(2):
         train(trainer, assign(folder))

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from assay.models import backends
 from assay.models.architectures.registry import FAMILIES
+from assay.models.backends import current_backend
 from assay.models.data import TrainingData
 from assay.models.recipe import Recipe
 from assay.models.training.config import TrainSettings
@@ -25,7 +25,7 @@ def fit(
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     if own is not None:
         model.compile(keras.optimizers.SGD(own), recipe.loss())
-    metrics = list(recipe.fit(model, backends.current().load(data), seed=3))
+    metrics = list(recipe.fit(model, current_backend().load_dataset(data), seed=3))
     return model.get_weights(), metrics
 
 

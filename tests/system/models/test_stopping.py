@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from assay.models.data import load
+from assay.models.data import load_training_data
 from assay.models.recipe import test as measure
 from assay.models.training.early_stopping import EarlyStopping
 from assay.models.worker.trainer import Trainer
@@ -46,7 +46,7 @@ def test_it_stops_when_the_best_epoch_is_long_ago(
         if stopping.on_epoch_end(model, {"val_loss": loss, "loss": -loss}):
             break
     assert epoch == (stops_after or len(losses))
-    restored = stopping.restore(model)
+    restored = stopping.restore_best(model)
     assert restored.epoch == best
     assert restored.metrics["loss"] == pytest.approx(-losses[best - 1], nan_ok=True)
     assert all(np.all(weights == best) for weights in model.get_weights())
@@ -54,7 +54,7 @@ def test_it_stops_when_the_best_epoch_is_long_ago(
 
 def test_nothing_is_restored_before_the_first_epoch(model: keras.Model) -> None:
     with pytest.raises(RuntimeError, match="before the first epoch"):
-        EarlyStopping(1).restore(model)
+        EarlyStopping(1).restore_best(model)
 
 
 def replies(trainer: Trainer, spec: dict[str, Any]) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ def test_a_trial_stops_and_its_model_is_that_of_its_best_epoch(
     assert said[-1]["stopped"] is True
     assert best + 1 == len(said) - 2
     assert all(set(reply) == {"metrics", "seconds"} for reply in said[:-1])
-    data = load(folder, "unit")
+    data = load_training_data(folder, "unit")
     tested = measure(
         keras.saving.load_model(tmp_path / "model.keras"),
         data.scale.apply(data.x_validation),

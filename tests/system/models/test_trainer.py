@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from assay.models.data import load
+from assay.models.data import load_training_data
 from assay.models.errors import RequestError
 from assay.models.recipe import test as measure
 from assay.models.worker.trainer import Trainer
@@ -37,7 +37,7 @@ def test_a_trial_from_begin_to_finish(trainer: Trainer, folder: Path, tmp_path: 
     assert costs["epoch_seconds"] == pytest.approx(sorted(epoch["seconds"] for epoch in epochs)[1])
     assert json.loads(json.dumps([parameters, epochs, costs])) == [parameters, epochs, costs]
 
-    data = load(folder, "unit")
+    data = load_training_data(folder, "unit")
     kept = keras.saving.load_model(tmp_path / "trial.keras")
     tested = measure(kept, data.scale.apply(data.x_validation), data.y_validation)
     assert tested["loss"] == pytest.approx(epochs[-1]["metrics"]["val_loss"], rel=1e-5)
@@ -53,7 +53,7 @@ def test_a_regression_is_trained_and_measured_by_its_own_loss(
     trainer.finish(str(tmp_path / "trial.keras"))
     assert list(epochs[0]) == ["loss", "mae", "val_loss", "val_mae"]
     assert epochs[-1]["val_mae"] < 0.05
-    data = load(rows, "none")
+    data = load_training_data(rows, "none")
     kept = keras.saving.load_model(tmp_path / "trial.keras")
     off = np.asarray(kept(np.asarray(data.x_validation))) - data.y_validation
     assert epochs[-1]["val_mae"] == pytest.approx(np.abs(off).mean(), rel=1e-4)
@@ -128,21 +128,21 @@ def test_a_model_that_cannot_be_saved_leaves_no_half_file(
         ({"family": "mpl"}, "unknown family 'mpl'.*Did you mean 'mlp'"),
         ({"model": {"hidden_unit": 3}}, r"\[model\] does not know 'hidden_unit'.*'hidden_units'"),
         ({"train": {"epochs": 0}}, r"\[train\] epochs: .*received 0"),
-        ({"seed": -1}, "the assignment seed: .*received -1"),
-        ({"task": "clustering"}, "the assignment task: .*received 'clustering'"),
+        ({"seed": -1}, "the trial seed: .*received -1"),
+        ({"task": "clustering"}, "the trial task: .*received 'clustering'"),
         (
             {"task": "regression"},
             "received regression on thirds, prepared for classification; change the task",
         ),
         (
             {"task": "regression", "train": {"loss": "hinge"}},
-            r"\[train\] loss: .*received 'hinge'; take one of squared_",
+            r"\[train\] loss: .*received 'hinge'; use one of squared_",
         ),
         (
             {"train": {"shift": 8}},
             r"\[train\] shift: .*received shift = 8 with images of 8 x 8 pixels; .* at most 7",
         ),
-        ({"data": {"folder": "/nowhere"}}, "must be whole, but /nowhere/meta.json is not"),
+        ({"data": {"folder": "/nowhere"}}, "must be complete, but /nowhere/meta.json is not"),
     ],
 )
 def test_an_assignment_that_cannot_be_trained_is_refused(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from assay.models.errors import RequestError
-from assay.models.training.augmentation import Crops, check_input, draw, look
+from assay.models.training.augmentation import Crops, apply_crops, check_augmentation, draw_crops
 from assay.models.training.config import TrainSettings
 
 IMAGE = np.arange(1, 13, dtype=np.uint8).reshape(1, 3, 4, 1)
@@ -28,7 +28,7 @@ def by_hand(image: np.ndarray, flipped: bool, down: int, right: int) -> np.ndarr
 def test_every_image_is_one_of_its_moves_and_all_moves_occur() -> None:
     train = TrainSettings(flip=True, shift=2)
     copies = np.repeat(IMAGE, 2000, axis=0)
-    seen = look(copies, draw(train, 1, 0, 2000, (3, 4, 1)), 2)
+    seen = apply_crops(copies, draw_crops(train, 1, 0, 2000, (3, 4, 1)), 2)
     assert (seen.dtype, seen.shape) == (np.uint8, (2000, 3, 4, 1))
     possible = {
         by_hand(IMAGE[0], flipped, down, right).tobytes(): (flipped, down, right)
@@ -45,13 +45,15 @@ def test_every_image_is_one_of_its_moves_and_all_moves_occur() -> None:
 @pytest.mark.parametrize(("train", "kinds"), [({"flip": True}, 2), ({"shift": 1}, 9)])
 def test_what_is_not_asked_for_is_not_done(train: dict[str, Any], kinds: int) -> None:
     settings = TrainSettings(**train)
-    seen = look(np.repeat(IMAGE, 200, axis=0), draw(settings, 1, 0, 200, (3, 4, 1)), settings.shift)
+    seen = apply_crops(
+        np.repeat(IMAGE, 200, axis=0), draw_crops(settings, 1, 0, 200, (3, 4, 1)), settings.shift
+    )
     assert len({image.tobytes() for image in seen}) == kinds
 
 
 def test_what_is_drawn_follows_from_seed_and_epoch_and_differs_from_the_order() -> None:
     def drawn(seed: int, epoch: int) -> Crops:
-        return draw(TrainSettings(flip=True, shift=3), seed, epoch, 500, (8, 8, 1))
+        return draw_crops(TrainSettings(flip=True, shift=3), seed, epoch, 500, (8, 8, 1))
 
     assert np.array_equal(drawn(1, 2).rows, drawn(1, 2).rows)
     assert np.array_equal(drawn(1, 2).columns, drawn(1, 2).columns)
@@ -81,7 +83,7 @@ def test_inputs_that_cannot_be_augmented_are_refused(
     train: dict[str, Any], input_shape: tuple[int, ...], message: str
 ) -> None:
     with pytest.raises(RequestError, match=message):
-        check_input(TrainSettings(**train), input_shape)
+        check_augmentation(TrainSettings(**train), input_shape)
 
 
 @pytest.mark.parametrize(
@@ -91,4 +93,4 @@ def test_inputs_that_cannot_be_augmented_are_refused(
 def test_inputs_that_can_be_augmented_are_taken(
     train: dict[str, Any], input_shape: tuple[int, ...]
 ) -> None:
-    check_input(TrainSettings(**train), input_shape)
+    check_augmentation(TrainSettings(**train), input_shape)

@@ -44,7 +44,7 @@ class TestFinding:
             ("nets.py:build it", "must be named"),
             ("my nets:build", "must be named"),
             ("missing.py:build", r"there is no file missing.py in /"),
-            ("/nowhere/nets.py:build", r"there is no file /nowhere/nets.py; mend"),
+            ("/nowhere/nets.py:build", r"there is no file /nowhere/nets.py; correct"),
         ],
     )
     def test_what_cannot_be_a_factory_is_refused(self, reference: str, message: str) -> None:

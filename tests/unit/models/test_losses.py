@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 
 from assay.models.errors import RequestError
-from assay.models.tasks import DEFAULT_LOSS, METRICS, Task
-from assay.models.training.config import TrainSettings
-from assay.models.training.losses import LOSSES, check_task
+from assay.models.tasks import DEFAULT_LOSS, TASKS, Task
+from assay.models.training.config import LOSSES, TrainSettings, check_loss_for_task
 
 
 @pytest.mark.parametrize(("loss", "tasks"), LOSSES.items())
-@pytest.mark.parametrize("task", METRICS)
+@pytest.mark.parametrize("task", TASKS)
 def test_a_loss_serves_its_tasks_alone(loss: str, tasks: tuple[Task, ...], task: Task) -> None:
     train = TrainSettings(loss=loss)
     if task in tasks:
-        check_task(train, task)
+        check_loss_for_task(train, task)
     else:
         with pytest.raises(
-            RequestError, match=rf"{task} has: received '{loss}'; take one of squared_error, abs"
+            RequestError,
+            match=rf"a loss for {task}: received '{loss}'; use one of squared_error, abs",
         ):
-            check_task(train, task)
+            check_loss_for_task(train, task)
 
 
 @pytest.mark.parametrize(("task", "loss"), DEFAULT_LOSS.items())

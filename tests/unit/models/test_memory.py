@@ -15,24 +15,24 @@ BLOCK_BYTES = 64 << 20
 
 def test_a_peak_is_kept_after_the_memory_is_given_back() -> None:
     peak = PeakMemory()
-    before = peak.bytes()
+    before = peak.peak_bytes()
     block = np.ones(BLOCK_BYTES, np.uint8)
-    peak.look()
+    peak.sample()
     del block
-    assert peak.bytes() - before > 0.8 * BLOCK_BYTES
+    assert peak.peak_bytes() - before > 0.8 * BLOCK_BYTES
 
 
 def test_what_was_held_before_does_not_count() -> None:
     first = PeakMemory()
     block = np.ones(BLOCK_BYTES, np.uint8)
-    first.look()
+    first.sample()
     del block
-    assert first.bytes() - PeakMemory().bytes() > 0.5 * BLOCK_BYTES
+    assert first.peak_bytes() - PeakMemory().peak_bytes() > 0.5 * BLOCK_BYTES
 
 
 def test_without_the_kernel_the_largest_size_seen_counts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(memory, "_CLEAR", tmp_path / "no" / "clear_refs")
+    monkeypatch.setattr(memory, "_CLEAR_REFS", tmp_path / "no" / "clear_refs")
     test_a_peak_is_kept_after_the_memory_is_given_back()
     test_what_was_held_before_does_not_count()

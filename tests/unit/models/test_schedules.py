@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from assay.models.errors import RequestError
-from assay.models.training.config import TrainSettings
-from assay.models.training.schedules import SCHEDULES, rates
+from assay.models.training.config import SCHEDULES, TrainSettings
+from assay.models.training.schedules import learning_rates
 
 
 def fractions(steps_per_epoch: int, **train: Any) -> np.ndarray:
-    return rates(TrainSettings(learning_rate=0.5, **train), steps_per_epoch) / 0.5
+    return learning_rates(TrainSettings(learning_rate=0.5, **train), steps_per_epoch) / 0.5
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_every_step_has_the_rate_computed_by_hand(
 
 
 def test_rates_are_single_numbers_a_step() -> None:
-    found = rates(TrainSettings(epochs=7, schedule="cosine"), 13)
+    found = learning_rates(TrainSettings(epochs=7, schedule="cosine"), 13)
     assert (found.dtype, found.shape) == (np.float32, (7 * 13,))
 
 

@@ -15,7 +15,7 @@ SCHEDULED = {"schedule": "cosine", "final_fraction": 0.1}
 
 def signed(folder: Path, decay_is_compiled: bool = True, **changes: Any) -> str:
     spec = assign(folder, changes.pop("family", "mlp"), **changes)
-    return compile_key(TrialSpec.read(spec, "the assignment"), decay_is_compiled=decay_is_compiled)
+    return compile_key(TrialSpec.read(spec, "the trial"), decay_is_compiled=decay_is_compiled)
 
 
 @pytest.mark.parametrize(

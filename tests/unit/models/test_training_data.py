@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.models.data import DataShape, load
+from assay.models.data import DataShape, load_training_data
 from assay.models.errors import RequestError
 from tests.helpers.prepared import CLASSES, SHAPE, write_folder, write_rows
 
 
 def test_arrays_are_mapped_as_stored(folder: Path) -> None:
-    data = load(folder, "unit")
+    data = load_training_data(folder, "unit")
     assert isinstance(data.x_train, np.memmap)
     assert (data.x_train.dtype, data.x_train.shape) == (np.uint8, (150, *SHAPE))
     assert (data.x_validation.shape, data.y_validation.shape) == ((40, *SHAPE), (40,))
@@ -22,7 +22,7 @@ def test_arrays_are_mapped_as_stored(folder: Path) -> None:
 
 
 def test_targets_of_a_regression_are_rows_of_numbers(rows: Path) -> None:
-    data = load(rows, "none")
+    data = load_training_data(rows, "none")
     assert (data.task, data.outputs, data.classes) == ("regression", 2, ())
     assert (data.y_train.dtype, data.y_train.shape, data.y_validation.shape) == (
         np.float32,
@@ -37,7 +37,7 @@ def test_a_folder_that_says_no_task_holds_labels(tmp_path: Path) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     del meta["task"], meta["outputs"]
     (folder / "meta.json").write_text(json.dumps(meta))
-    data = load(folder, "unit")
+    data = load_training_data(folder, "unit")
     assert (data.task, data.outputs) == ("classification", 3)
 
 
@@ -52,7 +52,7 @@ def test_targets_that_are_not_what_they_should_be_are_refused(
         RequestError,
         match=r"y_train.npy is not: must hold one row of 2 float32 numbers for each of 120",
     ):
-        load(tmp_path / "wrong", "none")
+        load_training_data(tmp_path / "wrong", "none")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_targets_that_are_not_what_they_should_be_are_refused(
 def test_a_scale_is_a_factor_and_an_offset(
     folder: Path, scale: str, factor: float, offset: float
 ) -> None:
-    data = load(folder, scale)
+    data = load_training_data(folder, scale)
     scaled = data.scale.apply(data.x_train)
     assert scaled.dtype == np.float32
     np.testing.assert_allclose(
@@ -73,23 +73,23 @@ def test_test_images_are_not_read(tmp_path: Path) -> None:
     whole = write_folder(tmp_path / "whole")
     (whole / "test").mkdir()
     (whole / "test" / "x.npy").write_bytes(b"no array at all")
-    load(whole, "unit")
+    load_training_data(whole, "unit")
 
 
 def test_an_unknown_scale_lists_what_there_is(folder: Path) -> None:
     with pytest.raises(
         RequestError, match="unknown scale 'standart': must be one of unit, standard, none"
     ):
-        load(folder, "standart")
+        load_training_data(folder, "standart")
 
 
 @pytest.mark.parametrize("file", ["meta.json", "x_train.npy", "y_validation.npy"])
 def test_a_missing_file_is_named(tmp_path: Path, file: str) -> None:
     (write_folder(tmp_path / "part") / file).unlink()
     with pytest.raises(
-        RequestError, match=rf"must be whole, but .*{file} is not: .*prepared again"
+        RequestError, match=rf"must be complete, but .*{file} is not: .*prepare the data again"
     ):
-        load(tmp_path / "part", "unit")
+        load_training_data(tmp_path / "part", "unit")
 
 
 @pytest.mark.parametrize(
@@ -106,5 +106,5 @@ def test_an_array_that_is_not_what_it_should_be_is_refused(
     tmp_path: Path, file: str, array: np.ndarray
 ) -> None:
     np.save(write_folder(tmp_path / "wrong") / file, array, allow_pickle=True)
-    with pytest.raises(RequestError, match=rf"must be whole, but .*{file} is not"):
-        load(tmp_path / "wrong", "unit")
+    with pytest.raises(RequestError, match=rf"must be complete, but .*{file} is not"):
+        load_training_data(tmp_path / "wrong", "unit")

@@ -1,0 +1,173 @@
+"""Version guard for the internals of Keras and TensorFlow that Assay uses.
+
+`is_supported()` says whether the installed releases are those that the tests ran with. With any
+other release, each use below is replaced by its fallback, which needs Keras' documented API only
+and gives the same numbers. `tests/system/models/test_keras_compat.py` compares both ways.
+
+Optimizer steps by TensorFlow's kernels
+    what      replaces `update_step` of an Adam, AdamW or SGD instance while a graph is traced;
+              reads `_momentums`, `_velocities`, `momentums`, `_get_variable_index` and the `handle`
+              of TensorFlow's variables
+    where     backends/tensorflow_optimizers.py, `_kernel_steps`
+    why       a kernel passes over each array once, Keras' own step about ten times; epochs of small
+              batches are up to a quarter shorter
+    guard     is_supported(); exactly these classes, without `amsgrad`
+    fallback  Keras' own step
+
+Optimizer updates without tf.distribute
+    what      replaces `_backend_update_step` and `_apply_weight_decay` of `keras.src` TFOptimizer
+              while a graph is traced; calls `_use_weight_decay`
+    where     backends/tensorflow_optimizers.py, `_direct_updates`
+    why       tf.distribute keeps the graph of every trial: a worker grows by 4.4 MB per trial
+              instead of 0.4 MB
+    guard     is_supported(); classes that do not override these methods; no distribution strategy
+    fallback  Keras' own updates
+
+Seeding without TensorFlow
+    what      sets the globals of Keras' seed generator, in `keras.src`
+    where     keras_compat.py, `set_random_seed`
+    why       `keras.utils.set_random_seed` imports TensorFlow where it is installed, which takes
+              longer than many a training on JAX
+    guard     is_supported(); only on JAX
+    fallback  `keras.utils.set_random_seed`
+
+Creating variables without computing
+    what      calls `Model._symbolic_build`, as Keras' `fit` does
+    where     keras_compat.py, `build_variables`
+    why       variables of metrics must exist before an epoch is traced on JAX
+    guard     is_supported()
+    fallback  `Model.evaluate` on one image, and `Optimizer.build`
+
+Another optimizer in a compiled model
+    what      reads `Model._compile_config`
+    where     keras_compat.py, `replace_optimizer`
+    why       keeps the loss and metrics objects of a user-defined model as they are
+    guard     is_supported()
+    fallback  `Model.get_compile_config`, which serialises them; a model whose loss or metrics
+              cannot be serialised is refused
+
+A weight decay per trial
+    what      assigns `Optimizer.weight_decay` while a JAX program is traced, and relies on Keras
+              reading it then
+    where     backends/jax_epoch.py, `override_weight_decay`
+    why       each trial of a trial batch has its own weight decay; in Keras it is a constant
+    guard     is_supported()
+    fallback  trials with different weight decays are not trained in one trial batch
+
+Hidden packages
+    what      makes scikit-learn, matplotlib, pandas, IPython and JAX appear not to be installed
+              while Keras and TensorFlow are imported
+    where     worker/preload.py
+    why       their optional imports of these take 1.6 of 3.5 s
+    guard     is_supported(); packages that are not yet imported; undone after the import
+    fallback  a slower start
+
+Epochs as one execution (backends/tensorflow.py, backends/jax_epoch.py) call `train_step`,
+`test_step`, `reset_metrics` and `get_metrics_result` of a model in a loop inside a graph. These
+methods are documented. Which of them a user-defined model overrides is read from the module of each
+method (backends/keras_fit.py). User-defined models, and with an unsupported release all models, are
+trained by Keras' `fit` if they cannot be traced.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import random
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from assay.models.errors import RequestError
+
+if TYPE_CHECKING:
+    import keras
+
+_KERAS_RELEASES = ("3.15.",)
+_TENSORFLOW_RELEASES = ("2.21.",)
+
+
+@functools.cache
+def is_supported() -> bool:
+    """Return whether the tests ran with the installed releases of Keras and TensorFlow.
+
+    No backend is imported. Without TensorFlow, only the release of Keras counts.
+    """
+    has_tensorflow = importlib.util.find_spec("tensorflow") is not None
+    return _is_release("keras", _KERAS_RELEASES) and (
+        not has_tensorflow or _is_release("tensorflow", _TENSORFLOW_RELEASES)
+    )
+
+
+def _is_release(package: str, releases: tuple[str, ...]) -> bool:
+    try:
+        return version(package).startswith(releases)
+    except PackageNotFoundError:
+        return False
+
+
+def set_random_seed(seed: int) -> None:
+    """Set the seeds of Python, NumPy and Keras, like `keras.utils.set_random_seed`.
+
+    On JAX it does not import TensorFlow.
+    """
+    import keras  # not at the top: the worker's `preload` decides when Keras is imported
+
+    if keras.backend.backend() != "jax" or not is_supported():
+        keras.utils.set_random_seed(seed)
+        return
+    import numpy as np  # not at the top: `--help` imports no numpy
+    from keras.src.backend.common import global_state
+    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+    from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
+
+    global_state.set_global_attribute(GLOBAL_RANDOM_SEED, seed)
+    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def build_variables(model: keras.Model, x: Any, y: Any) -> None:
+    """Create the variables of a compiled model, its optimizer and its metrics.
+
+    Args:
+        model: compiled.
+        x: shape and type of inputs, with `shape` (1, *input_shape) and `dtype`.
+        y: likewise of targets.
+    """
+    if is_supported():
+        model._symbolic_build(data_batch=(x, y))
+        return
+    import numpy as np  # not at the top: `--help` imports no numpy
+
+    # A user-defined model may change its variables in an evaluation. Copies, because JAX may give
+    # the arrays away.
+    values = [np.array(variable.value) for variable in model.variables]
+    model.evaluate(np.zeros(x.shape, x.dtype), np.zeros(y.shape, y.dtype), batch_size=1, verbose=0)
+    for variable, value in zip(model.variables, values, strict=True):
+        variable.assign(value)
+    model.optimizer.build(model.trainable_variables)
+
+
+def replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+    """Compile a compiled model again with another optimizer, and otherwise as it was.
+
+    Raises:
+        RequestError: the release of Keras is not supported, and the loss or the metrics of the
+            model cannot be serialised.
+    """
+    import keras  # not at the top: settings are checked without a backend
+
+    if is_supported():
+        config = model._compile_config.config
+    else:
+        try:
+            config = keras.saving.deserialize_keras_object(model.get_compile_config())
+        except Exception as error:
+            raise RequestError(
+                "a model that comes compiled must have a loss and metrics that Keras "
+                f"{keras.version()} can serialise: received {model.loss!r:.60}; "
+                "use optimizer = 'own', or return the model uncompiled."
+            ) from error
+    # The method of keras.Model: a subclass may override `compile` with other arguments, and what it
+    # set beside these stays as it is.
+    keras.Model.compile(model, **{**config, "optimizer": optimizer})
