@@ -88,6 +88,7 @@ def _build_experiment(path: Path, text: str, file: _ExperimentFile) -> Experimen
         raise RequestError(
             f"[model] must say its family, such as family = 'mlp': received {family!r}."
         )
+    # A name in two places would leave open which one counts.
     declared_space = read_space(file.space)
     for name in declared_space:
         if name in model or name in file.train:
@@ -104,6 +105,7 @@ def _build_experiment(path: Path, text: str, file: _ExperimentFile) -> Experimen
         expect=file.expect,
         task=file.task,
         data=DataSettings.read(file.data, "[data]"),
+        # A user-defined module is looked for beside the experiment's file first.
         family=get_family(family, [str(path.parent.absolute())], file.task),
         model=model,
         train=file.train,
@@ -234,6 +236,7 @@ class Experiment:
 
     def largest_value(self, name: Literal["batch_size", "epochs"]) -> int:
         """Return the largest value of a training setting that a trial could have."""
+        # The corners have every extreme value of every parameter.
         return max(
             int(getattr(self.build_settings(configuration)[1], name))
             for configuration in self.space.corners()
@@ -255,6 +258,7 @@ class Experiment:
             for objective in self.search.goals.each:
                 check_name("metric in [search] objectives", objective.metric, known_metrics)
         check_task(self.data, self.task)
+        # Baselines may leave names out: those have their first values here.
         baselines = (self.space.corner(0, values) for values in self.baseline_configurations())
         for configuration in (*self.space.corners(), *baselines):
             check_optimizer(self.family, self.build_settings(configuration)[1])
@@ -286,6 +290,7 @@ class Experiment:
             >>> experiment.with_search(trials=100, sampler=None).search.trials
             100
         """
+        # An option that was not given is None.
         given = {name: value for name, value in changes.items() if value is not None}
         return dataclasses.replace(self, search=self.search.changed(**given))
 

@@ -1,4 +1,4 @@
-"""`assay new`: an experiment to start from, and the file of its network if there is none."""
+"""The experiment that `assay new` writes."""
 
 from __future__ import annotations
 
@@ -111,6 +111,7 @@ def create_experiment(name: str, data: str, model: str, data_dir: Path) -> Creat
         family=None if is_user_defined else FAMILIES[model],
         writes_network=network is not None,
     )
+    # The draft is checked before any file is in its place: an invalid one leaves nothing behind.
     with _draft(file, template.text()) as draft:
         # A user-defined function is checked by the first sweep, before it writes anything: which
         # hyperparameters it takes is unknown until it is called.
@@ -213,6 +214,7 @@ class Template:
         else:
             # An existing function may take any arguments: none of them is searched.
             known = _USER_NETWORK_BASELINE if self.writes_network else ()
+        # At most two: with batch size and learning rate, enough for the default number of trials.
         searched = [name for name in _SUGGESTIONS if name in known][:_SEARCHED_MODEL_SETTINGS]
         return {
             **{name: _SUGGESTIONS[name] for name in searched},
@@ -232,6 +234,7 @@ class Template:
         return {**baseline, "batch_size": self._baseline_batch_size()}
 
     def _baseline_batch_size(self) -> int:
+        # The usual size, or the only one if the data set is smaller than that.
         sizes = self._batch_sizes()
         limit = max(_BASELINE_BATCH_SIZE, min(sizes))
         return max(size for size in sizes if size <= limit)
@@ -306,7 +309,7 @@ def _settings_lines(
 
 
 def _setting_lines(text: str, description: str) -> Iterator[str]:
-    """Yield a setting with its description behind it, or before it if that is too long."""
+    """Yield a setting with its description behind it, or before it if it is long."""
     line = _with_comment(text, description)
     if len(line) <= _WIDTH:
         yield line
@@ -366,7 +369,7 @@ def _function_name(reference: str) -> str:
 
 
 def _missing_network_file(file: Path, model: str) -> Path | None:
-    """Return the network's file, relative to the experiment's; None if it exists or is a module."""
+    """Return the file of the network if it is missing; None for a module of a package."""
     place = Path(model.partition(":")[0]).expanduser()
     network = file.parent / place
     if place.suffix != ".py" or network.exists():
@@ -389,7 +392,7 @@ def _write_network(network: Path, template: Template, function: str) -> None:
 
 @contextmanager
 def _draft(file: Path, text: str) -> Iterator[Path]:
-    """Yield a file of the same name with this text, in a temporary folder beside `file`."""
+    """Yield a draft of a file, in a temporary folder beside it."""
     # Beside the file, because a hard link cannot leave the file system.
     try:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=".assay-") as folder:

@@ -68,6 +68,7 @@ def check_arrays(arrays: SourceArrays, name: str, task: Task) -> None:
                 f"{name}: {letter}_train and {letter}_test must agree in all but their length; "
                 f"received {train} and {test}."
             )
+    # Only the kind is compared: NumPy's types of texts differ by the length of the longest.
     if (arrays.y_train.dtype.kind == "U") != (arrays.y_test.dtype.kind == "U"):
         raise RequestError(
             f"{name}: y_train and y_test must be of one kind; "
@@ -76,6 +77,7 @@ def check_arrays(arrays: SourceArrays, name: str, task: Task) -> None:
 
 
 def _check_inputs(x: Array, name: str) -> None:
+    # The kinds are bool, integer, unsigned integer and float.
     if x.dtype.kind not in "biuf":
         raise RequestError(f"{name} must hold real numbers; received {x.dtype}.")
     if x.ndim not in (2, 3, 4):

@@ -82,6 +82,7 @@ def _write_prepared(source: Source, settings: DataSettings, task: Task, folder: 
     )
     x = _to_stored(arrays.x_train)
     x_train = x[training]
+    # Of the source's arrays: the digest is the same for any split, and for published copies.
     digest, array_digests = digest_arrays(arrays)
     unverified_reason = source.explain_unverified(array_digests)
     stored_arrays = {
@@ -89,6 +90,7 @@ def _write_prepared(source: Source, settings: DataSettings, task: Task, folder: 
         "y_train.npy": targets.train[training],
         "x_validation.npy": x[validating],
         "y_validation.npy": targets.train[validating],
+        # In a folder apart: nothing that trains or selects models opens it.
         "test/x.npy": _to_stored(arrays.x_test),
         "test/y.npy": targets.test,
     }
@@ -137,6 +139,7 @@ def digest_arrays(arrays: SourceArrays) -> tuple[str, dict[str, str]]:
 
 def _to_stored(x: Array) -> Array:
     """Return uint8 images unchanged, other numbers as float32; images with a channel axis."""
+    # Bytes take a quarter of float32's memory; they are scaled when they are used.
     stored = x if x.dtype == np.uint8 and x.ndim > 2 else x.astype(np.float32)
     return stored[..., np.newaxis] if stored.ndim == 3 else stored
 

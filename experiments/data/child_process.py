@@ -1,4 +1,4 @@
-"""The parent's side of the process that prepares data: start it, wait for its answer, stop it."""
+"""The process that prepares data, as its parent sees it."""
 
 from __future__ import annotations
 

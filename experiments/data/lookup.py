@@ -1,4 +1,4 @@
-"""What a [data] table tells about its data set before the data is prepared; reads no array."""
+"""What is known of a data set before it is prepared. No array is read."""
 
 from __future__ import annotations
 

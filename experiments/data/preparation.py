@@ -34,7 +34,9 @@ class PreparedData(PreparedMeta):
 
 
 class Preparation:
-    """The preparation of a data set; as a context manager it stops at the end of the block.
+    """The preparation of a data set in another process.
+
+    As a context manager it is stopped at the end of the block.
 
     Example:
         with Preparation(settings, home, data_dir, base, "classification") as preparation:
@@ -75,6 +77,7 @@ class Preparation:
         """
         if self._prepared is not None:
             self._verification.join()
+            # The sizes were right and the contents are not: the data set is prepared again.
             if self._damage is not None:
                 self._warn_of_damage(self._prepared.folder, self._damage)
                 self._prepared, self._damage = None, None
@@ -95,6 +98,7 @@ class Preparation:
         if self._child is None:
             return
         self._child.stop()
+        # Before a download the folder's path is unknown: it depends on the downloaded file.
         if self._source.is_available:
             remove_partial_folder(self._folder_path())
 
@@ -145,6 +149,7 @@ class Preparation:
 
     def _complete(self, folder: Path, meta: PreparedMeta) -> PreparedData:
         warnings = list(self._warnings)
+        # Generated data and your own have nothing to be compared with: no warning.
         if self._source.is_published and meta.unverified_reason is not None:
             warnings.append(f"{meta.name} is used unverified: {meta.unverified_reason}.")
         return PreparedData(

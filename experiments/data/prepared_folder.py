@@ -1,4 +1,4 @@
-"""A prepared data set on disk: its files, its meta.json, and how it is written as a whole.
+"""A prepared data set on disk: its files, its meta.json, its lock.
 
 <home>/data/<name>-<key>/
     x_train.npy  y_train.npy  x_validation.npy  y_validation.npy
@@ -73,7 +73,7 @@ class PreparedMeta(TrainingMeta):
 
 
 def prepared_folder_path(home: Path, source: Source, settings: DataSettings, task: Task) -> Path:
-    """Return the folder for a source's arrays, prepared for a task and split by these settings.
+    """Return the folder of a source's arrays, split for a task.
 
     Scaling is not part of the path: a folder has all scales.
 
@@ -81,7 +81,9 @@ def prepared_folder_path(home: Path, source: Source, settings: DataSettings, tas
         RequestError: the source cannot be read.
     """
     split = [settings.validation, settings.train_images, settings.split_seed]
+    # The source's own key changes with its files: a folder never holds outdated arrays.
     key = json.dumps([FORMAT, source.name, source.cache_key(), task, *split])
+    # The name only helps people: the hash alone identifies the folder.
     name = re.sub(r"[^A-Za-z0-9]+", "-", source.name.removesuffix(".npz"))[:LONGEST_NAME]
     return home.absolute() / "data" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
@@ -93,7 +95,10 @@ def write_prepared_meta(folder: Path, meta: PreparedMeta) -> None:
 
 
 def read_prepared_meta(folder: Path) -> PreparedMeta | None:
-    """Read meta.json and compare the sizes of the files; None if there is no such folder.
+    """Read meta.json, and compare the sizes of the files with it.
+
+    Returns:
+        The keys of meta.json; None if there is no such folder.
 
     Raises:
         ValueError: the folder is damaged; the message names the file.
@@ -104,6 +109,7 @@ def read_prepared_meta(folder: Path) -> PreparedMeta | None:
         meta = read_meta(folder, PreparedMeta)
     except (OSError, ValueError):
         raise ValueError(f"{META_FILE} cannot be read") from None
+    # Sizes take no time to compare, so every start does; `find_damage` reads the contents.
     for file, expected_bytes in meta.files.items():
         path = folder / file
         if not path.is_file():
@@ -136,7 +142,9 @@ def find_damage(folder: Path, meta: PreparedMeta) -> str | None:
 
 @contextmanager
 def lock_prepared_folder(folder: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold a folder's lock while it is written; the system releases it if the process dies.
+    """Hold the lock of a folder while it is written.
+
+    The system releases it if the process dies.
 
     Args:
         folder: the prepared folder; it need not exist.
@@ -161,10 +169,10 @@ def lock_prepared_folder(folder: Path, wait: bool = True) -> Iterator[bool]:
 
 @contextmanager
 def replace_prepared_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes `folder` at the end, or is removed after an error.
+    """Yield an empty folder that becomes `folder` at the end of the block.
 
-    The folder is there as a whole or not at all, also when the process is killed. The caller holds
-    the lock. An existing folder is replaced.
+    After an exception it is removed instead: `folder` is complete or does not exist, even if the
+    process is killed. The caller holds the lock. An existing folder is replaced.
 
     Raises:
         RequestError: home is not a folder that can be written.
@@ -176,6 +184,8 @@ def replace_prepared_folder(folder: Path) -> Iterator[Path]:
         with _home_write_errors(folder.parent):
             partial.mkdir(parents=True)
             yield partial
+            # Between these steps there is no folder. A process that looks now starts to prepare the
+            # data too, waits for the lock, and then finds the folder complete.
             if folder.exists():
                 shutil.rmtree(folder)
             partial.rename(folder)
@@ -201,6 +211,7 @@ def _home_write_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # A full disk is no fault of the request: a SearchError has another exit code.
         if (failure := unwritable_error(f"home's folder {folder}", error)) is not None:
             raise failure from None
         raise RequestError(

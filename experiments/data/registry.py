@@ -1,4 +1,7 @@
-"""The table of data sources: what `[data] name` can be, and which keys each source takes."""
+"""The table of data sources: their names, their keys of [data], their tasks.
+
+`assay/experiments/data/sources/__init__.py` says how to add a source.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,7 @@ SOURCES: tuple[SourceEntry, ...] = (
         task="classification",
         locate=locate_published,
     ),
+    # Points and functions have the same keys, but an entry has one task: hence two entries.
     SourceEntry(
         summaries={name: generated.summary for name, generated in POINTS.items()},
         task="classification",
@@ -72,7 +76,7 @@ SOURCES: tuple[SourceEntry, ...] = (
             "npz:PATH": "your own arrays x_train, y_train, x_test, y_test in one file; "
             "for regression too"
         },
-        task=None,
+        task=None,  # y can be labels or numbers: only the file tells
         locate=locate_npz_file,
         prefix=NPZ_PREFIX,
         path_kind="file",
@@ -132,6 +136,7 @@ def check_source_keys(name: str, values: Mapping[str, Any]) -> None:
     """
     entry = get_source_entry(name)
     for key, value in values.items():
+        # A key without effect is refused: two experiments that differ in it would be equal.
         if value is not None and key not in entry.keys:
             takers = (taker for other in SOURCES if key in other.keys for taker in other.summaries)
             raise RequestError(

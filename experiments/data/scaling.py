@@ -1,4 +1,4 @@
-"""Scales of the inputs: a factor and an offset for each entry of the last axis."""
+"""Scales of the inputs, fitted on the training examples."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def _uniform_scale(factor: float, x: Array) -> StoredScale:
 
 
 def _fit_unit_scale(x: Array) -> StoredScale:
-    """Map the smallest number to 0 and the largest to 1: of each feature, or of all pixels."""
+    """Map the smallest number to 0 and the largest to 1."""
+    # Each feature has a range of its own; all pixels of images share one.
     axes = 0 if x.ndim == 2 else None
     smallest = np.broadcast_to(x.min(axis=axes), x.shape[-1:]).astype(np.float64)
     largest = np.broadcast_to(x.max(axis=axes), x.shape[-1:]).astype(np.float64)
@@ -66,5 +67,6 @@ def _make_scale(centre: Array, spread: Array) -> StoredScale:
 
 def _iter_chunks(x: Array) -> Iterator[Array]:
     """Iterate over x as float64 arrays of shape (rows, last axis)."""
+    # The whole array as float64 would take eight times the memory of uint8 images.
     for start in range(0, len(x), CHUNK_ROWS):
         yield x[start : start + CHUNK_ROWS].astype(np.float64).reshape(-1, x.shape[-1])

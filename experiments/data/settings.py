@@ -68,6 +68,7 @@ class DataSettings(Settings):
     @field_validator("size", mode="before")
     @classmethod
     def _check_size(cls, size: object) -> object:
+        # Before Pydantic's own check, whose message would be about the first of the two numbers.
         if size is None:
             return None
         if isinstance(size, (list, tuple)) and len(size) == 2 and all(map(_is_side, size)):
@@ -95,9 +96,10 @@ class DataSettings(Settings):
         ]
 
     def source_options(self) -> dict[str, Any]:
-        """Return the values of the keys that only some sources take, for this data set's source."""
+        """Return the values of the keys that this data set's source takes, by key."""
         return {key: getattr(self, key) for key in get_source_entry(self.name).keys}
 
 
 def _is_side(value: object) -> bool:
+    # A bool is an int in Python, but `true` is no number of pixels.
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_SIDE

@@ -1,4 +1,4 @@
-"""The split of a training set into training and validation examples, and its subsets."""
+"""The split into training and validation examples, and training subsets."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ def split_indices(targets: Targets, validation: int, seed: int) -> tuple[Array, 
     from sklearn.model_selection import train_test_split
 
     y, classes = targets.train, targets.classes
+    # Checked here, because scikit-learn's own message does not name the setting.
     if min(validation, len(y) - validation) < len(classes):
         raise RequestError(
             "validation must leave one image of each class or more on both sides: "
@@ -78,6 +79,7 @@ def split_indices(targets: Targets, validation: int, seed: int) -> tuple[Array, 
     training, validating = train_test_split(
         np.arange(len(y)), test_size=validation, stratify=y if classes else None, random_state=seed
     )
+    # Stratification rounds: all examples of a rare class can end up in the validation set.
     if classes and len(missing := np.setdiff1d(y, y[training])) > 0:
         raise RequestError(
             f"validation = {validation:,} leaves no image of class {classes[missing[0]]} to train "
@@ -87,7 +89,7 @@ def split_indices(targets: Targets, validation: int, seed: int) -> tuple[Array, 
 
 
 def select_subset(training: Array, count: int, targets: Targets) -> Array:
-    """Select training examples, each class in its proportion; for regression the first ones.
+    """Select a stratified subset of the training examples; for regression the first ones.
 
     The proportions are those of the divisor method with standard rounding (Webster, 1832), with at
     least one example of each class. A smaller subset is a part of a larger one.

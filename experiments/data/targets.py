@@ -1,4 +1,4 @@
-"""Targets as they are stored: labels 0, 1, 2, ... with their names, or rows of numbers."""
+"""Targets as they are stored: numbered labels, or rows of numbers."""
 
 from __future__ import annotations
 
@@ -60,20 +60,24 @@ def encode_labels(y_train: Array, y_test: Array, name: str) -> tuple[tuple[str, 
         RequestError: there are fewer than two classes, a class has one training image, or a test
             label is not in the training set.
     """
+    # In sorted order, so that the numbers do not depend on the order of the examples.
     labels, numbers, counts = np.unique(y_train, return_inverse=True, return_counts=True)
     if len(labels) < 2:
         raise RequestError(
             f"{name}: y_train must hold two classes or more; received {len(labels)}."
         )
+    # A stratified split needs an example of each class on both sides.
     if counts.min() < 2:
         label = labels[counts.argmin()]
         raise RequestError(
             f"{name}: every class must have two images or more, to train and to validate: "
             f"class {label} has one."
         )
+    # The network has no output for a class that is not in the training set.
     unseen = np.setdiff1d(y_test, labels)
     if len(unseen) > 0:
         raise RequestError(f"{name}: every label of y_test must be in y_train; {unseen[0]} is not.")
+    # Every test label is one of `labels`, so its insertion point is its number.
     test_numbers = np.searchsorted(labels, y_test)
     return (
         tuple(str(label) for label in labels),
@@ -83,4 +87,5 @@ def encode_labels(y_train: Array, y_test: Array, name: str) -> tuple[tuple[str, 
 
 
 def _as_rows(y: Array) -> Array:
+    # A single number per example is a row of width 1: losses and metrics only see rows.
     return y.reshape(len(y), -1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Data sets that are generated from a seed: points of the plane, and functions of one number."""
+"""Generated data sets: points of the plane, and functions of one number."""
 
 from __future__ import annotations
 

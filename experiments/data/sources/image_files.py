@@ -1,4 +1,6 @@
-"""Image files as uint8 arrays; imported only in the process that prepares data (it needs Pillow).
+"""Image files as uint8 arrays, decoded by Pillow.
+
+Only the process that prepares data imports this module, because Pillow takes a while to import.
 
 If any training image is in colour, all images become RGB, else all become 8-bit grey. Images that
 are neither are converted first:
@@ -63,6 +65,7 @@ def decode_images(
     """
     if size is None:
         size = _common_size([*train, *test])
+    # By the training images alone: test images must not change what a network is trained on.
     in_colour = any(_has_colour(path) for path in train)
     shape = (*size, 3) if in_colour else size
     x_train, x_test = (np.empty((len(paths), *shape), np.uint8) for paths in (train, test))
@@ -95,6 +98,7 @@ def _read_size(path: Path) -> ImageSize:
 def _has_colour(path: Path) -> bool:
     with _open_image(path) as image:
         if image.mode in PALETTE_MODES:
+            # An entry is grey if its red, green and blue are equal.
             palette = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
             return bool((palette != palette[:, :1]).any())
         return image.mode not in GREY_MODES | WIDE_MODES
@@ -109,6 +113,7 @@ def _decode_image(path: Path, size: ImageSize, in_colour: bool) -> Array:
             image = image.convert("RGB")
         image = image.convert("RGB" if in_colour else "L")
         if (image.height, image.width) != size:
+            # Pillow's sizes are (width, height).
             image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
         return np.asarray(image)
 
@@ -128,6 +133,7 @@ def _reduce_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
     # A transparent 16-bit level would be lost with the mode: it becomes white here.
     if isinstance(transparent_level := image.info.get("transparency"), int):
         wide[values == transparent_level] = largest
+    # 65,535 / 257 = 255, so white stays white; 128 makes the division round to the nearest.
     return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
 
 
@@ -146,6 +152,7 @@ def _open_image(path: Path) -> Iterator[Image.Image]:
         warnings.simplefilter("ignore")  # odd metadata; only the pixels matter
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
+            # Checked before opening: a named pipe would block.
             if not stat.S_ISREG(path.stat().st_mode):
                 raise RequestError(
                     f"everything in a class's folder must be an image; {path} is no file: "

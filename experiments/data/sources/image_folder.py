@@ -110,6 +110,7 @@ def locate_folder(
             f"{FOLDER_PREFIX}PATH must be a folder with train/<class>/ and test/<class>/: "
             f"{path} {problem}."
         )
+    # ".." has no name of its own.
     named_path = path.resolve() if path.name == ".." else path
     # The name is recorded in MLflow: the home folder's own name would be the user's name.
     folder_name = "~" if named_path == Path.home() else named_path.name
@@ -208,7 +209,12 @@ def _list_images(classes: dict[str, Path]) -> tuple[ImageFile, ...]:
 
 
 def _walk_files(folder: Path, parents: tuple[Path, ...]) -> Iterator[Path]:
-    """Yield the files in a folder and its subfolders; `parents` are the real paths above it."""
+    """Yield the files in a folder and its subfolders.
+
+    Args:
+        folder: the folder.
+        parents: real paths of the folders above it.
+    """
     real_path = Path(os.path.realpath(folder))
     # A link to a folder that contains the link would never end.
     if any(parent.is_relative_to(real_path) for parent in parents):

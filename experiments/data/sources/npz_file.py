@@ -115,6 +115,7 @@ def read_npz_file(path: Path) -> SourceArrays:
     """
     with _open_archive(path) as archive:
         arrays = {name: _read_array(archive, name, path) for name in ARRAY_NAMES}
+    # `keras.datasets` has the labels of CIFAR-10 in a column.
     for name in ("y_train", "y_test"):
         if arrays[name].ndim == 2 and arrays[name].shape[1] == 1:
             arrays[name] = arrays[name][:, 0]
@@ -170,6 +171,7 @@ def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray[A
             raise RequestError(
                 f"{path}: {name} is damaged: {size_bytes:,} bytes cannot be {shape} of {dtype}."
             )
+    # Opened again, because NumPy reads the header itself.
     with _open_member(archive, name, path) as (stream, _):
         array: np.ndarray[Any, Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return array
@@ -179,6 +181,7 @@ def _read_header(
     stream: IO[bytes], name: str, path: Path
 ) -> tuple[tuple[int, ...], np.dtype[Any], int]:
     """Return an array's shape, its type, and the size of its header in bytes."""
+    # Version 3.0 is for arrays with named fields whose names are not Latin-1.
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,

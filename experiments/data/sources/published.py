@@ -1,4 +1,4 @@
-"""Published data sets: what they hold, where they come from, and the digests of their arrays."""
+"""Published data sets, and the digests of their arrays."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ class PublishedSet:
             for digest in array_digests.values()
             if digest in self.altered_copies
         ]
+        # An array whose digest is not on record is neither verified nor known to differ.
         differing = [array for array in self.digests if array_digests[array] != self.digests[array]]
         if differing:
             reasons.append(f"{', '.join(differing)} differ from the published {name}")
@@ -253,6 +254,7 @@ class PublishedSource(_Published, NpzSource):
         Raises:
             RequestError: the file is not an .npz file, or has no such array.
         """
+        # A request can be checked before the download, by the published size.
         if not self.is_available:
             return self.published_set.train_images
         return super().count_training_examples()

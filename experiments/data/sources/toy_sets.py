@@ -1,4 +1,4 @@
-"""Definitions of the generated data sets: two-dimensional classes, and functions of one number."""
+"""Definitions of the generated data sets."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ class Region:
             ]
         )
         y = np.repeat(np.array([0, 1], np.int32), [points - inside, inside])
+        # Shuffled, because the two sides are drawn one after the other.
         order = random.permutation(points)
         moved = x[order] + noise * random.standard_normal(x.shape)
         return moved.astype(np.float32), y[order]
@@ -147,6 +148,7 @@ def draw_xor(points: int, noise: float, random: np.random.Generator) -> tuple[Ar
     problem.
     """
     centres = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]])
+    # Permuted and not drawn, so that the clusters have equal sizes.
     cluster = random.permutation(np.arange(points) % len(centres))
     x = centres[cluster] + noise * random.standard_normal((points, 2))
     return x.astype(np.float32), (cluster % 2 == 0).astype(np.int32)
