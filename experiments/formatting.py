@@ -1,4 +1,4 @@
-"""Numbers, values and times as people read and write them."""
+"""Numbers, hyperparameters and durations, formatted for people and parsed."""
 
 from __future__ import annotations
 
@@ -6,55 +6,65 @@ import math
 import re
 from typing import Any
 
-from assay.experiments.terminal_text import in_line
+from assay.experiments.terminal_text import escape_line
 from assay.models.errors import RequestError
 from assay.search.objective import Objectives, Values
 
 _BARS = "▁▂▃▄▅▆▇█"
-_CURVE_CHARACTERS = 20
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_SPARKLINE_CHARACTERS = 20
+_UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number with what it counts."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def format_count(number: int, singular: str, plural: str | None = None) -> str:
+    """Return a number with its noun.
 
-
-def sparkline(values: list[float]) -> str:
-    """Return a curve as a row of bars, from its lowest value to its highest; a long one is thinned
-    out.
+    Example:
+        >>> format_count(1, "study", "studies"), format_count(3, "trial")
+        ('1 study', '3 trials')
     """
-    if not values:
-        return ""
-    step = -(-len(values) // _CURVE_CHARACTERS)
-    kept = values[(len(values) - 1) % step :: step]  # the last value is always among them
-    low, high = min(kept), max(kept)
-    height = (high - low) or 1.0
-    return "".join(_BARS[round((value - low) / height * (len(_BARS) - 1))] for value in kept)
+    return f"{number} {singular if number == 1 else plural or f'{singular}s'}"
 
 
-def named(objectives: Objectives, values: Values) -> str:
-    """Return values with the names of their metrics."""
+def format_values(objectives: Objectives, values: Values) -> str:
+    """Return a trial's values with the names of their metrics."""
     pairs = zip(objectives.each, values, strict=True)
-    return ", ".join(f"{objective.metric} {measured(value)}" for objective, value in pairs)
+    return ", ".join(f"{objective.metric} {format_metric(value)}" for objective, value in pairs)
 
 
-def measured(value: float) -> str:
-    """Return what was measured: a whole number as it is, another with four digits behind the point,
-    or in all.
+def format_metric(value: float) -> str:
+    """Return a measured value with about four digits.
+
+    Example:
+        >>> format_metric(0.98765), format_metric(26506), format_metric(1234.5)
+        ('0.9877', '26,506', '1234')
     """
     if float(value).is_integer() and abs(value) >= 10:
         return f"{int(value):,}"
     return f"{value:.4f}" if abs(value) < 100 else f"{value:.4g}"
 
 
-def shown(value: Any) -> str:
-    """Return a hyperparameter's value as people write it."""
-    return f"{value:.3g}" if isinstance(value, float) else in_line(str(value))
+def format_param(value: Any) -> str:
+    """Return a hyperparameter's value as safe text."""
+    return f"{value:.3g}" if isinstance(value, float) else escape_line(str(value))
 
 
-def clock(seconds: float) -> str:
-    """Return a time as 1:02:03, 4:05 or 12 s."""
+def sparkline(values: list[float]) -> str:
+    """Return a curve as a row of bars.
+
+    The bars scale from the lowest to the highest value; more than 20 values are thinned out.
+    """
+    if not values:
+        return ""
+    step = -(-len(values) // _SPARKLINE_CHARACTERS)
+    # Counted from the end, so that the last value is always among those that are kept.
+    kept = values[(len(values) - 1) % step :: step]
+    low, high = min(kept), max(kept)
+    height = (high - low) or 1.0
+    return "".join(_BARS[round((value - low) / height * (len(_BARS) - 1))] for value in kept)
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as 1:02:03, 4:05 or 12 s."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -62,27 +72,32 @@ def clock(seconds: float) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
-def read_seconds(given: str | float, where: str) -> float:
-    """Return a time in seconds: 90 is one already, and so are 90s, 10m or 1h30m; a bare number is
-    seconds.
+def parse_seconds(duration: str | float, option: str) -> float:
+    """Return a duration in seconds.
 
     Args:
-        given: the time.
-        where: what to call it in an error, such as "--timeout".
+        duration: a number of seconds, or a text such as 90s, 10m or 1h30m; a number without a unit
+            is in seconds.
+        option: name of the option for the error message, such as "--timeout".
 
     Raises:
-        RequestError: it is none, or not above zero.
+        RequestError: the text is no duration, or it is not above zero.
+
+    Example:
+        >>> parse_seconds("1h30m", "--timeout")
+        5400.0
     """
-    seconds = _read(given) if isinstance(given, str) else float(given)
+    seconds = _parse_text(duration) if isinstance(duration, str) else float(duration)
     if not (math.isfinite(seconds) and seconds > 0):
         raise RequestError(
-            f"{where} takes a time above 0, such as 90s, 10m or 1h30m; received {given!r}."
+            f"{option} takes a time above 0, such as 90s, 10m or 1h30m; received {duration!r}."
         )
     return seconds
 
 
-def _read(text: str) -> float:
+def _parse_text(text: str) -> float:
     parts = re.findall(r"(\d+(?:\.\d+)?)([hms]?)", text)
+    # findall skips what it does not match: "5 minutes" must be an error, not 5 seconds.
     if "".join(number + unit for number, unit in parts) != text:
         return math.nan
-    return sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
+    return sum(float(number) * _UNIT_SECONDS[unit or "s"] for number, unit in parts)

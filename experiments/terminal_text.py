@@ -1,16 +1,18 @@
-"""Words from anywhere, made fit for a terminal: names, values and errors may hold whatever somebody
-put into them.
+"""Untrusted text, made safe for a terminal.
+
+Names, values and errors come from files and stores: they may hold control characters that would
+move the cursor or change colors, and addresses with passwords.
 """
 
 from __future__ import annotations
 
-from assay.search.system.urls import scrubbed
+from assay.search.system.urls import scrub_secrets
 
-_LONGEST_LINE_CHARACTERS = 2000
+_MAX_LINE_CHARACTERS = 2000
 
 
-def visible(text: str) -> str:
-    """Return a text with all that would steer a terminal written out, but for the ends of lines."""
+def escape_text(text: str) -> str:
+    """Return a text with control characters escaped, except newlines."""
     return "".join(
         letter
         if letter.isprintable() or letter == "\n"
@@ -19,15 +21,16 @@ def visible(text: str) -> str:
     )
 
 
-def in_line(text: str) -> str:
-    """Return a text with the ends of lines written out too."""
-    return visible(text).replace("\n", "\\n")
+def escape_line(text: str) -> str:
+    """Return a text with control characters and newlines escaped."""
+    return escape_text(text).replace("\n", "\\n")
 
 
-def one_line(text: str) -> str:
-    """Return a text as one line of moderate length that steers no terminal and tells no secret."""
-    line = visible(" ".join(scrubbed(text).split()))
-    if len(line) <= _LONGEST_LINE_CHARACTERS:
+def to_single_line(text: str) -> str:
+    """Return a text as one safe line without secrets."""
+    line = escape_text(" ".join(scrub_secrets(text).split()))
+    if len(line) <= _MAX_LINE_CHARACTERS:
         return line
-    half = _LONGEST_LINE_CHARACTERS // 2  # what to do stands at the end
+    # The middle is cut out: an error message says at its end what to do.
+    half = _MAX_LINE_CHARACTERS // 2
     return f"{line[:half]} [...] {line[-half:]}"

@@ -1,4 +1,7 @@
-"""Home: the folder of everything that running produces."""
+"""Where results are written: home, its files, and the two stores.
+
+Home is the folder of everything that running produces (`--home`, by default `./mlruns`).
+"""
 
 from __future__ import annotations
 
@@ -10,45 +13,45 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.experiments.data.source import default_data_dir
+from assay.experiments.data.sources.base import default_data_dir
 from assay.models.errors import RequestError
-from assay.search.system.files import unwritable
-from assay.search.system.urls import keep_secret
+from assay.search.system.files import unwritable_error
+from assay.search.system.urls import register_secrets
 
-_LONGEST_NAME_BYTES = 200  # file systems take 255, of which the endings need some
+_LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where things lie under a home folder. Nothing is created by asking."""
+    """The files of a home folder. Asking for a path creates nothing.
+
+    Attributes:
+        path: the folder.
+    """
 
     path: Path
 
     @property
     def storage(self) -> str:
-        """Optuna's database, as a URL."""
+        """Optuna's database in home, as a URL."""
         return f"sqlite:///{self.path / 'optuna.db'}"
 
     @property
     def tracking(self) -> str:
-        """MLflow's database, as a URL."""
+        """MLflow's database in home, as a URL."""
         return f"sqlite:///{self.path / 'mlflow.db'}"
 
     @property
     def artifacts(self) -> Path:
-        """MLflow's artifacts."""
+        """MLflow's artifacts in home."""
         return self.path / "artifacts"
 
     def journal(self, study: str, instance: int = 1) -> Path:
-        """Return the journal of a study: that of the only supervisor, or of one of several at the
-        same time.
-        """
+        """Return the journal of a study, or of one supervisor instance of it."""
         return self.path / "journal" / f"{file_name(study)}{_instance_suffix(instance)}.jsonl"
 
     def instances(self, study: str) -> list[int]:
-        """Return the instances of a study that have a journal, or a lock until they have one, and
-        always the first.
-        """
+        """Return the instances of a study that have a journal or a lock, and always the first."""
         found = (
             path
             for kind in ("jsonl", "lock")
@@ -58,81 +61,55 @@ class Workspace:
         return [1, *sorted(int(number) for number in numbers if number.isdecimal())]
 
     def journals(self, study: str) -> list[Path]:
-        """Return the journals of a study, one a instance; of some there may be none yet."""
+        """Return the journal of each instance of a study; some may not exist yet."""
         return [self.journal(study, instance) for instance in self.instances(study)]
 
     def models(self, study: str, instance: int = 1) -> Path:
-        """Return the folder in which the model of a study's best trial waits to be logged."""
+        """Return the folder where models of the best trials wait until MLflow has them."""
         return self.path / "models" / f"{file_name(study)}{_instance_suffix(instance)}"
 
     def checkpoints(self, study: str) -> Path:
-        """Return the folder in which a study's trials under way are kept."""
+        """Return the folder with the checkpoints of a study's running trials."""
         return self.path / "checkpoints" / file_name(study)
 
     def check(self) -> None:
-        """See that the folder could be made and written, making none.
+        """Check that the folder can be created and written, without creating it.
 
         Raises:
             RequestError: it can't be a folder.
-            SearchError: it may not be written.
+            SearchError: it can't be written.
         """
-        there = next(
-            path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists()
-        )
-        if not there.is_dir():
-            raise _no_folder(self.path, "not a directory")
-        _check_access(there, self.path)
+        path = self.path.absolute()
+        existing = next(folder for folder in (path, *path.parents) if folder.exists())
+        if not existing.is_dir():
+            raise _not_a_folder(self.path, "not a directory")
+        _check_access(existing, self.path)
 
     def create(self) -> None:
-        """Make the folder.
+        """Create the folder.
 
         Raises:
             RequestError: it can't be a folder.
-            SearchError: it can't be made or may not be written, since the disk is full, say.
+            SearchError: it can't be created or written, for example because the disk is full.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise unwritable(f"home, {self.path},", error) or _no_folder(
-                self.path, error.strerror
-            ) from None
+            failure = unwritable_error(f"home, {self.path},", error)
+            raise failure or _not_a_folder(self.path, error.strerror) from None
         _check_access(self.path, self.path)
-
-
-def _instance_suffix(instance: int) -> str:
-    return "" if instance == 1 else f"~{instance}"  # no study's file has a ~ of its own
-
-
-def _check_access(there: Path, home: Path) -> None:
-    if not os.access(there, os.W_OK | os.X_OK):
-        forbidden = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        raise unwritable(f"home, {home},", forbidden) or forbidden
-
-
-def _no_folder(path: Path, why: str | None) -> RequestError:
-    return RequestError(
-        f"home must be a folder that can be written: {path} can't ({why}); choose another with --home."
-    )
-
-
-def file_name(study: str) -> str:
-    """Return a study's name as a file name: what could lead out of the folder, or trip a file
-    system, is escaped.
-    """
-    escaped = "".join(
-        letter if letter.isalnum() or letter in "-_" else f"%{ord(letter):02x}" for letter in study
-    )
-    if len(escaped.encode()) <= _LONGEST_NAME_BYTES:
-        return escaped
-    return f"{escaped.encode()[:100].decode(errors='ignore')}-{hashlib.sha256(study.encode()).hexdigest()[:16]}"
-
-
-# Where things are read and written, filled in from variables and defaults.
 
 
 @dataclass(frozen=True)
 class StorePaths:
-    """Home, data sets, Optuna's storage and MLflow's store."""
+    """Where a command reads data and writes results.
+
+    Attributes:
+        workspace: home.
+        data_dir: folder of the data sets.
+        storage: Optuna storage, as a URL.
+        tracking_uri: MLflow tracking URI.
+    """
 
     workspace: Workspace
     data_dir: Path
@@ -147,44 +124,72 @@ class StorePaths:
         storage: str | None = None,
         tracking_uri: str | None = None,
     ) -> StorePaths:
-        """Take what is given, else ASSAY_HOME, ASSAY_DATA_DIR, ASSAY_STORAGE and
-        MLFLOW_TRACKING_URI, else defaults.
+        """Fill in what is None from environment variables, else from defaults.
 
-        The defaults are `./mlruns`, the Keras cache, and SQLite in home for both stores. What is
-        secret in the addresses of stores is shown to nobody from now on.
+        The variables are ASSAY_HOME, ASSAY_DATA_DIR, ASSAY_STORAGE and MLFLOW_TRACKING_URI. The
+        defaults are `./mlruns`, the Keras cache, and SQLite in home for both stores. From now on,
+        messages mask the secrets in both URLs.
         """
-        place = Workspace(
-            Path(home or os.environ.get("ASSAY_HOME") or "mlruns").expanduser().resolve()
+        variables = os.environ
+        workspace = Workspace(
+            Path(home or variables.get("ASSAY_HOME") or "mlruns").expanduser().resolve()
         )
-        data = data_dir or os.environ.get("ASSAY_DATA_DIR")
-        found = cls(
-            workspace=place,
+        data = data_dir or variables.get("ASSAY_DATA_DIR")
+        chosen = cls(
+            workspace=workspace,
             data_dir=Path(data).expanduser().resolve() if data else default_data_dir(),
-            storage=storage or os.environ.get("ASSAY_STORAGE") or place.storage,
-            tracking_uri=tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or place.tracking,
+            storage=storage or variables.get("ASSAY_STORAGE") or workspace.storage,
+            tracking_uri=tracking_uri or variables.get("MLFLOW_TRACKING_URI") or workspace.tracking,
         )
-        keep_secret(found.storage)
-        keep_secret(found.tracking_uri)
-        return found
+        register_secrets(chosen.storage)
+        register_secrets(chosen.tracking_uri)
+        return chosen
 
 
-# The studies that a home has journals of, told without opening a store.
+def file_name(study: str) -> str:
+    """Return a study's name as a file name.
 
-
-def journal_names(home: Workspace) -> list[str]:
-    """Return the names of the studies that were run from a home."""
-    return sorted(journal_experiments(home))
-
-
-def journal_experiments(home: Workspace) -> dict[str, str]:
-    """Return the experiment of each study that was run from a home, from the first line of its
-    journal.
+    Characters that could lead out of the folder, or that a file system refuses, are escaped; a name
+    that is too long is cut and gets a digest.
     """
+    escaped = "".join(
+        letter if letter.isalnum() or letter in "-_" else f"%{ord(letter):02x}" for letter in study
+    )
+    if len(escaped.encode()) <= _LONGEST_NAME_BYTES:
+        return escaped
+    digest = hashlib.sha256(study.encode()).hexdigest()[:16]
+    return f"{escaped.encode()[:100].decode(errors='ignore')}-{digest}"
+
+
+def journal_names(workspace: Workspace) -> list[str]:
+    """Return the names of the studies that were run from a home; no store is opened."""
+    return sorted(journal_experiments(workspace))
+
+
+def journal_experiments(workspace: Workspace) -> dict[str, str]:
+    """Return the experiment of each study that was run from a home, by the study's name."""
     experiments = {}
-    for path in home.path.glob("journal/*.jsonl"):
-        # A line that is not whole yet names nobody.
+    for path in workspace.path.glob("journal/*.jsonl"):
+        # The first line of a journal opens it; one that is being written may not be complete.
         with suppress(OSError, ValueError, KeyError), path.open(encoding="utf-8") as journal:
             opened = json.loads(journal.readline())
-            if opened["study"] is not None:  # as that of a single run is
+            if opened["study"] is not None:  # a single training has none
                 experiments[opened["study"]] = opened["experiment"]
     return experiments
+
+
+def _instance_suffix(instance: int) -> str:
+    return "" if instance == 1 else f"~{instance}"  # `file_name` escapes a ~ of the study's name
+
+
+def _check_access(folder: Path, home: Path) -> None:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        forbidden = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        raise unwritable_error(f"home, {home},", forbidden) or forbidden
+
+
+def _not_a_folder(path: Path, why: str | None) -> RequestError:
+    return RequestError(
+        f"home must be a folder that can be written: {path} can't ({why}); choose another with "
+        "--home."
+    )

@@ -1,4 +1,4 @@
-"""Training data: the arrays of a prepared folder, mapped into memory, and their scale.
+"""Training data: the arrays of a prepared folder, and their scale.
 
 The test images are stored apart from these files, and nothing here reads them.
 """
@@ -26,7 +26,7 @@ TARGET_TYPES: Mapping[Task, str] = {"classification": "int32", "regression": "fl
 
 @dataclass(frozen=True)
 class Scale:
-    """Scaling of inputs: x.astype(float32) * factor + offset, along the last axis.
+    """Scaling of inputs: x * factor + offset, along the last axis.
 
     Attributes:
         factor: float32 (channels,), (features,) or (1,).
@@ -37,7 +37,7 @@ class Scale:
     offset: Array
 
     def apply(self, x: Array) -> Array:
-        """Return x (n, *input_shape) scaled, as float32 of the same shape."""
+        """Return x (n, *input_shape) as scaled float32."""
         scaled: Array = x.astype(np.float32) * self.factor + self.offset
         return scaled
 
@@ -59,7 +59,7 @@ class DataShape:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training and validation data, as stored and not yet scaled.
+    """Training and validation data, as stored.
 
     Attributes:
         name: name of the data set.
@@ -94,7 +94,7 @@ class TrainingData:
 
 
 def as_one_hot(labels: Array, classes: int) -> Array:
-    """Return labels int32 (n,) as float32 (n, classes): 1 at the label, else 0."""
+    """Return labels int32 (n,) as one-hot float32 (n, classes)."""
     one_hot: Array = np.eye(classes, dtype=np.float32)[labels]
     return one_hot
 
@@ -187,7 +187,7 @@ def read_meta(folder: Path, kind: type[MetaT]) -> MetaT:
 
 
 def _open_split(folder: Path, split: str, meta: TrainingMeta) -> tuple[Array, Array]:
-    """Open and check the inputs and targets of a split."""
+    """Open and check inputs and targets of a split."""
     x, y = _open_array(folder, f"x_{split}.npy"), _open_array(folder, f"y_{split}.npy")
     if x.shape[1:] != meta.input_shape or x.dtype.name not in STORED_TYPES:
         shape = f"(n, {', '.join(map(str, meta.input_shape))})"

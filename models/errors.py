@@ -1,4 +1,4 @@
-"""Exceptions with a meaning, their exit codes, and how to recognise exhausted memory.
+"""Exceptions and their exit codes; recognising exhausted memory.
 
     AssayError                  every exception that Assay raises on purpose
     |- RequestError        2    the request is wrong, and the user can correct it
@@ -59,10 +59,10 @@ class OutOfMemory(SearchError):
 
 
 class WorkerBug(AssayError):
-    """Assay's own code failed in a worker; the message is the traceback of that worker.
+    """Assay's own code failed in a worker.
 
-    The trial is recorded as interrupted, because it is not the cause, and the next sweep of the
-    study redoes it.
+    The message is the traceback of that worker. The trial is recorded as interrupted, because it is
+    not the cause, and the next sweep of the study redoes it.
     """
 
 
@@ -83,7 +83,7 @@ _MESSAGE_PARTS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether memory ran out on the machine or on its GPU.
+    """Return whether memory ran out, on machine or GPU.
 
     Args:
         error: an exception; the exceptions that it was raised from are examined too.

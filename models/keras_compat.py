@@ -1,4 +1,4 @@
-"""Version guard for the internals of Keras and TensorFlow that Assay uses.
+"""Version guard for internals of Keras and TensorFlow.
 
 `is_supported()` says whether the installed releases are those that the tests ran with. With any
 other release, each use below is replaced by its fallback, which needs Keras' documented API only
@@ -66,7 +66,9 @@ Epochs as one execution (backends/tensorflow.py, backends/jax_epoch.py) call `tr
 `test_step`, `reset_metrics` and `get_metrics_result` of a model in a loop inside a graph. These
 methods are documented. Which of them a user-defined model overrides is read from the module of each
 method (backends/keras_fit.py). User-defined models, and with an unsupported release all models, are
-trained by Keras' `fit` if they cannot be traced.
+trained by Keras' `fit` if they cannot be traced. `keras.config.disable_traceback_filtering`
+(architectures/custom.py) is documented too; that `clear_session` enables the filtering again is
+not, and concerns error messages only.
 """
 
 from __future__ import annotations
@@ -88,7 +90,7 @@ _TENSORFLOW_RELEASES = ("2.21.",)
 
 @functools.cache
 def is_supported() -> bool:
-    """Return whether the tests ran with the installed releases of Keras and TensorFlow.
+    """Return whether the installed releases are those of the tests.
 
     No backend is imported. Without TensorFlow, only the release of Keras counts.
     """
@@ -106,7 +108,7 @@ def _is_release(package: str, releases: tuple[str, ...]) -> bool:
 
 
 def set_random_seed(seed: int) -> None:
-    """Set the seeds of Python, NumPy and Keras, like `keras.utils.set_random_seed`.
+    """Set the seeds of Python, NumPy and Keras.
 
     On JAX it does not import TensorFlow.
     """
@@ -120,6 +122,7 @@ def set_random_seed(seed: int) -> None:
     from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
     from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 
+    # As in `keras.utils.set_random_seed` of Keras 3.15, without `tf.random.set_seed`.
     global_state.set_global_attribute(GLOBAL_RANDOM_SEED, seed)
     global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
     random.seed(seed)
@@ -127,7 +130,7 @@ def set_random_seed(seed: int) -> None:
 
 
 def build_variables(model: keras.Model, x: Any, y: Any) -> None:
-    """Create the variables of a compiled model, its optimizer and its metrics.
+    """Create the variables of model, optimizer and metrics.
 
     Args:
         model: compiled.
@@ -149,7 +152,7 @@ def build_variables(model: keras.Model, x: Any, y: Any) -> None:
 
 
 def replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    """Compile a compiled model again with another optimizer, and otherwise as it was.
+    """Compile a compiled model again, with another optimizer.
 
     Raises:
         RequestError: the release of Keras is not supported, and the loss or the metrics of the

@@ -1,4 +1,4 @@
-"""Checks of names: names that a user typed, and packages that must be installed."""
+"""Checks of names that a user typed, and of installed packages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from assay.models.errors import RequestError
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'X'?", or an empty string.
+    """Return " Did you mean 'X'?" or an empty string.
 
     Args:
         name: what the user typed.

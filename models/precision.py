@@ -27,7 +27,7 @@ def check_precision(name: str) -> str:
 
 
 def use_precision(precision: str) -> None:
-    """Set the precision of models that are described from now on.
+    """Set the precision of the next models.
 
     `keras.backend.clear_session` resets it.
     """

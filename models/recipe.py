@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network and how it is trained, before there are any weights.
+    """A network and how it is trained, without weights.
 
     Attributes:
         family: family of the network.
@@ -92,7 +92,7 @@ class Recipe:
         return model
 
     def compile_epoch(self, model: keras.Model, dataset: DeviceDataset) -> TrainEpoch:
-        """Return a function that trains a compiled model for one epoch per call."""
+        """Compile an epoch of a compiled model; `fit` does it if it was not done."""
         return dataset.compile_epoch(model, make_input_config(self.train, self.one_hot))
 
     def fit(
@@ -102,7 +102,7 @@ class Recipe:
         seed: int,
         train_epoch: TrainEpoch | None = None,
     ) -> Fit:
-        """Fit: return an iterator that trains one epoch per step and returns its metrics.
+        """Fit: return an iterator over the metrics of each epoch.
 
         In classification these are loss, accuracy, val_loss and val_accuracy; in regression loss,
         mae, val_loss and val_mae. With a schedule, learning_rate is that of the last step.
@@ -119,7 +119,7 @@ class Recipe:
 
 
 def test(model: keras.Model, x: Array, y: Array, one_hot: bool = False) -> Metrics:  # noqa: PT028 - not a test of pytest
-    """Test: measure a compiled model on data that training has not seen.
+    """Test: measure a compiled model on new data.
 
     Args:
         model: compiled; also one that was saved and loaded.

@@ -1,4 +1,4 @@
-"""Random seeds: one seed per trial, and setting all seeds of a process."""
+"""Random seeds: of a trial, and of a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Base class of all settings: frozen, strict, with one-line errors."""
+"""Base class of settings: frozen, strict, one-line errors."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Settings(BaseModel):
 
 
 def format_validation_error(error: ErrorDetails, where: str, known: Mapping[str, object]) -> str:
-    """Return Pydantic's error as one line: the rule, the value received, the closest key.
+    """Return Pydantic's error as one line.
 
     Args:
         error: one of `ValidationError.errors()`.

@@ -1,4 +1,4 @@
-"""Tasks: what a network predicts, and the loss that it is trained with by default."""
+"""Tasks: what a network predicts."""
 
 from __future__ import annotations
 

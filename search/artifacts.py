@@ -1,6 +1,4 @@
-"""Where the model of a study's best trial is kept while the study runs: one file, not one a
-trial.
-"""
+"""Files of a study that its trials leave: models of the best, and checkpoints."""
 
 from __future__ import annotations
 
@@ -14,20 +12,20 @@ from assay.search.events import BestTrial, Closing, StudyClosed
 from assay.search.objective import Values
 from assay.search.workers.protocol import Trial
 
-_OF_TRIAL = re.compile(r"\.?trial-(\d+)")  # with a dot before it while a worker is still writing it
+# A worker writes the model to a hidden file first, whose name begins with a dot.
+_MODEL_NAME = re.compile(r"\.?trial-(\d+)")
 
 
 class ModelStore:
-    """A folder of `.keras` files by trial number.
+    """Folder of the models of a study's best trials, one `.keras` file per trial.
 
-    A worker writes a trial's file before the trial is recorded as ended, so the file is under the
-    trial's own number: the model of the best so far is never overwritten by one that might not be
-    recorded.
+    A worker writes the model before the trial is recorded as ended. It has a file of its own, so
+    that a model which is never recorded cannot overwrite that of the best trial.
 
     Args:
-        folder: the shelf's own.
-        others: returns those of other supervisors of the study, whose trials may be among the best
-            too.
+        folder: the folder of this supervisor; created when it is needed.
+        others: returns the folders of other supervisors of the study, whose trials may be among
+            the best too.
     """
 
     def __init__(self, folder: Path, others: Callable[[], Iterable[Path]] = tuple) -> None:
@@ -35,74 +33,73 @@ class ModelStore:
         self._others = others
 
     def path(self, number: int) -> Path:
-        """Return where a trial's model goes; the folder is there."""
+        """Return the file for a trial's model; its folder is created."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        return self._folder / f"trial-{number:04d}.keras"
+        return self._folder / _model_name(number)
 
-    def find(self, number: int) -> Path | None:
-        """Return the file of a trial's model, if it was kept, by whomever."""
-        files = (folder / f"trial-{number:04d}.keras" for folder in (self._folder, *self._others()))
+    def find_model(self, number: int) -> Path | None:
+        """Return the file of a trial's model, in any supervisor's folder; None if there is none."""
+        files = (folder / _model_name(number) for folder in (self._folder, *self._others()))
         return next((file for file in files if file.exists()), None)
 
-    def clear(self, keep: Set[int]) -> None:
-        """Delete the models of all other trials."""
+    def keep_only(self, numbers: Set[int]) -> None:
+        """Delete the models in this supervisor's folder of all other trials."""
         for path in self._folder.glob("*.keras"):
-            name = _OF_TRIAL.match(path.name)
-            if name is not None and int(name[1]) not in keep:
+            name = _MODEL_NAME.match(path.name)
+            if name is not None and int(name[1]) not in numbers:
                 path.unlink(missing_ok=True)
 
-    def remove(self) -> None:
-        """Delete the shelf and what is on it."""
+    def delete(self) -> None:
+        """Delete this supervisor's folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-# Where trainings under way are kept, so that an interrupted one goes on from its last epoch.
+def _model_name(number: int) -> str:
+    return f"trial-{number:04d}.keras"
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of a study, a file a configuration: a trial and its redos and retries share
-    their seed.
+    """Folder of the checkpoints of a study's unfinished trials.
+
+    A trial and its redos and retries have the same seed, and so the same file.
 
     Args:
-        folder: of the study's own.
+        folder: the folder; created when it is needed.
     """
 
     folder: Path
 
     def path(self, trial: Trial) -> Path:
-        """Return the file of a trial; its folder is made if it is not there yet."""
+        """Return the checkpoint file of a trial; its folder is created."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder / f"seed-{trial.seed}.npz"
 
-    def forget(self, trial: Trial) -> None:
-        """Remove the file of a trial that nobody will go on with."""
-        for suffix in (".npz", ".partial"):  # the latter of a worker that was killed as it wrote
+    def discard(self, trial: Trial) -> None:
+        """Delete the checkpoint of a trial that will not be tried again."""
+        # A worker that was killed while it wrote has left the partial file.
+        for suffix in (".npz", ".partial"):
             (self.folder / f"seed-{trial.seed}{suffix}").unlink(missing_ok=True)
 
-    def remove(self) -> None:
-        """Remove all of them."""
+    def delete(self) -> None:
+        """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-# How a study, or a single run, is closed: with its best trials, and where their models lie.
-
-
-def closing_of(
+def study_closed_event(
     closing: Closing, best_trials: Mapping[int, Values], model_store: ModelStore
 ) -> StudyClosed:
-    """Return the event that closes it, whoever does that: its supervisor, or who comes after one
-    that died.
+    """Return the event that closes a study.
+
+    Its supervisor closes it; if that has died, the next sweep or `assay doctor` does.
 
     Args:
-        closing: how it ended.
-        best_trials: the best complete trial with its values by its number; with several objectives
-            the Pareto front.
+        closing: how the study ended.
+        best_trials: values of the best trials by number.
         model_store: where their models are.
     """
-    found = {number: model_store.find(number) for number in best_trials}
-    models = {number: None if model is None else str(model) for number, model in found.items()}
-    return StudyClosed(
-        closing=closing,
-        best=tuple(BestTrial(one, best_trials[one], models[one]) for one in best_trials),
-    )
+    best = []
+    for number, values in best_trials.items():
+        model = model_store.find_model(number)
+        best.append(BestTrial(number, values, None if model is None else str(model)))
+    return StudyClosed(closing=closing, best=tuple(best))

@@ -1,6 +1,7 @@
-"""What happens in a study, as plain records: the vocabulary of the journal.
+"""Events of a study: the records that its journal holds.
 
-Everything that tracking and display ever learn about a study, they learn from these.
+Tracking and displays know of a study only what these events say. Names of classes and fields are
+the journal's format: files of earlier releases are still read.
 """
 
 from __future__ import annotations
@@ -14,16 +15,26 @@ from typing import Any, Literal
 State = Literal["complete", "pruned", "failed"]
 Closing = Literal["finished", "failed", "interrupted"]
 
+INTERRUPTED_LABEL = "failed: interrupted"
+"""Label of a trial whose search was stopped, or whose supervisor died: no fault of the trial."""
+CRASHED_LABEL = "failed: crashed"
+"""Beginning of the label of a trial whose worker died; the signal or exit status follows."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyOpened:
-    """A supervisor took up the study, for the first time or once more; or, with no study, a single
-    run.
+    """A supervisor has opened a study, new or resumed, or begun a single training.
 
-    `study_id` tells it from others of the same name. `provenance` is what a reader needs to judge
-    and repeat the results, by tag name; `text` is the experiment's file; `data` says what the
-    inputs are: `input_shape`, `classes`, and the scaling they went through. `supervisor` is on
-    every trial that this supervisor takes, where others may take trials of the same study.
+    Attributes:
+        study: name of the study; None for a single training.
+        study_id: tells the study from others of the same name.
+        experiment: name of the experiment.
+        provenance: what is needed to judge and repeat the results, by MLflow tag.
+        text: the experiment's TOML file.
+        data: the inputs: name, digest, `input_shape`, `classes`, and their scaling.
+        supervisor: the id on every trial of this supervisor, in a storage that several
+            supervisors share; else empty.
+        time: seconds since the epoch, as in all events.
     """
 
     study: str | None
@@ -38,9 +49,16 @@ class StudyOpened:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialBegun:
-    """A trial has its parameters and is about to be handed to a worker.
+    """A trial has its hyperparameters and is about to be sent to a worker.
 
-    `attempt` counts from 1; a later one says by `retry_of` which trial's worker died.
+    Attributes:
+        trial: number of the trial.
+        seed: random seed of the trial.
+        params: every hyperparameter by name.
+        searched: those of them that are searched.
+        origin: where the configuration comes from: a sampler, the user, an earlier trial.
+        attempt: number of attempts at this configuration, from 1.
+        retry_of: in a later attempt, the trial whose worker died.
     """
 
     trial: int
@@ -55,7 +73,7 @@ class TrialBegun:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochEnded:
-    """One epoch of a trial: training and validation; epochs count from 1."""
+    """A trial has trained and validated an epoch; epochs count from 1."""
 
     trial: int
     epoch: int
@@ -66,10 +84,15 @@ class EpochEnded:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEnded:
-    """The end of a trial: nothing more will be said of it.
+    """A trial has ended.
 
-    `values` has one for each objective, nothing for a failed trial. `reason` says why a trial
-    failed, in a word or two; `error` is the text behind it, when there is one.
+    Attributes:
+        trial: number of the trial.
+        state: complete, pruned or failed.
+        values: the value of each objective; empty for a failed trial.
+        reason: why the trial failed, in a word or two.
+        error: the message or traceback behind it, if there is one.
+        metrics: the trial's costs, such as `train_seconds`.
     """
 
     trial: int
@@ -85,18 +108,8 @@ class TrialEnded:
 
     @property
     def value(self) -> float | None:
-        """The value of the only objective, if there is just one and the trial has it."""
+        """The value of the objective, if there is one and the trial has its value."""
         return self.values[0] if len(self.values) == 1 else None
-
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether somebody ended the search, or its supervisor died: no fault of the trial."""
-        return self.reason == "interrupted"
-
-    @property
-    def is_crashed(self) -> bool:
-        """Whether the worker died by itself."""
-        return self.reason is not None and self.reason.startswith("crashed")
 
     @property
     def label(self) -> str:
@@ -106,9 +119,7 @@ class TrialEnded:
 
 @dataclass(frozen=True)
 class BestTrial:
-    """One of the best complete trials of a study: its values, and the file of its model if that was
-    kept.
-    """
+    """One of the best complete trials: its values, and the file of its model if it was kept."""
 
     trial: int
     values: tuple[float, ...]
@@ -117,8 +128,11 @@ class BestTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyClosed:
-    """The supervisor let go of the study; `best` holds its best trial, or with several objectives
-    the Pareto front.
+    """A supervisor has closed a study.
+
+    Attributes:
+        closing: how it ended.
+        best: the best trial; with several objectives the Pareto front.
     """
 
     closing: Closing
@@ -126,32 +140,34 @@ class StudyClosed:
     time: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
-        given: tuple[Any, ...] = self.best  # JSON has mappings and lists
-        best = (one if isinstance(one, BestTrial) else BestTrial(**one) for one in given)
+        loaded: tuple[Any, ...] = self.best  # JSON has mappings and lists
+        best = (item if isinstance(item, BestTrial) else BestTrial(**item) for item in loaded)
         object.__setattr__(
-            self, "best", tuple(dataclasses.replace(one, values=tuple(one.values)) for one in best)
+            self,
+            "best",
+            tuple(dataclasses.replace(trial, values=tuple(trial.values)) for trial in best),
         )
 
 
 Event = StudyOpened | TrialBegun | EpochEnded | TrialEnded | StudyClosed
 
-_KINDS: dict[str, type[Event]] = {
+_EVENT_TYPES: dict[str, type[Event]] = {
     "study_opened": StudyOpened,
     "trial_begun": TrialBegun,
     "epoch_ended": EpochEnded,
     "trial_ended": TrialEnded,
     "study_closed": StudyClosed,
 }
-NAMES = {kind: name for name, kind in _KINDS.items()}
-"""What each kind of event is called in a journal."""
+EVENT_NAMES = {kind: name for name, kind in _EVENT_TYPES.items()}
+"""Name of each event in a journal."""
 
 
 def to_record(event: Event) -> dict[str, Any]:
-    """Return the event as plain values, ready for JSON."""
-    return {"event": NAMES[type(event)], **dataclasses.asdict(event)}
+    """Return an event as plain values, ready for JSON."""
+    return {"event": EVENT_NAMES[type(event)], **dataclasses.asdict(event)}
 
 
 def from_record(record: Mapping[str, Any]) -> Event:
-    """Return the event that `to_record` turned into `record`."""
+    """Return the event of a record that `to_record` made."""
     values = dict(record)
-    return _KINDS[values.pop("event")](**values)
+    return _EVENT_TYPES[values.pop("event")](**values)

@@ -1,8 +1,8 @@
-"""The journal of a study: one JSON line an event, only ever appended to.
+"""Journal of a study: a file of events, one JSON object per line, that is only appended to.
 
-It is the first thing written. A line that says a trial changed state is on the disk before anybody
-else hears of it; lines of epochs are left to the operating system, since an epoch whose trial died
-with the machine is trained again.
+The journal is written before any other store. A line that says that a trial changed state is on
+the disk (fsync) before another store is written. Lines of epochs are left to the operating system:
+if the machine dies, their trial is trained again.
 """
 
 from __future__ import annotations
@@ -16,29 +16,37 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from assay.models.errors import SearchError
-from assay.search.events import NAMES, EpochEnded, Event, from_record, to_record
+from assay.search.events import EVENT_NAMES, EpochEnded, Event, from_record, to_record
 
 Listener = Callable[[Event], None]
 
-_LOOK_BACK_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 16
 
 
 class Journal:
-    """Appends events to a file and tells listeners of each once it is written.
+    """Appends events to a file, then calls its listeners.
 
-    Opening cuts off a last line that a crash left unfinished: nobody has acted on it.
+    Opening it cuts off an unfinished last line, which a crash has left: no store has acted on it.
+
+    Args:
+        path: the file; it and its folder are created if they do not exist.
 
     Raises:
-        OSError: the file can't be opened or written.
+        OSError: the file cannot be opened or written.
+
+    Example:
+        >>> with Journal(Path("mlruns/journal/digits-mlp.jsonl")) as journal:
+        ...     journal.subscribe(display.on_event)
+        ...     journal.append(EpochEnded(trial=0, epoch=1, metrics={"loss": 0.5}, seconds=1.2))
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._listeners: list[Listener] = []
-        # Unbuffered: what could not be written must not be tried again when the file is closed.
+        # Unbuffered: a line that could not be written must not be written again by closing.
         self._file = path.open("ab", buffering=0)
-        _cut_torn_line(path)
+        _cut_unfinished_line(path)
 
     def __enter__(self) -> Self:
         return self
@@ -52,24 +60,24 @@ class Journal:
         self._file.close()
 
     def subscribe(self, listener: Listener) -> None:
-        """Call `listener` with every event from now on, after it is written."""
+        """Call `listener` with every further event, after it is written."""
         self._listeners.append(listener)
 
     def append(self, event: Event) -> None:
-        """Write the event, then tell the listeners.
+        """Write an event, then call the listeners.
 
         Raises:
-            SearchError: it can't be written, since the disk is full, say. The journal is as it was.
+            SearchError: it cannot be written, for example to a full disk. The journal is unchanged.
         """
         line = json.dumps(to_record(event), separators=(",", ":")).encode() + b"\n"
-        before = self._file.seek(0, os.SEEK_END)
+        size_before = self._file.seek(0, os.SEEK_END)
         try:
-            while line:
+            while line:  # an unbuffered write may write a part
                 line = line[self._file.write(line) :]
             if not isinstance(event, EpochEnded):
                 os.fsync(self._file.fileno())
         except OSError as error:
-            self._file.truncate(before)
+            self._file.truncate(size_before)
             raise SearchError(
                 f"the journal {self.path} can't be written ({error.strerror}): make room; "
                 "then the same command goes on from here."
@@ -78,61 +86,63 @@ class Journal:
             listener(event)
 
 
-def read(
+def read_events(
     path: Path, offset: int = 0, only: Sequence[type[Event]] = ()
 ) -> Iterator[tuple[Event, int]]:
-    """Yield the events of a journal from a byte offset on, each with the offset behind it.
+    """Yield the events of a journal, each with the byte offset behind it.
 
-    Stops before a line that is not finished yet. A journal that does not exist has no events.
+    An unfinished last line is not read. A journal that does not exist has no events.
 
     Args:
         path: the journal.
-        offset: of the first line that is read.
-        only: kinds of events; the lines of all others are passed over, which takes a twentieth of
-            reading them.
+        offset: byte offset of the first line to read.
+        only: types of events; lines of other types are skipped without parsing them, twenty times
+            as fast.
     """
     if not path.exists():
         return
-    beginnings = tuple(_beginning(kind) for kind in only) or b""
+    prefixes = tuple(_line_prefix(kind) for kind in only) or b""
     with path.open("rb") as file:
         file.seek(offset)
         for line in file:
             if not line.endswith(b"\n"):
                 return
             offset += len(line)
-            if line.startswith(beginnings):
+            if line.startswith(prefixes):
                 yield from_record(json.loads(line)), offset
 
 
-def last(path: Path) -> Event | None:
-    """Return the last event of a journal, whatever its length; None if it has none."""
+def last_event(path: Path) -> Event | None:
+    """Return the last event of a journal, without reading all of it; None if it has none."""
     with suppress(FileNotFoundError), path.open("rb") as file:
-        end = _behind_last_newline(file)
-        start = _behind_last_newline(file, end - 1)
+        end = _offset_behind_newline(file)
+        start = _offset_behind_newline(file, end - 1)
         file.seek(start)
         if end > start:
             return from_record(json.loads(file.read(end - start)))
     return None
 
 
-def _beginning(kind: type[Event]) -> bytes:
-    return f'{{"event":"{NAMES[kind]}"'.encode()
+def _line_prefix(kind: type[Event]) -> bytes:
+    """Return how every line of an event type begins, as `Journal.append` writes it."""
+    return f'{{"event":"{EVENT_NAMES[kind]}"'.encode()
 
 
-def _cut_torn_line(path: Path) -> None:
+def _cut_unfinished_line(path: Path) -> None:
     with path.open("rb") as file:
-        whole = _behind_last_newline(file)
-    if whole < path.stat().st_size:
-        os.truncate(path, whole)
+        end = _offset_behind_newline(file)
+    if end < path.stat().st_size:
+        os.truncate(path, end)
 
 
-def _behind_last_newline(file: BinaryIO, before: int | None = None) -> int:
-    """Return the offset behind the last newline of a file, or the last before an offset; 0 if there
-    is none.
+def _offset_behind_newline(file: BinaryIO, before: int | None = None) -> int:
+    """Return the offset behind the last newline of a file, or behind the last before an offset.
+
+    It is 0 if there is no newline. The file is read backwards, in chunks.
     """
     end = file.seek(0, os.SEEK_END) if before is None else before
     while end > 0:
-        start = max(0, end - _LOOK_BACK_BYTES)
+        start = max(0, end - _CHUNK_BYTES)
         file.seek(start)
         found = file.read(end - start).rfind(b"\n")
         if found >= 0:

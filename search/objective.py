@@ -1,4 +1,4 @@
-"""What a search makes better."""
+"""Objectives of a search, and the best trials by them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.models.names import check_name
 Direction = Literal["maximize", "minimize"]
 
 COSTS = ("parameters", "epoch_seconds", "train_seconds", "peak_memory_bytes")
-"""What a trial is measured to cost as it ends; any other metric is one of every epoch."""
+"""Metrics that are measured when a trial ends; every epoch measures the others."""
 
 Values = tuple[float, ...]
 """A trial's value of each objective, in their order."""
@@ -21,14 +21,19 @@ Values = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric, and which way is better."""
+    """A metric and the direction in which it is better.
+
+    Example:
+        >>> Objective.read("maximize val_accuracy").is_better(0.9, than=0.8)
+        True
+    """
 
     direction: Direction
     metric: str
 
     @classmethod
     def read(cls, text: str) -> Objective:
-        """Read "maximize val_accuracy".
+        """Parse a text such as "maximize val_accuracy".
 
         Raises:
             RequestError: it is not a direction and a metric.
@@ -37,30 +42,36 @@ class Objective:
         check_name("direction", direction, get_args(Direction))
         if not metric.strip():
             raise RequestError(
-                f"an objective is a direction and a metric: received {text!r}; write '{text} val_loss'."
+                f"an objective is a direction and a metric: received {text!r}; "
+                f"write '{text} val_loss'."
             )
         return cls("maximize" if direction == "maximize" else "minimize", metric.strip())
 
     def __str__(self) -> str:
         return f"{self.direction} {self.metric}"
 
-    def better(self, value: float, than: float) -> bool:
+    def is_better(self, value: float, than: float) -> bool:
         """Return whether one value is better than another."""
         return value > than if self.direction == "maximize" else value < than
 
 
 @dataclass(frozen=True)
 class Objectives:
-    """One objective, or several that are weighed against each other."""
+    """The objectives of a search: one, or several.
+
+    Example:
+        >>> str(Objectives.read(["maximize val_accuracy", "minimize parameters"]))
+        'maximize val_accuracy, minimize parameters'
+    """
 
     each: tuple[Objective, ...]
 
     @classmethod
     def read(cls, texts: Sequence[str]) -> Objectives:
-        """Read ["maximize val_accuracy", "minimize parameters"].
+        """Parse texts such as ["maximize val_accuracy", "minimize parameters"].
 
         Raises:
-            RequestError: there is none, one is no objective, or two are of one metric.
+            RequestError: there is none, one is not an objective, or two have the same metric.
         """
         each = tuple(Objective.read(text) for text in texts)
         if not each:
@@ -68,9 +79,8 @@ class Objectives:
                 "a search needs an objective, such as ['maximize val_accuracy']; received none."
             )
         if len({objective.metric for objective in each}) < len(each):
-            raise RequestError(
-                f"each metric may be one objective; received {[str(objective) for objective in each]}."
-            )
+            received = [str(objective) for objective in each]
+            raise RequestError(f"each metric may be one objective; received {received}.")
         return cls(each)
 
     def __str__(self) -> str:
@@ -81,46 +91,52 @@ class Objectives:
 
     @property
     def single(self) -> Objective | None:
-        """The objective, if there is just one."""
+        """The objective; None if there are several."""
         return self.each[0] if len(self.each) == 1 else None
 
     @property
     def by_epoch(self) -> Objective | None:
-        """The objective if it is the only one and measured in every epoch: only then can trials be
-        pruned.
-        """
+        """The objective by which trials can be pruned: the only one, if every epoch measures it."""
         return self.single if self.single is not None and self.single.metric not in COSTS else None
 
     @property
     def epoch_metrics(self) -> list[str]:
-        """The metrics among the objectives that every epoch measures."""
+        """The metrics of the objectives that every epoch measures."""
         return [objective.metric for objective in self.each if objective.metric not in COSTS]
 
     def values(self, metrics: Mapping[str, float]) -> Values | None:
-        """Return the value of each objective; None while one of them is not measured yet."""
+        """Return the value of each objective; None if one of them is not measured yet."""
         if any(objective.metric not in metrics for objective in self.each):
             return None
         return tuple(float(metrics[objective.metric]) for objective in self.each)
 
-    def dominates(self, one: Values, other: Values) -> bool:
-        """Return whether one trial is at least as good in everything, and better in something."""
-        pairs = list(zip(self.each, one, other, strict=True))
-        return any(objective.better(a, b) for objective, a, b in pairs) and not any(
-            objective.better(b, a) for objective, a, b in pairs
+    def dominates(self, values: Values, others: Values) -> bool:
+        """Return whether values are no worse in any objective, and better in one."""
+        pairs = list(zip(self.each, values, others, strict=True))
+        is_worse = any(objective.is_better(other, than=value) for objective, value, other in pairs)
+        return not is_worse and any(
+            objective.is_better(value, than=other) for objective, value, other in pairs
         )
 
 
 class ParetoFront:
-    """The trials that no other dominates: with one objective the best, with several the Pareto
-    front.
+    """The best trials: the best one by one objective, the Pareto front by several.
 
-    Of equals the one of the lowest number stays, whichever ended first: whoever counts them again,
-    in another order, finds the same. (Optuna's `best_trial` names the one or the other, by its
-    storage.)
+    Of trials with equal values the one with the lowest number is kept, whichever ended first, so
+    that counting them again in another order finds the same. (Optuna's `best_trial` depends on its
+    storage, and its `best_trials` has all of them.)
 
     Args:
-        objectives: what is made better.
-        complete: the values of the complete trials that there are, by number.
+        objectives: the objectives of the search.
+        complete: values of complete trials by number.
+
+    Attributes:
+        values: values of the best trials by number.
+
+    Example:
+        >>> front = ParetoFront(Objectives.read(["minimize val_loss"]), {0: (0.5,), 1: (0.3,)})
+        >>> front.values
+        {1: (0.3,)}
     """
 
     def __init__(
@@ -132,27 +148,29 @@ class ParetoFront:
             self.add(number, values)
 
     def admits(self, number: int, values: Values) -> bool:
-        """Return whether a trial of this number and these values would be among them."""
+        """Return whether a complete trial of this number and these values would be in it."""
         return not any(
-            self._comes_before((other, known), (number, values))
-            for other, known in self.values.items()
+            self._precedes((other, known), (number, values)) for other, known in self.values.items()
         )
 
     def add(self, number: int, values: Values) -> None:
-        """Take a complete trial into account."""
+        """Add a complete trial, if it is among the best, and drop those that it dominates."""
         if self.admits(number, values):
-            left = {
+            kept = {
                 other: known
                 for other, known in self.values.items()
-                if not self._comes_before((number, values), (other, known))
+                if not self._precedes((number, values), (other, known))
             }
-            self.values = {**left, number: values}
+            self.values = {**kept, number: values}
 
     def ranked(self) -> dict[int, Values]:
-        """Return them as the first objective ranks them, the best first."""
+        """Return the values of the best trials by number, ordered by the first objective."""
         sign = -1 if self._objectives.each[0].direction == "maximize" else 1
-        return dict(sorted(self.values.items(), key=lambda item: sign * item[1][0]))
+        # Then by number: the order must not depend on which trial ended first.
+        return dict(sorted(self.values.items(), key=lambda item: (sign * item[1][0], item[0])))
 
-    def _comes_before(self, one: tuple[int, Values], other: tuple[int, Values]) -> bool:
-        (number, values), (others, known) = one, other
-        return self._objectives.dominates(values, known) or (values == known and number < others)
+    def _precedes(self, trial: tuple[int, Values], other: tuple[int, Values]) -> bool:
+        (number, values), (other_number, other_values) = trial, other
+        return self._objectives.dominates(values, other_values) or (
+            values == other_values and number < other_number
+        )

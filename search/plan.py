@@ -1,4 +1,4 @@
-"""What a supervisor is to do."""
+"""Plan of a search: what a supervisor works through, and the study it is for."""
 
 from __future__ import annotations
 
@@ -8,46 +8,71 @@ from typing import Any
 
 from assay.models.settings import Settings
 from assay.search.artifacts import Checkpoints, ModelStore
-from assay.search.events import TrialEnded
+from assay.search.events import CRASHED_LABEL, INTERRUPTED_LABEL
 from assay.search.objective import Objectives
 from assay.search.space import Space
-from assay.search.workers.protocol import Trial
+from assay.search.workers.protocol import REDO, RETRY, FollowUp, Trial
 
 
 @dataclass(frozen=True)
 class FailurePolicy:
-    """What is put up with before a trial, or the search, is given up.
+    """Which failed trials are tried again, and when a search gives up.
 
     Args:
-        max_failures: after so many failed trials in a row the search stops.
-        retries: how many more attempts a configuration gets whose worker died.
-        trial_timeout_seconds: a worker that does not answer a call within this time is ended, and
-            its trial fails; None for no limit. A call begins a trial, trains one epoch of it, or
-            finishes it.
+        max_failures: number of failed trials in a row that ends the search.
+        retries: number of further attempts at a configuration whose worker died.
+        trial_timeout_seconds: time within which a worker must answer a call; else it is killed and
+            its trial fails. A call begins a trial, trains an epoch of it, or finishes it. None for
+            no limit.
+
+    Example:
+        >>> policy = FailurePolicy(retries=1)
+        >>> policy.choose_follow_up("failed: interrupted", attempt=2)
+        'redo of'
+        >>> policy.choose_follow_up("failed: crashed (SIGKILL)", attempt=1)
+        'retry of'
+        >>> policy.choose_follow_up("failed: crashed (SIGKILL)", attempt=2) is None
+        True
     """
 
     max_failures: int = 5
     retries: int = 1
     trial_timeout_seconds: float | None = None
 
+    def choose_follow_up(self, label: str, attempt: int) -> FollowUp | None:
+        """Return whether a redo, a retry or nothing (None) follows a trial that has ended.
+
+        Every other failure is the configuration's own, and would happen again.
+
+        Args:
+            label: `TrialEnded.label` of the trial.
+            attempt: the attempt that the trial was.
+        """
+        if label == INTERRUPTED_LABEL:
+            return REDO  # counts as no attempt
+        if label.startswith(CRASHED_LABEL) and attempt <= self.retries:
+            return RETRY
+        return None
+
 
 FAIL_FAST = FailurePolicy(max_failures=1, retries=0)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a supervisor is to do.
+class SearchPlan:
+    """What a supervisor works through.
 
     Args:
-        trials: how many complete or pruned trials the study shall have in the end.
-        epochs: how many epochs a trial trains unless it is pruned.
-        objectives: what is made better.
-        trial_spec: makes of a trial the plain configuration that a worker's `begin` takes.
-        hyperparameters: makes of a trial every hyperparameter, searched or fixed, by name.
-        model_store: keeps the model of the best trial.
-        timeout_seconds: no trial starts later than this after the first; None for no limit.
-        failure_policy: of what fails.
-        checkpoints: where trials are kept that others go on with; None if none are.
+        trials: number of complete and pruned trials that the study shall have in the end.
+        epochs: returns the number of epochs of a trial that is not pruned.
+        objectives: the objectives of the study.
+        trial_spec: returns the plain configuration of a trial, for a worker's `begin`.
+        hyperparameters: returns every hyperparameter of a trial by name, searched or fixed.
+        model_store: where the models of the best trials are saved.
+        timeout_seconds: time after the first trial's start after which no trial starts; None for
+            no limit.
+        failure_policy: what follows a failure.
+        checkpoints: where unfinished trials are saved after each epoch; None if they are not.
     """
 
     trials: int
@@ -60,32 +85,23 @@ class Plan:
     failure_policy: FailurePolicy = field(default_factory=FailurePolicy)
     checkpoints: Checkpoints | None = None
 
-    def may_go_on(self, trial: Trial, end: TrialEnded) -> bool:
-        """Return whether a trial that ended so will be tried again."""
-        return end.is_interrupted or (
-            end.is_crashed and trial.attempt <= self.failure_policy.retries
-        )
-
-
-# What is asked of a study.
-
 
 @dataclass(frozen=True)
 class StudyRequest:
     """The study that is asked for.
 
     Args:
-        name: the study's name.
-        space: what is searched.
-        objectives: what is made better.
-        fingerprint: what all trials of the study must share.
-        sampler: the sampler's name.
-        pruner: the pruner's name.
-        epochs: the most epochs a trial can have.
-        seed: where every trial's seed follows from; None is the study's own, or 0 if it is new.
-        sampler_options: the sampler's own options; None is its defaults.
-        pruner_options: the pruner's own options; None is its defaults.
-        importance: how what each hyperparameter mattered is told.
+        name: name of the study.
+        space: the search space.
+        objectives: the objectives.
+        fingerprint: what all trials of the study have in common.
+        sampler: name of the sampler.
+        pruner: name of the pruner.
+        epochs: the most epochs that a trial can have.
+        seed: random seed of the study; None for that of an existing study, or 0.
+        sampler_options: the sampler's options; None for its defaults.
+        pruner_options: the pruner's options; None for its defaults.
+        importance: name of the evaluator of hyperparameter importances.
     """
 
     name: str

@@ -1,15 +1,11 @@
-"""What a new supervisor makes of trials that the last one left behind.
+"""Recovery: what a new supervisor does about trials that the last one left.
 
-Called at the start of every sweep, on a study that nobody else has open, or that is shared: then
-only those trials are settled that this journal's supervisors took, whoever else is at work.
-Idempotent: after a death in the middle of it, running it again does the rest.
+`recover` runs at the start of every sweep and in `assay doctor --fix`, on a study that no other
+process has open, or on a shared study; there it settles only trials of this journal's supervisors.
+`enqueue_follow_ups` then enqueues what is to be tried again. Both are idempotent: after a death in
+the middle, the next call does the rest.
 
-What becomes of a death between any two steps of a trial, CONTRIBUTING.md says under "The order of
-effects".
-
-A search that is not done then enqueues every trial that was interrupted and has not been redone,
-and every one whose worker died that has attempts left and no retry: the last supervisor may have
-died before it enqueued that.
+docs/design.md says under "Order of effects" what a death between any two steps of a trial leaves.
 """
 
 from __future__ import annotations
@@ -18,62 +14,55 @@ from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import FrozenTrial
-
 from assay.search.events import StudyOpened, TrialBegun, TrialEnded
-from assay.search.journal import Journal, read
+from assay.search.journal import Journal, read_events
+from assay.search.plan import FailurePolicy
 from assay.search.study import StudyTrials
-from assay.search.study_record import (
-    ATTEMPT,
-    CRASHED,
-    INTERRUPTED,
-    REDO_OF,
-    RETRY_OF,
-    STATE,
-    StudyRecord,
-)
-from assay.search.workers.protocol import REDO, RETRY, Trial
+from assay.search.study_record import ATTEMPT, REDO_OF, RETRY_OF, STATE, StudyRecord
+from assay.search.workers.protocol import REDO, Trial
 
 
 def recover(
-    trials: StudyRecord, journal: Journal, hyperparameters: Callable[[Trial], Mapping[str, Any]]
+    record: StudyRecord, journal: Journal, hyperparameters: Callable[[Trial], Mapping[str, Any]]
 ) -> None:
-    """Settle every trial that Optuna believes to be running.
+    """Settle every trial that is RUNNING although its supervisor has died.
 
     Args:
-        trials: the study.
-        journal: the journal of the supervisors that have died; this process alone writes it.
-        hyperparameters: makes of a trial all its hyperparameters by name, for the journal.
+        record: the study.
+        journal: the journal of the dead supervisors; no other process writes it.
+        hyperparameters: returns every hyperparameter of a trial by name, for the journal.
     """
-    left_running = trials.left_running(supervisors(journal.path))
-    if left_running:
-        begun, ended = _settled(journal, trials.study_id)
-        for left in left_running:
-            end = ended.get(left.number)
-            if end is None:
-                if left.number not in begun:
-                    journal.append(_beginning(left, trials, hyperparameters))
-                end = TrialEnded(trial=left.number, state="failed", reason="interrupted")
-                journal.append(end)
-            trials.settle(left, end)
+    stale = record.stale_trials(journal_supervisors(journal.path))
+    if not stale:
+        return
+    begun, ended = _journal_trials(journal, record.study_id)
+    for frozen in stale:
+        end = ended.get(frozen.number)
+        # The same order as the supervisor's: the journal, then Optuna.
+        if end is None:
+            if frozen.number not in begun:
+                trial = record.restore_trial(frozen)
+                journal.append(trial.begun_event(hyperparameters(trial)))
+            end = TrialEnded(trial=frozen.number, state="failed", reason="interrupted")
+            journal.append(end)
+        record.settle_trial(frozen, end)
 
 
-def supervisors(journal: Path) -> set[str]:
-    """Return what the trials are known by that the supervisors of a journal took."""
+def journal_supervisors(journal: Path) -> set[str]:
+    """Return the ids of all supervisors that have written a journal."""
     return {
         event.supervisor
-        for event, _ in read(journal, only=[StudyOpened])
+        for event, _ in read_events(journal, only=[StudyOpened])
         if isinstance(event, StudyOpened)
     }
 
 
-def _settled(journal: Journal, study_id: str) -> tuple[set[int], dict[int, TrialEnded]]:
-    """Return which trials of the study the journal has begun, and their ends; an earlier one had
-    its name, perhaps.
-    """
+def _journal_trials(journal: Journal, study_id: str) -> tuple[set[int], dict[int, TrialEnded]]:
+    """Return the trials that a journal has begun, and the ends of those that it has ended."""
     begun: set[int] = set()
     ended: dict[int, TrialEnded] = {}
-    for event, _ in read(journal.path, only=[StudyOpened, TrialBegun, TrialEnded]):
+    for event, _ in read_events(journal.path, only=[StudyOpened, TrialBegun, TrialEnded]):
+        # An earlier study of this name, since deleted, had the same journal and numbers.
         if isinstance(event, StudyOpened) and event.study_id != study_id:
             begun.clear()
             ended.clear()
@@ -84,51 +73,32 @@ def _settled(journal: Journal, study_id: str) -> tuple[set[int], dict[int, Trial
     return begun, ended
 
 
-def _beginning(
-    left: FrozenTrial, trials: StudyRecord, hyperparameters: Callable[[Trial], Mapping[str, Any]]
-) -> TrialBegun:
-    trial = trials.as_asked(left)
-    return TrialBegun(
-        trial=trial.number,
-        seed=trial.seed,
-        params=hyperparameters(trial),
-        searched=trial.searched,
-        origin=trial.origin,
-        attempt=trial.attempt,
-        retry_of=trial.retry_of,
-    )
+def enqueue_follow_ups(
+    trials: StudyTrials, policy: FailurePolicy, dead: Container[str] = ()
+) -> int:
+    """Enqueue the redos and retries that are due and not enqueued yet; return their number.
 
-
-def try_again(trials: StudyTrials, retries: int, dead: Container[str] = ()) -> int:
-    """Enqueue once more what was interrupted, or crashed with attempts left, unless that was done;
-    return how many.
-
-    Each has the parameters and the seed of its first attempt. That it was interrupted counts as no
-    attempt.
+    The last supervisor enqueues no redo, and may have died before it enqueued a retry.
 
     Args:
         trials: the study.
-        retries: how many more attempts a configuration gets whose worker died.
-        dead: the supervisors whose crashed trials are looked at in a shared study: one that lives
-            retries its own.
+        policy: which trials are tried again.
+        dead: in a shared study, the supervisors whose crashed trials are retried here: one that
+            lives retries its own.
     """
     known = trials.study.get_trials(deepcopy=False)
     redone = {trial.user_attrs.get(REDO_OF) for trial in known}
     retried = {trial.user_attrs.get(RETRY_OF) for trial in known}
     enqueued = 0
     for trial in known:
-        state, attempt = str(trial.user_attrs.get(STATE)), trial.user_attrs.get(ATTEMPT, 1)
-        if state == INTERRUPTED and trial.number not in redone:
-            kept = {
-                name: trial.user_attrs[name]
-                for name in (ATTEMPT, RETRY_OF)
-                if name in trial.user_attrs
-            }
-            again = {REDO_OF: trial.number, **kept}
-            enqueued += trials.enqueue_again(trial, f"{REDO} {trial.number}", again)
-        elif not trials.is_of(dead, trial):
+        label = str(trial.user_attrs.get(STATE))
+        follow_up = policy.choose_follow_up(label, trial.user_attrs.get(ATTEMPT, 1))
+        if follow_up is None:
             continue
-        elif state.startswith(CRASHED) and attempt <= retries and trial.number not in retried:
-            again = {ATTEMPT: attempt + 1, RETRY_OF: trial.number}
-            enqueued += trials.enqueue_again(trial, f"{RETRY} {trial.number}", again)
+        if follow_up == REDO:
+            is_due = trial.number not in redone
+        else:
+            is_due = trial.number not in retried and trials.belongs_to(dead, trial)
+        if is_due:
+            enqueued += trials.enqueue_again(trial, follow_up)
     return enqueued

@@ -1,14 +1,11 @@
-"""The Optuna study behind a sweep: opened by one process, which alone asks and tells, or shared on
-PostgreSQL.
-"""
+"""Study of a sweep: asks Optuna for trials and tells it their ends."""
 
 from __future__ import annotations
 
 import json
 import uuid
-import warnings
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import optuna
@@ -18,11 +15,12 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from assay.models.seeding import trial_seed
-from assay.search.events import TrialEnded
-from assay.search.importances import importances
+from assay.search.events import INTERRUPTED_LABEL, TrialEnded
+from assay.search.importances import importances_by_metric
 from assay.search.objective import ParetoFront, Values
 from assay.search.plan import StudyRequest
 from assay.search.pruners import make_pruner
@@ -36,9 +34,9 @@ from assay.search.study_record import (
     ATTEMPT,
     BASELINE,
     FINGERPRINT,
-    INTERRUPTED,
     OPENINGS,
     ORIGIN,
+    REDO_OF,
     RETRY_OF,
     SEED,
     STATE,
@@ -47,52 +45,65 @@ from assay.search.study_record import (
     StudyRecord,
     load_study_record,
 )
-from assay.search.workers.protocol import RETRY, Trial
+from assay.search.workers.protocol import RETRY, FollowUp, Trial
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it warns of, our own lines say
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
 
 class StudyTrials(StudyRecord):
-    """The trials of an Optuna study: a source of trials for the supervisor, and what is known of
-    them all.
+    """Trials of an Optuna study: the supervisor's `TrialSource`.
 
-    Creates the study, or loads it if there is one of that name. On a shared storage others may add
-    trials meanwhile.
+    Creates the study, or loads the one of that name. In a shared storage other supervisors may add
+    trials at the same time.
+
+    Args:
+        storage: where the study lies; unless it is shared, no other process may write the study.
+        request: what the study searches, and how.
 
     Raises:
-        RequestError: the one of that name has another identity.
+        RequestError: the study of that name has another fingerprint.
 
     Attributes:
-        supervisor: what the trials that it takes are known by, on a shared storage; else nothing.
+        supervisor: id of this supervisor on the trials of a shared study; else empty.
+
+    Example:
+        >>> study = StudyTrials(open_storage("sqlite:///mlruns/optuna.db"), request)
+        >>> trial = study.ask()
+        >>> study.tell(TrialEnded(trial=trial.number, state="complete", values=(0.9,)))
     """
 
-    def __init__(self, storage: optuna.storages.BaseStorage, request: StudyRequest) -> None:
-        self._request, self._given = request, storage
-        self._shared = storage if isinstance(storage, SharedStorage) else None
-        self._storage = WriteThroughStorage(storage) if self._shared is None else self._shared
+    def __init__(self, storage: BaseStorage, request: StudyRequest) -> None:
+        self._request, self._database = request, storage
+        self._running: dict[int, optuna.Trial] = {}  # by number
+        self._never_pruned: set[int] = set()
         self.supervisor = ""
-        self._running: dict[int, optuna.Trial] = {}
-        self._unpruned: set[int] = set()
-        if self._shared is not None:
-            self._shared.supervisor = self.supervisor = uuid.uuid4().hex
-            self._shared.run_locked(request.name, self._open)
+        if isinstance(storage, SharedStorage):
+            self._shared: SharedStorage | None = storage
+            self._storage: BaseStorage = storage
+            self._transaction: Callable[[], AbstractContextManager[None]] = nullcontext
+            storage.supervisor = self.supervisor = uuid.uuid4().hex
+            storage.run_locked(request.name, self._open)
         else:
+            write_through = WriteThroughStorage(storage)
+            self._shared, self._storage = None, write_through
+            self._transaction = write_through.transaction
             self._open()
-        self.count()
+        self._count_all()
 
     def _open(self) -> None:
+        """Create or load the study, and make its sampler and pruner.
+
+        A shared storage calls this a second time if it loses its connection in between.
+        """
         request = self._request
         known = load_study_record(self._storage, request.name)
         attributes = {} if known is None else known.study.user_attrs
         drawn = 0 if known is None else len(known.study.get_trials(deepcopy=False))
         if known is not None:
-            known.check(request.fingerprint)
+            known.check_fingerprint(request.fingerprint)
         self.seed = attributes.get(SEED, 0) if request.seed is None else request.seed
         self.study_id = attributes.get(STUDY_ID) or uuid.uuid4().hex
-        opening = attributes.get(OPENINGS, 0)
+        openings = attributes.get(OPENINGS, 0)
         sampler = make_sampler(
             request.sampler,
             self.seed,
@@ -100,213 +111,221 @@ class StudyTrials(StudyRecord):
             request.space,
             request.sampler_options,
             len(request.objectives),
-            opening,
+            openings,
+        )
+        pruner = make_pruner(
+            request.pruner, request.epochs, request.pruner_options, self._shared is not None
         )
         self.study = optuna.create_study(
             storage=self._storage,
             study_name=request.name,
             directions=[objective.direction for objective in request.objectives.each],
             sampler=sampler,
-            pruner=make_pruner(
-                request.pruner, request.epochs, request.pruner_options, self._shared is not None
-            ),
+            pruner=pruner,
             load_if_exists=True,
         )
         self.study.set_user_attr(SEED, self.seed)
         self.study.set_user_attr(STUDY_ID, self.study_id)
         self.study.set_user_attr(FINGERPRINT, dict(request.fingerprint))
         if self._shared is not None:
-            self.study.set_user_attr(OPENINGS, opening + 1)
+            self.study.set_user_attr(OPENINGS, openings + 1)
         self._grid = sampler if isinstance(sampler, GridSampler) else None
 
-    def count(self) -> None:
-        """Count the trials that are done, and find the best; from now on they are counted as they
-        end.
-
-        Asking the study each time would cost as much as it has trials.
-        """
-        self._done = 0
-        self._counted: set[int] = set()
-        self._best_trials = ParetoFront(self._request.objectives)
-        self._look()
-
-    def _look(self) -> None:
-        """Count what has ended since, whoever ended it."""
-        for trial in self.study.get_trials(deepcopy=False):
-            if trial.number in self._counted:
-                continue
-            if trial.state.is_finished():
-                self._counted.add(trial.number)
-                self._done += trial.state in _DONE
-                if trial.state == TrialState.COMPLETE:
-                    self._best_trials.add(trial.number, tuple(trial.values))
-            # What was interrupted is done once more; what runs may be, unless another supervisor is
-            # at it.
-            taken = trial.state.is_finished() or (
-                self._shared is not None and trial.state == TrialState.RUNNING
-            )
-            if self._grid is not None and taken and trial.user_attrs.get(STATE) != INTERRUPTED:
-                self._take(self.searched(trial))
-
-    def heed(self, should_stop: Callable[[], object]) -> None:
-        """Wait for a storage that is away only as long as nobody is impatient."""
-        if isinstance(self._given, RetryingStorage):
-            self._given.should_stop = should_stop
+    def stop_waiting_when(self, should_stop: Callable[[], object]) -> None:
+        """End every wait for a storage that is away as soon as this function returns true."""
+        if isinstance(self._database, RetryingStorage):
+            self._database.should_stop = should_stop
 
     def run_locked(self, body: Callable[[], None]) -> None:
-        """Call a function while no other supervisor has a turn; perhaps twice, so it does what is
-        left undone.
+        """Call a function while no other supervisor holds the study's lock.
+
+        Args:
+            body: called a second time if the lock is lost; then it must do what is left undone.
         """
         if self._shared is None:
             body()
         else:
             self._shared.run_locked(self._request.name, body)
 
+    # Counts. Asking Optuna after every trial would take as long as the study has trials, so they
+    # are kept up to date as trials end.
+
+    def _count_all(self) -> None:
+        self._done = 0
+        self._counted: set[int] = set()
+        self._front = ParetoFront(self._request.objectives)
+        self._count_ended()
+
+    def _count_ended(self) -> None:
+        """Count the trials that have ended since, in any supervisor."""
+        for trial in self.study.get_trials(deepcopy=False):
+            if trial.number in self._counted:
+                continue
+            is_finished = trial.state.is_finished()
+            if is_finished:
+                self._counted.add(trial.number)
+                self._done += trial.state in _DONE
+                if trial.state == TrialState.COMPLETE:
+                    self._front.add(trial.number, tuple(trial.values))
+            # An interrupted trial is redone, and so is a running one, unless another supervisor
+            # runs it: their configurations stay in the grid.
+            is_taken = is_finished or (
+                self._shared is not None and trial.state == TrialState.RUNNING
+            )
+            is_redone = trial.user_attrs.get(STATE) == INTERRUPTED_LABEL
+            if self._grid is not None and is_taken and not is_redone:
+                self._grid.remove(self.decode_params(trial))
+
+    def count_done(self) -> int:
+        """Return the number of complete and pruned trials."""
+        if self._shared is not None:
+            self._count_ended()
+        return self._done
+
+    def count_by_state(self) -> dict[str, int]:
+        """Return how many trials of the study are complete, pruned and failed."""
+        states = [trial.state for trial in self.study.get_trials(deepcopy=False)]
+        return {name: states.count(state) for name, state in STATES.items()}
+
+    def admits(self, number: int, values: Values) -> bool:
+        """Return whether a complete trial of these values would be among the best."""
+        return self._front.admits(number, values)
+
+    def best_trials(self) -> Mapping[int, Values]:
+        """Return the values of the best trials by number: one, or the Pareto front."""
+        return self._front.ranked()
+
+    def has_next(self) -> bool:
+        """Return whether there is another trial to ask for."""
+        if self._grid is None or self._grid.remaining > 0:
+            return True
+        return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+    def configurations_left(self) -> int | None:
+        """Return how many configurations of a grid are left to try; None without a grid."""
+        return None if self._grid is None else self._grid.remaining
+
+    # The life of a trial.
+
     def enqueue(self, configurations: Iterable[Configuration], origin: str) -> None:
-        """Have these configurations tried before the sampler's own, each once however often it is
-        asked for.
+        """Enqueue configurations to be tried before the sampler's, each once.
+
+        Args:
+            configurations: those that the study has already, in any state, are skipped.
+            origin: where they come from: "enqueued" or "baseline".
         """
-        # Optuna's own skip_if_exists compares each configuration with each trial: a second for one
-        # among 10,000.
+        # Not Optuna's own `skip_if_exists`, which compares each configuration with each trial: a
+        # second per configuration among 10,000 trials.
         known = {
-            _key(trial.system_attrs.get(ENQUEUED, trial.params))
+            _configuration_key(trial.system_attrs.get(ENQUEUED, trial.params))
             for trial in self.study.get_trials(deepcopy=False)
         }
         for configuration in configurations:
             encoded = self._request.space.encode(configuration)
-            if _key(encoded) not in known:
-                known.add(_key(encoded))
-                self.study.enqueue_trial(
-                    encoded, user_attrs={ORIGIN: origin, BASELINE: origin == "baseline"}
-                )
+            key = _configuration_key(encoded)
+            if key not in known:
+                known.add(key)
+                attributes = {ORIGIN: origin, BASELINE: origin == "baseline"}
+                self.study.enqueue_trial(encoded, user_attrs=attributes)
 
     def ask(self) -> Trial | None:
-        """Take the next trial: one that was enqueued, else the sampler's; None if others have taken
-        the last.
-        """
+        """Return the next trial, an enqueued one first; None if other supervisors took the last."""
         if self._shared is None:
             return self._ask()
-        with self._shared.locked(self._request.name):  # samplers can't see what another is drawing
-            return self._ask()
+        # A sampler cannot see what another supervisor is drawing at the same time.
+        with self._shared.locked(self._request.name):
+            self._count_ended()
+            return self._ask() if self.has_next() else None
 
-    def _ask(self) -> Trial | None:
-        if self._shared is not None:
-            self._look()
-            if not self.more():
-                return None
-        with (
-            self._storage.together()
-            if isinstance(self._storage, WriteThroughStorage)
-            else nullcontext()
-        ):
+    def _ask(self) -> Trial:
+        with self._transaction():
             asked = self.study.ask()
             searched = self._request.space.draw(
                 lambda name, distribution: _suggest(asked, name, distribution)
             )
             attributes = {ORIGIN: self._request.sampler, **asked.user_attrs}
-            trial = self.trial_of(asked.number, searched, attributes)
+            trial = self._make_trial(asked.number, searched, attributes)
+            # A redo or a retry has another number, and takes the seed over from here.
             asked.set_user_attr(SEED, trial.seed)
-        self._take(searched)
+        if self._grid is not None:
+            self._grid.remove(searched)
         self._running[asked.number] = asked
         if attributes.get(BASELINE):
-            self._unpruned.add(asked.number)
+            self._never_pruned.add(asked.number)
         return trial
 
-    def more(self) -> bool:
-        """Return whether there is another trial to ask for."""
-        if self._grid is None or self._grid.left > 0:
-            return True
-        return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
-
-    def left(self) -> int | None:
-        """Return how many configurations of a grid are left to try; None where there is no end."""
-        return None if self._grid is None else self._grid.left
-
-    def searched(self, trial: FrozenTrial) -> Configuration:
-        """Return what a trial's parameters mean."""
-        return self._request.space.decode(trial.params)
-
-    def settle(self, left: FrozenTrial, end: TrialEnded) -> None:
-        """Record the end of a trial that an earlier supervisor left in the middle."""
-        super().settle(left, end)
-        self.count()
-
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Record the objective after an epoch; return whether the pruner stops the trial here:
-        never a baseline.
+        """Record the objective after an epoch; return whether to prune the trial.
+
+        A baseline is never pruned.
         """
         trial = self._running[number]
         trial.report(value, epoch)
-        return trial.should_prune() and number not in self._unpruned
+        # The pruner is asked in any case: it records what a trial reaches.
+        return trial.should_prune() and number not in self._never_pruned
 
     def tell(self, end: TrialEnded) -> None:
-        """Record a trial's end."""
+        """Record the end of a trial."""
+        # The label first: Optuna accepts no attribute of a trial that is finished.
         self._running.pop(end.trial).set_user_attr(STATE, end.label)
         self.write_end(end)
         self._counted.add(end.trial)
         if end.state != "failed":
             self._done += 1
         if end.state == "complete":
-            self._best_trials.add(end.trial, end.values)
+            self._front.add(end.trial, end.values)
 
-    def retry(self, trial: Trial) -> None:
-        """Have a trial whose worker died tried once more, with its first seed."""
-        again = {ATTEMPT: trial.attempt + 1, RETRY_OF: trial.number}
-        self.enqueue_again(self.trial(trial.number), f"{RETRY} {trial.number}", again)
+    def settle_trial(self, stale: FrozenTrial, end: TrialEnded) -> None:
+        """Record the end of a trial that an earlier supervisor has begun."""
+        super().settle_trial(stale, end)
+        self._count_all()
 
-    def enqueue_again(self, known: FrozenTrial, origin: str, attributes: Mapping[str, Any]) -> bool:
-        """Have the configuration of an earlier trial tried again, with its seed; return whether it
-        has one.
+    def enqueue_retry(self, trial: Trial) -> None:
+        """Enqueue the configuration of a trial whose worker died."""
+        self.enqueue_again(self.get_trial(trial.number), RETRY)
+
+    def enqueue_again(self, frozen: FrozenTrial, follow_up: FollowUp) -> bool:
+        """Enqueue the configuration and the seed of an earlier trial.
+
+        Args:
+            frozen: the earlier trial.
+            follow_up: whether it is redone, or retried as a further attempt.
+
+        Returns:
+            Whether it was enqueued: a trial that died before a parameter was written has none.
         """
-        # What was enqueued stays so even if the trial died before all of it was taken over.
-        parameters = {**known.system_attrs.get(ENQUEUED, {}), **known.params}
-        if parameters:
-            seed = known.user_attrs.get(SEED, trial_seed(self.seed, known.number))
-            kept = {ORIGIN: origin, SEED: seed, BASELINE: known.user_attrs.get(BASELINE, False)}
-            self.study.enqueue_trial(parameters, user_attrs={**kept, **attributes})
-        return bool(parameters)
-
-    def done(self) -> int:
-        """Return how many trials are complete or pruned."""
-        if self._shared is not None:
-            self._look()
-        return self._done
-
-    def admits(self, number: int, values: Values) -> bool:
-        """Return whether a complete trial of these values would be the best so far, or none would
-        dominate it.
-        """
-        return self._best_trials.admits(number, values)
-
-    def best_trials(self) -> Mapping[int, Values]:
-        """Return the best complete trial with its values by its number; with several objectives the
-        Pareto front.
-        """
-        return self._best_trials.ranked()
-
-    def counts(self) -> dict[str, int]:
-        """Return how many trials of the whole study are complete, pruned and failed."""
-        states = [trial.state for trial in self.study.get_trials(deepcopy=False)]
-        return {name: states.count(state) for name, state in STATES.items()}
-
-    def importances(self) -> dict[str, dict[str, float]]:
-        """Return for each objective's metric what each hyperparameter mattered: see
-        `assay.search.importances`.
-        """
-        told = {
-            objective.metric: importances(
-                self.study, self._request.importance, self._request.space, index
-            )
-            for index, objective in enumerate(self._request.objectives.each)
+        # The parameters that the trial itself was enqueued with: it may have died before it had
+        # all of them as its own.
+        parameters = {**frozen.system_attrs.get(ENQUEUED, {}), **frozen.params}
+        if not parameters:
+            return False
+        known = frozen.user_attrs
+        attributes: dict[str, Any] = {
+            ORIGIN: f"{follow_up} {frozen.number}",
+            SEED: known.get(SEED, trial_seed(self.seed, frozen.number)),
+            BASELINE: known.get(BASELINE, False),
         }
-        return {metric: shares for metric, shares in told.items() if shares}
+        if follow_up == RETRY:
+            attributes |= {ATTEMPT: known.get(ATTEMPT, 1) + 1, RETRY_OF: frozen.number}
+        else:
+            attributes[REDO_OF] = frozen.number
+            attributes |= {name: known[name] for name in (ATTEMPT, RETRY_OF) if name in known}
+        self.study.enqueue_trial(parameters, user_attrs=attributes)
+        return True
 
-    def _take(self, configuration: Configuration) -> None:
-        if self._grid is not None:
-            self._grid.take(configuration)
+    def decode_params(self, frozen: FrozenTrial) -> Configuration:
+        """Return the searched hyperparameters of a trial, as the space defines them."""
+        return self._request.space.decode(frozen.params)
+
+    def compute_importances(self) -> dict[str, dict[str, float]]:
+        """Return the hyperparameter importances by the metric of each objective."""
+        request = self._request
+        return importances_by_metric(
+            self.study, request.importance, request.space, request.objectives
+        )
 
 
-def _key(parameters: Mapping[str, Any]) -> str:
+def _configuration_key(parameters: Mapping[str, Any]) -> str:
     return json.dumps(dict(parameters), sort_keys=True)
 
 

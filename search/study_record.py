@@ -1,54 +1,25 @@
-"""A study as Optuna has it: what Assay keeps with its trials, and how one is read and settled."""
+"""Study in Optuna's storage: its attributes, its trials, and what earlier supervisors left."""
 
 from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from assay.models.errors import RequestError
 from assay.models.seeding import trial_seed
 from assay.search.events import State, TrialEnded
+from assay.search.objective import Objectives, ParetoFront, Values
 from assay.search.space import Configuration
 from assay.search.storage.postgresql import SUPERVISOR, SharedStorage
 from assay.search.workers.protocol import Trial
 
-# What makes a study that study: what all its trials must share to be comparable.
-
-
-def check_fingerprint(
-    study: str, known: Mapping[str, Any] | None, asked: Mapping[str, Any]
-) -> None:
-    """Compare a study's identity, as it was stored, with the one that is asked for.
-
-    Raises:
-        RequestError: they differ: trials of the two could not be compared. The message names every
-            difference.
-    """
-    differences = list(_differences(known or {}, json.loads(json.dumps(asked))))
-    if differences:
-        raise RequestError(
-            f"study {study!r} was made with {'; '.join(differences)}: "
-            "ask for the same, or give the new one a name with --study NAME."
-        )
-
-
-def _differences(known: Any, asked: Any, name: Sequence[str] = ()) -> Iterator[str]:
-    if isinstance(known, dict) and isinstance(asked, dict):
-        for key in sorted({*known, *asked}):
-            yield from _differences(known.get(key), asked.get(key), [*name, key])
-    elif known != asked:
-        yield f"{' '.join(name)} = {_shown(known)}, this asks for {_shown(asked)}"
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else str(value)
-
-
+# User attributes of trials. Their names are in the databases of existing studies.
 SEED = "assay.seed"
 STATE = "assay.state"
 ORIGIN = "assay.origin"
@@ -56,104 +27,115 @@ ATTEMPT = "assay.attempt"
 RETRY_OF = "assay.retry_of"
 REDO_OF = "assay.redo_of"
 BASELINE = "assay.baseline"
-"""Whether it is a baseline, or one tried again: what all others are compared with is never
-pruned.
+"""Whether a trial is a baseline, or one tried again: it is never pruned, since all others are
+compared with it.
 """
-FINGERPRINT = "assay.identity"  # its name in studies that exist
+
+# User attributes of studies.
+FINGERPRINT = "assay.identity"
 STUDY_ID = "assay.study_id"
 OPENINGS = "assay.openings"
-"""How often a shared study was opened: each time its sampler draws something else."""
+"""How often a shared study was opened: each time its sampler draws from another seed."""
 
-INTERRUPTED = "failed: interrupted"
-CRASHED = "failed: crashed"
 STATES: Mapping[State, TrialState] = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
+
+# In a shared study: a trial that runs for longer without a supervisor's id will not get one. Plain
+# Optuna or an earlier release of Assay has begun it.
 _CLAIM_SECONDS = 60.0
-"""A running trial that says not whose it is and began longer ago was not begun by Assay, or by an
-earlier release.
-"""
 
 
-def load_study_record(storage: optuna.storages.BaseStorage, name: str) -> StudyRecord | None:
-    """Return the study of a name, to be read; None if there is none."""
+def load_study_record(storage: BaseStorage, name: str) -> StudyRecord | None:
+    """Return the study of this name; None if there is none.
+
+    Example:
+        >>> record = load_study_record(open_storage("sqlite:///mlruns/optuna.db"), "digits-mlp")
+        >>> record.best_trials()
+        {17: (0.9861,)}
+    """
     try:
-        return StudyRecord(
-            optuna.load_study(
-                study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler()
-            )
-        )
+        # No trial is asked of this object, so the sampler need not be the study's.
+        sampler = optuna.samplers.RandomSampler()
+        study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
     except KeyError:
         return None
+    return StudyRecord(study, storage)
 
 
 class StudyRecord:
-    """A study that is there.
+    """A study in a storage, and what its attributes say of trials.
 
     Args:
-        study: loaded from a storage that nobody else writes, or from one that is made for it.
+        study: the study.
+        storage: the storage that it was loaded from. Unless it is a `SharedStorage`, no other
+            process may write the study.
 
     Attributes:
-        seed: where every trial's seed follows from.
-        study_id: tells it from others of its name; empty if Assay has not run it yet.
+        seed: random seed of the study; trial seeds are derived from it.
+        study_id: tells the study from others of the same name; empty if Assay has not run it.
     """
 
-    def __init__(self, study: optuna.Study) -> None:
+    def __init__(self, study: optuna.Study, storage: BaseStorage) -> None:
         self.study = study
+        self._storage = storage
         self.seed: int = study.user_attrs.get(SEED, 0)
         self.study_id: str = study.user_attrs.get(STUDY_ID, "")
 
     @property
     def fingerprint(self) -> Mapping[str, Any] | None:
-        """What its trials share; None if Assay has not run it yet."""
+        """What all trials of the study have in common; None if Assay has not run it."""
         return self.study.user_attrs.get(FINGERPRINT)
 
-    def check(self, asked: Mapping[str, Any]) -> None:
-        """See that trials of this identity can be added to it.
+    def check_fingerprint(self, requested: Mapping[str, Any]) -> None:
+        """Check that trials of this fingerprint can be added to the study.
 
         Raises:
-            RequestError: they could not be compared with those that it has.
+            RequestError: they could not be compared with its trials.
         """
         if self.fingerprint is not None or self.study.get_trials(deepcopy=False):
-            check_fingerprint(self.study.study_name, self.fingerprint, asked)
+            compare_fingerprints(self.study.study_name, self.fingerprint, requested)
 
     @property
     def is_shared(self) -> bool:
-        """Whether other supervisors may be at work on it."""
-        return isinstance(self.study._storage, SharedStorage)
+        """Whether other supervisors may work on the study."""
+        return isinstance(self._storage, SharedStorage)
 
-    def is_of(self, supervisors: Container[str], trial: FrozenTrial) -> bool:
-        """Return whether a trial was taken by one of these supervisors, or nobody knows by whom."""
-        whose = trial.user_attrs.get(SUPERVISOR)
-        return not self.is_shared or whose is None or whose in supervisors
+    def belongs_to(self, supervisors: Container[str], trial: FrozenTrial) -> bool:
+        """Return whether one of these supervisors has begun a trial, or it is not known which."""
+        supervisor = trial.user_attrs.get(SUPERVISOR)
+        return not self.is_shared or supervisor is None or supervisor in supervisors
 
-    def left_running(self, supervisors: Container[str] = ()) -> list[FrozenTrial]:
-        """Return the trials that these supervisors, which have died, left in the middle.
+    def stale_trials(self, supervisors: Container[str] = ()) -> list[FrozenTrial]:
+        """Return the trials that are RUNNING although their supervisor has died.
 
-        In a study that nobody shares all are theirs that run.
+        Args:
+            supervisors: supervisors that have died. In a study that is not shared every RUNNING
+                trial is stale.
         """
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return [
             trial
             for trial in running
-            if self.is_of(supervisors, trial) and not self._is_just_begun(trial)
+            if self.belongs_to(supervisors, trial) and not self._is_just_begun(trial)
         ]
 
     def _is_just_begun(self, trial: FrozenTrial) -> bool:
+        """Return whether a trial may be about to get the id of its supervisor."""
         if not self.is_shared or SUPERVISOR in trial.user_attrs or trial.datetime_start is None:
             return False
         return (datetime.datetime.now() - trial.datetime_start).total_seconds() < _CLAIM_SECONDS
 
-    def settle(self, left: FrozenTrial, end: TrialEnded) -> None:
-        """Record the end of a trial that an earlier supervisor left in the middle."""
-        # No public call of a study sets an attribute of a trial that is not this process's own.
-        self.study._storage.set_trial_user_attr(left._trial_id, STATE, end.label)
+    def settle_trial(self, stale: FrozenTrial, end: TrialEnded) -> None:
+        """Record the end of a trial that another process has begun."""
+        # `Trial.set_user_attr` would need the object of the process that has begun the trial.
+        self._storage.set_trial_user_attr(self._trial_id(stale.number), STATE, end.label)
         self.write_end(end)
 
     def write_end(self, end: TrialEnded) -> None:
-        """Give a running trial its final state and values."""
+        """Set the final state and the values of a running trial."""
         self.study.tell(
             end.trial,
             values=end.values if end.state == "complete" else None,
@@ -161,19 +143,21 @@ class StudyRecord:
             skip_if_finished=True,
         )
 
-    def trial(self, number: int) -> FrozenTrial:
-        """Return all that is known of a trial."""
-        storage = self.study._storage
-        return storage.get_trial(
-            storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
-        )
+    def get_trial(self, number: int) -> FrozenTrial:
+        """Return a trial by its number, without reading all the others."""
+        return self._storage.get_trial(self._trial_id(number))
 
-    def as_asked(self, known: FrozenTrial) -> Trial:
-        """Return a trial as it was asked for, as far as was written before somebody died."""
-        return self.trial_of(known.number, self.searched(known), known.user_attrs)
+    def _trial_id(self, number: int) -> int:
+        study_id = self._storage.get_study_id_from_name(self.study.study_name)
+        return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
-    def trial_of(self, number: int, searched: Configuration, attributes: dict[str, Any]) -> Trial:
-        """Return a trial with what its attributes say."""
+    def restore_trial(self, frozen: FrozenTrial) -> Trial:
+        """Return a trial as it was asked for, as far as that was written before a death."""
+        return self._make_trial(frozen.number, self.decode_params(frozen), frozen.user_attrs)
+
+    def _make_trial(
+        self, number: int, searched: Configuration, attributes: Mapping[str, Any]
+    ) -> Trial:
         return Trial(
             number,
             searched,
@@ -183,15 +167,74 @@ class StudyRecord:
             retry_of=attributes.get(RETRY_OF),
         )
 
-    def searched(self, trial: FrozenTrial) -> Configuration:
-        """Return what a trial's parameters mean: Optuna has texts for choices that are lists."""
-        return {name: _meant(value) for name, value in trial.params.items()}
+    def decode_params(self, frozen: FrozenTrial) -> Configuration:
+        """Return the searched hyperparameters of a trial: choices that are lists are JSON there."""
+        return {name: _decode_choice(value) for name, value in frozen.params.items()}
+
+    def best_trials(self) -> Mapping[int, Values]:
+        """Return the values of the best trials by number: one, or the Pareto front."""
+        return best_trials_of(self.study.get_trials(deepcopy=False), objectives_of(self.study))
 
 
-def _meant(value: Any) -> Any:
+def _decode_choice(value: Any) -> Any:
     if isinstance(value, str) and value.startswith("["):
         try:
             return json.loads(value)
-        except ValueError:
+        except ValueError:  # a text that begins with a bracket
             pass
     return value
+
+
+def objectives_of(study: optuna.Study) -> Objectives:
+    """Return the objectives of a study.
+
+    A study that Assay has not run has directions only: its metrics are called "value".
+    """
+    texts = study.user_attrs.get(FINGERPRINT, {}).get("objectives")
+    if texts is None:
+        directions = [direction.name.lower() for direction in study.directions]
+        suffixes = (
+            [f"_{index}" for index in range(len(directions))] if len(directions) > 1 else [""]
+        )
+        texts = [
+            f"{direction} value{suffix}"
+            for direction, suffix in zip(directions, suffixes, strict=True)
+        ]
+    return Objectives.read(texts)
+
+
+def best_trials_of(trials: Iterable[FrozenTrial], objectives: Objectives) -> dict[int, Values]:
+    """Return the values of the best of some trials by number, ordered by the first objective."""
+    values = {
+        trial.number: tuple(trial.values) for trial in trials if trial.state == TrialState.COMPLETE
+    }
+    return ParetoFront(objectives, values).ranked()
+
+
+def compare_fingerprints(
+    study: str, known: Mapping[str, Any] | None, requested: Mapping[str, Any]
+) -> None:
+    """Compare the stored fingerprint of a study with the requested one.
+
+    Raises:
+        RequestError: they differ; the message names every difference.
+    """
+    # The stored one has been through JSON, which has no tuples.
+    differences = list(_differences(known or {}, json.loads(json.dumps(requested))))
+    if differences:
+        raise RequestError(
+            f"study {study!r} was made with {'; '.join(differences)}: "
+            "ask for the same, or give the new one a name with --study NAME."
+        )
+
+
+def _differences(known: Any, requested: Any, path: Sequence[str] = ()) -> Iterator[str]:
+    if isinstance(known, dict) and isinstance(requested, dict):
+        for key in sorted({*known, *requested}):
+            yield from _differences(known.get(key), requested.get(key), [*path, key])
+    elif known != requested:
+        yield f"{' '.join(path)} = {_shown(known)}, this asks for {_shown(requested)}"
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else str(value)

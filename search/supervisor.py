@@ -1,9 +1,8 @@
-"""The supervisor: hands trials to workers, hears of every epoch, decides, and records what came of
-it.
+"""Supervisor: asks for trials, sends them to workers, decides on pruning, and records their ends.
 
-One process, one loop, and the only writer of the study. In which order a trial leaves its traces,
-and what becomes of a death between any two of them, CONTRIBUTING.md says under "The order of
-effects"; `assay.search.recovery` sees to it.
+One process, one loop, and the only writer of the study. The order in which it writes the journal,
+Optuna and files is what recovery relies on (`assay.search.recovery`). docs/design.md lists it under
+"Order of effects"; `make chaos` kills a supervisor before and after each of its steps.
 """
 
 from __future__ import annotations
@@ -18,11 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from assay.models.errors import SearchError, WorkerBug
-from assay.search.events import EpochEnded, State, TrialBegun, TrialEnded
+from assay.search.events import EpochEnded, State, TrialEnded
 from assay.search.journal import Journal
-from assay.search.plan import Plan
+from assay.search.plan import SearchPlan
 from assay.search.system.signals import StopRequest
 from assay.search.workers.protocol import (
+    RETRY,
     Died,
     Executor,
     Message,
@@ -33,44 +33,51 @@ from assay.search.workers.protocol import (
     TrialSource,
 )
 
-_SILENT = "the worker gave no sign of life for {:g} s and was ended; whatever it had done since is discarded."
-_LOOK_UP_SECONDS = (
-    0.2  # how often the loop looks at the stop request and at the clock when workers are silent
-)
+# How often the loop checks the stop request and the clocks while workers are silent.
+_POLL_SECONDS = 0.2
+
+_TIMED_OUT_ERROR = "the worker did not answer within {:g} s and was killed; an answer that came later is discarded."
 
 
 @dataclass
-class _Running:
+class _RunningTrial:
+    """A trial in a worker: how far it has come, and what was measured."""
+
     trial: Trial
     epochs: int = 0
-    measured: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     restored_epoch: int | None = None
     resumed_epoch: int | None = None
-    unkept: str | None = None
-    ending: TrialEnded | None = None
+    checkpoint_error: str | None = None
+    end: TrialEnded | None = None  # once it has trained its last epoch
 
 
 @dataclass
-class _Heard:
-    """What a process said at once: why a trial failed, if one did, and whether any trained an epoch
-    or was finished.
-    """
+class _Tally:
+    """What the messages of one process came to: see `Supervisor._count_failure`."""
 
-    failure: str | None = None
-    progress: bool = False
+    failure_reason: str | None = None
+    made_progress: bool = False
 
 
 class Supervisor:
-    """Runs a plan to its end, or until it is asked to stop.
+    """Works through a plan until it is done, its time is up, or a stop is requested.
 
-    Raises:
-        SearchError: trials only fail, or workers can't be had.
-        WorkerBug: Assay's own code went wrong in a worker. No trial is recorded as failed for it.
+    Args:
+        plan: what to work through.
+        trials: the study, or another source of trials.
+        executor: the workers.
+        journal: written before every other store.
+        stop: checked between messages.
+
+    Example:
+        >>> with Journal(path) as journal, StopRequest() as stop:
+        ...     Supervisor(plan, study, executor, journal, stop).run()
     """
 
     def __init__(
         self,
-        plan: Plan,
+        plan: SearchPlan,
         trials: TrialSource,
         executor: Executor,
         journal: Journal,
@@ -81,124 +88,136 @@ class Supervisor:
         self._executor = executor
         self._journal = journal
         self._stop = stop
-        self._running: dict[int, _Running] = {}
-        self._dropping: set[int] = set()
-        self._called_at: dict[int, float] = {}  # of calls that are not answered yet
-        self._bad_news_in_a_row = 0  # as `_hear` counts them
-        self._trials_failed = 0
-        self._heard = _Heard()
         self._deadline: float | None = None
+        self._running: dict[int, _RunningTrial] = {}  # by worker
+        self._dropping: set[int] = set()  # workers that are discarding a trial that has failed
+        self._called_at: dict[int, float] = {}  # by worker, for calls without an answer so far
+        self._tally = _Tally()
+        self._failures_in_a_row = 0
+        self._failed_trials = 0  # since a trial was last finished
 
     def run(self) -> None:
-        """Train until the plan is fulfilled, its time is up or a stop is requested."""
+        """Run the loop.
+
+        Raises:
+            SearchError: too many trials failed in a row, or workers cannot be started.
+            WorkerBug: Assay's own code failed in a worker; the trial is not recorded as failed.
+        """
         try:
             while not self._stop:
                 self._start_trials()
                 if not self._running and not self._may_start():
                     return
-                self._note_calls()
-                news = self._executor.wait(_LOOK_UP_SECONDS)
-                # Now, since what is said to the study may take as long as its storage is away.
-                self._end_silent_workers(
-                    {self._executor.process(message.worker) for message in news}
-                )
-                for _, told in itertools.groupby(
-                    news, lambda message: self._executor.process(message.worker)
+                self._start_clocks()
+                messages = self._executor.wait(_POLL_SECONDS)
+                heard = {self._executor.process(message.worker) for message in messages}
+                # Before the messages are handled: that waits for a storage which is away, and a
+                # worker is not to blame for this time.
+                self._kill_unresponsive_workers(except_processes=heard)
+                for _, group in itertools.groupby(
+                    messages, key=lambda message: self._executor.process(message.worker)
                 ):
-                    self._hear(told)
+                    self._handle_messages(group)
         finally:
             self._interrupt_trials()
 
+    # Starting trials.
+
     def _may_start(self) -> bool:
-        wanted = (
-            self._trials.done() + len(self._running) < self._plan.trials and self._trials.more()
-        )
-        return wanted and (self._deadline is None or time.monotonic() < self._deadline)
+        expected = self._trials.count_done() + len(self._running)
+        if expected >= self._plan.trials or not self._trials.has_next():
+            return False
+        return self._deadline is None or time.monotonic() < self._deadline
 
     def _start_trials(self) -> None:
+        """Send a new trial to every idle worker."""
         for worker in self._executor.idle():
             if not self._may_start():
                 return
+            # The time starts with the first trial: what comes before is not the search's.
             if self._deadline is None and self._plan.timeout_seconds is not None:
                 self._deadline = time.monotonic() + self._plan.timeout_seconds
+            # 1. Optuna has the trial as RUNNING; only Optuna can give it a number.
             trial = self._trials.ask()
             if trial is None:
                 return
-            self._journal.append(
-                TrialBegun(
-                    trial=trial.number,
-                    seed=trial.seed,
-                    params=self._plan.hyperparameters(trial),
-                    searched=trial.searched,
-                    origin=trial.origin,
-                    attempt=trial.attempt,
-                    retry_of=trial.retry_of,
-                )
-            )
-            self._running[worker] = _Running(trial)
+            # 2. The journal, so that recovery can tell what a dead supervisor had begun.
+            self._journal.append(trial.begun_event(self._plan.hyperparameters(trial)))
+            # 3. The worker, whose files the two records above account for.
+            self._running[worker] = _RunningTrial(trial)
             self._call(worker, "begin", spec=self._plan.trial_spec(trial))
 
     def _call(self, worker: int, method: Method, **arguments: Any) -> None:
-        self._called_at[worker] = math.inf
+        self._called_at[worker] = math.inf  # until `_start_clocks`
         self._executor.call(worker, method, **arguments)
 
-    def _note_calls(self) -> None:
-        """Take the time of calls since the last wait: some are sent only then, after as long as the
-        study took.
+    # Workers that do not answer.
+
+    def _start_clocks(self) -> None:
+        """Start the clocks of the calls since the last wait.
+
+        Calls of lanes are sent by `wait` and not before, and asking for a trial may have taken as
+        long as the storage was away.
         """
         now = time.monotonic()
-        self._called_at = {worker: min(at, now) for worker, at in self._called_at.items()}
+        self._called_at = {
+            worker: min(called_at, now) for worker, called_at in self._called_at.items()
+        }
 
-    def _hear(self, messages: Iterable[Message]) -> None:
-        """Handle what a process says at once. If nothing of it is good news, that counts as one
-        failure in a row.
-
-        Of trials that train together all hear of an epoch at once: those that fail in it say
-        nothing of the search as long as others go on, and when all fail, say by the death of their
-        worker, it is for one reason.
-        """
-        self._heard = _Heard()
-        for message in messages:
-            self._called_at.pop(message.worker, None)
-            self._handle(message)
-        self._count_failure()
-
-    def _end_silent_workers(self, heard: Set[int]) -> None:
-        """End every process, but those just heard, of which a worker answers too late; its trials
-        have failed.
-        """
+    def _kill_unresponsive_workers(self, except_processes: Set[int]) -> None:
+        """Kill the process of each worker whose time is over, and fail its trials."""
         limit = self._plan.failure_policy.trial_timeout_seconds
         if limit is None:
             return
         now = time.monotonic()
-        silent = [
-            worker for worker, called_at in self._called_at.items() if now - called_at > limit
-        ]
-        for process in {self._executor.process(worker) for worker in silent}.difference(heard):
-            inside = [
+        overdue = {
+            self._executor.process(worker)
+            for worker, called_at in self._called_at.items()
+            if now - called_at > limit
+        }
+        for process in overdue.difference(except_processes):
+            workers = [
                 worker for worker in self._called_at if self._executor.process(worker) == process
             ]
-            # First, so that nothing it may still say can be taken for an answer.
-            self._executor.kill(inside[0])
-            self._heard = _Heard()
-            for worker in inside:
+            # Killed before its trials are failed, so that no late answer can be taken for the
+            # answer to a later call.
+            self._executor.kill(workers[0])
+            self._tally = _Tally()
+            for worker in workers:
                 del self._called_at[worker]
                 self._dropping.discard(worker)
                 if worker in self._running:
-                    self._fail(worker, self._running[worker], "timed out", _SILENT.format(limit))
+                    error = _TIMED_OUT_ERROR.format(limit)
+                    self._fail(worker, self._running[worker], "timed out", error)
             self._count_failure()
 
+    # Messages of workers.
+
+    def _handle_messages(self, messages: Iterable[Message]) -> None:
+        """Handle the messages of one process, then count them as a success or a failure."""
+        self._tally = _Tally()
+        for message in messages:
+            self._called_at.pop(message.worker, None)
+            self._handle_message(message)
+        self._count_failure()
+
     def _count_failure(self) -> None:
-        heard = self._heard
-        if heard.failure is None or heard.progress:
+        """Count one failure if all trials of a process failed, and give up after too many.
+
+        Trials that train together answer together. If some of them fail while others go on, that
+        says nothing of the search; if all of them fail, for example by the death of their worker,
+        they fail for one reason.
+        """
+        if self._tally.failure_reason is None or self._tally.made_progress:
             return
-        self._bad_news_in_a_row += 1
-        if self._bad_news_in_a_row >= self._plan.failure_policy.max_failures:
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= self._plan.failure_policy.max_failures:
             raise SearchError(
-                f"the last {self._trials_failed} trials all failed; the last one: {heard.failure}."
+                f"the last {self._failed_trials} trials all failed; "
+                f"the last one: {self._tally.failure_reason}."
             )
 
-    def _handle(self, message: Message) -> None:
+    def _handle_message(self, message: Message) -> None:
         worker = message.worker
         if worker in self._dropping:
             self._dropping.remove(worker)
@@ -206,7 +225,7 @@ class Supervisor:
                 self._executor.release(worker)
             return
         running = self._running.get(worker)
-        if running is None:  # it died between two trials
+        if running is None:  # an idle worker died
             return
         match message:
             case Reply():
@@ -214,8 +233,8 @@ class Supervisor:
             case Raised(bug=True):
                 raise WorkerBug(message.text)
             case Raised(out_of_memory=True):
-                # What it holds, of a card above all, would be missing in its next trial, or in its
-                # neighbour's.
+                # The next trial would lack the memory that this worker holds, above all of a GPU,
+                # and so would the workers beside it.
                 self._executor.replace(worker)
                 self._fail(worker, running, "out of memory", message.text)
             case Raised():
@@ -226,27 +245,31 @@ class Supervisor:
             case _:
                 assert_never(message)
 
-    def _advance(self, worker: int, running: _Running, reply: Mapping[str, Any]) -> None:
-        """Take a trial one step on: begun, its epochs, finished."""
-        if running.ending is not None:
-            self._finish(worker, running, reply)
+    # A trial, step by step.
+
+    def _advance(self, worker: int, running: _RunningTrial, reply: Mapping[str, Any]) -> None:
+        """Handle the answer to `begin`, `epoch` or `finish`, and make the next call."""
+        if running.end is not None:
+            self._finish(worker, running, running.end, reply)
         elif "metrics" in reply:
-            if self._epoch_ended(worker, running, reply):
+            if self._record_epoch(worker, running, reply):
                 self._call(worker, "epoch")
         else:
-            running.measured["parameters"] = reply["parameters"]
-            # What an earlier worker had trained of it counts as if it had been trained now.
+            running.metrics["parameters"] = reply["parameters"]
+            # Epochs that an earlier worker trained, up to the checkpoint, are recorded as this
+            # trial's: a trial has all of its curve.
             resumed = reply.get("resumed", ())
             running.resumed_epoch = len(resumed) or None
-            if all(self._epoch_ended(worker, running, epoch) for epoch in resumed):
+            if all(self._record_epoch(worker, running, epoch) for epoch in resumed):
                 self._call(worker, "epoch")
 
-    def _epoch_ended(self, worker: int, running: _Running, reply: Mapping[str, Any]) -> bool:
-        """Record an epoch; return whether the trial shall train another."""
+    def _record_epoch(self, worker: int, running: _RunningTrial, reply: Mapping[str, Any]) -> bool:
+        """Record an epoch; return whether the trial trains another."""
         number, metrics = running.trial.number, reply["metrics"]
         running.epochs += 1
-        running.measured |= metrics
-        running.unkept = reply.get("unkept", running.unkept)
+        running.metrics |= metrics
+        running.checkpoint_error = reply.get("unkept", running.checkpoint_error)
+        # 1. The journal, which has the last word on curves.
         self._journal.append(
             EpochEnded(
                 trial=number, epoch=running.epochs, metrics=metrics, seconds=reply["seconds"]
@@ -256,105 +279,108 @@ class Supervisor:
             self._drop(worker)
             self._fail(worker, running, "diverged", f"a metric is not finite: {dict(metrics)}")
             return False
+        # A custom model may measure other metrics than Keras does by default.
         if missing := [name for name in self._plan.objectives.epoch_metrics if name not in metrics]:
-            # A model of the user's own may measure what it likes.
+            reason = f"error: the model measures no {' and no '.join(missing)}"
             self._drop(worker)
-            self._fail(
-                worker, running, f"error: the model measures no {' and no '.join(missing)}", None
-            )
+            self._fail(worker, running, reason, None)
             return False
-        self._heard.progress = True
+        self._tally.made_progress = True
+        # 2. Optuna, if its pruner is to decide.
         objective = self._plan.objectives.by_epoch
         prune = objective is not None and self._trials.report(
             number, running.epochs, metrics[objective.metric]
         )
-        if running.epochs == self._plan.epochs(running.trial) or reply.get("stopped", False):
-            self._restore(running, reply.get("restored"))
+        is_last = running.epochs == self._plan.epochs(running.trial) or reply.get("stopped", False)
+        if is_last:
+            self._restore_epoch(running, reply.get("restored"))
             self._end(worker, running, "complete")
         elif prune:
             self._end(worker, running, "pruned")
-        return running.ending is None
+        return running.end is None
 
-    def _restore(self, running: _Running, restored: Mapping[str, Any] | None) -> None:
-        """Have the trial count as what it is once early stopping has brought an earlier epoch's
-        weights back.
-        """
+    def _restore_epoch(self, running: _RunningTrial, restored: Mapping[str, Any] | None) -> None:
+        """Give the trial the metrics of the epoch whose weights early stopping has restored."""
         if restored is not None:
-            running.measured |= restored["metrics"]
+            running.metrics |= restored["metrics"]
             running.restored_epoch = restored["epoch"]
 
-    def _end(self, worker: int, running: _Running, state: State) -> None:
-        """Have the worker finish, keeping the model of a trial that will be, or may be, among the
-        best.
-        """
+    def _end(self, worker: int, running: _RunningTrial, state: State) -> None:
+        """Have the worker finish the trial, and save its model if it may be among the best."""
         number = running.trial.number
-        running.ending = TrialEnded(trial=number, state=state)
-        values = self._plan.objectives.values(running.measured)
+        running.end = TrialEnded(trial=number, state=state)
+        # None while an objective is measured only at the end: then it may be among the best.
+        values = self._plan.objectives.values(running.metrics)
         keep = state == "complete" and (values is None or self._trials.admits(number, values))
-        self._call(
-            worker, "finish", save_as=str(self._plan.model_store.path(number)) if keep else None
-        )
+        save_as = str(self._plan.model_store.path(number)) if keep else None
+        self._call(worker, "finish", save_as=save_as)
 
-    def _finish(self, worker: int, running: _Running, costs: Mapping[str, Any]) -> None:
-        assert running.ending is not None
+    def _finish(
+        self, worker: int, running: _RunningTrial, end: TrialEnded, costs: Mapping[str, Any]
+    ) -> None:
+        """Record a trial that is complete or pruned."""
         del self._running[worker]
         metrics = {name: value for name, value in costs.items() if name != "unsaved"}
-        metrics["parameters"] = running.measured["parameters"]
-        for name in ("restored_epoch", "resumed_epoch"):
-            if (epoch := getattr(running, name)) is not None:
-                metrics[name] = epoch
-        kept = {
+        metrics["parameters"] = running.metrics["parameters"]
+        if running.restored_epoch is not None:
+            metrics["restored_epoch"] = running.restored_epoch
+        if running.resumed_epoch is not None:
+            metrics["resumed_epoch"] = running.resumed_epoch
+        errors = {
             "the model could not be kept": costs.get("unsaved"),
-            "checkpoints could not be kept": running.unkept,
+            "checkpoints could not be kept": running.checkpoint_error,
         }
-        end = dataclasses.replace(
-            running.ending,
-            values=self._plan.objectives.values({**running.measured, **metrics}) or (),
-            metrics=metrics,
-            error="; ".join(f"{what}: {why}" for what, why in kept.items() if why is not None)
-            or None,
+        error = "; ".join(f"{what}: {why}" for what, why in errors.items() if why is not None)
+        values = self._plan.objectives.values({**running.metrics, **metrics}) or ()
+        self._record_end(
+            running.trial,
+            dataclasses.replace(end, values=values, metrics=metrics, error=error or None),
         )
-        self._record(running.trial, end)
         self._executor.release(worker)
-        self._bad_news_in_a_row = self._trials_failed = 0
-        self._heard.progress = True
+        self._failures_in_a_row = self._failed_trials = 0
+        self._tally.made_progress = True
         self._discard_models()
 
     def _discard_models(self) -> None:
-        """Keep the models of the best trials, and those that trials are about to end with."""
-        ending = {running.trial.number for running in self._running.values()}
-        self._plan.model_store.clear(keep={*ending, *self._trials.best_trials()})
+        """Delete all models but those of the best trials and of the running ones.
+
+        The worker of a running trial may be saving its model now.
+        """
+        running = {running.trial.number for running in self._running.values()}
+        self._plan.model_store.keep_only({*running, *self._trials.best_trials()})
 
     def _drop(self, worker: int) -> None:
-        """Have a worker forget its trial; it is free once it says that it has."""
+        """Have a worker discard its trial; it is idle after it has answered."""
         self._dropping.add(worker)
         self._call(worker, "drop")
 
-    def _fail(self, worker: int, running: _Running, reason: str, error: str | None) -> None:
-        """Record the failure. A trial that failed never stops the search; many in a row do."""
+    def _fail(self, worker: int, running: _RunningTrial, reason: str, error: str | None) -> None:
+        """Record a trial that has failed; only many failures in a row end the search."""
         del self._running[worker]
-        self._record(
-            running.trial,
-            TrialEnded(trial=running.trial.number, state="failed", reason=reason, error=error),
-        )
-        self._trials_failed += 1
-        self._heard.failure = reason
+        end = TrialEnded(trial=running.trial.number, state="failed", reason=reason, error=error)
+        self._record_end(running.trial, end)
+        self._failed_trials += 1
+        self._tally.failure_reason = reason
 
     def _interrupt_trials(self) -> None:
+        """Record the running trials as interrupted: the next sweep redoes them."""
         for running in self._running.values():
-            # What can't be recorded, because a store has failed, is settled at the next start.
+            end = TrialEnded(trial=running.trial.number, state="failed", reason="interrupted")
+            # A store has failed, perhaps; then recovery does this at the next start.
             with contextlib.suppress(Exception):
-                end = TrialEnded(trial=running.trial.number, state="failed", reason="interrupted")
-                self._record(running.trial, end)
+                self._record_end(running.trial, end)
         self._running.clear()
 
-    def _record(self, trial: Trial, end: TrialEnded) -> None:
-        """Write a trial's end in the order that recovery relies on; what a death leaves undone, it
-        does.
-        """
+    def _record_end(self, trial: Trial, end: TrialEnded) -> None:
+        """Record the end of a trial; recovery does the rest of it after a death in between."""
+        # 1. The journal: from here on the end is known, and nothing of it is lost.
         self._journal.append(end)
+        # 2. Optuna, which recovery tells the same.
         self._trials.tell(end)
-        if end.is_crashed and self._plan.may_go_on(trial, end):
-            self._trials.retry(trial)
-        if self._plan.checkpoints is not None and not self._plan.may_go_on(trial, end):
-            self._plan.checkpoints.forget(trial)
+        # 3. The retry of a crash. That of an interruption is for the next sweep to enqueue.
+        follow_up = self._plan.failure_policy.choose_follow_up(end.label, trial.attempt)
+        if follow_up == RETRY:
+            self._trials.enqueue_retry(trial)
+        # 4. The checkpoint, last: a trial that is tried again goes on from it.
+        if follow_up is None and self._plan.checkpoints is not None:
+            self._plan.checkpoints.discard(trial)

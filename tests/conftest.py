@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import json
 import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,22 +15,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assay.experiments.run import execution
 from assay.experiments.workspace import StorePaths
 from tests.helpers.command import SWEEP, Swept, assay
+from tests.helpers.paths import ROOT
 from tests.helpers.postgresql import PostgreSQL, missing
 
 REAL_DATA = os.environ.get("ASSAY_DATA_DIR")
 
 
 @pytest.fixture(autouse=True)
-def own_places(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared: Path) -> None:
     """Point everything that is not named in a test at an empty folder."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setenv(
-        "JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "jax")
-    )  # one for all tests
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(shared / "jax"))  # one for all tests
     # What a test made look installed would stay so: looking for nvidia.cudnn imports nvidia.
     monkeypatch.delitem(sys.modules, "nvidia", raising=False)
     for name in (
@@ -75,12 +77,48 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 
 @pytest.fixture(scope="session")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
-    """Sweep once for all tests that only look at the result."""
-    home = tmp_path_factory.mktemp("swept") / "home"
-    done = assay(*SWEEP, "--home", str(home))
-    assert done.code == 0, done.err
-    return Swept(home, done.answer, done.err)
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of pytest-xdist share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@contextlib.contextmanager
+def once(folder: Path) -> Iterator[bool]:
+    """Enter with whether a folder is new, and has to be filled: one process fills it, the others wait."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not (folder / "done").exists()
+        (folder / "done").touch()
+
+
+@pytest.fixture(scope="session")
+def swept(shared: Path) -> Iterator[Swept]:
+    """Sweep once, with a real backend, for all tests that look at the result or change a copy of it."""
+    folder = shared / "swept"
+    home, said = folder / "home", folder / "said.json"
+    with once(folder) as new:
+        if new:
+            done = assay(*SWEEP, "--home", str(home))
+            assert done.code == 0, done.err
+            files = {str(path): path.stat().st_mtime_ns for path in home.rglob("*")}
+            said.write_text(json.dumps([done.answer, done.err, files]))
+    answer, err, files = json.loads(said.read_text())
+    yield Swept(home, answer, err)
+    assert {str(path): path.stat().st_mtime_ns for path in home.rglob("*")} == files
+
+
+@pytest.fixture(scope="session")
+def empty_store(shared: Path) -> Path:
+    """An MLflow store with its tables made, which takes seconds: to be copied."""
+    from mlflow import MlflowClient  # here, because few tests need what takes seconds to import
+
+    store = shared / "store" / "mlflow.db"
+    with once(store.parent) as new:
+        if new:
+            MlflowClient(f"sqlite:///{store}").search_experiments()
+    return store
 
 
 @pytest.fixture
@@ -88,6 +126,27 @@ def store_paths(swept: Swept, tmp_path: Path) -> StorePaths:
     """A home of its own with the study, to be changed at will."""
     shutil.copytree(swept.home, tmp_path / "home")
     store_paths = StorePaths.choose(home=tmp_path / "home")
+    there, here = str(swept.home), str(store_paths.workspace.path)
     cursor = store_paths.workspace.journal("digits-mlp").with_suffix(".tracked")
-    cursor.write_text(cursor.read_text().replace(str(swept.home), str(store_paths.workspace.path)))
+    cursor.write_text(cursor.read_text().replace(there, here))
+    with contextlib.closing(sqlite3.connect(tmp_path / "home" / "mlflow.db")) as mlflow, mlflow:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            mlflow.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (there, here))
     return store_paths
+
+
+@pytest.fixture
+def home(swept: Swept, empty_store: Path, tmp_path: Path) -> Path:
+    """A new home in which all is there that takes seconds to make: digits, and MLflow's tables."""
+    home = tmp_path / "home"
+    shutil.copytree(swept.home / "data", home / "data")
+    shutil.copy(empty_store, home / "mlflow.db")
+    return home
+
+
+@pytest.fixture
+def quick_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have workers that are started from here train nothing, which takes milliseconds."""
+    monkeypatch.setattr(execution, "PRELOAD", "tests.helpers.stub_trainer:preload")
+    monkeypatch.setattr(execution, "TRAINER", "tests.helpers.stub_trainer:QuickTrainer")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)

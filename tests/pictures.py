@@ -1,4 +1,8 @@
-"""Takes the README's pictures anew, of a sweep and of its comparison: `make pictures`. Needs Chromium."""
+"""Takes the README's pictures: a sweep on a terminal, and the page that `assay ui` opens.
+
+`make pictures` runs it; it needs Chromium. Nothing on the page is clicked: the pictures show what a
+user gets.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +16,29 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from assay.experiments.config.catalog import load
+from assay.experiments.config.catalog import resolve_experiment
 from assay.experiments.config.request import SweepRequest
-from assay.experiments.console.live import draw
+from assay.experiments.console.live import render_sweep
 from assay.experiments.console.summary import print_summary
-from assay.experiments.run.progress import SweepState
+from assay.experiments.run.progress import SweepState, headline
 from assay.experiments.run.sweep import sweep
 from assay.experiments.workspace import StorePaths
 from assay.search.events import Event
-from tests.helpers.browser import browsing, plot, serving
+from tests.helpers.browser import browsing, serving
 
 PICTURES = Path(__file__).parent.parent / "experiments" / "pictures"
 EXPERIMENT = "digits-mlp"
 COLUMNS = 120
-WIDTH = 1400
+WIDTH_PIXELS, HEIGHT_PIXELS = 1400, 900
 
 
 class Photographer:
-    """A display that draws the sweep once, when a good part of it is done."""
+    """A display that prints the table of a sweep once, in the middle of the sweep.
+
+    Args:
+        console: where to print.
+        at: number of trials that are done by then.
+    """
 
     def __init__(self, console: Console, at: int) -> None:
         self._console = console
@@ -41,18 +50,16 @@ class Photographer:
 
     def on_open(self, state: SweepState) -> None:
         self._state = state
+        self._console.print(headline(state), markup=False, highlight=False)
 
     def on_event(self, event: Event) -> None:
         if self._state is None:
             return
         self._state.apply(event)
         running = self._state.running.values()
-        if (
-            self._state.done >= self._at
-            and len(running) == 2
-            and all(len(trial.curve) > 1 for trial in running)
-        ):
-            self._console.print(draw(self._state, COLUMNS), Text("\n..."))
+        has_curves = len(running) == 2 and all(len(trial.curve) > 1 for trial in running)
+        if self._state.done >= self._at and has_curves:
+            self._console.print(render_sweep(self._state, COLUMNS), Text("\n..."))
             self._state = None
 
     def on_close(self) -> None:
@@ -60,21 +67,27 @@ class Photographer:
 
 
 @contextlib.contextmanager
-def as_on_a_terminal() -> Iterator[io.StringIO]:
-    """Enter with what is printed kept, colours and all."""
+def terminal_output() -> Iterator[io.StringIO]:
+    """Capture standard output as a terminal gets it, with colors."""
     os.environ |= {"FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         yield printed
 
 
-def photograph_sweep(home: Path) -> str:
-    """Sweep, and return what a terminal shows as an SVG."""
+def draw_sweep(home: Path) -> str:
+    """Run a sweep; return the terminal in the middle of it and at its end, as SVG."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print("[bold]$ make sweep[/bold]\n")
     display = Photographer(console, at=14)
-    result = sweep(load(EXPERIMENT), SweepRequest(workers=2), StorePaths.choose(home=home), display)
-    with as_on_a_terminal() as printed:
-        print_summary(result, again="make sweep", look=f".venv/bin/assay ui {EXPERIMENT}")
+    result = sweep(
+        resolve_experiment(EXPERIMENT),
+        SweepRequest(workers=2),
+        StorePaths.choose(home=home),
+        display,
+    )
+    ui_command = f".venv/bin/assay ui {EXPERIMENT}"
+    with terminal_output() as printed:
+        print_summary(result, resume_command="make sweep", ui_command=ui_command)
     console.print(Text.from_ansi(printed.getvalue()))
     return console.export_svg(title="assay")
 
@@ -82,15 +95,17 @@ def photograph_sweep(home: Path) -> str:
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="assay-") as folder:
         home, failed = Path(folder) / "mlruns", Path(folder) / "failed.png"
-        drawing = Path(folder) / "sweep.svg"
-        drawing.write_text(photograph_sweep(home))
-        with browsing(failed, WIDTH) as page:
-            page.set_content(f"<body style='margin: 0'>{drawing.read_text()}</body>")
+        terminal = draw_sweep(home)
+        with browsing(failed, WIDTH_PIXELS) as page:
+            page.set_content(f"<body style='margin: 0'>{terminal}</body>")
             page.locator("svg").screenshot(path=PICTURES / "sweep.png")
-        with serving(home, EXPERIMENT) as address, browsing(failed, WIDTH, 600) as page:
+        with (
+            serving(home, EXPERIMENT) as address,
+            browsing(failed, WIDTH_PIXELS, HEIGHT_PIXELS) as page,
+        ):
             page.goto(address)
-            plot(page, load(EXPERIMENT).space, "value")
-            page.get_by_role("button", name="Close").click()
+            page.get_by_text("Parallel Coordinates Plot").wait_for()
+            page.wait_for_load_state("networkidle")
             page.screenshot(path=PICTURES / "comparison.png")
 
 

@@ -125,7 +125,8 @@ def _option_row(option: click.Option) -> tuple[str, str, str]:
     hint = _HINT.search(text)
     default = hint[1] if hint else _option_default(option)
     if isinstance(option.envvar, str):
-        default = f"`{option.envvar}`, else {default}" if default else f"`{option.envvar}`"
+        _, _, rest = default.rpartition(f"{option.envvar}, or ")  # a hint may name the variable
+        default = f"{_code(option.envvar)}, or {rest}" if rest else _code(option.envvar)
     name = max(option.opts, key=len)
     value = "" if option.is_flag else f" {option.metavar or _value_of(option)}"
     return _code(name + value), default, _HINT.sub("", text) + _limits_of(option)
@@ -258,9 +259,7 @@ def names_part() -> str:
     """Return the names that settings of [model] and [train] take."""
     from assay.models.architectures.activations import TRAINABLE_ACTIVATIONS
     from assay.models.architectures.fields import INITIALIZERS
-    from assay.models.training.losses import LOSSES
-    from assay.models.training.optimizers import OPTIMIZERS
-    from assay.models.training.schedules import SCHEDULES
+    from assay.models.training.config import LOSSES, OPTIMIZERS, SCHEDULES
 
     def with_own(names: Mapping[str, Sequence[str]]) -> str:
         return "; ".join(
@@ -310,58 +309,55 @@ def importances_part() -> str:
 
 def metrics_part() -> str:
     """Return the metrics that an objective can name."""
-    from assay.models.tasks import METRICS
+    from assay.models.tasks import TASKS
+    from assay.models.training.metrics import metric_names
     from assay.search.objective import COSTS
 
-    rows = [
-        (f"every epoch, {task}", _listed([*names, *(f"val_{name}" for name in names)]))
-        for task, names in METRICS.items()
-    ]
+    rows = []
+    for task in TASKS:
+        names = metric_names(task)
+        rows.append((f"every epoch, {task}", _listed([*names, *(f"val_{name}" for name in names)])))
     return table(("measured", "metrics"), [*rows, ("once, at the end of a trial", _listed(COSTS))])
 
 
 def data_sets_part() -> str:
     """Return every data set."""
-    from assay.experiments.data.generated import GENERATED
-    from assay.experiments.data.known import KNOWN
-    from assay.experiments.data.registry import summaries
+    from assay.experiments.data.registry import SOURCES
+    from assay.experiments.data.sources.published import PUBLISHED_SETS
 
     rows = []
-    for name, summary in summaries().items():
-        task, size = "as the file says", ""
-        if name in KNOWN:
-            known = KNOWN[name]
-            task, size = "classification", f"{known.train_images:,} / {known.test_images:,}"
-            summary = f"{summary}; {known.source}"
-        elif name in GENERATED:
-            task = GENERATED[name].task
-        elif name.startswith("folder"):
-            task = "classification"
-        rows.append((_code(name), task, size, summary.removeprefix("regression: ")))
+    for entry in SOURCES:
+        for name, summary in entry.summaries.items():
+            known = PUBLISHED_SETS.get(name)
+            size = "" if known is None else f"{known.train_images:,} / {known.test_images:,}"
+            summary = summary if known is None else f"{summary}; {known.reference}"
+            rows.append(
+                (_code(name), entry.task or "either", size, summary.removeprefix("regression: "))
+            )
     return table(("`name`", "task", "training / test images", "what it is"), rows)
 
 
 def journal_part() -> str:
     """Return the events of a journal with their fields."""
-    from assay.search.events import NAMES
+    from assay.search.events import EVENT_NAMES
 
     rows = [
         (_code(name), _listed(field.name for field in dataclasses.fields(kind)))
-        for kind, name in NAMES.items()
+        for kind, name in EVENT_NAMES.items()
     ]
     return table(("event", "fields"), rows)
 
 
 def catalogue_part() -> str:
     """Return the experiments of the catalogue."""
-    from assay.experiments.config.catalog import load, names
+    from assay.experiments.config.catalog import list_catalog, resolve_experiment
 
     rows = []
-    for name in names():
-        experiment = load(name)
+    for name in list_catalog():
+        experiment = resolve_experiment(name)
         search = experiment.search
         what = f"`{experiment.family.name}` on `{experiment.data.name}`"
-        how = f"{search.trials} trials of {experiment.largest('epochs')} epochs, {search.sampler}, {search.pruner}"
+        how = f"{search.trials} trials of {experiment.largest_value('epochs')} epochs, {search.sampler}, {search.pruner}"
         rows.append((_code(name), what, how, _listed(experiment.space), experiment.source))
     return table(("experiment", "model and data", "search", "searched", "source"), rows)
 

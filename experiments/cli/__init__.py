@@ -1,4 +1,4 @@
-"""The command line: one command, `assay`, one file a verb.
+"""The command line: one command, `assay`, with one module per verb.
 
 Nothing heavy is imported before a verb runs: `assay --help` must answer at once.
 """

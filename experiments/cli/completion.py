@@ -1,4 +1,4 @@
-"""`assay completion`: has the shell complete verbs, options and names."""
+"""`assay completion`: shell completion of verbs, options and names."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 _PROGRAM = "assay"
+# The variable by which the shell asks for completions: click derives it from the program's name.
 _VARIABLE = "_ASSAY_COMPLETE"
-"""What click reads when the shell asks it for completions: from the program's name, by its own
-rule.
-"""
+
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+NameSource = Callable[[click.Context], Iterable[str]]
 
 
-@click.command(
-    "completion", short_help="Print what has your shell complete verbs, options and names."
-)
+@click.command("completion", short_help="Print a completion script for bash, zsh or fish.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(context: click.Context, shell: str) -> int:
-    """Print a script that has SHELL complete what is typed after assay: verbs, options,
-    experiments, studies and more.
+    """Print a completion script for SHELL: verbs, options, experiments, studies and more.
 
     \b
     Example:
@@ -30,43 +28,39 @@ def command(context: click.Context, shell: str) -> int:
       eval "$(assay completion zsh)"               in ~/.zshrc
       assay completion fish | source               in ~/.config/fish/config.fish
     """
-    kind = get_completion_class(shell)
-    assert kind is not None, "click knows the three shells"
-    click.echo(kind(context.find_root().command, {}, _PROGRAM, _VARIABLE).source())
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None, "click knows the three shells"
+    root = context.find_root().command
+    click.echo(completion_class(root, {}, _PROGRAM, _VARIABLE).source())
     return 0
 
 
-# What the shell offers for an argument: everything here must be told at once, so stores are left
-# closed.
-
-
-Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
-
-
-def _offering(names: Callable[[click.Context], Iterable[str]], files: bool = False) -> Completer:
-    """Return a completer of names, and of files if none of them begins as what was typed."""
+def _complete_names(list_names: NameSource, or_files: bool = False) -> Completer:
+    """Return a completer of names; without a match, of files."""
 
     def complete(
         context: click.Context, parameter: click.Parameter, typed: str
     ) -> list[CompletionItem]:
-        found = [CompletionItem(name) for name in names(context) if name.startswith(typed)]
-        return found or ([CompletionItem(typed, type="file")] if files else [])
+        items = [CompletionItem(name) for name in list_names(context) if name.startswith(typed)]
+        return items or ([CompletionItem(typed, type="file")] if or_files else [])
 
     return complete
 
 
+# A completion must come at once. So no store is opened, and what the functions below import
+# imports nothing heavy; a test checks that.
+
+
 def _experiments(context: click.Context) -> Iterable[str]:
-    # By the names of the files: reading them, as `assay.experiments.config.catalog` does, takes
-    # Optuna.
+    # The names of the files: `assay.experiments.config.catalog` reads them and imports Optuna.
     return sorted(path.stem for path in (Path(__file__).parent.parent / "catalog").glob("*.toml"))
 
 
 def _studies(context: click.Context) -> Iterable[str]:
     from assay.experiments.workspace import Workspace, journal_names
 
-    return journal_names(
-        Workspace(Path(context.params.get("home") or "mlruns").expanduser().resolve())
-    )
+    home = Path(context.params.get("home") or "mlruns").expanduser().resolve()
+    return journal_names(Workspace(home))
 
 
 def _samplers(context: click.Context) -> Iterable[str]:
@@ -94,10 +88,10 @@ def _backends(context: click.Context) -> Iterable[str]:
 
 
 def _devices(context: click.Context) -> Iterable[str]:
-    from assay.search.system.hardware import gpus
+    from assay.search.system.hardware import list_gpus
 
-    found = [f"gpu:{number}" for number in range(len(gpus()))]
-    return ["cpu", "gpu", *found] if found else ["cpu"]
+    numbered = [f"gpu:{number}" for number in range(len(list_gpus()))]
+    return ["cpu", "gpu", *numbered] if numbered else ["cpu"]
 
 
 def _precisions(context: click.Context) -> Iterable[str]:
@@ -112,13 +106,12 @@ def _xla(context: click.Context) -> Iterable[str]:
     return XLA
 
 
-# What is imported above, when it is asked for, imports nothing heavy: a test sees to it.
-experiments = _offering(_experiments, files=True)
-studies = _offering(_studies)
-samplers = _offering(_samplers)
-pruners = _offering(_pruners)
-families = _offering(_families, files=True)
-backends = _offering(_backends)
-devices = _offering(_devices)
-precisions = _offering(_precisions)
-xla = _offering(_xla)
+experiments = _complete_names(_experiments, or_files=True)
+studies = _complete_names(_studies)
+samplers = _complete_names(_samplers)
+pruners = _complete_names(_pruners)
+families = _complete_names(_families, or_files=True)
+backends = _complete_names(_backends)
+devices = _complete_names(_devices)
+precisions = _complete_names(_precisions)
+xla = _complete_names(_xla)

@@ -1,4 +1,4 @@
-"""`assay delete`: a study, from both stores."""
+"""`assay delete`: deletes a study from all stores."""
 
 from __future__ import annotations
 
@@ -8,53 +8,54 @@ import sys
 import click
 
 from assay.experiments.cli import completion, options
+from assay.experiments.formatting import format_count
 from assay.models.errors import RequestError
 
 
-@click.command("delete", short_help="Delete a study from Optuna, MLflow and home, after asking.")
+@click.command("delete", short_help="Delete a study from Optuna, MLflow and home.")
 @click.argument("study", shell_complete=completion.studies)
-@click.option("--yes", is_flag=True, help="Delete without asking.")
+@click.option("--yes", is_flag=True, help="Delete without confirmation.")
 @options.store_paths
 @options.json_output
 def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> int:
-    """Delete STUDY: its runs in MLflow, its trials in Optuna, its journal and its model in home.
+    """Delete STUDY: its runs in MLflow, its trials in Optuna, its journal and model in home.
 
-    Asks first. MLflow hides deleted runs and keeps them on the disk until `mlflow gc`; the rest is
-    gone for good. If it is stopped in the middle, the same command deletes the rest.
+    Asks for confirmation. MLflow hides deleted runs and keeps them on disk until `mlflow gc`;
+    everything else is removed for good. If the command is interrupted, run it again to delete the
+    rest.
 
     \b
     Example:
       assay delete digits-mlp
     """
     # Here, so that --help need not import the stores.
-    from assay.experiments.maintenance.delete import delete, held
-    from assay.experiments.tracking.lookup import freeing
+    from assay.experiments.maintenance.delete import delete_study, locked_study
+    from assay.experiments.tracking.lookup import format_gc_command
     from assay.experiments.workspace import StorePaths
 
     chosen = StorePaths.choose(**store_paths)
-    with held(study, chosen) as remains:
-        going = f"study {study!r}: {_counted(remains.trials, 'trial')}, {_counted(len(remains.runs), 'run')} in MLflow"
-        if not yes and not _confirmed(going):
+    with locked_study(study, chosen) as stored:
+        trials, runs = format_count(stored.trials, "trial"), format_count(len(stored.runs), "run")
+        summary = f"study {study!r}: {trials}, {runs} in MLflow"
+        if not yes and not _confirm_deletion(summary):
             click.echo("nothing was deleted", err=True)
             return 1
-        delete(remains, chosen)
+        delete_study(stored, chosen)
     if as_json:
-        click.echo(
-            options.as_json({"study": study, "trials": remains.trials, "runs": len(remains.runs)})
-        )
+        record = {"study": study, "trials": stored.trials, "runs": len(stored.runs)}
+        click.echo(options.as_json(record))
         return 0
-    click.echo(f"deleted {going}")
-    if remains.runs:
-        click.echo(f"what the runs take on the disk is freed by: {freeing(chosen)}")
+    click.echo(f"deleted {summary}")
+    if stored.runs:
+        click.echo(f"to free the disk space of the runs: {format_gc_command(chosen)}")
     return 0
 
 
-def _confirmed(going: str) -> bool:
+def _confirm_deletion(summary: str) -> bool:
     if not sys.stdin.isatty():
-        again = shlex.join([options.program(), *sys.argv[1:], "--yes"])
-        raise RequestError(f"would delete {going}; with nobody to ask it must be told: {again}")
-    return click.confirm(f"delete {going}?", err=True)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+        confirmed = shlex.join([options.program(), *sys.argv[1:], "--yes"])
+        raise RequestError(
+            f"deleting takes a confirmation, and standard input is no terminal; "
+            f"would delete {summary}: to confirm, run {confirmed}"
+        )
+    return click.confirm(f"delete {summary}?", err=True)

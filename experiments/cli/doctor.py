@@ -1,26 +1,31 @@
-"""`assay doctor`: do Optuna and MLflow agree on every trial?"""
+"""`assay doctor`: compares the stores, and repairs them."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from assay.experiments.cli import options
+from assay.experiments.formatting import format_count
+from assay.experiments.terminal_text import escape_text
+
+if TYPE_CHECKING:
+    from assay.experiments.maintenance.compare import Difference
+    from assay.experiments.maintenance.doctor import Diagnosis
 
 
-@click.command(
-    "doctor", short_help="Compare Optuna and MLflow on every trial; with --fix, mend what differs."
-)
-@click.option("--fix", is_flag=True, help="Mend what does not agree.")
+@click.command("doctor", short_help="Compare Optuna and MLflow on every trial; --fix repairs.")
+@click.option("--fix", is_flag=True, help="Repair what differs.")
 @options.store_paths
 @options.json_output
 def command(fix: bool, as_json: bool, **store_paths: str | None) -> int:
-    """Compare what Optuna, MLflow and the journals say of every trial of this home's studies.
+    """Compare Optuna, MLflow and the journals on every trial of this home's studies.
 
-    State, value and parameters count as Optuna has them, curves as the journal has them. Exits with
-    1 if anything differs, or still does after --fix. Studies that are being searched are left
-    alone.
+    Optuna decides on states, values and parameters, the journal on curves. Exits with 1 if anything
+    differs, or still differs after --fix. Studies of running sweeps are skipped.
 
     \b
     Example:
@@ -29,43 +34,53 @@ def command(fix: bool, as_json: bool, **store_paths: str | None) -> int:
     """
     # Here, so that --help need not import the stores.
     from assay.experiments.maintenance.doctor import diagnose
-    from assay.experiments.terminal_text import visible
     from assay.experiments.workspace import StorePaths
 
-    found = diagnose(StorePaths.choose(**store_paths), fix)
-    for study, why in found.busy.items():
-        click.echo(visible(f"{study}: not looked at: {why}"), err=True)
-    for title, several in (("mended", found.mended), ("differs", found.differences)):
-        for _, group in itertools.groupby(several, lambda one: (one.study, one.trial)):
-            first, *others = group
-            anew = (
-                "; written anew, the old run is deleted"
-                if title == "mended" and first.run_id
-                else ""
-            )
-            more = (
-                f", and {_counted(len(others), 'thing')} more that --json lists" if others else ""
-            )
-            click.echo(visible(f"{title}: {first}{anew}{more}"), err=as_json)
-    looked_at = (
-        f"{_counted(found.trials, 'trial')} of {_counted(found.studies, 'study', 'studies')}"
+    diagnosis = diagnose(StorePaths.choose(**store_paths), fix)
+    for study, reason in diagnosis.busy.items():
+        click.echo(escape_text(f"{study}: skipped: {reason}"), err=True)
+    for line in _difference_lines(diagnosis):
+        click.echo(escape_text(line), err=as_json)
+    click.echo(_summary_line(diagnosis, fix), err=as_json)
+    if as_json:
+        click.echo(options.as_json(diagnosis.to_record()))
+    return int(bool(diagnosis.differences))
+
+
+def _difference_lines(diagnosis: Diagnosis) -> list[str]:
+    """Return one line per trial or study."""
+    lines = []
+    for title, differences in (
+        ("repaired", diagnosis.repaired),
+        ("differs", diagnosis.differences),
+    ):
+        for _, group in itertools.groupby(differences, lambda found: (found.study, found.trial)):
+            lines.append(f"{title}: {_group_line(list(group), title == 'repaired')}")
+    return lines
+
+
+def _group_line(differences: Sequence[Difference], is_repaired: bool) -> str:
+    first, *others = differences
+    replaced = (
+        "; the run was replaced by a new one" if is_repaired and first.wrong_run is not None else ""
     )
-    if found.differences:
-        again = (
+    more = (
+        f", and {format_count(len(others), 'difference')} more that --json lists" if others else ""
+    )
+    return f"{first}{replaced}{more}"
+
+
+def _summary_line(diagnosis: Diagnosis, fix: bool) -> str:
+    trials = format_count(diagnosis.trials, "trial")
+    compared = f"{trials} of {format_count(diagnosis.studies, 'study', 'studies')}"
+    if diagnosis.differences:
+        hint = (
             ""
             if fix
-            else "; assay doctor --fix mends them; what a killed sweep has left, the same sweep settles too"
+            else "; 'assay doctor --fix' repairs them; the same sweep again settles what a killed "
+            "sweep left"
         )
-        said = f"{looked_at}: {_counted(len(found.differences), 'difference')}{again}"
-    elif found.studies == 0:
-        said = "no study was looked at"
-    else:
-        said = f"{looked_at}: Optuna, MLflow and the journals agree"
-    click.echo(said, err=as_json)
-    if as_json:
-        click.echo(options.as_json(found.to_record()))
-    return int(bool(found.differences))
-
-
-def _counted(number: int, one: str, several: str | None = None) -> str:
-    return f"{number} {one if number == 1 else several or one + 's'}"
+        return f"{compared}: {format_count(len(diagnosis.differences), 'difference')}{hint}"
+    if diagnosis.studies == 0:
+        return "no study was compared"
+    return f"{compared}: Optuna, MLflow and the journals agree"

@@ -1,4 +1,4 @@
-"""`assay list`: what there is."""
+"""`assay list`: experiments, models, data sets, samplers, pruners and studies."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import click
 from click.shell_completion import CompletionItem
 
 from assay.experiments.cli import options
-from assay.experiments.terminal_text import visible
+from assay.experiments.terminal_text import escape_text
 
 Listing = Mapping[str, object]
-"""What there is by name, with what says more of it: a line of text, or what shows as one."""
+"""Things of one kind by name: a line about each, or an object that formats as one."""
 
 
 @click.command(
-    "list", short_help="What there is: experiments, models, data sets, samplers, pruners, studies."
+    "list", short_help="List experiments, models, data sets, samplers, pruners and studies."
 )
-@click.argument("kinds", nargs=-1, shell_complete=lambda context, parameter, typed: _offered(typed))
+@click.argument("kinds", nargs=-1, shell_complete=lambda context, parameter, typed: _kinds(typed))
 @options.store_paths
 @options.json_output
 def command(kinds: tuple[str, ...], as_json: bool, **store_paths: str | None) -> int:
-    """List what there is, with a line of what each thing is; everything, or only the KINDS named.
+    """List everything, or only the given KINDS, with a line about each entry.
 
     KINDS: experiments, models, datasets, samplers, pruners, studies.
 
@@ -33,79 +33,83 @@ def command(kinds: tuple[str, ...], as_json: bool, **store_paths: str | None) ->
     """
     from assay.models.names import check_name
 
-    asked = [check_name("kind", kind, _KINDS) for kind in kinds or _KINDS]
-    found = {kind: _KINDS[kind](store_paths) for kind in asked}
+    chosen = [check_name("kind", kind, _LISTINGS) for kind in kinds or _LISTINGS]
+    listings = {kind: _LISTINGS[kind](store_paths) for kind in chosen}
     if as_json:
-        click.echo(json.dumps({kind: _records(listing) for kind, listing in found.items()}))
+        records = {kind: _to_records(listing) for kind, listing in listings.items()}
+        click.echo(json.dumps(records))
     else:
-        _print(found)
+        _print_listings(listings)
     return 0
 
 
-def _print(found: Mapping[str, Listing]) -> None:
-    for kind, listing in found.items():
+def _print_listings(listings: Mapping[str, Listing]) -> None:
+    for kind, listing in listings.items():
         width = max(map(len, listing), default=0)
         click.secho(kind, bold=True)
         for name, line in listing.items():
-            click.echo(visible(f"  {name:<{width}}  {line}"))
+            click.echo(escape_text(f"  {name:<{width}}  {line}"))
         if not listing:
             click.echo("  none yet")
 
 
-def _records(listing: Listing) -> dict[str, Any]:
+def _to_records(listing: Listing) -> dict[str, Any]:
     return {
-        name: about.to_record() if hasattr(about, "to_record") else about
-        for name, about in listing.items()
+        name: entry.to_record() if hasattr(entry, "to_record") else entry
+        for name, entry in listing.items()
     }
 
 
-def _offered(typed: str) -> list[CompletionItem]:
-    return [CompletionItem(kind) for kind in _KINDS if kind.startswith(typed)]
+def _kinds(typed: str) -> list[CompletionItem]:
+    return [CompletionItem(kind) for kind in _LISTINGS if kind.startswith(typed)]
 
 
-def _experiments(store_paths: Mapping[str, Any]) -> Listing:
-    from assay.experiments.config.catalog import load, names
-
-    return {name: load(name).title for name in names()}
+# What each listing imports, it imports itself: `assay list models` need not wait for Optuna.
 
 
-def _models(store_paths: Mapping[str, Any]) -> Listing:
+def _list_experiments(store_paths: Mapping[str, Any]) -> Listing:
+    from assay.experiments.config.catalog import list_catalog, resolve_experiment
+
+    return {name: resolve_experiment(name).title for name in list_catalog()}
+
+
+def _list_models(store_paths: Mapping[str, Any]) -> Listing:
     from assay.models.architectures.registry import FAMILIES
 
-    own = {"nets.py:function": "your own, by a function in a file; or package.module:function"}
-    return {name: family.summary for name, family in FAMILIES.items()} | own
+    custom = {"nets.py:function": "a custom function in a file; or package.module:function"}
+    return {name: family.summary for name, family in FAMILIES.items()} | custom
 
 
-def _datasets(store_paths: Mapping[str, Any]) -> Listing:
-    from assay.experiments.data.registry import summaries
+def _list_datasets(store_paths: Mapping[str, Any]) -> Listing:
+    from assay.experiments.data.registry import summarize_data_sets
 
-    return summaries()
+    return summarize_data_sets()
 
 
-def _samplers(store_paths: Mapping[str, Any]) -> Listing:
+def _list_samplers(store_paths: Mapping[str, Any]) -> Listing:
     from assay.search.samplers import SAMPLERS
 
     return {name: sampler.summary for name, sampler in SAMPLERS.items()}
 
 
-def _pruners(store_paths: Mapping[str, Any]) -> Listing:
+def _list_pruners(store_paths: Mapping[str, Any]) -> Listing:
     from assay.search.pruners import PRUNERS
 
     return {name: pruner.summary for name, pruner in PRUNERS.items()}
 
 
-def _studies(store_paths: Mapping[str, Any]) -> Listing:
-    from assay.experiments.results.listing import summaries
+def _list_studies(store_paths: Mapping[str, Any]) -> Listing:
+    from assay.experiments.results.listing import summarize_studies
     from assay.experiments.workspace import StorePaths
 
-    return summaries(StorePaths.choose(**store_paths))
+    return summarize_studies(StorePaths.choose(**store_paths))
 
 
-_KINDS: dict[str, Callable[[Mapping[str, Any]], Listing]] = {
-    "experiments": _experiments,
-    "models": _models,
-    "datasets": _datasets,
-    "samplers": _samplers,
-    "pruners": _pruners,
-    "studies": _studies,
+_LISTINGS: dict[str, Callable[[Mapping[str, Any]], Listing]] = {
+    "experiments": _list_experiments,
+    "models": _list_models,
+    "datasets": _list_datasets,
+    "samplers": _list_samplers,
+    "pruners": _list_pruners,
+    "studies": _list_studies,
 }

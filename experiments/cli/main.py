@@ -1,6 +1,4 @@
-"""The command `assay`: finds its verbs, and turns what goes wrong into one line and an exit
-code.
-"""
+"""The command `assay`: its verbs, failures and exit codes."""
 
 from __future__ import annotations
 
@@ -15,11 +13,11 @@ from typing import NoReturn
 
 import click
 
-from assay.experiments.terminal_text import one_line
+from assay.experiments.terminal_text import to_single_line
 from assay.models.errors import RequestError, SearchError, WorkerBug
 from assay.models.names import check_name
-from assay.search.system.files import unwritable
-from assay.search.system.urls import scrubbed
+from assay.search.system.files import unwritable_error
+from assay.search.system.urls import scrub_secrets
 
 VERBS = {
     "list": "list_",
@@ -35,20 +33,18 @@ VERBS = {
 
 
 class _Verbs(click.Group):
-    """Imports a verb's module when the verb is used, or described."""
+    """A group that imports the module of a verb late."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if (
-            ctx.resilient_parsing and cmd_name not in VERBS
-        ):  # the shell asks what could be typed here
+        # While the shell completes a line, a word that is no verb yet is no error.
+        if ctx.resilient_parsing and cmd_name not in VERBS:
             return None
         check_name("verb", cmd_name, VERBS)
-        command: click.Command = importlib.import_module(
-            f"assay.experiments.cli.{VERBS[cmd_name]}"
-        ).command
+        module = importlib.import_module(f"assay.experiments.cli.{VERBS[cmd_name]}")
+        command: click.Command = module.command
         return command
 
 
@@ -57,7 +53,7 @@ class _Verbs(click.Group):
 )
 @click.version_option(package_name="assay", message="assay %(version)s")
 def assay() -> None:
-    """Keras experiments that can be trusted: Optuna sweeps, with every trial in MLflow.
+    """Experiment suite for Keras: Optuna sweeps, with every trial in MLflow.
 
     Start with:  assay sweep digits-mlp
     """
@@ -66,10 +62,11 @@ def assay() -> None:
 def main() -> NoReturn:
     """Run the command and exit.
 
-    0: done; 1: the work failed; 2: the request was wrong; 130: after Ctrl-C; 143: after SIGTERM.
+    Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 after Ctrl-C, 143 after
+    SIGTERM.
     """
-    # What is alive at the end the system takes back at once; Python would look at all of it, a
-    # second after MLflow.
+    # At exit Python would visit every object once more, which takes a second after MLflow was
+    # imported; the operating system frees them anyway.
     atexit.register(gc.freeze)
     try:
         sys.exit(assay.main(standalone_mode=False) or 0)
@@ -78,7 +75,9 @@ def main() -> NoReturn:
     except click.exceptions.NoArgsIsHelpError as help_text:
         print(help_text.format_message())
         sys.exit(0)
-    except BrokenPipeError:  # whoever read the answer has gone
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does. Python would try to flush the rest at
+        # exit and fail again, so the rest goes to /dev/null.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except click.ClickException as error:
@@ -88,15 +87,15 @@ def main() -> NoReturn:
     except SearchError as error:
         _fail(str(error), error.exit_code)
     except WorkerBug as error:
-        print(scrubbed(str(error)), file=sys.stderr)
+        print(scrub_secrets(str(error)), file=sys.stderr)
         _fail(
-            "this is a bug in Assay and no fault of the trial, which is tried again by the same command.",
-            1,
+            "this is a bug in Assay, not in the trial; the same command tries the trial again.", 1
         )
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", 128 + signal.SIGINT)
     except OSError as error:
-        failure = unwritable(error.filename or "a file", error, done="opened or written")
+        # A full disk or a missing permission is no bug: it gets one line. Any other OSError is one.
+        failure = unwritable_error(error.filename or "a file", error, action="opened or written")
         if failure is None:
             _show_bug()
         _fail(str(failure), 1)
@@ -105,11 +104,11 @@ def main() -> NoReturn:
 
 
 def _show_bug() -> NoReturn:
-    """Show the traceback, as Python would, but for the secrets in the addresses of stores."""
-    print(scrubbed(traceback.format_exc()), end="", file=sys.stderr)
+    """Print the traceback without secrets, and exit with 1."""
+    print(scrub_secrets(traceback.format_exc()), end="", file=sys.stderr)
     sys.exit(1)
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"assay: {one_line(message)}", file=sys.stderr)
+    print(f"assay: {to_single_line(message)}", file=sys.stderr)
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""`assay show`: a study, a trial or a run, looked at without a browser."""
+"""`assay show`: a study, a trial or a run."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
-@click.command("show", short_help="Show a study's trials, one trial, or a run.")
+@click.command("show", short_help="Show a study, one trial, or a run.")
 @click.argument("name", metavar="STUDY|RUN_ID", shell_complete=completion.studies)
 @click.option("--trial", type=int, help="Show this trial of the study.")
 @click.option(
-    "--importance", help="How what mattered is told: ped-anova, fanova or mdi.  [the experiment's]"
+    "--importance", help="Importance evaluator: ped-anova, fanova or mdi.  [the experiment's]"
 )
 @click.option(
-    "--sort", metavar="METRIC", help="Sort by an objective, a cost or trial.  [the best first]"
+    "--sort",
+    metavar="METRIC",
+    help="Sort by an objective, a cost, or trial number (trial).  [the best first]",
 )
-@click.option("--all", "every", is_flag=True, help="Show all trials or epochs, not only 30.")
+@click.option("--all", "show_all", is_flag=True, help="Show all trials or epochs, not only 30.")
 @options.store_paths
 @options.json_output
 def command(
@@ -33,14 +35,13 @@ def command(
     trial: int | None,
     importance: str | None,
     sort: str | None,
-    every: bool,
+    show_all: bool,
     as_json: bool,
     **store_paths: str | None,
 ) -> int:
-    """Show STUDY with its trials, one of them, or the training that MLflow has under RUN_ID (32 hex
-    digits).
+    """Show STUDY, one of its trials, or the run with RUN_ID in MLflow (32 hex digits).
 
-    Nothing is written; a sweep may be at work on the study.
+    Writes nothing, and works while a sweep runs.
 
     \b
     Example:
@@ -48,33 +49,34 @@ def command(
       assay show digits-mlp --trial 3
     """
     # Here, so that --help need not import the stores.
-    from assay.experiments.results.trial import trial_of_run
+    from assay.experiments.results.trial import read_trial_of_run
     from assay.experiments.workspace import StorePaths, journal_names
     from assay.models.errors import RequestError
 
     chosen = StorePaths.choose(**store_paths)
+    # A study may be named like a run id: then the study is meant.
     if _RUN_ID.fullmatch(name) and name not in journal_names(chosen.workspace):
-        found = trial_of_run(name, chosen)
-        if not isinstance(found, str):
+        run = read_trial_of_run(name, chosen)
+        if not isinstance(run, str):
             if trial is not None:
                 raise RequestError(f"--trial is for a study; {name} is a run: leave --trial out.")
-            return _answer(found, every, as_json)
-        name = found
-    return _study(name, trial, importance, sort, every, as_json, chosen)
+            return _show_trial(run, show_all, as_json)
+        name = run  # a study's own run stands for the study
+    return _show_study(name, trial, importance, sort, show_all, as_json, chosen)
 
 
-def _study(
+def _show_study(
     name: str,
     trial: int | None,
     importance: str | None,
     sort: str | None,
-    every: bool,
+    show_all: bool,
     as_json: bool,
     store_paths: StorePaths,
 ) -> int:
-    from assay.experiments.console.show import ordered, print_study, rows
+    from assay.experiments.console.show import print_study, sort_trials, to_rows
     from assay.experiments.results.load import read_study  # here for the same reason
-    from assay.experiments.results.trial import trial_of_study
+    from assay.experiments.results.trial import read_trial_of_study
     from assay.experiments.run.study_locks import describe_runner
     from assay.models.errors import RequestError
 
@@ -83,21 +85,21 @@ def _study(
         if trial not in study.trials.index:
             known = f"0 to {study.trials.index.max()}" if len(study.trials) else "none yet"
             raise RequestError(f"study {name!r} has no trial {trial}: it has {known}.")
-        (row,) = rows(study.trials.loc[[trial]])
-        return _answer(trial_of_study(study, trial, row, store_paths), every, as_json)
-    trials = ordered(study, sort)
+        (row,) = to_rows(study.trials.loc[[trial]])
+        return _show_trial(read_trial_of_study(study, trial, row, store_paths), show_all, as_json)
+    trials = sort_trials(study, sort)
     if as_json:
-        click.echo(options.as_json({**study.to_record(), "table": rows(trials)}))
+        click.echo(options.as_json({**study.to_record(), "table": to_rows(trials)}))
     else:
-        print_study(study, trials, every, describe_runner(name, store_paths))
+        print_study(study, trials, show_all, describe_runner(name, store_paths))
     return 0
 
 
-def _answer(trial: TrialResult, every: bool, as_json: bool) -> int:
+def _show_trial(trial: TrialResult, show_all: bool, as_json: bool) -> int:
     from assay.experiments.console.show import print_trial  # here for the same reason
 
     if as_json:
         click.echo(options.as_json(trial.to_record()))
     else:
-        print_trial(trial, every)
+        print_trial(trial, show_all)
     return 0

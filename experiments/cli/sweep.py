@@ -1,98 +1,31 @@
-"""`assay sweep`: the main job."""
+"""`assay sweep`: search the space of an experiment."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from assay.experiments.cli import completion, options
+from assay.experiments.config.options import SweepOptions
 
 if TYPE_CHECKING:
-    from assay.experiments.config.experiment import Experiment
-    from assay.experiments.config.request import SweepRequest
-    from assay.experiments.workspace import StorePaths
+    from assay.experiments.run.result import SweepResult
 
 
-@click.command("sweep", short_help="Search an experiment's space, every trial in MLflow.")
+@click.command("sweep", short_help="Search an experiment's space, and track every trial.")
 @click.argument("experiment", shell_complete=completion.experiments)
 @click.option(
-    "--trials",
-    type=click.IntRange(min=1),
-    help="Complete or pruned trials that make the study done.",
+    "--dry-run", is_flag=True, help="Print what a sweep would do and take; write nothing."
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a trial.")
-@click.option(
-    "--timeout",
-    callback=options.read_seconds,
-    help="Start no trial after this time: 90s, 10m, 1h30m.",
-)
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Trials at a time.  [one a card, or one a core]"
-)
-@click.option(
-    "--sampler",
-    shell_complete=completion.samplers,
-    help="What is tried next; 'assay list samplers' names them.  [the file's]",
-)
-@click.option(
-    "--pruner",
-    shell_complete=completion.pruners,
-    help="What is stopped early; 'assay list pruners' names them.  [the file's]",
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), help="Where every seed follows from.  [the study's, or 0]"
-)
-@click.option(
-    "--study", shell_complete=completion.studies, help="Name of the study.  [the experiment's]"
-)
-@click.option("--enqueue", metavar="FILE.json", help="A list of configurations to try first.")
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Say what would be tried, and what it would take; write nothing.",
-)
-@click.option(
-    "--fuse",
-    metavar="auto|off|K",
-    help="Trials of one signature that a worker trains together, on JAX.  [auto: where it is faster]",
-)
-@click.option(
-    "--checkpoint",
-    is_flag=True,
-    help="Keep trials after each epoch: an interrupted one goes on from there.",
-)
-@options.values
-@options.execution
-@options.failure_policy
-@options.store_paths
+@options.add_options(SweepOptions)
 @options.json_output
-def command(
-    experiment: str,
-    trials: int | None,
-    epochs: int | None,
-    timeout: float | None,
-    workers: int | None,
-    sampler: str | None,
-    pruner: str | None,
-    seed: int | None,
-    study: str | None,
-    enqueue: str | None,
-    dry_run: bool,
-    fuse: str | None,
-    checkpoint: bool,
-    values: Mapping[str, Any],
-    execution: Mapping[str, Any],
-    failure_policy: Mapping[str, Any],
-    as_json: bool,
-    **store_paths: str | None,
-) -> int:
+def command(experiment: str, dry_run: bool, as_json: bool, **given: Any) -> int:
     """Search the space of EXPERIMENT, a name of the catalogue or the path of a TOML file.
 
-    Asked again, the same command goes on where it stopped.
+    The same command, given again, resumes the study where it stopped.
 
     \b
     Example:
@@ -102,49 +35,30 @@ def command(
       assay sweep mnist-cnn --device gpu:0 --workers 2 --precision mixed_bfloat16
     """
     # Here, so that --help need not import what a sweep needs.
-    from assay.experiments.config.request import load_experiment, parse_sweep_request
+    from assay.experiments.config.request import read_sweep
     from assay.experiments.console.choose import choose_display
-    from assay.experiments.console.summary import print_summary
+    from assay.experiments.console.summary import print_dry_run, print_summary
+    from assay.experiments.run.dry_run import dry_run as run_dry
     from assay.experiments.run.sweep import sweep
-    from assay.experiments.workspace import StorePaths
 
-    asked = load_experiment(experiment, values, epochs).searching(
-        trials=trials, sampler=sampler, pruner=pruner
-    )
-    request = parse_sweep_request(
-        asked,
-        study=study,
-        workers=workers,
-        seed=seed,
-        execution=execution,
-        timeout=timeout,
-        failure_policy=failure_policy,
-        enqueue=enqueue,
-        fuse=fuse,
-        checkpoint=checkpoint,
-    )
+    chosen, request, store_paths = read_sweep(experiment, given, options.flag)
+    display = choose_display(as_json)
     if dry_run:
-        return _foretell(asked, request, StorePaths.choose(**store_paths), as_json)
-    result = sweep(asked, request, StorePaths.choose(**store_paths), choose_display(as_json))
-    again = shlex.join([options.program(), *sys.argv[1:]])
-    look = shlex.join(
-        [options.program(), "ui", result.study, *options.given(store_paths, "home", "tracking_uri")]
-    )
-    print_summary(result, again, look, to_stderr=as_json)
+        forecast = run_dry(chosen, request, store_paths, display)
+        print_dry_run(forecast, to_stderr=as_json)
+        record, exit_code, failure = forecast.to_record(), 0, None
+    else:
+        result = sweep(chosen, request, store_paths, display)
+        print_summary(result, *_next_commands(result, given), to_stderr=as_json)
+        record = result.to_record()
+        exit_code, failure = result.status.exit_code, result.status.failure
     if as_json:
-        click.echo(options.as_json(result.to_record()))
-    return options.told(result.exit_code, result.failure)
+        click.echo(options.as_json(record))
+    return options.report_failure(exit_code, failure)
 
 
-def _foretell(
-    experiment: Experiment, request: SweepRequest, store_paths: StorePaths, as_json: bool
-) -> int:
-    from assay.experiments.console.choose import choose_display
-    from assay.experiments.console.summary import print_forecast
-    from assay.experiments.run.dry_run import forecast
-
-    told = forecast(experiment, request, store_paths, choose_display(as_json))
-    print_forecast(told, to_stderr=as_json)
-    if as_json:
-        click.echo(options.as_json(told.to_record()))
-    return 0
+def _next_commands(result: SweepResult, given: dict[str, Any]) -> tuple[str, str]:
+    """Return the command that resumes the study, and the one that shows it."""
+    resume = [options.program(), *sys.argv[1:]]
+    stores = options.explicit_options(given, "home", "tracking_uri")
+    return shlex.join(resume), shlex.join([options.program(), "ui", result.study, *stores])

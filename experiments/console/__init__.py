@@ -1,1 +1,1 @@
-"""What a terminal shows: progress, summaries and tables."""
+"""Terminal output: progress, summaries and tables."""

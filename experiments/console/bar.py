@@ -1,6 +1,4 @@
-"""Progress for who calls from Python: one bar, in a notebook or on standard error, and warnings as
-Python's own.
-"""
+"""Progress bar for Python callers."""
 
 from __future__ import annotations
 
@@ -8,24 +6,25 @@ import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 from assay.experiments.run.progress import SweepState
-from assay.experiments.terminal_text import in_line
+from assay.experiments.terminal_text import escape_line
 from assay.search.events import EpochEnded, Event
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-_WARNING = "warning: "
+_WARNING_PREFIX = "warning: "
 
 
 class SilentDisplay:
-    """Shows nothing. What a user should be warned of is a warning of Python, whose filters
-    decide.
+    """A display that shows nothing and turns warnings into Python's.
+
+    So a caller's warning filters decide what is shown.
     """
 
     def log(self, text: str) -> None:
-        """Warn, if the text is a warning."""
-        if text.startswith(_WARNING):
-            warnings.warn(text.removeprefix(_WARNING), UserWarning, stacklevel=2)
+        """Issue a `UserWarning` if the text is a warning."""
+        if text.startswith(_WARNING_PREFIX):
+            warnings.warn(text.removeprefix(_WARNING_PREFIX), UserWarning, stacklevel=2)
 
     def on_open(self, state: SweepState) -> None:
         """Show nothing."""
@@ -38,8 +37,11 @@ class SilentDisplay:
 
 
 class BarDisplay(SilentDisplay):
-    """Draws how many trials of those wanted are done, or epochs of a single training, and the best
-    so far behind it.
+    """A progress bar of trials or epochs.
+
+    Args:
+        unit: what the bar counts: trials that are done, with the best so far, or epochs, with the
+            metric of the last one.
     """
 
     def __init__(self, unit: Literal["trial", "epoch"] = "trial") -> None:
@@ -48,18 +50,18 @@ class BarDisplay(SilentDisplay):
         self._bar: tqdm[Any] | None = None
 
     def on_open(self, state: SweepState) -> None:
-        """Begin to draw."""
+        """Draw the bar."""
         self._state = state
-        total = state.wanted if self._unit == "trial" else state.experiment.largest("epochs")
+        total = state.wanted if self._unit == "trial" else state.experiment.largest_value("epochs")
         name = state.study if self._unit == "trial" else state.experiment.name
-        # What was done before is the beginning, so that the pace is told from what is done now.
+        # Trials of earlier sweeps are tqdm's `initial`: they must not count in its rate.
         self._bar = import_tqdm()(
-            total=total, initial=state.done, desc=in_line(name), unit=self._unit
+            total=total, initial=state.done, desc=escape_line(name), unit=self._unit
         )
         self._bar.set_postfix_str(state.best())
 
     def on_event(self, event: Event) -> None:
-        """Take the event in, and draw what it changed."""
+        """Update the bar."""
         if self._state is None or self._bar is None:
             return
         ended = self._state.apply(event)
@@ -76,17 +78,17 @@ class BarDisplay(SilentDisplay):
             self._bar.update(self._state.done - self._bar.n)
 
     def on_close(self) -> None:
-        """Leave the bar as it is and draw no more."""
+        """Stop drawing; the bar stays as it is."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
 
 def import_tqdm() -> Any:
-    """Return tqdm's bar, of widgets in a notebook that has them and of text elsewhere.
+    """Return tqdm's bar: a widget, or text.
 
-    Where a notebook has no widgets the import warns, once. Optuna and MLflow import it as well:
-    whoever wants to hear none of it must ask first.
+    In a notebook without widgets the first import of `tqdm.auto` warns. Optuna and MLflow import it
+    too, so this must be called before they are imported.
     """
     from tqdm import TqdmWarning  # here, because no command needs it
 

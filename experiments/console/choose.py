@@ -1,4 +1,4 @@
-"""What a sweep shows while it runs: a live table on a terminal, plain lines elsewhere."""
+"""Choice of a display on the command line."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from assay.experiments.run.progress import Display
 
 
 def choose_display(as_json: bool) -> Display:
-    """Return the display that suits where standard error goes; with `as_json` somebody reads
-    lines.
+    """Return a live table for a terminal, else plain lines.
+
+    Args:
+        as_json: whether the command prints JSON: then a script reads along, and gets plain lines.
     """
-    from rich.console import (
-        Console,
-    )  # here, because a Python caller who wants silence need not load it
+    # Here, because a silent Python caller need not import Rich.
+    from rich.console import Console
 
     from assay.experiments.console.live import LiveDisplay
     from assay.experiments.console.plain import PlainDisplay

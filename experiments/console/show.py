@@ -1,4 +1,4 @@
-"""A study, for people: its counts, its best, its trials, what mattered."""
+"""Output of `assay show`: a study, or a trial."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from assay.experiments.console.tables import bars, console, grid, plain_table, what_mattered
-from assay.experiments.formatting import measured, shown, sparkline
+from assay.experiments.console.tables import (
+    create_console,
+    importance_bars,
+    importance_heading,
+    param_grid,
+    plain_table,
+)
+from assay.experiments.formatting import format_metric, format_param, sparkline
 from assay.experiments.results.frames import COST_COLUMNS
 from assay.experiments.results.study import StudyResult
 from assay.experiments.results.trial import TrialResult
-from assay.experiments.terminal_text import in_line, visible
+from assay.experiments.terminal_text import escape_line, escape_text
 from assay.models.names import check_name
 from assay.search.objective import Objectives
 from assay.search.workers.protocol import REDO, RETRY
@@ -21,182 +27,181 @@ from assay.search.workers.protocol import REDO, RETRY
 if TYPE_CHECKING:
     import pandas
 
-
-_MOST_ROWS = 30
+_MAX_TRIALS = 30
+_MAX_EPOCHS = 30
 _WIDE_COLUMNS = 150
-_RANK = {"complete": 0, "pruned": 1, "running": 2}
+_STATE_RANK = {"complete": 0, "pruned": 1, "running": 2}
+_LAST_RANK = 3  # of failed trials, whose state names a reason
 
 
-def ordered(study: StudyResult, column: str | None = None) -> pandas.DataFrame:
-    """Return the trials, the best first: complete ones before pruned, running and failed ones.
+def sort_trials(study: StudyResult, column: str | None = None) -> pandas.DataFrame:
+    """Return the trials of a study, the best first.
 
     Args:
         study: the study.
-        column: what to sort by instead: an objective's metric, best first; a cost, lowest first; or
-            "trial".
+        column: what to sort by: a metric of an objective (best first), a cost (lowest first), or
+            "trial". None: by the first objective, complete trials before pruned, running and failed
+            ones.
 
     Raises:
         RequestError: there is no such column.
     """
     objectives = Objectives.read(study.objectives)
-    ways = {objective.metric: objective.direction == "minimize" for objective in objectives.each}
-    known = [*ways, *(cost for cost in COST_COLUMNS if cost not in ways), "trial"]
+    ascending = {
+        objective.metric: objective.direction == "minimize" for objective in objectives.each
+    }
+    columns = [*ascending, *(cost for cost in COST_COLUMNS if cost not in ascending), "trial"]
     by = (
         objectives.each[0].metric
         if column is None
-        else check_name("column to sort by", column, known)
+        else check_name("column to sort by", column, columns)
     )
+    # Stable sorts one after the other: equal trials stay in the order of their numbers, as on the
+    # Pareto front, where the lowest number counts.
     trials = study.trials.sort_index()
     if by != "trial":
         trials = trials.sort_values(
-            by, ascending=ways.get(by, True), kind="stable", na_position="last"
+            by, ascending=ascending.get(by, True), kind="stable", na_position="last"
         )
     if column is not None:
         return trials
     return trials.sort_values(
-        "state", key=lambda states: states.map(lambda state: _RANK.get(state, 3)), kind="stable"
+        "state",
+        key=lambda states: states.map(lambda state: _STATE_RANK.get(state, _LAST_RANK)),
+        kind="stable",
     )
 
 
-def rows(trials: pandas.DataFrame) -> list[dict[str, Any]]:
-    """Return a table as `--json` has it, what is missing as None."""
+def to_rows(trials: pandas.DataFrame) -> list[dict[str, Any]]:
+    """Return a table as plain rows, missing values as None."""
     frame = trials.reset_index()
-    return [
-        {str(name): value for name, value in row.items()}
-        for row in _plain(frame).to_dict("records")
-    ]
+    # As objects: a column of whole numbers cannot hold None.
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
-def print_study(
-    study: StudyResult, trials: pandas.DataFrame, every: bool, describe_runner: str
-) -> None:
+def print_study(study: StudyResult, trials: pandas.DataFrame, show_all: bool, runner: str) -> None:
     """Print a study.
 
     Args:
-        study: what is known of it.
-        trials: its trials in the order to show them in.
-        every: show all trials, however many there are.
-        describe_runner: in words, who runs those that are running.
+        study: the study.
+        trials: its trials, in the order to print them in.
+        show_all: print all trials, not only 30.
+        runner: sentence that says who runs the trials that are running.
     """
-    out = console()
-    counted = ", ".join(f"{number} {state}" for state, number in study.counts.items())
+    out = create_console()
+    counts = ", ".join(f"{number} {state}" for state, number in study.counts.items())
     running = int((study.trials["state"] == "running").sum())
-    out.print(
-        Text(
-            f"{visible(study.study)}: {counted}{f', {running} running' if running else ''}",
-            style="bold",
-        )
-    )
     if running:
-        out.print(Text(in_line(describe_runner)))
-    out.print(f"experiment {in_line(study.experiment)}; {', '.join(study.objectives)}")
+        counts = f"{counts}, {running} running"
+    out.print(Text(f"{escape_text(study.study)}: {counts}", style="bold"))
+    if running:
+        out.print(Text(escape_line(runner)))
+    out.print(f"experiment {escape_line(study.experiment)}; {', '.join(study.objectives)}")
     if study.best is not None:
         run = "" if study.best["run_id"] is None else f", run {study.best['run_id']}"
         out.print(f"\nbest: {study.best['value']:.4f} (trial {study.best['number']}{run})")
-        out.print(grid(study.best["params"]))
-    _print_trials(study, trials if every else trials[:_MOST_ROWS])
+        out.print(param_grid(study.best["params"]))
+    _print_trials(study, trials if show_all else trials[:_MAX_TRIALS])
     if study.pareto:
         out.print(
-            "* on the Pareto front: no trial is better in one objective without being worse in another"
+            "* on the Pareto front: no trial is better in one objective without being worse in "
+            "another"
         )
-    if len(trials) > _MOST_ROWS and not every:
-        out.print(f"{len(trials) - _MOST_ROWS} more: --all shows them")
+    if len(trials) > _MAX_TRIALS and not show_all:
+        out.print(f"{len(trials) - _MAX_TRIALS} more trials: --all shows them")
     for metric, shares in study.importances.items():
-        out.print(
-            what_mattered(
-                study.importance, None if study.pareto is None else metric, study.counts["complete"]
-            )
-        )
-        out.print(bars(shares))
-    parent = "" if study.parent_run_id is None else f"  (the study's own: {study.parent_run_id})"
+        objective = None if study.pareto is None else metric
+        out.print(importance_heading(study.importance, objective, study.counts["complete"]))
+        out.print(importance_bars(shares))
+    parent = "" if study.parent_run_id is None else f"  (parent run {study.parent_run_id})"
     out.print(f"\nruns:  {study.tracking_uri}{parent}")
 
 
 def _print_trials(study: StudyResult, trials: pandas.DataFrame) -> None:
     if trials.empty:
         return
-    out = console()
-    wide = out.width >= _WIDE_COLUMNS
+    out = create_console()
     metrics = {objective.metric for objective in Objectives.read(study.objectives).each}
-    # Between the state and the seed lie the objectives and what was searched; what follows has the
-    # one trial's page.
-    columns = [str(name) for name in trials.columns]
-    again = trials["origin"].astype(str).str.startswith((REDO, RETRY)).any()
-    last = (["origin"] if again else []) + (["epochs", "run_id"] if wide else ["epochs"])
-    columns = columns[1 : columns.index("seed")] + last
-    marked = {
-        trial["number"] for trial in study.pareto or ([] if study.best is None else [study.best])
-    }
-    table = plain_table("  trial", "state", *dict.fromkeys(columns))
+    # The objectives and the searched hyperparameters stand between the state and the seed; the
+    # columns behind them are on the page of a single trial.
+    names = [str(name) for name in trials.columns]
+    columns = names[1 : names.index("seed")]
+    if trials["origin"].astype(str).str.startswith((REDO, RETRY)).any():
+        columns.append("origin")
+    columns.append("epochs")
+    if out.width >= _WIDE_COLUMNS:
+        columns.append("run_id")
+    columns = list(dict.fromkeys(columns))  # "epochs" may be searched too
+    best = study.pareto or ([] if study.best is None else [study.best])
+    marked = {trial["number"] for trial in best}
+    table = plain_table("  trial", "state", *columns)
     table.columns[0].no_wrap = True
-    for number, row in zip(trials.index, rows(trials), strict=True):
-        cells = (_cell(row[name], name in metrics) for name in dict.fromkeys(columns))
-        table.add_row(f"{'*' if number in marked else ' '} {number}", in_line(row["state"]), *cells)
+    for number, row in zip(trials.index, to_rows(trials), strict=True):
+        cells = (_format_cell(row[name], name in metrics) for name in columns)
+        marker = "*" if number in marked else " "
+        table.add_row(f"{marker} {number}", escape_line(row["state"]), *cells)
     out.print()
     out.print(table)
 
 
-def _cell(value: Any, is_measured: bool) -> str:
+def _format_cell(value: Any, is_metric: bool) -> str:
     if value is None:
         return ""
-    return measured(value) if is_measured else shown(value)
+    return format_metric(value) if is_metric else format_param(value)
 
 
-def _plain(frame: pandas.DataFrame) -> pandas.DataFrame:
-    return frame.astype(object).where(frame.notna(), None)
+def print_trial(trial: TrialResult, show_all: bool) -> None:
+    """Print a trial or a single run.
 
-
-# One training, for people.
-
-
-_MOST_EPOCHS = 30
-
-
-def print_trial(trial: TrialResult, every: bool) -> None:
-    """Print a trial, or a single run; its last epochs, or every one."""
-    out = console()
+    Args:
+        trial: the trial.
+        show_all: print all epochs, not only the last 30.
+    """
+    out = create_console()
     name = (
         f"run {trial.run_id}" if trial.number is None else f"trial {trial.number} of {trial.study}"
     )
-    out.print(Text(visible(f"{name}: {trial.state}"), style="bold"))
-    out.print(visible(f"experiment {trial.experiment}; origin {trial.origin}; seed {trial.seed}"))
+    out.print(Text(escape_text(f"{name}: {trial.state}"), style="bold"))
+    out.print(
+        escape_text(f"experiment {trial.experiment}; origin {trial.origin}; seed {trial.seed}")
+    )
     for metric, value in trial.values.items():
-        out.print(f"{metric}: {measured(value)}")
+        out.print(f"{metric}: {format_metric(value)}")
     if trial.error is not None:
         out.print("\nerror:")
-        out.print(
-            Text("\n".join(f"  {line}" for line in visible(trial.error).split("\n")), style="red")
-        )
+        lines = escape_text(trial.error).split("\n")
+        out.print(Text("\n".join(f"  {line}" for line in lines), style="red"))
     out.print("\nhyperparameters:")
-    out.print(grid(trial.params))
+    out.print(param_grid(trial.params))
     if trial.costs:
         out.print("\ncosts:")
-        out.print(grid({name: measured(value) for name, value in trial.costs.items()}))
+        costs = {name: format_metric(value) for name, value in trial.costs.items()}
+        out.print(param_grid(costs))
     if trial.curve:
         out.print("\ncurves:")
-        out.print(_curves(trial))
+        out.print(_curve_table(trial))
         out.print()
-        out.print(_epochs(trial, every))
+        out.print(_epoch_table(trial, show_all))
     run = "" if trial.run_id is None else f"  (run {trial.run_id})"
     out.print(f"\nruns:  {trial.tracking_uri}{run}")
 
 
-def _curves(trial: TrialResult) -> Table:
-    # The lowest and the highest, because which of them is best only objectives say.
+def _curve_table(trial: TrialResult) -> Table:
+    # Lowest and highest, not best: only an objective has a direction.
     table = plain_table("  metric", "curve", "first", "lowest", "highest", "last")
     for name, values in trial.curve.items():
         finite = [value for value in values if math.isfinite(value)] or [math.nan]
-        bars = (
-            sparkline(finite) if len(finite) == len(values) else ""
-        )  # of what diverged there is no curve to draw
-        told = (values[0], min(finite), max(finite), values[-1])
-        table.add_row(f"  {name}", bars, *map(measured, told))
+        # A curve with NaN or infinity has no scale to draw it on.
+        curve = sparkline(finite) if len(finite) == len(values) else ""
+        numbers = (values[0], min(finite), max(finite), values[-1])
+        table.add_row(f"  {name}", curve, *map(format_metric, numbers))
     return table
 
 
-def _epochs(trial: TrialResult, every: bool) -> Table:
+def _epoch_table(trial: TrialResult, show_all: bool) -> Table:
     table = plain_table("  epoch", *trial.curve)
     epochs = list(enumerate(zip(*trial.curve.values(), strict=False), start=1))
-    for epoch, values in epochs if every else epochs[-_MOST_EPOCHS:]:
-        table.add_row(f"  {epoch}", *map(measured, values))
+    for epoch, values in epochs if show_all else epochs[-_MAX_EPOCHS:]:
+        table.add_row(f"  {epoch}", *map(format_metric, values))
     return table

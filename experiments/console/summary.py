@@ -1,129 +1,145 @@
-"""What a sweep or a run found, for people."""
+"""Summaries of a sweep, a dry run and a single training."""
 
 from __future__ import annotations
 
 from rich.table import Table
 from rich.text import Text
 
-from assay.experiments.console.tables import bars, console, grid, plain_table, what_mattered
-from assay.experiments.formatting import clock, measured, shown
+from assay.experiments.console.tables import (
+    create_console,
+    importance_bars,
+    importance_heading,
+    param_grid,
+    plain_table,
+)
+from assay.experiments.formatting import format_duration, format_metric, format_param
 from assay.experiments.run.dry_run import Forecast
-from assay.experiments.run.result import SweepResult
-from assay.experiments.run.single import RunResult
-from assay.experiments.terminal_text import in_line, visible
-from assay.search.system.urls import scrubbed
+from assay.experiments.run.result import RunResult, SweepResult
+from assay.experiments.terminal_text import escape_line, escape_text
+from assay.search.system.urls import scrub_secrets
 
 
-def print_summary(result: SweepResult, again: str, look: str, to_stderr: bool = False) -> None:
-    """Print how the sweep ended, the best configuration, what mattered, where the runs are and how
-    to go on.
+def print_summary(
+    result: SweepResult, resume_command: str, ui_command: str, to_stderr: bool = False
+) -> None:
+    """Print how a sweep ended, and its best configuration.
 
     Args:
-        result: what was found.
-        again: the command that goes on from here.
-        look: the command that shows the study.
-        to_stderr: because somebody reads standard output.
+        result: of the sweep.
+        resume_command: resumes the study.
+        ui_command: opens the study in the MLflow UI.
+        to_stderr: print to standard error, because standard output is for JSON.
     """
-    out = console(to_stderr)
+    out = create_console(to_stderr)
     out.print()
     out.print(
-        Text(_outcome(result, in_line(scrubbed(again))), style="bold"),
+        Text(_format_ending(result, escape_line(scrub_secrets(resume_command))), style="bold"),
         soft_wrap=not out.is_terminal,
     )
     if result.best is not None:
         run = "" if result.best.run_id is None else f", run {result.best.run_id}"
         out.print(f"\nbest: {result.best.values[0]:.4f} (trial {result.best.number}{run})")
-        out.print(grid(result.best.params))
-        if result.untracked is None:
+        out.print(param_grid(result.best.params))
+        # The parent run gets the model last, so it is there only if MLflow has everything.
+        if result.status.untracked is None:
             out.print(f"model: runs:/{result.parent_run_id}/model")
     elif result.best_trials:
         out.print(
             "\nPareto front: no trial is better in one objective without being worse in another"
         )
-        out.print(_front(result))
+        out.print(_front_table(result))
         out.print("models: runs:/RUN/model, for each run of the front")
-    for objective, shares in result.importances.items():
-        of = None if result.objectives.single is not None else objective
-        out.print(what_mattered(result.importance, of, result.trials["complete"]))
-        out.print(bars(shares))
-    out.print(
-        f"\nruns:  {result.tracking_uri}  (experiment {in_line(result.experiment)}, study {result.study})"
-    )
-    out.print(f"look:  {in_line(look)}")
+    for metric, shares in result.importances.items():
+        objective = None if result.objectives.single is not None else metric
+        complete = result.trials["complete"]
+        out.print(importance_heading(result.importance, objective, complete))
+        out.print(importance_bars(shares))
+    experiment = escape_line(result.experiment)
+    out.print(f"\nruns:  {result.tracking_uri}  (experiment {experiment}, study {result.study})")
+    out.print(f"look:  {escape_line(ui_command)}")
 
 
-def print_forecast(told: Forecast, to_stderr: bool = False) -> None:
+def print_dry_run(forecast: Forecast, to_stderr: bool = False) -> None:
     """Print what a sweep would do and cost."""
-    out = console(to_stderr)
-    size = "" if told.configurations is None else f", {told.configurations:,} configurations"
+    out = create_console(to_stderr)
+    size = (
+        "" if forecast.configurations is None else f", {forecast.configurations:,} configurations"
+    )
     out.print(
         Text(
-            f"{told.study}: nothing was written; a sweep would train {told.trials} trials{size}",
+            f"{forecast.study}: dry run, nothing was written; "
+            f"the sweep would train {forecast.trials} trials{size}",
             style="bold",
         )
     )
     out.print("\nspace:")
-    out.print(grid(told.space))
+    out.print(param_grid(forecast.space))
     out.print(
-        "\nfirst trials of a new study (what the sampler tries later depends on what it finds):"
+        "\nfirst trials of a new study (later ones depend on the sampler and on the results):"
     )
-    names = list(told.space)
-    first = plain_table("  whose", *names)
-    for origin, one in told.first:
-        first.add_row(f"  {origin}", *(shown(one[name]) if name in one else "" for name in names))
-    out.print(first)
-    out.print(f"\ncost: {_cost(told)}")
+    names = list(forecast.space)
+    first_trials = plain_table("  origin", *names)
+    for origin, params in forecast.first:
+        values = (format_param(params[name]) if name in params else "" for name in names)
+        first_trials.add_row(f"  {origin}", *values)
+    out.print(first_trials)
+    out.print(f"\ncost: {_format_cost(forecast)}")
 
 
-def _cost(told: Forecast) -> str:
-    if told.seconds is None or told.memory_bytes is None:
-        return f"not measured: {told.unmeasured}"
-    at_a_time = f"{told.workers} at a time" if told.workers > 1 else "one after the other"
-    measured_on = f"from two epochs of each of the first {min(3, told.trials)}"
+def _format_cost(forecast: Forecast) -> str:
+    if forecast.seconds is None or forecast.memory_bytes is None:
+        return f"not measured: {forecast.unmeasured}"
+    at_a_time = f"{forecast.workers} at a time" if forecast.workers > 1 else "one after the other"
     return (
-        f"about {clock(told.seconds)} for {told.trials} trials {at_a_time} if none is stopped early, and "
-        f"{told.memory_bytes / 2**30:.1f} GiB of memory ({measured_on}); the start takes some seconds more"
+        f"about {format_duration(forecast.seconds)} for {forecast.trials} trials, {at_a_time}, if "
+        f"none is pruned, and {forecast.memory_bytes / 2**30:.1f} GiB of memory (measured on two "
+        f"epochs of each of the first {min(3, forecast.trials)} trials); starting takes a few "
+        "seconds more"
     )
 
 
 def print_run(result: RunResult, to_stderr: bool = False) -> None:
-    """Print what one training gave."""
-    out = console(to_stderr)
+    """Print the result of a single training."""
+    out = create_console(to_stderr)
     out.print(Text(f"run {result.run_id}: {result.state}", style="bold"))
     if result.error is not None:
-        out.print(visible(result.error))
+        out.print(escape_text(result.error))
     for title, values in (("parameters", result.params), ("metrics", result.metrics)):
         out.print(f"\n{title}:")
         table = Table.grid(padding=(0, 2))
         for name, value in values.items():
             table.add_row(
-                f"  {in_line(name)}",
-                f"{value:.4g}" if isinstance(value, float) else in_line(str(value)),
+                f"  {escape_line(name)}",
+                f"{value:.4g}" if isinstance(value, float) else escape_line(str(value)),
             )
         out.print(table)
-    out.print(f"\nruns:  {result.tracking_uri}  (experiment {in_line(result.experiment)})")
+    out.print(f"\nruns:  {result.tracking_uri}  (experiment {escape_line(result.experiment)})")
 
 
-def _outcome(result: SweepResult, again: str) -> str:
+def _format_ending(result: SweepResult, resume_command: str) -> str:
     trials = result.trials
-    counted = f"{trials['complete']} complete, {trials['pruned']} pruned, {trials['failed']} failed"
+    counts = f"{trials['complete']} complete, {trials['pruned']} pruned, {trials['failed']} failed"
+    progress = f"{result.done} of {result.wanted} done ({counts})"
     if result.done >= result.wanted:
-        adds = f"--trials {result.done + result.wanted} adds {result.wanted}"
-        more = f"{'every configuration was tried' if result.exhausted else adds}, --study NAME starts anew"
-        return f"{result.study}: {result.done} of {result.wanted} done ({counted}); {more}"
-    finished = "every configuration was tried" if result.exhausted else "time is up"
-    how = {"finished": finished, "interrupted": "interrupted", "failed": "failed"}[
-        result.ending.closing
-    ]
-    return f"{result.study}: {how} with {result.done} of {result.wanted} done ({counted}); to go on: {again}"
+        if result.exhausted:
+            more = "every configuration was tried"
+        else:
+            more = f"--trials {result.done + result.wanted} adds {result.wanted}"
+        return f"{result.study}: {progress}; {more}, --study NAME starts anew"
+    if result.status.closing == "finished":
+        ending = "every configuration was tried" if result.exhausted else "stopped by the timeout"
+    else:
+        ending = result.status.closing
+    return f"{result.study}: {ending} with {progress}; to resume: {resume_command}"
 
 
-def _front(result: SweepResult) -> Table:
-    names = list(dict.fromkeys(name for leader in result.best_trials for name in leader.params))
-    table = plain_table(
-        "  trial", *(objective.metric for objective in result.objectives.each), *names, "run"
-    )
-    for leader in result.best_trials:
-        settings = (shown(leader.params[name]) if name in leader.params else "" for name in names)
-        table.add_row(f"  {leader.number}", *map(measured, leader.values), *settings, leader.run_id)
+def _front_table(result: SweepResult) -> Table:
+    names = list(dict.fromkeys(name for trial in result.best_trials for name in trial.params))
+    metrics = [objective.metric for objective in result.objectives.each]
+    table = plain_table("  trial", *metrics, *names, "run")
+    for trial in result.best_trials:
+        params = (
+            format_param(trial.params[name]) if name in trial.params else "" for name in names
+        )
+        table.add_row(f"  {trial.number}", *map(format_metric, trial.values), *params, trial.run_id)
     return table

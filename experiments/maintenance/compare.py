@@ -1,7 +1,6 @@
-"""One trial as Optuna, the journal and MLflow have it.
+"""Differences between Optuna, the journal and MLflow.
 
-Optuna has the last word on state, value and parameters, the journal on curves; MLflow is what both
-are held against.
+Optuna decides on state, value and parameters, the journal on curves; MLflow is compared with both.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.results.history import TrialHistory
-from assay.experiments.tracking.model import FOLDER
+from assay.experiments.tracking.model import MODEL_FOLDER
 from assay.experiments.tracking.schema import (
     BEST_TAG,
     CLOSING_STATUS,
     PARETO_TAG,
-    label_text,
-    name_text,
-    param_text,
-    status_of,
+    encode_label,
+    encode_name,
+    encode_param,
+    run_status,
 )
 from assay.search.events import StudyClosed
 from assay.search.study_record import STATE, STATES
@@ -31,215 +30,237 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from optuna.trial import FrozenTrial
 
-
-# What differs between the places that a study lies in.
+# MLflow stores infinity as the largest double.
+_MIN_INFINITE = 1.7e308
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that does not agree.
+    """One difference between the stores.
 
     Attributes:
-        study: its name.
-        trial: its number; None if it is of the whole study.
-        what: which place says what.
-        run_id: the run that can't be put right, but only be made anew; None if no run is wrong.
-        deleted: the run that somebody deleted, to be restored; None if none was.
-        astray: a run, and that of the study, below which it belongs; None if it is there.
+        study: name of the study.
+        trial: number of the trial; None if the whole study differs.
+        message: which store has what.
+        wrong_run: the run to quarantine, because MLflow cannot change what is wrong; None if no run
+            is wrong, or the run can be completed.
+        deleted_run: the run to restore, which a user deleted; None if there is none.
+        misparented_run: the run that MLflow shows below a wrong parent, and the right parent; None
+            if there is none.
     """
 
     study: str
     trial: int | None
-    what: str
-    run_id: str | None = None
-    deleted: str | None = None
-    astray: tuple[str, str] | None = None
+    message: str
+    wrong_run: str | None = None
+    deleted_run: str | None = None
+    misparented_run: tuple[str, str] | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
-        return {"study": self.study, "trial": self.trial, "what": self.what}
+        return {"study": self.study, "trial": self.trial, "what": self.message}
 
     def __str__(self) -> str:
-        whose = "" if self.trial is None else f" trial {self.trial}"
-        return f"{self.study}{whose}: {self.what}"
-
-
-_LARGEST = 1.7e308  # MLflow has no infinity
+        trial = "" if self.trial is None else f" trial {self.trial}"
+        return f"{self.study}{trial}: {self.message}"
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What MLflow has of a trial's run: `curve` by metric and epoch, of all others the last value.
+    """What MLflow has of a run.
 
-    `parent` is the run that it is shown below, `refused` what MLflow did not take, a line each.
+    Attributes:
+        run_id: its id.
+        status: MLflow's status, such as "FINISHED".
+        state: Assay's state, such as "pruned"; None if it is not tagged.
+        params: its parameters as text.
+        metrics: last value of each metric.
+        curves: values of the metrics that every epoch measures, by metric and epoch.
+        parent: the run below which MLflow shows it; None if there is none.
+        refused: what MLflow refused to store, one line each.
     """
 
     run_id: str
     status: str
     state: str | None
     params: Mapping[str, str]
-    ends: Mapping[str, float]
-    curve: Mapping[str, Mapping[int, float]]
+    metrics: Mapping[str, float]
+    curves: Mapping[str, Mapping[int, float]]
     parent: str | None = None
     refused: str = ""
 
-    def why_not(self, what: str) -> str:
-        """Return in words why MLflow does not have something, if it refused it: nothing can mend
-        that.
-        """
+    def format_refusal(self, item: str) -> str:
+        """Return why MLflow refused an item, or an empty text."""
+        # What MLflow refused, no repair can store: without the reason the difference would look
+        # like a fault of Assay.
         reasons = (
-            line.removeprefix(f"{what}: ")
+            line.removeprefix(f"{item}: ")
             for line in self.refused.splitlines()
-            if line.startswith(f"{what}: ")
+            if line.startswith(f"{item}: ")
         )
         return "".join(f", which it refused: {reason}" for reason in reasons)
 
 
-def journal_differences(
-    study: str, trial: FrozenTrial, known: TrialHistory | None
+def compare_with_journal(
+    study: str, trial: FrozenTrial, recorded: TrialHistory | None
 ) -> Iterator[Difference]:
-    """Yield what Optuna and the journal say of a trial that is over and differs."""
-    number = trial.number
-    if known is None or known.end is None:
-        yield Difference(
-            study,
-            number,
-            f"{_label(trial)} in Optuna, in the journal {'begun' if known else 'unknown'}",
-        )
+    """Compare Optuna and the journal on an ended trial."""
+    number, label = trial.number, _trial_label(trial)
+    if recorded is None or recorded.end is None:
+        state = "unknown" if recorded is None else "running"
+        yield Difference(study, number, f"{label} in Optuna, {state} in the journal")
         return
-    label, end = _label(trial), known.end
+    end = recorded.end
     if label != end.label:
         yield Difference(study, number, f"{label} in Optuna, {end.label} in the journal")
-    if trial.values is not None and end.values and not _same_all(trial.values, end.values):
-        yield Difference(
-            study,
-            number,
-            f"value {list(trial.values)} in Optuna, {list(end.values)} in the journal",
-        )
+    if trial.values is not None and end.values and not _are_same(trial.values, end.values):
+        values, in_journal = list(trial.values), list(end.values)
+        yield Difference(study, number, f"value {values} in Optuna, {in_journal} in the journal")
     for name, value in trial.params.items():
-        if not _same_param(value, known.begun.searched.get(name)):
-            told = known.begun.searched.get(name)
-            yield Difference(study, number, f"{name} = {value} in Optuna, {told} in the journal")
+        searched = recorded.begun.searched.get(name)
+        if not _is_same_param(value, searched):
+            message = f"{name} = {value} in Optuna, {searched} in the journal"
+            yield Difference(study, number, message)
 
 
-def run_differences(
+def compare_with_runs(
     study: str,
     trial: FrozenTrial,
-    known: TrialHistory | None,
+    recorded: TrialHistory | None,
     runs: Sequence[RunFacts],
-    deleted: Sequence[str],
+    deleted_runs: Sequence[str],
 ) -> Iterator[Difference]:
-    """Yield what of a trial that is over MLflow has otherwise, or not at all, or more than once."""
-    number = trial.number
-    if not runs:
-        yield no_run(study, number, f"{_label(trial)} in Optuna, ", deleted)
-        return
-    first, *others = runs
-    for other in others:
-        yield Difference(
-            study,
-            number,
-            f"{len(runs)} runs in MLflow, {other.run_id} beside {first.run_id}",
-            other.run_id,
-        )
-    label = _label(trial)
-    if first.state != label_text(label):
-        why = first.why_not(f"tag {STATE}")
-        tagged = "without an end" if first.state is None else f"tagged {first.state!r}"
-        yield Difference(study, number, f"{label} in Optuna{why}, {tagged} in MLflow")
-    if first.status != status_of(label):
-        yield Difference(study, number, f"{label} in Optuna, {first.status} in MLflow")
-    for name, value in ({} if known is None else known.begun.params).items():
-        key = name_text(name)
-        if key not in first.params:
-            why = first.why_not(f"parameter {key}")
-            yield Difference(study, number, f"MLflow lacks the parameter {name} = {value}{why}")
-        elif first.params[key] != param_text(value):
-            told = f"{name} = {value} in the journal, {first.params[key]} in MLflow"
-            yield Difference(study, number, told, first.run_id)
-    yield from _value_differences(study, trial, first)
-    if known is not None:
-        yield from _curve_differences(study, known, first)
+    """Compare MLflow with Optuna and the journal on an ended trial.
 
-
-def no_run(study: str, trial: int | None, before: str, deleted: Sequence[str]) -> Difference:
-    """Return that MLflow has no run, or only one that somebody deleted.
-
-    No sweep restores that one: it may be what they want. But doctor looks for one run a trial.
+    Args:
+        study: name of the study.
+        trial: as Optuna has it.
+        recorded: as the journal has it; None if it does not.
+        runs: its runs in MLflow, the one that counts first.
+        deleted_runs: its runs that a user deleted.
     """
-    if not deleted:
-        return Difference(study, trial, f"{before}no run in MLflow")
-    what = f"{before}no run in MLflow, somebody deleted it: --fix restores it"
-    return Difference(study, trial, what, deleted=deleted[0])
+    number, label = trial.number, _trial_label(trial)
+    if not runs:
+        yield missing_run(study, number, f"{label} in Optuna, ", deleted_runs)
+        return
+    run, *duplicates = runs
+    for duplicate in duplicates:
+        message = f"{len(runs)} runs in MLflow, {duplicate.run_id} beside {run.run_id}"
+        yield Difference(study, number, message, wrong_run=duplicate.run_id)
+    if run.state != encode_label(label):
+        refusal = run.format_refusal(f"tag {STATE}")
+        state = "without a state" if run.state is None else f"tagged {run.state!r}"
+        yield Difference(study, number, f"{label} in Optuna{refusal}, {state} in MLflow")
+    if run.status != run_status(label):
+        yield Difference(study, number, f"{label} in Optuna, {run.status} in MLflow")
+    yield from _compare_params(study, number, recorded, run)
+    yield from _compare_value(study, trial, run)
+    if recorded is not None:
+        yield from _compare_curves(study, recorded, run)
 
 
-def _value_differences(study: str, trial: FrozenTrial, run: RunFacts) -> Iterator[Difference]:
+def missing_run(
+    study: str, trial: int | None, prefix: str, deleted_runs: Sequence[str]
+) -> Difference:
+    """Return the difference of a missing run.
+
+    Args:
+        study: name of the study.
+        trial: number of the trial; None for the study's own run.
+        prefix: beginning of the message.
+        deleted_runs: its runs that a user deleted, the one to restore first.
+    """
+    if not deleted_runs:
+        return Difference(study, trial, f"{prefix}no run in MLflow")
+    # A sweep never restores a run that a user deleted; doctor does so only with --fix.
+    message = f"{prefix}no run in MLflow, a user deleted it: --fix restores it"
+    return Difference(study, trial, message, deleted_run=deleted_runs[0])
+
+
+def _compare_params(
+    study: str, number: int, recorded: TrialHistory | None, run: RunFacts
+) -> Iterator[Difference]:
+    for name, value in ({} if recorded is None else recorded.begun.params).items():
+        key = encode_name(name)
+        if key not in run.params:
+            refusal = run.format_refusal(f"parameter {key}")
+            yield Difference(study, number, f"MLflow lacks the parameter {name} = {value}{refusal}")
+        elif run.params[key] != encode_param(value):
+            message = f"{name} = {value} in the journal, {run.params[key]} in MLflow"
+            yield Difference(study, number, message, wrong_run=run.run_id)
+
+
+def _compare_value(study: str, trial: FrozenTrial, run: RunFacts) -> Iterator[Difference]:
+    # With several objectives there is no metric `value`.
     if trial.values is None or len(trial.values) != 1:
         return
     (value,) = trial.values
-    if "value" not in run.ends:
-        why = run.why_not("metric value")
-        yield Difference(study, trial.number, f"value {value} in Optuna, none in MLflow{why}")
-    elif not _same(run.ends["value"], value):
-        told = f"value {value} in Optuna, {run.ends['value']} in MLflow"
-        yield Difference(study, trial.number, told, run.run_id)
+    if "value" not in run.metrics:
+        refusal = run.format_refusal("metric value")
+        yield Difference(study, trial.number, f"value {value} in Optuna, none in MLflow{refusal}")
+    elif not _is_same(run.metrics["value"], value):
+        message = f"value {value} in Optuna, {run.metrics['value']} in MLflow"
+        yield Difference(study, trial.number, message, wrong_run=run.run_id)
 
 
-def _curve_differences(study: str, known: TrialHistory, run: RunFacts) -> Iterator[Difference]:
-    number = known.begun.trial
-    expected: dict[str, dict[int, float]] = {}
-    for epoch in known.epochs:
+def _compare_curves(study: str, recorded: TrialHistory, run: RunFacts) -> Iterator[Difference]:
+    number = recorded.begun.trial
+    curves: dict[str, dict[int, float]] = {}
+    for epoch in recorded.epochs:
         for name, value in epoch.metrics.items():
-            expected.setdefault(name, {})[epoch.epoch] = value
-    for name, points in expected.items():
-        has = run.curve.get(name, {})
-        missing = sorted(points.keys() - has.keys())
+            curves.setdefault(name, {})[epoch.epoch] = value
+    for name, expected in curves.items():
+        stored = run.curves.get(name, {})
+        missing = sorted(expected.keys() - stored.keys())
+        # Missing points can be added; a wrong one stays, so its run must be replaced.
         if missing:
-            why = run.why_not(f"metric {name_text(name)}")
-            yield Difference(study, number, f"MLflow lacks {name} of {_epochs(missing)}{why}")
+            refusal = run.format_refusal(f"metric {encode_name(name)}")
+            message = f"MLflow lacks {name} of {_format_epochs(missing)}{refusal}"
+            yield Difference(study, number, message)
         wrong = sorted(
-            {epoch for epoch in has if epoch not in points or not _same(has[epoch], points[epoch])}
+            epoch
+            for epoch in stored
+            if epoch not in expected or not _is_same(stored[epoch], expected[epoch])
         )
         if wrong:
-            yield Difference(
-                study,
-                number,
-                f"{name} of {_epochs(wrong)} is not the journal's in MLflow",
-                run.run_id,
-            )
+            message = f"{name} of {_format_epochs(wrong)} in MLflow is not that of the journal"
+            yield Difference(study, number, message, wrong_run=run.run_id)
 
 
-def _epochs(numbers: Sequence[int]) -> str:
+def _format_epochs(numbers: Sequence[int]) -> str:
     return f"epoch {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} epochs"
 
 
-def _label(trial: FrozenTrial) -> str:
-    """Return a state as MLflow has it: the reason of a failure is Assay's own word."""
-    told = str(trial.user_attrs.get(STATE, ""))
-    name = next(
+def _trial_label(trial: FrozenTrial) -> str:
+    """Return a trial's state in Optuna, as MLflow has it."""
+    label = str(trial.user_attrs.get(STATE, ""))
+    state = next(
         (name for name, state in STATES.items() if state == trial.state), trial.state.name.lower()
     )
-    if told.partition(":")[0] == name:
-        return told
-    return "failed: unknown" if name == "failed" else name  # somebody else has failed it
+    # The reason is in an attribute of ours. It may be missing, or not fit the state, if another
+    # program has changed the trial.
+    if label.partition(":")[0] == state:
+        return label
+    return "failed: unknown" if state == "failed" else state
 
 
-def _same(one: float, other: float) -> bool:
-    if math.isnan(one) or math.isnan(other):
-        return math.isnan(one) and math.isnan(other)
-    if abs(one) > _LARGEST or abs(other) > _LARGEST:
-        return abs(one) > _LARGEST and abs(other) > _LARGEST and (one > 0) == (other > 0)
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-300)
+def _is_same(value: float, other: float) -> bool:
+    if math.isnan(value) or math.isnan(other):
+        return math.isnan(value) and math.isnan(other)
+    if abs(value) > _MIN_INFINITE or abs(other) > _MIN_INFINITE:
+        both = abs(value) > _MIN_INFINITE and abs(other) > _MIN_INFINITE
+        return both and (value > 0) == (other > 0)
+    # A database may round the last digit.
+    return math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-300)
 
 
-def _same_all(ones: Sequence[float], others: Sequence[float]) -> bool:
-    return len(ones) == len(others) and all(map(_same, ones, others))
+def _are_same(values: Sequence[float], others: Sequence[float]) -> bool:
+    return len(values) == len(others) and all(map(_is_same, values, others))
 
 
-def _same_param(stored: Any, searched: Any) -> bool:
-    """Return whether Optuna's value is what was searched: of choices that are lists it has the
-    text.
-    """
+def _is_same_param(stored: Any, searched: Any) -> bool:
+    """Compare Optuna's value of a hyperparameter with the journal's."""
+    # Optuna's choices cannot be lists: it has their JSON.
     if isinstance(searched, list):
         return bool(stored == json.dumps(searched))
     if isinstance(stored, float) and isinstance(searched, int | float):
@@ -247,12 +268,17 @@ def _same_param(stored: Any, searched: Any) -> bool:
     return bool(stored == searched)
 
 
-# A study's own run, as its last closing and MLflow have it.
-
-
 @dataclass(frozen=True)
 class ParentFacts:
-    """What MLflow has of a study's own run; `best` is a trial's number, or those of a front."""
+    """What MLflow has of a study's own run.
+
+    Attributes:
+        run_id: its id.
+        status: MLflow's status, such as "FINISHED".
+        best: number of the best trial, or numbers of the Pareto front, as text; empty if not
+            tagged.
+        has_model: whether it has a model.
+    """
 
     run_id: str
     status: str
@@ -260,29 +286,31 @@ class ParentFacts:
     has_model: bool
 
 
-def parent_facts(client: MlflowClient, run: Run) -> ParentFacts:
-    """Return what a run has, asking the store for its artifacts."""
+def read_parent_facts(client: MlflowClient, run: Run) -> ParentFacts:
+    """Return what MLflow has of a study's own run."""
     tags = run.data.tags
     return ParentFacts(
         run_id=str(run.info.run_id),
         status=str(run.info.status),
         best=tags.get(BEST_TAG) or tags.get(PARETO_TAG) or "",
-        has_model=bool(client.list_artifacts(run.info.run_id, FOLDER)),
+        has_model=bool(client.list_artifacts(run.info.run_id, MODEL_FOLDER)),
     )
 
 
-def parent_differences(
+def compare_parent_run(
     study: str, closed: StudyClosed, parent: ParentFacts
 ) -> Iterator[Difference]:
-    """Yield what of a study that was closed its run has otherwise."""
+    """Compare MLflow with the journal on a closed study."""
     if parent.status != CLOSING_STATUS[closed.closing]:
-        yield Difference(
-            study, None, f"closed as {closed.closing} in the journal, {parent.status} in MLflow"
-        )
-    best = ", ".join(str(one.trial) for one in closed.best)
-    if parent.best != best:
-        told = f"best trial {best or 'none'} in the journal, {parent.best or 'none'} in MLflow"
-        yield Difference(study, None, told)
-    alone = len(closed.best) == 1 and len(closed.best[0].values) == 1
-    if alone and closed.best[0].model is not None and not parent.has_model:
-        yield Difference(study, None, f"MLflow lacks the model of trial {best}, the best")
+        message = f"closed as {closed.closing} in the journal, {parent.status} in MLflow"
+        yield Difference(study, None, message)
+    numbers = ", ".join(str(best.trial) for best in closed.best)
+    if parent.best != numbers:
+        in_journal, in_mlflow = numbers or "none", parent.best or "none"
+        message = f"best trial {in_journal} in the journal, {in_mlflow} in MLflow"
+        yield Difference(study, None, message)
+    # On a Pareto front each trial's own run has its model.
+    is_single = len(closed.best) == 1 and len(closed.best[0].values) == 1
+    if is_single and closed.best[0].model is not None and not parent.has_model:
+        message = f"MLflow lacks the model of the best trial, {numbers}"
+        yield Difference(study, None, message)

@@ -1,33 +1,43 @@
-"""Deleting a study from both stores and from home.
+"""Deleting a study from MLflow, Optuna and home, in this order.
 
-MLflow goes first, then Optuna's study, then what home has, the journal last: it knows under which
-id the rest lies, so after a death at any point the same command finds what is left.
+The journal is deleted last: it has the id by which the rest is found, so after a death at any point
+the same command deletes what is left.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.experiments.results.listing import study_names, unknown_study
-from assay.experiments.run.study_locks import hold
-from assay.experiments.tracking.lookup import are_known, remove, runs_of_ids, runs_of_name
+from assay.experiments.results.listing import list_studies, unknown_study_error
+from assay.experiments.run.study_locks import lock_all_instances
+from assay.experiments.tracking.lookup import (
+    delete_runs,
+    find_run_ids,
+    find_run_ids_by_name,
+    has_study_runs,
+)
 from assay.experiments.tracking.schema import STUDY_ID_TAG
 from assay.experiments.workspace import StorePaths, journal_names
 from assay.models.errors import RequestError
 from assay.search.artifacts import Checkpoints, ModelStore
 from assay.search.events import StudyOpened, TrialBegun
-from assay.search.journal import read
-from assay.search.system.urls import is_there, masked
+from assay.search.journal import read_events
+from assay.search.system.urls import mask_secrets, store_exists
 
 
 @dataclass(frozen=True)
-class Remains:
-    """What there is of a study: whether Optuna has it, the trials anybody knows of, its runs in
-    MLflow.
+class StoredStudy:
+    """What the stores have of a study.
+
+    Attributes:
+        study: name of the study.
+        in_optuna: whether Optuna has it.
+        trials: number of trials in Optuna or in the journals, whichever has more.
+        runs: ids of its runs in MLflow, parent runs last.
     """
 
     study: str
@@ -37,131 +47,155 @@ class Remains:
 
 
 @contextmanager
-def held(study: str, store_paths: StorePaths) -> Iterator[Remains]:
-    """Enter with what there is of a study, which nobody can run meanwhile.
+def locked_study(study: str, store_paths: StorePaths) -> Iterator[StoredStudy]:
+    """Lock a study, and yield what the stores have of it.
 
     Raises:
-        RequestError: there is none of that name, it is being run, it is another home's, or a store
+        RequestError: there is no such study, a process runs it, another home ran it, or a store
             can't be reached.
+
+    Example:
+        >>> with locked_study("digits-mlp", store_paths) as stored:
+        ...     delete_study(stored, store_paths)
     """
-    _look_up(
-        study, store_paths
-    )  # before the lock, which leaves a file: of a study that is not there nothing must be left
+    # Once before the lock, which creates a file: a wrong name must not leave one.
+    _find_study(study, store_paths)
     with ExitStack() as stack:
         try:
-            hold(stack, store_paths.workspace, study)
+            lock_all_instances(stack, store_paths.workspace, study)
         except RequestError as error:
             running = str(error).partition(": ")[0]
             raise RequestError(
                 f"{running}: wait for that sweep, or end it, before deleting the study."
             ) from None
-        yield _look_up(study, store_paths)
+        yield _find_study(study, store_paths)
 
 
-def delete(remains: Remains, store_paths: StorePaths) -> None:
-    """Delete all of it. Stopped in the middle, it can be called again with what is left then."""
-    if remains.runs:  # else there may be no store, and none must be made
-        remove(store_paths, remains.runs)
-    if remains.in_optuna:
-        import optuna  # here, because what was never searched need not wait for it
+def delete_study(stored: StoredStudy, store_paths: StorePaths) -> None:
+    """Delete a study, or what an interruption left of it.
+
+    Args:
+        stored: of `locked_study`, whose lock the caller holds.
+        store_paths: where the stores are.
+    """
+    # Without runs the store may not exist, and must not be created.
+    if stored.runs:
+        delete_runs(store_paths, stored.runs)
+    if stored.in_optuna:
+        import optuna  # here, because a home without studies needs none of it
 
         from assay.search.storage.opening import open_storage
 
-        optuna.delete_study(study_name=remains.study, storage=open_storage(store_paths.storage))
-    Checkpoints(store_paths.workspace.checkpoints(remains.study)).remove()
-    for instance in reversed(store_paths.workspace.instances(remains.study)):
-        ModelStore(store_paths.workspace.models(remains.study, instance)).remove()
-        journal = store_paths.workspace.journal(remains.study, instance)
-        # An offset into this journal, left to the journal of the next study of the name, would hide
-        # its beginning.
+        optuna.delete_study(study_name=stored.study, storage=open_storage(store_paths.storage))
+    workspace = store_paths.workspace
+    Checkpoints(workspace.checkpoints(stored.study)).delete()
+    # The first instance last: its journal is there until the end.
+    for instance in reversed(workspace.instances(stored.study)):
+        ModelStore(workspace.models(stored.study, instance)).delete()
+        journal = workspace.journal(stored.study, instance)
+        # The cursor before the journal: a cursor that was left behind would make the tracker of
+        # the next study of this name skip the beginning of its journal.
         journal.with_suffix(".tracked").unlink(missing_ok=True)
         journal.unlink(missing_ok=True)
 
 
-def _look_up(study: str, store_paths: StorePaths) -> Remains:
+def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
     journals = store_paths.workspace.journals(study)
     events = [
-        event for journal in journals for event, _ in read(journal, only=[StudyOpened, TrialBegun])
+        event
+        for journal in journals
+        for event, _ in read_events(journal, only=[StudyOpened, TrialBegun])
     ]
     opened = [event for event in events if isinstance(event, StudyOpened)]
-    ids = {event.study_id for event in opened}
+    # More than one, if an earlier study of this name was deleted in Optuna alone.
+    study_ids = {event.study_id for event in opened}
     begun = len({event.trial for event in events if isinstance(event, TrialBegun)})
-    in_optuna = _in_optuna(study, store_paths, ids, {event.supervisor for event in opened})
-    runs = _runs(study, store_paths, ids)
+    supervisors = {event.supervisor for event in opened}
+    in_optuna = _count_optuna_trials(study, store_paths, study_ids, supervisors)
+    runs = _find_run_ids(study, store_paths, study_ids)
     if in_optuna is None and not runs and not any(journal.exists() for journal in journals):
-        raise unknown_study(
-            study, {*study_names(store_paths), *journal_names(store_paths.workspace)}
+        raise unknown_study_error(
+            study, {*list_studies(store_paths), *journal_names(store_paths.workspace)}
         )
-    return Remains(study, in_optuna is not None, max(in_optuna or 0, begun), tuple(runs))
+    return StoredStudy(study, in_optuna is not None, max(in_optuna or 0, begun), tuple(runs))
 
 
-def _in_optuna(
-    study: str, store_paths: StorePaths, ids: set[str], supervisors: set[str]
+def _count_optuna_trials(
+    study: str, store_paths: StorePaths, study_ids: Collection[str], supervisors: Collection[str]
 ) -> int | None:
-    """Return how many trials Optuna has of the study; None if it has no such study.
+    """Return the number of trials in Optuna; None if it has no such study.
+
+    Args:
+        study: name of the study.
+        store_paths: where the stores are.
+        study_ids: ids that this home's journals have for the name.
+        supervisors: ids of this home's supervisors of the study.
 
     Raises:
-        RequestError: it is another home's, or another home is at work on it.
+        RequestError: another home ran the study, or is running it.
     """
-    if study not in study_names(store_paths):
+    if study not in list_studies(store_paths):
         return None
-    import optuna  # here, because a home without studies needs none of it
+    import optuna  # here for the same reason
 
     from assay.search.storage.opening import open_storage
     from assay.search.storage.postgresql import SUPERVISOR
 
     storage = open_storage(store_paths.storage)
-    found = optuna.load_study(
+    loaded = optuna.load_study(
         study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler()
     )
-    trials = len(found.get_trials(deepcopy=False))
-    running = found.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-    others = [
-        one.number
-        for one in running
-        if one.user_attrs.get(SUPERVISOR, "") not in {"", *supervisors}
+    trials = len(loaded.get_trials(deepcopy=False))
+    running = loaded.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+    elsewhere = [
+        trial.number
+        for trial in running
+        if trial.user_attrs.get(SUPERVISOR, "") not in {"", *supervisors}
     ]
-    if others:
+    if elsewhere:
         raise RequestError(
-            f"trial {others[0]} of study {study!r} is being run from another home: end that sweep before deleting the "
-            "study; if it was killed, assay doctor --fix over there settles its trials."
+            f"trial {elsewhere[0]} of study {study!r} is being run from another home: end that "
+            "sweep before deleting the study; if it was killed, 'assay doctor --fix' in that home "
+            "settles its trials."
         )
-    known = found.user_attrs.get(STUDY_ID_TAG) in ids  # Optuna has it under the same name as MLflow
-    if not known and (trials > 0 or store_paths.storage != store_paths.workspace.storage):
+    # Optuna has the id under the same name as MLflow.
+    is_known = loaded.user_attrs.get(STUDY_ID_TAG) in study_ids
+    is_own_storage = store_paths.storage == store_paths.workspace.storage
+    # A study without trials in home's own storage was left by a sweep that died at its beginning.
+    if not is_known and (trials > 0 or not is_own_storage):
         raise RequestError(
-            f"study {study!r} lies in this storage but was run from another home: name that one with --home."
+            f"study {study!r} lies in this storage but was run from another home: name that one "
+            "with --home."
         )
     return trials
 
 
-def _runs(study: str, store_paths: StorePaths, ids: set[str]) -> list[str]:
-    """Return the study's runs that are in MLflow.
+def _find_run_ids(study: str, store_paths: StorePaths, study_ids: Collection[str]) -> list[str]:
+    """Return the study's runs in MLflow.
 
     Raises:
-        RequestError: they are in another store than this one, where they would be left without
-            their study.
+        RequestError: they are in another store, and would be left there without their study.
     """
-    there = is_there(store_paths.tracking_uri)
-    if not (there and ids and are_known(store_paths, ids)):
-        told = _told(store_paths.workspace.journal(study).with_suffix(".tracked"))
-        if told not in (None, masked(store_paths.tracking_uri)):
+    exists = store_exists(store_paths.tracking_uri)
+    if not (exists and study_ids and has_study_runs(store_paths, study_ids)):
+        tracked_in = _last_tracking_uri(store_paths.workspace.journal(study))
+        if tracked_in not in (None, mask_secrets(store_paths.tracking_uri)):
             raise RequestError(
-                f"the runs of study {study!r} lie in {told}: name that store with --tracking-uri."
+                f"the runs of study {study!r} lie in {tracked_in}: name that store with "
+                "--tracking-uri."
             )
-    if not there:
+    if not exists:
         return []
-    if ids:
-        return runs_of_ids(store_paths, ids)
-    # Elsewhere the name may be another home's.
-    return (
-        runs_of_name(store_paths, study)
-        if store_paths.tracking_uri == store_paths.workspace.tracking
-        else []
-    )
+    if study_ids:
+        return find_run_ids(store_paths, study_ids)
+    # Without a journal only the name is known. In another store than home's own, the name may be
+    # that of another home's study.
+    is_own_store = store_paths.tracking_uri == store_paths.workspace.tracking
+    return find_run_ids_by_name(store_paths, study) if is_own_store else []
 
 
-def _told(cursor: Path) -> str | None:
-    """Return the store that a journal was last passed on to, if it ever was."""
+def _last_tracking_uri(journal: Path) -> str | None:
+    """Return the store that last received a journal."""
     with suppress(OSError, ValueError, KeyError):
-        return str(json.loads(cursor.read_text())["tracking_uri"])
+        return str(json.loads(journal.with_suffix(".tracked").read_text())["tracking_uri"])
     return None

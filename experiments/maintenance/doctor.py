@@ -1,6 +1,4 @@
-"""All studies of a home, examined one after the other; a study that is being searched is left
-alone.
-"""
+"""Comparing and repairing all studies of a home."""
 
 from __future__ import annotations
 
@@ -9,31 +7,31 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assay.experiments.maintenance.compare import Difference
-from assay.experiments.maintenance.examine import examine
-from assay.experiments.maintenance.repair import mend
-from assay.experiments.results.listing import study_names
-from assay.experiments.run.orphans import orphaned_runs, settle_orphaned_runs
-from assay.experiments.run.study_locks import busy, hold
+from assay.experiments.maintenance.examine import examine_study
+from assay.experiments.maintenance.repair import repair_study
+from assay.experiments.results.listing import list_studies
+from assay.experiments.run.orphans import find_orphaned_runs, settle_orphaned_runs
+from assay.experiments.run.study_locks import find_runner, lock_all_instances
 from assay.experiments.workspace import StorePaths, journal_names
 from assay.models.errors import RequestError
 
 
 @dataclass
 class Diagnosis:
-    """What was found.
+    """What doctor found.
 
     Attributes:
-        studies: how many were examined.
-        trials: how many they have that are over.
-        differences: what does not agree now.
-        mended: what did not, and does.
-        busy: why a study was not examined, by its name.
+        studies: number of studies that were compared.
+        trials: number of their trials that have ended.
+        differences: what differs now.
+        repaired: what differed, and no longer does.
+        busy: studies that were skipped because a process runs them, with the reason.
     """
 
     studies: int = 0
     trials: int = 0
     differences: list[Difference] = field(default_factory=list)
-    mended: list[Difference] = field(default_factory=list)
+    repaired: list[Difference] = field(default_factory=list)
     busy: dict[str, str] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
@@ -42,56 +40,69 @@ class Diagnosis:
             "studies": self.studies,
             "trials": self.trials,
             "differences": [difference.to_record() for difference in self.differences],
-            "mended": [difference.to_record() for difference in self.mended],
+            "mended": [difference.to_record() for difference in self.repaired],
             "busy": dict(self.busy),
         }
 
 
 def diagnose(store_paths: StorePaths, fix: bool) -> Diagnosis:
-    """Compare the stores on every study that was run from this home; with `fix`, mend what can be.
+    """Compare the stores on all studies and runs.
 
-    Without `fix` nothing is written. Another home's studies in the same storage are its own to
-    examine, since it has their journals.
+    Args:
+        store_paths: home and its stores. Studies that other homes ran in the same storage are
+            skipped, since those homes have their journals.
+        fix: repair the differences too; without it nothing is written.
 
     Raises:
         RequestError: a store can't be reached.
+
+    Example:
+        >>> diagnose(StorePaths.choose(home="mlruns"), fix=False).differences
+        []
     """
-    found = Diagnosis()
-    for study in sorted({*journal_names(store_paths.workspace), *_own_studies(store_paths)}):
-        with ExitStack() as stack:
-            if (whose := busy(store_paths.workspace, study)) is not None:
-                found.busy[study] = whose
-                continue
-            if fix:
-                try:
-                    hold(stack, store_paths.workspace, study)
-                except RequestError as error:  # somebody has just begun
-                    found.busy[study] = str(error).partition(": ")[0]
-                    continue
-            before = examine(study, store_paths)
-            left = before
-            if fix and before.differences:
-                mend(study, before, store_paths)
-                left = examine(study, store_paths)
-        found.studies += 1
-        found.trials += left.trials
-        found.differences += left.differences
-        found.mended += [one for one in before.differences if one not in left.differences]
-    runs = _left_runs(store_paths)
-    if fix and runs:
+    diagnosis = Diagnosis()
+    for study in sorted({*journal_names(store_paths.workspace), *_home_studies(store_paths)}):
+        _diagnose_study(study, store_paths, fix, diagnosis)
+    orphans = _orphan_differences(store_paths)
+    if fix and orphans:
         settle_orphaned_runs(store_paths)
-    left_now = _left_runs(store_paths) if fix else runs
-    found.differences += left_now
-    found.mended += [one for one in runs if one not in left_now]
-    return found
+    left = _orphan_differences(store_paths) if fix else orphans
+    diagnosis.differences += left
+    diagnosis.repaired += [orphan for orphan in orphans if orphan not in left]
+    return diagnosis
 
 
-def _left_runs(store_paths: StorePaths) -> list[Difference]:
-    return [Difference(name, None, what) for name, what in orphaned_runs(store_paths).items()]
+def _diagnose_study(study: str, store_paths: StorePaths, fix: bool, diagnosis: Diagnosis) -> None:
+    with ExitStack() as stack:
+        if (runner := find_runner(store_paths.workspace, study)) is not None:
+            diagnosis.busy[study] = runner
+            return
+        # Without --fix nothing is locked, because a lock writes a file.
+        if fix:
+            try:
+                lock_all_instances(stack, store_paths.workspace, study)
+            except RequestError as error:  # a sweep has begun since `find_runner`
+                diagnosis.busy[study] = str(error).partition(": ")[0]
+                return
+        before = after = examine_study(study, store_paths)
+        if fix and before.differences:
+            repair_study(study, before, store_paths)
+            # Compared once more: only what agrees now counts as repaired.
+            after = examine_study(study, store_paths)
+    diagnosis.studies += 1
+    diagnosis.trials += after.trials
+    diagnosis.differences += after.differences
+    diagnosis.repaired += [found for found in before.differences if found not in after.differences]
 
 
-def _own_studies(store_paths: StorePaths) -> list[str]:
-    """Return the studies of the storage, where it is this home's own: elsewhere they may be other
-    homes'.
-    """
-    return study_names(store_paths) if store_paths.storage == store_paths.workspace.storage else []
+def _orphan_differences(store_paths: StorePaths) -> list[Difference]:
+    orphans = find_orphaned_runs(store_paths)
+    return [Difference(name, None, message) for name, message in orphans.items()]
+
+
+def _home_studies(store_paths: StorePaths) -> list[str]:
+    """Return the studies of the storage, if it is in home."""
+    # Any other storage may hold other homes' studies; of those that this home ran, there are
+    # journals.
+    is_own = store_paths.storage == store_paths.workspace.storage
+    return list_studies(store_paths) if is_own else []

@@ -1,4 +1,4 @@
-"""One study, as each of the places has it."""
+"""Reading one study from all stores, and comparing them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from assay.experiments.maintenance.compare import (
     Difference,
     ParentFacts,
     RunFacts,
-    journal_differences,
-    no_run,
-    parent_differences,
-    parent_facts,
-    run_differences,
+    compare_parent_run,
+    compare_with_journal,
+    compare_with_runs,
+    missing_run,
+    read_parent_facts,
 )
-from assay.experiments.results.history import History, read_history
+from assay.experiments.results.history import StudyHistory, read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import (
-    curve_of,
     is_deleted,
-    ranked,
-    ranked_parents,
+    rank_parent_runs,
+    rank_runs,
+    read_metric,
     search_runs,
 )
 from assay.experiments.tracking.schema import (
@@ -31,16 +31,16 @@ from assay.experiments.tracking.schema import (
     REFUSED_TAG,
     STUDY_ID_TAG,
     TRIAL_TAG,
-    name_text,
+    encode_name,
 )
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.events import StudyClosed, StudyOpened
-from assay.search.journal import last, read
+from assay.search.journal import last_event, read_events
 from assay.search.storage.postgresql import SUPERVISOR
 from assay.search.study_record import STUDY_ID
-from assay.search.system.urls import database_is_shared, is_there
+from assay.search.system.urls import is_shared_database, store_exists
 
 if TYPE_CHECKING:
     import optuna
@@ -49,8 +49,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Examined:
-    """A study, and what does not agree on it."""
+class Examination:
+    """What was found about a study.
+
+    Attributes:
+        study_id: its id; None if neither Optuna nor a journal knows the study.
+        trials: number of its trials that have ended.
+        differences: what differs between the stores.
+    """
 
     study_id: str | None
     trials: int
@@ -58,8 +64,15 @@ class Examined:
 
 
 @dataclass(frozen=True)
-class _Runs:
-    """What counts comes first; `deleted` are runs that somebody deleted, by their trials."""
+class _StudyRuns:
+    """What MLflow has of a study.
+
+    Attributes:
+        parents: the study's own runs, the one that counts first.
+        parent: of the one that counts; None if there is none, or it was deleted.
+        trials: the trials' runs by trial number, the one that counts first.
+        deleted: runs that a user deleted, by trial number; None for the study's own.
+    """
 
     parents: Sequence[RunFacts] = ()
     parent: ParentFacts | None = None
@@ -67,180 +80,193 @@ class _Runs:
     deleted: Mapping[int | None, Sequence[str]] = field(default_factory=dict)
 
 
-def examine(study: str, store_paths: StorePaths) -> Examined:
-    """Return what of a study does not agree. Nothing is written.
+def examine_study(study: str, store_paths: StorePaths) -> Examination:
+    """Compare the stores on a study; nothing is written.
 
     Raises:
         RequestError: a store can't be reached.
     """
-    known = _find(study, store_paths)
-    study_id = _study_id(study, known, store_paths)
+    optuna_study = _load_study(study, store_paths)
+    study_id = _find_study_id(study, optuna_study, store_paths)
     history = read_history(store_paths.workspace.journals(study), study_id)
-    every = (
+    all_trials = (
         []
-        if known is None
-        else [one for one in known.get_trials(deepcopy=False) if one.state.name != "WAITING"]
+        if optuna_study is None
+        else [
+            trial
+            for trial in optuna_study.get_trials(deepcopy=False)
+            if trial.state.name != "WAITING"
+        ]
     )
-    # What the supervisors of another home took, that one has the journals of, and may be at work on
-    # now.
-    trials = [
-        one for one in every if one.user_attrs.get(SUPERVISOR) in (None, *history.supervisors)
-    ]
-    others_run = any(
-        one.state.name == "RUNNING"
-        and one.user_attrs.get(SUPERVISOR) not in (None, *history.supervisors)
-        for one in every
+    # In a shared study the trials of another home's supervisors are in that home's journals, and
+    # may be running now: only that home can tell.
+    home_supervisors = (None, *history.supervisors)
+    trials = [trial for trial in all_trials if trial.user_attrs.get(SUPERVISOR) in home_supervisors]
+    runs_elsewhere = any(
+        trial.state.name == "RUNNING" and trial.user_attrs.get(SUPERVISOR) not in home_supervisors
+        for trial in all_trials
     )
-    runs = _runs(study_id, history, store_paths)
+    runs = _read_runs(study_id, history, store_paths)
     differences = [
-        *_of_study(study, trials, history, runs, store_paths, others_run),
-        *(one for trial in trials for one in _of_trial(study, trial, history, runs)),
-        *_unknown_to_optuna(study, every, history, runs),
-        *_misparented(study, runs),
+        *_compare_study(study, trials, history, runs, store_paths, runs_elsewhere),
+        *(found for trial in trials for found in _compare_trial(study, trial, history, runs)),
+        *_find_unknown_trials(study, all_trials, history, runs),
+        *_find_misparented_runs(study, runs),
     ]
-    over = sum(trial.state.is_finished() for trial in trials)
-    return Examined(study_id, over, differences)
+    ended = sum(trial.state.is_finished() for trial in trials)
+    return Examination(study_id, ended, differences)
 
 
-def _find(study: str, store_paths: StorePaths) -> optuna.Study | None:
+def _load_study(study: str, store_paths: StorePaths) -> optuna.Study | None:
+    """Return the study in Optuna; None if there is none.
+
+    Raises:
+        RequestError: the storage can't be reached.
+    """
     try:
         return load_optuna_study(study, store_paths)
     except RequestError:
-        if is_there(store_paths.storage):
+        # Either there is no such study, or the storage can't be reached: opening it tells.
+        if store_exists(store_paths.storage):
             from assay.search.storage.opening import open_storage  # here, because it imports Optuna
 
-            open_storage(store_paths.storage)  # or it can't be reached, which is another matter
+            open_storage(store_paths.storage)
         return None
 
 
-def _study_id(study: str, known: optuna.Study | None, store_paths: StorePaths) -> str | None:
-    if known is not None:
-        return known.user_attrs.get(STUDY_ID)
-
+def _find_study_id(
+    study: str, optuna_study: optuna.Study | None, store_paths: StorePaths
+) -> str | None:
+    if optuna_study is not None:
+        return optuna_study.user_attrs.get(STUDY_ID)
+    # Of a study that Optuna lost, the journals have the id.
     opened = [
         event.study_id
         for journal in store_paths.workspace.journals(study)
-        for event, _ in read(journal, only=[StudyOpened])
+        for event, _ in read_events(journal, only=[StudyOpened])
         if isinstance(event, StudyOpened)
     ]
     return opened[-1] if opened else None
 
 
-def _of_study(
+def _compare_study(
     study: str,
     trials: Sequence[FrozenTrial],
-    history: History,
-    runs: _Runs,
+    history: StudyHistory,
+    runs: _StudyRuns,
     store_paths: StorePaths,
-    others_run: bool,
+    runs_elsewhere: bool,
 ) -> Iterator[Difference]:
+    """Yield the differences that concern the whole study."""
     if history.opened is None:
         if trials:
-            yield Difference(
-                study, None, f"{len(trials)} trials in Optuna, no journal in this home"
-            )
+            message = f"{len(trials)} trials in Optuna, no journal in this home"
+            yield Difference(study, None, message)
         return
-    if not all(
-        isinstance(last(journal), StudyClosed)
-        for journal in store_paths.workspace.journals(study)
-        if journal.exists()
-    ):
-        yield Difference(
-            study, None, "its supervisor died: the journal does not say that it was closed"
-        )
+    workspace = store_paths.workspace
+    journals = [journal for journal in workspace.journals(study) if journal.exists()]
+    if not all(isinstance(last_event(journal), StudyClosed) for journal in journals):
+        message = "not closed in the journal: its supervisor died"
+        yield Difference(study, None, message)
     if not runs.parents:
-        yield no_run(study, None, "", runs.deleted.get(None, ()))
-    for parent in runs.parents[1:]:
-        yield Difference(
-            study,
-            None,
-            f"{len(runs.parents)} runs in MLflow, {parent.run_id} among them",
-            parent.run_id,
-        )
-    if runs.parents and runs.parents[0].status == "RUNNING" and not others_run:
-        yield Difference(study, None, "RUNNING in MLflow, and nobody runs it")
-    elif runs.parent is not None and not database_is_shared(
-        store_paths.storage
-    ):  # else another may have closed it
-        closed = last(store_paths.workspace.journal(study))
+        yield missing_run(study, None, "", runs.deleted.get(None, ()))
+    for duplicate in runs.parents[1:]:
+        message = f"{len(runs.parents)} runs in MLflow, {duplicate.run_id} among them"
+        yield Difference(study, None, message, wrong_run=duplicate.run_id)
+    if runs.parents and runs.parents[0].status == "RUNNING" and not runs_elsewhere:
+        yield Difference(study, None, "RUNNING in MLflow, but no process runs it")
+    # A shared study may have been closed by another home, whose journal is not here.
+    elif runs.parent is not None and not is_shared_database(store_paths.storage):
+        closed = last_event(workspace.journal(study))
         if isinstance(closed, StudyClosed):
-            yield from parent_differences(study, closed, runs.parent)
+            yield from compare_parent_run(study, closed, runs.parent)
 
 
-def _of_trial(
-    study: str, trial: FrozenTrial, history: History, runs: _Runs
+def _compare_trial(
+    study: str, trial: FrozenTrial, history: StudyHistory, runs: _StudyRuns
 ) -> Iterator[Difference]:
     if not trial.state.is_finished():
-        yield Difference(study, trial.number, f"{trial.state.name} in Optuna, and nobody runs it")
+        message = f"{trial.state.name} in Optuna, but no process runs it"
+        yield Difference(study, trial.number, message)
         return
-    known = history.trials.get(trial.number)
-    yield from journal_differences(study, trial, known)
-    of_trial, deleted = runs.trials.get(trial.number, ()), runs.deleted.get(trial.number, ())
-    yield from run_differences(study, trial, known, of_trial, deleted)
+    recorded = history.trials.get(trial.number)
+    yield from compare_with_journal(study, trial, recorded)
+    trial_runs = runs.trials.get(trial.number, ())
+    deleted_runs = runs.deleted.get(trial.number, ())
+    yield from compare_with_runs(study, trial, recorded, trial_runs, deleted_runs)
 
 
-def _unknown_to_optuna(
-    study: str, trials: Sequence[FrozenTrial], history: History, runs: _Runs
+def _find_unknown_trials(
+    study: str, trials: Sequence[FrozenTrial], history: StudyHistory, runs: _StudyRuns
 ) -> Iterator[Difference]:
+    """Yield the trials that Optuna does not have."""
     numbers = {trial.number for trial in trials}
     for number in sorted({*history.trials, *runs.trials} - numbers):
-        where = [
-            place
-            for place, has in (("the journal", history.trials), ("MLflow", runs.trials))
-            if number in has
+        stores = [
+            name
+            for name, known in (("the journal", history.trials), ("MLflow", runs.trials))
+            if number in known
         ]
-        yield Difference(study, number, f"in {' and '.join(where)}, not in Optuna")
+        yield Difference(study, number, f"in {' and '.join(stores)}, not in Optuna")
 
 
-def _misparented(study: str, runs: _Runs) -> Iterator[Difference]:
-    """Yield the runs of trials that MLflow shows below another run than the study's."""
+def _find_misparented_runs(study: str, runs: _StudyRuns) -> Iterator[Difference]:
+    """Yield the runs that MLflow shows below a wrong parent."""
     for parent in runs.parents[:1]:
         for number, (run, *_) in sorted(runs.trials.items()):
             if run.parent != parent.run_id:
-                what = (
+                message = (
                     f"below {run.parent or 'no run'} in MLflow, the study's run is {parent.run_id}"
                 )
-                yield Difference(study, number, what, astray=(run.run_id, parent.run_id))
+                move = (run.run_id, parent.run_id)
+                yield Difference(study, number, message, misparented_run=move)
 
 
-def _runs(study_id: str | None, history: History, store_paths: StorePaths) -> _Runs:
-    if study_id is None or not is_there(store_paths.tracking_uri):
-        return _Runs()
+def _read_runs(study_id: str | None, history: StudyHistory, store_paths: StorePaths) -> _StudyRuns:
+    """Return what MLflow has of a study."""
+    if study_id is None or not store_exists(store_paths.tracking_uri):
+        return _StudyRuns()
     client = open_client(store_paths.tracking_uri)
     from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
 
     parents: list[RunFacts] = []
     trials: dict[int, list[RunFacts]] = defaultdict(list)
     deleted: dict[int | None, list[str]] = defaultdict(list)
-    every = ranked(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL))
-    own = ranked_parents(every)
-    for run in [*own, *(run for run in every if TRIAL_TAG in run.data.tags)]:
+    ranked = rank_runs(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL))
+    ranked_parents = rank_parent_runs(ranked)
+    trial_runs = [run for run in ranked if TRIAL_TAG in run.data.tags]
+    # In the order of their ranks, so that the first one of each list is the one that counts.
+    for run in [*ranked_parents, *trial_runs]:
         tags = run.data.tags
         number = int(tags[TRIAL_TAG]) if TRIAL_TAG in tags else None
         if is_deleted(run):
             deleted[number].append(str(run.info.run_id))
             continue
-        curves = {} if number is None else _curves(client, str(run.info.run_id), number, history)
+        curves = (
+            {} if number is None else _read_curves(client, str(run.info.run_id), number, history)
+        )
         facts = RunFacts(
             run_id=str(run.info.run_id),
             status=str(run.info.status),
             state=tags.get("assay.state"),
             params=dict(run.data.params),
-            ends=dict(run.data.metrics),
-            curve=curves,
+            metrics=dict(run.data.metrics),
+            curves=curves,
             parent=tags.get(PARENT_TAG),
             refused=tags.get(REFUSED_TAG, ""),
         )
         (parents if number is None else trials[number]).append(facts)
-    parent = parent_facts(client, own[0]) if own and not is_deleted(own[0]) else None
-    return _Runs(parents, parent, trials, deleted)
+    parent = None
+    if ranked_parents and not is_deleted(ranked_parents[0]):
+        parent = read_parent_facts(client, ranked_parents[0])
+    return _StudyRuns(parents, parent, trials, deleted)
 
 
-def _curves(
-    client: MlflowClient, run_id: str, number: int, history: History
+def _read_curves(
+    client: MlflowClient, run_id: str, number: int, history: StudyHistory
 ) -> dict[str, dict[int, float]]:
-    known = history.trials.get(number)
-    names = dict.fromkeys(
-        name for epoch in ([] if known is None else known.epochs) for name in epoch.metrics
-    )
-    return {name: curve_of(client, run_id, name_text(name)) for name in names}
+    """Return MLflow's curves of the journal's metrics."""
+    recorded = history.trials.get(number)
+    epochs = [] if recorded is None else recorded.epochs
+    names = dict.fromkeys(name for epoch in epochs for name in epoch.metrics)
+    return {name: read_metric(client, run_id, encode_name(name)) for name in names}

@@ -1,1 +1,1 @@
-"""Reading results back: a study, its trials, tables and plots."""
+"""Reading results: a study, its trials, its tables and its plots."""

@@ -1,11 +1,11 @@
-"""A study as tables: a row a trial, a row an epoch."""
+"""Pandas tables of trials and epochs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from assay.experiments.results.history import History, TrialHistory
+from assay.experiments.results.history import StudyHistory, TrialHistory
 from assay.search.objective import Objectives, Values
 from assay.search.space import Configuration
 
@@ -14,73 +14,80 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 COST_COLUMNS = ("train_seconds", "epoch_seconds", "parameters", "peak_memory_bytes")
-EPOCH_COLUMNS = (
-    "restored_epoch",
-    "resumed_epoch",
-)  # whose weights were kept in the end, and after which it went on
+EPOCH_COLUMNS = ("restored_epoch", "resumed_epoch")
+"""The epoch whose weights early stopping kept, and the one after which a checkpoint resumed."""
+
 _MEASURED = frozenset({*COST_COLUMNS, *EPOCH_COLUMNS})
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 
 
-def searched(trial: FrozenTrial, history: History) -> Configuration:
-    """Return what was searched, as the journal has it: Optuna has the texts of choices that are
-    lists.
-    """
-    known = history.trials.get(trial.number)
-    return dict(trial.params if known is None else known.begun.searched)
+def searched_params(trial: FrozenTrial, history: StudyHistory) -> Configuration:
+    """Return the searched hyperparameters of a trial."""
+    # The journal first: of choices that are lists, Optuna only has the text.
+    recorded = history.trials.get(trial.number)
+    return dict(trial.params if recorded is None else recorded.begun.searched)
 
 
-def trial_frame(
-    trials: Sequence[FrozenTrial], history: History, objectives: Objectives, runs: Mapping[int, str]
+def build_trial_frame(
+    trials: Sequence[FrozenTrial],
+    history: StudyHistory,
+    objectives: Objectives,
+    run_ids: Mapping[int, str],
 ) -> pandas.DataFrame:
-    """Return a row for each trial, as `StudyResult.trials` describes it."""
-    rows = [_row(trial, history, objectives, runs.get(trial.number)) for trial in trials]
-    names = dict.fromkeys(name for trial in trials for name in searched(trial, history))
+    """Return one row per trial, with the columns of `StudyResult.trials`.
+
+    Args:
+        trials: as Optuna has them.
+        history: as the journals have them.
+        objectives: of the study.
+        run_ids: the trials' runs in MLflow, by trial number.
+    """
+    rows = [_trial_row(trial, history, objectives, run_ids.get(trial.number)) for trial in trials]
+    names = dict.fromkeys(name for trial in trials for name in searched_params(trial, history))
     metrics = dict.fromkeys(objective.metric for objective in objectives.each)
     epochs = [name for name in EPOCH_COLUMNS if any(row.get(name) is not None for row in rows)]
     last = ("seed", "origin", "epochs", *COST_COLUMNS, *epochs, "error", "run_id")
     columns = dict.fromkeys(("state", *metrics, *names, *last))
-    frame = _frame(rows, list(columns))
-    frame.index = _numbers([trial.number for trial in trials])
+    frame = _typed_frame(rows, list(columns))
+    frame.index = _trial_index([trial.number for trial in trials])
     return frame
 
 
-def epoch_frame(history: History) -> pandas.DataFrame:
-    """Return a row for each epoch, as `StudyResult.epochs` describes it."""
+def build_epoch_frame(history: StudyHistory) -> pandas.DataFrame:
+    """Return one row per epoch, with the columns of `StudyResult.epochs`."""
     ended = [epoch for number in sorted(history.trials) for epoch in history.trials[number].epochs]
     metrics = dict.fromkeys(name for epoch in ended for name in epoch.metrics)
     rows = [
         {"trial": epoch.trial, "epoch": epoch.epoch, **epoch.metrics, "seconds": epoch.seconds}
         for epoch in ended
     ]
-    return _frame(rows, ["trial", "epoch", *metrics, "seconds"])
+    return _typed_frame(rows, ["trial", "epoch", *metrics, "seconds"])
 
 
-def finalist_frame(objectives: Objectives) -> pandas.DataFrame:
-    """Return the columns of `StudyResult.finalists`."""
-    return _frame([], ["trial", "seed", *(objective.metric for objective in objectives.each)])
+def build_finalist_frame(objectives: Objectives) -> pandas.DataFrame:
+    """Return an empty table with the columns of `StudyResult.finalists`."""
+    return _typed_frame([], ["trial", "seed", *(objective.metric for objective in objectives.each)])
 
 
-def _row(
-    trial: FrozenTrial, history: History, objectives: Objectives, run_id: str | None
+def _trial_row(
+    trial: FrozenTrial, history: StudyHistory, objectives: Objectives, run_id: str | None
 ) -> dict[str, Any]:
     from assay.search.study_record import ORIGIN, SEED, STATE  # here, because it imports Optuna
 
-    known = history.trials.get(trial.number)
-    values = _values(trial, known, objectives) or ()
-    end = None if known is None else known.end
+    recorded = history.trials.get(trial.number)
+    values = _final_values(trial, recorded, objectives) or ()
+    end = None if recorded is None else recorded.end
+    measured = {} if end is None else end.metrics
+    # Of equal names the later entry counts: a searched hyperparameter before a column of ours, an
+    # objective before its cost.
     return {
-        **(
-            {}
-            if end is None
-            else {name: value for name, value in end.metrics.items() if name in _MEASURED}
-        ),
+        **{name: value for name, value in measured.items() if name in _MEASURED},
         "seed": trial.user_attrs.get(SEED),
-        "origin": trial.user_attrs.get(ORIGIN) if known is None else known.begun.origin,
-        "epochs": trial.last_step if known is None else len(known.epochs),
+        "origin": trial.user_attrs.get(ORIGIN) if recorded is None else recorded.begun.origin,
+        "epochs": trial.last_step if recorded is None else len(recorded.epochs),
         "error": None if end is None else end.error,
         "run_id": run_id,
-        **searched(trial, history),
+        **searched_params(trial, history),
         "state": trial.user_attrs.get(STATE) or _STATES[trial.state.name],
         **{
             objective.metric: value
@@ -89,38 +96,40 @@ def _row(
     }
 
 
-def _values(
-    trial: FrozenTrial, known: TrialHistory | None, objectives: Objectives
+def _final_values(
+    trial: FrozenTrial, recorded: TrialHistory | None, objectives: Objectives
 ) -> Values | None:
-    """Return what a trial that is complete or pruned had reached at its end."""
+    """Return a trial's values at its end, if known."""
     if trial.state.name not in ("COMPLETE", "PRUNED"):
         return None
     if trial.values is not None:
         return tuple(trial.values)
-    if known is None or known.end is None or not known.epochs:
+    # Optuna keeps no values of a pruned trial: the journal has its last epoch.
+    if recorded is None or recorded.end is None or not recorded.epochs:
         return None
-    return objectives.values({**known.epochs[-1].metrics, **known.end.metrics})
+    return objectives.values({**recorded.epochs[-1].metrics, **recorded.end.metrics})
 
 
-def _numbers(numbers: Sequence[int]) -> pandas.Index:
+def _trial_index(numbers: Sequence[int]) -> pandas.Index:
     import pandas  # here, because it takes half a second that no other command should wait for
 
     return pandas.Index(numbers, dtype="int64", name="trial")
 
 
-def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pandas.DataFrame:
-    """Return rows as a table whose whole numbers stay whole where some are missing."""
+def _typed_frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pandas.DataFrame:
+    """Return rows as a table with typed columns."""
     import pandas  # here for the same reason
 
     frame = pandas.DataFrame(list(rows), columns=list(columns), dtype=object)
     for name in columns:
         present = [value for row in rows if (value := row.get(name)) is not None]
-        whole = bool(present) and all(
+        is_whole = bool(present) and all(
             isinstance(value, int) and not isinstance(value, bool) for value in present
         )
+        # pandas would turn whole numbers into floats where some are missing; Int64 does not.
         frame[name] = (
             frame[name].astype("Int64")
-            if whole and len(present) < len(rows)
+            if is_whole and len(present) < len(rows)
             else frame[name].infer_objects()
         )
     return frame

@@ -1,4 +1,4 @@
-"""What a study's journals say of each trial."""
+"""The trials of a study as its journals record them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.search.events import EpochEnded, StudyOpened, TrialBegun, TrialEnded
-from assay.search.journal import read
+from assay.search.journal import read_events
 
 
 @dataclass
 class TrialHistory:
-    """One trial: how it began, its epochs, how it ended; `end` is None while it has not."""
+    """The events of one trial.
+
+    Attributes:
+        begun: its beginning.
+        epochs: its epochs.
+        end: its end; None while it runs.
+    """
 
     begun: TrialBegun
     epochs: list[EpochEnded] = field(default_factory=list)
@@ -20,9 +26,13 @@ class TrialHistory:
 
 
 @dataclass
-class History:
-    """A study: how it was last opened, None if this home never ran it, its trials by number, and by
-    whom it was run.
+class StudyHistory:
+    """The events of one study.
+
+    Attributes:
+        opened: how it was last opened; None if no journal knows the study.
+        trials: its trials by number.
+        supervisors: ids of the supervisors that ran it.
     """
 
     opened: StudyOpened | None = None
@@ -30,40 +40,39 @@ class History:
     supervisors: set[str] = field(default_factory=set)
 
 
-def read_history(journals: Iterable[Path], study_id: str | None) -> History:
-    """Return what journals say of the study of that id. One that is not there says nothing.
+def read_history(journals: Iterable[Path], study_id: str | None) -> StudyHistory:
+    """Return what journals record of a study.
 
     Args:
-        journals: the files, each of which may grow meanwhile; no two of them tell of one trial.
-        study_id: tells the study from an earlier one of its name, of which the journals may speak
-            too.
+        journals: the files, which need not exist and may grow meanwhile. Each trial is in one of
+            them.
+        study_id: of the study. The journals may hold an earlier study of the same name too.
     """
-    history = History()
+    history = StudyHistory()
     for journal in journals:
-        _read(journal, study_id, history)
+        _read_journal(journal, study_id, history)
     return history
 
 
-def _read(journal: Path, study_id: str | None, history: History) -> None:
-    ours = False
-    for event, _ in read(journal):
+def _read_journal(journal: Path, study_id: str | None, history: StudyHistory) -> None:
+    is_of_study = False
+    for event, _ in read_events(journal):
         if isinstance(event, StudyOpened):
-            ours = event.study_id == study_id
-            if ours and (history.opened is None or event.time >= history.opened.time):
+            is_of_study = event.study_id == study_id
+            if is_of_study and (history.opened is None or event.time >= history.opened.time):
                 history.opened = event
-            if ours:
+            if is_of_study:
                 history.supervisors.add(event.supervisor)
-        elif isinstance(event, TrialBegun) and ours:
+        elif isinstance(event, TrialBegun) and is_of_study:
             history.trials[event.trial] = TrialHistory(event)
-        elif isinstance(event, EpochEnded) and ours:
-            _add(history.trials[event.trial].epochs, event)
-        elif isinstance(event, TrialEnded) and ours:
+        elif isinstance(event, EpochEnded) and is_of_study:
+            _add_epoch(history.trials[event.trial].epochs, event)
+        elif isinstance(event, TrialEnded) and is_of_study:
             history.trials[event.trial].end = event
 
 
-def _add(epochs: list[EpochEnded], event: EpochEnded) -> None:
-    """Add an epoch. A trial whose worker died is trained from its first again: what was before no
-    longer counts.
-    """
-    epochs[:] = [known for known in epochs if known.epoch < event.epoch]
+def _add_epoch(epochs: list[EpochEnded], event: EpochEnded) -> None:
+    # A trial whose worker died may be trained from an earlier epoch again: what was recorded from
+    # there on no longer counts.
+    epochs[:] = [earlier for earlier in epochs if earlier.epoch < event.epoch]
     epochs.append(event)

@@ -1,4 +1,4 @@
-"""The studies that a storage holds."""
+"""Studies of an Optuna storage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from assay.experiments.workspace import StorePaths, journal_experiments
 from assay.models.errors import RequestError
 from assay.models.names import suggestion
-from assay.search.system.urls import is_there
+from assay.search.system.urls import store_exists
 
 if TYPE_CHECKING:
     import optuna
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudySummary:
-    """What is to be known of a study at a glance.
+    """A study in one line.
+
+    The attributes are the keys of `--json`.
 
     Attributes:
-        experiment: its experiment's name; None if it was run from another home.
-        complete: trials that trained all their epochs.
-        pruned: trials that were stopped early.
-        failed: trials that failed.
-        best: the best value of a complete trial; None without one, and where there are several
-            objectives.
-        pareto: with several objectives, how many trials no other beats in all of them; else None.
+        experiment: name of its experiment; None if another home ran it.
+        complete: number of complete trials.
+        pruned: number of pruned trials.
+        failed: number of failed trials.
+        best: value of the best trial; None without a complete trial, or with several objectives.
+        pareto: number of trials on the Pareto front; None with one objective.
     """
 
     experiment: str | None
@@ -44,33 +45,62 @@ class StudySummary:
         return dataclasses.asdict(self)
 
     def __str__(self) -> str:
-        counted = f"{self.complete} complete, {self.pruned} pruned, {self.failed} failed"
+        counts = f"{self.complete} complete, {self.pruned} pruned, {self.failed} failed"
         best = "none complete" if self.best is None else f"best {self.best:.4g}"
         if self.pareto is not None:
             best = f"{self.pareto} on the Pareto front"
-        whose = "another home's" if self.experiment is None else self.experiment
-        return f"{counted}; {best}; {whose}"
+        experiment = "of another home" if self.experiment is None else self.experiment
+        return f"{counts}; {best}; {experiment}"
 
 
-def summaries(store_paths: StorePaths) -> dict[str, StudySummary]:
-    """Return what there is to know of each study. Reading makes no storage where there is none."""
-    storage = _storage(store_paths)
+def summarize_studies(store_paths: StorePaths) -> dict[str, StudySummary]:
+    """Return a summary of each study by name.
+
+    A storage that does not exist has none, and is not created.
+
+    Raises:
+        RequestError: the storage can't be reached.
+    """
+    storage = _open_existing_storage(store_paths)
     if storage is None:
         return {}
     import optuna  # here, because a home without studies needs none of it
 
     experiments = journal_experiments(store_paths.workspace)
     return {
-        name: _summary(_load(storage, name), experiments.get(name))
+        name: _summarize_study(_load_from_storage(storage, name), experiments.get(name))
         for name in optuna.get_all_study_names(storage)
     }
 
 
-def study_names(store_paths: StorePaths) -> list[str]:
-    """Return the names of all studies in Optuna's storage. Reading makes none where there is
-    none.
+def _summarize_study(study: optuna.Study, experiment: str | None) -> StudySummary:
+    from assay.search.study_record import best_trials_of, objectives_of  # here for the same reason
+
+    trials = study.get_trials(deepcopy=False)
+    counts = Counter(trial.state.name for trial in trials)
+    objectives = objectives_of(study)
+    best_trials = best_trials_of(trials, objectives)
+    best = next((values[0] for values in best_trials.values()), None)
+    has_front = objectives.single is None
+    return StudySummary(
+        experiment=experiment,
+        complete=counts["COMPLETE"],
+        pruned=counts["PRUNED"],
+        failed=counts["FAIL"],
+        best=None if has_front else best,
+        pareto=len(best_trials) if has_front else None,
+    )
+
+
+def list_studies(store_paths: StorePaths) -> list[str]:
+    """Return the names of all studies in Optuna's storage.
+
+    A storage that does not exist has none, and is not created.
+
+    Raises:
+        RequestError: the storage can't be reached.
     """
-    storage = _storage(store_paths)
+    storage = _open_existing_storage(store_paths)
     if storage is None:
         return []
     import optuna  # here for the same reason
@@ -79,52 +109,41 @@ def study_names(store_paths: StorePaths) -> list[str]:
 
 
 def load_optuna_study(study: str, store_paths: StorePaths) -> optuna.Study:
-    """Return a study of Optuna's storage, to be read. Reading makes no storage where there is none.
+    """Return a study of Optuna's storage, for reading.
+
+    A storage that does not exist is not created.
 
     Raises:
-        RequestError: there is none of that name, or the storage can't be reached.
+        RequestError: there is no such study, or the storage can't be reached.
     """
-    storage = _storage(store_paths)
+    storage = _open_existing_storage(store_paths)
     if storage is not None:
         with suppress(KeyError):
-            return _load(storage, study)
-    raise unknown_study(study, study_names(store_paths))
+            return _load_from_storage(storage, study)
+    raise unknown_study_error(study, list_studies(store_paths))
 
 
-def unknown_study(study: str, known: Iterable[str]) -> RequestError:
-    """Return the error that says that there is no such study, which there are, and which was
-    meant.
-    """
+def unknown_study_error(study: str, known: Iterable[str]) -> RequestError:
+    """Return the error about an unknown study."""
     names = sorted(known)
     return RequestError(
-        f"there is no study {study!r}: there is {', '.join(names) or 'none yet'}.{suggestion(study, names)}"
+        f"there is no study {study!r}: there is {', '.join(names) or 'none yet'}."
+        f"{suggestion(study, names)}"
     )
 
 
-def _storage(store_paths: StorePaths) -> optuna.storages.BaseStorage | None:
-    if not is_there(store_paths.storage):
+def _open_existing_storage(store_paths: StorePaths) -> optuna.storages.BaseStorage | None:
+    if not store_exists(store_paths.storage):
         return None
     from assay.search.storage.opening import open_storage  # here for the same reason
 
     return open_storage(store_paths.storage)
 
 
-def _load(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study:
+def _load_from_storage(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study:
     import optuna  # here for the same reason
 
+    # Nothing is sampled; without a sampler Optuna would create a TPE sampler, which takes time.
     return optuna.load_study(
         study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler()
-    )
-
-
-def _summary(study: optuna.Study, experiment: str | None) -> StudySummary:
-    counts = Counter(trial.state.name for trial in study.get_trials(deepcopy=False))
-    several = len(study.directions) > 1
-    return StudySummary(
-        experiment=experiment,
-        complete=counts["COMPLETE"],
-        pruned=counts["PRUNED"],
-        failed=counts["FAIL"],
-        best=None if several or not counts["COMPLETE"] else study.best_value,
-        pareto=len(study.best_trials) if several else None,
     )

@@ -1,4 +1,4 @@
-"""Reading a study from where it lies: Optuna, its journal in home, and MLflow."""
+"""Reading a study from Optuna, its journals and MLflow."""
 
 from __future__ import annotations
 
@@ -7,94 +7,92 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from assay.experiments.results.frames import epoch_frame, finalist_frame, searched, trial_frame
-from assay.experiments.results.history import History, read_history
+from assay.experiments.results.frames import (
+    build_epoch_frame,
+    build_finalist_frame,
+    build_trial_frame,
+    searched_params,
+)
+from assay.experiments.results.history import StudyHistory, read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.workspace import StorePaths
-from assay.search.importances import get_evaluator, importances
-from assay.search.objective import Objectives, ParetoFront
-from assay.search.system.urls import masked
+from assay.search.importances import get_evaluator, importances_by_metric
+from assay.search.objective import Objectives, Values
+from assay.search.system.urls import mask_secrets
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-    from assay.experiments.tracking.lookup import StudyRuns
+    from assay.experiments.tracking.lookup import StudyRunIds
 
-_DEFAULT_IMPORTANCE = "ped-anova"
+_DEFAULT_EVALUATOR = "ped-anova"
 
 
 def read_study(name: str, store_paths: StorePaths, importance: str | None = None) -> StudyResult:
-    """Return the same, read from these places.
+    """Return what the stores have of a study.
+
+    Args:
+        name: of the study.
+        store_paths: where the stores are.
+        importance: importance evaluator; None: the experiment's.
 
     Raises:
-        RequestError: there is no such study or importance, or a store can't be reached.
+        RequestError: there is no such study or evaluator, or a store can't be reached.
     """
     if importance is not None:
         get_evaluator(importance).check()
     study = load_optuna_study(name, store_paths)
-    from assay.search.study_record import STUDY_ID  # here, because it imports Optuna
+    # Here, because it imports Optuna.
+    from assay.search.study_record import STUDY_ID, best_trials_of, objectives_of
 
     study_id = study.user_attrs.get(STUDY_ID)
-    # The trials before the journal, which is written first: what Optuna has, the journal then has
-    # too.
+    # Optuna before the journals: a sweep writes the journal first, so the journal then has every
+    # trial that was read from Optuna.
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
     history = read_history(store_paths.workspace.journals(name), study_id)
-    runs = _runs(store_paths, study_id)
-    objectives = _objectives(study)
-    evaluator = importance or _importance_of(history)
-    best_trials = _best_trials(trials, objectives, history, runs)
-    several = objectives.single is None
+    runs = _find_runs(store_paths, study_id)
+    objectives = objectives_of(study)
+    evaluator = importance or _experiment_evaluator(history)
+    # Of the trials that were read above: a sweep may have added others since.
+    best_values = best_trials_of(trials, objectives)
+    best_trials = _best_trial_records(best_values, trials, history, runs)
+    has_front = objectives.single is None
     return StudyResult(
         study=name,
         experiment=(runs.experiment if history.opened is None else history.opened.experiment)
         or "unknown",
-        tracking_uri=masked(store_paths.tracking_uri),
+        tracking_uri=mask_secrets(store_paths.tracking_uri),
         parent_run_id=runs.parent,
         objectives=tuple(map(str, objectives.each)),
-        counts=_counts(trials),
-        best=best_trials[0] if best_trials and not several else None,
-        pareto=best_trials if several else None,
-        importances=_importances(study, objectives, evaluator),
+        counts=_count_states(trials),
+        best=best_trials[0] if best_trials and not has_front else None,
+        pareto=best_trials if has_front else None,
+        importances=_compute_importances(study, objectives, evaluator),
         seconds=None,
-        trials=trial_frame(trials, history, objectives, runs.trials),
-        epochs=epoch_frame(history),
-        finalists=finalist_frame(objectives),
+        trials=build_trial_frame(trials, history, objectives, runs.trials),
+        epochs=build_epoch_frame(history),
+        finalists=build_finalist_frame(objectives),
         importance=evaluator,
     )
 
 
-def _importance_of(history: History) -> str:
-    """Return how a study's experiment has importances told."""
+def _experiment_evaluator(history: StudyHistory) -> str:
+    """Return the importance evaluator that the study's experiment names."""
     if history.opened is not None:
         with suppress(tomllib.TOMLDecodeError, KeyError):
             return str(tomllib.loads(history.opened.text)["search"]["importance"])
-    return _DEFAULT_IMPORTANCE
+    return _DEFAULT_EVALUATOR
 
 
-def _runs(store_paths: StorePaths, study_id: str | None) -> StudyRuns:
-    from assay.experiments.tracking.lookup import StudyRuns, runs_of_study
+def _find_runs(store_paths: StorePaths, study_id: str | None) -> StudyRunIds:
+    from assay.experiments.tracking.lookup import StudyRunIds, find_study_runs
 
-    return StudyRuns() if study_id is None else runs_of_study(store_paths, study_id)
-
-
-def _objectives(study: optuna.Study) -> Objectives:
-    """Return what was made better; a study that others made, with Optuna alone, only says which
-    way.
-    """
-    from assay.search.study_record import FINGERPRINT  # here for the same reason
-
-    known = study.user_attrs.get(FINGERPRINT, {}).get("objectives")
-    if known is not None:
-        return Objectives.read(known)
-    ways = [direction.name.lower() for direction in study.directions]
-    return Objectives.read(
-        [f"{way} value{f'_{index}' if len(ways) > 1 else ''}" for index, way in enumerate(ways)]
-    )
+    return StudyRunIds() if study_id is None else find_study_runs(store_paths, study_id)
 
 
-def _counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
+def _count_states(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     states = [trial.state.name for trial in trials]
     return {
         "complete": states.count("COMPLETE"),
@@ -103,31 +101,26 @@ def _counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     }
 
 
-def _best_trials(
-    trials: Sequence[FrozenTrial], objectives: Objectives, history: History, runs: StudyRuns
+def _best_trial_records(
+    best_values: Mapping[int, Values],
+    trials: Sequence[FrozenTrial],
+    history: StudyHistory,
+    runs: StudyRunIds,
 ) -> list[Mapping[str, Any]]:
-    by_number = {trial.number: trial for trial in trials if trial.state.name == "COMPLETE"}
-    best_trials = ParetoFront(
-        objectives, {number: tuple(trial.values) for number, trial in by_number.items()}
-    )
-    single = objectives.single is not None
+    by_number = {trial.number: trial for trial in trials}
     return [
         {
             "number": number,
-            **({"value": values[0]} if single else {"values": list(values)}),
-            "params": searched(by_number[number], history),
+            **({"value": values[0]} if len(values) == 1 else {"values": list(values)}),
+            "params": searched_params(by_number[number], history),
             "run_id": runs.trials.get(number),
         }
-        for number, values in best_trials.ranked().items()
+        for number, values in best_values.items()
     ]
 
 
-def _importances(
+def _compute_importances(
     study: optuna.Study, objectives: Objectives, evaluator: str
 ) -> dict[str, dict[str, float]]:
     names = sorted({name for trial in study.get_trials(deepcopy=False) for name in trial.params})
-    told = {
-        objective.metric: importances(study, evaluator, names, index)
-        for index, objective in enumerate(objectives.each)
-    }
-    return {metric: shares for metric, shares in told.items() if shares}
+    return importances_by_metric(study, evaluator, names, objectives)

@@ -1,4 +1,4 @@
-"""What is known of a study, for notebooks and for `assay show`."""
+"""`StudyResult`: a study for notebooks and for `assay show`."""
 
 from __future__ import annotations
 
@@ -7,45 +7,52 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from assay.experiments.formatting import measured, shown
+from assay.experiments.formatting import format_metric, format_param
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
-_ROWS = 20
-"""Trials that the summary shows at most: half from the beginning, half from the end."""
+_HTML_ROWS = 20  # of a longer table, the first ten and the last ten are shown
 
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What is known of a study.
+    """A study: its best trials, tables and plots.
 
     Attributes:
-        study: its name.
-        experiment: its experiment's name; "unknown" if neither this home nor MLflow knows it.
-        tracking_uri: MLflow's store, its password masked.
-        parent_run_id: the study's own run there; None if it has none.
-        objectives: what was made better, such as "maximize val_accuracy".
-        counts: trials that are complete, pruned and failed, of the whole study.
-        best: the best complete trial: number, value, params, run_id. None with several objectives
-            or no complete trial.
-        pareto: with several objectives the trials that no other dominates: number, values, params,
-            run_id. Else None.
-        importances: by objective metric what each hyperparameter mattered: shares that sum to 1,
-            the greatest first.
-        seconds: how long the sweep took that returned this; None if the study was only read.
-        trials: a row a trial, by its number in the index `trial`. Columns: state ("complete",
-            "pruned", "failed: REASON", "running"), each objective's metric as the trial ended, each
-            searched name, then seed, origin, epochs (that were trained), its costs in seconds,
-            weights and bytes, error, run_id. Where a searched name is also one of these last, such
-            as epochs, the column is the searched one's. Where any has them: restored_epoch (whose
-            weights early stopping kept), resumed_epoch (after which a checkpoint had it go on).
-        epochs: a row an epoch. Columns: trial, epoch (from 1), each metric, seconds. Empty for
-            another home's study.
-        finalists: a row a training of a winner with another seed. Columns: trial, seed, each
-            objective's metric. Empty until winners are trained again.
-        importance: how importances were told.
+        study: name of the study.
+        experiment: name of its experiment; "unknown" if neither home nor MLflow knows it.
+        tracking_uri: MLflow's store, without its password.
+        parent_run_id: the study's own run in MLflow; None if there is none.
+        objectives: what was optimized, such as "maximize val_accuracy".
+        counts: number of complete, pruned and failed trials.
+        best: the best complete trial: number, value, params, run_id. None with several objectives,
+            or without a complete trial.
+        pareto: the trials of the Pareto front: number, values, params, run_id. None with one
+            objective.
+        importances: by objective, the share of each hyperparameter, the greatest first. The shares
+            of an objective sum to 1.
+        seconds: wall time of the sweep that returned this; None if the study was only read.
+        trials: one row per trial; the index `trial` is its number. Columns: state ("complete",
+            "pruned", "failed: REASON", "running"), the metric of each objective at the trial's end,
+            each searched hyperparameter, then seed, origin, epochs (number that were trained),
+            train_seconds, epoch_seconds, parameters, peak_memory_bytes, error, run_id. If a
+            searched hyperparameter has one of these names, the column holds the hyperparameter. If
+            any trial has them: restored_epoch (whose weights early stopping kept) and resumed_epoch
+            (after which a checkpoint resumed).
+        epochs: one row per epoch. Columns: trial, epoch (from 1), each metric, seconds. Empty for a
+            study of another home.
+        finalists: one row per training of a winner with another seed. Columns: trial, seed, the
+            metric of each objective. Empty until winners are trained again.
+        importance: name of the importance evaluator.
+
+    Example:
+        >>> from assay import load_study
+        >>> study = load_study("digits-mlp")
+        >>> study.best["params"]
+        >>> study.trials.sort_values("val_accuracy")
+        >>> study.plot_history()
     """
 
     study: str
@@ -64,8 +71,8 @@ class StudyResult:
     importance: str = "ped-anova"
 
     def to_record(self) -> dict[str, Any]:
-        """Return what `assay sweep --json` prints, under the same keys."""
-        single = next(iter(self.importances.values()), {})
+        """Return what `assay sweep --json` prints, with the same keys."""
+        first_importances = next(iter(self.importances.values()), {})
         return {
             "study": self.study,
             "experiment": self.experiment,
@@ -76,83 +83,91 @@ class StudyResult:
             "best": None if self.best is None else dict(self.best),
             "pareto": None if self.pareto is None else [dict(trial) for trial in self.pareto],
             "objectives": list(self.objectives),
-            "importances": dict(single if self.pareto is None else self.importances),
+            "importances": dict(first_importances if self.pareto is None else self.importances),
         }
 
     @property
     def searched(self) -> tuple[str, ...]:
-        """The names that were searched: in `trials` they stand between the objectives' metrics and
-        the seed.
-        """
+        """The names of the searched hyperparameters."""
+        # In `trials` their columns stand between those of the objectives and the seed.
         columns = list(self.trials)
         return tuple(columns[1 + len(self.objectives) : columns.index("seed")])
 
     def plot_history(self) -> Figure:
-        """Draw the value of each trial and the best so far, a panel an objective."""
+        """Plot the value of each trial and the best so far."""
         from assay.experiments.results import plots  # here, because it imports matplotlib
 
-        return plots.history(self)
+        return plots.plot_history(self)
 
     def plot_curves(self, metric: str | None = None) -> Figure:
-        """Draw a metric by epoch, a line a trial, the best emphasised; None: the objective, or
-        "val_loss".
+        """Plot a metric by epoch; the best trials stand out.
+
+        Args:
+            metric: the metric; None: the first objective that every epoch measures, or "val_loss".
 
         Raises:
-            RequestError: the metric is none that every epoch measures.
+            RequestError: the metric is not measured every epoch.
         """
-        from assay.experiments.results import plots  # here, because it imports matplotlib
+        from assay.experiments.results import plots  # here for the same reason
 
-        return plots.curves(self, metric)
+        return plots.plot_curves(self, metric)
 
     def plot_importances(self) -> Figure:
-        """Draw how much each hyperparameter mattered, a panel an objective.
+        """Plot the importance of each hyperparameter, one panel per objective.
 
         Raises:
-            RequestError: there are too few trials to tell.
+            RequestError: there are too few complete trials.
         """
-        from assay.experiments.results import plots  # here, because it imports matplotlib
+        from assay.experiments.results import plots  # here for the same reason
 
-        return plots.importances(self)
+        return plots.plot_importances(self)
 
     def plot_slices(self, metric: str | None = None) -> Figure:
-        """Draw an objective's value against each hyperparameter; None: the first objective's.
+        """Plot an objective against each hyperparameter.
+
+        Args:
+            metric: the metric of an objective; None: of the first one.
 
         Raises:
-            RequestError: the metric is no objective, or nothing was searched.
+            RequestError: the metric is not one of an objective, or nothing was searched.
         """
-        from assay.experiments.results import plots  # here, because it imports matplotlib
+        from assay.experiments.results import plots  # here for the same reason
 
-        return plots.slices(self, metric)
+        return plots.plot_slices(self, metric)
 
     def plot_front(self, x: str | None = None, y: str | None = None) -> Figure:
-        """Draw two objectives against each other, the front emphasised; None: the second across,
-        the first up.
+        """Plot two objectives and the Pareto front.
+
+        Args:
+            x: the metric of the horizontal axis; None: of the second objective.
+            y: the metric of the vertical axis; None: of the first objective.
 
         Raises:
-            RequestError: the study has one objective, or a metric is none of them.
+            RequestError: the study has one objective, or a metric is not one of an objective.
         """
-        from assay.experiments.results import plots  # here, because it imports matplotlib
+        from assay.experiments.results import plots  # here for the same reason
 
-        return plots.front(self, x, y)
+        return plots.plot_front(self, x, y)
 
     def _repr_html_(self) -> str:
-        """Return a short summary and the table of trials, as a notebook shows it. All text is
-        escaped.
-        """
+        """Return a summary and the table of trials as HTML."""
         counts = ", ".join(f"{number} {state}" for state, number in self.counts.items())
+        objectives = escape(", ".join(self.objectives))
         lines = [
-            f"<b>{escape(self.study)}</b> ({escape(self.experiment)}; {escape(', '.join(self.objectives))})",
+            f"<b>{escape(self.study)}</b> ({escape(self.experiment)}; {objectives})",
             f"trials: {escape(counts)}",
-            escape(_best(self)),
+            escape(_format_best(self)),
         ]
-        table = self.trials.to_html(max_rows=_ROWS, escape=True, border=0, na_rep="")
+        table = self.trials.to_html(max_rows=_HTML_ROWS, escape=True, border=0, na_rep="")
         return f"<div><p>{'<br>'.join(filter(None, lines))}</p>{table}</div>"
 
 
-def _best(result: StudyResult) -> str:
+def _format_best(result: StudyResult) -> str:
     if result.pareto is not None:
-        return f"Pareto front: trials {', '.join(str(leader['number']) for leader in result.pareto) or 'none yet'}"
+        numbers = ", ".join(str(trial["number"]) for trial in result.pareto)
+        return f"Pareto front: trials {numbers or 'none yet'}"
     if result.best is None:
         return "no trial is complete yet"
-    settings = ", ".join(f"{name}={shown(value)}" for name, value in result.best["params"].items())
-    return f"best: {measured(result.best['value'])} (trial {result.best['number']}): {settings}"
+    best = result.best
+    params = ", ".join(f"{name}={format_param(value)}" for name, value in best["params"].items())
+    return f"best: {format_metric(best['value'])} (trial {best['number']}): {params}"

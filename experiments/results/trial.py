@@ -1,4 +1,4 @@
-"""What is known of one trial, or of a single run."""
+"""`TrialResult`: one trial of a study, or a single run."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ from assay.experiments.results.study import StudyResult
 from assay.experiments.tracking.lookup import RunRecord, find_run
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
-from assay.search.system.urls import masked
+from assay.search.system.urls import mask_secrets
 
-_CHOSEN = (*COST_COLUMNS, *EPOCH_COLUMNS)
+_COSTS = (*COST_COLUMNS, *EPOCH_COLUMNS)
 
 
 @dataclass(frozen=True)
 class TrialResult:
     """One training.
 
+    The attributes are the keys of `--json`.
+
     Attributes:
-        study: its study's name; None for a single run.
-        number: its number there; None for a single run.
-        experiment: its experiment's name.
-        tracking_uri: MLflow's store, its password masked.
-        run_id: its run there; None if it has none.
-        state: complete, pruned, "failed: REASON" or running.
-        seed: where its randomness follows from; None if nobody knows.
-        origin: whose idea it was: a sampler's name, "baseline" and the like.
-        params: every hyperparameter, searched or fixed; for another home's study only what was
-            searched.
-        values: each objective's value at its end; empty for a single run.
+        study: name of its study; None for a single run.
+        number: its number in the study; None for a single run.
+        experiment: name of its experiment.
+        tracking_uri: MLflow's store, without its password.
+        run_id: its run in MLflow; None if there is none.
+        state: "complete", "pruned", "failed: REASON" or "running".
+        seed: its random seed; None if it is not recorded.
+        origin: where its configuration comes from: a sampler, "baseline" and the like.
+        params: every hyperparameter, searched or fixed; only searched ones for a study of another
+            home.
+        values: value of each objective at its end; empty for a single run.
         costs: what it took, in seconds, weights and bytes.
-        curve: each metric's value by epoch, from the first.
-        error: the text of what went wrong.
+        curve: values of each metric by epoch.
+        error: text of the error; None without one.
     """
 
     study: str | None
@@ -59,23 +61,26 @@ class TrialResult:
         return dataclasses.asdict(self)
 
 
-def trial_of_study(
+def read_trial_of_study(
     study: StudyResult, number: int, row: Mapping[str, Any], store_paths: StorePaths
 ) -> TrialResult:
     """Return a trial of a study.
 
     Args:
         study: the study.
-        number: the trial's number.
-        row: its row of `study.trials`, what is missing as None.
-        store_paths: where the study was read.
+        number: number of the trial.
+        row: its row of `study.trials`, with None for missing values.
+        store_paths: where the study was read from.
     """
     from assay.search.study_record import STUDY_ID  # here, because it imports Optuna
 
     study_id = load_optuna_study(study.study, store_paths).user_attrs.get(STUDY_ID)
-    known = read_history(store_paths.workspace.journals(study.study), study_id).trials.get(number)
+    history = read_history(store_paths.workspace.journals(study.study), study_id)
+    recorded = history.trials.get(number)
     metrics = [objective.partition(" ")[2] for objective in study.objectives]
     names = [name for name in row if name not in ("trial", "state", *metrics)]
+    searched = names[: names.index("seed")]
+    end = None if recorded is None else recorded.end
     return TrialResult(
         study=study.study,
         number=number,
@@ -85,18 +90,21 @@ def trial_of_study(
         state=row["state"],
         seed=row["seed"],
         origin=row["origin"],
-        params={name: row[name] for name in names[: names.index("seed")]}
-        if known is None
-        else known.begun.params,
+        params={name: row[name] for name in searched}
+        if recorded is None
+        else recorded.begun.params,
         values={metric: row[metric] for metric in metrics if row[metric] is not None},
-        costs=_costs(row if known is None or known.end is None else known.end.metrics),
-        curve=_curve(known),
+        costs=_select_costs(row if end is None else end.metrics),
+        curve=_epoch_curves(recorded),
         error=row["error"],
     )
 
 
-def trial_of_run(run_id: str, store_paths: StorePaths) -> TrialResult | str:
-    """Return the training that an MLflow run records; if it is a study's own run, the study's name.
+def read_trial_of_run(run_id: str, store_paths: StorePaths) -> TrialResult | str:
+    """Return an MLflow run as a trial, or the study that it is of.
+
+    Returns:
+        The trial, or for a study's own run the name of the study.
 
     Raises:
         RequestError: there is no such run, or the store can't be reached.
@@ -104,44 +112,41 @@ def trial_of_run(run_id: str, store_paths: StorePaths) -> TrialResult | str:
     run = find_run(store_paths, run_id)
     if run is None:
         raise RequestError(
-            f"there is no run {run_id} in {masked(store_paths.tracking_uri)}: check the id, or name another "
-            "--tracking-uri."
+            f"there is no run {run_id} in {mask_secrets(store_paths.tracking_uri)}: check the id, "
+            "or name another --tracking-uri."
         )
     if run.study is not None and run.trial is None:
         return run.study
-    return _of_record(run, masked(store_paths.tracking_uri))
+    return _from_run(run, mask_secrets(store_paths.tracking_uri))
 
 
-def _of_record(run: RunRecord, tracking_uri: str) -> TrialResult:
+def _from_run(run: RunRecord, tracking_uri: str) -> TrialResult:
     seed = run.tags.get("assay.seed")
+    state = "running" if run.status == "RUNNING" else run.status.lower()
+    # A single run optimizes nothing, so its value is not that of an objective.
+    has_value = "value" in run.final_metrics and run.study is not None
     return TrialResult(
         study=run.study,
         number=run.trial,
         experiment=run.experiment,
         tracking_uri=tracking_uri,
         run_id=run.run_id,
-        state=run.tags.get(
-            "assay.state", "running" if run.status == "RUNNING" else run.status.lower()
-        ),
+        state=run.tags.get("assay.state", state),
         seed=None if seed is None else int(seed),
         origin=run.tags.get("assay.origin"),
         params=run.params,
-        values={"value": run.ends["value"]}
-        if "value" in run.ends and run.study is not None
-        else {},
-        costs=_costs(run.ends),
-        curve=run.curve,
+        values={"value": run.final_metrics["value"]} if has_value else {},
+        costs=_select_costs(run.final_metrics),
+        curve=run.epoch_metrics,
         error=run.tags.get("assay.error"),
     )
 
 
-def _costs(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {name: metrics[name] for name in _CHOSEN if metrics.get(name) is not None}
+def _select_costs(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {name: metrics[name] for name in _COSTS if metrics.get(name) is not None}
 
 
-def _curve(known: TrialHistory | None) -> dict[str, list[float]]:
-    epochs = [] if known is None else known.epochs
-    return {
-        name: [epoch.metrics[name] for epoch in epochs]
-        for name in (epochs[0].metrics if epochs else {})
-    }
+def _epoch_curves(recorded: TrialHistory | None) -> dict[str, list[float]]:
+    epochs = [] if recorded is None else recorded.epochs
+    names = epochs[0].metrics if epochs else {}
+    return {name: [epoch.metrics[name] for epoch in epochs] for name in names}

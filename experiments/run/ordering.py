@@ -1,8 +1,8 @@
-"""Known trials in the order that has all workers end together: the longest first.
+"""The order of known configurations: the longest first.
 
-A long trial that is begun last keeps one worker busy while the others have nothing left to do.
-Longest first is never more than 4/3 - 1/(3 workers) of the shortest possible (Graham, 'Bounds on
-multiprocessing timing anomalies', 1969).
+A long trial that begins last keeps one worker busy while the others have nothing left to do. The
+longest-first schedule takes at most 4/3 - 1/(3 workers) of the shortest possible time (Graham,
+'Bounds on multiprocessing timing anomalies', 1969).
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from dataclasses import dataclass
 from assay.experiments.config.experiment import Experiment
 from assay.search.space import Configuration
 
-_STEP_MULTIPLICATIONS = 3_000_000
-"""What a step costs however small its batch, in multiplications of an example's way forward.
+_MACS_PER_STEP = 3_000_000
+"""Cost of a training step however small its batch, in MACs of a forward pass.
 
-Epochs of 50,000 images on one core of a cloud machine, 784-h-10 networks: 0.9 s with 512 units in
-batches of 512 makes 4.4e-11 s a multiplication, there and back; 0.26 s with 32 units in batches of
-32 leaves 1.3e-4 s a step.
+Epochs of 50,000 images on one core of a cloud machine, 784-h-10 networks: 0.9 s with 512 units and
+batches of 512 is 4.4e-11 s per MAC, forward and backward; 0.26 s with 32 units and batches of 32
+leaves 1.3e-4 s per step.
 """
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What one example looks like: the shape of its input, and how many numbers a network gives for
-    it.
+    """What one example looks like.
+
+    Attributes:
+        input_shape: such as (28, 28, 1).
+        outputs: number of outputs of a network.
     """
 
     input_shape: tuple[int, ...]
@@ -38,12 +41,10 @@ def longest_first(
     inputs: Inputs | None,
     workers: int,
 ) -> list[Configuration]:
-    """Return configurations in the order they should be begun in; those of equal length stay as
-    they were.
+    """Return configurations by length, the longest first; equal ones keep their order.
 
-    As they were stay all, if one worker trains them or if the length of any can't be told: a
-    network of a user's own may be anything. What a configuration leaves to the sampler counts with
-    its default.
+    With one worker, or if a length is unknown, the order is unchanged: a user's own factory may
+    build any network. Hyperparameters that are left to the sampler count with their defaults.
     """
     if workers == 1 or inputs is None:
         return list(configurations)
@@ -56,11 +57,9 @@ def longest_first(
 
 
 def _length(configuration: Configuration, experiment: Experiment, inputs: Inputs) -> float | None:
-    """Return how long a trial takes at most, in multiplications an image; all of them see the same
-    images.
-    """
+    """Return the length of a trial in MACs per training example, or None if it is unknown."""
     if experiment.family.macs is None:
         return None
-    model, train = experiment.settings(configuration)
-    work = experiment.family.macs(model, inputs.input_shape, inputs.outputs)
-    return train.epochs * (work + _STEP_MULTIPLICATIONS / train.batch_size)
+    model, train = experiment.build_settings(configuration)
+    macs = experiment.family.macs(model, inputs.input_shape, inputs.outputs)
+    return train.epochs * (macs + _MACS_PER_STEP / train.batch_size)

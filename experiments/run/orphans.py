@@ -1,5 +1,6 @@
-"""Single runs whose process was killed: settled by whichever command comes next, so that none stays
-RUNNING.
+"""Orphaned single runs: their process was killed, or ended before MLflow had everything.
+
+The next command settles them, so that no run stays RUNNING in MLflow.
 """
 
 from __future__ import annotations
@@ -10,79 +11,79 @@ from pathlib import Path
 from assay.experiments.tracking.follower import Cursor, MlflowTracker
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
-from assay.search.artifacts import ModelStore, closing_of
+from assay.search.artifacts import ModelStore, study_closed_event
 from assay.search.events import Event, StudyClosed, StudyOpened, TrialBegun, TrialEnded
-from assay.search.journal import Journal, last, read
+from assay.search.journal import Journal, last_event, read_events
 from assay.search.objective import Values
-from assay.search.system.files import StudyLock, is_held
+from assay.search.system.files import StudyLock, is_locked
 
-_NEVER_ENDED = "a single run that was begun and never ended"
-_ENDED_UNTOLD = "a single run that MLflow has not heard all of"
+_NEVER_ENDED = "a single run that never ended"
+_NOT_TRACKED = "a single run that MLflow does not have completely"
 
 
-def orphaned_runs(store_paths: StorePaths) -> dict[str, str]:
-    """Return what is wrong with runs that were not put away, and that nobody is running, by their
-    journals' names.
-    """
+def find_orphaned_runs(store_paths: StorePaths) -> dict[str, str]:
+    """Return what is wrong with each orphaned run, by the name of its journal."""
     return {
-        path.stem: _ENDED_UNTOLD if _is_closed(path) else _NEVER_ENDED
-        for path in _left_journals(store_paths)
-        if not is_held(path.with_suffix(".lock"))
+        path.stem: _NOT_TRACKED if _is_closed(path) else _NEVER_ENDED
+        for path in _unsettled_journals(store_paths)
+        if not is_locked(path.with_suffix(".lock"))
     }
 
 
 def settle_orphaned_runs(store_paths: StorePaths) -> None:
-    """Record every run that was begun and never ended as interrupted, and have MLflow know of all
-    that were left.
-    """
-    for path in _left_journals(store_paths):
-        # A run that is still under way holds its lock.
+    """Record runs that never ended as interrupted, and pass all orphaned runs on to MLflow."""
+    for path in _unsettled_journals(store_paths):
+        # A run that is still training holds its lock.
         with (
             suppress(RequestError),
             StudyLock(path.with_suffix(".lock"), path.stem),
             Journal(path) as journal,
         ):
-            events = {type(event): event for event, _ in read(path)}
-            if StudyOpened not in events:
-                continue
-            model_store = ModelStore(store_paths.workspace.models(path.stem))
-            if StudyClosed not in events:
-                if TrialBegun in events and TrialEnded not in events:
-                    journal.append(TrialEnded(trial=0, state="failed", reason="interrupted"))
-                journal.append(
-                    closing_of("interrupted", _best_trials(events.get(TrialEnded)), model_store)
-                )
-            tracker = MlflowTracker(path, store_paths.tracking_uri, store_paths.workspace.artifacts)
-            tracker.start()
-            if tracker.close(hurry=False) is None:
-                model_store.remove()
+            _settle(path, journal, store_paths)
+
+
+def _settle(path: Path, journal: Journal, store_paths: StorePaths) -> None:
+    events = {type(event): event for event, _ in read_events(path)}
+    if StudyOpened not in events:
+        return
+    model_store = ModelStore(store_paths.workspace.models(path.stem))
+    if StudyClosed not in events:
+        if TrialBegun in events and TrialEnded not in events:
+            journal.append(TrialEnded(trial=0, state="failed", reason="interrupted"))
+        best = _best_trials(events.get(TrialEnded))
+        journal.append(study_closed_event("interrupted", best, model_store))
+    tracker = MlflowTracker(path, store_paths.tracking_uri, store_paths.workspace.artifacts)
+    tracker.start()
+    if tracker.close(hurry=False) is None:
+        model_store.delete()
 
 
 def _best_trials(ended: Event | None) -> dict[int, Values]:
-    return {0: ended.values} if isinstance(ended, TrialEnded) and ended.state == "complete" else {}
+    is_complete = isinstance(ended, TrialEnded) and ended.state == "complete"
+    return {0: ended.values} if is_complete else {}  # type: ignore[union-attr]
 
 
-def _left_journals(store_paths: StorePaths) -> list[Path]:
+def _unsettled_journals(store_paths: StorePaths) -> list[Path]:
     journals = sorted(store_paths.workspace.path.glob("journal/run-*.jsonl"))
-    left = [
+    return [
         path
         for path in journals
-        if not _is_closed(path) or _is_behind(path, store_paths.tracking_uri)
+        if not (_is_closed(path) and _is_tracked(path, store_paths.tracking_uri))
+        and not _is_of_study(path)
     ]
-    return [path for path in left if not _is_of_study(path)]
 
 
 def _is_of_study(journal: Path) -> bool:
-    """Whether it is that of a study whose name begins as a run's journal does."""
-    first = next((event for event, _ in read(journal)), None)
+    """Return whether it belongs to a study, whose name may begin with "run-" as well."""
+    first = next((event for event, _ in read_events(journal)), None)
     return isinstance(first, StudyOpened) and first.study is not None
 
 
 def _is_closed(journal: Path) -> bool:
-    return isinstance(last(journal), StudyClosed)
+    return isinstance(last_event(journal), StudyClosed)
 
 
-def _is_behind(journal: Path, tracking_uri: str) -> bool:
-    """Whether this store is the one that the run was to be told to, and has not heard all of it."""
+def _is_tracked(journal: Path, tracking_uri: str) -> bool:
+    """Return whether MLflow has the whole run; another store than the run's own needs nothing."""
     cursor = Cursor(journal.with_suffix(".tracked"), tracking_uri)
-    return cursor.is_its_own and cursor.offset < journal.stat().st_size
+    return not cursor.is_of_store or cursor.offset >= journal.stat().st_size

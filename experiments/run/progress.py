@@ -1,31 +1,49 @@
-"""What is known of a sweep under way, put together from its events."""
+"""Progress of a sweep: what displays show, put together from the journal's events."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from assay.experiments.config.experiment import Experiment
-from assay.experiments.formatting import counted, named
+from assay.experiments.formatting import format_count, format_values
 from assay.experiments.run.execution import Execution
-from assay.experiments.terminal_text import in_line
+from assay.experiments.terminal_text import escape_line
 from assay.search.events import EpochEnded, Event, TrialBegun, TrialEnded
 from assay.search.objective import Objectives, ParetoFront
 from assay.search.workers.protocol import REDO, RETRY
 
-if TYPE_CHECKING:
-    import pandas as pd
+_RECENT_TRIALS = 5
 
 
-_RECENT = 5
+class Display(Protocol):
+    """Shows the progress of a sweep or of a single training."""
+
+    def log(self, text: str) -> None:
+        """Show a line that the user should read."""
+
+    def on_open(self, state: SweepState) -> None:
+        """Begin: the study is open, and workers are starting."""
+
+    def on_event(self, event: Event) -> None:
+        """Show an event of the journal."""
+
+    def on_close(self) -> None:
+        """End: no more trials will be shown."""
 
 
 @dataclass
 class TrialProgress:
-    """A trial, as far as it is known; `curve` holds the metric by epoch that shows how it is
-    doing.
+    """A running or ended trial.
+
+    Attributes:
+        number: Optuna's number.
+        searched: its configuration.
+        origin: where the configuration comes from: a sampler, "baseline" and the like.
+        curve: the metric of each epoch that `SweepState.curve_metric` names.
+        end: how it ended; None while it runs.
     """
 
     number: int
@@ -36,19 +54,31 @@ class TrialProgress:
 
     @property
     def again(self) -> str:
-        """Which earlier trial it tries again, and why; of any other nothing."""
+        """Which trial it repeats and why, such as "retry of 3"; empty for any other trial."""
         return self.origin if self.origin.startswith((REDO, RETRY)) else ""
 
     @property
     def resumed(self) -> str:
-        """After which epoch it went on, if it did, for all that its end says."""
+        """After which epoch it was resumed from a checkpoint; empty for any other trial."""
         epoch = None if self.end is None else self.end.metrics.get("resumed_epoch")
-        return "" if epoch is None else f"went on after epoch {epoch:g}"
+        return "" if epoch is None else f"resumed after epoch {epoch:g}"
 
 
 @dataclass
 class SweepState:
-    """A sweep: what it is to do, what is done, what is running."""
+    """A sweep in progress.
+
+    Attributes:
+        study: name of the study.
+        experiment: what is searched.
+        execution: what trials train on.
+        done: number of complete and pruned trials of the study.
+        best_trials: the best trials so far.
+        wanted: number of complete or pruned trials at which the study is done.
+        failed: number of trials that failed in this sweep.
+        running: running trials by number.
+        recent: the trials that ended last.
+    """
 
     study: str
     experiment: Experiment
@@ -67,18 +97,16 @@ class SweepState:
 
     @property
     def objectives(self) -> Objectives:
-        """What is made better."""
+        """What is optimized."""
         return self.experiment.search.goals
 
     @property
     def curve_metric(self) -> str:
-        """The metric that shows how a trial is doing: the first objective that is measured in every
-        epoch.
-        """
+        """The metric that is shown by epoch: the first objective that every epoch measures."""
         return next(iter(self.objectives.epoch_metrics), "val_loss")
 
     def apply(self, event: Event) -> TrialProgress | None:
-        """Take an event in; return the trial it ended, if it ended one."""
+        """Update the state with an event; return the trial that it ended, if it ended one."""
         match event:
             case TrialBegun():
                 self._first_begun = self._first_begun or time.monotonic()
@@ -87,24 +115,34 @@ class SweepState:
                 if self.curve_metric in event.metrics:
                     self.running[event.trial].curve.append(event.metrics[self.curve_metric])
             case TrialEnded():
-                return self._ended(event)
+                return self._end_trial(event)
             case _:
                 pass
         return None
 
     def seconds_left(self) -> float | None:
-        """Return how long the rest will take at the pace so far; None before there is one."""
-        here = self.done - self._done_at_start
-        if self._first_begun is None or here == 0:
+        """Return the time that the rest takes at the pace so far; None before a trial ended."""
+        done_here = self.done - self._done_at_start
+        if self._first_begun is None or done_here == 0:
             return None
-        return (time.monotonic() - self._first_begun) / here * max(0, self.wanted - self.done)
+        pace = (time.monotonic() - self._first_begun) / done_here
+        return pace * max(0, self.wanted - self.done)
 
-    def _ended(self, event: TrialEnded) -> TrialProgress | None:
+    def best(self) -> str:
+        """Return the best trial so far as text; with several objectives, the size of the front."""
+        found = self.best_trials.values
+        if len(self.objectives) > 1:
+            return f"{format_count(len(found), 'trial')} on the Pareto front"
+        for number, values in found.items():
+            return f"best {format_values(self.objectives, values)} (trial {number})"
+        return ""
+
+    def _end_trial(self, event: TrialEnded) -> TrialProgress | None:
         trial = self.running.pop(event.trial, None)
-        if trial is None:  # settled by recovery: of an earlier sweep
+        if trial is None:  # recovered from an earlier sweep
             return None
         trial.end = event
-        self.recent = [*self.recent, trial][-_RECENT:]
+        self.recent = [*self.recent, trial][-_RECENT_TRIALS:]
         if event.state == "failed":
             self.failed += 1
         else:
@@ -113,85 +151,12 @@ class SweepState:
             self.best_trials.add(event.trial, event.values)
         return trial
 
-    def best(self) -> str:
-        """Return in a few words which trial is the best so far, or with several objectives how many
-        make the front.
-        """
-        found = self.best_trials.values
-        if len(self.objectives) > 1:
-            return f"{counted(len(found), 'trial')} on the Pareto front"
-        return next(
-            (f"best {named(self.objectives, found[number])} (trial {number})" for number in found),
-            "",
-        )
-
 
 def headline(state: SweepState) -> str:
-    """Return one line that says what is about to happen."""
-    known = f"{state.done} of {state.wanted} done, " if state.done else ""
-    trials, workers = (
-        counted(state.wanted - state.done, "trial"),
-        counted(state.execution.workers, "worker"),
-    )
+    """Return one line about the sweep that begins."""
+    already = f"{state.done} of {state.wanted} done, " if state.done else ""
+    trials = format_count(state.wanted - state.done, "trial")
+    workers = format_count(state.execution.workers, "worker")
     where = f"{state.execution.backend}, {state.execution.device}"
-    return f"{state.study}: {in_line(state.experiment.title)}; {known}{trials} to go on {workers} ({where})"
-
-
-# What a sweep tells while it runs, and to whom.
-
-
-class Display(Protocol):
-    """Told of a sweep's progress."""
-
-    def log(self, text: str) -> None:
-        """Say something that the user should know."""
-
-    def on_open(self, state: SweepState) -> None:
-        """Say that the study is open and that workers are on their way."""
-
-    def on_event(self, event: Event) -> None:
-        """Hear of what happened."""
-
-    def on_close(self) -> None:
-        """Say no more of trials: the sweep is being put away."""
-
-
-# A display that keeps the epochs it hears of.
-
-
-class Recording:
-    """Passes everything on to another display."""
-
-    def __init__(self, display: Display) -> None:
-        self._display = display
-        self._heard: list[EpochEnded] = []
-
-    def log(self, text: str) -> None:
-        """Pass the text on."""
-        self._display.log(text)
-
-    def on_open(self, state: SweepState) -> None:
-        """Pass the state on."""
-        self._display.on_open(state)
-
-    def on_event(self, event: Event) -> None:
-        """Pass the event on, and keep it if it is the end of an epoch."""
-        if isinstance(event, EpochEnded):
-            self._heard.append(event)
-        self._display.on_event(event)
-
-    def on_close(self) -> None:
-        """Pass it on."""
-        self._display.on_close()
-
-    def epochs(self) -> pd.DataFrame:
-        """Return one row an epoch, as they came: columns epoch, the metrics of every epoch, seconds
-        (of wall time).
-        """
-        import pandas as pd  # here, because no command needs it before it answers
-
-        rows = [
-            {"epoch": event.epoch, **event.metrics, "seconds": event.seconds}
-            for event in self._heard
-        ]
-        return pd.DataFrame(rows, columns=None if rows else ["epoch", "seconds"])
+    title = escape_line(state.experiment.title)
+    return f"{state.study}: {title}; {already}{trials} to train on {workers} ({where})"

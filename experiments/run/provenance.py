@@ -1,6 +1,6 @@
-"""Where results come from: what a reader needs to judge them and to get them again.
+"""Provenance: what a reader needs to judge results and to reproduce them.
 
-Nothing that identifies a person or a machine: no host name, no user name, no remote's address.
+Nothing here identifies a person or a machine: no host name, no user name, no remote URL.
 """
 
 from __future__ import annotations
@@ -41,7 +41,17 @@ def provenance(
     batching: TrialBatching | None,
     searching: bool,
 ) -> dict[str, str]:
-    """Return the tags of a study's parent run, or of a single run, which searches nothing."""
+    """Return the tags of a study's parent run, or of a single run.
+
+    Args:
+        experiment: what is trained.
+        data: its prepared data.
+        execution: what trials train on.
+        seed: random seed of the study, or of the single training.
+        batching: how trials are trained together; None if each trains by itself.
+        searching: whether it is a study, which has a sampler and a pruner.
+    """
+    factory = experiment.family.factory
     search = {"assay.sampler": experiment.search.sampler, "assay.pruner": experiment.search.pruner}
     return {
         **(search if searching else {}),
@@ -51,11 +61,7 @@ def provenance(
         "assay.title": experiment.title,
         "assay.source": experiment.source,
         "assay.task": experiment.task,
-        **(
-            {}
-            if experiment.family.factory is None
-            else {"assay.code.digest": str(experiment.family.factory.digest())}
-        ),
+        **({} if factory is None else {"assay.code.digest": str(factory.digest())}),
         OBJECTIVE_TAG: str(experiment.search.goals),
         "assay.backend": execution.backend,
         "assay.device": execution.reported or execution.device,
@@ -75,9 +81,7 @@ def provenance(
 
 
 def _source(folder: Path) -> Mapping[str, str]:
-    """Return the commit of the checkout that holds the experiment's file, and whether it was as
-    committed.
-    """
+    """Return the commit of the checkout with the experiment's file, and whether it has changes."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return {"assay.commit": "none", "assay.dirty": "unknown"}
@@ -103,16 +107,13 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {"assay.version.python": platform.python_version()}
+    versions = {"assay.version.python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[f"assay.version.{package}"] = importlib.metadata.version(package)
+            versions[f"assay.version.{package}"] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
-
-
-# What makes a study this one: what its trials share, so that they can be compared.
+    return versions
 
 
 def study_fingerprint(
@@ -121,7 +122,12 @@ def study_fingerprint(
     execution: Execution,
     batching: TrialBatching | None = None,
 ) -> dict[str, Any]:
-    """Return what all trials of a study must share to be comparable, as plain values."""
+    """Return what all trials of a study must share to be comparable, as plain values.
+
+    It is kept with the study, and compared when the study is resumed: see
+    `assay.search.study_record.check_fingerprint`.
+    """
+    factory = experiment.family.factory
     return {
         "task": experiment.task,
         "data": {"name": data.name, "digest": data.digest, "scale": experiment.data.scale},
@@ -131,12 +137,8 @@ def study_fingerprint(
             "seed": experiment.data.split_seed,
         },
         "family": experiment.family.name,
-        **(
-            {}
-            if experiment.family.factory is None
-            else {"code": experiment.family.factory.digest()}
-        ),
-        "fixed": experiment.fixed(),
+        **({} if factory is None else {"code": factory.digest()}),
+        "fixed": experiment.fixed_hyperparameters(),
         "space": experiment.space.to_records(),
         "objectives": experiment.search.objectives,
         "backend": execution.backend,

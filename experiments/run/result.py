@@ -1,49 +1,60 @@
-"""What is asked of a sweep, and what it found."""
+"""How a sweep or a single training ended, and what it found."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from assay.experiments.run.session import Ending
+from assay.search.events import Closing, EpochEnded
 from assay.search.objective import Objectives, Values
 from assay.search.space import Configuration
 
-# How a command that trains ended, and whether MLflow has heard of all of it.
-
-
-_LATER = "the journal has it; the same command, or 'assay doctor --fix', passes on the rest"
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How the work ended; `untracked` says why MLflow does not have everything by now, if it does
-    not.
+class RunStatus:
+    """How a sweep or a single training ended.
+
+    Attributes:
+        closing: "finished", "failed" or "interrupted", as the journal has it.
+        search_failure: why the work failed; None if it did not.
+        search_exit_code: exit code of the work: 0, 1, or 128 and the number of the signal.
+        untracked: why MLflow does not have everything yet; None if it has.
     """
 
-    ending: Ending
-    untracked: str | None
+    closing: Closing
+    search_failure: str | None = None
+    search_exit_code: int = 0
+    untracked: str | None = None
 
     @property
     def exit_code(self) -> int:
-        """Return the command's: 1 too if the work is done and MLflow has not heard of all of it."""
-        return self.ending.exit_code or int(self.untracked is not None)
+        """Exit code of the command: also 1 if only MLflow does not have everything yet."""
+        return self.search_exit_code or int(self.untracked is not None)
 
     @property
     def failure(self) -> str | None:
-        """Return in one line why the work failed, if it did, or why MLflow has not heard of all of
-        it.
-        """
-        if self.ending.failure is not None or self.untracked is None:
-            return self.ending.failure
-        return f"MLflow has not taken everything ({self.untracked.strip()}): nothing is lost, {_LATER}."
+        """Why the command failed, in one line; None if it did not."""
+        if self.search_failure is not None or self.untracked is None:
+            return self.search_failure
+        return (
+            f"MLflow has not taken everything ({self.untracked.strip()}): nothing is lost; run the "
+            "same command again, or 'assay doctor --fix', to pass on the rest from the journal."
+        )
 
 
 @dataclass(frozen=True)
 class RankedTrial:
-    """One of the best complete trials: its number, values, what was searched, and its run in
-    MLflow.
+    """One of the best complete trials of a study.
+
+    Attributes:
+        number: Optuna's number of the trial.
+        values: value of each objective.
+        params: searched hyperparameters by name.
+        run_id: its run in MLflow; None if MLflow does not have it yet.
     """
 
     number: int
@@ -52,9 +63,7 @@ class RankedTrial:
     run_id: str | None
 
     def to_record(self, single: bool) -> dict[str, Any]:
-        """Return it as `--json` has it: with its one `value`, or with its `values` in the order of
-        the objectives.
-        """
+        """Return it as `--json` prints it, with `value`, or `values` for several objectives."""
         value: dict[str, Any] = (
             {"value": self.values[0]} if single else {"values": list(self.values)}
         )
@@ -62,15 +71,27 @@ class RankedTrial:
 
 
 @dataclass(frozen=True)
-class SweepResult(Outcome):
+class SweepResult:
     """What a sweep found.
 
-    `trials` counts the whole study. `best_trials` holds the best complete trial, or with several
-    objectives the Pareto front, as their first objective ranks it. `importances` are by objective;
-    each sum to 1, the greatest first; `importance` names how they were told. `exhausted` says that
-    there is no other configuration to try.
+    Attributes:
+        status: how it ended.
+        study: name of the study.
+        experiment: name of the experiment.
+        tracking_uri: MLflow's store, without its password.
+        parent_run_id: the study's own run in MLflow; None if MLflow does not have it yet.
+        seconds: wall time of the sweep.
+        trials: number of complete, pruned and failed trials of the whole study.
+        objectives: what was optimized.
+        best_trials: the best complete trial; with several objectives the Pareto front, ranked by
+            the first of them.
+        importances: share of each hyperparameter, greatest first, by objective.
+        wanted: number of complete or pruned trials at which the study is done.
+        exhausted: whether every configuration has been tried.
+        importance: name of the importance evaluator.
     """
 
+    status: RunStatus
     study: str
     experiment: str
     tracking_uri: str
@@ -86,19 +107,19 @@ class SweepResult(Outcome):
 
     @property
     def done(self) -> int:
-        """Trials that are complete or pruned."""
+        """Number of complete and pruned trials."""
         return self.trials["complete"] + self.trials["pruned"]
 
     @property
     def best(self) -> RankedTrial | None:
-        """The best complete trial; None if there is none, or several objectives."""
-        return (
-            self.best_trials[0] if self.best_trials and self.objectives.single is not None else None
-        )
+        """The best complete trial; None without one, or with several objectives."""
+        is_single = self.objectives.single is not None
+        return self.best_trials[0] if self.best_trials and is_single else None
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         single = self.objectives.single is not None
+        by_objective = dict(self.importances)
         return {
             "study": self.study,
             "experiment": self.experiment,
@@ -107,11 +128,49 @@ class SweepResult(Outcome):
             "seconds": round(self.seconds, 3),
             "trials": dict(self.trials),
             "best": None if self.best is None else self.best.to_record(single),
-            "pareto": None if single else [leader.to_record(single) for leader in self.best_trials],
+            "pareto": None if single else [best.to_record(single) for best in self.best_trials],
             "objectives": [str(objective) for objective in self.objectives.each],
-            "importances": _first(self.importances) if single else dict(self.importances),
+            "importances": next(iter(by_objective.values()), {}) if single else by_objective,
         }
 
 
-def _first(by_objective: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:
-    return next(iter(by_objective.values()), {})
+@dataclass(frozen=True)
+class RunResult:
+    """What a single training gave.
+
+    Attributes:
+        status: how it ended.
+        experiment: name of the experiment.
+        tracking_uri: MLflow's store, without its password.
+        run_id: its run in MLflow; None if MLflow does not have it yet.
+        params: every hyperparameter by name.
+        metrics: metrics of the last epoch, then costs (seconds, bytes, number of weights).
+        state: "complete", or "failed: REASON".
+        error: text of the error; None without one.
+        history: the epochs, in order.
+    """
+
+    status: RunStatus
+    experiment: str
+    tracking_uri: str
+    run_id: str | None
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    state: str
+    error: str | None
+    history: Sequence[EpochEnded] = ()
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """One row per epoch: epoch, the metrics of the epoch, and seconds (wall time)."""
+        import pandas as pd  # here, because no command needs it before it answers
+
+        rows = [
+            {"epoch": ended.epoch, **ended.metrics, "seconds": ended.seconds}
+            for ended in self.history
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["epoch", "seconds"])
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return {"run_id": self.run_id, "params": dict(self.params), "metrics": dict(self.metrics)}

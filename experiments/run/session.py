@@ -1,38 +1,45 @@
-"""What a sweep and a single run have in common: an experiment with its data at hand, and workers to
-train on it.
-"""
+"""What a sweep and a single training have in common: stages, and the session that trains."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from assay.experiments.config.experiment import Experiment
-from assay.experiments.data import GENERATED, KNOWN
+from assay.experiments.data.lookup import count_training_images, locate_source, read_input_shape
 from assay.experiments.data.preparation import PreparedData, start_preparing
-from assay.experiments.data.registry import input_shape, locate, training_images
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.ordering import Inputs
 from assay.experiments.run.progress import Display
 from assay.experiments.run.provenance import provenance
+from assay.experiments.run.result import RunStatus
 from assay.experiments.run.trial_batching import TrialBatching
+from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
-from assay.search.artifacts import Checkpoints, ModelStore, closing_of
-from assay.search.events import Closing, StudyOpened
+from assay.search.artifacts import Checkpoints, ModelStore, study_closed_event
+from assay.search.events import StudyOpened
 from assay.search.journal import Journal
-from assay.search.plan import FAIL_FAST, FailurePolicy, Plan
+from assay.search.plan import FAIL_FAST, FailurePolicy, SearchPlan
 from assay.search.supervisor import Supervisor
 from assay.search.system.signals import StopRequest
+from assay.search.workers.executor import LocalExecutor
 from assay.search.workers.protocol import Executor, Trial, TrialSource
 
 
 @dataclass(frozen=True)
 class Session:
-    """An experiment with its data at hand: makes of a trial the work for a worker, and the words
-    for the records.
+    """An experiment with its data and workers: makes of a trial what workers and records need.
+
+    Attributes:
+        experiment: what is trained.
+        data: its data sets, prepared on the disk.
+        execution: what trials train on.
+        seed: random seed of the study, or of the single training.
+        batching: how trials are trained together; None if each trains by itself.
+        checkpoints: where trials are saved after each epoch; None if they are not.
     """
 
     experiment: Experiment
@@ -42,8 +49,8 @@ class Session:
     batching: TrialBatching | None = None
     checkpoints: Checkpoints | None = None
 
-    def opened(self, study: str | None, study_id: str, supervisor: str = "") -> StudyOpened:
-        """Return the event that opens the study, or with None a single run."""
+    def study_opened(self, study: str | None, study_id: str, supervisor: str = "") -> StudyOpened:
+        """Return the event that opens a study; with `study=None`, a single training."""
         scale = self.experiment.data.scale
         return StudyOpened(
             study=study,
@@ -74,31 +81,34 @@ class Session:
 
     @property
     def inputs(self) -> Inputs:
-        """What one example looks like."""
+        """Shape of one example, and number of outputs."""
         return Inputs(self.data.input_shape, self.data.outputs)
 
     def trial_spec(self, trial: Trial) -> Mapping[str, Any]:
-        """Return the plain configuration that a worker's `begin` takes."""
-        model, train = self.experiment.settings(trial.searched)
-        return {
+        """Return the plain values that a worker's `begin` takes."""
+        model, train = self.experiment.build_settings(trial.searched)
+        spec: dict[str, Any] = {
             "seed": trial.seed,
-            **({} if self.batching is None else {"order_seed": self.batching.order_seed}),
             "task": self.experiment.task,
             "family": self.experiment.family.name,
             "folders": [str(self.experiment.path.parent.absolute())],
             "model": model.model_dump(),
             "train": train.model_dump(),
             "data": {"folder": str(self.data.folder), "scale": self.experiment.data.scale},
-            **(
-                {}
-                if self.checkpoints is None
-                else {"checkpoint": str(self.checkpoints.path(trial))}
-            ),
         }
+        if self.batching is not None:
+            spec["order_seed"] = self.batching.order_seed
+        if self.checkpoints is not None:
+            spec["checkpoint"] = str(self.checkpoints.path(trial))
+        return spec
 
     def hyperparameters(self, trial: Trial) -> Mapping[str, Any]:
         """Return every hyperparameter of a trial by name, searched or fixed."""
         return self.experiment.hyperparameters(trial.searched)
+
+    def epochs(self, trial: Trial) -> int:
+        """Return the number of epochs of a trial."""
+        return self.experiment.build_settings(trial.searched)[1].epochs
 
     def plan(
         self,
@@ -106,9 +116,9 @@ class Session:
         model_store: ModelStore,
         timeout_seconds: float | None = None,
         failure_policy: FailurePolicy = FAIL_FAST,
-    ) -> Plan:
+    ) -> SearchPlan:
         """Return what a supervisor is to do."""
-        return Plan(
+        return SearchPlan(
             trials=trials,
             epochs=self.epochs,
             objectives=self.experiment.search.goals,
@@ -120,62 +130,82 @@ class Session:
             checkpoints=self.checkpoints,
         )
 
-    def epochs(self, trial: Trial) -> int:
-        """Return how many epochs a trial trains."""
-        return self.experiment.settings(trial.searched)[1].epochs
 
-
-def check_batch(experiment: Experiment, store_paths: StorePaths) -> None:
-    """See that no batch is larger than what there is to train on, before anything is prepared.
+def check_batch_size(experiment: Experiment, store_paths: StorePaths) -> None:
+    """Check that no batch is larger than the training split, before anything is prepared.
 
     Raises:
         RequestError: one is.
     """
-    available = training_images(experiment.data, store_paths.data_dir, experiment.path.parent)
-    largest = experiment.largest("batch_size")
+    available = count_training_images(experiment.data, store_paths.data_dir, experiment.path.parent)
+    largest = experiment.largest_value("batch_size")
     if largest > available:
         raise RequestError(
-            f"batch_size: must not exceed the {available} images of the training split; received {largest}."
+            f"batch_size: must not exceed the {available} images of the training split; "
+            f"received {largest}."
         )
 
 
+def start_processes(
+    stack: ExitStack, execution: Execution, store_paths: StorePaths, journal_name: str
+) -> tuple[LocalExecutor, MlflowTracker]:
+    """Start the workers and the tracker; both take seconds, in which the caller goes on.
+
+    Leaving the stack ends both. The tracker writes nothing before it is told to open its store.
+
+    Args:
+        stack: on which they live.
+        execution: what trials train on.
+        store_paths: where the tracker finds the journal and the store.
+        journal_name: name of the study, or of the single training.
+    """
+    # Workers first: what they import takes longer than all that comes before the first trial.
+    executor = stack.enter_context(execution.executor())
+    workspace = store_paths.workspace
+    tracker = MlflowTracker(
+        workspace.journal(journal_name), store_paths.tracking_uri, workspace.artifacts
+    )
+    stack.callback(tracker.shut_down)
+    tracker.start()
+    return executor, tracker
+
+
 def is_surely_valid(experiment: Experiment, execution: Execution, store_paths: StorePaths) -> bool:
-    """Return whether no data, network, card or storage can refuse the request any more, before any
-    is looked at.
+    """Return whether no data, network, GPU or storage can refuse the request any more.
+
+    Nothing of them is looked at, so the answer comes at once: then the user can be told that the
+    work is under way.
 
     Raises:
-        RequestError: it is surely wrong: the data suit no network of the experiment, or home can't
-            be written.
+        RequestError: the request is surely invalid: the data suit no network of the experiment, or
+            home can't be written.
     """
     store_paths.workspace.check()
     base = experiment.path.parent
-    if (
-        experiment.data.name not in {*KNOWN, *GENERATED}
-        or not locate(experiment.data, store_paths.data_dir, base).is_there
-    ):
+    data, data_dir = experiment.data, store_paths.data_dir
+    if data.is_user_data or not locate_source(data, data_dir, base).is_available:
         return False
-    shape = input_shape(experiment.data, base)
-    assert shape is not None, "of known sets and of drawn points it is"
+    shape = read_input_shape(data, data_dir, base)
+    assert shape is not None, "known and generated data sets have a known shape"
     experiment.check_input(shape)
-    own_storage = (
-        store_paths.storage == store_paths.workspace.storage
-    )  # any other may turn out not to be there
-    return own_storage and experiment.family.factory is None and not execution.gpus
+    # Any other storage may turn out not to be reachable.
+    is_local_storage = store_paths.storage == store_paths.workspace.storage
+    return is_local_storage and experiment.family.factory is None and not execution.gpus
 
 
-def prepared(
+def prepare_data(
     experiment: Experiment,
     store_paths: StorePaths,
     display: Display,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> PreparedData:
-    """Wait for the experiment's data, pass on its warnings, and see that home can be written.
+    """Prepare the experiment's data in a child process, and create home.
 
     Args:
         experiment: whose data.
-        store_paths: where they are, and where they go.
-        display: told of what the user should know.
-        meanwhile: what else there is to do while another process prepares them.
+        store_paths: where data are read and written.
+        display: shows the warnings about the data.
+        meanwhile: called while the child process works.
 
     Raises:
         RequestError: the data can't be had or suit no network of the experiment, or home can't be
@@ -194,53 +224,47 @@ def prepared(
     return data
 
 
-@dataclass(frozen=True)
-class Ending:
-    """How a search came to its end; `failure` says why it stopped, if the work failed."""
-
-    closing: Closing
-    failure: str | None
-    exit_code: int
-
-
 def supervise(
-    plan: Plan,
+    plan: SearchPlan,
     trials: TrialSource,
     executor: Executor,
     journal: Journal,
     stop: StopRequest,
-    stopping: Callable[[], object] = lambda: None,
-) -> Ending:
-    """Have the plan carried out, end the workers, and close the study in the journal, whatever
-    happens.
+    on_stop: Callable[[], object] = lambda: None,
+) -> RunStatus:
+    """Carry out a plan, end the workers, and close the study in the journal, whatever happens.
 
     Args:
-        plan: what is to be done.
-        trials: where trials come from.
+        plan: what to do.
+        trials: source of the trials.
         executor: of the workers.
         journal: of the study.
-        stop: looked at all the time.
-        stopping: called as soon as a request to stop was seen, before all that is still to be put
-            away.
+        stop: request of the user to stop; checked all the time.
+        on_stop: called when such a request was seen, before the workers are ended.
     """
-    ending = Ending("failed", None, 1)
+    status = RunStatus("failed", search_exit_code=1)
     try:
         Supervisor(plan, trials, executor, journal, stop).run()
         if stop:
-            stopping()
-        ending = Ending("finished", None, 0)
+            on_stop()
+        status = RunStatus("finished")
     except SearchError as error:
-        ending = Ending("failed", str(error), 1)
+        status = RunStatus("failed", str(error), 1)
     except BaseException:
-        with suppress(Exception):  # what went wrong says more, and the next start settles the rest
-            journal.append(closing_of(ending.closing, trials.best_trials(), plan.model_store))
+        # The exception says more than a second failure would; the next start settles the rest.
+        with suppress(Exception):
+            journal.append(
+                study_closed_event(status.closing, trials.best_trials(), plan.model_store)
+            )
         raise
     finally:
         executor.close()
     if stop:
-        ending = Ending("interrupted", None, stop.exit_code)
+        status = RunStatus("interrupted", search_exit_code=stop.exit_code)
     try:
-        journal.append(closing_of(ending.closing, trials.best_trials(), plan.model_store))
-    except SearchError as error:  # of two failures the first says more
-        ending = Ending(ending.closing, ending.failure or str(error), ending.exit_code or 1)
-    return ending
+        journal.append(study_closed_event(status.closing, trials.best_trials(), plan.model_store))
+    except SearchError as error:
+        # Of two failures, the first says more.
+        failure = status.search_failure or str(error)
+        status = RunStatus(status.closing, failure, status.search_exit_code or 1)
+    return status

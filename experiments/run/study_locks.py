@@ -1,11 +1,13 @@
-"""Supervisor instances of a study in one home: each has a journal, a lock and models of its own.
+"""Which supervisors run a study in one home.
 
-On SQLite, where a study has one supervisor at a time, there is only the first instance.
+Each supervisor is an instance of the study, with a journal, a lock, a cursor and models of its own.
+On PostgreSQL several may run at the same time; the second is called `STUDY~2` on the disk. On
+SQLite there is one at a time, and so only instance 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,176 +17,158 @@ from assay.experiments.workspace import StorePaths, Workspace
 from assay.models.errors import RequestError
 from assay.search.artifacts import ModelStore
 from assay.search.events import StudyClosed
-from assay.search.journal import Journal, last
-from assay.search.system.files import StudyLock, is_held
-from assay.search.system.urls import database_is_shared
+from assay.search.journal import Journal, last_event
+from assay.search.system.files import StudyLock, is_locked
+from assay.search.system.urls import is_shared_database
 from assay.search.workers.protocol import Trial
 
 if TYPE_CHECKING:
     from assay.search.study_record import StudyRecord
 
 
-def take(stack: ExitStack, store_paths: StorePaths, study: str) -> int:
-    """Lock the first instance that is free, as long as the stack is open; return it.
+def check_is_free(store_paths: StorePaths, study: str) -> None:
+    """Check that no other sweep runs the study, where there can be only one.
+
+    Called before anything is started: `acquire_instance` has the last word.
 
     Raises:
-        RequestError: another process is at work on the study, in a storage that is for one at a
-            time.
+        RequestError: another sweep runs it.
     """
-    instance = 1
+    if is_shared_database(store_paths.storage):
+        return
+    if (runner := find_runner(store_paths.workspace, study)) is not None:
+        raise RequestError(f"{runner}: wait for it, or give this one a --study NAME.")
+
+
+def acquire_instance(stack: ExitStack, store_paths: StorePaths, study: str) -> int:
+    """Lock the first free instance of a study until the stack is left; return its number.
+
+    Raises:
+        RequestError: another process runs the study, in a storage for one supervisor at a time; or
+            the study is being deleted or repaired.
+    """
+    workspace, instance = store_paths.workspace, 1
     while True:
         try:
-            stack.enter_context(_lock(store_paths.workspace, study, instance))
+            stack.enter_context(_lock(workspace, study, instance))
         except RequestError:
-            if not database_is_shared(store_paths.storage):
+            if not is_shared_database(store_paths.storage):
                 raise
             instance += 1
-        else:
-            if is_held(_gate(store_paths.workspace, study)):
-                raise RequestError(
-                    f"study {study!r} is being deleted or mended: give the same command again after that."
-                )
-            return instance
+            continue
+        # Checked after our own lock is held: whoever locks all instances takes the gate first.
+        if is_locked(_gate(workspace, study)):
+            raise RequestError(
+                f"study {study!r} is being deleted or repaired: run the same command again "
+                "afterwards."
+            )
+        return instance
 
 
-def check_free(store_paths: StorePaths, study: str) -> None:
-    """Refuse a second supervisor, where there can be only one, before anything is begun for it.
+def lock_all_instances(stack: ExitStack, workspace: Workspace, study: str) -> None:
+    """Lock every instance of a study, including future ones, until the stack is left.
 
-    Raises:
-        RequestError: another process is at work on the study.
-    """
-    if (
-        not database_is_shared(store_paths.storage)
-        and (who := busy(store_paths.workspace, study)) is not None
-    ):
-        raise RequestError(f"{who}: wait for it, or give this one a --study NAME.")
-
-
-def hold(stack: ExitStack, home: Workspace, study: str) -> None:
-    """Lock all instances of a study, those too that there are none of yet, as long as the stack is
-    open.
-
-    A home that has no journals gets no locks.
+    Nothing is written to a home without journals.
 
     Raises:
-        RequestError: a process is at work in one of them.
+        RequestError: a process runs one of them.
     """
-    if home.journal(study).parent.exists():
-        stack.enter_context(StudyLock(_gate(home, study), study))
-        for instance in home.instances(study):
-            stack.enter_context(_lock(home, study, instance))
+    if workspace.journal(study).parent.exists():
+        stack.enter_context(StudyLock(_gate(workspace, study), study))
+        for instance in workspace.instances(study):
+            stack.enter_context(_lock(workspace, study, instance))
 
 
-def _gate(home: Workspace, study: str) -> Path:
-    """Return the lock file of all instances together: it is taken before theirs, and a new instance
-    checks it.
-    """
-    return home.journal(study).with_suffix(".gate.lock")
-
-
-def busy(home: Workspace, study: str) -> str | None:
-    """Return who is at work on a study, if anybody is; nothing is locked or written."""
-    locks = (path.with_suffix(".lock") for path in home.journals(study))
-    held = next((lock for lock in locks if is_held(lock)), None)
-    return (
-        None
-        if held is None
-        else f"study {study!r} is being run by {held.read_text().strip() or 'another process'}"
-    )
+def find_runner(workspace: Workspace, study: str) -> str | None:
+    """Return a description of the process that runs a study, or None; nothing is locked."""
+    for journal in workspace.journals(study):
+        lock = journal.with_suffix(".lock")
+        if is_locked(lock):
+            process = lock.read_text().strip() or "another process"
+            return f"study {study!r} is being run by {process}"
+    return None
 
 
 def describe_runner(study: str, store_paths: StorePaths) -> str:
-    """Return in words who runs those trials of a study that say they are running."""
-    if (who := busy(store_paths.workspace, study)) is not None:
-        return who
-    if database_is_shared(store_paths.storage):
-        return (
-            "no sweep of this home is at work on the study: another home's is, or was when it ended"
-        )
-    return "nobody is at work on the study: the same sweep again, or 'assay doctor --fix', settles what was left"
+    """Return a sentence about what runs those trials of a study that are RUNNING in Optuna."""
+    if (runner := find_runner(store_paths.workspace, study)) is not None:
+        return runner
+    if is_shared_database(store_paths.storage):
+        return "no sweep of this home runs the study: a sweep of another home does, or died"
+    return "no sweep runs the study: run it again, or 'assay doctor --fix', to settle these trials"
 
 
-def free(home: Workspace, study: str, instance: int) -> list[Path]:
-    """Return the journals of a study that nobody else is at work on, the one of this instance among
-    them.
-    """
-    paths = {one: home.journal(study, one) for one in {instance, *home.instances(study)}}
-    return [
-        path
-        for one, path in paths.items()
-        if one == instance or (path.exists() and not is_held(path.with_suffix(".lock")))
-    ]
+def free_journals(workspace: Workspace, study: str, instance: int) -> list[Path]:
+    """Return the journals that no other supervisor writes, this instance's among them."""
+    own = workspace.journal(study, instance)
+    others = (journal for _, journal in _other_journals(workspace, study, instance))
+    return [own, *(path for path in others if not is_locked(path.with_suffix(".lock")))]
 
 
-def is_alone(home: Workspace, study: str, instance: int) -> bool:
-    """Return whether nobody else of this home is at work on a study."""
-    others = [home.journal(study, one) for one in home.instances(study) if one != instance]
-    return not any(is_held(journal.with_suffix(".lock")) for journal in others)
+def is_only_instance(workspace: Workspace, study: str, instance: int) -> bool:
+    """Return whether no other supervisor of this home runs the study."""
+    others = (one for one in workspace.instances(study) if one != instance)
+    locks = (workspace.journal(study, other).with_suffix(".lock") for other in others)
+    return not any(map(is_locked, locks))
 
 
-def model_store_of(home: Workspace, study: str, instance: int = 1) -> ModelStore:
-    """Return where a supervisor keeps models; what others kept is found too."""
+def model_store_of(workspace: Workspace, study: str, instance: int = 1) -> ModelStore:
+    """Return the model store of an instance; it also finds models of the other instances."""
     return ModelStore(
-        home.models(study, instance),
-        others=lambda: [home.models(study, other) for other in home.instances(study)],
+        workspace.models(study, instance),
+        others=lambda: [workspace.models(study, other) for other in workspace.instances(study)],
     )
 
 
-def settle_others(
+def recover_other_instances(
     store_paths: StorePaths,
     study: str,
     instance: int,
     trials: StudyRecord,
     hyperparameters: Callable[[Trial], Mapping[str, Any]],
 ) -> set[str]:
-    """Do for the instances that nobody is in what their next supervisor would: there may be none
-    for long.
+    """Recover the trials of instances whose supervisor has died.
+
+    Their next supervisor would do it too, but an instance may have none for long.
 
     Args:
-        store_paths: of the study.
-        study: its name.
-        instance: whose supervisor does it.
+        store_paths: home and both stores.
+        study: name of the study.
+        instance: this supervisor's.
         trials: the study.
-        hyperparameters: makes of a trial all its hyperparameters by name, for the journal.
+        hyperparameters: returns every hyperparameter of a trial, for the journal.
 
     Returns:
-        What the trials are known by that the supervisors of those instances took.
+        The ids of the supervisors that have died.
     """
     from assay.search.recovery import (
+        journal_supervisors,
         recover,
-        supervisors,
-    )  # here, because workers should not have to wait for Optuna
+    )  # here, because it imports Optuna
 
     dead: set[str] = set()
-    for other in store_paths.workspace.instances(study):
-        path = store_paths.workspace.journal(study, other)
-        if other == instance or not path.exists():
-            continue
+    for other, path in _other_journals(store_paths.workspace, study, instance):
+        # A lock that is held belongs to a living supervisor, which settles its own trials.
         with suppress(RequestError), _lock(store_paths.workspace, study, other):
             with Journal(path) as journal:
                 recover(trials, journal, hyperparameters)
-                if not isinstance(last(path), StudyClosed):
+                if not isinstance(last_event(path), StudyClosed):
                     journal.append(StudyClosed(closing="interrupted"))
-            dead |= supervisors(path)
+            dead |= journal_supervisors(path)
     return dead
 
 
-def pass_on_others(store_paths: StorePaths, study: str, instance: int) -> None:
-    """Tell MLflow what it has not heard from the instances that nobody is in."""
-    for other in store_paths.workspace.instances(study):
-        path = store_paths.workspace.journal(study, other)
-        if other == instance or not path.exists():
-            continue
+def track_other_instances(store_paths: StorePaths, study: str, instance: int) -> None:
+    """Pass the journals of instances without a supervisor on to MLflow."""
+    for other, path in _other_journals(store_paths.workspace, study, instance):
         with suppress(RequestError), _lock(store_paths.workspace, study, other):
-            if (
-                Cursor(path.with_suffix(".tracked"), store_paths.tracking_uri).offset
-                < path.stat().st_size
-            ):
-                pass_on(path, store_paths)
+            cursor = Cursor(path.with_suffix(".tracked"), store_paths.tracking_uri)
+            if cursor.offset < path.stat().st_size:
+                track_journal(path, store_paths)
 
 
-def pass_on(journal: Path, store_paths: StorePaths) -> None:
-    """Tell MLflow what it has not heard of a journal that nobody writes.
+def track_journal(journal: Path, store_paths: StorePaths) -> None:
+    """Pass a journal that no process writes on to MLflow.
 
     Raises:
         RequestError: the store can't be reached.
@@ -195,5 +179,17 @@ def pass_on(journal: Path, store_paths: StorePaths) -> None:
     tracker.close(hurry=False)
 
 
-def _lock(home: Workspace, study: str, instance: int) -> StudyLock:
-    return StudyLock(home.journal(study, instance).with_suffix(".lock"), study)
+def _other_journals(workspace: Workspace, study: str, instance: int) -> Iterator[tuple[int, Path]]:
+    for other in workspace.instances(study):
+        path = workspace.journal(study, other)
+        if other != instance and path.exists():
+            yield other, path
+
+
+def _gate(workspace: Workspace, study: str) -> Path:
+    """Return the lock of all instances together; it is taken before theirs."""
+    return workspace.journal(study).with_suffix(".gate.lock")
+
+
+def _lock(workspace: Workspace, study: str, instance: int) -> StudyLock:
+    return StudyLock(workspace.journal(study, instance).with_suffix(".lock"), study)

@@ -1,4 +1,18 @@
-"""The main job: search an experiment's space, every trial in MLflow."""
+"""A sweep: search an experiment's space, and track every trial in MLflow.
+
+`sweep` is the main road. It goes through seven stages, each a function below it:
+
+1. check the request, before anything is started;
+2. start the workers and the tracker, which take seconds to import;
+3. prepare what a wrong request can still fail on: the storage, the data, the user's model;
+4. open the stores: lock the study, open it in Optuna, and let the tracker write;
+5. search: recover what was left of the study, queue what comes first, and train;
+6. close: end the workers, and wait until MLflow has everything;
+7. read the result from the study.
+
+Up to the lock in stage 4, a request that is refused leaves nothing behind. The order of the stages,
+and of the steps in them, is what recovery relies on: see "The order of effects" in docs/design.md.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +20,53 @@ import importlib
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.request import SweepRequest
+from assay.experiments.data.preparation import PreparedData
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.ordering import Inputs, longest_first
 from assay.experiments.run.orphans import settle_orphaned_runs
 from assay.experiments.run.preflight import confirm_device, run_preflight_check
 from assay.experiments.run.progress import Display, SweepState
 from assay.experiments.run.provenance import study_fingerprint
-from assay.experiments.run.result import RankedTrial, SweepResult
+from assay.experiments.run.result import RankedTrial, RunStatus, SweepResult
 from assay.experiments.run.session import (
-    Ending,
     Session,
-    check_batch,
+    check_batch_size,
     is_surely_valid,
-    prepared,
+    prepare_data,
+    start_processes,
     supervise,
 )
 from assay.experiments.run.study_locks import (
-    check_free,
-    free,
-    is_alone,
+    acquire_instance,
+    check_is_free,
+    free_journals,
+    is_only_instance,
     model_store_of,
-    pass_on_others,
-    settle_others,
-    take,
+    recover_other_instances,
+    track_other_instances,
 )
-from assay.experiments.run.trial_batching import TrialBatching, check_fuse, choose
+from assay.experiments.run.trial_batching import (
+    TrialBatching,
+    check_fuse_option,
+    choose_batching,
+)
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
-from assay.search.artifacts import Checkpoints, ModelStore
+from assay.search.artifacts import Checkpoints
 from assay.search.events import StudyClosed, StudyOpened
-from assay.search.journal import Journal, last, read
+from assay.search.journal import Journal, last_event, read_events
 from assay.search.objective import ParetoFront
+from assay.search.optuna_messages import quiet_optuna
 from assay.search.samplers import get_sampler
 from assay.search.system.signals import StopRequest
-from assay.search.system.urls import is_there, masked
+from assay.search.system.urls import mask_secrets, store_exists
 from assay.search.workers.protocol import Executor
 from assay.search.workers.vmap_lanes import LaneExecutor
 
@@ -57,358 +77,293 @@ if TYPE_CHECKING:
     from assay.search.study import StudyTrials
     from assay.search.study_record import StudyRecord
 
-
-# A supervisor's time at a study: it opens it in its journal, settles and queues what comes first,
-# and searches.
-
-
-_PARENT_SECONDS = 5.0
-_STOPPING = "stopping: trials under way are done again next time; asked again, it ends at once, and loses nothing"
+_PARENT_RUN_SECONDS = 5.0
+_STOPPING = (
+    "stopping: running trials will be done again by the next sweep; press Ctrl-C again to end at "
+    "once, which loses nothing"
+)
 
 
 @dataclass(frozen=True)
 class SweepContext:
-    """Where a supervisor works: the study by its name, its instance in this home, and whom it
-    tells.
+    """What the stages of a sweep share once the stores are open.
+
+    Attributes:
+        study: name of the study.
+        request: what was asked for.
+        store_paths: home and both stores.
+        instance: number of this supervisor among those of the study in this home, from 1.
+        trials: the study in Optuna.
+        tracker: passes the journal on to MLflow.
+        executor: of the workers.
+        session: experiment, data and execution.
+        display: shows the progress.
     """
 
     study: str
+    request: SweepRequest
     store_paths: StorePaths
     instance: int
     trials: StudyTrials
-    journal: Journal
     tracker: MlflowTracker
+    executor: Executor
+    session: Session
     display: Display
 
+    @property
+    def journal_file(self) -> Path:
+        """The journal of this supervisor."""
+        return self.store_paths.workspace.journal(self.study, self.instance)
 
-def search(
-    context: SweepContext,
-    session: Session,
-    request: SweepRequest,
-    executor: Executor,
-    model_store: ModelStore,
-) -> Ending:
-    """Open the study in the journal, settle what was left of it, and search until it is closed
-    again.
-
-    Raises:
-        SearchError: the storage failed before there was anything to search.
-    """
-    experiment, trials = session.experiment, context.trials
-    with StopRequest() as stop:
-        trials.heed(stop.__bool__)
-        try:
-            trials.run_locked(lambda: _begin(context, session, request))
-        except SearchError as error:
-            raise SearchError(str(error), stop.exit_code if stop else 1) from error
-        context.display.on_open(_state(context.study, session, trials))
-        if experiment.search.pruner != "none" and experiment.search.goals.by_epoch is None:
-            context.display.log(
-                "nothing is pruned: that takes a single objective that every epoch measures"
-            )
-        context.journal.subscribe(context.display.on_event)
-        plan = session.plan(
-            experiment.search.trials, model_store, request.timeout_seconds, request.failure_policy
-        )
-        return supervise(
-            plan, trials, executor, context.journal, stop, lambda: context.display.log(_STOPPING)
-        )
-
-
-def is_closed(trials: StudyTrials, own: Path, journals: Iterable[Path]) -> bool:
-    """Whether nothing of the study is left in the middle: by a supervisor that died at its very
-    end, say.
-
-    Args:
-        trials: the study.
-        own: this supervisor's journal. A study that is done was not put away if that was closed
-            otherwise.
-        journals: those of which nobody else is the supervisor now.
-    """
-    from assay.search.recovery import (
-        supervisors,
-    )  # here, because workers should not have to wait for Optuna's import
-
-    closed = last(own)
-    finished = isinstance(closed, StudyClosed) and closed.closing == "finished"
-    return finished and all(
-        isinstance(last(journal), StudyClosed) and not trials.left_running(supervisors(journal))
-        for journal in journals
-    )
-
-
-def queue_known(
-    trials: StudyTrials,
-    experiment: Experiment,
-    request: SweepRequest,
-    inputs: Inputs | None,
-    workers: int,
-) -> None:
-    """Queue what is asked for by name: the user's list, then the baselines, the longest of each
-    first.
-    """
-    known = (("enqueued", request.enqueued), ("baseline", experiment.baseline_configurations()))
-    for origin, configurations in known:
-        trials.enqueue(longest_first(configurations, experiment, inputs, workers), origin)
-
-
-def _begin(context: SweepContext, session: Session, request: SweepRequest) -> None:
-    """Settle what earlier supervisors left, then queue what comes before the sampler's own."""
-    from assay.search.recovery import recover, supervisors, try_again  # here for the same reason
-
-    trials, journal = context.trials, context.journal
-    journal.append(session.opened(context.study, trials.study_id, trials.supervisor))
-    recover(trials, journal, session.hyperparameters)
-    dead = supervisors(journal.path)
-    dead |= settle_others(
-        context.store_paths, context.study, context.instance, trials, session.hyperparameters
-    )
-    if trials.done() < session.experiment.search.trials:
-        if again := try_again(trials, request.failure_policy.retries, dead):
-            what = "a trial that was" if again == 1 else f"{again} trials that were"
-            how = (
-                "to be tried again"
-                if session.checkpoints is None
-                else "to go on from where they were kept"
-            )
-            context.display.log(f"{context.study}: {what} interrupted, or whose worker died, {how}")
-        queue_known(trials, session.experiment, request, session.inputs, session.execution.workers)
-    if trials.is_shared:
-        # Whoever opens the study next, perhaps at once, must find its run, or would make another.
-        context.tracker.wait_for_parent(_PARENT_SECONDS)
-
-
-def _state(name: str, session: Session, trials: StudyTrials) -> SweepState:
-    best_trials = ParetoFront(session.experiment.search.goals)
-    best_trials.values = dict(trials.best_trials())
-    return SweepState(
-        study=name,
-        experiment=session.experiment,
-        execution=session.execution,
-        done=trials.done(),
-        best_trials=best_trials,
-        wanted=session.experiment.search.trials,
-    )
+    @property
+    def wanted(self) -> int:
+        """Number of complete or pruned trials at which the study is done."""
+        return self.session.experiment.search.trials
 
 
 def sweep(
     experiment: Experiment, request: SweepRequest, store_paths: StorePaths, display: Display
 ) -> SweepResult:
-    """Search an experiment's space until its study is done, its time is up, or somebody asks to
-    stop.
+    """Search an experiment's space until its study is done, time is up, or the user stops it.
 
-    Everything is checked and opened before the first trial; what is refused leaves no trial in
-    either store.
+    Args:
+        experiment: what is searched.
+        request: how, and what comes first.
+        store_paths: home and both stores.
+        display: shows the progress.
 
     Raises:
-        RequestError: the request can't be met as it stands.
+        RequestError: the request can't be met; no trial was written to either store.
+        SearchError: a store failed before the search could begin.
     """
     began = time.monotonic()
-    experiment.search.check(experiment.space, experiment.largest("epochs"))
-    check_batch(experiment, store_paths)
-    name = checked_name(experiment.name if request.study is None else request.study)
-    execution = Execution.choose(request.execution, request.workers, request.fuse)
-    check_fuse(execution.fuse, experiment, execution.precision, request.checkpoint)
-    check_free(store_paths, name)
+    study, execution = _check_request(experiment, request, store_paths)
     with ExitStack() as stack:
-        # First, because what workers import takes longer than all that comes before the first
-        # trial.
-        executor: Executor = stack.enter_context(execution.executor())
-        tracker = MlflowTracker(
-            store_paths.workspace.journal(name),
-            store_paths.tracking_uri,
-            store_paths.workspace.artifacts,
+        executor, tracker = start_processes(stack, execution, store_paths, study)
+        storage, data, execution = _prepare(
+            stack, experiment, request, store_paths, display, execution, executor
         )
-        stack.callback(tracker.leave)
-        tracker.start()
-        on_the_way = f"{experiment.name}: the data are being made ready, the workers are starting"
-        if surely := is_surely_valid(experiment, execution, store_paths):
-            display.log(on_the_way)
-        # Home's own, if it is not there yet, is made only when nothing can be refused any more.
-        is_new = store_paths.storage == store_paths.workspace.storage and not is_there(
-            store_paths.storage
-        )
-        storage = None if is_new else _open_storage(store_paths, display, stack)
-        data = prepared(experiment, store_paths, display, meanwhile=_import_optuna)
-        execution = confirm_device(execution, executor)
-        run_preflight_check(
-            Session(experiment, data, execution, request.seed or 0),
-            experiment.first(),
+        context = _open_stores(
+            stack,
+            _Opening(study, experiment, request, store_paths, display, data, execution),
+            storage,
             executor,
-            display,
+            tracker,
         )
-        if not surely:
-            display.log(on_the_way)
-        instance = take(stack, store_paths, name)
-        stack.callback(tracker.leave)  # while the instance's journal is still ours
-        journal_file = store_paths.workspace.journal(name, instance)
-        tracker.follow(journal_file)
-        known = None if storage is None else _find_known(storage, name)
-        batching = _choose_batching(known, experiment, request, execution)
-        asked = study_request(
-            name, experiment, request, study_fingerprint(experiment, data, execution, batching)
-        )
-        if known is not None:
-            known.check(asked.fingerprint)
-            if not known.is_shared:
-                _check_journal(known, journal_file)
-        tracker.wait_until_open()
-        settle_orphaned_runs(store_paths)
-        trials = _take_up(storage or _open_storage(store_paths, display, stack), asked)
-        experiment = _limited(experiment, trials, display)
-        checkpoints = (
-            Checkpoints(store_paths.workspace.checkpoints(name)) if request.checkpoint else None
-        )
-        session = Session(experiment, data, execution, trials.seed, batching, checkpoints)
-        if batching is not None and batching.size > 1 and checkpoints is None:
-            executor = LaneExecutor(executor, batching.size)
-            display.log(f"{experiment.name}: up to {batching.size} trials a worker train together")
-        stack.callback(display.on_close)
-        journals = free(store_paths.workspace, name, instance)
-        if trials.done() < experiment.search.trials or not is_closed(
-            trials, journal_file, journals
-        ):
-            model_store = model_store_of(store_paths.workspace, name, instance)
-            with Journal(journal_file) as journal:
-                journal.subscribe(tracker.on_event)
-                context = SweepContext(
-                    name, store_paths, instance, trials, journal, tracker, display
-                )
-                ending = search(context, session, request, executor, model_store)
-        else:
-            ending = Ending("finished", None, 0)
-            if request.enqueued:
-                display.log(
-                    f"nothing was enqueued: study {name!r} is done; ask for more with --trials."
-                )
-        executor.close()
-        display.on_close()
-        untracked = tracker.close(ending.closing == "interrupted", display.log)
-        if untracked is None and ending.closing != "interrupted":
-            pass_on_others(store_paths, name, instance)
+        status = _search_or_skip(context)
+        status = _close(context, status)
         try:
-            is_done = ending.closing == "finished" and trials.done() >= experiment.search.trials
-            if is_done and is_alone(
-                store_paths.workspace, name, instance
-            ):  # else somebody goes on with them, now or later
-                Checkpoints(store_paths.workspace.checkpoints(name)).remove()
-            return SweepResult(
-                study=name,
-                experiment=experiment.name,
-                tracking_uri=masked(store_paths.tracking_uri),
-                parent_run_id=tracker.parent_run_id,
-                seconds=time.monotonic() - began,
-                trials=trials.counts(),
-                objectives=experiment.search.goals,
-                best_trials=_best_trials(trials, tracker),
-                # Nobody who asked to stop waits for them.
-                importances={} if ending.closing == "interrupted" else trials.importances(),
-                wanted=experiment.search.trials,
-                exhausted=not trials.more(),
-                untracked=untracked,
-                ending=ending,
-                importance=experiment.search.importance,
-            )
-        except (
-            SearchError
-        ) as error:  # the storage is away, and with it all there is to say of the study
-            raise SearchError(str(error), ending.exit_code or 1) from error
+            _remove_checkpoints(context, status)
+            return _read_result(context, status, time.monotonic() - began)
+        except SearchError as error:
+            # The storage is away, and with it all there is to report of the study.
+            raise SearchError(str(error), status.search_exit_code or 1) from error
 
 
-def _limited(experiment: Experiment, trials: StudyTrials, display: Display) -> Experiment:
-    """Return the experiment with no more trials than there are configurations left to try; say how
-    many there are.
+# Stage 1: check.
+
+
+def _check_request(
+    experiment: Experiment, request: SweepRequest, store_paths: StorePaths
+) -> tuple[str, Execution]:
+    """Check all that needs no process, data or store; return the study's name and the execution.
+
+    Raises:
+        RequestError: the request can't be met.
     """
-    search, left = experiment.search, trials.left()
-    if left is None:
-        return experiment
-    most = max(1, trials.done() + left)
-    size = get_sampler(search.sampler).size(experiment.space)
-    more = (
-        f"; --trials {most} tries them all, this tries {search.trials}"
-        if search.trials < most
-        else ""
-    )
-    display.log(f"{experiment.name}: the {search.sampler} has {size:,} configurations{more}")
-    return experiment.searching(trials=min(search.trials, most))
+    experiment.search.check(experiment.space, experiment.largest_value("epochs"))
+    check_batch_size(experiment, store_paths)
+    study = check_study_name(experiment.name if request.study is None else request.study)
+    execution = Execution.choose(request.execution, request.workers, request.fuse)
+    check_fuse_option(execution.fuse, experiment, execution.precision, request.checkpoint)
+    check_is_free(store_paths, study)
+    return study, execution
 
 
-def _choose_batching(
-    known: StudyRecord | None, experiment: Experiment, request: SweepRequest, execution: Execution
-) -> TrialBatching | None:
-    """Return how the study's trials are trained together: as it was made, or as is asked for."""
-    fingerprint = None if known is None else known.fingerprint
-    device = "gpu" if execution.gpus else "cpu"
-    seed, precision = request.seed or 0, execution.precision
-    return choose(
-        execution.fuse,
-        fingerprint,
-        experiment,
-        device,
-        execution.workers,
-        seed,
-        precision,
-        request.checkpoint,
-    )
-
-
-def checked_name(study: str) -> str:
+def check_study_name(study: str) -> str:
     """Return a study's name if it can be one.
 
     Raises:
-        RequestError: it is no line of text.
+        RequestError: it is not one line of printable text.
     """
     if not study.strip() or not study.isprintable():
         raise RequestError(
-            f"a study's name must be a line of text; received {study!r}: name another with --study."
+            f"a study's name must be a line of text; received {study!r}: choose another --study."
         )
     return study
 
 
+# Stage 3: prepare.
+
+
+def _prepare(
+    stack: ExitStack,
+    experiment: Experiment,
+    request: SweepRequest,
+    store_paths: StorePaths,
+    display: Display,
+    execution: Execution,
+    executor: Executor,
+) -> tuple[optuna.storages.BaseStorage | None, PreparedData, Execution]:
+    """Prepare what the request can still fail on: the storage, the data, the device, the model.
+
+    Returns:
+        The storage, or None if home has none yet; the prepared data; and the execution with the
+        device as its backend names it.
+
+    Raises:
+        RequestError: one of them can't be had.
+    """
+    under_way = f"{experiment.name}: preparing the data and starting the workers"
+    if is_valid := is_surely_valid(experiment, execution, store_paths):
+        display.log(under_way)
+    # A storage of home's own is created only when nothing can be refused any more.
+    is_new = store_paths.storage == store_paths.workspace.storage and not store_exists(
+        store_paths.storage
+    )
+    storage = None if is_new else _open_storage(stack, store_paths, display)
+    data = prepare_data(experiment, store_paths, display, meanwhile=_import_optuna)
+    execution = confirm_device(execution, executor)
+    preflight = Session(experiment, data, execution, request.seed or 0)
+    run_preflight_check(preflight, experiment.first_configuration(), executor, display)
+    if not is_valid:
+        display.log(under_way)
+    return storage, data, execution
+
+
 def _import_optuna() -> None:
-    for module in ("assay.search.storage.opening", "assay.search.study", "assay.search.recovery"):
+    # Not at the top of this module: workers should not have to wait for it.
+    for module in (
+        "assay.search.storage.opening",
+        "assay.search.study",
+        "assay.search.recovery",
+    ):
         importlib.import_module(module)
 
 
 def _open_storage(
-    store_paths: StorePaths, display: Display, stack: ExitStack
+    stack: ExitStack, store_paths: StorePaths, display: Display
 ) -> optuna.storages.BaseStorage:
-    from assay.search.storage.opening import (
-        open_storage,  # here, because workers should not have to wait for Optuna's import
-    )
+    from assay.search.storage.opening import open_storage  # here for the same reason
 
     storage = open_storage(store_paths.storage, wait_for_server=True)
     stack.callback(storage.close)
-    storage.waiting = display.log
+    storage.on_wait = display.log
     return storage
 
 
-def _find_known(storage: optuna.storages.BaseStorage, name: str) -> StudyRecord | None:
-    from assay.search.study_record import load_study_record  # here for the same reason
-
-    return load_study_record(storage, name)
+# Stage 4: open the stores.
 
 
-def _take_up(storage: optuna.storages.BaseStorage, asked: StudyRequest) -> StudyTrials:
-    from assay.search.study import StudyTrials  # here for the same reason
+@dataclass(frozen=True)
+class _Opening:
+    """What is known of a sweep before its stores are open."""
 
-    return StudyTrials(storage, asked)
+    study: str
+    experiment: Experiment
+    request: SweepRequest
+    store_paths: StorePaths
+    display: Display
+    data: PreparedData
+    execution: Execution
 
 
-def study_request(
-    name: str, experiment: Experiment, request: SweepRequest, fingerprint: Mapping[str, Any]
+def _open_stores(
+    stack: ExitStack,
+    opening: _Opening,
+    storage: optuna.storages.BaseStorage | None,
+    executor: Executor,
+    tracker: MlflowTracker,
+) -> SweepContext:
+    """Lock the study, open it in Optuna, and let the tracker write.
+
+    Raises:
+        RequestError: another sweep runs the study, the study is not the one that is asked for, or a
+            store can't be reached.
+    """
+    study, request, store_paths = opening.study, opening.request, opening.store_paths
+    instance = acquire_instance(stack, store_paths, study)
+    # Once more, so that the tracker is left before the lock: until then the journal is ours.
+    stack.callback(tracker.shut_down)
+    journal_file = store_paths.workspace.journal(study, instance)
+    tracker.set_journal(journal_file)
+
+    batching, study_request = _identify_study(opening, storage, journal_file)
+    tracker.wait_until_open()
+    settle_orphaned_runs(store_paths)
+    storage = storage or _open_storage(stack, store_paths, opening.display)
+    # For the rest of the sweep: its own lines say what the user needs of what Optuna logs.
+    stack.enter_context(quiet_optuna())
+    trials = _open_study(storage, study_request)
+
+    experiment = _limit_trials(opening.experiment, trials, opening.display)
+    checkpoints = (
+        Checkpoints(store_paths.workspace.checkpoints(study)) if request.checkpoint else None
+    )
+    if batching is not None and batching.size > 1 and checkpoints is None:
+        executor = LaneExecutor(executor, batching.size)
+        opening.display.log(
+            f"{experiment.name}: each worker trains up to {batching.size} trials together"
+        )
+    session = Session(
+        experiment, opening.data, opening.execution, trials.seed, batching, checkpoints
+    )
+    stack.callback(opening.display.on_close)
+    return SweepContext(
+        study, request, store_paths, instance, trials, tracker, executor, session, opening.display
+    )
+
+
+def _identify_study(
+    opening: _Opening, storage: optuna.storages.BaseStorage | None, journal_file: Path
+) -> tuple[TrialBatching | None, StudyRequest]:
+    """Return how trials are trained together, and the study that is asked for.
+
+    Raises:
+        RequestError: the storage has a study of that name that can't be continued.
+    """
+    record = None if storage is None else _load_record(storage, opening.study)
+    fingerprint = None if record is None else record.fingerprint
+    batching = choose_batching(opening.execution, opening.experiment, opening.request, fingerprint)
+    study_request = make_study_request(
+        opening.study,
+        opening.experiment,
+        opening.request,
+        study_fingerprint(opening.experiment, opening.data, opening.execution, batching),
+    )
+    if record is not None:
+        record.check_fingerprint(study_request.fingerprint)
+        if not record.is_shared:
+            _check_journal(record, journal_file)
+    return batching, study_request
+
+
+def _load_record(storage: optuna.storages.BaseStorage, study: str) -> StudyRecord | None:
+    from assay.search.study_record import load_study_record  # here, because it imports Optuna
+
+    return load_study_record(storage, study)
+
+
+def _open_study(storage: optuna.storages.BaseStorage, study_request: StudyRequest) -> StudyTrials:
+    from assay.search.study import StudyTrials  # here, because it imports Optuna
+
+    return StudyTrials(storage, study_request)
+
+
+def make_study_request(
+    study: str, experiment: Experiment, request: SweepRequest, fingerprint: Mapping[str, Any]
 ) -> StudyRequest:
     """Return the study that a sweep asks for."""
-    from assay.search.plan import StudyRequest  # here for the same reason
+    from assay.search.plan import StudyRequest
 
     return StudyRequest(
-        name=name,
+        name=study,
         space=experiment.space,
         objectives=experiment.search.goals,
         fingerprint=fingerprint,
         sampler=experiment.search.sampler,
         pruner=experiment.search.pruner,
-        epochs=experiment.largest("epochs"),
+        epochs=experiment.largest_value("epochs"),
         seed=request.seed,
         sampler_options=experiment.search.read_sampler_options(),
         pruner_options=experiment.search.read_pruner_options(),
@@ -416,26 +371,225 @@ def study_request(
     )
 
 
-def _check_journal(known: StudyRecord, journal_file: Path) -> None:
-    """See that it was from this home that the study was run: only here is it known what became of
-    its trials.
+def _check_journal(record: StudyRecord, journal_file: Path) -> None:
+    """Check that the study was run from this home: only its journal knows what became of trials.
 
     Raises:
-        RequestError: it was from another, whose supervisor may be at work on it now.
+        RequestError: it was run from another home, whose supervisor may be running it now.
     """
-    opened = (event for event, _ in read(journal_file, only=[StudyOpened]))
-    ours = any(
-        isinstance(event, StudyOpened) and event.study_id == known.study_id for event in opened
+    opened = (event for event, _ in read_events(journal_file, only=[StudyOpened]))
+    is_ours = any(
+        isinstance(event, StudyOpened) and event.study_id == record.study_id for event in opened
     )
-    if not ours and known.study.get_trials(deepcopy=False):
+    if not is_ours and record.study.get_trials(deepcopy=False):
         raise RequestError(
-            f"study {known.study.study_name!r} lies in this storage but was run from another home: name that one with "
-            "--home, or give this one a --study NAME."
+            f"study {record.study.study_name!r} lies in this storage but was run from another "
+            "home: "
+            "name that one with --home, or give this one a --study NAME."
         )
 
 
-def _best_trials(trials: StudyTrials, tracker: MlflowTracker) -> list[RankedTrial]:
-    return [
-        RankedTrial(number, values, trials.searched(trials.trial(number)), tracker.run_id(number))
-        for number, values in trials.best_trials().items()
-    ]
+def _limit_trials(experiment: Experiment, trials: StudyTrials, display: Display) -> Experiment:
+    """Return the experiment with no more trials than there are configurations left to try."""
+    search, left = experiment.search, trials.configurations_left()
+    if left is None:
+        return experiment
+    most = max(1, trials.count_done() + left)
+    size = get_sampler(search.sampler).size(experiment.space)
+    hint = (
+        f"; --trials {most} tries all, this sweep {search.trials}" if search.trials < most else ""
+    )
+    display.log(f"{experiment.name}: the {search.sampler} has {size:,} configurations{hint}")
+    return experiment.with_search(trials=min(search.trials, most))
+
+
+# Stage 5: search.
+
+
+def _search_or_skip(context: SweepContext) -> RunStatus:
+    """Search, unless the study is done and was closed properly."""
+    journals = free_journals(context.store_paths.workspace, context.study, context.instance)
+    is_done = context.trials.count_done() >= context.wanted
+    if is_done and is_properly_closed(context.trials, context.journal_file, journals):
+        if context.request.enqueued:
+            context.display.log(
+                f"nothing was enqueued: study {context.study!r} is done; add trials with --trials."
+            )
+        return RunStatus("finished")
+    with Journal(context.journal_file) as journal, StopRequest() as stop:
+        journal.subscribe(context.tracker.on_event)
+        return _search(context, journal, stop)
+
+
+def _search(context: SweepContext, journal: Journal, stop: StopRequest) -> RunStatus:
+    """Open the study in the journal, recover what was left of it, and search until it is closed.
+
+    Raises:
+        SearchError: the storage failed before there was anything to search.
+    """
+    trials, session, request = context.trials, context.session, context.request
+    trials.stop_waiting_when(stop.__bool__)
+    try:
+        trials.run_locked(lambda: _recover_and_enqueue(context, journal))
+    except SearchError as error:
+        raise SearchError(str(error), stop.exit_code if stop else 1) from error
+    context.display.on_open(_initial_state(context))
+    search = session.experiment.search
+    if search.pruner != "none" and search.goals.by_epoch is None:
+        context.display.log(
+            "no trial is pruned: pruning needs a single objective that is measured in every epoch"
+        )
+    journal.subscribe(context.display.on_event)
+    plan = session.plan(
+        context.wanted,
+        model_store_of(context.store_paths.workspace, context.study, context.instance),
+        request.timeout_seconds,
+        request.failure_policy,
+    )
+    return supervise(
+        plan, trials, context.executor, journal, stop, lambda: context.display.log(_STOPPING)
+    )
+
+
+def is_properly_closed(trials: StudyTrials, own: Path, journals: Iterable[Path]) -> bool:
+    """Return whether no supervisor died before it had closed the study.
+
+    Args:
+        trials: the study.
+        own: the journal of this supervisor.
+        journals: the journals of instances that no other supervisor runs now.
+    """
+    from assay.search.recovery import journal_supervisors  # here, because it imports Optuna
+
+    closed = last_event(own)
+    # A study that is done and was closed as interrupted has no best model in MLflow yet.
+    is_finished = isinstance(closed, StudyClosed) and closed.closing == "finished"
+    return is_finished and all(
+        isinstance(last_event(journal), StudyClosed)
+        and not trials.stale_trials(journal_supervisors(journal))
+        for journal in journals
+    )
+
+
+def _recover_and_enqueue(context: SweepContext, journal: Journal) -> None:
+    """Recover what earlier supervisors left, then queue what comes before the sampler's trials."""
+    from assay.search.recovery import (
+        enqueue_follow_ups,
+        journal_supervisors,
+        recover,
+    )  # they import Optuna
+
+    trials, session, request = context.trials, context.session, context.request
+    journal.append(session.study_opened(context.study, trials.study_id, trials.supervisor))
+    recover(trials, journal, session.hyperparameters)
+    dead = journal_supervisors(journal.path)
+    dead |= recover_other_instances(
+        context.store_paths, context.study, context.instance, trials, session.hyperparameters
+    )
+    if trials.count_done() < context.wanted:
+        if again := enqueue_follow_ups(trials, request.failure_policy, dead):
+            _log_retries(context, again)
+        enqueue_known(
+            trials, session.experiment, request, session.inputs, session.execution.workers
+        )
+    if trials.is_shared:
+        # A supervisor that opens the study next must find its run, or it would create another.
+        context.tracker.wait_for_parent_run(_PARENT_RUN_SECONDS)
+
+
+def _log_retries(context: SweepContext, retries: int) -> None:
+    trials = "1 trial" if retries == 1 else f"{retries} trials"
+    how = "is done again" if retries == 1 else "are done again"
+    if context.session.checkpoints is not None:
+        how = "resumes from its checkpoint" if retries == 1 else "resume from their checkpoints"
+    context.display.log(f"{context.study}: {trials} of an earlier sweep {how}")
+
+
+def enqueue_known(
+    trials: StudyTrials,
+    experiment: Experiment,
+    request: SweepRequest,
+    inputs: Inputs | None,
+    workers: int,
+) -> None:
+    """Queue the user's configurations, then the baselines, the longest of each first."""
+    for origin, configurations in (
+        ("enqueued", request.enqueued),
+        ("baseline", experiment.baseline_configurations()),
+    ):
+        trials.enqueue(longest_first(configurations, experiment, inputs, workers), origin)
+
+
+def _initial_state(context: SweepContext) -> SweepState:
+    objectives = context.session.experiment.search.goals
+    return SweepState(
+        study=context.study,
+        experiment=context.session.experiment,
+        execution=context.session.execution,
+        done=context.trials.count_done(),
+        best_trials=ParetoFront(objectives, context.trials.best_trials()),
+        wanted=context.wanted,
+    )
+
+
+# Stage 6: close.
+
+
+def _close(context: SweepContext, status: RunStatus) -> RunStatus:
+    """End the workers, and wait until MLflow has everything; return the status with the outcome."""
+    context.executor.close()
+    context.display.on_close()
+    is_interrupted = status.closing == "interrupted"
+    untracked = context.tracker.close(is_interrupted, context.display.log)
+    if untracked is None and not is_interrupted:
+        track_other_instances(context.store_paths, context.study, context.instance)
+    return replace(status, untracked=untracked)
+
+
+def _remove_checkpoints(context: SweepContext, status: RunStatus) -> None:
+    """Remove the study's checkpoints, unless a supervisor resumes trials from them, now or later.
+
+    Raises:
+        SearchError: the storage is away.
+    """
+    workspace = context.store_paths.workspace
+    is_done = status.closing == "finished" and context.trials.count_done() >= context.wanted
+    if is_done and is_only_instance(workspace, context.study, context.instance):
+        Checkpoints(workspace.checkpoints(context.study)).delete()
+
+
+# Stage 7: read the result.
+
+
+def _read_result(context: SweepContext, status: RunStatus, seconds: float) -> SweepResult:
+    """Read what the study has now.
+
+    Raises:
+        SearchError: the storage is away.
+    """
+    trials = context.trials
+    search = context.session.experiment.search
+    return SweepResult(
+        status=status,
+        study=context.study,
+        experiment=context.session.experiment.name,
+        tracking_uri=mask_secrets(context.store_paths.tracking_uri),
+        parent_run_id=context.tracker.parent_run_id,
+        seconds=seconds,
+        trials=trials.count_by_state(),
+        objectives=search.goals,
+        best_trials=[
+            RankedTrial(
+                number,
+                values,
+                trials.decode_params(trials.get_trial(number)),
+                context.tracker.find_run_id(number),
+            )
+            for number, values in trials.best_trials().items()
+        ],
+        # Skip importances when the user asked to stop.
+        importances={} if status.closing == "interrupted" else trials.compute_importances(),
+        wanted=context.wanted,
+        exhausted=not trials.has_next(),
+        importance=search.importance,
+    )

@@ -1,1 +1,1 @@
-"""MLflow: what a study leaves there, fed from its journal."""
+"""MLflow tracking: the recorded study, fed from its journal."""

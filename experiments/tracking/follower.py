@@ -1,8 +1,8 @@
-"""Follows a study's journal and passes it on to MLflow, from a thread of its own.
+"""The tracker: passes a study's journal on to MLflow.
 
-MLflow may be late, never wrong. How far the journal has been passed on is kept in a file beside it,
-written after MLflow has taken the events; so after a crash a few are passed on once more, and
-`record.Recorder` makes that harmless.
+MLflow may be late, never wrong. A cursor file beside the journal says how far MLflow has it. The
+cursor moves after MLflow has taken the events, so after a crash a few of them are passed on again,
+which `recorder.Recorder` makes harmless.
 """
 
 from __future__ import annotations
@@ -17,64 +17,83 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from assay.experiments.tracking.store import open_client, tables_aside
+from assay.experiments.tracking.store import open_client, prepared_tables
 from assay.search.events import Event, StudyOpened
-from assay.search.journal import read
-from assay.search.system.files import unwritable, why_unwritable
-from assay.search.system.urls import masked, scrubbed
+from assay.search.journal import read_events
+from assay.search.system.files import unwritable_error, unwritable_reason
+from assay.search.system.urls import mask_secrets, scrub_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from assay.experiments.tracking.recorder import Recorder
 
-
-# The token to write of a thread, which whoever no longer waits for the thread withdraws.
+_BATCH_EVENTS = 500
+_MAX_CAUSE_CHARACTERS = 300
+# Events are collected for so long: a trial that ends within takes three calls to MLflow, not one
+# more for each of its epochs.
+_GATHER_SECONDS = 3.0
+_RETRY_FIRST_SECONDS = 0.5
+_RETRY_LAST_SECONDS = 15.0
+_PATIENT_SECONDS = 60.0
+_HURRIED_SECONDS = 2.0
+_POLL_SECONDS = 0.02
+# Found in the long messages that requests gives for a server that is down.
+_DOWN_MESSAGES = (
+    "Max retries exceeded",
+    "Connection refused",
+    "Connection aborted",
+    "Read timed out",
+)
 
 
 class Cancelled(Exception):
-    """What was about to be written must not be any more."""
+    """The thread must write nothing more."""
 
 
 class CancellationToken:
-    """Lets write until it is withdrawn."""
+    """Permission to write, which another thread can withdraw.
+
+    A thread cannot be ended from outside. A tracker that was given up may hang in a call for long;
+    when the call returns, the token keeps its thread from writing beside the next tracker.
+    """
 
     def __init__(self) -> None:
         self._is_cancelled = False
         self._lock = threading.Lock()
 
-    def check(self) -> None:
-        """Raise what stops a thread that must not go on.
+    def raise_if_cancelled(self) -> None:
+        """Raise if the token was cancelled.
 
         Raises:
-            Cancelled: the token was withdrawn.
+            Cancelled: it was.
         """
         if self._is_cancelled:
             raise Cancelled
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Enter for something short, which whoever withdraws the token waits for.
+    def hold(self) -> Iterator[None]:
+        """Enter for a short operation that `cancel` waits for.
 
         Raises:
-            Cancelled: the token was withdrawn.
+            Cancelled: the token was cancelled.
         """
         with self._lock:
-            self.check()
+            self.raise_if_cancelled()
             yield
 
     def cancel(self) -> None:
-        """Let nothing more be begun; what MLflow is at just now may yet be done."""
+        """Cancel the token; waits for a short operation."""
         with self._lock:
             self._is_cancelled = True
 
 
 class CancellableClient:
-    """A client, each call of which needs a token.
+    """An MLflow client that checks a token before each call.
 
     Args:
-        client: what is called.
-        token: looked at before every call, which raises `Cancelled` without it.
+        client: the client.
+        token: its `Cancelled` is raised in place of the call.
     """
 
     def __init__(self, client: object, token: CancellationToken) -> None:
@@ -82,289 +101,308 @@ class CancellableClient:
         self._token = token
 
     def __getattr__(self, name: str) -> Any:
-        self._token.check()
+        self._token.raise_if_cancelled()
         return getattr(self._client, name)
 
 
-_BATCH_EVENTS = 500
-_CAUSE_CHARACTERS = 300
-_GATHER_SECONDS = 3.0  # a trial that ends within takes three calls of MLflow, not one for each of its epochs as well
-_RETRY_FIRST_SECONDS = 0.5
-_RETRY_LAST_SECONDS = 15.0
-_PATIENT_SECONDS = 60.0
-_HURRIED_SECONDS = 2.0
-_LOOK_SECONDS = 0.02
-
-
-_SILENT = ("Max retries exceeded", "Connection refused", "Connection aborted", "Read timed out")
-"""What requests says, pages of it, of a server that is away."""
-
-
 class MlflowTracker:
-    """Passes a journal on to an MLflow store.
+    """Passes the events of a journal on to an MLflow store.
 
     Args:
-        journal: the file to follow, whether it is there yet or not; `on_event` wakes the tracker
-            when it grows.
-        tracking_uri: the store: a database URL or the address of an MLflow server.
-        artifacts: the folder for artifacts where the store is a database; a server has its own.
+        journal: the journal, which need not exist yet. `on_event` wakes the tracker when it grows.
+        tracking_uri: URL of a database, or address of an MLflow server.
+        artifacts: folder for artifacts, used if the store is a database.
+
+    Example:
+        >>> tracker = MlflowTracker(journal.path, "sqlite:///mlflow.db", Path("artifacts"))
+        >>> tracker.start()
+        >>> tracker.wait_until_open()
+        >>> journal.subscribe(tracker.on_event)
+        >>> ...
+        >>> tracker.close(hurry=False)  # None: MLflow has everything
     """
 
     def __init__(self, journal: Path, tracking_uri: str, artifacts: Path) -> None:
         self._journal = journal
         self._tracking_uri = tracking_uri
         self._artifacts = artifacts
-        self._allowed = threading.Event()
-        self._abandoned = False
+        self._may_open = threading.Event()
+        self._is_abandoned = False
         self._opened = threading.Event()
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._finished = threading.Event()
-        self._failure: Exception | None = None  # to open the store
-        self._trouble: str | None = None  # to pass events on
+        self._open_error: Exception | None = None
+        self._store_error: str | None = None  # of the last attempt to pass events on
         self._token = CancellationToken()
-        self._perhaps_known = 0  # the store may have what is in the journal up to this offset
-        self._left_at: int | None = (
-            None  # where another tracker of this journal may have been in the middle
-        )
+        # Of events before this offset, the store may have some already.
+        self._uncertain_bytes = 0
+        # Where an earlier tracker was given up: it may be creating the runs of the batch there.
+        self._given_up_at: int | None = None
         self._recorder: Recorder | None = None
-        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+        # A daemon, so that a call that hangs does not keep the process alive.
+        self._thread = threading.Thread(target=self._run_thread, name="mlflow", daemon=True)
 
-    def follow(self, journal: Path) -> None:
-        """Follow another file than was thought; before the store is opened."""
+    def set_journal(self, journal: Path) -> None:
+        """Follow another journal; only before the store is opened."""
         self._journal = journal
 
     def start(self) -> None:
-        """Start to import MLflow and to make what a new store needs, which takes seconds; nothing
-        is written yet.
+        """Start the thread, which imports MLflow.
+
+        It also creates the tables of a new store in a temporary folder. Both take seconds. Nothing
+        is written to the store before `wait_until_open`.
         """
         self._thread.start()
 
-    def leave(self) -> None:
-        """Let go of the store, whatever has happened: open none if none was allowed to be opened.
-
-        A tracker that is open and was not closed has a few seconds to pass on what there is.
-        """
-        if not self._allowed.is_set():
-            self._abandoned = True
-            self._allowed.set()
-        elif not self._abandoned and self._failure is None and not self._closing.is_set():
-            self.close(hurry=True)
-
     def wait_until_open(self) -> None:
-        """Open the store and follow the journal from now on; return once the store takes records.
+        """Open the store, and follow the journal from now on.
 
         Raises:
-            RequestError: it can't be reached.
+            RequestError: the store can't be reached.
         """
-        self._allowed.set()
+        self._may_open.set()
         self._opened.wait()
-        if self._failure is not None:
-            raise self._failure
+        if self._open_error is not None:
+            raise self._open_error
 
-    def close(
-        self, hurry: bool, waiting: Callable[[str], object] = lambda note: None
-    ) -> str | None:
-        """Wait until everything in the journal is passed on: a minute, or a few seconds if somebody
-        is waiting.
-
-        After that nothing more is begun: another tracker may follow the journal at once. A call
-        that MLflow is at then may yet be done. What it says, that one says too; if it makes a run,
-        that one takes back which of the two it does not go on with.
-
-        Args:
-            hurry: whether somebody is waiting.
-            waiting: told if the store is away.
-
-        Returns:
-            None, or why MLflow has not taken everything. It is told the rest the next time.
-        """
-        self._allowed.set()
-        self._closing.set()
-        self._wake.set()
-        if self._trouble is not None and not hurry:
-            waiting(
-                f"MLflow is away ({self._trouble}): up to {_PATIENT_SECONDS:g} s for it; Ctrl-C ends the wait"
-            )
-        if self._finished.wait(_HURRIED_SECONDS if hurry else _PATIENT_SECONDS):
-            return self._trouble if self._failure is None else _told(self._failure)
-        self._token.cancel()
-        return self._trouble or "it was too slow"
-
-    def wait_for_parent(self, seconds: float) -> None:
-        """Return once the study has its run, if it comes to have one so soon."""
-        give_up_at = time.monotonic() + seconds
+    def wait_for_parent_run(self, seconds: float) -> None:
+        """Wait at most so long for the study's own run."""
+        deadline = time.monotonic() + seconds
         while (
             self.parent_run_id is None
             and not self._finished.is_set()
-            and time.monotonic() < give_up_at
+            and time.monotonic() < deadline
         ):
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
+
+    def close(
+        self, hurry: bool, on_wait: Callable[[str], object] = lambda message: None
+    ) -> str | None:
+        """Wait until MLflow has the whole journal.
+
+        The wait ends after a minute, or after 2 s in a hurry. After it the tracker begins no call,
+        so another one may follow the journal. A call under way may still be carried out. The other
+        tracker copes with that: it writes the same, and deletes a duplicate run.
+
+        Args:
+            hurry: whether the user is waiting.
+            on_wait: called with a message if the store can't be reached and is waited for.
+
+        Returns:
+            None, or why MLflow does not have everything; the next tracker passes on the rest.
+        """
+        self._may_open.set()
+        self._closing.set()
+        self._wake.set()
+        if self._store_error is not None and not hurry:
+            on_wait(
+                f"waiting up to {_PATIENT_SECONDS:g} s for MLflow ({self._store_error}); "
+                "Ctrl-C ends the wait"
+            )
+        if self._finished.wait(_HURRIED_SECONDS if hurry else _PATIENT_SECONDS):
+            if self._open_error is not None:
+                return summarize_store_error(self._open_error)
+            return self._store_error
+        self._token.cancel()
+        return self._store_error or "it was too slow"
+
+    def shut_down(self) -> None:
+        """End the thread, in whatever state the tracker is.
+
+        A tracker that may not open its store yet opens none. One that is open and was not closed
+        has a few seconds to pass on the rest.
+        """
+        if not self._may_open.is_set():
+            self._is_abandoned = True
+            self._may_open.set()
+        elif not self._is_abandoned and self._open_error is None and not self._closing.is_set():
+            self.close(hurry=True)
 
     @property
     def parent_run_id(self) -> str | None:
-        """The run of the study, once MLflow has it."""
+        """The study's own run, once MLflow has it."""
         return None if self._recorder is None else self._recorder.parent_run_id
 
-    def run_id(self, trial: int) -> str | None:
-        """Return the run of a trial, once MLflow has it; of one of an earlier sweep, once this one
-        is closed.
+    def find_run_id(self, trial: int) -> str | None:
+        """Return the run of a trial, or None.
+
+        Runs of trials of earlier sweeps are found only after `close`.
         """
         if self._recorder is None:
             return None
-        from mlflow.exceptions import (
-            MlflowException,
-        )  # here, because importing MLflow takes seconds
+        from mlflow.exceptions import MlflowException  # here, because importing it takes seconds
 
         try:
-            return self._recorder.run_id(trial, ask=self._finished.is_set())
-        except (MlflowException, OSError, Cancelled):  # the store is away
+            # While the thread is at work, only it may call the store: the recorder is not
+            # thread-safe.
+            return self._recorder.find_run_id(trial, may_call=self._finished.is_set())
+        except (MlflowException, OSError, Cancelled):  # the store can't be reached
             return None
 
     def on_event(self, event: Event) -> None:
-        """Hear that the journal has grown."""
+        """Wake the thread: the journal has grown."""
         self._wake.set()
 
-    def _work(self) -> None:
+    # What follows runs in the thread.
+
+    def _run_thread(self) -> None:
         try:
-            self._recorder = self._open()
+            self._recorder = self._open_store()
         except Exception as error:
-            self._failure = error
+            self._open_error = error  # raised by `wait_until_open`
             self._finished.set()
             return
         finally:
             self._opened.set()
         try:
-            self._follow(self._recorder)
+            self._follow_journal(self._recorder)
         except Cancelled:
-            pass  # nobody waits for it any more: the next tracker goes on from the cursor
+            pass  # the next tracker continues from the cursor
         except Exception:
-            self._trouble = scrubbed(
-                traceback.format_exc()
-            )  # a bug: shown whole, but no reason to lose the search
+            # A bug. The whole traceback is shown, but the search goes on: the journal has all.
+            self._store_error = scrub_secrets(traceback.format_exc())
         finally:
             self._finished.set()
 
-    def _open(self) -> Recorder:
-        with tables_aside(self._tracking_uri) as made:
-            self._allowed.wait()
-            if self._abandoned:
-                raise RuntimeError("nobody needs the store")
-            self._token.check()
-            client = open_client(self._tracking_uri, made)
-        # Only now: until it may write, somebody else may be at work on the study.
+    def _open_store(self) -> Recorder:
+        with prepared_tables(self._tracking_uri) as tables:
+            self._may_open.wait()
+            if self._is_abandoned:
+                raise RuntimeError("the tracker was shut down before it opened its store")
+            self._token.raise_if_cancelled()
+            client = open_client(self._tracking_uri, tables)
+        # Read only now: before `wait_until_open` the study is not locked, and its last supervisor
+        # may still move the cursor.
         self._cursor = Cursor(self._journal.with_suffix(".tracked"), self._tracking_uri)
-        if self._cursor.offset > self._size():
-            self._move(
-                0
-            )  # a power cut took lines that MLflow had heard of; telling it again does no harm
-        self._perhaps_known = self._size()
-        self._left_at = self._cursor.offset if self._cursor.offset < self._size() else None
+        if self._cursor.offset > self._journal_bytes():
+            # A power cut took lines of epochs that MLflow has already: they are not synced. The
+            # cursor may point into the middle of a new line, so all is passed on again.
+            self._move_cursor(0)
+        size = self._journal_bytes()
+        self._uncertain_bytes = size
+        self._given_up_at = self._cursor.offset if self._cursor.offset < size else None
         from assay.experiments.tracking.recorder import Recorder  # here, because it imports MLflow
 
-        permitted = cast("MlflowClient", CancellableClient(client, self._token))
-        return Recorder(
-            permitted, None if self._tracking_uri.startswith("http") else self._artifacts
-        )
+        cancellable = cast("MlflowClient", CancellableClient(client, self._token))
+        is_server = self._tracking_uri.startswith("http")
+        return Recorder(cancellable, None if is_server else self._artifacts)
 
-    def _move(self, offset: int) -> None:
-        with self._token.held():
-            self._cursor.move(offset)
-
-    def _follow(self, recorder: Recorder) -> None:
+    def _follow_journal(self, recorder: Recorder) -> None:
+        """Pass on events until the tracker is closed."""
         from mlflow.exceptions import MlflowException
 
-        patience, known = _RETRY_FIRST_SECONDS, False
+        pause_seconds, is_resumed = _RETRY_FIRST_SECONDS, False
         while True:
+            # In this order: an event that comes after `clear` wakes the thread again, and what was
+            # written before `close` is read below.
             self._wake.clear()
-            closing = self._closing.is_set()
+            is_closing = self._closing.is_set()
             try:
-                known = known or self._take_up(recorder)
-                more = self._pass_on(recorder)
-                if closing and not more:
+                is_resumed = is_resumed or self._resume_recorder(recorder)
+                has_more = self._pass_on_batch(recorder)
+                if is_closing and not has_more:
                     recorder.delete_duplicates()
-                patience, self._trouble = _RETRY_FIRST_SECONDS, None
+                pause_seconds, self._store_error = _RETRY_FIRST_SECONDS, None
             except (MlflowException, OSError) as error:
-                # The store is away. Nothing is lost, the journal has it; which runs the store took
-                # is asked anew.
-                recorder.forget()
-                known, self._trouble = False, _told(error)
-                self._perhaps_known = self._size()
-                if self._closing.is_set() and unwritable("the store", error) is not None:
-                    return  # waiting makes no room
-                self._closing.wait(patience)  # who is about to leave can't wait for long
+                # The store can't be reached. Nothing is lost, because the journal has all of it.
+                # The call that failed may have reached the store, so its runs are looked up anew.
+                recorder.invalidate_runs()
+                is_resumed, self._store_error = False, summarize_store_error(error)
+                self._uncertain_bytes = self._journal_bytes()
+                if self._closing.is_set() and unwritable_error("the store", error) is not None:
+                    return  # a disk does not empty itself in a minute
+                # Once the tracker is closing, it retries at the shortest interval.
+                self._closing.wait(pause_seconds)
                 time.sleep(_RETRY_FIRST_SECONDS)
-                patience = min(2 * patience, _RETRY_LAST_SECONDS)
+                pause_seconds = min(2 * pause_seconds, _RETRY_LAST_SECONDS)
                 continue
-            if closing and not more:
+            if is_closing and not has_more:
                 return
-            if not more:
+            if not has_more:
                 self._wake.wait()
                 self._closing.wait(_GATHER_SECONDS)
 
-    def _size(self) -> int:
-        return self._journal.stat().st_size if self._journal.exists() else 0
+    def _resume_recorder(self, recorder: Recorder) -> bool:
+        """Have the recorder look up the study at the cursor; return True.
 
-    def _take_up(self, recorder: Recorder) -> bool:
-        """Have the recorder know what of the journal the store has; if it has forgotten all, begin
-        at the beginning.
+        If the store has no runs of the study, the journal is passed on from its beginning.
         """
         opened: Event | None = None
-        for event, behind in read(self._journal, only=[StudyOpened]):
-            if behind > self._cursor.offset:
+        for event, end_offset in read_events(self._journal, only=[StudyOpened]):
+            if end_offset > self._cursor.offset:
                 break
             opened = event
-        if isinstance(opened, StudyOpened) and not recorder.resume(opened):
-            self._move(0)
+        if isinstance(opened, StudyOpened) and not recorder.resume_study(opened):
+            self._move_cursor(0)
         return True
 
-    def _pass_on(self, recorder: Recorder) -> bool:
+    def _pass_on_batch(self, recorder: Recorder) -> bool:
         """Pass on the next events; return whether there may be more."""
         batch: list[Event] = []
-        begin = offset = self._cursor.offset
-        for event, behind in read(self._journal, offset):
+        begin = end = self._cursor.offset
+        for event, end_offset in read_events(self._journal, begin):
             batch.append(event)
-            offset = behind
+            end = end_offset
             if len(batch) == _BATCH_EVENTS:
                 break
-        recorder.record(batch, begin < self._perhaps_known, perhaps_twice=begin == self._left_at)
-        self._move(offset)
+        recorder.record(
+            batch,
+            may_be_recorded=begin < self._uncertain_bytes,
+            may_race=begin == self._given_up_at,
+        )
+        # Only after MLflow has the events: a crash in between repeats them, and loses none.
+        self._move_cursor(end)
         return bool(batch)
 
+    def _journal_bytes(self) -> int:
+        return self._journal.stat().st_size if self._journal.exists() else 0
 
-def _told(error: Exception) -> str:
-    """Return in a line what is wrong with the store: the rest of what it says is of its insides."""
-    if (why := why_unwritable(error)) is not None:
-        return why
-    said = scrubbed(str(error)).strip()
-    if any(words in said for words in _SILENT):
+    def _move_cursor(self, offset: int) -> None:
+        # Held, because the next tracker of the journal writes the same file.
+        with self._token.hold():
+            self._cursor.move(offset)
+
+
+def summarize_store_error(error: Exception) -> str:
+    """Return in one line what is wrong with a store."""
+    if (reason := unwritable_reason(error)) is not None:
+        return reason
+    message = scrub_secrets(str(error)).strip()
+    if any(words in message for words in _DOWN_MESSAGES):
         return "its server does not answer"
-    return said.splitlines()[0][:_CAUSE_CHARACTERS] if said else type(error).__name__
+    # The other lines are about the internals of the library.
+    return message.splitlines()[0][:_MAX_CAUSE_CHARACTERS] if message else type(error).__name__
 
 
 class Cursor:
-    """How far a journal has been passed on to one store, in bytes, kept in a file.
+    """How far a store has a journal, kept in a file.
+
+    Args:
+        path: the file.
+        tracking_uri: the store.
 
     Attributes:
-        offset: as far as this.
-        is_its_own: whether the file speaks of this store, or of none yet.
+        offset: in bytes; 0 if the file is about another store.
+        is_of_store: whether the file is about this store, or does not exist.
     """
 
     def __init__(self, path: Path, tracking_uri: str) -> None:
         self._path = path
-        self._tracking_uri = masked(tracking_uri)
-        self.offset, self.is_its_own = 0, True
+        self._tracking_uri = mask_secrets(tracking_uri)
+        self.offset, self.is_of_store = 0, True
+        # A file that cannot be read means offset 0: events that are repeated do no harm.
         with contextlib.suppress(FileNotFoundError, ValueError):
-            known = json.loads(path.read_text())
-            # Another store has heard nothing of this study yet.
-            self.is_its_own = known["tracking_uri"] == self._tracking_uri
-            self.offset = known["offset"] if self.is_its_own else 0
+            record = json.loads(path.read_text())
+            self.is_of_store = record["tracking_uri"] == self._tracking_uri
+            self.offset = record["offset"] if self.is_of_store else 0
 
     def move(self, offset: int) -> None:
-        """Keep a new offset."""
+        """Write a new offset to the file."""
         if offset == self.offset:
             return
-        aside = self._path.with_suffix(".tracked-new")
-        aside.write_text(json.dumps({"tracking_uri": self._tracking_uri, "offset": offset}))
-        aside.replace(self._path)
+        # Renamed into place, so that a crash leaves either the old offset or the new one.
+        new_file = self._path.with_suffix(".tracked-new")
+        new_file.write_text(json.dumps({"tracking_uri": self._tracking_uri, "offset": offset}))
+        new_file.replace(self._path)
         self.offset = offset

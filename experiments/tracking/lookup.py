@@ -1,4 +1,4 @@
-"""Finding a study's runs in MLflow."""
+"""Finding and deleting the runs of a study in MLflow."""
 
 from __future__ import annotations
 
@@ -13,55 +13,66 @@ from assay.experiments.tracking.schema import (
     STUDY_ID_TAG,
     STUDY_TAG,
     TRIAL_TAG,
-    name_text,
+    encode_name,
 )
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
 from assay.search.objective import Objectives
-from assay.search.system.urls import is_there, masked
+from assay.search.system.urls import mask_secrets, store_exists
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+_PAGE_RUNS = 1000
 
-# Of several runs of one trial, or of a study itself, the one that counts: for who writes, reads and
-# mends alike.
+
+# A store may hold several runs of one trial, or of the study itself: duplicates, deleted ones. The
+# recorder, readers and doctor must agree on the one that counts, so all of them rank runs here.
 
 
 def is_deleted(run: Run) -> bool:
-    """Return whether somebody deleted a run."""
+    """Return whether a user deleted a run."""
     return bool(run.info.lifecycle_stage == "deleted")
 
 
-def ranked(runs: Iterable[Run]) -> Sequence[Run]:
-    """Return runs of one trial, the one that counts first: one that is not deleted, then the
-    oldest.
+def rank_runs(runs: Iterable[Run]) -> Sequence[Run]:
+    """Return the runs of one trial, the one that counts first.
+
+    That is: not deleted, then the oldest.
     """
-    return sorted(runs, key=lambda run: (is_deleted(run), *_age(run)))
+    return sorted(runs, key=lambda run: (is_deleted(run), *_age_key(run)))
 
 
-def ranked_parents(runs: Iterable[Run]) -> Sequence[Run]:
-    """Return a study's own runs among all its runs, the one that counts first.
+def rank_parent_runs(runs: Iterable[Run]) -> Sequence[Run]:
+    """Return the parent runs of a study, the one that counts first.
 
-    That is one that is not deleted, then the one that most trials name, then the oldest.
+    That is: not deleted, then the parent of most trials, then the oldest.
     """
-    every = list(runs)
-    named = Counter(run.data.tags.get(PARENT_TAG) for run in every if TRIAL_TAG in run.data.tags)
-    parents = [run for run in every if TRIAL_TAG not in run.data.tags]
-    return sorted(parents, key=lambda run: (is_deleted(run), -named[run.info.run_id], *_age(run)))
+    all_runs = list(runs)
+    children = Counter(
+        run.data.tags.get(PARENT_TAG) for run in all_runs if TRIAL_TAG in run.data.tags
+    )
+    parents = [run for run in all_runs if TRIAL_TAG not in run.data.tags]
+    return sorted(
+        parents, key=lambda run: (is_deleted(run), -children[run.info.run_id], *_age_key(run))
+    )
 
 
-def _age(run: Run) -> tuple[int, str]:
-    # What was made twice, because an answer did not come, has one time: the id decides, for
-    # everybody the same.
+def _age_key(run: Run) -> tuple[int, str]:
+    # Duplicates have the same start time, that of the event: then the id decides, so that every
+    # process decides alike.
     return int(run.info.start_time or 0), str(run.info.run_id)
 
 
 @dataclass(frozen=True)
-class StudyRuns:
-    """The runs of a study: its own, that of each trial by its number, and the MLflow experiment
-    they are in.
+class StudyRunIds:
+    """Ids of the runs of a study.
+
+    Attributes:
+        parent: the study's own run; None if there is none.
+        experiment: name of its MLflow experiment; None if there is no parent run.
+        trials: the trials' runs, by trial number.
     """
 
     parent: str | None = None
@@ -69,35 +80,46 @@ class StudyRuns:
     trials: Mapping[int, str] = field(default_factory=dict)
 
 
-def runs_of_study(store_paths: StorePaths, study_id: str) -> StudyRuns:
-    """Return the runs of the study of that id that are not deleted; a home without a store has none
-    and gets none.
+def find_study_runs(store_paths: StorePaths, study_id: str) -> StudyRunIds:
+    """Return the runs of a study that are not deleted.
+
+    A store that does not exist has none, and is not created.
 
     Raises:
         RequestError: the store can't be reached.
     """
-    if not is_there(store_paths.tracking_uri):
-        return StudyRuns()
+    if not store_exists(store_paths.tracking_uri):
+        return StudyRunIds()
     client = open_client(store_paths.tracking_uri)
-    names = {
+    experiment_names = {
         experiment.experiment_id: str(experiment.name) for experiment in client.search_experiments()
     }
-    runs = ranked(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'"))
+    runs = rank_runs(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'"))
     trials: dict[int, str] = {}
     for run in runs:
         if TRIAL_TAG in run.data.tags:
             trials.setdefault(int(run.data.tags[TRIAL_TAG]), str(run.info.run_id))
-    parents = ranked_parents(runs)
+    parents = rank_parent_runs(runs)
     if not parents:
-        return StudyRuns(trials=trials)
+        return StudyRunIds(trials=trials)
     parent = parents[0].info
-    return StudyRuns(str(parent.run_id), names.get(parent.experiment_id), trials)
+    return StudyRunIds(str(parent.run_id), experiment_names.get(parent.experiment_id), trials)
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run: `ends` are the metrics that were measured once, as it ended, `curve` those of every
-    epoch.
+    """One run.
+
+    Attributes:
+        run_id: its id.
+        experiment: name of its MLflow experiment.
+        status: MLflow's status, such as "FINISHED".
+        study: name of its study; None for a single run.
+        trial: number of its trial; None for a single run and for a study's own run.
+        params: its parameters as text.
+        tags: its tags.
+        final_metrics: metrics that were measured once, at the end.
+        epoch_metrics: values of the other metrics, by epoch.
     """
 
     run_id: str
@@ -107,17 +129,19 @@ class RunRecord:
     trial: int | None
     params: Mapping[str, str]
     tags: Mapping[str, str]
-    ends: Mapping[str, float]
-    curve: Mapping[str, Sequence[float]]
+    final_metrics: Mapping[str, float]
+    epoch_metrics: Mapping[str, Sequence[float]]
 
 
 def find_run(store_paths: StorePaths, run_id: str) -> RunRecord | None:
-    """Return a run; None if there is none of that id, or it was deleted. Reading makes no store.
+    """Return a run; None if there is none, or it was deleted.
+
+    A store that does not exist has none, and is not created.
 
     Raises:
         RequestError: the store can't be reached.
     """
-    if not is_there(store_paths.tracking_uri):
+    if not store_exists(store_paths.tracking_uri):
         return None
     client = open_client(store_paths.tracking_uri)
     from mlflow.exceptions import MlflowException  # here, because importing MLflow takes seconds
@@ -128,10 +152,10 @@ def find_run(store_paths: StorePaths, run_id: str) -> RunRecord | None:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
-    if run.info.lifecycle_stage == "deleted":
+    if is_deleted(run):
         return None
     tags = run.data.tags
-    ends, curve = _measured(client, run)
+    final_metrics, epoch_metrics = _read_metrics(client, run)
     return RunRecord(
         run_id=run_id,
         experiment=str(client.get_experiment(run.info.experiment_id).name),
@@ -140,92 +164,108 @@ def find_run(store_paths: StorePaths, run_id: str) -> RunRecord | None:
         trial=int(tags[TRIAL_TAG]) if TRIAL_TAG in tags else None,
         params=dict(run.data.params),
         tags=dict(tags),
-        ends=ends,
-        curve=curve,
+        final_metrics=final_metrics,
+        epoch_metrics=epoch_metrics,
     )
 
 
-def best_runs(store_paths: StorePaths, study: str, most: int) -> Sequence[Run]:
-    """Return the runs of a study's best trials, the best first; a home without a store has none and
-    gets none.
+def _read_metrics(
+    client: MlflowClient, run: Run
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Return a run's final metrics, and its metrics by epoch."""
+    final_metrics: dict[str, float] = {}
+    epoch_metrics: dict[str, list[float]] = {}
+    for name, last_value in run.data.metrics.items():
+        by_epoch = read_metric(client, run.info.run_id, name)
+        # The recorder writes final metrics at step 0; epochs count from 1.
+        if any(by_epoch):
+            epoch_metrics[name] = [by_epoch[epoch] for epoch in sorted(by_epoch) if epoch > 0]
+        else:
+            final_metrics[name] = last_value
+    return final_metrics, epoch_metrics
+
+
+def read_metric(client: MlflowClient, run_id: str, metric: str) -> dict[int, float]:
+    """Return a metric's values by epoch; epoch 0 is for final metrics."""
+    points = client.get_metric_history(run_id, metric)
+    # An epoch that was trained again after a crash has two points: the later one counts.
+    return {point.step: point.value for point in sorted(points, key=lambda point: point.timestamp)}
+
+
+def find_best_runs(store_paths: StorePaths, study: str, limit: int) -> Sequence[Run]:
+    """Return the runs of a study's best trials, the best first.
+
+    Complete trials come before pruned ones. With several objectives the first one ranks.
+
+    Args:
+        store_paths: where the store is.
+        study: name of the study; of several studies of this name the newest counts.
+        limit: number of runs at most.
+
+    Raises:
+        RequestError: the store can't be reached.
     """
-    if not is_there(store_paths.tracking_uri):
+    if not store_exists(store_paths.tracking_uri):
         return []
     client = open_client(store_paths.tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    named = client.search_runs(experiments, f"{_named(study)} AND tags.`{OBJECTIVE_TAG}` LIKE '%'")
-    parent = next(
-        (run for run in named if run.data.tags[STUDY_TAG] == study), None
-    )  # the newest comes first
+    named = client.search_runs(
+        experiments, f"{_study_filter(study)} AND tags.`{OBJECTIVE_TAG}` LIKE '%'"
+    )
+    # MLflow returns the newest run first.
+    parent = next((run for run in named if run.data.tags[STUDY_TAG] == study), None)
     if parent is None:
         return []
-    # With several objectives there is no one value: the first of them ranks the trials.
-    goals = Objectives.read(parent.data.tags[OBJECTIVE_TAG].split(", "))
-    metric = "value" if goals.single is not None else name_text(goals.each[0].metric)
-    way = "DESC" if goals.each[0].direction == "maximize" else "ASC"
-    of_study = f"tags.`{STUDY_ID_TAG}` = '{parent.data.tags[STUDY_ID_TAG]}' AND tags.`{TRIAL_TAG}` LIKE '%'"
+    objectives = Objectives.read(parent.data.tags[OBJECTIVE_TAG].split(", "))
+    first = objectives.each[0]
+    metric = "value" if objectives.single is not None else encode_name(first.metric)
+    order = "DESC" if first.direction == "maximize" else "ASC"
+    study_id = parent.data.tags[STUDY_ID_TAG]
+    trials = f"tags.`{STUDY_ID_TAG}` = '{study_id}' AND tags.`{TRIAL_TAG}` LIKE '%'"
     runs: list[Run] = []
-    for state in (
-        "complete",
-        "pruned",
-    ):  # a pruned trial's value is of fewer epochs: it only fills up the rest
+    # A pruned trial's value is of fewer epochs, so it does not compare with that of a complete one:
+    # pruned trials only fill the rest.
+    for state in ("complete", "pruned"):
         runs += client.search_runs(
             experiments,
-            f"{of_study} AND tags.`assay.state` = '{state}'",
-            order_by=[f"metrics.`{metric}` {way}"],
-            max_results=most,
+            f"{trials} AND tags.`assay.state` = '{state}'",
+            order_by=[f"metrics.`{metric}` {order}"],
+            max_results=limit,
         )
-    return runs[:most]
+    return runs[:limit]
 
 
-def study_names(store_paths: StorePaths) -> list[str]:
-    """Return the names of all studies in the store."""
-    if not is_there(store_paths.tracking_uri):
+def list_tracked_studies(store_paths: StorePaths) -> list[str]:
+    """Return the names of all studies in the store.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    if not store_exists(store_paths.tracking_uri):
         return []
     client = open_client(store_paths.tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    runs = client.search_runs(experiments, f"tags.`{STUDY_TAG}` LIKE '%'", max_results=1000)
+    runs = client.search_runs(experiments, f"tags.`{STUDY_TAG}` LIKE '%'", max_results=_PAGE_RUNS)
     return sorted({run.data.tags[STUDY_TAG] for run in runs if PARENT_TAG not in run.data.tags})
 
 
-def _named(study: str) -> str:
-    """Return the filter for runs of studies of a name. It may let others through: compare the tag
-    of what it finds.
-
-    MLflow's filter language has no way to write a single quote inside a text, so there any
-    character matches.
-    """
+def _study_filter(study: str) -> str:
+    """Return a filter for a study's name, which may match others."""
+    # MLflow's filter language cannot write a single quote inside a text. `_` matches any
+    # character, so the caller compares the tag of each run that is returned.
     if "'" not in study:
         return f"tags.`{STUDY_TAG}` = '{study}'"
     pattern = study.replace("'", "_")
     return f"tags.`{STUDY_TAG}` LIKE '{pattern}'"
 
 
-def _measured(client: MlflowClient, run: Run) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """Return a run's metrics: those of its end, which have step 0, and those of every epoch, which
-    count from 1.
-    """
-    ends: dict[str, float] = {}
-    curve: dict[str, list[float]] = {}
-    for name, last in run.data.metrics.items():
-        by_epoch = curve_of(client, run.info.run_id, name)
-        if any(by_epoch):
-            curve[name] = [by_epoch[epoch] for epoch in sorted(by_epoch) if epoch > 0]
-        else:
-            ends[name] = last
-    return ends, curve
-
-
-def curve_of(client: MlflowClient, run_id: str, metric: str) -> dict[int, float]:
-    """Return a metric's value by epoch; of what was measured once, as the trial ended, by 0."""
-    points = client.get_metric_history(run_id, metric)
-    # An epoch that was trained again after a crash has two points: the later one counts.
-    return {point.step: point.value for point in sorted(points, key=lambda point: point.timestamp)}
-
-
 def search_runs(client: MlflowClient, filter_string: str, view: int | None = None) -> Iterator[Run]:
-    """Yield runs, page by page: unless another view is asked for, those that are not deleted
-    yet.
+    """Yield the runs that match a filter, page by page.
+
+    Args:
+        client: of the store.
+        filter_string: in MLflow's filter language.
+        view: of `mlflow.entities.ViewType`; None: runs that are not deleted.
     """
     from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
 
@@ -234,32 +274,41 @@ def search_runs(client: MlflowClient, filter_string: str, view: int | None = Non
     token = None
     while token is None or token:
         page = client.search_runs(
-            experiments, filter_string, view, max_results=1000, page_token=token
+            experiments, filter_string, view, max_results=_PAGE_RUNS, page_token=token
         )
         yield from page
         token = page.token or ""
 
 
-# Taking a study's runs out of MLflow.
+# Deleting a study's runs.
 
 
-def runs_of_ids(store_paths: StorePaths, ids: Collection[str]) -> list[str]:
-    """Return the ids of the runs of the studies of these ids: those of trials, then those of the
-    studies themselves.
+def find_run_ids(store_paths: StorePaths, study_ids: Collection[str]) -> list[str]:
+    """Return the runs of studies, parent runs last.
 
     Raises:
         RequestError: the store can't be reached.
     """
     client = open_client(store_paths.tracking_uri)
-    return _children_first(
+    return _ids_parents_last(
         run
-        for study_id in ids
+        for study_id in study_ids
         for run in search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'")
     )
 
 
-def are_known(store_paths: StorePaths, ids: Collection[str]) -> bool:
-    """Return whether the store has, or had until they were deleted, runs of studies of these ids.
+def find_run_ids_by_name(store_paths: StorePaths, study: str) -> list[str]:
+    """Return the runs of all studies of a name, parent runs last.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    runs = search_runs(open_client(store_paths.tracking_uri), f"tags.`{STUDY_TAG}` LIKE '%'")
+    return _ids_parents_last(run for run in runs if run.data.tags[STUDY_TAG] == study)
+
+
+def has_study_runs(store_paths: StorePaths, study_ids: Collection[str]) -> bool:
+    """Return whether the store has runs of studies, or had some.
 
     Raises:
         RequestError: the store can't be reached.
@@ -269,39 +318,29 @@ def are_known(store_paths: StorePaths, ids: Collection[str]) -> bool:
     client = open_client(store_paths.tracking_uri)
     return any(
         any(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL))
-        for study_id in ids
+        for study_id in study_ids
     )
 
 
-def runs_of_name(store_paths: StorePaths, study: str) -> list[str]:
-    """Return the same of every study of a name.
-
-    Raises:
-        RequestError: the store can't be reached.
-    """
-    tagged = search_runs(open_client(store_paths.tracking_uri), f"tags.`{STUDY_TAG}` LIKE '%'")
-    return _children_first(run for run in tagged if run.data.tags[STUDY_TAG] == study)
-
-
-def remove(store_paths: StorePaths, runs: Iterable[str]) -> None:
-    """Delete runs, as MLflow does it: they are hidden, and can be restored until `mlflow gc` frees
-    their disk.
+def delete_runs(store_paths: StorePaths, run_ids: Iterable[str]) -> None:
+    """Delete runs, which MLflow can restore until `mlflow gc`.
 
     Raises:
         RequestError: the store can't be reached.
     """
     client = open_client(store_paths.tracking_uri)
-    for run_id in runs:
+    for run_id in run_ids:
         client.delete_run(run_id)
 
 
-def freeing(store_paths: StorePaths) -> str:
-    """Return the command that frees what deleted runs take."""
+def format_gc_command(store_paths: StorePaths) -> str:
+    """Return the command that frees the disk space of deleted runs."""
     if store_paths.tracking_uri.startswith("http"):
         return "mlflow gc (on the machine of the MLflow server)"
-    return f"mlflow gc --backend-store-uri {masked(store_paths.tracking_uri)}"
+    return f"mlflow gc --backend-store-uri {mask_secrets(store_paths.tracking_uri)}"
 
 
-def _children_first(runs: Iterable[Run]) -> list[str]:
+def _ids_parents_last(runs: Iterable[Run]) -> list[str]:
+    # Parent runs last: after an interruption, the UI still shows the rest below them.
     ordered = sorted(runs, key=lambda run: TRIAL_TAG not in run.data.tags)
     return [str(run.info.run_id) for run in ordered]

@@ -1,9 +1,7 @@
-"""The model of a study's best trial, as an MLflow model: one `.keras` file and the signature of its
-input.
+"""MLflow models: a `.keras` file and its signature.
 
-Written from the file that the worker saved, without Keras: what MLflow's own Keras flavour would
-add to the file is known here, and importing Keras to write it would cost every sweep twelve
-seconds.
+It is written from the file that the worker saved, without Keras. MLflow's Keras flavor would import
+Keras, which takes twelve seconds of every sweep; what the flavor would add is known here.
 """
 
 from __future__ import annotations
@@ -21,30 +19,32 @@ from mlflow import MlflowClient
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-FOLDER = "model"
+MODEL_FOLDER = "model"
+"""Name of the artifact."""
 
 
 def log_model(
     client: MlflowClient, run_id: str, file: Path, data: Mapping[str, Any], backend: str
 ) -> None:
-    """Log a `.keras` file to a run, so that `mlflow.keras.load_model("runs:/RUN_ID/model")` loads
-    it.
+    """Log a `.keras` file to a run as an MLflow model.
 
     Args:
-        client: the store.
-        run_id: whose artifact it becomes.
+        client: of the store.
+        run_id: the run.
         file: the saved model.
-        data: `input_shape`, such as [28, 28, 1], `outputs`, how many numbers it gives, and what
-            else is to be known of
-            them: the names of the classes, the scaling that inputs went through.
-        backend: the Keras backend it was trained on.
+        data: stored as metadata. `input_shape`, such as [28, 28, 1], and `outputs`, the number of
+            outputs, become the signature.
+        backend: the Keras backend on which the model was trained.
+
+    Example:
+        >>> mlflow.keras.load_model(f"runs:/{run_id}/model")
     """
     keras = importlib.metadata.version("keras")
-    model = Model(run_id=run_id, signature=_signature(data), metadata=dict(data))
+    model = Model(run_id=run_id, signature=_model_signature(data), metadata=dict(data))
     model.add_flavor(
         "keras", data="data", keras_version=keras, keras_backend=backend, save_exported_model=False
     )
-    # The generic flavour too, so that `mlflow models serve` and `mlflow.pyfunc` take it.
+    # The generic flavor is what `mlflow models serve` and `mlflow.pyfunc` load.
     model.add_flavor(
         "python_function",
         loader_module="mlflow.keras",
@@ -52,19 +52,18 @@ def log_model(
         env={},
     )
     with tempfile.TemporaryDirectory() as folder:
-        local = Path(folder) / FOLDER
+        # The files that MLflow's Keras flavor writes (`mlflow.keras.save_model`, 3.17).
+        local = Path(folder) / MODEL_FOLDER
         (local / "data").mkdir(parents=True)
         shutil.copyfile(file, local / "data" / "model.keras")
         (local / "data" / "keras_module.txt").write_text("keras")
         (local / "requirements.txt").write_text(f"keras=={keras}\n")
         model.save(str(local / "MLmodel"))
-        client.log_artifacts(run_id, str(local), FOLDER)
+        client.log_artifacts(run_id, str(local), MODEL_FOLDER)
 
 
-def _signature(data: Mapping[str, Any]) -> ModelSignature:
-    """Batches of scaled inputs (batch, *input_shape) to logits or values (batch, outputs), all
-    float32.
-    """
+def _model_signature(data: Mapping[str, Any]) -> ModelSignature:
+    """Return the signature: float32, (batch, *input_shape) to (batch, outputs)."""
     number = np.dtype(np.float32)
     return ModelSignature(
         inputs=Schema([TensorSpec(number, (-1, *data["input_shape"]))]),

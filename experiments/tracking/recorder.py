@@ -1,8 +1,8 @@
-"""What each event of a study becomes in MLflow.
+"""Writes the events of a study to MLflow.
 
-Recording an event twice leaves what recording it once does: runs are looked up by the study's id
-and their trial before one is created, and a metric's point carries the event's own time, by which
-MLflow knows that it has it.
+Recording an event twice leaves the same as recording it once, because the follower may repeat
+events after a crash. A run is looked up by study id and trial before it is created, and a metric
+point carries the time of its event: MLflow stores a point of the same step, time and value once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from assay.experiments.tracking.model import log_model
-from assay.experiments.tracking.runs import StudyRuns
+from assay.experiments.tracking.runs import RunIndex
 from assay.experiments.tracking.schema import (
     BEST_TAG,
     CLOSING_STATUS,
@@ -29,15 +29,15 @@ from assay.experiments.tracking.schema import (
     STUDY_ID_TAG,
     STUDY_TAG,
     TRIAL_TAG,
-    error_text,
-    joined_tags,
-    label_text,
-    name_text,
-    param_text,
-    run_name,
-    status_of,
-    storable,
-    tag_text,
+    encode_error,
+    encode_label,
+    encode_name,
+    encode_param,
+    encode_run_name,
+    encode_tag,
+    encode_text,
+    merge_session_tags,
+    run_status,
 )
 from assay.experiments.workspace import file_name
 from assay.search.events import (
@@ -49,31 +49,32 @@ from assay.search.events import (
     TrialBegun,
     TrialEnded,
 )
-from assay.search.system.urls import scrubbed
+from assay.search.system.urls import scrub_secrets
 
-# Writing to the runs of a store, but to those that somebody deleted: that is what they want.
-
-
-_LARGEST_BATCH_METRICS = 1000  # MLflow's own limit
-_CAUSE_CHARACTERS = 300
+_MAX_BATCH_METRICS = 1000  # MLflow's limit
+_MAX_CAUSE_CHARACTERS = 300
 _REFUSED = "INVALID_PARAMETER_VALUE"
-_KINDS = {Metric: "metric", Param: "parameter", RunTag: "tag"}
+_ITEM_KINDS = {Metric: "metric", Param: "parameter", RunTag: "tag"}
+# A slower call may have been repeated: by MLflow, where a user lets it retry, or by a proxy.
+_SLOW_SECONDS = 5.0
 
 _Item: TypeAlias = Metric | Param | RunTag
 
 
 class RunWriter:
-    """Writes to runs.
+    """Writes to the runs of a store.
+
+    Runs that a user deleted are left alone. What MLflow refuses is skipped, and noted in a tag of
+    the run.
 
     Args:
         client: of the store.
 
     Attributes:
-        deleted: the runs that somebody deleted, by their ids.
+        deleted: ids of runs that a user deleted.
 
     Raises:
-        mlflow.exceptions.MlflowException: the store can't be reached. What it refuses is skipped
-        and noted on the run.
+        mlflow.exceptions.MlflowException: the store can't be reached. Any method may raise it.
     """
 
     def __init__(self, client: MlflowClient) -> None:
@@ -81,57 +82,59 @@ class RunWriter:
         self.deleted: set[str] = set()
 
     def is_deleted(self, run_id: str) -> bool:
-        """Return whether somebody deleted a run."""
+        """Return whether a run is known to be deleted."""
         return run_id in self.deleted
 
-    def write(
+    def log_batch(
         self,
         run_id: str,
         metrics: Sequence[Metric] = (),
         params: Mapping[str, object] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Log to a run, in as few calls as can be."""
+        """Log to a run in as few calls as possible."""
         others: list[_Item] = [
-            Param(name_text(name), param_text(value)) for name, value in (params or {}).items()
+            Param(encode_name(name), encode_param(value)) for name, value in (params or {}).items()
         ]
-        others += [RunTag(name_text(name), tag_text(value)) for name, value in (tags or {}).items()]
-        self._log(run_id, [*metrics[:_LARGEST_BATCH_METRICS], *others])
-        for start in range(_LARGEST_BATCH_METRICS, len(metrics), _LARGEST_BATCH_METRICS):
-            self._log(run_id, metrics[start : start + _LARGEST_BATCH_METRICS])
+        others += [
+            RunTag(encode_name(name), encode_tag(value)) for name, value in (tags or {}).items()
+        ]
+        self._log_items(run_id, [*metrics[:_MAX_BATCH_METRICS], *others])
+        for start in range(_MAX_BATCH_METRICS, len(metrics), _MAX_BATCH_METRICS):
+            self._log_items(run_id, metrics[start : start + _MAX_BATCH_METRICS])
 
-    def take_up(self, run_id: str) -> None:
-        """Say that a run goes on."""
-        self._try(
+    def reopen_run(self, run_id: str) -> None:
+        """Set a run's status to RUNNING."""
+        self._call_or_note(
             run_id, "status RUNNING", lambda: self._client.update_run(run_id, status="RUNNING")
         )
 
-    def terminate(self, run_id: str, status: str, at_milliseconds: int) -> None:
-        """Say how a run ended, and when."""
-        self._try(
+    def terminate_run(self, run_id: str, status: str, end_milliseconds: int) -> None:
+        """Set a run's last status and its end time."""
+        self._call_or_note(
             run_id,
             f"status {status}",
-            lambda: self._client.set_terminated(run_id, status, end_time=at_milliseconds),
+            lambda: self._client.set_terminated(run_id, status, end_time=end_milliseconds),
         )
 
-    def log_files(self, run_id: str, opened: StudyOpened) -> None:
-        """Log the experiment's file, and what its data are."""
+    def log_experiment(self, run_id: str, opened: StudyOpened) -> None:
+        """Log the experiment file, and what the data are."""
         if self.is_deleted(run_id):
             return
         self._client.log_text(run_id, opened.text, "experiment.toml")
         self._client.log_dict(run_id, dict(opened.data), "data.json")
 
     def log_model(self, run_id: str, file: str, opened: StudyOpened) -> None:
-        """Log a saved model, if the file is still there."""
+        """Log a saved model, if its file still exists."""
+        # An event that is repeated may find no file: it is removed once MLflow has the model.
         if Path(file).exists() and not self.is_deleted(run_id):
-            log_model(
-                self._client, run_id, Path(file), opened.data, opened.provenance["assay.backend"]
-            )
+            backend = opened.provenance["assay.backend"]
+            log_model(self._client, run_id, Path(file), opened.data, backend)
 
-    def _log(self, run_id: str, items: Sequence[_Item]) -> None:
-        """Log some items; of those that MLflow refuses together it is asked for each half, down to
-        what it means.
-        """
+    def _log_items(self, run_id: str, items: Sequence[_Item]) -> None:
+        """Log items, or each half of them if MLflow refuses."""
+        # MLflow refuses a batch as a whole for a single item: one bad name must not cost a trial
+        # all its metrics.
         if not items:
             return
 
@@ -144,31 +147,29 @@ class RunWriter:
             )
 
         if len(items) == 1:
-            self._try(run_id, f"{_KINDS[type(items[0])]} {items[0].key}", log)
-        elif not self._takes(run_id, log):
+            self._call_or_note(run_id, f"{_ITEM_KINDS[type(items[0])]} {items[0].key}", log)
+        elif self._call(run_id, log) is not None:
             middle = len(items) // 2
-            self._log(run_id, items[:middle])
-            self._log(run_id, items[middle:])
+            self._log_items(run_id, items[:middle])
+            self._log_items(run_id, items[middle:])
 
-    def _takes(self, run_id: str, call: Callable[[], object]) -> bool:
-        return self._refusal(run_id, call) is None
-
-    def _try(self, run_id: str, what: str, call: Callable[[], object]) -> None:
-        """Make a call; if MLflow refuses it, say so on the run: what comes behind it must not wait
-        for ever.
-        """
-        refusal = self._refusal(run_id, call)
+    def _call_or_note(self, run_id: str, item: str, call: Callable[[], object]) -> None:
+        """Make a call, or note on the run why MLflow refuses it."""
+        # An exception would stop the follower at this event for ever, with all events behind it.
+        refusal = self._call(run_id, call)
         if refusal is None:
             return
-        told = self._client.get_run(run_id).data.tags.get(REFUSED_TAG, "").splitlines()
-        if not any(line.startswith(f"{what}: ") for line in told):
+        notes = self._client.get_run(run_id).data.tags.get(REFUSED_TAG, "").splitlines()
+        if not any(line.startswith(f"{item}: ") for line in notes):
             self._client.set_tag(
-                run_id, REFUSED_TAG, error_text("\n".join([*told, f"{what}: {refusal}"]))
+                run_id, REFUSED_TAG, encode_error("\n".join([*notes, f"{item}: {refusal}"]))
             )
 
-    def _refusal(self, run_id: str, call: Callable[[], object]) -> str | None:
-        """Make a call that writes to a run, unless somebody deleted it; return why MLflow refuses
-        it, if it does.
+    def _call(self, run_id: str, call: Callable[[], object]) -> str | None:
+        """Make a call that writes to a run that is not deleted.
+
+        Returns:
+            Why MLflow refuses the call; None if it does not.
         """
         if self.is_deleted(run_id):
             return None
@@ -176,55 +177,53 @@ class RunWriter:
             call()
         except MlflowException as error:
             if error.error_code != _REFUSED:
-                raise  # the store is away
+                raise  # the store can't be reached
+            # MLflow refuses writes to a deleted run with the same code. That the user deleted it
+            # is no refusal: the run is left alone.
             if self._client.get_run(run_id).info.lifecycle_stage == "deleted":
                 self.deleted.add(run_id)
                 return None
-            first = (scrubbed(str(error)).removeprefix(f"{_REFUSED}: ").splitlines() or [_REFUSED])[
-                0
-            ]
-            return first[:_CAUSE_CHARACTERS]
+            lines = scrub_secrets(str(error)).removeprefix(f"{_REFUSED}: ").splitlines()
+            return (lines or [_REFUSED])[0][:_MAX_CAUSE_CHARACTERS]
         return None
 
 
-def points(metrics: Mapping[str, float], at_seconds: float, epoch: int) -> list[Metric]:
-    """Return metrics as MLflow has them; what is measured once, as a trial ends, is said to be of
-    epoch 0.
-    """
+def to_metrics(metrics: Mapping[str, float], time_seconds: float, epoch: int) -> list[Metric]:
+    """Return metrics as MLflow's; epoch 0 is for final metrics."""
     return [
-        Metric(name_text(name), float(value), milliseconds(at_seconds), epoch)
+        Metric(encode_name(name), float(value), to_milliseconds(time_seconds), epoch)
         for name, value in metrics.items()
     ]
 
 
-def milliseconds(seconds: float) -> int:
-    """Return a time as MLflow has it."""
+def to_milliseconds(seconds: float) -> int:
+    """Return a time in MLflow's unit."""
     return int(seconds * 1000)
 
 
-_SLOW_SECONDS = 5.0  # what takes longer may have been asked for twice
-
-
 @dataclass
-class _Said:
-    """What is to be said of a trial's run."""
+class _TrialBatch:
+    """What a batch of events adds to a trial's run."""
 
-    points: list[Metric] = field(default_factory=list)
+    metrics: list[Metric] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
 
 class Recorder:
-    """Writes events into an MLflow store.
+    """Records the events of one study at a time in an MLflow store.
 
     Args:
         client: of the store.
-        artifacts: where the artifacts of new experiments go; None leaves it to the store.
+        artifacts: folder for the artifacts of new experiments; None: the store has its own.
 
     Raises:
-        mlflow.exceptions.MlflowException: the store can't be reached or refuses. After `forget` the
-        same events can be
-            recorded again, or after `resume` those from a later one on.
+        mlflow.exceptions.MlflowException: the store can't be reached. After `invalidate_runs` the
+            same events can be recorded again; after `resume_study`, those from a later one on.
+
+    Example:
+        >>> recorder = Recorder(open_client("sqlite:///mlflow.db"), Path("artifacts"))
+        >>> recorder.record(event for event, _ in read_events(Path("journal/digits-mlp.jsonl")))
     """
 
     def __init__(self, client: MlflowClient, artifacts: Path | None) -> None:
@@ -233,97 +232,113 @@ class Recorder:
         self._artifacts = artifacts
         self._opened: StudyOpened | None = None
         self._experiment_id = ""
-        self._runs: StudyRuns | None = None
-        self._is_sure = False  # that these are the runs that the store has
-        self._perhaps_twice = False
-        self._doubtful: dict[str | None, None] = {}  # by trial, as its tag has it
+        self._runs: RunIndex | None = None
+        self._is_index_valid = False
+        self._may_race = False
+        # Runs that the store may have created twice, by the value of their trial tag; None stands
+        # for the parent run or a single run. A dictionary, because it keeps the order.
+        self._doubtful: dict[str | None, None] = {}
 
     @property
     def parent_run_id(self) -> str | None:
-        """The study's own run."""
+        """The study's own run, once the store has it."""
         return None if self._runs is None else self._runs.parent
 
-    def run_id(self, trial: int, ask: bool) -> str | None:
-        """Return the run of a trial if there is one; unless the store may be asked, only if it is
-        known already.
+    def find_run_id(self, trial: int, may_call: bool) -> str | None:
+        """Return the run of a trial, or None.
+
+        Args:
+            trial: number of the trial.
+            may_call: whether the store may be called; else only known runs are returned.
         """
         if self._runs is None:
             return None
-        return self._runs.find(trial) if ask else self._runs.known(trial)
+        return self._runs.find_run_id(trial) if may_call else self._runs.get_cached(trial)
 
     def record(
-        self, events: Iterable[Event], perhaps_again: bool = True, perhaps_twice: bool = False
+        self, events: Iterable[Event], may_be_recorded: bool = True, may_race: bool = False
     ) -> None:
-        """Record events in their order; what they say of a trial goes to the store in one call, as
-        far as it can.
+        """Record events in their order.
 
         Args:
             events: of one study.
-            perhaps_again: whether the store may have some of them already.
-            perhaps_twice: whether it may be making their runs just now, for a tracker that nobody
-                waited for.
+            may_be_recorded: whether the store may have some of them already, so that runs must be
+                looked up before they are created.
+            may_race: whether an abandoned tracker may be creating the runs of these events now.
         """
-        self._perhaps_twice = perhaps_twice
-        said: dict[int, _Said] = defaultdict(_Said)
+        self._may_race = may_race
+        # A call to MLflow costs milliseconds, an epoch may be shorter. So all that a batch adds to
+        # a trial goes to the store in one call.
+        batches: dict[int, _TrialBatch] = defaultdict(_TrialBatch)
         for event in events:
             match event:
                 case TrialBegun():
-                    self._trial_begun(event, said[event.trial], perhaps_again)
+                    self._begin_trial(event, batches[event.trial], may_be_recorded)
                 case EpochEnded():
-                    said[event.trial].points += points(event.metrics, event.time, event.epoch)
+                    points = to_metrics(event.metrics, event.time, event.epoch)
+                    batches[event.trial].metrics += points
                 case TrialEnded():
-                    self._trial_ended(event, said.pop(event.trial, _Said()))
+                    self._end_trial(event, batches.pop(event.trial, _TrialBatch()))
                 case StudyOpened():
-                    self._study_opened(event)
+                    self._open_study(event)
                 case StudyClosed():
-                    self._study_closed(event)
+                    self._close_study(event)
                 case _:
                     assert_never(event)
-        for trial, rest in said.items():
-            self._say(self._run(trial), rest)
+        for trial, batch in batches.items():
+            self._log_trial(self._require_run_id(trial), batch)
 
-    def forget(self) -> None:
-        """Trust nothing that is known of the store's runs, since a call to it failed: look again
-        before the next.
+    def invalidate_runs(self) -> None:
+        """Look up the study's runs anew before the next event.
+
+        A call that failed may have reached the store: what is known of its runs may be wrong.
         """
-        self._is_sure = False
+        self._is_index_valid = False
 
-    def resume(self, opened: StudyOpened) -> bool:
-        """Take up a study that was recorded in part; return whether the store knows it."""
-        runs = self._find_runs(opened)
-        return runs.any and (opened.study is None or runs.parent is not None)
+    def resume_study(self, opened: StudyOpened) -> bool:
+        """Look up a study that was recorded in part; return whether it exists."""
+        runs = self._index_runs(opened)
+        return runs.has_runs and (opened.study is None or runs.parent is not None)
 
-    def _study_opened(self, event: StudyOpened) -> None:
-        is_taken_up = (
-            self._is_sure and self._opened is not None and self._opened.study_id == event.study_id
+    def _open_study(self, event: StudyOpened) -> None:
+        is_indexed = (
+            self._is_index_valid
+            and self._opened is not None
+            and self._opened.study_id == event.study_id
         )
-        # Another supervisor of a shared study may have made the parent meanwhile.
-        if not is_taken_up or (event.supervisor and self.parent_run_id is None):
-            self._find_runs(event)
-        self._opened, runs = event, self._known_runs()
+        # Another supervisor of a shared study may have created the parent run meanwhile.
+        if not is_indexed or (event.supervisor and self.parent_run_id is None):
+            self._index_runs(event)
+        self._opened, runs = event, self._require_runs()
         if event.study is None:
             return
-        known: Mapping[str, str] = {}
+        stored_tags: Mapping[str, str] = {}
         if runs.parent is None:
             tags = {STUDY_TAG: event.study, STUDY_ID_TAG: event.study_id}
             runs.parent = self._create_run(event.study, event.time, tags)
         else:
-            if not (event.supervisor and runs.is_closed_after(milliseconds(event.time))):
-                self._writer.take_up(runs.parent)
-            known = self._client.get_run(runs.parent).data.tags
-        self._writer.write(runs.parent, tags=joined_tags(known, event.provenance))
-        self._writer.log_files(runs.parent, event)
+            # An event that is repeated must not reopen a study that another supervisor has closed
+            # since.
+            if not (event.supervisor and runs.is_closed_after(to_milliseconds(event.time))):
+                self._writer.reopen_run(runs.parent)
+            stored_tags = self._client.get_run(runs.parent).data.tags
+        self._writer.log_batch(runs.parent, tags=merge_session_tags(stored_tags, event.provenance))
+        self._writer.log_experiment(runs.parent, event)
 
-    def _trial_begun(self, event: TrialBegun, said: _Said, perhaps_again: bool) -> None:
-        opened, runs = self._known_study(), self._known_runs()
-        about = {"assay.seed": str(event.seed), "assay.origin": event.origin}
+    def _begin_trial(self, event: TrialBegun, batch: _TrialBatch, may_be_recorded: bool) -> None:
+        opened, runs = self._require_study(), self._require_runs()
+        trial_tags = {"assay.seed": str(event.seed), "assay.origin": event.origin}
         if event.retry_of is not None:
-            about |= {"assay.attempt": str(event.attempt), "assay.retry_of": str(event.retry_of)}
+            trial_tags |= {
+                "assay.attempt": str(event.attempt),
+                "assay.retry_of": str(event.retry_of),
+            }
         if opened.study is None:
-            about |= opened.provenance
-        run_id = runs.find(event.trial) if perhaps_again else runs.known(event.trial)
+            trial_tags |= opened.provenance  # a single run has no parent run that would hold it
+        # What no earlier tracker can have recorded need not be looked up.
+        run_id = runs.find_run_id(event.trial) if may_be_recorded else runs.get_cached(event.trial)
         if run_id is None:
-            tags = {STUDY_ID_TAG: opened.study_id, **about}
+            tags = {STUDY_ID_TAG: opened.study_id, **trial_tags}
             name = "run"
             if opened.study is not None:
                 assert runs.parent is not None
@@ -334,102 +349,105 @@ class Recorder:
                 }
                 name = f"trial-{event.trial:04d}"
             run_id = self._create_run(name, event.time, tags)
-            runs.add(event.trial, run_id)
-        said.params |= event.params
+            runs.add_run(event.trial, run_id)
+        batch.params |= event.params
         if opened.study is None:
-            self._writer.log_files(run_id, opened)
+            self._writer.log_experiment(run_id, opened)
 
-    def _trial_ended(self, event: TrialEnded, said: _Said) -> None:
-        values = (
+    def _end_trial(self, event: TrialEnded, batch: _TrialBatch) -> None:
+        metrics = (
             dict(event.metrics) if event.value is None else {"value": event.value, **event.metrics}
         )
-        said.points += points(values, event.time, epoch=0)
-        said.tags["assay.state"] = label_text(event.label)
+        batch.metrics += to_metrics(metrics, event.time, epoch=0)
+        batch.tags["assay.state"] = encode_label(event.label)
         if event.error is not None:
             # The paths in a traceback would name the user.
-            said.tags["assay.error"] = error_text(event.error.replace(str(Path.home()), "~"))
-        run_id = self._run(event.trial)
-        self._say(run_id, said)
-        self._writer.terminate(run_id, status_of(event.label), milliseconds(event.time))
+            error = event.error.replace(str(Path.home()), "~")
+            batch.tags["assay.error"] = encode_error(error)
+        run_id = self._require_run_id(event.trial)
+        self._log_trial(run_id, batch)
+        # After the batch: a run that has ended is complete.
+        self._writer.terminate_run(run_id, run_status(event.label), to_milliseconds(event.time))
 
-    def _say(self, run_id: str, said: _Said) -> None:
-        self._writer.write(run_id, said.points, said.params, said.tags)
+    def _log_trial(self, run_id: str, batch: _TrialBatch) -> None:
+        self._writer.log_batch(run_id, batch.metrics, batch.params, batch.tags)
 
-    def _study_closed(self, event: StudyClosed) -> None:
-        opened = self._known_study()
-        holder = self.parent_run_id if opened.study is not None else self._known_runs().find(0)
-        if holder is None or self._writer.is_deleted(holder):
+    def _close_study(self, event: StudyClosed) -> None:
+        opened, runs = self._require_study(), self._require_runs()
+        run_id = runs.parent if opened.study is not None else runs.find_run_id(0)
+        if run_id is None or self._writer.is_deleted(run_id):
             return
-        at = milliseconds(event.time)
-        if opened.supervisor and self._known_runs().is_closed_after(at):
-            return  # whoever closed it knew of more trials: the best model is theirs to log
-        several = any(len(best.values) > 1 for best in event.best)
+        end_milliseconds = to_milliseconds(event.time)
+        if opened.supervisor and runs.is_closed_after(end_milliseconds):
+            return  # the supervisor that closed it last knows of more trials, and logs the best
+        has_front = any(len(best.values) > 1 for best in event.best)
         for best in event.best:
-            # The study's model is that of its best trial; on a Pareto front each trial has its own.
+            # With one objective the study's own run has the model; on a Pareto front each trial
+            # has its own.
             if best.model is not None:
-                self._writer.log_model(
-                    self._run(best.trial) if several else holder, best.model, opened
-                )
+                model_run = self._require_run_id(best.trial) if has_front else run_id
+                self._writer.log_model(model_run, best.model, opened)
         if opened.study is None:
             return
-        if several:
-            self._writer.write(
-                holder, tags={PARETO_TAG: ", ".join(str(best.trial) for best in event.best)}
-            )
+        if has_front:
+            front = ", ".join(str(best.trial) for best in event.best)
+            self._writer.log_batch(run_id, tags={PARETO_TAG: front})
         elif event.best:
-            # As a metric too, so that MLflow's table can sort studies by it.
             (best,) = event.best
             tags = {BEST_TAG: str(best.trial)}
-            # In a shared study the best may be another supervisor's, which has not told the store
-            # of it yet.
-            if (run_id := self._best_run(best, opened)) is not None:
-                tags["assay.best_run"] = run_id
-            self._writer.write(holder, [Metric("best_value", best.values[0], at, 0)], tags=tags)
-        self._writer.terminate(holder, CLOSING_STATUS[event.closing], at)
+            if (best_run := self._find_best_run_id(best, opened)) is not None:
+                tags["assay.best_run"] = best_run
+            # The value as a metric, so that MLflow's table can sort studies by it.
+            value = Metric("best_value", best.values[0], end_milliseconds, 0)
+            self._writer.log_batch(run_id, [value], tags=tags)
+        self._writer.terminate_run(run_id, CLOSING_STATUS[event.closing], end_milliseconds)
 
-    def _best_run(self, best: BestTrial, opened: StudyOpened) -> str | None:
+    def _find_best_run_id(self, best: BestTrial, opened: StudyOpened) -> str | None:
         if not opened.supervisor:
-            return self._run(best.trial)
-        return self._known_runs().known(best.trial) or self._known_runs().of_another(best.trial)
+            return self._require_run_id(best.trial)
+        # In a shared study the best trial may be another supervisor's, whose tracker has not
+        # recorded it yet.
+        runs = self._require_runs()
+        return runs.get_cached(best.trial) or runs.find_foreign_run_id(best.trial)
 
-    def _known_study(self) -> StudyOpened:
+    def _require_study(self) -> StudyOpened:
         if self._opened is None:
-            raise RuntimeError("the recorder was handed events of a study that was not opened")
+            raise RuntimeError("an event was recorded before its study was opened")
         return self._opened
 
-    def _find_runs(self, opened: StudyOpened) -> StudyRuns:
-        self._opened = opened
-        self._experiment_id = self._find_experiment(storable(opened.experiment))
-        runs = StudyRuns(
-            self._client, self._experiment_id, opened.study_id, single=opened.study is None
-        )
-        for (
-            trial
-        ) in self._doubtful:  # of which the store may have two: the same one counts as before
-            if self._runs is not None:
-                runs.keep(None if trial is None else int(trial), self._runs)
-        self._runs, self._writer.deleted, self._is_sure = runs, runs.deleted, True
-        return runs
-
-    def _run(self, trial: int) -> str:
-        run_id = self._known_runs().find(trial)
-        if run_id is None:
-            raise RuntimeError(
-                f"the recorder was handed an event of trial {trial} and none of its beginning"
-            )
-        return run_id
-
-    def _known_runs(self) -> StudyRuns:
+    def _require_runs(self) -> RunIndex:
         if self._runs is None:
-            raise RuntimeError("the recorder was handed events of a study that was not opened")
+            raise RuntimeError("an event was recorded before its study was opened")
         return self._runs
 
-    def _find_experiment(self, name: str) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            if found.lifecycle_stage != "active":
-                self._client.restore_experiment(found.experiment_id)
-            return str(found.experiment_id)
+    def _require_run_id(self, trial: int) -> str:
+        run_id = self._require_runs().find_run_id(trial)
+        if run_id is None:
+            raise RuntimeError(f"an event of trial {trial} was recorded before its beginning")
+        return run_id
+
+    def _index_runs(self, opened: StudyOpened) -> RunIndex:
+        """Look up the study's runs anew."""
+        self._opened = opened
+        self._experiment_id = self._get_experiment(encode_text(opened.experiment))
+        runs = RunIndex(
+            self._client, self._experiment_id, opened.study_id, single=opened.study is None
+        )
+        # Of runs that the store may have twice, the one that was written to goes on to count:
+        # events are never divided between duplicates.
+        for trial in self._doubtful:
+            if self._runs is not None:
+                runs.keep_run(None if trial is None else int(trial), self._runs)
+        self._runs, self._writer.deleted, self._is_index_valid = runs, runs.deleted, True
+        return runs
+
+    def _get_experiment(self, name: str) -> str:
+        """Return an MLflow experiment, created or restored if need be."""
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is not None:
+            if experiment.lifecycle_stage != "active":
+                self._client.restore_experiment(experiment.experiment_id)
+            return str(experiment.experiment_id)
         location = (
             None
             if self._artifacts is None
@@ -437,31 +455,37 @@ class Recorder:
         )
         try:
             return str(self._client.create_experiment(name, artifact_location=location))
-        except MlflowException:  # another study of the same experiment came first
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
+        except MlflowException:
+            # Another sweep of the same experiment may have created it in between.
+            experiment = self._client.get_experiment_by_name(name)
+            if experiment is None:
                 raise
-            return str(found.experiment_id)
+            return str(experiment.experiment_id)
 
     def _create_run(self, name: str, start_seconds: float, tags: Mapping[str, str]) -> str:
-        """Create a run with the tags by which it is found again."""
-        tags = {name_text(key): tag_text(value) for key, value in tags.items()}
-        begun, answered, at = time.monotonic(), False, milliseconds(start_seconds)
+        """Create a run with the tags by which it is looked up."""
+        tags = {encode_name(key): encode_tag(value) for key, value in tags.items()}
+        called_at, is_answered = time.monotonic(), False
         try:
             run = self._client.create_run(
-                self._experiment_id, start_time=at, tags=tags, run_name=run_name(name)
+                self._experiment_id,
+                start_time=to_milliseconds(start_seconds),
+                tags=tags,
+                run_name=encode_run_name(name),
             )
-            answered = True
+            is_answered = True
         finally:
-            if self._perhaps_twice or not answered or time.monotonic() - begun > _SLOW_SECONDS:
-                # The store may do it yet, or have done it, whatever it answers when it is asked
-                # once more.
+            # A call that failed, or was slow, may still be carried out, even after a lookup has
+            # found no run and a second call has created one. So `delete_duplicates` looks again.
+            is_slow = time.monotonic() - called_at > _SLOW_SECONDS
+            if self._may_race or not is_answered or is_slow:
                 self._doubtful[tags.get(TRIAL_TAG)] = None
         return str(run.info.run_id)
 
     def delete_duplicates(self) -> None:
-        """Delete what the store made twice of runs whose making it did not answer, or not soon."""
+        """Delete duplicate runs that failed or slow calls left."""
         doubtful = {None if trial is None else int(trial) for trial in self._doubtful}
-        for run_id in self._known_runs().doubles(doubtful) if doubtful else ():
+        for run_id in self._require_runs().find_duplicates(doubtful) if doubtful else ():
             self._client.delete_run(run_id)
+        # Only now: if the store fails in between, the next attempt deletes the rest.
         self._doubtful.clear()

@@ -1,8 +1,8 @@
-"""The runs that a store has of a study, looked up as they are needed.
+"""Index of a study's runs, looked up as needed.
 
-MLflow takes 40 s to list those of 10,000 trials, with all that is known of each; a study that is
-taken up again needs a few. Only if it needs many, because the journal is passed on from its
-beginning, are they listed.
+MLflow takes 40 s to list the runs of 10,000 trials, with all their parameters and metrics. A study
+that is resumed needs only a few of them, so the index looks up single runs. It lists all of them
+only when it needs many, because the journal is passed on from its beginning.
 """
 
 from __future__ import annotations
@@ -16,26 +16,29 @@ from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 
-from assay.experiments.tracking.lookup import is_deleted, ranked, ranked_parents
+from assay.experiments.tracking.lookup import is_deleted, rank_parent_runs, rank_runs
 from assay.experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, TRIAL_TAG
 
-_MOST_LOOKUPS = 100
+_MAX_LOOKUPS = 100
+_PAGE_RUNS = 1000
 
 
-class StudyRuns:
-    """A study's own run, and its trials' by their numbers; those that somebody deleted are known as
-    such.
+class RunIndex:
+    """Index of a study's runs by trial.
 
     Args:
         client: of the store.
-        experiment_id: of the MLflow experiment they are in.
-        study_id: the study's, or a single run's: its run counts as that of a trial 0.
-        single: whether it is a single run.
+        experiment_id: of the MLflow experiment that holds the runs.
+        study_id: of the study, or of a single run.
+        single: whether it is a single run, which counts as that of trial 0.
 
     Attributes:
-        parent: the study's own run; None if there is none.
-        deleted: ids of runs that somebody deleted.
-        any: whether the store had any run of the study when this was made.
+        parent: id of the study's own run; None if there is none.
+        deleted: ids of known runs that a user deleted.
+        has_runs: whether the store had any run of the study when the index was created.
+
+    Raises:
+        mlflow.exceptions.MlflowException: the store can't be reached. Any method may raise it.
     """
 
     def __init__(
@@ -45,139 +48,146 @@ class StudyRuns:
         self._experiment_id = experiment_id
         self._study_id = study_id
         self._single = single
-        self._known: dict[int, str] = {}
+        self._run_ids: dict[int, str] = {}
         self._lookups = 0
         self.parent: str | None = None
         self.deleted: set[str] = set()
+        # Two runs tell most: none means a new study, a lone one without a trial is the parent.
         newest = self._search({}, max_results=2)
-        self.any = bool(newest)
+        self.has_runs = bool(newest)
         if newest and not single:
             self._find_parent(newest)
 
     def is_closed_after(self, milliseconds: int) -> bool:
-        """Return whether another supervisor has closed the study later: of several, the last one
-        counts.
+        """Return whether another supervisor closed the study after this time.
+
+        Of several supervisors of a shared study, the last one to close it counts.
         """
         ended = None if self.parent is None else self._client.get_run(self.parent).info.end_time
         return ended is not None and bool(ended > milliseconds)
 
-    def known(self, trial: int) -> str | None:
-        """Return the run of a trial if it was looked up or made before."""
-        return self._known.get(trial)
+    def get_cached(self, trial: int) -> str | None:
+        """Return a trial's run without a call, if known."""
+        return self._run_ids.get(trial)
 
-    def find(self, trial: int) -> str | None:
-        """Return the run of a trial, asking the store if need be; None if there is none."""
-        if trial not in self._known and self.any and self._lookups <= _MOST_LOOKUPS:
+    def find_run_id(self, trial: int) -> str | None:
+        """Return a trial's run, looked up if need be."""
+        # Beyond the limit all runs have been looked up: a trial that is missing has no run.
+        if trial not in self._run_ids and self.has_runs and self._lookups <= _MAX_LOOKUPS:
             self._look_up(trial)
-        return self._known.get(trial)
+        return self._run_ids.get(trial)
 
-    def of_another(self, trial: int) -> str | None:
-        """Return the run of a trial that another supervisor of the study took, if the store has it
-        by now.
+    def find_foreign_run_id(self, trial: int) -> str | None:
+        """Return the run of another supervisor's trial, if any."""
+        # Not remembered: runs of other supervisors are created at any time.
+        runs = rank_runs(self._search({TRIAL_TAG: str(trial)}))
+        return str(runs[0].info.run_id) if runs else None
+
+    def add_run(self, trial: int, run_id: str) -> None:
+        """Add a run that was just created."""
+        self._run_ids[trial] = run_id
+
+    def keep_run(self, trial: int | None, before: RunIndex) -> None:
+        """Keep a run of an earlier index, if it still exists.
+
+        Args:
+            trial: number of the trial; None for the parent run or a single run.
+            before: the earlier index.
         """
-        found = ranked(self._search({TRIAL_TAG: str(trial)}))
-        return str(found[0].info.run_id) if found else None
-
-    def doubles(self, trials: Collection[int | None]) -> list[str]:
-        """Return the runs of trials, and with None of the study or of a single run, beside those
-        that count.
-        """
-        if None in trials or len(trials) > _MOST_LOOKUPS:
-            found: Iterable[Run] = self._all()
-        else:
-            found = (run for trial in trials for run in self._search({TRIAL_TAG: str(trial)}))
-        doubles = []
-        for run in found:
-            trial = int(run.data.tags[TRIAL_TAG]) if TRIAL_TAG in run.data.tags else None
-            if trial not in trials or is_deleted(run):
-                continue
-            ours = self.parent if trial is None and not self._single else self.find(trial or 0)
-            if ours is not None and ours != run.info.run_id:
-                doubles.append(str(run.info.run_id))
-        return doubles
-
-    def add(self, trial: int, run_id: str) -> None:
-        """Take a run into account that was made."""
-        self._known[trial] = run_id
-
-    def keep(self, trial: int | None, before: StudyRuns) -> None:
-        """Go on with the run that a trial, or the study itself, had before, if it had one and the
-        store still does.
-        """
-        run_id = before.parent if trial is None and not self._single else before.known(trial or 0)
-        if run_id is None or not self.any:
+        is_parent = trial is None and not self._single
+        run_id = before.parent if is_parent else before.get_cached(trial or 0)
+        if run_id is None or not self.has_runs:
             return
-        self._note(self._client.get_run(run_id))
-        if trial is not None or self._single:
-            self._known[trial or 0] = run_id
+        self._remember_if_deleted(self._client.get_run(run_id))
+        if not is_parent:
+            self._run_ids[trial or 0] = run_id
         elif run_id not in self.deleted:
             self.parent = run_id
 
-    def _find_parent(self, newest: Sequence[Run]) -> None:
-        """Find the study's own run by its newest runs, without a look at all of them if that can
-        be.
+    def find_duplicates(self, trials: Collection[int | None]) -> list[str]:
+        """Return the runs of trials beside those that count.
+
+        Args:
+            trials: numbers of trials; None for the parent run or a single run.
         """
+        if None in trials or len(trials) > _MAX_LOOKUPS:
+            runs: Iterable[Run] = self._search_all()
+        else:
+            runs = (run for trial in trials for run in self._search({TRIAL_TAG: str(trial)}))
+        duplicates = []
+        for run in runs:
+            trial = int(run.data.tags[TRIAL_TAG]) if TRIAL_TAG in run.data.tags else None
+            if trial not in trials or is_deleted(run):
+                continue
+            is_parent = trial is None and not self._single
+            counted = self.parent if is_parent else self.find_run_id(trial or 0)
+            if counted is not None and counted != run.info.run_id:
+                duplicates.append(str(run.info.run_id))
+        return duplicates
+
+    def _find_parent(self, newest: Sequence[Run]) -> None:
+        """Find the parent run, by the newest runs if possible."""
         tags = newest[0].data.tags
         if TRIAL_TAG in tags:
-            parent = self._parent(tags.get(PARENT_TAG, ""))
+            parent = self._get_parent(tags.get(PARENT_TAG, ""))
         else:
             parent = newest[0] if len(newest) == 1 else None
         if parent is None:
-            parent = next(iter(ranked_parents(self._all())), None)
+            parent = next(iter(rank_parent_runs(self._search_all())), None)
         if parent is not None:
-            self._note(parent)
+            self._remember_if_deleted(parent)
             self.parent = str(parent.info.run_id)
 
-    def _parent(self, run_id: str) -> Run | None:
-        """Return a run that a trial names as the study's, unless it is none, or has been
-        deleted.
-        """
+    def _get_parent(self, run_id: str) -> Run | None:
+        """Return the parent that a trial names, if it is one."""
         try:
             run = self._client.get_run(run_id)
         except MlflowException as error:
-            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise
-            return None  # there is none of that id, or it can't be one
-        return (
-            run
-            if run.data.tags.get(STUDY_ID_TAG) == self._study_id and not is_deleted(run)
-            else None
-        )
+            # No run has this id, or it is no id at all.
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        is_of_study = run.data.tags.get(STUDY_ID_TAG) == self._study_id
+        return run if is_of_study and not is_deleted(run) else None
 
     def _look_up(self, trial: int) -> None:
+        """Look up a trial's run, or after many lookups all runs."""
         self._lookups += 1
-        found: dict[int, list[Run]] = defaultdict(list)
-        many = self._lookups > _MOST_LOOKUPS
-        for run in (
-            self._all() if many else self._search({} if self._single else {TRIAL_TAG: str(trial)})
-        ):
+        if self._lookups > _MAX_LOOKUPS:
+            runs: Iterable[Run] = self._search_all()
+        else:
+            runs = self._search({} if self._single else {TRIAL_TAG: str(trial)})
+        by_trial: dict[int, list[Run]] = defaultdict(list)
+        for run in runs:
             if self._single or TRIAL_TAG in run.data.tags:
-                found[int(run.data.tags.get(TRIAL_TAG, 0))].append(run)
-        for number, runs in found.items():
-            counts = ranked(runs)[0]
-            if number not in self._known:
-                self._known[number] = str(counts.info.run_id)
-                self._note(counts)
+                by_trial[int(run.data.tags.get(TRIAL_TAG, 0))].append(run)
+        for number, candidates in by_trial.items():
+            # A run that is known already stays: events were written to it.
+            if number not in self._run_ids:
+                counted = rank_runs(candidates)[0]
+                self._run_ids[number] = str(counted.info.run_id)
+                self._remember_if_deleted(counted)
 
-    def _all(self) -> Iterator[Run]:
+    def _search_all(self) -> Iterator[Run]:
         token = None
         while token is None or token:
-            page = self._search({}, max_results=1000, page_token=token)
+            page = self._search({}, max_results=_PAGE_RUNS, page_token=token)
             yield from page
             token = page.token or ""
 
-    def _search(self, tags: Mapping[str, str], **how: Any) -> PagedList[Run]:
-        asked = {STUDY_ID_TAG: self._study_id, **tags}
+    def _search(self, tags: Mapping[str, str], **paging: Any) -> PagedList[Run]:
+        """Return the newest runs with these tags, deleted or not."""
+        conditions = {STUDY_ID_TAG: self._study_id, **tags}
         return self._client.search_runs(
             [self._experiment_id],
             filter_string=" AND ".join(
-                f"tags.`{name}` = '{value}'" for name, value in asked.items()
+                f"tags.`{name}` = '{value}'" for name, value in conditions.items()
             ),
             run_view_type=ViewType.ALL,
             order_by=["attributes.start_time DESC"],
-            **how,
+            **paging,
         )
 
-    def _note(self, run: Run) -> None:
+    def _remember_if_deleted(self, run: Run) -> None:
         if is_deleted(run):
             self.deleted.add(str(run.info.run_id))

@@ -1,4 +1,4 @@
-"""The names under which a study lies in MLflow."""
+"""Names and values as MLflow stores them."""
 
 from __future__ import annotations
 
@@ -9,100 +9,107 @@ from collections.abc import Mapping
 
 STUDY_TAG = "assay.study"
 STUDY_ID_TAG = "assay.study_id"
-"""Drawn at random when the study is made: two homes may give one name to two studies and share an
-MLflow.
-"""
+"""A random id: two homes may have studies of the same name in one MLflow store."""
 
 TRIAL_TAG = "assay.trial"
 OBJECTIVE_TAG = "assay.objective"
-"""On the parent run: which way is better, and of which metric."""
+"""On the parent run: directions and metrics, separated by commas."""
 
 REFUSED_TAG = "assay.refused"
-"""What MLflow did not take for a run, and why: a line each."""
+"""On a run: what MLflow refused to store, and why, one line each."""
 
 PARENT_TAG = "mlflow.parentRunId"
-"""MLflow's own: shows a run below its parent."""
+"""MLflow's own: the run below which its UI shows a run."""
 
-BEST_TAG, PARETO_TAG = "assay.best_trial", "assay.pareto"
-"""On the parent run: the best trial's number; with several objectives those of the front, by
-commas.
-"""
+BEST_TAG = "assay.best_trial"
+"""On the parent run of a study with one objective: number of the best trial."""
+
+PARETO_TAG = "assay.pareto"
+"""On the parent run of a study with several objectives: numbers of the Pareto front."""
 
 CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-"""The parent run's, by how the study was closed."""
+"""Status of the parent run by the closing of the study."""
 
-_BETWEEN_SESSIONS = " | "
-_LONGEST_NAME_CHARACTERS = 250  # MLflow's own limit
+_SESSION_SEPARATOR = " | "
+_MAX_NAME_CHARACTERS = 250  # MLflow's limit
 _DIGEST_CHARACTERS = 8
-_LONGEST_PARAM_CHARACTERS = 6000  # MLflow's own limit
-_LONGEST_TAG_CHARACTERS = 8000  # MLflow's own limit
-_LONGEST_TEXT_CHARACTERS = 5000  # enough of what a trial says
+_MAX_PARAM_CHARACTERS = 6000  # MLflow's limit
+_MAX_TAG_CHARACTERS = 8000  # MLflow's limit
+_MAX_TEXT_CHARACTERS = 5000  # ours, for states and errors
 
 
-def status_of(label: str) -> str:
-    """Return the status of the run of a trial that ended so: `complete`, `pruned` or
-    `failed: REASON`.
+def run_status(label: str) -> str:
+    """Return the status of a trial's run.
+
+    Args:
+        label: how the trial ended: `complete`, `pruned` or `failed: REASON`.
     """
     if not label.startswith("failed"):
         return "FINISHED"
     return "KILLED" if label == "failed: interrupted" else "FAILED"
 
 
-def name_text(name: str) -> str:
-    """Return the name of a metric, a parameter or a tag as MLflow has it.
+def encode_name(name: str) -> str:
+    """Return the name of a metric, parameter or tag.
 
-    It takes letters, digits and `/_.- :`, and of paths only tidy ones that lead down
-    (`mlflow.utils.validation`, 3.17). In any other name what it does not take becomes `_`, and a
-    digest of the name tells it from its like.
+    MLflow accepts letters, digits and `/_.- :`, and names that are normalized relative paths
+    (`mlflow.utils.validation`, 3.17). In any other name, forbidden characters become `_`, and a
+    digest keeps different names different.
+
+    Example:
+        >>> encode_name("val_accuracy"), encode_name("recall@5")
+        ('val_accuracy', 'recall_5-80191039')
     """
-    is_tidy = posixpath.normpath(name) == name and name != "." and not name.startswith(("..", "/"))
-    if is_tidy and re.fullmatch(r"[/\w.\- :]+", name) and len(name) <= _LONGEST_NAME_CHARACTERS:
+    is_path = posixpath.normpath(name) == name and name != "." and not name.startswith(("..", "/"))
+    if is_path and re.fullmatch(r"[/\w.\- :]+", name) and len(name) <= _MAX_NAME_CHARACTERS:
         return name
-    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[
-        :_DIGEST_CHARACTERS
-    ]
+    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()
     kept = re.sub(r"[^\w.\- :]", "_", name).lstrip(".")
-    return f"{kept[: _LONGEST_NAME_CHARACTERS - _DIGEST_CHARACTERS - 1]}-{digest}"
+    kept = kept[: _MAX_NAME_CHARACTERS - _DIGEST_CHARACTERS - 1]
+    return f"{kept}-{digest[:_DIGEST_CHARACTERS]}"
 
 
-def run_name(name: str) -> str:
-    """Return the name of a run as MLflow has it: a database may take no more."""
-    return storable(name)[:_LONGEST_NAME_CHARACTERS]
+def encode_run_name(name: str) -> str:
+    """Return the name of a run, cut to its limit."""
+    return encode_text(name)[:_MAX_NAME_CHARACTERS]
 
 
-def label_text(label: str) -> str:
-    """Return how a trial ended as MLflow has it."""
-    return storable(label)[:_LONGEST_TEXT_CHARACTERS]
+def encode_label(label: str) -> str:
+    """Return how a trial ended, cut to our limit."""
+    return encode_text(label)[:_MAX_TEXT_CHARACTERS]
 
 
-def error_text(error: str) -> str:
-    """Return an error's text as MLflow has it: its last lines say the most."""
-    return storable(error)[-_LONGEST_TEXT_CHARACTERS:]
+def encode_error(error: str) -> str:
+    """Return an error's text, cut to our limit."""
+    # From its beginning: the last lines of a traceback say the most.
+    return encode_text(error)[-_MAX_TEXT_CHARACTERS:]
 
 
-def param_text(value: object) -> str:
-    """Return a hyperparameter's value as MLflow has it."""
-    return storable(str(value))[:_LONGEST_PARAM_CHARACTERS]
+def encode_param(value: object) -> str:
+    """Return a hyperparameter's value, cut to MLflow's limit."""
+    return encode_text(str(value))[:_MAX_PARAM_CHARACTERS]
 
 
-def tag_text(value: str) -> str:
-    """Return a tag's value as MLflow has it."""
-    return storable(value)[:_LONGEST_TAG_CHARACTERS]
+def encode_tag(value: str) -> str:
+    """Return a tag's value, cut to MLflow's limit."""
+    return encode_text(value)[:_MAX_TAG_CHARACTERS]
 
 
-def storable(text: str) -> str:
-    """Return a text that every database takes: PostgreSQL refuses the character 0, and none has
-    half a character.
-    """
+def encode_text(text: str) -> str:
+    """Return a text without NUL characters and lone surrogates."""
+    # PostgreSQL refuses the one, and every encoder the other.
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
-def joined_tags(known: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
-    """Return tags that keep what earlier sessions of a study were run with, beside what this one is
-    run with.
+def merge_session_tags(stored: Mapping[str, str], current: Mapping[str, str]) -> dict[str, str]:
+    """Return a session's tags, joined with earlier sessions' values.
+
+    Example:
+        >>> merge_session_tags({"assay.workers": "2"}, {"assay.workers": "4"})
+        {'assay.workers': '2 | 4'}
     """
-    joined = {}
-    for name, value in now.items():
-        before = known[name].split(_BETWEEN_SESSIONS) if name in known else []
-        joined[name] = _BETWEEN_SESSIONS.join(before if value in before else [*before, value])
-    return joined
+    merged = {}
+    for name, value in current.items():
+        values = stored[name].split(_SESSION_SEPARATOR) if name in stored else []
+        merged[name] = _SESSION_SEPARATOR.join(values if value in values else [*values, value])
+    return merged

@@ -1,9 +1,8 @@
-"""Reaching an MLflow store."""
+"""Opening an MLflow store."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import sqlite3
@@ -13,116 +12,115 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.models.errors import RequestError
-from assay.search.system.files import unwritable
-from assay.search.system.urls import keep_secret, masked, scrubbed
+from assay.search.system.files import FileLock, unwritable_error
+from assay.search.system.urls import mask_secrets, register_secrets, scrub_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_CAUSE_CHARACTERS = 200
+_MAX_CAUSE_CHARACTERS = 200
 _SQLITE = "sqlite:///"
 
 
-def open_client(tracking_uri: str, made: Path | None = None) -> MlflowClient:
-    """Return a client of a store that answers; a database gets its tables if it has none.
+def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
+    """Return a client of a store; create a new database.
 
     Args:
-        tracking_uri: the store.
-        made: of `tables_aside`.
+        tracking_uri: URL of a database, or address of an MLflow server.
+        tables: file of `prepared_tables`; None: create the tables here if there are none.
 
     Raises:
-        RequestError: it does not answer; the message masks the password.
-        SearchError: it can't be written.
+        RequestError: the store does not answer; the message masks the password.
+        SearchError: the store can't be written.
     """
-    keep_secret(tracking_uri)
-    # Left alone, one call to a server that is down blocks for four minutes; whoever can wait does
-    # so himself.
+    register_secrets(tracking_uri)
+    # MLflow's defaults make one call to a server that is down block for four minutes. The follower
+    # waits by itself, and can be told to stop.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    # Not made again unseen either: a server that was only slow would make a run twice.
+    # Nor may MLflow repeat a call by itself: a server that was only slow would create a run twice.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    # MLflow would print two lines a run to standard output, which is for answers.
+    # MLflow would print two lines per run to standard output, which is for answers.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    # Here, because importing MLflow takes three seconds that the main thread has other uses for.
+    # Here, because importing MLflow takes three seconds, in which the main thread does other work.
     import sqlalchemy.exc
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    _hush()
+    _silence_mlflow()
+    store = f"the tracking store {mask_secrets(tracking_uri)}"
     try:
-        _create(tracking_uri, made)
+        _create_database(tracking_uri, tables)
         client = MlflowClient(tracking_uri)
         client.search_experiments(max_results=1)
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
-        if (failure := unwritable(f"the tracking store {masked(tracking_uri)}", error)) is not None:
+        if (failure := unwritable_error(store, error)) is not None:
             raise failure from None
-        cause = scrubbed(str(error)).strip().splitlines()[0][:_CAUSE_CHARACTERS]
+        cause = scrub_secrets(str(error)).strip().splitlines()[0][:_MAX_CAUSE_CHARACTERS]
         raise RequestError(
-            f"the tracking store {masked(tracking_uri)} can't be reached ({cause}): "
-            "check --tracking-uri and that its server runs."
+            f"{store} can't be reached ({cause}): check --tracking-uri and that its server runs."
         ) from None
     return client
 
 
 @contextlib.contextmanager
-def tables_aside(tracking_uri: str) -> Iterator[Path | None]:
-    """Import MLflow; have the tables of a SQLite store that is not there yet made in a folder that
-    vanishes.
+def prepared_tables(tracking_uri: str) -> Iterator[Path | None]:
+    """Prepare the tables of a new SQLite store.
 
-    All of it takes seconds, and none of it leaves anything: it can begin before anybody knows
-    whether it is needed. Yields the file with the tables; None where none are needed.
+    It imports MLflow, and creates the tables in a temporary folder. Both take seconds and leave
+    nothing behind, so they can begin before a sweep has passed its checks; `open_client` only
+    copies the file.
+
+    Yields:
+        The file with the tables; None if the store exists already or is no SQLite database.
     """
     import mlflow  # noqa: F401 - here, because importing it takes seconds
 
-    _hush()
+    _silence_mlflow()
     if not tracking_uri.startswith(_SQLITE) or Path(tracking_uri.removeprefix(_SQLITE)).exists():
         yield None
         return
-    # The process may end in the middle, when nobody needs a store any more: then the folder is
-    # removed at its exit.
+    # A daemon thread enters here, and the process may end while MLflow still writes the file:
+    # the folder is removed at exit, whatever is in it by then.
     with tempfile.TemporaryDirectory(prefix="assay-mlflow-", ignore_cleanup_errors=True) as folder:
-        made = Path(folder) / "made.db"
-        _make_tables(made)
-        yield made
+        tables = Path(folder) / "tables.db"
+        _create_tables(tables)
+        yield tables
 
 
-def _create(tracking_uri: str, made: Path | None) -> None:
-    """Put a SQLite store that is not there yet in its place, whole.
-
-    MLflow takes seconds over its tables, can't go on with some that were made in part, and not by
-    two processes at once.
-    """
+def _create_database(tracking_uri: str, tables: Path | None) -> None:
+    """Create a SQLite store, if it does not exist."""
     path = Path(tracking_uri.removeprefix(_SQLITE))
     if not tracking_uri.startswith(_SQLITE) or path.exists():
         return
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # MLflow can neither complete tables that were created in part nor create them in two processes
+    # at once. So one process at a time creates them aside, and moves the whole file into place.
+    with FileLock(path.with_name(f".{path.name}.lock")):
         if not path.exists():
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
-                if made is None:
-                    made = Path(folder) / "made.db"
-                    _make_tables(made)
-                _copy(made, Path(folder) / "whole.db")
-                (Path(folder) / "whole.db").replace(path)
+                if tables is None:
+                    tables = Path(folder) / "tables.db"
+                    _create_tables(tables)
+                _copy_database(tables, Path(folder) / "copy.db")
+                (Path(folder) / "copy.db").replace(path)
 
 
-def _hush() -> None:
-    logging.getLogger("mlflow").setLevel(
-        logging.WARNING
-    )  # how its tables come to be is nobody's concern
-    # What this one tells at length, with the values of whole tables, is raised as well.
+def _silence_mlflow() -> None:
+    # MLflow logs every migration of its tables.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    # This one logs errors that are raised as well, with all values of the failed statement.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
-def _make_tables(made: Path) -> None:
+def _create_tables(file: Path) -> None:
     from mlflow import MlflowClient
 
-    MlflowClient(f"{_SQLITE}{made}").search_experiments(max_results=1)
+    MlflowClient(f"{_SQLITE}{file}").search_experiments(max_results=1)
 
 
-def _copy(made: Path, whole: Path) -> None:
-    # A copy that nobody has open: MLflow keeps connections to what it made.
+def _copy_database(source_file: Path, target_file: Path) -> None:
+    # Not a move: MLflow keeps connections open to the file in which it created the tables.
     with (
-        contextlib.closing(sqlite3.connect(made)) as source,
-        contextlib.closing(sqlite3.connect(whole)) as copy,
+        contextlib.closing(sqlite3.connect(source_file)) as source,
+        contextlib.closing(sqlite3.connect(target_file)) as target,
     ):
-        source.backup(copy)
+        source.backup(target)

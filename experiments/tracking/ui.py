@@ -1,4 +1,4 @@
-"""The MLflow UI: served on the loopback address, and the addresses of its pages."""
+"""Serving the MLflow UI on this machine."""
 
 from __future__ import annotations
 
@@ -19,35 +19,38 @@ from typing import IO
 
 import click
 
-from assay.experiments.tracking.lookup import best_runs, study_names
+from assay.experiments.tracking.lookup import find_best_runs, list_tracked_studies
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
 from assay.models.names import suggestion
 from assay.search.system.signals import StopRequest
 
 HOST = "127.0.0.1"
-BEST = 20  # the comparison page crawls beyond a hundred runs
+COMPARED_RUNS = 20
+"""Runs on the comparison page, which is slow to load beyond a hundred."""
+
 _START_SECONDS = 60.0
-_LOOK_UP_SECONDS = 0.2
-_REFUSED_PORTS = (5060, 5061)  # browsers open no page there: they belong to telephony
+_POLL_SECONDS = 0.2
+_PORTS_TRIED = 100
+_BLOCKED_PORTS = (5060, 5061)  # browsers open no page there: the ports are those of SIP
 
 
-def comparison(store_paths: StorePaths, study: str) -> str:
-    """Return the page that compares a study's best trials, as the part of the address behind the
-    server.
+def comparison_page(store_paths: StorePaths, study: str) -> str:
+    """Return the path of the comparison of best trials.
 
     Raises:
-        RequestError: the store has no trials of a study of that name.
+        RequestError: the store has no trials of such a study.
     """
-    runs = best_runs(store_paths, study, BEST)
+    runs = find_best_runs(store_paths, study, COMPARED_RUNS)
     if not runs:
-        known = study_names(store_paths)
-        if study in known:
+        studies = list_tracked_studies(store_paths)
+        if study in studies:
             raise RequestError(
-                f"study {study!r} has no trials to compare yet: 'assay ui' alone shows what there is."
+                f"study {study!r} has no trials to compare yet: 'assay ui' alone opens the UI."
             )
         raise RequestError(
-            f"there is no study {study!r}: there is {', '.join(known) or 'none yet'}.{suggestion(study, known)}"
+            f"there is no study {study!r}: there is {', '.join(studies) or 'none yet'}."
+            f"{suggestion(study, studies)}"
         )
     experiments = sorted({run.info.experiment_id for run in runs})
     query = {
@@ -57,57 +60,73 @@ def comparison(store_paths: StorePaths, study: str) -> str:
     return f"/#/compare-runs?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
 
 
-def serve(store_paths: StorePaths, page: str, port: int, opening: bool) -> int:
-    """Serve the UI until Ctrl-C; print a page's address and open it once the server answers.
+def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool) -> int:
+    """Serve the UI until Ctrl-C, and print a page's address.
 
-    A store that is an MLflow server has its own UI: its address is printed and nothing is served.
+    An MLflow server has its own UI: then its address is printed, and nothing is served.
+
+    Args:
+        store_paths: whose store.
+        page: path of the page, empty for the first one.
+        port: the port, or the next free one.
+        opens_browser: open the page in the browser too.
+
+    Returns:
+        The exit code: 0 after Ctrl-C.
+
+    Raises:
+        RequestError: no port is free.
+        SearchError: the server does not start.
     """
     if store_paths.tracking_uri.startswith("http"):
-        _show(store_paths.tracking_uri.rstrip("/") + page, opening)
+        _open_page(store_paths.tracking_uri.rstrip("/") + page, opens_browser)
         return 0
     store_paths.workspace.create()
-    free = _free_port(port)
-    address = f"http://{HOST}:{free}"
+    free_port = _find_free_port(port)
+    address = f"http://{HOST}:{free_port}"
     command = [sys.executable, "-P", "-m", "mlflow", "ui"]
-    known = {
-        "MLFLOW_BACKEND_STORE_URI": store_paths.tracking_uri,  # not as an option: everybody can see those
+    environment = {
+        # Not as an option: every user of the machine can read options, and the URL may hold a
+        # password.
+        "MLFLOW_BACKEND_STORE_URI": store_paths.tracking_uri,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven processes that nothing here uses
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves seven processes
     }
-    # What the server tells of itself is of interest only when it does not start.
+    # The server's log matters only if it does not start.
     with tempfile.TemporaryFile() as log, StopRequest() as stop:
         server = subprocess.Popen(
-            # One process is enough for one person, and is up sooner than MLflow's four.
-            [*command, "--host", HOST, "--port", str(free), "--workers", "1"],
-            env={**os.environ, **known},
+            # One worker is enough for one user, and starts sooner than MLflow's four.
+            [*command, "--host", HOST, "--port", str(free_port), "--workers", "1"],
+            env={**os.environ, **environment},
             stdout=log,
             stderr=log,
-            start_new_session=True,  # so that its whole family can be ended together
+            start_new_session=True,  # a process group, so that `_stop_server` ends its workers too
         )
         try:
-            _wait_until_up(address, server, stop, log)
+            _wait_for_server(address, server, stop, log)
             if not stop:
-                _show(address + page, opening)
-                click.echo("Ctrl-C ends it.", err=True)
+                _open_page(address + page, opens_browser)
+                click.echo("Press Ctrl-C to stop.", err=True)
             while not stop and server.poll() is None:
-                time.sleep(_LOOK_UP_SECONDS)
+                time.sleep(_POLL_SECONDS)
         finally:
-            _end(server)
+            _stop_server(server)
     return 0 if stop.signal in (None, signal.SIGINT) else stop.exit_code
 
 
-def _show(address: str, opening: bool) -> None:
+def _open_page(address: str, opens_browser: bool) -> None:
     click.echo(address)
-    if opening:
+    if opens_browser:
         webbrowser.open(address)
 
 
-def _free_port(wanted: int) -> int:
-    """Return the first free port from the wanted one on."""
-    for port in range(wanted, min(wanted + 100, 65536)):
-        if port in _REFUSED_PORTS and port != wanted:
+def _find_free_port(first: int) -> int:
+    for port in range(first, min(first + _PORTS_TRIED, 65536)):
+        # A blocked port is taken only if the user asks for it: another client may open it.
+        if port in _BLOCKED_PORTS and port != first:
             continue
         with socket.socket() as probe:
+            # Without this, a port that a server has just left counts as taken for a minute.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))
@@ -115,28 +134,35 @@ def _free_port(wanted: int) -> int:
                 continue
             return port
     raise RequestError(
-        f"no port from {wanted} to {wanted + 99} is free on {HOST}: name another with --port."
+        f"no port from {first} to {first + _PORTS_TRIED - 1} is free on {HOST}: "
+        "choose another with --port."
     )
 
 
-def _wait_until_up(
+def _wait_for_server(
     address: str, server: subprocess.Popen[bytes], stop: StopRequest, log: IO[bytes]
 ) -> None:
+    """Wait for the server, or for the user to stop.
+
+    Raises:
+        SearchError: the server ended, or did not answer in time.
+    """
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and server.poll() is None and not stop:
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=1):
                 return
         except (urllib.error.URLError, OSError):
-            time.sleep(_LOOK_UP_SECONDS)
+            time.sleep(_POLL_SECONDS)
     if not stop:
         log.seek(0)
-        words = log.read().decode(errors="replace").strip().splitlines()[-1:]
-        raise SearchError(f"the MLflow UI did not start: {' '.join(words) or 'it said nothing'}")
+        last_line = log.read().decode(errors="replace").strip().splitlines()[-1:]
+        cause = "".join(last_line) or "its log is empty"
+        raise SearchError(f"the MLflow UI did not start: {cause}")
 
 
-def _end(server: subprocess.Popen[bytes]) -> None:
-    """End the server and the processes it has started."""
+def _stop_server(server: subprocess.Popen[bytes]) -> None:
+    """End the server and its worker processes."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, number)

@@ -34,7 +34,7 @@ ACTIVATIONS = (*TRAINABLE_ACTIVATIONS, "heaviside")
 
 
 def check_trainable(name: str) -> str:
-    """Return `name` if it is an activation that gradient descent can train.
+    """Return `name` if gradient descent can train it.
 
     Raises:
         RequestError: the activation is unknown, or its derivative is zero.
@@ -70,7 +70,7 @@ def activation_layer(name: str) -> keras.layers.Layer:
 
 
 def activation_function(name: str) -> Callable[[Any], Any]:
-    """Return an activation as a function of a tensor of any shape, for plots.
+    """Return an activation as a function, for plots.
 
     heaviside is 1 where its argument is zero or more, else 0 (Columbia, Optimization II,
     'Well-known activation functions').

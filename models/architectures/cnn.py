@@ -1,4 +1,4 @@
-"""The convolutional network: blocks of two convolutions and a pooling, then a dense head."""
+"""Convolutional networks: blocks of convolutions, then a dense head."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CNNSettings(Settings):
 
 
 def describe(settings: CNNSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
-    """Describe the network: (batch, height, width, channels) -> (batch, outputs).
+    """Describe the network: (batch, *input_shape) -> (batch, outputs).
 
     Raises:
         RequestError: the input is not an image, or too small for so many blocks.

@@ -1,4 +1,4 @@
-"""User-defined models: made by a function of the user, trained like those of any family."""
+"""User-defined models, made by a function of the user."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ _known_models: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class CustomSettings(Settings):
-    """Hyperparameters of a factory: any plain values, checked against its signature later."""
+    """Hyperparameters of a factory: any plain values.
+
+    `check_arguments` compares them with the signature of the factory in a worker.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -59,7 +62,7 @@ Describe = Callable[[CustomSettings, tuple[int, ...], int], "keras.Model"]
 
 
 def make_describe(reference: FactoryReference, task: Task) -> Describe:
-    """Return a function that describes a network by calling the user's factory.
+    """Return a function that calls the user's factory.
 
     The factory is called as `function(input_shape=..., classes=..., **hyperparameters)`, in
     regression with `outputs` in place of `classes`. It returns a new Keras model, functional,
@@ -76,8 +79,8 @@ def make_describe(reference: FactoryReference, task: Task) -> Describe:
     ) -> keras.Model:
         import keras  # not at the top: settings are checked without a backend
 
-        # Keras would replace the message of the user's exception by a page of its own. The end of
-        # the trial resets this, with Keras' session.
+        # Keras would add a page of its own to the message of the user's exception. Clearing Keras'
+        # session at the end of the trial enables the filtering again.
         keras.config.disable_traceback_filtering()
         function = load_factory(reference)
         data_arguments = {"input_shape": input_shape, OUTPUTS_ARGUMENT[task]: outputs}
@@ -96,7 +99,7 @@ def check_arguments(
     data_arguments: tuple[str, ...],
     hyperparameters: Mapping[str, Any],
 ) -> None:
-    """Check that a factory can be called with these arguments.
+    """Check the arguments of a factory.
 
     Args:
         function: the factory.
@@ -138,7 +141,7 @@ def check_arguments(
 def check_model(
     model: Any, reference: FactoryReference, input_shape: tuple[int, ...], outputs: int, width: str
 ) -> None:
-    """Check that a factory made a new model that fits the data.
+    """Check the model that a factory made.
 
     The model is called, which builds one that has no weights yet.
 

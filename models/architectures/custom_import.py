@@ -1,4 +1,4 @@
-"""User-defined factories: their names, importing them, and attributing errors to their code."""
+"""User-defined factories: names, imports, and errors in their code."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class FactoryReference:
         return None if source is None else hashlib.sha256(source.read_bytes()).hexdigest()
 
     def display_name(self, file: str) -> str | None:
-        """Return the name of a source file for messages; None if it is not the user's."""
+        """Return the displayed name of a user's file; None for other files."""
         path = Path(file)
         if not path.is_file():  # code without a file, such as "<string>"
             return None
@@ -84,7 +84,7 @@ class FactoryReference:
         return None
 
     def _user_roots(self) -> list[Path]:
-        """Return the files and folders that hold the user's code."""
+        """Return the files and folders with the user's code."""
         roots = list(self.folders)
         if self.file is not None:
             return [*roots, self.file, self.file.parent]
@@ -95,12 +95,12 @@ class FactoryReference:
         return roots
 
     def _is_installed_package(self, root: Path) -> bool:
-        """Return whether a root is the user's package, installed among the libraries."""
+        """Return whether a root is the user's installed package."""
         return root not in self.folders and self.module is not None and _is_library(root)
 
 
 def is_reference(text: str) -> bool:
-    """Return whether the name of a family is that of a user-defined factory."""
+    """Return whether a family's name names a factory."""
     return ":" in text or text.endswith(".py")
 
 
@@ -154,7 +154,7 @@ def _is_library(path: Path) -> bool:
 def attribute_user_errors(
     reference: FactoryReference | None, otherwise: str | None = None
 ) -> Iterator[None]:
-    """Turn exceptions of the user's code into a RequestError that names its line.
+    """Turn exceptions of the user's code into RequestErrors.
 
     An exception whose traceback has no line of the user's files is raised as it is, and so is a
     RequestError.
@@ -185,7 +185,7 @@ def attribute_user_errors(
 
 
 def find_user_line(error: BaseException, reference: FactoryReference) -> str | None:
-    """Return the innermost line of the user's files in a traceback, such as "nets.py, line 12"."""
+    """Return the innermost line of the user's code, such as "nets.py, line 12"."""
     locations = [
         (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
     ]
@@ -199,7 +199,12 @@ def find_user_line(error: BaseException, reference: FactoryReference) -> str | N
 
 
 def format_error(error: BaseException, reference: FactoryReference | None) -> str:
-    """Return an exception as one line: the line of the user's files, if any, type and message."""
+    """Return an exception as one line, with the user's line first.
+
+    Args:
+        error: the exception.
+        reference: the factory whose code ran; None to omit the line.
+    """
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     one_line = f"{type(error).__name__}: {' '.join(text.split())}"
     message = one_line[:_LONGEST_MESSAGE_CHARACTERS].removesuffix(": ")

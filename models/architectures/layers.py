@@ -36,7 +36,7 @@ class HiddenSettings(WeightSettings, Protocol):
 def apply_hidden_layer(
     x: keras.KerasTensor, units: int, settings: HiddenSettings
 ) -> keras.KerasTensor:
-    """Apply a dense hidden layer and dropout: (batch, features) -> (batch, units)."""
+    """Apply a hidden layer: (batch, features) -> (batch, units)."""
     import keras  # not at the top: settings are checked without a backend
 
     dense = functools.partial(keras.layers.Dense, units, **weight_arguments(settings))
@@ -48,7 +48,7 @@ def apply_hidden_layer(
 def apply_output_layer(
     x: keras.KerasTensor, outputs: int, settings: WeightSettings
 ) -> keras.KerasTensor:
-    """Apply the output layer, without an activation: (batch, features) -> (batch, outputs).
+    """Apply the output layer: (batch, features) -> (batch, outputs).
 
     The outputs are float32 in any precision: one logit per class, or the values of a regression.
     """
@@ -64,7 +64,7 @@ def apply_units(
     activation: str,
     batch_norm: bool,
 ) -> keras.KerasTensor:
-    """Apply hidden units: weighted sums, normalisation if requested, then the activation.
+    """Apply hidden units: weighted sums, then the activation.
 
     Args:
         x: (batch, ...).
@@ -81,7 +81,7 @@ def apply_weighted_sums(
     activation: str,
     batch_norm: bool,
 ) -> keras.KerasTensor:
-    """Apply the weighted sums of hidden units; with maxout, the larger of two.
+    """Apply the weighted sums of hidden units.
 
     Args:
         x: (batch, ...).
@@ -103,7 +103,8 @@ def apply_weighted_sums(
 
 
 def apply_activation(x: keras.KerasTensor, activation: str) -> keras.KerasTensor:
-    """Apply an activation to the result of `apply_weighted_sums`, which includes maxout."""
+    """Apply an activation to weighted sums."""
+    # `apply_weighted_sums` has applied maxout already.
     return x if activation == activations.MAXOUT else activations.activation_layer(activation)(x)
 
 
@@ -115,7 +116,7 @@ def apply_dropout(x: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
 
 
 def weight_arguments(settings: WeightSettings) -> dict[str, Any]:
-    """Return the initializer and regularizer as arguments of a Keras layer."""
+    """Return initializer and regularizer as arguments of a layer."""
     return {
         "kernel_initializer": settings.initializer,
         "kernel_regularizer": create_regularizer(settings.l1, settings.l2),
@@ -123,7 +124,7 @@ def weight_arguments(settings: WeightSettings) -> dict[str, Any]:
 
 
 def create_regularizer(l1: float, l2: float) -> keras.regularizers.Regularizer | None:
-    """Create the regularizer l1 sum |w| + l2 sum w^2 of a layer's weights; None if both are 0."""
+    """Create the regularizer l1 sum |w| + l2 sum w^2; None for 0."""
     import keras  # not at the top: settings are checked without a backend
 
     return keras.regularizers.L1L2(l1, l2) if l1 > 0 or l2 > 0 else None

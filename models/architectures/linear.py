@@ -1,4 +1,4 @@
-"""The linear model: softmax regression on the inputs, or linear regression."""
+"""Linear models: softmax regression or linear regression."""
 
 from __future__ import annotations
 

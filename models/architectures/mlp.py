@@ -1,4 +1,4 @@
-"""The multi-layer perceptron: dense hidden layers of equal or different widths."""
+"""Multi-layer perceptrons: dense hidden layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""User-defined models that come compiled: what they keep, and which settings they exclude."""
+"""User-defined models that come compiled."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WITH_ANY_OPTIMIZER = (
 
 
 def check_optimizer(family: Family[Any], train: TrainSettings) -> None:
-    """Check that the optimizer "own" suits the family and the other settings.
+    """Check that the optimizer "own" can be used.
 
     Raises:
         RequestError: the family is built-in, or a setting of an optimizer, such as learning_rate,
@@ -77,6 +77,6 @@ def is_left_alone(model: keras.Model, train: TrainSettings, task: Task) -> bool:
 
 
 def replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
-    """Compile a compiled model again with another optimizer, and otherwise as it was."""
+    """Compile a compiled model with another optimizer."""
     keras_compat.replace_optimizer(model, optimizer)
     return model

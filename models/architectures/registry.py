@@ -20,7 +20,7 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class Family(Generic[S]):
-    """A family of models: its settings, and a function that describes a network.
+    """A family of models.
 
     Attributes:
         name: its name in [model].
@@ -90,7 +90,7 @@ FAMILIES: Mapping[str, Family[Any]] = {
 def get_family(
     reference: str, folders: Sequence[str] = (), task: Task = "classification"
 ) -> Family[Any]:
-    """Return a built-in family, or that of a user-defined factory.
+    """Return a family by its name.
 
     The user's code is not imported.
 

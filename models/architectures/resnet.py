@@ -1,4 +1,4 @@
-"""The residual network for small images: three stages of blocks with shortcuts."""
+"""Residual networks for small images."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ResNetSettings(Settings):
 
 
 def describe(settings: ResNetSettings, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
-    """Describe the network: (batch, height, width, channels) -> (batch, outputs).
+    """Describe the network: (batch, *input_shape) -> (batch, outputs).
 
     He et al., 'Deep residual learning for image recognition', 2015, section 4.2: a convolution;
     three stages of filters, 2 filters and 4 filters channels, of which the later two halve the
@@ -96,7 +96,8 @@ def _apply_block(x: keras.KerasTensor, settings: ResNetSettings, halve: bool) ->
 
 
 def _halve(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Return every other pixel, with zeros as further channels (option A in the paper)."""
+    """Return every other pixel, with zeros as further channels."""
+    # Option A in the paper: a shortcut without weights.
     import keras  # not at the top: settings are checked without a backend
 
     kept = keras.layers.AveragePooling2D(pool_size=1, strides=2)(x)
@@ -107,7 +108,7 @@ def _halve(x: keras.KerasTensor) -> keras.KerasTensor:
 def _convolution(
     settings: ResNetSettings, filters: int, strides: int = 1, padding: str = "same"
 ) -> functools.partial[keras.layers.Conv2D]:
-    """Return a function that makes a 3 x 3 convolution."""
+    """Return a maker of 3 x 3 convolutions."""
     import keras  # not at the top: settings are checked without a backend
 
     return functools.partial(

@@ -1,4 +1,4 @@
-"""Backends: how an epoch is executed, by TensorFlow, JAX, or Keras' own `fit`."""
+"""Backends: how an epoch is executed."""
 
 from __future__ import annotations
 

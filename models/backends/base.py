@@ -12,17 +12,17 @@ class Backend(Protocol):
     """A way to execute epochs."""
 
     def set_threads(self, threads: int) -> None:
-        """Set the number of CPU threads; must be called before the first operation."""
+        """Set the number of CPU threads, before the first operation."""
 
     def limit_gpu_memory(self, megabytes: int | None) -> None:
-        """Limit the memory taken from each GPU; must be called before the first operation.
+        """Limit the memory of each GPU, before the first operation.
 
         Args:
             megabytes: limit in MiB; None to take memory as it is needed.
         """
 
     def gpu_name(self) -> str | None:
-        """Return the name of the GPU that this process computes on; None on the CPU."""
+        """Return the name of the GPU in use; None on the CPU."""
 
     def load_dataset(self, data: TrainingData) -> DeviceDataset:
         """Copy data to where the backend reads them."""

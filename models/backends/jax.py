@@ -1,4 +1,4 @@
-"""Epochs on JAX: an epoch and its validation are one execution of one compiled program.
+"""Epochs on JAX: one execution of one compiled program.
 
 Keras' `fit` dispatches every batch from Python, and imports TensorFlow where it is installed, which
 takes longer than many a training. Nothing here does either.
@@ -26,13 +26,13 @@ class JaxBackend:
     """JAX, with an epoch as one execution."""
 
     def set_threads(self, threads: int) -> None:
-        """Do nothing: JAX reads the number from its environment when it is imported."""
+        """Do nothing: JAX reads it from its environment when imported."""
 
     def limit_gpu_memory(self, megabytes: int | None) -> None:
         """Do nothing: JAX reads the limit from its environment."""
 
     def gpu_name(self) -> str | None:
-        """Return the name of the GPU that JAX computes on; None on the CPU."""
+        """Return the name of the GPU in use; None on the CPU."""
         try:
             device = jax.devices()[0]
         except RuntimeError:  # the environment requests a device that is missing
@@ -40,7 +40,7 @@ class JaxBackend:
         return None if device.platform == "cpu" else str(device.device_kind)
 
     def load_dataset(self, data: TrainingData) -> JaxDataset:
-        """Copy the data to the device, in the type in which they are stored."""
+        """Copy the data to the device, as stored."""
         return JaxDataset(data)
 
 
@@ -54,7 +54,7 @@ class JaxDataset:
         self.arrays = jax_epoch.put_on_device(data)
 
     def compile_epoch(self, model: keras.Model, config: InputConfig) -> TrainEpoch:
-        """Return a function that trains a compiled model for one epoch per call."""
+        """Compile an epoch of a compiled model."""
         self.build_variables(model, config)
         epoch = jax_epoch.make_epoch(model, config, self.shape.outputs)
         # The state is donated: the next one takes its place in memory.
@@ -65,6 +65,7 @@ class JaxDataset:
         )
 
         def train_epoch(inputs: EpochInputs) -> Metrics:
+            # The variables may hold another trial's values since the last epoch.
             state, logs = execute(
                 jax_epoch.get_state(model), jax_epoch.as_arrays(inputs), self.arrays
             )
@@ -74,7 +75,7 @@ class JaxDataset:
         return train_epoch
 
     def build_variables(self, model: keras.Model, config: InputConfig) -> None:
-        """Create the variables of a compiled model, its optimizer and its metrics."""
+        """Create the variables of model, optimizer and metrics."""
         _, y = self.arrays.train
         x_spec = jax.ShapeDtypeStruct((1, *self.shape.input_shape), "float32")
         y_spec = jax.ShapeDtypeStruct((1, *y.shape[1:]), y.dtype)
@@ -83,7 +84,7 @@ class JaxDataset:
         keras_compat.build_variables(model, x_spec, y_spec)
 
     def input_specs(self, config: InputConfig) -> jax_epoch.EpochArrays:
-        """Return shapes and types of the inputs of an epoch."""
+        """Return shapes and types of an epoch's inputs."""
         images = self.shape.train_images
         steps = -(-images // config.batch_size) if config.scheduled else 0
         crop_sides = self.shape.input_shape[:2] if config.augmented else ()

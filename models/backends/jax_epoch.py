@@ -1,4 +1,4 @@
-"""An epoch and its validation as one pure function of JAX, for one trial or for a trial batch.
+"""An epoch and its validation as one pure function of JAX.
 
 On JAX, Keras' `train_step` and `test_step` take the state of a model and return the next one, so
 compile, loss, metrics, dropout and regularizers stay Keras' own. Here a loop (`lax.scan`) gathers
@@ -27,9 +27,10 @@ Pair: TypeAlias = tuple[jax.Array, jax.Array]
 
 
 class TrainingState(NamedTuple):
-    """Values of the variables of a model and its optimizer, in Keras' order.
+    """Values of the variables of model and optimizer.
 
-    For a trial batch, each array has one more axis, the first, along which the trials lie.
+    Each list is in Keras' order. For a trial batch, each array has one more axis, the first, along
+    which the trials lie.
     """
 
     trainable: Values
@@ -64,7 +65,7 @@ Epoch: TypeAlias = Callable[[TrainingState, EpochArrays, DeviceArrays], tuple[Tr
 
 
 def put_on_device(data: TrainingData) -> DeviceArrays:
-    """Copy data to the device, in the type in which they are stored."""
+    """Copy data to the device, as stored."""
     full = len(data.x_validation) // VALIDATION_BATCH * VALIDATION_BATCH
     x, y = data.x_validation, data.y_validation
     batches = tuple(
@@ -87,13 +88,13 @@ def without_validation(arrays: DeviceArrays) -> DeviceArrays:
 
 
 def as_arrays(inputs: EpochInputs) -> EpochArrays:
-    """Return the inputs of an epoch as an epoch function takes them."""
+    """Return the inputs of an epoch as arrays."""
     crops = () if inputs.crops is None else (inputs.crops.rows, inputs.crops.columns)
     return EpochArrays(inputs.order, inputs.learning_rates, crops)
 
 
 def get_state(model: keras.Model) -> TrainingState:
-    """Return the values of the variables of a built model."""
+    """Return the values of a built model's variables."""
     return TrainingState(*([variable.value for variable in kind] for kind in _variables(model)))
 
 
@@ -108,7 +109,7 @@ def set_state(model: keras.Model, state: TrainingState) -> None:
 
 
 def make_epoch(model: keras.Model, config: InputConfig, outputs: int) -> Epoch:
-    """Return the epoch of a built model as a function that JAX can compile.
+    """Return an epoch as a function that JAX can compile.
 
     It neither reads nor writes the variables of the model.
     """
@@ -140,6 +141,7 @@ def make_epoch(model: keras.Model, config: InputConfig, outputs: int) -> Epoch:
             _, (_, others, metrics) = model.test_step((state.trainable, *carry), prepare(*batch))
             return (others, metrics), None
 
+        # A loop over no batches would be traced all the same, so each part is left out if empty.
         batches, last_batch = _split_batches(inputs.order, config.batch_size)
         rates = last_rate = None
         if config.scheduled:
@@ -153,6 +155,7 @@ def make_epoch(model: keras.Model, config: InputConfig, outputs: int) -> Epoch:
         state, metrics = carry
         logs = _metric_results(model, metrics)
 
+        # Metrics start anew; other variables, such as seeds, may change in validation too.
         validated = (state.others, _initial_metrics(model))
         if len(data.validation[0]) > 0:
             validated, _ = jax.lax.scan(test_step, validated, data.validation)
@@ -171,7 +174,7 @@ def make_epoch(model: keras.Model, config: InputConfig, outputs: int) -> Epoch:
 def override_weight_decay(
     model: keras.Model, weight_decay: jax.Array | float | None
 ) -> Iterator[None]:
-    """Use another weight decay in code that is traced in this context.
+    """Trace code with another weight decay.
 
     Keras reads the attribute while it traces a step, so a traced value becomes an input of the
     program; see `keras_compat.py`.
@@ -188,7 +191,7 @@ def _variables(model: keras.Model) -> tuple[list[keras.Variable], ...]:
 
 
 def _set_learning_rate(model: keras.Model, optimizer: Values, learning_rate: jax.Array) -> Values:
-    """Return the values of the optimizer's variables with another learning rate."""
+    """Return the optimizer's values with another learning rate."""
     variables = model.optimizer.variables
     with keras.StatelessScope(list(zip(variables, optimizer, strict=True))) as scope:
         model.optimizer.learning_rate = learning_rate
@@ -196,11 +199,12 @@ def _set_learning_rate(model: keras.Model, optimizer: Values, learning_rate: jax
 
 
 def _gather(array: jax.Array, indices: jax.Array) -> jax.Array:
+    # The mode spares a check of every index: an order is a permutation.
     return array.at[indices].get(mode="promise_in_bounds")
 
 
 def _split_batches(order: jax.Array, batch_size: int) -> tuple[jax.Array, jax.Array]:
-    """Return the full batches of an order, (steps, batch_size), and the rest of it."""
+    """Return the full batches (steps, batch_size), and the rest."""
     full = len(order) // batch_size * batch_size
     return order[:full].reshape(-1, batch_size), order[full:]
 
@@ -213,7 +217,7 @@ def _apply_crops(x: jax.Array, rows: jax.Array, columns: jax.Array, shift: int) 
 
 
 def _initial_metrics(model: keras.Model) -> Values:
-    """Return the values of the metrics' variables before the first batch."""
+    """Return the metrics' values before the first batch."""
     with keras.StatelessScope() as scope:
         model.reset_metrics()
     return [scope.get_current_value(variable) for variable in model.metrics_variables]

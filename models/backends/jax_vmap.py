@@ -1,4 +1,4 @@
-"""Epochs of a trial batch on JAX: `jax.vmap` makes one program of several trials.
+"""Epochs of a trial batch: one program by `jax.vmap`.
 
 The trials share their compile key and their batches. Each batch is gathered once, and the first
 layer is one matrix product with the weights of all trials side by side. Each trial has its own
@@ -38,7 +38,7 @@ Execute: TypeAlias = Callable[
 
 
 class VmapPrograms:
-    """Compiled epochs of one compile key: one model, and one program per number of trials.
+    """Compiled epochs of one compile key, by number of trials.
 
     Args:
         recipe: recipe of any trial with the compile key.
@@ -60,7 +60,7 @@ class VmapPrograms:
             for index, variable in enumerate(optimizer.variables)
             if variable is optimizer.learning_rate
         )
-        # Elsewhere the weight decay is a constant, which the trials then have in common.
+        # With an unsupported Keras the weight decay is a constant that all trials share.
         self._decays = has_weight_decay(recipe.train) and keras_compat.is_supported()
         self._programs: dict[int, Execute] = {}
         self._compile_seconds = 0.0
@@ -69,23 +69,25 @@ class VmapPrograms:
         self.parameters = int(self._model.count_params())
 
     def initial_state(self, recipe: Recipe, seed: int) -> TrainingState:
-        """Return the state of a trial before its first epoch.
+        """Return a trial's state before its first epoch.
 
         It equals that of a model which is compiled and built for the trial alone.
         """
+        # The model only gives its initial weights. It is not compiled, and then freed.
         seed_everything(seed)
         model = self._describe(recipe)
         kinds = (model.trainable_variables, model.non_trainable_variables)
         trainable, others = ([np.asarray(variable.value) for variable in kind] for kind in kinds)
+        # The optimizer's variables start at the same values in all trials but for this one.
         optimizer = list(self._initial.optimizer)
         optimizer[self._learning_rate_index] = np.asarray(recipe.train.learning_rate, np.float32)
         return TrainingState(trainable, others, optimizer)
 
     def choose_size(self, trials: int, most: int | None, epochs: int) -> int:
-        """Return the size of the program with which the remaining epochs should end first.
+        """Return the program size with which the trials should end first.
 
-        A program for more trials computes some of them for nothing; one for exactly as many may
-        have to be compiled first.
+        The size of a program is the number of trials that it trains. A larger program computes some
+        of them for nothing; one of exactly the right size may have to be compiled first.
 
         Args:
             trials: number of trials to train.
@@ -98,7 +100,7 @@ class VmapPrograms:
         return min({trials, *compiled}, key=lambda size: (self._cost(size, epochs), size))
 
     def is_faster_together(self, trials: int) -> bool:
-        """Return whether trials take less time as a batch than one after the other.
+        """Return whether a trial batch is faster than single trials.
 
         Measured once per number of trials, on a few batches. Both ways run the same loop, and only
         its time is kept. A few batches suffice: where a trial batch is slower, as with convolutions
@@ -110,7 +112,7 @@ class VmapPrograms:
         return self._is_faster[trials]
 
     def compile_size(self, size: int) -> None:
-        """Compile the program for this number of trials, if that was not done."""
+        """Compile the program for a number of trials, once."""
         if size in self._programs:
             return
         started = time.perf_counter()
@@ -144,6 +146,7 @@ class VmapPrograms:
         states, logs = self._programs[size](
             states, arrays, np.stack(learning_rates), np.asarray(weight_decays, np.float32)
         )
+        # JAX returns before it has computed; reading the logs waits for the epoch.
         values = {name: np.asarray(array) for name, array in jax.device_get(logs).items()}
         seconds = time.perf_counter() - started
         self._epoch_seconds[size] = seconds
@@ -154,7 +157,7 @@ class VmapPrograms:
         return states, metrics, seconds
 
     def load_state(self, state: TrainingState, recipe: Recipe) -> keras.Model:
-        """Return the model in the state of a trial; the next call changes it."""
+        """Return the model in a trial's state, until the next call."""
         jax_epoch.set_state(self._model, state)
         if self._decays:
             self._model.optimizer.weight_decay = effective_weight_decay(recipe.train)
@@ -173,7 +176,7 @@ class VmapPrograms:
         return epochs * seconds + (0.0 if size in self._programs else self._compile_seconds)
 
     def _measure_seconds(self, size: int) -> float:
-        """Return the seconds of a few steps with a program of this size."""
+        """Return the seconds of a few steps."""
         batch_size, train_images = self._config.batch_size, self._dataset.shape.train_images
         steps = min(_CALIBRATION_STEPS, train_images // batch_size)
         images = steps * batch_size if steps > 0 else train_images
@@ -190,6 +193,7 @@ class VmapPrograms:
             np.zeros((size, *specs.learning_rates.shape), np.float32),
             np.zeros(size, np.float32),
         )
+        # The minimum of several runs is the least disturbed by other processes.
         seconds: list[float] = []
         while sum(seconds) < _CALIBRATION_SECONDS and len(seconds) < _MOST_CALIBRATION_RUNS:
             started = time.perf_counter()
@@ -200,7 +204,7 @@ class VmapPrograms:
     def _compile_program(
         self, size: int, specs: EpochArrays, data: jax_epoch.DeviceArrays
     ) -> Execute:
-        """Compile an epoch on these data, with inputs of these shapes."""
+        """Compile an epoch for these data and input shapes."""
         epoch = jax_epoch.make_epoch(self._model, self._config, self._dataset.shape.outputs)
 
         def trial_epoch(
@@ -252,13 +256,13 @@ class VmapPrograms:
 
 
 def stack_states(states: Sequence[TrainingState]) -> TrainingState:
-    """Return the states of trials as one, each array with the trials along its first axis."""
+    """Return states as one, with the trials along the first axes."""
     stacked: TrainingState = jax.tree.map(lambda *values: jax.device_put(np.stack(values)), *states)
     return stacked
 
 
 def select_trials(states: TrainingState, positions: Sequence[int]) -> TrainingState:
-    """Return the states at these positions, in this order, as one."""
+    """Return the states at these positions as one."""
     indices = np.asarray(positions)
     selected: TrainingState = jax.tree.map(lambda values: values[indices], states)
     return selected

@@ -1,4 +1,4 @@
-"""Epochs by Keras' own `fit`, on any backend and for any model."""
+"""Epochs by Keras' own `fit`, for any model."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class KerasFitBackend:
     """Any backend of Keras."""
 
     def set_threads(self, threads: int) -> None:
-        """Do nothing: Keras' backends have no common call that sets it."""
+        """Do nothing: Keras has no call for all backends."""
 
     def limit_gpu_memory(self, megabytes: int | None) -> None:
-        """Do nothing: torch takes memory as it is needed, and has no limit in MiB."""
+        """Do nothing: torch has no limit in MiB."""
 
     def gpu_name(self) -> str | None:
-        """Return the name of the GPU that torch computes on; None on the CPU."""
+        """Return the name of torch's GPU; None on the CPU."""
         torch = sys.modules.get("torch")  # imported by Keras if it is the backend
         if torch is None or not torch.cuda.is_available():
             return None
@@ -59,7 +59,7 @@ class KerasFitDataset:
         self._y_validation = np.asarray(data.y_validation)
 
     def compile_epoch(self, model: keras.Model, config: InputConfig) -> TrainEpoch:
-        """Return a function that trains a compiled model for one epoch per call."""
+        """Compile an epoch of a compiled model."""
         y, y_validation = (
             self._targets(labels, config) for labels in (self._y, self._y_validation)
         )
@@ -70,7 +70,7 @@ class KerasFitDataset:
                 self._augmented(inputs, config)[inputs.order],
                 y[inputs.order],
                 batch_size=inputs.batch_size,
-                shuffle=False,
+                shuffle=False,  # the order is that of the inputs
                 verbose=0,
                 validation_data=(self._x_validation, y_validation),
                 validation_batch_size=VALIDATION_BATCH,
@@ -91,7 +91,7 @@ class KerasFitDataset:
 
 
 def _learning_rate_callback(learning_rates: NDArray[np.float32]) -> keras.callbacks.Callback:
-    """Return a callback that sets the learning rate before each step, from those of (steps,)."""
+    """Return a callback that sets the learning rate of each step."""
     import keras  # not at the top: settings are checked without a backend
 
     class SetLearningRate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -103,7 +103,7 @@ def _learning_rate_callback(learning_rates: NDArray[np.float32]) -> keras.callba
 
 
 class FallbackDataset:
-    """A backend's data set, with Keras' `fit` for models that need it.
+    """A data set with `fit` for models that need it.
 
     A user-defined model may do anything, so its epoch may be impossible to trace as a whole.
 
@@ -123,7 +123,7 @@ class FallbackDataset:
         self._plain: KerasFitDataset | None = None
 
     def compile_epoch(self, model: keras.Model, config: InputConfig) -> TrainEpoch:
-        """Return a function that trains a compiled model for one epoch per call.
+        """Compile an epoch of a compiled model.
 
         Raises:
             Exception: memory ran out, which would happen in `fit` as well.

@@ -1,4 +1,4 @@
-"""Epochs on TensorFlow: an epoch and its validation are one execution of one graph.
+"""Epochs on TensorFlow: one execution of one graph.
 
 Keras' `fit` returns to Python for every batch, which for small networks takes several times as long
 as the arithmetic. Here a loop inside a graph gathers each batch from tensors on the device and
@@ -50,7 +50,7 @@ class TensorFlowBackend:
     """TensorFlow, with an epoch as one execution."""
 
     def set_threads(self, threads: int) -> None:
-        """Set the number of threads within an operation, and of operations at a time.
+        """Set the threads per operation, and the operations at a time.
 
         Raises:
             RuntimeError: TensorFlow has run an operation with another number.
@@ -59,7 +59,7 @@ class TensorFlowBackend:
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
     def limit_gpu_memory(self, megabytes: int | None) -> None:
-        """Limit the memory taken from each GPU, in MiB; None to take memory as it is needed.
+        """Limit the memory of each GPU, in MiB; None for no limit.
 
         Must be called before the first operation.
         """
@@ -74,7 +74,7 @@ class TensorFlowBackend:
                 tf.config.set_logical_device_configuration(gpu, [limited])
 
     def gpu_name(self) -> str | None:
-        """Return the name of the GPU that TensorFlow computes on; None on the CPU."""
+        """Return the name of the GPU in use; None on the CPU."""
         gpus = tf.config.list_physical_devices("GPU")
         if not gpus:
             return None
@@ -82,7 +82,7 @@ class TensorFlowBackend:
         return str(details.get("device_name", "of unknown name"))
 
     def load_dataset(self, data: TrainingData) -> TensorFlowDataset:
-        """Copy the data into tensors, in the type in which they are stored."""
+        """Copy the data into tensors, as stored."""
         return TensorFlowDataset(data)
 
 
@@ -98,8 +98,9 @@ class TensorFlowDataset:
         self._factor, self._offset = tf.constant(data.scale.factor), tf.constant(data.scale.offset)
 
     def compile_epoch(self, model: keras.Model, config: InputConfig) -> TrainEpoch:
-        """Return a function that trains a compiled model for one epoch per call."""
+        """Compile an epoch of a compiled model."""
         self._create_variables(model, config)
+        # Traced now, so that what cannot be traced fails before the first epoch.
         images = self.shape.train_images
         crop_sides = self.shape.input_shape[:2] if config.augmented else ()
         execute = tf.function(
@@ -142,10 +143,11 @@ class TensorFlowDataset:
         train: Pair,
         validation: Pair,
     ) -> tuple[Means, Means]:
-        """Trace an epoch and its validation; return the means of both."""
+        """Trace an epoch and its validation."""
         train_on, test_on = (_compiled(model, step) for step in (model.train_step, model.test_step))
 
         def train_step(start: tf.Tensor, size: tf.Tensor) -> None:
+            # Gathered and scaled per batch: the data stay on the device as stored.
             indices = tf.slice(order, [start], [size])
             x, y = tf.gather(train[0], indices), tf.gather(train[1], indices)
             if config.augmented:
@@ -172,14 +174,15 @@ class TensorFlowDataset:
         return tf.one_hot(y, self.shape.outputs) if config.one_hot else y
 
     def _create_variables(self, model: keras.Model, config: InputConfig) -> None:
-        """Create the variables of optimizer and metrics, which a graph's loop cannot create."""
+        """Create the variables of optimizer and metrics."""
+        # A loop in a graph cannot create variables.
         model.optimizer.build(model.trainable_variables)
         x, y = (array[:1] for array in self._train)
         model.test_step((self._scaled(x), self._targets(y, config)))
 
 
 def _compiled(model: keras.Model, step: Callable[[Pair], Means]) -> Callable[[Pair], Means]:
-    """Return a step of a model as one XLA program if the model is compiled so, as in `fit`."""
+    """Return a step, compiled with XLA if the model is."""
     # XLA needs fixed sizes: it compiles the step once more for the last, partial batch.
     return tf.function(step, jit_compile=True, autograph=False) if model.jit_compile else step
 
@@ -193,7 +196,14 @@ def _apply_crops(x: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, shift: int) 
 def _loop_over_batches(
     model: keras.Model, step: Step, images: int, batch_size: tf.Tensor | int
 ) -> Means:
-    """Run a step on each batch, with its first image and its size; return means over all images."""
+    """Run a step on each batch; return means over all images.
+
+    Args:
+        model: whose metrics are measured.
+        step: is given the first image and the size of a batch.
+        images: number of images.
+        batch_size: size of all batches but the last.
+    """
 
     def run_step(start: tf.Tensor) -> tuple[tf.Tensor]:
         step(start, tf.minimum(batch_size, images - start))

@@ -1,4 +1,4 @@
-"""Optimizer steps on TensorFlow that are faster than Keras' own and keep no graph.
+"""Optimizer steps that are faster than Keras' on TensorFlow.
 
 The arithmetic is the same, operation by operation: compare `keras.optimizers.Adam.update_step` and
 `SGD.update_step` with TensorFlow's `training_ops.cc`. Both replacements depend on internals, so
@@ -24,9 +24,10 @@ UpdateStep: TypeAlias = Callable[[tf.Tensor, tf.Variable, tf.Tensor], None]
 
 @contextmanager
 def fast_updates(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Make graphs that are traced in this context update weights faster.
+    """Trace faster updates of the weights.
 
-    With an unsupported release of Keras or TensorFlow they update them as Keras does.
+    Graphs that are traced in this context update weights faster, unless the release of Keras or
+    TensorFlow is unsupported.
     """
     if not keras_compat.is_supported():
         yield
@@ -43,7 +44,7 @@ def fast_updates(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
 
 @contextmanager
 def _kernel_steps(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Step by a kernel in this context, if there is one for this optimizer."""
+    """Trace steps by a kernel, if there is one."""
     step = _kernel_step(optimizer)
     if step is None:
         yield
@@ -72,7 +73,7 @@ def _adam_step(
     variable: tf.Variable,
     learning_rate: tf.Tensor,
 ) -> None:
-    """Apply Adam's step (Kingma and Ba 2015, algorithm 1, in the order of the end of section 2)."""
+    """Apply Adam's step (Kingma and Ba 2015, section 2)."""
     index = optimizer._get_variable_index(variable)
     step = tf.cast(optimizer.iterations + 1, variable.dtype)
     tf.raw_ops.ResourceApplyAdam(
@@ -95,7 +96,7 @@ def _momentum_step(
     variable: tf.Variable,
     learning_rate: tf.Tensor,
 ) -> None:
-    """Apply a step of momentum, or of Nesterov momentum (Sutskever et al. 2013)."""
+    """Apply a step of (Nesterov) momentum (Sutskever et al. 2013)."""
     tf.raw_ops.ResourceApplyKerasMomentum(
         var=variable.handle,
         accum=_handle(optimizer.momentums[optimizer._get_variable_index(variable)]),
@@ -107,7 +108,7 @@ def _momentum_step(
 
 
 def _handle(variable: Any) -> tf.Tensor:
-    """Return the handle of a Keras variable, which TensorFlow's kernels take."""
+    """Return the handle that TensorFlow's kernels take."""
     return variable.value.handle
 
 
@@ -122,7 +123,7 @@ def _handle(variable: Any) -> tf.Tensor:
 
 @contextmanager
 def _direct_updates(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Update variable by variable in this context, unless the optimizer overrides how.
+    """Trace updates variable by variable.
 
     Args:
         optimizer: of the model that is traced; used on one device.

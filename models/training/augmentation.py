@@ -1,4 +1,4 @@
-"""Augmentation: random flips and shifts of training images, drawn anew in each epoch.
+"""Augmentation: random flips and shifts of training images.
 
 A crop is described by indices alone, so every backend shows a network the same pixels: pixel (i, j)
 of the crop is pixel (rows[i], columns[j]) of the image with a black border of width `shift` on all
@@ -83,11 +83,12 @@ def draw_crops(
     rows = np.arange(height) - down
     columns = np.arange(width) - right
     columns = np.where(flipped, width - 1 - columns, columns)
+    # Indices of the bordered image begin `shift` pixels earlier.
     return Crops((rows + train.shift).astype(np.int32), (columns + train.shift).astype(np.int32))
 
 
 def apply_crops(x: Array, crops: Crops, shift: int) -> Array:
-    """Return the crops of images x (images, height, width, channels), in shape and type of x."""
+    """Return the crops of images (images, height, width, channels)."""
     bordered = np.pad(x, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
     image = np.arange(len(x))[:, None, None]
     cropped: Array = bordered[image, crops.rows[:, :, None], crops.columns[:, None, :]]

@@ -1,4 +1,4 @@
-"""Checkpoints: a training in a file, so that another process can continue it.
+"""Checkpoints: a training in a file, to be continued.
 
 The file is NumPy's .npz and is read without pickle, so it can hold arrays only. It holds every
 variable of model and optimizer, the best epoch of early stopping, and the replies to the epochs so
@@ -58,6 +58,7 @@ class Checkpoint:
         try:
             with unfinished.open("wb") as file:
                 np.savez(file, **arrays)
+                # On disk before the rename, so that a crash leaves one complete file.
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(self.path)
@@ -65,7 +66,7 @@ class Checkpoint:
             unfinished.unlink(missing_ok=True)
 
     def restore(self, model: keras.Model, fit: Fit) -> list[dict[str, Any]]:
-        """Load the checkpoint into a training that has not begun.
+        """Load the checkpoint into a new training.
 
         Returns:
             The replies to the epochs so far. Empty, with nothing changed, if the file is missing,
@@ -92,7 +93,7 @@ class Checkpoint:
 
 
 def training_variables(model: keras.Model) -> Iterator[keras.Variable]:
-    """Yield every variable that training reads: weights, seeds, and those of the optimizer."""
+    """Yield the variables of a training: weights, seeds, optimizer."""
     return chain(model.variables, model.optimizer.variables)
 
 

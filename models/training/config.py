@@ -1,4 +1,4 @@
-"""The [train] table: its keys, the names that they take, and which of them go together.
+"""The [train] table: its keys, and what they accept.
 
 `losses.py`, `optimizers.py` and `schedules.py` create what the names stand for.
 """
@@ -90,7 +90,7 @@ def check_schedule(name: str) -> str:
 
 
 class TrainSettings(Settings):
-    """How a network is trained; the fields are the keys of [train].
+    """How a network is trained: the keys of [train].
 
     Example:
         >>> TrainSettings(optimizer="momentum", learning_rate=0.05, schedule="cosine", epochs=20)

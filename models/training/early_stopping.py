@@ -1,4 +1,4 @@
-"""Early stopping: keeps the weights of the best epoch, and stops when no epoch is better."""
+"""Early stopping, with the weights of the best epoch."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class BestEpoch(RestoredEpoch):
 
 
 class EarlyStopping:
-    """Keeps the epoch with the lowest val_loss, the first of equal ones.
+    """Keeps the best epoch and says when to stop (Prechelt 1998).
 
-    Prechelt 1998, with a patience.
+    The best epoch is the one with the lowest val_loss, the first of equal ones.
 
     Args:
         patience_epochs: number of epochs in a row without a lower val_loss after which training
@@ -57,6 +57,7 @@ class EarlyStopping:
         self._epoch += 1
         best = self.best
         if best is None or _is_better(metrics["val_loss"], best.metrics["val_loss"]):
+            # Copies: `get_weights` returns arrays that training does not change.
             best = self.best = BestEpoch(self._epoch, dict(metrics), model.get_weights())
         return self._epoch - best.epoch >= self._patience_epochs
 
@@ -70,7 +71,7 @@ class EarlyStopping:
         self._epoch, self.best = epochs, best
 
     def restore_best(self, model: keras.Model) -> RestoredEpoch:
-        """Restore the weights of the best epoch, and return that epoch.
+        """Restore the weights of the best epoch.
 
         Raises:
             RuntimeError: no epoch was recorded.

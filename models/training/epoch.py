@@ -1,4 +1,4 @@
-"""The interface between training and backends: inputs and result of an epoch, data on a device."""
+"""The interface between training and backends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Metrics: TypeAlias = dict[str, float]
 
 @dataclass(frozen=True)
 class InputConfig:
-    """How data are passed to a network, the same in all epochs of a training.
+    """How data are passed to a network, in all epochs.
 
     Attributes:
         batch_size: images per step, for backends that compile it; see
@@ -71,7 +71,7 @@ another training between two calls.
 
 
 class DeviceDataset(Protocol):
-    """Data that stay where a backend reads them, for any number of trials.
+    """Data where a backend reads them, for many trials.
 
     Attributes:
         shape: shape of the data.
@@ -83,4 +83,8 @@ class DeviceDataset(Protocol):
     takes_any_batch_size: bool
 
     def compile_epoch(self, model: keras.Model, config: InputConfig) -> TrainEpoch:
-        """Return a function that trains a compiled model for one epoch per call."""
+        """Compile an epoch of a compiled model.
+
+        Returns:
+            A function that trains the model for one epoch per call.
+        """

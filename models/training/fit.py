@@ -1,4 +1,4 @@
-"""Fitting: the inputs of each epoch, and training one epoch at a time."""
+"""Fitting: inputs of each epoch, and one epoch at a time."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 def batch_order(seed: int, epoch: int, images: int) -> NDArray[np.int32]:
-    """Return the order in which an epoch sees the training images, int32 (images,).
+    """Return the order of the training images, int32 (images,).
 
-    It depends on the seed and the number of the epoch (from 0) only, so every backend sees the same
-    batches.
+    It depends on the seed and the number of the epoch (from 0) only.
     """
+    # NumPy, not the backend, draws it, so every backend sees the same batches.
     return np.random.default_rng([seed, epoch]).permutation(images).astype(np.int32)
 
 
 def make_input_config(train: TrainSettings, one_hot: bool) -> InputConfig:
-    """Return how data are passed to a network in all epochs of a training.
+    """Return how data are passed to a network.
 
     Args:
         train: settings of the training.
@@ -44,7 +44,7 @@ def make_input_config(train: TrainSettings, one_hot: bool) -> InputConfig:
 
 
 class TrainingInputs:
-    """The inputs of each epoch of a training, by its number from 0.
+    """The inputs of each epoch, by its number from 0.
 
     Args:
         train: settings of the training.
@@ -75,7 +75,7 @@ class TrainingInputs:
         )
 
     def learning_rates(self, epoch: int) -> NDArray[np.float32]:
-        """Return the learning rate of each step of an epoch, float32 (steps,).
+        """Return the learning rate of each step, float32 (steps,).
 
         Empty without a schedule.
         """
@@ -84,9 +84,10 @@ class TrainingInputs:
 
 
 class Fit(Iterator[Metrics]):
-    """Iterator that trains one epoch per step and returns its metrics.
+    """Iterator that trains one epoch per step.
 
-    With a schedule, the metrics include "learning_rate", that of the last step.
+    Each step returns the metrics of its epoch. With a schedule they include "learning_rate", that
+    of the last gradient step.
 
     Args:
         train: settings of the training.
@@ -141,13 +142,15 @@ class Fit(Iterator[Metrics]):
         return metrics
 
     def best_epoch(self) -> BestEpoch | None:
-        """Return the best epoch so far; None without early stopping or before the first epoch."""
+        """Return the best epoch so far, if early stopping has one."""
         return None if self._early_stopping is None else self._early_stopping.best
 
     def resume(
         self, epochs: int, best: Mapping[str, Any] | None, best_weights: Sequence[Array]
     ) -> None:
-        """Continue after earlier epochs; the model already has the weights after them.
+        """Continue after earlier epochs.
+
+        The model must have the weights after them.
 
         Args:
             epochs: number of epochs that were trained.
@@ -160,6 +163,7 @@ class Fit(Iterator[Metrics]):
             self._early_stopping.resume(epochs, best_epoch)
 
     def _apply_early_stopping(self, early_stopping: EarlyStopping, metrics: Metrics) -> None:
+        # The best weights are restored after the last epoch too, where nothing was stopped early.
         is_last = self._epoch == self._train.epochs
         self.stopped = early_stopping.on_epoch_end(self._model, metrics) and not is_last
         if self.stopped or is_last:

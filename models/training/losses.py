@@ -26,7 +26,7 @@ def wants_one_hot(train: TrainSettings, task: Task) -> bool:
 
 
 def create_loss(train: TrainSettings, task: Task) -> keras.losses.Loss:
-    """Create the Keras loss of targets and outputs (batch, outputs), averaged over a batch.
+    """Create the Keras loss of outputs (batch, outputs).
 
     In classification the outputs are logits f, and t is 1 for the class of the image and 0 for the
     others:

@@ -43,7 +43,7 @@ class Metric:
 
 
 def _create_accuracy(one_hot: bool) -> keras.metrics.Metric:
-    """Create the share of images whose largest logit is that of their class."""
+    """Create accuracy: the share of images whose largest logit is that of their class."""
     import keras  # not at the top: settings are checked without a backend
 
     if one_hot:
@@ -73,7 +73,7 @@ def task_metrics(task: Task) -> list[Metric]:
 
 
 def metric_names(task: Task) -> tuple[str, ...]:
-    """Return the names that an epoch reports for the training images.
+    """Return the names that an epoch reports.
 
     For the validation images it reports the same names with "val_" before them.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def has_weight_decay(train: TrainSettings) -> bool:
-    """Return whether each step applies weight decay, even one of 0.
+    """Return whether steps apply weight decay, even of 0.
 
     AdamW always does.
     """
@@ -24,7 +24,7 @@ def has_weight_decay(train: TrainSettings) -> bool:
 
 
 def effective_weight_decay(train: TrainSettings) -> float:
-    """Return the weight decay of a step; 0 if there is none."""
+    """Return the weight decay; 0 for none."""
     default = DEFAULT_ADAMW_DECAY if train.optimizer == "adamw" else 0.0
     return default if train.weight_decay is None else train.weight_decay
 

@@ -19,10 +19,11 @@ def is_scheduled(train: TrainSettings) -> bool:
 
 
 def learning_rates(train: TrainSettings, steps_per_epoch: int) -> NDArray[np.float32]:
-    """Return the learning rate of every step, float32 (epochs * steps_per_epoch,).
+    """Return the learning rate of every step, float32 (steps,).
 
-    With T steps s = 0, 1, ..., of which the first W = warmup_epochs * steps_per_epoch warm up
-    (Goyal et al. 2017, section 2.2), a step has learning_rate * min(1, (s + 1) / W) times
+    With T = epochs * steps_per_epoch steps s = 0, 1, ..., of which the first
+    W = warmup_epochs * steps_per_epoch warm up (Goyal et al. 2017, section 2.2), a step has
+    learning_rate * min(1, (s + 1) / W) times
 
     - constant: 1;
     - step: step_factor ^ k after k times `step_epochs` epochs, counted from the start of the
@@ -47,9 +48,7 @@ def learning_rates(train: TrainSettings, steps_per_epoch: int) -> NDArray[np.flo
 
 
 def _progress(step: NDArray[np.int_], warmup_steps: float, total_steps: int) -> NDArray[np.float64]:
-    """Return how far each step is between the end of the warm-up and that of the training, in
-    [0, 1].
-    """
+    """Return the progress of each step after the warm-up, in [0, 1]."""
     # At least 1: a training may consist of its warm-up.
     steps_after_warmup = max(total_steps - warmup_steps, 1.0)
     progress: NDArray[np.float64] = np.maximum(step - warmup_steps, 0.0) / steps_after_warmup
@@ -59,7 +58,7 @@ def _progress(step: NDArray[np.int_], warmup_steps: float, total_steps: int) -> 
 def _schedule_factors(
     train: TrainSettings, epoch: NDArray[np.float64], progress: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the factor of each step's learning rate, without the warm-up."""
+    """Return the factor of each step, without the warm-up."""
     match train.schedule:
         case "step":
             factor = DEFAULT_STEP_FACTOR if train.step_factor is None else train.step_factor

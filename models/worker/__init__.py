@@ -1,1 +1,1 @@
-"""What a worker process runs: trainers, the specification of a trial, caches between trials."""
+"""What a worker process runs."""

@@ -1,4 +1,4 @@
-"""What a worker keeps between trials: the data set on the device, and compiled epochs."""
+"""Caches of a worker: data set and compiled epochs."""
 
 from __future__ import annotations
 
@@ -55,18 +55,21 @@ class ProgramCache:
         self._programs: OrderedDict[str, Program] = OrderedDict()
 
     def acquire(self, compile_key: str, model: keras.Model) -> Program | None:
-        """Remove and return a program, with the variables of a new trial's model.
+        """Take a program for a new trial.
+
+        Its variables get the values of the new trial's model.
 
         Args:
             compile_key: see `trial_spec.compile_key`.
             model: compiled and not yet trained; must not be used any more if a program is returned.
 
         Returns:
-            None if there is no program with this key.
+            The program, which `release` gives back; None if there is none with this key.
         """
         program = self._programs.pop(compile_key, None)
         if program is None:
             return None
+        # The program's optimizer has all its variables, so the new one needs them too.
         model.optimizer.build(model.trainable_variables)
         for target, source in zip(
             training_variables(program.model), training_variables(model), strict=True
@@ -75,7 +78,7 @@ class ProgramCache:
         return program
 
     def release(self, program: Program) -> None:
-        """Keep a program for later trials, if it can train any."""
+        """Keep a program for later trials."""
         if program.compile_key is None:
             return
         self._programs[program.compile_key] = program
@@ -87,7 +90,7 @@ class ProgramCache:
 
 
 class DatasetCache:
-    """The data set of the last trial, on the device, and the programs compiled for it.
+    """The data set of the last trial, on the device.
 
     Args:
         backend: backend that reads the data.
@@ -102,11 +105,12 @@ class DatasetCache:
         self._current: tuple[DataSpec, str, FallbackDataset] | None = None
 
     def get_dataset(self, spec: TrialSpec) -> FallbackDataset:
-        """Return the data set of a trial, loading it if the last trial had another one.
+        """Return the data set of a trial, loaded if necessary.
 
         Raises:
             RequestError: the data cannot be read, or are for another task.
         """
+        # Opening the files is cheap. The digest says whether the folder was prepared again.
         data = load_trial_data(spec)
         if self._current is None or self._current[:2] != (spec.data, data.digest):
             # The old data are freed first, so that both are never in memory. Programs read them.

@@ -13,7 +13,7 @@ _RESET_PEAK = "5"  # proc(5): resets the peak resident size to the current one
 
 
 class PeakMemory:
-    """The largest resident size of this process since the object was made.
+    """The largest resident size of this process, since this object was created.
 
     On Linux the kernel records it. Elsewhere it is the largest size at the calls of `sample`.
     """
@@ -29,7 +29,7 @@ class PeakMemory:
         self._largest_sample_bytes = max(self._largest_sample_bytes, resident_bytes)
 
     def peak_bytes(self) -> int:
-        """Return the peak in bytes, including libraries that the process has loaded."""
+        """Return the peak, including loaded libraries."""
         self.sample()
         if self._kernel_records_peak:
             line = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
@@ -39,7 +39,7 @@ class PeakMemory:
 
 
 def _reset_kernel_peak() -> bool:
-    """Reset the peak that the kernel records; return whether that is possible."""
+    """Reset the kernel's record of the peak; return whether that worked."""
     try:
         _CLEAR_REFS.write_text(_RESET_PEAK)
     except OSError:

@@ -1,4 +1,4 @@
-"""Imports of a worker, made once in the process that workers are forked from."""
+"""Imports of workers, made before they are forked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def preload() -> None:
 
 @contextmanager
 def hide_packages(packages: Iterable[str]) -> Iterator[None]:
-    """Make packages appear not to be installed in this context, except those already imported."""
+    """Make packages appear not to be installed, in this context.
+
+    Packages that were imported before stay.
+    """
     hidden = [name for name in packages if name not in sys.modules]
     # None makes an import of the module fail.
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Trains one trial at a time, one epoch per call, with plain values in and out."""
+"""Trains one trial at a time, one epoch per call."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ class _Trial:
 
 
 class Trainer:
-    """Trains one trial at a time in this process; data stay on the device between trials.
+    """Trains one trial at a time in this process.
+
+    Data and compiled epochs stay in memory between trials.
 
     Args:
         threads: number of CPU threads, where the backend can be told.
@@ -72,10 +74,10 @@ class Trainer:
         >>> trainer = Trainer(threads=1)
         >>> trainer.begin({"seed": 0, "family": "mlp", "data": {"folder": "prepared/mnist"}})
         {'parameters': 79510}
-        >>> trainer.epoch()["metrics"]["val_accuracy"]
-        0.9414
-        >>> trainer.finish(save_as="mlp.keras")["epoch_seconds"]
-        1.2
+        >>> list(trainer.epoch())
+        ['metrics', 'seconds']
+        >>> list(trainer.finish(save_as="mlp.keras"))
+        ['peak_memory_bytes', 'train_seconds', 'epoch_seconds']
     """
 
     def __init__(
@@ -134,12 +136,12 @@ class Trainer:
         recipe = trial_spec.recipe()
         factory = recipe.family.factory
         fallback_dataset = self._cache.get_dataset(trial_spec)
-        # An epoch of a built-in family can be traced as a whole with the releases of Keras that
-        # were tested.
+        # With the releases of Keras that were tested, an epoch of a built-in family can always be
+        # traced.
         needs_fallback = factory is not None or not keras_compat.is_supported()
         dataset: DeviceDataset = fallback_dataset if needs_fallback else fallback_dataset.fast
         augmentation.check_augmentation(recipe.train, dataset.shape.input_shape)
-        memory = PeakMemory()
+        memory = PeakMemory()  # before the model is built, so that the peak includes it
         with attribute_user_errors(factory):
             program = self._get_program(trial_spec, recipe, dataset)
             fit = recipe.fit(program.model, dataset, trial_spec.input_seed, program.train_epoch)
@@ -155,7 +157,9 @@ class Trainer:
         return reply
 
     def check(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Run the preflight check of a trial, and drop it and the current one.
+        """Run the preflight check of a trial.
+
+        The trial is dropped afterwards, and so is the current one.
 
         Returns:
             {"parameters": number of parameters of the model, "metrics": names of the metrics that
@@ -237,8 +241,9 @@ class Trainer:
         return reply
 
     def drop(self) -> None:
-        """Drop the trial, or the rest of one that could not begin."""
+        """Drop the trial, or one that could not begin."""
         if self._trial is not None:
+            # Of the cache it was taken from: other data may have been loaded since.
             self._trial.programs.release(self._trial.program)
         self._trial = None
         if self._has_models:
@@ -246,18 +251,19 @@ class Trainer:
             self._has_models = False
 
     def _set_up(self, spec: Mapping[str, Any]) -> TrialSpec:
-        """Validate a specification, and set precision and seeds for its model."""
+        """Validate a specification; set precision and seeds."""
         self.drop()
         if self._on_gpu:
-            self.device()
+            self.device()  # raises if the GPU cannot be used
         trial_spec = TrialSpec.read(spec, "the trial")
         self._has_models = True
+        # After `drop`, whose clearing of Keras' session resets the precision.
         precision.use_precision(self._precision)
         seed_everything(trial_spec.seed)
         return trial_spec
 
     def _get_program(self, spec: TrialSpec, recipe: Recipe, dataset: DeviceDataset) -> Program:
-        """Return the trial's model with its epoch, compiled now or for an earlier trial."""
+        """Return the trial's model with its compiled epoch."""
         model = recipe.compile(recipe.describe(dataset.shape.input_shape, dataset.shape.outputs))
         if self._xla != "auto":
             model.jit_compile = self._xla == "on"
@@ -277,7 +283,9 @@ class Trainer:
 
 
 def run_preflight_check(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
-    """Build and compile a model, and train and validate it on a few images with Keras' `fit`.
+    """Train a model on a few images with Keras' `fit`.
+
+    It finds what is wrong with a user-defined model before anything is searched.
 
     Returns:
         {"parameters": number of parameters of the model, "metrics": names of the metrics that an
@@ -314,7 +322,7 @@ def run_preflight_check(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
 
 
 def _format_training(model: keras.Model, recipe: Recipe, target_shape: tuple[int, ...]) -> str:
-    """Return what the preflight check does, for an error message."""
+    """Return the preflight check as text, for error messages."""
     has_labels = recipe.task == "classification" and len(target_shape) == 1
     targets = "labels, whole numbers" if has_labels else "targets"
     shape = f"(batch, {target_shape[1]})" if len(target_shape) > 1 else "(batch,)"
@@ -325,12 +333,12 @@ def _format_training(model: keras.Model, recipe: Recipe, target_shape: tuple[int
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Save a model as a .keras file, which is either complete or not there.
+    """Save a model as a .keras file, atomically.
 
     Raises:
         OSError: the file cannot be written.
     """
-    # Keras chooses the format by the suffix, so the unfinished file has it too.
+    # Renamed when it is complete. Keras chooses the format by the suffix, so both names have it.
     unfinished = path.with_name(f".{path.stem}-{os.getpid()}.keras")
     try:
         model.save(unfinished)

@@ -1,4 +1,4 @@
-"""The specification of a trial: plain values from the supervisor, validated; its compile key."""
+"""The specification of a trial, and its compile key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from assay.models.training.optimizers import has_weight_decay
 
 
 class DataSpec(Settings):
-    """The prepared data of a trial: their folder, and the name of their scale."""
+    """The prepared data of a trial."""
 
     folder: str
     scale: str = "unit"
@@ -54,7 +54,7 @@ class TrialSpec(Settings):
     checkpoint: str | None = None
 
     def digest(self) -> str:
-        """Return a digest of the training, independent of where its files lie."""
+        """Return a digest that does not depend on paths."""
         content = self.model_dump(exclude={"checkpoint", "folders"})
         # The name of the folder contains the digest of the data.
         content["data"]["folder"] = Path(self.data.folder).name
@@ -96,7 +96,7 @@ NOT_COMPILED = frozenset(
 def compile_key(
     spec: TrialSpec, *, decay_is_compiled: bool = True, batch_is_compiled: bool = True
 ) -> str:
-    """Return a text that is equal for two trials if they can share a compiled epoch.
+    """Return a text that trials with equal compiled code share.
 
     Such trials differ only in variables (weights, seeds, learning rate) and in what an epoch is
     given (order, learning rates, crops). Of the data, the key has the path of the folder; whether

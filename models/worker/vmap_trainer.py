@@ -1,4 +1,4 @@
-"""Trains several trials at a time, one in each lane of the worker.
+"""Trains several trials at a time, one per lane.
 
 Trials that share a compile key train as one program, a trial batch; see
 `assay.models.backends.jax_vmap`. All others train one after the other.
@@ -68,9 +68,10 @@ class VectorizedTrial:
 
 
 class TrialBatch:
-    """Trials that train as one program, from one epoch on until the last of them ends.
+    """Trials that train as one program until the last ends.
 
-    They share a compile key and their batches, and have trained the same number of epochs.
+    They begin together, share a compile key and their batches, and have trained the same number of
+    epochs.
 
     Args:
         trials: the trials; each continues from its state.
@@ -97,7 +98,7 @@ class TrialBatch:
         return get_trial_state(self._states, self._trials.index(trial))
 
     def train_epoch(self, trials: Sequence[VectorizedTrial]) -> dict[VectorizedTrial, Metrics]:
-        """Train an epoch of the trials that have not ended; return the metrics by trial.
+        """Train an epoch; return the metrics by trial.
 
         Each of them gets an equal share of the seconds.
         """
@@ -122,7 +123,7 @@ class TrialBatch:
         return results
 
     def _drop_ended_trials(self, trials: Sequence[VectorizedTrial]) -> None:
-        """Continue without the trials that have ended, if a smaller program should end first."""
+        """Drop ended trials, if a smaller program should be faster."""
         from assay.models.backends.jax_vmap import select_trials  # not at the top: needs JAX
 
         if len(trials) == len(self._trials):
@@ -137,7 +138,7 @@ class TrialBatch:
 
 
 class VmapTrainer(Trainer):
-    """Trains one trial at a time like `Trainer`, or with `batch` one trial per lane.
+    """Trains one trial per lane; without `batch`, like `Trainer`.
 
     Args:
         threads: number of CPU threads, where the backend can be told.
@@ -181,7 +182,7 @@ class VmapTrainer(Trainer):
         return call["method"] == "epoch" and call["lane"] in self._vectorized_trials
 
     def _answer(self, lane: int, method: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Answer a call of one lane, except an epoch of a vectorized trial."""
+        """Answer a call of one lane."""
         if method == "begin":
             return self._begin_lane(lane, **arguments)
         trial = self._vectorized_trials.get(lane)
@@ -200,6 +201,7 @@ class VmapTrainer(Trainer):
         if not (self._vectorized_trials or self._single_trainers):
             self._memory = PeakMemory()
         trial_spec = TrialSpec.read(spec, "the trial")
+        # A trainer of its own for any other trial; all share data set and programs.
         if not can_be_vectorized(trial_spec):
             trainer = Trainer(threads=0, cache=self._cache, **self._options)
             self._single_trainers[lane] = trainer
@@ -220,17 +222,17 @@ class VmapTrainer(Trainer):
         return {"parameters": programs.parameters}
 
     def _get_programs(self, spec: TrialSpec) -> VmapPrograms:
-        """Return the programs of a trial, which all trials of its trial batch share."""
+        """Return the programs that a trial's batch shares."""
         from assay.models.backends.jax import JaxDataset  # not at the top: needs JAX
         from assay.models.backends.jax_vmap import VmapPrograms
 
         recipe, dataset = spec.recipe(), self._cache.get_dataset(spec)
         key = (
             compile_key(spec, decay_is_compiled=not keras_compat.is_supported()),
-            # Order and crops must be the same too.
+            # Order and crops must be the same too. The key has the shift already.
             recipe.train.flip,
             spec.input_seed,
-            id(dataset),
+            id(dataset),  # another one after the data were prepared again
         )
         if key not in self._programs:
             assert isinstance(dataset.fast, JaxDataset)
@@ -242,7 +244,7 @@ class VmapTrainer(Trainer):
         return self._programs[key]
 
     def _train_lanes(self, lanes: Sequence[int]) -> dict[int, Outcome]:
-        """Train an epoch of each of these lanes, as trial batches where possible."""
+        """Train an epoch of each of these lanes."""
         lane_of = {self._vectorized_trials[lane]: lane for lane in lanes}
         outcomes: dict[int, Outcome] = {}
         for trial, lane in lane_of.items():
@@ -262,7 +264,7 @@ class VmapTrainer(Trainer):
         return outcomes
 
     def _form_batches(self, trials: Sequence[VectorizedTrial]) -> dict[VectorizedTrial, Exception]:
-        """Form trial batches of trials that share programs; return those that cannot begin."""
+        """Form trial batches; return the trials that cannot begin."""
         failed: dict[VectorizedTrial, Exception] = {}
         for programs in dict.fromkeys(trial.programs for trial in trials):
             batch_trials = [trial for trial in trials if trial.programs is programs]
@@ -279,7 +281,7 @@ class VmapTrainer(Trainer):
         return failed
 
     def _is_faster(self, programs: VmapPrograms, trials: int) -> bool:
-        """Return whether this number of trials is faster as a trial batch; False if it fails."""
+        """Return whether a trial batch is faster; False if measuring fails."""
         if not self._calibrate:
             return True
         try:
@@ -322,7 +324,7 @@ def can_be_vectorized(spec: TrialSpec) -> bool:
 
 
 def _train_batch(trials: Sequence[VectorizedTrial]) -> dict[VectorizedTrial, Outcome]:
-    """Train an epoch of trials of one batch; if that fails, one by one, to find which one fails."""
+    """Train an epoch of trials of one batch, or one by one if that fails."""
     batch = trials[0].batch
     assert batch is not None
     try:
@@ -333,6 +335,8 @@ def _train_batch(trials: Sequence[VectorizedTrial]) -> dict[VectorizedTrial, Out
     except Exception as error:
         if len(trials) == 1:
             return {trials[0]: error}
+    # One trial may have used up the memory for all. Each continues alone from its last state, so
+    # only that trial fails.
     outcomes: dict[VectorizedTrial, Outcome] = {}
     for trial in trials:
         try:

@@ -1,4 +1,4 @@
-"""Samplers by name: which configuration is tried next."""
+"""Samplers by name: each proposes the next configuration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SAMPLERS: Mapping[str, AnySampler] = {
 
 
 def get_sampler(name: str) -> AnySampler:
-    """Return the sampler of that name.
+    """Return the sampler of this name.
 
     Raises:
         RequestError: there is none.
@@ -47,22 +47,25 @@ def make_sampler(
     objectives: int = 1,
     opening: int = 0,
 ) -> BaseSampler:
-    """Return a new sampler.
+    """Return a new sampler of Optuna.
 
     Args:
-        name: which.
-        seed: the study's seed.
-        drawn: how many trials the study already has.
-        space: what is searched.
-        options: of the sampler's own class of settings; None for its defaults.
-        objectives: how many objectives the study has.
-        opening: how often the study was opened before, where others may have it open now.
+        name: name of the sampler.
+        seed: random seed of the study.
+        drawn: number of trials that the study has.
+        space: the search space.
+        options: the sampler's options; None for its defaults.
+        objectives: number of objectives of the study.
+        opening: how often a shared study was opened before; else 0.
 
     Raises:
-        RequestError: there is none of that name, it can't search this space, or a package that it
-            needs is missing.
+        RequestError: there is no sampler of that name, it cannot search this space, or a package
+            that it needs is missing.
+
+    Example:
+        >>> make_sampler("tpe", seed=0, drawn=0, space=read_space({"units": [16, 32]}))
     """
     sampler = get_sampler(name)
     sampler.check(space, objectives)
-    own = sampler.settings() if options is None else options
-    return sampler.make(SamplerRequest(seed, drawn, space, own, opening))
+    settings = sampler.settings() if options is None else options
+    return sampler.make(SamplerRequest(seed, drawn, space, settings, opening))

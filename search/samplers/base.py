@@ -1,4 +1,8 @@
-"""What a sampler is to the search: its words, its options, and how it is made."""
+"""What a sampler consists of: its name, its options, its checks, and how it is made.
+
+Each sampler is a module of this package with a `SAMPLER`. These modules import Optuna in functions
+only: the command line names samplers without it.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +31,11 @@ class SamplerRequest(Generic[S]):
     """The sampler that is asked for.
 
     Args:
-        seed: the study's seed.
-        drawn: how many trials the study already has: 0 when it is new.
-        space: what is searched.
-        options: the sampler's own options.
-        opening: how often the study was opened before, where others may have it open now; else 0.
+        seed: random seed of the study.
+        drawn: number of trials that the study has; 0 for a new one.
+        space: the search space.
+        options: the sampler's options.
+        opening: how often a shared study was opened before; else 0.
     """
 
     seed: int
@@ -42,40 +46,36 @@ class SamplerRequest(Generic[S]):
 
     @property
     def session_seed(self) -> int:
-        """The seed of samplers that keep nothing of where they stood: another each time the study
-        is taken up.
+        """Seed of a sampler that does not store its state: another one in every session.
 
-        A sampler that starts anew must not draw once more what it drew at first.
+        With the same seed, such a sampler would propose the study's first configurations again.
         """
         seed = trial_seed(self.seed, -self.drawn)
-        # Two that open a study at once find the same number of trials in it.
+        # Two supervisors that open a shared study at once find the same number of trials in it.
         return trial_seed(seed, self.opening) if self.opening else seed
 
     @property
     def study_seed(self) -> int:
-        """The seed of samplers that go on with their own sequence: the same for all of the study's
-        life.
-        """
+        """Seed of a sampler that goes on with its own sequence: the same in every session."""
         return trial_seed(self.seed, 0)
 
 
 @dataclass(frozen=True)
 class Sampler(Generic[S]):
-    """A sampler: which configuration is tried next.
+    """A sampler.
 
     Attributes:
-        name: what [search] calls it.
+        name: its name in [search].
         summary: one line about it.
         settings: the class of its options; every field has a default.
-        make: makes a new one; imports Optuna, so that naming samplers costs the command line
-            nothing.
-        packages: what it needs beside what comes with Assay: `pip install` names by import names.
-        extra: Assay's extra that brings them.
-        most_objectives: how many objectives it can search for at once; None for any number.
-        most_trials: how many trials it can reasonably be asked for, and why no more; None for any
-            number.
-        check_space: raises a RequestError for a space that it can't search.
-        size: how many configurations it has to offer in a space; None where there is no end.
+        make: returns a new sampler of Optuna.
+        packages: the packages that it needs beside Assay's own: `pip install` names by import
+            names.
+        extra: Assay's extra that installs them.
+        max_objectives: the most objectives that it can search for; None for any number.
+        max_trials: the most trials that it is reasonable for, and the reason; None for any number.
+        check_space: raises a RequestError for a space that it cannot search.
+        size: returns the number of configurations that it has for a space; None if they do not end.
     """
 
     name: str
@@ -84,50 +84,48 @@ class Sampler(Generic[S]):
     make: Callable[[SamplerRequest[S]], BaseSampler]
     packages: Mapping[str, str] = field(default_factory=dict)
     extra: str | None = None
-    most_objectives: int | None = None
-    most_trials: tuple[int, str] | None = None
+    max_objectives: int | None = None
+    max_trials: tuple[int, str] | None = None
     check_space: Callable[[Space], None] = lambda space: None
     size: Callable[[Space], int | None] = lambda space: None
 
     def check(self, space: Space, objectives: int) -> None:
-        """See that it can search this space, and that what it needs is installed.
+        """Check that it can search a space, and that its packages are installed.
 
         Raises:
-            RequestError: it can't, or it is not.
+            RequestError: it cannot, or they are not.
         """
-        if self.most_objectives is not None and objectives > self.most_objectives:
+        if self.max_objectives is not None and objectives > self.max_objectives:
             raise RequestError(
-                f"sampler {self.name!r} has at most {self.most_objectives} objective; received {objectives}: "
-                "choose tpe, nsga2 or random, or name one objective."
+                f"sampler {self.name!r} has at most {self.max_objectives} objective; "
+                f"received {objectives}: choose tpe, nsga2 or random, or name one objective."
             )
         self.check_space(space)
         check_installed(f"sampler {self.name!r}", self.packages, self.extra)
 
     def check_trials(self, trials: int) -> None:
-        """See that it can be asked for so many trials.
+        """Check that it is reasonable for a number of trials.
 
         Raises:
-            RequestError: they are too many.
+            RequestError: it is not.
         """
-        if self.most_trials is not None and trials > self.most_trials[0]:
-            most, reason = self.most_trials
+        if self.max_trials is not None and trials > self.max_trials[0]:
+            limit, reason = self.max_trials
             raise RequestError(
-                f"sampler {self.name!r} is for at most {most} trials, since {reason}; received {trials}: "
-                "ask for fewer with --trials, or choose another with --sampler."
+                f"sampler {self.name!r} is for at most {limit} trials, since {reason}; "
+                f"received {trials}: ask for fewer with --trials, or choose another with --sampler."
             )
 
 
 AnySampler = Sampler[Any]
 
+# Options that several samplers have.
 
-# Options that several samplers share.
-
-
-Startup = Annotated[
+StartupTrials = Annotated[
     int,
     Field(
         ge=0,
-        description="How many complete trials there must be before it does more than draw at random.",
+        description="Number of complete trials before which configurations are drawn at random.",
     ),
 ]
 Probability = Annotated[float, Field(ge=0, le=1)]

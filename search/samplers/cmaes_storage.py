@@ -1,7 +1,7 @@
-"""How CMA-ES goes on where it stood: Optuna keeps its state in the storage, pickled.
+"""CMA-ES that resumes from its state in the storage, without unpickling anything else.
 
-A pickle can run anything, and a storage may be one that others write to. So only what such a state
-is made of is unpickled: the strategies of the package `cmaes`, and numpy's arrays and numbers.
+Optuna stores the state as a pickle. A pickle can run any code, and other users may write to a
+storage. So only the classes that such a state consists of are unpickled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 
 from assay.models.errors import SearchError
 
-_STATE = {
+_STATE_CLASSES = {
     ("cmaes._cma", "CMA"),
     ("cmaes._sepcma", "SepCMA"),
     ("cmaes._cmawm", "CMAwM"),
@@ -27,12 +27,11 @@ _STATE = {
 }
 
 
-class RestoringCmaEs(CmaEsSampler):
-    """Optuna's sampler, but for how it reads its own state.
+class SafeCmaEsSampler(CmaEsSampler):
+    """`CmaEsSampler` with a restricted unpickler.
 
     Raises:
-        SearchError: when it is asked for a configuration and the state in the storage is not one
-            that it wrote.
+        SearchError: by asking for a trial, if the state in the storage is not one of CMA-ES.
     """
 
     def _restore_optimizer(self, completed_trials: Sequence[FrozenTrial]) -> Any:
@@ -43,22 +42,22 @@ class RestoringCmaEs(CmaEsSampler):
                 if key.startswith(self._attr_key_optimizer)
             }
             if parts:
-                return _read_state(self._concat_optimizer_attrs(parts), trial.number)
+                return _load_state(self._concat_optimizer_attrs(parts), trial.number)
         return None
 
 
 class _StateUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _STATE:
+        if (module, name) not in _STATE_CLASSES:
             raise pickle.UnpicklingError(f"{module}.{name} is no part of it")
         return super().find_class(module, name)
 
 
-def _read_state(text: str, trial: int) -> Any:
+def _load_state(text: str, trial: int) -> Any:
     try:
         return _StateUnpickler(io.BytesIO(bytes.fromhex(text))).load()
     except (pickle.UnpicklingError, ValueError, EOFError) as error:
         raise SearchError(
-            f"the state of sampler 'cmaes' kept with trial {trial} is not one that it wrote ({error}): "
-            "go on with another --sampler."
+            f"the state of sampler 'cmaes' kept with trial {trial} is not one that it wrote "
+            f"({error}): go on with another --sampler."
         ) from None

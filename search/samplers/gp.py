@@ -1,6 +1,4 @@
-"""Bayesian optimisation with a Gaussian process (Ament et al., NeurIPS 2023, for its log expected
-improvement).
-"""
+"""Gaussian process (Ament et al., NeurIPS 2023, for its log expected improvement)."""
 
 from __future__ import annotations
 
@@ -9,24 +7,24 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from assay.models.settings import Settings
-from assay.search.samplers.base import Sampler, SamplerRequest, Startup
+from assay.search.samplers.base import Sampler, SamplerRequest, StartupTrials
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 
 class GpSettings(Settings):
-    """The options of `optuna.samplers.GPSampler`, under its names and with its defaults."""
+    """Options of `optuna.samplers.GPSampler`, with its names and defaults."""
 
-    n_startup_trials: Startup = 10
+    n_startup_trials: StartupTrials = 10
     deterministic_objective: bool = Field(
         default=False,
-        description="Whether the same configuration has the same value whatever its seed.",
+        description="Whether a configuration has the same value with every seed.",
     )
 
 
 def _make(request: SamplerRequest[GpSettings]) -> BaseSampler:
-    import optuna  # not at the top: naming samplers must cost the command line nothing
+    import optuna  # here: naming samplers imports no Optuna
 
     return optuna.samplers.GPSampler(
         seed=request.session_seed, warn_independent_sampling=False, **request.options.model_dump()
@@ -35,10 +33,10 @@ def _make(request: SamplerRequest[GpSettings]) -> BaseSampler:
 
 SAMPLER = Sampler(
     "gp",
-    "Gaussian process: makes most of few, dear trials; at most 500, needs torch",
+    "Gaussian process: for few, expensive trials; at most 500, needs torch",
     GpSettings,
     _make,
     packages={"torch": "torch", "scipy": "scipy"},
     extra="gp",
-    most_trials=(500, "what it takes to choose one grows with the cube of their number"),
+    max_trials=(500, "the time to propose one grows with the cube of their number"),
 )

@@ -1,4 +1,4 @@
-"""Every configuration of a space once, in an order that the seed shuffles."""
+"""Grid search: every configuration of a space once, in shuffled order."""
 
 from __future__ import annotations
 
@@ -14,39 +14,37 @@ if TYPE_CHECKING:
 
     from assay.search.space import Space
 
-LARGEST = 100_000
-"""Configurations of a grid: nobody trains more, and listing them must take no time."""
+MAX_CONFIGURATIONS = 100_000
+"""The largest grid: listing it takes no noticeable time, and no search trains more."""
 
 
 class GridSettings(Settings):
-    """A grid has no options."""
+    """Options of grid search: none."""
 
 
-def size(space: Space) -> int:
-    """Return how many configurations there are.
+def grid_size(space: Space) -> int:
+    """Return the number of configurations of a space.
 
     Raises:
-        RequestError: they are not to be counted, or too many.
+        RequestError: a range is continuous, or there are too many configurations.
     """
-    from assay.search.space.grid import (
-        grid,
-    )  # not at the top: naming samplers must not import Optuna's distributions
+    from assay.search.space.grid import grid_configurations  # here: naming imports no Optuna
 
-    counted = sum(1 for _ in itertools.islice(grid(space), LARGEST + 1))
-    if counted > LARGEST:
+    size = sum(1 for _ in itertools.islice(grid_configurations(space), MAX_CONFIGURATIONS + 1))
+    if size > MAX_CONFIGURATIONS:
         raise RequestError(
-            f"a grid takes at most {LARGEST:,} configurations: received a [space] of more; take larger steps, or "
-            "choose another sampler."
+            f"a grid takes at most {MAX_CONFIGURATIONS:,} configurations: received a [space] of "
+            "more; take larger steps, or choose another sampler."
         )
-    return counted
+    return size
 
 
 def _check_space(space: Space) -> None:
-    size(space)
+    grid_size(space)
 
 
 def _make(request: SamplerRequest[GridSettings]) -> BaseSampler:
-    from assay.search.samplers.grid_sampler import GridSampler  # for the same reason
+    from assay.search.samplers.grid_sampler import GridSampler  # here: naming imports no Optuna
 
     return GridSampler(request.space, request.study_seed)
 
@@ -57,5 +55,5 @@ SAMPLER = Sampler(
     GridSettings,
     _make,
     check_space=_check_space,
-    size=size,
+    size=grid_size,
 )

@@ -1,7 +1,7 @@
-"""A grid as Optuna asks for one.
+"""Sampler of Optuna for a grid whose space may have conditions.
 
-Optuna's own grid takes no conditions: it would try what exists only beside other values several
-times over.
+Optuna's own `GridSampler` knows no conditions: it would try a configuration once for every value of
+a hyperparameter that does not exist in it.
 """
 
 from __future__ import annotations
@@ -17,45 +17,49 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from assay.search.space import Configuration, Space
-from assay.search.space.grid import grid
+from assay.search.space.grid import grid_configurations
 
 ENQUEUED = "fixed_params"
-"""Where Optuna keeps what a trial was enqueued with, among the attributes of its own."""
+"""Optuna's system attribute of a trial that was enqueued: the parameters it was enqueued with."""
 
 
 class GridSampler(BaseSampler):
-    """Gives every configuration of a space that has not been taken yet.
+    """Proposes every configuration of a space that has not been removed.
 
     Args:
-        space: without continuous ranges.
+        space: the search space, without continuous ranges.
         seed: shuffles the order, which is the same in every session of a study.
     """
 
     def __init__(self, space: Space, seed: int) -> None:
         self._space = space
-        configurations = list(grid(space))
+        configurations = list(grid_configurations(space))
         random.Random(seed).shuffle(configurations)
-        self._left = {self._key(one): space.encode(one) for one in configurations}
+        # As Optuna has them, by a key that does not depend on the order of names.
+        self._remaining = {
+            self._key(configuration): space.encode(configuration)
+            for configuration in configurations
+        }
 
     @property
-    def left(self) -> int:
-        """How many configurations have not been taken."""
-        return len(self._left)
+    def remaining(self) -> int:
+        """The number of configurations that are left to propose."""
+        return len(self._remaining)
 
-    def take(self, configuration: Configuration) -> None:
-        """Leave a configuration out from now on, whoever thought of it."""
-        self._left.pop(self._key(configuration), None)
+    def remove(self, configuration: Configuration) -> None:
+        """Remove a configuration that is tried, whether from the grid or enqueued."""
+        self._remaining.pop(self._key(configuration), None)
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Return nothing: each value is drawn when it is asked for."""
+        """Return no parameters: each is sampled independently."""
         return {}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return nothing, for the same reason."""
+        """Return no values: each is sampled independently."""
         return {}
 
     def sample_independent(
@@ -65,27 +69,29 @@ class GridSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Return the value in the first configuration left that agrees with what the trial has so
-        far.
-        """
+        """Return the value of the first remaining configuration that has the trial's values."""
         known = {**trial.system_attrs.get(ENQUEUED, {}), **trial.params}
-        for one in self._left.values():
-            if param_name in one and _agree(one, known):
-                return one[param_name]
-        # What was enqueued in part has been tried in every way: which of them comes twice is
-        # nobody's concern.
+        for configuration in self._remaining.values():
+            if param_name in configuration and _agrees(configuration, known):
+                return configuration[param_name]
+        # The trial was enqueued with a part of its parameters, and all configurations that have
+        # them were tried: one of them is tried twice.
         parameter = self._space[param_name]
-        return parameter.encode(parameter.extremes()[0])
+        return parameter.encode(parameter.extreme_values()[0])
 
     def _key(self, configuration: Configuration) -> str:
         return json.dumps(dict(configuration), sort_keys=True)
 
 
-def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(name in one and _same(one[name], value) for name, value in other.items())
+def _agrees(configuration: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    return all(
+        name in configuration and _is_equal(configuration[name], value)
+        for name, value in known.items()
+    )
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, int | float):
-        return abs(one - other) <= 1e-9 * max(1.0, abs(one))
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+def _is_equal(value: Any, other: Any) -> bool:
+    if isinstance(value, float) and isinstance(other, int | float):
+        # Optuna computes a step's value from its index: 0.30000000000000004 is 0.3.
+        return abs(value - other) <= 1e-9 * max(1.0, abs(value))
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)

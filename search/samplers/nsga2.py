@@ -1,6 +1,4 @@
-"""The non-dominated sorting genetic algorithm (Deb et al., IEEE Transactions on Evolutionary
-Computation, 2002).
-"""
+"""NSGA-II, a genetic algorithm (Deb et al., IEEE Transactions on Evolutionary Computation, 2002)."""
 
 from __future__ import annotations
 
@@ -20,44 +18,48 @@ _THREE_PARENTS = ("spx", "undx")
 
 
 class Nsga2Settings(Settings):
-    """The options of `optuna.samplers.NSGAIISampler`, under its names and with its defaults."""
+    """Options of `optuna.samplers.NSGAIISampler`, with its names and defaults."""
 
     population_size: int = Field(
         default=50,
         ge=2,
-        description="How many complete trials make a generation; the first is drawn at random.",
+        description="Number of complete trials of a generation; the first is drawn at random.",
     )
     mutation: Literal["polynomial"] | None = Field(
         default=None,
-        description="How a number mutates: polynomial, near to what it was; unless said, drawn anew.",
+        description="Mutation of numbers: polynomial, close to the old value; by default drawn "
+        "anew.",
     )
     mutation_prob: Probability | None = Field(
         default=None,
-        description="How likely each hyperparameter mutates: 1 over their number unless said.",
+        description="Probability that a hyperparameter mutates; by default 1 over their number.",
     )
     crossover: Crossover = Field(
         default="uniform",
-        description="How parents' numbers are mixed; choices are always taken from one of them.",
+        description="How numbers of the parents are mixed; a choice is always that of one of them.",
     )
     crossover_prob: Probability = Field(
-        default=0.9, description="How likely a configuration has several parents, not one."
+        default=0.9,
+        description="Probability that a configuration has several parents.",
     )
     swapping_prob: Probability = Field(
         default=0.5,
-        description="How likely uniform crossover takes a hyperparameter from the second parent.",
+        description="Probability that uniform crossover takes a hyperparameter from the second "
+        "parent.",
     )
 
     @model_validator(mode="after")
-    def _parents_suffice(self) -> Self:
+    def _check_population_size(self) -> Self:
         if self.crossover in _THREE_PARENTS and self.population_size < 3:
             raise ValueError(
-                f"crossover = {self.crossover!r} takes three parents: set population_size to at least 3"
+                f"crossover = {self.crossover!r} takes three parents: "
+                "set population_size to at least 3"
             )
         return self
 
 
 def _make(request: SamplerRequest[Nsga2Settings]) -> BaseSampler:
-    import optuna  # not at the top: naming samplers must cost the command line nothing
+    import optuna  # here: naming samplers imports no Optuna
 
     options = request.options
     return optuna.samplers.NSGAIISampler(
@@ -65,14 +67,14 @@ def _make(request: SamplerRequest[Nsga2Settings]) -> BaseSampler:
         population_size=options.population_size,
         mutation=None if options.mutation is None else optuna.samplers.nsgaii.PolynomialMutation(),
         mutation_prob=options.mutation_prob,
-        crossover=_crossover(options),
+        crossover=_make_crossover(options),
         crossover_prob=options.crossover_prob,
         swapping_prob=options.swapping_prob,
     )
 
 
-def _crossover(options: Nsga2Settings) -> BaseCrossover:
-    from optuna.samplers import nsgaii  # for the same reason
+def _make_crossover(options: Nsga2Settings) -> BaseCrossover:
+    from optuna.samplers import nsgaii  # here: naming samplers imports no Optuna
 
     match options.crossover:
         case "uniform":

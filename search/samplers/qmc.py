@@ -1,4 +1,4 @@
-"""Quasi-random sequences (Bergstra and Bengio, JMLR 2012, section 4): the space covered evenly."""
+"""Quasi-random sequences (Bergstra and Bengio, JMLR 2012, section 4): they cover a space evenly."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ if TYPE_CHECKING:
 
 
 class QmcSettings(Settings):
-    """The options of `optuna.samplers.QMCSampler`, under its names and with its defaults."""
+    """Options of `optuna.samplers.QMCSampler`, with its names and defaults."""
 
     qmc_type: Literal["sobol", "halton"] = Field(
         default="sobol",
-        description="Which sequence; sobol covers most evenly with 16, 32, 64, ... trials.",
+        description="The sequence; sobol is most even with 16, 32, 64, ... trials.",
     )
     scramble: bool = Field(
         default=False,
-        description="Whether the seed shuffles the sequence; without, it is the same for every seed.",
+        description="Whether the seed shuffles the sequence; if not, every seed has the same.",
     )
 
 
 def _make(request: SamplerRequest[QmcSettings]) -> BaseSampler:
-    import optuna  # not at the top: naming samplers must cost the command line nothing
+    import optuna  # here: naming samplers imports no Optuna
 
-    # The place in the sequence is kept in the study, under the seed if that shuffles: another seed
-    # would begin another sequence. What lies outside it, the first trial and conditional
-    # hyperparameters, is drawn anew in every session.
+    # Optuna stores the position in the sequence in the study, under the seed if that shuffles:
+    # with another seed a resumed study would begin another sequence. The first trial and
+    # conditional hyperparameters are outside the sequence: they are drawn by another sampler, with
+    # another seed in every session.
     return optuna.samplers.QMCSampler(
         seed=request.study_seed,
         independent_sampler=optuna.samplers.RandomSampler(seed=request.session_seed),

@@ -1,4 +1,4 @@
-"""Every configuration drawn independently (Bergstra and Bengio, JMLR 2012)."""
+"""Random search: every configuration drawn independently (Bergstra and Bengio, JMLR 2012)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class RandomSettings(Settings):
-    """Chance has no options."""
+    """Options of random search: none."""
 
 
 def _make(request: SamplerRequest[RandomSettings]) -> BaseSampler:
-    import optuna  # not at the top: naming samplers must cost the command line nothing
+    import optuna  # here: naming samplers imports no Optuna
 
     return optuna.samplers.RandomSampler(seed=request.session_seed)
 

@@ -1,6 +1,4 @@
-"""The tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011; Falkner et al., ICML
-2018).
-"""
+"""TPE, tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011; Falkner et al., ICML 2018)."""
 
 from __future__ import annotations
 
@@ -10,39 +8,38 @@ from pydantic import Field, model_validator
 
 from assay.models.settings import Settings
 from assay.search import optuna_compat
-from assay.search.samplers.base import Sampler, SamplerRequest, Startup
+from assay.search.samplers.base import Sampler, SamplerRequest, StartupTrials
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 
 class TpeSettings(Settings):
-    """The options of `optuna.samplers.TPESampler`, under its names and with the defaults of Optuna
-    5.
-    """
+    """Options of `optuna.samplers.TPESampler`, with the names and defaults of Optuna 5."""
 
-    n_startup_trials: Startup = 10
+    n_startup_trials: StartupTrials = 10
     n_ei_candidates: int = Field(
         default=24,
         ge=1,
-        description="How many candidates are drawn, of which the one of best expectation is tried.",
+        description="Number of candidates, of which the one with the best expectation is tried.",
     )
     multivariate: bool | None = Field(
         default=None,
-        description="Whether hyperparameters are modelled together; unless said, with one objective and not with more.",
+        description="Whether hyperparameters are modelled together; by default with one objective "
+        "alone.",
     )
     group: bool | None = Field(
         default=None,
-        description="Whether those that only exist together are modelled together; unless said, where the space has "
-        "conditions.",
+        description="Whether hyperparameters that exist together are modelled together; by default "
+        "if the space has conditions.",
     )
     constant_liar: bool = Field(
         default=True,
-        description="Whether trials under way count as bad ones, which keeps workers from trying the same thing.",
+        description="Whether running trials count as bad ones, so that workers do not try the same.",
     )
 
     @model_validator(mode="after")
-    def _group_is_multivariate(self) -> Self:
+    def _check_group(self) -> Self:
         if self.group and self.multivariate is False:
             raise ValueError(
                 "group = true needs multivariate: leave multivariate out, or set it to true"
@@ -51,19 +48,18 @@ class TpeSettings(Settings):
 
 
 def _make(request: SamplerRequest[TpeSettings]) -> BaseSampler:
-    from optuna.samplers import TPESampler  # not at the top: naming samplers must not import Optuna
+    from optuna.samplers import TPESampler  # here: naming samplers imports no Optuna
 
     options = request.options.model_dump()
     if request.options.group is None:
-        conditional = any(parameter.when for parameter in request.space.values())
-        options["group"] = conditional and request.options.multivariate is not False
+        has_conditions = any(parameter.when for parameter in request.space.values())
+        options["group"] = has_conditions and request.options.multivariate is not False
     if options["group"]:
-        options["multivariate"] = (
-            True  # what group needs, also where Optuna's own choice would be otherwise
-        )
+        # Optuna's default of `multivariate` may be otherwise, and `group` needs it.
+        options["multivariate"] = True
     kind = TPESampler
     if optuna_compat.is_supported():
-        from assay.search.samplers.fast_tpe import FastTPESampler  # here for the same reason
+        from assay.search.samplers.fast_tpe import FastTPESampler  # imports Optuna's private parts
 
         kind = FastTPESampler
     return kind(seed=request.session_seed, **options)

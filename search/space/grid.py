@@ -11,7 +11,7 @@ from assay.search.space.parameter import Choice, Parameter
 from assay.search.space.space import Configuration, Space, exists
 
 
-def grid(space: Space) -> Iterator[Configuration]:
+def grid_configurations(space: Space) -> Iterator[Configuration]:
     """Return an iterator over every configuration, the last parameter changing fastest.
 
     Raises:
@@ -30,7 +30,7 @@ def values(name: str, parameter: Parameter) -> list[Choice]:
     """
     match parameter.distribution:
         case CategoricalDistribution():
-            return parameter.extremes()
+            return parameter.extreme_values()
         case IntDistribution(low=low, high=high, step=step):
             return list(range(low, high + 1, step))
         case FloatDistribution(low=low, high=high) if low == high:

@@ -187,7 +187,7 @@ class Parameter:
         """Return a value as Optuna has it."""
         return text_of(value) if isinstance(value, list) else value
 
-    def extremes(self) -> list[Choice]:
+    def extreme_values(self) -> list[Choice]:
         """Return the values that show whether all of them are allowed: all choices, or both ends of
         a range.
         """
@@ -212,15 +212,15 @@ class Parameter:
         """
         if not isinstance(self.distribution, CategoricalDistribution):
             return check_number(where, self.distribution, value)
-        for choice in self.extremes():
+        for choice in self.extreme_values():
             if choice == value and isinstance(choice, bool) == isinstance(value, bool):
                 return choice
-        listed = ", ".join(str(choice) for choice in self.extremes())
+        listed = ", ".join(str(choice) for choice in self.extreme_values())
         raise RequestError(f"{where}: must be one of {listed}; received {value!r}.")
 
     def fulfilling(self, condition: Condition) -> Choice | None:
         """Return a value for which a condition on the parameter holds; None if there is none."""
-        for value in (*self.extremes(), *condition.values, self._first_from(condition.low)):
+        for value in (*self.extreme_values(), *condition.values, self._first_from(condition.low)):
             if value is not None and condition.holds(value) and self._has(value):
                 return self.check("", value)
         return None
@@ -249,7 +249,7 @@ class Parameter:
     def __str__(self) -> str:
         """Return the parameter in a few words that say all of it."""
         if self.lists:
-            words = f"[{', '.join(repr(choice) for choice in self.extremes())}]"
+            words = f"[{', '.join(repr(choice) for choice in self.extreme_values())}]"
         else:
             words = describe(self.distribution)
         return f"{words}, when {' and '.join(map(str, self.when))}" if self.when else words

@@ -165,7 +165,7 @@ class Space(Mapping[str, Parameter]):
         for end in (0, -1):
             yield self.corner(end, {})
             for name, parameter in self.parameters.items():
-                for value in parameter.extremes():
+                for value in parameter.extreme_values():
                     yield self.corner(end, {**self._making_exist(name, {}), name: value})
 
     def corner(self, end: int, chosen: Configuration) -> Configuration:
@@ -175,7 +175,7 @@ class Space(Mapping[str, Parameter]):
         drawn: dict[str, Choice] = {}
         for name, parameter in self.parameters.items():
             if exists(parameter, drawn):
-                drawn[name] = chosen[name] if name in chosen else parameter.extremes()[end]
+                drawn[name] = chosen[name] if name in chosen else parameter.extreme_values()[end]
         return drawn
 
     def to_records(self) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""Optuna's storage: opening it, and the wrappers around its database."""
+"""Optuna's storage: how it is opened, and the wrappers around its database."""

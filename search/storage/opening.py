@@ -1,4 +1,4 @@
-"""Optuna's storage: opened once, by one process; on PostgreSQL by any number, each once."""
+"""Opening Optuna's storage by its URL."""
 
 from __future__ import annotations
 
@@ -12,78 +12,84 @@ from sqlalchemy.engine import make_url
 from assay.models.errors import RequestError
 from assay.search.storage.postgresql import SharedStorage, advisory_lock
 from assay.search.storage.retrying import RetryingStorage
-from assay.search.system.files import unwritable
+from assay.search.system.files import unwritable_error
 from assay.search.system.urls import (
-    database_is_a_file,
-    database_is_shared,
-    keep_secret,
-    masked,
-    scrubbed,
+    is_file_database,
+    is_shared_database,
+    mask_secrets,
+    register_secrets,
+    scrub_secrets,
 )
 
-_PATIENCE_SECONDS = 600.0
-_CONNECTION = {
-    "connect_timeout": 3,
-    "tcp_user_timeout": 20_000,
+_RETRY_SECONDS = 600.0
+_PSYCOPG_ARGUMENTS = {
+    "connect_timeout": 3,  # seconds until a machine that does not answer counts as away
+    "tcp_user_timeout": 20_000,  # milliseconds until an unanswered write ends the connection
+    # A silent connection is probed after 10 seconds, three times, 5 seconds apart.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
-"""Of PostgreSQL's client: seconds until a machine that does not answer is away, milliseconds until
-a connection is that
-was written to, seconds until a silent one is asked for a sign of life, seconds between two such
-questions, how many.
-"""
 
 
 def open_storage(url: str, wait_for_server: bool = False) -> RetryingStorage:
-    """Open a storage by its URL, creating its tables if there are none.
+    """Open a storage, and create its tables if it has none.
 
     Args:
-        url: of the database.
-        wait_for_server: whether to wait for a server that goes away later on. One that is away now
-            is never waited for. Without waiting, no connection is held between two calls.
+        url: URL of the database.
+        wait_for_server: whether calls wait for a server that goes away later. A server that is
+            away now is never waited for. Without waiting, no connection is held between calls.
 
     Raises:
-        RequestError: it can't be reached; the message masks the password.
-        SearchError: it can't be written.
+        RequestError: the database cannot be reached; the message masks the password.
+        SearchError: the database cannot be written.
+
+    Example:
+        >>> storage = open_storage("sqlite:///mlruns/optuna.db")
+        >>> optuna.get_all_study_names(storage)
+        ['digits-mlp']
     """
-    keep_secret(url)
+    register_secrets(url)
+    name = mask_secrets(url)
     try:
-        database = _open(url, wait_for_server)
+        database = _open_database(url, wait_for_server)
     except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError):
         raise RequestError(
-            f"a storage is a database URL such as sqlite:///optuna.db; received {masked(url)!r}."
+            f"a storage is a database URL such as sqlite:///optuna.db; received {name!r}."
         ) from None
     except ImportError as error:
+        cause = str(error).rstrip(".")
         raise RequestError(
-            f"the storage {masked(url)} needs a driver that is not installed ({str(error).rstrip('.')}): that of "
-            "PostgreSQL is pip install 'psycopg[binary]', for postgresql+psycopg://..."
+            f"the storage {name} needs a driver that is not installed ({cause}): "
+            "for PostgreSQL pip install 'psycopg[binary]', and write postgresql+psycopg://..."
         ) from None
     except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
-        if (failure := unwritable(f"the storage {masked(url)}", error)) is not None:
+        if (failure := unwritable_error(f"the storage {name}", error)) is not None:
             raise failure from None
-        cause = scrubbed(str(getattr(error, "orig", None) or error)).strip().splitlines()[0]
+        cause = scrub_secrets(str(getattr(error, "orig", None) or error)).strip().splitlines()[0]
         raise RequestError(
-            f"the storage {masked(url)} can't be reached ({cause}): check the address and that its server runs."
+            f"the storage {name} can't be reached ({cause}): "
+            "check the address and that its server runs."
         ) from None
-    retry_seconds = _PATIENCE_SECONDS if wait_for_server and not database_is_a_file(url) else 0.0
-    if database_is_shared(url):
-        return SharedStorage(database, masked(url), retry_seconds)
-    return RetryingStorage(database, masked(url), retry_seconds)
+    retry_seconds = _RETRY_SECONDS if wait_for_server and not is_file_database(url) else 0.0
+    if is_shared_database(url):
+        return SharedStorage(database, name, retry_seconds)
+    return RetryingStorage(database, name, retry_seconds)
 
 
-def _open(url: str, wait_for_server: bool) -> optuna.storages.RDBStorage:
-    if not database_is_shared(url):
+def _open_database(url: str, wait_for_server: bool) -> optuna.storages.RDBStorage:
+    if not is_shared_database(url):
         return optuna.storages.RDBStorage(url)
     parsed = make_url(url)
-    known: dict[str, Any] = {}
-    if parsed.get_driver_name().startswith("psycopg"):  # others call these otherwise
-        known = {name: value for name, value in _CONNECTION.items() if name not in parsed.query}
-    options: dict[str, Any] = {"connect_args": known}
+    arguments: dict[str, Any] = {}
+    if parsed.get_driver_name().startswith("psycopg"):  # other drivers have other names for these
+        arguments = {
+            name: value for name, value in _PSYCOPG_ARGUMENTS.items() if name not in parsed.query
+        }
+    options: dict[str, Any] = {"connect_args": arguments}
     if not wait_for_server:
         options["poolclass"] = sqlalchemy.NullPool
-    # Two that find no tables and both make them would stop each other.
+    # Under a lock: two processes that find no tables, and both create them, would both fail.
     with ExitStack() as stack:
         engine = sqlalchemy.create_engine(parsed, **options)
         stack.callback(engine.dispose)

@@ -1,9 +1,8 @@
-"""Optuna's database as it can be had: a full disk says so in one line, a server that is away is
-waited for.
+"""Storage that waits for a database server that is away, and reports a full disk in one line.
 
-A call that failed for want of a connection is made again until the server is back. It may have been
-carried out before the connection broke, so what is not the same when done twice is looked up first:
-a new trial carries a key of its own.
+A call that fails for want of a connection is repeated until the server is back. It may have been
+carried out before the connection broke. So a call that has another effect when it is repeated looks
+up first whether it was: a new trial, for example, carries a random key.
 """
 
 from __future__ import annotations
@@ -13,25 +12,28 @@ import copy
 import time
 import uuid
 from collections.abc import Callable, Container, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy.exc
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from assay.models.errors import SearchError
-from assay.search.system.urls import scrubbed
+from assay.search.system.urls import scrub_secrets
 
-KEY = "assay.key"
+if TYPE_CHECKING:
+    from optuna.study._frozen import FrozenStudy
+
+_CREATION_KEY = "assay.key"
 _FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 2.0
-_LOOK_UP_SECONDS = 0.1  # how often it asks whether there is time to wait
+_MAX_PAUSE_SECONDS = 2.0
+_POLL_SECONDS = 0.1  # how often a pause checks whether it is to end
 
-_AWAY = (
+# What SQLAlchemy raises if there is no connection.
+_CONNECTION_ERRORS = (
     sqlalchemy.exc.OperationalError,
     sqlalchemy.exc.InterfaceError,
     sqlalchemy.exc.PendingRollbackError,
@@ -41,22 +43,24 @@ _Result = TypeVar("_Result")
 
 
 class RetryingStorage(BaseStorage):
-    """Passes every call on to a database.
+    """Passes every call on to a database, and repeats it while the server is away.
 
     Args:
-        database: where studies lie.
-        name: of the database, for messages, without its password.
-        retry_seconds: how long one call waits for a server that is away; 0 for a file, which nobody
-            brings back.
+        database: where the studies lie.
+        name: name of the database for messages, without its password.
+        retry_seconds: how long one call waits for a server that is away; 0 for a file.
 
     Raises:
-        SearchError: by any call: it could not be written or read, and that is not going to change
-            by waiting. Whoever has waited in vain once does not wait again.
+        SearchError: by any call that fails. After one call has waited in vain, all others fail at
+            once.
 
     Attributes:
-        should_stop: asked while waiting: whether somebody wants the program to end, so that there
-            is no time to wait.
-        waiting: told once when it begins to wait.
+        should_stop: called while waiting; the wait ends when it returns true.
+        on_wait: called with a message when a call begins to wait.
+
+    Example:
+        >>> database = optuna.storages.RDBStorage("postgresql+psycopg://ann@db/optuna")
+        >>> storage = RetryingStorage(database, "optuna on db", retry_seconds=600)
     """
 
     def __init__(self, database: RDBStorage, name: str, retry_seconds: float) -> None:
@@ -65,82 +69,86 @@ class RetryingStorage(BaseStorage):
         self._name = name
         self._retry_seconds = retry_seconds
         self.should_stop: Callable[[], object] = lambda: False
-        self.waiting: Callable[[str], None] = lambda note: None
-        self._given_up: str | None = None
+        self.on_wait: Callable[[str], None] = lambda message: None
+        self._given_up: str | None = None  # the message, once a call has waited in vain
 
     def create_new_study(
         self, directions: Sequence[StudyDirection], study_name: str | None = None
     ) -> int:
         """Create a study."""
 
-        def again() -> int:
+        def repeat() -> int:
             try:
                 return self._database.create_new_study(directions, study_name)
             except DuplicatedStudyError:
                 return self._database.get_study_id_from_name(str(study_name))
 
-        return self._reach(lambda: self._database.create_new_study(directions, study_name), again)
+        return self._attempt(
+            lambda: self._database.create_new_study(directions, study_name), repeat
+        )
 
     def delete_study(self, study_id: int) -> None:
         """Delete a study."""
 
-        def again() -> None:
-            if study_id in {study._study_id for study in self._database.get_all_studies()}:
+        def repeat() -> None:
+            with contextlib.suppress(KeyError):  # it is deleted already
                 self._database.delete_study(study_id)
 
-        self._reach(lambda: self._database.delete_study(study_id), again)
+        self._attempt(lambda: self._database.delete_study(study_id), repeat)
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Set an attribute of a study."""
-        self._reach(lambda: self._database.set_study_user_attr(study_id, key, value))
+        """Set a user attribute of a study."""
+        self._attempt(lambda: self._database.set_study_user_attr(study_id, key, value))
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Set an attribute of Optuna's own."""
-        self._reach(lambda: self._database.set_study_system_attr(study_id, key, value))
+        """Set a system attribute of a study."""
+        self._attempt(lambda: self._database.set_study_system_attr(study_id, key, value))
 
     def get_study_id_from_name(self, study_name: str) -> int:
         """Return the id of a study."""
-        return self._reach(lambda: self._database.get_study_id_from_name(study_name))
+        return self._attempt(lambda: self._database.get_study_id_from_name(study_name))
 
     def get_study_name_from_id(self, study_id: int) -> str:
         """Return the name of a study."""
-        return self._reach(lambda: self._database.get_study_name_from_id(study_id))
+        return self._attempt(lambda: self._database.get_study_name_from_id(study_id))
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        """Return what is better, by objective."""
-        return self._reach(lambda: self._database.get_study_directions(study_id))
+        """Return the direction of each objective."""
+        return self._attempt(lambda: self._database.get_study_directions(study_id))
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """Return the attributes of a study."""
-        return self._reach(lambda: self._database.get_study_user_attrs(study_id))
+        """Return the user attributes of a study."""
+        return self._attempt(lambda: self._database.get_study_user_attrs(study_id))
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """Return the attributes of Optuna's own."""
-        return self._reach(lambda: self._database.get_study_system_attrs(study_id))
+        """Return the system attributes of a study."""
+        return self._attempt(lambda: self._database.get_study_system_attrs(study_id))
 
     def get_all_studies(self) -> list[FrozenStudy]:
         """Return all studies."""
-        return self._reach(self._database.get_all_studies)
+        return self._attempt(self._database.get_all_studies)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Create a trial."""
         if self._retry_seconds == 0:
-            return self._reach(lambda: self._database.create_new_trial(study_id, template_trial))
+            return self._attempt(lambda: self._database.create_new_trial(study_id, template_trial))
         template = (
             create_trial(state=TrialState.RUNNING)
             if template_trial is None
             else copy.copy(template_trial)
         )
         key = uuid.uuid4().hex
-        template.system_attrs = {**template.system_attrs, KEY: key}
+        template.system_attrs = {**template.system_attrs, _CREATION_KEY: key}
 
-        def again() -> int:
+        def repeat() -> int:
             for trial in self._database.get_all_trials(study_id, deepcopy=False):
-                if trial.system_attrs.get(KEY) == key:
-                    return trial._trial_id
+                if trial.system_attrs.get(_CREATION_KEY) == key:
+                    return self._database.get_trial_id_from_study_id_trial_number(
+                        study_id, trial.number
+                    )
             return self._database.create_new_trial(study_id, template)
 
-        return self._reach(lambda: self._database.create_new_trial(study_id, template), again)
+        return self._attempt(lambda: self._database.create_new_trial(study_id, template), repeat)
 
     def set_trial_param(
         self,
@@ -150,7 +158,7 @@ class RetryingStorage(BaseStorage):
         distribution: BaseDistribution,
     ) -> None:
         """Set a parameter of a trial."""
-        self._reach(
+        self._attempt(
             lambda: self._database.set_trial_param(
                 trial_id, param_name, param_value_internal, distribution
             )
@@ -161,43 +169,43 @@ class RetryingStorage(BaseStorage):
     ) -> bool:
         """Set the state of a trial, and its values; return whether it could be set.
 
-        Of a trial that was waiting it may be unknown, after a broken connection, who has taken it:
-        then it counts as taken by somebody else.
+        After a broken connection it may be unknown which process has set a waiting trial to
+        RUNNING: then it counts as another one.
         """
 
-        def again() -> bool:
+        def repeat() -> bool:
             try:
                 return self._database.set_trial_state_values(trial_id, state, values)
             except UpdateFinishedTrialError:
                 return self._database.get_trial(trial_id).state == state
 
-        return self._reach(
-            lambda: self._database.set_trial_state_values(trial_id, state, values), again
+        return self._attempt(
+            lambda: self._database.set_trial_state_values(trial_id, state, values), repeat
         )
 
     def set_trial_intermediate_value(
         self, trial_id: int, step: int, intermediate_value: float
     ) -> None:
-        """Set what a trial reported at a step."""
-        self._reach(
+        """Set the value that a trial reported at a step."""
+        self._attempt(
             lambda: self._database.set_trial_intermediate_value(trial_id, step, intermediate_value)
         )
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set an attribute of a trial."""
-        self._reach(lambda: self._database.set_trial_user_attr(trial_id, key, value))
+        """Set a user attribute of a trial."""
+        self._attempt(lambda: self._database.set_trial_user_attr(trial_id, key, value))
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set an attribute of Optuna's own."""
-        self._reach(lambda: self._database.set_trial_system_attr(trial_id, key, value))
+        """Set a system attribute of a trial."""
+        self._attempt(lambda: self._database.set_trial_system_attr(trial_id, key, value))
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return a trial."""
-        return self._reach(lambda: self._database.get_trial(trial_id))
+        return self._attempt(lambda: self._database.get_trial(trial_id))
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
         """Return the id of a trial."""
-        return self._reach(
+        return self._attempt(
             lambda: self._database.get_trial_id_from_study_id_trial_number(study_id, trial_number)
         )
 
@@ -205,78 +213,79 @@ class RetryingStorage(BaseStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """Return the trials of a study."""
-        return self._reach(lambda: self._database.get_all_trials(study_id, deepcopy, states))
+        return self._attempt(lambda: self._database.get_all_trials(study_id, deepcopy, states))
 
     def remove_session(self) -> None:
-        """Let go of this thread's connection."""
+        """Release this thread's connection."""
         self._database.remove_session()
 
     def close(self) -> None:
-        """Let go of all connections: a server has only so many, and a garbage collector takes its
-        time.
-        """
+        """Close all connections: a server has only so many of them."""
         self._database.remove_session()
         self._engine.dispose()
 
-    def _reach(
-        self, call: Callable[[], _Result], again: Callable[[], _Result] | None = None
+    def _attempt(
+        self, call: Callable[[], _Result], repeat: Callable[[], _Result] | None = None
     ) -> _Result:
-        """Return what a call returns; after a failure, what the other does, which knows that it may
-        have been done.
+        """Return the result of a call, repeated until there is a connection.
+
+        Args:
+            call: the call.
+            repeat: called in its place after a failure, for a call that may have been carried out
+                and has another effect the second time.
         """
         give_up_at, pause = time.monotonic() + self._retry_seconds, _FIRST_PAUSE_SECONDS
-        told = False
+        is_waiting = False
         while True:
             if self._given_up is not None:
                 raise SearchError(self._given_up)
             try:
                 return call()
             except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError) as error:
-                cause = _cause(error)
-                is_away = isinstance(cause, _AWAY)
+                cause = _sqlalchemy_error(error)
+                is_away = isinstance(cause, _CONNECTION_ERRORS)
+                # Otherwise the next call would find this one's broken transaction.
                 with contextlib.suppress(sqlalchemy.exc.SQLAlchemyError):
-                    self._database.remove_session()  # else the next call would find a transaction that is broken
+                    self._database.remove_session()
                 if not is_away or time.monotonic() > give_up_at or self.should_stop():
-                    raise self._failure(_line(cause), is_away) from error
-                self._lost(cause)
-                if not told:
-                    told = True
-                    self.waiting(
-                        f"the storage {self._name} is away ({_line(cause)}): waiting for it"
+                    raise self._failure(_first_line(cause), is_away) from error
+                self._on_connection_lost(cause)
+                if not is_waiting:
+                    is_waiting = True
+                    self.on_wait(
+                        f"the storage {self._name} is away ({_first_line(cause)}): waiting for it"
                     )
-            self._pause(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-            call = again or call
+            self._sleep(pause)
+            pause = min(2 * pause, _MAX_PAUSE_SECONDS)
+            call = repeat or call
 
-    def _lost(self, cause: BaseException) -> None:
-        """Hear of a lost connection, before it is waited for the next."""
+    def _on_connection_lost(self, cause: BaseException) -> None:
+        """Do nothing: a storage with locks loses them with the connection."""
 
     def _failure(self, cause: str, is_away: bool) -> SearchError:
         message = (
-            f"the storage {self._name} fails ({cause}): what was finished is kept, in it or in the journal; once it "
-            "works again, the same command goes on from here."
+            f"the storage {self._name} fails ({cause}): what was finished is kept, in it or in the "
+            "journal; once it works again, the same command goes on from here."
         )
         if is_away and self._retry_seconds > 0:
             self._given_up = message
         return SearchError(message)
 
-    def _pause(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and not self.should_stop():
-            time.sleep(_LOOK_UP_SECONDS)
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.should_stop():
+            time.sleep(_POLL_SECONDS)
 
 
-def _cause(error: BaseException) -> BaseException:
-    """Return what SQLAlchemy says; Optuna wraps some of it."""
-    return (
-        error.__cause__
-        if isinstance(error, StorageInternalError) and error.__cause__ is not None
-        else error
-    )
+def _sqlalchemy_error(error: BaseException) -> BaseException:
+    """Return SQLAlchemy's error behind one of Optuna's."""
+    if isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        return error.__cause__
+    return error
 
 
-def _line(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     if isinstance(error, sqlalchemy.exc.PendingRollbackError):
         return "the connection broke"
-    lines = scrubbed(str(getattr(error, "orig", None) or error)).strip().splitlines()
+    lines = scrub_secrets(str(getattr(error, "orig", None) or error)).strip().splitlines()
     return lines[0] if lines else type(error).__name__

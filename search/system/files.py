@@ -1,4 +1,4 @@
-"""One supervisor a study: a lock that dies with its process."""
+"""Locks on files, and errors of a store that cannot be written."""
 
 from __future__ import annotations
 
@@ -11,44 +11,56 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Self
 
 from assay.models.errors import RequestError, SearchError
 
-_TRIES = 5  # because who only asks whether it is held holds it for an instant
-_PAUSE_SECONDS = 0.02
 
+class FileLock:
+    """Exclusive lock on a file or a folder.
 
-class StudyLock:
-    """Held while entered. The system lets go of it when the process ends, however it ends: no lock
-    is ever stale.
+    The system releases the lock when the process ends, however it ends: no lock is ever stale.
 
-    Raises:
-        RequestError: another process holds it; the message says which and since when.
+    Args:
+        path: the file, created if it does not exist, or an existing folder.
+
+    Example:
+        >>> with FileLock(Path("mlruns/.mlflow.db.lock")):  # waits for the lock
+        ...     create_tables()
     """
 
-    def __init__(self, path: Path, study: str) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._study = study
+        self._descriptor: int | None = None
+
+    def acquire(self, wait: bool = True) -> bool:
+        """Acquire the lock, waiting for its holder if `wait`; return whether it was acquired.
+
+        Raises:
+            OSError: the file cannot be opened.
+        """
+        # A folder cannot be opened for writing, and need not be.
+        flags = os.O_RDONLY if self._path.is_dir() else os.O_RDWR | os.O_CREAT
+        descriptor = os.open(self._path, flags, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        except BaseException:  # an interrupt while it waits
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Release the lock, if it is held."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("a+")
-        for _ in range(_TRIES):
-            if _is_taken(self._file):
-                break
-            time.sleep(_PAUSE_SECONDS)
-        else:
-            self._file.seek(0)
-            holder = self._file.read().strip() or "another process"
-            self._file.close()
-            raise RequestError(
-                f"study {self._study!r} is being run by {holder}: wait for it, or give this one a --study NAME."
-            )
-        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-        self._file.truncate(0)
-        self._file.write(f"process {os.getpid()} since {now}\n")
-        self._file.flush()
+        self.acquire()
         return self
 
     def __exit__(
@@ -57,71 +69,121 @@ class StudyLock:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self.release()
 
 
-def is_held(path: Path) -> bool:
-    """Return whether a process holds the lock in this file, if there is one; none is made."""
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock of this file; the file is not created."""
     if not path.exists():
         return False
     with path.open("rb") as file:
-        return not _is_taken(file, fcntl.LOCK_SH)  # which any number may ask for at once
+        try:
+            # A shared lock: any number of processes may look at once.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
-def _is_taken(file: IO[Any], kind: int = fcntl.LOCK_EX) -> bool:
-    """Take the lock in a file if nobody has it, until the file is closed; return whether it was
-    taken.
-    """
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+# `is_locked` holds a lock for an instant, which must not refuse a supervisor.
+_ACQUIRE_ATTEMPTS = 5
+_ACQUIRE_PAUSE_SECONDS = 0.02
 
 
-# Telling a store that could not be written, because the disk is full, say, from all else that goes
-# wrong.
-
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_FULL_IN_WORDS = re.compile(
-    r"database or disk is full|^\d+ requested and \d+ written$"
-)  # SQLite's, NumPy's
-_SQLITE_FORBIDDEN = "attempt to write a readonly database"
-
-
-def why_unwritable(error: BaseException) -> str | None:
-    """Return in a few words why something could not be written, if that was what went wrong."""
-    return next((why for why, _ in filter(None, map(_reason, _chain(error)))), None)
-
-
-def unwritable(what: object, error: BaseException, done: str = "written") -> SearchError | None:
-    """Return the error to raise if something could not be written though the request was right;
-    else None.
+class StudyLock:
+    """Lock of a supervisor instance of a study; its file says which process holds it.
 
     Args:
-        what: could not be written, in words.
-        error: as a library has raised it, with what it was raised from.
-        done: what can't be done to it, where that may be something else.
+        path: the lock file.
+        study: name of the study, for the message.
+
+    Raises:
+        RequestError: another process holds the lock; the message says which and since when.
+
+    Example:
+        >>> with StudyLock(Path("mlruns/journal/digits-mlp.lock"), "digits-mlp"):
+        ...     supervisor.run()
     """
-    for why, do in filter(None, map(_reason, _chain(error))):
+
+    def __init__(self, path: Path, study: str) -> None:
+        self._path = path
+        self._study = study
+        self._lock = FileLock(path)
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if not self._acquire():
+            holder = self._path.read_text().strip() or "another process"
+            raise RequestError(
+                f"study {self._study!r} is being run by {holder}: wait for it, or give this one "
+                "a --study NAME."
+            )
+        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        try:
+            self._path.write_text(f"process {os.getpid()} since {now}\n")
+        except OSError:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def _acquire(self) -> bool:
+        for _ in range(_ACQUIRE_ATTEMPTS):
+            if self._lock.acquire(wait=False):
+                return True
+            time.sleep(_ACQUIRE_PAUSE_SECONDS)
+        return False
+
+
+# Libraries report a full disk and a missing permission in several ways; both end a search with
+# exit code 1 and one line, since the request itself was right.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+# The messages of SQLite and of NumPy, which raise errors without an errno.
+_FULL_MESSAGE = re.compile(r"database or disk is full|^\d+ requested and \d+ written$")
+_READONLY_MESSAGE = "attempt to write a readonly database"
+
+
+def unwritable_reason(error: BaseException) -> str | None:
+    """Return why something could not be written; None for an error of another kind."""
+    return next((reason for reason, _ in _reasons(error)), None)
+
+
+def unwritable_error(
+    what: object, error: BaseException, action: str = "written"
+) -> SearchError | None:
+    """Return the error to raise if a store cannot be written; None for an error of another kind.
+
+    Args:
+        what: the store, as the message names it.
+        error: the library's exception; its causes are looked at too.
+        action: the participle in "cannot be ...", such as "opened or written".
+    """
+    for reason, remedy in _reasons(error):
         return SearchError(
-            f"{what} can't be {done} ({why}): {do}; then the same command goes on from here."
+            f"{what} can't be {action} ({reason}): {remedy}; "
+            "then the same command goes on from here."
         )
     return None
 
 
-def _reason(error: BaseException) -> tuple[str, str] | None:
-    """Return why it could not be written and what to do; None if that was not the reason."""
-    number, text = getattr(error, "errno", None), str(error)
-    if (isinstance(error, OSError) and number in _FULL) or _FULL_IN_WORDS.search(text) is not None:
-        return os.strerror(errno.ENOSPC if number is None else number), "make room"
-    if (isinstance(error, OSError) and number in _FORBIDDEN) or _SQLITE_FORBIDDEN in text:
-        return os.strerror(
-            errno.EACCES if number is None else number
-        ), "see that you may write there"
-    return None
+def _reasons(error: BaseException) -> Iterator[tuple[str, str]]:
+    """Yield reason and remedy of each error in a chain that says that a write failed."""
+    for link in _chain(error):
+        number, text = getattr(link, "errno", None), str(link)
+        is_os_error = isinstance(link, OSError)
+        if (is_os_error and number in _FULL) or _FULL_MESSAGE.search(text) is not None:
+            yield os.strerror(errno.ENOSPC if number is None else number), "make room"
+        elif (is_os_error and number in _FORBIDDEN) or _READONLY_MESSAGE in text:
+            reason = os.strerror(errno.EACCES if number is None else number)
+            yield reason, "check that you may write there"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,4 +1,4 @@
-"""Being asked to stop, by Ctrl-C or by SIGTERM."""
+"""Requests to stop: Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ import threading
 from types import FrameType, TracebackType
 from typing import Self
 
-_ENDED = b"\nassay: ended at once; nothing is lost, the same command goes on from here.\n"
+_ENDED_MESSAGE = b"\nassay: ended at once; nothing is lost, the same command goes on from here.\n"
 
 
 class StopRequest:
-    """While entered, turns SIGINT and SIGTERM into a flag that the supervisor looks at.
+    """Turns SIGINT and SIGTERM into a flag while it is entered.
 
-    A second signal ends the process at once: what is on the disk by then is enough to go on from,
-    and workers end with their supervisor. Python hears signals in its main thread alone: in
-    another, nothing is turned into anything.
+    A second signal ends the process at once: the files on the disk are enough to go on from, and
+    workers end with their supervisor.
+
+    Attributes:
+        signal: the signal that was received; None before one is.
+
+    Example:
+        >>> with StopRequest() as stop:
+        ...     while not stop:
+        ...         train_an_epoch()
     """
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
 
     def __enter__(self) -> Self:
-        heard = (
-            (signal.SIGINT, signal.SIGTERM)
-            if threading.current_thread() is threading.main_thread()
-            else ()
-        )
-        self._before = {number: signal.signal(number, self._note) for number in heard}
+        # Python allows signal handlers in the main thread alone; in another thread this does
+        # nothing.
+        is_main = threading.current_thread() is threading.main_thread()
+        handled = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+        self._previous = {number: signal.signal(number, self._handle) for number in handled}
         return self
 
     def __exit__(
@@ -37,7 +43,7 @@ class StopRequest:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
 
     def __bool__(self) -> bool:
@@ -45,11 +51,11 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects of a process that a signal ended: 128 and the signal's number."""
+        """128 plus the signal's number, as shells expect of a process that a signal ended."""
         return 128 + (self.signal or 0)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
-            os.write(2, _ENDED)
+            os.write(2, _ENDED_MESSAGE)
             os._exit(128 + number)
         self.signal = signal.Signals(number)

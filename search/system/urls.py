@@ -1,4 +1,4 @@
-"""Addresses of stores, and the secrets in them."""
+"""URLs of stores, and the secrets in them."""
 
 from __future__ import annotations
 
@@ -8,87 +8,82 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
-_SQLITE = "sqlite:///"
-_STARS = "***"
+_SQLITE_PREFIX = "sqlite:///"
+_MASK = "***"
 _SECRET_OPTION = re.compile(
     r"[?&;\s][^=&;\s]*(?:pass|pwd|secret|token|key|cred|auth)[^=&;\s]*=([^&;#\s]+)", re.IGNORECASE
 )
-_SHORTEST_SECRET_CHARACTERS = 3  # a shorter one can't be told from the letters around it
+_MIN_SECRET_CHARACTERS = 3  # a shorter secret would match in the middle of ordinary words
 
 _secrets: set[str] = set()
 
 
-def masked(url: str) -> str:
-    """Return a URL with asterisks for the password it has, or the token, before its host or among
-    its options.
+def mask_secrets(url: str) -> str:
+    """Return a URL with its password or token replaced by asterisks.
+
+    Example:
+        >>> mask_secrets("postgresql://ann:s3cret@db/optuna")
+        'postgresql://ann:***@db/optuna'
     """
-    for start, end in sorted(_secret_parts(url), reverse=True):
-        url = f"{url[:start]}{_STARS}{url[end:]}"
+    for start, end in sorted(_secret_spans(url), reverse=True):
+        url = f"{url[:start]}{_MASK}{url[end:]}"
     return url
 
 
-def keep_secret(url: str) -> None:
-    """Have `scrubbed` know the secrets of a URL from now on, in all the forms that libraries give
-    them.
-    """
-    for start, end in _secret_parts(url):
+def register_secrets(url: str) -> None:
+    """Remember the secrets of a URL for `scrub_secrets`."""
+    for start, end in _secret_spans(url):
         login = url[start:end]
         user, _, password = login.partition(":")
-        # A token may stand where a user does; and this is how a login goes over the wire.
-        for secret in (
-            login,
-            password or user,
-            base64.b64encode(urllib.parse.unquote(login).encode()).decode(),
-        ):
-            both = {secret, urllib.parse.unquote(secret), urllib.parse.unquote_plus(secret)}
-            both |= {urllib.parse.quote(one, safe=safe) for one in set(both) for safe in ("", "/")}
-            both |= {repr(one)[1:-1] for one in set(both)}
-            _secrets.update(one for one in both if len(one) >= _SHORTEST_SECRET_CHARACTERS)
+        # A token may stand in the place of a user. HTTP sends a login encoded in base 64.
+        encoded_login = base64.b64encode(urllib.parse.unquote(login).encode()).decode()
+        for secret in (login, password or user, encoded_login):
+            # Libraries print a secret as it was given, unquoted, quoted again, or by `repr`.
+            forms = {secret, urllib.parse.unquote(secret), urllib.parse.unquote_plus(secret)}
+            quoted = {urllib.parse.quote(form, safe=safe) for form in forms for safe in ("", "/")}
+            forms |= quoted
+            forms |= {repr(form)[1:-1] for form in set(forms)}
+            _secrets.update(form for form in forms if len(form) >= _MIN_SECRET_CHARACTERS)
 
 
-def scrubbed(text: str) -> str:
-    """Return what a library says, without the secrets of any URL that this process was given."""
+def scrub_secrets(text: str) -> str:
+    """Return a text with every registered secret replaced by asterisks.
+
+    Every text of a library that may quote a URL goes through this before it is shown or stored.
+    """
+    # The longest first: a secret may contain another.
     for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, _STARS)
+        text = text.replace(secret, _MASK)
     return text
 
 
-def database_is_a_file(url: str) -> bool:
-    """Return whether a database is SQLite's: a file of this machine, with one writer at a time."""
+def is_file_database(url: str) -> bool:
+    """Return whether a database is a file of this machine: SQLite, with one writer at a time."""
     return url.startswith("sqlite")
 
 
-def database_is_shared(url: str) -> bool:
-    """Return whether several supervisors may be at work in a database: in PostgreSQL they don't
-    take the same trial.
-    """
+def is_shared_database(url: str) -> bool:
+    """Return whether several supervisors may work on a study of this database: PostgreSQL."""
     return url.startswith("postgresql")
 
 
-def is_there(url: str) -> bool:
-    """Return whether a store can hold anything: asking a SQLite file that is not there would make
-    it.
-    """
-    return not url.startswith(_SQLITE) or _file_of(url).exists()
+def store_exists(url: str) -> bool:
+    """Return whether a store exists; connecting to a SQLite file would create it."""
+    return not url.startswith(_SQLITE_PREFIX) or _sqlite_file(url).exists()
 
 
-def _file_of(url: str) -> Path:
-    """Return the file of a SQLite address, which may have options, and be an address of its own
-    (file:...).
-    """
-    return Path(url.removeprefix(_SQLITE).partition("?")[0].removeprefix("file:"))
+def _sqlite_file(url: str) -> Path:
+    """Return the file of a SQLite URL, which may have options and be a URI itself (file:...)."""
+    return Path(url.removeprefix(_SQLITE_PREFIX).partition("?")[0].removeprefix("file:"))
 
 
-def _secret_parts(url: str) -> Iterator[tuple[int, int]]:
-    """Yield where in a URL its secrets begin and end.
-
-    Whatever stands before the last @ may belong to the password, which can have any character in
-    it.
-    """
+def _secret_spans(url: str) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of each secret in a URL."""
+    # A password may contain any character, even "@" and "/": the last "@" ends the login.
     start, at = url.find("://") + 3 if "://" in url else 0, url.rfind("@")
-    if at > start and not database_is_a_file(url):
-        # Before the host of a server there is often a token and nothing else; of a database, a user
-        # at least.
+    if at > start and not is_file_database(url):
+        # The login of an HTTP server may be a token and nothing else; that of a database has a
+        # user, which is no secret.
         colon = start - 1 if url.startswith("http") else url.find(":", start, at)
         if colon >= 0 or start == 0:
             yield colon + 1, at

@@ -19,7 +19,7 @@ from typing import Any
 
 from assay.models.errors import SearchError
 from assay.search.system import hardware
-from assay.search.workers.protocol import Died, Inbox, Message, Method, Raised, Reply, send
+from assay.search.workers.protocol import Died, Inbox, Message, Method, Raised, Reply, send_message
 
 # How much a worker's resident memory may grow between its first trial and any later one before it
 # is replaced. Keras leaks over many models (keras-team/keras#20552): 1 GiB is some hundred small
@@ -83,7 +83,7 @@ class LocalExecutor:
         self._spawning = False
         self._next = 0
         self._futile_starts = 0
-        self._oom_kills = hardware.kills()
+        self._oom_kills = hardware.count_oom_kills()
 
     def start(self) -> None:
         """Start the nursery and ask it for the workers; returns before any of them is up."""
@@ -144,7 +144,9 @@ class LocalExecutor:
         self._workers[worker].busy = True
         self._workers[worker].trained |= method in ("epoch", "batch")
         with contextlib.suppress(OSError):  # it has died: `wait` says so
-            send(self._workers[worker].connection, {"method": method, "arguments": arguments})
+            send_message(
+                self._workers[worker].connection, {"method": method, "arguments": arguments}
+            )
 
     def wait(self, timeout_seconds: float) -> Sequence[Message]:
         """Return what workers have said, waiting for at most so long for the first of it.
@@ -294,7 +296,7 @@ class LocalExecutor:
         """Say so if a worker may have been killed for want of memory, which its signal does not
         tell.
         """
-        before, self._oom_kills = self._oom_kills, hardware.kills()
+        before, self._oom_kills = self._oom_kills, hardware.count_oom_kills()
         if worker.how != signal.SIGKILL.name or self._oom_kills == before:
             return None
         return "memory ran out: the kernel's out-of-memory killer was at work on this machine meanwhile."

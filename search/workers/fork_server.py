@@ -26,7 +26,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from assay.search.workers.protocol import send
+from assay.search.workers.protocol import send_message
 from assay.search.workers.worker import serve
 
 _PR_SET_PDEATHSIG = 1
@@ -45,7 +45,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(control_fd))
     _find(preload)()
-    send(control, {"ready": os.getpid()})
+    send_message(control, {"ready": os.getpid()})
     _ForkServer(control, functools.partial(_find(trainer), **json.loads(arguments))).run()
 
 
@@ -113,7 +113,7 @@ class _ForkServer:
 
     def _say(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # the supervisor has gone: the next read says so
-            send(self._control, message)
+            send_message(self._control, message)
 
 
 def _find(reference: str) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""What the supervisor needs from others: where trials come from, who trains them, who is told."""
+"""Protocols and messages between a supervisor, its trial source and its workers."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from assay.search.events import TrialEnded
+from assay.search.events import TrialBegun, TrialEnded
 from assay.search.objective import Values
 
 Method = Literal["device", "check", "begin", "epoch", "finish", "drop", "batch"]
+"""A method of `Trainer`; "batch" is that of a trainer with lanes (see `LaneExecutor`)."""
 
-
-REDO, RETRY = "redo of", "retry of"
-"""How the origin of a trial begins that was interrupted and is done again, or whose worker died;
-its number follows.
-"""
+FollowUp = Literal["redo of", "retry of"]
+REDO: Literal["redo of"] = "redo of"
+"""Origin of a trial that trains the configuration of an interrupted one; its number follows."""
+RETRY: Literal["retry of"] = "retry of"
+"""Origin of a trial that trains the configuration of one whose worker died; its number follows."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One configuration to be trained.
+    """A configuration to be trained.
 
     Attributes:
-        number: Optuna's.
-        searched: values by name.
-        seed: of weights and order; a retry has that of the first attempt.
-        origin: whose idea it was.
-        attempt: which it is at this configuration, from 1: only a worker's own death makes another.
-        retry_of: the trial whose worker died, if this is another attempt.
+        number: Optuna's number of the trial.
+        searched: the searched hyperparameters by name.
+        seed: random seed of weights and batch order; a redo or a retry has that of the first trial.
+        origin: where the configuration comes from: a sampler, the user, an earlier trial.
+        attempt: number of attempts at this configuration, from 1; only the death of a worker makes
+            another.
+        retry_of: in a later attempt, the trial whose worker died.
     """
 
     number: int
@@ -40,105 +42,109 @@ class Trial:
     attempt: int = 1
     retry_of: int | None = None
 
+    def begun_event(self, hyperparameters: Mapping[str, Any]) -> TrialBegun:
+        """Return the event that the trial has begun.
+
+        Args:
+            hyperparameters: every hyperparameter of the trial by name, searched or fixed.
+        """
+        return TrialBegun(
+            trial=self.number,
+            seed=self.seed,
+            params=hyperparameters,
+            searched=self.searched,
+            origin=self.origin,
+            attempt=self.attempt,
+            retry_of=self.retry_of,
+        )
+
 
 class TrialSource(Protocol):
-    """Where trials come from and where their ends are recorded: a study, or a single
-    configuration.
-    """
+    """Source of trials, and record of their ends: a study, or a single configuration."""
 
     def ask(self) -> Trial | None:
-        """Return the next trial; None if another supervisor has taken the last that there was."""
+        """Return the next trial; None if another supervisor has taken the last one."""
 
-    def done(self) -> int:
-        """Return how many trials are complete or pruned."""
+    def count_done(self) -> int:
+        """Return the number of complete and pruned trials."""
+
+    def has_next(self) -> bool:
+        """Return whether there is another trial to ask for; a grid comes to an end."""
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Record the objective after an epoch; return whether the trial should be pruned."""
+        """Record the objective after an epoch; return whether to prune the trial."""
 
     def tell(self, end: TrialEnded) -> None:
-        """Record a trial's end."""
+        """Record the end of a trial."""
 
-    def retry(self, trial: Trial) -> None:
-        """Have a trial whose worker died tried once more, as a new trial."""
-
-    def more(self) -> bool:
-        """Return whether there is another trial to ask for; a grid comes to its end."""
+    def enqueue_retry(self, trial: Trial) -> None:
+        """Enqueue the configuration of a trial whose worker died, as a new trial."""
 
     def admits(self, number: int, values: Values) -> bool:
-        """Return whether a complete trial of these values would be the best so far, or none would
-        dominate it.
-        """
+        """Return whether a complete trial of these values would be among the best."""
 
     def best_trials(self) -> Mapping[int, Values]:
-        """Return the best complete trial with its values by its number; with several objectives the
-        Pareto front.
-        """
+        """Return the values of the best trials by number: one, or the Pareto front."""
 
 
 class Trainer(Protocol):
-    """What a worker process runs: one trial at a time, an epoch at a time, plain values in and out.
+    """Trains a trial in a worker process: one epoch per call, plain values in and out.
 
-    The protocol is pull: nothing is trained that the supervisor has not asked for, so its next call
-    is its decision.
+    A worker trains nothing that the supervisor has not asked for. The supervisor's next call is
+    its decision about the trial.
     """
 
     def device(self) -> dict[str, Any]:
-        """Return {"device": what this worker computes on}.
+        """Return {"device": the name of the device that this worker trains on}.
 
         Raises:
-            RequestError: it is not what it was told to compute on.
+            RequestError: it is not the device that was requested.
         """
 
     def check(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Try a trial out and forget it; return {"parameters": as of begin, "metrics": the names an
-        epoch would give}.
+        """Build the model of a trial, train it on a few examples, and discard it.
+
+        Returns:
+            {"parameters": as in `begin`, "metrics": the names of an epoch's metrics}.
 
         Raises:
-            RequestError: it can't be trained.
+            RequestError: the trial cannot be trained.
         """
 
     def begin(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Set up a trial; return {"parameters": trainable and other weights}, and under "note" what
-        is odd about it.
+        """Set up a trial.
+
+        Args:
+            spec: plain configuration of the trial.
+
+        Returns:
+            {"parameters": the number of weights}; also "resumed", the answers of earlier epochs, if
+            the trial goes on from a checkpoint, and "note" about the data, if there is any.
         """
 
     def epoch(self) -> dict[str, Any]:
-        """Train one epoch and validate.
+        """Train and validate an epoch.
 
         Returns:
-            {"metrics": {name: value}, "seconds": wall time}; {"stopped": True} with it if there
-            will be no other epoch although there could be, and {"restored": {"epoch", "metrics"}}
-            if the weights are now those of an earlier epoch.
+            {"metrics": {name: value}, "seconds": wall time}; also {"stopped": True} if the trial
+            stops early, {"restored": {"epoch", "metrics"}} if the weights are now those of an
+            earlier epoch, and {"unkept": why} if the checkpoint could not be written.
         """
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
-        """End the trial, keeping its model in a file if asked.
+        """End the trial, and save its model if a file is named.
 
         Returns:
-            Its costs by name; and under "unsaved" why the model could not be kept, if it could not.
+            The costs by name; also {"unsaved": why} if the model could not be saved.
         """
 
     def drop(self) -> None:
-        """Forget the trial."""
-
-
-class GroupTrainer(Trainer, Protocol):
-    """A trainer that has several trials at a time, one in each lane, and trains together those that
-    it can.
-    """
-
-    def batch(self, calls: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any] | Exception]:
-        """Answer calls of a Trainer's methods, {"lane", "method", "arguments"} each, no two of one
-        lane.
-
-        Returns:
-            By call what the method returns, or what it raised.
-        """
+        """Discard the trial."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A worker's answer to a call."""
+    """The return value of a call."""
 
     worker: int
     value: Mapping[str, Any]
@@ -146,12 +152,15 @@ class Reply:
 
 @dataclass(frozen=True)
 class Raised:
-    """A call ended in an exception: `error` is its last line, `text` the whole traceback. The
-    worker lives.
+    """A call that raised an exception; the worker lives.
 
-    `request` says that it was a RequestError: the user's to mend. Then `error` is its message
-    alone. `out_of_memory` says that memory ran out, the machine's or the card's; `bug` that Assay
-    itself is to blame.
+    Attributes:
+        worker: the worker that was called.
+        error: the last line of the traceback, or the message of a `RequestError`.
+        text: the traceback.
+        request: whether it was a `RequestError`, which the user can correct.
+        out_of_memory: whether memory ran out, of the machine or of the GPU.
+        bug: whether Assay's own code is to blame.
     """
 
     worker: int
@@ -164,8 +173,12 @@ class Raised:
 
 @dataclass(frozen=True)
 class Died:
-    """A worker's process is gone: `how` names the signal or exit status, `note` a likely cause if
-    one is known.
+    """The end of a worker's process.
+
+    Attributes:
+        worker: the worker that died.
+        how: name of the signal, or exit status.
+        note: a likely cause, if one is known.
     """
 
     worker: int
@@ -177,59 +190,60 @@ Message = Reply | Raised | Died
 
 
 class Executor(Protocol):
-    """Hands calls to workers and brings back what they say. Calls return at once; a worker has one
-    call at a time.
+    """Sends calls to workers and returns their messages.
+
+    Calls return at once. A worker has one call at a time.
     """
 
     def idle(self) -> Sequence[int]:
-        """Return the workers that are up and have no trial."""
+        """Return the workers that have started and have no trial."""
 
     def process(self, worker: int) -> int:
-        """Return the number of the process that a worker is in: those of one process may fail for
-        one reason.
+        """Return the number of a worker's process.
+
+        Workers of one process may fail for one reason.
         """
 
     def call(self, worker: int, method: Method, **arguments: Any) -> None:
-        """Call a method of the worker's trainer; its answer, or its death, comes out of `wait`."""
+        """Call a method of a worker's trainer; `wait` returns its answer, or the worker's death."""
 
     def wait(self, timeout_seconds: float) -> Sequence[Message]:
-        """Return what has come in, waiting for at most so long for the first of it."""
+        """Return the messages that have arrived, waiting up to the timeout for the first."""
 
     def release(self, worker: int) -> None:
-        """Say that the worker's trial is over: it is idle again, or replaced when it has grown too
-        far.
-        """
+        """Make a worker idle after its trial, or replace it if its memory has grown too far."""
 
     def replace(self, worker: int) -> None:
-        """Say that the worker's trial is over and end it: another takes its place, with its memory
-        to itself.
-        """
+        """Replace a worker after its trial, so that the next one has all memory."""
 
     def kill(self, worker: int) -> None:
-        """End the process of a worker that does not answer, with all workers in it; nothing more is
-        heard of them.
+        """Kill the process of a worker that does not answer, and replace all workers in it.
 
-        Another takes its place.
+        `wait` returns no further message of theirs.
         """
 
     def close(self) -> None:
-        """End all workers, whatever they are doing, and leave none behind."""
+        """End all workers, whatever they are doing, and wait until their processes are gone."""
 
 
-# Messages between our own processes: one JSON object a line over a Unix socket.
+# Messages between Assay's own processes: one JSON object per line over a Unix socket.
 
 
-def send(connection: socket.socket, message: dict[str, Any]) -> None:
-    """Send a message whole.
+def send_message(connection: socket.socket, message: dict[str, Any]) -> None:
+    """Send a message.
 
     Raises:
-        OSError: the other end is gone.
+        OSError: the other process is gone.
     """
     connection.sendall(json.dumps(message).encode() + b"\n")
 
 
 class Inbox:
-    """Puts what arrives on a socket together into messages."""
+    """Assembles messages from what arrives on a socket.
+
+    Attributes:
+        at_end: whether the other process has closed its end.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -237,9 +251,7 @@ class Inbox:
         self.at_end = False
 
     def receive(self) -> Iterator[dict[str, Any]]:
-        """Read once (blocking if the socket does) and yield the messages complete by then; `at_end`
-        after the last.
-        """
+        """Read once, blocking if the socket does, and yield the messages that are complete."""
         try:
             received = self._connection.recv(1 << 16)
         except BlockingIOError:

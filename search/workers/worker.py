@@ -16,7 +16,7 @@ import psutil
 
 import assay.models
 from assay.models.errors import RequestError, is_out_of_memory
-from assay.search.workers.protocol import Inbox, Trainer, send
+from assay.search.workers.protocol import Inbox, Trainer, send_message
 
 _LONGEST_LINE_CHARACTERS = 300  # some backends' messages go on for pages
 _MISTAKES = (AssertionError, AttributeError, LookupError, NameError)
@@ -34,11 +34,11 @@ def serve(connection: socket.socket, make_trainer: Callable[[], Trainer]) -> Non
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with(connection)
     trainer = make_trainer()
-    send(connection, {"ready": os.getpid()})
+    send_message(connection, {"ready": os.getpid()})
     inbox = Inbox(connection)
     while not inbox.at_end:
         for request in inbox.receive():
-            send(connection, answer(trainer, request))
+            send_message(connection, answer(trainer, request))
 
 
 def answer(trainer: Trainer, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from assay.experiments.config.request import ExecutionRequest
 from assay.experiments.run.execution import Execution
 from assay.models.data import load_training_data
-from assay.search.system.hardware import cores
+from assay.search.system.hardware import count_cores
 from assay.search.workers.protocol import Executor, Method, Reply
 from tests.benchmarks.children import child
 from tests.benchmarks.configurations import Configuration
@@ -33,7 +33,7 @@ CONFIGURATION = Configuration(
 
 def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
     """Train on every core at once, with the workers of a real sweep, and divide by what a product reaches."""
-    epochs, workers = (1 if quick else 3), cores()
+    epochs, workers = (1 if quick else 3), count_cores()
     execution = Execution.choose(ExecutionRequest(backend="tensorflow", device="cpu"), workers)
     training: list[float] = []
     products: list[Mapping[str, float]] = []
@@ -43,7 +43,11 @@ def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
         child() as pool,
     ):
         folder = prepared(mnist(), Path(place))
-        flop = workers * epochs * training_flop(WIDTHS, load_training_data(folder, "unit").shape.train_images)
+        flop = (
+            workers
+            * epochs
+            * training_flop(WIDTHS, load_training_data(folder, "unit").shape.train_images)
+        )
         ready = wait_for(executor, workers)
         for _ in range(repeats):
             products.append(pool.submit(flop_rate).result())

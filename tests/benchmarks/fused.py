@@ -15,15 +15,15 @@ from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.request import ExecutionRequest, FuseOption, load_experiment
 from assay.experiments.console.bar import SilentDisplay
 from assay.experiments.run.execution import Execution
-from assay.experiments.run.session import Session, prepared
+from assay.experiments.run.session import Session, prepare_data
 from assay.experiments.run.trial_batching import TrialBatching
 from assay.experiments.workspace import StorePaths
-from assay.search.system.hardware import cores
+from assay.search.system.hardware import count_cores
 from assay.search.workers.protocol import Executor
 from assay.search.workers.vmap_lanes import LaneExecutor
 from tests.benchmarks.mnist import mnist
 from tests.benchmarks.phases import search_seconds, wait_for
-from tests.benchmarks.rounds import run_locked
+from tests.benchmarks.rounds import alternate
 from tests.benchmarks.row import Row
 
 NEEDS_MNIST = True
@@ -59,10 +59,10 @@ def _row(
     experiment = load_experiment(
         "mnist-mlp", {"hidden_units": units, "activation": "relu", "batch_size": BATCH}
     )
-    experiment = experiment.searching(sampler="random", pruner="none")
+    experiment = experiment.with_search(sampler="random", pruner="none")
     rates = [{"learning_rate": float(rate)} for rate in np.geomspace(1e-4, 1e-2, trials)]
     seconds: dict[bool, list[float]] = {True: [], False: []}
-    for _, together in run_locked((True, False), repeats):
+    for _, together in alternate((True, False), repeats):
         seconds[together].append(phase(experiment, rates, fuse if together else 0))
     fused, alone = (median(seconds[together]) for together in (True, False))
     detail = {"fuse": fuse, "fused_seconds": seconds[True], "one_at_a_time_seconds": seconds[False]}
@@ -74,13 +74,13 @@ def phase(
     experiment: Experiment, configurations: Sequence[dict[str, float]], fuse: FuseOption
 ) -> float:
     """Return the seconds of a search phase, with one worker a core, trials fused or not."""
-    execution = Execution.choose(ExecutionRequest(backend="jax", device="cpu"), cores(), fuse)
+    execution = Execution.choose(ExecutionRequest(backend="jax", device="cpu"), count_cores(), fuse)
     size = TOGETHER if fuse == "auto" else fuse
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         stack.enter_context(_compiling_anew(place))
         workers = stack.enter_context(execution.executor())
-        data = prepared(
+        data = prepare_data(
             experiment, StorePaths.choose(home=place, data_dir=mnist().parent), SilentDisplay()
         )
         session = Session(experiment, data, execution, 0, TrialBatching(max(1, size), 0))

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from assay import sweep
 from assay.search.events import TrialBegun, TrialEnded
-from assay.search.journal import read
+from assay.search.journal import read_events
 from tests.benchmarks.mnist import mnist
 from tests.benchmarks.processes import MeasureError, environment, run
 from tests.benchmarks.row import Row
@@ -59,7 +59,7 @@ def rows(quick: bool) -> Iterator[Row]:
             progress=False,
         )
         _check(folder / "home", trials, epochs)
-        told = [event for event, _ in read(folder / "home" / "journal" / "mnist-mlp.jsonl")]
+        told = [event for event, _ in read_events(folder / "home" / "journal" / "mnist-mlp.jsonl")]
         plain = plain_seconds(folder, epochs)
     began = min(event.time for event in told if isinstance(event, TrialBegun))
     ends = [event for event in told if isinstance(event, TrialEnded)]

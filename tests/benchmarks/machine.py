@@ -8,7 +8,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-from assay.search.system.hardware import cores
+from assay.search.system.hardware import count_cores
 
 COMPARED = ("tensorflow", "keras", "jax", "optuna", "mlflow", "keras-tuner", "ray")
 
@@ -20,7 +20,7 @@ def machine() -> str:
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
             break
-    return f"{cores()} cores of {model}, {datetime.date.today():%B %Y}"
+    return f"{count_cores()} cores of {model}, {datetime.date.today():%B %Y}"
 
 
 def versions() -> dict[str, str]:

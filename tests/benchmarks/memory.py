@@ -48,7 +48,7 @@ def supervisor(marks: Sequence[int]) -> list[float]:
     with tempfile.TemporaryDirectory() as folder, stub_worker() as executor:
         sweep = StubSweep(Path(folder), executor)
         for mark in marks:
-            sweep.run(mark - sweep.trials.done())
+            sweep.run(mark - sweep.trials.count_done())
             sweep.wait_for_mlflow()
             sizes.append(_megabytes())
         sweep.close()

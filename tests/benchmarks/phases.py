@@ -35,7 +35,7 @@ class Listed:
             self.asked - 1, self.configurations[self.asked - 1], seed=self.asked, origin="listed"
         )
 
-    def done(self) -> int:
+    def count_done(self) -> int:
         """Return how many have ended well."""
         return sum(end.state != "failed" for end in self.ends)
 
@@ -47,10 +47,10 @@ class Listed:
         """Keep the end."""
         self.ends.append(end)
 
-    def retry(self, trial: Trial) -> None:
+    def enqueue_retry(self, trial: Trial) -> None:
         """Don't: a failure is no figure."""
 
-    def more(self) -> bool:
+    def has_next(self) -> bool:
         """Return whether there is another."""
         return self.asked < len(self.configurations)
 
@@ -90,6 +90,6 @@ def search_seconds(
             started = time.perf_counter()
             Supervisor(plan, source, executor, journal, stop).run()
             seconds = time.perf_counter() - started
-    if source.done() < len(configurations):
+    if source.count_done() < len(configurations):
         raise MeasureError(f"not every trial was trained: {source.ends}")
     return seconds

@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def run_locked(sides: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:
+def alternate(sides: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:
     """Yield every side once a round, with the round's number from 0, beginning each time with another side.
 
     What drifts on the machine meanwhile then meets all of them alike.

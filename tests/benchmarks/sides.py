@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.search.events import TrialBegun, TrialEnded
-from assay.search.journal import read
-from assay.search.system.hardware import cores
+from assay.search.journal import read_events
+from assay.search.system.hardware import count_cores
 from tests.benchmarks.configurations import (
     ACTIVATIONS,
     BATCH_SIZES,
@@ -117,7 +117,7 @@ pruner = "none"
 def _assay_command(work: Work, folder: Path) -> Sequence[str]:
     (folder / "bench.toml").write_text(_toml(work.epochs))
     # A worker a core is also what it would choose by itself.
-    sized = ["--trials", str(len(work.configurations)), "--workers", str(cores())]
+    sized = ["--trials", str(len(work.configurations)), "--workers", str(count_cores())]
     store_paths = ["--home", "home", "--data-dir", str(work.mnist.parent)]
     seed = ["--seed", str(work.seed)]
     return [
@@ -136,7 +136,7 @@ def _assay_command(work: Work, folder: Path) -> Sequence[str]:
 def _assay_answer(out: str, folder: Path) -> Answer:
     said = json.loads(out)
     (journal,) = (folder / "home" / "journal").glob("*.jsonl")
-    events = [event for event, _ in read(journal)]
+    events = [event for event, _ in read_events(journal)]
     began = min(event.time for event in events if isinstance(event, TrialBegun))
     ended = max(event.time for event in events if isinstance(event, TrialEnded))
     return Answer(

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from assay.search.events import TrialBegun
-from assay.search.journal import read
+from assay.search.journal import read_events
 from tests.benchmarks.mnist import mnist
 from tests.benchmarks.prepared import prepared
 from tests.benchmarks.processes import MeasureError, end, environment, run
@@ -73,7 +73,7 @@ def _first_begin(journal: Path) -> float:
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < give_up:
         if journal.exists():
-            for event, _ in read(journal):
+            for event, _ in read_events(journal):
                 if isinstance(event, TrialBegun):
                     return event.time
         time.sleep(0.02)

@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 from rich.console import Console
 
-from assay.experiments.config.catalog import load
+from assay.experiments.config.catalog import resolve_experiment
 from assay.experiments.config.experiment import Experiment
 from assay.experiments.console.live import LiveDisplay
 from assay.experiments.run.execution import Execution
@@ -25,7 +25,7 @@ from assay.search.artifacts import ModelStore
 from assay.search.events import EpochEnded, Event, StudyOpened, TrialBegun, TrialEnded, to_record
 from assay.search.journal import Journal
 from assay.search.objective import ParetoFront
-from assay.search.plan import Plan, StudyRequest
+from assay.search.plan import SearchPlan, StudyRequest
 from assay.search.storage.opening import open_storage
 from assay.search.study import StudyTrials
 from assay.search.study_record import SEED, STATE
@@ -42,7 +42,7 @@ _TESTS = {"PYTHONPATH": str(ROOT)}
 
 def experiment(epochs: int = EPOCHS) -> Experiment:
     """Return mnist-mlp, of so many epochs, with tpe and its own pruner."""
-    return load("mnist-mlp").fixing({"epochs": epochs})
+    return resolve_experiment("mnist-mlp").with_fixed({"epochs": epochs})
 
 
 class StubSweep:
@@ -66,7 +66,7 @@ class StubSweep:
         work: Mapping[str, Any] | None = None,
         tracked: bool = True,
     ) -> None:
-        self._experiment, self._epochs = experiment(epochs).searching(pruner=pruner), epochs
+        self._experiment, self._epochs = experiment(epochs).with_search(pruner=pruner), epochs
         self._work = dict(work or {})
         self._executor = executor
         self._model_store = ModelStore(folder / "models")
@@ -101,8 +101,8 @@ class StubSweep:
 
     def run(self, trials: int) -> list[float]:
         """Have so many more trials tried; return the seconds from the end of each to the end of the next."""
-        plan = Plan(
-            trials=self.trials.done() + trials,
+        plan = SearchPlan(
+            trials=self.trials.count_done() + trials,
             epochs=lambda trial: self._epochs,
             objectives=self._experiment.search.goals,
             trial_spec=lambda trial: {
@@ -158,7 +158,12 @@ class StubSweep:
         best_trials = ParetoFront(self._experiment.search.goals)
         execution = Execution(backend="none", device="cpu", workers=1, threads=1)
         return SweepState(
-            "stub", self._experiment, execution, self.trials.done(), best_trials, wanted=10_000
+            "stub",
+            self._experiment,
+            execution,
+            self.trials.count_done(),
+            best_trials,
+            wanted=10_000,
         )
 
     def _curve(self, trial: Trial) -> list[float]:

@@ -11,7 +11,7 @@ from statistics import median
 from tests.benchmarks.configurations import SIGNATURES, configurations
 from tests.benchmarks.mnist import mnist
 from tests.benchmarks.processes import environment
-from tests.benchmarks.rounds import run_locked
+from tests.benchmarks.rounds import alternate
 from tests.benchmarks.row import Row
 from tests.benchmarks.sides import (
     ASSAY_SIDE,
@@ -46,7 +46,7 @@ def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
     _touch()
     sides = {side.name: side for side in (ASSAY_SIDE, *(side for side, _, _ in PEERS))}
     runs: dict[str, list[Run]] = {name: [] for name in sides}
-    for round_number, name in run_locked(list(sides), repeats):
+    for round_number, name in alternate(list(sides), repeats):
         # Every round has its own seed, so that no side's best is always the lucky one.
         run = measure(sides[name], replace(work, seed=round_number))
         runs[name].append(run)

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.busy_trainer import METRICS, multiply
-from tests.benchmarks.rounds import run_locked
+from tests.benchmarks.rounds import alternate
 from tests.benchmarks.row import Row
 from tests.benchmarks.stub_sweep import StubSweep, stub_worker
 
@@ -28,7 +28,7 @@ def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
     computing: dict[str, float] = {"products": _products(EPOCH_SECONDS)}
     for name, work in {"sleep": {"sleep_seconds": EPOCH_SECONDS}, "compute": computing}.items():
         seconds: dict[bool, list[float]] = {True: [], False: []}
-        for _, tracked in run_locked((True, False), repeats):
+        for _, tracked in alternate((True, False), repeats):
             seconds[tracked].append(_seconds(trials, work, tracked))
         delay = 100 * (median(seconds[True]) / median(seconds[False]) - 1)
         detail = {"with": seconds[True], "without": seconds[False], "trials": trials}

@@ -21,7 +21,7 @@ from assay.experiments.data.settings import DataSettings
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.store import open_client
 from assay.search.events import TrialBegun
-from assay.search.journal import read
+from assay.search.journal import read_events
 from assay.search.study_record import SEED
 from tests.chaos.harm import Harm
 from tests.chaos.points import Point
@@ -159,7 +159,7 @@ def real(zygote: Zygote, kills: int, trials: int) -> Iterator[Seen]:
             if statuses == [0, 0]
             else [f"statuses {statuses}: {sessions.errors.read_text()[-500:]}"]
         )
-        resumed = sessions.errors.read_text().count("went on after epoch")
+        resumed = sessions.errors.read_text().count("resumed after epoch")
         done = len(ended_well(sessions.home, STUDY))
         verdict.lost += trials - done
         verdict.orphans += harm.orphans
@@ -208,7 +208,9 @@ def queue(zygote: Zygote, configurations: int, workers: int) -> Iterator[Seen]:
         )
         begun = [
             event.searched["learning_rate"]
-            for event, _ in read(sessions.home / "journal" / f"{STUDY}.jsonl", only=[TrialBegun])
+            for event, _ in read_events(
+                sessions.home / "journal" / f"{STUDY}.jsonl", only=[TrialBegun]
+            )
             if isinstance(event, TrialBegun)
         ]
         verdict.twice += sum(count - 1 for count in executed.values())

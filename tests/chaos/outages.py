@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 
 from assay.experiments.results.history import read_history
 from assay.experiments.results.listing import load_optuna_study
-from assay.experiments.tracking.lookup import runs_of_study
+from assay.experiments.tracking.lookup import find_study_runs
 from assay.search.events import TrialEnded
-from assay.search.journal import read
+from assay.search.journal import read_events
 from assay.search.study_record import SEED, STUDY_ID
 from tests.chaos import cases
 from tests.chaos.cases import STUDY, Seen, home, sweep
@@ -111,7 +111,9 @@ def _pace(sessions: Sessions, start: float, end: float) -> float:
     """Return how many trials ended a second outside of a time."""
     ends = [
         event.time
-        for event, _ in read(sessions.store_paths.workspace.journal(STUDY), only=[TrialEnded])
+        for event, _ in read_events(
+            sessions.store_paths.workspace.journal(STUDY), only=[TrialEnded]
+        )
     ]
     outside = [at for at in ends if not start <= at <= end]
     before, after = [at for at in outside if at < start], [at for at in outside if at > end]
@@ -147,7 +149,7 @@ def _doubled(sessions: Sessions) -> Iterator[str]:
     study_id = load_optuna_study(STUDY, sessions.store_paths).user_attrs[STUDY_ID]
     history = read_history(sessions.store_paths.workspace.journals(STUDY), study_id)
     client = MlflowClient(sessions.store_paths.tracking_uri)
-    for trial, run_id in runs_of_study(sessions.store_paths, study_id).trials.items():
+    for trial, run_id in find_study_runs(sessions.store_paths, study_id).trials.items():
         points = len(client.get_metric_history(run_id, "val_accuracy"))
         if points != len(history.trials[trial].epochs):
             yield f"trial {trial} has {points} points in MLflow, {len(history.trials[trial].epochs)} in the journal"

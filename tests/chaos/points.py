@@ -22,7 +22,7 @@ EVENTS = ("study_opened", "trial_begun", "epoch_ended", "trial_ended", "study_cl
 SEAMS = {
     "create study": "assay.search.study:StudyTrials.__init__",
     "recover": "assay.search.recovery:recover",
-    "try again": "assay.search.recovery:try_again",
+    "try again": "assay.search.recovery:enqueue_follow_ups",
     "enqueue": "assay.search.study:StudyTrials.enqueue",
     "ask": "assay.search.study:StudyTrials.ask",
     "call": "assay.search.workers.executor:LocalExecutor.call",
@@ -30,8 +30,8 @@ SEAMS = {
     "tell": "assay.search.study:StudyTrials.tell",
     "write end": "assay.search.study_record:StudyRecord.write_end",
     "retry": "assay.search.study:StudyTrials.retry",
-    "forget checkpoint": "assay.search.artifacts:Checkpoints.forget",
-    "clear shelf": "assay.search.artifacts:ModelStore.clear",
+    "discard checkpoint": "assay.search.artifacts:Checkpoints.discard",
+    "discard models": "assay.search.artifacts:ModelStore.keep_only",
     "create run": "mlflow:MlflowClient.create_run",
     "log batch": "mlflow:MlflowClient.log_batch",
     "log text": "mlflow:MlflowClient.log_text",
@@ -155,9 +155,9 @@ def arm(point: Point, workers: Callable[[], list[int]]) -> None:
 
 
 def _name(event: Any) -> str:
-    from assay.search.events import NAMES
+    from assay.search.events import EVENT_NAMES
 
-    return NAMES[type(event)]
+    return EVENT_NAMES[type(event)]
 
 
 def _tear(journal: Any, event: Any) -> None:

@@ -15,19 +15,25 @@ from tests.chaos.verdict import Verdict
 _TESTS = {
     "a worker stopped past its timeout, then gone on": ("integration/search/test_failures.py",),
     "Ctrl-C, once and twice, SIGTERM, workers that outlive nobody": (
-        "integration/experiments/test_sweep.py::test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was",
+        "system/experiments/test_sweep.py::test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was",
         "system/experiments/test_endurance.py",
     ),
     "a home that may not be written, by a user who is not root": (
         "system/experiments/test_unwritable.py",
     ),
     "a clock set an hour forward, and back": ("system/experiments/test_clock.py",),
-    "bad requests, those that have a case of their own": ("integration/experiments/test_requests.py",),
+    "bad requests, those that have a case of their own": (
+        "integration/experiments/test_requests.py",
+        "system/experiments/test_requests.py",
+    ),
     "bad requests, generated": ("integration/experiments/test_generated_requests.py",),
     "hostile text, untrusted files, secrets": (
         "system/experiments/test_hostile_text.py",
+        "unit/test_no_pickle.py",
         "integration/experiments/test_untrusted_files.py",
+        "unit/search/test_urls.py",
         "integration/test_secrets.py",
+        "system/test_secrets.py",
     ),
 }
 _FOLDER = Path(__file__).parents[1]

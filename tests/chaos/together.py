@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from assay.experiments.maintenance.doctor import diagnose
 from assay.experiments.results.history import read_history
 from assay.experiments.results.listing import load_optuna_study
-from assay.experiments.tracking.lookup import runs_of_study
+from assay.experiments.tracking.lookup import find_study_runs
 from assay.experiments.workspace import StorePaths
 from assay.search.storage.postgresql import SUPERVISOR
 from assay.search.study_record import SEED, STATE, STUDY_ID
@@ -163,6 +163,6 @@ def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
     )
     if any(count > 1 for count in configurations.values()):
         yield "a configuration was drawn twice"
-    runs = runs_of_study(several[0].store_paths, study_id)
+    runs = find_study_runs(several[0].store_paths, study_id)
     if sorted(runs.trials) != sorted(trial.number for trial in trials):
         yield f"MLflow has {len(runs.trials)} runs of {len(trials)} trials"

@@ -17,8 +17,8 @@ from assay.experiments.tracking.lookup import search_runs
 from assay.experiments.tracking.schema import STUDY_ID_TAG
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
-from assay.search.events import EpochEnded, TrialEnded
-from assay.search.journal import read
+from assay.search.events import CRASHED_LABEL, INTERRUPTED_LABEL, EpochEnded, TrialEnded
+from assay.search.journal import read_events
 from assay.search.samplers.grid_sampler import ENQUEUED
 from assay.search.study_record import ATTEMPT, SEED, STATE, STUDY_ID, StudyRecord
 from tests.chaos.sessions import Sessions, is_alive
@@ -71,7 +71,7 @@ class Verdict:
 def ended_well(home: Path, study: str) -> set[int]:
     """Return the trials that a home's journals say are complete or pruned."""
     journals = StorePaths.choose(home=home).workspace.journals(study)
-    events = (event for journal in journals for event, _ in read(journal, only=[TrialEnded]))
+    events = (event for journal in journals for event, _ in read_events(journal, only=[TrialEnded]))
     return {
         event.trial for event in events if isinstance(event, TrialEnded) and event.state in _DONE
     }
@@ -140,12 +140,14 @@ def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:
     trials = known.get_trials(deepcopy=False)
     ended: set[int] = set()
     due: set[int] = set()
-    for event, _ in read(journal):
+    for event, _ in read_events(journal):
         if isinstance(event, TrialEnded):
-            crashes_left = (
-                event.is_crashed and trials[event.trial].user_attrs.get(ATTEMPT, 1) <= retries
+            is_interrupted = event.label == INTERRUPTED_LABEL
+            has_attempts_left = (
+                event.label.startswith(CRASHED_LABEL)
+                and trials[event.trial].user_attrs.get(ATTEMPT, 1) <= retries
             )
-            ended |= {event.trial} if event.is_interrupted or crashes_left else set()
+            ended |= {event.trial} if is_interrupted or has_attempts_left else set()
         elif isinstance(event, EpochEnded):
             due |= ended
     # Before any hyperparameter was drawn there is nothing to try again.
@@ -155,7 +157,7 @@ def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:
         if trials[number].params or trials[number].system_attrs.get(ENQUEUED)
     }
     # One that was killed before its seed was written has the seed that follows from its number.
-    seeds = [StudyRecord(known).as_asked(trial).seed for trial in trials]
+    seeds = [StudyRecord(known).restore_trial(trial).seed for trial in trials]
     latest = {seed: number for number, seed in enumerate(seeds)}
     return {number for number in due if latest[seeds[number]] == number}
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from tests.helpers.command import ASSAY
 from tests.helpers.ports import free_port
+from tests.helpers.waiting import GUARD_SECONDS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
 HOST = "127.0.0.1"
-PATIENCE_MILLISECONDS = 60_000  # the UI is a large program, and its first page is drawn late
+PATIENCE_MILLISECONDS = 300_000  # the UI is a large program, and its first page is drawn late
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
     "--no-sandbox",  # which root can't have
@@ -44,7 +45,7 @@ def serving(home: Path, study: str) -> Iterator[str]:
         yield ui.stdout.readline().strip()
     finally:
         ui.send_signal(signal.SIGINT)
-        ui.wait(timeout=30)
+        ui.wait(timeout=GUARD_SECONDS)
 
 
 @contextlib.contextmanager

@@ -9,10 +9,10 @@ from typing import Any
 
 from assay.search.artifacts import ModelStore
 from assay.search.events import Event
-from assay.search.journal import Journal, read
+from assay.search.journal import Journal, read_events
 from assay.search.objective import Objectives
-from assay.search.plan import FailurePolicy, Plan, StudyRequest
-from assay.search.recovery import recover, try_again
+from assay.search.plan import FailurePolicy, SearchPlan, StudyRequest
+from assay.search.recovery import enqueue_follow_ups, recover
 from assay.search.space import read_space
 from assay.search.storage.opening import open_storage
 from assay.search.study import StudyTrials
@@ -93,7 +93,7 @@ class Lab:
             lambda trial: {"curve": [0.1, 0.2, 0.3, trial.searched["units"] / 1000]}
         )
         study = study or self.study(objectives=objectives)
-        whole = Plan(
+        whole = SearchPlan(
             trials=trials,
             epochs=lambda trial: 4,
             objectives=Objectives.read(objectives),
@@ -113,7 +113,7 @@ class Lab:
         """Settle what was left, then enqueue what is tried again; return how many."""
         with Journal(self.journal_file) as journal:
             recover(study, journal, lambda trial: dict(trial.searched))
-        return try_again(study, retries)
+        return enqueue_follow_ups(study, FailurePolicy(retries=retries))
 
     def events(self) -> list[Event]:
-        return [event for event, _ in read(self.journal_file)]
+        return [event for event, _ in read_events(self.journal_file)]

@@ -15,8 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.helpers.ports import free_port
-
-_START_SECONDS = 90.0
+from tests.helpers.waiting import GUARD_SECONDS
 
 
 class MlflowServer(AbstractContextManager["MlflowServer"]):
@@ -69,7 +68,7 @@ class MlflowServer(AbstractContextManager["MlflowServer"]):
                 stderr=log,
                 start_new_session=True,  # so that all its processes can be ended together
             )
-        give_up_at = time.monotonic() + _START_SECONDS
+        give_up_at = time.monotonic() + GUARD_SECONDS
         while not self._answers():
             assert time.monotonic() < give_up_at, (self._folder / "log").read_text()[-2000:]
             time.sleep(0.1)

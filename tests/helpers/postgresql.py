@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.helpers.ports import free_port
+from tests.helpers.waiting import GUARD_SECONDS
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _NOBODY = (
@@ -81,9 +82,15 @@ class PostgreSQL(AbstractContextManager["PostgreSQL"]):
         found = _find(program)
         assert found is not None
         done = subprocess.run(
-            [found, *arguments], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL, text=True, timeout=90, **self._user,
-        )  # fmt: skip
+            [found, *arguments],
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL,
+            text=True,
+            timeout=GUARD_SECONDS,
+            **self._user,
+        )
         assert done.returncode == 0 or not check, f"{program}: {done.stderr}"
 
 

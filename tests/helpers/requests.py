@@ -16,3 +16,16 @@ activation = ["relu", "tanh"]
 [[baseline]]
 hidden_units = 5
 """
+
+
+OWN = """
+title = "a network of one's own"
+[data]
+name = "digits"
+[model]
+family = "nets.py:build"
+[space]
+width = [4, 8]
+[search]
+trials = 2
+"""

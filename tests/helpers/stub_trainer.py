@@ -1,7 +1,8 @@
-"""A trainer that takes milliseconds and does what its assignment says: for tests of everything around training."""
+"""Trainers that take milliseconds: for tests of everything around training."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import time
@@ -24,11 +25,22 @@ def failing_preload() -> None:
 class StubTrainer:
     """Follows a script.
 
-    An assignment may hold `curve` (the objective by epoch), `metric` (what that is called), `raises`, `refuses` (what
-    `check` does), `exhausts` (memory runs out as it begins), `mistakes` (our own code fails as it begins), `signal`
-    (the process sends it to itself in the second epoch), `seconds` (an epoch's length), `save_seconds`, `unsaved`,
-    `grow_bytes`, `parameters`, `stops` (what its last epoch's reply has beside the metrics), and `log`, a file that
-    takes a line whenever a trial begins, finishes or is dropped.
+    Attributes of the trial's spec, all of them optional but `curve`:
+        curve: the objective, one value per epoch.
+        metric: what the objective is called.
+        raises: `check` and `begin` raise a ValueError with this text.
+        refuses: `check` raises a RequestError with this text.
+        exhausts: memory runs out as the trial begins.
+        mistakes: our own code fails as the trial begins.
+        signal: name of a signal that the process sends to itself in the second epoch.
+        seconds: length of an epoch.
+        awaits: a file that the last epoch waits for.
+        save_seconds: how long saving the model takes.
+        unsaved: why the model could not be saved.
+        grow_bytes: how much the process grows with the trial.
+        parameters: number of parameters of the network.
+        stops: what the last epoch's reply has beside the metrics.
+        log: a file that takes a line whenever a trial begins, ends an epoch, finishes or is dropped.
     """
 
     def __init__(self, threads: int) -> None:
@@ -60,19 +72,18 @@ class StubTrainer:
 
     def epoch(self) -> dict[str, Any]:
         self._epoch += 1
-        time.sleep(self._assignment.get("seconds", 0.0))
-        if self._epoch == 2 and "signal" in self._assignment:
-            os.kill(os.getpid(), getattr(signal, self._assignment["signal"]))
-        value = self._assignment["curve"][self._epoch - 1]
-        ended = (
-            self._assignment.get("stops", {})
-            if self._epoch == len(self._assignment["curve"])
-            else {}
-        )
+        script, is_last = self._assignment, self._epoch == len(self._assignment["curve"])
+        time.sleep(script.get("seconds", 0.0))
+        while is_last and "awaits" in script and not Path(script["awaits"]).exists():
+            time.sleep(0.01)
+        if self._epoch == 2 and "signal" in script:
+            os.kill(os.getpid(), getattr(signal, script["signal"]))
+        value = script["curve"][self._epoch - 1]
+        self._note("epoch")
         return {
-            "metrics": {"loss": 1 - value, self._assignment.get("metric", "val_accuracy"): value},
+            "metrics": {"loss": 1 - value, script.get("metric", "val_accuracy"): value},
             "seconds": 0.001,
-            **ended,
+            **(script.get("stops", {}) if is_last else {}),
         }
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
@@ -112,3 +123,28 @@ class StubTrainer:
         if "log" in self._assignment:
             with Path(self._assignment["log"]).open("a") as log:
                 log.write(f"{what} {self._assignment['name']} {os.getpid()}\n")
+
+
+class QuickTrainer(StubTrainer):
+    """Trains any trial of a real sweep; what it measures follows from the trial's seed."""
+
+    def __init__(self, threads: int, **others: Any) -> None:
+        super().__init__(threads)
+
+    def device(self) -> dict[str, Any]:
+        return {"device": "cpu"}
+
+    def begin(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        epochs = range(1, spec["train"]["epochs"] + 1)
+        curve = [_accuracy(spec["seed"], epoch) for epoch in epochs]
+        return super().begin({**spec, "name": spec["seed"], "curve": curve})
+
+    def epoch(self) -> dict[str, Any]:
+        reply = super().epoch()
+        value = reply["metrics"]["val_accuracy"]
+        reply["metrics"] |= {"accuracy": value, "val_loss": 1 - value}
+        return reply
+
+
+def _accuracy(seed: int, epoch: int) -> float:
+    return int(hashlib.sha256(f"{seed}/{epoch}".encode()).hexdigest()[:8], 16) / 2**32

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 
 import psutil
 
-from assay.search.workers.executor import LocalExecutor
+from assay.search.workers.protocol import Executor
+from tests.helpers.waiting import wait_until
+
+ENDLESS_SECONDS = 3600
+"""Length of an epoch that no test sees the end of: a worker in it ends only if it is ended."""
 
 
-def wait_idle(executor: LocalExecutor, count: int) -> None:
-    deadline = time.monotonic() + 30
-    while len(executor.idle()) < count:
-        assert time.monotonic() < deadline, "workers did not come up"
+def wait_idle(executor: Executor, count: int) -> None:
+    """Return once so many trials could begin."""
+
+    def is_up() -> bool:
         executor.wait(0.05)
+        return len(executor.idle()) >= count
+
+    if len(executor.idle()) < count:
+        wait_until(is_up)
 
 
-def gone(pids: list[int], within_seconds: float) -> bool:
-    deadline = time.monotonic() + within_seconds
-    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+def wait_gone(pids: Sequence[int]) -> None:
+    """Return once none of the processes runs."""
+    wait_until(lambda: not any(_runs(pid) for pid in pids))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

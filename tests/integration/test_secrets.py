@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.command import SWEEP, assay
+from tests.helpers.command import SWEEP, invoke
 
 SECRET = "hun%40ter%2F2"
 MEANT = "hun@ter/2"
@@ -58,7 +58,7 @@ def see_nothing(folder: Path, *words: str) -> None:
     """Run a command, also by the variables' names; see that nothing that it printed or wrote has the secret in it."""
     home = folder / "home"
     quick = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
-    done = assay(*words, "--home", str(home), **quick)
+    done = invoke(*words, "--home", str(home), **quick)
     assert not leaked(done.out + done.err), done.err
     assert "Traceback" not in done.err
     assert done.err.startswith("assay: ") or done.code == 0 or "\nassay: " in done.err

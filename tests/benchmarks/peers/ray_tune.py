@@ -16,7 +16,7 @@ os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 import ray
 from ray import tune
 
-from assay.search.system.hardware import cores
+from assay.search.system.hardware import count_cores
 from tests.benchmarks.peers.common import Pair, answer, arguments, load, network
 
 
@@ -50,7 +50,7 @@ def main() -> None:
     asked = arguments()
     # In the folder too, so that nothing is left: Ray's own place is /tmp/ray.
     own = {"include_dashboard": False, "log_to_driver": False, "_temp_dir": str(Path.cwd() / "ray")}
-    ray.init(num_cpus=cores(), logging_level="ERROR", **own)
+    ray.init(num_cpus=count_cores(), logging_level="ERROR", **own)
     trainable = tune.with_parameters(
         train, data=load(asked.mnist), epochs=asked.epochs, seed=asked.seed
     )

@@ -1,6 +1,7 @@
-"""GPUs that only seem to be there, and an MLflow store whose tables are made."""
+"""What tests of whole commands share."""
 
 from tests.helpers.gpus import two_gpus
-from tests.helpers.tracked import empty_store, store
+from tests.helpers.refusals import fails
+from tests.helpers.tracked import store
 
-__all__ = ["empty_store", "store", "two_gpus"]
+__all__ = ["fails", "store", "two_gpus"]

@@ -14,13 +14,14 @@ import pytest
 from mlflow import MlflowClient
 
 from assay.experiments.maintenance import delete as delete_module
-from assay.experiments.maintenance.delete import Remains, delete, held
+from assay.experiments.maintenance.delete import StoredStudy, delete_study, locked_study
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.events import StudyOpened, TrialBegun, TrialEnded
 from assay.search.journal import Journal
 from assay.search.system.files import StudyLock
-from tests.helpers.command import ASSAY, SWEEP, Swept, assay
+from tests.helpers.command import ASSAY, SWEEP, Swept, invoke
+from tests.helpers.waiting import GUARD_SECONDS
 
 STUDY = "digits-mlp"
 
@@ -52,10 +53,10 @@ def assert_gone(store_paths: StorePaths) -> None:
 
 
 def test_everything_of_the_study_goes_and_its_name_is_free(store_paths: StorePaths) -> None:
-    done = assay("delete", STUDY, "--yes", "--json", "--home", str(store_paths.workspace.path))
+    done = invoke("delete", STUDY, "--yes", "--json", "--home", str(store_paths.workspace.path))
     assert (done.code, done.answer) == (0, {"study": STUDY, "trials": 5, "runs": 6}), done.err
     assert_gone(store_paths)
-    again = assay(*SWEEP, "--home", str(store_paths.workspace.path))
+    again = invoke(*SWEEP, "--home", str(store_paths.workspace.path))
     assert again.code == 0, again.err
     assert again.answer["trials"]["complete"] + again.answer["trials"]["pruned"] == 5
     assert active_runs(store_paths) == 6
@@ -64,7 +65,7 @@ def test_everything_of_the_study_goes_and_its_name_is_free(store_paths: StorePat
 def test_with_nobody_to_ask_it_says_what_would_go_and_deletes_nothing(
     store_paths: StorePaths,
 ) -> None:
-    done = assay("delete", STUDY, "--home", str(store_paths.workspace.path))
+    done = invoke("delete", STUDY, "--home", str(store_paths.workspace.path))
     assert (done.code, done.out) == (2, "")
     assert "5 trials, 6 runs" in done.err
     assert f"delete {STUDY} --home {store_paths.workspace.path} --yes" in done.err
@@ -82,7 +83,7 @@ def test_on_a_terminal_it_asks(
         command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     os.write(ours, answer)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=GUARD_SECONDS)
     os.close(ours)
     os.close(theirs)
     assert process.returncode == code
@@ -97,7 +98,7 @@ def test_a_study_that_is_being_run_is_refused(store_paths: StorePaths) -> None:
             RequestError,
             match=r"is being run by process \d+ since .*: wait for that sweep, or end it",
         ),
-        held(STUDY, store_paths),
+        locked_study(STUDY, store_paths),
     ):
         pass
     assert active_runs(store_paths) == 6
@@ -114,22 +115,22 @@ def test_a_death_in_the_middle_is_mended_by_the_same_command(
     def die(*_: object, **__: object) -> None:
         raise Death
 
-    with held(STUDY, store_paths) as remains:
+    with locked_study(STUDY, store_paths) as stored:
         if step == "third run":
-            delete_module.remove(store_paths, remains.runs[:2])
+            delete_module.delete_runs(store_paths, stored.runs[:2])
         steps = {
-            "third run": (delete_module, "remove"),
+            "third run": (delete_module, "delete_runs"),
             "optuna": (optuna, "delete_study"),
             "shelf": (delete_module.ModelStore, "remove"),
         }
         with monkeypatch.context() as patch:
             patch.setattr(*steps[step], die)
             with pytest.raises(Death):
-                delete(remains, store_paths)
+                delete_study(stored, store_paths)
     assert store_paths.workspace.journal(STUDY).exists()
-    with held(STUDY, store_paths) as remains:
-        assert len(remains.runs) == (4 if step == "third run" else 0)
-        delete(remains, store_paths)
+    with locked_study(STUDY, store_paths) as stored:
+        assert len(stored.runs) == (4 if step == "third run" else 0)
+        delete_study(stored, store_paths)
     assert_gone(store_paths)
 
 
@@ -141,11 +142,11 @@ def test_it_works_when_only_some_of_it_is_left(lost: str, store_paths: StorePath
         path = store_paths.workspace.path / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     if lost == "journal":  # which home the study is of is known no more
-        with pytest.raises(RequestError, match="another home"), held(STUDY, store_paths):
+        with pytest.raises(RequestError, match="another home"), locked_study(STUDY, store_paths):
             pass
         return
-    with held(STUDY, store_paths) as remains:
-        delete(remains, store_paths)
+    with locked_study(STUDY, store_paths) as stored:
+        delete_study(stored, store_paths)
     assert kept(store_paths) == []
     assert "optuna.db" in lost or optuna_studies(store_paths) == []
     assert "mlflow.db" in lost or active_runs(store_paths) == 0
@@ -162,16 +163,16 @@ def test_a_study_of_failures_that_was_never_tracked_can_be_deleted(tmp_path: Pat
         )
         journal.append(TrialBegun(trial=0, seed=0, params={}, searched={}, origin="tpe"))
         journal.append(TrialEnded(trial=0, state="failed", reason="crashed"))
-    with held("bad", store_paths) as remains:
-        assert remains == Remains("bad", in_optuna=True, trials=1, runs=())
-        delete(remains, store_paths)
+    with locked_study("bad", store_paths) as stored:
+        assert stored == StoredStudy("bad", in_optuna=True, trials=1, runs=())
+        delete_study(stored, store_paths)
     assert optuna_studies(store_paths) == []
     assert kept(store_paths) == []
     assert not (tmp_path / "mlflow.db").exists()
 
 
 def test_other_studies_stay(store_paths: StorePaths) -> None:
-    done = assay(
+    done = invoke(
         *SWEEP[:2],
         "--study",
         "other",
@@ -183,8 +184,8 @@ def test_other_studies_stay(store_paths: StorePaths) -> None:
         str(store_paths.workspace.path),
     )
     assert done.code == 0, done.err
-    with held(STUDY, store_paths) as remains:
-        delete(remains, store_paths)
+    with locked_study(STUDY, store_paths) as stored:
+        delete_study(stored, store_paths)
     assert optuna_studies(store_paths) == ["other"]
     assert active_runs(store_paths) == 2
     assert sorted(kept(store_paths)) == ["other", "other.jsonl", "other.tracked"]
@@ -195,7 +196,10 @@ class TestAnotherHomes:
         self, store_paths: StorePaths, tmp_path: Path
     ) -> None:
         elsewhere = StorePaths.choose(home=tmp_path / "elsewhere", storage=store_paths.storage)
-        with pytest.raises(RequestError, match="was run from another home"), held(STUDY, elsewhere):
+        with (
+            pytest.raises(RequestError, match="was run from another home"),
+            locked_study(STUDY, elsewhere),
+        ):
             pass
         assert optuna_studies(store_paths) == [STUDY]
         assert not (tmp_path / "elsewhere").exists()
@@ -209,17 +213,17 @@ class TestAnotherHomes:
         optuna_of_elsewhere = tmp_path / "elsewhere"
         optuna_of_elsewhere.mkdir()
         optuna.create_study(study_name=STUDY, storage=elsewhere.storage)
-        with held(STUDY, elsewhere) as remains:
-            assert remains == Remains(STUDY, in_optuna=True, trials=0, runs=())
-            delete(remains, elsewhere)
+        with locked_study(STUDY, elsewhere) as stored:
+            assert stored == StoredStudy(STUDY, in_optuna=True, trials=0, runs=())
+            delete_study(stored, elsewhere)
         assert active_runs(store_paths) == 6
 
     def test_a_home_that_was_moved_is_still_the_studys_own(
         self, swept: Swept, tmp_path: Path
     ) -> None:
         moved = StorePaths.choose(home=shutil.copytree(swept.home, tmp_path / "moved"))
-        with held(STUDY, moved) as remains:
-            assert len(remains.runs) == 6
+        with locked_study(STUDY, moved) as stored:
+            assert len(stored.runs) == 6
 
     def test_runs_in_another_mlflow_are_not_left_behind(
         self, store_paths: StorePaths, tmp_path: Path
@@ -229,7 +233,7 @@ class TestAnotherHomes:
         )
         with (
             pytest.raises(RequestError, match="name that store with --tracking-uri"),
-            held(STUDY, other),
+            locked_study(STUDY, other),
         ):
             pass
         assert optuna_studies(store_paths) == [STUDY]

@@ -14,10 +14,10 @@ from mlflow.entities import Metric, Run
 from assay.experiments.maintenance.doctor import Diagnosis, diagnose
 from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyClosed, TrialBegun, TrialEnded
-from assay.search.journal import Journal, read
+from assay.search.journal import Journal, read_events
 from assay.search.study_record import STATE
 from assay.search.system.files import StudyLock
-from tests.helpers.command import SWEEP, Swept, assay
+from tests.helpers.command import SWEEP, Swept, assay, invoke
 
 STUDY = "digits-mlp"
 
@@ -62,21 +62,21 @@ def test_what_a_sweep_leaves_agrees_and_nothing_is_written_by_looking(
     store_paths: StorePaths,
 ) -> None:
     before = files(store_paths)
-    done = assay("doctor", "--json", "--home", str(store_paths.workspace.path))
+    done = invoke("doctor", "--json", "--home", str(store_paths.workspace.path))
     assert (done.code, done.answer["differences"], done.answer["studies"]) == (0, [], 1)
     assert done.answer["trials"] >= 5
     assert files(store_paths) == before
 
 
 def test_a_home_without_anything_agrees_and_stays_empty(tmp_path: Path) -> None:
-    done = assay("doctor", "--fix", "--home", str(tmp_path / "none"))
-    assert (done.code, "no study was looked at" in done.out) == (0, True)
+    done = invoke("doctor", "--fix", "--home", str(tmp_path / "none"))
+    assert (done.code, "no study was compared" in done.out) == (0, True)
     assert not (tmp_path / "none").exists()
 
 
 def optuna_has_it_running(store_paths: StorePaths) -> str:
     in_optuna(store_paths, "UPDATE trials SET state = 'RUNNING' WHERE number = 2")
-    return "trial 2: RUNNING in Optuna, and nobody runs it"
+    return "trial 2: RUNNING in Optuna, but no process runs it"
 
 
 def optuna_has_another_value(store_paths: StorePaths) -> str:
@@ -119,7 +119,7 @@ def a_run_has_another_state(store_paths: StorePaths) -> str:
 def a_run_is_deleted(store_paths: StorePaths) -> str:
     run = run_of(store_paths, 3)
     MlflowClient(store_paths.tracking_uri).delete_run(run.info.run_id)
-    return f"trial 3: {run.data.tags[STATE]} in Optuna, no run in MLflow, somebody deleted it: --fix restores it"
+    return f"trial 3: {run.data.tags[STATE]} in Optuna, no run in MLflow, a user deleted it: --fix restores it"
 
 
 def a_run_is_there_twice(store_paths: StorePaths) -> str:
@@ -156,7 +156,7 @@ def a_trial_is_below_a_run_that_is_gone(store_paths: StorePaths) -> str:
 
 def the_study_is_deleted(store_paths: StorePaths) -> str:
     MlflowClient(store_paths.tracking_uri).delete_run(parent_of(store_paths).info.run_id)
-    return "no run in MLflow, somebody deleted it: --fix restores it"
+    return "no run in MLflow, a user deleted it: --fix restores it"
 
 
 def a_parameter_is_another(store_paths: StorePaths) -> str:
@@ -186,7 +186,7 @@ def a_point_is_another(store_paths: StorePaths) -> str:
         "UPDATE metrics SET value = 9 WHERE key = 'loss' AND step = 1 AND run_uuid = ?",
         run_id,
     )
-    return "trial 4: loss of epoch 1 is not the journal's in MLflow"
+    return "trial 4: loss of epoch 1 in MLflow is not that of the journal"
 
 
 def the_supervisor_died_at_its_very_end(store_paths: StorePaths) -> str:
@@ -194,7 +194,7 @@ def the_supervisor_died_at_its_very_end(store_paths: StorePaths) -> str:
     *lines, last = journal.read_text().splitlines(keepends=True)
     assert '"study_closed"' in last
     journal.write_text("".join(lines))
-    return "its supervisor died: the journal does not say that it was closed"
+    return "not closed in the journal: its supervisor died"
 
 
 def the_study_has_another_best(store_paths: StorePaths) -> str:
@@ -220,7 +220,7 @@ def the_journal_lacks_a_trial(store_paths: StorePaths) -> str:
             if '"trial":1,' not in line
         )
     )
-    return f"trial 1: {state} in Optuna, in the journal unknown"
+    return f"trial 1: {state} in Optuna, unknown in the journal"
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_what_differs_is_said_and_mended_once_and_for_all(
     assert told == found(diagnose(store_paths, fix=False))
     mended = diagnose(store_paths, fix=True)
     assert found(mended) == []
-    assert [str(one) for one in mended.mended] == told
+    assert [str(one) for one in mended.repaired] == told
     assert found(diagnose(store_paths, fix=True)) == []
 
 
@@ -267,17 +267,11 @@ def test_a_best_model_that_is_gone_is_logged_again(store_paths: StorePaths) -> N
     in_mlflow(
         store_paths, "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", folder.as_uri(), run_id
     )
-    home = (
-        "--home",
-        str(store_paths.workspace.path),
-    )  # in processes of their own, since MLflow remembers where artifacts lie
-    first, second, third = (
-        assay("doctor", *home),
-        assay("doctor", "--fix", *home),
-        assay("doctor", *home),
-    )
+    home = ("--home", str(store_paths.workspace.path))
+    # In processes of their own, since MLflow remembers where artifacts lie.
+    first, second, third = (assay("doctor", *more, *home) for more in ([], ["--fix"], []))
     assert (first.code, second.code, third.code) == (1, 0, 0), first.out + second.out + third.out
-    assert "MLflow lacks the model of trial " in first.out
+    assert "MLflow lacks the model of the best trial, " in first.out
     assert (folder / "model" / "data" / "model.keras").exists()
 
 
@@ -296,12 +290,12 @@ def test_a_study_whose_supervisor_died_at_its_end_has_its_best_once_mended(
         "KILLED",
     )
     assert mended.data.tags["assay.best_run"] == best["run_id"]
-    done = assay(
+    done = invoke(
         *SWEEP, "--home", str(store_paths.workspace.path)
     )  # which finds nothing left to train, and puts it away
     assert (done.code, done.answer["trials"]) == (0, swept.answer["trials"]), done.err
     assert parent_of(store_paths).info.status == "FINISHED"
-    (closed, _) = list(read(store_paths.workspace.journal(STUDY), only=[StudyClosed]))[-1]
+    (closed, _) = list(read_events(store_paths.workspace.journal(STUDY), only=[StudyClosed]))[-1]
     assert isinstance(closed, StudyClosed)
     assert closed.best[0].model is not None
 
@@ -357,7 +351,7 @@ def test_what_cannot_be_mended_stays_said(store_paths: StorePaths) -> None:
         journal.append(TrialBegun(trial=90, seed=1, params={}, searched={}, origin="tpe"))
         journal.append(TrialEnded(trial=90, state="complete", values=(0.5,)))
         journal.append(StudyClosed(closing="finished"))
-    done = assay("doctor", "--fix", "--home", str(store_paths.workspace.path))
+    done = invoke("doctor", "--fix", "--home", str(store_paths.workspace.path))
     assert done.code == 1
     assert "digits-mlp trial 90: in the journal and MLflow, not in Optuna" in done.out
 
@@ -365,7 +359,7 @@ def test_what_cannot_be_mended_stays_said(store_paths: StorePaths) -> None:
 def test_a_study_that_is_being_searched_is_left_alone(store_paths: StorePaths) -> None:
     optuna_has_it_running(store_paths)
     with StudyLock(store_paths.workspace.journal(STUDY).with_suffix(".lock"), STUDY):
-        done = assay("doctor", "--fix", "--json", "--home", str(store_paths.workspace.path))
+        done = invoke("doctor", "--fix", "--json", "--home", str(store_paths.workspace.path))
     assert (done.code, done.answer["studies"], done.answer["mended"]) == (0, 0, [])
     assert "is being run by process" in done.answer["busy"][STUDY]
 
@@ -374,20 +368,20 @@ def test_it_exits_with_1_until_it_was_mended(store_paths: StorePaths) -> None:
     optuna_has_it_running(store_paths)
     home = ("--home", str(store_paths.workspace.path))
     first, second, third = (
-        assay("doctor", *home),
-        assay("doctor", "--fix", *home),
-        assay("doctor", *home),
+        invoke("doctor", *home),
+        invoke("doctor", "--fix", *home),
+        invoke("doctor", *home),
     )
     assert (first.code, second.code, third.code) == (1, 0, 0)
-    assert "assay doctor --fix mends" in first.out
-    assert "mended: digits-mlp trial 2: RUNNING in Optuna" in second.out
+    assert "'assay doctor --fix' repairs" in first.out
+    assert "repaired: digits-mlp trial 2: RUNNING in Optuna" in second.out
 
 
 def test_two_runs_of_the_study_become_one_with_all_trials_below(store_paths: StorePaths) -> None:
     before = parent_of(store_paths)
     the_study_has_two_runs(store_paths)
     home = ("--home", str(store_paths.workspace.path))
-    assert [assay("doctor", *more, *home).code for more in ([], ["--fix"], ["--fix"], [])] == [
+    assert [invoke("doctor", *more, *home).code for more in ([], ["--fix"], ["--fix"], [])] == [
         1,
         0,
         0,

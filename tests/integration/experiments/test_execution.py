@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from assay.experiments.config.catalog import load
-from assay.experiments.config.request import parse_execution_request
+from assay.experiments.config.catalog import resolve_experiment
+from assay.experiments.config.request import ExecutionRequest
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.preflight import confirm_device
 from assay.experiments.run.provenance import provenance
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("two_gpus")
 
 
 def choose(workers: int | None = None, **asked: Any) -> Execution:
-    return Execution.choose(parse_execution_request(asked), workers)
+    return Execution.choose(ExecutionRequest(**asked), workers)
 
 
 def test_what_the_worker_calls_its_card_is_what_is_recorded() -> None:
@@ -27,7 +27,9 @@ def test_what_the_worker_calls_its_card_is_what_is_recorded() -> None:
         execution = confirm_device(asked, executor)
         assert len(executor.idle()) == 1, "the worker is free again"
     data: Any = SimpleNamespace(name="digits", digest="0" * 64, classes=("0", "1"), verified=True)
-    tags = provenance(load("digits-mlp"), data, execution, seed=0, batching=None, searching=True)
+    tags = provenance(
+        resolve_experiment("digits-mlp"), data, execution, seed=0, batching=None, searching=True
+    )
     recorded = {
         name: tags[f"assay.{name}"] for name in ("device", "precision", "xla", "gpu_memory")
     }
@@ -35,7 +37,12 @@ def test_what_the_worker_calls_its_card_is_what_is_recorded() -> None:
         "device": "gpu: a stub", "precision": "mixed_float16", "xla": "on", "gpu_memory": "1000 MB",
     }  # fmt: skip
     on_processor = provenance(
-        load("digits-mlp"), data, choose(device="cpu"), seed=0, batching=None, searching=True
+        resolve_experiment("digits-mlp"),
+        data,
+        choose(device="cpu"),
+        seed=0,
+        batching=None,
+        searching=True,
     )
     assert on_processor["assay.device"] == "cpu"
     assert "assay.gpu_memory" not in on_processor

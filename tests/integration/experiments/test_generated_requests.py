@@ -5,10 +5,7 @@ What is generated may happen to be right; then it is set aside, and another is g
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -19,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from assay.experiments.cli import main
 from assay.experiments.run import sweep
+from tests.helpers.command import invoke
 from tests.helpers.requests import EXPERIMENT
 from tests.helpers.toml import toml
 
@@ -108,31 +105,20 @@ def stopping_short() -> Iterator[None]:
 
 def refused(*words: str, **files: bytes) -> None:
     """See that a sweep of mine.toml is refused as it should be; what is accepted is set aside."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        contextlib.chdir(folder),
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    with tempfile.TemporaryDirectory() as folder:
         for name, content in ({"toml": EXPERIMENT.encode()} | files).items():
-            Path(f"mine.{name}").write_bytes(content)
-        patch.setattr(sys, "argv", ["assay", "sweep", "./mine.toml", "--home", "home", *words])
-        out, err = io.StringIO(), io.StringIO()
-        code: object = None
+            (Path(folder) / f"mine.{name}").write_bytes(content)
         try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                main()
-        except SystemExit as left:
-            code = left.code
+            done = invoke("sweep", "./mine.toml", "--home", "home", *words, cwd=Path(folder))
         except Accepted:
             assume(False)
-        assert code == 2, (code, err.getvalue()[-2000:])
-        assert out.getvalue() == ""
-        assert err.getvalue().startswith("assay: ")
-        assert err.getvalue().endswith("\n")
-        line = err.getvalue()[:-1]
+        assert (done.code, done.out) == (2, ""), done.err[-2000:]
+        assert done.err.startswith("assay: ")
+        assert done.err.endswith("\n")
+        line = done.err[:-1]
         assert line.isprintable(), line
         assert len(line) < 4000, f"{len(line)} characters: {line[:300]}"
-        assert {path.name for path in Path().iterdir()} == {
+        assert {path.name for path in Path(folder).iterdir()} == {
             "mine.toml",
             *(f"mine.{name}" for name in files),
         }

@@ -8,11 +8,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from assay.experiments.results.listing import StudySummary, summaries
+from assay.experiments.api import load_study
+from assay.experiments.results.listing import StudySummary, summarize_studies
 from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyOpened
 from assay.search.journal import Journal
-from tests.helpers.command import Swept, assay
+from tests.helpers.command import Swept, invoke
 
 
 @pytest.fixture
@@ -49,34 +50,60 @@ def test_a_study_says_how_its_trials_ended_its_best_and_its_experiment(
                 study="mine", study_id="1d", experiment="e", provenance={}, text="", data={}
             )
         )
-    found = summaries(store_paths)
+    found = summarize_studies(store_paths)
     assert found == {
         "mine": StudySummary("e", complete=2, pruned=1, failed=1, best=0.5, pareto=None),
         "loss": StudySummary(None, complete=2, pruned=0, failed=0, best=0.25, pareto=None),
     }
     assert str(found["mine"]) == "2 complete, 1 pruned, 1 failed; best 0.5; e"
-    assert str(found["loss"]) == "2 complete, 0 pruned, 0 failed; best 0.25; another home's"
+    assert str(found["loss"]) == "2 complete, 0 pruned, 0 failed; best 0.25; of another home"
 
 
 def test_a_study_without_a_complete_trial_has_no_best(store_paths: StorePaths) -> None:
     study(store_paths, "bad", [(PRUNED, None), (FAIL, None)])
     study(store_paths, "empty", [])
-    assert [summary.best for summary in summaries(store_paths).values()] == [None, None]
-    assert "0 complete, 1 pruned, 1 failed; none complete" in str(summaries(store_paths)["bad"])
+    assert [summary.best for summary in summarize_studies(store_paths).values()] == [None, None]
+    assert "0 complete, 1 pruned, 1 failed; none complete" in str(
+        summarize_studies(store_paths)["bad"]
+    )
 
 
 def test_several_objectives_have_no_best_but_a_front(store_paths: StorePaths) -> None:
     ends = [(COMPLETE, [0.9, 10.0]), (COMPLETE, [0.8, 5.0]), (COMPLETE, [0.7, 20.0])]
     study(store_paths, "two", ends, "maximize", "minimize")
     study(store_paths, "none", [(FAIL, None)], "maximize", "minimize")
-    found = summaries(store_paths)
+    found = summarize_studies(store_paths)
     assert (found["two"].best, found["two"].pareto, found["none"].pareto) == (None, 2, 0)
     assert "2 on the Pareto front" in str(found["two"])
 
 
+def test_equal_trials_count_once_on_the_front_of_a_study_that_optuna_alone_made(
+    store_paths: StorePaths,
+) -> None:
+    ends = [(COMPLETE, [0.9, 10.0]), (COMPLETE, [0.9, 10.0]), (COMPLETE, [0.8, 5.0])]
+    study(store_paths, "two", ends, "maximize", "minimize")
+    by_optuna = optuna.load_study(study_name="two", storage=store_paths.storage).best_trials
+    assert [trial.number for trial in by_optuna] == [0, 1, 2]
+    assert summarize_studies(store_paths)["two"].pareto == 2
+    read = load_study("two", home=store_paths.workspace.path)
+    assert read.objectives == ("maximize value_0", "minimize value_1")
+    assert read.pareto is not None
+    assert [trial["number"] for trial in read.pareto] == [0, 2]
+    shown = invoke("show", "two", "--home", str(store_paths.workspace.path)).out
+    marked = [line.split()[1] for line in shown.splitlines() if line.startswith("* ")]
+    assert marked == ["0", "2", "on"]
+
+
+def test_of_equal_trials_the_lowest_number_is_the_best(store_paths: StorePaths) -> None:
+    study(store_paths, "one", [(COMPLETE, [0.5]), (COMPLETE, [0.9]), (COMPLETE, [0.9])])
+    assert summarize_studies(store_paths)["one"].best == 0.9
+    read = load_study("one", home=store_paths.workspace.path)
+    assert (read.objectives, read.best and read.best["number"]) == (("maximize value",), 1)
+
+
 def test_every_kind_fits_a_terminal_of_a_hundred_columns(store_paths: StorePaths) -> None:
     study(store_paths, "a-study-with-a-rather-long-name", [(COMPLETE, [0.123456789])] * 3)
-    done = assay("list", "--home", str(store_paths.workspace.path))
+    done = invoke("list", "--home", str(store_paths.workspace.path))
     assert done.code == 0, done.err
     assert "a-study-with-a-rather-long-name" in done.out
     assert max(map(len, done.out.splitlines())) <= 100
@@ -84,24 +111,24 @@ def test_every_kind_fits_a_terminal_of_a_hundred_columns(store_paths: StorePaths
 
 def test_as_json_every_kind_is_there_by_name(store_paths: StorePaths) -> None:
     study(store_paths, "mine", [(COMPLETE, [0.5])])
-    answer = assay("list", "--json", "--home", str(store_paths.workspace.path)).answer
+    answer = invoke("list", "--json", "--home", str(store_paths.workspace.path)).answer
     assert [*answer] == ["experiments", "models", "datasets", "samplers", "pruners", "studies"]
     assert all(isinstance(line, str) for kind in [*answer][:-1] for line in answer[kind].values())
     assert answer["studies"]["mine"]["best"] == 0.5
 
 
 def test_a_study_is_listed_with_its_best(swept: Swept) -> None:
-    done = assay("list", "studies", "--home", str(swept.home), "--json")
+    done = invoke("list", "studies", "--home", str(swept.home), "--json")
     best = swept.answer["best"]["value"]
     known = {"experiment": "digits-mlp", **swept.answer["trials"], "best": best, "pareto": None}
     assert done.answer == {"studies": {"digits-mlp": known}}
-    said = assay("list", "studies", "--home", str(swept.home)).out
+    said = invoke("list", "studies", "--home", str(swept.home)).out
     assert "0 failed; best " in said
     assert said.rstrip().endswith("; digits-mlp")
 
 
 def test_a_home_without_studies_lists_none_and_stays_empty(tmp_path: Path) -> None:
-    done = assay("list", "--home", f"{tmp_path}/home")
+    done = invoke("list", "--home", f"{tmp_path}/home")
     assert done.code == 0
     assert "none yet" in done.out
     assert "mnist-mlp" in done.out

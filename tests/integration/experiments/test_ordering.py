@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from assay.experiments.config.catalog import load
+from assay.experiments.config.catalog import resolve_experiment
 from assay.experiments.config.request import SweepRequest
 from assay.experiments.run.ordering import Inputs
-from assay.experiments.run.sweep import queue_known, study_request
+from assay.experiments.run.sweep import enqueue_known, make_study_request
 from assay.search.storage.opening import open_storage
 from assay.search.study import StudyTrials
 
@@ -31,13 +31,13 @@ def configuration(units: int, batch: int = 128, **more: Any) -> dict[str, Any]:
 def test_a_study_tries_the_list_then_the_baselines_each_longest_first(
     tmp_path: Path, workers: int
 ) -> None:
-    experiment = load("mnist-mlp").searching(sampler="random")
+    experiment = resolve_experiment("mnist-mlp").with_search(sampler="random")
     listed = [configuration(16), configuration(512), configuration(64)]
     request = SweepRequest(enqueued=listed)
     storage = open_storage(f"sqlite:///{tmp_path / 'optuna.db'}")
-    trials = StudyTrials(storage, study_request("study", experiment, request, {}))
+    trials = StudyTrials(storage, make_study_request("study", experiment, request, {}))
     for _ in range(2):  # asked again, nothing is tried twice
-        queue_known(trials, experiment, request, MNIST, workers)
+        enqueue_known(trials, experiment, request, MNIST, workers)
     asked = [trials.ask() for _ in range(5)]
     assert [trial.origin for trial in asked] == [*3 * ["enqueued"], "baseline", "random"]
     longest = [listed[1], listed[2], listed[0]]

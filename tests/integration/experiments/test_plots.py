@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+from tests.helpers.waiting import GUARD_SECONDS
+
 
 def test_figures_leave_the_state_that_pyplot_keeps_alone() -> None:
     # In a process of its own: other tests import what imports pyplot.
@@ -17,4 +19,4 @@ for _, draw in OF_ONE:
 assert "matplotlib.pyplot" not in sys.modules
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=GUARD_SECONDS)

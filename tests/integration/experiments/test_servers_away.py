@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.cases import STUDY
-from tests.helpers.command import assay
+from tests.helpers.command import invoke
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from tests.helpers.command import assay
 )
 def test_who_only_looks_does_not_wait_for_a_storage(verb: tuple[str, ...], tmp_path: Path) -> None:
     away = "postgresql+psycopg://assay:hunter2@127.0.0.1:9/none"
-    done = assay(*verb, "--home", str(tmp_path / "home"), "--storage", away)
+    done = invoke(*verb, "--home", str(tmp_path / "home"), "--storage", away)
     if verb[0] == "doctor":  # it knows of no study that could lie there
         assert done.code == 0
     else:

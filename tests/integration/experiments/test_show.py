@@ -7,21 +7,19 @@ import io
 import json
 import math
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from assay.experiments.api import load_study
-from assay.experiments.cli import main
 from assay.experiments.console import tables
-from assay.experiments.console.show import ordered, print_study
+from assay.experiments.console.show import print_study, sort_trials
 from assay.experiments.workspace import StorePaths
 from assay.search.events import EpochEnded, StudyOpened, TrialEnded
 from assay.search.journal import Journal
 from assay.search.system.files import StudyLock
-from tests.helpers.command import Swept, assay
+from tests.helpers.command import Swept, invoke
 from tests.helpers.told_studies import ONE, ONE_ENDS, STUDY_ID, TWO, TWO_ENDS, complete, told
 
 Shown = Callable[..., str]
@@ -33,20 +31,13 @@ def store_paths(tmp_path: Path) -> StorePaths:
 
 
 @pytest.fixture
-def shown(
-    store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Shown:
+def shown(store_paths: StorePaths) -> Shown:
     """Run `assay show` on the studies told of; returns what it printed."""
 
     def run(*arguments: str) -> str:
-        monkeypatch.setattr(
-            sys, "argv", ["assay", "show", *arguments, "--home", str(store_paths.workspace.path)]
-        )
-        with pytest.raises(SystemExit) as left:
-            main()
-        captured = capsys.readouterr()
-        assert left.value.code == 0, captured.err
-        return captured.out
+        done = invoke("show", *arguments, "--home", str(store_paths.workspace.path))
+        assert done.code == 0, done.err
+        return done.out
 
     return run
 
@@ -116,7 +107,7 @@ def test_thirty_trials_are_enough_unless_all_are_asked_for(
     told(store_paths, "many", ONE, ends)
     text = shown("many")
     assert numbers(text) == [*range(32, 2, -1)]
-    assert "3 more: --all" in text
+    assert "3 more trials: --all" in text
     assert numbers(shown("many", "--all")) == [*range(32, -1, -1)]
 
 
@@ -179,7 +170,7 @@ def test_what_a_study_does_not_have_is_named(
     store_paths: StorePaths, arguments: tuple[str, ...], words: str
 ) -> None:
     told(store_paths, "one", ONE, ONE_ENDS)
-    done = assay("show", "one", *arguments, "--home", str(store_paths.workspace.path))
+    done = invoke("show", "one", *arguments, "--home", str(store_paths.workspace.path))
     assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
     assert words in done.err
 
@@ -203,10 +194,10 @@ def test_as_json_a_study_has_its_table_and_a_trial_its_curve(
 
 def test_a_run_shows_what_its_trial_shows(swept: Swept) -> None:
     best = swept.answer["best"]
-    trial = assay(
+    trial = invoke(
         "show", "digits-mlp", "--trial", str(best["number"]), "--json", "--home", str(swept.home)
     ).answer
-    run = assay("show", best["run_id"], "--json", "--home", str(swept.home)).answer
+    run = invoke("show", best["run_id"], "--json", "--home", str(swept.home)).answer
     for same in (
         "study",
         "number",
@@ -223,13 +214,13 @@ def test_a_run_shows_what_its_trial_shows(swept: Swept) -> None:
             run[same] == pytest.approx(trial[same]) if same == "costs" else run[same] == trial[same]
         )
     assert run["params"] == {name: str(value) for name, value in trial["params"].items()}
-    parent = assay("show", swept.answer["parent_run_id"], "--home", str(swept.home))
+    parent = invoke("show", swept.answer["parent_run_id"], "--home", str(swept.home))
     assert parent.out.startswith("digits-mlp: ")
 
 
 def test_a_single_run_is_shown_by_its_id(tmp_path: Path) -> None:
-    answer = assay("run", "digits-mlp", "--epochs", "2", "--json", "--home", str(tmp_path)).answer
-    done = assay("show", answer["run_id"], "--home", str(tmp_path))
+    answer = invoke("run", "digits-mlp", "--epochs", "2", "--json", "--home", str(tmp_path)).answer
+    done = invoke("show", answer["run_id"], "--home", str(tmp_path))
     assert done.code == 0, done.err
     assert f"run {answer['run_id']}: complete" in done.out
     assert "val_accuracy" in done.out
@@ -243,5 +234,5 @@ def test_it_fits_a_terminal_of_a_hundred_columns(
     study = load_study("one", home=store_paths.workspace.path)
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        print_study(study, ordered(study), every=False, describe_runner="")
+        print_study(study, sort_trials(study), show_all=False, runner="")
     assert max(map(len, out.getvalue().splitlines())) <= 100 + len(str(store_paths.workspace.path))

@@ -17,7 +17,7 @@ from mlflow.entities import Run
 from mlflow.utils.validation import _validate_metric_name
 
 from assay.experiments.tracking.follower import MlflowTracker
-from assay.experiments.tracking.schema import name_text
+from assay.experiments.tracking.schema import encode_name
 from assay.experiments.tracking.store import open_client
 from assay.models.errors import RequestError
 from assay.search.events import EpochEnded, StudyClosed, TrialBegun, TrialEnded
@@ -44,7 +44,7 @@ def test_every_trial_ends_in_the_state_that_the_schema_names(tmp_path: Path, sto
 def test_passing_everything_on_twice_leaves_what_once_does(
     tmp_path: Path, store: str, lookups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assay.experiments.tracking.runs._MOST_LOOKUPS", lookups)
+    monkeypatch.setattr("assay.experiments.tracking.runs._MAX_LOOKUPS", lookups)
     tell(tmp_path, store, STORY)
     once = snapshot(store)
     (tmp_path / "journal.tracked").unlink()
@@ -179,7 +179,7 @@ def test_a_second_run_of_the_study_that_was_deleted_is_not_followed(
 def test_of_two_runs_of_a_trial_the_one_that_was_deleted_does_not_count(
     tmp_path: Path, store: str, lookups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assay.experiments.tracking.runs._MOST_LOOKUPS", lookups)
+    monkeypatch.setattr("assay.experiments.tracking.runs._MAX_LOOKUPS", lookups)
     tell(tmp_path, store, STORY[:4])
     client, (ours,) = MlflowClient(store), runs_named(store, "trial-0000")
     for after in (-1, 1):
@@ -198,10 +198,8 @@ def test_a_store_that_dies_while_its_tables_are_made_is_made_anew(tmp_path: Path
     making = subprocess.Popen(
         [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     )
-    while not list(tmp_path.glob(".mlflow-*/made.db")):
-        time.sleep(0.02)
+    while not any(file.stat().st_size for file in tmp_path.glob(".mlflow-*/tables.db")):
         assert making.poll() is None
-    time.sleep(0.3)
     making.kill()
     making.wait()
     assert not (tmp_path / "mlflow.db").exists()
@@ -275,16 +273,16 @@ def test_a_name_that_mlflow_refuses_is_kept_in_one_that_it_takes() -> None:
         "x" * 251,
     ]
     for name in names:
-        _validate_metric_name(name_text(name))
-        assert len(name_text(name)) <= 250
-    assert len({name_text(name) for name in names}) == len(names)
-    assert name_text("recall@5").startswith("recall_5")
+        _validate_metric_name(encode_name(name))
+        assert len(encode_name(name)) <= 250
+    assert len({encode_name(name) for name in names}) == len(names)
+    assert encode_name("recall@5").startswith("recall_5")
 
 
 @pytest.mark.parametrize("name", ["val_accuracy", "a/b.c-d e:f", "größe", "x" * 250])
 def test_a_name_that_mlflow_takes_is_kept_as_it_is(name: str) -> None:
     _validate_metric_name(name)
-    assert name_text(name) == name
+    assert encode_name(name) == name
 
 
 def test_odd_names_and_half_characters_stop_nothing(tmp_path: Path, store: str) -> None:
@@ -303,7 +301,7 @@ def test_odd_names_and_half_characters_stop_nothing(tmp_path: Path, store: str) 
     tell(tmp_path, store, story)
     (run,) = [run for run in snapshot(store) if run[0] == "trial-0000"]
     assert sorted(point[2] for point in run[6]) == [0.25, 0.25, 0.5, 0.5]  # type: ignore[attr-defined]
-    assert run[4] == [(name_text("w@rd"), "\\ud800")]
+    assert run[4] == [(encode_name("w@rd"), "\\ud800")]
     tags = dict(run[5])  # type: ignore[call-overload]
     assert (tags["assay.state"], tags["assay.error"]) == (
         "failed: half a \\udc80",

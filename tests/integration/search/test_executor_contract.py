@@ -17,7 +17,7 @@ from assay.search.study_record import STATE
 from assay.search.workers.protocol import Executor
 from assay.search.workers.vmap_lanes import LaneExecutor
 from tests.helpers.lab import Lab, stub_workers
-from tests.helpers.workers import gone, wait_idle
+from tests.helpers.workers import ENDLESS_SECONDS, wait_gone, wait_idle
 
 Make = Callable[[], AbstractContextManager[Executor]]
 
@@ -61,7 +61,7 @@ def test_what_has_a_call_is_not_idle_even_before_it_is_sent(four: Make) -> None:
 def test_every_trial_trains_to_its_end(lab: Lab, four: Make) -> None:
     with four() as executor:
         study = lab.run(10, executor=executor, workers=0)
-    assert study.counts() == {"complete": 10, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 10, "pruned": 0, "failed": 0}
     assert [trial.value for trial in study.study.trials] == [
         trial.params["units"] / 1000 for trial in study.study.trials
     ]
@@ -79,7 +79,7 @@ def test_a_pruned_trial_ends_and_the_others_go_on(lab: Lab, four: Make) -> None:
             workers=0,
             study=study,
         )
-    counts = study.counts()
+    counts = study.count_by_state()
     assert counts["complete"] + counts["pruned"] == 12
     assert counts["pruned"] > 0
 
@@ -92,7 +92,7 @@ def test_an_exception_fails_its_trial_alone(lab: Lab, four: Make) -> None:
             executor=executor,
             workers=0,
         )
-    assert study.counts() == {"complete": 8, "pruned": 0, "failed": 1}
+    assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 1}
     assert study.study.trials[2].user_attrs[STATE] == "failed: error: ValueError: odd"
 
 
@@ -104,7 +104,7 @@ def test_a_trial_that_is_not_finite_fails_alone(lab: Lab, four: Make) -> None:
             executor=executor,
             workers=0,
         )
-    assert study.counts() == {"complete": 8, "pruned": 0, "failed": 1}
+    assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 1}
     assert study.study.trials[2].user_attrs[STATE] == "failed: diverged"
 
 
@@ -117,7 +117,7 @@ def test_a_worker_that_dies_fails_what_it_trained_and_is_replaced(lab: Lab, four
             workers=0,
             max_failures=2,  # a worker's death is one failure, however many it trained
         )
-    assert study.counts()["complete"] == 8
+    assert study.count_by_state()["complete"] == 8
     failed = study.study.get_trials(states=(TrialState.FAIL,))
     assert 1 in [trial.number for trial in failed]
     assert {trial.user_attrs[STATE] for trial in failed} == {"failed: crashed (SIGKILL)"}
@@ -130,7 +130,9 @@ def test_closing_leaves_no_process_behind(four: Make) -> None:
         pids = list(inner.pids())
         lanes = executor.idle()
         for lane in lanes:
-            executor.call(lane, "begin", spec={"name": 0, "curve": [1.0], "seconds": 60})
+            executor.call(
+                lane, "begin", spec={"name": 0, "curve": [1.0], "seconds": ENDLESS_SECONDS}
+            )
         begun = 0
         while begun < len(lanes):
             begun += len(executor.wait(1))
@@ -139,7 +141,7 @@ def test_closing_leaves_no_process_behind(four: Make) -> None:
         executor.wait(0)
         executor.close()
         executor.close()
-    assert gone(pids, within_seconds=5)
+    wait_gone(pids)
 
 
 def test_failures_beside_trials_that_go_on_do_not_end_the_search(lab: Lab) -> None:
@@ -151,7 +153,7 @@ def test_failures_beside_trials_that_go_on_do_not_end_the_search(lab: Lab) -> No
 
     with lanes(1, 8) as executor:
         study = lab.run(8, script, executor=executor, workers=0, max_failures=2)
-    assert study.counts() == {"complete": 8, "pruned": 0, "failed": 6}
+    assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 6}
 
 
 def test_groups_that_only_fail_end_the_search(lab: Lab) -> None:
@@ -188,6 +190,6 @@ def test_a_worker_that_has_grown_too_far_is_replaced_when_all_of_its_slots_are_f
             workers=0,
             executor=executor,
         )
-    assert study.counts() == {"complete": 8, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 0}
     pids = [event.metrics["pid"] for event in lab.events() if hasattr(event, "state")]
     assert len(set(pids)) == 2

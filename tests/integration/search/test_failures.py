@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -13,14 +13,17 @@ import pytest
 from optuna.trial import TrialState
 
 from assay.models.errors import SearchError, WorkerBug
+from assay.search import supervisor
 from assay.search.events import EpochEnded, TrialBegun, TrialEnded
 from assay.search.study import StudyTrials
 from assay.search.study_record import STATE
 from assay.search.workers.executor import LocalExecutor
-from assay.search.workers.protocol import Trial
+from assay.search.workers.protocol import Message, Trial
 from assay.search.workers.vmap_lanes import LaneExecutor
+from tests.helpers.clock import Clock
 from tests.helpers.lab import Lab, Script, stub_workers
 from tests.helpers.waiting import wait_until
+from tests.helpers.workers import ENDLESS_SECONDS, wait_gone
 
 GOOD = {"curve": [0.1, 0.2, 0.3, 0.4]}
 
@@ -101,94 +104,137 @@ def test_an_interrupted_retry_is_redone_as_the_same_attempt(lab: Lab) -> None:
     assert redo.origin == f"redo of {retry.number}"
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The supervisor's clock: how busy the machine is decides nothing."""
+    clock = Clock()
+    monkeypatch.setattr(supervisor, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def after_wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[bool], None]], None]:
+    """Have something done whenever the supervisor has waited; it is told whether messages came."""
+
+    def register(act: Callable[[bool], None]) -> None:
+        wait = LocalExecutor.wait
+
+        def waited(self: LocalExecutor, timeout_seconds: float) -> Sequence[Message]:
+            messages = wait(self, timeout_seconds)
+            act(bool(messages))
+            return messages
+
+        monkeypatch.setattr(LocalExecutor, "wait", waited)
+
+    return register
+
+
 @pytest.mark.parametrize("then", ["stays stopped", "answers late"])
 def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_trial_timed_out(
-    lab: Lab, tmp_path: Path, then: str, monkeypatch: pytest.MonkeyPatch
+    lab: Lab,
+    tmp_path: Path,
+    then: str,
+    clock: Clock,
+    after_wait: Callable[[Callable[[bool], None]], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is stopped in the middle of an epoch; should it go on after its time, nobody listens to what it has to say."""
-    kill = LocalExecutor.kill
+    """It stops in the middle of its second epoch; should it go on later, nobody hears of it."""
+    kill, log = LocalExecutor.kill, tmp_path / "log"
+
+    def noted(what: str) -> list[str]:
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [line for line in lines if line.startswith(f"{what} 0 ")]
+
+    def pid() -> int:
+        return int(noted("begin")[0].split()[2])
 
     def late(self: LocalExecutor, worker: int) -> None:
         if then == "answers late":
-            os.kill(stopped[0], signal.SIGCONT)
-            time.sleep(0.5)  # in which it sends what it has trained
+            os.kill(pid(), signal.SIGCONT)
+            wait_until(lambda: len(noted("epoch")) == 2)  # and sends what it has trained
         kill(self, worker)
 
+    def is_stopped() -> bool:
+        if not noted("begin") or not psutil.pid_exists(pid()):
+            return False
+        return bool(psutil.Process(pid()).status() == psutil.STATUS_STOPPED)
+
+    after_wait(lambda messages: clock.advance(2.0 if is_stopped() else 0.0))
     monkeypatch.setattr(LocalExecutor, "kill", late)
-    log = tmp_path / "log"
 
     def script(trial: Trial) -> dict[str, object]:
-        return {"log": str(log), "seconds": 1.0, **GOOD} if trial.number == 0 else GOOD
+        return {"log": str(log), "signal": "SIGSTOP", **GOOD} if trial.number == 0 else GOOD
 
-    stopped: list[int] = []
-
-    def stop() -> None:
-        wait_until(lambda: log.exists() and "begin 0" in log.read_text())
-        stopped.append(int(log.read_text().split()[2]))
-        os.kill(stopped[0], signal.SIGSTOP)
-
-    thread = threading.Thread(target=stop)
-    thread.start()
     study = lab.run(3, script, workers=1, trial_timeout_seconds=1.5).study
-    thread.join()
     assert study.trials[0].user_attrs[STATE] == "failed: timed out"
     assert study.trials[0].value is None
     ends = [event for event in lab.events() if isinstance(event, TrialEnded) and event.trial == 0]
     assert [end.label for end in ends] == ["failed: timed out"]
-    assert not any(isinstance(event, EpochEnded) and event.trial == 0 for event in lab.events())
-    assert "no sign of life for 1.5 s" in str(ends[0].error)
-    wait_until(lambda: not psutil.pid_exists(stopped[0]))
+    epochs = [event for event in lab.events() if isinstance(event, EpochEnded)]
+    assert [event.epoch for event in epochs if event.trial == 0] == [1]
+    assert "did not answer within 1.5 s" in str(ends[0].error)
+    wait_gone([pid()])
     assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 3
 
 
-def test_workers_that_answer_in_time_are_left_alone(lab: Lab) -> None:
-    study = lab.run(4, lambda trial: {"seconds": 0.3, **GOOD}, trial_timeout_seconds=1.0)
-    assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
+def test_workers_that_answer_in_time_are_left_alone(
+    lab: Lab, clock: Clock, after_wait: Callable[[Callable[[bool], None]], None]
+) -> None:
+    """Each call has a time of its own: a whole trial may take longer."""
+    after_wait(lambda messages: clock.advance(0.9 if messages else 0.0))
+    study = lab.run(4, lambda trial: GOOD, workers=1, trial_timeout_seconds=1.0)
+    assert study.count_by_state() == {"complete": 4, "pruned": 0, "failed": 0}
 
 
-def make_slow_once(monkeypatch: pytest.MonkeyPatch, trial: int, seconds: float) -> None:
-    """Have the study take its time over the first report of a trial, as when its storage is away."""
-    report, waits = StudyTrials.report, [seconds]
+def make_slow_once(monkeypatch: pytest.MonkeyPatch, trial: int, act: Callable[[], object]) -> None:
+    """Have something happen while the study is told of a trial's first epoch."""
+    report, acts = StudyTrials.report, [act]
 
     def slow(self: StudyTrials, number: int, epoch: int, value: float) -> bool:
-        if waits and number == trial:
-            time.sleep(waits.pop())
+        if acts and number == trial:
+            acts.pop()()
         return report(self, number, epoch, value)
 
     monkeypatch.setattr(StudyTrials, "report", slow)
 
 
 def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its answer lies there, unread."""
-    make_slow_once(monkeypatch, trial=0, seconds=1.5)
-    study = lab.run(
-        4, lambda trial: {"seconds": 0.05 * (1 + trial.number), **GOOD}, trial_timeout_seconds=0.8
-    )
-    assert study.counts() == {"complete": 4, "pruned": 0, "failed": 0}
+    log = tmp_path / "log"
+
+    def storage_is_away() -> None:
+        clock.advance(1.5)
+        wait_until(lambda: log.exists() and "epoch 1 " in log.read_text())
+        time.sleep(0.1)  # between the note and the answer
+
+    make_slow_once(monkeypatch, 0, storage_is_away)
+
+    def script(trial: Trial) -> dict[str, object]:
+        return {"log": str(log), "seconds": 0.2 if trial.number == 1 else 0.0, **GOOD}
+
+    study = lab.run(4, script, trial_timeout_seconds=0.8)
+    assert study.count_by_state() == {"complete": 4, "pruned": 0, "failed": 0}
 
 
 def test_a_trial_that_waits_for_those_beside_it_to_be_heard_is_left_alone(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Calls of one worker's slots are sent together."""
-    make_slow_once(monkeypatch, trial=1, seconds=2.0)
+    """Calls of one worker's lanes are sent together."""
+    make_slow_once(monkeypatch, 1, lambda: clock.advance(2.0))
     with stub_workers(1) as workers:
         study = lab.run(
-            2,
-            lambda trial: {"seconds": 0.3, **GOOD},
-            executor=LaneExecutor(workers, 2),
-            trial_timeout_seconds=1.2,
+            2, lambda trial: GOOD, executor=LaneExecutor(workers, 2), trial_timeout_seconds=1.2
         )
-    assert study.counts() == {"complete": 2, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 2, "pruned": 0, "failed": 0}
 
 
 def test_trials_that_only_time_out_end_the_search(lab: Lab) -> None:
     with pytest.raises(SearchError, match="last 2 trials all failed; the last one: timed out"):
         lab.run(
             4,
-            lambda trial: {"seconds": 60, **GOOD},
+            lambda trial: {"seconds": ENDLESS_SECONDS, **GOOD},
             workers=1,
             trial_timeout_seconds=0.3,
             max_failures=2,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import pytest
 
@@ -12,7 +11,17 @@ from assay.models.errors import SearchError
 from assay.search.workers.executor import LocalExecutor, WorkerRecipe
 from assay.search.workers.protocol import Died, Message, Raised, Reply
 from tests.helpers.lab import FIND_TESTS, Lab, stub_workers
-from tests.helpers.workers import gone, wait_idle
+from tests.helpers.waiting import wait_until
+from tests.helpers.workers import ENDLESS_SECONDS, wait_gone, wait_idle
+
+
+def begin_endless_epochs(executor: LocalExecutor) -> None:
+    """Have every idle worker begin an epoch that no test sees the end of."""
+    for worker in executor.idle():
+        spec = {"name": 0, "curve": [1.0], "seconds": ENDLESS_SECONDS}
+        executor.call(worker, "begin", spec=spec)
+        wait_until(lambda: executor.wait(1))
+        executor.call(worker, "epoch")
 
 
 def test_closing_leaves_no_process_behind() -> None:
@@ -20,19 +29,16 @@ def test_closing_leaves_no_process_behind() -> None:
         wait_idle(executor, 3)
         pids = list(executor.pids())
         assert len(set(pids)) == 3
-    assert gone(pids, within_seconds=5)
+    wait_gone(pids)
 
 
 def test_closing_ends_workers_in_the_middle_of_an_epoch_and_stopped_ones() -> None:
     with stub_workers(2) as executor:
         wait_idle(executor, 2)
         pids = list(executor.pids())
-        for worker in executor.idle():
-            executor.call(worker, "begin", spec={"name": 0, "curve": [1.0], "seconds": 60})
-            executor.wait(1)
-            executor.call(worker, "epoch")
+        begin_endless_epochs(executor)
         os.kill(pids[0], signal.SIGSTOP)
-    assert gone(pids, within_seconds=5)
+    wait_gone(pids)
 
 
 def test_an_idle_worker_that_is_killed_is_replaced() -> None:
@@ -40,10 +46,8 @@ def test_an_idle_worker_that_is_killed_is_replaced() -> None:
         wait_idle(executor, 1)
         (before,) = executor.pids()
         os.kill(before, signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        messages = []
-        while not messages and time.monotonic() < deadline:
-            messages = list(executor.wait(0.2))
+        messages: list[Message] = []
+        wait_until(lambda: messages.extend(executor.wait(0.2)) or messages)
         assert [type(message) for message in messages] == [Died]
         assert messages[0].how == "SIGKILL"
         wait_idle(executor, 1)
@@ -58,7 +62,7 @@ def test_a_worker_that_has_grown_too_far_is_replaced_between_two_trials(lab: Lab
             workers=0,
             executor=executor,
         )
-    assert study.counts() == {"complete": 6, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 6, "pruned": 0, "failed": 0}
     pids = [event.metrics["pid"] for event in lab.events() if hasattr(event, "state")]
     assert len(set(pids)) == 2
 

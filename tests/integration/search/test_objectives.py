@@ -34,7 +34,7 @@ def test_the_pareto_front_is_what_no_trial_dominates(lab: Lab) -> None:
 
 def test_the_models_of_the_whole_front_are_kept(lab: Lab) -> None:
     lab.run(len(TRIALS), script, workers=1, objectives=BOTH)
-    kept = [lab.model_store.find(number) for number in range(len(TRIALS))]
+    kept = [lab.model_store.find_model(number) for number in range(len(TRIALS))]
     assert [number for number, path in enumerate(kept) if path is not None] == [2, 4]
 
 
@@ -48,7 +48,7 @@ def test_nothing_is_pruned_where_there_are_several_objectives(lab: Lab) -> None:
         study=study,
         objectives=BOTH,
     )
-    assert study.counts() == {"complete": 12, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 12, "pruned": 0, "failed": 0}
 
 
 def test_a_single_cost_can_be_the_objective(lab: Lab) -> None:
@@ -72,7 +72,7 @@ def test_a_trial_that_does_not_measure_the_objective_fails_and_the_search_goes_o
         return curve_of("val_auc" if trial.number else "val_accuracy")
 
     study = lab.run(2, script, workers=1, objectives=["maximize val_auc"])
-    assert study.counts() == {"complete": 2, "pruned": 0, "failed": 1}
+    assert study.count_by_state() == {"complete": 2, "pruned": 0, "failed": 1}
     assert (
         study.study.trials[0].user_attrs["assay.state"]
         == "failed: error: the model measures no val_auc"
@@ -103,6 +103,6 @@ def test_conditional_parameters_are_asked_for_only_where_they_exist(lab: Lab) ->
         (True, "b"),
         (False, "a"),
     }
-    assert [study.searched(trial) for trial in study.study.trials] == seen, (
+    assert [study.decode_params(trial) for trial in study.study.trials] == seen, (
         "the storage gives back what was trained"
     )

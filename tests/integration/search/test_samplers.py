@@ -19,7 +19,7 @@ from assay.search.objective import Objectives
 from assay.search.plan import StudyRequest
 from assay.search.samplers import SAMPLERS, make_sampler
 from assay.search.space import read_space
-from assay.search.space.grid import grid
+from assay.search.space.grid import grid_configurations
 from assay.search.storage.opening import open_storage
 from assay.search.study import StudyTrials
 from tests.helpers.spaces import COUNTABLE, SPACES, WIDE
@@ -178,9 +178,9 @@ class TestGrid:
     def test_every_configuration_comes_once_and_then_there_are_no_more(
         self, space: str, tmp_path: Path
     ) -> None:
-        expected = [dict(one) for one in grid(read_space(SPACES[space]))]
+        expected = [dict(one) for one in grid_configurations(read_space(SPACES[space]))]
         storage, drawn = memory(), []
-        while (study := open_study(storage, "grid", SPACES[space])).more():
+        while (study := open_study(storage, "grid", SPACES[space])).has_next():
             drawn += draw(study, min(7, len(expected) - len(drawn)))  # in sessions of seven
         assert sorted(map(str, drawn)) == sorted(map(str, expected))
         assert drawn != expected, "nothing was shuffled"
@@ -191,20 +191,20 @@ class TestGrid:
         tried = {one["batch_size"] for one in before}
         assert len(tried) < 4, "chance has tried them all: another seed shows more"
         study = open_study(storage, "grid", space)
-        assert study.left() == 4 - len(tried)
+        assert study.configurations_left() == 4 - len(tried)
         after = draw(study, 4 - len(tried))
         assert {one["batch_size"] for one in after} == {64, 128, 256, 512} - tried
-        assert not study.more()
+        assert not study.has_next()
 
     def test_what_was_enqueued_counts(self) -> None:
         study = open_study(memory(), "grid", SPACES["conditions"])
         study.enqueue([{"kind": "a", "x": 0.3}, {"kind": "a"}], "baseline")
-        size = len(list(grid(read_space(SPACES["conditions"]))))
+        size = len(list(grid_configurations(read_space(SPACES["conditions"]))))
         drawn = draw(study, size)
         assert drawn[0] == {"kind": "a", "x": 0.3}
         assert drawn[1]["kind"] == "a"
         assert len({str(one) for one in drawn}) == size
-        assert not study.more()
+        assert not study.has_next()
 
     @pytest.mark.parametrize(
         ("space", "message"),

@@ -38,7 +38,7 @@ def test_a_baseline_is_never_pruned_nor_when_it_is_tried_again(
     assert not study.report(baseline.number, 1, 0.1)
     assert study.report(other.number, 1, 0.1)
     study.tell(TrialEnded(trial=baseline.number, state="failed", reason="crashed (SIGKILL)"))
-    study.retry(baseline)
+    study.enqueue_retry(baseline)
     retry = study.ask()
     assert retry is not None
     assert retry.retry_of == baseline.number
@@ -154,7 +154,7 @@ class TestAfterADeath:
             0.75,
             "complete",
         )
-        assert (study.done(), study.best_trials()) == (1, {0: (0.75,)})
+        assert (study.count_done(), study.best_trials()) == (1, {0: (0.75,)})
 
     def test_told(self, lab: Lab) -> None:
         first = lab.study()
@@ -162,7 +162,7 @@ class TestAfterADeath:
         first.tell(ended(asked))
         study = lab.study()
         assert settle(study, lab) == 0
-        assert study.done() == 1
+        assert study.count_done() == 1
 
     def test_recovering_twice_does_nothing_more(self, lab: Lab) -> None:
         lab.study().ask()

@@ -8,11 +8,14 @@ import pytest
 from optuna.trial import TrialState
 
 from assay.models.errors import SearchError
+from assay.search import supervisor
 from assay.search.events import EpochEnded, TrialBegun, TrialEnded
 from assay.search.study import StudyTrials
 from assay.search.study_record import STATE
 from assay.search.system import hardware
 from assay.search.system.signals import StopRequest
+from assay.search.workers.protocol import Trial
+from tests.helpers.clock import Clock
 from tests.helpers.lab import Lab
 
 
@@ -25,7 +28,7 @@ def test_every_trial_trains_all_its_epochs_and_is_told_to_the_study(lab: Lab) ->
     trials = study.study.trials
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
     assert [trial.value for trial in trials] == [trial.params["units"] / 1000 for trial in trials]
-    assert study.counts() == {"complete": 6, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 6, "pruned": 0, "failed": 0}
 
 
 def test_the_journal_tells_the_whole_story_of_each_trial_in_order(lab: Lab) -> None:
@@ -65,7 +68,7 @@ def test_a_hopeless_trial_is_pruned_and_counts_as_done(lab: Lab) -> None:
         return curve(0.1, 0.1, 0.1, 0.1) if trial.number >= 6 else curve(0.5, 0.6, 0.7, 0.8)
 
     study = lab.run(8, script, workers=1, study=lab.study(pruner="median"))
-    assert study.counts() == {"complete": 6, "pruned": 2, "failed": 0}
+    assert study.count_by_state() == {"complete": 6, "pruned": 2, "failed": 0}
     assert [
         event.epoch for event in lab.events() if isinstance(event, EpochEnded) and event.trial == 7
     ] == [1, 2]
@@ -78,7 +81,7 @@ def test_a_worker_that_dies_is_replaced_and_its_trial_failed_by_the_signals_name
     study = lab.run(
         5, lambda trial: curve(1, 1, 1, 1) | ({"signal": name} if trial.number == 2 else {})
     )
-    assert study.counts() == {"complete": 5, "pruned": 0, "failed": 1}
+    assert study.count_by_state() == {"complete": 5, "pruned": 0, "failed": 1}
     assert study.study.trials[2].state == TrialState.FAIL
     assert study.study.trials[2].user_attrs[STATE] == f"failed: crashed ({name})"
 
@@ -111,7 +114,7 @@ def test_memory_that_runs_out_fails_the_trial_and_another_worker_takes_the_next(
         return curve(1, 1, 1, 1) | {"log": str(log), "exhausts": trial.number == 1}
 
     study = lab.run(3, script, workers=1)
-    assert study.counts() == {"complete": 3, "pruned": 0, "failed": 1}
+    assert study.count_by_state() == {"complete": 3, "pruned": 0, "failed": 1}
     assert study.study.trials[1].user_attrs[STATE] == "failed: out of memory"
     (end,) = [
         event for event in lab.events() if isinstance(event, TrialEnded) and event.state == "failed"
@@ -131,7 +134,7 @@ def test_a_worker_that_the_kernel_may_have_killed_for_memory_is_said_to(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = iter([4, 4, 5, 5])
-    monkeypatch.setattr(hardware, "kills", lambda: next(counts))
+    monkeypatch.setattr(hardware, "count_oom_kills", lambda: next(counts))
     lab.run(
         2,
         lambda trial: curve(1, 1, 1, 1) | ({"signal": "SIGKILL"} if trial.number < 2 else {}),
@@ -163,20 +166,29 @@ def test_a_loss_that_is_not_finite_fails_the_trial_in_that_epoch(lab: Lab) -> No
 def test_a_search_that_only_fails_stops_and_says_why(lab: Lab) -> None:
     with pytest.raises(SearchError, match=r"last 3 trials all failed.*broken net"):
         lab.run(10, lambda trial: {"raises": "broken net"}, max_failures=3, workers=1)
-    assert lab.study().counts() == {"complete": 0, "pruned": 0, "failed": 3}
+    assert lab.study().count_by_state() == {"complete": 0, "pruned": 0, "failed": 3}
 
 
 def test_failures_that_are_not_in_a_row_do_not_stop_the_search(lab: Lab) -> None:
     def script(trial):
         return {"raises": "odd"} if trial.number % 2 else curve(1, 1, 1, 1)
 
-    assert lab.run(5, script, max_failures=2, workers=1).counts()["complete"] == 5
+    assert lab.run(5, script, max_failures=2, workers=1).count_by_state()["complete"] == 5
 
 
-def test_no_trial_starts_after_the_timeout_and_those_under_way_finish(lab: Lab) -> None:
-    study = lab.run(1000, lambda trial: curve(1, 1, 1, 1) | {"seconds": 0.05}, timeout_seconds=0.5)
-    assert 2 <= study.counts()["complete"] < 20
-    assert study.counts()["failed"] == 0
+def test_no_trial_starts_after_the_timeout_and_those_under_way_finish(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(supervisor, "time", clock)
+
+    def script(trial: Trial) -> dict[str, list[float]]:
+        if trial.number == 5:
+            clock.advance(0.6)
+        return curve(1, 1, 1, 1)
+
+    study = lab.run(1000, script, timeout_seconds=0.5)
+    assert study.count_by_state() == {"complete": 6, "pruned": 0, "failed": 0}
 
 
 def test_asked_to_stop_it_records_what_was_under_way_as_interrupted(lab: Lab) -> None:
@@ -194,15 +206,26 @@ def test_asked_to_stop_it_records_what_was_under_way_as_interrupted(lab: Lab) ->
     assert not study.study.get_trials(states=(TrialState.RUNNING,))
 
 
-def test_of_equal_trials_the_lowest_number_is_the_best_and_has_its_model(lab: Lab) -> None:
+def test_of_equal_trials_the_lowest_number_is_the_best_and_has_its_model(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Trial 0 ends after trial 1."""
-    study = lab.run(
-        2, lambda trial: {"seconds": 0.2 * (1 - trial.number), **curve(0, 0, 0, 0.5)}, workers=2
-    )
+    told, tell = tmp_path / "told", StudyTrials.tell
+
+    def watched(self: StudyTrials, end: TrialEnded) -> None:
+        tell(self, end)
+        told.touch()
+
+    monkeypatch.setattr(StudyTrials, "tell", watched)
+
+    def script(trial: Trial) -> dict[str, object]:
+        return curve(0, 0, 0, 0.5) | ({"awaits": str(told)} if trial.number == 0 else {})
+
+    study = lab.run(2, script, workers=2)
     ends = [event.trial for event in lab.events() if isinstance(event, TrialEnded)]
     assert ends == [1, 0]
     assert study.best_trials() == lab.study().best_trials() == {0: (0.5,)}
-    kept = lab.model_store.find(0)
+    kept = lab.model_store.find_model(0)
     assert kept is not None
     assert kept.read_text() == "model of 0"
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
@@ -213,7 +236,7 @@ def test_only_the_best_trials_model_is_kept(lab: Lab) -> None:
     study = lab.run(4, lambda trial: curve(0, 0, 0, values[trial.number]), workers=1)
     ((best, values_of_best),) = study.best_trials().items()
     assert (best, values_of_best) == (1, (0.9,))
-    kept = lab.model_store.find(best)
+    kept = lab.model_store.find_model(best)
     assert kept is not None
     assert kept.read_text() == "model of 1"
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
@@ -221,7 +244,7 @@ def test_only_the_best_trials_model_is_kept(lab: Lab) -> None:
 
 def test_a_trial_whose_model_cannot_be_kept_is_complete_all_the_same(lab: Lab) -> None:
     study = lab.run(1, lambda trial: curve(0, 0, 0, 0.9) | {"unsaved": "no space left"})
-    assert study.counts() == {"complete": 1, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 1, "pruned": 0, "failed": 0}
     (end,) = [event for event in lab.events() if isinstance(event, TrialEnded)]
     assert end.error == "the model could not be kept: no space left"
     assert "unsaved" not in end.metrics
@@ -248,8 +271,8 @@ def test_a_model_that_is_still_being_written_is_left_alone(lab: Lab) -> None:
             | ({"save_seconds": 1.0} if trial.number == 0 else {})
         ),
     )
-    assert study.counts() == {"complete": 3, "pruned": 0, "failed": 0}
-    assert lab.model_store.find(0) is not None
+    assert study.count_by_state() == {"complete": 3, "pruned": 0, "failed": 0}
+    assert lab.model_store.find_model(0) is not None
 
 
 def test_with_one_worker_and_one_seed_everything_repeats(tmp_path: Path) -> None:

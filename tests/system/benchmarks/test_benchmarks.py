@@ -34,6 +34,7 @@ from tests.benchmarks.row import Row
 from tests.benchmarks.sides import Answer, Run, Side, Work, measure
 from tests.benchmarks.sweeps import compare
 from tests.benchmarks.tables import markdown
+from tests.helpers.waiting import GUARD_SECONDS
 
 ROW = Row("whole sweep, against | a script", 4.0, "x", 3.5, 4.5, "more", note="38 s against 155 s")
 
@@ -127,7 +128,9 @@ def test_the_readme_has_the_rows_as_a_table() -> None:
 def _bench(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.benchmarks", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=GUARD_SECONDS
+    )
 
 
 def test_without_mnist_it_says_so_in_one_line(tmp_path: Path) -> None:

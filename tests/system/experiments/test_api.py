@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from assay import load_study, run, sweep
+from tests.helpers.waiting import GUARD_SECONDS
 
 
 def in_a_thread_with_a_running_loop(call: Callable[[], Any]) -> Any:
@@ -89,6 +90,6 @@ def test_after_an_interrupt_what_was_tried_is_recorded(tmp_path: Path) -> None:
         [sys.executable, "-c", INTERRUPTED, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=GUARD_SECONDS,
     )
     assert (done.returncode, done.stdout) == (0, "recorded\n"), done.stderr

@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from assay.experiments.config.catalog import load
+from assay.experiments.config.catalog import resolve_experiment
 from tests.helpers.browser import browsing, chromium, plot, serving
 from tests.helpers.command import Swept, assay
 
@@ -28,7 +28,7 @@ pytestmark = [
 
 TRIALS = 22
 COMPARED = 20
-SPACE = load("digits-mlp").space
+SPACE = resolve_experiment("digits-mlp").space
 
 
 @pytest.fixture(scope="module")

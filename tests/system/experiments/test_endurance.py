@@ -15,10 +15,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from assay.search.events import EpochEnded
-from assay.search.journal import read
+from assay.search.journal import read_events
 from tests.helpers.command import ASSAY, assay
 from tests.helpers.mlflow_server import MlflowServer
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import GUARD_SECONDS, wait_until
+from tests.helpers.workers import wait_gone
 
 STUDY = "digits-mlp"
 EPOCHS = 150
@@ -41,7 +42,9 @@ def arguments(home: Path, *more: str, trials: int = 1) -> tuple[str, ...]:
 
 
 def epochs(home: Path, trial: int = 0) -> list[int]:
-    events = (event for event, _ in read(home / "journal" / f"{STUDY}.jsonl", only=[EpochEnded]))
+    events = (
+        event for event, _ in read_events(home / "journal" / f"{STUDY}.jsonl", only=[EpochEnded])
+    )
     return [
         event.epoch for event in events if isinstance(event, EpochEnded) and event.trial == trial
     ]
@@ -102,7 +105,7 @@ def test_a_worker_that_is_killed_has_its_trial_retried_and_said_to_be(tmp_path: 
         ]
         (worker,) = nursery.children()
         worker.kill()
-        assert sweep.wait(timeout=60) == 0
+        assert sweep.wait(timeout=GUARD_SECONDS) == 0
     first, retry = trial_runs(home)[0], trial_runs(home)[1]
     assert first.data.tags["assay.state"] == "failed: crashed (SIGKILL)"
     assert retry.data.tags["assay.state"] == "complete"
@@ -124,18 +127,15 @@ def test_ctrl_c_twice_ends_it_at_once_and_it_goes_on_all_the_same(tmp_path: Path
             assert sweep.stderr is not None
             assert any(line.startswith("stopping: ") for line in sweep.stderr)
             sweep.send_signal(signal.SIGINT)
-            out, err = sweep.communicate(timeout=20)
-        assert (sweep.returncode, out) == (
-            130,
-            "",
-        )  # after the first alone it would say how far it came
+            out, err = sweep.communicate(timeout=GUARD_SECONDS)
+        # After the first alone it would say how far it came.
+        assert (sweep.returncode, out) == (130, "")
         assert "assay: " in err.splitlines()[-1]
         server.go_on()
         done = assay(*asked)
         assert done.code == 0, done.err
-        assert (
-            done.answer["trials"]["complete"] == 1
-        )  # and nothing else on standard output, from no library
+        # And nothing else is on standard output, from no library.
+        assert done.answer["trials"]["complete"] == 1
         assert assay("doctor", "--home", str(home), "--tracking-uri", server.uri).code == 0
 
 
@@ -146,7 +146,4 @@ def test_workers_end_with_a_supervisor_that_is_killed_in_the_middle_of_an_epoch(
         processes = psutil.Process(sweep.pid).children(recursive=True)
         assert processes
         sweep.kill()
-        wait_until(
-            lambda: not any(one.is_running() and one.status() != "zombie" for one in processes),
-            seconds=10,
-        )
+        wait_gone([one.pid for one in processes])

@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from assay.experiments.maintenance.doctor import diagnose
-from assay.experiments.tracking.schema import param_text
+from assay.experiments.tracking.schema import encode_param
 from assay.experiments.workspace import StorePaths, Workspace
 from tests.helpers.command import Done, assay
 from tests.helpers.toml import toml
@@ -119,7 +119,7 @@ def test_both_stores_have_it_and_agree(hostile: Hostile) -> None:
         int(run.data.tags["assay.trial"]): run for run in runs if "assay.trial" in run.data.tags
     }
     words = {run.data.params["word"] for run in trials.values()}
-    assert {"raise"} < words <= {param_text(choice) for choice in CHOICES}
+    assert {"raise"} < words <= {encode_param(choice) for choice in CHOICES}
     (failed,) = [
         run for run in trials.values() if run.data.tags["assay.state"].startswith("failed")
     ]

@@ -1,19 +1,18 @@
-"""A new experiment, trained as it is."""
+"""The function that a new experiment begins with."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.helpers.command import assay
+import keras
+
+from tests.helpers.command import invoke
 
 
-def test_it_is_swept_by_the_command_that_it_prints(tmp_path: Path) -> None:
-    made = assay("new", "mine", "--json", "--home", f"{tmp_path}/home", cwd=tmp_path).answer
-    assert made["file"] == "mine.toml"
-    assert made["network"] is None
-    command, *arguments = made["next"].split()
-    assert (command, arguments[:2]) == ("assay", ["sweep", "./mine.toml"])
-    done = assay(*arguments, "--trials", "2", "--epochs", "1", "--json", cwd=tmp_path)
-    assert done.code == 0, done.err
-    assert done.answer["trials"]["failed"] == 0
-    assert done.answer["study"] == "mine"
+def test_the_network_of_a_new_function_gives_a_logit_a_class(tmp_path: Path) -> None:
+    assert invoke("new", "mine", "--model", "nets.py:wide", cwd=tmp_path).code == 0
+    found: dict[str, Callable[..., keras.Model]] = {}
+    exec(compile((tmp_path / "nets.py").read_text(), "nets.py", "exec"), found)
+    model = found["wide"](input_shape=(8, 8, 1), classes=10, hidden_units=5)
+    assert model.count_params() == 64 * 5 + 5 + 5 * 10 + 10

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from tests.helpers.paths import ROOT
+from tests.helpers.waiting import GUARD_SECONDS
 
 TOUR = ROOT / "experiments" / "notebooks" / "tour.ipynb"
 
@@ -22,7 +23,9 @@ def test_every_cell_of_the_tour_runs_and_shows_tables_and_figures(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(TOUR, as_version=4)
-    NotebookClient(notebook, timeout=150, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(
+        notebook, timeout=GUARD_SECONDS, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
     shown = [
         output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
     ]

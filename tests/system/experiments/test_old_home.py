@@ -16,7 +16,7 @@ import pytest
 from assay import load_study
 from assay.experiments.workspace import StorePaths
 from assay.search.events import TrialEnded
-from assay.search.journal import read
+from assay.search.journal import read_events
 from tests.helpers.command import assay
 
 ARCHIVE = Path(__file__).parents[1] / "old_home.tar.xz"
@@ -58,7 +58,7 @@ def test_an_old_home_is_taken_up(folder: Path) -> None:
     assert killed.code == 0, killed.err
     assert killed.answer["trials"] == {"complete": 3, "pruned": 0, "failed": 1}
     journal = StorePaths.choose(home=folder / "home").workspace.journal("slow")
-    ends = [event for event, _ in read(journal) if isinstance(event, TrialEnded)]
+    ends = [event for event, _ in read_events(journal) if isinstance(event, TrialEnded)]
     assert [end.label for end in ends[:2]] == ["complete", "failed: interrupted"]
     assert ends[2].metrics["resumed_epoch"] >= 1, "its checkpoint counts"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.experiments.maintenance.delete import delete, held
+from assay.experiments.maintenance.delete import delete_study, locked_study
 from assay.experiments.results.load import read_study
 from assay.experiments.run import study_locks
 from assay.experiments.workspace import StorePaths, journal_names
@@ -72,19 +72,25 @@ def test_who_reads_a_study_reads_all_its_journals(shared: StorePaths) -> None:
 
 
 def test_deleting_a_study_deletes_all_its_journals(shared: StorePaths) -> None:
-    with held("both", shared) as remains:
-        assert remains.trials == 2
-        delete(remains, shared)
+    with locked_study("both", shared) as stored:
+        assert stored.trials == 2
+        delete_study(stored, shared)
     assert not list(shared.workspace.path.glob("journal/*.jsonl"))
 
 
 def test_a_study_that_is_being_run_is_not_deleted(shared: StorePaths) -> None:
     with ExitStack() as stack:
         stack.enter_context(study_locks._lock(shared.workspace, "both", 2))
-        with pytest.raises(RequestError, match="is being run by process"), held("both", shared):
+        with (
+            pytest.raises(RequestError, match="is being run by process"),
+            locked_study("both", shared),
+        ):
             pass
     opened(shared.storage, "both").ask()  # by another home
-    with pytest.raises(RequestError, match="is being run from another home"), held("both", shared):
+    with (
+        pytest.raises(RequestError, match="is being run from another home"),
+        locked_study("both", shared),
+    ):
         pass
 
 
@@ -100,7 +106,9 @@ def test_a_slot_that_nobody_is_in_is_settled_by_whoever_comes_next(shared: Store
             )
         )  # fmt: skip
     again = opened(shared.storage, "both")
-    assert study.supervisor in study_locks.settle_others(shared, "both", 1, again, lambda trial: {})
+    assert study.supervisor in study_locks.recover_other_instances(
+        shared, "both", 1, again, lambda trial: {}
+    )
     (trial,) = [one for one in again.study.trials if one.number == left.number]
     assert trial.state.name == "FAIL"
     assert trial.user_attrs[SUPERVISOR] == study.supervisor

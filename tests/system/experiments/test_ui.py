@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 
 from tests.helpers.command import ASSAY, Swept
 from tests.helpers.ports import free_port
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import GUARD_SECONDS, wait_until
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
@@ -35,7 +35,7 @@ def test_it_serves_the_comparison_of_the_best_trials_until_it_is_asked_to_stop(
     try:
         assert ui.stdout is not None
         address = ui.stdout.readline().strip()
-        with urllib.request.urlopen(address, timeout=20) as page:
+        with urllib.request.urlopen(address, timeout=GUARD_SECONDS) as page:
             assert page.status == 200
             assert b"MLflow" in page.read()
         children = psutil.Process(ui.pid).children(recursive=True)
@@ -48,7 +48,7 @@ def test_it_serves_the_comparison_of_the_best_trials_until_it_is_asked_to_stop(
         assert listening == {"127.0.0.1"}
     finally:
         ui.send_signal(number)
-        left = ui.wait(timeout=20)
+        left = ui.wait(timeout=GUARD_SECONDS)
     assert left == code
     wait_until(
         lambda: (

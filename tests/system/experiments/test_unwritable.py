@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.command import ASSAY, SWEEP, Done, Swept
+from tests.helpers.waiting import GUARD_SECONDS
 
 _CAN_RUN = (
     "import subprocess, sys, keras, mlflow; subprocess.run([sys.executable, '-c', ''], check=True)"
@@ -40,7 +41,7 @@ def _as_user(words: Sequence[str], **how: str) -> Done:
                 "TMPDIR": place,
                 **how,
             },
-            timeout=170,
+            timeout=GUARD_SECONDS,
         )
     finally:
         shutil.rmtree(place)
@@ -89,7 +90,7 @@ def test_a_home_that_may_not_be_written_is_one_line(
     assert done.code == 1, done.err
     (line,) = done.err.splitlines()
     assert line == (
-        f"assay: home, {everybodys / home}, can't be written (Permission denied): see that you may write there; "
+        f"assay: home, {everybodys / home}, can't be written (Permission denied): check that you may write there; "
         "then the same command goes on from here."
     )
 

@@ -5,35 +5,42 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
+
+import psutil
 
 from tests.helpers.lab import FIND_TESTS
-from tests.helpers.workers import gone
+from tests.helpers.workers import wait_gone
 
-
-def test_workers_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
-    script = """
+SUPERVISOR = """
 import time
 from tests.helpers.lab import stub_workers
-from tests.helpers.workers import wait_idle
+from tests.helpers.waiting import wait_until
+from tests.helpers.workers import ENDLESS_SECONDS, wait_idle
+
 with stub_workers(2) as executor:
     wait_idle(executor, 2)
     for worker in executor.idle():
-        executor.call(worker, "begin", assignment={"name": 0, "curve": [1.0], "seconds": 60})
-        executor.wait(1)
+        spec = {"name": 0, "curve": [1.0], "seconds": ENDLESS_SECONDS}
+        executor.call(worker, "begin", spec=spec)
+        wait_until(lambda: executor.wait(1))
         executor.call(worker, "epoch")
-    print(*executor.pids(), executor._nursery.pid, flush=True)
-    time.sleep(60)
+    print(*executor.pids(), flush=True)
+    time.sleep(ENDLESS_SECONDS)
 """
+
+
+def test_workers_end_with_a_supervisor_that_is_killed() -> None:
     supervisor = subprocess.Popen(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", SUPERVISOR],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **FIND_TESTS},
     )
     assert supervisor.stdout is not None
-    pids = [int(pid) for pid in supervisor.stdout.readline().split()]
-    assert len(pids) == 3
+    workers = [int(pid) for pid in supervisor.stdout.readline().split()]
+    children = psutil.Process(supervisor.pid).children(recursive=True)
+    assert len(workers) == 2
+    assert set(workers) < {child.pid for child in children}, "the fork server is there too"
     supervisor.kill()
     supervisor.wait()
-    assert gone(pids, within_seconds=10)
+    wait_gone([child.pid for child in children])

@@ -16,7 +16,8 @@ from optuna.trial import TrialState
 from assay.models.errors import SearchError
 from assay.search.events import StudyOpened
 from assay.search.journal import Journal
-from assay.search.recovery import recover, try_again
+from assay.search.plan import FailurePolicy
+from assay.search.recovery import enqueue_follow_ups, recover
 from assay.search.storage.opening import open_storage
 from assay.search.storage.postgresql import SUPERVISOR, SharedStorage
 from assay.search.study import StudyTrials
@@ -24,6 +25,7 @@ from assay.search.study_record import SEED, STATE
 from assay.search.workers.protocol import Trial
 from tests.helpers.postgresql import PostgreSQL
 from tests.helpers.shared_study import asked, opened, tell
+from tests.helpers.waiting import GUARD_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,7 @@ def test_those_who_ask_at_once_draw_nothing_twice(url: str, name: str, sampler: 
     wanted = 20 if sampler == "grid" else 24
     assert sorted(trial.number for trial in trials) == list(range(wanted))
     assert len({str(trial.searched) for trial in trials}) == wanted
-    assert opened(url, name, sampler).done() == wanted
+    assert opened(url, name, sampler).count_done() == wanted
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "qmc", "nsga2"])
@@ -143,9 +145,9 @@ def test_what_others_have_done_counts(url: str, name: str) -> None:
     first, second = opened(url, name), opened(url, name)
     trial = first.ask()
     assert trial is not None
-    assert second.done() == 0
+    assert second.count_done() == 0
     tell(first, trial)
-    assert second.done() == 1
+    assert second.count_done() == 1
     assert second.best_trials() == {0: (0.5,)}
     assert not second.admits(1, (0.4,))
 
@@ -160,14 +162,17 @@ def test_only_the_dead_ones_trials_are_settled_and_redone_once(
     third = opened(url, name)
     with journal_of(tmp_path, third) as journal:
         recover(opened(url, name), journal, lambda trial: {})
-        assert alive.trial(left.number).state == TrialState.RUNNING
+        assert alive.get_trial(left.number).state == TrialState.RUNNING
     tell(alive, going_on)
-    assert alive.trial(going_on.number).state == TrialState.COMPLETE
+    assert alive.get_trial(going_on.number).state == TrialState.COMPLETE
     with journal_of(tmp_path, dead) as journal:
         again = opened(url, name)
         recover(again, journal, lambda trial: {})
-        assert again.trial(left.number).user_attrs[STATE] == "failed: interrupted"
-        assert [try_again(again, 1), try_again(again, 1)] == [1, 0]
+        assert again.get_trial(left.number).user_attrs[STATE] == "failed: interrupted"
+        assert [
+            enqueue_follow_ups(again, FailurePolicy()),
+            enqueue_follow_ups(again, FailurePolicy()),
+        ] == [1, 0]
     redone = alive.ask()
     assert redone is not None
     assert (redone.searched, redone.seed) == (left.searched, left.seed)
@@ -178,16 +183,16 @@ def test_a_crash_is_retried_by_whoever_took_the_trial(url: str, name: str) -> No
     trial = mine.ask()
     assert trial is not None
     tell(mine, trial, "failed", "crashed (SIGKILL)")
-    assert try_again(other, 1, dead={other.supervisor}) == 0
-    mine.retry(trial)
-    assert try_again(other, 1, dead={mine.supervisor}) == 0
+    assert enqueue_follow_ups(other, FailurePolicy(), dead={other.supervisor}) == 0
+    mine.enqueue_retry(trial)
+    assert enqueue_follow_ups(other, FailurePolicy(), dead={mine.supervisor}) == 0
 
 
 def test_a_server_that_comes_back_is_waited_for(postgresql: PostgreSQL, name: str) -> None:
     url = postgresql.new()
     study, notes = opened(url, name, wait_for_server=True), []
-    assert isinstance(study.study._storage, SharedStorage)
-    study.study._storage.waiting = notes.append
+    assert isinstance(study._storage, SharedStorage)
+    study._storage.on_wait = notes.append
     before = units(study, 2)
     postgresql.stop()
     starting = threading.Timer(2.0, postgresql.start)
@@ -204,7 +209,7 @@ def test_a_server_that_comes_back_is_waited_for(postgresql: PostgreSQL, name: st
 
 def test_nobody_waits_for_a_server_who_is_asked_to_stop(postgresql: PostgreSQL, name: str) -> None:
     study = opened(postgresql.new(), name, wait_for_server=True)
-    storage = study.study._storage
+    storage = study._storage
     assert isinstance(storage, SharedStorage)
     stops: list[bool] = []
     storage.should_stop = lambda: stops
@@ -216,7 +221,7 @@ def test_nobody_waits_for_a_server_who_is_asked_to_stop(postgresql: PostgreSQL, 
         for _ in range(20):  # one that waited in vain has all others fail at once
             with pytest.raises(SearchError, match="goes on from here"):
                 study.ask()
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < GUARD_SECONDS  # each would have waited for ten minutes
     finally:
         stopping.join()
         postgresql.start()

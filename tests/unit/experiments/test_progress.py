@@ -8,13 +8,14 @@ import io
 import pytest
 from rich.console import Console
 
-from assay.experiments.config.catalog import load
+from assay.experiments.config.catalog import resolve_experiment
 from assay.experiments.console.bar import BarDisplay, SilentDisplay
-from assay.experiments.console.live import LiveDisplay, draw
+from assay.experiments.console.live import LiveDisplay, render_sweep
 from assay.experiments.console.plain import PlainDisplay
-from assay.experiments.formatting import clock, sparkline
+from assay.experiments.formatting import format_duration, sparkline
 from assay.experiments.run.execution import Execution
-from assay.experiments.run.progress import Recording, SweepState
+from assay.experiments.run.progress import SweepState
+from assay.experiments.run.result import RunResult, RunStatus
 from assay.search.events import EpochEnded, Event, TrialBegun, TrialEnded
 from assay.search.objective import Objectives, ParetoFront
 
@@ -49,7 +50,12 @@ def state() -> SweepState:
     best_trials = ParetoFront(Objectives.read(["maximize val_accuracy"]))
     best_trials.add(9, (0.6,))
     return SweepState(
-        "a [bold]study", load("digits-mlp"), execution, done=3, best_trials=best_trials, wanted=30
+        "a [bold]study",
+        resolve_experiment("digits-mlp"),
+        execution,
+        done=3,
+        best_trials=best_trials,
+        wanted=30,
     )
 
 
@@ -57,7 +63,7 @@ def test_the_table_shows_what_is_done_what_is_best_and_what_runs(state: SweepSta
     for event in STORY:
         state.apply(event)
     console = Console(file=io.StringIO(), width=140, record=True)
-    console.print(draw(state, 140))
+    console.print(render_sweep(state, 140))
     text = console.export_text()
     assert "a [bold]study" in text  # text is text, not markup
     assert "4/30 trials, 1 failed" in text
@@ -66,7 +72,7 @@ def test_the_table_shows_what_is_done_what_is_best_and_what_runs(state: SweepSta
     assert rows["0"].split()[1:5] == ["complete", "2/20", "0.7500", "▁█"]
     assert rows["1"].split()[1:4] == ["running", "1/20", "0.2500"]
     assert "failed: crashed (SIGKILL)" in rows["2"]
-    console.print(draw(state, 80))
+    console.print(render_sweep(state, 80))
     assert "hidden_units" not in console.export_text()
     assert "0.00123" in rows["1"]
 
@@ -95,10 +101,10 @@ def test_a_trial_that_tries_another_again_says_so_and_where_it_went_on(state: Sw
         display.on_event(event)
     line = stream.getvalue().splitlines()[-1]
     assert line.startswith(
-        "[4/30] trial 5 (retry of 2) complete after 3 epochs (went on after epoch 2) val_accuracy"
+        "[4/30] trial 5 (retry of 2) complete after 3 epochs (resumed after epoch 2) val_accuracy"
     )
     console = Console(file=io.StringIO(), width=140, record=True)
-    console.print(draw(state, 140))
+    console.print(render_sweep(state, 140))
     assert "complete, retry of 2" in console.export_text()
 
 
@@ -137,7 +143,7 @@ def test_a_long_curve_is_thinned_out_and_ends_with_its_last_value() -> None:
     ("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (61, "1:01"), (3723, "1:02:03")]
 )
 def test_times_are_shown_as_people_write_them(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_a_bar_counts_the_trials_that_are_done_and_names_the_best(
@@ -180,14 +186,13 @@ def test_what_a_user_should_be_warned_of_is_a_warning_of_python(
         display.log("warning: digits is used unverified")
 
 
-def test_a_recording_keeps_the_epochs_it_passes_on(state: SweepState) -> None:
-    recording = Recording(SilentDisplay())
-    recording.on_open(state)
-    assert list(recording.epochs()) == ["epoch", "seconds"]
-    for event in (begun(0), epoch(0, 1, 0.5), epoch(0, 2, 0.75)):
-        recording.on_event(event)
-    recording.on_close()
-    assert recording.epochs().to_dict("list") == {
+def test_the_epochs_of_a_training_are_a_table() -> None:
+    def result(*history: EpochEnded) -> RunResult:
+        status = RunStatus("finished")
+        return RunResult(status, "e", "sqlite:///", None, {}, {}, "complete", None, history)
+
+    assert list(result().epochs) == ["epoch", "seconds"]
+    assert result(epoch(0, 1, 0.5), epoch(0, 2, 0.75)).epochs.to_dict("list") == {
         "epoch": [1, 2],
         "val_accuracy": [0.5, 0.75],
         "loss": [1.0, 1.0],

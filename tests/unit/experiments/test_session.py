@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from assay.experiments.config.catalog import load
-from assay.experiments.config.experiment import Experiment, read
+from assay.experiments.config.catalog import resolve_experiment
+from assay.experiments.config.experiment import Experiment, read_experiment
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.session import is_surely_valid
 from assay.experiments.workspace import StorePaths
@@ -28,22 +28,22 @@ def store_paths(folder: Path, home: str = "home") -> StorePaths:
 def written(folder: Path, text: str) -> Experiment:
     (folder / "nets.py").write_text("def build(input_shape, classes): ...\n")
     (folder / "own.toml").write_text(text)
-    return read(folder / "own.toml")
+    return read_experiment(folder / "own.toml")
 
 
 def test_of_data_that_are_there_and_our_own_networks_nothing_is_left_to_refuse(
     tmp_path: Path,
 ) -> None:
-    assert is_surely_valid(load("digits-mlp"), EXECUTION, store_paths(tmp_path))
+    assert is_surely_valid(resolve_experiment("digits-mlp"), EXECUTION, store_paths(tmp_path))
     assert is_surely_valid(written(tmp_path, OF_POINTS), EXECUTION, store_paths(tmp_path))
     assert not (tmp_path / "home").exists()
 
 
 def test_what_must_be_fetched_or_tried_out_may_still_be_refused(tmp_path: Path) -> None:
-    assert not is_surely_valid(load("mnist-mlp"), EXECUTION, store_paths(tmp_path))
+    assert not is_surely_valid(resolve_experiment("mnist-mlp"), EXECUTION, store_paths(tmp_path))
     assert not is_surely_valid(written(tmp_path, OWN), EXECUTION, store_paths(tmp_path))
     on_card = dataclasses.replace(EXECUTION, device="gpu", gpus=["0"])
-    assert not is_surely_valid(load("digits-mlp"), on_card, store_paths(tmp_path))
+    assert not is_surely_valid(resolve_experiment("digits-mlp"), on_card, store_paths(tmp_path))
 
 
 def test_what_can_be_seen_to_be_wrong_is_refused(tmp_path: Path) -> None:
@@ -53,4 +53,6 @@ def test_what_can_be_seen_to_be_wrong_is_refused(tmp_path: Path) -> None:
         )
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match="--home"):
-        is_surely_valid(load("digits-mlp"), EXECUTION, store_paths(tmp_path, "file/home"))
+        is_surely_valid(
+            resolve_experiment("digits-mlp"), EXECUTION, store_paths(tmp_path, "file/home")
+        )

@@ -6,30 +6,62 @@ from typing import Any
 
 import pytest
 
-from assay.experiments.config.catalog import load
+from assay.experiments.config.catalog import resolve_experiment
 from assay.experiments.config.experiment import Experiment
-from assay.experiments.config.request import ExecutionRequest, parse_fuse
+from assay.experiments.config.request import (
+    ExecutionRequest,
+    FuseOption,
+    SweepRequest,
+    parse_fuse,
+)
 from assay.experiments.run.execution import Execution
-from assay.experiments.run.trial_batching import TrialBatching, check_fuse, choose
+from assay.experiments.run.trial_batching import (
+    TrialBatching,
+    check_fuse_option,
+    choose_batching,
+)
 from assay.models.errors import RequestError
 
 
 @pytest.fixture
 def experiment() -> Experiment:
     fixed = {"hidden_units": 8, "activation": "relu", "batch_size": 64}
-    return load("digits-mlp").fixing(fixed).searching(sampler="random", trials=100)
+    return (
+        resolve_experiment("digits-mlp").with_fixed(fixed).with_search(sampler="random", trials=100)
+    )
 
 
-@pytest.mark.parametrize(
-    ("given", "meant"), [(None, "auto"), ("auto", "auto"), ("off", 0), ("1", 1), (8, 8)]
-)
+def choose(
+    fuse: FuseOption,
+    made: dict[str, Any] | None,
+    experiment: Experiment,
+    device: str,
+    workers: int,
+    seed: int = 0,
+    precision: str = "float32",
+    checkpoint: bool = False,
+) -> TrialBatching | None:
+    execution = Execution(
+        "jax",
+        device,
+        workers,
+        threads=1,
+        precision=precision,
+        gpus=("0",) if device == "gpu" else (),
+        fuse=fuse,
+    )
+    request = SweepRequest(seed=seed, checkpoint=checkpoint)
+    return choose_batching(execution, experiment, request, made)
+
+
+@pytest.mark.parametrize(("given", "meant"), [("auto", "auto"), ("off", 0), ("1", 1), (8, 8)])
 def test_what_can_be_asked_for(given: object, meant: object) -> None:
     assert parse_fuse(given) == meant
 
 
 @pytest.mark.parametrize("wrong", ["0", 0, -1, 1.5, True, "some", ""])
 def test_what_cannot(wrong: object) -> None:
-    with pytest.raises(RequestError, match="fuse must be auto, off, or how many"):
+    with pytest.raises(RequestError, match="fuse must be auto, off, or the number of trials"):
         parse_fuse(wrong)
 
 
@@ -42,11 +74,11 @@ def test_where_nothing_is_said_trials_train_together_if_they_are_likely_to_suit(
 
     assert automatic(experiment) == 8
     assert automatic(experiment, device="gpu") == 100
-    assert automatic(experiment.searching(trials=6), workers=2) == 3
-    assert automatic(experiment.searching(sampler="tpe"), workers=5) == 5
-    assert automatic(load("digits-mlp").searching(sampler="random", trials=100)) == 0, (
-        "widths differ"
-    )
+    assert automatic(experiment.with_search(trials=6), workers=2) == 3
+    assert automatic(experiment.with_search(sampler="tpe"), workers=5) == 5
+    assert (
+        automatic(resolve_experiment("digits-mlp").with_search(sampler="random", trials=100)) == 0
+    ), "widths differ"
 
 
 @pytest.mark.parametrize(
@@ -71,10 +103,10 @@ def test_what_can_not_be_fused_is_refused_by_number_and_left_alone_by_itself(
 ) -> None:
     fixed = {name: value for name, value in changes.items() if name == "early_stopping"}
     searched = {name: value for name, value in changes.items() if name not in fixed}
-    changed = experiment.fixing(fixed).searching(**searched)
+    changed = experiment.with_fixed(fixed).with_search(**searched)
     with pytest.raises(RequestError, match=words):
-        check_fuse(4, changed, precision)
-    check_fuse("auto", changed, precision)
+        check_fuse_option(4, changed, precision, checkpoint=False)
+    check_fuse_option("auto", changed, precision, checkpoint=False)
     assert choose("auto", None, changed, "cpu", 1, 0, precision) is None
 
 
@@ -83,7 +115,7 @@ def test_trials_with_checkpoints_train_one_at_a_time(experiment: Experiment) -> 
         RequestError,
         match="with checkpoints trials train one at a time; received fuse = 4: leave it",
     ):
-        check_fuse(4, experiment, "float32", checkpoint=True)
+        check_fuse_option(4, experiment, "float32", checkpoint=True)
     assert choose("auto", None, experiment, "cpu", 1, 0, checkpoint=True) is None
     made = {"fuse": 4, "order_seed": 7}  # the order of batches is the study's all the same
     assert choose("auto", made, experiment, "cpu", 1, 0, checkpoint=True) == TrialBatching(4, 7)

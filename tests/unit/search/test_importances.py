@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from assay.models.errors import RequestError
-from assay.search.importances import EVALUATORS, importances
+from assay.search.importances import EVALUATORS, compute_importances
 
 SPACE = {
     "much": FloatDistribution(0.0, 1.0),
@@ -56,13 +56,13 @@ def study_of(
 @pytest.mark.parametrize("evaluator", EVALUATORS)
 def test_what_matters_comes_first_and_the_shares_sum_to_one(evaluator: str, direction: str) -> None:
     study = study_of(60, lambda params: params["much"] + params["little"] / 100, (direction,))
-    shares = importances(study, evaluator, SPACE)
+    shares = compute_importances(study, evaluator, SPACE)
     assert set(shares) == set(SPACE)
     assert next(iter(shares)) == "much"
     assert shares["fixed"] == pytest.approx(0)
     assert sum(shares.values()) == pytest.approx(1)
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
-    assert importances(study, evaluator, SPACE) == shares
+    assert compute_importances(study, evaluator, SPACE) == shares
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
@@ -86,28 +86,28 @@ def test_what_matters_comes_first_and_the_shares_sum_to_one(evaluator: str, dire
     ],
 )
 def test_where_nothing_can_be_told_nothing_is_said(evaluator: str, trials: int, value: Any) -> None:
-    assert importances(study_of(trials, value), evaluator, SPACE) == {}
+    assert compute_importances(study_of(trials, value), evaluator, SPACE) == {}
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
 def test_a_space_of_one_hyperparameter_that_differs_leaves_nothing_to_share(evaluator: str) -> None:
     study = study_of(20, lambda params: params["much"])
-    assert importances(study, evaluator, ["much", "fixed"]) == {}
+    assert compute_importances(study, evaluator, ["much", "fixed"]) == {}
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
 def test_trials_that_failed_or_were_pruned_do_not_count(evaluator: str) -> None:
     study = study_of(30, lambda params: params["much"])
-    before = importances(study, evaluator, SPACE)
+    before = compute_importances(study, evaluator, SPACE)
     for state in (TrialState.FAIL, TrialState.PRUNED):
         study.add_trial(optuna.trial.create_trial(state=state))
-    assert importances(study, evaluator, SPACE) == before
+    assert compute_importances(study, evaluator, SPACE) == before
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
 def test_a_value_that_is_not_finite_spoils_nothing(evaluator: str) -> None:
     study = study_of(40, lambda params: params["much"] if params["little"] < 0.9 else float("-inf"))
-    assert next(iter(importances(study, evaluator, SPACE))) == "much"
+    assert next(iter(compute_importances(study, evaluator, SPACE))) == "much"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_hyperparameters_that_only_some_trials_have_are_told_where_they_can_be(
 ) -> None:
     sometimes = {"sometimes": FloatDistribution(0.0, 1.0)}
     study = study_of(40, lambda params: params["much"] + params.get("sometimes", 0.0), **sometimes)
-    shares = importances(study, evaluator, [*SPACE, "sometimes", "never"])
+    shares = compute_importances(study, evaluator, [*SPACE, "sometimes", "never"])
     assert ("sometimes" in shares) == told
     assert "never" not in shares
     assert sum(shares.values()) == pytest.approx(1)
@@ -133,29 +133,31 @@ class TestSeveralObjectives:
 
     @pytest.mark.parametrize("evaluator", EVALUATORS)
     def test_each_has_importances_of_its_own(self, evaluator: str, study: optuna.Study) -> None:
-        assert next(iter(importances(study, evaluator, SPACE, objective=0))) == "much"
-        assert next(iter(importances(study, evaluator, SPACE, objective=1))) == "little"
+        assert next(iter(compute_importances(study, evaluator, SPACE, objective=0))) == "much"
+        assert next(iter(compute_importances(study, evaluator, SPACE, objective=1))) == "little"
 
     @pytest.mark.parametrize("evaluator", EVALUATORS)
     def test_all_together_what_matters_to_either_comes_first(
         self, evaluator: str, study: optuna.Study
     ) -> None:
-        shares = importances(study, evaluator, SPACE)
+        shares = compute_importances(study, evaluator, SPACE)
         assert set(list(shares)[:2]) == {"much", "little"}
         assert sum(shares.values()) == pytest.approx(1)
 
     def test_an_objective_without_differences_is_left_out_of_the_mean(self) -> None:
         study = study_of(40, lambda params: [params["much"], 0.5], ("maximize", "minimize"))
-        assert importances(study, "mdi", SPACE) == importances(study, "mdi", SPACE, objective=0)
+        assert compute_importances(study, "mdi", SPACE) == compute_importances(
+            study, "mdi", SPACE, objective=0
+        )
 
 
 def test_ped_anova_says_the_same_as_optunas_own_call_without_arguments() -> None:
     study = study_of(40, lambda params: params["much"] + params["little"] / 2)
-    assert importances(study, "ped-anova", SPACE) == pytest.approx(
+    assert compute_importances(study, "ped-anova", SPACE) == pytest.approx(
         optuna.importance.get_param_importances(study)
     )
 
 
 def test_an_evaluator_that_is_not_there_is_refused() -> None:
     with pytest.raises(RequestError, match="Did you mean 'fanova'"):
-        importances(study_of(0, lambda params: 0), "fanov", SPACE)
+        compute_importances(study_of(0, lambda params: 0), "fanov", SPACE)

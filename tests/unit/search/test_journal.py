@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assay.search.events import EpochEnded, Event, StudyClosed, TrialBegun, TrialEnded
-from assay.search.journal import Journal, last, read
+from assay.search.journal import Journal, last_event, read_events
 
 
 def story(trials: int, error: str = "") -> list[Event]:
@@ -31,29 +31,31 @@ def written(folder: Path, events: list[Event]) -> Path:
 @pytest.mark.parametrize("characters", [0, 65_000, 65_400, 65_536, 200_000])
 def test_the_last_event_is_found_however_long_its_line(tmp_path: Path, characters: int) -> None:
     events = story(2, "x" * characters)
-    assert last(written(tmp_path, events)) == events[-1]
+    assert last_event(written(tmp_path, events)) == events[-1]
 
 
 def test_a_line_that_is_not_finished_is_no_event(tmp_path: Path) -> None:
     path = written(tmp_path, story(2))
     with path.open("ab") as file:
         file.write(b'{"event":"study_cl')
-    assert isinstance(last(path), TrialEnded)
-    assert len(list(read(path))) == 6
+    assert isinstance(last_event(path), TrialEnded)
+    assert len(list(read_events(path))) == 6
 
 
 def test_without_a_whole_line_there_is_no_last_event(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").write_bytes(b'{"event":"study_cl')
-    assert last(tmp_path / "journal.jsonl") is None
-    assert last(tmp_path / "nowhere.jsonl") is None
+    assert last_event(tmp_path / "journal.jsonl") is None
+    assert last_event(tmp_path / "nowhere.jsonl") is None
 
 
 def test_kinds_that_are_asked_for_come_with_the_offsets_they_have_among_all(tmp_path: Path) -> None:
     path = written(tmp_path, story(3))
     kinds = (TrialBegun, TrialEnded)
-    every = list(read(path))
-    assert list(read(path, only=kinds)) == [found for found in every if isinstance(found[0], kinds)]
-    assert list(read(path, every[2][1], only=kinds)) == [
+    every = list(read_events(path))
+    assert list(read_events(path, only=kinds)) == [
+        found for found in every if isinstance(found[0], kinds)
+    ]
+    assert list(read_events(path, every[2][1], only=kinds)) == [
         found for found in every[3:] if isinstance(found[0], kinds)
     ]
-    assert list(read(path, only=[StudyClosed])) == []
+    assert list(read_events(path, only=[StudyClosed])) == []

@@ -61,3 +61,12 @@ def test_leaders_are_those_that_a_comparison_of_all_pairs_finds(
     assert best_trials.ranked() == ParetoFront(objectives, values).ranked(), (
         "whoever counts again finds the same"
     )
+
+
+def test_the_front_is_in_the_same_order_whichever_trial_ended_first() -> None:
+    objectives = Objectives.read(
+        ["maximize val_accuracy", "minimize parameters", "minimize train_seconds"]
+    )
+    values = {0: (0.9, 10.0, 2.0), 1: (0.9, 20.0, 1.0), 2: (0.95, 30.0, 3.0)}
+    later_first = ParetoFront(objectives, dict(reversed(values.items())))
+    assert list(later_first.ranked()) == list(ParetoFront(objectives, values).ranked()) == [2, 0, 1]

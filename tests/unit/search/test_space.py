@@ -13,7 +13,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from assay.models.errors import RequestError
 from assay.search.space import Parameter, read_space
-from assay.search.space.grid import grid
+from assay.search.space.grid import grid_configurations
 
 OPTIMIZERS = {
     "optimizer": ["momentum", "adam"],
@@ -119,7 +119,7 @@ def test_values_are_told_from_those_outside(
 @given(st.integers(-1000, 1000), st.integers(0, 1000), st.integers(1, 10))
 def test_both_ends_of_every_range_lie_in_it(low: int, steps: int, step: int) -> None:
     read = parameter({"low": low, "high": low + steps * step, "step": step})
-    for value in read.extremes():
+    for value in read.extreme_values():
         assert read.check("name", value) == value
 
 
@@ -293,12 +293,14 @@ def test_the_corners_show_every_extreme_of_every_parameter_and_lie_in_the_space(
     for corner in corners:
         assert read.check(corner, "corner") == corner
     for name, one in read.items():
-        for value in one.extremes():
+        for value in one.extreme_values():
             assert any(corner.get(name) == value for corner in corners), (name, value)
 
 
 def test_a_grid_has_every_configuration_once() -> None:
-    found = list(grid(read_space({**LAYERS, "rate": {"low": 0, "high": 0.2, "step": 0.1}})))
+    found = list(
+        grid_configurations(read_space({**LAYERS, "rate": {"low": 0, "high": 0.2, "step": 0.1}}))
+    )
     rates = [0.0, 0.1, 0.2]
     expected = [{"layers": 1, "rate": rate} for rate in rates]
     expected += [
@@ -316,4 +318,4 @@ def test_a_grid_has_every_configuration_once() -> None:
 
 def test_a_grid_of_a_continuous_range_is_refused() -> None:
     with pytest.raises(RequestError, match=r"\[space\] rate is 0.0 to 1.0; give it a step"):
-        grid(read_space({"rate": {"low": 0.0, "high": 1}}))
+        grid_configurations(read_space({"rate": {"low": 0.0, "high": 1}}))

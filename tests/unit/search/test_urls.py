@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assay.search.system.urls import keep_secret, masked, scrubbed
+from assay.search.system.urls import mask_secrets, register_secrets, scrub_secrets
 
 SECRET = "hun%40ter%2F2"
 
@@ -41,19 +41,19 @@ def leaked(text: str) -> bool:
     ],
 )
 def test_a_password_is_masked_wherever_it_stands(url: str, shown: str, secret: str) -> None:
-    assert masked(url.format(secret)).endswith(shown)
+    assert mask_secrets(url.format(secret)).endswith(shown)
 
 
 @pytest.mark.parametrize(
     "url", ["postgresql://assay@host/db", "http://127.0.0.1:5000", "sqlite:////a@b:c/d@e.db"]
 )
 def test_an_address_without_a_secret_is_left_as_it_is(url: str) -> None:
-    assert masked(url) == url
+    assert mask_secrets(url) == url
 
 
 @pytest.mark.parametrize(
     "said", [SECRET, MEANT, "hun%40ter/2", repr(MEANT), "hun@ter%2F2"[:3] + "%40ter%2F2"]
 )
 def test_what_a_library_says_has_no_password(said: str) -> None:
-    keep_secret(URLS[0][0].format(SECRET))
-    assert not leaked(scrubbed(f"can't log in with {said} on /api/2.0"))
+    register_secrets(URLS[0][0].format(SECRET))
+    assert not leaked(scrub_secrets(f"can't log in with {said} on /api/2.0"))

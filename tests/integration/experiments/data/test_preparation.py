@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,10 +26,10 @@ from assay.experiments.data.prepared_folder import digest_file
 from assay.models.data import load_training_data
 from assay.models.errors import RequestError
 from tests.helpers.planted import plant
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import GUARD_SECONDS, wait_until
+from tests.helpers.workers import ENDLESS_SECONDS
 
 OWN = DataSettings(name="npz:own.npz")
-PATIENCE_SECONDS = 20.0
 
 Stub = Callable[[str, str], None]
 
@@ -42,7 +43,7 @@ def stuck(stub: Stub, tmp_path: Path) -> Path:
         "import pathlib, time\n"
         "def train_test_split(*arrays, **options):\n"
         f"    pathlib.Path({str(reached)!r}).touch()\n"
-        "    time.sleep(60)\n",
+        f"    time.sleep({ENDLESS_SECONDS})\n",
     )
     return reached
 
@@ -86,10 +87,15 @@ def test_a_child_that_is_stopped_leaves_nothing(own_set: Path, stuck: Path) -> N
 def test_ctrl_c_while_waiting_ends_the_child(own_set: Path, stuck: Path) -> None:
     preparation = started(own_set)
     wait_until(stuck.exists)
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
-    with nothing_is_left(own_set, stuck), pytest.raises(KeyboardInterrupt):
-        preparation.result()
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR1))
+    interrupt.start()
+    try:
+        with nothing_is_left(own_set, stuck), pytest.raises(KeyboardInterrupt):
+            preparation.result()
+    finally:
+        interrupt.join()
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_child_that_is_killed_is_reported_and_leaves_nothing(own_set: Path, stuck: Path) -> None:
@@ -114,7 +120,7 @@ def test_a_child_whose_parent_is_killed_leaves_nothing(own_set: Path, stuck: Pat
     assert children
     parent.kill()
     parent.wait()
-    psutil.wait_procs(children, timeout=PATIENCE_SECONDS)
+    psutil.wait_procs(children, timeout=GUARD_SECONDS)
     with nothing_is_left(own_set, stuck):
         assert not any(child.is_running() for child in children)
 

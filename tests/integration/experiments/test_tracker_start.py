@@ -20,7 +20,7 @@ def test_a_store_that_nobody_allowed_to_be_opened_leaves_nothing(
         tmp_path / "journal.jsonl", f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts"
     )
     tracker.start()
-    tracker.leave()
+    tracker.shut_down()
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "mlflow"]
     thread.join(60)
     assert list(tmp_path.iterdir()) == [aside]

@@ -27,12 +27,12 @@ def test_a_supervisor_that_has_no_journal_yet_is_at_work_all_the_same(
     store_paths.workspace.journal("study").touch()
     with ExitStack() as stack:
         stack.enter_context(study_locks._lock(store_paths.workspace, "study", 2))
-        assert study_locks.busy(store_paths.workspace, "study") is not None
-        assert not study_locks.is_alone(store_paths.workspace, "study", 1)
+        assert study_locks.find_runner(store_paths.workspace, "study") is not None
+        assert not study_locks.is_only_instance(store_paths.workspace, "study", 1)
         with pytest.raises(RequestError, match="is being run by process"), ExitStack() as second:
-            study_locks.hold(second, store_paths.workspace, "study")
+            study_locks.lock_all_instances(second, store_paths.workspace, "study")
     with ExitStack() as stack:
-        study_locks.hold(stack, store_paths.workspace, "study")
+        study_locks.lock_all_instances(stack, store_paths.workspace, "study")
 
 
 def test_the_model_of_another_supervisors_trial_is_found(store_paths: StorePaths) -> None:
@@ -48,19 +48,19 @@ def test_the_model_of_another_supervisors_trial_is_found(store_paths: StorePaths
 
 def test_on_sqlite_there_is_one_at_a_time(store_paths: StorePaths) -> None:
     with ExitStack() as stack:
-        assert study_locks.take(stack, store_paths, "study") == 1
+        assert study_locks.acquire_instance(stack, store_paths, "study") == 1
         with pytest.raises(RequestError, match="is being run by process"):
-            study_locks.take(stack, store_paths, "study")
+            study_locks.acquire_instance(stack, store_paths, "study")
 
 
 def test_on_postgresql_the_next_takes_the_first_slot_that_is_free(store_paths: StorePaths) -> None:
     shared = replace(store_paths, storage=SHARED)
     with ExitStack() as stack:
-        assert study_locks.take(stack, shared, "study") == 1
+        assert study_locks.acquire_instance(stack, shared, "study") == 1
         with ExitStack() as second:
-            assert study_locks.take(second, shared, "study") == 2
-            assert study_locks.take(stack, shared, "study") == 3
-        assert study_locks.take(stack, shared, "study") == 2
+            assert study_locks.acquire_instance(second, shared, "study") == 2
+            assert study_locks.acquire_instance(stack, shared, "study") == 3
+        assert study_locks.acquire_instance(stack, shared, "study") == 2
 
 
 @pytest.mark.parametrize("study", ["study", "st~udy", "../up", "a.b", "x" * 300])

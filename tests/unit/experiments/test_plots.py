@@ -89,7 +89,7 @@ def test_the_front_is_told_from_the_rest() -> None:
 @pytest.mark.parametrize(
     ("draw", "words"),
     [
-        (lambda: study().plot_front(), "a front takes several objectives"),
+        (lambda: study().plot_front(), "a plot of the front takes several objectives"),
         (lambda: study(BOTH).plot_front(x="loss"), "must be one of"),
         (lambda: study().plot_curves("val_acuracy"), "Did you mean 'val_accuracy'"),
         (lambda: study().plot_slices("val_loss"), "must be one of val_accuracy"),

@@ -9,8 +9,9 @@ import subprocess
 import pytest
 from mlflow.exceptions import MlflowException
 
-from assay.experiments.tracking.follower import _told
+from assay.experiments.tracking.follower import summarize_store_error
 from tests.helpers.command import ASSAY, Swept
+from tests.helpers.waiting import GUARD_SECONDS
 
 _FULL = "(raised as a result of Query-invoked autoflush)\n(sqlite3.OperationalError) database or disk is full"
 
@@ -27,7 +28,7 @@ _FULL = "(raised as a result of Query-invoked autoflush)\n(sqlite3.OperationalEr
     ],
 )  # fmt: skip
 def test_a_line_says_what_is_wrong(error: Exception, said: str) -> None:
-    assert _told(error) == said
+    assert summarize_store_error(error) == said
 
 
 def test_whoever_stops_reading_is_no_failure(swept: Swept) -> None:
@@ -35,5 +36,7 @@ def test_whoever_stops_reading_is_no_failure(swept: Swept) -> None:
         f"'{word}'" for word in [*ASSAY, "show", "digits-mlp", "--home", str(swept.home)]
     )
     script = f"set -o pipefail; {shown} | true"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=170)
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=GUARD_SECONDS
+    )
     assert (done.returncode, done.stderr) == (141, "")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from assay.search.events import EpochEnded, StudyOpened, TrialEnded
-from assay.search.journal import read
+from assay.search.journal import read_events
 from tests.helpers.command import Done, assay
 from tests.helpers.runs import runs, trial_runs
 
@@ -37,7 +37,7 @@ def fused_sweep(home: Path, fuse: str, *more: str) -> Done:
 def curves(home: Path) -> dict[int, list[dict[str, float]]]:
     events = [
         event
-        for event, _ in read(home / "journal" / "digits-mlp.jsonl")
+        for event, _ in read_events(home / "journal" / "digits-mlp.jsonl")
         if isinstance(event, EpochEnded)
     ]
     return {
@@ -79,7 +79,7 @@ def test_each_trial_is_what_it_is_one_at_a_time(tmp_path: Path) -> None:
     assert re.search("was made with fuse = 4, this asks for 2", other.err)
     again = fused_sweep(together, "auto", "--trials", "9", "--seed", "4")
     assert again.code == 0, again.err
-    events = [event for event, _ in read(together / "journal" / "digits-mlp.jsonl")]
+    events = [event for event, _ in read_events(together / "journal" / "digits-mlp.jsonl")]
     opened = [event for event in events if isinstance(event, StudyOpened)]
     assert [event.provenance["assay.fuse"] for event in opened] == ["4", "4"]
     assert [event.provenance["assay.order_seed"] for event in opened] == ["3", "3"]

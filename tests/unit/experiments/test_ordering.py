@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assay.experiments.config.catalog import load
-from assay.experiments.config.experiment import Experiment, read
+from assay.experiments.config.catalog import resolve_experiment
+from assay.experiments.config.experiment import Experiment, read_experiment
 from assay.experiments.run.ordering import Inputs, longest_first
 
 MNIST = Inputs((28, 28, 1), 10)
@@ -34,7 +34,7 @@ def ordered(
     given: list[Mapping[str, Any]], experiment: Experiment | None = None, workers: int = 2
 ) -> list[int]:
     """Return which of the given come first, second and so on."""
-    found = longest_first(given, experiment or load("mnist-mlp"), MNIST, workers)
+    found = longest_first(given, experiment or resolve_experiment("mnist-mlp"), MNIST, workers)
     assert len(found) == len(given)
     return [next(index for index, one in enumerate(given) if one is other) for other in found]
 
@@ -67,7 +67,7 @@ def test_epochs_that_are_searched_count(tmp_path: Path) -> None:
         'title = "x"\n[data]\nname = "mnist"\n[model]\nfamily = "linear"\n[space]\nepochs = [1, 2, 3]\n'
     )
     given: list[Mapping[str, Any]] = [{"epochs": epochs} for epochs in (2, 1, 3)]
-    assert ordered(given, read(file)) == [2, 0, 1]
+    assert ordered(given, read_experiment(file)) == [2, 0, 1]
 
 
 def test_networks_of_a_users_own_stay_as_they_were(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_networks_of_a_users_own_stay_as_they_were(tmp_path: Path) -> None:
         'title = "x"\n[data]\nname = "mnist"\n[model]\nfamily = "nets.py:build"\n[space]\nunits = [1, 9]\n'
     )
     given: list[Mapping[str, Any]] = [{"units": 1}, {"units": 9}]
-    assert ordered(given, read(file)) == [0, 1]
+    assert ordered(given, read_experiment(file)) == [0, 1]
 
 
 def test_two_workers_are_done_sooner() -> None:

@@ -15,24 +15,22 @@ import pytest
 import assay
 from assay import RequestError, SearchError, load_study, run, sweep
 from assay.experiments import api
-from assay.experiments.run.result import SweepResult
-from assay.experiments.run.session import Ending
+from assay.experiments.run.result import RunStatus, SweepResult
 from assay.search.objective import Objectives
 from tests.helpers.command import Swept
 
-OTHERWISE_NAMED = {"values": "set"}
 ONLY_A_COMMAND = {"as_json", "dry_run"}
 
 
 @pytest.mark.parametrize("verb", ["sweep", "run"])
 def test_every_option_of_the_command_is_a_parameter_of_the_function(verb: str) -> None:
     command = importlib.import_module(f"assay.experiments.cli.{verb}").command
-    options = {
-        OTHERWISE_NAMED.get(option.name, option.name) for option in command.params
-    } - ONLY_A_COMMAND
+    options = {option.name for option in command.params} - ONLY_A_COMMAND
     parameters = inspect.signature(getattr(assay, verb)).parameters
     assert options <= set(parameters)
     others = [parameter for name, parameter in parameters.items() if name != "experiment"]
+    documented = getattr(assay, verb).__doc__
+    assert all(f"        {parameter.name}: " in documented for parameter in others)
     assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in others)
     for option in command.params:
         if isinstance(option.default, int) and option.name not in ONLY_A_COMMAND:
@@ -52,6 +50,16 @@ assert not {"keras", "tensorflow", "matplotlib"} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("function", [sweep, run])
+def test_an_option_that_is_not_there_is_a_type_error_that_names_the_nearest(
+    function: Callable[..., object],
+) -> None:
+    with pytest.raises(
+        TypeError, match="unexpected keyword argument 'epoch'; did you mean 'epochs'"
+    ):
+        function("digits-mlp", epoch=3)
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
@@ -85,26 +93,23 @@ def test_a_wrong_request_is_an_error_in_one_line_and_nothing_is_written(
 
 
 @pytest.mark.parametrize(
-    ("ending", "untracked", "error"),
+    ("status", "error"),
     [
-        (Ending("failed", "trials only fail", 1), None, SearchError),
-        (Ending("finished", None, 0), "the store is away", SearchError),
-        (Ending("interrupted", None, 130), None, KeyboardInterrupt),
-        (Ending("interrupted", None, 143), None, SystemExit),
+        (RunStatus("failed", "trials only fail", 1), SearchError),
+        (RunStatus("finished", untracked="the store is away"), SearchError),
+        (RunStatus("interrupted", search_exit_code=130), KeyboardInterrupt),
+        (RunStatus("interrupted", search_exit_code=143), SystemExit),
     ],
 )
 def test_how_a_sweep_ended_is_an_exception(
-    ending: Ending,
-    untracked: str | None,
+    status: RunStatus,
     error: type[BaseException],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     def ended(*_: Any) -> SweepResult:
         objectives = Objectives.read(["maximize val_accuracy"])
-        return SweepResult(
-            ending, untracked, "s", "e", "", None, 1.0, {}, objectives, [], {}, 1, False
-        )
+        return SweepResult(status, "s", "e", "", None, 1.0, {}, objectives, [], {}, 1, False)
 
     monkeypatch.setattr(api.sweeping, "sweep", ended)
     with pytest.raises(error):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from assay.experiments.tracking.lookup import find_run
-from assay.experiments.tracking.schema import name_text
+from assay.experiments.tracking.schema import encode_name
 from assay.experiments.workspace import StorePaths
 from tests.helpers.command import assay
 
@@ -108,7 +108,7 @@ def test_a_metric_may_be_called_anything_and_both_stores_agree(tmp_path: Path) -
     record = find_run(StorePaths.choose(home=tmp_path / "home"), done.answer["best"]["run_id"])
     assert record is not None
     for name in ("recall@5", "val_recall@5", "val_top<5>"):
-        assert len(record.curve[name_text(name)]) == 2
+        assert len(record.epoch_metrics[encode_name(name)]) == 2
     assert "assay.refused" not in record.tags
 
 

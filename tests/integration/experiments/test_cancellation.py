@@ -95,7 +95,7 @@ def test_a_store_that_is_away_is_asked_nothing_once_nobody_waits(
     asked = away.asked
     assert ended(tracker)
     assert away.asked <= asked + 1, "it may just have been asked"
-    assert tracker.run_id(0) is None
+    assert tracker.find_run_id(0) is None
     assert not journal.with_suffix(".tracked").exists()
 
 

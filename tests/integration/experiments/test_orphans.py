@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from assay.experiments.run.orphans import orphaned_runs, settle_orphaned_runs
+from assay.experiments.run.orphans import find_orphaned_runs, settle_orphaned_runs
 from assay.experiments.workspace import StorePaths
 from assay.search.events import TrialBegun, TrialEnded
-from assay.search.journal import Journal, last
+from assay.search.journal import Journal, last_event
 from tests.helpers.tracked import opened
 
 
@@ -35,11 +35,11 @@ def test_a_run_that_died_before_it_was_closed_has_its_model_in_mlflow(
     store_paths: StorePaths,
 ) -> None:
     model = died(store_paths, "run-20260101-120000-1", study=None)
-    assert orphaned_runs(store_paths) == {
-        "run-20260101-120000-1": "a single run that was begun and never ended"
+    assert find_orphaned_runs(store_paths) == {
+        "run-20260101-120000-1": "a single run that never ended"
     }
     settle_orphaned_runs(store_paths)
-    assert (orphaned_runs(store_paths), model.exists()) == ({}, False)
+    assert (find_orphaned_runs(store_paths), model.exists()) == ({}, False)
     client = MlflowClient(store_paths.tracking_uri)
     (run,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
     assert run.data.tags["assay.state"] == "complete"
@@ -51,7 +51,7 @@ def test_a_run_that_died_before_it_was_closed_has_its_model_in_mlflow(
 
 def test_a_study_that_is_called_like_a_run_is_none(store_paths: StorePaths) -> None:
     model = died(store_paths, "run-1", study="run-1")
-    assert orphaned_runs(store_paths) == {}
+    assert find_orphaned_runs(store_paths) == {}
     settle_orphaned_runs(store_paths)
-    assert isinstance(last(store_paths.workspace.journal("run-1")), TrialEnded)
+    assert isinstance(last_event(store_paths.workspace.journal("run-1")), TrialEnded)
     assert model.exists()

@@ -1,0 +1,457 @@
+"""Every option of `run` and `sweep`, written once.
+
+The command line (`experiments/cli/options.py`), the Python functions (`experiments/api.py`), their
+validation and the reference documentation are all made from the classes below. To add an option,
+add a key here, and read it in `experiments/config/request.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, TypedDict, TypeVar, get_type_hints
+
+from assay.experiments.formatting import parse_seconds
+from assay.models.errors import RequestError
+
+Kind: TypeAlias = Literal["text", "integer", "number", "flag", "duration", "values", "list", "any"]
+Configurations: TypeAlias = Sequence[Mapping[str, Any]] | str | Path
+"""Configurations to try first: themselves, or the path of a JSON file that lists them."""
+
+_EXPECTED: Mapping[Kind, str] = {
+    "text": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "flag": "True or False",
+    "values": "values by name, such as {'hidden_units': 100}",
+    "list": "a list of configurations, or the path of a file that lists them",
+    "duration": "a time",
+    "any": "a value",
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option.
+
+    Attributes:
+        help: what it does, in one sentence; `--help` and the docstrings of the functions show it.
+        kind: of its value. A duration is in seconds, or text such as "90s", "10m" or "1h30m".
+        default: its value if it is not given.
+        default_text: the default in words, where None stands for something else.
+        minimum: the least number that it can be.
+        above: the number that it must exceed.
+        metavar: what `--help` shows in place of the value.
+        variable: the environment variable that sets it.
+        completion: the name of its completer in `experiments/cli/completion.py`.
+    """
+
+    help: str
+    kind: Kind = "text"
+    default: Any = None
+    default_text: str | None = None
+    minimum: int | None = None
+    above: float | None = None
+    metavar: str | None = None
+    variable: str | None = None
+    completion: str | None = None
+
+    @property
+    def shown_default(self) -> str | None:
+        """The default as `--help` shows it; None for a flag, which is off by default."""
+        if self.kind == "flag":
+            return None
+        text = self.default_text or (None if self.default is None else str(self.default))
+        return text if self.variable is None else f"{self.variable}, or {text}"
+
+    def read(self, value: Any, name: str) -> Any:
+        """Return a value after validation; a duration in seconds.
+
+        Raises:
+            RequestError: the option does not take the value.
+        """
+        if value is None:
+            return self.default
+        if self.kind == "duration":
+            return parse_seconds(value, name)
+        value = as_plain(value)
+        if not self._is_valid(value):
+            raise RequestError(f"{name} takes {self._expected()}; received {value!r}.")
+        return value
+
+    def _is_valid(self, value: Any) -> bool:
+        match self.kind:
+            case "text":
+                return isinstance(value, str | Path)
+            case "integer":
+                valid = isinstance(value, int) and not isinstance(value, bool)
+            case "number":
+                valid = isinstance(value, int | float) and not isinstance(value, bool)
+                valid = valid and math.isfinite(value)
+            case "flag":
+                return isinstance(value, bool)
+            case "values":
+                return isinstance(value, Mapping)
+            case "any":
+                return True
+            case "list":
+                is_list = isinstance(value, Sequence) and not isinstance(value, bytes)
+                return is_list or isinstance(value, Path)
+        least = self.minimum is None or value >= self.minimum
+        return valid and least and (self.above is None or value > self.above)
+
+    def _expected(self) -> str:
+        least = "" if self.minimum is None else f", {self.minimum} or more"
+        above = "" if self.above is None else f" above {self.above:g}"
+        return f"{_EXPECTED[self.kind]}{least}{above}"
+
+
+class StoreOptions(TypedDict, total=False):
+    """Where data are read and results are written."""
+
+    home: Annotated[
+        str | Path | None,
+        Option(
+            "Folder of everything that running produces.",
+            default_text="./mlruns",
+            variable="ASSAY_HOME",
+        ),
+    ]
+    data_dir: Annotated[
+        str | Path | None,
+        Option(
+            "Folder of the data sets, each as NAME.npz.",
+            default_text="the Keras cache",
+            variable="ASSAY_DATA_DIR",
+        ),
+    ]
+    storage: Annotated[
+        str | None,
+        Option(
+            "Optuna storage, as a URL.", default_text="SQLite in home", variable="ASSAY_STORAGE"
+        ),
+    ]
+    tracking_uri: Annotated[
+        str | None,
+        Option(
+            "MLflow tracking URI.", default_text="SQLite in home", variable="MLFLOW_TRACKING_URI"
+        ),
+    ]
+
+
+class ExecutionOptions(TypedDict, total=False):
+    """What trials train on."""
+
+    backend: Annotated[
+        str | None,
+        Option(
+            "Keras backend: tensorflow, jax or torch.",
+            default_text="KERAS_BACKEND, or tensorflow",
+            completion="backends",
+        ),
+    ]
+    device: Annotated[
+        str | None,
+        Option(
+            "Device: cpu, gpu (all GPUs) or gpu:N.",
+            default_text="gpu if the backend can use one, else cpu",
+            completion="devices",
+        ),
+    ]
+    precision: Annotated[
+        str,
+        Option(
+            "Keras dtype policy: float32, mixed_bfloat16 or mixed_float16.",
+            default="float32",
+            completion="precisions",
+        ),
+    ]
+    xla: Annotated[
+        str,
+        Option(
+            "Compile training steps with XLA: on, off, or auto (as Keras decides).",
+            default="auto",
+            completion="xla",
+        ),
+    ]
+    gpu_memory: Annotated[
+        float | None,
+        Option(
+            "GPU memory of each worker, in MB, or up to 1 as a fraction of the GPU.",
+            kind="number",
+            above=0,
+            default_text="as needed, or an equal share",
+            metavar="MB|FRACTION",
+        ),
+    ]
+
+
+class TimeoutOptions(TypedDict, total=False):
+    """When a worker that does not respond is given up."""
+
+    trial_timeout: Annotated[
+        str | float | None,
+        Option(
+            "Fail a trial whose worker does not respond within TIME (e.g. 90s, 10m).",
+            kind="duration",
+            default_text="never",
+            metavar="TIME",
+        ),
+    ]
+
+
+class FailureOptions(TypedDict, total=False):
+    """What is retried, and when a search is given up."""
+
+    max_failures: Annotated[
+        int,
+        Option(
+            "Stop the search after this many failed trials in a row.",
+            kind="integer",
+            default=5,
+            minimum=1,
+        ),
+    ]
+    retries: Annotated[
+        int,
+        Option(
+            "Retry a trial whose worker died up to this many times.",
+            kind="integer",
+            default=1,
+            minimum=0,
+        ),
+    ]
+
+
+class SetOption(TypedDict, total=False):
+    """Which hyperparameters are fixed."""
+
+    set: Annotated[
+        Mapping[str, Any] | None,
+        Option(
+            "Fix hyperparameters, searched or not, by name.",
+            kind="values",
+            metavar="KEY=VALUE",
+        ),
+    ]
+
+
+class _RunOptions(TypedDict, total=False):
+    epochs: Annotated[
+        int | None,
+        Option("Epochs to train.", kind="integer", minimum=1, default_text="the experiment's"),
+    ]
+    seed: Annotated[int, Option("Random seed.", kind="integer", default=0, minimum=0)]
+
+
+class RunOptions(
+    _RunOptions, TimeoutOptions, SetOption, ExecutionOptions, StoreOptions, total=False
+):
+    """Options of `assay run`."""
+
+
+class _SearchOptions(TypedDict, total=False):
+    trials: Annotated[
+        int | None,
+        Option(
+            "Number of complete or pruned trials at which the study is done.",
+            kind="integer",
+            minimum=1,
+            default_text="the experiment's",
+        ),
+    ]
+    epochs: Annotated[
+        int | None,
+        Option("Epochs per trial.", kind="integer", minimum=1, default_text="the experiment's"),
+    ]
+    timeout: Annotated[
+        str | float | None,
+        Option(
+            "Start no trial after TIME (e.g. 90s, 10m, 1h30m).", kind="duration", metavar="TIME"
+        ),
+    ]
+    workers: Annotated[
+        int | None,
+        Option(
+            "Number of trials that train at the same time.",
+            kind="integer",
+            minimum=1,
+            default_text="one per GPU, or one per core",
+        ),
+    ]
+    sampler: Annotated[
+        str | None,
+        Option(
+            "Sampler; 'assay list samplers' lists them.",
+            default_text="the experiment's",
+            completion="samplers",
+        ),
+    ]
+    pruner: Annotated[
+        str | None,
+        Option(
+            "Pruner; 'assay list pruners' lists them.",
+            default_text="the experiment's",
+            completion="pruners",
+        ),
+    ]
+    seed: Annotated[
+        int | None,
+        Option(
+            "Random seed; trial seeds are derived from it.",
+            kind="integer",
+            minimum=0,
+            default_text="the study's, or 0",
+        ),
+    ]
+    study: Annotated[
+        str | None,
+        Option("Name of the study.", default_text="the experiment's", completion="studies"),
+    ]
+    enqueue: Annotated[
+        Configurations | None,
+        Option("Configurations to try first: a JSON list.", kind="list", metavar="FILE.json"),
+    ]
+    fuse: Annotated[
+        str | int,
+        Option(
+            "Number of similar trials that a worker trains together, on JAX: a number, off, or "
+            "auto (where it is faster).",
+            kind="any",  # a number or a word: read by `parse_fuse`
+            default="auto",
+            metavar="auto|off|K",
+        ),
+    ]
+    checkpoint: Annotated[
+        bool,
+        Option(
+            "Save every trial after each epoch, so that an interrupted one resumes from there.",
+            kind="flag",
+            default=False,
+        ),
+    ]
+
+
+class SweepOptions(
+    _SearchOptions,
+    SetOption,
+    ExecutionOptions,
+    FailureOptions,
+    TimeoutOptions,
+    StoreOptions,
+    total=False,
+):
+    """Options of `assay sweep`."""
+
+
+class _ProgressOption(TypedDict, total=False):
+    progress: Annotated[
+        bool,
+        Option(
+            "Draw a progress bar, on standard error outside notebooks. Nothing else is printed.",
+            kind="flag",
+            default=True,
+        ),
+    ]
+
+
+class RunArguments(RunOptions, _ProgressOption, total=False):
+    """Keyword arguments of the function `run`."""
+
+
+class SweepArguments(SweepOptions, _ProgressOption, total=False):
+    """Keyword arguments of the function `sweep`."""
+
+
+def options_of(group: type) -> dict[str, Option]:
+    """Return the options of one of the classes above, by name."""
+    return {name: hint.__metadata__[0] for name, hint in _hints(group).items()}
+
+
+def read_options(
+    group: type, given: Mapping[str, Any], spell: Callable[[str], str] = str
+) -> dict[str, Any]:
+    """Return the value of every option of a class, validated, with defaults for those not given.
+
+    Args:
+        group: one of the classes above.
+        given: values by name; None counts as not given.
+        spell: makes of an option's name what an error calls it, such as "--timeout".
+
+    Raises:
+        RequestError: an option does not take its value.
+    """
+    return {
+        name: option.read(given.get(name), spell(name))
+        for name, option in options_of(group).items()
+    }
+
+
+def as_plain(value: Any) -> Any:
+    """Return a NumPy scalar, such as a cell of a DataFrame, as a Python value; others unchanged."""
+    numpy = sys.modules.get("numpy")  # what has not been imported has made no scalar
+    return value.item() if numpy is not None and isinstance(value, numpy.generic) else value
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def with_arguments(group: type) -> Callable[[_Function], _Function]:
+    """Give a function of `**options` the signature and the documentation of a class of options.
+
+    Notebooks and `help()` then show every option, which is still written once. A name that is no
+    option is a TypeError, as for any Python function.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        (first, *_) = inspect.signature(function).parameters.values()
+        options, hints = options_of(group), _hints(group)
+        keywords = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=option.default,
+                annotation=hints[name].__origin__,
+            )
+            for name, option in options.items()
+        ]
+        signature = inspect.signature(function)
+        function.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[first, *keywords]
+        )
+        described = "".join(
+            f"        {name}: {_sentence(option)}\n" for name, option in options.items()
+        )
+        assert function.__doc__ is not None
+        function.__doc__ = function.__doc__.replace("        **options: see below.\n", described)
+        return function
+
+    return decorate
+
+
+def check_argument_names(function: str, group: type, given: Mapping[str, Any]) -> None:
+    """Check that a function was called with names of options only.
+
+    Raises:
+        TypeError: a name is no option; the message names the nearest one.
+    """
+    known = options_of(group)
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
+
+
+def _hints(group: type) -> dict[str, Any]:
+    return get_type_hints(group, include_extras=True)
+
+
+def _sentence(option: Option) -> str:
+    default = "" if option.default_text is None else f" None: {option.shown_default}."
+    return f"{option.help}{default}"

@@ -1,0 +1,35 @@
+"""Commands that are refused: with exit code 2, in one line, and with nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.command import invoke
+
+Fails = Callable[..., str]
+
+
+def harmless(path: Path) -> bool:
+    """Whether a file says nothing of any study: prepared data, or a lock that nobody holds."""
+    return "data" in path.parts or path.suffix == ".lock"
+
+
+@pytest.fixture
+def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fails:
+    """Run a command that must be refused; returns the line that says why."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # whatever machine this is
+
+    def run(*arguments: str, home: str = "home") -> str:
+        done = invoke(*arguments, "--home", home)
+        assert (done.code, done.out) == (2, ""), done.err
+        (line,) = done.err.splitlines()
+        assert line.startswith("assay: ")
+        written = [path for path in Path(home).rglob("*") if path.is_file() and not harmless(path)]
+        assert not written, "something was written"
+        return line
+
+    return run
