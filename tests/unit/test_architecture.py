@@ -49,8 +49,8 @@ ORDER: dict[str, list[set[str]]] = {
     ],
     "experiments": [
         {"terminal_text", "data"},
-        {"formatting"},
-        {"config", "workspace"},
+        {"formatting", "workspace"},
+        {"config"},
         {"tracking"},
         {"results", "run"},
         {"console", "maintenance"},

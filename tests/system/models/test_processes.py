@@ -29,7 +29,7 @@ CONTRACTS = [
         "trainer",
         "program_cache",
     ),
-    ("epochs", "precision"),
+    ("epochs", "precision", "keras_compat"),
     ("custom",),
     ("vmap_trainer",),
 ]

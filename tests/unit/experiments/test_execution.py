@@ -96,7 +96,7 @@ def test_what_the_machine_does_not_have_is_refused(asked: dict[str, Any], words:
 
 
 @pytest.mark.parametrize(
-    ("backend", "workers", "asked", "total", "shared"),
+    ("backend", "workers", "asked", "total", "expected"),
     [
         ("tensorflow", 2, None, 80000, GpuMemory()),
         ("tensorflow", 3, None, 80000, GpuMemory(0.45, 36000)),
@@ -111,11 +111,11 @@ def test_what_the_machine_does_not_have_is_refused(asked: dict[str, Any], words:
     ],
 )
 def test_workers_of_a_card_share_its_memory(
-    backend: str, workers: int, asked: float | None, total: int | None, shared: GpuMemory
+    backend: str, workers: int, asked: float | None, total: int | None, expected: GpuMemory
 ) -> None:
     found = share_memory(asked, backend, ["4", "5"], workers, lambda gpus: total)
-    assert found.fraction == pytest.approx(shared.fraction)
-    assert found.megabytes == shared.megabytes
+    assert found.fraction == pytest.approx(expected.fraction)
+    assert found.megabytes == expected.megabytes
 
 
 @pytest.mark.parametrize(

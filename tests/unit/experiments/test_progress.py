@@ -84,7 +84,7 @@ def test_plain_lines_say_the_same_one_a_trial(state: SweepState) -> None:
     for event in STORY:
         display.on_event(event)
     headline, complete, failed = stream.getvalue().splitlines()
-    assert "27 trials to go" in headline
+    assert "27 trials to train" in headline
     assert complete.startswith(
         "[4/30] trial 0 complete after 2 epochs val_accuracy 0.7500 | hidden_units=32"
     )

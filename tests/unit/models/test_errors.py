@@ -1,4 +1,4 @@
-"""Memory that runs out is told from other failures."""
+"""Errors and their exit codes; memory that runs out is told from other failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import pytest
 
 from assay.models.architectures.custom_import import attribute_user_errors
 from assay.models.architectures.registry import get_family
-from assay.models.errors import RequestError, is_out_of_memory
+from assay.models.errors import (
+    AssayError,
+    OutOfMemory,
+    RequestError,
+    SearchError,
+    WorkerBug,
+    is_out_of_memory,
+)
 
 ENDLESS = 1 << 50
 
@@ -60,3 +67,22 @@ def test_memory_that_runs_out_in_a_users_factory_is_not_the_factorys_mistake(
 )
 def test_other_failures_are_other_failures(error: Exception) -> None:
     assert not is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        (RequestError("wrong"), 2),
+        (SearchError("failed"), 1),
+        (SearchError("stopped", exit_code=143), 143),
+        (OutOfMemory("no room"), 1),
+        (WorkerBug("a traceback"), 1),
+    ],
+)
+def test_every_error_knows_its_exit_code(error: AssayError, exit_code: int) -> None:
+    assert error.exit_code == exit_code
+
+
+def test_a_bug_in_a_worker_is_neither_a_failed_search_nor_a_wrong_request() -> None:
+    assert not issubclass(WorkerBug, SearchError | RequestError)
+    assert not issubclass(SearchError, RequestError)
