@@ -121,7 +121,7 @@ def test_a_death_in_the_middle_is_mended_by_the_same_command(
         steps = {
             "third run": (delete_module, "delete_runs"),
             "optuna": (optuna, "delete_study"),
-            "shelf": (delete_module.ModelStore, "remove"),
+            "shelf": (delete_module.ModelStore, "delete"),
         }
         with monkeypatch.context() as patch:
             patch.setattr(*steps[step], die)

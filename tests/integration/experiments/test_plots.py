@@ -13,7 +13,7 @@ def test_figures_leave_the_state_that_pyplot_keeps_alone() -> None:
     # In a process of its own: other tests import what imports pyplot.
     code = """
 import sys
-from tests.unit.experiments.test_figures import OF_ONE, study
+from tests.unit.experiments.test_plots import OF_ONE, study
 for _, draw in OF_ONE:
     draw(study())._repr_svg_()
 assert "matplotlib.pyplot" not in sys.modules

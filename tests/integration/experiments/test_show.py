@@ -67,12 +67,12 @@ def test_a_study_shows_its_best_and_its_trials_the_best_first(
 
 def test_a_trial_that_runs_says_who_runs_it(shown: Shown, store_paths: StorePaths) -> None:
     told(store_paths, "one", ONE, ONE_ENDS)
-    left = "nobody is at work on the study: the same sweep again, or 'assay doctor --fix', settles what was left"
+    left = "no sweep runs the study: run it again, or 'assay doctor --fix', to settle these trials"
     assert left in shown("one").splitlines()
     with StudyLock(store_paths.workspace.journal("one").with_suffix(".lock"), "one"):
         assert f"study 'one' is being run by process {os.getpid()} since " in shown("one")
     told(store_paths, "two", TWO, TWO_ENDS)
-    assert "nobody is at work" not in shown("two")  # since nothing runs
+    assert "no sweep runs the study" not in shown("two")  # since nothing runs
 
 
 @pytest.mark.parametrize(
