@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -26,10 +27,14 @@ from assay.experiments.workspace import StorePaths
 from assay.search.events import Event
 from tests.helpers.browser import browsing, serving
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 PICTURES = Path(__file__).parent.parent / "experiments" / "pictures"
 EXPERIMENT = "digits-mlp"
 COLUMNS = 120
 WIDTH_PIXELS, HEIGHT_PIXELS = 1400, 900
+SETTLING_MILLISECONDS = 3000
 
 
 class Photographer:
@@ -92,6 +97,15 @@ def draw_sweep(home: Path) -> str:
     return console.export_svg(title="assay")
 
 
+def photograph_page(page: Page) -> bytes:
+    """Return a screenshot of a page once it no longer changes."""
+    before, now = b"", page.screenshot()
+    while now != before:
+        page.wait_for_timeout(SETTLING_MILLISECONDS)
+        before, now = now, page.screenshot()
+    return now
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="assay-") as folder:
         home, failed = Path(folder) / "mlruns", Path(folder) / "failed.png"
@@ -104,9 +118,8 @@ def main() -> None:
             browsing(failed, WIDTH_PIXELS, HEIGHT_PIXELS) as page,
         ):
             page.goto(address)
-            page.get_by_text("Parallel Coordinates Plot").wait_for()
-            page.wait_for_load_state("networkidle")
-            page.screenshot(path=PICTURES / "comparison.png")
+            page.locator(".js-plotly-plot .main-svg").first.wait_for()
+            (PICTURES / "comparison.png").write_bytes(photograph_page(page))
 
 
 if __name__ == "__main__":
