@@ -29,7 +29,7 @@ CONTRACTS = [
         "trainer",
         "program_cache",
     ),
-    ("epochs", "precision", "keras_compat"),
+    ("epochs", "precision", "keras_compat", "metrics"),
     ("custom",),
     ("vmap_trainer",),
 ]
