@@ -45,7 +45,7 @@ def test_a_metric_is_one_entry(
     assert set(trainer.check(spec)["metrics"]) > {"f1", "val_f1"}
     trainer.begin(spec)
     reply = [trainer.epoch()["metrics"] for _ in range(3)][-1]
-    assert list(reply) == ["loss", "accuracy", "f1", "val_loss", "val_accuracy", "val_f1"]
+    assert set(reply) == {"loss", "accuracy", "f1", "val_loss", "val_accuracy", "val_f1"}
     trainer.finish(str(tmp_path / "f1.keras"))
     monkeypatch.undo()
 
