@@ -37,7 +37,7 @@ class PostgreSQL(AbstractContextManager["PostgreSQL"]):
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
         self._user: dict[str, Any] = (
-            {"user": _NOBODY, "batch": _NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+            {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
         )
         if self._user:
             shutil.chown(self._folder, _NOBODY, _NOBODY)

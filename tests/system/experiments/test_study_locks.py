@@ -58,58 +58,60 @@ def told(store_paths: StorePaths, study: StudyTrials, name: str, instance: int) 
 
 
 @pytest.fixture
-def shared(store_paths: StorePaths, postgresql: PostgreSQL) -> StorePaths:
+def shared_paths(store_paths: StorePaths, postgresql: PostgreSQL) -> StorePaths:
     """A home with a study of two instances, each of which did a trial."""
-    shared = replace(store_paths, storage=postgresql.new())
+    shared_paths = replace(store_paths, storage=postgresql.new())
     for instance in (1, 2):
-        told(shared, opened(shared.storage, "both"), "both", instance)
-    return shared
+        told(shared_paths, opened(shared_paths.storage, "both"), "both", instance)
+    return shared_paths
 
 
-def test_who_reads_a_study_reads_all_its_journals(shared: StorePaths) -> None:
-    assert journal_names(shared.workspace) == ["both"]
-    assert list(read_study("both", shared).trials["parameters"]) == [1, 2]
+def test_who_reads_a_study_reads_all_its_journals(shared_paths: StorePaths) -> None:
+    assert journal_names(shared_paths.workspace) == ["both"]
+    assert list(read_study("both", shared_paths).trials["parameters"]) == [1, 2]
 
 
-def test_deleting_a_study_deletes_all_its_journals(shared: StorePaths) -> None:
-    with locked_study("both", shared) as stored:
+def test_deleting_a_study_deletes_all_its_journals(shared_paths: StorePaths) -> None:
+    with locked_study("both", shared_paths) as stored:
         assert stored.trials == 2
-        delete_study(stored, shared)
-    assert not list(shared.workspace.path.glob("journal/*.jsonl"))
+        delete_study(stored, shared_paths)
+    assert not list(shared_paths.workspace.path.glob("journal/*.jsonl"))
 
 
-def test_a_study_that_is_being_run_is_not_deleted(shared: StorePaths) -> None:
+def test_a_study_that_is_being_run_is_not_deleted(shared_paths: StorePaths) -> None:
     with ExitStack() as stack:
-        stack.enter_context(study_locks._lock(shared.workspace, "both", 2))
+        stack.enter_context(study_locks._lock(shared_paths.workspace, "both", 2))
         with (
             pytest.raises(RequestError, match="is being run by process"),
-            locked_study("both", shared),
+            locked_study("both", shared_paths),
         ):
             pass
-    opened(shared.storage, "both").ask()  # by another home
+    opened(shared_paths.storage, "both").ask()  # by another home
     with (
         pytest.raises(RequestError, match="is being run from another home"),
-        locked_study("both", shared),
+        locked_study("both", shared_paths),
     ):
         pass
 
 
-def test_a_slot_that_nobody_is_in_is_settled_by_whoever_comes_next(shared: StorePaths) -> None:
-    study = opened(shared.storage, "both")
+def test_a_slot_that_nobody_is_in_is_settled_by_whoever_comes_next(
+    shared_paths: StorePaths,
+) -> None:
+    study = opened(shared_paths.storage, "both")
     left = study.ask()
     assert left is not None
-    with Journal(shared.workspace.journal("both", 2)) as journal:
+    with Journal(shared_paths.workspace.journal("both", 2)) as journal:
         journal.append(
             StudyOpened(
                 study="both", study_id=study.study_id, experiment="mine", provenance={}, text="", data={},
                 supervisor=study.supervisor,
             )
         )  # fmt: skip
-    again = opened(shared.storage, "both")
+    again = opened(shared_paths.storage, "both")
     assert study.supervisor in study_locks.recover_other_instances(
-        shared, "both", 1, again, lambda trial: {}
+        shared_paths, "both", 1, again, lambda trial: {}
     )
     (trial,) = [one for one in again.study.trials if one.number == left.number]
     assert trial.state.name == "FAIL"
     assert trial.user_attrs[SUPERVISOR] == study.supervisor
-    assert open_storage(shared.storage).get_all_trials(again.study._study_id)
+    assert open_storage(shared_paths.storage).get_all_trials(again.study._study_id)
