@@ -29,7 +29,7 @@ SEAMS = {
     "report": "assay.search.study:StudyTrials.report",
     "tell": "assay.search.study:StudyTrials.tell",
     "write end": "assay.search.study_record:StudyRecord.write_end",
-    "retry": "assay.search.study:StudyTrials.retry",
+    "retry": "assay.search.study:StudyTrials.enqueue_retry",
     "discard checkpoint": "assay.search.artifacts:Checkpoints.discard",
     "discard models": "assay.search.artifacts:ModelStore.keep_only",
     "create run": "mlflow:MlflowClient.create_run",

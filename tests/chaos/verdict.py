@@ -157,7 +157,7 @@ def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:
         if trials[number].params or trials[number].system_attrs.get(ENQUEUED)
     }
     # One that was killed before its seed was written has the seed that follows from its number.
-    seeds = [StudyRecord(known).restore_trial(trial).seed for trial in trials]
+    seeds = [StudyRecord(known, known._storage).restore_trial(trial).seed for trial in trials]
     latest = {seed: number for number, seed in enumerate(seeds)}
     return {number for number in due if latest[seeds[number]] == number}
 
