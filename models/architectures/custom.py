@@ -79,7 +79,7 @@ def make_describe(reference: FactoryReference, task: Task) -> Describe:
     ) -> keras.Model:
         import keras  # not at the top: settings are checked without a backend
 
-        # Keras would add a page of its own to the message of the user's exception. Clearing Keras'
+        # Keras would add a page to the message of the user's exception. Clearing Keras'
         # session at the end of the trial enables the filtering again.
         keras.config.disable_traceback_filtering()
         function = load_factory(reference)

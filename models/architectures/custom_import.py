@@ -270,7 +270,7 @@ def _import_module(reference: FactoryReference) -> ModuleType:
 
 
 def _import_file(file: Path) -> ModuleType:
-    # A name of its own: models.py or random.py must not replace Assay's package or a library.
+    # A unique name: models.py or random.py must not replace Assay's package or a library.
     name = f"_own_{hashlib.sha256(str(file).encode()).hexdigest()[:16]}_{file.stem}"
     if name in sys.modules:
         return sys.modules[name]

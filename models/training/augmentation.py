@@ -16,7 +16,8 @@ from assay.models.data import Array
 from assay.models.errors import RequestError
 from assay.models.training.config import TrainSettings
 
-_STREAM = 1  # a random stream of its own, beside that of the batch order, which has no third number
+# A third number beside seed and epoch, so that the random stream is not that of the batch order.
+_STREAM = 1
 
 
 @dataclass(frozen=True)

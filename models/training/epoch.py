@@ -30,7 +30,7 @@ class InputConfig:
             `DeviceDataset.takes_any_batch_size`.
         one_hot: whether labels (n,) are passed as rows (n, classes), 1 at the label and 0
             elsewhere.
-        scheduled: whether every step has a learning rate of its own.
+        scheduled: whether every step has its own learning rate.
         augmented: whether every epoch sees other crops of the images.
         shift: width of the black border around the images, in pixels.
     """
@@ -44,7 +44,7 @@ class InputConfig:
 
 @dataclass(frozen=True)
 class EpochInputs:
-    """What one epoch is given.
+    """Inputs of one epoch.
 
     Attributes:
         batch_size: images per step.

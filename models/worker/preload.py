@@ -27,7 +27,7 @@ def preload() -> None:
     backend = os.environ.get("KERAS_BACKEND")
     hidden = [name for name in _OPTIONAL_PACKAGES if name != backend]
     with hide_packages(hidden if keras_compat.is_supported() else []):
-        import keras  # not at the top: what is imported with it is decided here
+        import keras  # not at the top: the context decides what Keras imports
     if (backend := keras.backend.backend()) in ("tensorflow", "jax"):
         importlib.import_module(f"assay.models.backends.{backend}")
     importlib.import_module("assay.models.worker.trainer")

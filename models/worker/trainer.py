@@ -62,7 +62,7 @@ class Trainer:
     Data and compiled epochs stay in memory between trials.
 
     Args:
-        threads: number of CPU threads, where the backend can be told.
+        threads: number of CPU threads, where the backend has this setting.
         on_gpu: whether it must compute on a GPU.
         gpu_megabytes: memory that TensorFlow may take from the GPU, in MiB; None to take it as it
             is needed.
@@ -243,7 +243,7 @@ class Trainer:
     def drop(self) -> None:
         """Drop the trial, or one that could not begin."""
         if self._trial is not None:
-            # Of the cache it was taken from: other data may have been loaded since.
+            # To the cache that it came from: other data may have been loaded since.
             self._trial.programs.release(self._trial.program)
         self._trial = None
         if self._has_models:

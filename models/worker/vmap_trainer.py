@@ -141,7 +141,7 @@ class VmapTrainer(Trainer):
     """Trains one trial per lane; without `batch`, like `Trainer`.
 
     Args:
-        threads: number of CPU threads, where the backend can be told.
+        threads: number of CPU threads, where the backend has this setting.
         calibrate: whether trials form a trial batch only if that was measured to be faster.
         options: see `Trainer`.
 
@@ -201,7 +201,7 @@ class VmapTrainer(Trainer):
         if not (self._vectorized_trials or self._single_trainers):
             self._memory = PeakMemory()
         trial_spec = TrialSpec.read(spec, "the trial")
-        # A trainer of its own for any other trial; all share data set and programs.
+        # Any other trial gets its own trainer; all of them share data set and programs.
         if not can_be_vectorized(trial_spec):
             trainer = Trainer(threads=0, cache=self._cache, **self._options)
             self._single_trainers[lane] = trainer
@@ -269,7 +269,7 @@ class VmapTrainer(Trainer):
         for programs in dict.fromkeys(trial.programs for trial in trials):
             batch_trials = [trial for trial in trials if trial.programs is programs]
             if len(batch_trials) > 1 and self._is_faster(programs, len(batch_trials)):
-                # For example, memory ran out: then each trial is a batch of its own.
+                # For example, memory ran out: then each trial forms its own batch.
                 with suppress(Exception):
                     TrialBatch(batch_trials)
             for trial in batch_trials:

@@ -13,7 +13,7 @@ from tests.helpers.paths import ROOT
 
 
 def test_the_installed_releases_are_supported() -> None:
-    """After an update of either: run the tests of both ways, then name the release in the module."""
+    """After an update: run the tests of both ways, then name the release in the module."""
     assert keras_compat.is_supported()
 
 
