@@ -16,7 +16,7 @@ from assay.experiments.config.options import (
     with_arguments,
 )
 from assay.experiments.config.request import read_run, read_sweep
-from assay.experiments.console.bar import BarDisplay, SilentDisplay, import_tqdm
+from assay.experiments.console.bar import BarDisplay, SilentDisplay
 from assay.experiments.results.load import read_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.run import single
@@ -26,8 +26,6 @@ from assay.experiments.workspace import StorePaths
 from assay.models.errors import SearchError
 
 _INTERRUPTED, _TERMINATED = 130, 143
-
-import_tqdm()  # before Optuna and MLflow import it, and warn
 
 
 @with_arguments(SweepArguments)

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.experiments.data.sources.base import default_data_dir
 from assay.models.errors import RequestError
 from assay.search.system.files import unwritable_error
 from assay.search.system.urls import register_secrets
@@ -130,6 +129,9 @@ class StorePaths:
         defaults are `./mlruns`, the Keras cache, and SQLite in home for both stores. From now on,
         messages mask the secrets in both URLs.
         """
+        # Here, because it imports NumPy, which completing the name of a study has no time for.
+        from assay.experiments.data.sources.base import default_data_dir
+
         variables = os.environ
         workspace = Workspace(
             Path(home or variables.get("ASSAY_HOME") or "mlruns").expanduser().resolve()

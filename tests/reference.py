@@ -357,7 +357,8 @@ def catalogue_part() -> str:
         experiment = resolve_experiment(name)
         search = experiment.search
         what = f"`{experiment.family.name}` on `{experiment.data.name}`"
-        how = f"{search.trials} trials of {experiment.largest_value('epochs')} epochs, {search.sampler}, {search.pruner}"
+        epochs = experiment.largest_value("epochs")
+        how = f"{search.trials} trials of {epochs} epochs, {search.sampler}, {search.pruner}"
         rows.append((_code(name), what, how, _listed(experiment.space), experiment.source))
     return table(("experiment", "model and data", "search", "searched", "source"), rows)
 

@@ -82,7 +82,7 @@ def _families(context: click.Context) -> Iterable[str]:
 
 
 def _backends(context: click.Context) -> Iterable[str]:
-    from assay.experiments.run.execution import BACKENDS
+    from assay.experiments.config.options import BACKENDS
 
     return BACKENDS
 
@@ -101,7 +101,7 @@ def _precisions(context: click.Context) -> Iterable[str]:
 
 
 def _xla(context: click.Context) -> Iterable[str]:
-    from assay.experiments.run.execution import XLA
+    from assay.experiments.config.options import XLA
 
     return XLA
 

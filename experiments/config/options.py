@@ -19,6 +19,9 @@ from typing import Annotated, Any, Literal, TypeAlias, TypedDict, TypeVar, get_t
 from assay.experiments.formatting import parse_seconds
 from assay.models.errors import RequestError
 
+BACKENDS = ("tensorflow", "jax", "torch")
+XLA = ("auto", "on", "off")
+
 Kind: TypeAlias = Literal["text", "integer", "number", "flag", "duration", "values", "list", "any"]
 Configurations: TypeAlias = Sequence[Mapping[str, Any]] | str | Path
 """Configurations to try first: themselves, or the path of a JSON file that lists them."""

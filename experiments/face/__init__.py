@@ -35,6 +35,10 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first use: `assay --help` has no time for all of them."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # In a notebook without widgets, the first import of tqdm warns. Optuna imports it too.
+    from assay.experiments.console.bar import import_tqdm
+
+    import_tqdm()
     return getattr(importlib.import_module(_MODULES[name]), name)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from assay.experiments.config.options import BACKENDS, XLA
 from assay.experiments.config.request import ExecutionRequest, FuseOption
 from assay.models.errors import RequestError
 from assay.models.names import check_name
@@ -28,8 +29,6 @@ from assay.search.system.hardware import (
 )
 from assay.search.workers.executor import LocalExecutor, WorkerRecipe
 
-BACKENDS = ("tensorflow", "jax", "torch")
-XLA = ("auto", "on", "off")
 PRELOAD = "assay.models.worker.preload:preload"
 TRAINER = "assay.models.worker.trainer:Trainer"
 VMAP_TRAINER = "assay.models.worker.vmap_trainer:VmapTrainer"

@@ -277,7 +277,12 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
         "received [8, 4] with hidden_layers = 3",
         {"mine.toml": FIXED('"mlp"\nhidden_units = [8, 4]\nhidden_layers = 3')},
     ),
-    ("a list of no widths", MINE, "one per hidden layer; received []", {"mine.toml": FIXED('"mlp"\nhidden_units = []')}),
+    (
+        "a list of no widths",
+        MINE,
+        "one per hidden layer; received []",
+        {"mine.toml": FIXED('"mlp"\nhidden_units = []')},
+    ),
     ("a penalty below 0", MINE, "received -0.1", {"mine.toml": FIXED('"linear"\nl1 = -0.1')}),
     ("a batch_norm that is no boolean", MINE, "received 1", {"mine.toml": FIXED('"mlp"\nbatch_norm = 1')}),
     ("blocks of no residual network", MINE, "received 0", {"mine.toml": FIXED('"resnet"\nblocks = 0')}),
