@@ -281,7 +281,7 @@ def samplers_part() -> str:
     from assay.search.samplers import SAMPLERS
 
     return "\n\n".join(
-        f"#### `{sampler.name}`\n\n{_sentence(sampler.summary)}{_needs(sampler.packages, sampler.extra)}\n\n"
+        f"##### `{sampler.name}`\n\n{_sentence(sampler.summary)}{_needs(sampler.packages, sampler.extra)}\n\n"
         f"{settings_table(sampler.settings)}"
         for sampler in SAMPLERS.values()
     )
@@ -292,7 +292,7 @@ def pruners_part() -> str:
     from assay.search.pruners import PRUNERS
 
     return "\n\n".join(
-        f"#### `{pruner.name}`\n\n{_sentence(pruner.summary)}\n\n{settings_table(pruner.settings)}"
+        f"##### `{pruner.name}`\n\n{_sentence(pruner.summary)}\n\n{settings_table(pruner.settings)}"
         for pruner in PRUNERS.values()
     )
 

@@ -17,7 +17,7 @@ from assay.search import study_record
 from tests import reference
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LONGEST_README_LINES = 120
 EXAMPLES = {"nets.py"}  # files of a reader's own
 
