@@ -41,17 +41,7 @@ assert not found, found
 """
 
 
-_KNOWN = pytest.mark.xfail(strict=True, reason="a level, a filter and variables are set at import")
-
-
-@pytest.mark.parametrize(
-    "act",
-    [
-        "import",
-        pytest.param("load_study", marks=_KNOWN),
-        pytest.param("sweep", marks=_KNOWN),
-    ],
-)
+@pytest.mark.parametrize("act", ["import", "load_study", "sweep"])
 def test_a_users_process_stays_as_it_was(act: str, swept: Swept, home: Path) -> None:
     place = swept.home if act == "load_study" else home
     done = subprocess.run(
