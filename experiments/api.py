@@ -22,6 +22,7 @@ from assay.experiments.results.study import StudyResult
 from assay.experiments.run import single
 from assay.experiments.run import sweep as sweeping
 from assay.experiments.run.result import RunResult, RunStatus
+from assay.experiments.tracking.store import mlflow_settings
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import SearchError
 
@@ -58,9 +59,10 @@ def sweep(experiment: str | Path, **options: Unpack[SweepArguments]) -> StudyRes
     check_argument_names("sweep", SweepArguments, options)
     chosen, request, store_paths = read_sweep(experiment, options)
     display = BarDisplay() if options.get("progress", True) else SilentDisplay()
-    result = sweeping.sweep(chosen, request, store_paths, display)
-    _raise_failure(result.status)
-    study = read_study(result.study, store_paths, result.importance)
+    with mlflow_settings():
+        result = sweeping.sweep(chosen, request, store_paths, display)
+        _raise_failure(result.status)
+        study = read_study(result.study, store_paths, result.importance)
     return dataclasses.replace(study, seconds=round(result.seconds, 3))
 
 
@@ -85,7 +87,8 @@ def run(experiment: str | Path, **options: Unpack[RunArguments]) -> RunResult:
     check_argument_names("run", RunArguments, options)
     chosen, request, store_paths = read_run(experiment, options)
     display = BarDisplay("epoch") if options.get("progress", True) else SilentDisplay()
-    result = single.run(chosen, request, store_paths, display)
+    with mlflow_settings():
+        result = single.run(chosen, request, store_paths, display)
     _raise_failure(result.status, f"{result.state}: {result.error}")
     return result
 
@@ -116,7 +119,8 @@ def load_study(
     Raises:
         RequestError: there is no such study or evaluator, or a store can't be reached.
     """
-    return read_study(name, StorePaths.choose(home, None, storage, tracking_uri), importance)
+    with mlflow_settings():
+        return read_study(name, StorePaths.choose(home, None, storage, tracking_uri), importance)
 
 
 def _raise_failure(status: RunStatus, otherwise: str = "the search failed.") -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from assay.experiments.run import execution
+from assay.experiments.tracking.store import MLFLOW_VARIABLES
 from assay.experiments.workspace import StorePaths
 from tests.helpers.command import SWEEP, Swept, assay
 from tests.helpers.paths import ROOT
@@ -29,6 +30,9 @@ def own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared: Path) ->
     """Point everything that is not named in a test at an empty folder."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(shared / "jax"))  # one for all tests
+    # Tests that use a tracker without a command must not wait minutes for a server that is away.
+    for name, value in MLFLOW_VARIABLES.items():
+        monkeypatch.setenv(name, value)
     # What a test made look installed would stay so: looking for nvidia.cudnn imports nvidia.
     monkeypatch.delitem(sys.modules, "nvidia", raising=False)
     for name in (

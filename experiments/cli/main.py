@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from assay.experiments.terminal_text import to_single_line
+from assay.experiments.tracking.store import mlflow_settings
 from assay.models.errors import RequestError, SearchError, WorkerBug
 from assay.models.names import check_name
 from assay.search.system.files import unwritable_error
@@ -69,7 +70,8 @@ def main() -> NoReturn:
     # imported; the operating system frees them anyway.
     atexit.register(gc.freeze)
     try:
-        sys.exit(assay.main(standalone_mode=False) or 0)
+        with mlflow_settings():
+            sys.exit(assay.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.exceptions.NoArgsIsHelpError as help_text:

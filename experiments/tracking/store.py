@@ -7,7 +7,8 @@ import logging
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,57 @@ if TYPE_CHECKING:
 
 _MAX_CAUSE_CHARACTERS = 200
 _SQLITE = "sqlite:///"
+
+MLFLOW_VARIABLES: Mapping[str, str] = {
+    # By default, one call to a server that is down blocks for four minutes. The follower waits by
+    # itself, and can be told to stop.
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    # Nor may MLflow repeat a call by itself: a server that was only slow would create a run twice.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    # MLflow would print two lines per run to standard output, which is for answers.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""Environment variables of MLflow, which reads them at every call."""
+
+_MLFLOW_LEVELS: Mapping[str, int] = {
+    "mlflow": logging.WARNING,  # it logs every migration of its tables
+    # It logs errors that are raised as well, with all values of the failed statement.
+    "mlflow.store.db.utils": logging.CRITICAL,
+}
+
+_lock = threading.Lock()
+_users = 0
+_variables_set: set[str] = set()
+_levels_before: dict[str, int] = {}
+
+
+@contextlib.contextmanager
+def mlflow_settings() -> Iterator[None]:
+    """Set MLflow's environment variables and log levels, and restore them afterwards.
+
+    Both belong to the process, which may be a user's notebook. Variables that the user has set stay
+    as they are. A command enters once; a Python function for the time of its call, in which the
+    tracking thread needs them too. Calls may overlap: the last one restores.
+    """
+    global _users
+    with _lock:
+        _users += 1
+        for name, value in MLFLOW_VARIABLES.items():
+            if name not in os.environ:
+                os.environ[name] = value
+                _variables_set.add(name)
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                for name in _variables_set:
+                    os.environ.pop(name, None)
+                _variables_set.clear()
+                for name, level in _levels_before.items():
+                    logging.getLogger(name).setLevel(level)
+                _levels_before.clear()
 
 
 def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
@@ -34,13 +86,6 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
         SearchError: the store can't be written.
     """
     register_secrets(tracking_uri)
-    # MLflow's defaults make one call to a server that is down block for four minutes. The follower
-    # waits by itself, and can be told to stop.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    # Nor may MLflow repeat a call by itself: a server that was only slow would create a run twice.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    # MLflow would print two lines per run to standard output, which is for answers.
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # Here, because importing MLflow takes three seconds, in which the main thread does other work.
     import sqlalchemy.exc
     from mlflow import MlflowClient
@@ -105,10 +150,12 @@ def _create_database(tracking_uri: str, tables: Path | None) -> None:
 
 
 def _silence_mlflow() -> None:
-    # MLflow logs every migration of its tables.
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    # This one logs errors that are raised as well, with all values of the failed statement.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    """Set MLflow's log levels; importing MLflow sets them to its own, so this comes after it."""
+    with _lock:
+        for name, level in _MLFLOW_LEVELS.items():
+            logger = logging.getLogger(name)
+            _levels_before.setdefault(name, logger.level)
+            logger.setLevel(level)
 
 
 def _create_tables(file: Path) -> None:

@@ -9,21 +9,23 @@ from pathlib import Path
 
 import pytest
 
+from assay.experiments.tracking.store import MLFLOW_VARIABLES
 from tests.helpers.command import Swept
 from tests.helpers.waiting import GUARD_SECONDS
 
 SCRIPT = """
-import os, sys, warnings
+import logging, os, sys, warnings
 from pathlib import Path
 
 # What libraries change when they are imported is theirs.
 import matplotlib.figure, mlflow, optuna, pandas, rich.console, sqlalchemy, tqdm
 
 def state():
-    return optuna.logging.get_verbosity(), list(warnings.filters), dict(os.environ)
+    levels = [logging.getLogger(name).level for name in ("mlflow", "mlflow.store.db.utils")]
+    return optuna.logging.get_verbosity(), levels, list(warnings.filters), dict(os.environ)
 
 def changed():
-    names = ("Optuna's verbosity", "warnings.filters", "os.environ")
+    names = ("Optuna's verbosity", "MLflow's log levels", "warnings.filters", "os.environ")
     return [name for name, one, other in zip(names, before, state(), strict=True) if one != other]
 
 act, home = sys.argv[1], Path(sys.argv[2])
@@ -44,9 +46,12 @@ assert not found, found
 @pytest.mark.parametrize("act", ["import", "load_study", "sweep"])
 def test_a_users_process_stays_as_it_was(act: str, swept: Swept, home: Path) -> None:
     place = swept.home if act == "load_study" else home
+    environment = {
+        name: value for name, value in os.environ.items() if name not in MLFLOW_VARIABLES
+    }
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, act, str(place)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=GUARD_SECONDS,

@@ -2,6 +2,6 @@
 
 from tests.helpers.gpus import two_gpus
 from tests.helpers.refusals import fails
-from tests.helpers.tracked import store
+from tests.helpers.tracking import store
 
 __all__ = ["fails", "store", "two_gpus"]

@@ -14,7 +14,7 @@ from assay.experiments.tracking import follower
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.search.events import Event, StudyClosed, TrialEnded
 from assay.search.journal import Journal
-from tests.helpers.tracked import BEST, opened, snapshot, trial
+from tests.helpers.tracking import BEST, opened, snapshot, trial
 
 STORY = [
     opened(),

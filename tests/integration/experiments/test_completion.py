@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 
 def environment(folder: Path) -> dict[str, str]:
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    # Whatever machine this is, it shows no card.
+    # Whatever machine this is, it shows no GPU.
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
@@ -112,7 +112,7 @@ def test_what_can_be_typed_is_offered(
     assert offered(folder, words, typed) == [f"plain,{name}" for name in expected]
 
 
-def test_the_cards_that_there_are_can_be_typed(folder: Path) -> None:
+def test_the_gpus_that_there_are_can_be_typed(folder: Path) -> None:
     found = offered(folder, "assay sweep digits-mlp --device", CUDA_VISIBLE_DEVICES="2,3")
     assert found == ["plain,cpu", "plain,gpu", "plain,gpu:0", "plain,gpu:1"]
 

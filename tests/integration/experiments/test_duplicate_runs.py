@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from assay.experiments.tracking import follower
 from assay.experiments.tracking.recorder import Recorder
 from assay.search.events import Event, StudyClosed, TrialEnded
-from tests.helpers.tracked import (
+from tests.helpers.tracking import (
     BEST,
     PARAMS,
     opened,

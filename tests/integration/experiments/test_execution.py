@@ -21,7 +21,7 @@ def choose(workers: int | None = None, **asked: Any) -> Execution:
     return Execution.choose(ExecutionRequest(**asked), workers)
 
 
-def test_what_the_worker_calls_its_card_is_what_is_recorded() -> None:
+def test_what_the_worker_calls_its_gpu_is_what_is_recorded() -> None:
     asked = choose(3, gpu_memory=1000, precision="mixed_float16", xla="on")
     with stub_workers(1) as executor:
         execution = confirm_device(asked, executor)

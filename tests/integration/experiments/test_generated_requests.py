@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from assay.experiments.run import sweep
 from tests.helpers.command import invoke
-from tests.helpers.requests import EXPERIMENT
+from tests.helpers.experiment_files import EXPERIMENT
 from tests.helpers.toml import toml
 
 VALID = tomllib.loads(EXPERIMENT + "[search]\ntrials = 3\nsampler = 'random'\n")

@@ -12,7 +12,15 @@ from assay.models.errors import RequestError
 from assay.search.events import EpochEnded, StudyOpened, TrialBegun
 from assay.search.journal import Journal
 from tests.helpers.command import Swept
-from tests.helpers.told_studies import HOSTILE, ONE, ONE_ENDS, STUDY_ID, TWO, TWO_ENDS, told
+from tests.helpers.recorded_studies import (
+    HOSTILE,
+    ONE,
+    ONE_ENDS,
+    STUDY_ID,
+    TWO,
+    TWO_ENDS,
+    record_study,
+)
 
 
 @pytest.fixture
@@ -41,7 +49,7 @@ def test_a_sweep_is_read_as_it_answered(swept: Swept) -> None:
 
 
 def test_each_trial_has_a_row_with_all_that_is_known_of_it(store_paths: StorePaths) -> None:
-    told(store_paths, "one", ONE, ONE_ENDS)
+    record_study(store_paths, "one", ONE, ONE_ENDS)
     read = load_study("one", home=store_paths.workspace.path)
     assert [*read.trials["state"]] == [
         "complete",
@@ -72,7 +80,7 @@ def test_each_trial_has_a_row_with_all_that_is_known_of_it(store_paths: StorePat
 
 
 def test_several_objectives_have_a_front_and_no_best(store_paths: StorePaths) -> None:
-    told(store_paths, "two", TWO, TWO_ENDS)
+    record_study(store_paths, "two", TWO, TWO_ENDS)
     read = load_study("two", home=store_paths.workspace.path)
     assert read.best is None
     assert read.pareto is not None
@@ -86,7 +94,7 @@ def test_several_objectives_have_a_front_and_no_best(store_paths: StorePaths) ->
 def test_another_homes_study_is_known_as_far_as_the_storage_goes(
     store_paths: StorePaths, tmp_path: Path
 ) -> None:
-    told(store_paths, "one", ONE, ONE_ENDS)
+    record_study(store_paths, "one", ONE, ONE_ENDS)
     read = load_study("one", home=tmp_path / "other", storage=store_paths.storage)
     assert read.experiment == "unknown"
     assert read.epochs.empty
@@ -98,7 +106,7 @@ def test_another_homes_study_is_known_as_far_as_the_storage_goes(
 def test_what_the_journal_says_of_an_earlier_study_of_the_name_does_not_count(
     store_paths: StorePaths,
 ) -> None:
-    told(store_paths, "one", ONE, [None])
+    record_study(store_paths, "one", ONE, [None])
     with Journal(store_paths.workspace.journal("one")) as journal:
         journal.append(
             StudyOpened(
@@ -111,7 +119,7 @@ def test_what_the_journal_says_of_an_earlier_study_of_the_name_does_not_count(
 
 
 def test_epochs_that_were_trained_again_count_once(store_paths: StorePaths) -> None:
-    told(store_paths, "one", ONE, [None])
+    record_study(store_paths, "one", ONE, [None])
     with Journal(store_paths.workspace.journal("one")) as journal:
         journal.append(
             StudyOpened(
@@ -126,7 +134,7 @@ def test_epochs_that_were_trained_again_count_once(store_paths: StorePaths) -> N
 
 
 def test_a_study_without_trials_is_empty(store_paths: StorePaths) -> None:
-    told(store_paths, "none", ONE, [])
+    record_study(store_paths, "none", ONE, [])
     read = load_study("none", home=store_paths.workspace.path)
     assert (len(read.trials), read.best, dict(read.importances)) == (0, None, {})
 
@@ -138,7 +146,7 @@ def test_a_study_that_is_not_there_leaves_no_storage(tmp_path: Path) -> None:
 
 
 def test_the_nearest_study_is_named(store_paths: StorePaths) -> None:
-    told(store_paths, "digits-mlp", ONE, [])
+    record_study(store_paths, "digits-mlp", ONE, [])
     with pytest.raises(RequestError, match="Did you mean 'digits-mlp'"):
         load_study("digit-mlp", home=store_paths.workspace.path)
 

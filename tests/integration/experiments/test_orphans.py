@@ -11,7 +11,7 @@ from assay.experiments.run.orphans import find_orphaned_runs, settle_orphaned_ru
 from assay.experiments.workspace import StorePaths
 from assay.search.events import TrialBegun, TrialEnded
 from assay.search.journal import Journal, last_event
-from tests.helpers.tracked import opened
+from tests.helpers.tracking import opened
 
 
 @pytest.fixture

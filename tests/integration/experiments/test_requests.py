@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.experiment_files import EXPERIMENT, OWN
 from tests.helpers.refusals import Fails
-from tests.helpers.requests import EXPERIMENT, OWN
 
 CNN = """
 title = "convolutions"
@@ -54,14 +54,14 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("an optimizer that is not there", [*SWEEP, "--set", "optimizer=adamm"], "Did you mean 'adam'", {}),
     ("an initializer that is not there", [*SWEEP, "--set", "initializer=he"], "he_normal", {}),
     ("a backend that is not there", [*SWEEP, "--backend", "theano"], "tensorflow, jax, torch", {}),
-    ("a card that is not there", [*SWEEP, "--device", "gpu"], "--device gpu needs an NVIDIA GPU", {}),
+    ("a GPU that is not there", [*SWEEP, "--device", "gpu"], "--device gpu needs an NVIDIA GPU", {}),
     ("the same of run", ["run", "digits-mlp", "--device", "gpu:1"], "--device gpu:1 needs an NVIDIA GPU", {}),
     ("a device that is none", [*SWEEP, "--device", "tpu"], "cpu, gpu or gpu:N, such as gpu:0; received 'tpu'", {}),
     ("a precision that is none", [*SWEEP, "--precision", "bfloat16"], "Did you mean 'mixed_bfloat16'", {}),
     ("a precision of run", ["run", "digits-mlp", "--precision", "half"], "must be one of float32, mixed_", {}),
     ("XLA or what", [*SWEEP, "--xla", "yes"], "must be one of auto, on, off", {}),
     ("JAX without XLA", [*SWEEP, "--backend", "jax", "--xla", "off"], "JAX always compiles with XLA", {}),
-    ("memory of a card on the processor", [*SWEEP, "--device", "cpu", "--gpu-memory", "0.4"], "is for GPUs", {}),
+    ("memory of a GPU on the processor", [*SWEEP, "--device", "cpu", "--gpu-memory", "0.4"], "is for GPUs", {}),
     ("no memory", [*SWEEP, "--gpu-memory", "0"], "--gpu-memory takes a number above 0; received 0", {}),
     ("memory that is no number", [*SWEEP, "--gpu-memory", "4GB"], "'4GB' is not a valid float", {}),
     ("trials together, no JAX", [*SWEEP, "--fuse", "8", "--backend", "tensorflow"], "only the backend 'jax'", {}),
@@ -355,11 +355,11 @@ def test_bad_input_gets_one_clear_line(
     assert words in fails(*command)
 
 
-@pytest.mark.parametrize("card", ["0", "0,1"])
-def test_a_card_that_is_there_without_its_libraries_says_what_to_install(
-    card: str, fails: Fails, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("gpu", ["0", "0,1"])
+def test_a_gpu_that_is_there_without_its_libraries_says_what_to_install(
+    gpu: str, fails: Fails, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", card)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpu)
     assert "make sweep EXTRAS=gpu, or pip install '.[gpu]'" in fails(
         "sweep", "digits-mlp", "--device", "gpu"
     )

@@ -20,7 +20,15 @@ from assay.search.events import EpochEnded, StudyOpened, TrialEnded
 from assay.search.journal import Journal
 from assay.search.system.files import StudyLock
 from tests.helpers.command import Swept, invoke
-from tests.helpers.told_studies import ONE, ONE_ENDS, STUDY_ID, TWO, TWO_ENDS, complete, told
+from tests.helpers.recorded_studies import (
+    ONE,
+    ONE_ENDS,
+    STUDY_ID,
+    TWO,
+    TWO_ENDS,
+    complete,
+    record_study,
+)
 
 Shown = Callable[..., str]
 
@@ -32,7 +40,7 @@ def store_paths(tmp_path: Path) -> StorePaths:
 
 @pytest.fixture
 def shown(store_paths: StorePaths) -> Shown:
-    """Run `assay show` on the studies told of; returns what it printed."""
+    """Run `assay show` on the recorded studies; returns what it printed."""
 
     def run(*arguments: str) -> str:
         done = invoke("show", *arguments, "--home", str(store_paths.workspace.path))
@@ -55,7 +63,7 @@ def numbers(text: str) -> list[int]:
 def test_a_study_shows_its_best_and_its_trials_the_best_first(
     shown: Shown, store_paths: StorePaths
 ) -> None:
-    told(store_paths, "one", ONE, ONE_ENDS)
+    record_study(store_paths, "one", ONE, ONE_ENDS)
     text = shown("one")
     assert "one: 2 complete, 1 pruned, 1 failed, 1 running" in text
     assert "experiment mine; maximize val_accuracy" in text
@@ -66,12 +74,12 @@ def test_a_study_shows_its_best_and_its_trials_the_best_first(
 
 
 def test_a_trial_that_runs_says_who_runs_it(shown: Shown, store_paths: StorePaths) -> None:
-    told(store_paths, "one", ONE, ONE_ENDS)
+    record_study(store_paths, "one", ONE, ONE_ENDS)
     left = "no sweep runs the study: run it again, or 'assay doctor --fix', to settle these trials"
     assert left in shown("one").splitlines()
     with StudyLock(store_paths.workspace.journal("one").with_suffix(".lock"), "one"):
         assert f"study 'one' is being run by process {os.getpid()} since " in shown("one")
-    told(store_paths, "two", TWO, TWO_ENDS)
+    record_study(store_paths, "two", TWO, TWO_ENDS)
     assert "no sweep runs the study" not in shown("two")  # since nothing runs
 
 
@@ -81,13 +89,13 @@ def test_a_trial_that_runs_says_who_runs_it(shown: Shown, store_paths: StorePath
 def test_trials_can_be_sorted(
     shown: Shown, store_paths: StorePaths, column: str, order: list[int]
 ) -> None:
-    told(store_paths, "two", TWO, TWO_ENDS)
+    record_study(store_paths, "two", TWO, TWO_ENDS)
     assert numbers(shown("two", "--sort", column)) == order
     assert numbers(shown("two", "--sort", "trial")) == [0, 1, 2, 3]
 
 
 def test_the_front_is_marked(shown: Shown, store_paths: StorePaths) -> None:
-    told(store_paths, "two", TWO, TWO_ENDS)
+    record_study(store_paths, "two", TWO, TWO_ENDS)
     text = shown("two")
     assert [
         line.split()[1]
@@ -104,7 +112,7 @@ def test_thirty_trials_are_enough_unless_all_are_asked_for(
     shown: Shown, store_paths: StorePaths
 ) -> None:
     ends: list[TrialEnded | None] = [complete(number, number / 100) for number in range(33)]
-    told(store_paths, "many", ONE, ends)
+    record_study(store_paths, "many", ONE, ends)
     text = shown("many")
     assert numbers(text) == [*range(32, 2, -1)]
     assert "3 more trials: --all" in text
@@ -112,13 +120,13 @@ def test_thirty_trials_are_enough_unless_all_are_asked_for(
 
 
 def test_importances_can_be_told_otherwise(shown: Shown, store_paths: StorePaths) -> None:
-    told(store_paths, "many", ONE, [complete(number, number / 10) for number in range(8)])
+    record_study(store_paths, "many", ONE, [complete(number, number / 10) for number in range(8)])
     assert "MDI" in shown("many")  # as its experiment has it
     assert "PED-ANOVA" in shown("many", "--importance", "ped-anova")
 
 
 def test_a_trial_shows_all_that_is_known_of_it(shown: Shown, store_paths: StorePaths) -> None:
-    told(store_paths, "one", ONE, ONE_ENDS)
+    record_study(store_paths, "one", ONE, ONE_ENDS)
     text = shown("one", "--trial", "1")
     assert "trial 1 of one: complete" in text
     assert "val_accuracy: 0.9000" in text
@@ -132,7 +140,7 @@ def test_a_trial_shows_all_that_is_known_of_it(shown: Shown, store_paths: StoreP
 
 
 def test_an_error_is_printed_as_text(shown: Shown, store_paths: StorePaths) -> None:
-    told(store_paths, "one", ONE, ONE_ENDS)
+    record_study(store_paths, "one", ONE, ONE_ENDS)
     text = shown("one", "--trial", "3")
     assert "boom [red]bold[/red] \\x1b[31m<script>\n  second line" in text
     assert "\x1b" not in text
@@ -141,7 +149,7 @@ def test_an_error_is_printed_as_text(shown: Shown, store_paths: StorePaths) -> N
 def test_a_trial_that_diverged_has_numbers_and_no_curve(
     shown: Shown, store_paths: StorePaths
 ) -> None:
-    told(store_paths, "one", ONE, [None])
+    record_study(store_paths, "one", ONE, [None])
     with Journal(store_paths.workspace.journal("one")) as journal:
         journal.append(
             StudyOpened(
@@ -169,7 +177,7 @@ def test_a_trial_that_diverged_has_numbers_and_no_curve(
 def test_what_a_study_does_not_have_is_named(
     store_paths: StorePaths, arguments: tuple[str, ...], words: str
 ) -> None:
-    told(store_paths, "one", ONE, ONE_ENDS)
+    record_study(store_paths, "one", ONE, ONE_ENDS)
     done = invoke("show", "one", *arguments, "--home", str(store_paths.workspace.path))
     assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
     assert words in done.err
@@ -178,7 +186,7 @@ def test_what_a_study_does_not_have_is_named(
 def test_as_json_a_study_has_its_table_and_a_trial_its_curve(
     shown: Shown, store_paths: StorePaths
 ) -> None:
-    told(store_paths, "one", ONE, ONE_ENDS)
+    record_study(store_paths, "one", ONE, ONE_ENDS)
     study = json.loads(shown("one", "--json"))
     assert study["trials"] == {"complete": 2, "pruned": 1, "failed": 1}
     assert [(row["trial"], row["val_accuracy"]) for row in study["table"]][:2] == [
@@ -229,7 +237,7 @@ def test_a_single_run_is_shown_by_its_id(tmp_path: Path) -> None:
 def test_it_fits_a_terminal_of_a_hundred_columns(
     store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told(store_paths, "one", ONE, ONE_ENDS)
+    record_study(store_paths, "one", ONE, ONE_ENDS)
     monkeypatch.setattr(tables, "_LOG_COLUMNS", 100)
     study = load_study("one", home=store_paths.workspace.path)
     out = io.StringIO()

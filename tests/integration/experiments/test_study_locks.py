@@ -42,7 +42,7 @@ def test_the_model_of_another_supervisors_trial_is_found(store_paths: StorePaths
     kept.touch()
     ours = study_locks.model_store_of(store_paths.workspace, "study")
     assert (ours.find_model(7), ours.find_model(8)) == (kept, None)
-    ours.clear(keep=set())
+    ours.keep_only(set())
     assert kept.exists()  # it is the other's to clear
 
 

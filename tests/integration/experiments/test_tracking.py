@@ -21,7 +21,7 @@ from assay.experiments.tracking.schema import encode_name
 from assay.experiments.tracking.store import open_client
 from assay.models.errors import RequestError
 from assay.search.events import EpochEnded, StudyClosed, TrialBegun, TrialEnded
-from tests.helpers.tracked import BEST, STORY, opened, snapshot, tell, tracked, trial
+from tests.helpers.tracking import BEST, STORY, opened, snapshot, tell, tracked, trial
 
 
 def test_every_trial_ends_in_the_state_that_the_schema_names(tmp_path: Path, store: str) -> None:

@@ -29,7 +29,7 @@ END
         (["0", "7"], None),
     ],
 )
-def test_the_smallest_card_counts(
+def test_the_smallest_gpu_counts(
     names: list[str], megabytes: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = tmp_path / "nvidia-smi"

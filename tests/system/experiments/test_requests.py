@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.experiment_files import OWN
 from tests.helpers.gpus import pretend_cuda_libraries
 from tests.helpers.refusals import Fails
-from tests.helpers.requests import OWN
 
 NETS = """import keras
 
@@ -77,14 +77,14 @@ def test_bad_networks_get_one_clear_line(
         ),
     ],
 )
-def test_a_card_that_the_backend_cannot_use_is_told_before_anything_is_written(
+def test_a_gpu_that_the_backend_cannot_use_is_told_before_anything_is_written(
     options: tuple[str, ...],
     backend: str,
     fails: Fails,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Here the worker is a real one, and finds that there is no card behind the libraries."""
+    """Here the worker is a real one, and finds that there is no GPU behind the libraries."""
     libraries = pretend_cuda_libraries(tmp_path / "libraries")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setenv("PYTHONPATH", str(libraries), prepend=os.pathsep)

@@ -9,7 +9,7 @@ import pytest
 from assay.models.backends import current_backend
 from assay.models.data import TrainingData, load_training_data
 from assay.models.worker.trainer import Trainer
-from tests.helpers.prepared import folder, own_nets, rows
+from tests.helpers.prepared_data import folder, own_nets, rows
 
 __all__ = ["folder", "own_nets", "rows"]
 

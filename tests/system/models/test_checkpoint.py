@@ -11,7 +11,7 @@ import pytest
 
 from assay.models.worker.trainer import Trainer
 from tests.helpers.planted import Harm
-from tests.helpers.prepared import assign
+from tests.helpers.prepared_data import assign
 
 EPOCHS = 4
 TRAININGS: dict[str, dict[str, Any]] = {

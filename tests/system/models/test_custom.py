@@ -20,7 +20,7 @@ from assay.models.training.epoch import InputConfig, TrainEpoch
 from assay.models.worker.trainer import Trainer
 from assay.search.workers.worker import answer
 from tests.helpers import nets
-from tests.helpers.prepared import assign, write_rows
+from tests.helpers.prepared_data import assign, write_rows
 
 HEAD = "import keras\n\ndef build(input_shape, classes, width=3):\n"
 FLAT = "keras.Sequential([keras.layers.Flatten(), keras.layers.Dense({})])"

@@ -13,7 +13,7 @@ from assay.models.data import load_training_data
 from assay.models.recipe import test as measure
 from assay.models.training.early_stopping import EarlyStopping
 from assay.models.worker.trainer import Trainer
-from tests.helpers.prepared import assign
+from tests.helpers.prepared_data import assign
 
 NAN = float("nan")
 

@@ -23,7 +23,7 @@ from assay.models.training.config import OPTIMIZERS, TrainSettings
 from assay.models.worker import preload
 from assay.models.worker.trainer import Trainer
 from assay.models.worker.trial_spec import TrialSpec
-from tests.helpers.prepared import assign
+from tests.helpers.prepared_data import assign
 
 ON_JAX = keras.backend.backend() == "jax"
 

@@ -12,7 +12,7 @@ from assay.models.data import load_training_data
 from assay.models.training import metrics
 from assay.models.training.metrics import Metric, metric_names
 from assay.models.worker.trainer import Trainer
-from tests.helpers.prepared import CLASSES, assign
+from tests.helpers.prepared_data import CLASSES, assign
 
 
 def test_the_names_that_trials_report_are_those_of_the_registry() -> None:

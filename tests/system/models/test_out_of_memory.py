@@ -17,7 +17,7 @@ from assay.models.errors import is_out_of_memory
 from assay.models.training.epoch import InputConfig, TrainEpoch
 from assay.models.worker.trainer import Trainer
 from tests.helpers.paths import ROOT
-from tests.helpers.prepared import assign
+from tests.helpers.prepared_data import assign
 
 ENDLESS = 1 << 50
 
@@ -68,7 +68,7 @@ from pathlib import Path
 from assay.models.errors import is_out_of_memory
 from assay.models.worker.preload import preload
 from assay.models.worker.trainer import Trainer
-from tests.helpers.prepared import assign
+from tests.helpers.prepared_data import assign
 
 preload()
 trainer = Trainer(1)

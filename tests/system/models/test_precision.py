@@ -14,7 +14,7 @@ from assay.models.data import load_training_data
 from assay.models.precision import PRECISIONS, use_precision
 from assay.models.recipe import test as measure
 from assay.models.worker.trainer import Trainer
-from tests.helpers.prepared import assign
+from tests.helpers.prepared_data import assign
 
 
 @pytest.fixture(autouse=True)

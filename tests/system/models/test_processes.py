@@ -14,7 +14,7 @@ import pytest
 
 from assay.experiments.run.execution import jax_environment
 from tests.helpers.paths import ROOT
-from tests.helpers.prepared import assign
+from tests.helpers.prepared_data import assign
 from tests.helpers.waiting import GUARD_SECONDS
 
 # What must hold on any backend: each of these goes by whatever Keras runs on. A process for each of these groups.

@@ -12,7 +12,7 @@ import pytest
 from assay.models.recipe import Recipe
 from assay.models.worker import cache
 from assay.models.worker.trainer import Trainer
-from tests.helpers.prepared import assign, write_folder
+from tests.helpers.prepared_data import assign, write_folder
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "adam, dropout": (

@@ -11,7 +11,7 @@ import pytest
 
 from assay.models.worker import cache
 from assay.models.worker.trainer import Trainer
-from tests.helpers.prepared import assign
+from tests.helpers.prepared_data import assign
 
 
 def graphs() -> int:

@@ -15,7 +15,7 @@ from assay.models.data import load_training_data
 from assay.models.errors import RequestError
 from assay.models.recipe import test as measure
 from assay.models.worker.trainer import Trainer
-from tests.helpers.prepared import assign, write_folder
+from tests.helpers.prepared_data import assign, write_folder
 
 
 def train(trainer: Trainer, spec: dict[str, Any]) -> list[dict[str, float]]:

@@ -19,7 +19,7 @@ from assay.models.data import load_training_data
 from assay.models.recipe import test as measure
 from assay.models.worker.trainer import Trainer
 from assay.models.worker.vmap_trainer import VmapTrainer
-from tests.helpers.prepared import assign
+from tests.helpers.prepared_data import assign
 
 VARIED: list[dict[str, Any]] = [
     {"learning_rate": 0.003},

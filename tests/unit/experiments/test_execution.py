@@ -1,6 +1,6 @@
 """On what trials train: from what is asked and what the machine shows to what each worker has in its environment.
 
-Cards are made visible by CUDA_VISIBLE_DEVICES, libraries by empty packages of their names: no card is needed.
+GPUs are made visible by CUDA_VISIBLE_DEVICES, libraries by empty packages of their names: no GPU is needed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def visible(execution: Execution) -> list[str]:
         ("cpu", 2, ["-1", "-1"]),
     ],
 )
-def test_workers_see_the_cards_that_they_train_on_and_no_other(
+def test_workers_see_the_gpus_that_they_train_on_and_no_other(
     backend: str, device: str | None, workers: int | None, seen: list[str]
 ) -> None:
     execution = choose(workers, backend=backend, device=device)
@@ -48,13 +48,13 @@ def test_workers_see_the_cards_that_they_train_on_and_no_other(
     assert execution.trainer_arguments()["on_gpu"] == (device != "cpu")
 
 
-def test_on_the_processor_jax_looks_for_no_card_and_there_is_a_worker_a_core() -> None:
+def test_on_the_processor_jax_looks_for_no_gpu_and_there_is_a_worker_a_core() -> None:
     execution = choose(backend="jax", device="cpu")
     assert execution.shared_environment()["JAX_PLATFORMS"] == "cpu"
     assert execution.workers == hardware.count_cores()
 
 
-def test_without_libraries_or_cards_the_processor_is_the_default(
+def test_without_libraries_or_gpus_the_processor_is_the_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
@@ -63,7 +63,7 @@ def test_without_libraries_or_cards_the_processor_is_the_default(
     assert choose_device(None, "torch") == ("cpu", ())
 
 
-def test_numbers_are_the_drivers_unless_the_user_has_numbered_the_cards(
+def test_numbers_are_the_drivers_unless_the_user_has_numbered_the_gpus(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     execution = choose()
@@ -110,7 +110,7 @@ def test_what_the_machine_does_not_have_is_refused(asked: dict[str, Any], words:
         ("torch", 4, None, 80000, GpuMemory()),
     ],
 )
-def test_workers_of_a_card_share_its_memory(
+def test_workers_of_a_gpu_share_its_memory(
     backend: str, workers: int, asked: float | None, total: int | None, expected: GpuMemory
 ) -> None:
     found = share_memory(asked, backend, ["4", "5"], workers, lambda gpus: total)

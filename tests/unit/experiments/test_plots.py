@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from assay import RequestError, StudyResult
-from tests.helpers.made_results import BOTH, study
+from tests.helpers.results import BOTH, study
 
 FIGURES: list[tuple[str, Callable[[StudyResult], Any]]] = [
     ("history", StudyResult.plot_history),

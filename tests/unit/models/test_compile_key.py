@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assay.models.worker.trial_spec import TrialSpec, compile_key
-from tests.helpers.prepared import assign
+from tests.helpers.prepared_data import assign
 
 SCHEDULED = {"schedule": "cosine", "final_fraction": 0.1}
 

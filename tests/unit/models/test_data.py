@@ -10,7 +10,7 @@ import pytest
 
 from assay.models.data import DataShape, load_training_data
 from assay.models.errors import RequestError
-from tests.helpers.prepared import CLASSES, SHAPE, write_folder, write_rows
+from tests.helpers.prepared_data import CLASSES, SHAPE, write_folder, write_rows
 
 
 def test_arrays_are_mapped_as_stored(folder: Path) -> None:

@@ -11,13 +11,13 @@ from assay.search.system import hardware
 
 @pytest.fixture
 def devices(tmp_path: Path) -> Path:
-    """A folder as the driver fills /dev on a machine that is lent its fourth and eleventh card."""
+    """A folder as the driver fills /dev on a machine that is lent its fourth and eleventh GPU."""
     for name in ("nvidia3", "nvidia10", "nvidiactl", "nvidia-uvm", "null"):
         (tmp_path / name).touch()
     return tmp_path
 
 
-def test_cards_are_counted_from_0_whatever_the_driver_calls_them(
+def test_gpus_are_counted_from_0_whatever_the_driver_calls_them(
     devices: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -36,7 +36,7 @@ def test_cards_are_counted_from_0_whatever_the_driver_calls_them(
         ("-1", []),
     ],
 )
-def test_the_cards_that_a_user_makes_visible_are_read_as_cuda_reads_them(
+def test_the_gpus_that_a_user_makes_visible_are_read_as_cuda_reads_them(
     visible: str, names: list[str], devices: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)

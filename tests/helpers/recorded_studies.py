@@ -1,4 +1,4 @@
-"""Studies told without training anything: to Optuna, and to a journal in home."""
+"""Studies recorded without a training: in Optuna, and in a journal of home."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOSTILE = "boom [red]bold[/red] \x1b[31m<script>\nsecond line"
 WIDTHS = CategoricalDistribution(["[8, 4]", "[16]"])
 
 
-def told(
+def record_study(
     store_paths: StorePaths, name: str, objectives: Sequence[str], ends: Sequence[TrialEnded | None]
 ) -> None:
     """Tell of a study with a trial for each end; None is still running. Each has two epochs."""
@@ -37,10 +37,12 @@ def told(
     with Journal(store_paths.workspace.journal(name)) as journal:
         journal.append(opened)
         for number, end in enumerate(ends):
-            _tell(study, journal, number, end)
+            _record_trial(study, journal, number, end)
 
 
-def _tell(study: optuna.Study, journal: Journal, number: int, end: TrialEnded | None) -> None:
+def _record_trial(
+    study: optuna.Study, journal: Journal, number: int, end: TrialEnded | None
+) -> None:
     searched: dict[str, Any] = {
         "hidden_units": [8, 4] if number % 2 == 0 else [16],
         "batch_size": 16 + number,
