@@ -11,7 +11,7 @@ from assay.search.artifacts import ModelStore
 from assay.search.events import Event
 from assay.search.journal import Journal, read_events
 from assay.search.objective import Objectives
-from assay.search.plan import FailurePolicy, SearchPlan, StudyRequest
+from assay.search.plan import FailurePolicy, SearchPlan, StudyRequest, TrialSetup
 from assay.search.recovery import enqueue_follow_ups, recover
 from assay.search.space import read_space
 from assay.search.storage.opening import open_storage
@@ -95,10 +95,10 @@ class Lab:
         study = study or self.study(objectives=objectives)
         whole = SearchPlan(
             trials=trials,
-            epochs=lambda trial: 4,
             objectives=Objectives.read(objectives),
-            trial_spec=lambda trial: {"name": trial.number, **script(trial)},
-            hyperparameters=lambda trial: dict(trial.searched),
+            setup=lambda trial: TrialSetup(
+                {"name": trial.number, **script(trial)}, dict(trial.searched), epochs=4
+            ),
             model_store=self.model_store,
             timeout_seconds=timeout_seconds,
             failure_policy=FailurePolicy(**failure_policy),
