@@ -59,15 +59,28 @@ FAIL_FAST = FailurePolicy(max_failures=1, retries=0)
 
 
 @dataclass(frozen=True)
+class TrialSetup:
+    """What a trial is trained with; computed once, before it begins.
+
+    Attributes:
+        spec: plain values, for a worker's `begin`.
+        hyperparameters: every hyperparameter by name, searched or fixed.
+        epochs: number of epochs, unless the trial is pruned.
+    """
+
+    spec: Mapping[str, Any]
+    hyperparameters: Mapping[str, Any]
+    epochs: int
+
+
+@dataclass(frozen=True)
 class SearchPlan:
     """What a supervisor works through.
 
     Args:
         trials: number of complete and pruned trials that the study shall have in the end.
-        epochs: returns the number of epochs of a trial that is not pruned.
         objectives: the objectives of the study.
-        trial_spec: returns the plain configuration of a trial, for a worker's `begin`.
-        hyperparameters: returns every hyperparameter of a trial by name, searched or fixed.
+        setup: returns what a trial is trained with.
         model_store: where the models of the best trials are saved.
         timeout_seconds: time after the first trial's start after which no trial starts; None for
             no limit.
@@ -76,10 +89,8 @@ class SearchPlan:
     """
 
     trials: int
-    epochs: Callable[[Trial], int]
     objectives: Objectives
-    trial_spec: Callable[[Trial], Mapping[str, Any]]
-    hyperparameters: Callable[[Trial], Mapping[str, Any]]
+    setup: Callable[[Trial], TrialSetup]
     model_store: ModelStore
     timeout_seconds: float | None = None
     failure_policy: FailurePolicy = field(default_factory=FailurePolicy)

@@ -44,6 +44,7 @@ class _RunningTrial:
     """A trial in a worker: how far it has come, and what was measured."""
 
     trial: Trial
+    planned_epochs: int
     epochs: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     restored_epoch: int | None = None
@@ -142,10 +143,11 @@ class Supervisor:
             if trial is None:
                 return
             # 2. The journal, so that recovery can tell what a dead supervisor had begun.
-            self._journal.append(trial.begun_event(self._plan.hyperparameters(trial)))
+            setup = self._plan.setup(trial)
+            self._journal.append(trial.begun_event(setup.hyperparameters))
             # 3. The worker, whose files the two records above account for.
-            self._running[worker] = _RunningTrial(trial)
-            self._call(worker, "begin", spec=self._plan.trial_spec(trial))
+            self._running[worker] = _RunningTrial(trial, setup.epochs)
+            self._call(worker, "begin", spec=setup.spec)
 
     def _call(self, worker: int, method: Method, **arguments: Any) -> None:
         self._called_at[worker] = math.inf  # until `_start_clocks`
@@ -291,7 +293,7 @@ class Supervisor:
         prune = objective is not None and self._trials.report(
             number, running.epochs, metrics[objective.metric]
         )
-        is_last = running.epochs == self._plan.epochs(running.trial) or reply.get("stopped", False)
+        is_last = running.epochs == running.planned_epochs or reply.get("stopped", False)
         if is_last:
             self._restore_epoch(running, reply.get("restored"))
             self._end(worker, running, "complete")

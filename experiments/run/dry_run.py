@@ -161,7 +161,7 @@ def _measure(
         first = _first_trials(experiment, request, session.inputs, execution.workers)
         run_preflight_check(session, first[0].searched, executor, display)
         costs = [_measure_trial(session, executor, trial) for trial in first[:_MEASURED_TRIALS]]
-    epochs = [session.epochs(trial) for trial in first[:_MEASURED_TRIALS]]
+    epochs = [session.setup(trial).epochs for trial in first[:_MEASURED_TRIALS]]
     seconds = [
         cost.start_seconds + cost.epoch_seconds * (count - 1)
         for cost, count in zip(costs, epochs, strict=True)
@@ -177,8 +177,8 @@ def _measure(
 def _measure_trial(session: Session, executor: Executor, trial: Trial) -> _TrialCost:
     worker = wait_for_worker(executor)
     began = time.monotonic()
-    call(executor, worker, "begin", spec=session.trial_spec(trial))
-    epochs = min(_MEASURED_EPOCHS, session.epochs(trial))
+    call(executor, worker, "begin", spec=session.setup(trial).spec)
+    epochs = min(_MEASURED_EPOCHS, session.setup(trial).epochs)
     seconds = [call(executor, worker, "epoch")["seconds"] for _ in range(epochs)]
     total = time.monotonic() - began
     costs = call(executor, worker, "finish", save_as=None)

@@ -61,7 +61,7 @@ def run_preflight_check(
         return
     worker = wait_for_worker(executor)
     trial = Trial(number=0, searched=configuration, seed=session.seed, origin="preflight check")
-    spec = session.trial_spec(trial)
+    spec = session.setup(trial).spec
     try:
         tried = call(executor, worker, "check", spec=spec)
         begun = call(executor, worker, "begin", spec=spec)

@@ -19,10 +19,12 @@ from assay.experiments.run.trial_batching import TrialBatching
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
+from assay.models.settings import Settings
+from assay.models.training.config import TrainSettings
 from assay.search.artifacts import Checkpoints, ModelStore, study_closed_event
 from assay.search.events import StudyOpened
 from assay.search.journal import Journal
-from assay.search.plan import FAIL_FAST, FailurePolicy, SearchPlan
+from assay.search.plan import FAIL_FAST, FailurePolicy, SearchPlan, TrialSetup
 from assay.search.supervisor import Supervisor
 from assay.search.system.signals import StopRequest
 from assay.search.workers.executor import LocalExecutor
@@ -84,9 +86,13 @@ class Session:
         """Shape of one example, and number of outputs."""
         return Inputs(self.data.input_shape, self.data.outputs)
 
-    def trial_spec(self, trial: Trial) -> Mapping[str, Any]:
-        """Return the plain values that a worker's `begin` takes."""
+    def setup(self, trial: Trial) -> TrialSetup:
+        """Return what a trial is trained with."""
         model, train = self.experiment.build_settings(trial.searched)
+        spec = self._trial_spec(trial, model, train)
+        return TrialSetup(spec, self.hyperparameters(trial), train.epochs)
+
+    def _trial_spec(self, trial: Trial, model: Settings, train: TrainSettings) -> Mapping[str, Any]:
         spec: dict[str, Any] = {
             "seed": trial.seed,
             "task": self.experiment.task,
@@ -106,10 +112,6 @@ class Session:
         """Return every hyperparameter of a trial by name, searched or fixed."""
         return self.experiment.hyperparameters(trial.searched)
 
-    def epochs(self, trial: Trial) -> int:
-        """Return the number of epochs of a trial."""
-        return self.experiment.build_settings(trial.searched)[1].epochs
-
     def plan(
         self,
         trials: int,
@@ -120,10 +122,8 @@ class Session:
         """Return what a supervisor is to do."""
         return SearchPlan(
             trials=trials,
-            epochs=self.epochs,
             objectives=self.experiment.search.goals,
-            trial_spec=self.trial_spec,
-            hyperparameters=self.hyperparameters,
+            setup=self.setup,
             model_store=model_store,
             timeout_seconds=timeout_seconds,
             failure_policy=failure_policy,

@@ -25,7 +25,7 @@ from assay.search.artifacts import ModelStore
 from assay.search.events import EpochEnded, Event, StudyOpened, TrialBegun, TrialEnded, to_record
 from assay.search.journal import Journal
 from assay.search.objective import ParetoFront
-from assay.search.plan import SearchPlan, StudyRequest
+from assay.search.plan import SearchPlan, StudyRequest, TrialSetup
 from assay.search.storage.opening import open_storage
 from assay.search.study import StudyTrials
 from assay.search.study_record import SEED, STATE
@@ -103,14 +103,12 @@ class StubSweep:
         """Have so many more trials tried; return the seconds from the end of each to the end of the next."""
         plan = SearchPlan(
             trials=self.trials.count_done() + trials,
-            epochs=lambda trial: self._epochs,
             objectives=self._experiment.search.goals,
-            trial_spec=lambda trial: {
-                "name": trial.number,
-                "curve": self._curve(trial),
-                **self._work,
-            },
-            hyperparameters=lambda trial: self._experiment.hyperparameters(trial.searched),
+            setup=lambda trial: TrialSetup(
+                {"name": trial.number, "curve": self._curve(trial), **self._work},
+                self._experiment.hyperparameters(trial.searched),
+                self._epochs,
+            ),
             model_store=self._model_store,
         )
         self._display.on_open(
