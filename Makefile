@@ -1,16 +1,16 @@
 # make sweep [EXPERIMENT=digits-mlp] [WORKERS=2] [EXTRAS=gpu] [ARGS="--trials 60"]    set up, then sweep
-# make test                                                                           set up, then run the tests
-# make test-system                                                                    set up, then train, kill and serve
+# make test                                                                           set up, then run unit and integration tests
+# make test-system                                                                    set up, then run the system tests
 # make chaos [CASES="points queue"] [ARGS=--quick]                                     set up, then kill sweeps
-# make bench [MEASURES="sweeps startup"] [ARGS="--repeats 1"]                         set up, then measure, beside peers
-# make bench-gpu [ARGS=--quick]                                                       set up, then measure a card
+# make bench [MEASURES="sweeps startup"] [ARGS="--repeats 1"]                         set up, then run the benchmark
+# make bench-gpu [ARGS=--quick]                                                       set up, then measure a GPU
 PYTHON ?= python3
 EXPERIMENT ?= digits-mlp
 EXTRAS ?=
 ARGS ?=
 MEASURES ?=
 CASES ?=
-# Two trials at a time suit a small machine and a short search; with cards, one each is Assay's own choice.
+# Two workers suit a small machine and a short search; on GPUs Assay chooses one worker per GPU.
 WORKERS ?= $(if $(filter gpu,$(EXTRAS)),,2)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,11 +22,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
-# Units, and all of the product but the training: minutes. A few real sweeps are among them.
+# Unit tests, and integration tests with stub trainers and a few real sweeps: minutes.
 test: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/integration
 
-# Real backends, kills, servers, a browser, what `make bench` and `make chaos` run: the better part of half an hour.
+# Real backends, kills, servers, a browser, short runs of the benchmark and of chaos: about 20 minutes.
 test-system: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/system
 
@@ -35,26 +35,25 @@ lint: setup-dev types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The packages under the names that they have when installed, for mypy, which knows no package-dir.
+# Links to the packages under their installed names, for mypy, which does not read package-dir.
 types:
 	@mkdir -p build/types/assay
 	@ln -sfn ../../../experiments/face/__init__.py build/types/assay/__init__.py
 	@for package in models search experiments; do ln -sfn ../../../$$package build/types/assay/$$package; done
 
-# What holds when sweeps are killed, starved and stopped; a short version is part of `make test-system`.
+# Kills sweeps at every step and at random, and checks what is left: half an hour. `make test-system` runs a short version.
 chaos: setup-dev
 	$(BIN)/python -m tests.chaos $(CASES) $(ARGS)
 
-# No test, and no part of `make test`: on a quiet machine it takes the better part of an hour.
+# Not a test: it takes about an hour on a quiet machine.
 bench: setup-bench
 	$(BIN)/python -m tests.benchmarks $(MEASURES) $(ARGS)
 
-# A thousand trials on a card, by JAX (pip install "jax[cuda12]" into $(VENV)); ARGS=--quick: on any machine, to see that
-# it runs.
+# A thousand trials on a GPU, on JAX (pip install "jax[cuda12]" into $(VENV)); ARGS=--quick is a short run on any machine.
 bench-gpu: setup-dev
 	$(BIN)/python -m tests.benchmarks gpu $(ARGS)
 
-# The README's, taken anew: needs Chromium.
+# Take the pictures of the README again; needs Chromium.
 pictures: setup-dev
 	$(BIN)/python -m tests.pictures
 
@@ -67,7 +66,7 @@ setup: $(VENV)/installed-$(LOCK)
 setup-dev: $(VENV)/installed-requirements-dev.lock
 setup-bench: $(VENV)/installed-requirements-bench.lock
 
-# Everything pinned and hashed, our own packages in place on top. The build tool comes from the lock too.
+# Install the pinned and hashed packages, then Assay in place. The build tool comes from the lock too.
 $(VENV)/installed-%: % pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Assay needs Python 3.11 or newer; name one with make PYTHON=...")'
 	@echo "Installing what $* pins into $(VENV); the first time this takes a few minutes."

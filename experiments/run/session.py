@@ -151,7 +151,7 @@ def start_processes(
 ) -> tuple[LocalExecutor, MlflowTracker]:
     """Start the workers and the tracker; both take seconds, in which the caller goes on.
 
-    Leaving the stack ends both. The tracker writes nothing before it is told to open its store.
+    Leaving the stack ends both. The tracker writes nothing before `wait_until_open`.
 
     Args:
         stack: on which they live.

@@ -103,7 +103,7 @@ def _arguments() -> argparse.Namespace:
         "--out", type=Path, default=Path("mlruns/bench.json"), help="where the JSON goes"
     )
     parser.add_argument(
-        "--markdown", action="store_true", help="print the table as the README has it"
+        "--markdown", action="store_true", help="print the table as docs/performance.md has it"
     )
     parser.add_argument(
         "--show", type=Path, metavar="JSON", help="measure nothing, print what an earlier run kept"

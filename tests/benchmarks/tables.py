@@ -1,4 +1,4 @@
-"""The rows as a table: for a terminal, and for the README."""
+"""The rows as a table, for a terminal or for docs/performance.md."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def terminal(rows: Sequence[Row]) -> Table:
 
 
 def markdown(rows: Sequence[Row], about: str) -> str:
-    """Return the rows for the README, under a line that says what they were measured on."""
+    """Return the rows as Markdown, under a line about the machine that they were measured on."""
     lines = [COLUMNS, ("---",) * len(COLUMNS), *(cells(row) for row in rows)]
     table = "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
