@@ -1,4 +1,4 @@
-"""Pruners by name: which trials are stopped before their last epoch."""
+"""Pruners by name: each decides which trials stop before their last epoch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRUNERS: Mapping[str, AnyPruner] = {
 
 
 def get_pruner(name: str) -> AnyPruner:
-    """Return the pruner of that name.
+    """Return the pruner of this name.
 
     Raises:
         RequestError: there is none.
@@ -30,16 +30,19 @@ def get_pruner(name: str) -> AnyPruner:
 def make_pruner(
     name: str, epochs: int, options: Settings | None = None, shared: bool = False
 ) -> BasePruner:
-    """Return a new pruner for trials of at most so many epochs.
+    """Return a new pruner of Optuna.
 
     Args:
-        name: which.
-        epochs: the most epochs a trial can have.
-        options: of the pruner's own class of settings; None for its defaults.
-        shared: whether other processes report to the study too.
+        name: name of the pruner.
+        epochs: the most epochs that a trial can have.
+        options: the pruner's options; None for its defaults.
+        shared: whether other processes may write the study.
 
     Raises:
-        RequestError: there is none of that name, or its options do not suit so many epochs.
+        RequestError: there is no pruner of that name, or its options do not suit the epochs.
+
+    Example:
+        >>> make_pruner("hyperband", epochs=27)
     """
     pruner = get_pruner(name)
     request = PrunerRequest(epochs, pruner.settings() if options is None else options, shared)

@@ -1,4 +1,4 @@
-"""Asynchronous successive halving (Li et al., MLSys 2020)."""
+"""Asynchronous successive halving, ASHA (Li et al., MLSys 2020)."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ if TYPE_CHECKING:
 
 
 class AshaSettings(Settings):
-    """The options of `optuna.pruners.SuccessiveHalvingPruner`, under its names and, but for one,
-    with its defaults.
+    """Options of `optuna.pruners.SuccessiveHalvingPruner`, with its names and all but one default.
 
-    min_resource is 1 unless said. Left to itself Optuna takes a hundredth of the epochs of the
-    first trial that completes, which is the same up to 199 of them, and prunes nothing until then.
+    The default of `min_resource` is 1. Optuna's "auto" takes a hundredth of the epochs of the first
+    complete trial, which is the same up to 199 epochs, and prunes nothing before that trial.
     """
 
     min_resource: MinResource = 1
     reduction_factor: ReductionFactor = 4
     min_early_stopping_rate: int = Field(
-        default=0, ge=0, description="How many of the earliest comparisons are left out."
+        default=0, ge=0, description="Number of the earliest comparisons that are left out."
     )
     bootstrap_count: BootstrapCount = 0
 
@@ -44,22 +43,19 @@ def _check(request: PrunerRequest[AshaSettings]) -> None:
     first = options.min_resource * options.reduction_factor**options.min_early_stopping_rate
     if first > request.epochs:
         raise RequestError(
-            f"[search] pruner_options min_early_stopping_rate: trials would first be compared after epoch {first}, and "
-            f"have {request.epochs}; received {options.min_early_stopping_rate}: lower it, or ask for more --epochs."
+            "[search] pruner_options min_early_stopping_rate: trials would first be compared after "
+            f"epoch {first}, and have {request.epochs}; received "
+            f"{options.min_early_stopping_rate}: lower it, or ask for more --epochs."
         )
 
 
 def _make(request: PrunerRequest[AshaSettings]) -> BasePruner:
-    from optuna.pruners import (
-        SuccessiveHalvingPruner,
-    )  # not at the top: naming pruners must not import Optuna
+    from optuna.pruners import SuccessiveHalvingPruner  # here: naming pruners imports no Optuna
 
     options = request.options.model_dump()
     if request.shared or not optuna_compat.is_supported():
         return SuccessiveHalvingPruner(**options)
-    from assay.search.pruners.cached_halving import (
-        CachedSuccessiveHalvingPruner,
-    )  # here for the same reason
+    from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner
 
     return CachedSuccessiveHalvingPruner(**options)
 

@@ -1,6 +1,8 @@
-"""What a pruner is to the search: its words, its options, and how it is made.
+"""What a pruner consists of: its name, its options, its check, and how it is made.
 
-A step of Optuna's is an epoch here, and epochs count from 1.
+Each pruner is a module of this package with a `PRUNER`. These modules import Optuna in functions
+only: the command line names pruners without it. A step of Optuna is an epoch here, and epochs count
+from 1.
 """
 
 from __future__ import annotations
@@ -26,10 +28,9 @@ class PrunerRequest(Generic[S]):
     """The pruner that is asked for.
 
     Args:
-        epochs: the most epochs a trial can have.
-        options: the pruner's own options.
-        shared: whether other processes report to the study too, so that nothing may be remembered
-            of it.
+        epochs: the most epochs that a trial can have.
+        options: the pruner's options.
+        shared: whether other processes may write the study, so that it cannot be cached.
     """
 
     epochs: int
@@ -39,15 +40,14 @@ class PrunerRequest(Generic[S]):
 
 @dataclass(frozen=True)
 class Pruner(Generic[S]):
-    """A pruner: which trials are stopped before their last epoch.
+    """A pruner.
 
     Attributes:
-        name: what [search] calls it.
+        name: its name in [search].
         summary: one line about it.
         settings: the class of its options; every field has a default.
-        make: makes a new one; imports Optuna, so that naming pruners costs the command line
-            nothing.
-        check: raises a RequestError for options that do not suit trials of so many epochs.
+        make: returns a new pruner of Optuna.
+        check: raises a RequestError for options that do not suit the epochs of a trial.
     """
 
     name: str
@@ -59,9 +59,7 @@ class Pruner(Generic[S]):
 
 AnyPruner = Pruner[Any]
 
-
-# Options that both kinds of successive halving share.
-
+# Options of both kinds of successive halving.
 
 MinResource = Annotated[
     int, Field(ge=1, description="The epoch after which trials are compared for the first time.")
@@ -70,25 +68,26 @@ ReductionFactor = Annotated[
     int,
     Field(
         ge=2,
-        description="Of so many trials that are compared one goes on, to so many times the epochs.",
+        description="At each comparison one trial of so many goes on, to so many times the epochs.",
     ),
 ]
 BootstrapCount = Annotated[
     int,
     Field(
-        ge=0, description="How many trials must have reached a comparison before any gets past it."
+        ge=0,
+        description="Number of trials that must have reached a comparison before one goes on.",
     ),
 ]
 
 
 def check_min_resource(min_resource: int, epochs: int) -> None:
-    """See that the first comparison comes within the epochs of a trial.
+    """Check that the first comparison is within the epochs of a trial.
 
     Raises:
-        RequestError: it comes after the last.
+        RequestError: it is not.
     """
     if min_resource > epochs:
         raise RequestError(
-            f"[search] pruner_options min_resource: must not exceed the {epochs} epochs of a trial; "
-            f"received {min_resource}: lower it, or ask for more --epochs."
+            f"[search] pruner_options min_resource: must not exceed the {epochs} epochs of a "
+            f"trial; received {min_resource}: lower it, or ask for more --epochs."
         )

@@ -1,4 +1,4 @@
-"""Hyperband (Li et al., JMLR 2018): successive halving in brackets of differing eagerness."""
+"""Hyperband: several brackets of successive halving (Li et al., JMLR 2018)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class HyperbandSettings(Settings):
-    """The options of `optuna.pruners.HyperbandPruner`, under its names and with its defaults.
+    """Options of `optuna.pruners.HyperbandPruner`, with its names and defaults.
 
-    Its max_resource is none of them: it is the epochs of a trial.
+    `max_resource` is not an option: it is the epochs of a trial.
     """
 
     min_resource: MinResource = 1
@@ -35,18 +35,16 @@ def _check(request: PrunerRequest[HyperbandSettings]) -> None:
 
 
 def _make(request: PrunerRequest[HyperbandSettings]) -> BasePruner:
-    from optuna.pruners import (
-        HyperbandPruner,
-    )  # not at the top: naming pruners must not import Optuna
+    from optuna.pruners import HyperbandPruner  # here: naming pruners imports no Optuna
 
-    # The largest resource is said outright: left to itself Optuna takes it from the first trial
-    # that completes, and prunes nothing until then.
+    # By default Optuna takes `max_resource` from the first complete trial, and prunes nothing
+    # before it.
     options = {"max_resource": request.epochs, **request.options.model_dump()}
     if request.shared or not optuna_compat.is_supported():
         return HyperbandPruner(**options)
-    from assay.search.pruners.cached_halving import RememberingHyperband  # here for the same reason
+    from assay.search.pruners.cached_halving import CachedHyperbandPruner
 
-    return RememberingHyperband(**options)
+    return CachedHyperbandPruner(**options)
 
 
 PRUNER = Pruner(

@@ -1,4 +1,4 @@
-"""The median stopping rule (Golovin et al., KDD 2017, section 3.2.1)."""
+"""Median stopping rule (Golovin et al., KDD 2017, section 3.2.1)."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ if TYPE_CHECKING:
 
 
 class MedianSettings(Settings):
-    """The options of `optuna.pruners.MedianPruner`, under its names and, but for one, with its
-    defaults.
+    """Options of `optuna.pruners.MedianPruner`, with its names and all but one default.
 
-    n_warmup_steps is 2 unless said, where Optuna's 0 would judge a trial by its first epoch.
+    The default of `n_warmup_steps` is 2. Optuna's 0 judges a trial by its first epoch.
     """
 
     n_startup_trials: int = Field(
-        default=5, ge=0, description="How many complete trials there must be to compare with."
+        default=5, ge=0, description="Number of complete trials before which none is stopped."
     )
     n_warmup_steps: int = Field(
         default=2, ge=0, description="The first epoch after which a trial may be stopped."
     )
     interval_steps: int = Field(
-        default=1, ge=1, description="How many epochs lie between two comparisons."
+        default=1, ge=1, description="Number of epochs between two comparisons."
     )
     n_min_trials: int = Field(
         default=1,
         ge=1,
-        description="How many complete trials must have reached an epoch to compare at it.",
+        description="Number of complete trials that must have reached an epoch to compare at it.",
     )
 
 
 def _make(request: PrunerRequest[MedianSettings]) -> BasePruner:
-    import optuna  # not at the top: naming pruners must cost the command line nothing
+    import optuna  # here: naming pruners imports no Optuna
 
     return optuna.pruners.MedianPruner(**request.options.model_dump())
 

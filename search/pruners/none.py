@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class NoneSettings(Settings):
-    """What does nothing has no options."""
+    """Options of no pruning: none."""
 
 
 def _make(request: PrunerRequest[NoneSettings]) -> BasePruner:
-    import optuna  # not at the top: naming pruners must cost the command line nothing
+    import optuna  # here: naming pruners imports no Optuna
 
     return optuna.pruners.NopPruner()
 

@@ -12,7 +12,7 @@ import pytest
 from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
 from optuna.trial import TrialState
 
-from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner, RememberingHyperband
+from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner, CachedHyperbandPruner
 
 EPOCHS = 9
 HALVING = {
@@ -27,7 +27,7 @@ PAIRS: dict[str, tuple[Callable[[], BasePruner], Callable[[], BasePruner]]] = {
         lambda: CachedSuccessiveHalvingPruner(**HALVING),
         lambda: SuccessiveHalvingPruner(**HALVING),
     ),
-    "hyperband": (lambda: RememberingHyperband(**HYPERBAND), lambda: HyperbandPruner(**HYPERBAND)),
+    "hyperband": (lambda: CachedHyperbandPruner(**HYPERBAND), lambda: HyperbandPruner(**HYPERBAND)),
 }
 
 

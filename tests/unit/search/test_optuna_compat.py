@@ -8,7 +8,7 @@ from optuna.samplers import TPESampler
 
 from assay.search import optuna_compat
 from assay.search.pruners import make_pruner
-from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner, RememberingHyperband
+from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner, CachedHyperbandPruner
 from assay.search.samplers import make_sampler
 from assay.search.samplers.fast_tpe import FastTPESampler
 from assay.search.space import read_space
@@ -27,7 +27,7 @@ def test_a_release_that_nobody_compared_is_used_as_it_is(
         make_pruner("asha", 9, None),
     ]
     quick, own = (
-        (FastTPESampler, RememberingHyperband, CachedSuccessiveHalvingPruner),
+        (FastTPESampler, CachedHyperbandPruner, CachedSuccessiveHalvingPruner),
         (TPESampler, HyperbandPruner, SuccessiveHalvingPruner),
     )
     assert [type(one) for one in made] == list(quick if known else own)
