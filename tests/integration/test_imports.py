@@ -54,3 +54,25 @@ def test_importing_the_models_imports_no_backend() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+def test_importing_the_package_imports_nothing_heavy_and_knows_what_it_has() -> None:
+    script = """
+import sys, assay
+assert {"sweep", "run", "load_study"} <= set(dir(assay))
+heavy = {"keras", "tensorflow", "mlflow", "optuna", "pandas", "matplotlib", "tqdm", "numpy"} & set(sys.modules)
+assert not heavy, heavy
+from assay import sweep, run, load_study
+import assay.experiments.cli.main
+assert all(map(callable, (assay.sweep, assay.run, assay.load_study)))
+assert not {"keras", "tensorflow", "matplotlib"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_whoever_asks_imports_no_heavy_library() -> None:
+    heavy = {"sklearn", "keras", "tensorflow", "pandas", "PIL"}
+    code = f"import sys, assay.experiments.data; print({heavy} & set(sys.modules))"
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert asked.stdout == "set()\n"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from assay import RequestError, SearchError, load_study, run, sweep
 from assay.experiments import api
 from assay.experiments.run.result import RunStatus, SweepResult
 from assay.search.objective import Objectives
-from tests.helpers.command import Swept
 
 ONLY_A_COMMAND = {"as_json", "dry_run"}
 
@@ -35,21 +32,6 @@ def test_every_option_of_the_command_is_a_parameter_of_the_function(verb: str) -
     for option in command.params:
         if isinstance(option.default, int) and option.name not in ONLY_A_COMMAND:
             assert parameters[option.name].default == option.default
-
-
-def test_importing_the_package_imports_nothing_heavy_and_knows_what_it_has() -> None:
-    script = """
-import sys, assay
-assert {"sweep", "run", "load_study"} <= set(dir(assay))
-heavy = {"keras", "tensorflow", "mlflow", "optuna", "pandas", "matplotlib", "tqdm", "numpy"} & set(sys.modules)
-assert not heavy, heavy
-from assay import sweep, run, load_study
-import assay.experiments.cli.main
-assert all(map(callable, (assay.sweep, assay.run, assay.load_study)))
-assert not {"keras", "tensorflow", "matplotlib"} & set(sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("function", [sweep, run])
@@ -114,19 +96,3 @@ def test_how_a_sweep_ended_is_an_exception(
     monkeypatch.setattr(api.sweeping, "sweep", ended)
     with pytest.raises(error):
         sweep("digits-mlp", home=tmp_path)
-
-
-def test_a_study_of_the_command_line_is_the_same_in_python(swept: Swept) -> None:
-    study = load_study("digits-mlp", home=swept.home)
-    answer = swept.answer
-    assert {**study.to_record(), "seconds": answer["seconds"]} == answer
-    complete = study.trials[study.trials["state"] == "complete"]
-    best = answer["best"]
-    assert complete["val_accuracy"].max() == best["value"]
-    row = study.trials.loc[best["number"]]
-    assert {name: row[name] for name in study.searched} == best["params"]
-    assert row["run_id"] == best["run_id"]
-    last = study.epochs[study.epochs["trial"] == best["number"]].iloc[-1]
-    assert last["val_accuracy"] == best["value"]
-    assert study.plot_history()._repr_svg_()  # type: ignore[attr-defined]
-    assert str(best["run_id"]) in study._repr_html_()

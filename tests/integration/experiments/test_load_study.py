@@ -42,8 +42,15 @@ def test_a_sweep_is_read_as_it_answered(swept: Swept) -> None:
     assert read.best is not None
     best = read.trials.loc[read.best["number"]]
     assert (best["val_accuracy"], best["run_id"]) == (read.best["value"], read.best["run_id"])
+    complete = read.trials[read.trials["state"] == "complete"]
+    assert complete["val_accuracy"].max() == read.best["value"]
+    assert {name: best[name] for name in read.searched} == answer["best"]["params"]
     assert (read.trials["train_seconds"] > 0).all()
-    assert [*read.epochs["epoch"][read.epochs["trial"] == read.best["number"]]] == [1, 2, 3, 4]
+    epochs = read.epochs[read.epochs["trial"] == read.best["number"]]
+    assert [*epochs["epoch"]] == [1, 2, 3, 4]
+    assert epochs["val_accuracy"].iloc[-1] == read.best["value"]
+    assert read.plot_history()._repr_svg_()  # type: ignore[attr-defined]
+    assert str(read.best["run_id"]) in read._repr_html_()
     assert [*read.finalists.columns] == ["trial", "seed", "val_accuracy"]
     assert files(swept.home) == before
 

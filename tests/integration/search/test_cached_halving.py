@@ -12,7 +12,7 @@ import pytest
 from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
 from optuna.trial import TrialState
 
-from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner, CachedHyperbandPruner
+from assay.search.pruners.cached_halving import CachedHyperbandPruner, CachedSuccessiveHalvingPruner
 
 EPOCHS = 9
 HALVING = {

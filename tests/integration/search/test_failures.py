@@ -23,7 +23,7 @@ from assay.search.workers.vmap_lanes import LaneExecutor
 from tests.helpers.clock import Clock
 from tests.helpers.lab import Lab, Script, stub_workers
 from tests.helpers.waiting import wait_until
-from tests.helpers.workers import ENDLESS_SECONDS, wait_gone
+from tests.helpers.workers import ENDLESS_SECONDS, wait_gone, wait_idle
 
 GOOD = {"curve": [0.1, 0.2, 0.3, 0.4]}
 
@@ -214,7 +214,9 @@ def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
     def script(trial: Trial) -> dict[str, object]:
         return {"log": str(log), "seconds": 0.2 if trial.number == 1 else 0.0, **GOOD}
 
-    study = lab.run(4, script, trial_timeout_seconds=0.8)
+    with stub_workers(2) as workers:
+        wait_idle(workers, 2)  # so that both trials have begun before the first epoch is reported
+        study = lab.run(4, script, workers=0, executor=workers, trial_timeout_seconds=0.8)
     assert study.count_by_state() == {"complete": 4, "pruned": 0, "failed": 0}
 
 

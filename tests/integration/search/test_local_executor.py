@@ -15,28 +15,17 @@ from tests.helpers.waiting import wait_until
 from tests.helpers.workers import ENDLESS_SECONDS, wait_gone, wait_idle
 
 
-def begin_endless_epochs(executor: LocalExecutor) -> None:
-    """Have every idle worker begin an epoch that no test sees the end of."""
-    for worker in executor.idle():
-        spec = {"name": 0, "curve": [1.0], "seconds": ENDLESS_SECONDS}
-        executor.call(worker, "begin", spec=spec)
-        wait_until(lambda: executor.wait(1))
-        executor.call(worker, "epoch")
-
-
-def test_closing_leaves_no_process_behind() -> None:
+def test_closing_ends_idle_workers_stopped_ones_and_those_in_an_epoch() -> None:
     with stub_workers(3) as executor:
         wait_idle(executor, 3)
         pids = list(executor.pids())
         assert len(set(pids)) == 3
-    wait_gone(pids)
-
-
-def test_closing_ends_workers_in_the_middle_of_an_epoch_and_stopped_ones() -> None:
-    with stub_workers(2) as executor:
-        wait_idle(executor, 2)
-        pids = list(executor.pids())
-        begin_endless_epochs(executor)
+        for worker in executor.idle()[:2]:
+            spec = {"name": 0, "curve": [1.0], "seconds": ENDLESS_SECONDS}
+            executor.call(worker, "begin", spec=spec)
+            wait_until(lambda: executor.wait(1))
+            executor.call(worker, "epoch")
+        executor.wait(0)
         os.kill(pids[0], signal.SIGSTOP)
     wait_gone(pids)
 

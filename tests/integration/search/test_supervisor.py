@@ -23,14 +23,6 @@ def curve(*values: float) -> dict[str, list[float]]:
     return {"curve": list(values)}
 
 
-def test_every_trial_trains_all_its_epochs_and_is_told_to_the_study(lab: Lab) -> None:
-    study = lab.run(6)
-    trials = study.study.trials
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
-    assert [trial.value for trial in trials] == [trial.params["units"] / 1000 for trial in trials]
-    assert study.count_by_state() == {"complete": 6, "pruned": 0, "failed": 0}
-
-
 def test_the_journal_tells_the_whole_story_of_each_trial_in_order(lab: Lab) -> None:
     lab.run(3)
     for number in range(3):
@@ -72,18 +64,6 @@ def test_a_hopeless_trial_is_pruned_and_counts_as_done(lab: Lab) -> None:
     assert [
         event.epoch for event in lab.events() if isinstance(event, EpochEnded) and event.trial == 7
     ] == [1, 2]
-
-
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
-def test_a_worker_that_dies_is_replaced_and_its_trial_failed_by_the_signals_name(
-    lab: Lab, name: str
-) -> None:
-    study = lab.run(
-        5, lambda trial: curve(1, 1, 1, 1) | ({"signal": name} if trial.number == 2 else {})
-    )
-    assert study.count_by_state() == {"complete": 5, "pruned": 0, "failed": 1}
-    assert study.study.trials[2].state == TrialState.FAIL
-    assert study.study.trials[2].user_attrs[STATE] == f"failed: crashed ({name})"
 
 
 def test_an_exception_fails_the_trial_with_its_last_line_and_leaves_the_worker_alive(

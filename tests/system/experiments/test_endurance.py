@@ -19,7 +19,6 @@ from assay.search.journal import read_events
 from tests.helpers.command import ASSAY, assay
 from tests.helpers.mlflow_server import MlflowServer
 from tests.helpers.waiting import GUARD_SECONDS, wait_until
-from tests.helpers.workers import wait_gone
 
 STUDY = "digits-mlp"
 EPOCHS = 150
@@ -137,13 +136,3 @@ def test_ctrl_c_twice_ends_it_at_once_and_it_goes_on_all_the_same(tmp_path: Path
         # And nothing else is on standard output, from no library.
         assert done.answer["trials"]["complete"] == 1
         assert assay("doctor", "--home", str(home), "--tracking-uri", server.uri).code == 0
-
-
-def test_workers_end_with_a_supervisor_that_is_killed_in_the_middle_of_an_epoch(
-    tmp_path: Path,
-) -> None:
-    with in_the_middle(tmp_path / "home") as sweep:
-        processes = psutil.Process(sweep.pid).children(recursive=True)
-        assert processes
-        sweep.kill()
-        wait_gone([one.pid for one in processes])

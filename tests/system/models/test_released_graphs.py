@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,17 @@ from assay.models.worker.trainer import Trainer
 from tests.helpers.prepared_data import assign
 
 
+@pytest.fixture(autouse=True)
+def what_was_there_is_left_out() -> Iterator[None]:
+    """Have garbage collection pass over what other tests left, through which it takes seconds."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def graphs() -> int:
-    """Return how many graphs of TensorFlow's functions are alive."""
+    """Return how many graphs of TensorFlow's functions were made since and are alive."""
     gc.collect()
     return sum("FuncGraph" in type(thing).__name__ for thing in gc.get_objects())
 

@@ -227,13 +227,6 @@ def test_files_in_the_current_folder_shadow_nothing(
     assert data.folder.is_relative_to(own_set.parent / "home")
 
 
-def test_whoever_asks_imports_no_heavy_library() -> None:
-    heavy = {"sklearn", "keras", "tensorflow", "pandas", "PIL"}
-    code = f"import sys, assay.experiments.data; print({heavy} & set(sys.modules))"
-    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert asked.stdout == "set()\n"
-
-
 def test_the_file_is_missing_before_anything_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
