@@ -36,7 +36,10 @@ from assay.search.workers.protocol import (
 # How often the loop checks the stop request and the clocks while workers are silent.
 _POLL_SECONDS = 0.2
 
-_TIMED_OUT_ERROR = "the worker did not answer within {:g} s and was killed; an answer that came later is discarded."
+_TIMED_OUT_ERROR = (
+    "the worker did not answer within {:g} s and was killed; whatever it had done since the last "
+    "answer is lost."
+)
 
 
 @dataclass

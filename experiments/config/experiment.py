@@ -169,7 +169,7 @@ class Experiment:
         }
         if "loss" in defaults:
             defaults["loss"] = DEFAULT_LOSS[self.task]
-        return self.declared_space.given({**defaults, **self.model, **self.train})
+        return self.declared_space.fix({**defaults, **self.model, **self.train})
 
     def build_settings(self, searched: Mapping[str, Any]) -> tuple[Settings, TrainSettings]:
         """Return the model's and the training's settings.
@@ -326,7 +326,7 @@ class Experiment:
         decided = {name: value for name, value in conditional.items() if name not in undecided}
         changed = changed._with_values(decided, data_keys)
         one_choice = {
-            name: changed.declared_space[name].only(value) for name, value in undecided.items()
+            name: changed.declared_space[name].fixed_to(value) for name, value in undecided.items()
         }
         changed = dataclasses.replace(
             changed, declared_space=Space.ordered({**changed.declared_space, **one_choice})

@@ -1,4 +1,4 @@
-"""NSGA-II, a genetic algorithm (Deb et al., IEEE Transactions on Evolutionary Computation, 2002)."""
+"""NSGA-II, a genetic algorithm (Deb et al., IEEE Trans. on Evolutionary Computation, 2002)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TPE, tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011; Falkner et al., ICML 2018)."""
+"""Tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011; Falkner et al., ICML 2018)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TpeSettings(Settings):
     )
     constant_liar: bool = Field(
         default=True,
-        description="Whether running trials count as bad ones, so that workers do not try the same.",
+        description="Whether running trials count as bad ones, so that workers try different ones.",
     )
 
     @model_validator(mode="after")

@@ -1,6 +1,4 @@
-"""The space that is searched: parameters with their distributions, some of which exist only under a
-condition.
-"""
+"""Search space: hyperparameters with their distributions and conditions."""
 
 from __future__ import annotations
 

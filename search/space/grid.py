@@ -1,4 +1,4 @@
-"""Every configuration of a space that has finitely many."""
+"""Grid of a space: all of its configurations, if their number is finite."""
 
 from __future__ import annotations
 
@@ -8,25 +8,34 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from assay.models.errors import RequestError
 from assay.search.space.parameter import Choice, Parameter
-from assay.search.space.space import Configuration, Space, exists
+from assay.search.space.space import Configuration, Space, is_active
 
 
 def grid_configurations(space: Space) -> Iterator[Configuration]:
-    """Return an iterator over every configuration, the last parameter changing fastest.
+    """Return an iterator over all configurations; the last parameter changes first.
 
     Raises:
         RequestError: a range is continuous and has no step.
+
+    Example:
+        >>> from assay.search.space import read_space
+        >>> space = read_space({"layers": [1, 2], "dropout": [0.0, 0.5]})
+        >>> next(grid_configurations(space))
+        {'layers': 1, 'dropout': 0.0}
     """
-    return _rest(
-        {}, list(space), space, {name: values(name, parameter) for name, parameter in space.items()}
-    )
+    choices = {name: grid_values(name, parameter) for name, parameter in space.items()}
+    return _extend({}, list(space), space, choices)
 
 
-def values(name: str, parameter: Parameter) -> list[Choice]:
-    """Return every value that a parameter can have.
+def grid_values(name: str, parameter: Parameter) -> list[Choice]:
+    """Return all values of a parameter.
+
+    Args:
+        name: name of the parameter, for the message.
+        parameter: the parameter.
 
     Raises:
-        RequestError: they are not to be counted; `name` says whose.
+        RequestError: it is a continuous range without a step.
     """
     match parameter.distribution:
         case CategoricalDistribution():
@@ -36,26 +45,28 @@ def values(name: str, parameter: Parameter) -> list[Choice]:
         case FloatDistribution(low=low, high=high) if low == high:
             return [low]
         case FloatDistribution(low=low, high=high, step=float(step)):
-            return [
-                parameter.decode(low + number * step)
-                for number in range(round((high - low) / step) + 1)
-            ]
+            steps = round((high - low) / step)
+            return [parameter.decode(low + index * step) for index in range(steps + 1)]
         case _:
             raise RequestError(
-                f"a grid needs a step in every continuous range: [space] {name} is {parameter}; give it a step, list "
-                "its values, or choose another sampler."
+                f"a grid needs a step in every continuous range: [space] {name} is {parameter}; "
+                "give it a step, list its values, or choose another sampler."
             )
 
 
-def _rest(
-    before: Configuration, names: list[str], space: Space, choices: Mapping[str, list[Choice]]
+def _extend(
+    configuration: Configuration,
+    names: list[str],
+    space: Space,
+    choices: Mapping[str, list[Choice]],
 ) -> Iterator[Configuration]:
+    """Yield all configurations that extend one by further parameters."""
     if not names:
-        yield before
+        yield configuration
         return
     name, *others = names
-    if not exists(space[name], before):
-        yield from _rest(before, others, space, choices)
+    if not is_active(space[name], configuration):
+        yield from _extend(configuration, others, space, choices)
         return
     for value in choices[name]:
-        yield from _rest({**before, name: value}, others, space, choices)
+        yield from _extend({**configuration, name: value}, others, space, choices)

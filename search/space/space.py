@@ -1,6 +1,4 @@
-"""A whole space: its parameters in an order in which each comes after those that decide whether it
-exists.
-"""
+"""Space: the parameters that are searched, each behind those that its conditions name."""
 
 from __future__ import annotations
 
@@ -26,100 +24,109 @@ from assay.search.space.parameter import (
     Condition,
     Parameter,
     divides,
+    encode_list,
     read_conditions,
-    text_of,
 )
 
 Configuration: TypeAlias = Mapping[str, Choice]
-"""Values of parameters by name."""
+"""Values of the active parameters by name."""
 
 
 @dataclass(frozen=True)
 class Space(Mapping[str, Parameter]):
-    """Parameters by name. `ordered` makes one whose conditions have been checked."""
+    """Parameters by name; `ordered` makes a space and checks its conditions.
+
+    Example:
+        >>> space = read_space({"units": {"low": 16, "high": 512}, "activation": ["relu", "tanh"]})
+        >>> space.corner(0, {})
+        {'units': 16, 'activation': 'relu'}
+    """
 
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
     @classmethod
     def ordered(cls, parameters: Mapping[str, Parameter]) -> Space:
-        """Return a space of these parameters, otherwise in the order given.
+        """Return a space in which each parameter is behind those that its conditions name.
+
+        Otherwise the order stays as it is. A condition on a name that is no parameter is left for
+        `fix` to check.
 
         Raises:
-            RequestError: conditions go round in a circle, or can never hold. A condition on a name
-                that is no parameter is left for `given`.
+            RequestError: conditions go round in a circle, or can never hold.
         """
         ordered: dict[str, Parameter] = {}
         waiting = dict(parameters)
         while waiting:
             ready = [
-                name for name in waiting if not any(on.name in waiting for on in waiting[name].when)
+                name
+                for name in waiting
+                if not any(condition.name in waiting for condition in waiting[name].when)
             ]
             if not ready:
                 raise RequestError(
-                    f"[space]: the conditions of {', '.join(waiting)} go round in a circle; remove one."
+                    f"[space]: the conditions of {', '.join(waiting)} go round in a circle; "
+                    "remove one."
                 )
             ordered[ready[0]] = waiting.pop(ready[0])
         for name, parameter in ordered.items():
             for condition in parameter.when:
-                if (
-                    condition.name in ordered
-                    and ordered[condition.name].fulfilling(condition) is None
-                ):
-                    raise RequestError(
-                        f"[space] {name} when: {condition} never holds, since {condition.name} is "
-                        f"{ordered[condition.name]}; mend one of the two."
-                    )
+                _check_condition(name, condition, ordered)
         return cls(ordered)
 
-    def given(self, fixed: Mapping[str, Any]) -> Space:
-        """Return what is left to search once other names have these values.
+    def fix(self, fixed: Mapping[str, Any]) -> Space:
+        """Return the space that is left to search if some hyperparameters are fixed.
 
-        A fixed name is no longer searched; a parameter whose condition on one does not hold is not
-        either.
+        A fixed parameter is not searched. Nor is one with a condition on a fixed value that does
+        not hold.
+
+        Args:
+            fixed: fixed values by name, also of hyperparameters that the space does not have.
 
         Raises:
-            RequestError: a condition is on a name that is neither searched nor known.
+            RequestError: a condition is on a name that is neither searched nor fixed, or conditions
+                never hold together.
         """
-        left: dict[str, Parameter] = {}
-        never: set[str] = set(fixed)
+        remaining: dict[str, Parameter] = {}
+        excluded: set[str] = set(fixed)
         for name, parameter in self.parameters.items():
             for condition in parameter.when:
                 if condition.name not in self.parameters and condition.name not in fixed:
                     known = [*self.parameters, *fixed]
                     raise RequestError(
-                        f"[space] {name} when: {condition.name!r} is neither searched nor fixed; there is "
-                        f"{', '.join(known)}.{suggestion(condition.name, known)}"
+                        f"[space] {name} when: {condition.name!r} is neither searched nor fixed; "
+                        f"there is {', '.join(known)}.{suggestion(condition.name, known)}"
                     )
-            if name in fixed or not _can_hold(parameter, fixed, never - set(fixed)):
-                never.add(name)
+            if name in fixed or not _can_be_active(parameter, fixed, excluded - set(fixed)):
+                excluded.add(name)
                 continue
-            open_ones = tuple(
+            undecided = tuple(
                 condition for condition in parameter.when if condition.name not in fixed
             )
-            left[name] = dataclasses.replace(parameter, when=open_ones)
-        space = Space(left)
-        for name, parameter in left.items():
-            if name not in space.corner(0, space._making_exist(name, {})):
+            remaining[name] = dataclasses.replace(parameter, when=undecided)
+        space = Space(remaining)
+        for name, parameter in remaining.items():
+            # Each condition can hold, as `ordered` has checked; try whether all of them do.
+            if name not in space.corner(0, space._activating_values(name, {})):
+                conditions = " and ".join(map(str, parameter.when))
                 raise RequestError(
-                    f"[space] {name} when: {' and '.join(map(str, parameter.when))} never hold together; mend one."
+                    f"[space] {name} when: {conditions} never hold together; change one."
                 )
         return space
 
     def draw(self, suggest: Callable[[str, BaseDistribution], Any]) -> Configuration:
-        """Return a configuration, asking for the value of each parameter that exists beside those
-        before it.
+        """Return a configuration with a suggested value for each active parameter.
 
         Args:
             suggest: (name, distribution) -> a value as Optuna has it.
         """
         drawn: dict[str, Choice] = {}
         for name, parameter in self.parameters.items():
-            if exists(parameter, drawn):
+            if is_active(parameter, drawn):
                 drawn[name] = parameter.decode(suggest(name, parameter.distribution))
         return drawn
 
     def decode(self, values: Mapping[str, Any]) -> Configuration:
-        """Return what is meant by values as Optuna has them, in the space's order."""
+        """Return the configuration of Optuna's values, in the space's order."""
         return {
             name: self.parameters[name].decode(values[name])
             for name in self.parameters
@@ -131,16 +138,21 @@ class Space(Mapping[str, Parameter]):
         return {name: self.parameters[name].encode(value) for name, value in configuration.items()}
 
     def check(self, values: Mapping[str, Any], where: str) -> Configuration:
-        """Return values of some of the parameters as a configuration.
+        """Check values of some parameters, and return them as a configuration.
+
+        Args:
+            values: the values by name.
+            where: the beginning of messages.
 
         Raises:
-            RequestError: a name that is not searched, a value that it can't have, or a parameter
-                that does not exist beside the others; `where` says whose.
+            RequestError: a name is not searched, a parameter cannot have its value, or is not
+                active beside the others.
         """
         for name in values:
             if name not in self.parameters:
+                names = ", ".join(self.parameters) or "nothing"
                 raise RequestError(
-                    f"{where} does not search {name!r}: the space has {', '.join(self.parameters) or 'nothing'}."
+                    f"{where} does not search {name!r}: the space has {names}."
                     f"{suggestion(name, self.parameters)}"
                 )
         checked = {
@@ -150,41 +162,47 @@ class Space(Mapping[str, Parameter]):
         for name in checked:
             for condition in self.parameters[name].when:
                 if condition.name not in checked or not condition.holds(checked[condition.name]):
-                    found = checked.get(condition.name, "nothing")
+                    received = checked.get(condition.name, "nothing")
                     raise RequestError(
-                        f"{where} {name}: exists only when {condition}; received {condition.name} = {found!r}."
+                        f"{where} {name}: exists only when {condition}; "
+                        f"received {condition.name} = {received!r}."
                     )
         return checked
 
     def corners(self) -> Iterator[Configuration]:
         """Yield configurations that show whether the whole space is allowed.
 
-        Each has one extreme of one parameter; all others that exist beside it are at their first,
-        or at their last.
+        Each has one extreme value of one parameter; the others are at their first, or at their
+        last.
         """
         for end in (0, -1):
             yield self.corner(end, {})
             for name, parameter in self.parameters.items():
                 for value in parameter.extreme_values():
-                    yield self.corner(end, {**self._making_exist(name, {}), name: value})
+                    yield self.corner(end, {**self._activating_values(name, {}), name: value})
 
     def corner(self, end: int, chosen: Configuration) -> Configuration:
-        """Return the configuration with the chosen values and all else at its first (0) or last
-        (-1) extreme.
+        """Return a configuration of extreme values.
+
+        Args:
+            end: 0 for the first extreme value of each parameter, -1 for the last.
+            chosen: values that some parameters have instead.
         """
-        drawn: dict[str, Choice] = {}
+        configuration: dict[str, Choice] = {}
         for name, parameter in self.parameters.items():
-            if exists(parameter, drawn):
-                drawn[name] = chosen[name] if name in chosen else parameter.extreme_values()[end]
-        return drawn
+            if is_active(parameter, configuration):
+                configuration[name] = (
+                    chosen[name] if name in chosen else parameter.extreme_values()[end]
+                )
+        return configuration
 
     def to_records(self) -> dict[str, str]:
-        """Return the space as text by name: what must be equal for two spaces to be the same."""
+        """Return each parameter as text: spaces with equal texts are equal."""
         return {name: str(self.parameters[name]) for name in sorted(self.parameters)}
 
-    def _making_exist(self, name: str, beside: Configuration) -> Configuration:
-        """Return these values with what of other parameters it takes for a parameter to exist."""
-        values = dict(beside)
+    def _activating_values(self, name: str, chosen: Configuration) -> Configuration:
+        """Return chosen values, and what other parameters need for a parameter to be active."""
+        values = dict(chosen)
         order = list(self.parameters)
         for condition in sorted(
             self.parameters[name].when, key=lambda condition: order.index(condition.name)
@@ -192,9 +210,10 @@ class Space(Mapping[str, Parameter]):
             parent = condition.name
             if parent in values and condition.holds(values[parent]):
                 continue
-            fulfilling = self.parameters[parent].fulfilling(condition)
-            assert fulfilling is not None, "`ordered` has seen to it"
-            values = {**self._making_exist(parent, values), parent: fulfilling}
+            value = self.parameters[parent].value_fulfilling(condition)
+            assert value is not None, "`ordered` has checked it"
+            # The parent may have conditions too.
+            values = {**self._activating_values(parent, values), parent: value}
         return values
 
     def __getitem__(self, name: str) -> Parameter:
@@ -207,31 +226,42 @@ class Space(Mapping[str, Parameter]):
         return len(self.parameters)
 
 
-def exists(parameter: Parameter, beside: Mapping[str, Any]) -> bool:
-    """Return whether a parameter exists beside values of those that come before it."""
+def is_active(parameter: Parameter, configuration: Mapping[str, Any]) -> bool:
+    """Return whether a parameter is active beside the values of those before it."""
     return all(
-        condition.name in beside and condition.holds(beside[condition.name])
+        condition.name in configuration and condition.holds(configuration[condition.name])
         for condition in parameter.when
     )
 
 
-def _can_hold(parameter: Parameter, fixed: Mapping[str, Any], never: set[str]) -> bool:
+def _can_be_active(parameter: Parameter, fixed: Mapping[str, Any], excluded: set[str]) -> bool:
     return all(
         condition.holds(fixed[condition.name])
         if condition.name in fixed
-        else condition.name not in never
+        else condition.name not in excluded
         for condition in parameter.when
     )
 
 
-# Reading a [space] table.
+def _check_condition(name: str, condition: Condition, parameters: Mapping[str, Parameter]) -> None:
+    """Check that a condition of a parameter can hold.
+
+    Raises:
+        RequestError: it cannot.
+    """
+    parent = parameters.get(condition.name)
+    if parent is not None and parent.value_fulfilling(condition) is None:
+        raise RequestError(
+            f"[space] {name} when: {condition} never holds, since {condition.name} is {parent}; "
+            "change one of the two."
+        )
 
 
-_LARGEST_WHOLE = 2**53  # Optuna keeps numbers as floats, which tell no larger ones apart
+_MAX_WHOLE_NUMBER = 2**53  # Optuna stores numbers as floats, which cannot tell larger ones apart
 
 
 class _Range(Settings):
-    """`{ low, high, log, step, when }`: integers when both ends are, else floats."""
+    """`{ low, high, log, step, when }`: integers if both ends are, else floats."""
 
     low: int | float
     high: int | float
@@ -241,22 +271,27 @@ class _Range(Settings):
 
 
 class _Choices(Settings):
-    """`{ choices, when }`: what a list alone says, with a condition."""
+    """`{ choices, when }`: a list of choices with a condition."""
 
     choices: list[Any]
     when: Any = None
 
 
 def read_space(table: Mapping[str, Any]) -> Space:
-    """Read a [space] table: for each name a range `{ low = 16, high = 512, log = true }`, or a list
-    of choices.
+    """Read a [space] table.
 
-    Both may carry `when = { optimizer = "momentum" }`: the parameter exists only then. A list with
-    a condition is written `{ choices = [...], when = {...} }`.
+    Args:
+        table: for each name a range such as `{ low = 16, high = 512, log = true }`, or a list of
+            choices. With `when = { optimizer = "momentum" }` a range is active only then; a list
+            with a condition is written `{ choices = [...], when = {...} }`.
 
     Raises:
-        RequestError: a range is empty, a logarithm of nothing positive, a list is empty, conditions
-            go round in a circle, and the like.
+        RequestError: a range or a list is empty, a logarithmic range is not positive, conditions go
+            round in a circle, and the like.
+
+    Example:
+        >>> read_space({"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}}).to_records()
+        {'learning_rate': '0.0001 to 0.1, log'}
     """
     return Space.ordered(
         {name: _read_parameter(f"[space] {name}", value) for name, value in table.items()}
@@ -273,12 +308,13 @@ def _read_parameter(where: str, value: Any) -> Parameter:
             return _read_range(where, _Range.read(value, where))
         case _:
             raise RequestError(
-                f"{where}: must be a list of choices or a range such as {{ low = 1, high = 10 }}; received {value!r}."
+                f"{where}: must be a list of choices or a range such as "
+                f"{{ low = 1, high = 10 }}; received {value!r}."
             )
 
 
-def _read_choices(where: str, given: _Choices) -> Parameter:
-    choices = given.choices
+def _read_choices(where: str, table: _Choices) -> Parameter:
+    choices = table.choices
     if not choices:
         raise RequestError(
             f"{where}: a list of choices must not be empty; add a value or remove the name."
@@ -286,55 +322,69 @@ def _read_choices(where: str, given: _Choices) -> Parameter:
     for choice in choices:
         if not isinstance(choice, bool | int | float | str | list):
             raise RequestError(
-                f"{where}: a choice must be a text, a number, a boolean or a list; received {choice!r}."
+                f"{where}: a choice must be a text, a number, a boolean or a list; "
+                f"received {choice!r}."
             )
-    # To Python, and so to Optuna, true is 1 and 1 is 1.0.
-    if any(choice in choices[:number] for number, choice in enumerate(choices)):
+    # In Python, and so in Optuna, true equals 1 and 1 equals 1.0.
+    if any(choice in choices[:index] for index, choice in enumerate(choices)):
         raise RequestError(
-            f"{where}: each choice may be given once, and 1, 1.0 and true are one; received {choices!r}."
+            f"{where}: each choice may be given once, and 1, 1.0 and true are one; "
+            f"received {choices!r}."
         )
-    lists = {text_of(choice): choice for choice in choices if isinstance(choice, list)}
+    lists = {encode_list(choice): choice for choice in choices if isinstance(choice, list)}
     if any(choice in lists for choice in choices if isinstance(choice, str)):
         raise RequestError(
             f"{where}: a choice must not be the text of another; received {choices!r}."
         )
-    encoded = [text_of(choice) if isinstance(choice, list) else choice for choice in choices]
-    return Parameter(CategoricalDistribution(encoded), _when(where, given.when), lists)
+    encoded = [encode_list(choice) if isinstance(choice, list) else choice for choice in choices]
+    return Parameter(CategoricalDistribution(encoded), _read_when(where, table.when), lists)
 
 
-def _read_range(where: str, given: _Range) -> Parameter:
-    low, high, step = given.low, given.high, given.step
+def _read_range(where: str, table: _Range) -> Parameter:
+    low, high, step = table.low, table.high, table.step
+    _check_range(where, table)
+    when = _read_when(where, table.when)
+    if isinstance(low, int) and isinstance(high, int) and not isinstance(step, float):
+        return Parameter(
+            IntDistribution(low, high, log=table.log, step=1 if step is None else step), when
+        )
+    step = None if step is None else float(step)
+    return Parameter(FloatDistribution(float(low), float(high), log=table.log, step=step), when)
+
+
+def _check_range(where: str, table: _Range) -> None:
+    low, high, step = table.low, table.high, table.step
     if not (
-        _fits(low) and _fits(high) and math.isfinite(high - low) and (step is None or _fits(step))
+        _is_representable(low)
+        and _is_representable(high)
+        and math.isfinite(high - low)
+        and (step is None or _is_representable(step))
     ):
         raise RequestError(
-            f"{where}: low, high and step must be finite, and whole numbers at most {_LARGEST_WHOLE:,}; received "
-            f"{low} and {high}{'' if step is None else f', step {step}'}."
+            f"{where}: low, high and step must be finite, and whole numbers at most "
+            f"{_MAX_WHOLE_NUMBER:,}; received {low} and {high}"
+            f"{'' if step is None else f', step {step}'}."
         )
     if low > high:
         raise RequestError(
             f"{where}: low must not be above high; received low = {low}, high = {high}."
         )
-    if given.log and low <= 0:
+    if table.log and low <= 0:
         raise RequestError(f"{where}: a logarithmic range must lie above 0; received low = {low}.")
-    if given.log and step is not None:
+    if table.log and step is not None:
         raise RequestError(f"{where}: a logarithmic range takes no step; received step = {step}.")
     if step is not None and not divides(step, high - low):
         raise RequestError(
-            f"{where}: high must be low plus a multiple of step; received {low} to {high}, step {step}."
+            f"{where}: high must be low plus a multiple of step; received {low} to {high}, "
+            f"step {step}."
         )
-    when = _when(where, given.when)
-    if isinstance(low, int) and isinstance(high, int) and not isinstance(step, float):
-        return Parameter(
-            IntDistribution(low, high, log=given.log, step=1 if step is None else step), when
-        )
-    step = None if step is None else float(step)
-    return Parameter(FloatDistribution(float(low), float(high), log=given.log, step=step), when)
 
 
-def _fits(number: float) -> bool:
-    return abs(number) <= _LARGEST_WHOLE if isinstance(number, int) else math.isfinite(number)
+def _is_representable(number: float) -> bool:
+    if isinstance(number, int):
+        return abs(number) <= _MAX_WHOLE_NUMBER
+    return math.isfinite(number)
 
 
-def _when(where: str, table: object) -> tuple[Condition, ...]:
+def _read_when(where: str, table: object) -> tuple[Condition, ...]:
     return () if table is None else read_conditions(table, where)

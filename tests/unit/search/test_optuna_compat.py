@@ -8,7 +8,7 @@ from optuna.samplers import TPESampler
 
 from assay.search import optuna_compat
 from assay.search.pruners import make_pruner
-from assay.search.pruners.cached_halving import CachedSuccessiveHalvingPruner, CachedHyperbandPruner
+from assay.search.pruners.cached_halving import CachedHyperbandPruner, CachedSuccessiveHalvingPruner
 from assay.search.samplers import make_sampler
 from assay.search.samplers.fast_tpe import FastTPESampler
 from assay.search.space import read_space

@@ -227,7 +227,7 @@ def test_bounds_between_the_ends_of_a_range_can_hold() -> None:
             "rate": {"low": 0.1, "high": 0.2, "when": {"units": {"low": 3.5, "high": 6}}},
         }
     )
-    assert {"units": 5, "rate": 0.1} in space.given({}).corners()
+    assert {"units": 5, "rate": 0.1} in space.fix({}).corners()
     with pytest.raises(RequestError, match=r"5.5 <= units <= 6.5 never holds"):
         read_space(
             {
@@ -243,7 +243,7 @@ def test_conditions_that_never_hold_together_are_refused() -> None:
         "nesterov": {"choices": [True], "when": {"momentum": {"low": 0.6}, "optimizer": "adam"}},
     }
     with pytest.raises(RequestError, match=r"nesterov when: .* never hold together"):
-        read_space(space).given({})
+        read_space(space).fix({})
 
 
 def test_conditions_in_a_circle_are_refused() -> None:
@@ -273,7 +273,7 @@ def test_conditions_in_a_circle_are_refused() -> None:
 def test_what_is_fixed_decides_what_is_left_to_search(
     space: dict[str, Any], fixed: dict[str, Any], left: dict[str, str]
 ) -> None:
-    assert read_space(space).given(fixed).to_records() == left
+    assert read_space(space).fix(fixed).to_records() == left
 
 
 def test_a_condition_on_a_name_that_is_not_there_is_refused_once_all_names_are_known() -> None:
@@ -281,7 +281,7 @@ def test_a_condition_on_a_name_that_is_not_there_is_refused_once_all_names_are_k
     with pytest.raises(
         RequestError, match=r"'optimiser' is neither searched nor fixed.*Did you mean 'optimizer'"
     ):
-        space.given({"optimizer": "adam"})
+        space.fix({"optimizer": "adam"})
 
 
 @pytest.mark.parametrize("space", [OPTIMIZERS, LAYERS, {"units": [[1], [2, 3]]}])
