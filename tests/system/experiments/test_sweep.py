@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from assay.search.events import EpochEnded, TrialEnded
+from assay.search.events import EpochEnded, TrialBegun, TrialEnded
 from assay.search.journal import read_events
 from tests.helpers.command import ASSAY, SWEEP, assay
 from tests.helpers.runs import optuna_trials, runs, trial_runs
-from tests.helpers.waiting import GUARD_SECONDS
+from tests.helpers.waiting import GUARD_SECONDS, wait_until
 
 
 def unpruned(home: Path, trials: str, epochs: str) -> tuple[str, ...]:
@@ -32,6 +32,13 @@ def after_two_trials(arguments: tuple[str, ...]) -> subprocess.Popen[str]:
         if line.startswith("[2/"):
             break
     return sweep
+
+
+def running_trials(home: Path) -> set[int]:
+    """Return the trials that have begun and not ended, as the journal has them."""
+    events = [event for event, _ in read_events(home / "journal" / "digits-mlp.jsonl")]
+    ended = {event.trial for event in events if isinstance(event, TrialEnded)}
+    return {event.trial for event in events if isinstance(event, TrialBegun)} - ended
 
 
 def test_with_one_worker_and_one_seed_the_same_trials_and_numbers_come_twice(
@@ -59,6 +66,7 @@ def test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was(
     home = tmp_path / "home"
     arguments = unpruned(home, trials="6", epochs="150")
     sweep = after_two_trials(arguments)
+    wait_until(lambda: running_trials(home))
     sweep.send_signal(number)
     out, _ = sweep.communicate(timeout=GUARD_SECONDS)
     assert sweep.returncode == code
