@@ -1,6 +1,5 @@
-"""The search: spaces, samplers, pruners, the study, and the supervisor that hands its trials to
-workers.
+"""The search: spaces, samplers, pruners, the study, and the supervisor with its workers.
 
-Knows Optuna and plain numbers; nothing of Keras, nothing of MLflow. What it needs from others it
-states as protocols.
+It knows Optuna and plain values, nothing of Keras or MLflow. What it needs of other packages, it
+states as protocols (`assay.search.workers.protocol`).
 """

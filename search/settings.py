@@ -1,4 +1,4 @@
-"""The [search] table of an experiment."""
+"""Settings of a search: the [search] table of an experiment."""
 
 from __future__ import annotations
 
@@ -17,66 +17,67 @@ if TYPE_CHECKING:
     from assay.search.space import Space
 
 
-def _sampler(name: str) -> str:
+def _check_sampler(name: str) -> str:
     return get_sampler(name).name
 
 
-def _pruner(name: str) -> str:
+def _check_pruner(name: str) -> str:
     return get_pruner(name).name
 
 
-def _importance(name: str) -> str:
+def _check_evaluator(name: str) -> str:
     return get_evaluator(name).name
 
 
-def _objectives(texts: list[str]) -> list[str]:
+def _check_objectives(texts: list[str]) -> list[str]:
     return [str(objective) for objective in Objectives.read(texts).each]
 
 
 class SearchSettings(Settings):
-    """How the space is searched."""
+    """The [search] table."""
 
     trials: int = Field(
-        default=30, ge=1, description="How many complete or pruned trials make the study done."
+        default=30, ge=1, description="Number of complete and pruned trials that end the study."
     )
-    sampler: Annotated[str, AfterValidator(_sampler)] = Field(
-        default="tpe", description="Which configurations are tried next."
+    sampler: Annotated[str, AfterValidator(_check_sampler)] = Field(
+        default="tpe", description="The sampler: it proposes the next configuration."
     )
     sampler_options: dict[str, Any] = Field(
-        default_factory=dict, description="The sampler's own options, under Optuna's names."
+        default_factory=dict, description="Options of the sampler, with Optuna's names."
     )
-    pruner: Annotated[str, AfterValidator(_pruner)] = Field(
-        default="none", description="Which trials are stopped before their last epoch."
+    pruner: Annotated[str, AfterValidator(_check_pruner)] = Field(
+        default="none", description="The pruner: it stops trials before their last epoch."
     )
     pruner_options: dict[str, Any] = Field(
         default_factory=dict,
-        description="The pruner's own options, under Optuna's names; a step is an epoch.",
+        description="Options of the pruner, with Optuna's names; a step is an epoch.",
     )
-    objectives: Annotated[list[str], AfterValidator(_objectives)] = Field(
+    objectives: Annotated[list[str], AfterValidator(_check_objectives)] = Field(
         default=["maximize val_accuracy"],
-        description="What is made better, measured at the last epoch of a trial, or as it ends: one, or several.",
+        description="One objective or several: a direction and a metric of a trial's last epoch, "
+        "or a cost of the trial.",
     )
-    importance: Annotated[str, AfterValidator(_importance)] = Field(
+    importance: Annotated[str, AfterValidator(_check_evaluator)] = Field(
         default="ped-anova",
-        description=f"How what each hyperparameter mattered is told: {', '.join(EVALUATORS)}.",
+        description=f"Evaluator of hyperparameter importances: {', '.join(EVALUATORS)}.",
     )
 
     @model_validator(mode="after")
-    def _options_are_known(self) -> Self:
+    def _check_options(self) -> Self:
         self.read_sampler_options()
         self.read_pruner_options()
         return self
 
     @property
     def goals(self) -> Objectives:
-        """What the search makes better."""
+        """The objectives, parsed."""
         return Objectives.read(self.objectives)
 
     def read_sampler_options(self) -> Settings:
-        """Return the sampler's options in its own class of settings.
+        """Return the options of the sampler, as its class of settings.
 
         Raises:
-            RequestError: one that it does not have, or a value that can't be.
+            RequestError: the sampler has no such option, or an option cannot have its value.
         """
         options: Settings = get_sampler(self.sampler).settings.read(
             self.sampler_options, "[search] sampler_options"
@@ -84,10 +85,10 @@ class SearchSettings(Settings):
         return options
 
     def read_pruner_options(self) -> Settings:
-        """Return the pruner's options in its own class of settings.
+        """Return the options of the pruner, as its class of settings.
 
         Raises:
-            RequestError: one that it does not have, or a value that can't be.
+            RequestError: the pruner has no such option, or an option cannot have its value.
         """
         options: Settings = get_pruner(self.pruner).settings.read(
             self.pruner_options, "[search] pruner_options"
@@ -95,11 +96,12 @@ class SearchSettings(Settings):
         return options
 
     def changed(self, **changes: Any) -> Self:
-        """Return the settings with these changed; options stay only with the sampler or pruner they
-        were given to.
+        """Return the settings with some changes.
+
+        The options of a sampler or a pruner are dropped if another one is chosen.
 
         Raises:
-            RequestError: a value that can't be.
+            RequestError: a setting cannot have its value.
         """
         kept = self.model_dump()
         for part in ("sampler", "pruner"):
@@ -108,17 +110,15 @@ class SearchSettings(Settings):
         return self.read({**kept, **changes}, "[search]")
 
     def check(self, space: Space, epochs: int) -> None:
-        """See that the space can be searched as is asked: what only shows together with space and
-        epochs.
+        """Check the settings against the space and the epochs of an experiment.
 
         Args:
-            space: what is searched.
-            epochs: the most epochs a trial can have.
+            space: the search space.
+            epochs: the most epochs that a trial can have.
 
         Raises:
-            RequestError: the sampler can't search the space, can't be asked for so many trials or
-                lacks a package; the pruner's options do not suit so many epochs; the importances
-                lack a package.
+            RequestError: the sampler cannot search the space, or not for so many trials; the
+                pruner's options do not suit the epochs; a package is not installed.
         """
         sampler, pruner = get_sampler(self.sampler), get_pruner(self.pruner)
         sampler.check_trials(self.trials)

@@ -1,3 +1,1 @@
-"""Worker processes on this machine: the nursery that forks them, what they run, and the executor
-that drives them.
-"""
+"""Worker processes of this machine: the fork server, the workers, and the executor."""

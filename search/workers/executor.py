@@ -1,4 +1,4 @@
-"""The executor of this machine: workers as processes, forked by a nursery, driven over sockets."""
+"""Executor of this machine: workers are processes, forked by a fork server, driven over sockets."""
 
 from __future__ import annotations
 
@@ -21,20 +21,25 @@ from assay.models.errors import SearchError
 from assay.search.system import hardware
 from assay.search.workers.protocol import Died, Inbox, Message, Method, Raised, Reply, send_message
 
-# How much a worker's resident memory may grow between its first trial and any later one before it
-# is replaced. Keras leaks over many models (keras-team/keras#20552): 1 GiB is some hundred small
-# ones.
-GROWTH_LIMIT_BYTES = 1 << 30
-_FAREWELL_SECONDS = 2.0
-_EXIT_REPORT_PATIENCE_SECONDS = 2.0
-_FUTILE_STARTS_LIMIT = 3
-_LAST_WORDS_CHARACTERS = 2000
+# How far the resident memory of a worker may grow after its first trial before it is replaced.
+# Keras leaks over many models (keras-team/keras#20552): 1 GiB is some hundred small ones.
+MAX_GROWTH_BYTES = 1 << 30
+
+_CLOSE_TIMEOUT_SECONDS = 2.0
+_EXIT_STATUS_TIMEOUT_SECONDS = 2.0
+_MAX_FAILED_STARTS = 3
+_LOG_TAIL_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
 class WorkerRecipe:
-    """How workers are made: `package.module:name` of what to import first and of the trainer, and
-    its arguments.
+    """How workers are made.
+
+    Attributes:
+        preload: `package.module:name` of the function that imports the backend.
+        trainer: `package.module:name` of the trainer.
+        arguments: arguments of the trainer, as JSON has them.
+        environment: environment variables of the fork server, and so of all workers.
     """
 
     preload: str
@@ -45,142 +50,143 @@ class WorkerRecipe:
 
 @dataclass
 class _Worker:
+    """A worker process, from the request for it to its death."""
+
     connection: socket.socket
     inbox: Inbox
     environment: Mapping[str, str]
     pid: int | None = None
-    ready: bool = False
-    busy: bool = False
-    trained: bool = False
-    resident_at_first_bytes: int | None = None
+    is_ready: bool = False
+    is_busy: bool = False
+    has_trained: bool = False
+    first_resident_bytes: int | None = None  # after its first trial
     resident_bytes: int = 0
     hung_up_at: float | None = None
-    how: str | None = None
+    exit_description: str | None = None  # once the fork server has reported it
 
 
 class LocalExecutor:
     """Workers on this machine.
 
     Args:
-        recipe: how a worker is made.
-        environments: one mapping of environment variables a worker, such as the GPU it may see.
-        growth_limit_bytes: how far a worker's resident memory may grow before it is replaced
-            between two trials.
+        recipe: how workers are made.
+        environments: further environment variables of each worker, such as the GPU it may use.
+        max_growth_bytes: how far a worker's resident memory may grow before it is replaced between
+            two trials.
+
+    Example:
+        >>> recipe = WorkerRecipe("package.worker:preload", "package.worker:Trainer", {}, {})
+        >>> executor = LocalExecutor(recipe, environments=[{}, {}])  # two workers
+        >>> executor.start()
+        >>> executor.close()
     """
 
     def __init__(
         self,
         recipe: WorkerRecipe,
         environments: Sequence[Mapping[str, str]],
-        growth_limit_bytes: int = GROWTH_LIMIT_BYTES,
+        max_growth_bytes: int = MAX_GROWTH_BYTES,
     ) -> None:
         self._recipe = recipe
         self._environments = environments
-        self._growth_limit_bytes = growth_limit_bytes
+        self._max_growth_bytes = max_growth_bytes
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, _Worker] = {}
-        self._wanted: deque[tuple[int, _Worker, socket.socket]] = deque()
-        self._spawning = False
-        self._next = 0
-        self._futile_starts = 0
+        self._next_number = 0
+        # Workers to be requested: number, worker, and the socket's end that it is to have.
+        self._requests: deque[tuple[int, _Worker, socket.socket]] = deque()
+        self._is_forking = False
+        self._failed_starts = 0  # in a row
         self._oom_kills = hardware.count_oom_kills()
 
+    # The executor protocol.
+
     def start(self) -> None:
-        """Start the nursery and ask it for the workers; returns before any of them is up."""
-        control, theirs = socket.socketpair()
-        # What workers print is of interest only when they do not start; then its last lines are in
-        # the error.
+        """Start the fork server, and request the workers; return before they have started."""
+        control, server_end = socket.socketpair()
+        # The output of workers matters only if they fail to start: then its end is in the error.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the executor
-        with theirs:
-            # -P: a folder called `models` in the user's current directory must not shadow our own.
-            self._nursery = subprocess.Popen(
-                [
-                    *(
-                        sys.executable,
-                        "-P",
-                        "-m",
-                        "assay.search.workers.fork_server",
-                        str(theirs.fileno()),
-                    ),
-                    *(
-                        self._recipe.preload,
-                        self._recipe.trainer,
-                        json.dumps(dict(self._recipe.arguments)),
-                    ),
-                ],
+        command = [
+            sys.executable,
+            "-P",  # no folder of the current directory may hide a package
+            "-m",
+            "assay.search.workers.fork_server",
+            str(server_end.fileno()),
+            self._recipe.preload,
+            self._recipe.trainer,
+            json.dumps(dict(self._recipe.arguments)),
+        ]
+        with server_end:
+            self._fork_server = subprocess.Popen(
+                command,
                 env={**os.environ, **self._recipe.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # a terminal's Ctrl-C is the supervisor's to act on
+                pass_fds=[server_end.fileno()],
+                start_new_session=True,  # Ctrl-C in a terminal is for the supervisor to act on
             )
         control.setblocking(False)
         self._control = control
         self._control_inbox = Inbox(control)
-        self._nursery_ready = False
+        self._is_fork_server_ready = False
         self._selector.register(control, selectors.EVENT_READ, None)
         for environment in self._environments:
-            self._want(environment)
+            self._request_worker(environment)
 
     def idle(self) -> Sequence[int]:
-        """Return the workers that are up and have no trial."""
+        """Return the workers that have started and have no trial."""
         return [
             number
             for number, worker in self._workers.items()
-            if worker.ready and not worker.busy and worker.hung_up_at is None
+            if worker.is_ready and not worker.is_busy and worker.hung_up_at is None
         ]
-
-    def pids(self) -> Sequence[int]:
-        """Return the process ids of the workers that have started."""
-        return [worker.pid for worker in self._workers.values() if worker.pid is not None]
 
     def process(self, worker: int) -> int:
         """Return the worker itself: each is a process of its own."""
         return worker
 
     def call(self, worker: int, method: Method, **arguments: Any) -> None:
-        """Send a call to a worker; its answer, or its death, comes out of `wait`."""
-        self._workers[worker].busy = True
-        self._workers[worker].trained |= method in ("epoch", "batch")
-        with contextlib.suppress(OSError):  # it has died: `wait` says so
-            send_message(
-                self._workers[worker].connection, {"method": method, "arguments": arguments}
-            )
+        """Send a call to a worker; `wait` returns its answer, or its death."""
+        record = self._workers[worker]
+        record.is_busy = True
+        record.has_trained |= method in ("epoch", "batch")
+        with contextlib.suppress(OSError):  # the worker has died: `wait` reports it
+            send_message(record.connection, {"method": method, "arguments": arguments})
 
     def wait(self, timeout_seconds: float) -> Sequence[Message]:
-        """Return what workers have said, waiting for at most so long for the first of it.
+        """Return the messages that have arrived, waiting up to the timeout for the first.
 
         Raises:
-            SearchError: workers can't be started.
+            SearchError: workers cannot be started.
         """
         messages: list[Message] = []
         for key, _ in self._selector.select(timeout_seconds):
             if key.data is None:
-                self._hear_nursery()
+                self._read_fork_server()
             else:
-                messages += self._hear_worker(key.data)
-        return [*messages, *self._deaths()]
+                messages += self._read_worker(key.data)
+        return [*messages, *self._replace_dead_workers()]
 
     def release(self, worker: int) -> None:
-        """Make a worker idle again after its trial, or replace it if it has grown too far."""
+        """Make a worker idle after its trial, or replace it if its memory has grown too far."""
         record = self._workers[worker]
-        record.busy = False
-        if not record.trained:  # only a trial says how large a worker is
+        record.is_busy = False
+        if not record.has_trained:  # only training shows how large a worker is
             return
-        if record.resident_at_first_bytes is None:
-            record.resident_at_first_bytes = record.resident_bytes
-        if record.resident_bytes - record.resident_at_first_bytes > self._growth_limit_bytes:
+        if record.first_resident_bytes is None:
+            record.first_resident_bytes = record.resident_bytes
+        if record.resident_bytes - record.first_resident_bytes > self._max_growth_bytes:
             self.replace(worker)
 
     def replace(self, worker: int) -> None:
-        """End a worker that is not in the middle of a call, and have another in its place."""
+        """Replace a worker that has no call to answer."""
         environment = self._workers[worker].environment
-        self._forget(worker)
-        self._want(environment)
+        self._hang_up(worker)
+        self._request_worker(environment)
 
     def kill(self, worker: int) -> None:
-        """End a worker at once, whatever it is doing, stopped or not; have another in its place."""
+        """Kill a worker at once, whatever it is doing, and replace it."""
         pid = self._workers[worker].pid
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -188,134 +194,158 @@ class LocalExecutor:
         self.replace(worker)
 
     def close(self) -> None:
-        """End every worker at once, whatever it is doing, and wait until they are gone. Closing
-        twice is no mistake.
-        """
+        """End all workers at once, and wait until they are gone; a second call does nothing."""
         if self._control.fileno() < 0:
             return
         for number in list(self._workers):
-            self._forget(number)
-        self._control.close()  # the nursery takes its children along; while it imports it has none and can't hear
+            self._hang_up(number)
+        # The fork server then kills the workers that are left, and exits.
+        self._control.close()
         try:
-            self._nursery.wait(timeout=_FAREWELL_SECONDS if self._nursery_ready else 0)
+            # While it imports the backend it cannot notice the close, and has no worker.
+            timeout_seconds = _CLOSE_TIMEOUT_SECONDS if self._is_fork_server_ready else 0
+            self._fork_server.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
-            self._nursery.kill()
-            self._nursery.wait()
+            self._fork_server.kill()
+            self._fork_server.wait()
         self._selector.close()
         self._log.close()
 
-    def _want(self, environment: Mapping[str, str]) -> None:
-        ours, theirs = socket.socketpair()
-        self._wanted.append((self._next, _Worker(ours, Inbox(ours), environment), theirs))
-        self._next += 1
-        self._spawn_next()
+    def pids(self) -> Sequence[int]:
+        """Return the process ids of the workers that have started; tests watch and kill them."""
+        return [worker.pid for worker in self._workers.values() if worker.pid is not None]
 
-    def _spawn_next(self) -> None:
-        """Ask for one worker at a time: file descriptors passed in one go could not be told
-        apart.
+    # Starting workers.
+
+    def _request_worker(self, environment: Mapping[str, str]) -> None:
+        connection, worker_end = socket.socketpair()
+        worker = _Worker(connection, Inbox(connection), environment)
+        self._requests.append((self._next_number, worker, worker_end))
+        self._next_number += 1
+        self._send_next_request()
+
+    def _send_next_request(self) -> None:
+        """Send one request, if the fork server has answered the last one.
+
+        File descriptors of several requests could arrive together, and not be told apart.
         """
-        if self._spawning or not self._nursery_ready or not self._wanted:
+        if self._is_forking or not self._is_fork_server_ready or not self._requests:
             return
-        number, worker, theirs = self._wanted.popleft()
+        number, worker, worker_end = self._requests.popleft()
         request = {"worker": number, "environment": dict(worker.environment)}
-        with theirs, contextlib.suppress(OSError):  # the nursery has died: `_hear_nursery` says so
-            socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno()])
+        # If the fork server has died, `_read_fork_server` reports it.
+        with worker_end, contextlib.suppress(OSError):
+            socket.send_fds(self._control, [json.dumps(request).encode()], [worker_end.fileno()])
         self._workers[number] = worker
         self._selector.register(worker.connection, selectors.EVENT_READ, number)
-        self._spawning = True
+        self._is_forking = True
 
-    def _hear_nursery(self) -> None:
+    def _read_fork_server(self) -> None:
+        """Read the fork server's messages, and send it the next request.
+
+        Raises:
+            SearchError: it has died.
+        """
         for message in self._control_inbox.receive():
             if "ready" in message:
-                self._nursery_ready = True
+                self._is_fork_server_ready = True
             elif "status" in message:
                 self._note_exit(message["pid"], message["status"])
             else:
-                self._spawning = False
+                self._is_forking = False
                 if message["worker"] in self._workers:
                     self._workers[message["worker"]].pid = message["pid"]
         if self._control_inbox.at_end:
-            how = _how(self._nursery.wait())
-            if self._nursery_ready:
+            description = _exit_description(self._fork_server.wait())
+            if self._is_fork_server_ready:
                 raise SearchError(
-                    f"the process that starts workers died ({how}); the same command goes on from here."
+                    f"the process that starts workers died ({description}); "
+                    "the same command goes on from here."
                 )
-            raise SearchError(f"workers can't be started ({how}):\n{self._last_words()}")
-        self._spawn_next()
+            raise SearchError(f"workers can't be started ({description}):\n{self._log_tail()}")
+        self._send_next_request()
 
-    def _hear_worker(self, number: int) -> list[Message]:
+    def _note_exit(self, pid: int, status: int) -> None:
+        for worker in self._workers.values():
+            if worker.pid == pid:
+                worker.exit_description = _exit_description(status)
+
+    # Messages and deaths of workers.
+
+    def _read_worker(self, number: int) -> list[Message]:
         worker = self._workers.get(number)
-        if worker is None:
+        if worker is None:  # replaced while the selector returned
             return []
         messages: list[Message] = []
-        for said in worker.inbox.receive():
-            if "ready" in said:
-                worker.ready = True
-                self._futile_starts = 0
-            elif "error" in said:
-                messages.append(Raised(number, **said))
+        for message in worker.inbox.receive():
+            if "ready" in message:
+                worker.is_ready = True
+                self._failed_starts = 0
+            elif "error" in message:
+                messages.append(Raised(number, **message))
             else:
-                worker.resident_bytes = said["resident_bytes"]
-                messages.append(Reply(number, said["value"]))
+                worker.resident_bytes = message["resident_bytes"]
+                messages.append(Reply(number, message["value"]))
         if worker.inbox.at_end:
             self._selector.unregister(worker.connection)
             worker.hung_up_at = time.monotonic()
         return messages
 
-    def _note_exit(self, pid: int, status: int) -> None:
-        for worker in self._workers.values():
-            if worker.pid == pid:
-                worker.how = _how(status)
+    def _replace_dead_workers(self) -> list[Message]:
+        """Replace the workers that have hung up, and return their deaths.
 
-    def _deaths(self) -> list[Message]:
-        """Replace the workers that hung up, once the nursery has said how they died or has had time
-        to.
+        Raises:
+            SearchError: workers die as they start.
         """
         deaths: list[Message] = []
         for number, worker in list(self._workers.items()):
             if worker.hung_up_at is None:
                 continue
-            if (
-                worker.how is None
-                and time.monotonic() - worker.hung_up_at < _EXIT_REPORT_PATIENCE_SECONDS
-            ):
+            # The fork server reports how it died, soon after it has hung up.
+            has_had_time = time.monotonic() - worker.hung_up_at >= _EXIT_STATUS_TIMEOUT_SECONDS
+            if worker.exit_description is None and not has_had_time:
                 continue
-            if not worker.ready:
-                self._futile_starts += 1
-                if self._futile_starts >= _FUTILE_STARTS_LIMIT:
+            if not worker.is_ready:
+                self._failed_starts += 1
+                if self._failed_starts >= _MAX_FAILED_STARTS:
                     raise SearchError(
-                        f"workers die as they start ({worker.how}):\n{self._last_words()}"
+                        f"workers die as they start ({worker.exit_description}):\n"
+                        f"{self._log_tail()}"
                     )
             worker.connection.close()
             del self._workers[number]
-            deaths.append(Died(number, worker.how or "unknown cause", self._likely_cause(worker)))
-            self._want(worker.environment)
+            description = worker.exit_description or "unknown cause"
+            deaths.append(Died(number, description, self._likely_cause(worker)))
+            self._request_worker(worker.environment)
         return deaths
 
     def _likely_cause(self, worker: _Worker) -> str | None:
-        """Say so if a worker may have been killed for want of memory, which its signal does not
-        tell.
+        """Return a note if the kernel may have killed a worker for want of memory.
+
+        Its signal is SIGKILL, as of any other kill; the kernel's counter tells.
         """
         before, self._oom_kills = self._oom_kills, hardware.count_oom_kills()
-        if worker.how != signal.SIGKILL.name or self._oom_kills == before:
+        if worker.exit_description != signal.SIGKILL.name or self._oom_kills == before:
             return None
-        return "memory ran out: the kernel's out-of-memory killer was at work on this machine meanwhile."
+        return (
+            "memory ran out: the kernel's out-of-memory killer has killed a process of this "
+            "machine in the meantime."
+        )
 
-    def _forget(self, number: int) -> None:
-        """Hang up on a worker, which makes it exit."""
+    def _hang_up(self, number: int) -> None:
+        """Close the connection to a worker, which makes it exit."""
         worker = self._workers.pop(number)
         if worker.hung_up_at is None:
             self._selector.unregister(worker.connection)
         worker.connection.close()
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
+        """Return the last lines that the fork server and the workers have printed."""
         self._log.seek(0)
-        return (
-            self._log.read().decode(errors="replace").strip()[-_LAST_WORDS_CHARACTERS:]
-            or "they printed nothing"
-        )
+        text = self._log.read().decode(errors="replace").strip()
+        return text[-_LOG_TAIL_CHARACTERS:] or "they printed nothing"
 
 
-def _how(status: int) -> str:
-    """Return how a process ended, from its status as `subprocess` has it."""
+def _exit_description(status: int) -> str:
+    """Return the signal or the exit status of a process, from its status as in `subprocess`."""
     return signal.Signals(-status).name if status < 0 else f"exit status {status}"

@@ -1,12 +1,12 @@
-"""Several trials a worker: each of its lanes is a worker to the supervisor, and they train
-together.
+"""Lanes: several trials per worker, which a trainer with vectorization trains together.
 
-The supervisor answers everything it hears before it waits again, so when it waits, every lane that
-has a trial has its next call, or is waiting for an answer with the others. Then the calls of a
-worker's lanes go out as one.
+To the supervisor each lane is a worker. It answers every message before it waits again; so when it
+waits, every lane with a trial has its next call, or is waiting for an answer. Then the calls of a
+process's lanes are sent as one.
 
-A lane whose trial is over stays closed until all of its worker's are: a trial that began later
-would see other batches than those beside it, and could not be trained with them.
+A lane whose trial has ended stays closed until the trials of all lanes of its process have ended. A
+trial that began later would see other batches than those beside it, and could not be trained with
+them.
 """
 
 from __future__ import annotations
@@ -21,104 +21,105 @@ from assay.search.workers.protocol import Died, Executor, Message, Method, Raise
 
 
 class LaneExecutor:
-    """Presents the lanes of another executor's workers as workers.
+    """Executor whose workers are the lanes of another executor's workers.
 
     Args:
-        inner: whose workers have a trainer that answers a `group` of calls.
-        lanes: of each worker, 1 or more.
+        inner: the executor of the processes. Their trainers have a method `batch(calls)`: it takes
+            {"lane", "method", "arguments"} for each of several lanes, and returns for each call
+            what the method of `Trainer` returns, or the exception that it raises.
+        lanes: number of lanes per process.
+
+    Example:
+        >>> executor = LaneExecutor(LocalExecutor(recipe, [{}] * 2), lanes=4)  # 8 workers
     """
 
     def __init__(self, inner: Executor, lanes: int) -> None:
         self._inner = inner
         self._lanes = lanes
+        # By process: the lanes with a trial, the calls to be sent, and the lanes of the calls that
+        # were sent.
         self._busy: dict[int, set[int]] = defaultdict(set)
-        self._asked: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        self._pending: dict[int, list[dict[str, Any]]] = defaultdict(list)
         self._sent: dict[int, list[int]] = {}
-        self._worn: set[int] = set()
+        self._to_replace: set[int] = set()  # processes, once all of their trials have ended
 
     def idle(self) -> Sequence[int]:
-        """Return the lanes of workers that have no trial in any; one of each first, so that all get
-        some.
-        """
-        free = [worker for worker in self._inner.idle() if not self._busy[worker]]
+        """Return the lanes of processes without a trial; one of each process first."""
+        free = [process for process in self._inner.idle() if not self._busy[process]]
         return [
-            worker * self._lanes + lane
-            for lane, worker in itertools.product(range(self._lanes), free)
+            process * self._lanes + lane
+            for lane, process in itertools.product(range(self._lanes), free)
         ]
 
     def process(self, worker: int) -> int:
-        """Return the number of the process that a lane is in."""
+        """Return the process of a lane."""
         return worker // self._lanes
 
     def call(self, worker: int, method: Method, **arguments: Any) -> None:
-        """Note a call of a lane, to be sent with those of the other lanes; its answer comes out of
-        `wait`.
-        """
+        """Keep a call of a lane; `wait` sends it with those of the other lanes."""
         process = self.process(worker)
         self._busy[process].add(worker)
-        self._asked[process].append({"lane": worker, "method": method, "arguments": arguments})
+        self._pending[process].append({"lane": worker, "method": method, "arguments": arguments})
 
     def wait(self, timeout_seconds: float) -> Sequence[Message]:
-        """Send what was called, and return what has come in, waiting for at most so long for the
-        first of it.
-        """
-        for process in [process for process in self._asked if process not in self._sent]:
-            calls = self._asked.pop(process)
+        """Send the calls, and return the messages that have arrived."""
+        # A process has one call at a time.
+        for process in [process for process in self._pending if process not in self._sent]:
+            calls = self._pending.pop(process)
             self._sent[process] = [call["lane"] for call in calls]
             self._inner.call(process, "batch", calls=calls)
         return [
-            message for told in self._inner.wait(timeout_seconds) for message in self._apart(told)
+            message
+            for received in self._inner.wait(timeout_seconds)
+            for message in self._split_message(received)
         ]
 
     def release(self, worker: int) -> None:
-        """Say that a lane's trial is over; its worker is idle again, or replaced, once all of its
-        lanes' are.
-        """
+        """Close a lane; after the last one, make the process idle or replace it."""
         process = self.process(worker)
         self._busy[process].discard(worker)
         if self._busy[process]:
             return
-        if process in self._worn:
-            self._worn.remove(process)
+        if process in self._to_replace:
+            self._to_replace.remove(process)
             self._inner.replace(process)
         else:
             self._inner.release(process)
 
     def replace(self, worker: int) -> None:
-        """Say that a lane's trial is over, and have its worker replaced once those beside it are
-        over too.
-        """
-        self._worn.add(self.process(worker))
+        """Close a lane, and replace its process after the last one."""
+        self._to_replace.add(self.process(worker))
         self.release(worker)
 
     def kill(self, worker: int) -> None:
-        """End the process of a lane with all of its lanes; another takes its place."""
+        """Kill the process of a lane, with all of its lanes, and replace it."""
         process = self.process(worker)
-        for kept in (self._busy, self._asked, self._sent):
-            kept.pop(process, None)
-        self._worn.discard(process)
+        for by_process in (self._busy, self._pending, self._sent):
+            by_process.pop(process, None)
+        self._to_replace.discard(process)
         self._inner.kill(process)
 
     def close(self) -> None:
-        """End all workers, whatever they are doing, and leave none behind."""
+        """End all workers, whatever they are doing, and wait until their processes are gone."""
         self._inner.close()
 
-    def _apart(self, told: Message) -> Iterator[Message]:
-        """Yield what a worker's message says of each lane."""
-        process = told.worker
-        sent = self._sent.pop(process, [])
-        match told:
+    def _split_message(self, message: Message) -> Iterator[Message]:
+        """Yield the message of each lane from one of its process."""
+        process = message.worker
+        lanes = self._sent.pop(process, [])
+        match message:
             case Reply():
-                for lane, answer in zip(sent, told.value["answers"], strict=True):
+                for lane, answer in zip(lanes, message.value["answers"], strict=True):
                     if "error" in answer:
                         yield Raised(lane, **answer)
                     else:
                         yield Reply(lane, answer["value"])
             case Raised():
-                for lane in sent:
-                    yield dataclasses.replace(told, worker=lane)
+                for lane in lanes:
+                    yield dataclasses.replace(message, worker=lane)
             case Died():
-                self._asked.pop(process, None)
-                self._worn.discard(process)
+                self._pending.pop(process, None)
+                self._to_replace.discard(process)
+                # An idle process has no lane with a trial; its death is that of its first lane.
                 for lane in sorted(self._busy.pop(process, None) or [process * self._lanes]):
-                    yield Died(lane, told.how, told.note)
+                    yield Died(lane, message.how, message.note)

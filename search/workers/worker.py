@@ -1,4 +1,4 @@
-"""What a worker process does: answer calls over its socket until the other end is gone."""
+"""Worker process: answers the supervisor's calls to its trainer until the supervisor is gone."""
 
 from __future__ import annotations
 
@@ -18,74 +18,83 @@ import assay.models
 from assay.models.errors import RequestError, is_out_of_memory
 from assay.search.workers.protocol import Inbox, Trainer, send_message
 
-_LONGEST_LINE_CHARACTERS = 300  # some backends' messages go on for pages
-_MISTAKES = (AssertionError, AttributeError, LookupError, NameError)
-_OURS = Path(assay.models.__file__).parent
+_MAX_ERROR_CHARACTERS = 300  # messages of some backends have pages
+_PROGRAMMING_ERRORS = (AssertionError, AttributeError, LookupError, NameError)
+_MODELS_FOLDER = Path(assay.models.__file__).parent
 
 
-def serve(connection: socket.socket, make_trainer: Callable[[], Trainer]) -> None:
-    """Answer the supervisor's calls, one at a time, until it hangs up.
+def serve_calls(connection: socket.socket, make_trainer: Callable[[], Trainer]) -> None:
+    """Answer calls, one at a time, until the supervisor closes the socket.
 
-    A call that raises is answered with the exception: that a trial can't be trained is no reason to
-    die.
+    A call that raises an exception is answered with it: the worker goes on.
+
+    Args:
+        connection: the worker's end of the socket.
+        make_trainer: returns the trainer.
     """
-    # Ctrl-C reaches every process of the terminal; what it means is the supervisor's to say.
+    # Ctrl-C reaches every process of the terminal; the supervisor decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with(connection)
+    _exit_with_supervisor(connection)
     trainer = make_trainer()
     send_message(connection, {"ready": os.getpid()})
     inbox = Inbox(connection)
     while not inbox.at_end:
-        for request in inbox.receive():
-            send_message(connection, answer(trainer, request))
+        for call in inbox.receive():
+            send_message(connection, answer_call(trainer, call))
 
 
-def answer(trainer: Trainer, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the reply to one request: what the trainer's method returned, or what it raised."""
+def answer_call(trainer: Trainer, call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the message for a call: the return value of the method, or its exception.
+
+    Args:
+        trainer: the trainer.
+        call: {"method": name, "arguments": {name: value}}.
+    """
     try:
-        value = getattr(trainer, request["method"])(**request["arguments"])
+        value = getattr(trainer, call["method"])(**call["arguments"])
     except Exception as error:
-        return _raised(error)
-    if request["method"] == "batch":
-        answers = [_raised(one) if isinstance(one, Exception) else {"value": one} for one in value]
+        return _exception_message(error)
+    if call["method"] == "batch":
+        answers = [
+            _exception_message(outcome) if isinstance(outcome, Exception) else {"value": outcome}
+            for outcome in value
+        ]
         value = {"answers": answers}
     return {"value": value or {}, "resident_bytes": psutil.Process().memory_info().rss}
 
 
-def _raised(error: Exception) -> dict[str, Any]:
-    refused = isinstance(error, RequestError)
-    line = str(error) if refused else traceback.format_exception_only(error)[-1]
+def _exception_message(error: Exception) -> dict[str, Any]:
+    """Return the fields of `Raised` for an exception."""
+    is_request = isinstance(error, RequestError)
+    line = str(error) if is_request else traceback.format_exception_only(error)[-1]
     return {
-        "error": " ".join(line.split())[: None if refused else _LONGEST_LINE_CHARACTERS],
+        "error": " ".join(line.split())[: None if is_request else _MAX_ERROR_CHARACTERS],
         "text": "".join(traceback.format_exception(error)),
-        "request": refused,
+        "request": is_request,
         "out_of_memory": is_out_of_memory(error),
-        "bug": _is_our_bug(error),
+        "bug": _is_assay_bug(error),
     }
 
 
-def _is_our_bug(error: Exception) -> bool:
-    """Whether Assay's own code went wrong: a mistake of a program, made in the innermost frame of
-    the traceback.
+def _is_assay_bug(error: Exception) -> bool:
+    """Return whether Assay's own code failed: a programming error whose innermost frame is ours.
 
-    Other kinds of exception are how backends refuse a configuration; they hide their own frames, so
-    that ours would seem to be the innermost.
+    Other exceptions are how a backend refuses a configuration. It hides its own frames, so ours
+    would seem to be the innermost one.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    ours = bool(frames) and Path(frames[-1].filename).is_relative_to(_OURS)
-    return ours and isinstance(error, _MISTAKES)
+    is_ours = bool(frames) and Path(frames[-1].filename).is_relative_to(_MODELS_FOLDER)
+    return is_ours and isinstance(error, _PROGRAMMING_ERRORS)
 
 
-def _die_with(connection: socket.socket) -> None:
-    """End this process as soon as the supervisor's end of the socket is closed, even in the middle
-    of an epoch.
-    """
+def _exit_with_supervisor(connection: socket.socket) -> None:
+    """Exit as soon as the supervisor's end of the socket is closed, even within an epoch."""
 
-    def watch() -> None:
+    def wait_and_exit() -> None:
         poller = select.poll()
         poller.register(connection, getattr(select, "POLLRDHUP", 0) | select.POLLHUP)
         poller.poll()
         os._exit(0)
 
-    threading.Thread(target=watch, name="watch-supervisor", daemon=True).start()
+    threading.Thread(target=wait_and_exit, name="watch-supervisor", daemon=True).start()

@@ -183,7 +183,7 @@ def test_slots_open_again_when_all_of_their_workers_are_free(lab: Lab, tmp_path:
 def test_a_worker_that_has_grown_too_far_is_replaced_when_all_of_its_slots_are_free(
     lab: Lab,
 ) -> None:
-    with lanes(1, 2, growth_limit_bytes=50_000_000) as executor:
+    with lanes(1, 2, max_growth_bytes=50_000_000) as executor:
         study = lab.run(
             8,
             lambda trial: {"curve": [0.1] * 4, "grow_bytes": 20_000_000},

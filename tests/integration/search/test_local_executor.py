@@ -44,7 +44,7 @@ def test_an_idle_worker_that_is_killed_is_replaced() -> None:
 
 
 def test_a_worker_that_has_grown_too_far_is_replaced_between_two_trials(lab: Lab) -> None:
-    with stub_workers(1, growth_limit_bytes=50_000_000) as executor:
+    with stub_workers(1, max_growth_bytes=50_000_000) as executor:
         study = lab.run(
             6,
             lambda trial: {"curve": [0.1] * 4, "grow_bytes": 40_000_000},
@@ -96,7 +96,7 @@ def check(executor: LocalExecutor, **spec: object) -> Message:
 
 def test_a_worker_that_has_not_trained_says_nothing_of_how_large_one_is() -> None:
     """Else what a backend takes for its first trial would count as growth."""
-    with stub_workers(1, growth_limit_bytes=50_000_000) as executor:
+    with stub_workers(1, max_growth_bytes=50_000_000) as executor:
         assert isinstance(check(executor), Reply)
         (before,) = executor.pids()
         (worker,) = executor.idle()

@@ -97,12 +97,12 @@ def test_with_checkpoints_an_interrupted_trial_ends_as_if_nothing_had_happened(
 def test_a_worker_that_is_killed_has_its_trial_retried_and_said_to_be(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with in_the_middle(home, "--checkpoint") as sweep:
-        (nursery,) = [
+        (fork_server,) = [
             child
             for child in psutil.Process(sweep.pid).children()
-            if "nursery" in " ".join(child.cmdline())
+            if "fork_server" in " ".join(child.cmdline())
         ]
-        (worker,) = nursery.children()
+        (worker,) = fork_server.children()
         worker.kill()
         assert sweep.wait(timeout=GUARD_SECONDS) == 0
     first, retry = trial_runs(home)[0], trial_runs(home)[1]

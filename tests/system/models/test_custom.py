@@ -18,7 +18,7 @@ from assay.models.recipe import Recipe
 from assay.models.training.config import TrainSettings
 from assay.models.training.epoch import InputConfig, TrainEpoch
 from assay.models.worker.trainer import Trainer
-from assay.search.workers.worker import answer
+from assay.search.workers.worker import answer_call
 from tests.helpers import nets
 from tests.helpers.prepared_data import assign, write_rows
 
@@ -379,7 +379,7 @@ def test_a_module_that_is_not_there_is_named(trainer: Trainer, own: Own, tmp_pat
 class TestFailingInASearch:
     def said(self, trainer: Trainer, method: str, **arguments: Any) -> dict[str, Any]:
         """Return the reply that a worker sends."""
-        return answer(trainer, {"method": method, "arguments": arguments})
+        return answer_call(trainer, {"method": method, "arguments": arguments})
 
     def test_in_the_factory(self, trainer: Trainer, own: Own) -> None:
         source = HEAD + "    raise ValueError('on purpose')\n"
