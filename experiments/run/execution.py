@@ -245,10 +245,10 @@ def _usable_gpus(asked: str, backend: str) -> list[str]:
     if not found:
         raise RequestError(
             f"--device {asked} needs an NVIDIA GPU, and the driver shows none (or "
-            "CUDA_VISIBLE_DEVICES hides it); take --device cpu."
+            "CUDA_VISIBLE_DEVICES hides it); use --device cpu."
         )
     if (missing := missing_gpu_libraries(backend)) is not None:
-        raise RequestError(f"--device {asked}: {missing}; or take --device cpu.")
+        raise RequestError(f"--device {asked}: {missing}; or use --device cpu.")
     return found
 
 

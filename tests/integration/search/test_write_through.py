@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from assay.models.errors import SearchError
@@ -53,6 +53,17 @@ def test_whatever_optuna_can_write_reaches_the_database() -> None:
     """A writer that a later Optuna adds would write to memory alone."""
     writers = {name for name in dir(BaseStorage) if name.startswith(("set_", "create_", "delete_"))}
     assert writers <= set(vars(WriteThroughStorage))
+
+
+def test_no_attribute_of_ours_is_one_of_optunas() -> None:
+    """A later Optuna that stores something under a name of ours would overwrite it."""
+    ours, optunas = WriteThroughStorage(InMemoryStorage()), InMemoryStorage()
+    added = vars(ours).keys() - vars(optunas).keys()
+    assert len(added) == 5
+    assert not any(hasattr(optunas, name) for name in added)
+    private = {name for name in vars(WriteThroughStorage) if name.startswith("_")}
+    private -= {name for name in private if name.startswith("__")} | {"_abc_impl"}
+    assert not private & set(dir(InMemoryStorage))
 
 
 def test_the_database_has_what_memory_has_after_every_step(lab: Lab) -> None:

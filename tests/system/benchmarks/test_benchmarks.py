@@ -29,7 +29,7 @@ from tests.benchmarks.flop import training_flop
 from tests.benchmarks.peers import common
 from tests.benchmarks.prepared import prepared, spec
 from tests.benchmarks.processes import ROOT, MeasureError
-from tests.benchmarks.rounds import run_locked
+from tests.benchmarks.rounds import alternate
 from tests.benchmarks.row import Row
 from tests.benchmarks.sides import Answer, Run, Side, Work, measure
 from tests.benchmarks.sweeps import compare
@@ -86,7 +86,7 @@ def test_the_list_has_every_pair_twice_no_trial_twice_and_nine_signatures_on_ten
 
 
 def test_each_round_has_every_side_and_begins_with_another() -> None:
-    order = list(run_locked("abc", 3))
+    order = list(alternate("abc", 3))
     assert [side for _, side in order] == list("abcbcacab")
     assert [number for number, _ in order] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 

@@ -91,4 +91,4 @@ def test_a_gpu_that_the_backend_cannot_use_is_told_before_anything_is_written(
     monkeypatch.syspath_prepend(libraries)
     line = fails("sweep", "digits-mlp", *options)
     assert f"needs one that {backend} can use: it finds none" in line
-    assert "take --device cpu" in line
+    assert "--device cpu" in line

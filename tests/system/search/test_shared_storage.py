@@ -14,6 +14,7 @@ import sqlalchemy
 from optuna.trial import TrialState
 
 from assay.models.errors import SearchError
+from assay.search import optuna_compat
 from assay.search.events import StudyOpened
 from assay.search.journal import Journal
 from assay.search.plan import FailurePolicy
@@ -36,6 +37,13 @@ def url(postgresql: PostgreSQL) -> str:
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.node.name)
+
+
+@pytest.fixture(params=["5.0.0", "5.1.0"])
+def release(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Go by Optuna's private parts, or by its public interface alone."""
+    monkeypatch.setattr(optuna_compat, "version", lambda package: request.param)
+    return str(request.param)
 
 
 def connections(url: str) -> int:
@@ -124,7 +132,7 @@ def test_alone_and_in_sequence_the_same_trials_come_twice(url: str, name: str) -
     assert len({unit for session in drawn[0] for unit in session}) == 9
 
 
-def test_what_is_queued_is_taken_once(url: str, name: str) -> None:
+def test_what_is_queued_is_taken_once(url: str, name: str, release: str) -> None:
     first = opened(url, name)
     first.enqueue([{"units": unit, "kind": "a"} for unit in range(1, 41)], "enqueued")
 
@@ -153,7 +161,7 @@ def test_what_others_have_done_counts(url: str, name: str) -> None:
 
 
 def test_only_the_dead_ones_trials_are_settled_and_redone_once(
-    url: str, name: str, tmp_path: Path
+    url: str, name: str, tmp_path: Path, release: str
 ) -> None:
     dead, alive = opened(url, name), opened(url, name)
     left, going_on = dead.ask(), alive.ask()

@@ -1,4 +1,4 @@
-"""Which of Optuna's insides are gone by, and with which releases."""
+"""Private parts of Optuna are used with the releases in which they are known, and with no other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 from optuna.pruners import HyperbandPruner, SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
 
+from assay.models.errors import RequestError
 from assay.search import optuna_compat
 from assay.search.pruners import make_pruner
 from assay.search.pruners.cached_halving import CachedHyperbandPruner, CachedSuccessiveHalvingPruner
@@ -31,6 +32,17 @@ def test_a_release_that_nobody_compared_is_used_as_it_is(
         (TPESampler, HyperbandPruner, SuccessiveHalvingPruner),
     )
     assert [type(one) for one in made] == list(quick if known else own)
+
+
+def test_a_sampler_that_reads_a_pickle_is_refused_with_an_unknown_release(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Optuna would unpickle whatever the storage holds if it no longer called our reader."""
+    space = read_space({"x": {"low": 0.0, "high": 1.0}})
+    make_sampler("cmaes", 0, 0, space)
+    monkeypatch.setattr(optuna_compat, "version", lambda package: "5.1.0")
+    with pytest.raises(RequestError, match=r"'cmaes' works with Optuna 5\.0\.\*: received 5\.1\.0"):
+        make_sampler("cmaes", 0, 0, space)
 
 
 def test_what_is_installed_is_compared_by_these_tests() -> None:
