@@ -41,6 +41,7 @@ _MLFLOW_LEVELS: Mapping[str, int] = {
 
 _lock = threading.Lock()
 _users = 0
+_was_entered = False
 _variables_set: set[str] = set()
 _levels_before: dict[str, int] = {}
 
@@ -52,10 +53,14 @@ def mlflow_settings() -> Iterator[None]:
     Both belong to the process, which may be a user's notebook. Variables that the user has set stay
     as they are. A command enters once; a Python function for the time of its call, in which the
     tracking thread needs them too. Calls may overlap: the last one restores.
+
+    A tracking thread may outlive the call, if its server does not answer. It makes no further
+    request by then (`CancellationToken`), so it needs the variables no longer.
     """
-    global _users
+    global _users, _was_entered
     with _lock:
         _users += 1
+        _was_entered = True
         for name, value in MLFLOW_VARIABLES.items():
             if name not in os.environ:
                 os.environ[name] = value
@@ -152,6 +157,8 @@ def _create_database(tracking_uri: str, tables: Path | None) -> None:
 def _silence_mlflow() -> None:
     """Set MLflow's log levels; importing MLflow sets them to its own, so this comes after it."""
     with _lock:
+        if _was_entered and _users == 0:
+            return  # a tracking thread that has outlived its call: the process is the user's again
         for name, level in _MLFLOW_LEVELS.items():
             logger = logging.getLogger(name)
             _levels_before.setdefault(name, logger.level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from assay.experiments.tracking.store import MLFLOW_VARIABLES
+from assay.experiments.tracking import store
+from assay.experiments.tracking.store import MLFLOW_VARIABLES, mlflow_settings, prepared_tables
 from tests.helpers.command import Swept
 from tests.helpers.waiting import GUARD_SECONDS
 
@@ -57,3 +59,23 @@ def test_a_users_process_stays_as_it_was(act: str, swept: Swept, home: Path) -> 
         timeout=GUARD_SECONDS,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_tracking_thread_that_outlives_its_call_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A sweep that is refused returns while the thread still imports MLflow."""
+    import mlflow  # noqa: F401 - sets its log levels when it is imported
+
+    logger = logging.getLogger("mlflow")
+    monkeypatch.setattr(store, "_was_entered", False)
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        with mlflow_settings(), prepared_tables("http://127.0.0.1:1"):
+            assert logger.level == logging.WARNING
+        assert logger.level == logging.INFO
+        with prepared_tables("http://127.0.0.1:1"):
+            assert logger.level == logging.INFO
+    finally:
+        logger.setLevel(before)
