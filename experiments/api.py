@@ -13,6 +13,7 @@ from assay.experiments.config.options import (
     RunArguments,
     SweepArguments,
     check_argument_names,
+    read_progress,
     with_arguments,
 )
 from assay.experiments.config.request import read_run, read_sweep
@@ -58,7 +59,7 @@ def sweep(experiment: str | Path, **options: Unpack[SweepArguments]) -> StudyRes
     """
     check_argument_names("sweep", SweepArguments, options)
     chosen, request, store_paths = read_sweep(experiment, options)
-    display = BarDisplay() if options.get("progress", True) else SilentDisplay()
+    display = BarDisplay() if read_progress(options) else SilentDisplay()
     with mlflow_settings():
         result = sweeping.sweep(chosen, request, store_paths, display)
         _raise_failure(result.status)
@@ -86,7 +87,7 @@ def run(experiment: str | Path, **options: Unpack[RunArguments]) -> RunResult:
     """
     check_argument_names("run", RunArguments, options)
     chosen, request, store_paths = read_run(experiment, options)
-    display = BarDisplay("epoch") if options.get("progress", True) else SilentDisplay()
+    display = BarDisplay("epoch") if read_progress(options) else SilentDisplay()
     with mlflow_settings():
         result = single.run(chosen, request, store_paths, display)
     _raise_failure(result.status, f"{result.state}: {result.error}")

@@ -45,6 +45,7 @@ class ModelStore:
     def keep_only(self, numbers: Set[int]) -> None:
         """Delete the models in this supervisor's folder of all other trials."""
         for path in self._folder.glob("*.keras"):
+            # Other files in the folder are not ours to delete.
             name = _MODEL_NAME.match(path.name)
             if name is not None and int(name[1]) not in numbers:
                 path.unlink(missing_ok=True)

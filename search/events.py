@@ -119,7 +119,7 @@ class TrialEnded:
 
 @dataclass(frozen=True)
 class BestTrial:
-    """One of the best complete trials: its values, and the file of its model if it was kept."""
+    """One of the best trials, with its values and the file of its model."""
 
     trial: int
     values: tuple[float, ...]

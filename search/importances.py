@@ -147,7 +147,7 @@ def importances_by_metric(
 ) -> dict[str, dict[str, float]]:
     """Return the importances by the metric of each objective.
 
-    An objective is left out if nothing can be told of it: see `compute_importances`.
+    An objective is left out if it has none: see `compute_importances`.
     """
     by_metric = {
         objective.metric: compute_importances(study, evaluator, names, index)
@@ -174,7 +174,7 @@ def _differs(name: str, trials: Sequence[FrozenTrial]) -> bool:
 def _shares(
     study: optuna.Study, evaluator: Evaluator, names: Sequence[str], objective: int | None
 ) -> Mapping[str, float]:
-    """Return the importances by one objective, or by all; empty if they cannot be told."""
+    """Return the importances by one objective, or by all; empty if Optuna has none."""
     import optuna
 
     try:

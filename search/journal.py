@@ -1,8 +1,8 @@
-"""Journal of a study: a file of events, one JSON object per line, that is only appended to.
+"""Journal of a study: a file of events, one JSON object per line.
 
-The journal is written before any other store. A line that says that a trial changed state is on
-the disk (fsync) before another store is written. Lines of epochs are left to the operating system:
-if the machine dies, their trial is trained again.
+The journal is only appended to, and written before any other store. A line that says that a trial
+changed state is on the disk (fsync) before another store is written. Lines of epochs are left to
+the operating system: if the machine dies, their trial is trained again.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class Journal:
             if not isinstance(event, EpochEnded):
                 os.fsync(self._file.fileno())
         except OSError as error:
+            # Without the half line, which the next event would make unreadable.
             self._file.truncate(size_before)
             raise SearchError(
                 f"the journal {self.path} can't be written ({error.strerror}): make room; "
@@ -105,7 +106,7 @@ def read_events(
     with path.open("rb") as file:
         file.seek(offset)
         for line in file:
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n"):  # it is being written, or was when its process died
                 return
             offset += len(line)
             if line.startswith(prefixes):
@@ -113,7 +114,8 @@ def read_events(
 
 
 def last_event(path: Path) -> Event | None:
-    """Return the last event of a journal, without reading all of it; None if it has none."""
+    """Return the last event of a journal; None if it has none."""
+    # The file is read from its end: a journal may have hundreds of megabytes.
     with suppress(FileNotFoundError), path.open("rb") as file:
         end = _offset_behind_newline(file)
         start = _offset_behind_newline(file, end - 1)
@@ -136,9 +138,11 @@ def _cut_unfinished_line(path: Path) -> None:
 
 
 def _offset_behind_newline(file: BinaryIO, before: int | None = None) -> int:
-    """Return the offset behind the last newline of a file, or behind the last before an offset.
+    """Return the offset behind the last newline of a file; 0 if it has none.
 
-    It is 0 if there is no newline. The file is read backwards, in chunks.
+    Args:
+        file: the file, which is read backwards, in chunks.
+        before: offset before which the newline is; None for the end of the file.
     """
     end = file.seek(0, os.SEEK_END) if before is None else before
     while end > 0:

@@ -155,6 +155,7 @@ class ParetoFront:
 
     def add(self, number: int, values: Values) -> None:
         """Add a complete trial, if it is among the best, and drop those that it dominates."""
+        # Dominated trials need not be kept: a trial leaves the front only for a better one.
         if self.admits(number, values):
             kept = {
                 other: known

@@ -43,7 +43,7 @@ def quiet_optuna() -> Iterator[None]:
     finally:
         with _lock:
             _quiet_calls -= 1
-            # Another level than ours is what somebody has chosen meanwhile.
+            # Another level than ours was set by the user in the meantime.
             if _quiet_calls == 0 and optuna.logging.get_verbosity() == optuna.logging.ERROR:
                 optuna.logging.set_verbosity(_verbosity)
 

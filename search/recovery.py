@@ -58,7 +58,7 @@ def journal_supervisors(journal: Path) -> set[str]:
 
 
 def _journal_trials(journal: Journal, study_id: str) -> tuple[set[int], dict[int, TrialEnded]]:
-    """Return the trials that a journal has begun, and the ends of those that it has ended."""
+    """Return the trials that a journal has begun, and the ends of those that ended."""
     begun: set[int] = set()
     ended: dict[int, TrialEnded] = {}
     for event, _ in read_events(journal.path, only=[StudyOpened, TrialBegun, TrialEnded]):

@@ -96,6 +96,7 @@ class StudyTrials(StudyRecord):
         A shared storage calls this a second time if it loses its connection in between.
         """
         request = self._request
+        # Everything that can be refused comes before the first write.
         known = load_study_record(self._storage, request.name)
         attributes = {} if known is None else known.study.user_attrs
         drawn = 0 if known is None else len(known.study.get_trials(deepcopy=False))
@@ -124,6 +125,8 @@ class StudyTrials(StudyRecord):
             pruner=pruner,
             load_if_exists=True,
         )
+        # A death before the last of these leaves a study without trials, which the next start
+        # completes.
         self.study.set_user_attr(SEED, self.seed)
         self.study.set_user_attr(STUDY_ID, self.study_id)
         self.study.set_user_attr(FINGERPRINT, dict(request.fingerprint))
@@ -199,6 +202,7 @@ class StudyTrials(StudyRecord):
         """Return whether there is another trial to ask for."""
         if self._grid is None or self._grid.remaining > 0:
             return True
+        # An enqueued configuration need not be one of the grid.
         return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
     def configurations_left(self) -> int | None:

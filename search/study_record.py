@@ -106,6 +106,7 @@ class StudyRecord:
     def belongs_to(self, supervisors: Container[str], trial: FrozenTrial) -> bool:
         """Return whether one of these supervisors has begun a trial, or it is not known which."""
         supervisor = trial.user_attrs.get(SUPERVISOR)
+        # Trials of earlier releases have no id.
         return not self.is_shared or supervisor is None or supervisor in supervisors
 
     def stale_trials(self, supervisors: Container[str] = ()) -> list[FrozenTrial]:
@@ -138,8 +139,10 @@ class StudyRecord:
         """Set the final state and the values of a running trial."""
         self.study.tell(
             end.trial,
+            # Optuna takes the value of a pruned trial from its last epoch, and a failed one has none.
             values=end.values if end.state == "complete" else None,
             state=STATES[end.state],
+            # Recovery may do this a second time.
             skip_if_finished=True,
         )
 
@@ -152,7 +155,7 @@ class StudyRecord:
         return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
     def restore_trial(self, frozen: FrozenTrial) -> Trial:
-        """Return a trial as it was asked for, as far as that was written before a death."""
+        """Return a trial as it was asked for, as far as that is in the storage."""
         return self._make_trial(frozen.number, self.decode_params(frozen), frozen.user_attrs)
 
     def _make_trial(

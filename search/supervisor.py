@@ -65,7 +65,7 @@ class _Tally:
 
 
 class Supervisor:
-    """Works through a plan until it is done, its time is up, or a stop is requested.
+    """Works through a plan.
 
     Args:
         plan: what to work through.
@@ -101,7 +101,7 @@ class Supervisor:
         self._failed_trials = 0  # since a trial was last finished
 
     def run(self) -> None:
-        """Run the loop.
+        """Run until the plan is done, its time is up, or a stop is requested.
 
         Raises:
             SearchError: too many trials failed in a row, or workers cannot be started.
@@ -128,6 +128,7 @@ class Supervisor:
     # Starting trials.
 
     def _may_start(self) -> bool:
+        # Every running trial is expected to count. One that fails is replaced by another.
         expected = self._trials.count_done() + len(self._running)
         if expected >= self._plan.trials or not self._trials.has_next():
             return False
@@ -224,6 +225,7 @@ class Supervisor:
 
     def _handle_message(self, message: Message) -> None:
         worker = message.worker
+        # The answer to "drop". Its trial has been recorded; only now is the worker free.
         if worker in self._dropping:
             self._dropping.remove(worker)
             if not isinstance(message, Died):
@@ -236,6 +238,7 @@ class Supervisor:
             case Reply():
                 self._advance(worker, running, message.value)
             case Raised(bug=True):
+                # The trial is no failure: its configuration may be good. It ends as interrupted.
                 raise WorkerBug(message.text)
             case Raised(out_of_memory=True):
                 # The next trial would lack the memory that this worker holds, above all of a GPU,
@@ -280,6 +283,7 @@ class Supervisor:
                 trial=number, epoch=running.epochs, metrics=metrics, seconds=reply["seconds"]
             )
         )
+        # After the journal: the curve shows the epoch in which a trial diverged.
         if not all(math.isfinite(value) for value in metrics.values()):
             self._drop(worker)
             self._fail(worker, running, "diverged", f"a metric is not finite: {dict(metrics)}")
@@ -296,6 +300,7 @@ class Supervisor:
         prune = objective is not None and self._trials.report(
             number, running.epochs, metrics[objective.metric]
         )
+        # A trial that has trained all its epochs is complete, whatever the pruner says.
         is_last = running.epochs == running.planned_epochs or reply.get("stopped", False)
         if is_last:
             self._restore_epoch(running, reply.get("restored"))
@@ -311,7 +316,7 @@ class Supervisor:
             running.restored_epoch = restored["epoch"]
 
     def _end(self, worker: int, running: _RunningTrial, state: State) -> None:
-        """Have the worker finish the trial, and save its model if it may be among the best."""
+        """Have the worker finish the trial, and save a model that may be among the best."""
         number = running.trial.number
         running.end = TrialEnded(trial=number, state=state)
         # None while an objective is measured only at the end: then it may be among the best.
@@ -336,6 +341,7 @@ class Supervisor:
             "checkpoints could not be kept": running.checkpoint_error,
         }
         error = "; ".join(f"{what}: {why}" for what, why in errors.items() if why is not None)
+        # With the costs, which may be objectives.
         values = self._plan.objectives.values({**running.metrics, **metrics}) or ()
         self._record_end(
             running.trial,
@@ -377,7 +383,8 @@ class Supervisor:
         self._running.clear()
 
     def _record_end(self, trial: Trial, end: TrialEnded) -> None:
-        """Record the end of a trial; recovery does the rest of it after a death in between."""
+        """Record the end of a trial."""
+        # After a death between two of these steps, recovery does the rest.
         # 1. The journal: from here on the end is known, and nothing of it is lost.
         self._journal.append(end)
         # 2. Optuna, which recovery tells the same.

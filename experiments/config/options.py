@@ -22,12 +22,15 @@ from assay.models.errors import RequestError
 BACKENDS = ("tensorflow", "jax", "torch")
 XLA = ("auto", "on", "off")
 
-Kind: TypeAlias = Literal["text", "integer", "number", "flag", "duration", "values", "list", "any"]
+Kind: TypeAlias = Literal[
+    "text", "path", "integer", "number", "flag", "duration", "values", "list", "any"
+]
 Configurations: TypeAlias = Sequence[Mapping[str, Any]] | str | Path
 """Configurations to try first: themselves, or the path of a JSON file that lists them."""
 
 _EXPECTED: Mapping[Kind, str] = {
     "text": "text",
+    "path": "a path",
     "integer": "a whole number",
     "number": "a number",
     "flag": "True or False",
@@ -90,6 +93,8 @@ class Option:
     def _is_valid(self, value: Any) -> bool:
         match self.kind:
             case "text":
+                return isinstance(value, str)
+            case "path":
                 return isinstance(value, str | Path)
             case "integer":
                 valid = isinstance(value, int) and not isinstance(value, bool)
@@ -121,6 +126,7 @@ class StoreOptions(TypedDict, total=False):
         str | Path | None,
         Option(
             "Folder of everything that running produces.",
+            kind="path",
             default_text="./mlruns",
             variable="ASSAY_HOME",
         ),
@@ -129,6 +135,7 @@ class StoreOptions(TypedDict, total=False):
         str | Path | None,
         Option(
             "Folder of the data sets, each as NAME.npz.",
+            kind="path",
             default_text="the Keras cache",
             variable="ASSAY_DATA_DIR",
         ),
@@ -393,6 +400,19 @@ def read_options(
         name: option.read(given.get(name), spell(name))
         for name, option in options_of(group).items()
     }
+
+
+def read_progress(given: Mapping[str, Any]) -> bool:
+    """Return whether a progress bar is drawn.
+
+    Args:
+        given: the keyword arguments of `sweep` or `run`.
+
+    Raises:
+        RequestError: it is neither True nor False.
+    """
+    progress: bool = read_options(_ProgressOption, given)["progress"]
+    return progress
 
 
 def as_plain(value: Any) -> Any:

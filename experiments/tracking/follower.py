@@ -266,10 +266,12 @@ class MlflowTracker:
             self._finished.set()
 
     def _open_store(self) -> Recorder:
+        import mlflow  # noqa: F401 - here, because importing it takes seconds
+
+        self._raise_if_abandoned()
         with prepared_tables(self._tracking_uri) as tables:
             self._may_open.wait()
-            if self._is_abandoned:
-                raise RuntimeError("the tracker was shut down before it opened its store")
+            self._raise_if_abandoned()
             self._token.raise_if_cancelled()
             client = open_client(self._tracking_uri, tables)
         # Read only now: before `wait_until_open` the study is not locked, and its last supervisor
@@ -287,6 +289,10 @@ class MlflowTracker:
         cancellable = cast("MlflowClient", CancellableClient(client, self._token))
         is_server = self._tracking_uri.startswith("http")
         return Recorder(cancellable, None if is_server else self._artifacts)
+
+    def _raise_if_abandoned(self) -> None:
+        if self._is_abandoned:
+            raise RuntimeError("the tracker was shut down before it opened its store")
 
     def _follow_journal(self, recorder: Recorder) -> None:
         """Pass on events until the tracker is closed."""

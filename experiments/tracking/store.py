@@ -41,7 +41,6 @@ _MLFLOW_LEVELS: Mapping[str, int] = {
 
 _lock = threading.Lock()
 _users = 0
-_was_entered = False
 _variables_set: set[str] = set()
 _levels_before: dict[str, int] = {}
 
@@ -51,16 +50,16 @@ def mlflow_settings() -> Iterator[None]:
     """Set MLflow's environment variables and log levels, and restore them afterwards.
 
     Both belong to the process, which may be a user's notebook. Variables that the user has set stay
-    as they are. A command enters once; a Python function for the time of its call, in which the
-    tracking thread needs them too. Calls may overlap: the last one restores.
+    as they are. A command enters once, a Python function for the time of its call. The tracking
+    thread enters while it opens its store, because it may outlive a call that is refused. The last
+    one that leaves restores.
 
-    A tracking thread may outlive the call, if its server does not answer. It makes no further
-    request by then (`CancellationToken`), so it needs the variables no longer.
+    The thread may also outlive a call because its server does not answer. It makes no further
+    request then (`CancellationToken`), so it does not need the settings.
     """
-    global _users, _was_entered
+    global _users
     with _lock:
         _users += 1
-        _was_entered = True
         for name, value in MLFLOW_VARIABLES.items():
             if name not in os.environ:
                 os.environ[name] = value
@@ -96,12 +95,13 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    _silence_mlflow()
     store = f"the tracking store {mask_secrets(tracking_uri)}"
     try:
-        _create_database(tracking_uri, tables)
-        client = MlflowClient(tracking_uri)
-        client.search_experiments(max_results=1)
+        with mlflow_settings():
+            _silence_mlflow()
+            _create_database(tracking_uri, tables)
+            client = MlflowClient(tracking_uri)
+            client.search_experiments(max_results=1)
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
         if (failure := unwritable_error(store, error)) is not None:
             raise failure from None
@@ -114,18 +114,14 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
 
 @contextlib.contextmanager
 def prepared_tables(tracking_uri: str) -> Iterator[Path | None]:
-    """Prepare the tables of a new SQLite store.
+    """Create the tables of a new SQLite store in a temporary folder, which is removed at the end.
 
-    It imports MLflow, and creates the tables in a temporary folder. Both take seconds and leave
-    nothing behind, so they can begin before a sweep has passed its checks; `open_client` only
-    copies the file.
+    It takes seconds, and can begin before a sweep has passed its checks; `open_client` only copies
+    the file.
 
     Yields:
         The file with the tables; None if the store exists already or is no SQLite database.
     """
-    import mlflow  # noqa: F401 - here, because importing it takes seconds
-
-    _silence_mlflow()
     if not tracking_uri.startswith(_SQLITE) or Path(tracking_uri.removeprefix(_SQLITE)).exists():
         yield None
         return
@@ -133,7 +129,8 @@ def prepared_tables(tracking_uri: str) -> Iterator[Path | None]:
     # the folder is removed at exit, whatever is in it by then.
     with tempfile.TemporaryDirectory(prefix="assay-mlflow-", ignore_cleanup_errors=True) as folder:
         tables = Path(folder) / "tables.db"
-        _create_tables(tables)
+        with mlflow_settings():
+            _create_tables(tables)
         yield tables
 
 
@@ -157,8 +154,6 @@ def _create_database(tracking_uri: str, tables: Path | None) -> None:
 def _silence_mlflow() -> None:
     """Set MLflow's log levels; importing MLflow sets them to its own, so this comes after it."""
     with _lock:
-        if _was_entered and _users == 0:
-            return  # a tracking thread that has outlived its call: the process is the user's again
         for name, level in _MLFLOW_LEVELS.items():
             logger = logging.getLogger(name)
             _levels_before.setdefault(name, logger.level)
@@ -168,6 +163,7 @@ def _silence_mlflow() -> None:
 def _create_tables(file: Path) -> None:
     from mlflow import MlflowClient
 
+    _silence_mlflow()
     MlflowClient(f"{_SQLITE}{file}").search_experiments(max_results=1)
 
 

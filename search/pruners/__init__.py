@@ -42,7 +42,7 @@ def make_pruner(
         RequestError: there is no pruner of that name, or its options do not suit the epochs.
 
     Example:
-        >>> make_pruner("hyperband", epochs=27)
+        >>> pruner = make_pruner("hyperband", epochs=27)
     """
     pruner = get_pruner(name)
     request = PrunerRequest(epochs, pruner.settings() if options is None else options, shared)

@@ -128,7 +128,7 @@ class _TrialTable:
         self._length = len(trials)
         for number in sorted(self._unfinished):
             trial = trials[number]
-            if trial.state.is_finished():
+            if trial.state.is_finished():  # nothing of it changes any more
                 self._add(trial)
                 self._unfinished.discard(number)
         return [
@@ -180,6 +180,7 @@ class _TrialTable:
         for number, params in running.items():
             for (name, distribution), column in zip(space.items(), columns, strict=True):
                 column[number] = _internal_value(params, name, distribution)
+        # One row per parameter, one column per trial.
         rows = np.stack([column.values[numbers] for column in columns])
         rows = rows[:, ~np.isnan(rows).any(axis=0)]
         return dict(zip(space, rows, strict=True))
@@ -221,6 +222,7 @@ class _Column:
         return self._buffer[: self._length]
 
     def __setitem__(self, index: int, value: float) -> None:
+        # Doubled, so that n trials cost O(n) copies.
         while index >= len(self._buffer):
             self._buffer = np.concatenate([self._buffer, np.full(len(self._buffer), np.nan)])
         self._buffer[index] = value

@@ -34,6 +34,7 @@ class GridSampler(BaseSampler):
     def __init__(self, space: Space, seed: int) -> None:
         self._space = space
         configurations = list(grid_configurations(space))
+        # Shuffled, so that a search which is stopped early has seen all parts of the space.
         random.Random(seed).shuffle(configurations)
         # As Optuna has them, by a key that does not depend on the order of names.
         self._remaining = {

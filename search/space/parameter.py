@@ -51,8 +51,9 @@ class Condition:
         """Return whether the condition holds if the other parameter has this value."""
         if self.values:
             return any(_is_same(value, allowed) for allowed in self.values)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return is_number and self.low <= value <= self.high  # type: ignore[operator]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return self.low <= value <= self.high
 
     def __str__(self) -> str:
         if self.values:
@@ -231,7 +232,8 @@ def check_number(where: str, distribution: BaseDistribution, value: object) -> i
 
 
 def divides(step: float, distance: float) -> bool:
-    """Return whether a distance is a multiple of a step, up to rounding: 0.3 is 3 times 0.1."""
+    """Return whether a distance is a multiple of a step, up to rounding."""
+    # By decimals: as floats, 0.3 is not 3 times 0.1.
     steps = Decimal(str(distance)) / Decimal(str(step))
     return abs(steps - round(steps)) < Decimal("1e-9")
 
@@ -244,10 +246,10 @@ class _Bounds(Settings):
 
 
 def read_conditions(table: object, where: str) -> tuple[Condition, ...]:
-    """Read the table behind `when =`: for each name a value, a list of values, or bounds.
+    """Read the table behind `when =`.
 
     Args:
-        table: the table.
+        table: for each name a value, a list of values, or bounds.
         where: the beginning of messages.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Storage that waits for a database server that is away, and reports a full disk in one line.
+"""Storage that waits for a database server that is away.
 
 A call that fails for want of a connection is repeated until the server is back. It may have been
 carried out before the connection broke. So a call that has another effect when it is repeated looks
@@ -141,6 +141,7 @@ class RetryingStorage(BaseStorage):
         template.system_attrs = {**template.system_attrs, _CREATION_KEY: key}
 
         def repeat() -> int:
+            # The first attempt may have created it before its connection broke.
             for trial in self._database.get_all_trials(study_id, deepcopy=False):
                 if trial.system_attrs.get(_CREATION_KEY) == key:
                     return self._database.get_trial_id_from_study_id_trial_number(
@@ -176,7 +177,7 @@ class RetryingStorage(BaseStorage):
         def repeat() -> bool:
             try:
                 return self._database.set_trial_state_values(trial_id, state, values)
-            except UpdateFinishedTrialError:
+            except UpdateFinishedTrialError:  # by the first attempt, if to the same state
                 return self._database.get_trial(trial_id).state == state
 
         return self._attempt(
@@ -237,6 +238,7 @@ class RetryingStorage(BaseStorage):
         give_up_at, pause = time.monotonic() + self._retry_seconds, _FIRST_PAUSE_SECONDS
         is_waiting = False
         while True:
+            # Once a call has waited in vain, the calls that end a sweep do not wait again.
             if self._given_up is not None:
                 raise SearchError(self._given_up)
             try:

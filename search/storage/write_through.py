@@ -51,7 +51,7 @@ class WriteThroughStorage(InMemoryStorage):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Hold back the trials that are created within, and write each at the end, all at once.
+        """Write each trial that is created within at the end, in one transaction.
 
         They are written after an exception too, so that recovery finds them.
         """
@@ -99,6 +99,7 @@ class WriteThroughStorage(InMemoryStorage):
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Create a trial."""
+        # In memory first, which gives it its number.
         trial_id = super().create_new_trial(study_id, template_trial)
         if self._in_transaction:
             self._unwritten.append((study_id, trial_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import errno
 import fcntl
@@ -113,9 +114,11 @@ class StudyLock:
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if not self._acquire():
-            holder = self._path.read_text().strip() or "another process"
+            holder = ""
+            with contextlib.suppress(OSError):  # it was removed since
+                holder = self._path.read_text().strip()
             raise RequestError(
-                f"study {self._study!r} is being run by {holder}: wait for it, or give this one "
+                f"study {self._study!r} is being run by {holder or 'another process'}: wait for it, or give this one "
                 "a --study NAME."
             )
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
@@ -152,14 +155,14 @@ _READONLY_MESSAGE = "attempt to write a readonly database"
 
 
 def unwritable_reason(error: BaseException) -> str | None:
-    """Return why something could not be written; None for an error of another kind."""
+    """Return why something could not be written; None for another error."""
     return next((reason for reason, _ in _reasons(error)), None)
 
 
 def unwritable_error(
     what: object, error: BaseException, action: str = "written"
 ) -> SearchError | None:
-    """Return the error to raise if a store cannot be written; None for an error of another kind.
+    """Return the error to raise if a store cannot be written; else None.
 
     Args:
         what: the store, as the message names it.

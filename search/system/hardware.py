@@ -51,7 +51,7 @@ def list_gpus(devices: Path = _DEVICES) -> list[str]:
 
 
 def missing_gpu_libraries(backend: str) -> str | None:
-    """Return what a backend lacks to train on a GPU, and how to install it; None if nothing."""
+    """Return what a backend lacks to train on a GPU; None if nothing."""
     match backend:
         case "tensorflow" if not (
             _is_installed("nvidia", "cudnn") or ctypes.util.find_library("cudnn")
@@ -72,7 +72,7 @@ def missing_gpu_libraries(backend: str) -> str | None:
 
 
 def smallest_gpu_memory_megabytes(names: Sequence[str]) -> int | None:
-    """Return the memory of the smallest of these GPUs, in MiB; None if it cannot be told.
+    """Return the memory of the smallest of these GPUs, in MiB; None if it is unknown.
 
     Args:
         names: indices, or UUIDs or beginnings of them, as CUDA_VISIBLE_DEVICES takes them.

@@ -58,7 +58,7 @@ def scrub_secrets(text: str) -> str:
 
 
 def is_file_database(url: str) -> bool:
-    """Return whether a database is a file of this machine: SQLite, with one writer at a time."""
+    """Return whether a database is a file, which has one writer at a time: SQLite."""
     return url.startswith("sqlite")
 
 
@@ -73,7 +73,8 @@ def store_exists(url: str) -> bool:
 
 
 def _sqlite_file(url: str) -> Path:
-    """Return the file of a SQLite URL, which may have options and be a URI itself (file:...)."""
+    """Return the file of a SQLite URL."""
+    # It may have options, and be a URI itself: sqlite:///file:/tmp/a.db?mode=ro&uri=true.
     return Path(url.removeprefix(_SQLITE_PREFIX).partition("?")[0].removeprefix("file:"))
 
 

@@ -130,6 +130,7 @@ class LocalExecutor:
         self._control = control
         self._control_inbox = Inbox(control)
         self._is_fork_server_ready = False
+        # Its data is None; those of workers have their number.
         self._selector.register(control, selectors.EVENT_READ, None)
         for environment in self._environments:
             self._request_worker(environment)
@@ -169,7 +170,7 @@ class LocalExecutor:
         return [*messages, *self._replace_dead_workers()]
 
     def release(self, worker: int) -> None:
-        """Make a worker idle after its trial, or replace it if its memory has grown too far."""
+        """Make a worker idle after its trial, or replace it if it has grown too far."""
         record = self._workers[worker]
         record.is_busy = False
         if not record.has_trained:  # only training shows how large a worker is
@@ -227,7 +228,7 @@ class LocalExecutor:
     def _send_next_request(self) -> None:
         """Send one request, if the fork server has answered the last one.
 
-        File descriptors of several requests could arrive together, and not be told apart.
+        File descriptors of several requests could arrive together, without a sign which belongs to which.
         """
         if self._is_forking or not self._is_fork_server_ready or not self._requests:
             return
@@ -334,6 +335,7 @@ class LocalExecutor:
 
     def _hang_up(self, number: int) -> None:
         """Close the connection to a worker, which makes it exit."""
+        # One that has hung up itself is not in the selector any more.
         worker = self._workers.pop(number)
         if worker.hung_up_at is None:
             self._selector.unregister(worker.connection)

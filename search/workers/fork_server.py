@@ -90,6 +90,7 @@ class ForkServer:
         pid = os.fork()
         if pid == 0:
             self._run_worker(socket.socket(fileno=descriptors[0]), request["environment"])
+        # No other worker may inherit it: it would keep the connection of a dead worker open.
         os.close(descriptors[0])
         self._workers.add(pid)
         self._send({"worker": request["worker"], "pid": pid})
@@ -99,10 +100,12 @@ class ForkServer:
         """Serve a worker's calls in the forked process, and exit."""
         status = 1
         try:
+            # Undo what only the fork server needs. Its socket must not stay open here: the
+            # supervisor takes the end of it for the end of the fork server.
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._control.close()
-            os.environ.update(environment)
+            os.environ.update(environment)  # read when the worker first uses its device
             serve_calls(connection, self._make_trainer)
             status = 0
         except BaseException:

@@ -211,7 +211,7 @@ class Executor(Protocol):
         """Return the messages that have arrived, waiting up to the timeout for the first."""
 
     def release(self, worker: int) -> None:
-        """Make a worker idle after its trial, or replace it if its memory has grown too far."""
+        """Make a worker idle after its trial, or replace it if it has grown too far."""
 
     def replace(self, worker: int) -> None:
         """Replace a worker after its trial, so that the next one has all memory."""
@@ -254,11 +254,12 @@ class Inbox:
         """Read once, blocking if the socket does, and yield the messages that are complete."""
         try:
             received = self._connection.recv(1 << 16)
-        except BlockingIOError:
+        except BlockingIOError:  # nothing has arrived
             return
-        except ConnectionError:
+        except ConnectionError:  # a process that was killed
             received = b""
         self.at_end = not received
+        # The last line is not complete, or empty.
         *lines, self._buffer = (self._buffer + received).split(b"\n")
         for line in lines:
             yield json.loads(line)

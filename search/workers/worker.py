@@ -36,6 +36,7 @@ def serve_calls(connection: socket.socket, make_trainer: Callable[[], Trainer]) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _exit_with_supervisor(connection)
+    # Only now: making a trainer may take a while, in which the supervisor may die.
     trainer = make_trainer()
     send_message(connection, {"ready": os.getpid()})
     inbox = Inbox(connection)
@@ -55,6 +56,7 @@ def answer_call(trainer: Trainer, call: Mapping[str, Any]) -> dict[str, Any]:
         value = getattr(trainer, call["method"])(**call["arguments"])
     except Exception as error:
         return _exception_message(error)
+    # A batch has an outcome per lane; an exception of one lane is not one of the call.
     if call["method"] == "batch":
         answers = [
             _exception_message(outcome) if isinstance(outcome, Exception) else {"value": outcome}

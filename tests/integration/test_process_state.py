@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -10,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.experiments.tracking import store
-from assay.experiments.tracking.store import MLFLOW_VARIABLES, mlflow_settings, prepared_tables
+from assay.experiments.tracking.store import MLFLOW_VARIABLES
 from tests.helpers.command import Swept
 from tests.helpers.waiting import GUARD_SECONDS
 
@@ -61,21 +59,33 @@ def test_a_users_process_stays_as_it_was(act: str, swept: Swept, home: Path) -> 
     assert done.returncode == 0, done.stderr
 
 
-def test_a_tracking_thread_that_outlives_its_call_changes_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A sweep that is refused returns while the thread still imports MLflow."""
-    import mlflow  # noqa: F401 - sets its log levels when it is imported
+REFUSED = """
+import sys, threading
+from pathlib import Path
 
-    logger = logging.getLogger("mlflow")
-    monkeypatch.setattr(store, "_was_entered", False)
-    before = logger.level
-    logger.setLevel(logging.INFO)
-    try:
-        with mlflow_settings(), prepared_tables("http://127.0.0.1:1"):
-            assert logger.level == logging.WARNING
-        assert logger.level == logging.INFO
-        with prepared_tables("http://127.0.0.1:1"):
-            assert logger.level == logging.INFO
-    finally:
-        logger.setLevel(before)
+if sys.argv[2] == "imported":
+    import mlflow  # so that the thread is at its tables when the call is refused, not at its imports
+from assay import run
+
+try:
+    run("mnist-mlp", home=Path(sys.argv[1]) / "home", data_dir=sys.argv[1], progress=False)
+except Exception as error:
+    print(type(error).__name__)
+for thread in threading.enumerate():
+    if thread.name == "mlflow":
+        thread.join()
+"""
+
+
+@pytest.mark.parametrize("mlflow", ["imported", "not imported"])
+def test_a_refused_call_prints_nothing(mlflow: str, tmp_path: Path) -> None:
+    """It returns while the tracking thread still imports MLflow or creates tables."""
+    proxy = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED, str(tmp_path), mlflow],
+        env={**os.environ, **proxy, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=GUARD_SECONDS,
+    )
+    assert (done.stdout, done.stderr) == ("RequestError\n", "")

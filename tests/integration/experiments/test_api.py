@@ -57,6 +57,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         lambda home: sweep("digits-mlp", epochs=0, home=home),
         lambda home: sweep("digits-mlp", sampler="tpee", home=home),
         lambda home: sweep("digits-mlp", timeout="soon", home=home),
+        lambda home: sweep("digits-mlp", progress="no", home=home),
         lambda home: sweep("digits-mlp", study="", home=home),
         lambda home: sweep("digits-mlp", set={"batch_size": 10**6}, home=home),
         lambda home: run("digits-mlp", seed=-1, home=home),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,11 +19,11 @@ from assay.search.events import EpochEnded, TrialBegun, TrialEnded
 from assay.search.study import StudyTrials
 from assay.search.study_record import STATE
 from assay.search.workers.executor import LocalExecutor
-from assay.search.workers.protocol import Message, Trial
+from assay.search.workers.protocol import Message, Method, Trial
 from assay.search.workers.vmap_lanes import LaneExecutor
 from tests.helpers.clock import Clock
 from tests.helpers.lab import Lab, Script, stub_workers
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import GUARD_SECONDS, wait_until
 from tests.helpers.workers import ENDLESS_SECONDS, wait_gone, wait_idle
 
 GOOD = {"curve": [0.1, 0.2, 0.3, 0.4]}
@@ -186,13 +187,15 @@ def test_workers_that_answer_in_time_are_left_alone(
     assert study.count_by_state() == {"complete": 4, "pruned": 0, "failed": 0}
 
 
-def make_slow_once(monkeypatch: pytest.MonkeyPatch, trial: int, act: Callable[[], object]) -> None:
-    """Have something happen while the study is told of a trial's first epoch."""
-    report, acts = StudyTrials.report, [act]
+def act_on_report(
+    monkeypatch: pytest.MonkeyPatch, trial: int, epoch: int, act: Callable[[], object]
+) -> None:
+    """Have something happen while an epoch of a trial is reported to the study."""
+    report, reported = StudyTrials.report, (trial, epoch)
 
     def slow(self: StudyTrials, number: int, epoch: int, value: float) -> bool:
-        if acts and number == trial:
-            acts.pop()()
+        if (number, epoch) == reported:
+            act()
         return report(self, number, epoch, value)
 
     monkeypatch.setattr(StudyTrials, "report", slow)
@@ -202,20 +205,33 @@ def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
     lab: Lab, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its answer lies there, unread."""
-    log = tmp_path / "log"
+    called, reported = tmp_path / "called", tmp_path / "reported"
+    awaited = {0: called, 1: reported}  # by the last epoch of each trial
+    calls: list[tuple[int, Method]] = []
+    call = LocalExecutor.call
 
-    def storage_is_away() -> None:
-        clock.advance(1.5)
-        wait_until(lambda: log.exists() and "epoch 1 " in log.read_text())
-        time.sleep(0.1)  # between the note and the answer
+    def count(self: LocalExecutor, worker: int, method: Method, **arguments: Any) -> None:
+        call(self, worker, method, **arguments)
+        calls.append((worker, method))
+        if [method for _, method in calls].count("epoch") == 2 * len(GOOD["curve"]):
+            called.touch()
 
-    make_slow_once(monkeypatch, 0, storage_is_away)
+    monkeypatch.setattr(LocalExecutor, "call", count)
 
     def script(trial: Trial) -> dict[str, object]:
-        return {"log": str(log), "seconds": 0.2 if trial.number == 1 else 0.0, **GOOD}
+        return {"awaits": str(awaited[trial.number]), **GOOD} if trial.number in awaited else GOOD
 
     with stub_workers(2) as workers:
-        wait_idle(workers, 2)  # so that both trials have begun before the first epoch is reported
+        wait_idle(workers, 2)  # so that the two trials begin together
+
+        def storage_is_away() -> None:
+            clock.advance(1.5)
+            reported.touch()
+            _, second = (worker for worker, method in calls if method == "begin")
+            answering = workers._workers[second].connection
+            assert select.select([answering], [], [], GUARD_SECONDS)[0]
+
+        act_on_report(monkeypatch, 0, len(GOOD["curve"]), storage_is_away)
         study = lab.run(4, script, workers=0, executor=workers, trial_timeout_seconds=0.8)
     assert study.count_by_state() == {"complete": 4, "pruned": 0, "failed": 0}
 
@@ -224,7 +240,7 @@ def test_a_trial_that_waits_for_those_beside_it_to_be_heard_is_left_alone(
     lab: Lab, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Calls of one worker's lanes are sent together."""
-    make_slow_once(monkeypatch, 1, lambda: clock.advance(2.0))
+    act_on_report(monkeypatch, 1, 1, lambda: clock.advance(2.0))
     with stub_workers(1) as workers:
         study = lab.run(
             2, lambda trial: GOOD, executor=LaneExecutor(workers, 2), trial_timeout_seconds=1.2

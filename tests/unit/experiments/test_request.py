@@ -46,6 +46,8 @@ def test_what_is_no_time_is_refused(given: str | float) -> None:
         ({"device": 1}, "device takes text; received 1"),
         ({"xla": True}, "xla takes text; received True"),
         ({"study": 3}, "study takes text; received 3"),
+        ({"storage": Path("optuna.db")}, "storage takes text; received PosixPath"),
+        ({"home": 3}, "home takes a path; received 3"),
         ({"fuse": "some"}, "fuse must be auto, off, or the number of trials"),
         ({"timeout": "soon"}, "timeout takes a time above 0"),
         ({"enqueue": {"hidden_units": 8}}, "enqueue takes a list of configurations"),
