@@ -139,7 +139,8 @@ class StudyRecord:
         """Set the final state and the values of a running trial."""
         self.study.tell(
             end.trial,
-            # Optuna takes the value of a pruned trial from its last epoch, and a failed one has none.
+            # Optuna takes the value of a pruned trial from its last epoch, and a failed one has
+            # none.
             values=end.values if end.state == "complete" else None,
             state=STATES[end.state],
             # Recovery may do this a second time.

@@ -1,6 +1,7 @@
 """The generated parts of docs/: `python -m tests.reference` rewrites them, `--check` fails if they are out of date.
 
-A part stands between `<!-- generated: NAME -->` and `<!-- end -->`. Everything outside the markers is written by hand.
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`. Everything outside the markers
+is written by hand.
 """
 
 from __future__ import annotations

@@ -56,7 +56,8 @@ def acquire_instance(stack: ExitStack, store_paths: StorePaths, study: str) -> i
                 raise
             instance += 1
             continue
-        # Checked while our own lock is held: a process that locks all instances takes the gate first.
+        # Checked while our own lock is held: a process that locks all instances takes the gate
+        # first.
         if is_locked(_gate(workspace, study)):
             raise RequestError(
                 f"study {study!r} is being deleted or repaired: run the same command again "

@@ -118,8 +118,8 @@ class StudyLock:
             with contextlib.suppress(OSError):  # it was removed since
                 holder = self._path.read_text().strip()
             raise RequestError(
-                f"study {self._study!r} is being run by {holder or 'another process'}: wait for it, or give this one "
-                "a --study NAME."
+                f"study {self._study!r} is being run by {holder or 'another process'}: "
+                "wait for it, or give this one a --study NAME."
             )
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         try:

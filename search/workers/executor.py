@@ -228,7 +228,8 @@ class LocalExecutor:
     def _send_next_request(self) -> None:
         """Send one request, if the fork server has answered the last one.
 
-        File descriptors of several requests could arrive together, without a sign which belongs to which.
+        File descriptors of several requests could arrive together, without a sign which belongs to
+        which.
         """
         if self._is_forking or not self._is_fork_server_ready or not self._requests:
             return

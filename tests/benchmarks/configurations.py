@@ -27,7 +27,8 @@ class Configuration(TypedDict):
 def configurations(quick: bool = False) -> list[Configuration]:
     """Return every pair of width and batch size in two variants; with `quick` only those that take a second.
 
-    Activations and rates take turns, so that no two trials have the same width, batch size and activation.
+    Activations and rates take turns, so that no two trials have the same width, batch size and
+    activation.
     """
     pairs = [pair for pair in product(HIDDEN_UNITS, BATCH_SIZES) for _ in range(VARIANTS)]
     listed = [

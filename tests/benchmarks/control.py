@@ -1,9 +1,10 @@
 """What a trial costs beside its training: asking, handing out, hearing, drawing, recording it in three places.
 
-Everything is real but the training, of which there is none: three epochs of a stub on one worker. A session's cost is
-the median time from one trial's end to the next, and its share of what MLflow still had to take in when the last had
-ended. Between the sessions the study is filled up with complete trials, added to Optuna and to the journal in bulk;
-MLflow hears of them as it would of any that were tried while it was away, before the next session begins.
+Everything is real but the training, of which there is none: three epochs of a stub on one worker. A
+session's cost is the median time from one trial's end to the next, and its share of what MLflow
+still had to take in when the last had ended. Between the sessions the study is filled up with
+complete trials, added to Optuna and to the journal in bulk; MLflow hears of them as it would of any
+that were tried while it was away, before the next session begins.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ def by_assay(configuration: Configuration, epochs: int) -> float:
         Trainer,  # here: whoever starts this process need not import a backend
     )
 
-    # A new one, which has compiled nothing for an earlier round; its data are there once it has begun anything.
+    # A new one, which has compiled nothing for an earlier round; its data are there once it has
+    # begun anything.
     trainer = Trainer(THREADS)
     trainer.begin(spec(WARM_UP, _kept["folder"], 1))
 

@@ -9,7 +9,8 @@ from itertools import pairwise
 def training_flop(widths: Sequence[int], images: int) -> int:
     """Return the multiplications and additions of one pass over the images: matrix products alone.
 
-    Forward, the gradients of all weights, and the gradients of each layer's inputs but the first's, which nobody needs.
+    Forward, the gradients of all weights, and the gradients of each layer's inputs but the first's,
+    which nobody needs.
 
     Args:
         widths: of the layers, inputs first and outputs last.

@@ -36,8 +36,8 @@ _CACHE = "JAX_COMPILATION_CACHE_DIR"
 def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
     """Search the same learning rates both ways, in turn; each time with new workers and nothing compiled.
 
-    Of a network whose steps cost more than their arithmetic, and of one whose arithmetic keeps a core busy, where a
-    worker that is left the choice must find out that nothing is gained.
+    Of a network whose steps cost more than their arithmetic, and of one whose arithmetic keeps a
+    core busy, where a worker that is left the choice must find out that nothing is gained.
     """
     trials = 4 if quick else TRIALS
     name = f"{trials} trials of 784-{{}}-10, batches of {BATCH}, fused against one at a time (JAX)"

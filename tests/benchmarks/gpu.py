@@ -1,6 +1,7 @@
 """A thousand tracked trials of a small network on one card, by JAX: `make bench-gpu`.
 
-Apart from `make bench`, since it needs a card. Without one it runs only with --quick, which claims nothing.
+Apart from `make bench`, since it needs a card. Without one it runs only with --quick, which claims
+nothing.
 """
 
 from __future__ import annotations

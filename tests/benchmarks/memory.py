@@ -1,7 +1,8 @@
 """How memory grows from trial 100 to trial 1,000: of the supervisor, and of a worker that is never replaced.
 
-The supervisor is a real one with all it writes and draws, of a stub that trains nothing. The worker's trials are real:
-two epochs on scikit-learn's digits, each of a width, an activation and an optimizer drawn from so many that few recur.
+The supervisor is a real one with all it writes and draws, of a stub that trains nothing. The
+worker's trials are real: two epochs on scikit-learn's digits, each of a width, an activation and an
+optimizer drawn from so many that few recur.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 LIMIT_SECONDS = 1800
 _LAST_WORDS_CHARACTERS = 2000
-# What would lead a side elsewhere than into its own folder, or slow down whoever's modules are not compiled yet.
+# What would lead a side elsewhere than into its own folder, or slow down whoever's modules are not
+# compiled yet.
 _UNWANTED = (
     "ASSAY_HOME",
     "ASSAY_STORAGE",

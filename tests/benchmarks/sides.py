@@ -50,7 +50,8 @@ class Side:
 
     Args:
         name: for people.
-        command: what is called in a folder that has the list as `list.json`, after writing what else it needs.
+        command: what is called in a folder that has the list as `list.json`, after writing what
+            else it needs.
         read: makes the answer of what was printed, and of the folder.
         backend: of Keras.
     """

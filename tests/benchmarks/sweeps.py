@@ -59,7 +59,8 @@ def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
     )
     for peer, goal, stretch in PEERS:
         yield compare(what, "seconds", runs, peer.name, goal, stretch)
-    # Ours ends with its last trial, and MLflow hears of the last ones after that; a peer's last trial has told it.
+    # Ours ends with its last trial, and MLflow hears of the last ones after that; a peer's last
+    # trial has told it.
     yield compare(
         "search alone, first trial's begin to last one's end",
         "search_seconds",

@@ -1,8 +1,9 @@
 """What tracking in MLflow delays: trials of ten epochs of 0.2 s, twenty metrics each, with it and without.
 
-The figure is the wall time from the first trial's begin to the last one's end, with tracking over without, less one:
-what MLflow has still to take in after that delays no training. Two workers sleep through their epochs, or compute in
-them as workers do, which leaves no core to the supervisor and to MLflow: the second is what users have.
+The figure is the wall time from the first trial's begin to the last one's end, with tracking over
+without, less one: what MLflow has still to take in after that delays no training. Two workers sleep
+through their epochs, or compute in them as workers do, which leaves no core to the supervisor and
+to MLflow: the second is what users have.
 """
 
 from __future__ import annotations

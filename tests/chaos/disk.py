@@ -1,6 +1,7 @@
 """Disks that fill up: a folder of home, or a database, lies on a small tmpfs, which is made larger after the failure.
 
-Which write fails first follows from what lies on the small disk; how far the sweep gets, from its size.
+Which write fails first follows from what lies on the small disk; how far the sweep gets, from its
+size.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Disk:
 
     Attributes:
         what: fails to be written.
-        folder: within home, that lies on the small disk; with a database's name, what is on it is moved there.
+        folder: within home, that lies on the small disk; with a database's name, what is on it is
+            moved there.
         size: of the disk, as mount has it.
         words: that the line about it must have.
     """

@@ -1,6 +1,7 @@
 """The named points between two effects of a trial's life, and how to die at one.
 
-A point is a seam and whether it is before or after it; "torn" is a journal line of which half is written.
+A point is a seam and whether it is before or after it; "torn" is a journal line of which half is
+written.
 """
 
 from __future__ import annotations

@@ -135,7 +135,8 @@ def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
         for line in one.log.read_text().splitlines()
         if line.startswith("finish")
     )
-    # A worker may have come to the end of a trial of which its supervisor, which was killed, never heard.
+    # A worker may have come to the end of a trial of which its supervisor, which was killed, never
+    # heard.
     redone = Counter(
         str(trial.user_attrs.get(SEED))
         for trial in trials

@@ -38,7 +38,8 @@ class Verdict:
         running: trials and runs that are RUNNING though nobody runs them.
         orphans: worker processes that outlived their supervisor by 10 s.
         attempts: configurations with more attempts than allowed.
-        forgotten: trials that were interrupted, or crashed with attempts left, and that nobody tried again although
+        forgotten: trials that were interrupted, or crashed with attempts left, and that nobody
+            tried again although
             training went on.
         wrong: values that are not what the worker measured.
         disagreements: what `assay doctor` says.

@@ -1,7 +1,7 @@
 """Forks commands `assay` from a process that has imported all that they need, so that hundreds can be started.
 
-One JSON object a line: in {"argv", "log", "out", "errors", ...}, out {"started": pid}; in {"wait": pid}, out
-{"status": n}.
+One JSON object a line: in {"argv", "log", "out", "errors", ...}, out {"started": pid}; in {"wait":
+pid}, out {"status": n}.
 """
 
 from __future__ import annotations

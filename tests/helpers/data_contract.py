@@ -241,7 +241,8 @@ class DataContract:
         assert (data.unverified_reason is None) is data.verified
         assert len(data.digest) == 64
         assert set(data.array_digests) == {"x_train", "y_train", "x_test", "y_test"}
-        # One line to show for a set that should be the published one and is not known to be; a user's own needs none.
+        # One line to show for a set that should be the published one and is not known to be; a
+        # user's own needs none.
         assert len(data.warnings) == (prepared.case.name in PUBLISHED_SETS and not data.verified)
 
     def test_the_second_time_nothing_is_started_or_written(

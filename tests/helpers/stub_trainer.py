@@ -40,7 +40,8 @@ class StubTrainer:
         grow_bytes: how much the process grows with the trial.
         parameters: number of parameters of the network.
         stops: what the last epoch's reply has beside the metrics.
-        log: a file that takes a line whenever a trial begins, ends an epoch, finishes or is dropped.
+        log: a file that takes a line whenever a trial begins, ends an epoch, finishes or is
+            dropped.
     """
 
     def __init__(self, threads: int) -> None:

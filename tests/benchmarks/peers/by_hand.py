@@ -1,7 +1,8 @@
 """Optuna, MLflow and `fit`, glued together by hand: the script that most people have.
 
-With care: a study that survives its process, every trial a nested run, an epoch's metrics in one request, Keras' state
-cleared between trials. It keeps no model, and has TensorFlow use all cores, which is what TensorFlow does.
+With care: a study that survives its process, every trial a nested run, an epoch's metrics in one
+request, Keras' state cleared between trials. It keeps no model, and has TensorFlow use all cores,
+which is what TensorFlow does.
 """
 
 from __future__ import annotations

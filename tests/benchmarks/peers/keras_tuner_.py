@@ -1,7 +1,7 @@
 """KerasTuner, with an oracle that replays the list.
 
-A trial's score is its best epoch's, and the weights of that epoch are kept: KerasTuner's own ways. Its random and grid
-searches do the same around each trial, and can't be given a list.
+A trial's score is its best epoch's, and the weights of that epoch are kept: KerasTuner's own ways.
+Its random and grid searches do the same around each trial, and can't be given a list.
 """
 
 from __future__ import annotations

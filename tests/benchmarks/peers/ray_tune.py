@@ -1,6 +1,7 @@
 """Ray Tune: as many trials at a time as there are cores, one core each, in actors that serve trial after trial.
 
-Images lie once in Ray's store, which its actors map into memory. TensorFlow is told to use the one core of its trial.
+Images lie once in Ray's store, which its actors map into memory. TensorFlow is told to use the one
+core of its trial.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Bad input that nobody thought of: whatever is refused is refused in one line, with exit code 2, and nothing written.
 
-What is generated may happen to be right; then it is set aside, and another is generated in its place.
+What is generated may happen to be right; then it is set aside, and another is generated in its
+place.
 """
 
 from __future__ import annotations

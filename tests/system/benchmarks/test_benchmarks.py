@@ -61,7 +61,8 @@ def test_a_row_says_what_it_reached(
 
 
 def test_the_arithmetic_is_what_a_hand_counts() -> None:
-    # 3 inputs, 2 hidden, 1 output: forward 2 x (3 x 2 + 2 x 1), weights as much, inputs of the second layer 2 x 2 x 1.
+    # 3 inputs, 2 hidden, 1 output: forward 2 x (3 x 2 + 2 x 1), weights as much, inputs of the
+    # second layer 2 x 2 x 1.
     assert training_flop((3, 2, 1), images=1) == 16 + 16 + 4
     total = sum(
         EPOCHS * training_flop((784, one["hidden_units"], 10), 50_000) for one in configurations()

@@ -20,7 +20,8 @@ from tests.helpers.command import ASSAY
 
 _LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime*.so.1"))
 _WANTED = 12
-# faketime 0.9.10 breaks Python's own sleep, which waits for a point in time of the clock that is left alone.
+# faketime 0.9.10 breaks Python's own sleep, which waits for a point in time of the clock that is
+# left alone.
 _SLEEP = "import select, time\ntime.sleep = lambda seconds: select.select([], [], [], seconds) and None\n"
 
 pytestmark = [

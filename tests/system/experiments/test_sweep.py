@@ -108,7 +108,8 @@ def test_a_supervisor_that_is_killed_loses_no_finished_trial(tmp_path: Path) -> 
     sweep = after_two_trials(arguments)
     sweep.kill()
     sweep.wait()
-    # The journal is written first, so what it says ended must survive even if nobody else was told yet.
+    # The journal is written first, so what it says ended must survive even if nobody else was told
+    # yet.
     ends = [
         event
         for event, _ in read_events(home / "journal" / "digits-mlp.jsonl")

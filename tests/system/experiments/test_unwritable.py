@@ -63,7 +63,8 @@ def command() -> Sequence[str]:
         return ASSAY
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv, which runs a command as another user, is not installed")
-    # Root's own may lie where nobody else can look; the system's of the same version takes the same packages.
+    # Root's own may lie where nobody else can look; the system's of the same version takes the same
+    # packages.
     for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
         if Path(python).exists() and _as_user([python, "-c", _CAN_RUN]).code == 0:
             return [python, *ASSAY[1:]]

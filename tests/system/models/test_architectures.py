@@ -89,7 +89,8 @@ def resnet_parameters(
             2 * (20 + 38 + 27) + 8,
         ),
         ("resnet", (32, 32, 3), 10, {}, 75_770),
-        # the 0.27 M that He et al. give for 20 layers, and the moving means and variances, which are not trained
+        # the 0.27 M that He et al. give for 20 layers, and the moving means and variances, which
+        # are not trained
         ("resnet", (32, 32, 3), 10, {"blocks": 3}, 269_722 + 2 * (16 + 6 * (16 + 32 + 64))),
         ("resnet", (28, 28, 1), 10, {"filters": 4}, resnet_parameters(1, 4, 10)),
         (

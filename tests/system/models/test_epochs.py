@@ -114,8 +114,9 @@ def assert_alike(recipe: Recipe, data: TrainingData, xla: bool = False) -> Train
     fast, plain = (
         fit(recipe, data, backend, xla) for backend in (current_backend(), KerasFitBackend())
     )
-    # Adam's kernel takes 1 - beta_2 from a beta_2 of float32, which is off by 1.3e-5 of it; Keras from a double. A last
-    # digit of float32 may decide one of the three that bfloat16 has, and so which way Adam's step of a weight goes.
+    # Adam's kernel takes 1 - beta_2 from a beta_2 of float32, which is off by 1.3e-5 of it; Keras
+    # from a double. A last digit of float32 may decide one of the three that bfloat16 has, and so
+    # which way Adam's step of a weight goes.
     metrics_off, weights_off = (
         (3e-5, 1e-5) if keras.config.dtype_policy().name == "float32" else (6e-3, 1e-2)
     )

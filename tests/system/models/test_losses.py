@@ -29,7 +29,8 @@ def logistic(f: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-f))
 
 
-# Of targets t, 1 for the image's class and 0 for others, and logits f, both (n, classes): the loss of each image.
+# Of targets t, 1 for the image's class and 0 for others, and logits f, both (n, classes): the loss
+# of each image.
 FORMULAS: list[tuple[dict[str, Any], Formula]] = [
     ({"loss": "cross_entropy"}, lambda t, f: -(t * log_softmax(f)).sum(axis=1)),
     (

@@ -61,7 +61,8 @@ def steps(*gradients: float, **train: Any) -> list[float]:
             {"optimizer": "adam", "beta_2": 0.5},
             [-0.1, -0.1 * (5.6 / 1.9) / math.sqrt((0.5 * 16 + 4) / 1.5)],
         ),
-        # Keras adds epsilon to the root before it is corrected for its short past (Kingma and Ba 2015, section 2).
+        # Keras adds epsilon to the root before it is corrected for its short past (Kingma and Ba
+        # 2015, section 2).
         (
             {"optimizer": "adam", "epsilon": 1.0},
             [-0.1 * math.sqrt(0.001) / 0.1 * 0.4 / (math.sqrt(0.016) + 1)],

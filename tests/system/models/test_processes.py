@@ -17,7 +17,8 @@ from tests.helpers.paths import ROOT
 from tests.helpers.prepared_data import assign
 from tests.helpers.waiting import GUARD_SECONDS
 
-# What must hold on any backend: each of these goes by whatever Keras runs on. A process for each of these groups.
+# What must hold on any backend: each of these goes by whatever Keras runs on. A process for each of
+# these groups.
 CONTRACTS = [
     (
         "family_contract",

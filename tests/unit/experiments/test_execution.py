@@ -1,6 +1,7 @@
 """On what trials train: from what is asked and what the machine shows to what each worker has in its environment.
 
-GPUs are made visible by CUDA_VISIBLE_DEVICES, libraries by empty packages of their names: no GPU is needed.
+GPUs are made visible by CUDA_VISIBLE_DEVICES, libraries by empty packages of their names: no GPU is
+needed.
 """
 
 from __future__ import annotations
