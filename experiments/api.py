@@ -52,7 +52,7 @@ def sweep(experiment: str | Path, **options: Unpack[SweepArguments]) -> StudyRes
 
     Raises:
         RequestError: the request can't be met; nothing was written.
-        SearchError: the search failed: trials only fail, or workers can't be started. Trials that
+        SearchError: the search failed: too many trials failed in a row, or workers can't be started. Trials that
             ended are recorded.
         KeyboardInterrupt: the user interrupted it; `load_study` returns what was recorded. A second
             interrupt ends the process.
@@ -79,6 +79,9 @@ def run(experiment: str | Path, **options: Unpack[RunArguments]) -> RunResult:
         experiment: a name of the catalogue or the path of a TOML file; a `Path` is always the
             latter.
         **options: see below.
+
+    Returns:
+        The metrics, parameters and epochs, and the id of the MLflow run.
 
     Raises:
         RequestError: the request can't be met; nothing was written.

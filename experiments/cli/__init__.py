@@ -1,6 +1,6 @@
-"""The command line: one command, `assay`, with one module per verb.
+"""The command line: one command, `assay`, with one module per subcommand.
 
-Nothing heavy is imported before a verb runs: `assay --help` must answer at once.
+Nothing heavy is imported before a subcommand runs: `assay --help` must answer at once.
 """
 
 from assay.experiments.cli.main import main

@@ -1,4 +1,4 @@
-"""`assay completion`: shell completion of verbs, options and names."""
+"""`assay completion`: shell completion of subcommands, options and names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NameSource = Callable[[click.Context], Iterable[str]]
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(context: click.Context, shell: str) -> int:
-    """Print a completion script for SHELL: verbs, options, experiments, studies and more.
+    """Print a completion script for SHELL: subcommands, options, experiments, studies and more.
 
     \b
     Example:

@@ -74,12 +74,7 @@ def _summary_line(diagnosis: Diagnosis, fix: bool) -> str:
     trials = format_count(diagnosis.trials, "trial")
     compared = f"{trials} of {format_count(diagnosis.studies, 'study', 'studies')}"
     if diagnosis.differences:
-        hint = (
-            ""
-            if fix
-            else "; 'assay doctor --fix' repairs them; the same sweep again settles what a killed "
-            "sweep left"
-        )
+        hint = "" if fix else "; run 'assay doctor --fix' to repair them"
         return f"{compared}: {format_count(len(diagnosis.differences), 'difference')}{hint}"
     if diagnosis.studies == 0:
         return "no study was compared"

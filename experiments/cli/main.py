@@ -1,4 +1,4 @@
-"""The command `assay`: its verbs, failures and exit codes."""
+"""The command `assay`: its subcommands, failures and exit codes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from assay.models.names import check_name
 from assay.search.system.files import unwritable_error
 from assay.search.system.urls import scrub_secrets
 
-VERBS = {
+SUBCOMMANDS = {
     "list": "list_",
     "new": "new",
     "run": "run",
@@ -33,24 +33,24 @@ VERBS = {
 }
 
 
-class _Verbs(click.Group):
-    """A group that imports the module of a verb late."""
+class _Subcommands(click.Group):
+    """A group that imports the module of a subcommand late."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+        return list(SUBCOMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        # While the shell completes a line, a word that is no verb yet is no error.
-        if ctx.resilient_parsing and cmd_name not in VERBS:
+        # While the shell completes a line, an unfinished word is no error.
+        if ctx.resilient_parsing and cmd_name not in SUBCOMMANDS:
             return None
-        check_name("verb", cmd_name, VERBS)
-        module = importlib.import_module(f"assay.experiments.cli.{VERBS[cmd_name]}")
+        check_name("command", cmd_name, SUBCOMMANDS)
+        module = importlib.import_module(f"assay.experiments.cli.{SUBCOMMANDS[cmd_name]}")
         command: click.Command = module.command
         return command
 
 
 @click.command(
-    cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Subcommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(package_name="assay", message="assay %(version)s")
 def assay() -> None:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @click.command("sweep", short_help="Search an experiment's space, and track every trial.")
 @click.argument("experiment", shell_complete=completion.experiments)
 @click.option(
-    "--dry-run", is_flag=True, help="Print what a sweep would do and take; write nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Print what a sweep of a new study would do and take; write nothing.",
 )
 @options.add_options(SweepOptions)
 @options.json_output

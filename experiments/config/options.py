@@ -110,8 +110,10 @@ class Option:
             case "list":
                 is_list = isinstance(value, Sequence) and not isinstance(value, bytes)
                 return is_list or isinstance(value, Path)
+        if not valid:
+            return False
         least = self.minimum is None or value >= self.minimum
-        return valid and least and (self.above is None or value > self.above)
+        return least and (self.above is None or value > self.above)
 
     def _expected(self) -> str:
         least = "" if self.minimum is None else f", {self.minimum} or more"

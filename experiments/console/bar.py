@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
+from assay.experiments.console import import_tqdm
 from assay.experiments.run.progress import SweepState
 from assay.experiments.terminal_text import escape_line
 from assay.search.events import EpochEnded, Event
@@ -82,17 +83,3 @@ class BarDisplay(SilentDisplay):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def import_tqdm() -> Any:
-    """Return tqdm's bar: a widget, or text.
-
-    In a notebook without widgets the first import of `tqdm.auto` warns. Optuna and MLflow import it
-    too, so this must be called before they are imported.
-    """
-    from tqdm import TqdmWarning  # here, because no command needs it
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TqdmWarning)
-        from tqdm.auto import tqdm
-    return tqdm

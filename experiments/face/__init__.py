@@ -36,7 +36,7 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # In a notebook without widgets, the first import of tqdm warns. Optuna imports it too.
-    from assay.experiments.console.bar import import_tqdm
+    from assay.experiments.console import import_tqdm
 
     import_tqdm()
     return getattr(importlib.import_module(_MODULES[name]), name)
@@ -44,4 +44,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """Return the public names, imported yet or not."""
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -14,6 +14,7 @@ from assay.experiments.run.orphans import find_orphaned_runs, settle_orphaned_ru
 from assay.experiments.run.study_locks import find_runner, lock_all_instances
 from assay.experiments.workspace import StorePaths, journal_names
 from assay.models.errors import RequestError
+from assay.search.optuna_messages import quiet_optuna
 
 
 @dataclass
@@ -86,7 +87,8 @@ def _diagnose_study(study: str, store_paths: StorePaths, fix: bool, diagnosis: D
                 return
         before = after = examine_study(study, store_paths)
         if fix and before.differences:
-            repair_study(study, before, store_paths)
+            with quiet_optuna():  # it would log each study that it opens
+                repair_study(study, before, store_paths)
             # Compared once more: only what agrees now counts as repaired.
             after = examine_study(study, store_paths)
     diagnosis.studies += 1

@@ -1,6 +1,6 @@
 """A sweep: search an experiment's space, and track every trial in MLflow.
 
-`sweep` is the main road. It goes through seven stages, each a function below it:
+`sweep` goes through seven stages, each a function below it:
 
 1. check the request, before anything is started;
 2. start the workers and the tracker, which take seconds to import;
@@ -11,7 +11,7 @@
 7. read the result from the study.
 
 Up to the lock in stage 4, a request that is refused leaves nothing behind. The order of the stages,
-and of the steps in them, is what recovery relies on: see "The order of effects" in docs/design.md.
+and of the steps in them, is what recovery relies on: see "Order of writes" in docs/design.md.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ ReductionFactor = Annotated[
     int,
     Field(
         ge=2,
-        description="At each comparison one trial of so many goes on, to so many times the epochs.",
+        description="At each comparison one in this many trials continues, with this many times the epochs.",
     ),
 ]
 BootstrapCount = Annotated[

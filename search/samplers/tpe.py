@@ -21,7 +21,7 @@ class TpeSettings(Settings):
     n_ei_candidates: int = Field(
         default=24,
         ge=1,
-        description="Number of candidates, of which the one with the best expectation is tried.",
+        description="Number of candidates; the one with the highest expected improvement is tried.",
     )
     multivariate: bool | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""What commands, the supervisor and our own modules do without, each in a process of its own."""
+"""Imports of commands, supervisor and modules, each in a separate process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ assert not heavy, heavy
     assert "Usage: assay" in done.stdout
 
 
-def test_the_supervising_process_needs_no_backend() -> None:
+def test_the_supervisor_imports_no_backend() -> None:
     script = """
 import sys
 import assay.experiments.run.sweep, assay.experiments.run.single, assay.search.study, assay.search.recovery
@@ -56,7 +56,7 @@ def test_importing_the_models_imports_no_backend() -> None:
     assert done.stdout.split() == []
 
 
-def test_importing_the_package_imports_nothing_heavy_and_knows_what_it_has() -> None:
+def test_importing_the_package_imports_nothing_heavy() -> None:
     script = """
 import sys, assay
 assert {"sweep", "run", "load_study"} <= set(dir(assay))
@@ -71,7 +71,7 @@ assert not {"keras", "tensorflow", "matplotlib"} & set(sys.modules)
     assert done.returncode == 0, done.stderr
 
 
-def test_whoever_asks_imports_no_heavy_library() -> None:
+def test_importing_the_data_package_imports_no_heavy_library() -> None:
     heavy = {"sklearn", "keras", "tensorflow", "pandas", "PIL"}
     code = f"import sys, assay.experiments.data; print({heavy} & set(sys.modules))"
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

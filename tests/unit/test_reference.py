@@ -1,4 +1,4 @@
-"""README and docs/ agree with the code: generated parts, MLflow's names, paths, anchors, and the README's length."""
+"""README and docs/ match the code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests import reference
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LONGEST_README_LINES = 120
-EXAMPLES = {"nets.py"}  # files of a reader's own
+EXAMPLES = {"nets.py"}  # files of the reader
 
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -31,33 +31,33 @@ _PACKAGES = ("models", "search", "experiments")
 
 
 def prose(document: Path) -> str:
-    """Return a document without its blocks of code."""
+    """Return a document without its code blocks."""
     return re.sub(
         r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
     )
 
 
 def section(document: Path, heading: str) -> str:
-    """Return what stands under a heading of level two."""
+    """Return the text below a heading of level two."""
     _, found, rest = document.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
     assert found, f"{document.name} has no section {heading!r}"
     return rest.partition("\n## ")[0]
 
 
 def spans(text: str) -> set[str]:
-    """Return what a text has in backticks."""
+    """Return the code spans of a text."""
     return set(_SPAN.findall(text))
 
 
 def texts(file: Path) -> Iterator[str]:
-    """Yield every text in a file's code, those that f-strings begin with too."""
+    """Yield every string in a file's code, including the literal starts of f-strings."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 
 
 def tags() -> set[str]:
-    """Return the tags that the code gives to runs."""
+    """Return the tags that the code sets on runs."""
     files = [
         *(ROOT / "experiments" / "tracking").glob("*.py"),
         *(ROOT / "experiments" / "maintenance").glob("*.py"),
@@ -71,7 +71,7 @@ def tags() -> set[str]:
         for name, value in vars(schema).items()
         if name.endswith("TAG") and isinstance(value, str)
     }
-    # What an f-string begins with, `assay.version.`, stands for each package.
+    # `assay.version.` starts an f-string and stands for each package.
     return {f"{tag}PACKAGE" if tag.endswith(".") else tag for tag in found | of_schema}
 
 
@@ -90,7 +90,7 @@ def recorded_metrics() -> set[str]:
 
 
 def anchor(heading: str) -> str:
-    """Return the anchor that GitHub gives to a heading."""
+    """Return GitHub's anchor of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
@@ -98,7 +98,7 @@ def test_the_generated_parts_are_up_to_date() -> None:
     assert reference.problems() == [], "run: make docs"
 
 
-def test_a_part_that_is_out_of_date_is_reported(tmp_path: Path) -> None:
+def test_an_outdated_part_is_reported(tmp_path: Path) -> None:
     for document in (ROOT / "docs").glob("*.md"):
         text = document.read_text(encoding="utf-8")
         (tmp_path / document.name).write_text(text.replace("<!-- end -->", "more\n<!-- end -->", 1))
@@ -137,7 +137,7 @@ def test_every_attribute_in_optuna_is_documented() -> None:
     assert kept <= spans(section(ROOT / "docs" / "reference.md", "Optuna"))
 
 
-def test_every_variable_of_assay_is_documented() -> None:
+def test_every_environment_variable_is_documented() -> None:
     files = [file for package in _PACKAGES for file in (ROOT / package).rglob("*.py")]
     used = {text for file in files for text in texts(file) if re.fullmatch(r"ASSAY_[A-Z_]+", text)}
     assert used
@@ -147,7 +147,7 @@ def test_every_variable_of_assay_is_documented() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_every_path_exists(document: Path) -> None:
     named = {path.rstrip("./") for span in spans(prose(document)) for path in _PATH.findall(span)}
-    # A name in capitals, as in `models/STUDY/`, stands for any.
+    # A name in capitals, as in `models/STUDY/`, is a placeholder.
     named = {path for path in named - EXAMPLES if not re.search(r"/[A-Z]+(/|$)", path)}
     missing = {path for path in named if not (ROOT / path).exists()}
     assert not missing
@@ -169,7 +169,7 @@ def test_every_module_exists(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     for link in _LINK.findall(prose(document)):
         if "://" in link:
             continue
@@ -181,8 +181,8 @@ def test_every_link_leads_somewhere(document: Path) -> None:
             assert fragment in map(anchor, headings), link
 
 
-def test_every_use_of_anothers_internals_is_listed() -> None:
-    listed = spans(section(ROOT / "docs" / "design.md", "Other people's internals"))
+def test_every_use_of_private_names_is_listed() -> None:
+    listed = spans(section(ROOT / "docs" / "design.md", "Internals of other libraries"))
     files = [file for package in _PACKAGES for file in (ROOT / package).rglob("*.py")]
     using = {str(file.relative_to(ROOT)) for file in files if any(_internals(file))}
     assert {"search/samplers/fast_tpe.py", "models/keras_compat.py"} <= using
@@ -190,9 +190,9 @@ def test_every_use_of_anothers_internals_is_listed() -> None:
 
 
 def _internals(file: Path) -> Iterator[str]:
-    """Yield the names of other libraries that a file uses and that are not public."""
+    """Yield the private names of other libraries that a file uses."""
     nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
-    own = {"_replace", "_exit"}  # public in spite of their names
+    own = {"_replace", "_exit"}  # public despite their names
     own |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
     own |= {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}

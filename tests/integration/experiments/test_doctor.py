@@ -1,4 +1,4 @@
-"""`assay doctor`: whatever is made to differ is said, and mended."""
+"""`assay doctor` reports and repairs differences between the stores."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def files(store_paths: StorePaths) -> dict[Path, int]:
     }
 
 
-def test_what_a_sweep_leaves_agrees_and_nothing_is_written_by_looking(
+def test_a_finished_sweep_is_consistent_and_doctor_writes_nothing(
     store_paths: StorePaths,
 ) -> None:
     before = files(store_paths)
@@ -68,7 +68,7 @@ def test_what_a_sweep_leaves_agrees_and_nothing_is_written_by_looking(
     assert files(store_paths) == before
 
 
-def test_a_home_without_anything_agrees_and_stays_empty(tmp_path: Path) -> None:
+def test_an_empty_home_is_consistent_and_stays_empty(tmp_path: Path) -> None:
     done = invoke("doctor", "--fix", "--home", str(tmp_path / "none"))
     assert (done.code, "no study was compared" in done.out) == (0, True)
     assert not (tmp_path / "none").exists()
@@ -247,7 +247,7 @@ def the_journal_lacks_a_trial(store_paths: StorePaths) -> str:
     ],
     ids=lambda harm: harm.__name__,
 )
-def test_what_differs_is_said_and_mended_once_and_for_all(
+def test_differences_are_reported_and_repaired(
     store_paths: StorePaths, harm: Callable[[StorePaths], str]
 ) -> None:
     what = harm(store_paths)
@@ -262,20 +262,20 @@ def test_what_differs_is_said_and_mended_once_and_for_all(
     assert found(diagnose(store_paths, fix=True)) == []
 
 
-def test_a_best_model_that_is_gone_is_logged_again(store_paths: StorePaths) -> None:
+def test_a_missing_best_model_is_logged_again(store_paths: StorePaths) -> None:
     run_id, folder = parent_of(store_paths).info.run_id, store_paths.workspace.path / "elsewhere"
     in_mlflow(
         store_paths, "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", folder.as_uri(), run_id
     )
     home = ("--home", str(store_paths.workspace.path))
-    # In processes of their own, since MLflow remembers where artifacts lie.
+    # In separate processes, since MLflow caches the artifact location.
     first, second, third = (assay("doctor", *more, *home) for more in ([], ["--fix"], []))
     assert (first.code, second.code, third.code) == (1, 0, 0), first.out + second.out + third.out
     assert "MLflow lacks the model of the best trial, " in first.out
     assert (folder / "model" / "data" / "model.keras").exists()
 
 
-def test_a_study_whose_supervisor_died_at_its_end_has_its_best_once_mended(
+def test_repair_after_a_crash_at_the_end_records_the_best_trial(
     swept: Swept, store_paths: StorePaths
 ) -> None:
     the_supervisor_died_at_its_very_end(store_paths)
@@ -292,7 +292,7 @@ def test_a_study_whose_supervisor_died_at_its_end_has_its_best_once_mended(
     assert mended.data.tags["assay.best_run"] == best["run_id"]
     done = invoke(
         *SWEEP, "--home", str(store_paths.workspace.path)
-    )  # which finds nothing left to train, and puts it away
+    )  # the second sweep finds nothing to train, and removes the model file
     assert (done.code, done.answer["trials"]) == (0, swept.answer["trials"]), done.err
     assert parent_of(store_paths).info.status == "FINISHED"
     (closed, _) = list(read_events(store_paths.workspace.journal(STUDY), only=[StudyClosed]))[-1]
@@ -300,7 +300,7 @@ def test_a_study_whose_supervisor_died_at_its_end_has_its_best_once_mended(
     assert closed.best[0].model is not None
 
 
-def test_what_is_made_anew_has_all_that_the_first_had(store_paths: StorePaths) -> None:
+def test_a_restored_run_has_all_data_of_the_original(store_paths: StorePaths) -> None:
     before = run_of(store_paths, 2)
     a_parameter_is_another(store_paths)
     diagnose(store_paths, fix=True)
@@ -317,7 +317,7 @@ def test_what_is_made_anew_has_all_that_the_first_had(store_paths: StorePaths) -
     ]
 
 
-def test_a_parameter_that_optuna_has_otherwise_is_left_to_people(store_paths: StorePaths) -> None:
+def test_a_parameter_that_differs_in_optuna_is_not_repaired(store_paths: StorePaths) -> None:
     in_optuna(
         store_paths,
         "UPDATE trial_params SET param_value = 17 WHERE trial_id = 1 AND param_name = 'hidden_units'",
@@ -327,7 +327,7 @@ def test_a_parameter_that_optuna_has_otherwise_is_left_to_people(store_paths: St
         assert told.startswith("digits-mlp trial 0: hidden_units = 17 in Optuna, ")
 
 
-def test_what_mlflow_refused_is_said_to_be_that(store_paths: StorePaths) -> None:
+def test_a_refusal_by_mlflow_is_reported(store_paths: StorePaths) -> None:
     journal = store_paths.workspace.journal(STUDY)
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     (early,) = [line for line in lines if (line.get("trial"), line.get("epoch")) == (2, 1)]
@@ -346,7 +346,7 @@ def test_what_mlflow_refused_is_said_to_be_that(store_paths: StorePaths) -> None
             assert "of epoch 1, which it refused: Invalid value" in one
 
 
-def test_what_cannot_be_mended_stays_said(store_paths: StorePaths) -> None:
+def test_an_irreparable_difference_is_still_reported(store_paths: StorePaths) -> None:
     with Journal(store_paths.workspace.journal(STUDY)) as journal:
         journal.append(TrialBegun(trial=90, seed=1, params={}, searched={}, origin="tpe"))
         journal.append(TrialEnded(trial=90, state="complete", values=(0.5,)))
@@ -356,7 +356,7 @@ def test_what_cannot_be_mended_stays_said(store_paths: StorePaths) -> None:
     assert "digits-mlp trial 90: in the journal and MLflow, not in Optuna" in done.out
 
 
-def test_a_study_that_is_being_searched_is_left_alone(store_paths: StorePaths) -> None:
+def test_a_running_study_is_left_alone(store_paths: StorePaths) -> None:
     optuna_has_it_running(store_paths)
     with StudyLock(store_paths.workspace.journal(STUDY).with_suffix(".lock"), STUDY):
         done = invoke("doctor", "--fix", "--json", "--home", str(store_paths.workspace.path))
@@ -364,7 +364,7 @@ def test_a_study_that_is_being_searched_is_left_alone(store_paths: StorePaths) -
     assert "is being run by process" in done.answer["busy"][STUDY]
 
 
-def test_it_exits_with_1_until_it_was_mended(store_paths: StorePaths) -> None:
+def test_it_exits_with_1_until_repaired(store_paths: StorePaths) -> None:
     optuna_has_it_running(store_paths)
     home = ("--home", str(store_paths.workspace.path))
     first, second, third = (
@@ -377,7 +377,7 @@ def test_it_exits_with_1_until_it_was_mended(store_paths: StorePaths) -> None:
     assert "repaired: digits-mlp trial 2: RUNNING in Optuna" in second.out
 
 
-def test_two_runs_of_the_study_become_one_with_all_trials_below(store_paths: StorePaths) -> None:
+def test_duplicate_runs_of_the_study_are_merged(store_paths: StorePaths) -> None:
     before = parent_of(store_paths)
     the_study_has_two_runs(store_paths)
     home = ("--home", str(store_paths.workspace.path))
@@ -393,7 +393,7 @@ def test_two_runs_of_the_study_become_one_with_all_trials_below(store_paths: Sto
         assert run_of(store_paths, trial).data.tags["mlflow.parentRunId"] == before.info.run_id
 
 
-def test_an_error_that_speaks_like_doctor_restores_no_run(store_paths: StorePaths) -> None:
+def test_an_error_message_that_looks_like_a_report_restores_no_run(store_paths: StorePaths) -> None:
     client, run = MlflowClient(store_paths.tracking_uri), run_of(store_paths, 1)
     twin = client.create_run(run.info.experiment_id, tags=dict(run.data.tags))
     client.delete_run(twin.info.run_id)

@@ -1,4 +1,4 @@
-"""sweep and run in Python, with real trainings."""
+"""`sweep` and `run` in Python with real training."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ except KeyboardInterrupt:
 """
 
 
-def test_after_an_interrupt_what_was_tried_is_recorded(tmp_path: Path) -> None:
+def test_trials_are_recorded_after_an_interrupt(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, str(tmp_path)],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Sweeps whose trials train together, as a user sees them."""
+"""Sweeps with vectorized trials."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def curves(home: Path) -> dict[int, list[dict[str, float]]]:
 @pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="the JAX backend is not installed"
 )
-def test_each_trial_is_what_it_is_one_at_a_time(tmp_path: Path) -> None:
+def test_each_trial_equals_the_same_trial_trained_alone(tmp_path: Path) -> None:
     together, alone = tmp_path / "together", tmp_path / "alone"
     done = fused_sweep(together, "4")
     assert done.code == 0, done.err

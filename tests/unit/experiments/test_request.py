@@ -1,4 +1,4 @@
-"""What is asked in Python is checked as the command line's options are, and read the same."""
+"""Requests in Python: checked and read like the options of the command line."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from assay.search.system.signals import StopRequest
 @pytest.mark.parametrize(
     ("given", "seconds"), [("90", 90), ("90s", 90), ("1h30m", 5400), (2.5, 2.5), (60, 60)]
 )
-def test_a_time_is_a_number_of_seconds_or_a_text(given: str | float, seconds: float) -> None:
+def test_a_time_is_a_number_of_seconds_or_a_string(given: str | float, seconds: float) -> None:
     assert parse_seconds(given, "timeout") == seconds
 
 
 @pytest.mark.parametrize("given", ["", "soon", "0s", "-1", 0, -1, float("nan"), float("inf")])
-def test_what_is_no_time_is_refused(given: str | float) -> None:
+def test_an_invalid_time_is_refused(given: str | float) -> None:
     with pytest.raises(
         RequestError, match="timeout takes a time above 0, such as 90s, 10m or 1h30m; received"
     ):
@@ -56,7 +56,7 @@ def test_what_is_no_time_is_refused(given: str | float) -> None:
         ({"enqueue": "nowhere.json"}, "there is no file nowhere.json"),
     ],
 )
-def test_a_sweep_that_cannot_be_is_refused(changes: dict[str, Any], words: str) -> None:
+def test_an_invalid_sweep_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(RequestError, match=words):
         read_sweep("digits-mlp", changes)
 
@@ -71,12 +71,12 @@ def test_a_sweep_that_cannot_be_is_refused(changes: dict[str, Any], words: str) 
         ("digits-mlp", {"hiden_units": 8}, "Did you mean 'hidden_units'"),
     ],
 )
-def test_an_experiment_that_cannot_be_is_refused(experiment: Any, values: Any, words: str) -> None:
+def test_an_invalid_experiment_is_refused(experiment: Any, values: Any, words: str) -> None:
     with pytest.raises(RequestError, match=words):
         load_experiment(experiment, values)
 
 
-def test_cells_of_a_data_frame_are_values_and_configurations() -> None:
+def test_numpy_scalars_of_a_data_frame_are_accepted() -> None:
     asked = load_experiment("digits-mlp", {"hidden_units": np.int64(16)}, epochs=2)
     assert asked.fixed_hyperparameters()["hidden_units"] == 16
     row = {"batch_size": np.int64(32), "learning_rate": np.float64(0.01)}
@@ -87,7 +87,7 @@ def test_cells_of_a_data_frame_are_values_and_configurations() -> None:
     assert type(first["batch_size"]) is int
 
 
-def test_where_no_signal_is_heard_none_is_listened_for() -> None:
+def test_no_signal_handler_is_set_outside_the_main_thread() -> None:
     stopped: list[bool] = []
 
     def ask() -> None:

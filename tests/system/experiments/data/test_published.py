@@ -1,4 +1,4 @@
-"""The digests on record, against the real data sets."""
+"""The recorded digests, with the real data sets."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ IDX_MD5 = {
     "x_test": "2646ac647ad5339dbf082846283269ea",
     "y_test": "27ae3e4e09519cfbb04c329615203637",
 }
-"""Of the four files that MNIST was published as, unpacked."""
+"""Digests of the four unpacked files of the published MNIST."""
 
 
 @pytest.mark.real_data
-def test_the_digests_on_record_for_mnist_are_those_of_the_published_files(real_data: Path) -> None:
+def test_the_recorded_digests_of_mnist_are_those_of_the_published_files(real_data: Path) -> None:
     if not (real_data / "mnist.npz").exists():
         pytest.skip("ASSAY_DATA_DIR holds no mnist.npz")
     arrays = np.load(real_data / "mnist.npz", allow_pickle=False)
@@ -33,7 +33,7 @@ def test_the_digests_on_record_for_mnist_are_those_of_the_published_files(real_d
 
 
 @pytest.mark.real_data
-def test_an_altered_copy_of_cifar10_says_what_is_altered(real_data: Path, tmp_path: Path) -> None:
+def test_an_altered_cifar10_is_reported_with_the_altered_arrays(real_data: Path, tmp_path: Path) -> None:
     path = real_data / "cifar10.npz"
     if not path.exists():
         pytest.skip("ASSAY_DATA_DIR holds no cifar10.npz")
