@@ -52,8 +52,8 @@ def sweep(experiment: str | Path, **options: Unpack[SweepArguments]) -> StudyRes
 
     Raises:
         RequestError: the request can't be met; nothing was written.
-        SearchError: the search failed: too many trials failed in a row, or workers can't be started. Trials that
-            ended are recorded.
+        SearchError: the search failed: too many trials failed in a row, or workers can't be
+            started. Trials that ended are recorded.
         KeyboardInterrupt: the user interrupted it; `load_study` returns what was recorded. A second
             interrupt ends the process.
     """

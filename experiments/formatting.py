@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from typing import Any
@@ -87,7 +88,12 @@ def parse_seconds(duration: str | float, option: str) -> float:
         >>> parse_seconds("1h30m", "--timeout")
         5400.0
     """
-    seconds = _parse_text(duration) if isinstance(duration, str) else float(duration)
+    seconds = math.nan
+    if isinstance(duration, str):
+        seconds = _parse_text(duration)
+    elif isinstance(duration, int | float) and not isinstance(duration, bool):
+        with contextlib.suppress(OverflowError):
+            seconds = float(duration)
     if not (math.isfinite(seconds) and seconds > 0):
         raise RequestError(
             f"{option} takes a time above 0, such as 90s, 10m or 1h30m; received {duration!r}."

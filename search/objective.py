@@ -41,9 +41,10 @@ class Objective:
         direction, _, metric = text.partition(" ")
         check_name("direction", direction, get_args(Direction))
         if not metric.strip():
+            example = "val_accuracy" if direction == "maximize" else "val_loss"
             raise RequestError(
                 f"an objective is a direction and a metric: received {text!r}; "
-                f"write '{text} val_loss'."
+                f"write '{direction} {example}'."
             )
         return cls("maximize" if direction == "maximize" else "minimize", metric.strip())
 

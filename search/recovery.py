@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from assay.search.events import StudyOpened, TrialBegun, TrialEnded
+from assay.search.failure_policy import FailurePolicy
 from assay.search.journal import Journal, read_events
-from assay.search.plan import FailurePolicy
 from assay.search.study import StudyTrials
 from assay.search.study_record import ATTEMPT, REDO_OF, RETRY_OF, STATE, StudyRecord
 from assay.search.workers.protocol import REDO, Trial
@@ -58,17 +58,17 @@ def journal_supervisors(journal: Path) -> set[str]:
 
 
 def _journal_trials(journal: Journal, study_id: str) -> tuple[set[int], dict[int, TrialEnded]]:
-    """Return the trials that a journal has begun, and the ends of those that ended."""
+    """Return the trials of a study that a journal has begun, and the ends of those that ended."""
     begun: set[int] = set()
     ended: dict[int, TrialEnded] = {}
+    is_of_study = True
     for event, _ in read_events(journal.path, only=[StudyOpened, TrialBegun, TrialEnded]):
         # An earlier study of this name, since deleted, had the same journal and numbers.
-        if isinstance(event, StudyOpened) and event.study_id != study_id:
-            begun.clear()
-            ended.clear()
-        elif isinstance(event, TrialBegun):
+        if isinstance(event, StudyOpened):
+            is_of_study = event.study_id == study_id
+        elif is_of_study and isinstance(event, TrialBegun):
             begun.add(event.trial)
-        elif isinstance(event, TrialEnded):
+        elif is_of_study and isinstance(event, TrialEnded):
             ended[event.trial] = event
     return begun, ended
 

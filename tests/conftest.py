@@ -1,4 +1,4 @@
-"""What tests share: no test reads or writes what belongs to the user who runs it."""
+"""Fixtures for all tests; no test reads or writes the user's files."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ REAL_DATA = os.environ.get("ASSAY_DATA_DIR")
 
 @pytest.fixture(autouse=True)
 def own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared: Path) -> None:
-    """Point everything that is not named in a test at an empty folder."""
+    """Point all default locations at empty folders."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(shared / "jax"))  # one for all tests
-    # Tests that use a tracker without a command must not wait minutes for a server that is away.
+    # Tests that use a tracker without a command must not wait minutes for an unreachable server.
     for name, value in MLFLOW_VARIABLES.items():
         monkeypatch.setenv(name, value)
-    # What a test made look installed would stay so: looking for nvidia.cudnn imports nvidia.
+    # A test may make a stub of nvidia importable: the search for nvidia.cudnn imports nvidia.
     monkeypatch.delitem(sys.modules, "nvidia", raising=False)
     for name in (
         "ASSAY_HOME",
@@ -47,7 +47,7 @@ def own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared: Path) ->
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder with the real data sets; skips the test where there is none."""
+    """Return the folder with the real data sets, or skip."""
     if REAL_DATA is None or not Path(REAL_DATA).is_dir():
         pytest.skip("needs the real MNIST and CIFAR-10: name their folder in ASSAY_DATA_DIR")
     return Path(REAL_DATA).resolve()
@@ -55,11 +55,11 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file like MNIST's with few images: beside 10,000 that validate, 600 are left to train on."""
+    """Return an MNIST-like file that leaves 600 training images after validation."""
     random = np.random.default_rng(0)
     labels = np.arange(10_600) % 10
     x = random.integers(0, 100, (len(labels), 28, 28)).astype(np.uint8)
-    x[np.arange(len(labels)), labels] += 150  # a bright line where the label says
+    x[np.arange(len(labels)), labels] += 150  # a bright row at the label's position
     file = tmp_path_factory.mktemp("data") / "mnist.npz"
     np.savez(
         file,
@@ -73,7 +73,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL of the tests' own; skips the test where there is none."""
+    """Run a PostgreSQL server for the tests, or skip."""
     if (why := missing()) is not None:
         pytest.skip(why)
     with PostgreSQL() as server:
@@ -82,14 +82,14 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of pytest-xdist share."""
+    """Return a folder shared by all pytest-xdist processes."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @contextlib.contextmanager
 def once(folder: Path) -> Iterator[bool]:
-    """Enter with whether a folder is new, and has to be filled: one process fills it, the others wait."""
+    """Yield whether a shared folder is new; other processes wait until it is filled."""
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -99,7 +99,7 @@ def once(folder: Path) -> Iterator[bool]:
 
 @pytest.fixture(scope="session")
 def swept(shared: Path) -> Iterator[Swept]:
-    """Sweep once, with a real backend, for all tests that look at the result or change a copy of it."""
+    """Sweep once with a real backend; tests must not change the result."""
     folder = shared / "swept"
     home, said = folder / "home", folder / "said.json"
     with once(folder) as new:
@@ -115,8 +115,8 @@ def swept(shared: Path) -> Iterator[Swept]:
 
 @pytest.fixture(scope="session")
 def empty_store(shared: Path) -> Path:
-    """An MLflow store with its tables made, which takes seconds: to be copied."""
-    from mlflow import MlflowClient  # here, because few tests need what takes seconds to import
+    """Return an MLflow store with empty tables, to be copied."""
+    from mlflow import MlflowClient  # imported here, because it takes seconds and few tests need it
 
     store = shared / "store" / "mlflow.db"
     with once(store.parent) as new:
@@ -127,7 +127,7 @@ def empty_store(shared: Path) -> Path:
 
 @pytest.fixture
 def store_paths(swept: Swept, tmp_path: Path) -> StorePaths:
-    """A home of its own with the study, to be changed at will."""
+    """Return a copy of the swept home that a test may change."""
     shutil.copytree(swept.home, tmp_path / "home")
     store_paths = StorePaths.choose(home=tmp_path / "home")
     there, here = str(swept.home), str(store_paths.workspace.path)
@@ -141,7 +141,7 @@ def store_paths(swept: Swept, tmp_path: Path) -> StorePaths:
 
 @pytest.fixture
 def home(swept: Swept, empty_store: Path, tmp_path: Path) -> Path:
-    """A new home in which all is there that takes seconds to make: digits, and MLflow's tables."""
+    """Return a new home with the prepared digits and empty MLflow tables."""
     home = tmp_path / "home"
     shutil.copytree(swept.home / "data", home / "data")
     shutil.copy(empty_store, home / "mlflow.db")
@@ -150,7 +150,7 @@ def home(swept: Swept, empty_store: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def quick_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have workers that are started from here train nothing, which takes milliseconds."""
+    """Replace the trainer of new workers by a stub."""
     monkeypatch.setattr(execution, "PRELOAD", "tests.helpers.stub_trainer:preload")
     monkeypatch.setattr(execution, "TRAINER", "tests.helpers.stub_trainer:QuickTrainer")
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)

@@ -1,7 +1,7 @@
-"""Takes the README's pictures: a sweep on a terminal, and the page that `assay ui` opens.
+"""Take the README's pictures: a sweep on a terminal, and the page of `assay ui`.
 
-`make pictures` runs it; it needs Chromium. Nothing on the page is clicked: the pictures show what a
-user gets.
+`make pictures` runs this module; it needs Chromium. The script does not click on the page, so the
+pictures show its initial state.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Photographer:
     """A display that prints the table of a sweep once, in the middle of the sweep.
 
     Args:
-        console: where to print.
-        at: number of trials that are done by then.
+        console: console to print to.
+        at: number of finished trials at which to print.
     """
 
     def __init__(self, console: Console, at: int) -> None:
@@ -73,14 +73,14 @@ class Photographer:
 
 @contextlib.contextmanager
 def terminal_output() -> Iterator[io.StringIO]:
-    """Capture standard output as a terminal gets it, with colors."""
+    """Capture standard output with terminal colors."""
     os.environ |= {"FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         yield printed
 
 
 def draw_sweep(home: Path) -> str:
-    """Run a sweep; return the terminal in the middle of it and at its end, as SVG."""
+    """Run a sweep; return its terminal output as SVG."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print("[bold]$ make sweep[/bold]\n")
     display = Photographer(console, at=14)

@@ -1,7 +1,8 @@
-"""The generated parts of docs/: `python -m tests.reference` rewrites them, `--check` fails if they are out of date.
+"""Generate the tables of docs/, or check them with `--check`.
 
-A part stands between `<!-- generated: NAME -->` and `<!-- end -->`. Everything outside the markers
-is written by hand.
+`python -m tests.reference` rewrites the generated parts.
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+Everything outside the markers is written by hand.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ DOCS = ROOT / "docs"
 
 _PART = re.compile(r"(<!-- generated: ([a-z0-9-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 _SHARED_BY = 4
-"""An option that at least so many commands have in common is listed once, under `options-common`."""
+"""An option of at least this many commands is listed once, under `options-common`."""
 _HINT = re.compile(r"\s\s+\[([^\]]+)\]\s*$")
-"""A help text may end with its default, behind two spaces: `Trials at a time.  [one per core]`."""
+"""A help text may end with its default after two spaces: `Trials at a time.  [one per core]`."""
 _TAG = re.compile(r"<(?=[A-Za-z/])")
 
 
@@ -42,7 +43,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _cell(text: str) -> str:
     line = " ".join(text.split()).replace("|", "\\|")
-    # Outside code, Markdown takes `<class>` for HTML and shows nothing.
+    # Outside code, Markdown reads `<class>` as HTML and hides it.
     parts = line.split("`")
     parts[::2] = (_TAG.sub(r"\\<", part) for part in parts[::2])
     return "`".join(parts)
@@ -247,7 +248,7 @@ def search_part() -> str:
 
 
 def families_part() -> str:
-    """Return every family with the keys of its [model]."""
+    """Return every model family with its [model] keys."""
     from assay.models.architectures.registry import FAMILIES
 
     return "\n\n".join(
@@ -257,7 +258,7 @@ def families_part() -> str:
 
 
 def names_part() -> str:
-    """Return the names that settings of [model] and [train] take."""
+    """Return the names that [model] and [train] accept."""
     from assay.models.architectures.activations import TRAINABLE_ACTIVATIONS
     from assay.models.architectures.fields import INITIALIZERS
     from assay.models.training.config import LOSSES, OPTIMIZERS, SCHEDULES
@@ -282,7 +283,8 @@ def samplers_part() -> str:
     from assay.search.samplers import SAMPLERS
 
     return "\n\n".join(
-        f"##### `{sampler.name}`\n\n{_sentence(sampler.summary)}{_needs(sampler.packages, sampler.extra)}\n\n"
+        f"##### `{sampler.name}`\n\n"
+        f"{_sentence(sampler.summary)}{_needs(sampler.packages, sampler.extra)}\n\n"
         f"{settings_table(sampler.settings)}"
         for sampler in SAMPLERS.values()
     )
@@ -375,7 +377,7 @@ def _needs(packages: Mapping[str, str], extra: str | None) -> str:
 
 
 def parts() -> Mapping[str, Callable[[], str]]:
-    """Return what writes each part, by its name."""
+    """Return the function that writes each part, by name."""
     return {
         "options-common": options_common,
         **{f"command-{name}": functools.partial(command_part, name) for name in commands()},
@@ -398,7 +400,7 @@ def parts() -> Mapping[str, Callable[[], str]]:
 
 
 def rewritten(text: str, known: Mapping[str, Callable[[], str]]) -> str:
-    """Return a document with its generated parts written anew.
+    """Return a document with its generated parts rewritten.
 
     Raises:
         KeyError: a marker names no part.
@@ -407,7 +409,7 @@ def rewritten(text: str, known: Mapping[str, Callable[[], str]]) -> str:
 
 
 def problems(folder: Path = DOCS) -> list[str]:
-    """Return in words which parts are out of date, missing, or named more than once."""
+    """Return a message for each outdated, missing or duplicate part."""
     known, counted, found = parts(), Counter[str](), []
     for file in sorted(folder.glob("*.md")):
         text = file.read_text(encoding="utf-8")
@@ -431,7 +433,7 @@ def problems(folder: Path = DOCS) -> list[str]:
 
 
 def main() -> int:
-    """Rewrite the parts in place, or with --check return 1 if anything differs."""
+    """Rewrite the parts in place, or check them with --check."""
     parser = argparse.ArgumentParser(prog="python -m tests.reference", description=__doc__)
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 if a part is out of date"

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from assay.experiments.cli import completion, options
+from assay.experiments.cli import common, completion
 from assay.experiments.formatting import format_count
 from assay.models.errors import RequestError
 
@@ -15,8 +15,8 @@ from assay.models.errors import RequestError
 @click.command("delete", short_help="Delete a study from Optuna, MLflow and home.")
 @click.argument("study", shell_complete=completion.studies)
 @click.option("--yes", is_flag=True, help="Delete without confirmation.")
-@options.store_paths
-@options.json_output
+@common.store_paths
+@common.json_output
 def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> int:
     """Delete STUDY: its runs in MLflow, its trials in Optuna, its journal and model in home.
 
@@ -43,7 +43,7 @@ def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> 
         delete_study(stored, chosen)
     if as_json:
         record = {"study": study, "trials": stored.trials, "runs": len(stored.runs)}
-        click.echo(options.as_json(record))
+        click.echo(common.as_json(record))
         return 0
     click.echo(f"deleted {summary}")
     if stored.runs:
@@ -53,7 +53,7 @@ def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> 
 
 def _confirm_deletion(summary: str) -> bool:
     if not sys.stdin.isatty():
-        confirmed = shlex.join([options.program(), *sys.argv[1:], "--yes"])
+        confirmed = shlex.join([common.program(), *sys.argv[1:], "--yes"])
         raise RequestError(
             f"deleting takes a confirmation, and standard input is no terminal; "
             f"would delete {summary}: to confirm, run {confirmed}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from assay.experiments.cli import options
+from assay.experiments.cli import common
 from assay.experiments.formatting import format_count
 from assay.experiments.terminal_text import escape_text
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @click.command("doctor", short_help="Compare Optuna and MLflow on every trial; --fix repairs.")
 @click.option("--fix", is_flag=True, help="Repair what differs.")
-@options.store_paths
-@options.json_output
+@common.store_paths
+@common.json_output
 def command(fix: bool, as_json: bool, **store_paths: str | None) -> int:
     """Compare Optuna, MLflow and the journals on every trial of this home's studies.
 
@@ -43,7 +43,7 @@ def command(fix: bool, as_json: bool, **store_paths: str | None) -> int:
         click.echo(escape_text(line), err=as_json)
     click.echo(_summary_line(diagnosis, fix), err=as_json)
     if as_json:
-        click.echo(options.as_json(diagnosis.to_record()))
+        click.echo(common.as_json(diagnosis.to_record()))
     return int(bool(diagnosis.differences))
 
 

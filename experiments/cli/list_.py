@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from assay.experiments.cli import options
+from assay.experiments.cli import common
 from assay.experiments.terminal_text import escape_text
 
 Listing = Mapping[str, object]
@@ -20,8 +20,8 @@ Listing = Mapping[str, object]
     "list", short_help="List experiments, models, data sets, samplers, pruners and studies."
 )
 @click.argument("kinds", nargs=-1, shell_complete=lambda context, parameter, typed: _kinds(typed))
-@options.store_paths
-@options.json_output
+@common.store_paths
+@common.json_output
 def command(kinds: tuple[str, ...], as_json: bool, **store_paths: str | None) -> int:
     """List everything, or only the given KINDS, with a line about each entry.
 

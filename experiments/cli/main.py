@@ -50,7 +50,8 @@ class _Subcommands(click.Group):
 
 
 @click.command(
-    cls=_Subcommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Subcommands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="assay", message="assay %(version)s")
 def assay() -> None:

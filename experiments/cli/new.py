@@ -7,7 +7,7 @@ import shlex
 
 import click
 
-from assay.experiments.cli import completion, options
+from assay.experiments.cli import common, completion
 
 
 @click.command("new", short_help="Write a commented experiment to start from.")
@@ -19,8 +19,8 @@ from assay.experiments.cli import completion, options
     shell_complete=completion.families,
     help="Model family, or a custom function such as nets.py:build.  [mlp]",
 )
-@options.store_paths
-@options.json_output
+@common.store_paths
+@common.json_output
 def command(name: str, data: str, model: str, as_json: bool, **store_paths: str | None) -> int:
     """Write NAME.toml, a complete experiment; NAME may be a path.
 
@@ -40,10 +40,10 @@ def command(name: str, data: str, model: str, as_json: bool, **store_paths: str 
     file = str(created.file) if created.file.is_absolute() else f"./{created.file}"
     sweep = shlex.join(
         [
-            options.program(),
+            common.program(),
             "sweep",
             file,
-            *options.explicit_options(store_paths, "home", "data_dir"),
+            *common.explicit_options(store_paths, "home", "data_dir"),
         ]
     )
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from assay.experiments.cli import completion, options
+from assay.experiments.cli import common, completion
 
 if TYPE_CHECKING:
     from assay.experiments.results.trial import TrialResult
@@ -28,8 +28,8 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
     help="Sort by an objective, a cost, or trial number (trial).  [the best first]",
 )
 @click.option("--all", "show_all", is_flag=True, help="Show all trials or epochs, not only 30.")
-@options.store_paths
-@options.json_output
+@common.store_paths
+@common.json_output
 def command(
     name: str,
     trial: int | None,
@@ -89,7 +89,7 @@ def _show_study(
         return _show_trial(read_trial_of_study(study, trial, row, store_paths), show_all, as_json)
     trials = sort_trials(study, sort)
     if as_json:
-        click.echo(options.as_json({**study.to_record(), "table": to_rows(trials)}))
+        click.echo(common.as_json({**study.to_record(), "table": to_rows(trials)}))
     else:
         print_study(study, trials, show_all, describe_runner(name, store_paths))
     return 0
@@ -99,7 +99,7 @@ def _show_trial(trial: TrialResult, show_all: bool, as_json: bool) -> int:
     from assay.experiments.console.show import print_trial  # here for the same reason
 
     if as_json:
-        click.echo(options.as_json(trial.to_record()))
+        click.echo(common.as_json(trial.to_record()))
     else:
         print_trial(trial, show_all)
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from assay.experiments.cli import completion, options
+from assay.experiments.cli import common, completion
 from assay.experiments.config.options import SweepOptions
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Print what a sweep of a new study would do and take; write nothing.",
 )
-@options.add_options(SweepOptions)
-@options.json_output
+@common.add_options(SweepOptions)
+@common.json_output
 def command(experiment: str, dry_run: bool, as_json: bool, **given: Any) -> int:
     """Search the space of EXPERIMENT, a name of the catalogue or the path of a TOML file.
 
@@ -43,7 +43,7 @@ def command(experiment: str, dry_run: bool, as_json: bool, **given: Any) -> int:
     from assay.experiments.run.dry_run import dry_run as run_dry
     from assay.experiments.run.sweep import sweep
 
-    chosen, request, store_paths = read_sweep(experiment, given, options.flag)
+    chosen, request, store_paths = read_sweep(experiment, given, common.flag)
     display = choose_display(as_json)
     if dry_run:
         forecast = run_dry(chosen, request, store_paths, display)
@@ -55,12 +55,12 @@ def command(experiment: str, dry_run: bool, as_json: bool, **given: Any) -> int:
         record = result.to_record()
         exit_code, failure = result.status.exit_code, result.status.failure
     if as_json:
-        click.echo(options.as_json(record))
-    return options.report_failure(exit_code, failure)
+        click.echo(common.as_json(record))
+    return common.report_failure(exit_code, failure)
 
 
 def _next_commands(result: SweepResult, given: dict[str, Any]) -> tuple[str, str]:
     """Return the command that resumes the study, and the one that shows it."""
-    resume = [options.program(), *sys.argv[1:]]
-    stores = options.explicit_options(given, "home", "tracking_uri")
-    return shlex.join(resume), shlex.join([options.program(), "ui", result.study, *stores])
+    resume = [common.program(), *sys.argv[1:]]
+    stores = common.explicit_options(given, "home", "tracking_uri")
+    return shlex.join(resume), shlex.join([common.program(), "ui", result.study, *stores])

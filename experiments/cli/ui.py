@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from assay.experiments.cli import completion, options
+from assay.experiments.cli import common, completion
 
 
 @click.command("ui", short_help="Open the MLflow UI, or in it the best trials of a study.")
@@ -16,7 +16,7 @@ from assay.experiments.cli import completion, options
     help="Port on 127.0.0.1; the next free one if it is taken.  [5000]",
 )
 @click.option("--no-open", is_flag=True, help="Print the address, but open no browser.")
-@options.store_paths
+@common.store_paths
 def command(study: str | None, port: int, no_open: bool, **store_paths: str | None) -> int:
     """Serve the MLflow UI on this machine until Ctrl-C, and open it in the browser.
 

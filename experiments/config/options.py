@@ -1,6 +1,6 @@
 """Every option of `run` and `sweep`, written once.
 
-The command line (`experiments/cli/options.py`), the Python functions (`experiments/api.py`), their
+The command line (`experiments/cli/common.py`), the Python functions (`experiments/api.py`), their
 validation and the reference documentation are all made from the classes below. To add an option,
 add a key here, and read it in `experiments/config/request.py`.
 """
@@ -104,7 +104,7 @@ class Option:
             case "flag":
                 return isinstance(value, bool)
             case "values":
-                return isinstance(value, Mapping)
+                return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
             case "any":
                 return True
             case "list":

@@ -24,7 +24,7 @@ from assay.experiments.config.options import (
 )
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
-from assay.search.plan import FailurePolicy
+from assay.search.failure_policy import FailurePolicy
 from assay.search.space import Configuration
 
 FuseOption: TypeAlias = Literal["auto"] | int
@@ -163,7 +163,8 @@ def load_experiment(
         raise RequestError(
             f"an experiment is the name of one, or a Path to its file; received {experiment!r}."
         )
-    if values is not None and not isinstance(values, Mapping):
+    is_mapping = isinstance(values, Mapping) and all(isinstance(name, str) for name in values)
+    if values is not None and not is_mapping:
         raise RequestError(
             f"set takes values by name, such as {{'hidden_units': 100}}; received {values!r}."
         )
@@ -229,14 +230,19 @@ def _reject_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check_configurations(content: Any, experiment: Experiment, where: str) -> list[Configuration]:
-    """Return a list of configurations of the experiment's space; `where` names the list in an
-    error.
+    """Return a list of configurations of the experiment's space.
+
+    Args:
+        content: the list.
+        experiment: whose space they belong to.
+        where: what an error calls the list.
 
     Raises:
         RequestError: it is something else, or a name or value is outside the space.
     """
     if not isinstance(content, list) or not all(
-        isinstance(item, dict) and item for item in content
+        isinstance(item, dict) and item and all(isinstance(name, str) for name in item)
+        for item in content
     ):
         raise RequestError(
             f'{where} must hold a list of configurations such as [{{"hidden_units": 100}}]; '

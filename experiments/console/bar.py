@@ -69,7 +69,9 @@ class BarDisplay(SilentDisplay):
         if self._unit == "epoch":
             if isinstance(event, EpochEnded):
                 metric = self._state.curve_metric
-                self._bar.set_postfix_str(f"{metric} {event.metrics[metric]:.4f}", refresh=False)
+                if metric in event.metrics:  # a custom model may measure others
+                    value = f"{metric} {event.metrics[metric]:.4f}"
+                    self._bar.set_postfix_str(value, refresh=False)
                 self._bar.update()
         elif ended is not None:
             failed = f"{self._state.failed} failed" if self._state.failed else ""

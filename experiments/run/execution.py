@@ -27,7 +27,7 @@ from assay.search.system.hardware import (
     smallest_gpu_memory_megabytes,
     threads_per_worker,
 )
-from assay.search.workers.executor import LocalExecutor, WorkerRecipe
+from assay.search.workers.local_executor import LocalExecutor, WorkerRecipe
 
 PRELOAD = "assay.models.worker.preload:preload"
 TRAINER = "assay.models.worker.trainer:Trainer"

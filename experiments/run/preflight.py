@@ -114,9 +114,7 @@ def call(executor: Executor, worker: int, method: Method, **arguments: Any) -> M
             if message.worker != worker:
                 continue
             if isinstance(message, Died):
-                raise SearchError(
-                    f"the worker died ({message.how}) when it was asked to {method} a trial."
-                )
+                raise SearchError(f"the worker died ({message.how}) during its call {method!r}.")
             if isinstance(message, Raised):
                 raise _exception(message, method)
             return message.value
@@ -124,7 +122,7 @@ def call(executor: Executor, worker: int, method: Method, **arguments: Any) -> M
 
 def _exception(message: Raised, method: Method) -> Exception:
     if message.out_of_memory:
-        return OutOfMemory(f"memory ran out when a worker was to {method} a trial: {message.error}")
+        return OutOfMemory(f"memory ran out during a worker's call {method!r}: {message.error}")
     if message.request:
         return RequestError(message.error)
     return RuntimeError(f"{method} failed in a worker:\n{message.text}")

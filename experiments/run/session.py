@@ -23,11 +23,12 @@ from assay.models.settings import Settings
 from assay.models.training.config import TrainSettings
 from assay.search.artifacts import Checkpoints, ModelStore, study_closed_event
 from assay.search.events import StudyOpened
+from assay.search.failure_policy import FAIL_FAST, FailurePolicy
 from assay.search.journal import Journal
-from assay.search.plan import FAIL_FAST, FailurePolicy, SearchPlan, TrialSetup
+from assay.search.plan import SearchPlan, TrialSetup
 from assay.search.supervisor import Supervisor
 from assay.search.system.signals import StopRequest
-from assay.search.workers.executor import LocalExecutor
+from assay.search.workers.local_executor import LocalExecutor
 from assay.search.workers.protocol import Executor, Trial, TrialSource
 
 

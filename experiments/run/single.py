@@ -35,9 +35,9 @@ from assay.experiments.workspace import StorePaths
 from assay.models.seeding import trial_seed
 from assay.search.artifacts import ModelStore
 from assay.search.events import EpochEnded, Event, TrialEnded
+from assay.search.failure_policy import FAIL_FAST
 from assay.search.journal import Journal
 from assay.search.objective import ParetoFront, Values
-from assay.search.plan import FAIL_FAST
 from assay.search.system.files import StudyLock
 from assay.search.system.signals import StopRequest
 from assay.search.system.urls import mask_secrets

@@ -398,7 +398,7 @@ class Cursor:
         self._tracking_uri = mask_secrets(tracking_uri)
         self.offset, self.is_of_store = 0, True
         # A file that cannot be read means offset 0: events that are repeated do no harm.
-        with contextlib.suppress(FileNotFoundError, ValueError):
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
             record = json.loads(path.read_text())
             self.is_of_store = record["tracking_uri"] == self._tracking_uri
             self.offset = record["offset"] if self.is_of_store else 0

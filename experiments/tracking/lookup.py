@@ -243,10 +243,9 @@ def list_tracked_studies(store_paths: StorePaths) -> list[str]:
     """
     if not store_exists(store_paths.tracking_uri):
         return []
-    client = open_client(store_paths.tracking_uri)
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    runs = client.search_runs(experiments, f"tags.`{STUDY_TAG}` LIKE '%'", max_results=_PAGE_RUNS)
-    return sorted({run.data.tags[STUDY_TAG] for run in runs if PARENT_TAG not in run.data.tags})
+    # Only parent runs have the objectives.
+    runs = search_runs(open_client(store_paths.tracking_uri), f"tags.`{OBJECTIVE_TAG}` LIKE '%'")
+    return sorted({run.data.tags[STUDY_TAG] for run in runs if STUDY_TAG in run.data.tags})
 
 
 def _study_filter(study: str) -> str:

@@ -105,7 +105,8 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
         if (failure := unwritable_error(store, error)) is not None:
             raise failure from None
-        cause = scrub_secrets(str(error)).strip().splitlines()[0][:_MAX_CAUSE_CHARACTERS]
+        lines = scrub_secrets(str(error)).strip().splitlines()
+        cause = lines[0][:_MAX_CAUSE_CHARACTERS] if lines else type(error).__name__
         raise RequestError(
             f"{store} can't be reached ({cause}): check --tracking-uri and that its server runs."
         ) from None

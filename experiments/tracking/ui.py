@@ -24,6 +24,7 @@ from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
 from assay.models.names import suggestion
 from assay.search.system.signals import StopRequest
+from assay.search.system.urls import mask_secrets
 
 HOST = "127.0.0.1"
 COMPARED_RUNS = 20
@@ -115,7 +116,7 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
 
 
 def _open_page(address: str, opens_browser: bool) -> None:
-    click.echo(address)
+    click.echo(mask_secrets(address))
     if opens_browser:
         webbrowser.open(address)
 
@@ -148,9 +149,11 @@ def _wait_for_server(
         SearchError: the server ended, or did not answer in time.
     """
     deadline = time.monotonic() + _START_SECONDS
+    # Without the user's proxy, which cannot reach this machine's loopback address.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline and server.poll() is None and not stop:
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=1):
+            with opener.open(f"{address}/health", timeout=1):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(_POLL_SECONDS)

@@ -68,7 +68,9 @@ ReductionFactor = Annotated[
     int,
     Field(
         ge=2,
-        description="At each comparison one in this many trials continues, with this many times the epochs.",
+        description=(
+            "At each comparison one in this many trials continues, with this many times the epochs."
+        ),
     ),
 ]
 BootstrapCount = Annotated[

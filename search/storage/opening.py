@@ -11,14 +11,13 @@ from sqlalchemy.engine import make_url
 
 from assay.models.errors import RequestError
 from assay.search.storage.postgresql import SharedStorage, advisory_lock
-from assay.search.storage.retrying import RetryingStorage
+from assay.search.storage.retrying import RetryingStorage, first_line_of
 from assay.search.system.files import unwritable_error
 from assay.search.system.urls import (
     is_file_database,
     is_shared_database,
     mask_secrets,
     register_secrets,
-    scrub_secrets,
 )
 
 _RETRY_SECONDS = 600.0
@@ -66,9 +65,8 @@ def open_storage(url: str, wait_for_server: bool = False) -> RetryingStorage:
     except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
         if (failure := unwritable_error(f"the storage {name}", error)) is not None:
             raise failure from None
-        cause = scrub_secrets(str(getattr(error, "orig", None) or error)).strip().splitlines()[0]
         raise RequestError(
-            f"the storage {name} can't be reached ({cause}): "
+            f"the storage {name} can't be reached ({first_line_of(error)}): "
             "check the address and that its server runs."
         ) from None
     retry_seconds = _RETRY_SECONDS if wait_for_server and not is_file_database(url) else 0.0

@@ -250,12 +250,12 @@ class RetryingStorage(BaseStorage):
                 with contextlib.suppress(sqlalchemy.exc.SQLAlchemyError):
                     self._database.remove_session()
                 if not is_away or time.monotonic() > give_up_at or self.should_stop():
-                    raise self._failure(_first_line(cause), is_away) from error
+                    raise self._failure(first_line_of(cause), is_away) from error
                 self._on_connection_lost(cause)
                 if not is_waiting:
                     is_waiting = True
                     self.on_wait(
-                        f"the storage {self._name} is away ({_first_line(cause)}): waiting for it"
+                        f"the storage {self._name} is away ({first_line_of(cause)}): waiting for it"
                     )
             self._sleep(pause)
             pause = min(2 * pause, _MAX_PAUSE_SECONDS)
@@ -286,7 +286,8 @@ def _sqlalchemy_error(error: BaseException) -> BaseException:
     return error
 
 
-def _first_line(error: BaseException) -> str:
+def first_line_of(error: BaseException) -> str:
+    """Return the first line of a database error, without secrets."""
     if isinstance(error, sqlalchemy.exc.PendingRollbackError):
         return "the connection broke"
     lines = scrub_secrets(str(getattr(error, "orig", None) or error)).strip().splitlines()

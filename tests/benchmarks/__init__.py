@@ -1,7 +1,7 @@
-"""What Assay costs, beside what people would otherwise use: `make bench` runs it all and prints a table.
+"""Benchmark of Assay and of comparable tools.
 
-No test: it takes the better part of an hour on a quiet machine. A measure is a module with a
-function `rows(quick) -> Iterator[Row]`, or `rows(quick, repeats)` if it compares round by round;
-with `NEEDS_MNIST = True` it is not begun without the real MNIST. What it needs of other libraries
-is the extra `bench`.
+`make bench` runs it and prints a table. It is not a test: it takes about an hour on a quiet
+machine. A measure is a module with a function `rows(quick) -> Iterator[Row]`, or `rows(quick,
+repeats)` if it measures in rounds. A measure with `NEEDS_MNIST = True` requires the file of the
+real MNIST. The extra `bench` installs the other tools.
 """

@@ -1,4 +1,7 @@
-"""Run the measures, print them as a table and keep every run as JSON: `python -m tests.benchmarks [MEASURE ...]`."""
+"""Run the measures, print a table, and save every run as JSON.
+
+Usage: `python -m tests.benchmarks [MEASURE ...]`.
+"""
 
 from __future__ import annotations
 
@@ -32,20 +35,23 @@ MEASURES: tuple[str, ...] = (
     "memory",
     "fused",
 )
-"""Modules of this package, in the order they are run."""
+"""Modules of this package, in the order in which they run."""
 SEPARATE: tuple[str, ...] = ("gpu",)
-"""Those that run only when they are named: they need what not every machine has."""
+"""Measures that run only if they are named, because they need a GPU."""
 
 
 def main() -> int:
-    """Return 0; 1 if a measure failed; 2 if what was asked for can't be measured."""
-    asked = _arguments()
-    if asked.show is not None:
-        _print(json.loads(asked.show.read_text()), asked.markdown)
+    """Run the command and return its exit status.
+
+    The status is 0, or 1 if a measure failed, or 2 if MNIST is missing.
+    """
+    options = _arguments()
+    if options.show is not None:
+        _print(json.loads(options.show.read_text()), options.markdown)
         return 0
     modules = {
         name: importlib.import_module(f"tests.benchmarks.{name}")
-        for name in asked.measures or MEASURES
+        for name in options.measures or MEASURES
     }
     try:
         if any(getattr(module, "NEEDS_MNIST", False) for module in modules.values()):
@@ -56,32 +62,31 @@ def main() -> int:
     record: dict[str, Any] = {
         "machine": machine(),
         "versions": versions(),
-        "quick": asked.quick,
+        "quick": options.quick,
         "rows": [],
     }
     failed = False
     for name, module in modules.items():
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         try:
-            for row in _rows(module, asked.quick, asked.repeats):
+            for row in _rows(module, options.quick, options.repeats):
                 record["rows"].append({**dataclasses.asdict(row), "batch": name})
                 print(
                     f"  {row.measure}: {row.value:.3g} {row.unit} {row.verdict}",
                     file=sys.stderr,
                     flush=True,
                 )
-        except (
-            Exception
-        ) as error:  # whatever it was, what was measured and what is still to be stays of use
+        except Exception as error:
+            # A failed measure must not lose the figures of the other measures.
             failed = True
             if not isinstance(error, MeasureError):
                 traceback.print_exc()
             print(f"  no figure: {error}", file=sys.stderr, flush=True)
-        # After each, so that what breaks the next one costs no figure.
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(json.dumps(record, indent=1) + "\n")
-    _print(record, asked.markdown)
-    print(f"every run: {asked.out}", file=sys.stderr)
+        # Written after each measure, so that a crash in the next one loses no figures.
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(record, indent=1) + "\n")
+    _print(record, options.markdown)
+    print(f"saved every run in {options.out}", file=sys.stderr)
     return int(failed)
 
 
@@ -89,36 +94,43 @@ def _arguments() -> argparse.Namespace:
     known = (*MEASURES, *SEPARATE)
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument(
-        "measures", nargs="*", help=f"which of {', '.join(known)}; unless named all but the last"
+        "measures",
+        nargs="*",
+        help=f"measures to run: {', '.join(known)} (default: all but the last)",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="small sizes: to see that it runs, not how fast"
+        "--quick", action="store_true", help="run at small sizes, as a check that the measures work"
     )
     parser.add_argument(
         "--repeats",
         type=int,
-        help="rounds of what is measured in turn; its own number unless given",
+        help="number of rounds, for measures with rounds (default: set by the measure)",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("mlruns/bench.json"), help="where the JSON goes"
+        "--out", type=Path, default=Path("mlruns/bench.json"), help="JSON file for the results"
     )
     parser.add_argument(
-        "--markdown", action="store_true", help="print the table as docs/performance.md has it"
+        "--markdown",
+        action="store_true",
+        help="print the table as Markdown, for docs/performance.md",
     )
     parser.add_argument(
-        "--show", type=Path, metavar="JSON", help="measure nothing, print what an earlier run kept"
+        "--show",
+        type=Path,
+        metavar="JSON",
+        help="print the results of an earlier run; measure nothing",
     )
-    asked = parser.parse_args()
-    unknown = [name for name in asked.measures if name not in known]
+    options = parser.parse_args()
+    unknown = [name for name in options.measures if name not in known]
     if unknown:
         parser.error(f"a measure must be one of {', '.join(known)}; received {', '.join(unknown)}")
-    if asked.repeats is not None and asked.repeats < 1:
-        parser.error(f"--repeats must be 1 or more; received {asked.repeats}")
-    return asked
+    if options.repeats is not None and options.repeats < 1:
+        parser.error(f"--repeats must be 1 or more; received {options.repeats}")
+    return options
 
 
 def _rows(module: ModuleType, quick: bool, repeats: int | None) -> Iterator[Row]:
-    """Run a measure, with so many rounds if it takes a number of them: `rows(quick, repeats)`."""
+    """Return the rows of a measure; pass `repeats` if it accepts them."""
     if repeats is not None and "repeats" in inspect.signature(module.rows).parameters:
         return module.rows(quick, repeats)
     return module.rows(quick)
@@ -129,7 +141,10 @@ def _print(record: dict[str, Any], as_markdown: bool) -> None:
         Row(**{name: value for name, value in row.items() if name != "batch"})
         for row in record["rows"]
     ]
-    about = f"{record['machine']}; {', '.join(f'{name} {version}' for name, version in record['versions'].items())}"
+    about = (
+        f"{record['machine']}; "
+        f"{', '.join(f'{name} {version}' for name, version in record['versions'].items())}"
+    )
     if record["quick"]:
         about = f"small sizes (--quick): no figures to quote; {about}"
     if as_markdown:

@@ -1,4 +1,7 @@
-"""How much of what the machine can compute is training: beside a large matrix product on all cores, in turn with it."""
+"""Arithmetic in training, relative to a large matrix product.
+
+Both use all cores, and are measured in turn.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ CONFIGURATION = Configuration(
 
 
 def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
-    """Train on every core at once, with the workers of a real sweep, and divide by what a product reaches."""
+    """Compare the FLOP/s of training with those of a matrix product.
+
+    Every core trains at once, with the workers of a real sweep.
+    """
     epochs, workers = (1 if quick else 3), count_cores()
     execution = Execution.choose(ExecutionRequest(backend="tensorflow", device="cpu"), workers)
     training: list[float] = []
@@ -70,9 +76,10 @@ def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
 
 
 def _seconds(executor: Executor, workers: Sequence[int], folder: Path, epochs: int) -> float:
-    """Return how long all workers together train so many epochs each, validation included, once each has trained one.
+    """Return the seconds in which all workers train `epochs` epochs each.
 
-    Validation is work that is not counted as arithmetic, so the rate is rather too low.
+    Before that, each worker trains one epoch that is not timed. The time includes validation,
+    whose arithmetic is not counted, so the resulting rate is slightly too low.
     """
     _each(executor, workers, "begin", spec=spec(CONFIGURATION, folder, epochs + 1))
     _epochs(executor, workers, 1)
@@ -84,7 +91,7 @@ def _seconds(executor: Executor, workers: Sequence[int], folder: Path, epochs: i
 
 
 def _epochs(executor: Executor, workers: Sequence[int], epochs: int) -> None:
-    """Have every worker train so many epochs, none waiting for another."""
+    """Train `epochs` epochs on each worker; no worker waits for another."""
     left = dict.fromkeys(workers, epochs)
     for worker in workers:
         executor.call(worker, "epoch")
@@ -102,7 +109,7 @@ def _each(executor: Executor, workers: Sequence[int], method: Method, **argument
 
 
 def _answers(executor: Executor, count: int) -> list[int]:
-    """Wait for so many answers, or a few more; return whose they are."""
+    """Wait for at least `count` replies; return the workers that replied."""
     answered: list[int] = []
     while len(answered) < count:
         for message in executor.wait(1.0):

@@ -1,4 +1,7 @@
-"""A trainer whose epochs are so many products of matrices, or so many seconds of sleep, and measure twenty things."""
+"""Stub trainer that multiplies matrices or sleeps.
+
+Each epoch reports twenty metrics.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +17,29 @@ METRICS = 20
 
 
 class BusyTrainer:
-    """Takes of an assignment `curve`, the objective by epoch, and `products` or `sleep_seconds`, an epoch's length."""
+    """Stub trainer whose epochs have a given length.
+
+    Entries of the trial specification:
+        curve: the objective, one value per epoch.
+        products: number of matrix products per epoch.
+        sleep_seconds: seconds of sleep per epoch.
+    """
 
     def __init__(self, threads: int) -> None:
         pass
 
     def begin(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        self._assignment, self._epoch = spec, 0
+        self._spec, self._epoch = spec, 0
         return {"parameters": 26}
 
     def epoch(self) -> dict[str, Any]:
         began = time.perf_counter()
-        time.sleep(self._assignment.get("sleep_seconds", 0.0))
-        multiply(self._assignment.get("products", 0))
+        time.sleep(self._spec.get("sleep_seconds", 0.0))
+        multiply(self._spec.get("products", 0))
         self._epoch += 1
         others = {f"metric_{number}": 1 / (self._epoch + number) for number in range(METRICS - 1)}
         return {
-            "metrics": {"val_accuracy": self._assignment["curve"][self._epoch - 1], **others},
+            "metrics": {"val_accuracy": self._spec["curve"][self._epoch - 1], **others},
             "seconds": time.perf_counter() - began,
         }
 
@@ -42,6 +51,7 @@ class BusyTrainer:
 
 
 def multiply(products: int) -> None:
-    """Multiply matrices so many times, row by row: on one core, whatever numpy was built with."""
+    """Multiply two matrices `products` times on one core."""
+    # `einsum` uses one core, whichever BLAS library NumPy has.
     for _ in range(products):
         np.einsum("ij,jk->ik", _MATRIX, _MATRIX)

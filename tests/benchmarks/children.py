@@ -1,4 +1,7 @@
-"""A process of its own for what needs a backend: whoever measures imports none."""
+"""Child processes for code that imports a backend.
+
+The process that runs the benchmark imports no backend.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,17 @@ from tests.benchmarks.processes import environment
 
 @contextmanager
 def child() -> Iterator[ProcessPoolExecutor]:
-    """Enter with an executor whose one process is fresh, and has the variables of all sides."""
+    """Start an executor with one fresh process, and close it on exit.
+
+    The process has the environment variables of all sides.
+    """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        1, mp_context=context, initializer=_adopt, initargs=(environment(),)
+        1, mp_context=context, initializer=_set_environment, initargs=(environment(),)
     ) as pool:
         yield pool
 
 
-def _adopt(variables: dict[str, str]) -> None:
+def _set_environment(variables: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(variables)

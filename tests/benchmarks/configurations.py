@@ -1,4 +1,4 @@
-"""The list of configurations that every side trains, in the same order."""
+"""List of configurations that every side trains in order."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ LEARNING_RATES = (1e-3, 3e-3)
 VARIANTS = 2
 EPOCHS = 3
 SIGNATURES = 9
-"""Of the list on TensorFlow, where what is compiled serves any batch size and rate: pairs of width and activation."""
+"""Number of compile keys of the list on TensorFlow.
+
+There a key is a pair of width and activation: compiled code serves any batch size and learning
+rate.
+"""
 
 
 class Configuration(TypedDict):
-    """One trial's hyperparameters, by the names that Assay has for them."""
+    """Hyperparameters of one trial, under Assay's names."""
 
     hidden_units: int
     batch_size: int
@@ -25,10 +29,13 @@ class Configuration(TypedDict):
 
 
 def configurations(quick: bool = False) -> list[Configuration]:
-    """Return every pair of width and batch size in two variants; with `quick` only those that take a second.
+    """Return the configurations in the order of training.
 
-    Activations and rates take turns, so that no two trials have the same width, batch size and
-    activation.
+    Each pair of width and batch size has two variants. Activations and learning rates alternate,
+    so that no two trials have the same width, batch size and activation.
+
+    Args:
+        quick: whether to return only the fast ones, with large batches and narrow layers.
     """
     pairs = [pair for pair in product(HIDDEN_UNITS, BATCH_SIZES) for _ in range(VARIANTS)]
     listed = [

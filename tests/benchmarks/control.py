@@ -1,10 +1,13 @@
-"""What a trial costs beside its training: asking, handing out, hearing, drawing, recording it in three places.
+"""Cost of a trial in addition to its training.
 
-Everything is real but the training, of which there is none: three epochs of a stub on one worker. A
-session's cost is the median time from one trial's end to the next, and its share of what MLflow
-still had to take in when the last had ended. Between the sessions the study is filled up with
-complete trials, added to Optuna and to the journal in bulk; MLflow hears of them as it would of any
-that were tried while it was away, before the next session begins.
+The cost covers asking for the trial, passing it to a worker, receiving its events, drawing the
+display, and recording it in three stores. Everything is real except the training: one worker runs
+three epochs of a stub.
+
+The cost in a session is the median time from one trial's end to the next, plus each trial's share
+of the time that MLflow needs after the last trial. Between sessions, complete trials are added to
+Optuna and to the journal in bulk. The tracker passes them on to MLflow before the next session
+begins, as it does after an outage of MLflow.
 """
 
 from __future__ import annotations
@@ -15,12 +18,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from assay.search.workers.executor import LocalExecutor
+from assay.search.workers.local_executor import LocalExecutor
 from tests.benchmarks.row import Row
 from tests.benchmarks.stub_sweep import StubSweep, fill, stub_worker
 
 
 def rows(quick: bool) -> Iterator[Row]:
+    """Measure the cost at three sizes of the study."""
     early, middle, late = (10, 50, 100) if quick else (100, 1_000, 10_000)
     with tempfile.TemporaryDirectory() as name, stub_worker() as worker:
         folder = Path(name)
@@ -45,7 +49,7 @@ def rows(quick: bool) -> Iterator[Row]:
             last,
         )
         yield Row(
-            f"taking up a study of {late:,} trials",
+            f"resuming a study of {late:,} trials",
             last["opening_seconds"],
             "s",
             None,
@@ -54,7 +58,9 @@ def rows(quick: bool) -> Iterator[Row]:
         )
         behind = late - middle - early
         each = 1000 * last["catching_up_seconds"] / behind
-        yield Row(f"MLflow hearing of {behind:,} trials, each", each, "ms", None, None, "less")
+        yield Row(
+            f"passing {behind:,} trials on to MLflow, per trial", each, "ms", None, None, "less"
+        )
 
 
 def _session(folder: Path, worker: LocalExecutor, trials: int) -> dict[str, float]:

@@ -1,4 +1,7 @@
-"""A trial of Assay's beside plain `fit`, in a process of its own with one thread."""
+"""Trials by Assay and by plain `fit`, for a child process.
+
+Assay trains with one thread.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from tests.benchmarks.peers.common import network
 from tests.benchmarks.prepared import spec
 
 THREADS = 1
-"""As each worker has, when there is one a core."""
+"""Number of threads, as in a worker when there is one worker per core."""
 
 WARM_UP = Configuration(hidden_units=8, batch_size=1000, activation="elu", learning_rate=1e-3)
 
@@ -21,10 +24,12 @@ _kept: dict[str, Any] = {}
 
 
 def set_up(folder: Path) -> None:
-    """Make data resident for both and train something else, so that neither pays for what a process does once."""
-    from assay.models.worker.preload import (
-        preload,  # here: whoever starts this process need not import a backend
-    )
+    """Load the data for both sides and train another network.
+
+    The training moves one-time costs of the process out of the measured time.
+    """
+    # Imported here, because the parent process must not import a backend.
+    from assay.models.worker.preload import preload
 
     preload()
     data = load_training_data(folder, "unit")
@@ -36,13 +41,14 @@ def set_up(folder: Path) -> None:
 
 
 def by_assay(configuration: Configuration, epochs: int) -> float:
-    """Return the seconds from a trial's beginning to its end, compiling and forgetting included."""
-    from assay.models.worker.trainer import (
-        Trainer,  # here: whoever starts this process need not import a backend
-    )
+    """Return the seconds of a trial by Assay.
 
-    # A new one, which has compiled nothing for an earlier round; its data are there once it has
-    # begun anything.
+    They include the compilation and the cleanup after the trial.
+    """
+    # Imported here, because the parent process must not import a backend.
+    from assay.models.worker.trainer import Trainer
+
+    # A new trainer has no compiled code from an earlier trial. Its first `begin` loads the data.
     trainer = Trainer(THREADS)
     trainer.begin(spec(WARM_UP, _kept["folder"], 1))
 
@@ -56,8 +62,9 @@ def by_assay(configuration: Configuration, epochs: int) -> float:
 
 
 def by_fit(configuration: Configuration, epochs: int) -> float:
-    """Return the same of plain `fit`."""
-    import keras  # here: whoever starts this process need not import a backend
+    """Return the seconds of the same training by plain `fit`."""
+    # Imported here, because the parent process must not import a backend.
+    import keras
 
     def train() -> None:
         keras.utils.set_random_seed(0)

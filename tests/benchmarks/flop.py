@@ -1,4 +1,4 @@
-"""How much arithmetic the training of a perceptron takes at least."""
+"""Minimum arithmetic of training a perceptron."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from itertools import pairwise
 
 
 def training_flop(widths: Sequence[int], images: int) -> int:
-    """Return the multiplications and additions of one pass over the images: matrix products alone.
+    """Return the multiplications and additions of one epoch.
 
-    Forward, the gradients of all weights, and the gradients of each layer's inputs but the first's,
-    which nobody needs.
+    Only matrix products count: the forward pass, the gradients of all weights, and the gradients
+    of the inputs of each layer except the first, where training does not need them.
 
     Args:
-        widths: of the layers, inputs first and outputs last.
-        images: trained on.
+        widths: widths of the layers, from the inputs to the outputs.
+        images: number of training images.
     """
     forward = [2 * inputs * outputs for inputs, outputs in pairwise(widths)]
     return images * (2 * sum(forward) + sum(forward[1:]))

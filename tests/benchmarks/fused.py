@@ -1,4 +1,4 @@
-"""Trials of one small signature: trained together, and one at a time."""
+"""Vectorized trials, compared with one trial at a time."""
 
 from __future__ import annotations
 
@@ -34,16 +34,20 @@ _CACHE = "JAX_COMPILATION_CACHE_DIR"
 
 
 def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
-    """Search the same learning rates both ways, in turn; each time with new workers and nothing compiled.
+    """Compare both on the same learning rates.
 
-    Of a network whose steps cost more than their arithmetic, and of one whose arithmetic keeps a
-    core busy, where a worker that is left the choice must find out that nothing is gained.
+    They run in turn, each time with new workers and an empty compile cache. In the first network, a
+    step costs more than its arithmetic. In the second, the arithmetic keeps a core busy, and a
+    worker with `fuse="auto"` must detect that vectorized trials gain nothing.
     """
     trials = 4 if quick else TRIALS
-    name = f"{trials} trials of 784-{{}}-10, batches of {BATCH}, fused against one at a time (JAX)"
+    name = (
+        f"{trials} trials of 784-{{}}-10, batches of {BATCH}, "
+        "vectorized against one at a time (JAX)"
+    )
     yield _row(name.format(8), 8, trials, TOGETHER, repeats, goal=1.5, stretch=3.0)
     yield _row(
-        f"{name.format(128)}, by calibration", 128, trials, "auto", repeats, goal=1.0, stretch=None
+        f"{name.format(128)}, --fuse auto", 128, trials, "auto", repeats, goal=1.0, stretch=None
     )
 
 
@@ -73,12 +77,12 @@ def _row(
 def phase(
     experiment: Experiment, configurations: Sequence[dict[str, float]], fuse: FuseOption
 ) -> float:
-    """Return the seconds of a search phase, with one worker a core, trials fused or not."""
+    """Return the seconds of a search phase with one worker per core."""
     execution = Execution.choose(ExecutionRequest(backend="jax", device="cpu"), count_cores(), fuse)
     size = TOGETHER if fuse == "auto" else fuse
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        stack.enter_context(_compiling_anew(place))
+        stack.enter_context(_empty_compile_cache(place))
         workers = stack.enter_context(execution.executor())
         data = prepare_data(
             experiment, StorePaths.choose(home=place, data_dir=mnist().parent), SilentDisplay()
@@ -90,8 +94,8 @@ def phase(
 
 
 @contextmanager
-def _compiling_anew(place: Path) -> Iterator[None]:
-    """Have workers begin with an empty cache of compiled code, as the first sweep of a signature does."""
+def _empty_compile_cache(place: Path) -> Iterator[None]:
+    """Give workers an empty compile cache, as in the first sweep of a network."""
     kept = os.environ.get(_CACHE)
     os.environ[_CACHE] = str(place / "jax")
     try:

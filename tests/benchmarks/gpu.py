@@ -1,7 +1,7 @@
-"""A thousand tracked trials of a small network on one card, by JAX: `make bench-gpu`.
+"""A thousand tracked trials of a small network on one GPU.
 
-Apart from `make bench`, since it needs a card. Without one it runs only with --quick, which claims
-nothing.
+`make bench-gpu` runs this measure, on JAX. It is not a part of `make bench`, because it needs a
+GPU. Without one it runs only with --quick, whose figures are not meaningful.
 """
 
 from __future__ import annotations
@@ -32,13 +32,17 @@ _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    """Sweep once, everything in MLflow when it ends; then train a few such by plain `fit`, one after the other."""
+    """Measure one sweep, and a few trainings by plain `fit`.
+
+    The sweep ends when MLflow has every result. The trainings run one after the other.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         folder = Path(place)
-        platform, card = device(folder)
+        platform, device_name = device(folder)
         if platform != "gpu" and not quick:
             raise MeasureError(
-                f"it needs a card that JAX computes on and found {card}: --quick shows that it runs"
+                f"it needs a card that JAX computes on and found {device_name}: "
+                "use --quick without one"
             )
         trials, together, epochs = (8, 4, 2) if quick else (TRIALS, TOGETHER, 10)
         study = sweep(
@@ -60,18 +64,31 @@ def rows(quick: bool) -> Iterator[Row]:
             progress=False,
         )
         _check(folder / "home", trials, epochs)
-        told = [event for event, _ in read_events(folder / "home" / "journal" / "mnist-mlp.jsonl")]
+        events = [
+            event for event, _ in read_events(folder / "home" / "journal" / "mnist-mlp.jsonl")
+        ]
         plain = plain_seconds(folder, epochs)
-    began = min(event.time for event in told if isinstance(event, TrialBegun))
-    ends = [event for event in told if isinstance(event, TrialEnded)]
+    began = min(event.time for event in events if isinstance(event, TrialBegun))
+    ends = [event for event in events if isinstance(event, TrialEnded)]
     training = max(end.time for end in ends) - began
-    alone = sum(end.metrics["train_seconds"] for end in ends)
-    what = f"{trials} trials of an MLP with 2 x {HIDDEN_UNITS[0]} hidden units, {epochs} epochs, on {card}"
+    epoch_seconds = sum(end.metrics["train_seconds"] for end in ends)
+    what = (
+        f"{trials} trials of an MLP with 2 x {HIDDEN_UNITS[0]} hidden units, "
+        f"{epochs} epochs, on {device_name}"
+    )
     detail: dict[str, Any] = {"together": together, "plain_fit_seconds_by_trial": plain}
-    yield Row(f"{what}: all in MLflow", study.seconds, "s", 90.0, None, "less", detail)
-    note = f"of it {alone:.1f} s in epochs, the rest compiling, beginning and pruning"
     yield Row(
-        f"{what}: from the first's begin to the last's end",
+        f"{what}: whole sweep, with all results in MLflow",
+        study.seconds,
+        "s",
+        90.0,
+        None,
+        "less",
+        detail,
+    )
+    note = f"{epoch_seconds:.1f} s of it in epochs, the rest in compiling, starting and pruning"
+    yield Row(
+        f"{what}: from the start of the first trial to the end of the last",
         training,
         "s",
         25.0,
@@ -80,13 +97,14 @@ def rows(quick: bool) -> Iterator[Row]:
         note=note,
     )
     ratio = sum(plain) / len(plain) * trials / study.seconds
-    yield Row(
-        f"{what}: over plain fit, one after the other, untracked", ratio, "x", 30.0, None, "more"
-    )
+    yield Row(f"{what}: against untracked plain fit, one at a time", ratio, "x", 30.0, None, "more")
 
 
 def device(folder: Path) -> tuple[str, str]:
-    """Return what JAX computes on, "gpu" or "cpu", and its name; asked in a process that then lets go of it."""
+    """Return the platform of JAX, "gpu" or "cpu", and the device's name.
+
+    A subprocess runs JAX, so that the device is free afterwards.
+    """
     program = (
         "import jax, json; d = jax.devices()[0]; print(json.dumps([d.platform, d.device_kind]))"
     )
@@ -95,7 +113,10 @@ def device(folder: Path) -> tuple[str, str]:
 
 
 def plain_seconds(folder: Path, epochs: int) -> list[float]:
-    """Return the seconds of each of a few trainings by Keras' own `fit`, imports and reading apart."""
+    """Return the seconds of each training by plain `fit`.
+
+    Imports and loading the data are not included.
+    """
     seconds: list[float] = _printed(folder, _PLAIN, str(mnist()), str(epochs), str(PLAIN_TRIALS))
     return seconds
 
@@ -116,20 +137,29 @@ for seed in range(trials + 1):
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     hidden = [keras.layers.Dense(units, activation="relu") for units in {HIDDEN_UNITS}]
-    model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), *hidden, keras.layers.Dense(10)])
+    model = keras.Sequential(
+        [keras.Input((28, 28)), keras.layers.Flatten(), *hidden, keras.layers.Dense(10)]
+    )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=keras.optimizers.Adam(1e-3), loss=loss, metrics=["accuracy"])
-    model.fit(x, y, batch_size={BATCH_SIZE}, epochs=epochs, validation_data=validation_data, verbose=0)
+    model.fit(
+        x,
+        y,
+        batch_size={BATCH_SIZE},
+        epochs=epochs,
+        validation_data=validation_data,
+        verbose=0,
+    )
     seconds.append(time.perf_counter() - started)
-print(json.dumps(seconds[1:]))  # the first has the start of the backend in it
+print(json.dumps(seconds[1:]))  # the first includes the start of the backend
 """
 
 
 def _check(home: Path, trials: int, epochs: int) -> None:
-    """See that MLflow has every trial with every point of its curves.
+    """Check that MLflow has every trial and every point of its curves.
 
     Raises:
-        MeasureError: it has not.
+        MeasureError: trials or points are missing.
     """
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
@@ -143,7 +173,7 @@ def _check(home: Path, trials: int, epochs: int) -> None:
     )
     if (len(complete), points) != (trials, trials * epochs * len(_CURVES)):
         raise MeasureError(
-            f"MLflow has {len(complete)} of {trials} complete trials and {points} points of curves"
+            f"MLflow has {len(complete)} of {trials} complete trials and {points} curve points"
         )
 
 

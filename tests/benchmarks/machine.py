@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Description of the machine and of the compared libraries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ COMPARED = ("tensorflow", "keras", "jax", "optuna", "mlflow", "keras-tuner", "ra
 
 
 def machine() -> str:
-    """Return the processor, its cores and the day, in words: no name of the machine or of who uses it."""
+    """Return the processor, its cores and the month, in words.
+
+    The text does not name the host or the user.
+    """
     model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -24,7 +27,7 @@ def machine() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what was compared, as far as it is installed."""
+    """Return the versions of the compared libraries that are installed."""
     found = {}
     for name in COMPARED:
         with contextlib.suppress(metadata.PackageNotFoundError):

@@ -1,8 +1,9 @@
-"""How memory grows from trial 100 to trial 1,000: of the supervisor, and of a worker that is never replaced.
+"""Memory growth of the supervisor and of a worker.
 
-The supervisor is a real one with all it writes and draws, of a stub that trains nothing. The
-worker's trials are real: two epochs on scikit-learn's digits, each of a width, an activation and an
-optimizer drawn from so many that few recur.
+It is measured from trial 100 to trial 1,000. The supervisor is real, with its stores and its
+display, and its workers train nothing. The worker is never replaced, and its trials are real: two
+epochs on scikit-learn's digits. The width, the activation and the optimizer of a trial are drawn
+at random from so many combinations that few recur.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _ACTIVATIONS, _OPTIMIZERS = ("sigmoid", "tanh", "relu"), ("adam", "momentum", "r
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    """Measure both, each in a process of its own."""
+    """Measure both, each in its own process."""
     marks = (10, 30) if quick else (100, 1_000)
     goals = {"supervisor": (50, 20, supervisor), "worker": (300, 100, worker)}
     for name, (goal, stretch, grow) in goals.items():
@@ -44,7 +45,11 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def supervisor(marks: Sequence[int]) -> list[float]:
-    """Return the resident size of this process in MB after so many trials of a study."""
+    """Run a stub sweep; return the resident size in MB at each mark.
+
+    Args:
+        marks: numbers of trials after which the size is measured.
+    """
     sizes = []
     with tempfile.TemporaryDirectory() as folder, stub_worker() as executor:
         sweep = StubSweep(Path(folder), executor)
@@ -57,18 +62,21 @@ def supervisor(marks: Sequence[int]) -> list[float]:
 
 
 def worker(marks: Sequence[int]) -> list[float]:
-    """Return the resident size of this process in MB after so many trainings."""
-    from assay.models.worker.preload import (
-        preload,  # here, because the process that measures must not import Keras
-    )
+    """Train real trials; return the resident size in MB at each mark.
+
+    Args:
+        marks: numbers of trials after which the size is measured.
+    """
+    # Imported here, because the parent process must not import Keras.
+    from assay.models.worker.preload import preload
     from assay.models.worker.trainer import Trainer
 
     preload()
-    trainer, chance, sizes = Trainer(threads=1), random.Random(0), []
+    trainer, rng, sizes = Trainer(threads=1), random.Random(0), []
     with tempfile.TemporaryDirectory() as home:
         folder = prepare(DataSettings(name="digits"), Path(home), Path(home)).folder
         for number in range(max(marks)):
-            trainer.begin(_assignment(number, chance, folder))
+            trainer.begin(_trial_spec(number, rng, folder))
             trainer.epoch()
             trainer.epoch()
             trainer.finish(None)
@@ -77,19 +85,19 @@ def worker(marks: Sequence[int]) -> list[float]:
     return sizes
 
 
-def _assignment(number: int, chance: random.Random, folder: Path) -> dict[str, Any]:
+def _trial_spec(number: int, rng: random.Random, folder: Path) -> dict[str, Any]:
     return {
         "seed": number,
         "family": "mlp",
         "model": {
-            "hidden_units": chance.randrange(16, 257),
-            "activation": chance.choice(_ACTIVATIONS),
+            "hidden_units": rng.randrange(16, 257),
+            "activation": rng.choice(_ACTIVATIONS),
         },
         "train": {
             "epochs": 2,
-            "batch_size": chance.choice((32, 64, 128)),
-            "learning_rate": 10 ** chance.uniform(-4, -2),
-            "optimizer": chance.choice(_OPTIMIZERS),
+            "batch_size": rng.choice((32, 64, 128)),
+            "learning_rate": 10 ** rng.uniform(-4, -2),
+            "optimizer": rng.choice(_OPTIMIZERS),
         },
         "data": {"folder": str(folder), "scale": "unit"},
     }

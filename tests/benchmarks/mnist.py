@@ -1,4 +1,4 @@
-"""Where the real MNIST lies: Assay's own place for it, which every side reads."""
+"""Location of the real MNIST, which every side reads."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from assay.experiments.workspace import StorePaths
 
 
 class NoMnistError(Exception):
-    """There is no MNIST to measure on."""
+    """The file of MNIST is missing."""
 
 
 def mnist() -> Path:
-    """Return the file with MNIST's arrays: in ASSAY_DATA_DIR, or if that is not set in the Keras cache.
+    """Return the path of the file with MNIST's arrays.
+
+    The file is in ASSAY_DATA_DIR, or in the Keras cache if the variable is not set.
 
     Raises:
-        NoMnistError: it is not there. Fetching it would be measured too.
+        NoMnistError: the file is missing. A download would become part of the measured time.
     """
     file = StorePaths.choose().data_dir / "mnist.npz"
     if not file.is_file():
         raise NoMnistError(
-            f"the benchmark needs the real MNIST; there is no {file}: name its folder in ASSAY_DATA_DIR."
+            f"the benchmark needs the real MNIST, but {file} does not exist: "
+            "set ASSAY_DATA_DIR to its folder."
         )
     return file.absolute()

@@ -1,4 +1,7 @@
-"""Search phases: a list of configurations, trained by the workers of a real sweep, once those are up."""
+"""Search phase of a sweep, for a list of configurations.
+
+The workers are those of a real sweep, and are ready before the phase begins.
+"""
 
 from __future__ import annotations
 
@@ -22,21 +25,21 @@ from tests.benchmarks.processes import MeasureError
 
 @dataclass
 class Listed:
-    """A source of trials that have been thought of before, each tried once and none pruned."""
+    """Source of trials from a list; each runs once, and none is pruned."""
 
     configurations: Sequence[Mapping[str, Any]]
     asked: int = 0
     ends: list[TrialEnded] = field(default_factory=list)
 
     def ask(self) -> Trial:
-        """Return the next."""
+        """Return the next trial."""
         self.asked += 1
         return Trial(
             self.asked - 1, self.configurations[self.asked - 1], seed=self.asked, origin="listed"
         )
 
     def count_done(self) -> int:
-        """Return how many have ended well."""
+        """Return the number of trials that did not fail."""
         return sum(end.state != "failed" for end in self.ends)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
@@ -44,27 +47,27 @@ class Listed:
         return False
 
     def tell(self, end: TrialEnded) -> None:
-        """Keep the end."""
+        """Record the end of a trial."""
         self.ends.append(end)
 
     def enqueue_retry(self, trial: Trial) -> None:
-        """Don't: a failure is no figure."""
+        """Ignore the retry, because a failed trial makes the measure fail."""
 
     def has_next(self) -> bool:
-        """Return whether there is another."""
+        """Return whether a trial is left."""
         return self.asked < len(self.configurations)
 
     def admits(self, number: int, values: Values) -> bool:
-        """Keep no model: that costs both sides the same."""
+        """Keep no model, which costs both sides the same."""
         return False
 
     def best_trials(self) -> Mapping[int, Values]:
-        """Return nothing: no model is kept."""
+        """Return no trials, because no model is kept."""
         return {}
 
 
 def wait_for(executor: Executor, trials: int) -> Sequence[int]:
-    """Wait until there is room for so many trials; return where.
+    """Wait for `trials` idle workers; return the idle workers.
 
     Raises:
         MeasureError: a worker did not start.
@@ -78,10 +81,10 @@ def wait_for(executor: Executor, trials: int) -> Sequence[int]:
 def search_seconds(
     session: Session, executor: Executor, configurations: Sequence[Mapping[str, Any]]
 ) -> float:
-    """Return how long a supervisor takes to have these trained.
+    """Return the seconds in which a supervisor trains the configurations.
 
     Raises:
-        MeasureError: one could not be.
+        MeasureError: a trial failed.
     """
     source = Listed(configurations)
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as place:

@@ -1,4 +1,4 @@
-"""MNIST as a worker reads it."""
+"""MNIST as workers read it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from tests.benchmarks.peers.common import VALIDATION_IMAGES
 
 
 def prepared(mnist: Path, home: Path) -> Path:
-    """Return a folder of 50,000 images to train on and 10,000 that validate."""
+    """Return the folder of the prepared MNIST.
+
+    It has 50,000 images for training and 10,000 for validation.
+    """
     return prepare(
         DataSettings(name="mnist", validation=VALIDATION_IMAGES), home, mnist.parent
     ).folder
 
 
 def spec(configuration: Configuration, folder: Path, epochs: int) -> dict[str, object]:
-    """Return what a worker is told to train."""
+    """Return the trial specification for a worker."""
     train = {
         "batch_size": configuration["batch_size"],
         "learning_rate": configuration["learning_rate"],

@@ -1,4 +1,4 @@
-"""Whole processes, measured from outside."""
+"""Processes that are measured from outside."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 LIMIT_SECONDS = 1800
-_LAST_WORDS_CHARACTERS = 2000
-# What would lead a side elsewhere than into its own folder, or slow down whoever's modules are not
-# compiled yet.
+_ERROR_TAIL_CHARACTERS = 2000
+# These would make a side write outside of its folder, or keep Python from caching bytecode.
 _UNWANTED = (
     "ASSAY_HOME",
     "ASSAY_STORAGE",
@@ -26,12 +25,18 @@ _UNWANTED = (
 
 
 class MeasureError(Exception):
-    """A measure has no figure: what it ran failed."""
+    """A measure failed and has no figure."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """A process that ended well, with its wall time from start to end."""
+    """Process that ended with status 0.
+
+    Args:
+        seconds: wall time from start to end.
+        out: standard output.
+        err: standard error.
+    """
 
     seconds: float
     out: str
@@ -39,7 +44,13 @@ class Done:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the variables that all sides run with: our modules at hand, the default backend, nobody calling home."""
+    """Return the environment variables of all sides.
+
+    They make this repository importable, select the TensorFlow backend and disable telemetry.
+
+    Args:
+        more: variables to add or replace.
+    """
     kept = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
     return {
         **kept,
@@ -53,10 +64,10 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def run(command: Sequence[str], folder: Path, variables: Mapping[str, str] | None = None) -> Done:
-    """Run a command in a folder to its end, and leave nothing of it running.
+    """Run a command in a folder, and kill the processes that it leaves.
 
     Raises:
-        MeasureError: it failed, or took longer than half an hour.
+        MeasureError: the command failed, or took longer than half an hour.
     """
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -77,13 +88,13 @@ def run(command: Sequence[str], folder: Path, variables: Mapping[str, str] | Non
     finally:
         end(process)
     if process.returncode != 0:
-        last = err.strip()[-_LAST_WORDS_CHARACTERS:]
+        last = err.strip()[-_ERROR_TAIL_CHARACTERS:]
         raise MeasureError(f"{' '.join(command)} ended with {process.returncode}: {last}")
     return Done(seconds, out, err)
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End a process that leads a session, and all that it started there."""
+    """Kill a session leader and the processes of its group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,4 +1,7 @@
-"""How fast this machine multiplies large matrices: what training is measured against. Runs in a process of its own."""
+"""Speed of large matrix products on this machine.
+
+The measure `arithmetic` compares training with it. `flop_rate` runs in a child process.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,19 @@ _TRIES = 5
 
 
 def flop_rate() -> dict[str, float]:
-    """Return the best floating-point operations per second of a float32 product on all cores, by who multiplies."""
-    import tensorflow as tf  # here: whoever starts this process need not import it
+    """Return the best FLOP/s of a float32 product, by library.
+
+    Both libraries, NumPy and TensorFlow, use all cores.
+    """
+    # Imported here, because the parent process must not load a backend.
+    import tensorflow as tf
 
     random = np.random.default_rng(0)
     a, b = (random.standard_normal((SIZE, SIZE), np.float32) for _ in range(2))
     tensors = tf.constant(a), tf.constant(b)
     return {
         "numpy": _rate(lambda: a @ b),
-        # A product is done when its result can be read.
+        # `numpy()` waits until the product is computed.
         "tensorflow": _rate(lambda: tf.matmul(*tensors).numpy()),
     }
 

@@ -1,4 +1,4 @@
-"""In what order sides are measured."""
+"""Order in which sides are measured."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ T = TypeVar("T")
 
 
 def alternate(sides: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:
-    """Yield every side once a round, with the round's number from 0, beginning each time with another side.
+    """Yield the round's number, from 0, and each side, once per round.
 
-    What drifts on the machine meanwhile then meets all of them alike.
+    Each round begins with another side, so that a drift of the machine affects all sides alike.
     """
     for round_number in range(rounds):
         first = round_number % len(sides)

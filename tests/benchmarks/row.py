@@ -1,4 +1,4 @@
-"""One line of the table: what was measured, and what it should be."""
+"""Row of the results table."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Row:
-    """A figure with its goal.
+    """Figure and its targets.
 
     Args:
-        measure: what it is, for people.
-        value: the median.
-        unit: "x" of a ratio, or "s", "ms", "MB", "%".
-        goal: what it must reach; None if nothing was promised.
-        stretch: what it should reach; None likewise.
+        measure: label of the row.
+        value: median of the runs.
+        unit: "x" for a ratio, or "s", "ms", "MB", "%".
+        goal: target; None if there is none.
+        stretch: second target, harder to reach; None if there is none.
         better: whether more is better, or less.
-        detail: what the figure was made of: every run, in the order they were made.
-        note: what a reader of the table should see beside the figure, in a few words.
-        flaw: why the figure does not count, if it does not: whatever it is, its goal is missed.
+        detail: data behind the figure: every run, in order.
+        note: short remark for the table, printed beside the figure.
+        flaw: reason why the figure does not count; the goal is then missed.
     """
 
     measure: str
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Say whether the goal, or the stretch, was reached."""
+        """Return which of the targets the value reaches."""
         if self.flaw is not None:
             return f"missed: {self.flaw}"
         if self.stretch is not None and self._reaches(self.stretch):

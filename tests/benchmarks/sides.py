@@ -1,4 +1,7 @@
-"""Who trains the list: Assay as a user calls it, and its peers. Each is a whole process in an empty folder."""
+"""Sides of the comparison: Assay and its peers.
+
+Each side is a whole process in a fresh folder. Assay runs as the command `assay`.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ ASSAY = str(Path(sys.executable).with_name("assay"))
 
 @dataclass(frozen=True)
 class Work:
-    """What every side is given."""
+    """Work that every side does."""
 
     mnist: Path
     configurations: Sequence[Configuration]
@@ -37,7 +40,13 @@ class Work:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a side says at its end: the best validation accuracy, the seconds of its search, its complete trials."""
+    """Result that a side reports.
+
+    Args:
+        best: best validation accuracy.
+        search_seconds: duration of the search.
+        trials: number of complete trials.
+    """
 
     best: float
     search_seconds: float
@@ -49,11 +58,11 @@ class Side:
     """One way to do the work.
 
     Args:
-        name: for people.
-        command: what is called in a folder that has the list as `list.json`, after writing what
-            else it needs.
-        read: makes the answer of what was printed, and of the folder.
-        backend: of Keras.
+        name: name in the table.
+        command: returns the command for a folder that contains the list as `list.json`, and
+            writes the other files that it needs.
+        read: returns the answer, given the standard output and the folder.
+        backend: backend of Keras.
     """
 
     name: str
@@ -64,7 +73,13 @@ class Side:
 
 @dataclass(frozen=True)
 class Run:
-    """How a side did: wall time of the whole process, imports included, and its answer."""
+    """Measured run of a side.
+
+    Args:
+        seconds: wall time of the whole process, including imports.
+        best: best validation accuracy.
+        search_seconds: duration of the search.
+    """
 
     seconds: float
     best: float
@@ -72,10 +87,12 @@ class Run:
 
 
 def measure(side: Side, work: Work) -> Run:
-    """Have a side do the work in a fresh folder, stores and prepared data included.
+    """Run a side in a fresh folder.
+
+    The folder also takes its stores and prepared data.
 
     Raises:
-        MeasureError: it failed, or did not complete every trial.
+        MeasureError: the side failed, or did not complete every trial.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         folder = Path(place)
@@ -90,7 +107,7 @@ def measure(side: Side, work: Work) -> Run:
 
 
 def _toml(epochs: int) -> str:
-    # JSON's lists of numbers and words are TOML's too.
+    # A JSON list of numbers or strings is also a TOML list.
     return f"""title = "The benchmark's list"
 
 [data]
@@ -117,7 +134,7 @@ pruner = "none"
 
 def _assay_command(work: Work, folder: Path) -> Sequence[str]:
     (folder / "bench.toml").write_text(_toml(work.epochs))
-    # A worker a core is also what it would choose by itself.
+    # One worker per core is also Assay's default.
     sized = ["--trials", str(len(work.configurations)), "--workers", str(count_cores())]
     store_paths = ["--home", "home", "--data-dir", str(work.mnist.parent)]
     seed = ["--seed", str(work.seed)]
@@ -135,13 +152,15 @@ def _assay_command(work: Work, folder: Path) -> Sequence[str]:
 
 
 def _assay_answer(out: str, folder: Path) -> Answer:
-    said = json.loads(out)
+    result = json.loads(out)
     (journal,) = (folder / "home" / "journal").glob("*.jsonl")
     events = [event for event, _ in read_events(journal)]
     began = min(event.time for event in events if isinstance(event, TrialBegun))
     ended = max(event.time for event in events if isinstance(event, TrialEnded))
     return Answer(
-        best=said["best"]["value"], search_seconds=ended - began, trials=said["trials"]["complete"]
+        best=result["best"]["value"],
+        search_seconds=ended - began,
+        trials=result["trials"]["complete"],
     )
 
 

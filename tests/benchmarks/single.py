@@ -1,4 +1,7 @@
-"""No configuration must take longer than by plain `fit`: a trial of each, compiling included, beside it."""
+"""Each configuration by Assay, compared with plain `fit`.
+
+No configuration must take longer than by plain `fit`, including the compilation.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ SIDES: dict[str, Callable[[Configuration, int], float]] = {"assay": by_assay, "f
 
 
 def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
-    """Train each pair of width and batch size by both, in turn, in a fresh process each round: nothing is reused."""
+    """Train each pair of width and batch size by both sides.
+
+    The sides train in turn. Each round has a fresh process, which reuses no compiled code.
+    """
     pairs = {
         f"{one['hidden_units']} units, batches of {one['batch_size']}": one
         for one in configurations(quick)[::VARIANTS]
@@ -34,7 +40,7 @@ def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
             with child() as pool:
                 pool.submit(set_up, folder).result()
                 for number, (pair, configuration) in enumerate(pairs.items()):
-                    # Who is first changes with the pair, and with the round.
+                    # The side that goes first changes with the pair and with the round.
                     for side in sorted(SIDES, reverse=(number + round_number) % 2 == 1):
                         taken = pool.submit(SIDES[side], configuration, EPOCHS).result()
                         seconds[pair][side].append(taken)

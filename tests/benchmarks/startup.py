@@ -1,4 +1,4 @@
-"""How long a user waits for the first words."""
+"""Startup times of the command `assay`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from tests.benchmarks.sides import ASSAY
 
 NEEDS_MNIST = True
 EXPERIMENT = "mnist-mlp"
-_PATIENCE_SECONDS = 120
+_TIMEOUT_SECONDS = 120
 
 
 def rows(quick: bool, repeats: int = 7) -> Iterator[Row]:
-    """Ask for help, and for sweeps that are stopped once their first trial has begun."""
+    """Measure `assay --help` and `assay sweep`.
+
+    Each sweep is killed once its first trial has begun.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         folder, tries = Path(place), 2 if quick else repeats
         help_seconds = [run([ASSAY, "--help"], folder).seconds for _ in range(tries + 1)][1:]
@@ -31,10 +34,10 @@ def rows(quick: bool, repeats: int = 7) -> Iterator[Row]:
         fresh = [_start(folder / f"home-{number}") for number in range(tries)]
         prepared(mnist(), folder / "home")
         again = [_start(folder / "home") for _ in range(tries)]
-        for where, starts in {"in a new home": fresh, "in a home that has the data": again}.items():
+        for where, starts in {"new home": fresh, "home with prepared data": again}.items():
             lines, trials = zip(*starts, strict=True)
             yield _row(f"assay sweep until its first line, {where}", lines, 1.5, 1.0)
-            yield _row(f"assay sweep until its first trial begins, {where}", trials, None, None)
+            yield _row(f"assay sweep until its first trial starts, {where}", trials, None, None)
 
 
 def _row(measure: str, seconds: Sequence[float], goal: float | None, stretch: float | None) -> Row:
@@ -42,7 +45,10 @@ def _row(measure: str, seconds: Sequence[float], goal: float | None, stretch: fl
 
 
 def _start(home: Path) -> tuple[float, float]:
-    """Return the seconds until a sweep writes a first line to a pipe, and until its first trial begins."""
+    """Return the seconds to a sweep's first line and to its first trial.
+
+    The sweep writes the line to standard error, which is a pipe.
+    """
     study = f"study-{time.time_ns()}"
     store_paths = ["--home", str(home), "--data-dir", str(mnist().parent)]
     command = [ASSAY, "sweep", EXPERIMENT, "--study", study, *store_paths]
@@ -62,19 +68,25 @@ def _start(home: Path) -> tuple[float, float]:
             line = process.stderr.readline()
             seconds = time.perf_counter() - started
             if not line.startswith(EXPERIMENT):
-                raise MeasureError(f"{' '.join(command)} began with {line!r}")
+                raise MeasureError(
+                    f"{' '.join(command)} printed an unexpected first line: {line!r}"
+                )
             return seconds, _first_begin(home / "journal" / f"{study}.jsonl") - started_at
     finally:
         end(process)
 
 
 def _first_begin(journal: Path) -> float:
-    """Return when the first trial began, in seconds since the epoch, once it has."""
-    give_up = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < give_up:
+    """Wait for the first trial; return when it began, in Unix time.
+
+    Raises:
+        MeasureError: no trial began in time.
+    """
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
         if journal.exists():
             for event, _ in read_events(journal):
                 if isinstance(event, TrialBegun):
                     return event.time
         time.sleep(0.02)
-    raise MeasureError(f"no trial began within {_PATIENCE_SECONDS} s")
+    raise MeasureError(f"no trial began within {_TIMEOUT_SECONDS} s")

@@ -1,4 +1,7 @@
-"""A sweep of which only the training is missing: real study, journal, MLflow, supervisor and worker process."""
+"""Sweep in which only the training is a stub.
+
+The study, the journal, MLflow, the supervisor and the worker process are real.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ from assay.search.study import StudyTrials
 from assay.search.study_record import SEED, STATE
 from assay.search.supervisor import Supervisor
 from assay.search.system.signals import StopRequest
-from assay.search.workers.executor import LocalExecutor, WorkerRecipe
+from assay.search.workers.local_executor import LocalExecutor, WorkerRecipe
 from assay.search.workers.protocol import Trial
 from tests.benchmarks.phases import wait_for
 from tests.benchmarks.processes import ROOT
@@ -41,20 +44,22 @@ _TESTS = {"PYTHONPATH": str(ROOT)}
 
 
 def experiment(epochs: int = EPOCHS) -> Experiment:
-    """Return mnist-mlp, of so many epochs, with tpe and its own pruner."""
+    """Return mnist-mlp with `epochs` epochs."""
     return resolve_experiment("mnist-mlp").with_fixed({"epochs": epochs})
 
 
 class StubSweep:
-    """A study in a folder, taken up as a sweep takes it up; what its trials train is up to the executor's workers.
+    """Study in a folder, opened as a sweep opens it.
+
+    The executor's workers determine what a trial trains.
 
     Args:
-        folder: of everything.
-        executor: of the workers.
-        epochs: of a trial.
-        pruner: instead of the experiment's own.
-        work: what else an assignment holds.
-        tracked: whether MLflow hears of it.
+        folder: folder of all files.
+        executor: executor of the workers.
+        epochs: epochs per trial.
+        pruner: replacement for the pruner of mnist-mlp.
+        work: further entries of every trial specification.
+        tracked: whether results go to MLflow.
     """
 
     def __init__(
@@ -97,10 +102,10 @@ class StubSweep:
         self._display = LiveDisplay(
             Console(file=(folder / "screen").open("w"), force_terminal=True, width=140)
         )
-        self.journal.subscribe(self._hear)
+        self.journal.subscribe(self._on_event)
 
     def run(self, trials: int) -> list[float]:
-        """Have so many more trials tried; return the seconds from the end of each to the end of the next."""
+        """Run `trials` more trials; return the seconds between their ends."""
         plan = SearchPlan(
             trials=self.trials.count_done() + trials,
             objectives=self._experiment.search.goals,
@@ -111,28 +116,27 @@ class StubSweep:
             ),
             model_store=self._model_store,
         )
-        self._display.on_open(
-            self._state()
-        )  # it takes hold of what this process prints: only while trials run
+        # The display captures the output of this process, so it is open only while trials run.
+        self._display.on_open(self._state())
         self._ends = [time.perf_counter()]
         Supervisor(plan, self.trials, self._executor, self.journal, StopRequest()).run()
         self._display.on_close()
         return [end - before for before, end in itertools.pairwise(self._ends)]
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         self._display.on_event(event)
         if isinstance(event, TrialEnded):
             self._ends.append(time.perf_counter())
 
     def wait_for_mlflow(self) -> None:
-        """Return once MLflow has all that the journal has."""
+        """Wait until MLflow has everything in the journal."""
         cursor = self.journal.path.with_suffix(".tracked")
         size = self.journal.path.stat().st_size
         while not cursor.exists() or json.loads(cursor.read_text())["offset"] < size:
             time.sleep(0.001)
 
     def close(self) -> float:
-        """Let go of everything; return the seconds until MLflow had all of it."""
+        """Close the sweep; return the seconds until MLflow had everything."""
         began = time.perf_counter()
         if self.tracker is not None:
             self.tracker.close(hurry=False)
@@ -165,7 +169,7 @@ class StubSweep:
         )
 
     def _curve(self, trial: Trial) -> list[float]:
-        """Return the accuracies of a trial, by which 32 hidden units are best."""
+        """Return the accuracies of a trial; 32 hidden units are best."""
         final = 1 / (1 + abs(trial.searched["hidden_units"] - 32)) + self._random.random() / 10
         return [final * (epoch + 1) / self._epochs for epoch in range(self._epochs)]
 
@@ -174,7 +178,10 @@ class StubSweep:
 def stub_worker(
     trainer: str = "tests.helpers.stub_trainer:StubTrainer", workers: int = 1
 ) -> Iterator[LocalExecutor]:
-    """Enter with workers that are up; unless another trainer is named, one whose training takes no time."""
+    """Start workers, wait until they are ready, and close them on exit.
+
+    The default trainer takes no time to train.
+    """
     recipe = WorkerRecipe("tests.helpers.stub_trainer:preload", trainer, {"threads": 1}, _TESTS)
     executor = LocalExecutor(recipe, [{}] * workers)
     executor.start()
@@ -186,14 +193,17 @@ def stub_worker(
 
 
 def fill(folder: Path, trials: int) -> None:
-    """Add complete trials, drawn at random, to the study and the journal in a folder, as if they had been trained."""
-    own = experiment()
+    """Add complete random trials to the study and the journal.
+
+    The stores in the folder then look as if the trials had been trained.
+    """
+    base = experiment()
     study = optuna.load_study(
         study_name="stub", storage=optuna.storages.RDBStorage(f"sqlite:///{folder / 'optuna.db'}")
     )
     first = len(study.get_trials(deepcopy=False))
     drawn = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=first))
-    distributions = {name: parameter.distribution for name, parameter in own.space.items()}
+    distributions = {name: parameter.distribution for name, parameter in base.space.items()}
     with (folder / "journal.jsonl").open("a") as journal:
         for number in range(first, first + trials):
             params = drawn.ask(distributions).params
@@ -209,8 +219,8 @@ def fill(folder: Path, trials: int) -> None:
                     intermediate_values=dict(enumerate(curve, 1)),
                 )
             )
-            searched = own.space.decode(params)
-            for event in _story(number, seed, own.hyperparameters(searched), searched, curve):
+            searched = base.space.decode(params)
+            for event in _story(number, seed, base.hyperparameters(searched), searched, curve):
                 journal.write(json.dumps(to_record(event)) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""A whole sweep of a fixed list, by Assay and by what people would use in its place."""
+"""Whole sweep of a fixed list, by Assay and by its peers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ from tests.benchmarks.sides import (
 
 NEEDS_MNIST = True
 LARGEST_DIFFERENCE = 0.003
-"""Between best validation accuracies: beyond it, not the same was trained."""
+"""Largest allowed difference between best validation accuracies.
+
+A larger one means that the sides did not train the same.
+"""
 
 PEERS: Sequence[tuple[Side, float | None, float | None]] = (
     (BY_HAND, 3.5, 4.5),
@@ -35,34 +38,38 @@ PEERS: Sequence[tuple[Side, float | None, float | None]] = (
     (RAY_TUNE, 3.2, 4.5),
     (BY_HAND_ON_JAX, None, None),
 )
-"""With goal and stretch of the whole sweep."""
+"""Peers, with goal and stretch of the whole sweep."""
 
 SEARCH_GOAL, SEARCH_STRETCH = 4.5, 7.0
 
 
 def rows(quick: bool, repeats: int = 3) -> Iterator[Row]:
-    """Have every side do the same work, in another order each round; ratios are of medians."""
+    """Run every side on the same work, and compare the medians.
+
+    The order of the sides changes with the round.
+    """
     work = Work(mnist(), configurations(quick))
-    _touch()
+    _fill_page_cache()
     sides = {side.name: side for side in (ASSAY_SIDE, *(side for side, _, _ in PEERS))}
     runs: dict[str, list[Run]] = {name: [] for name in sides}
     for round_number, name in alternate(list(sides), repeats):
-        # Every round has its own seed, so that no side's best is always the lucky one.
+        # Each round has another seed, so that no side's best rests on one lucky seed.
         run = measure(sides[name], replace(work, seed=round_number))
         runs[name].append(run)
         print(
-            f"  {name}: {run.seconds:.1f} s, search {run.search_seconds:.1f} s, best {run.best:.4f}",
+            f"  {name}: {run.seconds:.1f} s, search {run.search_seconds:.1f} s, "
+            f"best {run.best:.4f}",
             file=sys.stderr,
         )
     what = f"whole sweep of {len(work.configurations)} trials" + (
-        "" if quick else f" of {SIGNATURES} signatures"
+        "" if quick else f" with {SIGNATURES} compile keys"
     )
     for peer, goal, stretch in PEERS:
         yield compare(what, "seconds", runs, peer.name, goal, stretch)
-    # Ours ends with its last trial, and MLflow hears of the last ones after that; a peer's last
-    # trial has told it.
+    # Assay's search ends with its last trial, and MLflow receives the last results after that. The
+    # script's trials write to MLflow before they end.
     yield compare(
-        "search alone, first trial's begin to last one's end",
+        "search alone, from the start of the first trial to the end of the last",
         "search_seconds",
         runs,
         BY_HAND.name,
@@ -79,15 +86,23 @@ def compare(
     goal: float | None,
     stretch: float | None,
 ) -> Row:
-    """Return how many times longer a peer took, by one of the figures of its runs."""
+    """Return the row of a peer's time over Assay's.
+
+    Args:
+        what: beginning of the row's label.
+        figure: attribute of `Run` to compare, in seconds.
+        runs: runs by name of the side.
+        peer: name of the peer.
+        goal: goal of the row.
+        stretch: stretch of the row.
+    """
     ours, theirs = (runs[name] for name in (ASSAY_SIDE.name, peer))
     own_seconds, peer_seconds = (
         median(getattr(run, figure) for run in several) for several in (ours, theirs)
     )
     own_best, peer_best = (median(run.best for run in several) for several in (ours, theirs))
-    apart = round(
-        abs(own_best - peer_best), 5
-    )  # of 10,000 images; what a float adds is no difference
+    # An accuracy on 10,000 images has four decimals; the rest is rounding error.
+    apart = round(abs(own_best - peer_best), 5)
     return Row(
         measure=f"{what}, against {peer}",
         value=peer_seconds / own_seconds,
@@ -96,15 +111,19 @@ def compare(
         stretch=stretch,
         better="more",
         detail={"assay": [asdict(run) for run in ours], "peer": [asdict(run) for run in theirs]},
-        note=f"{own_seconds:.1f} s against {peer_seconds:.1f} s; best {own_best:.4f} and {peer_best:.4f}",
+        note=f"{own_seconds:.1f} s against {peer_seconds:.1f} s; "
+        f"best {own_best:.4f} and {peer_best:.4f}",
         flaw=f"best accuracies {apart * 100:.2f} points apart"
         if apart > LARGEST_DIFFERENCE
         else None,
     )
 
 
-def _touch() -> None:
-    """Have what is imported read from the disk once, so that the first side need not do it for the others."""
+def _fill_page_cache() -> None:
+    """Import all libraries once.
+
+    Otherwise the first side would read them from the disk for all others.
+    """
     modules = (
         "tensorflow, jax, keras, sklearn.model_selection, optuna, mlflow, ray.tune, keras_tuner, "
         "assay.experiments.run.sweep"

@@ -1,4 +1,4 @@
-"""The rows as a table, for a terminal or for docs/performance.md."""
+"""Results table, for a terminal and for docs/performance.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COLUMNS = ("measure", "figure", "goal", "stretch", "reached")
 
 
 def cells(row: Row) -> tuple[str, str, str, str, str]:
-    """Return what a row has in each of the columns."""
+    """Return the cells of a row, one per column."""
     goal, stretch = (
         "" if wanted is None else _measured(f"{wanted:g}", row.unit)
         for wanted in (row.goal, row.stretch)
@@ -22,7 +22,7 @@ def cells(row: Row) -> tuple[str, str, str, str, str]:
 
 
 def terminal(rows: Sequence[Row]) -> Table:
-    """Return the rows for a terminal."""
+    """Return the rows as a Rich table."""
     table = Table(*COLUMNS)
     for row in rows:
         table.add_row(*cells(row))
@@ -30,7 +30,7 @@ def terminal(rows: Sequence[Row]) -> Table:
 
 
 def markdown(rows: Sequence[Row], about: str) -> str:
-    """Return the rows as Markdown, under a line about the machine that they were measured on."""
+    """Return the rows as a Markdown table, below a line about the machine."""
     lines = [COLUMNS, ("---",) * len(COLUMNS), *(cells(row) for row in rows)]
     table = "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines

@@ -1,9 +1,11 @@
-"""What tracking in MLflow delays: trials of ten epochs of 0.2 s, twenty metrics each, with it and without.
+"""Delay of trials by tracking in MLflow.
 
-The figure is the wall time from the first trial's begin to the last one's end, with tracking over
-without, less one: what MLflow has still to take in after that delays no training. Two workers sleep
-through their epochs, or compute in them as workers do, which leaves no core to the supervisor and
-to MLflow: the second is what users have.
+A trial has ten epochs of 0.2 s, and twenty metrics. The figure is the additional wall time of
+tracked trials over untracked ones, in percent, from the start of the first trial to the end of the
+last. What MLflow receives after that delays no training, and does not count.
+
+Two workers either sleep or compute during an epoch. Users' workers compute, which leaves no core to
+the supervisor and to MLflow when the machine has two.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ _TRAINER = "tests.benchmarks.busy_trainer:BusyTrainer"
 
 
 def rows(quick: bool, repeats: int = 5) -> Iterator[Row]:
-    """Run a few trials with and without tracking, in turn."""
+    """Run trials with and without tracking, in turn."""
     trials = 2 if quick else 10
     computing: dict[str, float] = {"products": _products(EPOCH_SECONDS)}
     for name, work in {"sleep": {"sleep_seconds": EPOCH_SECONDS}, "compute": computing}.items():
@@ -50,7 +52,7 @@ def _seconds(trials: int, work: Mapping[str, float], tracked: bool) -> float:
 
 
 def _products(seconds: float) -> int:
-    """Return how many products take so long on a core of its own."""
+    """Return the number of products that take `seconds` on one core."""
     began, done = time.perf_counter(), 0
     while time.perf_counter() - began < 1:
         multiply(1)

@@ -1,5 +1,6 @@
-"""Sweeps that are killed, starved and stopped, and what must hold afterwards: `make chaos`.
+"""Chaos tests: sweeps that are killed or run out of resources.
 
-Everything is real (supervisor, worker processes, SQLite, MLflow, signals) but the training, which
-takes milliseconds.
+`make chaos` runs them, and checks the stores afterwards. The supervisor, the worker processes,
+SQLite, MLflow and the signals are real. In most cases the training is a stub that takes
+milliseconds.
 """

@@ -1,4 +1,7 @@
-"""Run the cases and print what was done and seen: `python -m tests.chaos [CASE ...] [--quick]`."""
+"""Run the chaos cases and print their results.
+
+Usage: `python -m tests.chaos [CASE ...] [--quick]`.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +41,18 @@ CASES: dict[str, Callable[[Zygote, bool], Iterator[cases.Seen]]] = {
 
 
 def main() -> int:
-    """Return 0 if everything held, else 1."""
+    """Run the command; return 0 if every case held, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("cases", nargs="*", choices=[[], *CASES], help="which; unless named all")
-    parser.add_argument("--quick", action="store_true", help="few of each")
-    asked = parser.parse_args()
+    parser.add_argument(
+        "cases", nargs="*", choices=[[], *CASES], help="cases to run (default: all)"
+    )
+    parser.add_argument("--quick", action="store_true", help="run a small part of each case")
+    options = parser.parse_args()
     failed = 0
     with Zygote() as zygote:
-        for name in asked.cases or CASES:
+        for name in options.cases or CASES:
             began = time.monotonic()
-            for seen in CASES[name](zygote, asked.quick):
+            for seen in CASES[name](zygote, options.quick):
                 failed += not seen.verdict.is_good
                 mark = "held  " if seen.verdict.is_good else "FAILED"
                 print(f"{mark} {seen.case}: {seen.did}; {seen.verdict}", flush=True)

@@ -1,4 +1,7 @@
-"""What is done to sweeps. Each case prints what it did and yields what it saw."""
+"""Chaos cases: what is done to sweeps.
+
+Each case yields what it did, and its verdict.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,13 @@ _WORKERS = 2
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of a case."""
+    """Result of a case.
+
+    Attributes:
+        case: name of the case.
+        did: what was done, for the printed line.
+        verdict: violations that were found.
+    """
 
     case: str
     did: str
@@ -50,7 +59,10 @@ def home(
     epoch_seconds: float = 0.005,
     real: bool = False,
 ) -> Iterator[Sessions]:
-    """Enter with a home of its own, which vanishes. It has the data, and MLflow's tables, which take seconds."""
+    """Create a home, and delete it on exit.
+
+    It has the prepared data and MLflow's tables, because creating them takes seconds.
+    """
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         sessions = Sessions(zygote, Path(folder), storage, tracking_uri, epoch_seconds, real)
         shutil.copytree(_template(), sessions.home)
@@ -67,7 +79,7 @@ def _template() -> Path:
 
 
 def sweep(trials: int, workers: int, *more: str) -> Sequence[str]:
-    """Return the words that ask for a sweep whose trials only fail because they are killed."""
+    """Return the arguments of a sweep whose trials fail only when killed."""
     sized = ["--trials", str(trials), "--workers", str(workers), "--epochs", "4"]
     return ["sweep", STUDY, *sized, "--max-failures", "100000", "--seed", "1", *more]
 
@@ -78,58 +90,69 @@ def points(
     trials: int = 6,
     storage: Callable[[], str | None] = lambda: None,
 ) -> Iterator[Seen]:
-    """Die at each point, each time in a home of its own, then go on until the study is done."""
+    """Kill a process at each point, then resume until the study is done.
+
+    Each point has a home of its own.
+    """
     for point in chosen:
         with home(zygote, storage()) as sessions:
-            wanted = sweep(trials, _WORKERS, "--sampler", "random", "--checkpoint")
-            if point.seam in ("recover", "try again"):  # there must be something to recover
-                sessions.run(*wanted, points=[Point("report", "after", 5)])
+            command = sweep(trials, _WORKERS, "--sampler", "random", "--checkpoint")
+            if point.seam in ("recover", "try again"):  # recovery needs an interrupted session
+                sessions.run(*command, points=[Point("report", "after", 5)])
             crash = [Point("report", "after", 3, "worker")] if point.seam == "retry" else []
             before = len(sessions.worker_pids())
-            status = sessions.run(*wanted, points=[*crash, point])
+            status = sessions.run(*command, points=[*crash, point])
             replaced = len(sessions.worker_pids()) - before - _WORKERS
             finished = ended_well(sessions.home, STUDY)
             statuses = [status]
             while statuses[-1] != 0 and len(statuses) < _MOST_SESSIONS:
-                statuses.append(sessions.run(*wanted))
+                statuses.append(sessions.run(*command))
             verdict = judge(sessions, STUDY, finished)
             if statuses[-1] != 0:
                 verdict.told = (
                     *verdict.told,
-                    f"did not go on: {sessions.errors.read_text()[-500:]}",
+                    f"did not resume: {sessions.errors.read_text()[-500:]}",
                 )
             if status != -9 and (point.who != "worker" or replaced <= 0):
-                verdict.told = (*verdict.told, "nobody died there")
+                verdict.told = (*verdict.told, "no process died at the point")
             yield Seen(str(point), f"statuses {statuses}", verdict)
 
 
 def random_kills(zygote: Zygote, kills: int, trials: int, workers: int) -> Iterator[Seen]:
-    """Kill the supervisor, a worker, or all at random times, until so many were killed and so many trials are done."""
+    """Kill the supervisor, a worker, or all, at random times.
+
+    The sweep then runs until its trials are done.
+    """
     with home(zygote) as sessions:
         harm = Harm(sessions, STUDY, random.Random(workers), longest_seconds=0.6)
-        wanted = sweep(trials, workers)
-        while harm.is_done(wanted, kills):
-            trials += 50  # done before enough were killed: more is asked for
-            wanted = sweep(trials, workers)
-        status = sessions.run(*wanted)
+        command = sweep(trials, workers)
+        while harm.is_done(command, kills):
+            trials += 50  # the sweep was done before the last kill, and gets more trials
+            command = sweep(trials, workers)
+        status = sessions.run(*command)
         verdict = judge(sessions, STUDY, harm.finished)
         verdict.orphans += harm.orphans
         if status != 0:
             verdict.told = (
                 *verdict.told,
-                f"did not go on, {status}: {sessions.errors.read_text()[-500:]}",
+                f"did not resume, status {status}: {sessions.errors.read_text()[-500:]}",
             )
         done = len(ended_well(sessions.home, STUDY))
         yield Seen(f"random kills, {workers} workers", f"{harm}, {done} trials", verdict)
 
 
 def real(zygote: Zygote, kills: int, trials: int) -> Iterator[Seen]:
-    """Kill sweeps that train networks, with checkpoints: each value is that of a sweep that nobody disturbed."""
+    """Kill sweeps that train networks with checkpoints.
+
+    Each value must be that of an undisturbed sweep.
+    """
     chance = random.Random(0)
+    # One fewer than `trials`, because the baseline is queued too. All trials are queued, so that a
+    # trial that is done again does not take the place of another one.
     listed = [
         {"hidden_units": chance.randint(16, 64), "learning_rate": chance.uniform(1e-3, 1e-2)}
         for _ in range(trials - 1)
-    ]  # and the baseline: all are queued, so that a trial that is done again makes no other come in its place
+    ]
     fixed = (
         "--set",
         "activation=tanh",
@@ -143,12 +166,12 @@ def real(zygote: Zygote, kills: int, trials: int) -> Iterator[Seen]:
     with home(zygote, real=True) as sessions, home(zygote, real=True) as twin:
         file = sessions.home.with_name("list.json")
         file.write_text(json.dumps(listed))
-        wanted = sweep(
+        command = sweep(
             trials, 2, "--enqueue", str(file), "--checkpoint", "--retries", str(kills), *fixed
         )
         harm = Harm(sessions, STUDY, chance, longest_seconds=2.0)
-        harm.is_done(wanted, kills)
-        statuses = [sessions.run(*wanted), twin.run(*wanted)]
+        harm.is_done(command, kills)
+        statuses = [sessions.run(*command), twin.run(*command)]
         ended = load_optuna_study(STUDY, twin.store_paths).get_trials(states=[TrialState.COMPLETE])
         undisturbed = {trial.user_attrs[SEED]: trial.value for trial in ended}
         verdict = judge(
@@ -165,21 +188,27 @@ def real(zygote: Zygote, kills: int, trials: int) -> Iterator[Seen]:
         verdict.orphans += harm.orphans
         verdict.told = (*verdict.told, *told)
         values = len(set(undisturbed.values()))
-        did = f"{harm}, {done} trials of 100 epochs, {values} different values, {resumed} went on from a checkpoint"
+        did = (
+            f"{harm}, {done} trials of 100 epochs, {values} different values, "
+            f"{resumed} resumed from a checkpoint"
+        )
         yield Seen("random kills of real trainings with checkpoints", did, verdict)
 
 
 def doctor(zygote: Zygote, chosen: Iterable[Point], trials: int = 6) -> Iterator[Seen]:
-    """Kill a sweep, and the doctor who mends what that left, at each point; then have it mended, and go on."""
+    """Kill a sweep, and then `doctor --fix` at each point.
+
+    After that, `doctor --fix` runs again, and the sweep resumes.
+    """
     for point in chosen:
         with home(zygote) as sessions:
-            wanted = sweep(trials, 2, "--sampler", "random", "--pruner", "none")
-            sessions.run(*wanted, points=[Point("tell", "before", 3)])
+            command = sweep(trials, 2, "--sampler", "random", "--pruner", "none")
+            sessions.run(*command, points=[Point("tell", "before", 3)])
             finished = ended_well(sessions.home, STUDY)
             died, mended, looked = (sessions.run("doctor", *more, points=at) for more, at in (
                 (["--fix"], [point]), (["--fix"], []), ([], [])
             ))  # fmt: skip
-            statuses = [died, mended, looked, sessions.run(*wanted)]
+            statuses = [died, mended, looked, sessions.run(*command)]
             verdict = judge(sessions, STUDY, finished)
             if statuses != [-9, 0, 0, 0]:
                 verdict.told = (
@@ -192,14 +221,14 @@ def doctor(zygote: Zygote, chosen: Iterable[Point], trials: int = 6) -> Iterator
 
 
 def queue(zygote: Zygote, configurations: int, workers: int) -> Iterator[Seen]:
-    """Queue so many configurations: each is executed once."""
+    """Run a sweep of queued configurations; each must run once."""
     listed = [{"learning_rate": round(1e-4 + 1e-5 * number, 6)} for number in range(configurations)]
     with home(zygote) as sessions:
         file = sessions.home.with_name("list.json")
         file.write_text(json.dumps(listed))
         fixed = ("--set", "hidden_units=8", "--set", "activation=relu", "--set", "batch_size=32")
-        asked = sweep(configurations, workers, "--enqueue", str(file), "--pruner", "none", *fixed)
-        status = sessions.run(*asked)
+        command = sweep(configurations, workers, "--enqueue", str(file), "--pruner", "none", *fixed)
+        status = sessions.run(*command)
         verdict = judge(sessions, STUDY, ended_well(sessions.home, STUDY))
         executed = Counter(
             line.split()[1]

@@ -1,7 +1,8 @@
-"""Disks that fill up: a folder of home, or a database, lies on a small tmpfs, which is made larger after the failure.
+"""Disks that fill up during a command.
 
-Which write fails first follows from what lies on the small disk; how far the sweep gets, from its
-size.
+A folder of the home, or a database, is on a small tmpfs, which is enlarged after the failure. The
+content of the disk determines which write fails first; its size determines how far the command
+gets.
 """
 
 from __future__ import annotations
@@ -25,14 +26,13 @@ _ENOUGH = "64m"
 
 @dataclass(frozen=True)
 class Disk:
-    """A place that is small at first.
+    """Small disk for a part of a home.
 
     Attributes:
-        what: fails to be written.
-        folder: within home, that lies on the small disk; with a database's name, what is on it is
-            moved there.
-        size: of the disk, as mount has it.
-        words: that the line about it must have.
+        what: name of what cannot be written.
+        folder: folder in the home that is on the disk, or name of the database that is moved there.
+        size: size of the disk, as an option of mount.
+        words: text that the error message must contain.
     """
 
     what: str
@@ -52,7 +52,7 @@ DISKS = (
 
 
 def can_mount() -> bool:
-    """Return whether this process may mount a disk."""
+    """Return whether this process may mount a tmpfs."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder], capture_output=True
@@ -64,7 +64,10 @@ def can_mount() -> bool:
 
 @contextmanager
 def small(folder: Path, size: str) -> Iterator[None]:
-    """Have a folder lie on a disk of its own while entered, with what was in it as far as there is room."""
+    """Mount a small disk at a folder, and unmount it on exit.
+
+    The content of the folder is copied to the disk.
+    """
     with tempfile.TemporaryDirectory() as aside:
         there = Path(aside) / "there"
         if folder.exists():
@@ -82,27 +85,30 @@ def small(folder: Path, size: str) -> Iterator[None]:
 
 
 def make_room(folder: Path) -> None:
-    """Make the disk that a folder lies on as large as anybody could need."""
+    """Enlarge the disk that is mounted at a folder."""
     subprocess.run(["mount", "-o", f"remount,size={_ENOUGH}", str(folder)], check=True)
 
 
 def single_run(zygote: Zygote) -> Iterator[Seen]:
-    """Fill MLflow's disk under a single run; once there is room, whichever command comes next tells it the rest."""
+    """Fill MLflow's disk during a single run, make room, and repair.
+
+    `assay doctor` must report the missing results, and `--fix` must add them.
+    """
     with home(zygote) as sessions:
         disk = Disk("MLflow's database", "mlflow.db", "1020k", "MLflow has not taken everything")
         folder = _place(sessions, disk)
         with small(folder, disk.size):
             status = sessions.run("run", STUDY, "--epochs", "400")
-            said = sessions.errors.read_text()
+            errors = sessions.errors.read_text()
             make_room(folder)
             differs = sessions.run("doctor")
             again = sessions.run("doctor", "--fix")
             left = diagnose(sessions.store_paths, fix=False).differences
         verdict = Verdict(
-            disagreements=len(left), told=tuple(_faults(disk, status, said, 0, again, sessions))
+            disagreements=len(left), told=tuple(_faults(disk, status, errors, 0, again, sessions))
         )
         if differs != 1:
-            verdict.told = (*verdict.told, f"doctor ended with {differs}")
+            verdict.told = (*verdict.told, f"doctor ended with status {differs}")
         yield Seen(
             f"no room for {disk.what}, a single run",
             f"statuses {[status, differs, again]}",
@@ -111,39 +117,42 @@ def single_run(zygote: Zygote) -> Iterator[Seen]:
 
 
 def full(zygote: Zygote, disks: Iterable[Disk] = DISKS) -> Iterator[Seen]:
-    """Fill each disk in the middle of a sweep, make room, and go on."""
+    """Fill each disk during a sweep, make room, and resume the sweep."""
     if not can_mount():
         yield Seen(
             "a full disk",
-            "this process may not mount a small one",
+            "this process may not mount a tmpfs",
             Verdict(told=("was not tried",)),
         )
         return
     for disk in disks:
         with home(zygote) as sessions:
             folder = _place(sessions, disk)
-            if disk.folder == "data":  # it is the first write to home that fails
+            if disk.folder == "data":  # the sweep must prepare the data, which fails
                 shutil.rmtree(folder)
-            wanted = sweep(_TRIALS, 2, "--sampler", "random")
+            command = sweep(_TRIALS, 2, "--sampler", "random")
             with small(folder, disk.size):
-                status = sessions.run(*wanted)
-                said = sessions.errors.read_text()
+                status = sessions.run(*command)
+                errors = sessions.errors.read_text()
                 finished = ended_well(sessions.home, STUDY)
                 alive = sum(map(is_alive, sessions.worker_pids()))
                 make_room(folder)
-                again = sessions.run(*wanted)
+                again = sessions.run(*command)
                 verdict = judge(sessions, STUDY, finished)
-            told = _faults(disk, status, said, alive, again, sessions)
+            told = _faults(disk, status, errors, alive, again, sessions)
             verdict.told = (*verdict.told, *told)
             yield Seen(
                 f"no room for {disk.what}",
-                f"statuses {[status, again]}, {len(finished)} trials by then",
+                f"statuses {[status, again]}, {len(finished)} trials before the failure",
                 verdict,
             )
 
 
 def _place(sessions: Sessions, disk: Disk) -> Path:
-    """Return the folder to put on the small disk; a database is moved into one of its own."""
+    """Return the folder for the small disk.
+
+    A database is moved to a folder of its own.
+    """
     if not disk.folder.endswith(".db"):
         return sessions.home / disk.folder
     folder = sessions.home.parent / "database"
@@ -156,16 +165,16 @@ def _place(sessions: Sessions, disk: Disk) -> Path:
 
 
 def _faults(
-    disk: Disk, status: int, said: str, alive: int, again: int, sessions: Sessions
+    disk: Disk, status: int, errors: str, alive: int, again: int, sessions: Sessions
 ) -> list[str]:
-    lines = [line for line in said.splitlines() if line.startswith("assay: ")]
+    lines = [line for line in errors.splitlines() if line.startswith("assay: ")]
     faults = []
     if status != 1:
-        faults.append(f"it ended with {status}")
-    if len(lines) != 1 or disk.words not in lines[0] or "Traceback" in said:
-        faults.append(f"it did not say in one line that {disk.words!r}: {said[-800:]}")
+        faults.append(f"the command ended with status {status}")
+    if len(lines) != 1 or disk.words not in lines[0] or "Traceback" in errors:
+        faults.append(f"the error is not one line with {disk.words!r}: {errors[-800:]}")
     if alive:
-        faults.append(f"{alive} workers outlived it")
+        faults.append(f"{alive} workers outlived the command")
     if again != 0:
-        faults.append(f"it did not go on: {sessions.errors.read_text()[-800:]}")
+        faults.append(f"the next command failed: {sessions.errors.read_text()[-800:]}")
     return faults

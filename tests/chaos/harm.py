@@ -1,4 +1,4 @@
-"""Killing at random."""
+"""Kills at random times."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tests.chaos.verdict import ended_well, orphans
 
 
 class Harm:
-    """Kills the supervisor, a worker, or all, at random times.
+    """Random kills of the supervisor, of a worker, or of all.
 
     Args:
-        sessions: whose.
-        study: its name.
-        chance: when, and whom.
-        longest_seconds: between two kills.
+        sessions: sessions of the home.
+        study: name of the study.
+        chance: generator of the times and the targets.
+        longest_seconds: longest time between two kills.
 
     Attributes:
-        killed: how often whom.
-        finished: the trials that had ended well before a kill.
-        orphans: workers that outlived a supervisor by 10 s.
+        killed: number of kills by target.
+        finished: trials that were complete or pruned when a session ended.
+        orphans: number of workers that outlived a supervisor by 10 s.
     """
 
     def __init__(
@@ -39,20 +39,28 @@ class Harm:
 
     @property
     def kills(self) -> int:
-        """How often somebody was killed."""
+        """Number of kills."""
         return self.killed.total()
 
     def __str__(self) -> str:
-        counted = ", ".join(f"{count} of {who}" for who, count in sorted(self.killed.items()))
+        counted = ", ".join(f"{count} of {target}" for target, count in sorted(self.killed.items()))
         return f"{self.kills} kills ({counted})"
 
-    def is_done(self, wanted: Sequence[str], kills: int) -> bool:
-        """Start a sweep again and again until so many were killed in all; return whether it came to its end before."""
+    def is_done(self, command: Sequence[str], kills: int) -> bool:
+        """Start a sweep repeatedly until the number of kills is reached.
+
+        Args:
+            command: arguments of the sweep.
+            kills: number of kills, including earlier ones.
+
+        Returns:
+            Whether the sweep came to its end before.
+        """
         while self.kills < kills:
-            pid = self._sessions.start(*wanted)
+            pid = self._sessions.start(*command)
             before = len(self._sessions.worker_pids())
             while self.kills < kills and is_alive(pid):
-                # Until it has workers, so that there is somebody to kill.
+                # Wait for its first worker, because a kill needs a target.
                 while is_alive(pid) and len(self._sessions.worker_pids()) == before:
                     time.sleep(0.01)
                 time.sleep(self._chance.uniform(0.0, self._longest_seconds))
@@ -67,17 +75,17 @@ class Harm:
         return False
 
     def _kill(self, supervisor: int) -> None:
-        who = self._chance.choice(("supervisor", "worker", "worker", "both"))
+        target = self._chance.choice(("supervisor", "worker", "worker", "both"))
         workers = [worker for worker in self._sessions.worker_pids() if is_alive(worker)]
-        if not is_alive(supervisor) or (who != "supervisor" and not workers):
-            return  # nobody is there to be killed
-        if who != "supervisor":
-            for worker in workers if who == "both" else workers[:1]:
+        if not is_alive(supervisor) or (target != "supervisor" and not workers):
+            return  # the target has ended
+        if target != "supervisor":
+            for worker in workers if target == "both" else workers[:1]:
                 kill(worker)
-        if who != "worker":
+        if target != "worker":
             kill(supervisor)
             self._wait_for_end(supervisor)
-        self.killed[who] += 1
+        self.killed[target] += 1
 
     @staticmethod
     def _wait_for_end(pid: int) -> None:

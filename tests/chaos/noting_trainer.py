@@ -1,4 +1,4 @@
-"""The real trainer, which says on the disk what it did."""
+"""Real trainer that logs its actions to a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.chaos.trainer import note
 
 
 class NotingTrainer(Trainer):
-    """Notes what it begins and ends."""
+    """Trainer that logs the begin and the finish of each trial."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)

@@ -1,4 +1,7 @@
-"""Servers that are away in the middle of a sweep: a real MLflow and a real PostgreSQL, for so many seconds."""
+"""Outages of a server in the middle of a sweep.
+
+The servers are a real MLflow and a real PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,16 @@ from tests.chaos.verdict import Verdict, ended_well, judge
 from tests.helpers.mlflow_server import MlflowServer
 from tests.helpers.postgresql import PostgreSQL, missing
 
-_EPOCH_SECONDS = 0.25  # a trial a second, so that a sweep is longer than the outage in it
-_BEFORE, _AFTER = 6, 6  # trials
+_EPOCH_SECONDS = 0.25  # a trial takes a second, so that the sweep is longer than the outage
+_BEFORE, _AFTER = 6, 6  # trials before and after the outage
 _WORKERS = 2
 
 
 def mlflow(zygote: Zygote, lengths: Iterable[float]) -> Iterator[Seen]:
-    """Kill the MLflow server and start it again; and have it take requests and not answer them."""
+    """Kill the MLflow server and restart it, or freeze and continue it.
+
+    A frozen server accepts connections but does not answer.
+    """
     with MlflowServer() as server:
         for seconds in lengths:
             for how, leave, come_back in (
@@ -45,7 +51,7 @@ def mlflow(zygote: Zygote, lengths: Iterable[float]) -> Iterator[Seen]:
 
 
 def postgresql(zygote: Zygote, lengths: Iterable[float]) -> Iterator[Seen]:
-    """Stop PostgreSQL as a power cut would, and start it again."""
+    """Stop PostgreSQL as a power cut would, and restart it."""
     if (why := missing()) is not None:
         yield Seen("PostgreSQL stopped", why, Verdict(told=("was not tried",)))
         return
@@ -63,7 +69,7 @@ def postgresql(zygote: Zygote, lengths: Iterable[float]) -> Iterator[Seen]:
 
 
 def points(zygote: Zygote, chosen: Iterable[Point]) -> Iterator[Seen]:
-    """Die at each point of a study on PostgreSQL."""
+    """Run `cases.points` on a study on PostgreSQL."""
     if (why := missing()) is not None:
         yield Seen("points on PostgreSQL", why, Verdict(told=("was not tried",)))
         return
@@ -99,16 +105,22 @@ def _outage(
             f"exit status {status}: {sessions.errors.read_text()[-500:]}",
         )
     if goes_on and seconds > 5 and meanwhile == 0:
-        verdict.told = (*verdict.told, "nothing was trained meanwhile")
-    did = f"{trials} trials, {meanwhile} of them in those {away:.1f} s"
+        verdict.told = (*verdict.told, "no trial ended during the outage")
+    did = f"{trials} trials, {meanwhile} of them during the outage of {away:.1f} s"
     if goes_on and seconds:
         otherwise = _pace(sessions, left_at, left_at + away)
-        did += f", which is {meanwhile / away:.2f} a second, and {otherwise:.2f} otherwise"
+        did += f": {meanwhile / away:.2f} per second, and {otherwise:.2f} outside of it"
     return Seen(f"{what} for {seconds:g} s", did, verdict)
 
 
 def _pace(sessions: Sessions, start: float, end: float) -> float:
-    """Return how many trials ended a second outside of a time."""
+    """Return the trials per second outside of an outage.
+
+    Args:
+        sessions: sessions of the home.
+        start: start of the outage, in Unix time.
+        end: end of the outage.
+    """
     ends = [
         event.time
         for event, _ in read_events(
@@ -123,33 +135,39 @@ def _pace(sessions: Sessions, start: float, end: float) -> float:
 
 
 def until(sessions: Sessions, pid: int, trials: int) -> None:
-    """Wait until so many trials of a home have ended well, or a command has."""
+    """Wait until `trials` trials are complete or pruned, or the command has ended."""
     while is_alive(pid) and len(ended_well(sessions.home, STUDY)) < trials:
         time.sleep(0.05)
 
 
 def _miscounted(sessions: Sessions, wanted: int) -> Iterator[str]:
-    """Yield what of the trials is too much or too little."""
+    """Yield wrong numbers of trials and of trainings."""
     trials = load_optuna_study(STUDY, sessions.store_paths).get_trials(deepcopy=False)
     states = Counter(trial.state.name for trial in trials)
     if states != {"COMPLETE": wanted}:
-        yield f"{dict(states)} in place of {wanted} complete trials"
+        yield f"Optuna has {dict(states)} instead of {wanted} complete trials"
     finished = Counter(
         line.split()[1]
         for line in sessions.log.read_text().splitlines()
         if line.startswith("finish")
     )
-    asked = Counter(str(trial.user_attrs[SEED]) for trial in trials)
-    if finished != asked:
-        yield f"{finished.total()} trainings of {len(finished)} trials were finished, {asked.total()} were asked for"
+    requested = Counter(str(trial.user_attrs[SEED]) for trial in trials)
+    if finished != requested:
+        yield (
+            f"workers finished {finished.total()} trainings of {len(finished)} trials, "
+            f"{requested.total()} were requested"
+        )
 
 
 def _doubled(sessions: Sessions) -> Iterator[str]:
-    """Yield the curves that have more or fewer points in MLflow than in the journal."""
+    """Yield curves whose length in MLflow is not that in the journal."""
     study_id = load_optuna_study(STUDY, sessions.store_paths).user_attrs[STUDY_ID]
     history = read_history(sessions.store_paths.workspace.journals(STUDY), study_id)
     client = MlflowClient(sessions.store_paths.tracking_uri)
     for trial, run_id in find_study_runs(sessions.store_paths, study_id).trials.items():
         points = len(client.get_metric_history(run_id, "val_accuracy"))
         if points != len(history.trials[trial].epochs):
-            yield f"trial {trial} has {points} points in MLflow, {len(history.trials[trial].epochs)} in the journal"
+            yield (
+                f"trial {trial} has {points} points in MLflow, "
+                f"{len(history.trials[trial].epochs)} in the journal"
+            )

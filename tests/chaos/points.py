@@ -1,6 +1,6 @@
-"""The named points between two effects of a trial's life, and how to die at one.
+"""Points between two effects of a trial, at which a process can die.
 
-A point is a seam and whether it is before or after it; "torn" is a journal line of which half is
+A point is a seam and a time: before it, after it, or "torn", when half of a journal line is
 written.
 """
 
@@ -26,7 +26,7 @@ SEAMS = {
     "try again": "assay.search.recovery:enqueue_follow_ups",
     "enqueue": "assay.search.study:StudyTrials.enqueue",
     "ask": "assay.search.study:StudyTrials.ask",
-    "call": "assay.search.workers.executor:LocalExecutor.call",
+    "call": "assay.search.workers.local_executor:LocalExecutor.call",
     "report": "assay.search.study:StudyTrials.report",
     "tell": "assay.search.study:StudyTrials.tell",
     "write end": "assay.search.study_record:StudyRecord.write_end",
@@ -56,18 +56,18 @@ SHARED = {
     "claim": "assay.search.storage.postgresql:SharedStorage._claim",
     "draw": "assay.search.space.space:Space.draw",
 }
-"""Seams of a study that is shared, on PostgreSQL."""
+"""Seams of a study that supervisors share on PostgreSQL."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """Where to die.
+    """Point at which a process dies.
 
     Attributes:
-        seam: of `SEAMS`, or `SHARED`.
-        when: before it, after it, or in the middle of a journal line.
-        nth: time that it is passed, from 1.
-        who: dies there.
+        seam: key of `SEAMS` or `SHARED`.
+        when: before the seam, after it, or in the middle of a journal line.
+        nth: which passage of the seam, counted from 1.
+        who: process that dies.
     """
 
     seam: str
@@ -80,7 +80,7 @@ class Point:
 
 
 def every_point() -> list[Point]:
-    """Return all of them, for whoever may die there."""
+    """Return all points of `SEAMS`, for each process that may die there."""
     found = []
     for seam in SEAMS:
         nth = 1 if seam in _ONCE or seam == "retry" else 3
@@ -93,7 +93,10 @@ def every_point() -> list[Point]:
 
 
 def shared_points() -> list[Point]:
-    """Return those at which a supervisor of a shared study may die otherwise than one that is alone."""
+    """Return the points that matter for a shared study.
+
+    There a death has other effects than in a study with one supervisor.
+    """
     seams = {
         "create study": 1,
         "recover": 1,
@@ -108,7 +111,10 @@ def shared_points() -> list[Point]:
 
 
 def doctors_points() -> list[Point]:
-    """Return those that `assay doctor --fix` passes after a sweep was killed as it told of a trial."""
+    """Return the points that `assay doctor --fix` passes.
+
+    The sweep before it was killed when it recorded the end of a trial in Optuna.
+    """
     seams = (
         "recover",
         "write end",
@@ -122,11 +128,11 @@ def doctors_points() -> list[Point]:
 
 
 def arm(point: Point, workers: Callable[[], list[int]]) -> None:
-    """Have this process, or its workers, be killed when it comes to a point.
+    """Make this process, or its workers, die at a point.
 
     Args:
-        point: where.
-        workers: returns the process ids of the workers there are by then.
+        point: point, and process that dies.
+        workers: returns the process ids of the current workers.
     """
     module, _, path = {**SEAMS, **SHARED}[point.seam].partition(":")
     owner: Any = importlib.import_module(module)
@@ -172,7 +178,7 @@ def _tear(journal: Any, event: Any) -> None:
 def _die(point: Point, workers: Callable[[], list[int]]) -> None:
     if point.who != "supervisor":
         for pid in workers():
-            with contextlib.suppress(ProcessLookupError):  # it died before
+            with contextlib.suppress(ProcessLookupError):  # it has already died
                 os.kill(pid, signal.SIGKILL)
     if point.who != "worker":
         os.kill(os.getpid(), signal.SIGKILL)

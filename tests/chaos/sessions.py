@@ -1,4 +1,4 @@
-"""Commands `assay` of a home, started so that they can be killed."""
+"""`assay` commands in a home, which the cases can kill."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.chaos.points import Point
 
 
 class Zygote(AbstractContextManager["Zygote"]):
-    """The process that commands are forked from; one is enough for any number of homes."""
+    """Process that forks the commands, for any number of homes."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -44,7 +44,7 @@ class Zygote(AbstractContextManager["Zygote"]):
         self._process.stdout.close()
 
     def ask(self, **what: Any) -> dict[str, Any]:
-        """Ask for a command to be started, or waited for."""
+        """Send a request to start a command or to wait for one; return the answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps(what), file=self._process.stdin, flush=True)
@@ -56,18 +56,20 @@ class Zygote(AbstractContextManager["Zygote"]):
 
 
 class Sessions:
-    """Starts commands in one home; what they print is in `out` and `errors`, what workers did in `log`.
+    """Commands in one home.
+
+    Commands write their output to the files `out` and `errors`. Workers log their actions in `log`.
 
     Args:
-        zygote: that they are forked from.
-        folder: of the home and of these files.
-        storage: of Optuna, where it is not in home.
-        tracking_uri: of MLflow, where it is not in home.
-        epoch_seconds: how long an epoch takes.
-        real: whether networks are trained, which takes as long as it takes.
+        zygote: process that forks the commands.
+        folder: folder of the home and of these files.
+        storage: Optuna's storage, if it is not in the home.
+        tracking_uri: MLflow's store, if it is not in the home.
+        epoch_seconds: duration of an epoch of the stub.
+        real: whether to train networks instead of the stub.
 
     Attributes:
-        stores: the stores that are not home's own, by the names that `StorePaths` has for them.
+        stores: URLs of the stores that are not in the home, by their names in `StorePaths`.
     """
 
     def __init__(
@@ -90,11 +92,11 @@ class Sessions:
 
     @property
     def store_paths(self) -> StorePaths:
-        """Where its studies are."""
+        """Paths of the stores of its studies."""
         return StorePaths.choose(home=self.home, **self.stores)
 
     def start(self, *argv: str, points: Sequence[Point] = ()) -> int:
-        """Start a command; return its process id."""
+        """Start a command that dies at `points`; return its process id."""
         started = self._zygote.ask(
             argv=[*argv, "--home", str(self.home), *self._options()],
             epoch_seconds=self._epoch_seconds,
@@ -107,15 +109,18 @@ class Sessions:
         return int(started["started"])
 
     def wait(self, pid: int) -> int:
-        """Wait until a command has ended; return its exit status, or the negative of the signal that ended it."""
+        """Wait for the end of a command; return its exit status.
+
+        The status is the negative signal number if a signal ended the command.
+        """
         return int(self._zygote.ask(wait=pid)["status"])
 
     def run(self, *argv: str, points: Sequence[Point] = ()) -> int:
-        """Run a command to its end; return its status."""
+        """Run a command to its end; return its exit status."""
         return self.wait(self.start(*argv, points=points))
 
     def worker_pids(self) -> list[int]:
-        """Return the process ids of all workers there ever were."""
+        """Return the process ids of all workers, past and present."""
         lines: Sequence[str] = self.log.read_text().splitlines()
         return [int(line.split()[2]) for line in lines if line.startswith("worker")]
 
@@ -128,7 +133,7 @@ class Sessions:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process runs; one that nobody has buried yet does not."""
+    """Return whether a process runs; a zombie process does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -136,6 +141,6 @@ def is_alive(pid: int) -> bool:
 
 
 def kill(pid: int) -> None:
-    """Send SIGKILL to a process if it is there."""
+    """Send SIGKILL to a process if it exists."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

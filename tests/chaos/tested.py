@@ -1,4 +1,7 @@
-"""What tests of `make test` hold the product to, as rows of the table: each file is run, and all in it must pass."""
+"""Chaos cases that tests of the test suite cover.
+
+Each case runs test files, and all tests in them must pass.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,14 @@ from tests.chaos.cases import Seen
 from tests.chaos.verdict import Verdict
 
 _TESTS = {
-    "a worker stopped past its timeout, then gone on": ("integration/search/test_failures.py",),
-    "Ctrl-C, once and twice, SIGTERM, workers that outlive nobody": (
+    "a worker stopped past its timeout, then continued": ("integration/search/test_failures.py",),
+    "Ctrl-C, once and twice, SIGTERM, no orphaned workers": (
         "system/experiments/test_sweep.py::test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was",
         "system/experiments/test_endurance.py",
     ),
-    "a home that may not be written, by a user who is not root": (
-        "system/experiments/test_unwritable.py",
-    ),
+    "a home that a user other than root may not write": ("system/experiments/test_unwritable.py",),
     "a clock set an hour forward, and back": ("system/experiments/test_clock.py",),
-    "bad requests, those that have a case of their own": (
+    "bad requests, each with its own test": (
         "integration/experiments/test_requests.py",
         "system/experiments/test_requests.py",
     ),
@@ -40,7 +41,7 @@ _FOLDER = Path(__file__).parents[1]
 
 
 def by_tests() -> Iterator[Seen]:
-    """Run them; a test that was skipped was not tried."""
+    """Run the test files; a skipped test counts as a failure."""
     for case, files in _TESTS.items():
         with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
             report = Path(folder) / "report.xml"

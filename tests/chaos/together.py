@@ -1,4 +1,7 @@
-"""Two supervisors at once on one study on PostgreSQL: of one home, or of two that share an MLflow store."""
+"""Two supervisors at once on one study on PostgreSQL.
+
+They have the same home, or two homes that share an MLflow store.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,11 @@ _Happens = Literal["undisturbed", "one killed", "PostgreSQL away"]
 
 
 def together(zygote: Zygote, trials: int) -> Iterator[Seen]:
-    """Have two search at once: undisturbed; one of them killed, and started again at the end; their storage away."""
+    """Run two supervisors at once, with and without failures.
+
+    The failures are a kill of one supervisor, whose home resumes at the end, and an outage of
+    PostgreSQL.
+    """
     if (why := missing()) is not None:
         yield Seen("two supervisors", why, Verdict(told=("was not tried",)))
         return
@@ -46,7 +53,7 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, happens: _Happens, tria
             shared = first.store_paths.tracking_uri
             second = stack.enter_context(home(zygote, url, shared, epoch_seconds=0.02))
         told: list[str] = []
-        left = 0
+        running = 0
         wanted = sweep(trials, _WORKERS)
         pids = [first.start(*wanted), second.start(*wanted)]
         finished: set[int] = set()
@@ -54,9 +61,9 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, happens: _Happens, tria
             told += _kill_one(first, second, pids)
             finished = ended_well(first.home, STUDY) | ended_well(second.home, STUDY)
             statuses = [second.wait(pids[1]), first.wait(pids[0])]
-            told += [f"the other ended with {statuses[0]}"] if statuses[0] else []
+            told += [f"the other supervisor ended with status {statuses[0]}"] if statuses[0] else []
             told += _touched(first.store_paths)
-            left = _left(first.store_paths)
+            running = _count_running(first.store_paths)
             statuses.append(first.run(*sweep(trials + 5, _WORKERS)))
         else:
             if happens == "PostgreSQL away":
@@ -80,7 +87,7 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, happens: _Happens, tria
             str(trial.user_attrs.get(SUPERVISOR))[:6]
             for trial in load_optuna_study(STUDY, first.store_paths).get_trials()
         )
-        under_way = f" with {left} trials under way" if happens == "one killed" else ""
+        under_way = f" with {running} trials under way" if happens == "one killed" else ""
         did = f"trials by supervisor: {', '.join(map(str, whose.values()))}"
         return Seen(
             f"two supervisors, {homes} {'home' if homes == 1 else 'homes'}, {happens}{under_way}",
@@ -90,17 +97,17 @@ def _two(zygote: Zygote, server: PostgreSQL, homes: int, happens: _Happens, tria
 
 
 def _kill_one(first: Sessions, second: Sessions, pids: list[int]) -> Iterator[str]:
-    """Kill the first supervisor while both are at it."""
+    """Kill the first supervisor while both run trials."""
     until(first, pids[0], 4)
     until(second, pids[1], 8)
     if not all(map(is_alive, pids)):
-        yield "one had ended before it could be killed"
+        yield "a supervisor ended before the kill"
     kill(pids[0])
     while is_alive(pids[0]):
         time.sleep(0.01)
 
 
-def _left(store_paths: StorePaths) -> int:
+def _count_running(store_paths: StorePaths) -> int:
     return sum(
         trial.state.name == "RUNNING"
         for trial in load_optuna_study(STUDY, store_paths).get_trials(deepcopy=False)
@@ -108,14 +115,14 @@ def _left(store_paths: StorePaths) -> int:
 
 
 def _touched(store_paths: StorePaths) -> Iterator[str]:
-    """Yield the trials of a killed supervisor that the other settled, which it must not."""
+    """Yield trials of the killed supervisor that the other one settled."""
     for trial in load_optuna_study(STUDY, store_paths).get_trials(deepcopy=False):
         if trial.user_attrs.get(STATE) == "failed: interrupted":
-            yield f"trial {trial.number} was settled by the other"
+            yield f"the other supervisor settled trial {trial.number}"
 
 
 def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
-    """Yield what is wrong with the trials of all homes together."""
+    """Yield errors in the trials of all homes together."""
     study = load_optuna_study(STUDY, several[0].store_paths)
     study_id = study.user_attrs[STUDY_ID]
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
@@ -128,15 +135,15 @@ def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
         yield f"the journals have {known.total()} trials, Optuna {len(trials)}"
     done = sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in trials)
     if not wanted <= done <= wanted + _WORKERS:
-        yield f"{done} trials are done of {wanted}"
+        yield f"{done} of {wanted} trials are done"
     finished = Counter(
         line.split()[1]
         for one in several
         for line in one.log.read_text().splitlines()
         if line.startswith("finish")
     )
-    # A worker may have come to the end of a trial of which its supervisor, which was killed, never
-    # heard.
+    # A worker may finish a trial although its supervisor was killed before it received the result;
+    # the trial then runs again.
     redone = Counter(
         str(trial.user_attrs.get(SEED))
         for trial in trials
@@ -149,14 +156,14 @@ def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
                 for trial in trials
                 if str(trial.user_attrs.get(SEED)) == seed
             ]
-            yield f"the trials of seed {seed}, {states}, were trained to their end {count} times"
+            yield f"the trials of seed {seed}, {states}, were finished {count} times"
     lost = {
         str(trial.user_attrs[SEED])
         for trial in trials
         if trial.state.name in ("COMPLETE", "PRUNED")
     } - finished.keys()
     if lost:
-        yield f"{len(lost)} trials that were never finished are done"
+        yield f"{len(lost)} trials are done, but no worker finished them"
     configurations = Counter(
         str(trial.params)
         for trial in trials
@@ -166,4 +173,4 @@ def _union(several: Sequence[Sessions], wanted: int) -> Iterator[str]:
         yield "a configuration was drawn twice"
     runs = find_study_runs(several[0].store_paths, study_id)
     if sorted(runs.trials) != sorted(trial.number for trial in trials):
-        yield f"MLflow has {len(runs.trials)} runs of {len(trials)} trials"
+        yield f"MLflow has {len(runs.trials)} runs for {len(trials)} trials"

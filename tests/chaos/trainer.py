@@ -1,4 +1,4 @@
-"""A trainer that takes milliseconds and says on the disk what it did."""
+"""Stub trainer that takes milliseconds and logs to a file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ def preload() -> None:
 
 
 def accuracy(seed: int, epoch: int) -> float:
-    """Return the validation accuracy of a trial after an epoch: what it must have in every store."""
+    """Return the validation accuracy of a trial after an epoch.
+
+    Every store must have this value.
+    """
     return int(hashlib.sha256(f"{seed}/{epoch}".encode()).hexdigest()[:8], 16) / 2**32
 
 
 def note(what: str, seed: int) -> None:
-    """Append a line to the log; it is on the disk when this returns."""
+    """Append a line to the log, and sync it to the disk."""
     log = os.open(os.environ[LOG], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(log, f"{what} {seed} {os.getpid()}\n".encode())
@@ -32,10 +35,12 @@ def note(what: str, seed: int) -> None:
 
 
 class ChaosTrainer:
-    """Answers as the real one does, and notes what it begins and ends before it answers.
+    """Stub trainer with the replies of the real one.
+
+    It logs the begin and the finish of each trial before it replies.
 
     Args:
-        arguments: of the real one, none of which matters.
+        arguments: arguments of the real trainer, which are ignored.
     """
 
     def __init__(self, **arguments: Any) -> None:

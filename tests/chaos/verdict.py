@@ -1,4 +1,7 @@
-"""What must hold of a home, whatever was done to it: counted from its journal, its stores, and what workers logged."""
+"""Invariants of a home after kills and failures.
+
+They are checked in its journal, in its stores, and in the log of the workers.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +33,20 @@ _DONE = ("complete", "pruned")
 
 @dataclass
 class Verdict:
-    """How often each thing was seen that must not be; all 0 is good.
+    """Number of violations of each invariant; all 0 is good.
 
     Attributes:
-        lost: trials that had ended well in the journal before a kill and are not done in Optuna.
-        twice: configurations that were trained to their end, and recorded so, more than once.
-        running: trials and runs that are RUNNING though nobody runs them.
+        lost: trials that were complete or pruned in the journal before a kill, and are not in
+            Optuna.
+        twice: surplus trials of configurations that are complete or pruned more than once.
+        running: trials and runs that are RUNNING although no process runs them.
         orphans: worker processes that outlived their supervisor by 10 s.
         attempts: configurations with more attempts than allowed.
-        forgotten: trials that were interrupted, or crashed with attempts left, and that nobody
-            tried again although
-            training went on.
-        wrong: values that are not what the worker measured.
-        disagreements: what `assay doctor` says.
+        forgotten: trials that were interrupted, or crashed with attempts left, and were not tried
+            again although training went on.
+        wrong: values that differ from those that the worker measured.
+        disagreements: differences that `assay doctor` reports.
+        told: messages about the violations.
     """
 
     lost: int = 0
@@ -57,7 +61,7 @@ class Verdict:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing of it was seen."""
+        """Whether there is no violation and no message."""
         return not any(getattr(self, field.name) for field in fields(self))
 
     def __str__(self) -> str:
@@ -70,7 +74,7 @@ class Verdict:
 
 
 def ended_well(home: Path, study: str) -> set[int]:
-    """Return the trials that a home's journals say are complete or pruned."""
+    """Return the trials that are complete or pruned in a home's journals."""
     journals = StorePaths.choose(home=home).workspace.journals(study)
     events = (event for journal in journals for event, _ in read_events(journal, only=[TrialEnded]))
     return {
@@ -85,14 +89,14 @@ def judge(
     retries: int = 1,
     value: Callable[[int, int], float] = accuracy,
 ) -> Verdict:
-    """Look at a study that was taken up again after the last kill, and is done.
+    """Check a study that was resumed after the last kill, and is done.
 
     Args:
-        sessions: what was done to it.
-        study: its name.
-        finished_before: the trials that had ended well before a kill.
-        retries: how many it allows.
-        value: returns what a trial must have, by its seed and how many epochs it trained.
+        sessions: sessions of the home.
+        study: name of the study.
+        finished_before: trials that were complete or pruned before a kill.
+        retries: number of retries that the study allows.
+        value: returns the expected value of a trial, given its seed and its number of epochs.
     """
     store_paths = sessions.store_paths
     known = load_optuna_study(study, store_paths)
@@ -120,24 +124,24 @@ def judge(
         wrong=sum(
             trial.value != value(trial.user_attrs[SEED], len(history.trials[number].epochs))
             for number, trial in done.items()
-            if number in history.trials  # else another home took it
+            if number in history.trials  # otherwise another home ran it
         ),
         disagreements=len(diagnosis.differences),
         told=(
             *map(str, diagnosis.differences),
-            *(f"nobody tried {number} again" for number in sorted(forgotten)),
+            *(f"trial {number} was not tried again" for number in sorted(forgotten)),
         ),
     )
 
 
 def _runs_left_running(store_paths: StorePaths, study_id: str) -> int:
-    """Return how many runs of a study MLflow says are RUNNING, its own among them."""
+    """Return how many runs of a study are RUNNING in MLflow."""
     filter_string = f"tags.`{STUDY_ID_TAG}` = '{study_id}' AND attributes.status = 'RUNNING'"
     return sum(1 for _ in search_runs(open_client(store_paths.tracking_uri), filter_string))
 
 
 def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:
-    """Return the trials that had to be tried again and were not."""
+    """Return the trials that were due to be tried again and were not."""
     trials = known.get_trials(deepcopy=False)
     ended: set[int] = set()
     due: set[int] = set()
@@ -151,23 +155,23 @@ def _forgotten(known: optuna.Study, journal: Path, retries: int) -> set[int]:
             ended |= {event.trial} if is_interrupted or has_attempts_left else set()
         elif isinstance(event, EpochEnded):
             due |= ended
-    # Before any hyperparameter was drawn there is nothing to try again.
+    # A trial that ended before its hyperparameters were drawn is not tried again.
     due = {
         number
         for number in due
         if trials[number].params or trials[number].system_attrs.get(ENQUEUED)
     }
-    # One that was killed before its seed was written has the seed that follows from its number.
+    # A trial that was killed before its seed was stored has the seed derived from its number.
     seeds = [StudyRecord(known, known._storage).restore_trial(trial).seed for trial in trials]
     latest = {seed: number for number, seed in enumerate(seeds)}
     return {number for number in due if latest[seeds[number]] == number}
 
 
 def orphans(sessions: Sessions) -> int:
-    """Return how many workers there are, though their supervisor has gone; they have 10 s to end."""
-    give_up = time.monotonic() + _ORPHAN_SECONDS
+    """Return how many workers outlive their supervisor by 10 s."""
+    deadline = time.monotonic() + _ORPHAN_SECONDS
     while (
         alive := [pid for pid in sessions.worker_pids() if is_alive(pid)]
-    ) and time.monotonic() < give_up:
+    ) and time.monotonic() < deadline:
         time.sleep(0.05)
     return len(alive)

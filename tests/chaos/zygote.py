@@ -1,7 +1,9 @@
-"""Forks commands `assay` from a process that has imported all that they need, so that hundreds can be started.
+"""Process that forks `assay` commands.
 
-One JSON object a line: in {"argv", "log", "out", "errors", ...}, out {"started": pid}; in {"wait":
-pid}, out {"status": n}.
+It has imported their modules, so that hundreds of commands can be started quickly.
+
+It reads and writes one JSON object per line. The answer to {"argv", "log", "out", "errors", ...} is
+{"started": pid}; the answer to {"wait": pid} is {"status": n}.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import sys
 from typing import Any
 
 from assay.experiments.run import execution
-from assay.search.workers.executor import LocalExecutor
+from assay.search.workers.local_executor import LocalExecutor
 from tests.chaos.points import Point, arm
 from tests.chaos.trainer import EPOCH_SECONDS, LOG
 
@@ -34,29 +36,29 @@ def main() -> None:
     for module in _MODULES:
         importlib.import_module(module)
     for line in sys.stdin:
-        asked = json.loads(line)
-        if "wait" in asked:
-            _, status = os.waitpid(asked["wait"], 0)
-            _say({"status": os.waitstatus_to_exitcode(status)})
+        request = json.loads(line)
+        if "wait" in request:
+            _, status = os.waitpid(request["wait"], 0)
+            _send({"status": os.waitstatus_to_exitcode(status)})
             continue
         pid = os.fork()
         if pid == 0:
-            _become(asked)
-        _say({"started": pid})
+            _run_command(request)
+        _send({"started": pid})
 
 
-def _become(asked: dict[str, Any]) -> None:
-    """Run the command in this process, and never return."""
+def _run_command(request: dict[str, Any]) -> None:
+    """Run the command in this process; never return."""
     code = 70
     try:
         os.setsid()
-        out = os.open(asked["out"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        errors = os.open(asked["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        out = os.open(request["out"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        errors = os.open(request["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (errors, 2)):
             os.dup2(descriptor, target)
-        os.environ[LOG] = asked["log"]
-        os.environ[EPOCH_SECONDS] = str(asked["epoch_seconds"])
-        execution.PRELOAD, execution.TRAINER = _REAL if asked["real"] else _STUB
+        os.environ[LOG] = request["log"]
+        os.environ[EPOCH_SECONDS] = str(request["epoch_seconds"])
+        execution.PRELOAD, execution.TRAINER = _REAL if request["real"] else _STUB
         executors: list[LocalExecutor] = []
         start = LocalExecutor.start
 
@@ -65,9 +67,9 @@ def _become(asked: dict[str, Any]) -> None:
             start(self)
 
         LocalExecutor.start = started  # type: ignore[method-assign]
-        for point in asked["points"]:
+        for point in request["points"]:
             arm(Point(**point), lambda: [pid for one in executors for pid in one.pids()])
-        sys.argv = ["assay", *asked["argv"]]
+        sys.argv = ["assay", *request["argv"]]
         from assay.experiments.cli import main
 
         main()
@@ -83,7 +85,7 @@ def _become(asked: dict[str, Any]) -> None:
         os._exit(code)
 
 
-def _say(what: dict[str, Any]) -> None:
+def _send(what: dict[str, Any]) -> None:
     print(json.dumps(what), flush=True)
 
 

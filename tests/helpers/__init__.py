@@ -1,1 +1,1 @@
-"""What tests import: servers, trainers, studies, commands. Tests import nothing of each other."""
+"""Helpers for tests: servers, trainers, studies and commands."""

@@ -1,4 +1,4 @@
-"""Chromium and the MLflow UI, as a user has them side by side: for tests, and for the pictures in the README."""
+"""Chromium and the MLflow UI, for tests and for the pictures in the README."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
 HOST = "127.0.0.1"
-PATIENCE_MILLISECONDS = 300_000  # the UI is a large program, and its first page is drawn late
+PATIENCE_MILLISECONDS = 300_000  # the UI is large, and its first page is drawn late
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
-    "--no-sandbox",  # which root can't have
+    "--no-sandbox",  # root cannot use the sandbox
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -31,13 +31,13 @@ _FLAGS = (
 
 
 def chromium() -> str | None:
-    """Return the browser that is installed, if one is."""
+    """Return the path of an installed browser, if any."""
     return next((found for name in _NAMES if (found := shutil.which(name)) is not None), None)
 
 
 @contextlib.contextmanager
 def serving(home: Path, study: str) -> Iterator[str]:
-    """Enter with `assay ui STUDY` at work and the address it printed; leave with it gone."""
+    """Run `assay ui STUDY` and yield the address that it prints."""
     command = [*ASSAY, "ui", study, "--no-open", "--home", str(home), "--port", str(free_port())]
     ui = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
@@ -50,15 +50,15 @@ def serving(home: Path, study: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def browsing(screenshot: Path, width: int = 1400, height: int = 1000) -> Iterator[Page]:
-    """Enter with an empty page that reaches this machine alone; if something fails, keep what the page looked like.
+    """Yield an empty page without internet access; take a screenshot on failure.
 
     Args:
-        screenshot: where the picture of a page that failed goes.
-        width: of the window, in pixels.
-        height: of the window, in pixels.
+        screenshot: file for the screenshot of a failed page.
+        width: width of the window, in pixels.
+        height: height of the window, in pixels.
     """
     from playwright.sync_api import (
-        sync_playwright,  # here, because it is only there where a browser may be
+        sync_playwright,  # imported here, because it may not be installed
     )
 
     with (
@@ -77,14 +77,14 @@ def browsing(screenshot: Path, width: int = 1400, height: int = 1000) -> Iterato
 
 
 def plot(page: Page, parameters: Iterable[str], metric: str) -> None:
-    """Have the comparison's plot show these parameters and this metric, beside what it shows by itself but loss."""
+    """Add these parameters and this metric to the plot, and remove the loss."""
     for box, names in (("Parameters:", parameters), ("Metrics:", (metric,))):
         select = page.get_by_text(box, exact=True).locator("xpath=following-sibling::div[1]")
         shown = select.inner_text().split()
         select.click()
         for name in names:
             if name not in shown:
-                page.keyboard.type(name)  # a long list draws only what is in view
+                page.keyboard.type(name)  # a long list draws only its visible part
                 page.locator(".du-bois-light-select-dropdown").get_by_title(
                     name, exact=True
                 ).click()

@@ -1,10 +1,10 @@
-"""Time that passes only when a test says so."""
+"""A clock that tests control."""
 
 from __future__ import annotations
 
 
 class Clock:
-    """Stands in for the module `time` where a test decides what time it is."""
+    """Replaces the module `time` with a clock that tests control."""
 
     def __init__(self) -> None:
         self._now = 1000.0
@@ -13,5 +13,5 @@ class Clock:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let so much time pass at once."""
+        """Advance the clock."""
         self._now += seconds

@@ -1,4 +1,4 @@
-"""The command `assay`, as a user calls it, and one small study that many tests look at."""
+"""Runs of the command `assay`, and the study that many tests share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ASSAY = [sys.executable, "-P", "-c", "from assay.experiments.cli import main; ma
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -36,14 +36,14 @@ class Done:
 
     @property
     def answer(self) -> dict[str, Any]:
-        """What `--json` printed: the last line, and nothing else, on standard output."""
+        """The JSON object that `--json` prints as the only line of standard output."""
         (line,) = self.out.splitlines()
         answer: dict[str, Any] = json.loads(line)
         return answer
 
 
 def assay(*arguments: str, cwd: Path | None = None, **environment: str) -> Done:
-    """Run `assay` in a process of its own."""
+    """Run `assay` in a separate process."""
     done = subprocess.run(
         [*ASSAY, *arguments],
         capture_output=True,
@@ -56,10 +56,10 @@ def assay(*arguments: str, cwd: Path | None = None, **environment: str) -> Done:
 
 
 def invoke(*arguments: str, cwd: Path | None = None, **environment: str) -> Done:
-    """Run `assay` in this process, which is left as it was.
+    """Run `assay` in this process, and restore the process state.
 
-    That spares the imports of a process. Signals, closed pipes and variables that a library reads
-    only once take `assay`.
+    This saves the imports of a process. Tests of signals, closed pipes and variables that a
+    library reads only once need `assay`.
     """
     out, err = io.StringIO(), io.StringIO()
     with unchanged_process(), pytest.MonkeyPatch.context() as patch:
@@ -80,7 +80,7 @@ def invoke(*arguments: str, cwd: Path | None = None, **environment: str) -> Done
 
 @contextlib.contextmanager
 def unchanged_process() -> Iterator[None]:
-    """Undo what a command changes of the process that it runs in; signal handlers it must not leave changed."""
+    """Restore what a command changes in the process; check the signal handlers."""
     folder, environment = Path.cwd(), dict(os.environ)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     loggers = {name: logging.getLogger(name) for name in ("optuna", "mlflow")}
@@ -94,7 +94,7 @@ def unchanged_process() -> Iterator[None]:
         os.environ.update(environment)
         atexit.unregister(
             gc.freeze
-        )  # at its end this process has more to look after than one command's
+        )  # this process has more objects to free at its end than a command has
         for name, logger in loggers.items():
             logger.setLevel(levels[name])
     assert handlers == {number: signal.getsignal(number) for number in handlers}
@@ -102,7 +102,7 @@ def unchanged_process() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Swept:
-    """A study of digits-mlp: its home and what the sweep answered."""
+    """The shared study of digits-mlp, with the answer of its sweep."""
 
     home: Path
     answer: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What holds for every data set: a contract that is inherited beside a fixture `prepared`."""
+"""The contract of data sets; test classes inherit it and define a fixture `prepared`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A data set and what it must come out as."""
+    """A data set and its expected properties."""
 
     name: str
     counts: tuple[int, int, int]
@@ -46,7 +46,7 @@ class Case:
 
     @property
     def largest_value(self) -> int | None:
-        """Of a pixel; None where the split decides how it is scaled."""
+        """Largest pixel value, or None if the scale depends on the split."""
         if self.stored is not np.uint8:
             return None
         return 16 if self.name == "digits" else 255
@@ -54,7 +54,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared set beside where it came from."""
+    """A prepared data set and its source."""
 
     case: Case
     settings: DataSettings
@@ -68,7 +68,7 @@ class Prepared:
         return array
 
     def source(self) -> dict[str, Array]:
-        """The whole published arrays; of digits only their union is known, as training set."""
+        """Return all published arrays; for digits, one array that joins all parts."""
         if self.case.name == "digits":
             from sklearn.datasets import load_digits
 
@@ -86,7 +86,7 @@ class Prepared:
         return dict(np.load(path, allow_pickle=False))
 
     def built(self, home: str, **changes: Any) -> tuple[Path, PreparedMeta]:
-        """Build it once more with other settings; returns the folder and what its meta.json says."""
+        """Prepare the data set with other settings; return its folder and meta.json."""
         settings = self.settings.model_copy(update=changes)
         folder = ensure_prepared(
             settings, self.home / home, self.data_dir, self.base, self.case.task
@@ -97,13 +97,13 @@ class Prepared:
 
 
 def in_order_of_classes(arrays: dict[str, Array]) -> dict[str, Array]:
-    """As files come: by the name of their class's folder."""
+    """Sort arrays by class, the order in which image files are read."""
     order = {part: np.argsort(arrays[f"y_{part}"], kind="stable") for part in ("train", "test")}
     return {name: array[order[name[2:]]] for name, array in arrays.items()}
 
 
 def numbers_to_predict() -> dict[str, Array]:
-    """Rows of 16 numbers, all different, with two numbers to predict from each."""
+    """Return different rows of 16 numbers, with two regression targets each."""
     arrays = make_arrays(300, 30)
     x = {part: arrays[f"x_{part}"].reshape(-1, 16).astype(np.float32) for part in ("train", "test")}
     y = {part: np.stack([x[part].sum(axis=1), x[part][:, 3] / 7], axis=1) for part in x}
@@ -111,7 +111,7 @@ def numbers_to_predict() -> dict[str, Array]:
 
 
 def prepare_case(case: Case, data_dir: Path | None, factory: pytest.TempPathFactory) -> Prepared:
-    """Prepare a set whose files are in a folder, or are made here."""
+    """Prepare a data set from existing or newly written files."""
     base, home = factory.mktemp("base"), factory.mktemp("home")
     data_dir = base if data_dir is None else data_dir
     if case.name.startswith("npz:"):
@@ -120,19 +120,19 @@ def prepare_case(case: Case, data_dir: Path | None, factory: pytest.TempPathFact
     if case.name.startswith("folder:"):
         make_tree(base / "pets", make_arrays(300, 30), ("ant", "bird", "cat"))
     settings = DataSettings(name=case.name, validation=case.counts[1], **case.keys)
-    if case.name in GENERATED_SETS:  # in this process, which spares one for each of so many
+    if case.name in GENERATED_SETS:  # in this process, to save time
         ensure_prepared(settings, home, data_dir, base, case.task)
     data = prepare(settings, home, data_dir, base, case.task)
     return Prepared(case, settings, home, data_dir, base, data)
 
 
 def rows(*parts: Array) -> list[bytes]:
-    """Images as sorted bytes: equal where the images are, in whatever order."""
+    """Return images as sorted bytes, to compare them in any order."""
     return sorted(image.tobytes() for part in parts for image in part)
 
 
 class DataContract:
-    """What every prepared data set keeps to."""
+    """The contract of every prepared data set."""
 
     @pytest.fixture
     def labelled(self, prepared: Prepared) -> Prepared:
@@ -140,7 +140,7 @@ class DataContract:
             pytest.skip("numbers have no classes")
         return prepared
 
-    def test_shapes_types_and_counts_are_as_promised(self, prepared: Prepared) -> None:
+    def test_shapes_types_and_counts_are_as_expected(self, prepared: Prepared) -> None:
         data, case = prepared.data, prepared.case
         assert (data.train_images, data.validation_images, data.test_images) == case.counts
         assert data.input_shape == case.shape
@@ -161,15 +161,13 @@ class DataContract:
                 assert (y.shape, y.dtype) == ((count,), np.int32)
                 assert set(np.unique(y)) == set(range(case.classes))
 
-    def test_every_class_validates_in_its_share_within_one_image(self, labelled: Prepared) -> None:
+    def test_the_validation_split_is_stratified_within_one_image(self, labelled: Prepared) -> None:
         train, validation = labelled.load("y_train.npy"), labelled.load("y_validation.npy")
         whole = np.bincount(train) + np.bincount(validation)
         share = whole * len(validation) / (len(train) + len(validation))
         assert np.abs(np.bincount(validation) - share).max() <= 1
 
-    def test_the_splits_together_are_the_training_set_each_image_once(
-        self, prepared: Prepared
-    ) -> None:
+    def test_the_splits_contain_each_training_image_once(self, prepared: Prepared) -> None:
         parts = [prepared.load("x_train.npy"), prepared.load("x_validation.npy")]
         if prepared.case.name == "digits":
             parts.append(prepared.load("test/x.npy"))
@@ -185,7 +183,9 @@ class DataContract:
             x, y = prepared.load(f"x_{part}.npy"), prepared.load(f"y_{part}.npy")
             assert [of[image.tobytes()] for image in x] == y.reshape(len(x), -1).tolist()
 
-    def test_the_test_set_lies_apart_and_is_the_published_one(self, prepared: Prepared) -> None:
+    def test_the_test_set_is_separate_and_equals_the_published_one(
+        self, prepared: Prepared
+    ) -> None:
         names = {path.name for path in prepared.data.folder.iterdir()}
         assert names == {
             "x_train.npy",
@@ -203,7 +203,7 @@ class DataContract:
                 == source["y_test"].reshape(-1).tolist()
             )
 
-    def test_scaling_is_fitted_on_the_training_split_alone(self, prepared: Prepared) -> None:
+    def test_scaling_is_fitted_on_the_training_split_only(self, prepared: Prepared) -> None:
         x = prepared.load("x_train.npy")
         flat = x.reshape(-1, x.shape[-1])
         for name, scale in prepared.data.scales.items():
@@ -216,14 +216,14 @@ class DataContract:
         if (largest := prepared.case.largest_value) is not None:
             assert (set(unit.factor), set(unit.offset)) == ({1 / largest}, {0.0})
         else:
-            spread = np.ptp(flat, axis=0) > 0  # a constant is moved to 0
+            spread = np.ptp(flat, axis=0) > 0  # a constant becomes 0
             extremes = [
                 extreme(axis=0) * unit.factor + unit.offset for extreme in (flat.min, flat.max)
             ]
             np.testing.assert_allclose(extremes, [0 * spread, 1 * spread], atol=1e-6)
         assert (set(none.factor), set(none.offset)) == ({1.0}, {0.0})
 
-    def test_the_split_is_decided_by_its_seed(self, prepared: Prepared) -> None:
+    def test_the_seed_determines_the_split(self, prepared: Prepared) -> None:
         def validation(home: str, seed: int) -> Array:
             folder, _ = prepared.built(home, split_seed=seed)
             x: Array = np.load(folder / "x_validation.npy")
@@ -233,19 +233,17 @@ class DataContract:
         assert np.array_equal(again, prepared.load("x_validation.npy"))
         assert rows(other) != rows(again)
 
-    def test_what_was_published_is_verified_and_what_was_not_says_why(
-        self, prepared: Prepared
-    ) -> None:
+    def test_published_sets_are_verified_and_others_state_why_not(self, prepared: Prepared) -> None:
         data = prepared.data
         assert data.verified is prepared.case.verified
         assert (data.unverified_reason is None) is data.verified
         assert len(data.digest) == 64
         assert set(data.array_digests) == {"x_train", "y_train", "x_test", "y_test"}
-        # One line to show for a set that should be the published one and is not known to be; a
-        # user's own needs none.
+        # One warning for a set with the name of a published one that is not verified; none for
+        # user-defined sets.
         assert len(data.warnings) == (prepared.case.name in PUBLISHED_SETS and not data.verified)
 
-    def test_the_second_time_nothing_is_started_or_written(
+    def test_a_second_preparation_starts_and_writes_nothing(
         self, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def state() -> dict[Path, tuple[int, int]]:
@@ -262,13 +260,13 @@ class DataContract:
         assert again == prepared.data
         assert state() == before
 
-    def test_the_size_is_known_before_anything_is_prepared(self, prepared: Prepared) -> None:
+    def test_the_size_is_known_before_preparation(self, prepared: Prepared) -> None:
         assert (
             count_training_images(prepared.settings, prepared.data_dir, prepared.base)
             == prepared.case.counts[0]
         )
 
-    def test_a_subset_is_kept_after_validation_is_split_off(self, prepared: Prepared) -> None:
+    def test_a_subset_is_taken_after_the_validation_split(self, prepared: Prepared) -> None:
         count = prepared.case.counts[0] // 3
         folder, meta = prepared.built("subset", train_images=count)
         kept = np.load(folder / "x_train.npy")
@@ -282,7 +280,7 @@ class DataContract:
         settings = prepared.settings.model_copy(update={"train_images": count})
         assert count_training_images(settings, prepared.data_dir, prepared.base) == count
 
-    def test_a_smaller_subset_is_a_part_of_a_larger_one_each_image_with_its_label(
+    def test_a_smaller_subset_is_part_of_a_larger_one(
         self,
         prepared: Prepared,
     ) -> None:
@@ -299,9 +297,7 @@ class DataContract:
             < {(x.tobytes(), y.tobytes()) for x, y in whole}
         )
 
-    def test_a_subset_has_every_class_in_its_share_within_one_image(
-        self, labelled: Prepared
-    ) -> None:
+    def test_a_subset_is_stratified_within_one_image(self, labelled: Prepared) -> None:
         folder, meta = labelled.built("subset", train_images=labelled.case.counts[0] // 3)
         whole, kept = (
             np.bincount(labelled.load("y_train.npy")),
@@ -309,7 +305,7 @@ class DataContract:
         )
         assert np.abs(kept - whole * meta.train_images / whole.sum()).max() <= 1
 
-    def test_every_set_has_its_line_in_the_listing(self, prepared: Prepared) -> None:
+    def test_every_set_is_listed_in_one_line(self, prepared: Prepared) -> None:
         listed = summarize_data_sets()
         kind, colon, _ = prepared.case.name.partition(":")
         line = listed[f"{kind}:PATH" if colon else kind]

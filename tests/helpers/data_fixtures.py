@@ -1,4 +1,4 @@
-"""What the tests of data sets share: sets small enough to make, and libraries that do as they are told."""
+"""Fixtures for tests of data sets: small sets and stub libraries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def own_set(tmp_path: Path, arrays: Arrays) -> Path:
 
 @pytest.fixture
 def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Put a module of one's own in the place of a library's, in the processes that are started from here."""
+    """Return a function that stubs a library's module in child processes."""
     root = tmp_path / "stubs"
     root.mkdir()
     monkeypatch.setenv("PYTHONPATH", str(root), prepend=os.pathsep)
@@ -45,7 +45,7 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
 
 @pytest.fixture
 def quick_split(stub: Callable[[str, str], None], tmp_path: Path) -> Path:
-    """Spare the children scikit-learn's import; returns a file that gets a line for each split."""
+    """Stub scikit-learn's split in children; return the file that logs each split."""
     calls = tmp_path / "splits.txt"
     stub(
         "sklearn.model_selection",

@@ -1,4 +1,4 @@
-"""Experiments as files, to be made right or wrong by a test."""
+"""Texts of experiment files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GPUs that only seem to be there."""
+"""Simulated GPUs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 
 def pretend_cuda_libraries(folder: Path) -> Path:
-    """Return a folder for the path in which what backends need for a GPU seems to be installed."""
+    """Return a folder for sys.path with empty packages of the CUDA libraries."""
     for package in ("nvidia/cudnn", "jax_cuda12_plugin"):
         (folder / package).mkdir(parents=True)
         (folder / package / "__init__.py").touch()
@@ -17,7 +17,7 @@ def pretend_cuda_libraries(folder: Path) -> Path:
 
 @pytest.fixture
 def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that shows two GPUs and has what backends need for them."""
+    """Simulate a machine with two GPUs and their libraries."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
     monkeypatch.setenv("PATH", str(tmp_path))  # without nvidia-smi
     monkeypatch.syspath_prepend(pretend_cuda_libraries(tmp_path / "libraries"))

@@ -1,4 +1,4 @@
-"""The modules of the product under the names that they have when installed, and their imports."""
+"""The modules of assay by their installed names, and their imports."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from pathlib import Path
 from tests.helpers.paths import ROOT
 
 PACKAGES = ("models", "search", "experiments")
-"""The folders of the product; `assay` itself is experiments/face."""
+"""The top-level folders of the code; `assay` itself is experiments/face."""
 
 _FACE = ROOT / "experiments" / "face"
 
 
 def sources(package: str) -> list[Path]:
-    """Return the source files of a folder of the product."""
+    """Return the source files of a folder of the code."""
     return sorted((ROOT / package).rglob("*.py"))
 
 
 def module_name(file: Path) -> str:
-    """Return the name that a source file is imported by."""
+    """Return the installed name of a source file."""
     inside = file.relative_to(_FACE if file.is_relative_to(_FACE) else ROOT).with_suffix("")
     parts = inside.parts[:-1] if inside.name == "__init__" else inside.parts
     return ".".join(("assay", *parts))
 
 
 def modules() -> dict[str, Path]:
-    """Return every module of the product with its file."""
+    """Return the file of every module."""
     return {module_name(file): file for package in PACKAGES for file in sources(package)}
 
 
 def imported(file: Path) -> Iterator[str]:
     """Yield the dotted names that a file imports.
 
-    Imports inside functions and those that only types need count like all others.
+    This includes imports inside functions and imports for type checking.
     """
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
@@ -45,7 +45,7 @@ def imported(file: Path) -> Iterator[str]:
 
 
 def import_graph() -> Mapping[str, set[str]]:
-    """Return for every module of the product those of the product that it imports."""
+    """Return the modules of assay that each module imports."""
     known = modules()
     return {
         name: {_nearest(target, known) for target in imported(file)} & set(known) - {name}

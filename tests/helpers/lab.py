@@ -1,4 +1,4 @@
-"""A supervisor with real workers, a real Optuna study on SQLite and a real journal; only the training is a stub."""
+"""A supervisor with real workers, an Optuna study and a journal; training is a stub."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from assay.search.storage.opening import open_storage
 from assay.search.study import StudyTrials
 from assay.search.supervisor import Supervisor
 from assay.search.system.signals import StopRequest
-from assay.search.workers.executor import LocalExecutor, WorkerRecipe
+from assay.search.workers.local_executor import LocalExecutor, WorkerRecipe
 from assay.search.workers.protocol import Executor, Trial
 from tests.helpers.paths import ROOT
 
 FIND_TESTS = {"PYTHONPATH": str(ROOT)}
-"""Has workers find the stub, wherever the tests are run from."""
+"""Lets workers import the stub from any current folder."""
 
 SPACE = {"units": {"low": 1, "high": 1000}, "kind": ["a", "b"]}
 Script = Callable[[Trial], Mapping[str, Any]]
@@ -46,7 +46,7 @@ def stub_workers(count: int, **options: Any) -> Iterator[LocalExecutor]:
 
 
 class Lab:
-    """A study under a folder, and what it takes to run it."""
+    """A study in a folder, with the parts to run it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -88,7 +88,7 @@ class Lab:
         timeout_seconds: float | None = None,
         **failure_policy: Any,
     ) -> StudyTrials:
-        """Run until so many trials are done; the script says what becomes of each."""
+        """Run until this many trials are done; `script` gives the spec of each."""
         script = script or (
             lambda trial: {"curve": [0.1, 0.2, 0.3, trial.searched["units"] / 1000]}
         )
@@ -110,7 +110,7 @@ class Lab:
         return study
 
     def try_again(self, study: StudyTrials, retries: int) -> int:
-        """Settle what was left, then enqueue what is tried again; return how many."""
+        """Recover the study, enqueue retries, and return their number."""
         with Journal(self.journal_file) as journal:
             recover(study, journal, lambda trial: dict(trial.searched))
         return enqueue_follow_ups(study, FailurePolicy(retries=retries))

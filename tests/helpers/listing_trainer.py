@@ -1,4 +1,4 @@
-"""The real trainer in processes that write down which modules they have loaded."""
+"""The real trainer in processes that list their loaded modules."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from assay.models.worker import preload as real
 from assay.models.worker.trainer import Trainer
 
 FOLDER = "ASSAY_TEST_MODULES"
-"""The variable that names the folder to write to."""
+"""The environment variable with the output folder."""
 
 
 def list_modules(process: str) -> None:
-    """Write the name and the file of every module that this process has loaded."""
+    """Write the names and files of all loaded modules."""
     main = sys.modules["__main__"]
-    # Of `python -m NAME` the module is called __main__; its spec has the name that was asked for.
+    # `python -m NAME` loads the module as __main__; its spec has the real name.
     spec = getattr(main, "__spec__", None)
     named = {name: module for name, module in dict(sys.modules).items() if module is not main}
     if spec is not None:
@@ -29,13 +29,13 @@ def list_modules(process: str) -> None:
 
 
 def preload() -> None:
-    """Import what a real worker imports."""
+    """Import the same modules as a real worker."""
     real.preload()
     list_modules("fork-server")
 
 
 class ListingTrainer(Trainer):
-    """Writes down the modules of its process when a trial ends."""
+    """Lists the modules of its process when a trial ends."""
 
     def finish(self, save_as: str | None) -> dict[str, Any]:
         costs = super().finish(save_as)

@@ -1,4 +1,4 @@
-"""A real MLflow server on the loopback address that can be killed, stopped and started again."""
+"""A real MLflow server that can be killed, stopped and started again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.helpers.waiting import GUARD_SECONDS
 
 
 class MlflowServer(AbstractContextManager["MlflowServer"]):
-    """A server with its records in a folder that vanishes. The port stays the same over restarts."""
+    """A server on the loopback address with a temporary folder and a fixed port."""
 
     def __init__(self) -> None:
         self._kept = tempfile.TemporaryDirectory(
@@ -41,7 +41,7 @@ class MlflowServer(AbstractContextManager["MlflowServer"]):
         self._kept.cleanup()
 
     def start(self) -> None:
-        """Start it; return once it answers."""
+        """Start the server; return once it answers."""
         stores = ["--backend-store-uri", f"sqlite:///{self._folder / 'mlflow.db'}"]
         stores += ["--artifacts-destination", str(self._folder / "artifacts")]
         with (self._folder / "log").open("ab") as log:
@@ -66,7 +66,7 @@ class MlflowServer(AbstractContextManager["MlflowServer"]):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # so that all its processes can be ended together
+                start_new_session=True,  # one process group, to kill all its processes
             )
         give_up_at = time.monotonic() + GUARD_SECONDS
         while not self._answers():
@@ -74,18 +74,18 @@ class MlflowServer(AbstractContextManager["MlflowServer"]):
             time.sleep(0.1)
 
     def kill(self) -> None:
-        """Kill it with all its processes."""
+        """Kill the server with all its processes."""
         if self._process is not None:
             self._signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
 
     def freeze(self) -> None:
-        """Have it take connections and answer nothing, until it goes on."""
+        """Stop the server's processes: it accepts connections but does not answer."""
         self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Have it answer again, first what it was asked meanwhile."""
+        """Continue a frozen server; it answers pending requests first."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""Factories as users write them, to be written to a file by tests; nothing here is imported."""
+"""Source of user-defined factories, which tests write to a file."""
 
 SOURCE = """
 import keras
@@ -12,7 +12,8 @@ def functional(input_shape, classes, hidden_units=8, initializer="he_normal"):
 
 
 def sequential(input_shape, classes, initializer="he_normal"):
-    return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(classes, kernel_initializer=initializer)])
+    dense = keras.layers.Dense(classes, kernel_initializer=initializer)
+    return keras.Sequential([keras.layers.Flatten(), dense])
 
 
 class Net(keras.Model):
@@ -46,4 +47,4 @@ def regression(input_shape, outputs):
 """
 
 FACTORIES = ("functional", "sequential", "subclassed", "compiled")
-"""Those of SOURCE that make classifiers."""
+"""The factories in SOURCE that make classifiers."""

@@ -1,4 +1,4 @@
-"""Files that do harm to whoever unpickles them."""
+"""Malicious pickles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Harm:
-    """Unpickled, it makes a file."""
+    """Creates a file when unpickled."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -19,12 +19,12 @@ class Harm:
 
 
 def pickled(harm: Path) -> bytes:
-    """Return a pickle that makes a file when it is loaded."""
+    """Return a pickle that creates a file when loaded."""
     return pickle.dumps(Harm(harm))
 
 
 def plant(file: Path, harm: Path, size: int) -> None:
-    """Write an array of one object that does harm, as a .npy file of so many bytes."""
+    """Write a .npy file of a given size that creates a file when unpickled."""
     array = np.empty((1,), dtype=object)
     array[0] = Harm(harm)
     np.save(file, array, allow_pickle=True)

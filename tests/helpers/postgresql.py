@@ -1,4 +1,4 @@
-"""A real PostgreSQL on the loopback address, in a folder of its own, that can be stopped and started again."""
+"""A real PostgreSQL server that can be stopped and started again."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.helpers.waiting import GUARD_SECONDS
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _NOBODY = (
-    "postgres"  # whom the server runs as where the tests run as root, for whom it refuses to start
+    "postgres"  # user of the server if the tests run as root, as whom PostgreSQL refuses to start
 )
 
 
 def missing() -> str | None:
-    """Return why no server can be had here, if none can."""
+    """Return why PostgreSQL is not available, or None."""
     if _find("initdb") is None:
         return "needs PostgreSQL: apt-get install postgresql"
     try:
@@ -32,7 +32,7 @@ def missing() -> str | None:
 
 
 class PostgreSQL(AbstractContextManager["PostgreSQL"]):
-    """A server with one empty database. The port stays the same over restarts."""
+    """A server on the loopback address with a temporary folder and a fixed port."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -58,20 +58,23 @@ class PostgreSQL(AbstractContextManager["PostgreSQL"]):
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def new(self) -> str:
-        """Make an empty database; return its URL."""
+        """Create an empty database; return its URL."""
         self._databases += 1
         name = f"assay{self._databases}"
         self._call("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "assay", name)
         return f"postgresql+psycopg://assay@127.0.0.1:{self.port}/{name}"
 
     def start(self) -> None:
-        """Start it; return once it takes connections."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder}"
+        """Start the server; return once it accepts connections."""
+        options = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 "
+            f"-c unix_socket_directories={self._folder}"
+        )
         log = str(self._folder / "log")
         self._call("pg_ctl", "-D", self._data, "-l", log, "-w", "-t", "60", "-o", options, "start")
 
     def stop(self) -> None:
-        """Stop it as a power cut would, if it runs."""
+        """Stop a running server at once, without a clean shutdown."""
         self._call("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop", check=False)
 
     @property

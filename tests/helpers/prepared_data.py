@@ -1,4 +1,4 @@
-"""A small prepared data folder, and one number of threads for every test of this process."""
+"""A small prepared data folder and specs of trials on it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_images(count: int, seed: int) -> tuple[Array, Array]:
 
 
 def write_folder(folder: Path, **meta: Any) -> Path:
-    """Write 150 training and 40 validation images as assay.experiments.data does."""
+    """Write 150 training and 40 validation images like assay.experiments.data."""
     folder.mkdir(exist_ok=True)
     for split, count, seed in (("train", 150, 1), ("validation", 40, 2)):
         x, y = make_images(count, seed)
@@ -53,7 +53,7 @@ def write_folder(folder: Path, **meta: Any) -> Path:
 
 
 def write_rows(folder: Path) -> Path:
-    """Write 120 training and 30 validation rows of 5 numbers, each with two that follow from them."""
+    """Write 120 training and 30 validation rows of 5 numbers with two targets each."""
     random = np.random.default_rng(0)
     slopes = random.normal(size=(5, 2))
     write_folder(folder, name="slopes", task="regression", outputs=2, input_shape=[5], classes=[])
@@ -65,7 +65,7 @@ def write_rows(folder: Path) -> Path:
 
 
 def assign(folder: Path, family: str = "mlp", seed: int = 3, **tables: Any) -> dict[str, Any]:
-    """Return an assignment as a worker receives it."""
+    """Return a trial spec as a worker receives it."""
     return {
         "folders": [str(item) for item in tables.get("folders", ())],
         "seed": seed,
@@ -89,7 +89,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def own_nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with nets.py, a user's own factories."""
+    """Return a folder with nets.py, which contains user-defined factories."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "nets.py").write_text(nets.SOURCE)
     return folder

@@ -1,4 +1,4 @@
-"""Studies recorded without a training: in Optuna, and in a journal of home."""
+"""Studies recorded without training, in Optuna and in a journal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WIDTHS = CategoricalDistribution(["[8, 4]", "[16]"])
 def record_study(
     store_paths: StorePaths, name: str, objectives: Sequence[str], ends: Sequence[TrialEnded | None]
 ) -> None:
-    """Tell of a study with a trial for each end; None is still running. Each has two epochs."""
+    """Record a study of trials with two epochs and these ends; None is still running."""
     study = optuna.create_study(
         study_name=name,
         storage=store_paths.storage,
@@ -88,7 +88,7 @@ def pruned(number: int) -> TrialEnded:
 
 
 def failed(number: int) -> TrialEnded:
-    """Return the end of a trial whose error is nothing to be printed as it is."""
+    """Return the end of a trial whose error contains control codes and markup."""
     return TrialEnded(trial=number, state="failed", reason="crashed", error=HOSTILE)
 
 

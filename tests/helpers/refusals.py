@@ -1,4 +1,4 @@
-"""Commands that are refused: with exit code 2, in one line, and with nothing written."""
+"""Checks of refused commands: exit code 2, one line, and nothing written."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Fails = Callable[..., str]
 
 
 def harmless(path: Path) -> bool:
-    """Whether a file says nothing of any study: prepared data, or a lock that nobody holds."""
+    """Whether a file is prepared data or a lock, which a refused command may leave."""
     return "data" in path.parts or path.suffix == ".lock"
 
 
 @pytest.fixture
 def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fails:
-    """Run a command that must be refused; returns the line that says why."""
+    """Return a function that runs a command, checks its refusal, and returns the line."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # whatever machine this is
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # hide the GPUs of this machine
 
     def run(*arguments: str, home: str = "home") -> str:
         done = invoke(*arguments, "--home", home)

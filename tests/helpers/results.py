@@ -1,4 +1,4 @@
-"""Studies made up for tests that look at how a result shows itself."""
+"""Artificial study results for tests of their display."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STATES = ["complete", "complete", "pruned", "complete", "failed: crashed (SIGKIL
 
 
 def study(objectives: tuple[str, ...] = ("maximize val_accuracy",), **changes: Any) -> StudyResult:
-    """Return a study of six trials of four epochs each, with what `changes` says in place of what it has."""
+    """Return a study of six trials with four epochs; `changes` replaces fields."""
     random = np.random.default_rng(0)
     values = {
         "val_accuracy": [0.5, 0.8, 0.3, 0.95, None, 0.9],

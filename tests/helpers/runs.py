@@ -1,4 +1,4 @@
-"""What the stores of a home hold."""
+"""Runs and trials in the stores of a home."""
 
 from __future__ import annotations
 

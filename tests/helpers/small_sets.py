@@ -1,4 +1,4 @@
-"""Data sets small enough to make."""
+"""Small data sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def make_arrays(images: int = 60, test_images: int = 12, classes: int = 3) -> Arrays:
-    """Three classes of 4 x 4 images, each image different from all others, its first pixel its label."""
+    """Return classes of distinct 4 x 4 images whose first pixel is the label."""
 
     def part(count: int, start: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         y = np.arange(count) % classes
@@ -26,7 +26,7 @@ def make_arrays(images: int = 60, test_images: int = 12, classes: int = 3) -> Ar
 
 
 def make_tree(root: Path, arrays: Arrays, names: tuple[str, ...]) -> Path:
-    """Write arrays as PNGs into train/<class>/ and test/<class>/, in an order that sorting their paths keeps."""
+    """Write arrays as PNGs to train/<class>/ and test/<class>/; sorted paths keep the order."""
     for part in ("train", "test"):
         for place, (x, y) in enumerate(zip(arrays[f"x_{part}"], arrays[f"y_{part}"], strict=True)):
             folder = root / part / names[y]

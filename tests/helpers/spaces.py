@@ -34,4 +34,4 @@ SPACES: dict[str, dict[str, Any]] = {
 }
 
 COUNTABLE = ("choices", "a grid", "conditions")
-"""Spaces that a grid can be laid over."""
+"""Spaces that a grid can cover."""

@@ -1,4 +1,4 @@
-"""Trainers that take milliseconds: for tests of everything around training."""
+"""Trainers that take milliseconds, for tests of everything except training."""
 
 from __future__ import annotations
 
@@ -23,25 +23,24 @@ def failing_preload() -> None:
 
 
 class StubTrainer:
-    """Follows a script.
+    """Trains by a script.
 
-    Attributes of the trial's spec, all of them optional but `curve`:
-        curve: the objective, one value per epoch.
-        metric: what the objective is called.
+    Attributes of the trial's spec, all optional except `curve`:
+        curve: values of the objective, one per epoch.
+        metric: name of the objective.
         raises: `check` and `begin` raise a ValueError with this text.
         refuses: `check` raises a RequestError with this text.
-        exhausts: memory runs out as the trial begins.
-        mistakes: our own code fails as the trial begins.
+        exhausts: `begin` raises a MemoryError.
+        mistakes: `begin` fails in assay's own code.
         signal: name of a signal that the process sends to itself in the second epoch.
         seconds: length of an epoch.
         awaits: a file that the last epoch waits for.
-        save_seconds: how long saving the model takes.
-        unsaved: why the model could not be saved.
-        grow_bytes: how much the process grows with the trial.
+        save_seconds: duration of saving the model.
+        unsaved: reason why the model could not be saved.
+        grow_bytes: growth of the process with the trial.
         parameters: number of parameters of the network.
-        stops: what the last epoch's reply has beside the metrics.
-        log: a file that takes a line whenever a trial begins, ends an epoch, finishes or is
-            dropped.
+        stops: additional entries of the last epoch's reply.
+        log: a file with one line for each begin, epoch, finish and drop.
     """
 
     def __init__(self, threads: int) -> None:
@@ -90,9 +89,7 @@ class StubTrainer:
     def finish(self, save_as: str | None) -> dict[str, Any]:
         if save_as is not None:
             path = Path(save_as)
-            partial = path.with_name(
-                f".{path.stem}-{os.getpid()}.keras"
-            )  # as the real trainer does it
+            partial = path.with_name(f".{path.stem}-{os.getpid()}.keras")  # like the real trainer
             partial.write_text(f"model of {self._assignment['name']}")
             time.sleep(self._assignment.get("save_seconds", 0.0))
             partial.replace(path)
@@ -110,7 +107,7 @@ class StubTrainer:
         self._note("drop")
 
     def batch(self, calls: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any] | Exception]:
-        """Follow a script a lane; what one raises concerns no other."""
+        """Run one script per lane; an exception affects only its lane."""
         answers: list[Mapping[str, Any] | Exception] = []
         for call in calls:
             trainer = self._lanes.setdefault(call["lane"], StubTrainer(self._threads))
@@ -127,7 +124,7 @@ class StubTrainer:
 
 
 class QuickTrainer(StubTrainer):
-    """Trains any trial of a real sweep; what it measures follows from the trial's seed."""
+    """Trains any trial of a real sweep, with metrics derived from the trial's seed."""
 
     def __init__(self, threads: int, **others: Any) -> None:
         super().__init__(threads)

@@ -1,4 +1,4 @@
-"""Values as TOML has them."""
+"""TOML literals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 
 def toml(value: object) -> str:
-    """Return a value as TOML has it."""
+    """Return a value as a TOML literal."""
     match value:
         case bool():
             return str(value).lower()

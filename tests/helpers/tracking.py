@@ -1,4 +1,4 @@
-"""A journal passed on to a real MLflow store, and all that the store has then."""
+"""A journal that is passed on to a real MLflow store, and a snapshot of the store."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def tell(folder: Path, store: str, events: Sequence[Event]) -> None:
 
 
 def snapshot(store: str) -> list[tuple[object, ...]]:
-    """Everything about every run but its id."""
+    """Return all data of all runs, except their ids."""
     client = MlflowClient(store)
     (experiment,) = [found for found in client.search_experiments() if found.name == "experiment"]
     runs: Sequence[Run] = client.search_runs([experiment.experiment_id], max_results=1000)

@@ -1,4 +1,4 @@
-"""Wait for what another process does, however long it takes on a loaded machine."""
+"""Waiting for other processes on a loaded machine."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 
 GUARD_SECONDS = 300.0
-"""How long something may take before it counts as never happening; no test is about speed."""
+"""Time limit of a wait. It only ends a hanging test; no test is about speed."""
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Return as soon as the condition holds; fail the test if it never does."""
+    """Return once the condition holds; fail after the time limit."""
     end = time.monotonic() + GUARD_SECONDS
     while not condition():
         assert time.monotonic() < end, "waited in vain"

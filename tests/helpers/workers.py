@@ -1,4 +1,4 @@
-"""Worker processes: up, idle and gone."""
+"""Waiting for worker processes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from assay.search.workers.protocol import Executor
 from tests.helpers.waiting import wait_until
 
 ENDLESS_SECONDS = 3600
-"""Length of an epoch that no test sees the end of: a worker in it ends only if it is ended."""
+"""Length of an epoch that never ends by itself in a test."""
 
 
 def wait_idle(executor: Executor, count: int) -> None:
-    """Return once so many trials could begin."""
+    """Return once the executor can begin this many trials."""
 
     def is_up() -> bool:
         executor.wait(0.05)
@@ -25,7 +25,7 @@ def wait_idle(executor: Executor, count: int) -> None:
 
 
 def wait_gone(pids: Sequence[int]) -> None:
-    """Return once none of the processes runs."""
+    """Return once all processes have ended."""
     wait_until(lambda: not any(_runs(pid) for pid in pids))
 
 

@@ -1,4 +1,4 @@
-"""Integration tests: all of the product but the training, which workers only seem to do."""
+"""Integration tests: the whole product with a stub in place of the training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BACKENDS = {"keras", "tensorflow", "jax", "torch"}
 
 @pytest.fixture(autouse=True)
 def no_backend(quick_training: None) -> Iterator[None]:
-    """Have workers train nothing, and see that no backend is imported in this process."""
-    before = _BACKENDS & set(sys.modules)  # by system tests, where all tests run in one process
+    """Stub the training, and check that this process imports no backend."""
+    before = _BACKENDS & set(sys.modules)  # system tests run in one process and import backends
     yield
     assert _BACKENDS & set(sys.modules) == before

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from assay.experiments.cli.main import VERBS
+from assay.experiments.cli.main import SUBCOMMANDS
 from tests.helpers.imports import imported, module_name, sources
 from tests.helpers.paths import ROOT
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in VERBS)])
+@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in SUBCOMMANDS)])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     script = f"""
 import sys
@@ -22,7 +22,8 @@ try:
     main()
 except SystemExit as left:
     assert left.code == 0
-heavy = {{"keras", "tensorflow", "jax", "torch", "mlflow", "optuna", "pandas", "sklearn", "numpy"}} & set(sys.modules)
+heavy = {{"keras", "tensorflow", "jax", "torch", "mlflow", "optuna", "pandas", "sklearn", "numpy"}}
+heavy &= set(sys.modules)
 assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
@@ -33,7 +34,8 @@ assert not heavy, heavy
 def test_the_supervisor_imports_no_backend() -> None:
     script = """
 import sys
-import assay.experiments.run.sweep, assay.experiments.run.single, assay.search.study, assay.search.recovery
+import assay.experiments.run.sweep, assay.experiments.run.single
+import assay.search.study, assay.search.recovery
 import assay.experiments.tracking.recorder
 assert not {"keras", "tensorflow", "jax", "torch"} & set(sys.modules)
 """
@@ -60,7 +62,8 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     script = """
 import sys, assay
 assert {"sweep", "run", "load_study"} <= set(dir(assay))
-heavy = {"keras", "tensorflow", "mlflow", "optuna", "pandas", "matplotlib", "tqdm", "numpy"} & set(sys.modules)
+heavy = {"keras", "tensorflow", "mlflow", "optuna", "pandas", "matplotlib", "tqdm", "numpy"}
+heavy &= set(sys.modules)
 assert not heavy, heavy
 from assay import sweep, run, load_study
 import assay.experiments.cli.main

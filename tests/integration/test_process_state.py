@@ -1,4 +1,4 @@
-"""What `from assay import sweep` and its calls change of the user's own process: nothing."""
+"""`from assay import sweep` and its calls do not change the user's process."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ assert not found, found
 
 
 @pytest.mark.parametrize("act", ["import", "load_study", "sweep"])
-def test_a_users_process_stays_as_it_was(act: str, swept: Swept, home: Path) -> None:
+def test_the_process_state_is_unchanged(act: str, swept: Swept, home: Path) -> None:
     place = swept.home if act == "load_study" else home
     environment = {
         name: value for name, value in os.environ.items() if name not in MLFLOW_VARIABLES
@@ -64,7 +64,8 @@ import sys, threading
 from pathlib import Path
 
 if sys.argv[2] == "imported":
-    import mlflow  # so that the thread is at its tables when the call is refused, not at its imports
+    # The thread then creates tables, not imports MLflow, when the call is refused.
+    import mlflow
 from assay import run
 
 try:
@@ -79,7 +80,7 @@ for thread in threading.enumerate():
 
 @pytest.mark.parametrize("mlflow", ["imported", "not imported"])
 def test_a_refused_call_prints_nothing(mlflow: str, tmp_path: Path) -> None:
-    """It returns while the tracking thread still imports MLflow or creates tables."""
+    """The call returns while the tracking thread still imports MLflow or creates tables."""
     proxy = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
     done = subprocess.run(
         [sys.executable, "-c", REFUSED, str(tmp_path), mlflow],

@@ -1,4 +1,4 @@
-"""What is secret in the addresses of stores is in nothing that anybody can read."""
+"""Secrets in the addresses of stores are never printed or written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def leaked(text: str) -> bool:
 
 
 @pytest.mark.parametrize("url", [url for url, _ in URLS if url.startswith("postgresql")])
-def test_a_storage_that_does_not_answer_tells_no_password(url: str, tmp_path: Path) -> None:
+def test_an_unreachable_storage_leaks_no_password(url: str, tmp_path: Path) -> None:
     see_nothing(tmp_path, *SWEEP, "--storage", url.format(SECRET))
 
 
@@ -40,14 +40,14 @@ def test_a_storage_that_does_not_answer_tells_no_password(url: str, tmp_path: Pa
     ("url", "verb"),
     [
         *((url, SWEEP) for url, _ in URLS if url.startswith("http")),
-        # One address is enough for verbs that only look.
+        # One address is enough for read-only commands.
         *(
             (URLS[4][0], verb)
             for verb in [("doctor",), ("list", "studies"), ("show", "digits-mlp"), ("ui",)]
         ),
     ],
 )
-def test_a_tracking_server_that_does_not_answer_tells_no_password(
+def test_an_unreachable_tracking_server_leaks_no_password(
     url: str, verb: tuple[str, ...], tmp_path: Path
 ) -> None:
     more = ("digits-mlp", "--no-open") if verb == ("ui",) else ()
@@ -55,7 +55,7 @@ def test_a_tracking_server_that_does_not_answer_tells_no_password(
 
 
 def see_nothing(folder: Path, *words: str) -> None:
-    """Run a command, also by the variables' names; see that nothing that it printed or wrote has the secret in it."""
+    """Run a command; check that its output and files do not contain the secret."""
     home = folder / "home"
     quick = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
     done = invoke(*words, "--home", str(home), **quick)

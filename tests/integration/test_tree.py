@@ -1,4 +1,4 @@
-"""What is committed lies where a reader looks for it."""
+"""Top-level files and folders of the repository."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.paths import ROOT
 
 
-def test_the_top_level_is_what_the_readme_says() -> None:
+def test_the_top_level_has_only_known_entries() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if tracked.returncode != 0:
         pytest.skip("not a git checkout")

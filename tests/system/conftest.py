@@ -1,4 +1,4 @@
-"""System tests train, kill and serve: the limit on their time is a guard against one that hangs, and no more."""
+"""System tests train, kill and serve. Their time limit only stops a test that hangs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make chaos` at a small size: sweeps that are killed, and what must hold afterwards."""
+"""`make chaos` at a small size: killed sweeps and the invariants afterwards."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ def zygote() -> Iterator[Zygote]:
 
 
 @pytest.mark.parametrize("point", every_point()[::7], ids=str)
-def test_dying_between_two_effects_costs_nothing(zygote: Zygote, point: Point) -> None:
+def test_a_kill_between_two_effects_loses_nothing(zygote: Zygote, point: Point) -> None:
     (seen,) = cases.points(zygote, [point])
     assert seen.verdict.is_good, seen
 
 
 @pytest.mark.parametrize("point", doctors_points()[::5], ids=str)
-def test_a_doctor_who_dies_is_no_harm(zygote: Zygote, point: Point) -> None:
+def test_a_kill_of_doctor_does_no_harm(zygote: Zygote, point: Point) -> None:
     (seen,) = cases.doctor(zygote, [point])
     assert seen.verdict.is_good, seen
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_dying_between_two_effects_on_postgresql_costs_nothing(zygote: Zygote) -> None:
+def test_a_kill_between_two_effects_on_postgresql_loses_nothing(zygote: Zygote) -> None:
     for seen in outages.points(zygote, shared_points()[::5]):
         assert seen.verdict.is_good, seen
 
 
-def test_real_trainings_that_are_killed_end_as_if_nothing_had_happened(zygote: Zygote) -> None:
+def test_killed_trainings_equal_uninterrupted_ones(zygote: Zygote) -> None:
     (seen,) = cases.real(zygote, kills=4, trials=8)
     assert seen.verdict.is_good, seen
 
 
-def test_dying_at_any_time_costs_nothing(zygote: Zygote) -> None:
+def test_kills_at_random_times_lose_nothing(zygote: Zygote) -> None:
     (seen,) = cases.random_kills(zygote, kills=10, trials=40, workers=2)
     assert seen.verdict.is_good, seen
 
 
-def test_what_is_queued_is_executed_once(zygote: Zygote) -> None:
+def test_enqueued_trials_are_executed_once(zygote: Zygote) -> None:
     (seen,) = cases.queue(zygote, configurations=50, workers=4)
     assert seen.verdict.is_good, seen
 
@@ -59,12 +59,12 @@ def test_two_supervisors_on_postgresql_share_a_study(zygote: Zygote) -> None:
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_a_postgresql_that_is_away_costs_nothing(zygote: Zygote) -> None:
+def test_an_unreachable_postgresql_loses_nothing(zygote: Zygote) -> None:
     (seen,) = outages.postgresql(zygote, [2])
     assert seen.verdict.is_good, seen
 
 
-def test_an_mlflow_server_that_is_away_costs_nothing(zygote: Zygote) -> None:
+def test_an_unreachable_mlflow_server_loses_nothing(zygote: Zygote) -> None:
     for seen in outages.mlflow(zygote, [3]):
         assert seen.verdict.is_good, seen
 
@@ -73,7 +73,7 @@ def test_an_mlflow_server_that_is_away_costs_nothing(zygote: Zygote) -> None:
 @pytest.mark.parametrize(
     "small", [disk.DISKS[0], disk.DISKS[1], disk.DISKS[4]], ids=lambda one: one.folder
 )
-def test_a_full_disk_is_told_in_one_line_and_costs_nothing(
+def test_a_full_disk_is_reported_in_one_line_and_loses_nothing(
     zygote: Zygote, small: disk.Disk
 ) -> None:
     (seen,) = disk.full(zygote, [small])
@@ -81,6 +81,6 @@ def test_a_full_disk_is_told_in_one_line_and_costs_nothing(
 
 
 @pytest.mark.skipif(not disk.can_mount(), reason="this process may not mount a small disk")
-def test_a_single_run_that_mlflow_had_no_room_for_is_told_later(zygote: Zygote) -> None:
+def test_a_single_run_is_tracked_after_a_full_disk(zygote: Zygote) -> None:
     (seen,) = disk.single_run(zygote)
     assert seen.verdict.is_good, seen

@@ -1,4 +1,4 @@
-"""In every process of a sweep each module of ours is loaded once, under a name of assay's."""
+"""Every process of a sweep loads each module of assay once, as assay.*."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ finally:
 
 @pytest.fixture(scope="module")
 def listed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
-    """The modules of ours by name, for every process of a sweep that wrote its list."""
+    """Return the loaded modules of assay by name, for every process of a sweep."""
     folder = tmp_path_factory.mktemp("modules")
     limits = ("--trials", "2", "--epochs", "1", "--workers", "1")
     subprocess.run(
@@ -62,14 +62,14 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path
     }
 
 
-def test_supervisor_fork_server_and_worker_are_looked_at(
+def test_supervisor_fork_server_and_worker_are_listed(
     listed: dict[str, dict[str, Path]],
 ) -> None:
     assert {name.rpartition("-")[0] for name in listed} == {"supervisor", "fork-server", "worker"}
     assert all(files for files in listed.values())
 
 
-def test_every_module_of_ours_is_loaded_once_and_as_assays(
+def test_every_module_is_loaded_once_by_its_installed_name(
     listed: dict[str, dict[str, Path]],
 ) -> None:
     known = {file.resolve(): name for name, file in modules().items()}

@@ -1,4 +1,4 @@
-"""A sweep that works keeps its passwords to itself."""
+"""A successful sweep does not reveal its passwords."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def leaked(text: str) -> bool:
     return any(form in text for form in (SECRET, MEANT, "ter%2F2", "ter/2", "hun@ter", "hun%40ter"))
 
 
-def test_a_sweep_that_works_keeps_its_passwords_to_itself(tmp_path: Path) -> None:
-    """SQLite takes options it does not know of in its address."""
+def test_a_successful_sweep_does_not_reveal_its_passwords(tmp_path: Path) -> None:
+    """SQLite accepts unknown options in its URL."""
     home = tmp_path / "home"
     home.mkdir()
     storage = f"sqlite:///file:{home}/optuna.db?uri=true&password={SECRET}"

@@ -1,4 +1,4 @@
-"""The wheel: what is in it, and that it works where a user has folders of the same names."""
+"""The wheel: its contents, and its use in a folder with clashing names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def run(*command: object, cwd: Path | None = None) -> str:
-    """Run a command that finds nothing by this process's own path; return what it printed."""
+    """Run a command without this process's PYTHONPATH; return its output."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     words = [str(word) for word in command]
     done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True)
@@ -32,7 +32,7 @@ def run(*command: object, cwd: Path | None = None) -> str:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"  # a copy, since building leaves files beside the sources
+    source = folder / "source"  # a copy, since the build writes files beside the sources
     source.mkdir()
     for name in PACKAGES:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -46,13 +46,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment with the wheel, which sees the libraries of this one."""
+    """Return the Python of an environment with the wheel and the libraries of this one."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     (site,) = folder.glob("lib/python*/site-packages")
-    # A folder that is only named is on the path without the .pth files in it: without the finder
-    # of an editable install, by which `assay` would be the sources.
+    # Python does not read the .pth files of a folder that a .pth file names. So the finder of an
+    # editable install, which would import `assay` from the sources, is not active.
     libraries = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     (site / "libraries.pth").write_text("\n".join(libraries) + "\n")
     install = ("install", "--quiet", "--no-deps", "--no-index", "--ignore-installed")
@@ -62,7 +62,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A user's folder in which every name that the sources have is taken."""
+    """Return a user's folder whose files have the names of our packages."""
     for name in PACKAGES:
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the wrong package')\n")
@@ -70,7 +70,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_holds_the_packages_and_the_catalogue_and_nothing_else(wheel: Path) -> None:
+def test_it_contains_only_the_packages_and_the_catalogue(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = [Path(name) for name in archive.namelist()]
     packages = {".".join(name.parent.parts) for name in names if name.suffix == ".py"}
@@ -83,7 +83,7 @@ def test_it_holds_the_packages_and_the_catalogue_and_nothing_else(wheel: Path) -
     assert others == {".py", ".toml", ".ipynb"}
 
 
-def test_it_sweeps_where_all_of_its_folders_names_are_taken(python: Path, folder: Path) -> None:
+def test_it_sweeps_in_a_folder_with_clashing_names(python: Path, folder: Path) -> None:
     command = python.with_name("assay")
     limits = ("--trials", "2", "--epochs", "1", "--workers", "2")
     answer = json.loads(run(command, "sweep", "digits-mlp", *limits, "--json", cwd=folder))

@@ -1,4 +1,4 @@
-"""Unit tests: no process is started, and no backend is imported."""
+"""Unit tests start no process and import no backend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STARTING = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.
 _BACKENDS = {"keras", "tensorflow", "jax", "torch"}
 
 _at_work: list[str] = []
-"""The unit test that runs, if one does: an audit hook stays for the life of the process."""
+"""The running unit test, if any. An audit hook cannot be removed, so it reads this."""
 
 
 def _forbid(event: str, arguments: tuple[Any, ...]) -> None:
@@ -26,7 +26,7 @@ def _forbid(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _is_there(event: str, arguments: tuple[Any, ...]) -> bool:
-    """Whether there is a program to start: nvidia-smi is asked for where it may not be."""
+    """Whether the program exists; nvidia-smi may be absent."""
     return event != "subprocess.Popen" or shutil.which(str(arguments[0])) is not None
 
 
@@ -35,7 +35,7 @@ sys.addaudithook(_forbid)
 
 @pytest.fixture(autouse=True)
 def alone(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Forbid what makes a test more than a unit test."""
+    """Forbid starting processes and importing backends."""
     _at_work.append(request.node.nodeid)
     yield
     _at_work.clear()

@@ -1,4 +1,4 @@
-"""The shape of the product: which package imports which, in which order, and no circles."""
+"""Package structure: direction and order of the imports, and no circles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALLOWED = {
     ("experiments/data/sources/download.py", "keras"),  # in the process that prepares data
 }
 
-# The parts of each package from the bottom up: a part imports only parts of lines above its own.
+# The parts of each package from bottom to top: a part imports only parts on earlier lines.
 ORDER: dict[str, list[set[str]]] = {
     "models": [
         {"errors"},
@@ -42,7 +42,7 @@ ORDER: dict[str, list[set[str]]] = {
         {"system", "events", "objective", "space", "optuna_compat", "optuna_messages"},
         {"importances"},
         {"storage", "journal", "workers", "pruners", "samplers"},
-        {"settings", "artifacts", "study_record"},
+        {"settings", "artifacts", "study_record", "failure_policy"},
         {"plan"},
         {"study", "supervisor"},
         {"recovery"},
@@ -60,12 +60,12 @@ ORDER: dict[str, list[set[str]]] = {
 
 
 def forbidden(package: str, name: str) -> str | None:
-    """Return the package that must not be imported and that a name lies in."""
+    """Return the forbidden package that contains a name, if any."""
     return next((one for one in FORBIDDEN[package] if f"{name}.".startswith(f"{one}.")), None)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_packages_import_one_way_and_few_files_a_backend(package: str) -> None:
+def test_packages_import_one_way_and_few_files_import_a_backend(package: str) -> None:
     found = {
         (str(file.relative_to(ROOT)), wrong)
         for file in sources(package)
@@ -75,7 +75,7 @@ def test_packages_import_one_way_and_few_files_a_backend(package: str) -> None:
     assert found == {one for one in ALLOWED if one[0].startswith(f"{package}/")}
 
 
-def test_no_module_imports_itself_through_others() -> None:
+def test_there_are_no_circular_imports() -> None:
     try:
         graphlib.TopologicalSorter(import_graph()).prepare()
     except graphlib.CycleError as error:
@@ -88,13 +88,13 @@ def part_of(module: str) -> str:
 
 
 @pytest.mark.parametrize("package", ORDER)
-def test_every_part_has_its_place_in_the_order(package: str) -> None:
+def test_every_part_is_in_the_order(package: str) -> None:
     names = {module_name(file) for file in sources(package)} - {"assay", f"assay.{package}"}
     assert {part_of(name) for name in names} == set().union(*ORDER[package])
 
 
 @pytest.mark.parametrize("package", ORDER)
-def test_parts_import_only_what_is_below_them(package: str) -> None:
+def test_parts_import_only_lower_parts(package: str) -> None:
     level = {part: number for number, parts in enumerate(ORDER[package]) for part in parts}
     prefix = f"assay.{package}."
     wrong = [
@@ -107,7 +107,7 @@ def test_parts_import_only_what_is_below_them(package: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_file_says_what_it_is() -> None:
+def test_every_file_has_a_docstring() -> None:
     for file in (file for package in PACKAGES for file in sources(package)):
         says = ast.get_docstring(ast.parse(file.read_text()))
         assert says, f"{file.relative_to(ROOT)} does not say what it is"

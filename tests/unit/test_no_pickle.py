@@ -1,4 +1,4 @@
-"""No code of ours unpickles what somebody else may have written."""
+"""No code of assay unpickles untrusted data."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.helpers.paths import ROOT
 _UNPICKLES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 
 _RESTRICTED = ROOT / "search/samplers/cmaes_storage.py"
-"""Reads what the cmaes sampler keeps, of a few classes alone: tests/integration/search/test_samplers.py."""
+"""Reads a few classes of the cmaes state only; see tests/integration/search/test_samplers.py."""
 
 
 @pytest.mark.parametrize("package", ["models", "search", "experiments"])
-def test_no_code_of_ours_unpickles(package: str) -> None:
+def test_no_module_unpickles(package: str) -> None:
     for file in set((ROOT / package).rglob("*.py")) - {_RESTRICTED}:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
@@ -28,7 +28,7 @@ def test_no_code_of_ours_unpickles(package: str) -> None:
 
 
 def _see_safe(call: ast.Call, file: Path) -> None:
-    """See that a call that could unpickle is told not to."""
+    """Check that a call that could unpickle forbids it."""
     name = ast.unparse(call.func)
     options = {option.arg: ast.unparse(option.value) for option in call.keywords}
     if name in ("np.load", "np.lib.format.read_array", "np.save"):

@@ -1,4 +1,4 @@
-"""What pyproject.toml says of the packages is what the tree has, and locks pin everything."""
+"""Packages in pyproject.toml match the tree, and lock files pin everything."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
 
 
 def folders() -> dict[str, Path]:
-    """Return every folder that holds code, by the name of the package that it is."""
+    """Return every folder with code by its package name."""
     held = {file.parent for package in PACKAGES for file in sources(package)}
     return {module_name(folder / "__init__.py"): folder for folder in held}
 
@@ -24,7 +24,7 @@ def test_every_folder_of_code_is_a_package_that_is_installed() -> None:
     assert all((folder / "__init__.py").is_file() for folder in folders().values())
 
 
-def test_every_package_is_looked_for_where_it_lies() -> None:
+def test_every_package_is_mapped_to_its_folder() -> None:
     places = TOOLS["setuptools"]["package-dir"]
     for package, folder in folders().items():
         place = max((one for one in places if f"{package}.".startswith(f"{one}.")), key=len)
@@ -32,7 +32,7 @@ def test_every_package_is_looked_for_where_it_lies() -> None:
         assert ROOT.joinpath(places[place], *below) == folder
 
 
-def test_the_names_that_only_the_tree_has_are_banned() -> None:
+def test_imports_of_the_uninstalled_names_are_banned() -> None:
     banned = TOOLS["ruff"]["lint"]["flake8-tidy-imports"]["banned-api"]
     assert set(banned) == set(PACKAGES)
     assert "TID251" in TOOLS["ruff"]["lint"]["select"]

@@ -1,7 +1,8 @@
-"""What people would use in place of Assay, written as they would write it with care: one script a peer.
+"""Peers of Assay: one script per tool.
 
-Each is called as `python -m tests.benchmarks.peers.NAME LIST.json --mnist FILE --epochs N --seed N`
-in a folder of its own, trains the list in its order, and ends with one line of JSON: the best
-validation accuracy, the seconds of its search, the number of trials. What is in their favour: no
+The scripts are written as a careful user would write them. The benchmark calls each as `python -m
+tests.benchmarks.peers.NAME LIST.json --mnist FILE --epochs N --seed N` in a folder of its own. The
+script trains the list in order, and prints one line of JSON at the end: the best validation
+accuracy, the seconds of the search, and the number of trials. Two choices favour the peers: no
 progress bars, and no more tracking than their users expect.
 """

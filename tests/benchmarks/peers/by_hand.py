@@ -1,8 +1,8 @@
-"""Optuna, MLflow and `fit`, glued together by hand: the script that most people have.
+"""Script that combines Optuna, MLflow and `fit`.
 
-With care: a study that survives its process, every trial a nested run, an epoch's metrics in one
-request, Keras' state cleared between trials. It keeps no model, and has TensorFlow use all cores,
-which is what TensorFlow does.
+It is a careful version of what most users write: the study survives its process, every trial is a
+nested run, one request logs the metrics of an epoch, and Keras' state is cleared between trials. It
+saves no model. TensorFlow uses all cores, which is its default.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from tests.benchmarks.peers.common import answer, arguments, load, network
 
 
 def main() -> None:
-    asked = arguments()
-    (x, y), validation_data = load(asked.mnist)
+    options = arguments()
+    (x, y), validation_data = load(options.mnist)
 
     def objective(trial: optuna.Trial) -> float:
         hidden_units = trial.suggest_categorical("hidden_units", HIDDEN_UNITS)
@@ -27,7 +27,7 @@ def main() -> None:
         activation = trial.suggest_categorical("activation", ACTIVATIONS)
         learning_rate = trial.suggest_categorical("learning_rate", LEARNING_RATES)
         keras.backend.clear_session()
-        keras.utils.set_random_seed(asked.seed)
+        keras.utils.set_random_seed(options.seed)
         with mlflow.start_run(run_name=f"trial-{trial.number}", nested=True):
             mlflow.log_params(trial.params)
             log_epoch = keras.callbacks.LambdaCallback(
@@ -37,7 +37,7 @@ def main() -> None:
                 x,
                 y,
                 batch_size=batch_size,
-                epochs=asked.epochs,
+                epochs=options.epochs,
                 validation_data=validation_data,
                 verbose=0,
                 callbacks=[log_epoch],
@@ -51,14 +51,14 @@ def main() -> None:
         storage="sqlite:///optuna.db",
         study_name="mnist",
         direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=asked.seed),
+        sampler=optuna.samplers.TPESampler(seed=options.seed),
         load_if_exists=True,
     )
-    for configuration in asked.configurations:
+    for configuration in options.configurations:
         study.enqueue_trial(configuration)
     with mlflow.start_run(run_name="sweep"):
         started = time.perf_counter()
-        study.optimize(objective, n_trials=len(asked.configurations))
+        study.optimize(objective, n_trials=len(options.configurations))
         search_seconds = time.perf_counter() - started
         mlflow.log_metric("best_val_accuracy", study.best_value)
     answer(

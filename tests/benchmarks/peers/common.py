@@ -1,4 +1,4 @@
-"""What the peers share: their arguments, MNIST split as Assay splits it, the network, and their last line."""
+"""Functions that the peers share."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     import keras
 
 Pair: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
-"""Images, float32 (n, 28, 28), and their labels, int32 (n,)."""
+"""Images, float32 (n, 28, 28), and labels, int32 (n,)."""
 
 VALIDATION_IMAGES = 10_000
 
 
 def arguments() -> argparse.Namespace:
-    """Return `configurations`, a list of them, `mnist`, the file, `epochs`, and the `seed` of weights and order."""
+    """Return the parsed command line.
+
+    Its attributes are `configurations`, the list; `mnist`, the path of the file; `epochs`; and
+    `seed`, for the weights and the order of the images.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("configurations", type=lambda file: json.loads(Path(file).read_text()))
     parser.add_argument("--mnist", type=Path, required=True)
@@ -30,8 +34,12 @@ def arguments() -> argparse.Namespace:
 
 
 def load(mnist: Path) -> tuple[Pair, Pair]:
-    """Return 50,000 images to train on and 10,000 that validate, the same as Assay's, scaled to [0, 1]."""
-    from sklearn.model_selection import train_test_split  # here: what trains need not import it
+    """Return the training and validation data, scaled to [0, 1].
+
+    The split is Assay's: 50,000 images for training and 10,000 for validation.
+    """
+    # Imported here, because processes that only train do not need it.
+    from sklearn.model_selection import train_test_split
 
     with np.load(mnist) as arrays:
         x, y = arrays["x_train"], arrays["y_train"].astype(np.int32)
@@ -42,8 +50,9 @@ def load(mnist: Path) -> tuple[Pair, Pair]:
 
 
 def network(hidden_units: int, activation: str, learning_rate: float) -> keras.Model:
-    """Return a compiled perceptron of one hidden layer."""
-    import keras  # here: Ray's driver need not import it
+    """Return a compiled perceptron with one hidden layer."""
+    # Imported here, because Ray's driver does not need it.
+    import keras
 
     model = keras.Sequential(
         [
@@ -62,5 +71,8 @@ def network(hidden_units: int, activation: str, learning_rate: float) -> keras.M
 
 
 def answer(best: float, search_seconds: float, trials: int) -> None:
-    """Print the last line: the search is from the first trial's start to the last trial's end, imports before it."""
+    """Print the result as one line of JSON.
+
+    The search lasts from the start of the first trial to the end of the last one, without imports.
+    """
     print(json.dumps({"best": best, "search_seconds": search_seconds, "trials": trials}))

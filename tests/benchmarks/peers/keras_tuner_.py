@@ -1,7 +1,7 @@
-"""KerasTuner, with an oracle that replays the list.
+"""KerasTuner with an oracle that replays the list.
 
-A trial's score is its best epoch's, and the weights of that epoch are kept: KerasTuner's own ways.
-Its random and grid searches do the same around each trial, and can't be given a list.
+As KerasTuner's defaults have it, the score of a trial is that of its best epoch, whose weights are
+saved. KerasTuner's random and grid search do the same per trial, but do not accept a list.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.benchmarks.peers.common import answer, arguments, load, network
 
 
 class Perceptron(keras_tuner.HyperModel):
-    """The network and its batch size, by KerasTuner's hyperparameters."""
+    """Network and batch size, as KerasTuner hyperparameters."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         return network(
@@ -34,7 +34,7 @@ class Perceptron(keras_tuner.HyperModel):
 
 
 class ListOracle(keras_tuner.Oracle):
-    """Gives out the configurations of a list, in order."""
+    """Oracle that returns the configurations of a list in order."""
 
     def __init__(self, configurations: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(
@@ -50,13 +50,13 @@ class ListOracle(keras_tuner.Oracle):
 
 
 def main() -> None:
-    asked = arguments()
-    (x, y), validation_data = load(asked.mnist)
-    oracle = ListOracle(asked.configurations)
-    keras.utils.set_random_seed(asked.seed)
+    options = arguments()
+    (x, y), validation_data = load(options.mnist)
+    oracle = ListOracle(options.configurations)
+    keras.utils.set_random_seed(options.seed)
     tuner = keras_tuner.Tuner(oracle, Perceptron(), directory=".", project_name="mnist")
     started = time.perf_counter()
-    tuner.search(x, y, epochs=asked.epochs, validation_data=validation_data, verbose=0)
+    tuner.search(x, y, epochs=options.epochs, validation_data=validation_data, verbose=0)
     search_seconds = time.perf_counter() - started
     completed = [trial for trial in oracle.trials.values() if trial.status == "COMPLETED"]
     answer(oracle.get_best_trials(1)[0].score, search_seconds, len(completed))

@@ -1,7 +1,7 @@
-"""Ray Tune: as many trials at a time as there are cores, one core each, in actors that serve trial after trial.
+"""Ray Tune with one core per trial and reused actors.
 
-Images lie once in Ray's store, which its actors map into memory. TensorFlow is told to use the one
-core of its trial.
+As many trials run at a time as there are cores. Ray's object store holds the images once, and the
+actors map them into memory. TensorFlow uses the one core of its trial.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# Ray's servers then listen on 127.0.0.1 alone, on Linux too.
+# Makes Ray's servers listen on 127.0.0.1 only, on Linux too.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 
 import ray
@@ -22,7 +22,11 @@ from tests.benchmarks.peers.common import Pair, answer, arguments, load, network
 
 
 def train(config: dict[str, Any], data: tuple[Pair, Pair], epochs: int, seed: int) -> None:
-    """Train a trial; reports every epoch, and when the trial began: after imports, which take an actor time once."""
+    """Train a trial and report every epoch.
+
+    A report has the time at which the trial began. The imports come before it, because an actor
+    spends time on them only once.
+    """
     import keras
     import tensorflow as tf
 
@@ -48,16 +52,20 @@ def train(config: dict[str, Any], data: tuple[Pair, Pair], epochs: int, seed: in
 
 
 def main() -> None:
-    asked = arguments()
-    # In the folder too, so that nothing is left: Ray's own place is /tmp/ray.
-    own = {"include_dashboard": False, "log_to_driver": False, "_temp_dir": str(Path.cwd() / "ray")}
-    ray.init(num_cpus=count_cores(), logging_level="ERROR", **own)
+    options = arguments()
+    # The default, /tmp/ray, would leave files outside of the folder.
+    ray_options = {
+        "include_dashboard": False,
+        "log_to_driver": False,
+        "_temp_dir": str(Path.cwd() / "ray"),
+    }
+    ray.init(num_cpus=count_cores(), logging_level="ERROR", **ray_options)
     trainable = tune.with_parameters(
-        train, data=load(asked.mnist), epochs=asked.epochs, seed=asked.seed
+        train, data=load(options.mnist), epochs=options.epochs, seed=options.seed
     )
     tuner = tune.Tuner(
         tune.with_resources(trainable, {"cpu": 1}),
-        param_space={"configuration": tune.grid_search(asked.configurations)},
+        param_space={"configuration": tune.grid_search(options.configurations)},
         tune_config=tune.TuneConfig(metric="val_accuracy", mode="max", reuse_actors=True),
         run_config=tune.RunConfig(
             name="mnist", storage_path=str(Path.cwd() / "results"), verbose=0

@@ -1,4 +1,4 @@
-"""`sweep`, `run` and `load_study` in Python: the command line's, with DataFrames for an answer."""
+"""`sweep`, `run` and `load_study` in Python match the command line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_every_option_of_the_command_is_a_parameter_of_the_function(verb: str) -
 
 
 @pytest.mark.parametrize("function", [sweep, run])
-def test_an_option_that_is_not_there_is_a_type_error_that_names_the_nearest(
+def test_an_unknown_option_is_a_type_error_that_names_the_nearest(
     function: Callable[..., object],
 ) -> None:
     with pytest.raises(
@@ -44,9 +44,9 @@ def test_an_option_that_is_not_there_is_a_type_error_that_names_the_nearest(
         function("digits-mlp", epoch=3)
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'sweeep'"):
-        assay.sweeep  # noqa: B018 - asking is what is tested
+        assay.sweeep  # noqa: B018 - the access is what is tested
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         lambda home: load_study("nothing", home=home),
     ],
 )
-def test_a_wrong_request_is_an_error_in_one_line_and_nothing_is_written(
+def test_an_invalid_request_is_a_one_line_error_and_writes_nothing(
     call: Callable[[Path], object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(RequestError) as caught:
@@ -84,7 +84,7 @@ def test_a_wrong_request_is_an_error_in_one_line_and_nothing_is_written(
         (RunStatus("interrupted", search_exit_code=143), SystemExit),
     ],
 )
-def test_how_a_sweep_ended_is_an_exception(
+def test_an_early_end_of_a_sweep_is_an_exception(
     status: RunStatus,
     error: type[BaseException],
     monkeypatch: pytest.MonkeyPatch,

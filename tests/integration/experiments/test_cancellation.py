@@ -1,4 +1,4 @@
-"""A tracker that nobody waits for any more: it writes nothing more, and the next one takes up its journal."""
+"""A cancelled tracker writes nothing more, and the next tracker continues its journal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STORY = [
 
 
 class Hanging:
-    """A client that hangs in one call of a kind, then makes it; it counts all that it is asked."""
+    """A client that hangs in the n-th call of one method and counts all calls."""
 
     def __init__(self, client: MlflowClient, hangs_in: str, nth: int) -> None:
         self._client, self._hangs_in, self._nth = client, hangs_in, nth
@@ -47,7 +47,7 @@ class Hanging:
 
 
 class Away:
-    """A client of a store that is away."""
+    """A client of an unreachable store."""
 
     asked = 0
 
@@ -86,7 +86,7 @@ def ended(tracker: MlflowTracker) -> bool:
     return not tracker._thread.is_alive()
 
 
-def test_a_store_that_is_away_is_asked_nothing_once_nobody_waits(
+def test_a_cancelled_tracker_makes_no_more_calls_to_an_unreachable_store(
     tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away, journal = Away(), write(tmp_path, STORY)
@@ -102,7 +102,7 @@ def test_a_store_that_is_away_is_asked_nothing_once_nobody_waits(
 @pytest.mark.parametrize(
     ("call", "nth"), [("create_run", 1), ("create_run", 2), ("log_batch", 1), ("log_batch", 2)]
 )
-def test_the_next_tracker_copes_with_the_call_that_was_under_way(
+def test_the_next_tracker_continues_despite_a_pending_call(
     tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch, call: str, nth: int
 ) -> None:
     hanging, journal = Hanging(MlflowClient(store), call, nth), write(tmp_path, STORY)

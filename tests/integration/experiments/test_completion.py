@@ -1,4 +1,4 @@
-"""Completion: a real process asked as the shell asks it, and a real bash."""
+"""Shell completion, in a real process and in a real bash."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEAVY = {"keras", "tensorflow", "jax", "torch", "mlflow", "optuna", "pandas", "s
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a home of two studies, a file, and the command, which says what heavy it had to import."""
+    """Return a folder with two studies, a file, and a command that prints its heavy imports."""
     for study in ("first", "second study"):
         with Journal(tmp_path / "mlruns" / "journal" / f"{study[:3]}.jsonl") as journal:
             journal.append(
@@ -44,7 +44,8 @@ def folder(tmp_path: Path) -> Path:
     command.write_text(
         f"#!{sys.executable}\n"
         "import atexit, sys\n"
-        f"atexit.register(lambda: print(*sorted({HEAVY!r} & set(sys.modules)), end='', file=sys.stderr))\n"
+        f"atexit.register(lambda: print(*sorted({HEAVY!r} & set(sys.modules)), "
+        "end='', file=sys.stderr))\n"
         "from assay.experiments.cli import main\n"
         "main()\n"
     )
@@ -54,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 def environment(folder: Path) -> dict[str, str]:
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    # Whatever machine this is, it shows no GPU.
+    # hide the GPUs of this machine
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
@@ -64,7 +65,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list[str]:
-    """Return what is offered for a word after others, as click's own protocol has it."""
+    """Return the completions of a word, by click's own protocol."""
     asked = {
         "_ASSAY_COMPLETE": "bash_complete",
         "COMP_WORDS": f"{words} {typed}",
@@ -106,22 +107,22 @@ def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list
         ("assay sweep digits-mlp --timeout never --set nonsense", "--se", ["--seed", "--set"]),
     ],
 )
-def test_what_can_be_typed_is_offered(
+def test_completion_offers_valid_words(
     words: str, typed: str, expected: list[str], folder: Path
 ) -> None:
     assert offered(folder, words, typed) == [f"plain,{name}" for name in expected]
 
 
-def test_the_gpus_that_there_are_can_be_typed(folder: Path) -> None:
+def test_gpus_are_completed(folder: Path) -> None:
     found = offered(folder, "assay sweep digits-mlp --device", CUDA_VISIBLE_DEVICES="2,3")
     assert found == ["plain,cpu", "plain,gpu", "plain,gpu:0", "plain,gpu:1"]
 
 
-def test_a_path_is_left_to_the_shell(folder: Path) -> None:
+def test_paths_are_completed_by_the_shell(folder: Path) -> None:
     assert offered(folder, "assay sweep", "./mi") == ["file,./mi"]
 
 
-def test_studies_are_those_of_the_home_that_is_named(folder: Path) -> None:
+def test_studies_are_completed_from_the_given_home(folder: Path) -> None:
     assert offered(folder, "assay ui --home elsewhere") == []
     shutil.move(folder / "mlruns", folder / "moved")
     assert offered(folder, "assay ui") == []
@@ -130,7 +131,7 @@ def test_studies_are_those_of_the_home_that_is_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_is_one_that_the_shell_can_read(shell: str, folder: Path) -> None:
+def test_the_shell_parses_the_script(shell: str, folder: Path) -> None:
     script = subprocess.run(
         ["assay", "completion", shell],
         capture_output=True,
@@ -144,7 +145,7 @@ def test_the_script_is_one_that_the_shell_can_read(shell: str, folder: Path) -> 
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-def test_bash_completes_what_the_readme_says(folder: Path) -> None:
+def test_bash_completes_after_the_command_of_the_readme(folder: Path) -> None:
     script = """
         eval "$(assay completion bash)"
         COMP_WORDS=(assay sweep digits) COMP_CWORD=2

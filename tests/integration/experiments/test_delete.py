@@ -1,4 +1,4 @@
-"""`assay delete`: everything of a study and nothing of others, whenever it is stopped."""
+"""`assay delete` removes all of a study and nothing of others, even after a crash."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def active_runs(store_paths: StorePaths) -> int:
 
 
 def kept(store_paths: StorePaths) -> list[str]:
-    """Return what home has of the study: a lock that nobody holds is no part of it."""
+    """Return the names of remaining journals and models, without locks."""
     found = [
         *store_paths.workspace.path.glob("journal/*"),
         *store_paths.workspace.path.glob("models/*"),
@@ -52,7 +52,7 @@ def assert_gone(store_paths: StorePaths) -> None:
     assert kept(store_paths) == []
 
 
-def test_everything_of_the_study_goes_and_its_name_is_free(store_paths: StorePaths) -> None:
+def test_everything_of_the_study_is_deleted_and_its_name_is_free(store_paths: StorePaths) -> None:
     done = invoke("delete", STUDY, "--yes", "--json", "--home", str(store_paths.workspace.path))
     assert (done.code, done.answer) == (0, {"study": STUDY, "trials": 5, "runs": 6}), done.err
     assert_gone(store_paths)
@@ -62,7 +62,7 @@ def test_everything_of_the_study_goes_and_its_name_is_free(store_paths: StorePat
     assert active_runs(store_paths) == 6
 
 
-def test_with_nobody_to_ask_it_says_what_would_go_and_deletes_nothing(
+def test_without_a_terminal_it_lists_the_study_and_deletes_nothing(
     store_paths: StorePaths,
 ) -> None:
     done = invoke("delete", STUDY, "--home", str(store_paths.workspace.path))
@@ -74,7 +74,7 @@ def test_with_nobody_to_ask_it_says_what_would_go_and_deletes_nothing(
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"n\n", 1, 6), (b"y\n", 0, 0)])
-def test_on_a_terminal_it_asks(
+def test_on_a_terminal_it_asks_for_confirmation(
     answer: bytes, code: int, left: int, store_paths: StorePaths
 ) -> None:
     ours, theirs = pty.openpty()
@@ -91,7 +91,7 @@ def test_on_a_terminal_it_asks(
     assert active_runs(store_paths) == left
 
 
-def test_a_study_that_is_being_run_is_refused(store_paths: StorePaths) -> None:
+def test_a_running_study_is_refused(store_paths: StorePaths) -> None:
     with (
         StudyLock(store_paths.workspace.journal(STUDY).with_suffix(".lock"), STUDY),
         pytest.raises(
@@ -105,11 +105,11 @@ def test_a_study_that_is_being_run_is_refused(store_paths: StorePaths) -> None:
 
 
 class Death(Exception):
-    """The process ends here."""
+    """Simulates a crash of the process."""
 
 
 @pytest.mark.parametrize("step", ["third run", "optuna", "shelf"])
-def test_a_death_in_the_middle_is_mended_by_the_same_command(
+def test_the_same_command_completes_an_interrupted_deletion(
     step: str, store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_: object, **__: object) -> None:
@@ -137,11 +137,11 @@ def test_a_death_in_the_middle_is_mended_by_the_same_command(
 @pytest.mark.parametrize(
     "lost", ["mlflow.db", "optuna.db", "journal", "mlflow.db optuna.db", "optuna.db journal"]
 )
-def test_it_works_when_only_some_of_it_is_left(lost: str, store_paths: StorePaths) -> None:
+def test_a_partly_deleted_study_is_deleted(lost: str, store_paths: StorePaths) -> None:
     for name in lost.split():
         path = store_paths.workspace.path / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if lost == "journal":  # which home the study is of is known no more
+    if lost == "journal":  # the home of the study is no longer known
         with pytest.raises(RequestError, match="another home"), locked_study(STUDY, store_paths):
             pass
         return
@@ -152,7 +152,7 @@ def test_it_works_when_only_some_of_it_is_left(lost: str, store_paths: StorePath
     assert "mlflow.db" in lost or active_runs(store_paths) == 0
 
 
-def test_a_study_of_failures_that_was_never_tracked_can_be_deleted(tmp_path: Path) -> None:
+def test_an_untracked_study_of_failed_trials_is_deleted(tmp_path: Path) -> None:
     store_paths = StorePaths.choose(home=tmp_path)
     study = optuna.create_study(study_name="bad", storage=store_paths.storage)
     study.set_user_attr("assay.study_id", "1d")
@@ -171,7 +171,7 @@ def test_a_study_of_failures_that_was_never_tracked_can_be_deleted(tmp_path: Pat
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_other_studies_stay(store_paths: StorePaths) -> None:
+def test_other_studies_are_kept(store_paths: StorePaths) -> None:
     done = invoke(
         *SWEEP[:2],
         "--study",
@@ -204,7 +204,7 @@ class TestAnotherHomes:
         assert optuna_studies(store_paths) == [STUDY]
         assert not (tmp_path / "elsewhere").exists()
 
-    def test_runs_of_the_same_name_in_a_shared_mlflow_are_left_alone(
+    def test_runs_of_the_same_name_in_a_shared_mlflow_are_kept(
         self, store_paths: StorePaths, tmp_path: Path
     ) -> None:
         elsewhere = StorePaths.choose(
@@ -218,14 +218,12 @@ class TestAnotherHomes:
             delete_study(stored, elsewhere)
         assert active_runs(store_paths) == 6
 
-    def test_a_home_that_was_moved_is_still_the_studys_own(
-        self, swept: Swept, tmp_path: Path
-    ) -> None:
+    def test_a_study_in_a_moved_home_is_deleted(self, swept: Swept, tmp_path: Path) -> None:
         moved = StorePaths.choose(home=shutil.copytree(swept.home, tmp_path / "moved"))
         with locked_study(STUDY, moved) as stored:
             assert len(stored.runs) == 6
 
-    def test_runs_in_another_mlflow_are_not_left_behind(
+    def test_runs_in_another_mlflow_are_deleted(
         self, store_paths: StorePaths, tmp_path: Path
     ) -> None:
         other = StorePaths.choose(

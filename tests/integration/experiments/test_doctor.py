@@ -98,7 +98,8 @@ def it_failed_with_odd_words(store_paths: StorePaths) -> str:
     odd = json.dumps(label)
     in_optuna(
         store_paths,
-        f"UPDATE trial_user_attributes SET value_json = '{odd}' WHERE trial_id = 2 AND key = '{STATE}'",
+        f"UPDATE trial_user_attributes SET value_json = '{odd}' "
+        f"WHERE trial_id = 2 AND key = '{STATE}'",
     )
     in_optuna(store_paths, "UPDATE trials SET state = 'FAIL' WHERE trial_id = 2")
     return f"trial 1: {label} in Optuna, "
@@ -119,7 +120,10 @@ def a_run_has_another_state(store_paths: StorePaths) -> str:
 def a_run_is_deleted(store_paths: StorePaths) -> str:
     run = run_of(store_paths, 3)
     MlflowClient(store_paths.tracking_uri).delete_run(run.info.run_id)
-    return f"trial 3: {run.data.tags[STATE]} in Optuna, no run in MLflow, a user deleted it: --fix restores it"
+    return (
+        f"trial 3: {run.data.tags[STATE]} in Optuna, no run in MLflow, "
+        "a user deleted it: --fix restores it"
+    )
 
 
 def a_run_is_there_twice(store_paths: StorePaths) -> str:
@@ -320,7 +324,8 @@ def test_a_restored_run_has_all_data_of_the_original(store_paths: StorePaths) ->
 def test_a_parameter_that_differs_in_optuna_is_not_repaired(store_paths: StorePaths) -> None:
     in_optuna(
         store_paths,
-        "UPDATE trial_params SET param_value = 17 WHERE trial_id = 1 AND param_name = 'hidden_units'",
+        "UPDATE trial_params SET param_value = 17 "
+        "WHERE trial_id = 1 AND param_name = 'hidden_units'",
     )
     for _ in range(2):
         (told,) = found(diagnose(store_paths, fix=True))
@@ -373,7 +378,7 @@ def test_it_exits_with_1_until_repaired(store_paths: StorePaths) -> None:
         invoke("doctor", *home),
     )
     assert (first.code, second.code, third.code) == (1, 0, 0)
-    assert "'assay doctor --fix' repairs" in first.out
+    assert "run 'assay doctor --fix' to repair" in first.out
     assert "repaired: digits-mlp trial 2: RUNNING in Optuna" in second.out
 
 

@@ -1,4 +1,4 @@
-"""What a sweep would do, told without doing it."""
+"""`assay sweep --dry-run` downloads nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.helpers.command import invoke
 
 
-def test_a_set_that_would_be_fetched_is_not_fetched_to_find_out(tmp_path: Path) -> None:
+def test_a_dry_run_does_not_download_the_data_set(tmp_path: Path) -> None:
     done = invoke(
         "sweep", "mnist-mlp", "--dry-run", "--data-dir", str(tmp_path / "data"), cwd=tmp_path
     )

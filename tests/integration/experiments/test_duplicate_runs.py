@@ -1,4 +1,4 @@
-"""A store that is away at any moment, or makes a run after it was asked for in vain: in the end each is there once."""
+"""A store that fails or answers late at any call ends up with each run once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Client = Callable[[MlflowClient], object]
 def tell_through(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[Path, str, Client, Sequence[Event]], None]:
-    """Have the follower pass a journal on through a client that is made of the store's own; it loses no time."""
+    """Return a `tell` that wraps the store's client and retries at once."""
     monkeypatch.setattr(follower, "_RETRY_FIRST_SECONDS", 0.001)
     monkeypatch.setattr(follower, "_BATCH_EVENTS", 4)
     really = follower.open_client
@@ -52,12 +52,12 @@ def tell_through(
 
 @pytest.fixture
 def killed_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have no tracker come to look for doubles when all is told."""
+    """Skip the deletion of duplicate runs at the end."""
     monkeypatch.setattr(Recorder, "delete_duplicates", lambda recorder: None)
 
 
 class Flaky:
-    """A client that fails once, before or after its n-th call has reached the store."""
+    """A client that fails once, before or after its n-th call reaches the store."""
 
     def __init__(self, client: MlflowClient, at: int, after: bool) -> None:
         self._client = client
@@ -85,7 +85,7 @@ class Flaky:
 @pytest.mark.usefixtures("killed_at_its_end")
 @pytest.mark.parametrize("single", [False, True])
 @pytest.mark.parametrize("after", [False, True])
-def test_a_store_that_fails_at_any_call_ends_up_with_the_same(
+def test_a_failure_at_any_call_gives_the_same_runs(
     tmp_path: Path, empty_store: Path, tell_through: Callable[..., None], single: bool, after: bool
 ) -> None:
     first = opened(None if single else "study")
@@ -119,9 +119,9 @@ def test_a_store_that_fails_at_any_call_ends_up_with_the_same(
 
 
 class Late:
-    """A client whose n-th `create_run` is not answered, and is done only after so many more calls.
+    """A client whose n-th `create_run` times out and takes effect some calls later.
 
-    At some calls after it the store is away again.
+    The store also fails at the later calls in `away`.
     """
 
     def __init__(self, client: MlflowClient, nth: int, calls: int, away: Collection[int]) -> None:
@@ -154,7 +154,7 @@ class Late:
 
 @pytest.mark.parametrize("nth", [1, 2, 3], ids=["the study's own", "of trial 0", "of trial 1"])
 @pytest.mark.parametrize("calls", [1, 2, 3, 4, 5])
-def test_nothing_is_there_twice_in_the_end(
+def test_no_duplicate_runs_remain(
     tmp_path: Path, store: str, tell_through: Callable[..., None], nth: int, calls: int
 ) -> None:
     tell_through(tmp_path, store, lambda client: Late(client, nth, calls, away=(8, 15, 30)), STORY)
@@ -166,7 +166,7 @@ def test_nothing_is_there_twice_in_the_end(
     assert [len(run[6]) for run in runs] == [1, 4, 4]  # type: ignore[arg-type]
 
 
-def test_what_is_there_twice_is_taken_back_by_a_store_that_is_away_just_then(
+def test_duplicates_are_deleted_if_the_store_fails_during_the_deletion(
     tmp_path: Path, store: str, tell_through: Callable[..., None]
 ) -> None:
     class AwayWhenDeleting(Late):

@@ -1,4 +1,4 @@
-"""The main job with a real backend, as a user begins: a new experiment, swept by the command that is printed."""
+"""End to end with a real backend: create an experiment, then sweep it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.helpers.command import Swept, assay
 
 
-def test_it_is_swept_by_the_command_that_it_prints(tmp_path: Path) -> None:
+def test_the_printed_command_sweeps_the_experiment(tmp_path: Path) -> None:
     made = assay("new", "mine", "--json", "--home", f"{tmp_path}/home", cwd=tmp_path).answer
     assert made["file"] == "mine.toml"
     assert made["network"] is None
@@ -24,7 +24,7 @@ def test_it_is_swept_by_the_command_that_it_prints(tmp_path: Path) -> None:
     assert done.answer["study"] == "mine"
 
 
-def test_the_best_model_is_one_artifact_that_gives_the_trials_own_accuracy(
+def test_the_best_model_artifact_has_the_accuracy_of_its_trial(
     swept: Swept, tmp_path: Path
 ) -> None:
     stored = list((swept.home / "artifacts").rglob("*.keras"))
@@ -42,10 +42,13 @@ assert np.allclose(generic, model.predict(x.astype("float32") / 16, verbose=0), 
 print(json.dumps([float(right.mean()), signature.inputs.to_dict()[0]["tensor-spec"]["shape"]]))
 """
     (folder,) = [path.parent for path in (swept.home / "data").glob("*/meta.json")]
+    uri, run_id = swept.answer["tracking_uri"], swept.answer["parent_run_id"]
     done = subprocess.run(
-        [sys.executable, "-c", script, swept.answer["tracking_uri"], swept.answer["parent_run_id"], str(folder)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", script, uri, run_id, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     accuracy, shape = json.loads(done.stdout.splitlines()[-1])
     assert accuracy == pytest.approx(swept.answer["best"]["value"], abs=1e-6)
     assert shape == [-1, 8, 8, 1]

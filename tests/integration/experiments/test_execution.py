@@ -1,4 +1,4 @@
-"""What a worker says of its device."""
+"""The device that a worker reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def choose(workers: int | None = None, **asked: Any) -> Execution:
     return Execution.choose(ExecutionRequest(**asked), workers)
 
 
-def test_what_the_worker_calls_its_gpu_is_what_is_recorded() -> None:
+def test_the_gpu_name_of_the_worker_is_recorded() -> None:
     asked = choose(3, gpu_memory=1000, precision="mixed_float16", xla="on")
     with stub_workers(1) as executor:
         execution = confirm_device(asked, executor)
@@ -48,7 +48,7 @@ def test_what_the_worker_calls_its_gpu_is_what_is_recorded() -> None:
     assert "assay.gpu_memory" not in on_processor
 
 
-def test_on_the_processor_no_worker_is_waited_for() -> None:
+def test_a_sweep_on_the_cpu_waits_for_no_worker() -> None:
     with stub_workers(0) as executor:
         execution = choose(device="cpu")
         assert confirm_device(execution, executor) is execution

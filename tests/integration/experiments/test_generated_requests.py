@@ -1,7 +1,6 @@
-"""Bad input that nobody thought of: whatever is refused is refused in one line, with exit code 2, and nothing written.
+"""Generated bad input: each refusal is one line with exit code 2 and writes nothing.
 
-What is generated may happen to be right; then it is set aside, and another is generated in its
-place.
+Generated input may happen to be valid. Such an example is rejected, and another one is generated.
 """
 
 from __future__ import annotations
@@ -89,12 +88,12 @@ ranges = st.fixed_dictionaries(
 
 
 class Accepted(BaseException):
-    """Raised where the request was found right: nothing was generated that is of interest here."""
+    """Raised when generated input is valid and thus of no interest."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def stopping_short() -> Iterator[None]:
-    """Have a sweep come to nothing as soon as it has read what it was asked."""
+    """Stop a sweep once it has parsed its request."""
 
     def accept(*_: object, **__: object) -> None:
         raise Accepted
@@ -105,7 +104,7 @@ def stopping_short() -> Iterator[None]:
 
 
 def refused(*words: str, **files: bytes) -> None:
-    """See that a sweep of mine.toml is refused as it should be; what is accepted is set aside."""
+    """Check that a sweep of mine.toml is refused; reject the example if it is valid."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in ({"toml": EXPERIMENT.encode()} | files).items():
             (Path(folder) / f"mine.{name}").write_bytes(content)
@@ -142,7 +141,7 @@ def places_of(tables: Any) -> list[tuple[Any, ...]]:
 
 
 def replaced(tables: Any, path: tuple[Any, ...], value: object) -> Any:
-    """Return nested tables with another value in one place."""
+    """Return a copy of nested tables with one value replaced."""
     if not path:
         return value
     if isinstance(tables, list):
@@ -154,13 +153,13 @@ def replaced(tables: Any, path: tuple[Any, ...], value: object) -> Any:
 
 
 def written(tables: Mapping[str, object]) -> bytes:
-    """Return tables as a file."""
+    """Return tables as TOML."""
     return "\n".join(f"{toml(name)} = {toml(value)}" for name, value in tables.items()).encode()
 
 
 @GENERATED
 @given(st.sampled_from(places_of(VALID)), odd)
-def test_any_value_anywhere(path: tuple[Any, ...], value: object) -> None:
+def test_any_value_at_any_place(path: tuple[Any, ...], value: object) -> None:
     refused(toml=written(replaced(VALID, path, value)))
 
 
@@ -168,7 +167,7 @@ def test_any_value_anywhere(path: tuple[Any, ...], value: object) -> None:
 @given(
     st.sampled_from([(), ("data",), ("model",), ("train",), ("space",), ("search",)]), texts, odd
 )
-def test_any_key_anywhere(table: tuple[str, ...], key: str, value: object) -> None:
+def test_any_key_at_any_place(table: tuple[str, ...], key: str, value: object) -> None:
     refused(toml=written(replaced(VALID, (*table, key), value)))
 
 

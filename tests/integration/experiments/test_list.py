@@ -1,4 +1,4 @@
-"""`assay list`: a line for each thing there is."""
+"""`assay list` prints one line per item."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def study(
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
 
-def test_a_study_says_how_its_trials_ended_its_best_and_its_experiment(
+def test_a_study_shows_trial_states_best_value_and_experiment(
     store_paths: StorePaths,
 ) -> None:
     study(
@@ -68,7 +68,7 @@ def test_a_study_without_a_complete_trial_has_no_best(store_paths: StorePaths) -
     )
 
 
-def test_several_objectives_have_no_best_but_a_front(store_paths: StorePaths) -> None:
+def test_several_objectives_show_the_pareto_front(store_paths: StorePaths) -> None:
     ends = [(COMPLETE, [0.9, 10.0]), (COMPLETE, [0.8, 5.0]), (COMPLETE, [0.7, 20.0])]
     study(store_paths, "two", ends, "maximize", "minimize")
     study(store_paths, "none", [(FAIL, None)], "maximize", "minimize")
@@ -77,7 +77,7 @@ def test_several_objectives_have_no_best_but_a_front(store_paths: StorePaths) ->
     assert "2 on the Pareto front" in str(found["two"])
 
 
-def test_equal_trials_count_once_on_the_front_of_a_study_that_optuna_alone_made(
+def test_equal_trials_count_once_on_the_front_of_a_study_made_by_optuna(
     store_paths: StorePaths,
 ) -> None:
     ends = [(COMPLETE, [0.9, 10.0]), (COMPLETE, [0.9, 10.0]), (COMPLETE, [0.8, 5.0])]
@@ -109,7 +109,7 @@ def test_every_kind_fits_a_terminal_of_a_hundred_columns(store_paths: StorePaths
     assert max(map(len, done.out.splitlines())) <= 100
 
 
-def test_as_json_every_kind_is_there_by_name(store_paths: StorePaths) -> None:
+def test_json_lists_every_kind_by_name(store_paths: StorePaths) -> None:
     study(store_paths, "mine", [(COMPLETE, [0.5])])
     answer = invoke("list", "--json", "--home", str(store_paths.workspace.path)).answer
     assert [*answer] == ["experiments", "models", "datasets", "samplers", "pruners", "studies"]
@@ -117,7 +117,7 @@ def test_as_json_every_kind_is_there_by_name(store_paths: StorePaths) -> None:
     assert answer["studies"]["mine"]["best"] == 0.5
 
 
-def test_a_study_is_listed_with_its_best(swept: Swept) -> None:
+def test_a_study_is_listed_with_its_best_trial(swept: Swept) -> None:
     done = invoke("list", "studies", "--home", str(swept.home), "--json")
     best = swept.answer["best"]["value"]
     known = {"experiment": "digits-mlp", **swept.answer["trials"], "best": best, "pareto": None}

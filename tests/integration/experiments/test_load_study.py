@@ -1,4 +1,4 @@
-"""Reading a study from where it lies."""
+"""`load_study` reads a study from its stores."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def files(folder: Path) -> set[Path]:
     return set(folder.rglob("*"))
 
 
-def test_a_sweep_is_read_as_it_answered(swept: Swept) -> None:
+def test_a_loaded_study_equals_the_result_of_its_sweep(swept: Swept) -> None:
     before = files(swept.home)
     read = load_study("digits-mlp", home=swept.home)
     answer = swept.answer
@@ -55,7 +55,7 @@ def test_a_sweep_is_read_as_it_answered(swept: Swept) -> None:
     assert files(swept.home) == before
 
 
-def test_each_trial_has_a_row_with_all_that_is_known_of_it(store_paths: StorePaths) -> None:
+def test_each_trial_has_a_complete_row(store_paths: StorePaths) -> None:
     record_study(store_paths, "one", ONE, ONE_ENDS)
     read = load_study("one", home=store_paths.workspace.path)
     assert [*read.trials["state"]] == [
@@ -86,7 +86,7 @@ def test_each_trial_has_a_row_with_all_that_is_known_of_it(store_paths: StorePat
     assert [*read.epochs.columns] == ["trial", "epoch", "val_accuracy", "loss", "seconds"]
 
 
-def test_several_objectives_have_a_front_and_no_best(store_paths: StorePaths) -> None:
+def test_several_objectives_have_a_front_and_no_best_trial(store_paths: StorePaths) -> None:
     record_study(store_paths, "two", TWO, TWO_ENDS)
     read = load_study("two", home=store_paths.workspace.path)
     assert read.best is None
@@ -98,7 +98,7 @@ def test_several_objectives_have_a_front_and_no_best(store_paths: StorePaths) ->
     assert read.trials.loc[1, "parameters"] == 20
 
 
-def test_another_homes_study_is_known_as_far_as_the_storage_goes(
+def test_a_study_of_another_home_has_only_the_data_of_the_storage(
     store_paths: StorePaths, tmp_path: Path
 ) -> None:
     record_study(store_paths, "one", ONE, ONE_ENDS)
@@ -110,7 +110,7 @@ def test_another_homes_study_is_known_as_far_as_the_storage_goes(
     assert not (tmp_path / "other").exists()
 
 
-def test_what_the_journal_says_of_an_earlier_study_of_the_name_does_not_count(
+def test_the_journal_of_an_earlier_study_of_the_same_name_is_ignored(
     store_paths: StorePaths,
 ) -> None:
     record_study(store_paths, "one", ONE, [None])
@@ -146,7 +146,7 @@ def test_a_study_without_trials_is_empty(store_paths: StorePaths) -> None:
     assert (len(read.trials), read.best, dict(read.importances)) == (0, None, {})
 
 
-def test_a_study_that_is_not_there_leaves_no_storage(tmp_path: Path) -> None:
+def test_a_missing_study_creates_no_storage(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="there is none yet"):
         load_study("one", home=tmp_path / "home")
     assert not files(tmp_path)
@@ -158,6 +158,6 @@ def test_the_nearest_study_is_named(store_paths: StorePaths) -> None:
         load_study("digit-mlp", home=store_paths.workspace.path)
 
 
-def test_an_importance_that_is_not_there_is_refused(store_paths: StorePaths) -> None:
+def test_an_unknown_importance_evaluator_is_refused(store_paths: StorePaths) -> None:
     with pytest.raises(RequestError, match="Did you mean 'fanova'"):
         load_study("one", home=store_paths.workspace.path, importance="fanov")

@@ -1,4 +1,4 @@
-"""What is said of a store that does not take what it is told: the reason in a few words, whatever its library says."""
+"""Messages about a failing store give the reason in a few words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from assay.experiments.tracking.follower import summarize_store_error
 from tests.helpers.command import ASSAY, Swept
 from tests.helpers.waiting import GUARD_SECONDS
 
-_FULL = "(raised as a result of Query-invoked autoflush)\n(sqlite3.OperationalError) database or disk is full"
+_FULL = (
+    "(raised as a result of Query-invoked autoflush)\n"
+    "(sqlite3.OperationalError) database or disk is full"
+)
+_UNREACHABLE = "API request failed: HTTPConnectionPool(): Max retries exceeded with url: /api"
 
 
 @pytest.mark.parametrize(
@@ -21,17 +25,16 @@ _FULL = "(raised as a result of Query-invoked autoflush)\n(sqlite3.OperationalEr
     [
         (MlflowException(_FULL), "No space left on device"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left on device"),
-        (MlflowException("API request failed: HTTPConnectionPool(): Max retries exceeded with url: /api"),
-         "its server does not answer"),
+        (MlflowException(_UNREACHABLE), "its server does not answer"),
         (MlflowException("no such column\nof the table"), "no such column"),
         (MlflowException(""), "MlflowException"),
     ],
-)  # fmt: skip
-def test_a_line_says_what_is_wrong(error: Exception, said: str) -> None:
+)
+def test_a_store_error_is_summarized_in_one_line(error: Exception, said: str) -> None:
     assert summarize_store_error(error) == said
 
 
-def test_whoever_stops_reading_is_no_failure(swept: Swept) -> None:
+def test_a_closed_pipe_prints_no_error(swept: Swept) -> None:
     shown = " ".join(
         f"'{word}'" for word in [*ASSAY, "show", "digits-mlp", "--home", str(swept.home)]
     )

@@ -1,4 +1,4 @@
-"""`assay new`: a file that can be swept as it is, and nothing of anybody's overwritten."""
+"""`assay new` writes an experiment that can be swept, and overwrites nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ New = Callable[..., Done]
 
 @pytest.fixture
 def new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> New:
-    """Call `assay new` in an empty folder."""
+    """Run `assay new` in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: invoke("new", *arguments)
 
@@ -38,7 +38,7 @@ def rows(file: Path, training: int, shape: tuple[int, ...] = (4,)) -> None:
 
 @pytest.mark.parametrize("data", PUBLISHED_SETS)
 @pytest.mark.parametrize("model", FAMILIES)
-def test_every_family_and_data_set_gives_an_experiment_that_searches_more_than_one_thing(
+def test_every_family_and_data_set_gives_an_experiment_with_several_searched_parameters(
     model: str, data: str, new: New, tmp_path: Path
 ) -> None:
     done = new("mine", "--model", model, "--data", data)
@@ -52,7 +52,7 @@ def test_every_family_and_data_set_gives_an_experiment_that_searches_more_than_o
     assert files(tmp_path) == ["mine.toml"]
 
 
-def test_every_setting_is_in_the_file_with_what_it_means(new: New, tmp_path: Path) -> None:
+def test_every_setting_is_in_the_file_with_its_description(new: New, tmp_path: Path) -> None:
     new("mine", "--model", "cnn")
     text = (tmp_path / "mine.toml").read_text()
     experiment = read_experiment(tmp_path / "mine.toml")
@@ -68,7 +68,7 @@ def test_every_setting_is_in_the_file_with_what_it_means(new: New, tmp_path: Pat
     assert max(map(len, text.splitlines())) <= 120
 
 
-def test_a_comment_taken_away_sets_the_default(new: New, tmp_path: Path) -> None:
+def test_an_uncommented_setting_has_its_default(new: New, tmp_path: Path) -> None:
     new("mine")
     before = read_experiment(tmp_path / "mine.toml")
     lines = (tmp_path / "mine.toml").read_text().splitlines()
@@ -81,7 +81,7 @@ def test_a_comment_taken_away_sets_the_default(new: New, tmp_path: Path) -> None
     assert (after.data, after.search) == (before.data, before.search)
 
 
-def test_the_batches_of_a_small_set_are_small(new: New, tmp_path: Path) -> None:
+def test_a_small_data_set_has_small_batches(new: New, tmp_path: Path) -> None:
     rows(tmp_path / "own.npz", training=24)
     assert new("mine", "--data", "npz:own.npz").code == 0
     assert read_experiment(tmp_path / "mine.toml").largest_value("batch_size") == 16
@@ -103,7 +103,7 @@ def test_a_network_that_cannot_take_the_data_is_refused(
     assert files(tmp_path) == ["own.npz"]
 
 
-def test_it_goes_into_the_folder_that_is_named(new: New, tmp_path: Path) -> None:
+def test_the_experiment_is_written_to_the_given_folder(new: New, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     rows(tmp_path / "sub" / "own.npz", training=40)
     done = new("sub/mine.toml", "--data", "npz:own.npz")
@@ -118,23 +118,25 @@ def test_a_folder_that_cannot_be_written_is_named(new: New) -> None:
 
 
 class TestAFunctionOfOnesOwn:
-    def test_its_file_is_written_beside_the_experiment(self, new: New, tmp_path: Path) -> None:
+    def test_a_custom_network_file_is_written_beside_the_experiment(
+        self, new: New, tmp_path: Path
+    ) -> None:
         done = new("mine", "--model", "nets.py:wide")
         assert "mine.toml and nets.py" in done.out
         assert 'family = "nets.py:wide"' in (tmp_path / "mine.toml").read_text()
         assert files(tmp_path) == ["mine.toml", "nets.py"]
 
     @pytest.mark.parametrize("model", ["nets.py:wide", "package.nets:wide"])
-    def test_a_file_that_is_there_is_left_alone(self, model: str, new: New, tmp_path: Path) -> None:
+    def test_an_existing_file_is_not_overwritten(
+        self, model: str, new: New, tmp_path: Path
+    ) -> None:
         (tmp_path / "nets.py").write_text("mine = True")
         assert new("mine", "--model", model).code == 0
         assert (tmp_path / "nets.py").read_text() == "mine = True"
         assert files(tmp_path) == ["mine.toml", "nets.py"]
 
 
-def test_a_function_that_is_there_is_not_asked_for_hyperparameters_that_it_may_not_have(
-    new: New, tmp_path: Path
-) -> None:
+def test_an_existing_function_gets_no_default_hyperparameters(new: New, tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text("def build(input_shape, classes, units=16):\n    pass\n")
     new("mine", "--model", "nets.py:build")
     assert list(read_experiment(tmp_path / "mine.toml").space) == ["batch_size", "learning_rate"]

@@ -1,4 +1,4 @@
-"""What a study tries first."""
+"""Order of the first trials of a study."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def configuration(units: int, batch: int = 128, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_study_tries_the_list_then_the_baselines_each_longest_first(
+def test_enqueued_configurations_and_baselines_start_longest_first(
     tmp_path: Path, workers: int
 ) -> None:
     experiment = resolve_experiment("mnist-mlp").with_search(sampler="random")
@@ -36,7 +36,7 @@ def test_a_study_tries_the_list_then_the_baselines_each_longest_first(
     request = SweepRequest(enqueued=listed)
     storage = open_storage(f"sqlite:///{tmp_path / 'optuna.db'}")
     trials = StudyTrials(storage, make_study_request("study", experiment, request, {}))
-    for _ in range(2):  # asked again, nothing is tried twice
+    for _ in range(2):  # a second call enqueues nothing twice
         enqueue_known(trials, experiment, request, MNIST, workers)
     asked = [trials.ask() for _ in range(5)]
     assert [trial.origin for trial in asked] == [*3 * ["enqueued"], "baseline", "random"]

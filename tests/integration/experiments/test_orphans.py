@@ -1,4 +1,4 @@
-"""Single runs whose process died: whichever command comes next settles them, and nothing else."""
+"""The next command settles single runs whose process died, and nothing else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def store_paths(tmp_path: Path) -> StorePaths:
 
 
 def died(store_paths: StorePaths, name: str, study: str | None) -> Path:
-    """Leave what a process leaves that died between a trial's end and its closing; return its model."""
+    """Simulate a crash between a trial's end and its closing; return its model."""
     with Journal(store_paths.workspace.journal(name)) as journal:
         journal.append(opened(study))
         journal.append(TrialBegun(trial=0, seed=1, params={}, searched={}, origin="run"))
@@ -31,7 +31,7 @@ def died(store_paths: StorePaths, name: str, study: str | None) -> Path:
     return model
 
 
-def test_a_run_that_died_before_it_was_closed_has_its_model_in_mlflow(
+def test_the_model_of_an_orphaned_run_is_logged(
     store_paths: StorePaths,
 ) -> None:
     model = died(store_paths, "run-20260101-120000-1", study=None)
@@ -49,7 +49,7 @@ def test_a_run_that_died_before_it_was_closed_has_its_model_in_mlflow(
     )
 
 
-def test_a_study_that_is_called_like_a_run_is_none(store_paths: StorePaths) -> None:
+def test_a_study_named_like_a_run_is_not_an_orphan(store_paths: StorePaths) -> None:
     model = died(store_paths, "run-1", study="run-1")
     assert find_orphaned_runs(store_paths) == {}
     settle_orphaned_runs(store_paths)

@@ -1,4 +1,4 @@
-"""What plotting imports, in a process of its own."""
+"""Imports of the plotting code."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 from tests.helpers.waiting import GUARD_SECONDS
 
 
-def test_figures_leave_the_state_that_pyplot_keeps_alone() -> None:
-    # In a process of its own: other tests import what imports pyplot.
+def test_figures_do_not_import_pyplot() -> None:
+    # In a separate process: other tests import pyplot indirectly.
     code = """
 import sys
 from tests.unit.experiments.test_plots import OF_ONE, study

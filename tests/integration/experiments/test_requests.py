@@ -1,4 +1,4 @@
-"""Bad input: one clear line, exit code 2, nothing written. The table is the list of what is known to go wrong."""
+"""Bad input gives one clear line, exit code 2, and writes nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def setting(*values: str) -> list[str]:
     return [*SWEEP, *(part for value in values for part in ("--set", value))]
 
 
-# (what it is called, the command, words the line must have, the files beside it)
+# (id, command, words that the message must contain, files beside it)
 BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
     ("an experiment that is not there", ["sweep", "digit-mlp"], "Did you mean 'digits-mlp'", {}),
     ("the same of run", ["run", "nothing-like-it"], "must be one of cifar10-cnn", {}),
@@ -356,7 +356,7 @@ def test_bad_input_gets_one_clear_line(
 
 
 @pytest.mark.parametrize("gpu", ["0", "0,1"])
-def test_a_gpu_that_is_there_without_its_libraries_says_what_to_install(
+def test_a_gpu_without_libraries_is_refused_with_the_package_to_install(
     gpu: str, fails: Fails, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpu)
@@ -365,7 +365,7 @@ def test_a_gpu_that_is_there_without_its_libraries_says_what_to_install(
     )
 
 
-def test_data_that_is_not_there_and_cannot_be_fetched_says_which_file_to_put_where(
+def test_data_that_cannot_be_downloaded_is_refused_with_the_file_to_provide(
     fails: Fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "https_proxy"):
@@ -413,12 +413,12 @@ def test_json_and_a_bad_request_leave_standard_output_empty(fails: Fails) -> Non
     fails("run", "digits-mlp", "--set", "nonsense=1", "--json")
 
 
-def test_the_list_in_a_message_is_json_a_user_can_read_back(fails: Fails, tmp_path: Path) -> None:
+def test_a_list_in_a_message_is_valid_json(fails: Fails, tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text(json.dumps([{}]))
     assert "received [{}]" in fails("sweep", "digits-mlp", "--enqueue", "list.json")
 
 
-def test_a_folder_of_images_is_looked_through_before_anything_is_written(
+def test_a_folder_of_images_is_checked_before_anything_is_written(
     fails: Fails, tmp_path: Path
 ) -> None:
     (tmp_path / "mine.toml").write_text(WITH("digits", "folder:pets"))

@@ -1,4 +1,4 @@
-"""Commands that only look at a storage that is away."""
+"""Read-only commands with an unreachable storage."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from tests.helpers.command import invoke
 @pytest.mark.parametrize(
     "verb", [("list", "studies"), ("show", STUDY), ("doctor",), ("delete", STUDY, "--yes")]
 )
-def test_who_only_looks_does_not_wait_for_a_storage(verb: tuple[str, ...], tmp_path: Path) -> None:
+def test_read_only_commands_do_not_wait_for_an_unreachable_storage(
+    verb: tuple[str, ...], tmp_path: Path
+) -> None:
     away = "postgresql+psycopg://assay:hunter2@127.0.0.1:9/none"
     done = invoke(*verb, "--home", str(tmp_path / "home"), "--storage", away)
-    if verb[0] == "doctor":  # it knows of no study that could lie there
+    if verb[0] == "doctor":  # it knows no study in that storage
         assert done.code == 0
     else:
         assert done.code == 2

@@ -1,4 +1,4 @@
-"""`assay show`: a study, a trial or a run."""
+"""`assay show` of a study, a trial or a run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def store_paths(tmp_path: Path) -> StorePaths:
 
 @pytest.fixture
 def shown(store_paths: StorePaths) -> Shown:
-    """Run `assay show` on the recorded studies; returns what it printed."""
+    """Run `assay show` on the recorded studies; return its output."""
 
     def run(*arguments: str) -> str:
         done = invoke("show", *arguments, "--home", str(store_paths.workspace.path))
@@ -51,7 +51,7 @@ def shown(store_paths: StorePaths) -> Shown:
 
 
 def numbers(text: str) -> list[int]:
-    """Return the trials of the table, in its order."""
+    """Return the trial numbers of the table in order."""
     lines = text.splitlines()
     start = next(
         index for index, line in enumerate(lines) if line.split()[:2] == ["trial", "state"]
@@ -60,9 +60,7 @@ def numbers(text: str) -> list[int]:
     return [int(row.split()[0]) for row in rows if row[:1].isdigit()]
 
 
-def test_a_study_shows_its_best_and_its_trials_the_best_first(
-    shown: Shown, store_paths: StorePaths
-) -> None:
+def test_a_study_shows_its_trials_the_best_first(shown: Shown, store_paths: StorePaths) -> None:
     record_study(store_paths, "one", ONE, ONE_ENDS)
     text = shown("one")
     assert "one: 2 complete, 1 pruned, 1 failed, 1 running" in text
@@ -73,7 +71,7 @@ def test_a_study_shows_its_best_and_its_trials_the_best_first(
     assert max(map(len, text.splitlines())) <= 200
 
 
-def test_a_trial_that_runs_says_who_runs_it(shown: Shown, store_paths: StorePaths) -> None:
+def test_a_running_trial_shows_its_process(shown: Shown, store_paths: StorePaths) -> None:
     record_study(store_paths, "one", ONE, ONE_ENDS)
     left = "no sweep runs the study: run it again, or 'assay doctor --fix', to settle these trials"
     assert left in shown("one").splitlines()
@@ -108,9 +106,7 @@ def test_the_front_is_marked(shown: Shown, store_paths: StorePaths) -> None:
     assert "on the Pareto front" in text
 
 
-def test_thirty_trials_are_enough_unless_all_are_asked_for(
-    shown: Shown, store_paths: StorePaths
-) -> None:
+def test_thirty_trials_are_shown_by_default(shown: Shown, store_paths: StorePaths) -> None:
     ends: list[TrialEnded | None] = [complete(number, number / 100) for number in range(33)]
     record_study(store_paths, "many", ONE, ends)
     text = shown("many")
@@ -119,13 +115,13 @@ def test_thirty_trials_are_enough_unless_all_are_asked_for(
     assert numbers(shown("many", "--all")) == [*range(32, -1, -1)]
 
 
-def test_importances_can_be_told_otherwise(shown: Shown, store_paths: StorePaths) -> None:
+def test_the_importance_evaluator_can_be_chosen(shown: Shown, store_paths: StorePaths) -> None:
     record_study(store_paths, "many", ONE, [complete(number, number / 10) for number in range(8)])
-    assert "MDI" in shown("many")  # as its experiment has it
+    assert "MDI" in shown("many")  # the default of its experiment
     assert "PED-ANOVA" in shown("many", "--importance", "ped-anova")
 
 
-def test_a_trial_shows_all_that_is_known_of_it(shown: Shown, store_paths: StorePaths) -> None:
+def test_a_trial_shows_all_its_data(shown: Shown, store_paths: StorePaths) -> None:
     record_study(store_paths, "one", ONE, ONE_ENDS)
     text = shown("one", "--trial", "1")
     assert "trial 1 of one: complete" in text
@@ -139,16 +135,14 @@ def test_a_trial_shows_all_that_is_known_of_it(shown: Shown, store_paths: StoreP
     assert lines["2"] == ["0.5000", "0.5000"]
 
 
-def test_an_error_is_printed_as_text(shown: Shown, store_paths: StorePaths) -> None:
+def test_an_error_is_printed_without_markup(shown: Shown, store_paths: StorePaths) -> None:
     record_study(store_paths, "one", ONE, ONE_ENDS)
     text = shown("one", "--trial", "3")
     assert "boom [red]bold[/red] \\x1b[31m<script>\n  second line" in text
     assert "\x1b" not in text
 
 
-def test_a_trial_that_diverged_has_numbers_and_no_curve(
-    shown: Shown, store_paths: StorePaths
-) -> None:
+def test_a_diverged_trial_has_numbers_and_no_curve(shown: Shown, store_paths: StorePaths) -> None:
     record_study(store_paths, "one", ONE, [None])
     with Journal(store_paths.workspace.journal("one")) as journal:
         journal.append(
@@ -174,7 +168,7 @@ def test_a_trial_that_diverged_has_numbers_and_no_curve(
         (("--sort", "val_acuracy"), "Did you mean 'val_accuracy'"),
     ],
 )
-def test_what_a_study_does_not_have_is_named(
+def test_a_missing_study_trial_or_run_is_named(
     store_paths: StorePaths, arguments: tuple[str, ...], words: str
 ) -> None:
     record_study(store_paths, "one", ONE, ONE_ENDS)
@@ -183,7 +177,7 @@ def test_what_a_study_does_not_have_is_named(
     assert words in done.err
 
 
-def test_as_json_a_study_has_its_table_and_a_trial_its_curve(
+def test_json_contains_the_table_of_a_study_and_the_curve_of_a_trial(
     shown: Shown, store_paths: StorePaths
 ) -> None:
     record_study(store_paths, "one", ONE, ONE_ENDS)
@@ -200,7 +194,7 @@ def test_as_json_a_study_has_its_table_and_a_trial_its_curve(
     assert trial["params"] == {"hidden_units": [16], "batch_size": 19, "epochs": 2}
 
 
-def test_a_run_shows_what_its_trial_shows(swept: Swept) -> None:
+def test_a_run_shows_the_same_as_its_trial(swept: Swept) -> None:
     best = swept.answer["best"]
     trial = invoke(
         "show", "digits-mlp", "--trial", str(best["number"]), "--json", "--home", str(swept.home)

@@ -1,4 +1,4 @@
-"""Several supervisors of one home on one study: each has a journal of its own, and readers see one study."""
+"""Several supervisors of one home on one study: locks, journals and models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def store_paths(tmp_path: Path) -> StorePaths:
     return StorePaths.choose(home=tmp_path / "home")
 
 
-def test_a_supervisor_that_has_no_journal_yet_is_at_work_all_the_same(
+def test_a_supervisor_without_a_journal_counts_as_running(
     store_paths: StorePaths,
 ) -> None:
     store_paths.workspace.journal("study").parent.mkdir(parents=True)
@@ -35,7 +35,7 @@ def test_a_supervisor_that_has_no_journal_yet_is_at_work_all_the_same(
         study_locks.lock_all_instances(stack, store_paths.workspace, "study")
 
 
-def test_the_model_of_another_supervisors_trial_is_found(store_paths: StorePaths) -> None:
+def test_the_model_of_another_supervisor_is_found(store_paths: StorePaths) -> None:
     store_paths.workspace.journal("study", 2).parent.mkdir(parents=True)
     store_paths.workspace.journal("study", 2).touch()
     kept = study_locks.model_store_of(store_paths.workspace, "study", 2).path(7)
@@ -43,17 +43,17 @@ def test_the_model_of_another_supervisors_trial_is_found(store_paths: StorePaths
     ours = study_locks.model_store_of(store_paths.workspace, "study")
     assert (ours.find_model(7), ours.find_model(8)) == (kept, None)
     ours.keep_only(set())
-    assert kept.exists()  # it is the other's to clear
+    assert kept.exists()  # the other supervisor removes it
 
 
-def test_on_sqlite_there_is_one_at_a_time(store_paths: StorePaths) -> None:
+def test_sqlite_allows_one_supervisor(store_paths: StorePaths) -> None:
     with ExitStack() as stack:
         assert study_locks.acquire_instance(stack, store_paths, "study") == 1
         with pytest.raises(RequestError, match="is being run by process"):
             study_locks.acquire_instance(stack, store_paths, "study")
 
 
-def test_on_postgresql_the_next_takes_the_first_slot_that_is_free(store_paths: StorePaths) -> None:
+def test_postgresql_supervisors_take_the_first_free_instance(store_paths: StorePaths) -> None:
     shared = replace(store_paths, storage=SHARED)
     with ExitStack() as stack:
         assert study_locks.acquire_instance(stack, shared, "study") == 1
@@ -64,7 +64,7 @@ def test_on_postgresql_the_next_takes_the_first_slot_that_is_free(store_paths: S
 
 
 @pytest.mark.parametrize("study", ["study", "st~udy", "../up", "a.b", "x" * 300])
-def test_slots_of_one_study_are_never_those_of_another(tmp_path: Path, study: str) -> None:
+def test_studies_do_not_share_instances(tmp_path: Path, study: str) -> None:
     home = Workspace(tmp_path)
     for instance in (1, 2, 11):
         home.journal(study, instance).parent.mkdir(exist_ok=True)

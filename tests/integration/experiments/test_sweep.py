@@ -1,4 +1,4 @@
-"""What a sweep leaves, and what becomes of it when the same is asked again."""
+"""Results of a sweep, and what a second identical sweep does."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from tests.helpers.runs import optuna_trials, runs, trial_runs
 from tests.helpers.waiting import GUARD_SECONDS, wait_until
 
 TRIAL_PARAMS = {
-    "family", "hidden_units", "hidden_layers", "activation", "dropout", "batch_norm", "l1", "l2", "initializer",
-    "epochs", "batch_size", "learning_rate", "optimizer", "loss", "schedule", "warmup_epochs", "flip", "shift", "scale",
+    "family", "hidden_units", "hidden_layers", "activation", "dropout", "batch_norm", "l1", "l2",
+    "initializer", "epochs", "batch_size", "learning_rate", "optimizer", "loss", "schedule",
+    "warmup_epochs", "flip", "shift", "scale",
 }  # fmt: skip
 
 
@@ -28,7 +29,7 @@ def client(swept: Swept) -> MlflowClient:
 
 
 class TestWhatASweepLeaves:
-    def test_the_answer_has_everything_a_script_wants(self, swept: Swept) -> None:
+    def test_the_json_answer_is_complete(self, swept: Swept) -> None:
         answer = swept.answer
         assert answer["study"] == answer["experiment"] == "digits-mlp"
         assert answer["trials"]["complete"] + answer["trials"]["pruned"] == 5
@@ -42,7 +43,7 @@ class TestWhatASweepLeaves:
             "learning_rate",
         }
 
-    def test_optuna_and_mlflow_tell_the_same_story_of_every_trial(self, swept: Swept) -> None:
+    def test_optuna_and_mlflow_agree_on_every_trial(self, swept: Swept) -> None:
         found = trial_runs(swept.home)
         trials = optuna_trials(swept.home)
         assert sorted(found) == [trial.number for trial in trials]
@@ -56,7 +57,7 @@ class TestWhatASweepLeaves:
                 name: str(value) for name, value in trial.params.items()
             }.items() <= run.data.params.items()
 
-    def test_the_best_trial_is_the_best_complete_one(self, swept: Swept) -> None:
+    def test_the_best_trial_is_complete(self, swept: Swept) -> None:
         best = max(
             (trial for trial in optuna_trials(swept.home) if trial.state.name == "COMPLETE"),
             key=lambda trial: trial.value or 0.0,
@@ -82,9 +83,7 @@ class TestWhatASweepLeaves:
         }  # fmt: skip
         assert run.data.metrics["parameters"] == 64 * 32 + 32 + 32 * 10 + 10
 
-    def test_every_epochs_metrics_are_in_mlflow_as_they_are_in_the_journal(
-        self, swept: Swept
-    ) -> None:
+    def test_epoch_metrics_in_mlflow_equal_those_of_the_journal(self, swept: Swept) -> None:
         journal = swept.home / "journal" / "digits-mlp.jsonl"
         expected = {
             (event.trial, event.epoch): event.metrics["val_accuracy"]
@@ -98,7 +97,7 @@ class TestWhatASweepLeaves:
         }
         assert tracked == pytest.approx(expected)
 
-    def test_the_parent_carries_the_provenance_and_names_nobody(self, swept: Swept) -> None:
+    def test_the_parent_run_has_the_provenance_and_no_user_name(self, swept: Swept) -> None:
         parent = client(swept).get_run(swept.answer["parent_run_id"])
         tags = parent.data.tags
         assert parent.info.status == "FINISHED"
@@ -131,7 +130,7 @@ class TestWhatASweepLeaves:
         assert f"assay ui digits-mlp --home {swept.home}" in swept.err
 
 
-def test_asked_again_it_says_what_it_found_and_trains_nothing(
+def test_a_repeated_sweep_reports_its_trials_and_trains_nothing(
     swept: Swept, store_paths: StorePaths
 ) -> None:
     home = store_paths.workspace.path
@@ -146,7 +145,7 @@ def test_asked_again_it_says_what_it_found_and_trains_nothing(
     assert before == (home / "optuna.db").read_bytes()
 
 
-def test_a_study_of_another_identity_is_refused_and_left_alone(store_paths: StorePaths) -> None:
+def test_a_study_with_another_fingerprint_is_refused_and_unchanged(store_paths: StorePaths) -> None:
     home = store_paths.workspace.path
     changes = ("--epochs", "9", "--set", "activation=relu")
     done = invoke("sweep", "digits-mlp", *changes, "--home", str(home))
@@ -157,9 +156,7 @@ def test_a_study_of_another_identity_is_refused_and_left_alone(store_paths: Stor
     assert len(trial_runs(home)) == 5
 
 
-def test_a_study_that_was_run_from_another_home_is_left_to_it(
-    store_paths: StorePaths, tmp_path: Path
-) -> None:
+def test_a_study_of_another_home_is_refused(store_paths: StorePaths, tmp_path: Path) -> None:
     home, storage = store_paths.workspace.path, store_paths.storage
     before = (home / "optuna.db").read_bytes()
     done = invoke(*SWEEP, "--trials", "9", "--home", str(tmp_path / "other"), "--storage", storage)
@@ -169,7 +166,7 @@ def test_a_study_that_was_run_from_another_home_is_left_to_it(
     assert len(before) == len((home / "optuna.db").read_bytes())
 
 
-def test_a_tracking_store_that_does_not_answer_leaves_no_study(tmp_path: Path) -> None:
+def test_an_unreachable_tracking_store_leaves_no_study(tmp_path: Path) -> None:
     away = ("--tracking-uri", "http://assay:hunter2@127.0.0.1:9")
     done = invoke(
         *SWEEP, *away, "--home", str(tmp_path / "home"), MLFLOW_HTTP_REQUEST_MAX_RETRIES="0"
@@ -182,7 +179,7 @@ def test_a_tracking_store_that_does_not_answer_leaves_no_study(tmp_path: Path) -
     assert not list((tmp_path / "home").glob("**/*.db"))
 
 
-def test_a_supervisor_that_dies_at_the_very_end_is_mended_by_asking_again(
+def test_a_repeated_sweep_completes_a_crash_at_the_end(
     swept: Swept, store_paths: StorePaths
 ) -> None:
     home = store_paths.workspace.path
@@ -198,17 +195,15 @@ def test_a_supervisor_that_dies_at_the_very_end_is_mended_by_asking_again(
     assert [best.trial for best in closed.best] == [swept.answer["best"]["number"]]
 
 
-def test_enqueued_configurations_come_first_and_then_the_baseline(
-    home: Path, tmp_path: Path
-) -> None:
+def test_enqueued_configurations_precede_the_baseline(home: Path, tmp_path: Path) -> None:
     listed = [
         {"hidden_units": 9},
         {"hidden_units": 10, "activation": "tanh", "batch_size": 64, "learning_rate": 0.01},
     ]
     (tmp_path / "first.json").write_text(json.dumps(listed))
     done = invoke(
-        "sweep", "digits-mlp", "--trials", "3", "--epochs", "1", "--workers", "1", "--home", str(home),
-        "--enqueue", str(tmp_path / "first.json"), "--json",
+        "sweep", "digits-mlp", "--trials", "3", "--epochs", "1", "--workers", "1",
+        "--home", str(home), "--enqueue", str(tmp_path / "first.json"), "--json",
     )  # fmt: skip
     assert done.code == 0, done.err
     first, second, third = (run for _, run in sorted(trial_runs(home).items()))
@@ -232,7 +227,7 @@ def test_a_second_sweep_of_the_same_study_is_refused_while_the_first_runs(tmp_pa
         wait_until(lambda: lock.exists() and lock.read_text().startswith("process"))
         second = invoke(*arguments)
         assert second.code == 2
-        (line,) = second.err.splitlines()  # before anything is made ready
+        (line,) = second.err.splitlines()  # before the second sweep prepares anything
         assert line.startswith(
             f"assay: study 'digits-mlp' is being run by process {first.pid} since 20"
         )
@@ -248,7 +243,7 @@ def test_a_single_run_is_tracked_with_its_provenance(home: Path) -> None:
     answer = done.answer
     assert set(answer) == {"run_id", "params", "metrics"}
     assert answer["params"]["hidden_units"] == 7
-    assert answer["params"]["activation"] == "sigmoid"  # the baseline's
+    assert answer["params"]["activation"] == "sigmoid"  # of the baseline
     (run,) = runs(home)
     assert run.info.run_id == answer["run_id"]
     assert run.info.status == "FINISHED"

@@ -1,4 +1,4 @@
-"""What a sweep does while nobody knows yet whether it can be made."""
+"""Start of the tracker while the request is still checked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from assay.experiments.tracking.follower import MlflowTracker
 
 
-def test_a_store_that_nobody_allowed_to_be_opened_leaves_nothing(
+def test_a_tracker_without_permission_to_open_its_store_leaves_no_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (aside := tmp_path / "aside").mkdir()

@@ -1,4 +1,4 @@
-"""The journal passed on to a real MLflow store: late perhaps, wrong never."""
+"""The journal is passed on to a real MLflow store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from assay.search.events import EpochEnded, StudyClosed, TrialBegun, TrialEnded
 from tests.helpers.tracking import BEST, STORY, opened, snapshot, tell, tracked, trial
 
 
-def test_every_trial_ends_in_the_state_that_the_schema_names(tmp_path: Path, store: str) -> None:
+def test_every_trial_ends_in_a_state_of_the_schema(tmp_path: Path, store: str) -> None:
     tell(tmp_path, store, STORY)
     states = {
         run[0]: (run[1], dict(run[5])["assay.state"])
@@ -41,7 +41,7 @@ def test_every_trial_ends_in_the_state_that_the_schema_names(tmp_path: Path, sto
 
 
 @pytest.mark.parametrize("lookups", [0, 2, 100])
-def test_passing_everything_on_twice_leaves_what_once_does(
+def test_replaying_the_journal_changes_nothing(
     tmp_path: Path, store: str, lookups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("assay.experiments.tracking.runs._MAX_LOOKUPS", lookups)
@@ -54,9 +54,7 @@ def test_passing_everything_on_twice_leaves_what_once_does(
 
 
 @pytest.mark.parametrize("cut", range(1, len(STORY), 3))
-def test_a_tracker_that_stopped_anywhere_goes_on_from_there(
-    tmp_path: Path, store: str, cut: int
-) -> None:
+def test_a_tracker_continues_from_any_event(tmp_path: Path, store: str, cut: int) -> None:
     tell(tmp_path, store, STORY[:cut])
     tell(tmp_path, store, STORY[cut:])
     resumed = snapshot(store)
@@ -65,7 +63,7 @@ def test_a_tracker_that_stopped_anywhere_goes_on_from_there(
     assert "RUNNING" not in {run[1] for run in resumed}
 
 
-def test_taking_up_a_study_asks_for_no_more_runs_the_more_there_are(
+def test_the_number_of_calls_on_resume_does_not_depend_on_the_number_of_runs(
     tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -91,7 +89,7 @@ def test_taking_up_a_study_asks_for_no_more_runs_the_more_there_are(
     assert each == [1, 1, 1]
 
 
-def test_a_study_that_goes_on_keeps_what_its_earlier_sessions_were_run_with(
+def test_a_resumed_study_keeps_the_provenance_of_earlier_sessions(
     tmp_path: Path, store: str
 ) -> None:
     first, second = (
@@ -110,7 +108,7 @@ def test_a_study_that_goes_on_keeps_what_its_earlier_sessions_were_run_with(
     assert parent["assay.workers"] == "2"
 
 
-def test_two_homes_with_a_study_of_one_name_share_a_store_without_meeting(
+def test_studies_of_the_same_name_in_two_homes_are_separate_in_one_store(
     tmp_path: Path, store: str
 ) -> None:
     for study_id in ("one", "two"):
@@ -129,9 +127,7 @@ def runs_named(store: str, name: str) -> Sequence[Run]:
 
 @pytest.mark.parametrize("deleted", ["trial-0000", "study"])
 @pytest.mark.parametrize("cut", [4, 6])
-def test_runs_that_somebody_deletes_stay_deleted_and_stop_nothing(
-    tmp_path: Path, store: str, deleted: str, cut: int
-) -> None:
+def test_deleted_runs_stay_deleted(tmp_path: Path, store: str, deleted: str, cut: int) -> None:
     tell(tmp_path, store, STORY[:cut])
     (run,) = runs_named(store, deleted)
     MlflowClient(store).delete_run(run.info.run_id)
@@ -142,7 +138,7 @@ def test_runs_that_somebody_deletes_stay_deleted_and_stop_nothing(
 
 
 @pytest.mark.parametrize("deleted", ["trial-0000", "study"])
-def test_a_run_that_is_deleted_while_it_is_written_stops_nothing(
+def test_a_run_deleted_during_tracking_does_not_stop_the_tracker(
     tmp_path: Path, store: str, deleted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("assay.experiments.tracking.follower._GATHER_SECONDS", 0.0)
@@ -160,7 +156,7 @@ def test_a_run_that_is_deleted_while_it_is_written_stops_nothing(
 
 
 @pytest.mark.parametrize("which", ["oldest", "newest"])
-def test_a_second_run_of_the_study_that_was_deleted_is_not_followed(
+def test_a_deleted_duplicate_run_of_the_study_is_ignored(
     tmp_path: Path, store: str, which: str
 ) -> None:
     tell(tmp_path, store, STORY[:6])
@@ -176,7 +172,7 @@ def test_a_second_run_of_the_study_that_was_deleted_is_not_followed(
 
 
 @pytest.mark.parametrize("lookups", [0, 100])
-def test_of_two_runs_of_a_trial_the_one_that_was_deleted_does_not_count(
+def test_a_deleted_duplicate_run_of_a_trial_is_ignored(
     tmp_path: Path, store: str, lookups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("assay.experiments.tracking.runs._MAX_LOOKUPS", lookups)
@@ -192,7 +188,7 @@ def test_of_two_runs_of_a_trial_the_one_that_was_deleted_does_not_count(
     assert {run[1] for run in snapshot(store)} == {"FINISHED", "FAILED", "KILLED"}
 
 
-def test_a_store_that_dies_while_its_tables_are_made_is_made_anew(tmp_path: Path) -> None:
+def test_a_store_whose_creation_was_killed_is_created_again(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     script = f"from assay.experiments.tracking.store import open_client; open_client({uri!r})"
     making = subprocess.Popen(
@@ -206,7 +202,9 @@ def test_a_store_that_dies_while_its_tables_are_made_is_made_anew(tmp_path: Path
     assert open_client(uri).search_experiments()
 
 
-def test_another_store_hears_the_whole_story(tmp_path: Path, store: str, empty_store: Path) -> None:
+def test_another_store_gets_the_whole_journal(
+    tmp_path: Path, store: str, empty_store: Path
+) -> None:
     tell(tmp_path, store, STORY)
     shutil.copy(empty_store, tmp_path / "other.db")
     other = f"sqlite:///{tmp_path / 'other.db'}"
@@ -214,7 +212,7 @@ def test_another_store_hears_the_whole_story(tmp_path: Path, store: str, empty_s
     assert snapshot(other) == snapshot(store)
 
 
-def test_a_store_that_lost_the_study_is_told_again(
+def test_a_store_that_lost_the_study_gets_the_whole_journal_again(
     tmp_path: Path, store: str, empty_store: Path
 ) -> None:
     tell(tmp_path, store, STORY)
@@ -227,7 +225,7 @@ def test_a_store_that_lost_the_study_is_told_again(
 @pytest.mark.parametrize(
     "name", ["it's", 'say "hi"', "a`b", "<script>alert(1)</script>", "../../up", "naïve 🧪", "%"]
 )
-def test_a_study_may_be_called_anything(tmp_path: Path, store: str, name: str) -> None:
+def test_a_study_may_have_any_name(tmp_path: Path, store: str, name: str) -> None:
     tell(tmp_path, store, [opened(name), *STORY[1:4]])
     tell(tmp_path, store, [opened(name), *STORY[4:]])
     runs = snapshot(store)
@@ -237,7 +235,7 @@ def test_a_study_may_be_called_anything(tmp_path: Path, store: str, name: str) -
     assert not list(tmp_path.parent.glob("up*"))
 
 
-def test_a_single_run_has_no_parent_and_carries_the_provenance(tmp_path: Path, store: str) -> None:
+def test_a_single_run_has_the_provenance_and_no_parent(tmp_path: Path, store: str) -> None:
     tell(tmp_path, store, [opened(None), *STORY[1:6], StudyClosed(closing="finished", best=BEST)])
     ((name, status, *_, tags, _),) = snapshot(store)
     assert (name, status) == ("run", "FINISHED")
@@ -245,7 +243,7 @@ def test_a_single_run_has_no_parent_and_carries_the_provenance(tmp_path: Path, s
     assert "mlflow.parentRunId" not in dict(tags)  # type: ignore[call-overload]
 
 
-def test_a_store_that_cannot_be_opened_is_the_users_to_mend(
+def test_a_store_that_cannot_be_opened_is_a_request_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -255,7 +253,7 @@ def test_a_store_that_cannot_be_opened_is_the_users_to_mend(
         tracker.wait_until_open()
 
 
-def test_a_name_that_mlflow_refuses_is_kept_in_one_that_it_takes() -> None:
+def test_a_name_that_mlflow_refuses_is_encoded() -> None:
     names = [
         "recall@5",
         "recall#5",
@@ -280,12 +278,12 @@ def test_a_name_that_mlflow_refuses_is_kept_in_one_that_it_takes() -> None:
 
 
 @pytest.mark.parametrize("name", ["val_accuracy", "a/b.c-d e:f", "größe", "x" * 250])
-def test_a_name_that_mlflow_takes_is_kept_as_it_is(name: str) -> None:
+def test_a_name_that_mlflow_accepts_is_unchanged(name: str) -> None:
     _validate_metric_name(name)
     assert encode_name(name) == name
 
 
-def test_odd_names_and_half_characters_stop_nothing(tmp_path: Path, store: str) -> None:
+def test_odd_names_and_lone_surrogates_are_tracked(tmp_path: Path, store: str) -> None:
     odd = {"recall@5": 0.5, "recall#5": 0.25}
     begun = TrialBegun(trial=0, seed=1, params={"w@rd": "\ud800"}, searched={}, origin="tpe")
     end = TrialEnded(
@@ -309,9 +307,7 @@ def test_odd_names_and_half_characters_stop_nothing(tmp_path: Path, store: str) 
     )
 
 
-def test_what_mlflow_refuses_is_said_on_the_run_and_nothing_behind_it_waits(
-    tmp_path: Path, store: str
-) -> None:
+def test_data_that_mlflow_refuses_is_reported_on_the_run(tmp_path: Path, store: str) -> None:
     early = EpochEnded(
         trial=0, epoch=1, metrics={"loss": 1.0, "accuracy": 0.5}, seconds=0.1, time=-5.0
     )
@@ -336,7 +332,7 @@ def test_what_mlflow_refuses_is_said_on_the_run_and_nothing_behind_it_waits(
 
 
 @pytest.mark.parametrize("study", ["study", None])
-def test_a_tag_is_as_long_as_mlflow_lets_it_be(
+def test_a_tag_is_truncated_to_the_limit_of_mlflow(
     tmp_path: Path, store: str, study: str | None
 ) -> None:
     tell(tmp_path, store, [opened(study, **{"assay.title": "\0" + 9000 * "x"}), *STORY[1:6]])

@@ -1,4 +1,4 @@
-"""Files from somebody else: looking and comparing loads no model, and nothing is ever unpickled."""
+"""Untrusted files: `show` and `doctor` load no model, and nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.helpers.planted import pickled
 
 @pytest.fixture
 def harm(store_paths: StorePaths, tmp_path: Path) -> Path:
-    """What is made if any model of the home, or a file beside it, is unpickled."""
+    """Return the file that an unpickled model, or file beside it, would create."""
     home, harm = store_paths.workspace.path, tmp_path / "harm"
     files = [*home.rglob("*.keras"), *home.rglob("MLmodel"), *home.rglob("data.json")]
     assert {file.suffix for file in files} == {".keras", "", ".json"}
@@ -28,9 +28,9 @@ def harm(store_paths: StorePaths, tmp_path: Path) -> Path:
     [["show", "digits-mlp"], ["show", "digits-mlp", "--trial", "0"], ["list"], ["doctor"]],
     ids=" ".join,
 )
-def test_looking_and_comparing_load_no_model(
+def test_show_list_and_doctor_load_no_model(
     words: list[str], store_paths: StorePaths, harm: Path
 ) -> None:
-    """That no backend is loaded, which could read a model, is seen after every test of this folder."""
+    """The fixture of this folder checks that no backend, which could read a model, is loaded."""
     assert invoke(*words, "--home", str(store_paths.workspace.path)).code == 0
     assert not harm.exists()

@@ -1,4 +1,4 @@
-"""A study with real workers for every test of the search."""
+"""Fixture with a study and real workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our successive halving decides as Optuna's own would have decided."""
+"""CachedSuccessiveHalvingPruner makes the same decisions as Optuna's pruner."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PAIRS: dict[str, tuple[Callable[[], BasePruner], Callable[[], BasePruner]]] = {
 
 
 def lengths(storage: Any, pruner: Callable[[], BasePruner], direction: str) -> list[int]:
-    """Return how many epochs each trial trains, three at a time, taken up anew half way."""
+    """Return the epochs of each trial, with three running and a resume halfway."""
     chance, trained = random.Random(1), []
     for session in range(2):
         study = optuna.create_study(
@@ -58,7 +58,7 @@ def lengths(storage: Any, pruner: Callable[[], BasePruner], direction: str) -> l
 
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_decisions_are_optunas_own(name: str, direction: str) -> None:
+def test_decisions_equal_those_of_optuna(name: str, direction: str) -> None:
     ours, theirs = (
         lengths(optuna.storages.InMemoryStorage(), pruner, direction) for pruner in PAIRS[name]
     )
@@ -67,8 +67,8 @@ def test_decisions_are_optunas_own(name: str, direction: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_decisions_in_a_database_are_those_in_memory(tmp_path: Path, name: str) -> None:
-    """A value that is no number comes back from it, and its trials have other ids."""
+def test_decisions_in_a_database_equal_those_in_memory(tmp_path: Path, name: str) -> None:
+    """The database returns NaN in another form, and its trials have other ids."""
     cached, _ = PAIRS[name]
     stored, remembered = (
         lengths(storage, cached, "minimize")

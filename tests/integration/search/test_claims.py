@@ -1,6 +1,6 @@
-"""How a trial that waits gets its supervisor: in one transaction, or by Optuna's calls alone.
+"""Claims of waiting trials by a supervisor: one transaction, or Optuna's calls.
 
-The database is SQLite here; what several supervisors do at once is in tests/system/search.
+The database is SQLite here. Tests with concurrent supervisors are in tests/system/search.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def enqueued(folder: Path) -> optuna.Study:
     return study
 
 
-def test_a_claimed_trial_runs_and_has_its_supervisor(tmp_path: Path, release: str) -> None:
+def test_a_claimed_trial_is_running_and_has_its_supervisor(tmp_path: Path, release: str) -> None:
     trial = enqueued(tmp_path).ask()
     known = shared(tmp_path, "second").get_trial(trial._trial_id)
     assert (known.state, known.user_attrs) == (TrialState.RUNNING, {SUPERVISOR: "first"})
@@ -44,14 +44,14 @@ def test_a_claimed_trial_runs_and_has_its_supervisor(tmp_path: Path, release: st
     assert trial.suggest_int("x", 0, 9) == 1
 
 
-def test_a_trial_that_another_has_claimed_is_not_taken(tmp_path: Path, release: str) -> None:
+def test_a_trial_claimed_by_another_supervisor_is_not_taken(tmp_path: Path, release: str) -> None:
     trial = enqueued(tmp_path).ask()
     second = shared(tmp_path, "second")
     assert not second.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
     assert second.get_trial(trial._trial_id).user_attrs == {SUPERVISOR: "first"}
 
 
-def test_a_trial_that_is_settled_between_the_steps_is_not_taken(
+def test_a_trial_that_ends_during_the_claim_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optuna_compat, "version", lambda package: "5.1.0")

@@ -1,4 +1,4 @@
-"""What every executor must do: workers of this machine, and lanes of them."""
+"""The contract of executors, for local workers and their lanes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lanes(workers: int, each: int, **options: Any) -> Iterator[LaneExecutor]:
 
 @pytest.fixture(params=["4 workers", "1 worker of 4 lanes", "2 workers of 2 lanes"])
 def four(request: pytest.FixtureRequest) -> Make:
-    """What enters an executor of four trials at a time."""
+    """Return a factory of executors that run four trials at a time."""
     made: dict[str, Make] = {
         "4 workers": lambda: stub_workers(4),
         "1 worker of 4 lanes": lambda: lanes(1, 4),
@@ -43,13 +43,13 @@ def curve(value: float = 1.0) -> dict[str, Any]:
     return {"curve": [value / 2, value / 2, value / 2, value]}
 
 
-def test_all_that_it_has_room_for_is_idle_at_first(four: Make) -> None:
+def test_all_lanes_are_idle_at_first(four: Make) -> None:
     with four() as executor:
         wait_idle(executor, 4)
         assert len(set(executor.idle())) == 4
 
 
-def test_what_has_a_call_is_not_idle_even_before_it_is_sent(four: Make) -> None:
+def test_a_lane_with_a_pending_call_is_not_idle(four: Make) -> None:
     with four() as executor:
         wait_idle(executor, 4)
         first, *others = executor.idle()
@@ -69,7 +69,7 @@ def test_every_trial_trains_to_its_end(lab: Lab, four: Make) -> None:
     assert epochs == dict.fromkeys(range(10), 4)
 
 
-def test_a_pruned_trial_ends_and_the_others_go_on(lab: Lab, four: Make) -> None:
+def test_a_pruned_trial_does_not_affect_the_others(lab: Lab, four: Make) -> None:
     with four() as executor:
         study = lab.study(pruner="median")
         lab.run(
@@ -84,7 +84,7 @@ def test_a_pruned_trial_ends_and_the_others_go_on(lab: Lab, four: Make) -> None:
     assert counts["pruned"] > 0
 
 
-def test_an_exception_fails_its_trial_alone(lab: Lab, four: Make) -> None:
+def test_an_exception_fails_only_its_trial(lab: Lab, four: Make) -> None:
     with four() as executor:
         study = lab.run(
             8,
@@ -96,7 +96,7 @@ def test_an_exception_fails_its_trial_alone(lab: Lab, four: Make) -> None:
     assert study.study.trials[2].user_attrs[STATE] == "failed: error: ValueError: odd"
 
 
-def test_a_trial_that_is_not_finite_fails_alone(lab: Lab, four: Make) -> None:
+def test_a_loss_that_is_not_finite_fails_only_its_trial(lab: Lab, four: Make) -> None:
     with four() as executor:
         study = lab.run(
             8,
@@ -108,14 +108,14 @@ def test_a_trial_that_is_not_finite_fails_alone(lab: Lab, four: Make) -> None:
     assert study.study.trials[2].user_attrs[STATE] == "failed: diverged"
 
 
-def test_a_worker_that_dies_fails_what_it_trained_and_is_replaced(lab: Lab, four: Make) -> None:
+def test_the_trials_of_a_dead_worker_fail_and_it_is_replaced(lab: Lab, four: Make) -> None:
     with four() as executor:
         study = lab.run(
             8,
             lambda trial: curve() | ({"signal": "SIGKILL"} if trial.number == 1 else {}),
             executor=executor,
             workers=0,
-            max_failures=2,  # a worker's death is one failure, however many it trained
+            max_failures=2,  # the death of a worker counts as one failure
         )
     assert study.count_by_state()["complete"] == 8
     failed = study.study.get_trials(states=(TrialState.FAIL,))
@@ -144,8 +144,8 @@ def test_closing_leaves_no_process_behind(four: Make) -> None:
     wait_gone(pids)
 
 
-def test_failures_beside_trials_that_go_on_do_not_end_the_search(lab: Lab) -> None:
-    """Of trials that train together those that fail are heard of before any is complete."""
+def test_failures_beside_running_trials_do_not_end_the_search(lab: Lab) -> None:
+    """Failures of trials that train together are reported before any trial is complete."""
     nan = float("nan")
 
     def script(trial: Any) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def test_failures_beside_trials_that_go_on_do_not_end_the_search(lab: Lab) -> No
     assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 6}
 
 
-def test_groups_that_only_fail_end_the_search(lab: Lab) -> None:
+def test_batches_that_only_fail_end_the_search(lab: Lab) -> None:
     with (
         lanes(1, 4) as executor,
         pytest.raises(
@@ -166,8 +166,10 @@ def test_groups_that_only_fail_end_the_search(lab: Lab) -> None:
         lab.run(20, lambda trial: {"raises": "odd"}, executor=executor, workers=0, max_failures=2)
 
 
-def test_slots_open_again_when_all_of_their_workers_are_free(lab: Lab, tmp_path: Path) -> None:
-    """Of trials that begin together none begins beside an older one."""
+def test_lanes_are_idle_again_once_all_lanes_of_their_worker_are_free(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """Trials that start together never start beside an older trial."""
     log = tmp_path / "log"
 
     def script(trial: Any) -> dict[str, Any]:
@@ -180,7 +182,7 @@ def test_slots_open_again_when_all_of_their_workers_are_free(lab: Lab, tmp_path:
     assert events.index(["begin", "2"]) > events.index(["finish", "1"])
 
 
-def test_a_worker_that_has_grown_too_far_is_replaced_when_all_of_its_slots_are_free(
+def test_a_worker_that_grew_too_much_is_replaced_once_all_its_lanes_are_free(
     lab: Lab,
 ) -> None:
     with lanes(1, 2, max_growth_bytes=50_000_000) as executor:

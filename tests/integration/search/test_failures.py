@@ -1,4 +1,4 @@
-"""What becomes of trials that fail: who gets another attempt, who is waited for, and whose fault it is."""
+"""Failed trials: retries, timeouts and attribution of errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from assay.search import supervisor
 from assay.search.events import EpochEnded, TrialBegun, TrialEnded
 from assay.search.study import StudyTrials
 from assay.search.study_record import STATE
-from assay.search.workers.executor import LocalExecutor
+from assay.search.workers.local_executor import LocalExecutor
 from assay.search.workers.protocol import Message, Method, Trial
 from assay.search.workers.vmap_lanes import LaneExecutor
 from tests.helpers.clock import Clock
@@ -30,7 +30,7 @@ GOOD = {"curve": [0.1, 0.2, 0.3, 0.4]}
 
 
 def dying(attempts: int) -> Script:
-    """The first configuration's worker dies in so many attempts; all others train."""
+    """Return a script: the first configuration's worker dies this many times."""
 
     def script(trial: Trial) -> dict[str, object]:
         first = trial.number == 0 or trial.retry_of is not None
@@ -40,7 +40,7 @@ def dying(attempts: int) -> Script:
 
 
 @pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (1, 2), (3, 4)])
-def test_a_configuration_whose_worker_dies_has_so_many_more_attempts(
+def test_a_configuration_whose_worker_dies_is_retried(
     lab: Lab, retries: int, attempts: int
 ) -> None:
     study = lab.run(4, dying(99), workers=1, retries=retries).study
@@ -52,7 +52,7 @@ def test_a_configuration_whose_worker_dies_has_so_many_more_attempts(
     assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 4
 
 
-def test_a_retry_says_whose_it_is_and_keeps_the_first_seed(lab: Lab) -> None:
+def test_a_retry_names_its_original_and_keeps_the_seed(lab: Lab) -> None:
     lab.run(3, dying(2), workers=1, retries=2)
     begun = {event.trial: event for event in lab.events() if isinstance(event, TrialBegun)}
     attempts = [event for event in begun.values() if event.trial == 0 or event.retry_of is not None]
@@ -65,9 +65,7 @@ def test_a_retry_says_whose_it_is_and_keeps_the_first_seed(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "fault", [{"exhausts": True}, {"raises": "odd"}, {"curve": [float("nan")] * 4}]
 )
-def test_what_is_the_configurations_own_fault_is_not_tried_again(
-    lab: Lab, fault: dict[str, object]
-) -> None:
+def test_failures_of_the_configuration_are_not_retried(lab: Lab, fault: dict[str, object]) -> None:
     lab.run(3, lambda trial: fault if trial.number == 0 else GOOD, workers=1, retries=3)
     assert not [
         event
@@ -76,10 +74,10 @@ def test_what_is_the_configurations_own_fault_is_not_tried_again(
     ]
 
 
-def test_a_crash_that_was_recorded_and_not_retried_is_retried_by_the_next_supervisor(
+def test_the_next_supervisor_retries_a_recorded_crash(
     lab: Lab,
 ) -> None:
-    """As if the first had died between the two."""
+    """Simulate a crash of the first supervisor before the retry."""
     lab.run(2, dying(1), workers=1, retries=0)
     study = lab.study()
     assert lab.try_again(study, retries=1) == 1
@@ -107,7 +105,7 @@ def test_an_interrupted_retry_is_redone_as_the_same_attempt(lab: Lab) -> None:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The supervisor's clock: how busy the machine is decides nothing."""
+    """Return a clock for the supervisor that does not depend on the machine's load."""
     clock = Clock()
     monkeypatch.setattr(supervisor, "time", clock)
     return clock
@@ -115,7 +113,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def after_wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[bool], None]], None]:
-    """Have something done whenever the supervisor has waited; it is told whether messages came."""
+    """Register a call after each wait; its argument says whether messages came."""
 
     def register(act: Callable[[bool], None]) -> None:
         wait = LocalExecutor.wait
@@ -131,7 +129,7 @@ def after_wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[bool], No
 
 
 @pytest.mark.parametrize("then", ["stays stopped", "answers late"])
-def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_trial_timed_out(
+def test_a_worker_that_does_not_respond_is_killed_and_its_trial_times_out(
     lab: Lab,
     tmp_path: Path,
     then: str,
@@ -139,7 +137,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_trial_timed_out(
     after_wait: Callable[[Callable[[bool], None]], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It stops in the middle of its second epoch; should it go on later, nobody hears of it."""
+    """It stops in its second epoch; an answer after the timeout is ignored."""
     kill, log = LocalExecutor.kill, tmp_path / "log"
 
     def noted(what: str) -> list[str]:
@@ -152,7 +150,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_trial_timed_out(
     def late(self: LocalExecutor, worker: int) -> None:
         if then == "answers late":
             os.kill(pid(), signal.SIGCONT)
-            wait_until(lambda: len(noted("epoch")) == 2)  # and sends what it has trained
+            wait_until(lambda: len(noted("epoch")) == 2)  # and it sends the epoch's result
         kill(self, worker)
 
     def is_stopped() -> bool:
@@ -178,10 +176,10 @@ def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_trial_timed_out(
     assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 3
 
 
-def test_workers_that_answer_in_time_are_left_alone(
+def test_workers_that_answer_in_time_are_not_killed(
     lab: Lab, clock: Clock, after_wait: Callable[[Callable[[bool], None]], None]
 ) -> None:
-    """Each call has a time of its own: a whole trial may take longer."""
+    """The timeout holds for each call, not for a whole trial."""
     after_wait(lambda messages: clock.advance(0.9 if messages else 0.0))
     study = lab.run(4, lambda trial: GOOD, workers=1, trial_timeout_seconds=1.0)
     assert study.count_by_state() == {"complete": 4, "pruned": 0, "failed": 0}
@@ -190,7 +188,7 @@ def test_workers_that_answer_in_time_are_left_alone(
 def act_on_report(
     monkeypatch: pytest.MonkeyPatch, trial: int, epoch: int, act: Callable[[], object]
 ) -> None:
-    """Have something happen while an epoch of a trial is reported to the study."""
+    """Run `act` while an epoch of a trial is reported to the study."""
     report, reported = StudyTrials.report, (trial, epoch)
 
     def slow(self: StudyTrials, number: int, epoch: int, value: float) -> bool:
@@ -201,12 +199,12 @@ def act_on_report(
     monkeypatch.setattr(StudyTrials, "report", slow)
 
 
-def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
+def test_a_worker_that_answered_while_the_storage_was_unreachable_is_not_killed(
     lab: Lab, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its answer lies there, unread."""
+    """Its answer is in the pipe, unread."""
     called, reported = tmp_path / "called", tmp_path / "reported"
-    awaited = {0: called, 1: reported}  # by the last epoch of each trial
+    awaited = {0: called, 1: reported}  # awaited by the last epoch of each trial
     calls: list[tuple[int, Method]] = []
     call = LocalExecutor.call
 
@@ -222,7 +220,7 @@ def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
         return {"awaits": str(awaited[trial.number]), **GOOD} if trial.number in awaited else GOOD
 
     with stub_workers(2) as workers:
-        wait_idle(workers, 2)  # so that the two trials begin together
+        wait_idle(workers, 2)  # the two trials start together
 
         def storage_is_away() -> None:
             clock.advance(1.5)
@@ -236,10 +234,10 @@ def test_a_worker_that_answered_while_the_study_could_not_be_told_is_left_alone(
     assert study.count_by_state() == {"complete": 4, "pruned": 0, "failed": 0}
 
 
-def test_a_trial_that_waits_for_those_beside_it_to_be_heard_is_left_alone(
+def test_a_trial_that_waits_for_other_lanes_does_not_time_out(
     lab: Lab, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Calls of one worker's lanes are sent together."""
+    """Calls to the lanes of one worker are sent together."""
     act_on_report(monkeypatch, 1, 1, lambda: clock.advance(2.0))
     with stub_workers(1) as workers:
         study = lab.run(
@@ -259,7 +257,7 @@ def test_trials_that_only_time_out_end_the_search(lab: Lab) -> None:
         )
 
 
-def test_a_mistake_of_our_own_is_no_bad_trial(lab: Lab) -> None:
+def test_a_bug_in_assay_is_not_a_failed_trial(lab: Lab) -> None:
     with pytest.raises(WorkerBug, match="KeyError: 'ours'"):
         lab.run(4, lambda trial: {"mistakes": trial.number == 1, **GOOD}, workers=1)
     study = lab.study().study

@@ -1,4 +1,4 @@
-"""What the driver's own tool says of GPUs."""
+"""GPU memory as reported by nvidia-smi."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ END
         (["0", "7"], None),
     ],
 )
-def test_the_smallest_gpu_counts(
+def test_the_smallest_gpu_sets_the_memory(
     names: list[str], megabytes: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = tmp_path / "nvidia-smi"
@@ -39,7 +39,7 @@ def test_the_smallest_gpu_counts(
     assert hardware.smallest_gpu_memory_megabytes(names) == megabytes
 
 
-def test_without_the_drivers_tool_nothing_is_known_of_memory(
+def test_without_nvidia_smi_the_memory_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

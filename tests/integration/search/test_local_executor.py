@@ -1,4 +1,4 @@
-"""Worker processes: started, recycled, and none left behind."""
+"""Worker processes: start, replacement and termination."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import signal
 import pytest
 
 from assay.models.errors import SearchError
-from assay.search.workers.executor import LocalExecutor, WorkerRecipe
+from assay.search.workers.local_executor import LocalExecutor, WorkerRecipe
 from assay.search.workers.protocol import Died, Message, Raised, Reply
 from tests.helpers.lab import FIND_TESTS, Lab, stub_workers
 from tests.helpers.waiting import wait_until
 from tests.helpers.workers import ENDLESS_SECONDS, wait_gone, wait_idle
 
 
-def test_closing_ends_idle_workers_stopped_ones_and_those_in_an_epoch() -> None:
+def test_closing_ends_idle_stopped_and_training_workers() -> None:
     with stub_workers(3) as executor:
         wait_idle(executor, 3)
         pids = list(executor.pids())
@@ -30,7 +30,7 @@ def test_closing_ends_idle_workers_stopped_ones_and_those_in_an_epoch() -> None:
     wait_gone(pids)
 
 
-def test_an_idle_worker_that_is_killed_is_replaced() -> None:
+def test_a_killed_idle_worker_is_replaced() -> None:
     with stub_workers(1) as executor:
         wait_idle(executor, 1)
         (before,) = executor.pids()
@@ -43,7 +43,7 @@ def test_an_idle_worker_that_is_killed_is_replaced() -> None:
         assert list(executor.pids()) != [before]
 
 
-def test_a_worker_that_has_grown_too_far_is_replaced_between_two_trials(lab: Lab) -> None:
+def test_a_worker_that_grew_too_much_is_replaced_between_trials(lab: Lab) -> None:
     with stub_workers(1, max_growth_bytes=50_000_000) as executor:
         study = lab.run(
             6,
@@ -71,7 +71,7 @@ def test_a_worker_that_has_grown_too_far_is_replaced_between_two_trials(lab: Lab
         ),
     ],
 )
-def test_workers_that_cannot_start_end_the_search_with_their_last_words(
+def test_workers_that_cannot_start_end_the_search_with_their_last_output(
     preload: str, trainer: str, words: str
 ) -> None:
     executor = LocalExecutor(WorkerRecipe(preload, trainer, {"threads": 1}, FIND_TESTS), [{}])
@@ -94,8 +94,8 @@ def check(executor: LocalExecutor, **spec: object) -> Message:
     return messages[0]
 
 
-def test_a_worker_that_has_not_trained_says_nothing_of_how_large_one_is() -> None:
-    """Else what a backend takes for its first trial would count as growth."""
+def test_a_worker_that_has_not_trained_sets_no_reference_for_growth() -> None:
+    """Otherwise the memory of a backend's first trial would count as growth."""
     with stub_workers(1, max_growth_bytes=50_000_000) as executor:
         assert isinstance(check(executor), Reply)
         (before,) = executor.pids()
@@ -112,7 +112,7 @@ def test_a_worker_that_has_not_trained_says_nothing_of_how_large_one_is() -> Non
         assert list(executor.pids()) == [before]
 
 
-def test_a_refused_request_is_told_from_other_failures() -> None:
+def test_a_refused_request_is_distinguished_from_other_failures() -> None:
     with stub_workers(1) as executor:
         checked, refused, raised = (
             check(executor, **told) for told in ({}, {"refuses": "no"}, {"raises": "oh"})

@@ -1,4 +1,4 @@
-"""Several objectives, and objectives that are costs."""
+"""Multiple objectives, and objectives that are costs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.helpers.lab import Lab
 
 BOTH = ("maximize val_accuracy", "minimize parameters")
 TRIALS = [(0.5, 100), (0.9, 1000), (0.6, 100), (0.6, 500), (0.95, 1000), (0.6, 100)]
-"""Accuracy and parameters; 2 and 4 are on the front, 5 comes to the same as 2."""
+"""Accuracy and parameters; 2 and 4 are on the front, 5 equals 2."""
 
 
 def script(trial: Trial) -> dict[str, object]:
@@ -16,14 +16,14 @@ def script(trial: Trial) -> dict[str, object]:
     return {"curve": [0.1, 0.2, 0.3, accuracy], "parameters": parameters}
 
 
-def test_the_pareto_front_is_what_no_trial_dominates(lab: Lab) -> None:
+def test_the_pareto_front_contains_the_nondominated_trials(lab: Lab) -> None:
     study = lab.run(len(TRIALS), script, workers=1, objectives=BOTH)
     assert study.best_trials() == {4: (0.95, 1000.0), 2: (0.6, 100.0)}
     assert {trial.number for trial in study.study.best_trials} == {
         2,
         4,
         5,
-    }  # Optuna counts equals too
+    }  # Optuna counts equal trials too
     assert [trial.values for trial in study.study.trials] == [
         [accuracy, float(size)] for accuracy, size in TRIALS
     ]
@@ -38,7 +38,7 @@ def test_the_models_of_the_whole_front_are_kept(lab: Lab) -> None:
     assert [number for number, path in enumerate(kept) if path is not None] == [2, 4]
 
 
-def test_nothing_is_pruned_where_there_are_several_objectives(lab: Lab) -> None:
+def test_several_objectives_disable_pruning(lab: Lab) -> None:
     study = lab.study(pruner="median", objectives=BOTH)
     scripted = [0.9] * 6 + [0.1] * 6
     lab.run(
@@ -67,7 +67,7 @@ def test_early_stopping_ends_a_trial_with_the_value_of_the_restored_epoch(lab: L
     assert sum(isinstance(event, EpochEnded) for event in lab.events()) == 3
 
 
-def test_a_trial_that_does_not_measure_the_objective_fails_and_the_search_goes_on(lab: Lab) -> None:
+def test_a_trial_without_the_objective_fails_and_the_search_continues(lab: Lab) -> None:
     def script(trial: Trial) -> dict[str, object]:
         return curve_of("val_auc" if trial.number else "val_accuracy")
 
@@ -83,7 +83,7 @@ def curve_of(metric: str) -> dict[str, object]:
     return {"curve": [0.1, 0.2, 0.3, 0.4], "metric": metric}
 
 
-def test_conditional_parameters_are_asked_for_only_where_they_exist(lab: Lab) -> None:
+def test_conditional_parameters_are_suggested_only_when_they_exist(lab: Lab) -> None:
     space = {
         "units": [[500], [900, 300]],
         "kind": ["a", "b"],

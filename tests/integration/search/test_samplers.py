@@ -1,4 +1,4 @@
-"""What every sampler keeps to, over a real study on SQLite."""
+"""Behaviour of every sampler, in a real study."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ EARLY: dict[str, dict[str, Any]] = {
         "population_size": 3,
         "crossover": "blxalpha",
         "crossover_prob": 1.0,
-    },  # else a child may be its parent
+    },  # otherwise a child may equal its parent
 }
-"""Options that have a sampler do more than draw at random after a few trials."""
+"""Options that let a sampler leave random sampling after a few trials."""
 
 
 def wide(name: str) -> dict[str, Any]:
-    """Return a space of many configurations that the sampler can search."""
+    """Return a large space that the sampler can search."""
     return SPACES["a grid"] if name == "grid" else WIDE
 
 
@@ -62,7 +62,7 @@ def sqlite(folder: Path) -> Storage:
 
 
 def memory() -> Storage:
-    """For what does not depend on where trials are kept: much quicker."""
+    """Return a fast storage for tests that do not depend on the storage."""
     return optuna.storages.InMemoryStorage()
 
 
@@ -84,7 +84,7 @@ def open_study(
 
 
 def draw(study: StudyTrials, trials: int) -> list[dict[str, Any]]:
-    """Have so many trials asked for and told; the better, the nearer their numbers are to zero."""
+    """Run trials whose value is higher the closer their floats are to zero."""
     drawn = []
     for _ in range(trials):
         trial = study.ask()
@@ -98,7 +98,7 @@ def draw(study: StudyTrials, trials: int) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("name", INSTALLED)
-def test_every_draw_lies_inside_the_space(name: str, space: str) -> None:
+def test_every_draw_is_in_the_space(name: str, space: str) -> None:
     if name == "cmaes" and space == "choices":
         pytest.skip("refused: there is nothing that it could search")
     if name == "grid" and space not in COUNTABLE:
@@ -127,9 +127,7 @@ def test_another_seed_gives_other_draws(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-def test_a_study_that_stops_and_goes_on_tries_no_configuration_twice(
-    name: str, tmp_path: Path
-) -> None:
+def test_a_resumed_study_tries_no_configuration_twice(name: str, tmp_path: Path) -> None:
     drawn = [
         values
         for trials in (6, 1, 5)
@@ -139,13 +137,11 @@ def test_a_study_that_stops_and_goes_on_tries_no_configuration_twice(
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-def test_a_trial_that_dies_with_its_supervisor_does_not_stop_the_sampler(
-    name: str, tmp_path: Path
-) -> None:
+def test_a_trial_that_dies_does_not_stop_the_sampler(name: str, tmp_path: Path) -> None:
     before = open_study(sqlite(tmp_path), name, wide(name))
     drawn = [*draw(before, 4), dict(before.ask().searched)]
     drawn += draw(open_study(sqlite(tmp_path), name, wide(name)), 4)
-    # A grid leaves no gap: what was under way is tried once more.
+    # The grid has no gap: trials that were running are tried again.
     assert len({str(values) for values in drawn}) == (8 if name == "grid" else 9)
 
 
@@ -167,7 +163,7 @@ def test_a_trial_that_dies_with_its_supervisor_does_not_stop_the_sampler(
         ("nsga2", {**EARLY["nsga2"], "mutation_prob": 1.0, "mutation": "polynomial"}),
     ],
 )
-def test_an_option_that_is_given_changes_what_is_tried(name: str, given: dict[str, Any]) -> None:
+def test_an_option_changes_the_trials(name: str, given: dict[str, Any]) -> None:
     assert draw(open_study(memory(), name, WIDE, given=given), 16) != draw(
         open_study(memory(), name, WIDE), 16
     )
@@ -175,9 +171,7 @@ def test_an_option_that_is_given_changes_what_is_tried(name: str, given: dict[st
 
 class TestGrid:
     @pytest.mark.parametrize("space", COUNTABLE)
-    def test_every_configuration_comes_once_and_then_there_are_no_more(
-        self, space: str, tmp_path: Path
-    ) -> None:
+    def test_every_configuration_is_tried_once(self, space: str, tmp_path: Path) -> None:
         expected = [dict(one) for one in grid_configurations(read_space(SPACES[space]))]
         storage, drawn = memory(), []
         while (study := open_study(storage, "grid", SPACES[space])).has_next():
@@ -185,7 +179,7 @@ class TestGrid:
         assert sorted(map(str, drawn)) == sorted(map(str, expected))
         assert drawn != expected, "nothing was shuffled"
 
-    def test_a_study_that_another_sampler_began_is_tried_to_its_end(self) -> None:
+    def test_a_study_of_another_sampler_is_completed(self) -> None:
         storage, space = memory(), {"batch_size": [64, 128, 256, 512]}
         before = draw(open_study(storage, "random", space), 4)
         tried = {one["batch_size"] for one in before}
@@ -196,7 +190,7 @@ class TestGrid:
         assert {one["batch_size"] for one in after} == {64, 128, 256, 512} - tried
         assert not study.has_next()
 
-    def test_what_was_enqueued_counts(self) -> None:
+    def test_enqueued_configurations_count(self) -> None:
         study = open_study(memory(), "grid", SPACES["conditions"])
         study.enqueue([{"kind": "a", "x": 0.3}, {"kind": "a"}], "baseline")
         size = len(list(grid_configurations(read_space(SPACES["conditions"]))))
@@ -216,7 +210,9 @@ class TestGrid:
             ),
         ],
     )
-    def test_a_space_without_end_is_refused(self, space: dict[str, Any], message: str) -> None:
+    def test_a_space_that_is_infinite_or_too_large_is_refused(
+        self, space: dict[str, Any], message: str
+    ) -> None:
         with pytest.raises(RequestError, match=message):
             open_study(memory(), "grid", space)
 
@@ -225,9 +221,7 @@ class TestQmc:
     @pytest.mark.parametrize(
         "given", [{}, {"scramble": True}, {"qmc_type": "halton", "scramble": True}]
     )
-    def test_a_sequence_that_was_interrupted_goes_on_where_it_stopped(
-        self, given: dict[str, Any]
-    ) -> None:
+    def test_an_interrupted_sequence_continues(self, given: dict[str, Any]) -> None:
         whole = draw(open_study(memory(), "qmc", WIDE, 3, given), 9)
         storage = memory()
         parts = [
@@ -245,7 +239,7 @@ class TestQmc:
 
 
 class TestCmaes:
-    def test_a_space_of_choices_alone_is_refused(self) -> None:
+    def test_a_space_of_choices_is_refused(self) -> None:
         for space in (SPACES["choices"], {"units": {"low": 3, "high": 3}}):
             with pytest.raises(
                 RequestError, match=r"'cmaes' searches ranges of numbers.*--sampler"
@@ -257,7 +251,7 @@ class TestCmaes:
             make_sampler("cmaes", 0, 0, read_space(WIDE), objectives=2)
 
     @pytest.mark.parametrize("kind", ["use_separable_cma", "with_margin", "lr_adapt"])
-    def test_every_kind_of_it_goes_on_from_its_state_in_the_storage(self, kind: str) -> None:
+    def test_every_variant_resumes_from_its_stored_state(self, kind: str) -> None:
         given = {kind: True, "popsize": 4}
         space = {**WIDE, "units": {"low": 1, "high": 64}}
         storage = memory()
@@ -276,13 +270,14 @@ class TestCmaes:
             generations[-1] == 8
         )  # 36 trials in all, the first by chance, and the last generation under way
 
-    def test_what_others_wrote_into_the_storage_is_never_run(self, tmp_path: Path) -> None:
+    def test_a_pickle_in_the_storage_is_never_loaded(self, tmp_path: Path) -> None:
         draw(open_study(sqlite(tmp_path), "cmaes", WIDE, given={"popsize": 4}), 8)
         (tmp_path / "marker").write_text("here")
         planted = f"cos\nremove\n(V{tmp_path / 'marker'}\ntR.".encode().hex()
         with contextlib.closing(sqlite3.connect(tmp_path / "optuna.db")) as database, database:
             changed = database.execute(
-                "UPDATE trial_system_attributes SET value_json = ? WHERE key LIKE 'cma:optimizer:%'",
+                "UPDATE trial_system_attributes SET value_json = ? "
+                "WHERE key LIKE 'cma:optimizer:%'",
                 (json.dumps(planted),),
             )
             assert changed.rowcount > 0
@@ -291,14 +286,14 @@ class TestCmaes:
         assert (tmp_path / "marker").exists()
 
 
-def test_a_study_that_is_refused_is_not_made() -> None:
+def test_a_refused_study_is_not_created() -> None:
     with pytest.raises(RequestError):
         open_study(storage := memory(), "cmaes", SPACES["choices"])
     assert optuna.get_all_study_names(storage) == []
 
 
 @pytest.mark.parametrize("name", ["tpe", "random", "qmc", "nsga2"])
-def test_those_that_search_for_several_objectives_do(name: str) -> None:
+def test_samplers_search_for_several_objectives(name: str) -> None:
     space = read_space(WIDE)
     sampler = make_sampler(name, 0, 0, space, options(name), objectives=2)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
@@ -310,7 +305,7 @@ def test_those_that_search_for_several_objectives_do(name: str) -> None:
 
 @pytest.mark.parametrize("crossover", ["uniform", "blxalpha", "sbx", "spx", "undx", "vsbx"])
 @pytest.mark.parametrize("mutation", [{}, {"mutation": "polynomial"}])
-def test_every_crossover_and_mutation_of_nsga2_draws_inside_the_space(
+def test_every_crossover_and_mutation_of_nsga2_stays_in_the_space(
     crossover: str, mutation: dict[str, str]
 ) -> None:
     given = {"crossover": crossover, "population_size": 3, **mutation}

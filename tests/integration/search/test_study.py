@@ -1,4 +1,4 @@
-"""The study: order of trials, resuming, identity, and what a dead supervisor left."""
+"""Studies: order of trials, resuming, fingerprint, and recovery."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from assay.models.errors import RequestError
-from assay.search.events import TrialBegun, TrialEnded
+from assay.search.events import StudyOpened, TrialBegun, TrialEnded
 from assay.search.journal import Journal
 from assay.search.storage.opening import open_storage
 from assay.search.study import StudyTrials
@@ -22,11 +22,17 @@ def settle(study: StudyTrials, lab: Lab) -> int:
     return lab.try_again(study, retries=1)
 
 
+def opened(study_id: str) -> StudyOpened:
+    return StudyOpened(
+        study="study", study_id=study_id, experiment="mine", provenance={}, text="", data={}
+    )
+
+
 def ended(trial: Trial, value: float = 0.5) -> TrialEnded:
     return TrialEnded(trial=trial.number, state="complete", values=(value,))
 
 
-def test_a_baseline_is_never_pruned_nor_when_it_is_tried_again(
+def test_a_baseline_and_its_retries_are_never_pruned(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: True)
@@ -45,13 +51,13 @@ def test_a_baseline_is_never_pruned_nor_when_it_is_tried_again(
     assert not study.report(retry.number, 1, 0.1)
     study.tell(TrialEnded(trial=retry.number, state="failed", reason="interrupted"))
     again = lab.study()
-    assert lab.try_again(again, retries=1) == 2  # the other's supervisor has gone too
+    assert lab.try_again(again, retries=1) == 2  # the supervisor of the other trial has ended too
     redone = {trial.origin: trial for trial in (again.ask(), again.ask()) if trial is not None}
     assert not again.report(redone[f"redo of {retry.number}"].number, 1, 0.1)
     assert again.report(redone[f"redo of {other.number}"].number, 1, 0.1)
 
 
-def test_the_enqueued_come_first_then_baselines_then_the_samplers_own(lab: Lab) -> None:
+def test_enqueued_trials_precede_baselines_and_sampled_trials(lab: Lab) -> None:
     study = lab.study()
     study.enqueue([{"units": 5, "kind": "a"}, {"units": 6, "kind": "b"}], "enqueued")
     study.enqueue([{"units": 7, "kind": "a"}], "baseline")
@@ -64,13 +70,13 @@ def test_the_enqueued_come_first_then_baselines_then_the_samplers_own(lab: Lab) 
     assert trials[3].origin == "random"
 
 
-def test_a_configuration_is_queued_once_however_often_it_is_asked_for(lab: Lab) -> None:
+def test_a_configuration_is_enqueued_once(lab: Lab) -> None:
     for _ in range(3):
         lab.study().enqueue([{"units": 5, "kind": "a"}, {"units": 5, "kind": "a"}], "baseline")
     assert len(lab.study().study.trials) == 1
 
 
-def test_a_resumed_sampler_does_not_draw_again_what_it_drew_before(lab: Lab) -> None:
+def test_a_resumed_sampler_does_not_repeat_its_draws(lab: Lab) -> None:
     first = lab.run(3, workers=1)
     second = lab.run(6, workers=1)
     drawn = [trial.params["units"] for trial in second.study.trials]
@@ -79,19 +85,19 @@ def test_a_resumed_sampler_does_not_draw_again_what_it_drew_before(lab: Lab) -> 
     assert drawn[:3] != drawn[3:]
 
 
-def test_every_trial_has_a_seed_of_its_own_that_follows_from_the_studys(lab: Lab) -> None:
+def test_every_trial_has_its_own_seed(lab: Lab) -> None:
     seeds = [trial.user_attrs[SEED] for trial in lab.run(4).study.trials]
     assert len(set(seeds)) == 4
     assert lab.study().seed == 0
 
 
-def test_the_studys_own_seed_is_kept_when_none_is_asked_for(lab: Lab) -> None:
+def test_the_seed_of_a_study_is_kept(lab: Lab) -> None:
     lab.study(seed=11)
     assert lab.study().seed == 11
     assert lab.study(seed=0).seed == 0
 
 
-def test_a_study_with_another_identity_is_refused_with_every_difference(lab: Lab) -> None:
+def test_a_study_with_another_fingerprint_is_refused_with_every_difference(lab: Lab) -> None:
     lab.study()
     with pytest.raises(RequestError, match=r"epochs = 4, this asks for 9.*--study NAME") as caught:
         lab.study(epochs=9, space={"width": [1, 2]})
@@ -108,7 +114,7 @@ def test_a_study_with_another_identity_is_refused_with_every_difference(lab: Lab
         "nosuchdb://assay:secret@host/db",
     ],
 )
-def test_a_storage_that_cannot_be_reached_is_named_without_its_password(url: str) -> None:
+def test_an_unreachable_storage_is_named_without_its_password(url: str) -> None:
     with pytest.raises(RequestError) as caught:
         open_storage(url)
     assert "secret" not in str(caught.value)
@@ -116,9 +122,9 @@ def test_a_storage_that_cannot_be_reached_is_named_without_its_password(url: str
 
 
 class TestAfterADeath:
-    """Each test stops where a supervisor could have died, and opens the study again."""
+    """Each test stops at a point where a supervisor could die, then opens the study again."""
 
-    def test_asked_and_not_yet_in_the_journal(self, lab: Lab) -> None:
+    def test_created_but_not_in_the_journal(self, lab: Lab) -> None:
         asked = lab.study().ask()
         study = lab.study()
         assert settle(study, lab) == 1
@@ -142,7 +148,20 @@ class TestAfterADeath:
         assert [type(event) for event in lab.events()] == [TrialBegun, TrialEnded]
         self.is_interrupted_and_redone(study, asked)
 
-    def test_ended_in_the_journal_and_not_yet_told(self, lab: Lab) -> None:
+    def test_the_journal_also_has_a_deleted_study_of_this_name(self, lab: Lab) -> None:
+        study = lab.study()
+        asked = study.ask()
+        with Journal(lab.journal_file) as journal:
+            for study_id in ("0" * 32, study.study_id):
+                journal.append(opened(study_id))
+                journal.append(asked.begun_event(asked.searched))
+                if study_id != study.study_id:
+                    journal.append(ended(asked, 0.99))
+        study = lab.study()
+        assert settle(study, lab) == 1
+        self.is_interrupted_and_redone(study, asked)
+
+    def test_ended_in_the_journal_but_not_in_the_storage(self, lab: Lab) -> None:
         asked = lab.study().ask()
         with Journal(lab.journal_file) as journal:
             journal.append(ended(asked, 0.75))
@@ -164,19 +183,17 @@ class TestAfterADeath:
         assert settle(study, lab) == 0
         assert study.count_done() == 1
 
-    def test_recovering_twice_does_nothing_more(self, lab: Lab) -> None:
+    def test_a_second_recovery_changes_nothing(self, lab: Lab) -> None:
         lab.study().ask()
         assert settle(lab.study(), lab) == 1
         before = lab.events()
         assert settle(lab.study(), lab) == 0
         assert lab.events() == before
 
-    def test_a_baseline_that_died_before_its_parameters_were_taken_over_is_not_lost(
-        self, lab: Lab
-    ) -> None:
+    def test_a_baseline_that_died_before_it_had_its_parameters_is_not_lost(self, lab: Lab) -> None:
         study = lab.study()
         study.enqueue([{"units": 5, "kind": "a"}], "baseline")
-        study.study.ask()  # as far as Optuna's own first step
+        study.study.ask()  # the part that Optuna does first
         again = lab.study()
         assert settle(again, lab) == 1
         assert again.ask().searched == {"units": 5, "kind": "a"}
@@ -189,7 +206,7 @@ class TestAfterADeath:
         assert study.study.trials[redone.number].user_attrs[ORIGIN] == f"redo of {asked.number}"
 
 
-def test_a_line_that_a_crash_left_unfinished_is_cut_off(tmp_path: Path) -> None:
+def test_an_unfinished_line_is_removed(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     with Journal(lab.journal_file) as journal:
         journal.append(TrialEnded(trial=0, state="complete", values=(1.0,)))

@@ -1,4 +1,4 @@
-"""The supervisor, with real processes: what becomes of trials, whatever becomes of their workers."""
+"""The supervisor with real worker processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def curve(*values: float) -> dict[str, list[float]]:
     return {"curve": list(values)}
 
 
-def test_the_journal_tells_the_whole_story_of_each_trial_in_order(lab: Lab) -> None:
+def test_the_journal_has_all_events_of_each_trial_in_order(lab: Lab) -> None:
     lab.run(3)
     for number in range(3):
         own = [event for event in lab.events() if getattr(event, "trial", None) == number]
@@ -36,7 +36,7 @@ def test_the_journal_tells_the_whole_story_of_each_trial_in_order(lab: Lab) -> N
         assert end.metrics["peak_memory_bytes"] == 1000
 
 
-def test_the_journal_has_an_end_before_the_study_is_told(
+def test_the_journal_records_an_end_before_the_storage(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tell, in_time = StudyTrials.tell, []
@@ -50,12 +50,12 @@ def test_the_journal_has_an_end_before_the_study_is_told(
     assert in_time == [True] * 5
 
 
-def test_a_trial_has_the_value_of_its_last_epoch_not_of_its_best(lab: Lab) -> None:
+def test_a_trial_has_the_value_of_its_last_epoch(lab: Lab) -> None:
     study = lab.run(1, lambda trial: curve(0.1, 0.9, 0.5, 0.4))
     assert study.study.trials[0].value == 0.4
 
 
-def test_a_hopeless_trial_is_pruned_and_counts_as_done(lab: Lab) -> None:
+def test_a_pruned_trial_counts_as_done(lab: Lab) -> None:
     def script(trial):
         return curve(0.1, 0.1, 0.1, 0.1) if trial.number >= 6 else curve(0.5, 0.6, 0.7, 0.8)
 
@@ -66,9 +66,7 @@ def test_a_hopeless_trial_is_pruned_and_counts_as_done(lab: Lab) -> None:
     ] == [1, 2]
 
 
-def test_an_exception_fails_the_trial_with_its_last_line_and_leaves_the_worker_alive(
-    lab: Lab, tmp_path: Path
-) -> None:
+def test_an_exception_fails_the_trial_and_keeps_the_worker(lab: Lab, tmp_path: Path) -> None:
     log = tmp_path / "log"
 
     def script(trial):
@@ -85,9 +83,7 @@ def test_an_exception_fails_the_trial_with_its_last_line_and_leaves_the_worker_a
     assert len({line.split()[-1] for line in log.read_text().splitlines()}) == 1
 
 
-def test_memory_that_runs_out_fails_the_trial_and_another_worker_takes_the_next(
-    lab: Lab, tmp_path: Path
-) -> None:
+def test_out_of_memory_fails_the_trial_and_replaces_the_worker(lab: Lab, tmp_path: Path) -> None:
     log = tmp_path / "log"
 
     def script(trial):
@@ -105,12 +101,12 @@ def test_memory_that_runs_out_fails_the_trial_and_another_worker_takes_the_next(
     assert pids[0] == pids[1] != pids[2] == pids[3]
 
 
-def test_memory_that_only_runs_out_ends_the_search(lab: Lab) -> None:
+def test_repeated_out_of_memory_ends_the_search(lab: Lab) -> None:
     with pytest.raises(SearchError, match="last 3 trials all failed; the last one: out of memory"):
         lab.run(10, lambda trial: {"exhausts": True}, max_failures=3, workers=2)
 
 
-def test_a_worker_that_the_kernel_may_have_killed_for_memory_is_said_to(
+def test_a_possible_kill_by_the_oom_killer_is_reported(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = iter([4, 4, 5, 5])
@@ -143,20 +139,20 @@ def test_a_loss_that_is_not_finite_fails_the_trial_in_that_epoch(lab: Lab) -> No
     assert own[-1].label == "failed: diverged"
 
 
-def test_a_search_that_only_fails_stops_and_says_why(lab: Lab) -> None:
+def test_a_search_of_failures_stops_with_the_reason(lab: Lab) -> None:
     with pytest.raises(SearchError, match=r"last 3 trials all failed.*broken net"):
         lab.run(10, lambda trial: {"raises": "broken net"}, max_failures=3, workers=1)
     assert lab.study().count_by_state() == {"complete": 0, "pruned": 0, "failed": 3}
 
 
-def test_failures_that_are_not_in_a_row_do_not_stop_the_search(lab: Lab) -> None:
+def test_failures_that_are_not_consecutive_do_not_stop_the_search(lab: Lab) -> None:
     def script(trial):
         return {"raises": "odd"} if trial.number % 2 else curve(1, 1, 1, 1)
 
     assert lab.run(5, script, max_failures=2, workers=1).count_by_state()["complete"] == 5
 
 
-def test_no_trial_starts_after_the_timeout_and_those_under_way_finish(
+def test_no_trial_starts_after_the_timeout_and_running_trials_finish(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
@@ -171,7 +167,7 @@ def test_no_trial_starts_after_the_timeout_and_those_under_way_finish(
     assert study.count_by_state() == {"complete": 6, "pruned": 0, "failed": 0}
 
 
-def test_asked_to_stop_it_records_what_was_under_way_as_interrupted(lab: Lab) -> None:
+def test_a_stop_records_running_trials_as_interrupted(lab: Lab) -> None:
     stop = StopRequest()
 
     def script(trial):
@@ -222,7 +218,7 @@ def test_only_the_best_trials_model_is_kept(lab: Lab) -> None:
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
 
 
-def test_a_trial_whose_model_cannot_be_kept_is_complete_all_the_same(lab: Lab) -> None:
+def test_a_trial_whose_model_cannot_be_kept_is_complete(lab: Lab) -> None:
     study = lab.run(1, lambda trial: curve(0, 0, 0, 0.9) | {"unsaved": "no space left"})
     assert study.count_by_state() == {"complete": 1, "pruned": 0, "failed": 0}
     (end,) = [event for event in lab.events() if isinstance(event, TrialEnded)]
@@ -230,7 +226,7 @@ def test_a_trial_whose_model_cannot_be_kept_is_complete_all_the_same(lab: Lab) -
     assert "unsaved" not in end.metrics
 
 
-def test_whatever_ends_the_search_no_trial_that_had_begun_is_left_running(lab: Lab) -> None:
+def test_no_trial_is_left_running_after_any_end(lab: Lab) -> None:
     def script(trial):
         if trial.number == 1:
             raise ZeroDivisionError("a bug")
@@ -241,8 +237,8 @@ def test_whatever_ends_the_search_no_trial_that_had_begun_is_left_running(lab: L
     assert lab.study().study.trials[0].state == TrialState.FAIL
 
 
-def test_a_model_that_is_still_being_written_is_left_alone(lab: Lab) -> None:
-    """One trial ends while the worker of another is in the middle of saving."""
+def test_a_model_that_is_being_written_is_not_deleted(lab: Lab) -> None:
+    """One trial ends while the worker of another saves its model."""
     values = {0: 0.9, 1: 0.1, 2: 0.2}
     study = lab.run(
         3,

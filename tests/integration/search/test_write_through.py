@@ -1,4 +1,4 @@
-"""A study read from memory: the database has the same, and is asked for nothing that it was told."""
+"""A study cached in memory: the database has the same data and is never read back."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tell(study: StudyTrials, trial: Trial) -> None:
 
 
 def plain(trial: FrozenTrial) -> tuple[Any, ...]:
-    """Return everything about a trial but its times and ids."""
+    """Return all data of a trial except times and ids."""
     return (
         trial.number,
         trial.state,
@@ -49,14 +49,14 @@ def stored(lab: Lab) -> list[FrozenTrial]:
     return optuna.load_study(study_name="study", storage=storage).trials
 
 
-def test_whatever_optuna_can_write_reaches_the_database() -> None:
-    """A writer that a later Optuna adds would write to memory alone."""
+def test_every_writing_method_is_overridden() -> None:
+    """A method added by a later Optuna would write to memory only."""
     writers = {name for name in dir(BaseStorage) if name.startswith(("set_", "create_", "delete_"))}
     assert writers <= set(vars(WriteThroughStorage))
 
 
-def test_no_attribute_of_ours_is_one_of_optunas() -> None:
-    """A later Optuna that stores something under a name of ours would overwrite it."""
+def test_attributes_do_not_clash_with_those_of_optuna() -> None:
+    """A later Optuna with an attribute of the same name would overwrite it."""
     ours, optunas = WriteThroughStorage(InMemoryStorage()), InMemoryStorage()
     added = vars(ours).keys() - vars(optunas).keys()
     assert len(added) == 5
@@ -66,7 +66,7 @@ def test_no_attribute_of_ours_is_one_of_optunas() -> None:
     assert not private & set(dir(InMemoryStorage))
 
 
-def test_the_database_has_what_memory_has_after_every_step(lab: Lab) -> None:
+def test_database_and_memory_agree_after_every_step(lab: Lab) -> None:
     study = lab.study(pruner="hyperband")
     study.enqueue([CONFIGURATION], "enqueued")
     for _ in range(2):
@@ -96,7 +96,7 @@ class Counted:
         return call
 
 
-def test_a_trial_takes_the_same_few_calls_however_many_there_are(
+def test_the_number_of_calls_per_trial_is_constant(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[Counted] = []
@@ -124,7 +124,7 @@ def test_a_trial_takes_the_same_few_calls_however_many_there_are(
     assert each == [each[0]] * 8
 
 
-def test_a_search_ends_when_another_program_writes_its_study(lab: Lab) -> None:
+def test_a_write_by_another_program_ends_the_search(lab: Lab) -> None:
     study = lab.study()
     study.ask()
     optuna.load_study(study_name="study", storage=f"sqlite:///{lab.folder / 'optuna.db'}").ask()
@@ -132,7 +132,7 @@ def test_a_search_ends_when_another_program_writes_its_study(lab: Lab) -> None:
         study.ask()
 
 
-def test_a_trial_that_fails_while_it_is_asked_for_is_there_for_the_next_start(
+def test_a_trial_that_fails_during_ask_is_in_the_database(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*arguments: Any) -> int:

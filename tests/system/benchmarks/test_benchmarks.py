@@ -1,4 +1,4 @@
-"""The benchmark measures what it says: its rows, its list, its sides. How fast anything is, no test says."""
+"""The benchmark: rows, configurations and sides. No test asserts a time."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ROW = Row("whole sweep, against | a script", 4.0, "x", 3.5, 4.5, "more", note="3
         (1.0, None, None, "more", ""),
     ],
 )
-def test_a_row_says_what_it_reached(
+def test_a_row_states_its_verdict(
     value: float, goal: float | None, stretch: float | None, better: str, verdict: str
 ) -> None:
     row = Row("m", value, "x", goal, stretch, better)  # type: ignore[arg-type]
@@ -60,9 +60,9 @@ def test_a_row_says_what_it_reached(
     assert replace(row, flaw="another network").verdict == "missed: another network"
 
 
-def test_the_arithmetic_is_what_a_hand_counts() -> None:
-    # 3 inputs, 2 hidden, 1 output: forward 2 x (3 x 2 + 2 x 1), weights as much, inputs of the
-    # second layer 2 x 2 x 1.
+def test_the_arithmetic_equals_a_count_by_hand() -> None:
+    # 3 inputs, 2 hidden units, 1 output: 2 x (3 x 2 + 2 x 1) forward, the same for the weights, and
+    # 2 x 2 x 1 for the inputs of the second layer.
     assert training_flop((3, 2, 1), images=1) == 16 + 16 + 4
     total = sum(
         EPOCHS * training_flop((784, one["hidden_units"], 10), 50_000) for one in configurations()
@@ -70,7 +70,7 @@ def test_the_arithmetic_is_what_a_hand_counts() -> None:
     assert total == pytest.approx(1.9e12, rel=0.02)
 
 
-def test_the_list_has_every_pair_twice_no_trial_twice_and_nine_signatures_on_tensorflow() -> None:
+def test_the_configurations_have_every_pair_twice_and_no_duplicate() -> None:
     listed = configurations()
     assigned = [TrialSpec.read(spec(one, Path("mnist"), EPOCHS), "a trial") for one in listed]
     kinds = {compile_key(one, decay_is_compiled=False, batch_is_compiled=False) for one in assigned}
@@ -86,7 +86,7 @@ def test_the_list_has_every_pair_twice_no_trial_twice_and_nine_signatures_on_ten
     )
 
 
-def test_each_round_has_every_side_and_begins_with_another() -> None:
+def test_each_round_has_every_side_and_starts_with_another() -> None:
     order = list(alternate("abc", 3))
     assert [side for _, side in order] == list("abcbcacab")
     assert [number for number, _ in order] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
@@ -99,7 +99,7 @@ def _runs(seconds: list[float], best: float) -> list[Run]:
 @pytest.mark.parametrize(
     ("peer_best", "verdict"), [(0.978, "goal"), (0.9771, "missed: best accuracies 0.39 points")]
 )
-def test_a_peer_that_trained_something_else_is_no_goal(peer_best: float, verdict: str) -> None:
+def test_a_peer_with_another_accuracy_misses_the_goal(peer_best: float, verdict: str) -> None:
     runs = {
         sides.ASSAY_SIDE.name: _runs([9, 10, 30], 0.981),
         "peer": _runs([50, 40, 30], peer_best),
@@ -134,7 +134,7 @@ def _bench(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_without_mnist_it_says_so_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_mnist_is_reported_in_one_line(tmp_path: Path) -> None:
     done = _bench(ASSAY_DATA_DIR=str(tmp_path))
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert str(tmp_path / "mnist.npz") in done.stderr
@@ -167,7 +167,7 @@ def test_an_earlier_run_is_shown_again(tmp_path: Path) -> None:
         ("raise SystemExit('no room')", "ended with 1: no room"),
     ],
 )
-def test_a_side_that_did_not_do_the_work_has_no_figure(script: str, complaint: str) -> None:
+def test_a_side_that_did_not_complete_its_work_is_an_error(script: str, complaint: str) -> None:
     side = Side(
         "stub",
         lambda work, folder: [sys.executable, "-c", script],
@@ -177,7 +177,7 @@ def test_a_side_that_did_not_do_the_work_has_no_figure(script: str, complaint: s
         measure(side, Work(Path("mnist.npz"), configurations()[:2]))
 
 
-def test_peers_train_and_validate_on_what_assay_does(images: Path, tmp_path: Path) -> None:
+def test_peers_train_and_validate_on_the_same_data(images: Path, tmp_path: Path) -> None:
     folder = prepared(images, tmp_path / "home")
     for (x, y), split in zip(common.load(images), ("train", "validation"), strict=True):
         stored = np.load(folder / f"x_{split}.npy")
@@ -186,7 +186,7 @@ def test_peers_train_and_validate_on_what_assay_does(images: Path, tmp_path: Pat
     assert len(y) == common.VALIDATION_IMAGES
 
 
-def test_peers_train_the_network_that_assay_does() -> None:
+def test_peers_train_the_same_network() -> None:
     theirs = common.network(hidden_units=32, activation="tanh", learning_rate=3e-3)
     ours = FAMILIES["mlp"].describe(
         MLPSettings(hidden_units=32, activation="tanh"), (28, 28, 1), 10
@@ -208,11 +208,11 @@ def test_every_side_does_the_same_work(side: Side, needs: str, images: Path) -> 
     pytest.importorskip(needs, reason="comes with the extra 'bench'")
     run = measure(side, Work(images, configurations()[:2], epochs=5))
     assert 0 < run.search_seconds < run.seconds
-    assert run.best > 0.2  # ten classes: it learned from the right labels
+    assert run.best > 0.2  # better than chance with ten classes
 
 
 @pytest.mark.parametrize("name", ["single", "arithmetic"])
-def test_what_trains_in_workers_gives_rows(
+def test_measures_in_workers_give_rows(
     name: str, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ASSAY_DATA_DIR", str(images.parent))

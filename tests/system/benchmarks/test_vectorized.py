@@ -1,4 +1,4 @@
-"""What measures trials trained together runs, at a small size; how fast is no test's to say."""
+"""Benchmarks of vectorized trials run at a small size. No test asserts a time."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_measure_gives_its_rows(
     assert all(row["value"] > 0 for row in kept["rows"])
 
 
-def test_without_a_card_nothing_is_measured_of_one(images: Path, tmp_path: Path) -> None:
+def test_without_a_gpu_none_is_measured(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
     done = bench(images.parent, "gpu", "--out", str(out))
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""What tests of whole commands share."""
+"""Fixtures for tests of whole commands."""
 
 from tests.helpers.refusals import fails
 

@@ -65,7 +65,7 @@ def test_sweeping_and_running_in_a_thread_with_a_running_loop(
 INTERRUPTED = """
 import os, signal, sys, threading, time
 from pathlib import Path
-from experiments import load_study, sweep
+from assay import load_study, sweep
 
 home = Path(sys.argv[1])
 

@@ -1,4 +1,4 @@
-"""The comparison of a study's best trials in the MLflow UI, as somebody sees it who opens it in a browser."""
+"""The comparison of a study's best trials in the MLflow UI, in a real browser."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SPACE = resolve_experiment("digits-mlp").space
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Swept:
-    """Sweep more trials than are compared."""
+    """Sweep more trials than the comparison shows."""
     home = tmp_path_factory.mktemp("browser") / "home"
     limits = ("--trials", str(TRIALS), "--epochs", "2", "--pruner", "none", "--workers", "2")
     done = assay("sweep", "digits-mlp", *limits, "--home", str(home), "--json")
@@ -48,7 +48,7 @@ def address(study: Swept) -> Iterator[str]:
 
 
 def compared(address: str, study: Swept) -> list[Run]:
-    """Return the runs that an address says are compared, in its order."""
+    """Return the runs that a comparison URL lists, in order."""
     query = urllib.parse.parse_qs(address.partition("?")[2])
     client = MlflowClient(study.answer["tracking_uri"])
     return [client.get_run(run_id) for run_id in json.loads(query["runs"][0])]
@@ -64,7 +64,7 @@ def section(page: Page, title: str) -> Locator:
 
 
 def table_rows(table: Locator) -> dict[str, list[str]]:
-    """Return what a table shows, by the name at the head of each row."""
+    """Return the cells of a table by the name in the first column."""
     rows: list[list[str]] = table.locator("tr").evaluate_all(
         "rows => rows.map(row => [...row.cells].map(cell => cell.innerText.trim()))"
     )
@@ -72,7 +72,7 @@ def table_rows(table: Locator) -> dict[str, list[str]]:
 
 
 def metrics(page: Page) -> dict[str, list[float]]:
-    """Return all metrics of all runs, from a grid that draws only what is in view, scrolled from cell to cell."""
+    """Return all metrics of all runs from a grid that draws only visible cells."""
     heads, body = section(page, "Metrics").get_by_role("grid").all()
     names = heads.inner_text().split()
     return {
@@ -82,21 +82,22 @@ def metrics(page: Page) -> dict[str, list[float]]:
 
 
 def grid_cell(grid: Locator, row: int, column: int) -> str:
-    """Scroll to a cell, until it is drawn, and return its text."""
+    """Scroll to a cell until it is drawn; return its text."""
     text: str = grid.page.wait_for_function(
         """([grid, row, column]) => {
             const cells = [...grid.firstElementChild.children];
             if (cells.length === 0) return null;
             const [left, top] = [column * cells[0].offsetWidth, row * cells[0].offsetHeight];
             grid.scrollTo(left, top);
-            return cells.find(cell => cell.offsetLeft === left && cell.offsetTop === top)?.innerText;
+            const isThere = cell => cell.offsetLeft === left && cell.offsetTop === top;
+            return cells.find(isThere)?.innerText;
         }""",
         arg=[grid.element_handle(), row, column],
     ).json_value()
     return text
 
 
-def test_the_best_trials_stand_side_by_side_with_all_that_was_searched_and_what_came_of_it(
+def test_the_comparison_shows_the_best_trials_with_parameters_and_metrics(
     address: str, study: Swept, tmp_path: Path
 ) -> None:
     runs = compared(address, study)
@@ -121,7 +122,7 @@ def test_the_best_trials_stand_side_by_side_with_all_that_was_searched_and_what_
             )  # shown with three decimals
 
 
-def test_the_plot_takes_every_name_of_the_space_and_the_objective(
+def test_the_plot_accepts_every_searched_name_and_the_objective(
     address: str, tmp_path: Path
 ) -> None:
     with browsing(tmp_path / "page.png") as page:
@@ -132,7 +133,9 @@ def test_the_plot_takes_every_name_of_the_space_and_the_objective(
             drawing.get_by_text(name, exact=True).first.wait_for()
 
 
-def test_the_studys_page_leads_to_every_trial(address: str, study: Swept, tmp_path: Path) -> None:
+def test_the_page_of_the_study_links_to_every_trial(
+    address: str, study: Swept, tmp_path: Path
+) -> None:
     base = address.partition("/#")[0]
     run = MlflowClient(study.answer["tracking_uri"]).get_run(study.answer["parent_run_id"])
     best = study.answer["best"]

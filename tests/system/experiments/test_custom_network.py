@@ -1,4 +1,4 @@
-"""A network of one's own, swept from a folder that is not the current one."""
+"""A user-defined network, swept from another folder than the current one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from layers import head
 class Net(keras.Model):
     def __init__(self, classes, units):
         super().__init__()
-        self.flat, self.hidden, self.out = keras.layers.Flatten(), keras.layers.Dense(units, "relu"), head(classes)
+        self.flat, self.hidden = keras.layers.Flatten(), keras.layers.Dense(units, "relu")
+        self.out = head(classes)
 
     def call(self, x):
         return self.out(self.hidden(self.flat(x)))
-
 
 def build(input_shape, classes, units, seed=0):
     if units == 13:
@@ -46,7 +46,7 @@ units = 32
 """
 
 
-def test_a_factory_works_from_any_folder_and_its_mistakes_are_its_own(tmp_path: Path) -> None:
+def test_a_factory_works_from_any_folder_and_its_errors_name_its_file(tmp_path: Path) -> None:
     folder, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     folder.mkdir()
     elsewhere.mkdir()
@@ -89,16 +89,18 @@ COMPILED = """import keras
 
 
 def build(input_shape, classes, units):
-    layers = [keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(units), keras.layers.Dense(classes)]
+    hidden, logits = keras.layers.Dense(units), keras.layers.Dense(classes)
+    layers = [keras.Input(input_shape), keras.layers.Flatten(), hidden, logits]
     model = keras.Sequential(layers)
-    tops = [keras.metrics.SparseTopKCategoricalAccuracy(5, name=name) for name in ("recall@5", "top<5>")]
+    names, top_k = ("recall@5", "top<5>"), keras.metrics.SparseTopKCategoricalAccuracy
+    tops = [top_k(5, name=name) for name in names]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(loss=loss, metrics=["accuracy", *tops])
     return model
 """
 
 
-def test_a_metric_may_be_called_anything_and_both_stores_agree(tmp_path: Path) -> None:
+def test_a_metric_may_have_any_name(tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text(COMPILED)
     (tmp_path / "own.toml").write_text(OWN.replace("[13, 32]", "[16, 32]"))
     done = assay("sweep", "./own.toml", "--workers", "1", "--home", "home", "--json", cwd=tmp_path)

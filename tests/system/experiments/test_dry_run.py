@@ -1,4 +1,4 @@
-"""What a sweep would do and cost, measured by a worker that trains."""
+"""`assay sweep --dry-run` measures the cost with a worker that trains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real sweeps whose processes are killed: what goes on where it was, and what says whose retry it is."""
+"""Real sweeps with killed processes: resumed trials and retries."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def epochs(home: Path, trial: int = 0) -> list[int]:
 
 @contextmanager
 def in_the_middle(home: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Enter with a sweep whose first trial has trained some of its epochs."""
+    """Run a sweep until its first trial has trained some of its epochs."""
     process = subprocess.Popen(
         [*ASSAY, *arguments(home, *more)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -71,7 +71,7 @@ def trial_runs(home: Path) -> dict[int, Run]:
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_with_checkpoints_an_interrupted_trial_ends_as_if_nothing_had_happened(
+def test_an_interrupted_trial_with_checkpoints_equals_an_uninterrupted_one(
     tmp_path: Path, backend: str
 ) -> None:
     if importlib.util.find_spec(backend) is None:
@@ -94,7 +94,7 @@ def test_with_checkpoints_an_interrupted_trial_ends_as_if_nothing_had_happened(
     assert not (home / "checkpoints" / STUDY).exists()
 
 
-def test_a_worker_that_is_killed_has_its_trial_retried_and_said_to_be(tmp_path: Path) -> None:
+def test_the_trial_of_a_killed_worker_is_retried(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with in_the_middle(home, "--checkpoint") as sweep:
         (fork_server,) = [
@@ -114,25 +114,25 @@ def test_a_worker_that_is_killed_has_its_trial_retried_and_said_to_be(tmp_path: 
     assert assay("doctor", "--home", str(home)).code == 0
 
 
-def test_ctrl_c_twice_ends_it_at_once_and_it_goes_on_all_the_same(tmp_path: Path) -> None:
+def test_a_sweep_ended_by_two_ctrl_c_can_be_resumed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with MlflowServer() as server:
         asked = arguments(home, "--tracking-uri", server.uri)
         pipe = subprocess.PIPE
         with subprocess.Popen([*ASSAY, *asked], stdout=pipe, stderr=pipe, text=True) as sweep:
             wait_until(lambda: len(epochs(home)) >= 20)
-            server.freeze()  # so that there is something that it waits for
+            server.freeze()  # so that the sweep has to wait
             sweep.send_signal(signal.SIGINT)
             assert sweep.stderr is not None
             assert any(line.startswith("stopping: ") for line in sweep.stderr)
             sweep.send_signal(signal.SIGINT)
             out, err = sweep.communicate(timeout=GUARD_SECONDS)
-        # After the first alone it would say how far it came.
+        # After one Ctrl-C alone it would print its progress.
         assert (sweep.returncode, out) == (130, "")
         assert "assay: " in err.splitlines()[-1]
         server.go_on()
         done = assay(*asked)
         assert done.code == 0, done.err
-        # And nothing else is on standard output, from no library.
+        # No library prints to standard output.
         assert done.answer["trials"]["complete"] == 1
         assert assay("doctor", "--home", str(home), "--tracking-uri", server.uri).code == 0

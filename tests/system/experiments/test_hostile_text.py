@@ -1,4 +1,4 @@
-"""A sweep of nothing but hostile text: names, choices, classes and errors that would steer whoever shows them."""
+"""A sweep whose names, choices, classes and errors contain terminal control codes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def build(input_shape, classes, word):
     if word == "raise" and build.tried:
         raise ValueError({HARM!r} + "\\n" + "y" * 10000 + "\\nlast line \\x00 \\x1b[31m")
     build.tried = True
-    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(classes)])
+    layers = [keras.layers.Flatten(), keras.layers.Dense(classes)]
+    return keras.Sequential([keras.Input(input_shape), *layers])
 
 
 build.tried = False
@@ -52,14 +53,14 @@ build.tried = False
 
 @dataclass(frozen=True)
 class Hostile:
-    """The sweep: where, and how it ended."""
+    """The folder of the sweep and its result."""
 
     folder: Path
     done: Done
 
     @property
     def store_paths(self) -> StorePaths:
-        """Its stores."""
+        """Return the stores of the sweep."""
         return StorePaths.choose(home=self.folder / "home")
 
 
@@ -77,7 +78,7 @@ def is_harmless(text: str) -> bool:
     return all(letter.isprintable() or letter == "\n" for letter in text)
 
 
-def test_the_sweep_is_done_and_says_nothing_that_steers_a_terminal(hostile: Hostile) -> None:
+def test_the_sweep_succeeds_and_prints_no_control_codes(hostile: Hostile) -> None:
     assert hostile.done.code == 0, hostile.done.err
     assert is_harmless(hostile.done.out + hostile.done.err)
     assert "Traceback" not in hostile.done.err
@@ -94,14 +95,14 @@ def test_the_sweep_is_done_and_says_nothing_that_steers_a_terminal(hostile: Host
     ],
     ids=lambda words: " ".join(words)[:6],
 )
-def test_looking_at_it_steers_no_terminal(words: Sequence[str], hostile: Hostile) -> None:
+def test_read_only_commands_print_no_control_codes(words: Sequence[str], hostile: Hostile) -> None:
     looked = assay(*words, "--home", "home", cwd=hostile.folder)
     assert is_harmless(looked.out + looked.err), looked
     assert "Traceback" not in looked.err
     assert looked.code == (2 if HARM in words[-1] else 0), looked.err
 
 
-def test_json_has_all_of_it(hostile: Hostile) -> None:
+def test_json_contains_the_hostile_text(hostile: Hostile) -> None:
     looked = assay("show", STUDY, "--json", "--home", "home", cwd=hostile.folder)
     assert looked.out.isascii() or is_harmless(looked.out)
     words = {row["word"] for row in looked.answer["table"]}
@@ -109,7 +110,7 @@ def test_json_has_all_of_it(hostile: Hostile) -> None:
     assert looked.answer["study"] == STUDY
 
 
-def test_both_stores_have_it_and_agree(hostile: Hostile) -> None:
+def test_both_stores_contain_the_hostile_text_and_agree(hostile: Hostile) -> None:
     assert diagnose(hostile.store_paths, fix=False).differences == []
     client = MlflowClient(hostile.store_paths.tracking_uri)
     (experiment,) = [one for one in client.search_experiments() if one.name != "Default"]
@@ -130,7 +131,7 @@ def test_both_stores_have_it_and_agree(hostile: Hostile) -> None:
     assert client.list_artifacts(parent.info.run_id)
 
 
-def test_no_file_lies_where_a_name_would_have_it(hostile: Hostile) -> None:
+def test_no_file_is_written_outside_the_home(hostile: Hostile) -> None:
     root = hostile.folder.parent.parent
     assert {path.name for path in root.iterdir()} == {"inside"}
     assert {path.name for path in hostile.folder.parent.iterdir()} == {"deep"}
@@ -149,7 +150,7 @@ def test_no_file_lies_where_a_name_would_have_it(hostile: Hostile) -> None:
 @pytest.mark.parametrize(
     "stem", ["..", ".", "a\nb", "x" * 240], ids=["dots", "dot", "lines", "long"]
 )
-def test_an_experiment_of_any_file_name_keeps_to_its_folder(
+def test_an_experiment_of_any_file_name_stays_in_its_folder(
     stem: str, hostile: Hostile, tmp_path: Path
 ) -> None:
     (tmp_path / f"{stem}.toml").write_text(

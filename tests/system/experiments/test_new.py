@@ -1,4 +1,4 @@
-"""The function that a new experiment begins with."""
+"""The function that `assay new` writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 from tests.helpers.command import invoke
 
 
-def test_the_network_of_a_new_function_gives_a_logit_a_class(tmp_path: Path) -> None:
+def test_the_network_of_a_new_function_gives_one_logit_per_class(tmp_path: Path) -> None:
     assert invoke("new", "mine", "--model", "nets.py:wide", cwd=tmp_path).code == 0
     found: dict[str, Callable[..., keras.Model]] = {}
     exec(compile((tmp_path / "nets.py").read_text(), "nets.py", "exec"), found)

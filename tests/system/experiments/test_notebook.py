@@ -1,4 +1,4 @@
-"""The notebook of the tour runs, and shows what it promises."""
+"""The tour notebook runs and shows tables and figures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOUR = ROOT / "experiments" / "notebooks" / "tour.ipynb"
 def test_every_cell_of_the_tour_runs_and_shows_tables_and_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nbclient import NotebookClient  # here, because only this test needs a kernel
+    from nbclient import NotebookClient  # imported here, because only this test needs a kernel
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))

@@ -1,4 +1,4 @@
-"""A home that an earlier release left behind is taken up, with all that it has on the disk.
+"""A home of an earlier release can be continued, with all its formats on disk.
 
 `old_home.tar.xz` was made by the commit before the packages were renamed: a finished study, a study
 with two objectives and lists as choices, a single run, and a study whose supervisor was killed in
@@ -25,7 +25,7 @@ OLD = "/tmp/oldhome/home"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The archive, unpacked; MLflow and its cursors keep absolute addresses, which move with it."""
+    """Unpack the archive; adapt the absolute paths in MLflow and its cursors."""
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path, filter="data")
     home = tmp_path / "home"
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_old_home_is_taken_up(folder: Path) -> None:
+def test_an_old_home_can_be_continued(folder: Path) -> None:
     home = ("--home", "home", "--workers", "1", "--json")
     before = load_study("digits-mlp", home=folder / "home")
     assert before.counts == {"complete": 2, "pruned": 1, "failed": 0}

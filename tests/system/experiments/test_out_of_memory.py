@@ -1,4 +1,4 @@
-"""A configuration that no memory holds fails its own trial; in a mixed precision, since that is recorded on the way."""
+"""A model that does not fit into memory fails only its own trial."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ import numpy as np
 def build(input_shape, classes, units):
     if units == 13:
         np.ones(1 << 50)
-    layers = [keras.layers.Flatten(), keras.layers.Dense(units, "relu"), keras.layers.Dense(classes, dtype="float32")]
+    hidden = keras.layers.Dense(units, "relu")
+    layers = [keras.layers.Flatten(), hidden, keras.layers.Dense(classes, dtype="float32")]
     return keras.Sequential([keras.Input(input_shape), *layers])
 """
 OWN = """
@@ -49,13 +50,13 @@ def sweep(folder: Path, *options: str) -> Done:
 
 
 def runs(folder: Path) -> dict[str, Run]:
-    """Every run of the study by its name."""
+    """Return the runs of the study by name."""
     client = MlflowClient(f"sqlite:///{folder / 'home' / 'mlflow.db'}")
     (experiment,) = client.search_experiments(filter_string="name = 'own'")
     return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
 
 
-def test_a_sweep_goes_on_past_what_does_not_fit_and_keeps_how_it_trained(tmp_path: Path) -> None:
+def test_a_sweep_continues_after_a_model_that_does_not_fit(tmp_path: Path) -> None:
     asked = ("--precision", "mixed_bfloat16", "--xla", "off", "--device", "cpu")
     done = sweep(tmp_path, *asked, "--seed", "1", "--json")
     assert done.code == 0, done.err
@@ -78,19 +79,19 @@ def test_a_sweep_goes_on_past_what_does_not_fit_and_keeps_how_it_trained(tmp_pat
     assert "made with precision = mixed_bfloat16, this asks for float32" in other.err
 
 
-def test_a_sweep_of_what_never_fits_ends_with_the_reason(tmp_path: Path) -> None:
+def test_a_sweep_of_models_that_never_fit_ends_with_the_reason(tmp_path: Path) -> None:
     done = sweep(tmp_path, "--set", "units=13", "--max-failures", "2")
     assert done.code == 1
     assert "the last 2 trials all failed; the last one: out of memory" in done.err
 
 
-def test_a_single_run_of_what_does_not_fit_fails(tmp_path: Path) -> None:
+def test_a_single_run_of_a_model_that_does_not_fit_fails(tmp_path: Path) -> None:
     done = assay("run", "own.toml", "--set", "units=13", "--home", "home", cwd=tmp_path)
     assert done.code == 1
     assert "out of memory" in done.err
 
 
-def test_what_does_not_fit_is_not_measured_beforehand(tmp_path: Path) -> None:
+def test_a_dry_run_does_not_measure_a_model_that_does_not_fit(tmp_path: Path) -> None:
     done = sweep(tmp_path, "--set", "units=13", "--dry-run")
     assert done.code == 0, done.err
     assert "not measured: the first trials do not fit into memory" in done.out + done.err

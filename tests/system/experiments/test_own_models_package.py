@@ -1,4 +1,4 @@
-"""A user's own package `models`: found under that name, since ours is assay.models."""
+"""A user-defined package `models` does not clash with assay.models."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ trials = 2
 
 
 @pytest.mark.parametrize("family", ["models.nets:build", "models/nets.py:build", "nets.py:build"])
-def test_a_users_own_models_are_theirs(family: str, tmp_path: Path) -> None:
+def test_a_user_defined_models_package_is_imported(family: str, tmp_path: Path) -> None:
     own = tmp_path / "models"
     own.mkdir()
     (own / "__init__.py").write_text("MINE = True\n")
@@ -49,7 +49,7 @@ def test_a_users_own_models_are_theirs(family: str, tmp_path: Path) -> None:
     (tmp_path / "nets.py" if family == "nets.py:build" else own / "nets.py").write_text(NETS)
     (tmp_path / "mine.toml").write_text(EXPERIMENT.format(family))
     asked = ("sweep", "mine.toml", "--workers", "1", "--home", "home", "--json")
-    # The repository's root is on the path of this process, and has a folder models too.
+    # The path of this process contains the repository root, which has a folder models too.
     done = assay(*asked, cwd=tmp_path, PYTHONPATH="")
     assert done.code == 0, done.err
     assert done.answer["trials"]["failed"] == 0

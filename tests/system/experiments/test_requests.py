@@ -1,4 +1,4 @@
-"""Bad input that only a worker with a backend can tell: one clear line, and nothing written."""
+"""Bad input that only a worker with a backend detects: one line, and nothing written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ NETS = """import keras
 
 
 def build(input_shape, classes, width):
-    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(classes)])
+    layers = [keras.layers.Flatten(), keras.layers.Dense(classes)]
+    return keras.Sequential([keras.Input(input_shape), *layers])
 """
 
 RAISES = """def build(input_shape, classes, width):
@@ -26,7 +27,7 @@ RAISES = """def build(input_shape, classes, width):
 MINE = ["sweep", "mine.toml"]
 
 
-# (what it is called, words the line must have, the files)
+# (id, words that the message must contain, files)
 BAD: list[tuple[str, str, dict[str, str]]] = [
     (
         "a factory that is not in its file",
@@ -77,14 +78,14 @@ def test_bad_networks_get_one_clear_line(
         ),
     ],
 )
-def test_a_gpu_that_the_backend_cannot_use_is_told_before_anything_is_written(
+def test_a_gpu_that_the_backend_cannot_use_is_refused_before_anything_is_written(
     options: tuple[str, ...],
     backend: str,
     fails: Fails,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Here the worker is a real one, and finds that there is no GPU behind the libraries."""
+    """The worker is real, and finds no GPU behind the libraries."""
     libraries = pretend_cuda_libraries(tmp_path / "libraries")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setenv("PYTHONPATH", str(libraries), prepend=os.pathsep)

@@ -1,4 +1,4 @@
-"""What a user meets when a server is away: one line, soon, and nothing lost once it is back."""
+"""Unreachable servers: one line, soon, and no data lost afterwards."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def start(sessions: Sessions, trials: int, *more: str) -> int:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_sweep_whose_storage_is_away_is_asked_to_stop(
+def test_a_sweep_with_an_unreachable_storage_stops_on_a_signal(
     zygote: Zygote, postgresql: PostgreSQL, number: signal.Signals, code: int
 ) -> None:
     with home(zygote, storage=postgresql.new(), epoch_seconds=0.1) as sessions:
@@ -49,7 +49,7 @@ def test_a_sweep_whose_storage_is_away_is_asked_to_stop(
             os.kill(pid, number)
             began = time.monotonic()
             assert sessions.wait(pid) == code
-            assert time.monotonic() - began < GUARD_SECONDS  # it would have waited for ten minutes
+            assert time.monotonic() - began < GUARD_SECONDS  # otherwise it waits ten minutes
         finally:
             postgresql.start()
         assert sum("is away" in line for line in told(sessions)) == 1
@@ -63,14 +63,14 @@ def test_a_sweep_whose_storage_is_away_is_asked_to_stop(
 
 
 @pytest.mark.parametrize("by", ["sweep", "doctor"])
-def test_what_mlflow_was_not_told_it_hears_from_the_next_command(zygote: Zygote, by: str) -> None:
+def test_the_next_command_tracks_the_missing_data(zygote: Zygote, by: str) -> None:
     with (
         MlflowServer() as server,
         home(zygote, tracking_uri=server.uri, epoch_seconds=0.05) as sessions,
     ):
         pid = start(sessions, 10)
         server.kill()
-        os.kill(pid, signal.SIGINT)  # it has no minute then to wait for the server
+        os.kill(pid, signal.SIGINT)  # after a signal it does not wait a minute for the server
         assert sessions.wait(pid) == 130
         server.start()
         assert diagnose(sessions.store_paths, fix=False).differences

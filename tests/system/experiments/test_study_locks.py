@@ -1,4 +1,4 @@
-"""Several supervisors of one home on one study in PostgreSQL: readers see one study."""
+"""Several supervisors of one home on one study in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def store_paths(tmp_path: Path) -> StorePaths:
 
 
 def told(store_paths: StorePaths, study: StudyTrials, name: str, instance: int) -> int:
-    """Have a supervisor of a instance do one trial; return its number."""
+    """Run one trial as a supervisor instance; return its number."""
     trial = study.ask()
     assert trial is not None
     with Journal(store_paths.workspace.journal(name, instance)) as journal:
         journal.append(
             StudyOpened(
-                study=name, study_id=study.study_id, experiment="mine", provenance={}, text="", data={},
-                supervisor=study.supervisor,
+                study=name, study_id=study.study_id, experiment="mine", provenance={},
+                text="", data={}, supervisor=study.supervisor,
             )
         )  # fmt: skip
         searched = trial.searched
@@ -59,14 +59,14 @@ def told(store_paths: StorePaths, study: StudyTrials, name: str, instance: int) 
 
 @pytest.fixture
 def shared_paths(store_paths: StorePaths, postgresql: PostgreSQL) -> StorePaths:
-    """A home with a study of two instances, each of which did a trial."""
+    """Return the paths of a study with two instances that ran one trial each."""
     shared_paths = replace(store_paths, storage=postgresql.new())
     for instance in (1, 2):
         told(shared_paths, opened(shared_paths.storage, "both"), "both", instance)
     return shared_paths
 
 
-def test_who_reads_a_study_reads_all_its_journals(shared_paths: StorePaths) -> None:
+def test_a_study_is_read_from_all_its_journals(shared_paths: StorePaths) -> None:
     assert journal_names(shared_paths.workspace) == ["both"]
     assert list(read_study("both", shared_paths).trials["parameters"]) == [1, 2]
 
@@ -78,7 +78,7 @@ def test_deleting_a_study_deletes_all_its_journals(shared_paths: StorePaths) -> 
     assert not list(shared_paths.workspace.path.glob("journal/*.jsonl"))
 
 
-def test_a_study_that_is_being_run_is_not_deleted(shared_paths: StorePaths) -> None:
+def test_a_running_study_is_not_deleted(shared_paths: StorePaths) -> None:
     with ExitStack() as stack:
         stack.enter_context(study_locks._lock(shared_paths.workspace, "both", 2))
         with (
@@ -86,7 +86,7 @@ def test_a_study_that_is_being_run_is_not_deleted(shared_paths: StorePaths) -> N
             locked_study("both", shared_paths),
         ):
             pass
-    opened(shared_paths.storage, "both").ask()  # by another home
+    opened(shared_paths.storage, "both").ask()  # of another home
     with (
         pytest.raises(RequestError, match="is being run from another home"),
         locked_study("both", shared_paths),
@@ -94,7 +94,7 @@ def test_a_study_that_is_being_run_is_not_deleted(shared_paths: StorePaths) -> N
         pass
 
 
-def test_a_slot_that_nobody_is_in_is_settled_by_whoever_comes_next(
+def test_the_next_supervisor_recovers_an_abandoned_instance(
     shared_paths: StorePaths,
 ) -> None:
     study = opened(shared_paths.storage, "both")
@@ -103,8 +103,8 @@ def test_a_slot_that_nobody_is_in_is_settled_by_whoever_comes_next(
     with Journal(shared_paths.workspace.journal("both", 2)) as journal:
         journal.append(
             StudyOpened(
-                study="both", study_id=study.study_id, experiment="mine", provenance={}, text="", data={},
-                supervisor=study.supervisor,
+                study="both", study_id=study.study_id, experiment="mine", provenance={},
+                text="", data={}, supervisor=study.supervisor,
             )
         )  # fmt: skip
     again = opened(shared_paths.storage, "both")

@@ -1,4 +1,4 @@
-"""Real sweeps: repeated, asked to stop, killed, and on real images."""
+"""Real sweeps: repeated, stopped, killed, and on real images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def unpruned(home: Path, trials: str, epochs: str) -> tuple[str, ...]:
 
 
 def after_two_trials(arguments: tuple[str, ...]) -> subprocess.Popen[str]:
-    """Start a sweep and return it once its second trial has ended."""
+    """Start a sweep; return it once its second trial has ended."""
     sweep = subprocess.Popen(
         [*ASSAY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -35,13 +35,13 @@ def after_two_trials(arguments: tuple[str, ...]) -> subprocess.Popen[str]:
 
 
 def running_trials(home: Path) -> set[int]:
-    """Return the trials that have begun and not ended, as the journal has them."""
+    """Return the trials that are running according to the journal."""
     events = [event for event, _ in read_events(home / "journal" / "digits-mlp.jsonl")]
     ended = {event.trial for event in events if isinstance(event, TrialEnded)}
     return {event.trial for event in events if isinstance(event, TrialBegun)} - ended
 
 
-def test_with_one_worker_and_one_seed_the_same_trials_and_numbers_come_twice(
+def test_one_worker_and_one_seed_are_reproducible(
     tmp_path: Path,
 ) -> None:
     curves = []
@@ -102,14 +102,14 @@ def test_a_sweep_that_is_asked_to_stop_goes_on_where_it_was(
         )
 
 
-def test_a_supervisor_that_is_killed_loses_no_finished_trial(tmp_path: Path) -> None:
+def test_a_killed_supervisor_loses_no_finished_trial(tmp_path: Path) -> None:
     home = tmp_path / "home"
     arguments = unpruned(home, trials="5", epochs="100")
     sweep = after_two_trials(arguments)
     sweep.kill()
     sweep.wait()
-    # The journal is written first, so what it says ended must survive even if nobody else was told
-    # yet.
+    # The journal is written first, so a trial that ended there must survive, even if the stores do
+    # not have it yet.
     ends = [
         event
         for event, _ in read_events(home / "journal" / "digits-mlp.jsonl")
@@ -127,7 +127,7 @@ def test_a_supervisor_that_is_killed_loses_no_finished_trial(tmp_path: Path) -> 
     assert "RUNNING" not in {run.info.status for run in runs(home)}
 
 
-def test_a_single_run_that_is_killed_is_settled_by_the_next_command(tmp_path: Path) -> None:
+def test_the_next_command_settles_a_killed_single_run(tmp_path: Path) -> None:
     home = tmp_path / "home"
     run = subprocess.Popen([*ASSAY, "run", "digits-mlp", "--epochs", "5000", "--home", str(home)])
     journals = home / "journal"

@@ -1,4 +1,4 @@
-"""`assay ui`: a real MLflow server on the loopback address, and nothing left of it afterwards."""
+"""`assay ui` starts a real MLflow server on the loopback address and stops it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.helpers.waiting import GUARD_SECONDS, wait_until
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
-def test_it_serves_the_comparison_of_the_best_trials_until_it_is_asked_to_stop(
+def test_it_serves_the_comparison_of_the_best_trials_until_stopped(
     swept: Swept, number: signal.Signals, code: int
 ) -> None:
     command = [

@@ -1,4 +1,4 @@
-"""StorePaths that may not be written: the request is right, the work can't be done."""
+"""A home without write permission: the request is valid, but the work cannot be done."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ from assay import experiments, models, search
 from tests.helpers.command import ASSAY, SWEEP, Done, Swept
 from tests.helpers.waiting import GUARD_SECONDS
 
-_CAN_RUN = "import subprocess, sys, assay.models, keras, mlflow; subprocess.run([sys.executable, '-c', ''], check=True)"
+_CAN_RUN = (
+    "import subprocess, sys, assay.models, keras, mlflow; "
+    "subprocess.run([sys.executable, '-c', ''], check=True)"
+)
 _NOBODY = ["setpriv", "--reuid=65534", "--clear-groups"]
 
 
 def _as_user(words: Sequence[str], **how: str) -> Done:
-    """Run a command as somebody whom permissions stop: they do not stop root."""
+    """Run a command as a user without root's permissions."""
     place = tempfile.mkdtemp(prefix="assay-nobody-")
     Path(place).chmod(0o777)
-    # PYTHONPATH finds packages by their folders, and an editable install has none named assay.
+    # PYTHONPATH finds packages by folder name, and no folder of an editable install is named assay.
     installed = Path(place) / "installed" / "assay"
     installed.mkdir(parents=True)
     (installed / "__init__.py").symlink_to(assay.__file__)
@@ -58,13 +61,13 @@ def _as_user(words: Sequence[str], **how: str) -> Done:
 
 @pytest.fixture(scope="module")
 def command() -> Sequence[str]:
-    """`assay` by a Python that another user can run; skips where there is none."""
+    """Return `assay` with a Python that another user can run, or skip."""
     if os.geteuid() != 0:
         return ASSAY
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv, which runs a command as another user, is not installed")
-    # Root's own may lie where nobody else can look; the system's of the same version takes the same
-    # packages.
+    # Other users may not be able to read root's Python. The system's Python of the same version can
+    # import the same packages.
     for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
         if Path(python).exists() and _as_user([python, "-c", _CAN_RUN]).code == 0:
             return [python, *ASSAY[1:]]
@@ -73,7 +76,7 @@ def command() -> Sequence[str]:
 
 @pytest.fixture(scope="module")
 def everybodys() -> Iterator[Path]:
-    """A folder that any user can look into."""
+    """Return a folder that every user can read."""
     folder = Path(tempfile.mkdtemp(prefix="assay-readonly-"))
     folder.chmod(0o755)
     yield folder
@@ -90,7 +93,7 @@ def _read_only(folder: Path) -> None:
 
 @pytest.mark.parametrize("home", ["there", "there/not-yet"])
 @pytest.mark.parametrize("verb", ["sweep", "run"])
-def test_a_home_that_may_not_be_written_is_one_line(
+def test_an_unwritable_home_is_reported_in_one_line(
     verb: str, home: str, command: Sequence[str], everybodys: Path
 ) -> None:
     (everybodys / "there").mkdir(exist_ok=True)
@@ -99,12 +102,12 @@ def test_a_home_that_may_not_be_written_is_one_line(
     assert done.code == 1, done.err
     (line,) = done.err.splitlines()
     assert line == (
-        f"assay: home, {everybodys / home}, can't be written (Permission denied): check that you may write there; "
-        "then the same command goes on from here."
+        f"assay: home, {everybodys / home}, can't be written (Permission denied): "
+        "check that you may write there; then the same command goes on from here."
     )
 
 
-def test_a_home_that_became_read_only_can_be_looked_at_and_not_gone_on_with(
+def test_a_read_only_home_can_be_shown_but_not_resumed(
     swept: Swept, command: Sequence[str], everybodys: Path
 ) -> None:
     home = everybodys / "swept"
@@ -115,7 +118,7 @@ def test_a_home_that_became_read_only_can_be_looked_at_and_not_gone_on_with(
     (line,) = done.err.splitlines()
     assert (done.code, line.startswith("assay: home, ")) == (1, True), done.err
     for folder in (home, home / "data", *(home / "data").rglob("*")):
-        folder.chmod(0o777)  # so that only what lies in it can't be written
+        folder.chmod(0o777)  # only the contents cannot be written
     done = _as_user([*command, *more, "--home", str(home)])
     (line,) = [line for line in done.err.splitlines() if line.startswith("assay: ")]
     assert (done.code, "written (Permission denied): " in line) == (1, True), done.err

@@ -53,7 +53,7 @@ def test_each_trial_equals_the_same_trial_trained_alone(tmp_path: Path) -> None:
     together, alone = tmp_path / "together", tmp_path / "alone"
     done = fused_sweep(together, "4")
     assert done.code == 0, done.err
-    assert "up to 4 trials a worker train together" in done.err
+    assert "each worker trains up to 4 trials together" in done.err
     trials = done.answer["trials"]
     assert trials["complete"] + trials["pruned"] == 8
     assert trials["pruned"] > 0, "this is also about trials that end before those beside them"

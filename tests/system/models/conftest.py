@@ -1,4 +1,4 @@
-"""A small prepared folder, and one number of threads for every test of this process."""
+"""A small prepared folder, and one thread count for all tests of this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["folder", "own_nets", "rows"]
 
 @pytest.fixture(scope="session", autouse=True)
 def threads() -> int:
-    """One thread, said before any operation runs; TensorFlow's own choice if another test already ran one."""
+    """Set one thread before any operation; TensorFlow's default if one already ran."""
     try:
         current_backend().set_threads(1)
     except RuntimeError:

@@ -28,14 +28,14 @@ EXPECTED = {
 @pytest.mark.parametrize(
     "name", [name for name in activations.ACTIVATIONS if name != activations.MAXOUT]
 )
-def test_an_activation_is_its_formula(name: str) -> None:
+def test_an_activation_computes_its_formula(name: str) -> None:
     np.testing.assert_allclose(
         np.asarray(activations.activation_function(name)(np.float32(X))), EXPECTED[name], atol=1e-6
     )
 
 
 @pytest.mark.parametrize("make", [activations.activation_function, activations.activation_layer])
-def test_maxout_is_no_function_of_one_number(make: Callable[[str], Any]) -> None:
+def test_maxout_is_not_an_elementwise_function(make: Callable[[str], Any]) -> None:
     with pytest.raises(
         RequestError,
         match=r"one number.*'maxout' is the larger of two weighted sums.*use one of id",

@@ -1,4 +1,4 @@
-"""What each family of its own must do."""
+"""Each built-in model family."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def describe(
 def resnet_parameters(
     channels: int, filters: int, outputs: int, blocks: int = 1, pieces: int = 1
 ) -> int:
-    """Count by hand: each convolution has 9 in out weights and 4 numbers a channel of its normalisation."""
+    """Count by hand: 9 * in * out weights per convolution, 4 values per normalised channel."""
     convolutions = [(channels, filters)] + 2 * blocks * [(filters, filters)]
     for stage in (2 * filters, 4 * filters):
         convolutions += [(stage // 2, stage)] + (2 * blocks - 1) * [(stage, stage)]
@@ -65,7 +65,7 @@ def resnet_parameters(
             16 + 20 + 25 + 12,
         ),
         ("mlp", (3,), 2, {"hidden_units": 4, "activation": "maxout"}, 2 * 16 + 10),
-        # no bias, but of each unit: scale, offset, moving mean and variance
+        # no bias; each unit has scale, offset, moving mean and variance
         ("mlp", (3,), 2, {"hidden_units": 4, "batch_norm": True}, 3 * 4 + 4 * 4 + 10),
         (
             "mlp",
@@ -89,8 +89,8 @@ def resnet_parameters(
             2 * (20 + 38 + 27) + 8,
         ),
         ("resnet", (32, 32, 3), 10, {}, 75_770),
-        # the 0.27 M that He et al. give for 20 layers, and the moving means and variances, which
-        # are not trained
+        # the 0.27 M parameters of He et al. for 20 layers, plus the moving means and variances,
+        # which are not trained
         ("resnet", (32, 32, 3), 10, {"blocks": 3}, 269_722 + 2 * (16 + 6 * (16 + 32 + 64))),
         ("resnet", (28, 28, 1), 10, {"filters": 4}, resnet_parameters(1, 4, 10)),
         (
@@ -109,7 +109,7 @@ def resnet_parameters(
         ),
     ],
 )
-def test_parameters_are_those_counted_by_hand(
+def test_parameters_equal_a_count_by_hand(
     family: str,
     input_shape: tuple[int, ...],
     outputs: int,
@@ -132,7 +132,7 @@ def test_parameters_are_those_counted_by_hand(
             {"hidden_units": 4, "hidden_layers": 2, "activation": "maxout"},
             2 * (12 + 16) + 8,
         ),
-        # 5 x 4 pixels see 3 x 3 of 1 channel, then of 2; the 2 x 2 that are left feed 3 units
+        # 5 x 4 pixels see 3 x 3 of 1 channel, then of 2; the remaining 2 x 2 feed 3 units
         (
             "cnn",
             (5, 4, 1),
@@ -152,7 +152,7 @@ def test_parameters_are_those_counted_by_hand(
         ("resnet", (9, 7, 3), 10, {"filters": 4, "blocks": 3, "activation": "maxout"}, None),
     ],
 )
-def test_work_is_counted_as_the_networks_layers_do_it(
+def test_macs_equal_a_count_by_layer(
     family: str,
     input_shape: tuple[int, ...],
     outputs: int,
@@ -175,7 +175,7 @@ def _has(layer: keras.layers.Layer) -> bool:
     return hasattr(layer, "kernel")
 
 
-def test_a_perceptron_computes_what_its_formula_says() -> None:
+def test_a_perceptron_computes_its_formula() -> None:
     model = describe("mlp", (2, 2, 1), 3, hidden_units=5, activation="tanh")
     weights_1, biases_1, weights_2, biases_2 = model.get_weights()
     x = np.random.default_rng(0).normal(size=(7, 2, 2, 1)).astype(np.float32)
@@ -193,12 +193,12 @@ def test_maxout_is_the_larger_of_two_weighted_sums() -> None:
     np.testing.assert_allclose(np.asarray(model(x)), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_batch_norm_stands_between_weighted_sum_and_activation() -> None:
+def test_batch_norm_is_between_weighted_sum_and_activation() -> None:
     model = describe("mlp", (4,), 3, hidden_units=5, activation="tanh", batch_norm=True)
     kernel, *_, logits, biases = model.get_weights()
     x = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     sums = x @ kernel
-    normalised = (sums - sums.mean(axis=0)) / np.sqrt(sums.var(axis=0) + 1e-3)  # Keras' epsilon
+    normalised = (sums - sums.mean(axis=0)) / np.sqrt(sums.var(axis=0) + 1e-3)  # epsilon of Keras
     np.testing.assert_allclose(
         np.asarray(model(x, training=True)),
         np.tanh(normalised) @ logits + biases,
@@ -207,8 +207,8 @@ def test_batch_norm_stands_between_weighted_sum_and_activation() -> None:
     )
 
 
-def test_a_residual_block_that_adds_nothing_passes_its_input_on() -> None:
-    """The shortcuts are identities: with every convolution but the first at 0, relu(x) is seen at every other pixel."""
+def test_a_residual_block_of_zeros_is_the_identity() -> None:
+    """Shortcuts pass on every other pixel of relu(x); the later convolutions are 0."""
     model = describe("resnet", (8, 8, 1), 12, filters=3)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     for layer in convolutions[1:]:
@@ -219,15 +219,13 @@ def test_a_residual_block_that_adds_nothing_passes_its_input_on() -> None:
     expected = np.zeros((2, 12), np.float32)
     expected[:, 4:7] = stem[:, ::4, ::4].mean(
         axis=(1, 2)
-    )  # 3 channels padded to 6, then to 12: 0 1 1 1 0 0 -> + 3
+    )  # 3 channels are padded to 6, then to 12: 0 1 1 1 0 0 -> + 3
     np.testing.assert_allclose(np.asarray(model(x)), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.5), (0.25, 0.0), (0.25, 0.5)])
-def test_penalties_add_the_weights_of_every_layer_but_no_bias(
-    family: str, l1: float, l2: float
-) -> None:
+def test_regularizers_include_all_weights_but_no_bias(family: str, l1: float, l2: float) -> None:
     model = describe(family, (8, 8, 1), 3, l1=l1, l2=l2)
     random = np.random.default_rng(0)
     model.set_weights(
@@ -238,7 +236,7 @@ def test_penalties_add_the_weights_of_every_layer_but_no_bias(
     assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_dropout_acts_in_training_alone() -> None:
+def test_dropout_acts_only_in_training() -> None:
     model = describe("mlp", (4,), 3, hidden_units=50, dropout=0.5)
     x = np.ones((1, 4), np.float32)
     assert np.array_equal(model(x, training=False), model(x, training=False))
@@ -256,7 +254,7 @@ def test_every_initializer_builds(initializer: str) -> None:
     describe("mlp", (4,), 2, initializer=initializer)
 
 
-def test_an_image_too_small_to_be_pooled_so_often_is_refused() -> None:
+def test_an_image_too_small_for_the_pooling_is_refused() -> None:
     with pytest.raises(
         RequestError,
         match=r"blocks = 4 needs at least 16 pixels a side: received 8 x 30.*at most 3",

@@ -1,4 +1,4 @@
-"""Augmentation: what is drawn, what is seen of an image, and that every backend sees the same."""
+"""Augmentation is the same on every backend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from assay.models.training.fit import batch_order
 
 
 class Watching(keras.Model):
-    """Keeps what it is shown, in training and in validation."""
+    """Records its inputs in training and in validation."""
 
     def __init__(self, images: int, validation_images: int, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -32,13 +32,13 @@ class Watching(keras.Model):
         if x.shape[0] in (
             None,
             seen.shape[0],
-        ):  # else variables are being made, with what is at hand
+        ):  # otherwise the model is being built
             seen.assign(keras.ops.reshape(x, seen.shape))
         return self.dense(keras.ops.reshape(x, (-1, 64)))
 
 
 def shown(backend: Backend, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a network is shown in an epoch of one batch, and in its validation."""
+    """Return the inputs of a network in one training batch and in validation."""
     model = Watching(len(data.x_train), len(data.x_validation), data.input_shape)
     model.compile(
         "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False
@@ -59,12 +59,12 @@ def shown(backend: Backend, data: TrainingData) -> tuple[np.ndarray, np.ndarray]
 
 @pytest.mark.parametrize("stored", ["uint8", "float32"])
 @pytest.mark.parametrize("offset", [0.0, -1.5])
-def test_every_backend_shows_the_same_images_and_validates_on_them_as_they_are(
+def test_every_backend_augments_alike_and_does_not_augment_validation(
     data: TrainingData, stored: str, offset: float
 ) -> None:
     scale = Scale(
         np.float32([0.5]), np.float32([offset])
-    )  # halves are exact, whatever the order of operations
+    )  # halves are exact in any order of operations
     whole = replace(
         data,
         scale=scale,

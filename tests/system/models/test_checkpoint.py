@@ -1,4 +1,4 @@
-"""A training that another process goes on with gives what it would have given in one."""
+"""A training resumed by another process gives the same result as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def spec(folder: Path, checkpoint: Path | None, **training: Any) -> dict[str, An
 
 
 def told(reply: dict[str, Any]) -> dict[str, Any]:
-    """Return what a reply says of the training, its time apart."""
+    """Return a reply without its time."""
     return {name: value for name, value in reply.items() if name != "seconds"}
 
 
@@ -48,7 +48,9 @@ def weights(path: Path) -> list[np.ndarray[Any, Any]]:
 
 
 @pytest.mark.parametrize("name", TRAININGS)
-def test_it_goes_on_as_if_nothing_had_happened(name: str, folder: Path, tmp_path: Path) -> None:
+def test_a_resumed_training_equals_an_uninterrupted_one(
+    name: str, folder: Path, tmp_path: Path
+) -> None:
     training = TRAININGS[name]
     whole = Trainer(threads=1)
     whole.begin(spec(folder, None, **training))
@@ -60,7 +62,7 @@ def test_it_goes_on_as_if_nothing_had_happened(name: str, folder: Path, tmp_path
     before = [told(first.epoch()) for _ in range(2)]
     second = Trainer(threads=1)
     second.begin(assign(folder, model={"hidden_units": 3}, train={"epochs": 1}))
-    second.epoch()  # of another trial, so that nothing of its own is at hand
+    second.epoch()  # another trial first, so that the process has no state of this one
     reply = second.begin(spec(folder, tmp_path / "kept.npz", **training))
     assert [told(one) for one in reply["resumed"]] == before
     after = [told(second.epoch()) for _ in range(EPOCHS - 2)]
@@ -73,7 +75,7 @@ def test_it_goes_on_as_if_nothing_had_happened(name: str, folder: Path, tmp_path
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_stopped_early_is_finished_and_not_trained_again(folder: Path, tmp_path: Path) -> None:
+def test_a_training_that_stopped_early_is_not_continued(folder: Path, tmp_path: Path) -> None:
     training = {"model": {"hidden_units": 8}, "train": {"early_stopping": 1, "learning_rate": 5.0}}
     first = Trainer(threads=1)
     first.begin(spec(folder, tmp_path / "kept.npz", **training))
@@ -91,9 +93,7 @@ def test_what_stopped_early_is_finished_and_not_trained_again(folder: Path, tmp_
 
 
 @pytest.mark.parametrize("harm", ["another training", "truncated", "flipped", "pickled"])
-def test_a_file_that_is_not_this_trainings_is_no_beginning(
-    harm: str, folder: Path, tmp_path: Path
-) -> None:
+def test_an_invalid_checkpoint_is_ignored(harm: str, folder: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept.npz"
     first = Trainer(threads=1)
     first.begin(spec(folder, kept, model={"hidden_units": 8 if harm != "another training" else 9}))
@@ -127,11 +127,11 @@ def test_no_flipped_byte_fails_a_trial(folder: Path, tmp_path: Path) -> None:
         *range(len(content) - 120, len(content)),
     ]:
         kept.write_bytes(content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :])
-        begun = Trainer(threads=1).begin(training)  # some bytes mean nothing
+        begun = Trainer(threads=1).begin(training)  # some bytes have no meaning
         assert begun.get("resumed", [reply]) == [reply], at
 
 
-def test_a_checkpoint_that_cannot_be_written_is_said_and_training_goes_on(
+def test_a_checkpoint_that_cannot_be_written_is_reported_and_training_continues(
     folder: Path, tmp_path: Path
 ) -> None:
     trainer = Trainer(threads=1)

@@ -1,4 +1,4 @@
-"""Factories of a user's own: found, called, tried out, trained, and told from our own mistakes."""
+"""User-defined factories: lookup, checks, training and attribution of errors."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def build(input_shape, classes):
 """
 ON_JAX = keras.backend.backend() == "jax"
 GIVEN = "state, data" if ON_JAX else "data"
-"""What Keras gives a step beside `self`."""
+"""Arguments of a Keras train step besides `self`."""
 SEEN = "({'seen': 1.0}, state)" if ON_JAX else "{'seen': 1.0}"
 
 OWN_STEP = f"""def train_step(self, {GIVEN}):
@@ -79,7 +79,7 @@ def path_is_restored() -> Iterator[None]:
 
 @pytest.fixture
 def own(tmp_path: Path, folder: Path) -> Own:
-    """Return what writes nets.py and gives the assignment that trains its function."""
+    """Return a function that writes nets.py and returns a trial spec for it."""
 
     def write(source: str, reference: str = "nets.py:build", **tables: Any) -> dict[str, Any]:
         (tmp_path / "nets.py").write_text(source)
@@ -95,7 +95,7 @@ def train(trainer: Trainer, spec: dict[str, Any]) -> list[dict[str, float]]:
 
 class TestTraining:
     @pytest.mark.parametrize("factory", nets.FACTORIES)
-    def test_from_check_to_a_kept_model(
+    def test_check_train_and_save(
         self, factory: str, trainer: Trainer, folder: Path, own_nets: Path, tmp_path: Path
     ) -> None:
         spec = assign(folder, f"nets.py:{factory}", folders=[own_nets])
@@ -145,7 +145,7 @@ class TestTraining:
 
 
 class TestImporting:
-    def test_neighbours_and_modules_are_found_behind_all_others(
+    def test_neighbouring_modules_are_found_after_all_others(
         self, trainer: Trainer, own: Own, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "own_neighbour.py").write_text(GOOD)
@@ -172,7 +172,7 @@ class TestImporting:
 
 
 class TestCompiled:
-    def test_its_loss_and_metrics_stay_and_the_optimizer_is_ours(
+    def test_loss_and_metrics_are_kept_and_the_optimizer_is_replaced(
         self, data: TrainingData, own_nets: Path
     ) -> None:
         family = get_family("nets.py:compiled", [str(own_nets)])
@@ -185,7 +185,7 @@ class TestCompiled:
         assert model.loss is loss
         assert (float(model.optimizer.learning_rate), model.optimizer.momentum) == (0.25, 0.9)
 
-    def test_its_own_optimizer_stays_if_asked_for(self, data: TrainingData, own_nets: Path) -> None:
+    def test_its_optimizer_is_kept_on_request(self, data: TrainingData, own_nets: Path) -> None:
         family = get_family("nets.py:compiled", [str(own_nets)])
         recipe = Recipe(family, family.settings(), TrainSettings(optimizer="own"))
         assert (
@@ -193,10 +193,10 @@ class TestCompiled:
             == 0.5
         )
 
-    def test_the_optimizer_that_is_trained_with_decides(
+    def test_the_chosen_optimizer_is_used(
         self, trainer: Trainer, folder: Path, own_nets: Path
     ) -> None:
-        """SGD(0.5) of its own, the same of ours, and another."""
+        """Compare SGD(0.5) of the factory, the same SGD of assay, and another."""
         numbers = [
             train(trainer, assign(folder, "nets.py:compiled", folders=[own_nets], train=table))[-1][
                 "loss"
@@ -252,7 +252,7 @@ class TestCompiled:
         ],
     )
     @pytest.mark.parametrize("method", ["check", "begin"])
-    def test_what_does_not_go_with_it_is_refused(
+    def test_incompatible_settings_are_refused(
         self,
         method: str,
         family: str,
@@ -266,7 +266,7 @@ class TestCompiled:
             getattr(trainer, method)(assign(folder, family, folders=[own_nets], train=table))
 
 
-# (what it is called, nets.py, [model], what the message must have)
+# (id, nets.py, [model], words that the message must contain)
 WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("a syntax error", "import keras\ndef build(:\n", {}, r"^nets.py, line 2: SyntaxError: invalid syntax"),
     ("an error when imported", "import keras\n\n1 / 0\n", {}, r"^nets.py, line 3: ZeroDivisionError: division by"),
@@ -342,7 +342,7 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(
     ("source", "model", "message"), [pytest.param(*case[1:], id=case[0]) for case in WRONG]
 )
-def test_what_is_wrong_is_told_before_a_search(
+def test_errors_are_reported_before_a_search(
     source: str, model: dict[str, Any], message: str, trainer: Trainer, own: Own
 ) -> None:
     with pytest.raises(RequestError, match=message) as caught:
@@ -359,7 +359,7 @@ def test_a_model_that_is_not_new_is_refused(trainer: Trainer, own: Own) -> None:
         trainer.begin(own(source))
 
 
-def test_early_stopping_needs_a_loss_to_go_by(trainer: Trainer, own: Own) -> None:
+def test_early_stopping_needs_a_loss(trainer: Trainer, own: Own) -> None:
     source = NET.format("", f"def test_step(self, {GIVEN}):\n        return {SEEN}")
     assert "val_seen" in trainer.check(own(source))["metrics"]
     with pytest.raises(
@@ -369,7 +369,7 @@ def test_early_stopping_needs_a_loss_to_go_by(trainer: Trainer, own: Own) -> Non
         trainer.check(own(source, train={"early_stopping": 2}))
 
 
-def test_a_module_that_is_not_there_is_named(trainer: Trainer, own: Own, tmp_path: Path) -> None:
+def test_a_missing_module_is_named(trainer: Trainer, own: Own, tmp_path: Path) -> None:
     with pytest.raises(
         RequestError, match=rf"there is no module 'no_such', neither installed nor in {tmp_path} or"
     ):
@@ -402,7 +402,7 @@ class TestFailingInASearch:
         assert reply["error"] == "nets.py, line 18: ValueError: on purpose"
         assert reply["request"]
 
-    def test_when_its_model_is_kept(self, trainer: Trainer, own: Own, tmp_path: Path) -> None:
+    def test_when_its_model_is_saved(self, trainer: Trainer, own: Own, tmp_path: Path) -> None:
         train(
             trainer,
             own(NET.format("", "def get_config(self):\n        raise KeyError('on purpose')")),
@@ -414,12 +414,12 @@ class TestFailingInASearch:
         assert reply["value"]["epoch_seconds"] > 0
         assert list(kept.parent.iterdir()) == []
 
-    def test_what_is_not_theirs_is_told_as_ever(self, trainer: Trainer) -> None:
+    def test_other_errors_are_not_attributed_to_the_user(self, trainer: Trainer) -> None:
         assert not self.said(trainer, "epoch")["request"]
 
 
 class Untraceable:
-    """Data of a backend that can't make one execution of any epoch."""
+    """Data of a backend that cannot compile any epoch."""
 
     shape, takes_any_batch_size = DataShape((8, 8, 1), 3, 150), True
 
@@ -431,9 +431,7 @@ class TestSlowModels:
     @pytest.mark.skipif(
         keras.backend.backend() == "torch", reason="there, every epoch is Keras' own fit"
     )
-    def test_a_model_with_a_step_of_its_own_shows_what_the_step_returns(
-        self, trainer: Trainer, own: Own
-    ) -> None:
+    def test_a_custom_train_step_reports_its_metrics(self, trainer: Trainer, own: Own) -> None:
         spec = own(NET.format("", OWN_STEP))
         begun = trainer.begin(spec)
         assert begun["note"] == (
@@ -442,7 +440,7 @@ class TestSlowModels:
         assert trainer.epoch()["metrics"]["seen"] == 1.0
         assert "note" not in trainer.begin(assign(Path(spec["data"]["folder"])))
 
-    def test_a_model_compiled_to_run_eagerly_does(self, trainer: Trainer, own: Own) -> None:
+    def test_a_model_compiled_to_run_eagerly_runs_eagerly(self, trainer: Trainer, own: Own) -> None:
         source = NET.format("" if ON_JAX else "x.numpy()", "").replace(
             "return Net(classes)",
             "net = Net(classes)\n    net.compile('adam', keras.losses.SparseCategoricalCrossentropy(from_logits=True), "
@@ -452,7 +450,7 @@ class TestSlowModels:
         assert trainer.begin(spec)["note"].endswith("it is compiled to run eagerly")
         assert trainer.epoch()["metrics"]["val_accuracy"] >= 0
 
-    def test_what_cannot_be_traced_is_trained_by_plain_fit(
+    def test_a_model_that_cannot_be_traced_is_trained_by_plain_fit(
         self, data: TrainingData, own_nets: Path
     ) -> None:
         family = get_family("nets.py:subclassed", [str(own_nets)])

@@ -1,4 +1,4 @@
-"""Early stopping: when it stops, and what it restores."""
+"""Early stopping, and restoring of the best epoch."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def model() -> keras.Model:
         (2, [3, 2, 2.5, 1, 1, 2, 0.5], 6, 4),
         (2, [3, 2, 1], None, 3),
         (3, [1, 2, 3], None, 1),
-        (1, [1, 1], 2, 1),  # as good is not better
+        (1, [1, 1], 2, 1),  # an equal value is not better
         (1, [NAN, NAN], 2, 1),
         (2, [NAN, 5, NAN, 4], None, 4),
     ],
 )
-def test_it_stops_when_the_best_epoch_is_long_ago(
+def test_it_stops_after_epochs_without_improvement(
     model: keras.Model, patience: int, losses: list[float], stops_after: int | None, best: int
 ) -> None:
     stopping = EarlyStopping(patience)
@@ -58,7 +58,7 @@ def test_nothing_is_restored_before_the_first_epoch(model: keras.Model) -> None:
 
 
 def replies(trainer: Trainer, spec: dict[str, Any]) -> list[dict[str, Any]]:
-    """Train until the trainer says that it is done."""
+    """Train until the trainer reports the end."""
     trainer.begin(spec)
     found = [trainer.epoch()]
     while "restored" not in found[-1]:
@@ -69,7 +69,7 @@ def replies(trainer: Trainer, spec: dict[str, Any]) -> list[dict[str, Any]]:
 OVERSHOOTING = {"optimizer": "momentum", "learning_rate": 0.3, "early_stopping": 2, "epochs": 20}
 
 
-def test_a_trial_stops_and_its_model_is_that_of_its_best_epoch(
+def test_a_stopped_trial_has_the_model_of_its_best_epoch(
     trainer: Trainer, folder: Path, tmp_path: Path
 ) -> None:
     said = replies(trainer, assign(folder, train=OVERSHOOTING))
@@ -91,15 +91,15 @@ def test_a_trial_stops_and_its_model_is_that_of_its_best_epoch(
     assert tested["loss"] == pytest.approx(losses[best], rel=1e-5)
 
 
-def test_the_best_epoch_is_restored_when_the_last_is_reached(
-    trainer: Trainer, folder: Path
-) -> None:
+def test_the_best_epoch_is_restored_after_the_last_epoch(trainer: Trainer, folder: Path) -> None:
     stopped = replies(trainer, assign(folder, train=OVERSHOOTING))
     to_the_end = replies(trainer, assign(folder, train={**OVERSHOOTING, "epochs": len(stopped)}))
     assert "stopped" not in to_the_end[-1]
     assert to_the_end[-1]["restored"] == stopped[-1]["restored"]
 
 
-def test_without_it_a_reply_is_metrics_and_seconds(trainer: Trainer, folder: Path) -> None:
+def test_without_early_stopping_a_reply_has_metrics_and_seconds(
+    trainer: Trainer, folder: Path
+) -> None:
     trainer.begin(assign(folder))
     assert [set(trainer.epoch()) for _ in range(2)] == [{"metrics", "seconds"}] * 2

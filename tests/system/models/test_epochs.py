@@ -1,4 +1,4 @@
-"""An epoch as one execution computes what Keras' own `fit` computes."""
+"""A compiled epoch computes the same numbers as Keras' `fit`."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def fit(recipe: Recipe, data: TrainingData, backend: Backend, xla: bool = False)
     keras.utils.set_random_seed(7)
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     if keras.backend.backend() == "tensorflow":
-        model.jit_compile = xla  # left alone, plain fit would draw other dropout masks
+        model.jit_compile = xla  # by default, plain fit would draw other dropout masks
     fitting = recipe.fit(model, backend.load_dataset(data), seed=7)
     return Trained(list(fitting), model.get_weights(), fitting.restored)
 
@@ -114,9 +114,9 @@ def assert_alike(recipe: Recipe, data: TrainingData, xla: bool = False) -> Train
     fast, plain = (
         fit(recipe, data, backend, xla) for backend in (current_backend(), KerasFitBackend())
     )
-    # Adam's kernel takes 1 - beta_2 from a beta_2 of float32, which is off by 1.3e-5 of it; Keras
-    # from a double. A last digit of float32 may decide one of the three that bfloat16 has, and so
-    # which way Adam's step of a weight goes.
+    # Adam's kernel computes 1 - beta_2 from a float32 beta_2, with a relative error of 1.3e-5;
+    # Keras uses a double. The last digit of a float32 may change one of the three digits of a
+    # bfloat16, and with it the direction of Adam's step.
     metrics_off, weights_off = (
         (3e-5, 1e-5) if keras.config.dtype_policy().name == "float32" else (6e-3, 1e-2)
     )
@@ -161,7 +161,7 @@ HARD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"optimizer": "adamw", "loss": "hinge", "warmup_epochs": 1, "batch_size": 64},
     ),
 ]
-"""What of Keras a precision or XLA might leave: each has a part of it."""
+"""Cases that each depend on a part of Keras that a precision or XLA may change."""
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_the_same_numbers_as_plain_fit_with_xla(
 def test_steps_are_compiled_with_xla_only_if_the_model_is(
     data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import tensorflow as tf  # not at the top: on JAX these tests do without it
+    import tensorflow as tf  # imported here, since these tests run without TensorFlow on JAX
 
     made, function = [], tf.function
 
@@ -248,8 +248,8 @@ def normalised(settings: Settings, input_shape: tuple[int, ...], outputs: int) -
     return keras.Sequential([keras.Input(input_shape), *hidden, layers.Dense(outputs)])
 
 
-def test_batches_are_normalised_as_by_plain_fit(data: TrainingData) -> None:
-    """The last, partial batch counts in the moving means as it does there, and the best epoch's means come back."""
+def test_batch_normalisation_equals_plain_fit(data: TrainingData) -> None:
+    """The last, partial batch updates the moving means; the best epoch's means are restored."""
     family = Family("normalised", "with batch normalisation", Settings, normalised)
     train = TrainSettings(
         epochs=4,
@@ -262,7 +262,7 @@ def test_batches_are_normalised_as_by_plain_fit(data: TrainingData) -> None:
     assert assert_alike(Recipe(family, Settings(), train), data).restored is not None
 
 
-def test_numbers_stored_as_float32_and_scaled_by_channel_train_alike(data: TrainingData) -> None:
+def test_scaled_and_unscaled_storage_train_alike(data: TrainingData) -> None:
     as_float = replace(
         data,
         x_train=data.scale.apply(data.x_train),
@@ -275,7 +275,7 @@ def test_numbers_stored_as_float32_and_scaled_by_channel_train_alike(data: Train
     assert scaled_in_batches == pytest.approx(scaled_first, rel=1e-6)
 
 
-def test_validation_larger_than_its_batch_is_seen_whole(data: TrainingData) -> None:
+def test_validation_data_larger_than_a_batch_is_used_completely(data: TrainingData) -> None:
     many = replace(
         data,
         x_validation=np.concatenate([data.x_train] * 3),
@@ -287,8 +287,8 @@ def test_validation_larger_than_its_batch_is_seen_whole(data: TrainingData) -> N
     assert fast == pytest.approx(plain, rel=1e-5)
 
 
-def test_what_is_assigned_between_two_epochs_counts(data: TrainingData) -> None:
-    """Compiled epochs go on from whatever the variables hold: another trial's weights and learning rate, say."""
+def test_variables_assigned_between_epochs_are_used(data: TrainingData) -> None:
+    """Compiled epochs use the current variables, such as those of another trial."""
     recipe = Recipe(FAMILIES["mlp"], FAMILIES["mlp"].settings(dropout=0.2), TrainSettings())
     dataset, config = current_backend().load_dataset(data), InputConfig(batch_size=32)
     inputs = [

@@ -1,4 +1,4 @@
-"""What every family of models must do, built in or a user's own, on any backend."""
+"""The contract of model families, built-in or user-defined, on any backend."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def compiled(family: Family[Any], data: TrainingData, seed: int = 0) -> keras.Mo
     )
 
 
-def test_gives_one_logit_a_class(family: Family[Any], data: TrainingData) -> None:
+def test_gives_one_logit_per_class(family: Family[Any], data: TrainingData) -> None:
     logits = np.asarray(compiled(family, data)(np.ones((5, *data.input_shape), np.float32)))
     assert logits.shape == (5, len(data.classes))
     assert not np.allclose(logits.sum(axis=1), 1.0), "a softmax has been applied"
 
 
-def test_training_moves_every_weight_and_is_measured(
+def test_training_changes_every_weight_and_is_measured(
     family: Family[Any], data: TrainingData
 ) -> None:
     model = compiled(family, data)
@@ -82,7 +82,7 @@ def test_a_saved_model_gives_the_same_logits_when_loaded(
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_weights_follow_from_the_seed(family: Family[Any], data: TrainingData) -> None:
+def test_weights_are_determined_by_the_seed(family: Family[Any], data: TrainingData) -> None:
     first, again, other = (compiled(family, data, seed).get_weights() for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
@@ -97,7 +97,7 @@ def test_every_setting_is_described(family: Family[Any]) -> None:
     assert all(field.description for field in family.settings.model_fields.values())
 
 
-def test_an_unknown_setting_is_refused_and_the_nearest_named(
+def test_an_unknown_setting_is_refused_with_the_nearest_name(
     family: Family[Any], data: TrainingData
 ) -> None:
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""What TensorFlow is told about a GPU, with one that only its own listing knows of."""
+"""Configuration of TensorFlow with a simulated GPU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from assay.models.worker.trainer import Trainer
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
-    """What was said of the only GPU."""
+    """Return the list of settings that TensorFlow receives for its only GPU."""
     said: list[tuple[str, Any]] = []
     monkeypatch.setattr(
         tf.config, "list_physical_devices", lambda kind: ["the GPU"] if kind == "GPU" else []
@@ -40,21 +40,21 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     return said
 
 
-def test_a_gpu_of_ones_own_is_filled_as_it_is_needed(told: list[tuple[str, Any]]) -> None:
+def test_memory_of_an_unshared_gpu_grows_on_demand(told: list[tuple[str, Any]]) -> None:
     current_backend().limit_gpu_memory(None)
     assert told == [("the GPU", {"grow": True})]
 
 
-def test_a_shared_gpu_is_limited_which_excludes_growth(told: list[tuple[str, Any]]) -> None:
+def test_memory_of_a_shared_gpu_is_limited(told: list[tuple[str, Any]]) -> None:
     current_backend().limit_gpu_memory(4096)
     assert told == [("the GPU", [tf.config.LogicalDeviceConfiguration(memory_limit=4096)])]
 
 
-def test_a_worker_says_what_it_computes_on(threads: int, told: list[tuple[str, Any]]) -> None:
+def test_a_worker_reports_its_device(threads: int, told: list[tuple[str, Any]]) -> None:
     assert Trainer(threads, on_gpu=True).device() == {"device": "gpu: NVIDIA X"}
 
 
-def test_a_worker_that_must_have_a_gpu_trains_on_nothing_else(
+def test_a_worker_that_needs_a_gpu_refuses_the_cpu(
     threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])

@@ -1,4 +1,4 @@
-"""With an unsupported release of Keras, documented API gives the same numbers. On any backend."""
+"""With an unsupported release of Keras, documented API gives the same numbers."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ OPTIMIZER_SETTINGS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def unsupported(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Return what makes the installed release one that is not supported."""
+    """Return a function that makes the installed release unsupported."""
     assert keras_compat.is_supported()
     return lambda: monkeypatch.setattr(keras_compat, "is_supported", lambda: False)
 
 
 def train(recipe: Recipe, data: TrainingData) -> tuple[list[dict[str, float]], list[np.ndarray]]:
-    """Return the metrics of each epoch, and the weights after the last."""
+    """Return the metrics of each epoch and the final weights."""
     seed_everything(7)
     model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
     if not ON_JAX:
@@ -77,7 +77,7 @@ def test_every_optimizer_gives_the_same_losses_and_weights(
 
 
 @pytest.mark.skipif(ON_JAX, reason="steps are replaced on TensorFlow only")
-def test_an_unsupported_release_steps_by_its_own_code(
+def test_an_unsupported_release_uses_the_optimizer_of_keras(
     data: TrainingData, unsupported: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import tensorflow as tf

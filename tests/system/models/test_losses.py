@@ -29,8 +29,8 @@ def logistic(f: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-f))
 
 
-# Of targets t, 1 for the image's class and 0 for others, and logits f, both (n, classes): the loss
-# of each image.
+# The loss of each image, from targets t (1 for the image's class, 0 for others) and logits f, both
+# of shape (n, classes).
 FORMULAS: list[tuple[dict[str, Any], Formula]] = [
     ({"loss": "cross_entropy"}, lambda t, f: -(t * log_softmax(f)).sum(axis=1)),
     (
@@ -68,7 +68,7 @@ def trained(
 
 
 @pytest.mark.parametrize(("train", "formula"), FORMULAS)
-def test_a_loss_is_its_formula_and_accuracy_the_share_that_is_right(
+def test_loss_and_accuracy_compute_their_formulas(
     train: dict[str, Any], formula: Formula, data: TrainingData
 ) -> None:
     recipe, model, metrics = trained(train, data)
@@ -83,7 +83,7 @@ def test_a_loss_is_its_formula_and_accuracy_the_share_that_is_right(
 
 
 @pytest.mark.parametrize("train", [train for train, _ in FORMULAS])
-def test_a_model_compiled_with_it_loads_without_code_of_ours(
+def test_a_saved_model_loads_without_assay(
     train: dict[str, Any], data: TrainingData, tmp_path: Path
 ) -> None:
     recipe, model, metrics = trained(train, data)
@@ -95,7 +95,7 @@ def test_a_model_compiled_with_it_loads_without_code_of_ours(
     assert tested["loss"] == pytest.approx(metrics["val_loss"], rel=1e-4)
 
 
-def test_a_model_of_somebodys_own_class_is_measured_too(data: TrainingData) -> None:
+def test_a_model_of_a_user_defined_class_is_measured(data: TrainingData) -> None:
     class Own(keras.Model):
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""Metrics are a registry: one entry, and every epoch measures it. On any backend."""
+"""The registry of metrics: every epoch measures each entry. On any backend."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from assay.models.worker.trainer import Trainer
 from tests.helpers.prepared_data import CLASSES, assign
 
 
-def test_the_names_that_trials_report_are_those_of_the_registry() -> None:
+def test_trials_report_the_names_of_the_registry() -> None:
     assert metric_names("classification") == ("loss", "accuracy")
     assert metric_names("regression") == ("loss", "mae")
 
 
 def macro_f1(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the mean over the classes of 2 TP / (2 TP + FP + FN)."""
+    """Return the macro F1 score: the mean over the classes of 2 TP / (2 TP + FP + FN)."""
     scores = []
     for label in range(len(CLASSES)):
         hits = np.sum((labels == label) & (predicted == label))
@@ -30,7 +30,7 @@ def macro_f1(labels: np.ndarray, predicted: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "hinge"])
-def test_a_metric_is_one_entry(
+def test_a_new_entry_is_measured(
     loss: str, trainer: Trainer, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = Metric(

@@ -1,4 +1,4 @@
-"""Optimizers step as their formulas say, on any backend."""
+"""Optimizers compute their formulas, on any backend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARAMETERS: dict[str, Any] = {
 
 
 def steps(*gradients: float, **train: Any) -> list[float]:
-    """Return how far a weight of 2 goes by each of these gradients, at a learning rate of 0.1."""
+    """Return the steps of a weight of 2 for these gradients, at a learning rate of 0.1."""
     chosen, weight, store_paths = (
         create_optimizer(TrainSettings(learning_rate=0.1, **train)),
         keras.Variable(2.0),
@@ -61,8 +61,7 @@ def steps(*gradients: float, **train: Any) -> list[float]:
             {"optimizer": "adam", "beta_2": 0.5},
             [-0.1, -0.1 * (5.6 / 1.9) / math.sqrt((0.5 * 16 + 4) / 1.5)],
         ),
-        # Keras adds epsilon to the root before it is corrected for its short past (Kingma and Ba
-        # 2015, section 2).
+        # Keras adds epsilon to the root before the bias correction (Kingma and Ba 2015, section 2).
         (
             {"optimizer": "adam", "epsilon": 1.0},
             [-0.1 * math.sqrt(0.001) / 0.1 * 0.4 / (math.sqrt(0.016) + 1)],
@@ -74,11 +73,11 @@ def steps(*gradients: float, **train: Any) -> list[float]:
         ({"optimizer": "sgd", "clip_value": 3.0}, [-0.3, -0.2]),
     ],
 )
-def test_steps_are_those_computed_by_hand(train: dict[str, Any], expected: list[float]) -> None:
+def test_steps_equal_those_computed_by_hand(train: dict[str, Any], expected: list[float]) -> None:
     assert steps(4.0, 2.0, **train)[: len(expected)] == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_norm_is_that_of_all_weights_together() -> None:
+def test_clipping_uses_the_global_norm() -> None:
     chosen = create_optimizer(TrainSettings(optimizer="sgd", learning_rate=1.0, clip_norm=1.0))
     weights = [keras.Variable([0.0, 0.0]), keras.Variable(0.0)]
     chosen.apply(
@@ -89,14 +88,14 @@ def test_a_norm_is_that_of_all_weights_together() -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_weight_decay_is_apart_from_the_gradient(name: str) -> None:
+def test_weight_decay_is_decoupled_from_the_gradient(name: str) -> None:
     (plain,), (decayed,) = (steps(4.0, optimizer=name, weight_decay=decay) for decay in (0.0, 0.5))
     assert decayed == pytest.approx(plain - 0.1 * 0.5 * 2, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("parameter", PARAMETERS)
-def test_a_parameter_serves_its_optimizers_alone(name: str, parameter: str) -> None:
+def test_a_setting_is_refused_with_other_optimizers(name: str, parameter: str) -> None:
     table = {"optimizer": name, parameter: PARAMETERS[parameter]}
     if parameter in OPTIMIZERS[name]:
         assert (

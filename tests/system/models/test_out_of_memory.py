@@ -1,4 +1,4 @@
-"""Memory that cannot be had is told from other failures, by errors that are really raised."""
+"""Detection of real out-of-memory errors."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ENDLESS = 1 << 50
 
 
 def raised(act: Callable[[], Any]) -> Exception:
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is the backend's to choose
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - the backend chooses the class
         act()
     return caught.value
 
 
 class Full:
-    """Data of which no epoch fits into memory."""
+    """Data whose epochs never fit into memory."""
 
     shape, takes_any_batch_size = DataShape((8, 8, 1), 3, 150), True
 
@@ -37,7 +37,7 @@ class Full:
         raise MemoryError
 
 
-def test_a_model_of_ones_own_that_does_not_fit_is_not_tried_by_plain_fit_too(
+def test_plain_fit_is_not_tried_with_a_custom_model_that_does_not_fit(
     data: TrainingData,
 ) -> None:
     model = keras.Sequential(
@@ -48,11 +48,11 @@ def test_a_model_of_ones_own_that_does_not_fit_is_not_tried_by_plain_fit_too(
         FallbackDataset(Full(), data).compile_epoch(model, InputConfig(32))
 
 
-# Ten seconds are TensorFlow's: so long it waits for others to give memory back.
+# This takes ten seconds: TensorFlow waits that long for other code to free memory.
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="each backend fails of it in its own way"
 )
-def test_a_network_that_no_memory_holds_fails_and_the_next_one_trains(
+def test_a_network_that_does_not_fit_fails_and_the_next_one_trains(
     trainer: Trainer, folder: Path
 ) -> None:
     assert is_out_of_memory(
@@ -93,7 +93,7 @@ trainer.epoch()
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="each backend fails of it in its own way"
 )
-def test_a_process_that_may_have_no_more_says_so_and_goes_on(folder: Path) -> None:
+def test_a_process_at_its_memory_limit_reports_it_and_continues(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(folder)],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""What a precision changes of a trial, and what it must not."""
+"""Precisions: what they change in a trial, and what they keep."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def float32_again() -> Iterator[None]:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_gives_float32_whatever_it_computes_in(family: str, precision: str) -> None:
+def test_every_family_gives_float32_in_any_precision(family: str, precision: str) -> None:
     use_precision(precision)
     model = FAMILIES[family].describe(FAMILIES[family].settings(), (8, 8, 1), 3)
     assert model.output.dtype == "float32"
@@ -37,13 +37,11 @@ def test_every_family_gives_float32_whatever_it_computes_in(family: str, precisi
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_a_trial_trains_in_its_precision_and_its_model_is_loaded_and_tested(
+def test_a_trial_trains_in_its_precision(
     precision: str, threads: int, folder: Path, tmp_path: Path
 ) -> None:
     trainer = Trainer(threads, precision=precision)
-    for trial in range(
-        2
-    ):  # the second, because Keras forgets its policy with everything else between two trials
+    for trial in range(2):  # Keras resets its policy between trials
         file = tmp_path / f"{trial}.keras"
         train = {"epochs": 3, "learning_rate": 0.05, "schedule": "cosine", "early_stopping": 2}
         trainer.begin(assign(folder, model={"hidden_units": 8}, train=train))

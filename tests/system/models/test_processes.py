@@ -1,4 +1,4 @@
-"""What takes a process of its own: forked workers, and another backend."""
+"""Tests that need a separate process: forked workers and another backend."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.helpers.paths import ROOT
 from tests.helpers.prepared_data import assign
 from tests.helpers.waiting import GUARD_SECONDS
 
-# What must hold on any backend: each of these goes by whatever Keras runs on. A process for each of
-# these groups.
+# Contracts that hold on any backend; they use the current backend of Keras. One process for each
+# group.
 CONTRACTS = [
     (
         "family_contract",
@@ -58,7 +58,7 @@ for generation in range(2):
 """
 
 
-def test_forked_workers_train_and_agree(folder: Path, tmp_path: Path) -> None:
+def test_forked_workers_give_the_same_metrics(folder: Path, tmp_path: Path) -> None:
     spec = json.dumps(assign(folder, "cnn", model={"filters": 8, "dropout": 0.1}))
     results = tmp_path / "results"
     results.mkdir()
@@ -84,7 +84,7 @@ print(json.dumps(loaded))
 """
 
 
-def test_what_no_trial_needs_is_not_loaded_and_can_still_be_imported() -> None:
+def test_libraries_that_no_trial_needs_are_not_loaded() -> None:
     done = subprocess.run(
         [sys.executable, "-c", LOADING], capture_output=True, text=True, check=True, cwd=ROOT
     )
@@ -115,7 +115,7 @@ def run_on_jax(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 @needs_jax
-@pytest.mark.timeout(3600)  # of as many tests as a run of its own; each has the usual guard
+@pytest.mark.timeout(3600)  # many tests in one process; each has its own time limit
 @pytest.mark.parametrize("contracts", CONTRACTS, ids="-".join)
 def test_the_contracts_hold_on_jax(contracts: tuple[str, ...]) -> None:
     files = [str(Path(__file__).with_name(f"test_{name}.py")) for name in contracts]
@@ -137,7 +137,7 @@ assert "tensorflow" not in sys.modules
 
 
 @needs_jax
-def test_training_on_jax_does_without_tensorflow_and_keeps_what_it_compiled(folder: Path) -> None:
+def test_training_on_jax_needs_no_tensorflow_and_caches_compiled_code(folder: Path) -> None:
     cache = Path(jax_environment(1)["JAX_COMPILATION_CACHE_DIR"])
     done = run_on_jax("-c", TRAINING, json.dumps(assign(folder, "mlp", model={"hidden_units": 3})))
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What was compiled for one trial trains later ones, and nobody could tell from the numbers."""
+"""Code compiled for one trial is reused by later trials with the same numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
-    """Every recipe that an epoch is compiled for from now on."""
+    """Return a list to which each compiled recipe is added."""
     compiled: list[Recipe] = []
     compile_epoch = Recipe.compile_epoch
 
@@ -65,7 +65,7 @@ def train(
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_later_trial_of_the_same_signature_trains_as_in_a_new_worker(
+def test_a_later_trial_of_the_same_key_trains_as_in_a_new_worker(
     case: str, folder: Path, threads: int, tmp_path: Path, compiled: list[Recipe]
 ) -> None:
     family, model, settings = CASES[case]
@@ -105,7 +105,7 @@ def test_a_later_trial_of_the_same_signature_trains_as_in_a_new_worker(
     ],
     ids=str,
 )
-def test_another_signature_is_compiled_anew(
+def test_another_key_is_compiled_again(
     change: dict[str, Any], folder: Path, threads: int, compiled: list[Recipe]
 ) -> None:
     trainer = Trainer(threads)
@@ -115,7 +115,7 @@ def test_another_signature_is_compiled_anew(
     assert len(compiled) == 3
 
 
-def test_other_data_in_the_same_place_are_trained_on(
+def test_changed_data_in_the_same_folder_are_used(
     folder: Path, threads: int, tmp_path: Path
 ) -> None:
     place = write_folder(tmp_path / "prepared")
@@ -129,7 +129,7 @@ def test_other_data_in_the_same_place_are_trained_on(
     assert after == train(Trainer(threads), assign(place))
 
 
-def test_a_function_of_the_users_own_is_compiled_each_time(
+def test_a_custom_factory_is_compiled_each_time(
     own_nets: Path, folder: Path, threads: int, compiled: list[Recipe]
 ) -> None:
     trainer = Trainer(threads)
@@ -138,17 +138,17 @@ def test_a_function_of_the_users_own_is_compiled_each_time(
     assert len(compiled) == 2
 
 
-def test_the_longest_unused_is_forgotten(
+def test_the_least_recently_used_program_is_evicted(
     monkeypatch: pytest.MonkeyPatch, folder: Path, threads: int, compiled: list[Recipe]
 ) -> None:
     monkeypatch.setattr(cache, "_MOST_PROGRAMS", 2)
     trainer = Trainer(threads)
-    for units in (4, 5, 4, 6, 4, 5):  # 6 drives out 5, since 4 was used in between
+    for units in (4, 5, 4, 6, 4, 5):  # 6 evicts 5, since 4 was used in between
         train(trainer, assign(folder, model={"hidden_units": units}))
     assert [recipe.model.model_dump()["hidden_units"] for recipe in compiled] == [4, 5, 6, 5]
 
 
-def test_large_models_are_not_hoarded(
+def test_large_models_are_not_cached(
     monkeypatch: pytest.MonkeyPatch, folder: Path, threads: int, compiled: list[Recipe]
 ) -> None:
     monkeypatch.setattr(cache, "_MOST_VALUES", 100)

@@ -1,4 +1,4 @@
-"""A worker keeps nothing of the graphs of trials that are over."""
+"""A worker releases the TensorFlow graphs of finished trials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helpers.prepared_data import assign
 
 @pytest.fixture(autouse=True)
 def what_was_there_is_left_out() -> Iterator[None]:
-    """Have garbage collection pass over what other tests left, through which it takes seconds."""
+    """Freeze existing objects: garbage collection of other tests' objects takes seconds."""
     gc.collect()
     gc.freeze()
     yield
@@ -25,7 +25,7 @@ def what_was_there_is_left_out() -> Iterator[None]:
 
 
 def graphs() -> int:
-    """Return how many graphs of TensorFlow's functions were made since and are alive."""
+    """Return the number of living TensorFlow graphs that were made since."""
     gc.collect()
     return sum("FuncGraph" in type(thing).__name__ for thing in gc.get_objects())
 
@@ -44,7 +44,7 @@ def graphs() -> int:
     ],
     ids=str,
 )
-def test_trials_of_many_shapes_leave_no_graphs_behind(
+def test_trials_of_many_shapes_release_their_graphs(
     trainer: Trainer, folder: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "_MOST_PROGRAMS", 1)

@@ -1,4 +1,4 @@
-"""Learning rates follow their schedules."""
+"""Learning rate schedules in training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from assay.models.training.config import TrainSettings
 def fit(
     data: TrainingData, own: Any = None, **train: Any
 ) -> tuple[list[np.ndarray], list[dict[str, float]]]:
-    """Return a model's weights after its training, by Keras' own schedule if one is given, and what epochs measured."""
+    """Train with our schedule or Keras' own; return weights and metrics."""
     settings = TrainSettings(batch_size=50, optimizer="sgd", learning_rate=0.5, **train)
     recipe = Recipe(FAMILIES["linear"], FAMILIES["linear"].settings(), settings)
     keras.utils.set_random_seed(3)
@@ -29,14 +29,14 @@ def fit(
     return model.get_weights(), metrics
 
 
-def test_an_epoch_tells_its_last_rate_if_it_is_scheduled(data: TrainingData) -> None:
+def test_an_epoch_reports_its_last_rate_if_it_is_scheduled(data: TrainingData) -> None:
     _, metrics = fit(data, epochs=3, schedule="step")
     assert [epoch["learning_rate"] for epoch in metrics] == pytest.approx([0.5, 0.05, 0.005])
     _, constant = fit(data, epochs=1)
     assert "learning_rate" not in constant[0]
 
 
-def test_a_scheduled_training_is_the_one_of_keras_own_schedule(data: TrainingData) -> None:
+def test_a_schedule_equals_that_of_keras(data: TrainingData) -> None:
     own = keras.optimizers.schedules.CosineDecay(0.5, decay_steps=2 * 3, alpha=0.1)
     expected, _ = fit(data, own, epochs=2)
     weights, _ = fit(data, epochs=2, schedule="cosine", final_fraction=0.1)

@@ -1,4 +1,4 @@
-"""What a worker process runs."""
+"""The trainer of a worker process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_trial_from_begin_to_finish(trainer: Trainer, folder: Path, tmp_path: 
     assert tested["loss"] == pytest.approx(epochs[-1]["metrics"]["val_loss"], rel=1e-5)
 
 
-def test_a_regression_is_trained_and_measured_by_its_own_loss(
+def test_a_regression_is_trained_and_measured_by_its_loss(
     trainer: Trainer, rows: Path, tmp_path: Path
 ) -> None:
     spec = assign(
@@ -73,13 +73,13 @@ def test_the_same_seed_gives_the_same_numbers(trainer: Trainer, folder: Path) ->
     assert first != other
 
 
-def test_another_scale_is_another_training(trainer: Trainer, folder: Path) -> None:
+def test_the_scale_changes_the_training(trainer: Trainer, folder: Path) -> None:
     assert train(trainer, assign(folder, scale="unit")) != train(
         trainer, assign(folder, scale="standard")
     )
 
 
-def test_data_prepared_anew_in_the_same_folder_are_read_anew(
+def test_data_prepared_again_in_the_same_folder_are_read_again(
     trainer: Trainer, tmp_path: Path
 ) -> None:
     folder = write_folder(tmp_path / "changing")
@@ -100,7 +100,7 @@ def test_a_dropped_trial_leaves_nothing_behind(trainer: Trainer, folder: Path) -
     assert train(trainer, assign(folder)) == undisturbed
 
 
-def test_a_loss_that_is_not_finite_is_returned_as_it_is(trainer: Trainer, folder: Path) -> None:
+def test_a_loss_that_is_not_finite_is_returned_unchanged(trainer: Trainer, folder: Path) -> None:
     diverging = {"optimizer": "sgd", "learning_rate": 1e30, "epochs": 3}
     metrics = train(trainer, assign(folder, scale="none", train=diverging))[-1]
     assert not math.isfinite(metrics["loss"])
@@ -112,7 +112,7 @@ def test_more_epochs_than_assigned_are_refused(trainer: Trainer, folder: Path) -
         trainer.epoch()
 
 
-def test_a_model_that_cannot_be_saved_leaves_no_half_file(
+def test_a_model_that_cannot_be_saved_leaves_no_partial_file(
     trainer: Trainer, folder: Path, tmp_path: Path
 ) -> None:
     train(trainer, assign(folder))
@@ -145,7 +145,7 @@ def test_a_model_that_cannot_be_saved_leaves_no_half_file(
         ({"data": {"folder": "/nowhere"}}, "must be complete, but /nowhere/meta.json is not"),
     ],
 )
-def test_an_assignment_that_cannot_be_trained_is_refused(
+def test_an_invalid_trial_spec_is_refused(
     trainer: Trainer, folder: Path, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(RequestError, match=message):

@@ -1,4 +1,4 @@
-"""Trials that are trained together are what they are alone. On JAX: run by `test_processes` in a process of its own."""
+"""Vectorized trials equal trials trained alone. `test_processes` runs this on JAX."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def assert_alike(one: list[dict[str, float]], other: list[dict[str, float]]) -> 
 @pytest.mark.parametrize(
     "case", CASES, ids=lambda case: f"{case[0]}-{case[2].get('optimizer', 'adam')}"
 )
-def test_together_as_alone(
+def test_trials_trained_together_equal_trials_trained_alone(
     fused: VmapTrainer, folder: Path, tmp_path: Path, case: tuple[Any, ...]
 ) -> None:
     specs = [assigned(folder, case, number) for number in range(len(case[3]))]
@@ -127,10 +127,10 @@ def test_together_as_alone(
 
 
 @pytest.mark.parametrize("sizes", [{4}, {4, 2, 1}], ids=["as large as ever", "compacted"])
-def test_those_that_go_on_are_as_if_the_others_had_never_been(
+def test_ended_trials_do_not_affect_the_others(
     fused: VmapTrainer, folder: Path, monkeypatch: pytest.MonkeyPatch, sizes: set[int]
 ) -> None:
-    """Whether the group goes on with the lanes of the dead or without."""
+    """The batch keeps the lanes of ended trials, or drops them."""
     smallest = -1 if len(sizes) == 1 else 1
     monkeypatch.setattr(jax_vmap.VmapPrograms, "_cost", lambda self, size, left: size * smallest)
     specs = [assigned(folder, CASES[3], number, epochs=4) for number in range(4)]
@@ -146,9 +146,7 @@ def test_those_that_go_on_are_as_if_the_others_had_never_been(
         assert_alike(curve, trained_alone(spec, len(curve)))
 
 
-def test_signatures_and_what_cannot_be_fused_train_side_by_side(
-    fused: VmapTrainer, folder: Path
-) -> None:
+def test_trials_that_cannot_be_fused_train_beside_batches(fused: VmapTrainer, folder: Path) -> None:
     specs = [
         assigned(folder, CASES[0], 0),
         assigned(folder, CASES[0], 1, early_stopping=1),
@@ -165,7 +163,9 @@ def test_signatures_and_what_cannot_be_fused_train_side_by_side(
         assert_alike([metrics], trained_alone(spec, 1))
 
 
-def test_a_number_that_is_none_stays_where_it_is(fused: VmapTrainer, folder: Path) -> None:
+def test_a_loss_that_is_not_finite_does_not_affect_the_others(
+    fused: VmapTrainer, folder: Path
+) -> None:
     specs = [assigned(folder, CASES[0], number) for number in range(3)]
     specs[1]["train"]["learning_rate"] = 1e38
     begin(fused, specs)
@@ -175,7 +175,7 @@ def test_a_number_that_is_none_stays_where_it_is(fused: VmapTrainer, folder: Pat
         assert_alike(list(curves[number]), trained_alone(specs[number], 2))
 
 
-def test_a_request_that_cannot_be_met_concerns_no_other(fused: VmapTrainer, folder: Path) -> None:
+def test_an_invalid_request_does_not_affect_the_others(fused: VmapTrainer, folder: Path) -> None:
     specs = [assigned(folder, CASES[0], number) for number in range(2)]
     specs[0]["train"]["epochs"] = 0
     wrong, right = begin(fused, specs)
@@ -185,7 +185,7 @@ def test_a_request_that_cannot_be_met_concerns_no_other(fused: VmapTrainer, fold
     assert_alike(epoch(fused, [1]), trained_alone(specs[1], 1))
 
 
-def test_a_group_that_fails_is_trained_one_at_a_time(
+def test_the_trials_of_a_failed_batch_are_trained_one_at_a_time(
     fused: VmapTrainer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     specs = [assigned(folder, CASES[3], number) for number in range(3)]
@@ -206,7 +206,7 @@ def test_a_group_that_fails_is_trained_one_at_a_time(
 
 
 @pytest.mark.parametrize("what", ["is_faster_together", "begins"])
-def test_what_fails_as_trials_come_together_leaves_each_to_itself(
+def test_trials_are_trained_alone_if_their_batch_cannot_be_formed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     def short_of_memory(*arguments: Any) -> Any:
@@ -236,7 +236,7 @@ def test_more_epochs_than_assigned_are_refused(fused: VmapTrainer, folder: Path)
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_whichever_way_calibration_chooses_the_numbers_are_the_same(
+def test_the_choice_of_the_calibration_does_not_change_the_numbers(
     folder: Path, monkeypatch: pytest.MonkeyPatch, together: bool
 ) -> None:
     tried: list[int] = []

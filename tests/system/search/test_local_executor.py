@@ -1,4 +1,4 @@
-"""Workers whose supervisor is killed."""
+"""Workers of a killed supervisor."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ with stub_workers(2) as executor:
 """
 
 
-def test_workers_end_with_a_supervisor_that_is_killed() -> None:
+def test_workers_end_with_a_killed_supervisor() -> None:
     supervisor = subprocess.Popen(
         [sys.executable, "-c", SUPERVISOR],
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Several supervisors on one study, on a real PostgreSQL: nobody takes, or settles, what another is at."""
+"""Several supervisors on one study, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -41,16 +41,19 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=["5.0.0", "5.1.0"])
 def release(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Go by Optuna's private parts, or by its public interface alone."""
+    """Simulate a release of Optuna, with or without use of its private parts."""
     monkeypatch.setattr(optuna_compat, "version", lambda package: request.param)
     return str(request.param)
 
 
 def connections(url: str) -> int:
-    """Return how many connections a database has, without the one that asks."""
+    """Return the number of connections to a database, without this one."""
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
-        others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        others = (
+            "select count(*) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
         return int(connection.scalar(sqlalchemy.text(others)) or 0)
 
 
@@ -75,14 +78,14 @@ def journal_of(folder: Path, study: StudyTrials) -> Journal:
     return journal
 
 
-def test_the_first_to_open_a_study_makes_it_and_all_see_the_same(url: str, name: str) -> None:
+def test_concurrent_supervisors_open_the_same_study(url: str, name: str) -> None:
     with ThreadPoolExecutor(6) as pool:
         studies = list(pool.map(lambda _: opened(url, name), range(6)))
     assert len({study.study_id for study in studies}) == 1
     assert len({study.supervisor for study in studies}) == 6
 
 
-def test_no_tables_are_made_twice_by_two_that_find_none(postgresql: PostgreSQL) -> None:
+def test_concurrent_supervisors_create_the_tables_once(postgresql: PostgreSQL) -> None:
     empty = postgresql.new()
     with ThreadPoolExecutor(4) as pool:
         assert all(
@@ -96,12 +99,12 @@ def test_no_connection_is_left_behind(postgresql: PostgreSQL, wait_for_server: b
     url = postgresql.new()
     with contextlib.closing(open_storage(url, wait_for_server)) as storage:
         units(StudyTrials(storage, asked("looked at")), 2)
-        assert (connections(url) > 0) is wait_for_server  # who only looks has none even now
+        assert (connections(url) > 0) is wait_for_server  # pooled only if it waits
     assert connections(url) == 0
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "qmc", "grid"])
-def test_those_who_ask_at_once_draw_nothing_twice(url: str, name: str, sampler: str) -> None:
+def test_concurrent_supervisors_draw_different_trials(url: str, name: str, sampler: str) -> None:
     def work(_: int) -> list[Trial]:
         study, taken = opened(url, name, sampler), []
         while len(taken) < 8 and (trial := study.ask()) is not None:
@@ -118,7 +121,7 @@ def test_those_who_ask_at_once_draw_nothing_twice(url: str, name: str, sampler: 
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "qmc", "nsga2"])
-def test_those_who_open_a_new_study_at_once_draw_differently(
+def test_supervisors_of_a_new_study_draw_different_trials(
     url: str, name: str, sampler: str
 ) -> None:
     several = [opened(url, name, sampler) for _ in range(3)]
@@ -126,13 +129,13 @@ def test_those_who_open_a_new_study_at_once_draw_differently(
     assert len({unit for some in drawn for unit in some}) == 6
 
 
-def test_alone_and_in_sequence_the_same_trials_come_twice(url: str, name: str) -> None:
+def test_sequential_supervisors_are_reproducible(url: str, name: str) -> None:
     drawn = [[units(opened(url, f"{name} {twice}"), 3) for _ in range(3)] for twice in (0, 1)]
     assert drawn[0] == drawn[1]
     assert len({unit for session in drawn[0] for unit in session}) == 9
 
 
-def test_what_is_queued_is_taken_once(url: str, name: str, release: str) -> None:
+def test_enqueued_trials_are_taken_once(url: str, name: str, release: str) -> None:
     first = opened(url, name)
     first.enqueue([{"units": unit, "kind": "a"} for unit in range(1, 41)], "enqueued")
 
@@ -149,7 +152,7 @@ def test_what_is_queued_is_taken_once(url: str, name: str, release: str) -> None
     assert all(SUPERVISOR in trial.user_attrs for trial in first.study.trials)
 
 
-def test_what_others_have_done_counts(url: str, name: str) -> None:
+def test_trials_of_other_supervisors_count(url: str, name: str) -> None:
     first, second = opened(url, name), opened(url, name)
     trial = first.ask()
     assert trial is not None
@@ -160,7 +163,7 @@ def test_what_others_have_done_counts(url: str, name: str) -> None:
     assert not second.admits(1, (0.4,))
 
 
-def test_only_the_dead_ones_trials_are_settled_and_redone_once(
+def test_only_trials_of_dead_supervisors_are_recovered_and_only_once(
     url: str, name: str, tmp_path: Path, release: str
 ) -> None:
     dead, alive = opened(url, name), opened(url, name)
@@ -186,7 +189,7 @@ def test_only_the_dead_ones_trials_are_settled_and_redone_once(
     assert (redone.searched, redone.seed) == (left.searched, left.seed)
 
 
-def test_a_crash_is_retried_by_whoever_took_the_trial(url: str, name: str) -> None:
+def test_a_crash_is_retried_by_the_supervisor_of_the_trial(url: str, name: str) -> None:
     mine, other = opened(url, name), opened(url, name)
     trial = mine.ask()
     assert trial is not None
@@ -196,7 +199,7 @@ def test_a_crash_is_retried_by_whoever_took_the_trial(url: str, name: str) -> No
     assert enqueue_follow_ups(other, FailurePolicy(), dead={mine.supervisor}) == 0
 
 
-def test_a_server_that_comes_back_is_waited_for(postgresql: PostgreSQL, name: str) -> None:
+def test_a_study_waits_for_a_restarted_server(postgresql: PostgreSQL, name: str) -> None:
     url = postgresql.new()
     study, notes = opened(url, name, wait_for_server=True), []
     assert isinstance(study._storage, SharedStorage)
@@ -215,7 +218,7 @@ def test_a_server_that_comes_back_is_waited_for(postgresql: PostgreSQL, name: st
     assert len({trial.user_attrs[SEED] for trial in trials}) == 5
 
 
-def test_nobody_waits_for_a_server_who_is_asked_to_stop(postgresql: PostgreSQL, name: str) -> None:
+def test_a_stop_request_ends_the_wait_for_the_server(postgresql: PostgreSQL, name: str) -> None:
     study = opened(postgresql.new(), name, wait_for_server=True)
     storage = study._storage
     assert isinstance(storage, SharedStorage)
@@ -226,10 +229,10 @@ def test_nobody_waits_for_a_server_who_is_asked_to_stop(postgresql: PostgreSQL, 
     stopping.start()
     try:
         began = time.monotonic()
-        for _ in range(20):  # one that waited in vain has all others fail at once
+        for _ in range(20):  # after one failed wait, all further calls fail at once
             with pytest.raises(SearchError, match="goes on from here"):
                 study.ask()
-        assert time.monotonic() - began < GUARD_SECONDS  # each would have waited for ten minutes
+        assert time.monotonic() - began < GUARD_SECONDS  # each call would wait for ten minutes
     finally:
         stopping.join()
         postgresql.start()

@@ -1,4 +1,4 @@
-"""GPUs that only seem to be there."""
+"""Fixtures that simulate GPUs."""
 
 from tests.helpers.gpus import two_gpus
 

@@ -1,4 +1,4 @@
-"""The catalogue: every file reads, and says what a reader needs."""
+"""The catalogue: every experiment is valid and documented."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ EXPECTED = {
 }
 
 
-def test_the_catalogue_holds_what_it_promises() -> None:
+def test_the_catalogue_is_complete() -> None:
     assert set(list_catalog()) == EXPECTED
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
-def test_every_experiment_says_its_source_its_cost_and_what_to_expect(name: str) -> None:
+def test_every_experiment_states_source_cost_and_expected_result(name: str) -> None:
     experiment = resolve_experiment(name)
     assert experiment.title
     assert experiment.source
@@ -50,7 +50,7 @@ def test_the_lectures_own_configuration_is_the_baseline_of_mnist_mlp() -> None:
     assert (experiment.data.name, experiment.data.validation) == ("mnist", 10000)
 
 
-def test_a_users_own_file_anywhere_works_the_same(tmp_path: Path) -> None:
+def test_a_user_defined_file_works_from_any_folder(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text('title = "mine"\n[data]\nname = "digits"\n[model]\nfamily = "linear"\n')
     experiment = resolve_experiment(str(mine))
@@ -63,7 +63,7 @@ class TestFixing:
     def experiment(self) -> Experiment:
         return resolve_experiment("mnist-mlp")
 
-    def test_a_searched_name_leaves_the_space_and_the_baseline(
+    def test_fixing_a_searched_name_removes_it_from_space_and_baseline(
         self, experiment: Experiment
     ) -> None:
         fixed = experiment.with_fixed({"hidden_units": 64})
@@ -74,12 +74,12 @@ class TestFixing:
         ("name", "value"),
         [("optimizer", "sgd"), ("dropout", 0.2), ("epochs", 3), ("scale", "standard")],
     )
-    def test_any_other_name_takes_the_value(
+    def test_fixing_any_other_name_sets_its_value(
         self, experiment: Experiment, name: str, value: object
     ) -> None:
         assert experiment.with_fixed({name: value}).hyperparameters({})[name] == value
 
-    def test_the_experiment_itself_stays_as_it_was(self, experiment: Experiment) -> None:
+    def test_fixing_does_not_change_the_experiment(self, experiment: Experiment) -> None:
         experiment.with_fixed({"hidden_units": 64})
         assert "hidden_units" in experiment.space
 
@@ -115,10 +115,12 @@ class TestConditions:
         (tmp_path / "mine.toml").write_text(CONDITIONS)
         return resolve_experiment(str(tmp_path / "mine.toml"))
 
-    def test_fixed_values_need_only_suit_what_is_searched(self, experiment: Experiment) -> None:
+    def test_fixed_values_only_have_to_fit_the_searched_values(
+        self, experiment: Experiment
+    ) -> None:
         assert experiment.build_settings({"epochs": 20})[1].warmup_epochs == 12
 
-    def test_fixing_what_decides_leaves_out_what_no_longer_exists(
+    def test_fixing_a_parent_removes_its_conditional_parameters(
         self, experiment: Experiment
     ) -> None:
         fixed = experiment.with_fixed({"optimizer": "sgd"})
@@ -137,7 +139,7 @@ class TestConditions:
         with pytest.raises(RequestError, match="momentum is a setting of the optimizer 'momentum'"):
             experiment.with_fixed({"momentum": 0.7, "optimizer": "sgd"})
 
-    def test_a_condition_goes_by_the_tasks_own_loss(self, tmp_path: Path) -> None:
+    def test_a_condition_uses_the_default_loss_of_the_task(self, tmp_path: Path) -> None:
         text = CONDITIONS.replace('"digits"', '"sine"').replace(
             "[data]", 'task = "regression"\n[data]'
         )

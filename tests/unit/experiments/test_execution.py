@@ -1,7 +1,6 @@
-"""On what trials train: from what is asked and what the machine shows to what each worker has in its environment.
+"""Choice of backend, device, workers and their environment.
 
-GPUs are made visible by CUDA_VISIBLE_DEVICES, libraries by empty packages of their names: no GPU is
-needed.
+CUDA_VISIBLE_DEVICES simulates GPUs, and empty packages simulate their libraries. No GPU is needed.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ def choose(workers: int | None = None, **asked: Any) -> Execution:
 
 
 def visible(execution: Execution) -> list[str]:
-    """What CUDA_VISIBLE_DEVICES is to each worker."""
+    """Return the CUDA_VISIBLE_DEVICES of each worker."""
     shared = execution.shared_environment()
     return [{**shared, **own}["CUDA_VISIBLE_DEVICES"] for own in execution.worker_environments()]
 
@@ -40,7 +39,7 @@ def visible(execution: Execution) -> list[str]:
         ("cpu", 2, ["-1", "-1"]),
     ],
 )
-def test_workers_see_the_gpus_that_they_train_on_and_no_other(
+def test_workers_see_only_their_gpus(
     backend: str, device: str | None, workers: int | None, seen: list[str]
 ) -> None:
     execution = choose(workers, backend=backend, device=device)
@@ -49,13 +48,13 @@ def test_workers_see_the_gpus_that_they_train_on_and_no_other(
     assert execution.trainer_arguments()["on_gpu"] == (device != "cpu")
 
 
-def test_on_the_processor_jax_looks_for_no_gpu_and_there_is_a_worker_a_core() -> None:
+def test_jax_on_the_cpu_ignores_gpus_and_has_one_worker_per_core() -> None:
     execution = choose(backend="jax", device="cpu")
     assert execution.shared_environment()["JAX_PLATFORMS"] == "cpu"
     assert execution.workers == hardware.count_cores()
 
 
-def test_without_libraries_or_gpus_the_processor_is_the_default(
+def test_the_cpu_is_the_default_without_libraries_or_gpus(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
@@ -64,7 +63,7 @@ def test_without_libraries_or_gpus_the_processor_is_the_default(
     assert choose_device(None, "torch") == ("cpu", ())
 
 
-def test_numbers_are_the_drivers_unless_the_user_has_numbered_the_gpus(
+def test_gpus_have_the_order_of_the_driver_unless_the_user_numbers_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     execution = choose()
@@ -89,7 +88,7 @@ def test_numbers_are_the_drivers_unless_the_user_has_numbered_the_gpus(
         ({"gpu_memory": 0.4, "device": "cpu"}, "--gpu-memory is for GPUs"),
     ],
 )
-def test_what_the_machine_does_not_have_is_refused(asked: dict[str, Any], words: str) -> None:
+def test_unavailable_devices_are_refused(asked: dict[str, Any], words: str) -> None:
     with pytest.raises(RequestError) as caught:
         choose(workers=4, **asked)
     assert words in str(caught.value)
@@ -126,12 +125,12 @@ def test_workers_of_a_gpu_share_its_memory(
         ("torch", 0.4, "is for tensorflow and jax"),
     ],
 )
-def test_memory_that_cannot_be_had_is_refused(backend: str, asked: float, words: str) -> None:
+def test_unavailable_memory_is_refused(backend: str, asked: float, words: str) -> None:
     with pytest.raises(RequestError, match=words):
         share_memory(asked, backend, ["0"], 2, lambda gpus: 80000)
 
 
-def test_jax_is_told_its_share_by_its_environment_and_tensorflow_by_its_trainer() -> None:
+def test_jax_gets_its_memory_share_by_environment_and_tensorflow_by_argument() -> None:
     environment = choose(4, backend="jax").shared_environment()
     assert environment["XLA_CLIENT_MEM_FRACTION"] == "0.45"
     assert environment["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"

@@ -1,4 +1,4 @@
-"""Known trials are begun longest first, and no others are tried for it."""
+"""Order of the trials that are known in advance: longest first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = {
     **{(128, 32): 0.56, (128, 128): 0.31, (128, 512): 0.26},
     **{(512, 32): 1.75, (512, 128): 1.07, (512, 512): 0.9},
 }
-"""Of an epoch of 50,000 images, measured, by hidden units and batch size."""
+"""Measured seconds per epoch of 50,000 images, by hidden units and batch size."""
 
 
 def configuration(units: int, batch: int = 128, **more: Any) -> dict[str, Any]:
@@ -33,55 +33,57 @@ def configuration(units: int, batch: int = 128, **more: Any) -> dict[str, Any]:
 def ordered(
     given: list[Mapping[str, Any]], experiment: Experiment | None = None, workers: int = 2
 ) -> list[int]:
-    """Return which of the given come first, second and so on."""
+    """Return the indices of the configurations in their new order."""
     found = longest_first(given, experiment or resolve_experiment("mnist-mlp"), MNIST, workers)
     assert len(found) == len(given)
     return [next(index for index, one in enumerate(given) if one is other) for other in found]
 
 
-def test_the_order_is_that_of_measured_seconds() -> None:
+def test_the_order_matches_measured_seconds() -> None:
     given = [configuration(*pair) for pair in sorted(SECONDS)]
     found = [sorted(SECONDS)[index] for index in ordered(given)]
     seconds = [SECONDS[pair] for pair in found]
     assert seconds == sorted(seconds, reverse=True)
 
 
-def test_trials_of_equal_length_stay_as_they_were() -> None:
+def test_trials_of_equal_length_keep_their_order() -> None:
     given = [configuration(32, learning_rate=rate / 1000) for rate in (3, 1, 2)] + [
         configuration(64)
     ]
     assert ordered(given) == [3, 0, 1, 2]
 
 
-def test_with_one_worker_all_stay_as_they_were() -> None:
+def test_one_worker_keeps_the_order() -> None:
     assert ordered([configuration(16), configuration(512)], workers=1) == [0, 1]
 
 
-def test_what_is_left_to_the_sampler_counts_with_its_default() -> None:
+def test_sampled_parameters_count_with_their_defaults() -> None:
     assert ordered([{"hidden_units": 32}, {"hidden_units": 512}, configuration(128)]) == [1, 2, 0]
 
 
-def test_epochs_that_are_searched_count(tmp_path: Path) -> None:
+def test_searched_epochs_count(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     file.write_text(
-        'title = "x"\n[data]\nname = "mnist"\n[model]\nfamily = "linear"\n[space]\nepochs = [1, 2, 3]\n'
+        'title = "x"\n[data]\nname = "mnist"\n[model]\nfamily = "linear"\n'
+        "[space]\nepochs = [1, 2, 3]\n"
     )
     given: list[Mapping[str, Any]] = [{"epochs": epochs} for epochs in (2, 1, 3)]
     assert ordered(given, read_experiment(file)) == [2, 0, 1]
 
 
-def test_networks_of_a_users_own_stay_as_they_were(tmp_path: Path) -> None:
+def test_user_defined_networks_keep_their_order(tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text("def build(input_shape, classes, units): ...\n")
     file = tmp_path / "own.toml"
     file.write_text(
-        'title = "x"\n[data]\nname = "mnist"\n[model]\nfamily = "nets.py:build"\n[space]\nunits = [1, 9]\n'
+        'title = "x"\n[data]\nname = "mnist"\n[model]\nfamily = "nets.py:build"\n'
+        "[space]\nunits = [1, 9]\n"
     )
     given: list[Mapping[str, Any]] = [{"units": 1}, {"units": 9}]
     assert ordered(given, read_experiment(file)) == [0, 1]
 
 
-def test_two_workers_are_done_sooner() -> None:
-    """The longest begun last is what it helps against."""
+def test_two_workers_finish_sooner() -> None:
+    """A long trial that starts last would delay the end."""
     pairs = sorted(SECONDS)
 
     def makespan(order: list[int]) -> float:

@@ -1,4 +1,4 @@
-"""The figures of a study, and how it shows itself in a notebook."""
+"""Figures of a study, and its HTML in a notebook."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def lines(axes: Any) -> dict[str, list[float]]:
     return {line.get_label(): list(line.get_ydata()) for line in axes.get_lines()}
 
 
-def test_the_history_has_every_value_and_the_best_so_far_of_complete_trials() -> None:
+def test_the_history_shows_every_value_and_the_best_so_far() -> None:
     (axes,) = study().plot_history().axes
     assert lines(axes) == {
         "pruned": [0.3],
@@ -54,12 +54,12 @@ def test_the_history_has_every_value_and_the_best_so_far_of_complete_trials() ->
     }
 
 
-def test_the_legend_names_what_there_is() -> None:
+def test_the_legend_lists_only_existing_states() -> None:
     none_pruned = study(trials=study().trials.query("state != 'pruned'"))
     assert list(lines(none_pruned.plot_history().axes[0])) == ["complete", "best so far"]
 
 
-def test_what_is_minimized_falls_in_the_history() -> None:
+def test_the_best_so_far_of_a_minimized_objective_decreases() -> None:
     axes = study(BOTH).plot_history().axes[1]
     assert lines(axes)["best so far"] == [100, 100, 100, 100]
     assert (axes.get_ylabel(), axes.get_yscale()) == ("parameters (number of weights)", "log")
@@ -73,13 +73,13 @@ def test_the_best_curve_stands_out_from_the_others() -> None:
     assert axes.get_ylabel() == "val_loss"
 
 
-def test_slices_have_a_panel_for_each_searched_name_logarithmic_where_it_spans_decades() -> None:
+def test_slices_have_a_panel_for_each_searched_name() -> None:
     rate, activation = (axes for axes in study().plot_slices().axes if axes.get_xlabel())
     assert (rate.get_xlabel(), rate.get_xscale()) == ("learning_rate", "log")
     assert (activation.get_xlabel(), activation.get_xscale()) == ("activation", "linear")
 
 
-def test_the_front_is_told_from_the_rest() -> None:
+def test_the_front_is_distinguished_from_dominated_trials() -> None:
     (axes,) = study(BOTH, pareto=[{"number": 1}, {"number": 3}]).plot_front().axes
     sizes = {points.get_label(): len(points.get_offsets()) for points in axes.collections}
     assert sizes == {"dominated": 2, "Pareto front": 2}
@@ -96,12 +96,12 @@ def test_the_front_is_told_from_the_rest() -> None:
         (lambda: study(importances={"val_accuracy": {}}).plot_importances(), "sweep on"),
     ],
 )
-def test_what_cannot_be_drawn_is_said_in_one_line(draw: Callable[[], Any], words: str) -> None:
+def test_an_impossible_plot_is_refused(draw: Callable[[], Any], words: str) -> None:
     with pytest.raises(RequestError, match=words):
         draw()
 
 
-def test_a_result_shows_a_summary_and_its_trials_all_escaped() -> None:
+def test_the_html_of_a_result_is_escaped() -> None:
     page = study()._repr_html_()
     assert "4 complete, 1 pruned, 1 failed" in page
     assert "best: 0.9500 (trial 3): learning_rate=0.03" in page

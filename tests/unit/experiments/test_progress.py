@@ -1,4 +1,4 @@
-"""What a sweep shows while it runs."""
+"""Progress displays of a sweep."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def state() -> SweepState:
     )
 
 
-def test_the_table_shows_what_is_done_what_is_best_and_what_runs(state: SweepState) -> None:
+def test_the_table_shows_finished_best_and_running_trials(state: SweepState) -> None:
     for event in STORY:
         state.apply(event)
     console = Console(file=io.StringIO(), width=140, record=True)
     console.print(render_sweep(state, 140))
     text = console.export_text()
-    assert "a [bold]study" in text  # text is text, not markup
+    assert "a [bold]study" in text  # markup in names is not interpreted
     assert "4/30 trials, 1 failed" in text
     assert "best val_accuracy 0.7500 (trial 0)" in text
     rows = {line.split()[0]: line for line in text.splitlines()[2:] if line.strip()}
@@ -77,7 +77,7 @@ def test_the_table_shows_what_is_done_what_is_best_and_what_runs(state: SweepSta
     assert "0.00123" in rows["1"]
 
 
-def test_plain_lines_say_the_same_one_a_trial(state: SweepState) -> None:
+def test_the_plain_display_prints_one_line_per_trial(state: SweepState) -> None:
     stream = io.StringIO()
     display = PlainDisplay(stream)
     display.on_open(state)
@@ -91,7 +91,7 @@ def test_plain_lines_say_the_same_one_a_trial(state: SweepState) -> None:
     assert failed.startswith("[4/30] trial 2 failed: crashed (SIGKILL) after 0 epochs |")
 
 
-def test_a_trial_that_tries_another_again_says_so_and_where_it_went_on(state: SweepState) -> None:
+def test_a_retry_shows_its_origin_and_its_resumed_epoch(state: SweepState) -> None:
     stream = io.StringIO()
     display = PlainDisplay(stream)
     display.on_open(state)
@@ -108,12 +108,12 @@ def test_a_trial_that_tries_another_again_says_so_and_where_it_went_on(state: Sw
     assert "complete, retry of 2" in console.export_text()
 
 
-def test_an_end_that_recovery_settles_is_nobodys_progress(state: SweepState) -> None:
+def test_an_end_recorded_by_recovery_is_not_progress(state: SweepState) -> None:
     assert state.apply(TrialEnded(trial=0, state="complete", values=(1.0,))) is None
     assert (state.done, state.best_trials.values) == (3, {9: (0.6,)})
 
 
-def test_the_live_display_leaves_the_terminal_as_it_was(state: SweepState) -> None:
+def test_the_live_display_restores_the_cursor(state: SweepState) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=140)
     display = LiveDisplay(console)
     display.on_open(state)
@@ -133,7 +133,7 @@ def test_a_curve_is_a_row_of_bars(values: list[float], bars: str) -> None:
     assert sparkline(values) == bars
 
 
-def test_a_long_curve_is_thinned_out_and_ends_with_its_last_value() -> None:
+def test_a_long_curve_is_shortened_and_keeps_its_last_value() -> None:
     rising = [float(value) for value in range(157)]
     assert len(sparkline(rising)) <= 20
     assert sparkline(rising)[-1] == "█"
@@ -142,11 +142,11 @@ def test_a_long_curve_is_thinned_out_and_ends_with_its_last_value() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (61, "1:01"), (3723, "1:02:03")]
 )
-def test_times_are_shown_as_people_write_them(seconds: float, text: str) -> None:
+def test_durations_are_readable(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
-def test_a_bar_counts_the_trials_that_are_done_and_names_the_best(
+def test_the_bar_counts_finished_trials_and_shows_the_best(
     state: SweepState, capsys: pytest.CaptureFixture[str]
 ) -> None:
     display = BarDisplay()
@@ -179,7 +179,7 @@ def test_the_bar_of_a_single_training_counts_epochs(
 
 
 @pytest.mark.parametrize("display", [BarDisplay(), SilentDisplay()])
-def test_what_a_user_should_be_warned_of_is_a_warning_of_python(
+def test_warnings_are_python_warnings(
     display: BarDisplay | SilentDisplay,
 ) -> None:
     with pytest.warns(UserWarning, match=r"^digits is used unverified$"):

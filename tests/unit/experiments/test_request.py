@@ -22,7 +22,9 @@ def test_a_time_is_a_number_of_seconds_or_a_string(given: str | float, seconds: 
     assert parse_seconds(given, "timeout") == seconds
 
 
-@pytest.mark.parametrize("given", ["", "soon", "0s", "-1", 0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "given", ["", "soon", "0s", "-1", 0, -1, float("nan"), float("inf"), 10**400, True, [1], {}]
+)
 def test_an_invalid_time_is_refused(given: str | float) -> None:
     with pytest.raises(
         RequestError, match="timeout takes a time above 0, such as 90s, 10m or 1h30m; received"
@@ -34,6 +36,8 @@ def test_an_invalid_time_is_refused(given: str | float) -> None:
     ("changes", "words"),
     [
         ({"workers": 0}, "workers takes a whole number, 1 or more; received 0"),
+        ({"workers": "2"}, "workers takes a whole number, 1 or more; received '2'"),
+        ({"gpu_memory": "all"}, "gpu_memory takes a number above 0; received 'all'"),
         ({"seed": -1}, "seed takes a whole number, 0 or more; received -1"),
         ({"seed": 1.5}, "seed takes a whole number, 0 or more; received 1.5"),
         ({"max_failures": 0}, "max_failures takes a whole number, 1 or more; received 0"),
@@ -52,6 +56,7 @@ def test_an_invalid_time_is_refused(given: str | float) -> None:
         ({"timeout": "soon"}, "timeout takes a time above 0"),
         ({"enqueue": {"hidden_units": 8}}, "enqueue takes a list of configurations"),
         ({"enqueue": [3]}, "enqueue must hold a list"),
+        ({"enqueue": [{1: 2}]}, "enqueue must hold a list"),
         ({"enqueue": [{"hiden_units": 8}]}, "hidden_units"),
         ({"enqueue": "nowhere.json"}, "there is no file nowhere.json"),
     ],
@@ -68,6 +73,7 @@ def test_an_invalid_sweep_is_refused(changes: dict[str, Any], words: str) -> Non
         (Path("digits-mlp"), None, "there is no file digits-mlp"),
         (3, None, "an experiment is the name of one, or a Path to its file; received 3"),
         ("digits-mlp", ["hidden_units=8"], "set takes values by name"),
+        ("digits-mlp", {1: 2}, "set takes values by name"),
         ("digits-mlp", {"hiden_units": 8}, "Did you mean 'hidden_units'"),
     ],
 )

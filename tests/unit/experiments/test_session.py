@@ -1,4 +1,4 @@
-"""What a sweep may do before it is known whether it can be made."""
+"""Checks of a request before the sweep starts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def written(folder: Path, text: str) -> Experiment:
     return read_experiment(folder / "own.toml")
 
 
-def test_of_data_that_are_there_and_our_own_networks_nothing_is_left_to_refuse(
+def test_available_data_with_a_built_in_network_are_surely_valid(
     tmp_path: Path,
 ) -> None:
     assert is_surely_valid(resolve_experiment("digits-mlp"), EXECUTION, store_paths(tmp_path))
@@ -39,14 +39,14 @@ def test_of_data_that_are_there_and_our_own_networks_nothing_is_left_to_refuse(
     assert not (tmp_path / "home").exists()
 
 
-def test_what_must_be_fetched_or_tried_out_may_still_be_refused(tmp_path: Path) -> None:
+def test_downloads_custom_networks_and_gpus_are_not_surely_valid(tmp_path: Path) -> None:
     assert not is_surely_valid(resolve_experiment("mnist-mlp"), EXECUTION, store_paths(tmp_path))
     assert not is_surely_valid(written(tmp_path, OWN), EXECUTION, store_paths(tmp_path))
     on_card = dataclasses.replace(EXECUTION, device="gpu", gpus=["0"])
     assert not is_surely_valid(resolve_experiment("digits-mlp"), on_card, store_paths(tmp_path))
 
 
-def test_what_can_be_seen_to_be_wrong_is_refused(tmp_path: Path) -> None:
+def test_an_obvious_mistake_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="needs images"):
         is_surely_valid(
             written(tmp_path, OF_POINTS.replace("mlp", "cnn")), EXECUTION, store_paths(tmp_path)

@@ -1,4 +1,4 @@
-"""Which trials train together."""
+"""Batches of trials that train together."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ def choose(
 
 
 @pytest.mark.parametrize(("given", "meant"), [("auto", "auto"), ("off", 0), ("1", 1), (8, 8)])
-def test_what_can_be_asked_for(given: object, meant: object) -> None:
+def test_valid_fuse_options(given: object, meant: object) -> None:
     assert parse_fuse(given) == meant
 
 
 @pytest.mark.parametrize("wrong", ["0", 0, -1, 1.5, True, "some", ""])
-def test_what_cannot(wrong: object) -> None:
+def test_invalid_fuse_options(wrong: object) -> None:
     with pytest.raises(RequestError, match="fuse must be auto, off, or the number of trials"):
         parse_fuse(wrong)
 
 
-def test_where_nothing_is_said_trials_train_together_if_they_are_likely_to_suit(
+def test_by_default_trials_are_fused_if_they_are_likely_to_fit(
     experiment: Experiment,
 ) -> None:
     def automatic(experiment: Experiment, workers: int = 1, device: str = "cpu") -> int:
@@ -98,7 +98,7 @@ def test_where_nothing_is_said_trials_train_together_if_they_are_likely_to_suit(
     ],
     ids=str,
 )
-def test_what_can_not_be_fused_is_refused_by_number_and_left_alone_by_itself(
+def test_trials_that_cannot_be_fused_are_refused_only_with_an_explicit_number(
     experiment: Experiment, changes: dict[str, Any], precision: str, words: str
 ) -> None:
     fixed = {name: value for name, value in changes.items() if name == "early_stopping"}
@@ -117,11 +117,11 @@ def test_trials_with_checkpoints_train_one_at_a_time(experiment: Experiment) -> 
     ):
         check_fuse_option(4, experiment, "float32", checkpoint=True)
     assert choose("auto", None, experiment, "cpu", 1, 0, checkpoint=True) is None
-    made = {"fuse": 4, "order_seed": 7}  # the order of batches is the study's all the same
+    made = {"fuse": 4, "order_seed": 7}  # the order of the batches still belongs to the study
     assert choose("auto", made, experiment, "cpu", 1, 0, checkpoint=True) == TrialBatching(4, 7)
 
 
-def test_a_study_keeps_what_it_was_made_with(experiment: Experiment) -> None:
+def test_a_study_keeps_its_batching(experiment: Experiment) -> None:
     made = {"fuse": 4, "order_seed": 7}
     assert choose("auto", made, experiment, "cpu", 2, seed=9) == TrialBatching(4, 7)
     assert choose("auto", {"backend": "jax"}, experiment, "cpu", 2, seed=9) is None

@@ -1,4 +1,4 @@
-"""A small prepared folder, and a user's own factories."""
+"""Fixtures with a small prepared folder and user-defined factories."""
 
 from tests.helpers.prepared_data import folder, own_nets, rows
 

@@ -1,4 +1,4 @@
-"""The settings of every family: what is taken, and what is refused."""
+"""Settings of every model family."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_heaviside_is_refused_with_the_reason(family: str) -> None:
         ("resnet", {"dropout": 1}),
     ],
 )
-def test_a_value_that_cannot_be_is_refused_and_shown(family: str, table: dict[str, Any]) -> None:
+def test_an_invalid_value_is_refused_and_shown(family: str, table: dict[str, Any]) -> None:
     ((name, value),) = table.items()
     with pytest.raises(RequestError) as caught:
         FAMILIES[family].settings.read(table, "[model]")
@@ -75,12 +75,12 @@ def test_a_value_that_cannot_be_is_refused_and_shown(family: str, table: dict[st
         ),
     ],
 )
-def test_widths_that_contradict_each_other_are_refused(table: dict[str, Any], message: str) -> None:
+def test_contradictory_widths_are_refused(table: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         FAMILIES["mlp"].settings.read(table, "[model]")
 
 
-def test_a_list_of_widths_says_how_many_layers_there_are() -> None:
+def test_a_list_of_widths_sets_the_number_of_layers() -> None:
     settings = FAMILIES["mlp"].settings.read({"hidden_units": [4, 5, 6]}, "[model]")
     assert settings.model_dump()["hidden_layers"] == 3
     assert FAMILIES["mlp"].settings.read(settings.model_dump(), "[model]") == settings

@@ -1,4 +1,4 @@
-"""Augmentation: what is drawn, and what is seen of an image."""
+"""Augmentation: flips and shifts drawn from seed and epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMAGE = np.arange(1, 13, dtype=np.uint8).reshape(1, 3, 4, 1)
 
 
 def by_hand(image: np.ndarray, flipped: bool, down: int, right: int) -> np.ndarray:
-    """Flip an image (height, width, channels), then move it pixel by pixel."""
+    """Flip an image (height, width, channels), then shift it pixel by pixel."""
     source, moved = image[:, ::-1] if flipped else image, np.zeros_like(image)
     height, width, _ = image.shape
     for i in range(height):
@@ -25,7 +25,7 @@ def by_hand(image: np.ndarray, flipped: bool, down: int, right: int) -> np.ndarr
     return moved
 
 
-def test_every_image_is_one_of_its_moves_and_all_moves_occur() -> None:
+def test_every_flip_and_shift_occurs() -> None:
     train = TrainSettings(flip=True, shift=2)
     copies = np.repeat(IMAGE, 2000, axis=0)
     seen = apply_crops(copies, draw_crops(train, 1, 0, 2000, (3, 4, 1)), 2)
@@ -43,7 +43,7 @@ def test_every_image_is_one_of_its_moves_and_all_moves_occur() -> None:
 
 
 @pytest.mark.parametrize(("train", "kinds"), [({"flip": True}, 2), ({"shift": 1}, 9)])
-def test_what_is_not_asked_for_is_not_done(train: dict[str, Any], kinds: int) -> None:
+def test_flip_and_shift_can_be_used_alone(train: dict[str, Any], kinds: int) -> None:
     settings = TrainSettings(**train)
     seen = apply_crops(
         np.repeat(IMAGE, 200, axis=0), draw_crops(settings, 1, 0, 200, (3, 4, 1)), settings.shift
@@ -51,7 +51,7 @@ def test_what_is_not_asked_for_is_not_done(train: dict[str, Any], kinds: int) ->
     assert len({image.tobytes() for image in seen}) == kinds
 
 
-def test_what_is_drawn_follows_from_seed_and_epoch_and_differs_from_the_order() -> None:
+def test_augmentation_depends_on_seed_and_epoch() -> None:
     def drawn(seed: int, epoch: int) -> Crops:
         return draw_crops(TrainSettings(flip=True, shift=3), seed, epoch, 500, (8, 8, 1))
 
@@ -79,7 +79,7 @@ def test_what_is_drawn_follows_from_seed_and_epoch_and_differs_from_the_order() 
         ),
     ],
 )
-def test_inputs_that_cannot_be_augmented_are_refused(
+def test_invalid_inputs_are_refused(
     train: dict[str, Any], input_shape: tuple[int, ...], message: str
 ) -> None:
     with pytest.raises(RequestError, match=message):
@@ -90,7 +90,5 @@ def test_inputs_that_cannot_be_augmented_are_refused(
     ("train", "input_shape"),
     [({}, (64,)), ({"flip": True, "shift": 7}, (8, 9, 3)), ({"flip": True}, (1, 1, 1))],
 )
-def test_inputs_that_can_be_augmented_are_taken(
-    train: dict[str, Any], input_shape: tuple[int, ...]
-) -> None:
+def test_valid_inputs_are_accepted(train: dict[str, Any], input_shape: tuple[int, ...]) -> None:
     check_augmentation(TrainSettings(**train), input_shape)

@@ -1,4 +1,4 @@
-"""Which trials may share compiled code."""
+"""Trials that may share compiled code have the same compile key."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def signed(folder: Path, decay_is_compiled: bool = True, **changes: Any) -> str:
         ({"model": {}}, {"model": {"hidden_units": 100}}),
     ],
 )
-def test_what_no_compiled_epoch_has_in_it_does_not_count(
+def test_settings_outside_the_compiled_epoch_do_not_change_the_key(
     folder: Path, one: dict[str, Any], other: dict[str, Any]
 ) -> None:
     assert signed(folder, **one) == signed(folder, **other)
@@ -56,11 +56,13 @@ def test_what_no_compiled_epoch_has_in_it_does_not_count(
         ({}, {"family": "linear"}),
     ],
 )
-def test_what_is_compiled_counts(folder: Path, one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_compiled_settings_change_the_key(
+    folder: Path, one: dict[str, Any], other: dict[str, Any]
+) -> None:
     assert signed(folder, **one) != signed(folder, **other)
 
 
-def test_of_a_weight_decay_that_is_not_compiled_counts_whether_there_is_one(folder: Path) -> None:
+def test_only_the_presence_of_an_uncompiled_weight_decay_changes_the_key(folder: Path) -> None:
     some, more, none = ({"train": {"weight_decay": decay}} for decay in (0.1, 0.2, None))
     assert signed(folder, **some) != signed(folder, **more)
     assert signed(folder, decay_is_compiled=False, **some) == signed(

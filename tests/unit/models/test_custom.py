@@ -1,4 +1,4 @@
-"""A user's own factories: found without being imported."""
+"""User-defined factories are found without being imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from assay.models.errors import RequestError
 
 
 class TestFinding:
-    def test_nothing_of_the_users_is_imported(self, tmp_path: Path) -> None:
+    def test_the_factory_is_not_imported(self, tmp_path: Path) -> None:
         (tmp_path / "nets.py").write_text("raise RuntimeError('imported')")
         family = get_family("nets.py:build", [str(tmp_path)])
         assert family.name == "nets.py:build"
@@ -21,7 +21,7 @@ class TestFinding:
             "sizes": [1, 2],
         }
 
-    def test_a_file_is_looked_for_in_each_folder_and_then_in_the_current_one(
+    def test_a_file_is_searched_in_each_folder_and_then_in_the_current_one(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first, second, current = (tmp_path / name for name in ("first", "second", "current"))
@@ -47,7 +47,7 @@ class TestFinding:
             ("/nowhere/nets.py:build", r"there is no file /nowhere/nets.py; correct"),
         ],
     )
-    def test_what_cannot_be_a_factory_is_refused(self, reference: str, message: str) -> None:
+    def test_an_invalid_factory_is_refused(self, reference: str, message: str) -> None:
         with pytest.raises(RequestError, match=message):
             get_family(reference)
 
@@ -59,7 +59,7 @@ class TestFinding:
             ({"when": object()}, "when: must be a text, a number, a boolean or a list"),
         ],
     )
-    def test_a_hyperparameter_that_cannot_be_passed_on_is_refused(
+    def test_a_hyperparameter_that_the_factory_does_not_accept_is_refused(
         self, table: dict[str, Any], message: str, own_nets: Path
     ) -> None:
         with pytest.raises(RequestError, match=message):

@@ -1,4 +1,4 @@
-"""Reading a prepared folder."""
+"""Reading of a prepared folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.models.errors import RequestError
 from tests.helpers.prepared_data import CLASSES, SHAPE, write_folder, write_rows
 
 
-def test_arrays_are_mapped_as_stored(folder: Path) -> None:
+def test_arrays_are_memory_mapped(folder: Path) -> None:
     data = load_training_data(folder, "unit")
     assert isinstance(data.x_train, np.memmap)
     assert (data.x_train.dtype, data.x_train.shape) == (np.uint8, (150, *SHAPE))
@@ -21,7 +21,7 @@ def test_arrays_are_mapped_as_stored(folder: Path) -> None:
     assert data.classes == CLASSES
 
 
-def test_targets_of_a_regression_are_rows_of_numbers(rows: Path) -> None:
+def test_regression_targets_are_rows_of_numbers(rows: Path) -> None:
     data = load_training_data(rows, "none")
     assert (data.task, data.outputs, data.classes) == ("regression", 2, ())
     assert (data.y_train.dtype, data.y_train.shape, data.y_validation.shape) == (
@@ -32,7 +32,7 @@ def test_targets_of_a_regression_are_rows_of_numbers(rows: Path) -> None:
     assert data.shape == DataShape((5,), 2, 120)
 
 
-def test_a_folder_that_says_no_task_holds_labels(tmp_path: Path) -> None:
+def test_a_folder_without_a_task_is_a_classification(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "old")
     meta = json.loads((folder / "meta.json").read_text())
     del meta["task"], meta["outputs"]
@@ -44,9 +44,7 @@ def test_a_folder_that_says_no_task_holds_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "array", [np.zeros(120, np.float32), np.zeros((120, 3), np.float32), np.zeros((120, 2))]
 )
-def test_targets_that_are_not_what_they_should_be_are_refused(
-    tmp_path: Path, array: np.ndarray
-) -> None:
+def test_invalid_targets_are_refused(tmp_path: Path, array: np.ndarray) -> None:
     np.save(write_rows(tmp_path / "wrong") / "y_train.npy", array)
     with pytest.raises(
         RequestError,
@@ -76,7 +74,7 @@ def test_test_images_are_not_read(tmp_path: Path) -> None:
     load_training_data(whole, "unit")
 
 
-def test_an_unknown_scale_lists_what_there_is(folder: Path) -> None:
+def test_an_unknown_scale_lists_the_known_ones(folder: Path) -> None:
     with pytest.raises(
         RequestError, match="unknown scale 'standart': must be one of unit, standard, none"
     ):
@@ -102,9 +100,7 @@ def test_a_missing_file_is_named(tmp_path: Path, file: str) -> None:
         ("x_validation.npy", np.array([{}], object)),
     ],
 )
-def test_an_array_that_is_not_what_it_should_be_is_refused(
-    tmp_path: Path, file: str, array: np.ndarray
-) -> None:
+def test_an_invalid_array_is_refused(tmp_path: Path, file: str, array: np.ndarray) -> None:
     np.save(write_folder(tmp_path / "wrong") / file, array, allow_pickle=True)
     with pytest.raises(RequestError, match=rf"must be complete, but .*{file} is not"):
         load_training_data(tmp_path / "wrong", "unit")

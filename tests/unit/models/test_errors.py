@@ -1,4 +1,4 @@
-"""Errors and their exit codes; memory that runs out is told from other failures."""
+"""Errors and their exit codes; detection of errors for lack of memory."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ ENDLESS = 1 << 50
 
 
 def raised(act: Callable[[], Any]) -> Exception:
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is the backend's to choose
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - the backend chooses the class
         act()
     return caught.value
 
 
 class OutOfMemoryError(RuntimeError):
-    """What torch calls its own."""
+    """Stands in for torch's class of this name."""
 
 
 def in_a_factory(own_nets: Path) -> None:
@@ -50,11 +50,11 @@ def in_a_factory(own_nets: Path) -> None:
         ),
     ],
 )
-def test_memory_that_runs_out_is_told(act: Callable[[], Any]) -> None:
+def test_out_of_memory_errors_are_detected(act: Callable[[], Any]) -> None:
     assert is_out_of_memory(raised(act))
 
 
-def test_memory_that_runs_out_in_a_users_factory_is_not_the_factorys_mistake(
+def test_out_of_memory_in_a_custom_factory_is_not_a_user_error(
     own_nets: Path,
 ) -> None:
     error = raised(lambda: in_a_factory(own_nets))
@@ -65,7 +65,7 @@ def test_memory_that_runs_out_in_a_users_factory_is_not_the_factorys_mistake(
 @pytest.mark.parametrize(
     "error", [ValueError("no such layer"), IndexError("out of range"), OSError("disk full")]
 )
-def test_other_failures_are_other_failures(error: Exception) -> None:
+def test_other_errors_are_not_out_of_memory(error: Exception) -> None:
     assert not is_out_of_memory(error)
 
 
@@ -79,7 +79,7 @@ def test_other_failures_are_other_failures(error: Exception) -> None:
         (WorkerBug("a traceback"), 1),
     ],
 )
-def test_every_error_knows_its_exit_code(error: AssayError, exit_code: int) -> None:
+def test_every_error_has_its_exit_code(error: AssayError, exit_code: int) -> None:
     assert error.exit_code == exit_code
 
 

@@ -1,4 +1,4 @@
-"""The order in which an epoch sees its examples."""
+"""Order of the examples in an epoch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from assay.models.training.fit import batch_order
 
 
-def test_an_order_sees_every_image_once_and_follows_from_seed_and_epoch() -> None:
+def test_the_order_is_a_permutation_determined_by_seed_and_epoch() -> None:
     order = batch_order(5, 0, 1000)
     assert sorted(order) == list(range(1000))
     assert np.array_equal(order, batch_order(5, 0, 1000))

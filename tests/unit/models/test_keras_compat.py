@@ -1,4 +1,4 @@
-"""The version guard of what is used of the internals of Keras and TensorFlow."""
+"""The version guard for internals of Keras and TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.helpers.paths import ROOT
 
 
 def test_the_installed_releases_are_supported() -> None:
-    """After an update: run the tests of both ways, then name the release in the module."""
+    """After an update, run the tests of both code paths, then add the release to the module."""
     assert keras_compat.is_supported()
 
 

@@ -1,4 +1,4 @@
-"""Which loss serves which task."""
+"""Losses and the tasks that they support."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.models.training.config import LOSSES, TrainSettings, check_loss_for_t
 
 @pytest.mark.parametrize(("loss", "tasks"), LOSSES.items())
 @pytest.mark.parametrize("task", TASKS)
-def test_a_loss_serves_its_tasks_alone(loss: str, tasks: tuple[Task, ...], task: Task) -> None:
+def test_a_loss_is_refused_for_other_tasks(loss: str, tasks: tuple[Task, ...], task: Task) -> None:
     train = TrainSettings(loss=loss)
     if task in tasks:
         check_loss_for_task(train, task)
@@ -24,7 +24,7 @@ def test_a_loss_serves_its_tasks_alone(loss: str, tasks: tuple[Task, ...], task:
 
 
 @pytest.mark.parametrize(("task", "loss"), DEFAULT_LOSS.items())
-def test_a_task_has_a_loss_of_its_own_unless_another_is_named(task: Task, loss: str) -> None:
+def test_a_task_has_a_default_loss(task: Task, loss: str) -> None:
     assert TrainSettings.read_for(task, {}, "[train]").loss == loss
     assert (
         TrainSettings.read_for(task, {"loss": "absolute_error"}, "[train]").loss == "absolute_error"
@@ -32,7 +32,7 @@ def test_a_task_has_a_loss_of_its_own_unless_another_is_named(task: Task, loss: 
 
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_error", "absolute_error"])
-def test_smoothing_that_nothing_would_read_is_refused(loss: str) -> None:
+def test_unused_label_smoothing_is_refused(loss: str) -> None:
     with pytest.raises(
         RequestError, match=rf"received label_smoothing = 0.1 with loss = '{loss}'; remove one"
     ):

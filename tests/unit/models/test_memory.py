@@ -1,4 +1,4 @@
-"""The peak of a trial, not of a process's life."""
+"""Peak memory of one trial."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.models.worker.memory import PeakMemory
 BLOCK_BYTES = 64 << 20
 
 
-def test_a_peak_is_kept_after_the_memory_is_given_back() -> None:
+def test_a_peak_is_kept_after_the_memory_is_released() -> None:
     peak = PeakMemory()
     before = peak.peak_bytes()
     block = np.ones(BLOCK_BYTES, np.uint8)
@@ -22,7 +22,7 @@ def test_a_peak_is_kept_after_the_memory_is_given_back() -> None:
     assert peak.peak_bytes() - before > 0.8 * BLOCK_BYTES
 
 
-def test_what_was_held_before_does_not_count() -> None:
+def test_memory_held_before_the_trial_does_not_count() -> None:
     first = PeakMemory()
     block = np.ones(BLOCK_BYTES, np.uint8)
     first.sample()
@@ -30,9 +30,9 @@ def test_what_was_held_before_does_not_count() -> None:
     assert first.peak_bytes() - PeakMemory().peak_bytes() > 0.5 * BLOCK_BYTES
 
 
-def test_without_the_kernel_the_largest_size_seen_counts(
+def test_without_kernel_support_the_largest_sampled_size_counts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(memory, "_CLEAR_REFS", tmp_path / "no" / "clear_refs")
-    test_a_peak_is_kept_after_the_memory_is_given_back()
-    test_what_was_held_before_does_not_count()
+    test_a_peak_is_kept_after_the_memory_is_released()
+    test_memory_held_before_the_trial_does_not_count()

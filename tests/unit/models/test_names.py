@@ -1,4 +1,4 @@
-"""Names are looked up."""
+"""Lookup of names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from assay.models.names import check_name
 from assay.models.training.config import OPTIMIZERS
 
 
-def test_an_unknown_name_lists_what_there_is() -> None:
+def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
         RequestError, match=r"unknown optimizer 'adm': must be one of sgd, .* Did you mean 'adam'"
     ):

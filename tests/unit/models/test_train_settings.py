@@ -1,4 +1,4 @@
-"""The [train] table."""
+"""Settings of the [train] table."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from assay.models.training.config import TrainSettings
         {"clip_value": -1.0},
     ],
 )
-def test_a_value_that_cannot_be_is_refused_and_shown(table: dict[str, Any]) -> None:
+def test_an_invalid_value_is_refused_and_shown(table: dict[str, Any]) -> None:
     name, value = list(table.items())[-1]
     with pytest.raises(RequestError) as caught:
         TrainSettings.read(table, "[train]")
@@ -60,7 +60,7 @@ def test_a_value_that_cannot_be_is_refused_and_shown(table: dict[str, Any]) -> N
     assert repr(value) in str(caught.value)
 
 
-def test_an_integer_serves_as_a_number() -> None:
+def test_an_integer_is_accepted_as_a_float() -> None:
     assert TrainSettings.read({"learning_rate": 1}, "[train]").learning_rate == 1.0
 
 

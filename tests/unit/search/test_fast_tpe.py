@@ -1,4 +1,4 @@
-"""Our TPE suggests what Optuna's own would have suggested."""
+"""FastTPESampler suggests the same values as Optuna's TPESampler."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def suggested(
     trials: int = 60,
     directions: tuple[str, ...] = ("maximize",),
 ) -> list[dict[str, Any]]:
-    """Return what each of many trials is suggested, three at a time under way, ending in every way they can."""
+    """Return the suggestions of many trials, three of them running at a time."""
     study = optuna.create_study(directions=directions, sampler=sampler)
     known, chance = read_space(space), random.Random(0)
     running: list[optuna.Trial] = []
@@ -45,7 +45,7 @@ def suggested(
 
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_suggestions_are_optunas_own(space: str, direction: str) -> None:
+def test_suggestions_equal_those_of_optuna(space: str, direction: str) -> None:
     group = space == "conditions"
     ours, theirs = (
         suggested(kind(seed=7, group=group), SPACES[space], directions=(direction,))
@@ -63,7 +63,7 @@ def test_suggestions_are_optunas_own(space: str, direction: str) -> None:
         {"n_ei_candidates": 3},
     ],
 )
-def test_so_they_are_with_other_options(options: dict[str, Any]) -> None:
+def test_suggestions_are_equal_with_other_options(options: dict[str, Any]) -> None:
     ours, theirs = (
         suggested(kind(seed=7, **options), SPACES["everything"])
         for kind in (FastTPESampler, TPESampler)
@@ -71,7 +71,7 @@ def test_so_they_are_with_other_options(options: dict[str, Any]) -> None:
     assert ours == theirs
 
 
-def test_so_they_are_with_several_objectives() -> None:
+def test_suggestions_are_equal_with_several_objectives() -> None:
     both = ("maximize", "minimize")
     ours, theirs = (
         suggested(kind(seed=7), SPACES["floats"], directions=both)
@@ -80,7 +80,7 @@ def test_so_they_are_with_several_objectives() -> None:
     assert ours == theirs
 
 
-def test_a_trials_parameters_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parameters_of_a_trial_are_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[int] = []
     own = optuna.distributions.FloatDistribution.to_internal_repr
 

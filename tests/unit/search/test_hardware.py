@@ -1,4 +1,4 @@
-"""What the machine offers to workers: its GPUs, told from a folder like /dev, and its threads."""
+"""Detection of GPUs and threads."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from assay.search.system import hardware
 
 @pytest.fixture
 def devices(tmp_path: Path) -> Path:
-    """A folder as the driver fills /dev on a machine that is lent its fourth and eleventh GPU."""
+    """Return a folder like /dev of a machine that exposes its fourth and eleventh GPU."""
     for name in ("nvidia3", "nvidia10", "nvidiactl", "nvidia-uvm", "null"):
         (tmp_path / name).touch()
     return tmp_path
 
 
-def test_gpus_are_counted_from_0_whatever_the_driver_calls_them(
-    devices: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gpus_are_numbered_from_0(devices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert hardware.list_gpus(devices) == ["0", "1"]
     assert hardware.list_gpus(devices / "none") == []
@@ -36,7 +34,7 @@ def test_gpus_are_counted_from_0_whatever_the_driver_calls_them(
         ("-1", []),
     ],
 )
-def test_the_gpus_that_a_user_makes_visible_are_read_as_cuda_reads_them(
+def test_cuda_visible_devices_is_parsed_as_by_cuda(
     visible: str, names: list[str], devices: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -63,7 +61,7 @@ def test_a_backend_lacks_libraries_until_they_are_installed(
 
 
 @pytest.mark.parametrize(("cuda", "lacks"), [("None", True), ("'12.8'", False)])
-def test_a_build_of_torch_says_whether_it_has_cuda(
+def test_a_torch_build_reports_whether_it_has_cuda(
     cuda: str, lacks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "torch").mkdir()
@@ -76,7 +74,7 @@ def test_a_build_of_torch_says_whether_it_has_cuda(
 
 
 @pytest.mark.parametrize(("workers", "threads"), [(1, 8), (2, 4), (3, 2), (8, 1), (20, 1)])
-def test_threads_are_shared_out_and_never_none(
+def test_threads_are_divided_among_workers_with_a_minimum_of_one(
     workers: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hardware, "count_cores", lambda: 8)

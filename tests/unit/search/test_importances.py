@@ -1,4 +1,4 @@
-"""What each hyperparameter mattered, on studies of every shape."""
+"""Importances of hyperparameters."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def study_of(
     directions: tuple[str, ...] = ("maximize",),
     **others: Any,
 ) -> optuna.Study:
-    """Return a study of random trials; `others` are distributions of hyperparameters that every second one has."""
+    """Return a study of random trials; every second one also has the parameters `others`."""
     chance = random.Random(0)
     study = optuna.create_study(directions=list(directions))
     for number in range(trials):
@@ -54,7 +54,7 @@ def study_of(
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_what_matters_comes_first_and_the_shares_sum_to_one(evaluator: str, direction: str) -> None:
+def test_importances_are_sorted_and_sum_to_one(evaluator: str, direction: str) -> None:
     study = study_of(60, lambda params: params["much"] + params["little"] / 100, (direction,))
     shares = compute_importances(study, evaluator, SPACE)
     assert set(shares) == set(SPACE)
@@ -85,18 +85,20 @@ def test_what_matters_comes_first_and_the_shares_sum_to_one(evaluator: str, dire
         ),
     ],
 )
-def test_where_nothing_can_be_told_nothing_is_said(evaluator: str, trials: int, value: Any) -> None:
+def test_importances_are_empty_without_enough_information(
+    evaluator: str, trials: int, value: Any
+) -> None:
     assert compute_importances(study_of(trials, value), evaluator, SPACE) == {}
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_a_space_of_one_hyperparameter_that_differs_leaves_nothing_to_share(evaluator: str) -> None:
+def test_importances_are_empty_if_one_hyperparameter_varies(evaluator: str) -> None:
     study = study_of(20, lambda params: params["much"])
     assert compute_importances(study, evaluator, ["much", "fixed"]) == {}
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_trials_that_failed_or_were_pruned_do_not_count(evaluator: str) -> None:
+def test_failed_and_pruned_trials_do_not_count(evaluator: str) -> None:
     study = study_of(30, lambda params: params["much"])
     before = compute_importances(study, evaluator, SPACE)
     for state in (TrialState.FAIL, TrialState.PRUNED):
@@ -105,7 +107,7 @@ def test_trials_that_failed_or_were_pruned_do_not_count(evaluator: str) -> None:
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_a_value_that_is_not_finite_spoils_nothing(evaluator: str) -> None:
+def test_values_that_are_not_finite_are_ignored(evaluator: str) -> None:
     study = study_of(40, lambda params: params["much"] if params["little"] < 0.9 else float("-inf"))
     assert next(iter(compute_importances(study, evaluator, SPACE))) == "much"
 
@@ -113,7 +115,7 @@ def test_a_value_that_is_not_finite_spoils_nothing(evaluator: str) -> None:
 @pytest.mark.parametrize(
     ("evaluator", "told"), [("ped-anova", True), ("fanova", False), ("mdi", False)]
 )
-def test_hyperparameters_that_only_some_trials_have_are_told_where_they_can_be(
+def test_conditional_hyperparameters_have_importances_if_the_evaluator_supports_them(
     evaluator: str, told: bool
 ) -> None:
     sometimes = {"sometimes": FloatDistribution(0.0, 1.0)}
@@ -132,12 +134,14 @@ class TestSeveralObjectives:
         )
 
     @pytest.mark.parametrize("evaluator", EVALUATORS)
-    def test_each_has_importances_of_its_own(self, evaluator: str, study: optuna.Study) -> None:
+    def test_each_objective_has_its_own_importances(
+        self, evaluator: str, study: optuna.Study
+    ) -> None:
         assert next(iter(compute_importances(study, evaluator, SPACE, objective=0))) == "much"
         assert next(iter(compute_importances(study, evaluator, SPACE, objective=1))) == "little"
 
     @pytest.mark.parametrize("evaluator", EVALUATORS)
-    def test_all_together_what_matters_to_either_comes_first(
+    def test_importances_of_all_objectives_are_averaged(
         self, evaluator: str, study: optuna.Study
     ) -> None:
         shares = compute_importances(study, evaluator, SPACE)
@@ -151,13 +155,13 @@ class TestSeveralObjectives:
         )
 
 
-def test_ped_anova_says_the_same_as_optunas_own_call_without_arguments() -> None:
+def test_ped_anova_equals_the_default_of_optuna() -> None:
     study = study_of(40, lambda params: params["much"] + params["little"] / 2)
     assert compute_importances(study, "ped-anova", SPACE) == pytest.approx(
         optuna.importance.get_param_importances(study)
     )
 
 
-def test_an_evaluator_that_is_not_there_is_refused() -> None:
+def test_an_unknown_evaluator_is_refused() -> None:
     with pytest.raises(RequestError, match="Did you mean 'fanova'"):
         compute_importances(study_of(0, lambda params: 0), "fanov", SPACE)

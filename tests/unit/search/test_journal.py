@@ -1,4 +1,4 @@
-"""Reading a journal without reading all of it."""
+"""Partial reading of a journal."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def written(folder: Path, events: list[Event]) -> Path:
 
 
 @pytest.mark.parametrize("characters", [0, 65_000, 65_400, 65_536, 200_000])
-def test_the_last_event_is_found_however_long_its_line(tmp_path: Path, characters: int) -> None:
+def test_the_last_event_is_found_if_its_line_is_long(tmp_path: Path, characters: int) -> None:
     events = story(2, "x" * characters)
     assert last_event(written(tmp_path, events)) == events[-1]
 
 
-def test_a_line_that_is_not_finished_is_no_event(tmp_path: Path) -> None:
+def test_an_unfinished_line_is_ignored(tmp_path: Path) -> None:
     path = written(tmp_path, story(2))
     with path.open("ab") as file:
         file.write(b'{"event":"study_cl')
@@ -42,13 +42,13 @@ def test_a_line_that_is_not_finished_is_no_event(tmp_path: Path) -> None:
     assert len(list(read_events(path))) == 6
 
 
-def test_without_a_whole_line_there_is_no_last_event(tmp_path: Path) -> None:
+def test_a_journal_without_a_complete_line_has_no_last_event(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").write_bytes(b'{"event":"study_cl')
     assert last_event(tmp_path / "journal.jsonl") is None
     assert last_event(tmp_path / "nowhere.jsonl") is None
 
 
-def test_kinds_that_are_asked_for_come_with_the_offsets_they_have_among_all(tmp_path: Path) -> None:
+def test_selected_events_keep_their_offsets(tmp_path: Path) -> None:
     path = written(tmp_path, story(3))
     kinds = (TrialBegun, TrialEnded)
     every = list(read_events(path))

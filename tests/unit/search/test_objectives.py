@@ -1,4 +1,4 @@
-"""Objectives: what is read, what is refused, and which trials are best."""
+"""Parsing of objectives, and the best trials."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BOTH = ("maximize val_accuracy", "minimize parameters")
         (["maximize loss", "minimize loss"], "each metric may be one objective"),
     ],
 )
-def test_what_is_no_objective_is_refused(texts: list[str], message: str) -> None:
+def test_an_invalid_objective_is_refused(texts: list[str], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         Objectives.read(texts)
 
@@ -32,7 +32,7 @@ def test_what_is_no_objective_is_refused(texts: list[str], message: str) -> None
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=20), st.randoms()
 )
-def test_leaders_are_those_that_a_comparison_of_all_pairs_finds(
+def test_the_best_trials_equal_those_of_pairwise_comparison(
     trials: Sequence[tuple[int, int]], order: random.Random
 ) -> None:
     objectives = Objectives.read(BOTH)
@@ -63,7 +63,7 @@ def test_leaders_are_those_that_a_comparison_of_all_pairs_finds(
     )
 
 
-def test_the_front_is_in_the_same_order_whichever_trial_ended_first() -> None:
+def test_the_order_of_the_front_does_not_depend_on_which_trial_ended_first() -> None:
     objectives = Objectives.read(
         ["maximize val_accuracy", "minimize parameters", "minimize train_seconds"]
     )

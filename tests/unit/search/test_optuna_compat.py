@@ -1,4 +1,4 @@
-"""Private parts of Optuna are used with the releases in which they are known, and with no other."""
+"""The version guard for private parts of Optuna."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from assay.search.space import read_space
 @pytest.mark.parametrize(
     ("release", "known"), [("5.0.0", True), ("5.0.3", True), ("5.1.0", False), ("6.0.0", False)]
 )
-def test_a_release_that_nobody_compared_is_used_as_it_is(
+def test_an_unknown_release_is_used_without_patches(
     release: str, known: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optuna_compat, "version", lambda package: release)
@@ -37,7 +37,7 @@ def test_a_release_that_nobody_compared_is_used_as_it_is(
 def test_a_sampler_that_reads_a_pickle_is_refused_with_an_unknown_release(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Optuna would unpickle whatever the storage holds if it no longer called our reader."""
+    """Without our reader, Optuna would unpickle data from the storage."""
     space = read_space({"x": {"low": 0.0, "high": 1.0}})
     make_sampler("cmaes", 0, 0, space)
     monkeypatch.setattr(optuna_compat, "version", lambda package: "5.1.0")
@@ -45,5 +45,5 @@ def test_a_sampler_that_reads_a_pickle_is_refused_with_an_unknown_release(
         make_sampler("cmaes", 0, 0, space)
 
 
-def test_what_is_installed_is_compared_by_these_tests() -> None:
+def test_the_installed_release_is_supported() -> None:
     assert optuna_compat.is_supported()

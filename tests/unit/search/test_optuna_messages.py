@@ -1,4 +1,4 @@
-"""Optuna is quiet while a sweep calls it, and the process is as it was afterwards."""
+"""Optuna is silent during a sweep, and its settings are restored afterwards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def state() -> tuple[int, int, list[object]]:
     return optuna.logging.get_verbosity(), id(warnings.filters), list(warnings.filters)
 
 
-def test_nothing_is_logged_or_warned_within_and_all_is_restored(
+def test_logs_and_warnings_are_suppressed_and_restored(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     before = state()
@@ -43,15 +43,15 @@ def test_nothing_is_logged_or_warned_within_and_all_is_restored(
     assert capfd.readouterr().err == ""
 
 
-def test_an_exception_restores_it_too() -> None:
+def test_an_exception_restores_the_settings() -> None:
     before = state()
     with pytest.raises(ZeroDivisionError), quiet_optuna():
         raise ZeroDivisionError
     assert state() == before
 
 
-def test_of_calls_that_overlap_the_last_one_restores() -> None:
-    """Whichever ends first, and whichever thread it is in."""
+def test_the_last_of_overlapping_calls_restores() -> None:
+    """The order of the ends and the threads do not matter."""
     before = state()
     first, second = quiet_optuna(), quiet_optuna()
     first.__enter__()
@@ -64,7 +64,7 @@ def test_of_calls_that_overlap_the_last_one_restores() -> None:
     assert state() == before
 
 
-def test_a_level_that_the_user_sets_meanwhile_stays() -> None:
+def test_a_level_set_by_the_user_is_kept() -> None:
     with quiet_optuna():
         optuna.logging.set_verbosity(optuna.logging.DEBUG)
     assert optuna.logging.get_verbosity() == optuna.logging.DEBUG
@@ -72,10 +72,10 @@ def test_a_level_that_the_user_sets_meanwhile_stays() -> None:
 
 @pytest.mark.parametrize("first_to_leave", ["ours", "theirs"])
 @pytest.mark.parametrize("first_to_enter", ["ours", "theirs"])
-def test_another_thread_that_catches_warnings_leaves_nothing_of_ours(
+def test_warnings_caught_in_another_thread_leave_no_filter_behind(
     first_to_enter: str, first_to_leave: str
 ) -> None:
-    """MLflow's thread enters `catch_warnings`, which is not safe with threads, for every request."""
+    """MLflow's thread enters `catch_warnings`, which is not thread-safe, for every request."""
     before = state()
     ours, theirs = ignored_warnings(ExperimentalWarning), warnings.catch_warnings()
     order = [ours, theirs] if first_to_enter == "ours" else [theirs, ours]
@@ -88,7 +88,7 @@ def test_another_thread_that_catches_warnings_leaves_nothing_of_ours(
     assert state() == before
 
 
-def test_a_filter_of_the_user_that_is_equal_stays() -> None:
+def test_an_equal_filter_of_the_user_is_kept() -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=ExperimentalWarning)
         before = state()

@@ -1,4 +1,4 @@
-"""What every pruner keeps to; a step is an epoch, and epochs count from 1."""
+"""Behaviour of every pruner. A step is an epoch; epochs count from 1."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def options(name: str, given: dict[str, Any]) -> Settings:
 def trained(
     pruner: optuna.pruners.BasePruner, levels: Sequence[float], epochs: int = EPOCHS
 ) -> list[int]:
-    """Return how many epochs trials of these values train, one after the other; higher is better."""
+    """Train trials with these values one by one; return the epochs of each."""
     study = optuna.create_study(direction="maximize", pruner=pruner, study_name="study")
     lengths = []
     for level in levels:
@@ -32,7 +32,7 @@ def trained(
         length = epochs
         for epoch in range(
             1, epochs
-        ):  # after the last one a trial is complete, whatever the pruner thinks
+        ):  # a trial is complete after its last epoch, whatever the pruner decides
             trial.report(level, epoch)
             if trial.should_prune():
                 length = epoch
@@ -47,21 +47,21 @@ def trained(
 
 
 @pytest.mark.parametrize("name", PRUNING)
-def test_worse_and_worse_trials_are_stopped_early(name: str) -> None:
+def test_trials_of_decreasing_quality_are_stopped_early(name: str) -> None:
     lengths = trained(make_pruner(name, EPOCHS), [1 - number / 40 for number in range(40)])
     assert lengths[0] == EPOCHS
     assert sum(length < EPOCHS for length in lengths) > 20
 
 
 @pytest.mark.parametrize("name", PRUNERS)
-def test_a_trial_that_is_better_than_all_before_it_is_never_stopped(name: str) -> None:
+def test_a_new_best_trial_is_never_stopped(name: str) -> None:
     assert (
         trained(make_pruner(name, EPOCHS), [number / 20 for number in range(20)]) == [EPOCHS] * 20
     )
 
 
 @pytest.mark.parametrize("name", ["asha", "hyperband"])
-def test_successive_halving_waits_for_no_trial_to_complete(name: str) -> None:
+def test_successive_halving_needs_no_complete_trial(name: str) -> None:
     study = optuna.create_study(
         direction="maximize", pruner=make_pruner(name, EPOCHS), study_name="study"
     )
@@ -73,7 +73,7 @@ def test_successive_halving_waits_for_no_trial_to_complete(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PRUNERS)
-def test_trials_of_a_single_epoch_are_none_to_stop(name: str) -> None:
+def test_trials_of_one_epoch_are_never_stopped(name: str) -> None:
     assert trained(make_pruner(name, 1), [0.5, 0.4, 0.3], epochs=1) == [1, 1, 1]
 
 
@@ -93,7 +93,7 @@ def test_without_a_pruner_every_trial_trains_all_its_epochs() -> None:
         ("hyperband", {"min_resource": 10}, 10),
     ],
 )
-def test_the_options_say_after_which_epoch_a_trial_may_be_stopped(
+def test_options_set_the_first_epoch_that_can_be_stopped(
     name: str, given: dict[str, Any], stops_after: int
 ) -> None:
     lengths = trained(make_pruner(name, EPOCHS, options(name, given)), [0.9] * 4 + [0.1] * 8)
@@ -101,7 +101,7 @@ def test_the_options_say_after_which_epoch_a_trial_may_be_stopped(
 
 
 @pytest.mark.parametrize("name", PRUNING)
-def test_options_have_optunas_own_names_and_defaults(name: str) -> None:
+def test_options_have_the_names_and_defaults_of_optuna(name: str) -> None:
     classes = {
         "asha": "SuccessiveHalvingPruner",
         "hyperband": "HyperbandPruner",
@@ -110,7 +110,7 @@ def test_options_have_optunas_own_names_and_defaults(name: str) -> None:
     other = {
         ("asha", "min_resource"): "auto",
         ("median", "n_warmup_steps"): 0,
-    }  # and why is in their docstrings
+    }  # their docstrings give the reasons
     known = inspect.signature(getattr(optuna.pruners, classes[name]).__init__).parameters
     defaults = get_pruner(name).settings().model_dump()
     assert {known[option].default for option in defaults if (name, option) in other} <= {"auto", 0}
@@ -120,7 +120,7 @@ def test_options_have_optunas_own_names_and_defaults(name: str) -> None:
 
 
 @pytest.mark.parametrize("pruner", PRUNERS.values(), ids=PRUNERS)
-def test_every_option_says_what_it_does(pruner: Any) -> None:
+def test_every_option_is_described(pruner: Any) -> None:
     assert all(option.description for option in pruner.settings.model_fields.values())
     assert len(pruner.summary) < 120
 
@@ -164,7 +164,7 @@ def test_a_rate_that_leaves_no_comparison_is_refused() -> None:
         ("none", {"patience": 3}, "does not know 'patience': it knows nothing"),
     ],
 )
-def test_an_option_that_cannot_be_is_refused_in_one_line(
+def test_an_invalid_option_is_refused_in_one_line(
     name: str, given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(RequestError, match=message) as caught:

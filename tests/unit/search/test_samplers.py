@@ -1,4 +1,4 @@
-"""The options of every sampler."""
+"""Options of every sampler."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ EARLY: dict[str, dict[str, Any]] = {
         "population_size": 3,
         "crossover": "blxalpha",
         "crossover_prob": 1.0,
-    },  # else a child may be its parent
+    },  # otherwise a child may equal its parent
 }
-"""Options that have a sampler do more than draw at random after a few trials."""
+"""Options that let a sampler leave random sampling after a few trials."""
 
 
 def options(name: str, given: dict[str, Any] | None = None) -> Settings:
@@ -32,7 +32,7 @@ def options(name: str, given: dict[str, Any] | None = None) -> Settings:
 
 
 @pytest.mark.parametrize("name", sorted({*SAMPLERS} - {"grid"}))
-def test_options_have_optunas_own_names_and_defaults(name: str) -> None:
+def test_options_have_the_names_and_defaults_of_optuna(name: str) -> None:
     classes = {
         "tpe": "TPESampler",
         "random": "RandomSampler",
@@ -43,19 +43,19 @@ def test_options_have_optunas_own_names_and_defaults(name: str) -> None:
     }
     known = inspect.signature(getattr(optuna.samplers, classes[name]).__init__).parameters
     defaults = get_sampler(name).settings().model_dump()
-    defaults.pop("crossover", None)  # an object of Optuna's; here it goes by its name
+    defaults.pop("crossover", None)  # an object of Optuna's; here a name
     if name == "tpe":
         assert defaults.pop("group") is None  # decided by the space
     assert defaults == {option: known[option].default for option in defaults}
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
-def test_every_option_says_what_it_does(sampler: Any) -> None:
+def test_every_option_is_described(sampler: Any) -> None:
     assert all(option.description for option in sampler.settings.model_fields.values())
     assert len(sampler.summary) < 120
 
 
-def test_what_is_not_installed_is_named_with_the_command_that_installs_it(
+def test_a_missing_package_is_named_with_its_install_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found = importlib.util.find_spec
@@ -111,7 +111,7 @@ def test_what_is_not_installed_is_named_with_the_command_that_installs_it(
         ("nsga2", {"crossover": "spx", "population_size": 2}, "'spx' takes three parents"),
     ],
 )
-def test_an_option_that_cannot_be_is_refused_in_one_line(
+def test_an_invalid_option_is_refused_in_one_line(
     name: str, given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(RequestError, match=message) as caught:

@@ -1,4 +1,4 @@
-"""The [search] table: options go with the sampler or pruner they were given to."""
+"""Settings of the [search] table, with the options of sampler and pruner."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read(**table: Any) -> SearchSettings:
     return SearchSettings.read(table, "[search]")
 
 
-def test_options_are_read_in_the_class_of_what_they_are_for() -> None:
+def test_options_are_parsed_by_the_class_of_their_sampler_or_pruner() -> None:
     settings = read(**GIVEN)
     assert settings.read_sampler_options().model_dump()["n_startup_trials"] == 20
     assert settings.read_pruner_options().model_dump()["reduction_factor"] == 2
@@ -46,7 +46,7 @@ def test_options_are_read_in_the_class_of_what_they_are_for() -> None:
         ),
     ],
 )
-def test_options_stay_with_their_sampler_and_pruner_and_go_with_others(
+def test_options_are_dropped_with_another_sampler_or_pruner(
     changes: dict[str, Any], sampler_options: dict[str, Any], pruner_options: dict[str, Any]
 ) -> None:
     settings = read(**GIVEN)
@@ -66,7 +66,8 @@ def test_options_stay_with_their_sampler_and_pruner_and_go_with_others(
         ),
         (
             {"sampler_options": {"n_startup_trials": -1}},
-            r"^\[search\] sampler_options n_startup_trials: input should be greater than or equal to 0; received -1",
+            r"^\[search\] sampler_options n_startup_trials: "
+            r"input should be greater than or equal to 0; received -1",
         ),
         (
             {"sampler": "random", "sampler_options": {"n_startup_trials": 3}},
@@ -85,7 +86,7 @@ def test_options_stay_with_their_sampler_and_pruner_and_go_with_others(
         ({"importance": "anova"}, r"^\[search\] importance: unknown importance 'anova'.*'fanova'"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line_that_names_the_place(
+def test_an_invalid_value_is_refused_in_one_line_that_names_its_key(
     table: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(RequestError, match=message) as caught:
@@ -107,7 +108,7 @@ def test_what_cannot_be_is_refused_in_one_line_that_names_the_place(
         ),
     ],
 )
-def test_what_does_not_go_together_is_found_before_the_search(
+def test_incompatible_settings_are_refused_before_the_search(
     table: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(RequestError, match=message) as caught:

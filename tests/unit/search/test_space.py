@@ -1,4 +1,4 @@
-"""Spaces: what is read, what is refused and how that is said."""
+"""Search spaces: parsing, conditions and refused values."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ OPTIMIZERS = {
     "momentum": {"low": 0.5, "high": 0.99, "when": {"optimizer": "momentum"}},
     "nesterov": {"choices": [True, False], "when": {"momentum": {"low": 0.9}}},
 }
-"""A condition, and one that depends on it."""
+"""A condition, and a second one that depends on it."""
 
 LAYERS = {
     "units_3": {"low": 8, "high": 16, "when": {"layers": 3}},
     "units_2": {"low": 8, "high": 16, "step": 8, "when": {"layers": [2, 3]}},
     "layers": [1, 2, 3],
 }
-"""Written the wrong way round, as a user may."""
+"""Dependent parameters come before their parents, as a user may write them."""
 
 
 def parameter(given: Any) -> Parameter:
@@ -48,7 +48,7 @@ def parameter(given: Any) -> Parameter:
         ([[64], [128, 64]], CategoricalDistribution(["[64]", "[128, 64]"])),
     ],
 )
-def test_ranges_and_choices_are_read(given: Any, distribution: object) -> None:
+def test_ranges_and_choices_are_parsed(given: Any, distribution: object) -> None:
     assert parameter(given).distribution == distribution
 
 
@@ -86,7 +86,7 @@ def test_ranges_and_choices_are_read(given: Any, distribution: object) -> None:
         ({"low": 1, "high": 2, "when": {"name": 1}}, "the conditions of name go round in a circle"),
     ],
 )
-def test_what_is_no_space_is_refused_in_one_line(given: Any, message: str) -> None:
+def test_an_invalid_space_is_refused_in_one_line(given: Any, message: str) -> None:
     with pytest.raises(RequestError, match=message) as caught:
         read_space({"name": given})
     assert "\n" not in str(caught.value)
@@ -106,7 +106,7 @@ def test_what_is_no_space_is_refused_in_one_line(given: Any, message: str) -> No
         ([[64], [128, 64]], [[128, 64]], [[64, 128], "[64]", 64]),
     ],
 )
-def test_values_are_told_from_those_outside(
+def test_values_outside_the_space_are_refused(
     given: Any, inside: list[Any], outside: list[Any]
 ) -> None:
     for value in inside:
@@ -117,7 +117,7 @@ def test_values_are_told_from_those_outside(
 
 
 @given(st.integers(-1000, 1000), st.integers(0, 1000), st.integers(1, 10))
-def test_both_ends_of_every_range_lie_in_it(low: int, steps: int, step: int) -> None:
+def test_both_ends_of_a_range_are_in_it(low: int, steps: int, step: int) -> None:
     read = parameter({"low": low, "high": low + steps * step, "step": step})
     for value in read.extreme_values():
         assert read.check("name", value) == value
@@ -132,7 +132,7 @@ def test_both_ends_of_every_range_lie_in_it(low: int, steps: int, step: int) -> 
         ([[64], [128, 64], 3], "[[64], [128, 64], 3]"),
     ],
 )
-def test_a_parameter_is_described_in_a_few_words_that_say_all_of_it(given: Any, text: str) -> None:
+def test_a_parameter_has_a_short_complete_description(given: Any, text: str) -> None:
     assert str(parameter(given)) == text
 
 
@@ -173,7 +173,7 @@ def test_conditions_are_part_of_the_description() -> None:
         ),
     ],
 )
-def test_only_what_exists_beside_the_rest_is_drawn(
+def test_only_existing_parameters_are_drawn(
     space: dict[str, Any], drawn: dict[str, Any], configuration: dict[str, Any]
 ) -> None:
     asked: list[str] = []
@@ -246,7 +246,7 @@ def test_conditions_that_never_hold_together_are_refused() -> None:
         read_space(space).fix({})
 
 
-def test_conditions_in_a_circle_are_refused() -> None:
+def test_circular_conditions_are_refused() -> None:
     with pytest.raises(RequestError, match="the conditions of a, b go round in a circle"):
         read_space(
             {
@@ -270,13 +270,13 @@ def test_conditions_in_a_circle_are_refused() -> None:
         (LAYERS, {"rate": 0.1}, read_space(LAYERS).to_records()),
     ],
 )
-def test_what_is_fixed_decides_what_is_left_to_search(
+def test_fixed_values_resolve_conditions(
     space: dict[str, Any], fixed: dict[str, Any], left: dict[str, str]
 ) -> None:
     assert read_space(space).fix(fixed).to_records() == left
 
 
-def test_a_condition_on_a_name_that_is_not_there_is_refused_once_all_names_are_known() -> None:
+def test_a_condition_on_an_unknown_name_is_refused() -> None:
     space = read_space({"momentum": {"low": 0.1, "high": 0.2, "when": {"optimiser": "momentum"}}})
     with pytest.raises(
         RequestError, match=r"'optimiser' is neither searched nor fixed.*Did you mean 'optimizer'"
@@ -285,7 +285,7 @@ def test_a_condition_on_a_name_that_is_not_there_is_refused_once_all_names_are_k
 
 
 @pytest.mark.parametrize("space", [OPTIMIZERS, LAYERS, {"units": [[1], [2, 3]]}])
-def test_the_corners_show_every_extreme_of_every_parameter_and_lie_in_the_space(
+def test_the_corners_contain_every_extreme_value(
     space: dict[str, Any],
 ) -> None:
     read = read_space(space)

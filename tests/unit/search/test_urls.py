@@ -1,4 +1,4 @@
-"""Secrets in addresses are masked."""
+"""Masking of secrets in URLs."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ def leaked(text: str) -> bool:
     [
         (url, shown, secret)
         for url, shown in URLS
-        # An option's value has all other letters encoded.
+        # All other letters of an option's value are percent-encoded.
         for secret in ([SECRET, MEANT, "pa:ss", "a?b@c"] if "{}@" in url else [SECRET])
     ],
 )
-def test_a_password_is_masked_wherever_it_stands(url: str, shown: str, secret: str) -> None:
+def test_a_password_is_masked_anywhere_in_the_url(url: str, shown: str, secret: str) -> None:
     assert mask_secrets(url.format(secret)).endswith(shown)
 
 
 @pytest.mark.parametrize(
     "url", ["postgresql://assay@host/db", "http://127.0.0.1:5000", "sqlite:////a@b:c/d@e.db"]
 )
-def test_an_address_without_a_secret_is_left_as_it_is(url: str) -> None:
+def test_a_url_without_a_secret_is_unchanged(url: str) -> None:
     assert mask_secrets(url) == url
 
 
 @pytest.mark.parametrize(
     "said", [SECRET, MEANT, "hun%40ter/2", repr(MEANT), "hun@ter%2F2"[:3] + "%40ter%2F2"]
 )
-def test_what_a_library_says_has_no_password(said: str) -> None:
+def test_a_library_message_contains_no_password(said: str) -> None:
     register_secrets(URLS[0][0].format(SECRET))
     assert not leaked(scrub_secrets(f"can't log in with {said} on /api/2.0"))

@@ -1,4 +1,4 @@
-"""Data sets small enough to make, and libraries that do as they are told."""
+"""Fixtures with small data sets and stub libraries."""
 
 from tests.helpers.data_fixtures import arrays, own_set, quick_split, stub
 

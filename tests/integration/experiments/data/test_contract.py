@@ -1,4 +1,4 @@
-"""The data contract, of digits, of sets of the user's own and of all sets that are drawn."""
+"""The data contract for digits, user-defined and generated data sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.helpers.data_contract import Case, DataContract, Prepared, prepare_ca
 
 
 def generated(name: str) -> Case:
-    """A set that is drawn, with other than its default number of points."""
+    """A generated data set with a non-default number of points."""
     task = GENERATED_SETS[name].task
     classes = 2 if task == "classification" else 0
     shape = (2,) if task == "classification" else (1,)

@@ -1,4 +1,4 @@
-"""Fetching a known set once: with a Keras that is ours, and with no network."""
+"""Downloads of published data sets, with a stub of Keras and without a network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Stub = Callable[[str, str], None]
 
 @pytest.fixture
 def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of Keras's, and a network on which nobody answers."""
+    """Return an empty Keras cache, with a proxy that does not answer."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -34,7 +34,7 @@ def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def stub_keras(stub: Stub, keras_home: Path, load_data: str) -> None:
-    """Put a Keras in place whose cache seems to hold MNIST, so that no network is asked for."""
+    """Stub Keras with a cache that seems to contain MNIST."""
     (keras_home / "datasets").mkdir(parents=True)
     (keras_home / "datasets" / "mnist.npz").touch()
     stub("keras.datasets.mnist", load_data)
@@ -50,7 +50,7 @@ def source(tmp_path: Path, arrays: Arrays) -> Path:
 
 
 def keras_that_has(source: Path, stub: Stub, keras_home: Path) -> Path:
-    """Put a Keras in place that gives these arrays, slowly; returns a file that gets a line for each call."""
+    """Stub a slow Keras with these arrays; return the file that logs its calls."""
     calls = source.with_name("calls")
     stub_keras(
         stub,
@@ -65,7 +65,7 @@ def keras_that_has(source: Path, stub: Stub, keras_home: Path) -> Path:
     return calls
 
 
-def test_what_keras_fetched_is_kept_and_not_fetched_again(
+def test_a_downloaded_set_is_kept(
     tmp_path: Path, keras_home: Path, source: Path, stub: Stub, quick_split: Path, arrays: Arrays
 ) -> None:
     calls = keras_that_has(source, stub, keras_home)
@@ -79,7 +79,7 @@ def test_what_keras_fetched_is_kept_and_not_fetched_again(
     assert first.digest == second.digest
 
 
-def test_two_processes_at_once_fetch_it_once(
+def test_two_concurrent_processes_download_once(
     tmp_path: Path, keras_home: Path, source: Path, stub: Stub, quick_split: Path
 ) -> None:
     calls = keras_that_has(source, stub, keras_home)
@@ -92,7 +92,7 @@ def test_two_processes_at_once_fetch_it_once(
     assert first.digest == second.digest
 
 
-def test_a_failed_download_is_one_line_that_says_which_file_to_put_where(
+def test_a_failed_download_names_the_file_to_provide(
     tmp_path: Path, keras_home: Path, stub: Stub
 ) -> None:
     stub_keras(
@@ -111,7 +111,7 @@ def test_a_failed_download_is_one_line_that_says_which_file_to_put_where(
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
-def test_offline_it_is_said_at_once_which_file_to_put_where(
+def test_an_offline_download_names_the_file_to_provide(
     name: str, tmp_path: Path, keras_home: Path
 ) -> None:
     with pytest.raises(
@@ -121,7 +121,7 @@ def test_offline_it_is_said_at_once_which_file_to_put_where(
     assert not (tmp_path / "data").exists()
 
 
-def test_a_network_that_swallows_everything_is_given_up(
+def test_an_unresponsive_network_times_out(
     tmp_path: Path, keras_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "PROBE_SECONDS", 0.2)
@@ -131,13 +131,11 @@ def test_a_network_that_swallows_everything_is_given_up(
             PublishedSource("mnist", tmp_path / "data" / "mnist.npz").download()
 
 
-def test_a_server_that_refuses_has_answered_so_keras_says_what_is_wrong(
+def test_a_refusal_of_the_server_is_reported_by_keras(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with HTTPServer(
-        ("127.0.0.1", 0), BaseHTTPRequestHandler
-    ) as server:  # which answers HEAD with 501
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # it answers HEAD with 501
         threading.Thread(target=server.handle_request, daemon=True).start()
         assert download._server_answers(f"http://127.0.0.1:{server.server_port}/mnist.npz")
 

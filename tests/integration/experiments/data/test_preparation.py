@@ -1,4 +1,4 @@
-"""The process that prepares data: how it is started, shared, stopped and killed."""
+"""The process that prepares data: start, sharing, stop and kill."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Stub = Callable[[str, str], None]
 
 @pytest.fixture
 def stuck(stub: Stub, tmp_path: Path) -> Path:
-    """Children that stop in the middle of writing; returns a file that is there from then on."""
+    """Stub children that hang while they write; return the file that they create first."""
     reached = tmp_path / "reached"
     stub(
         "sklearn.model_selection",
@@ -53,17 +53,17 @@ def started(own_set: Path) -> Preparation:
 
 
 def prepared_folders(own_set: Path) -> list[Path]:
-    """Whatever lies in home's data folder, half-written or whole; locks are files."""
+    """Return the complete and partial folders below home/data; locks are files."""
     return [path for path in (own_set.parent / "home" / "data").iterdir() if path.is_dir()]
 
 
 def preparing() -> list[psutil.Process]:
-    """Return the children of this process that prepare data; it has others, such as a server that tests share."""
+    """Return the child processes that prepare data; a shared server is a child too."""
 
     def prepares(child: psutil.Process) -> bool:
         try:
             return "assay.experiments.data.child" in child.cmdline()
-        except psutil.NoSuchProcess:  # it has ended; a zombie counts as that too
+        except psutil.NoSuchProcess:  # it has ended, or is a zombie
             return False
 
     return [child for child in psutil.Process().children() if prepares(child)]
@@ -71,20 +71,20 @@ def preparing() -> list[psutil.Process]:
 
 @contextmanager
 def nothing_is_left(own_set: Path, reached: Path) -> Iterator[None]:
-    """Check that there was something half-written, and that neither it nor a process is left."""
+    """Check that the child had begun, and left no folder and no process."""
     yield
     assert reached.exists()
     assert prepared_folders(own_set) == []
     assert not preparing()
 
 
-def test_a_child_that_is_stopped_leaves_nothing(own_set: Path, stuck: Path) -> None:
+def test_a_stopped_child_leaves_nothing(own_set: Path, stuck: Path) -> None:
     with nothing_is_left(own_set, stuck), started(own_set):
         wait_until(stuck.exists)
         assert prepared_folders(own_set) != []
 
 
-def test_ctrl_c_while_waiting_ends_the_child(own_set: Path, stuck: Path) -> None:
+def test_ctrl_c_ends_the_child(own_set: Path, stuck: Path) -> None:
     preparation = started(own_set)
     wait_until(stuck.exists)
     before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
@@ -98,7 +98,7 @@ def test_ctrl_c_while_waiting_ends_the_child(own_set: Path, stuck: Path) -> None
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_a_child_that_is_killed_is_reported_and_leaves_nothing(own_set: Path, stuck: Path) -> None:
+def test_a_killed_child_is_reported_and_leaves_nothing(own_set: Path, stuck: Path) -> None:
     preparation = started(own_set)
     wait_until(stuck.exists)
     for child in preparing():
@@ -107,11 +107,12 @@ def test_a_child_that_is_killed_is_reported_and_leaves_nothing(own_set: Path, st
         preparation.result()
 
 
-def test_a_child_whose_parent_is_killed_leaves_nothing(own_set: Path, stuck: Path) -> None:
+def test_a_child_of_a_killed_parent_leaves_nothing(own_set: Path, stuck: Path) -> None:
     code = (
         "from pathlib import Path; from assay.experiments.data import *\n"
         f"folder = Path({str(own_set.parent)!r})\n"
-        "start_preparing(DataSettings(name='npz:own.npz'), folder / 'home', folder, folder).result()\n"
+        "settings = DataSettings(name='npz:own.npz')\n"
+        "start_preparing(settings, folder / 'home', folder, folder).result()\n"
     )
     paths = os.environ["PYTHONPATH"]
     parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
@@ -125,7 +126,7 @@ def test_a_child_whose_parent_is_killed_leaves_nothing(own_set: Path, stuck: Pat
         assert not any(child.is_running() for child in children)
 
 
-def test_what_was_left_by_a_power_cut_is_never_used(own_set: Path, quick_split: Path) -> None:
+def test_a_partial_folder_is_never_used(own_set: Path, quick_split: Path) -> None:
     with started(own_set) as preparation:
         whole = preparation.result().folder
     (whole / "y_train.npy").unlink()
@@ -137,7 +138,7 @@ def test_what_was_left_by_a_power_cut_is_never_used(own_set: Path, quick_split: 
 
 @pytest.mark.parametrize("file", ["x_train.npy", "test/y.npy", "meta.json"])
 @pytest.mark.parametrize("damage", ["truncated", "missing", "flipped"])
-def test_a_damaged_cache_is_noticed_named_and_mended(
+def test_a_damaged_cache_is_reported_and_repaired(
     file: str, damage: str, own_set: Path, quick_split: Path
 ) -> None:
     first = started(own_set).result()
@@ -155,19 +156,19 @@ def test_a_damaged_cache_is_noticed_named_and_mended(
     assert started(own_set).result() == first
 
 
-def test_two_processes_at_once_prepare_it_once(own_set: Path, quick_split: Path) -> None:
+def test_two_concurrent_processes_prepare_once(own_set: Path, quick_split: Path) -> None:
     first, second = started(own_set), started(own_set)
     assert first.result() == second.result()
     assert quick_split.read_text().splitlines() == ["split"]
 
 
-def test_what_was_planted_in_the_cache_is_never_unpickled(own_set: Path, quick_split: Path) -> None:
+def test_a_pickle_in_the_cache_is_never_loaded(own_set: Path, quick_split: Path) -> None:
     first = started(own_set).result()
     file, harm = first.folder / "x_train.npy", own_set.parent / "harm"
     whole, folder = file.read_bytes(), first.folder
     plant(file, harm, file.stat().st_size)
     meta = json.loads((folder / "meta.json").read_text())
-    meta["file_digests"]["x_train.npy"] = digest_file(file)  # whoever plants one can do this too
+    meta["file_digests"]["x_train.npy"] = digest_file(file)  # an attacker can change the digest too
     (folder / "meta.json").write_text(json.dumps(meta))
     with pytest.raises(RequestError, match=r"x_train\.npy is not"):
         load_training_data(started(own_set).result().folder, "unit")
@@ -175,21 +176,21 @@ def test_what_was_planted_in_the_cache_is_never_unpickled(own_set: Path, quick_s
     file.write_bytes(whole)
 
 
-def test_four_processes_at_once_prepare_it_once(own_set: Path, quick_split: Path) -> None:
+def test_four_concurrent_processes_prepare_once(own_set: Path, quick_split: Path) -> None:
     results = [preparation.result() for preparation in [started(own_set) for _ in range(4)]]
     assert len({result.folder for result in results}) == 1
     assert quick_split.read_text().splitlines() == ["split"]
     assert len(prepared_folders(own_set)) == 1
 
 
-def test_a_bug_in_the_child_comes_with_its_traceback(own_set: Path, stub: Stub) -> None:
+def test_a_bug_in_the_child_is_reported_with_its_traceback(own_set: Path, stub: Stub) -> None:
     stub("sklearn.model_selection", "def train_test_split(*arrays, **options):\n    return 1 / 0\n")
     with pytest.raises(PreparationError, match=r"(?s)exit code 1.*Traceback.*ZeroDivisionError"):
         started(own_set).result()
     assert prepared_folders(own_set) == []
 
 
-def test_what_libraries_print_is_no_answer(own_set: Path, stub: Stub) -> None:
+def test_output_of_libraries_is_ignored(own_set: Path, stub: Stub) -> None:
     stub(
         "sklearn.model_selection",
         "import os\n"
@@ -213,7 +214,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(own_set: Path, stub: St
     assert prepared_folders(own_set) == []
 
 
-def test_files_in_the_current_folder_shadow_nothing(
+def test_files_in_the_current_folder_shadow_no_module(
     own_set: Path, quick_split: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("experiments", "models", "json", "numpy", "random"):
@@ -227,7 +228,7 @@ def test_files_in_the_current_folder_shadow_nothing(
     assert data.folder.is_relative_to(own_set.parent / "home")
 
 
-def test_the_file_is_missing_before_anything_is_started(
+def test_a_missing_file_is_reported_before_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")

@@ -1,4 +1,4 @@
-"""What the process that prepares data does as this one would."""
+"""The process that prepares data gives the same results as this process."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def pets(tmp_path: Path) -> Path:
     return make_tree(tmp_path / "pets", make_arrays(12, 6), ("ant", "bird", "cat"))
 
 
-def test_a_process_of_its_own_reads_the_same(pets: Path, quick_split: Path) -> None:
+def test_the_child_reads_the_same_images(pets: Path, quick_split: Path) -> None:
     settings = DataSettings(name="folder:pets", size=[2, 3], validation=3)
     data = prepare(settings, pets.parent / "home", pets.parent, pets.parent)
     assert data.input_shape == (2, 3, 1)
     assert data.warnings == ()
 
 
-def test_what_a_process_of_its_own_draws_is_the_same(tmp_path: Path, quick_split: Path) -> None:
+def test_the_child_generates_the_same_points(tmp_path: Path, quick_split: Path) -> None:
     settings = DataSettings(name="sine", samples=40, noise=0.5, seed=3, validation=10)
     data = prepare(settings, tmp_path / "home", tmp_path, task="regression")
     here = GeneratedSource("sine", 40, 0.5, 3).load()
@@ -43,7 +43,7 @@ def test_what_a_process_of_its_own_draws_is_the_same(tmp_path: Path, quick_split
     assert data.warnings == ()
 
 
-def test_what_the_child_refuses_arrives_as_one_line(tmp_path: Path, quick_split: Path) -> None:
+def test_an_error_of_the_child_is_one_line(tmp_path: Path, quick_split: Path) -> None:
     arrays: Arrays = make_arrays()
     np.savez(tmp_path / "own.npz", **(arrays | {"y_train": np.zeros(60, int)}))
     with pytest.raises(RequestError, match="two classes or more") as caught:

@@ -1,4 +1,4 @@
-"""The digests on record, against the real data sets and against what only looks like them."""
+"""The recorded digests, with altered data sets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from assay.experiments.data import DataSettings, prepare
 from tests.helpers.small_sets import make_arrays
 
 
-def test_another_mnist_is_used_with_a_warning_that_names_what_differs(
-    tmp_path: Path, quick_split: Path
-) -> None:
+def test_an_altered_mnist_is_used_with_a_warning(tmp_path: Path, quick_split: Path) -> None:
     np.savez(tmp_path / "mnist.npz", **make_arrays())
     data = prepare(DataSettings(name="mnist"), tmp_path / "home", tmp_path)
     assert not data.verified

@@ -1,4 +1,4 @@
-"""The data contract, of the real data sets."""
+"""The data contract for the real data sets."""
 
 from __future__ import annotations
 

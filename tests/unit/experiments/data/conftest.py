@@ -1,4 +1,4 @@
-"""Data sets small enough to make."""
+"""Fixtures with small data sets."""
 
 from tests.helpers.data_fixtures import arrays, own_set
 

@@ -1,4 +1,4 @@
-"""Folders of images: what becomes of which kind of image, and which folders are refused."""
+"""Folders of images: conversion of each kind of image, and refused folders."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def built(pets: Path, **keys: Any) -> tuple[Path, PreparedMeta]:
 def read(
     image: Image.Image, tmp_path: Path, beside: str = "L", suffix: str = "png", **options: Any
 ) -> list[Any]:
-    """Save an image and read it back, beside another one that decides whether all become colour."""
+    """Save an image, then read it together with a second one of mode `beside`."""
     image.save(tmp_path / f"image.{suffix}", **options)
     Image.new(beside, image.size).save(tmp_path / "beside.png")
     (_, pixels), _ = decode_images(
@@ -51,19 +51,19 @@ def read(
 
 
 def palette(*colours: tuple[int, int, int]) -> Image.Image:
-    """A row of pixels, one a colour of the palette."""
+    """Return a row with one pixel for each colour of the palette."""
     image = Image.fromarray(np.arange(len(colours), dtype=np.uint8)[np.newaxis]).convert("P")
     image.putpalette([part for colour in colours for part in colour])
     return image
 
 
-def test_grey_stays_grey_and_one_colour_image_makes_all_of_them_colour(tmp_path: Path) -> None:
+def test_one_colour_image_makes_all_images_colour(tmp_path: Path) -> None:
     grey = Image.fromarray(np.array([[0, 100, 255]], np.uint8))
     assert read(grey, tmp_path) == [[0, 100, 255]]
     assert read(grey, tmp_path, beside="RGB") == [[[0, 0, 0], [100, 100, 100], [255, 255, 255]]]
 
 
-def test_colour_that_is_only_tested_on_becomes_grey_by_its_luminance(tmp_path: Path) -> None:
+def test_colour_test_images_become_grey_if_all_training_images_are_grey(tmp_path: Path) -> None:
     Image.new("L", (1, 1)).save(tmp_path / "grey.png")
     Image.new("RGB", (1, 1), (200, 100, 50)).save(tmp_path / "colour.png")
     _, test = decode_images([tmp_path / "grey.png"], [tmp_path / "colour.png"], None)
@@ -80,13 +80,13 @@ def test_colour_that_is_only_tested_on_becomes_grey_by_its_luminance(tmp_path: P
         ("LA", (40, 255), 40),
     ],
 )
-def test_transparency_is_laid_on_white(
+def test_transparent_pixels_are_blended_with_white(
     mode: str, pixel: tuple[int, ...], expected: list[int] | int, tmp_path: Path
 ) -> None:
     assert read(Image.new(mode, (1, 1), pixel), tmp_path) == [[expected]]
 
 
-def test_a_single_transparent_colour_is_laid_on_white_too(tmp_path: Path) -> None:
+def test_a_transparent_colour_becomes_white(tmp_path: Path) -> None:
     grey = Image.fromarray(np.array([[7, 8]], np.uint8))
     assert read(grey, tmp_path, transparency=7) == [[255, 8]]
     assert read(palette((9, 9, 9), (8, 8, 8)), tmp_path, transparency=0) == [[255, 8]]
@@ -94,13 +94,13 @@ def test_a_single_transparent_colour_is_laid_on_white_too(tmp_path: Path) -> Non
     assert read(deep, tmp_path, transparency=0) == [[255, 8]]
 
 
-def test_a_palette_is_colour_if_one_of_its_entries_is(tmp_path: Path) -> None:
+def test_a_palette_with_a_colour_entry_is_read_as_colour(tmp_path: Path) -> None:
     assert read(palette((1, 1, 1), (200, 200, 200)), tmp_path) == [[1, 200]]
     assert read(palette((1, 1, 1), (200, 0, 9)), tmp_path) == [[[1, 1, 1], [200, 0, 9]]]
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_16_bits_become_8_so_that_white_stays_white(suffix: str, tmp_path: Path) -> None:
+def test_16_bit_images_are_scaled_to_8_bits(suffix: str, tmp_path: Path) -> None:
     deep = Image.fromarray(np.array([[0, 128, 129, 257 * 100, 65_535]], np.uint16))
     assert read(deep, tmp_path, suffix=suffix) == [[0, 0, 1, 100, 255]]
 
@@ -119,7 +119,7 @@ def test_cmyk_is_converted(tmp_path: Path) -> None:
     ("orientation", "seen"),
     [(1, [[1, 2], [3, 4], [5, 6]]), (3, [[6, 5], [4, 3], [2, 1]]), (6, [[5, 3, 1], [6, 4, 2]])],
 )
-def test_an_image_is_turned_as_its_exif_says(
+def test_an_image_is_rotated_by_its_exif_orientation(
     orientation: int, seen: list[list[int]], tmp_path: Path
 ) -> None:
     exif = Image.Exif()
@@ -130,7 +130,7 @@ def test_an_image_is_turned_as_its_exif_says(
     assert train[0].tolist() == seen
 
 
-def test_of_an_animation_the_first_frame_counts(tmp_path: Path) -> None:
+def test_the_first_frame_of_an_animation_is_read(tmp_path: Path) -> None:
     frames = [Image.new("L", (2, 2), level) for level in (10, 200)]
     assert read(frames[0], tmp_path, suffix="gif", save_all=True, append_images=frames[1:]) == [
         [10, 10],
@@ -139,7 +139,7 @@ def test_of_an_animation_the_first_frame_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "bmp", "webp", "ppm", "gif", "tif"])
-def test_whatever_format_pillow_reads_will_do(suffix: str, tmp_path: Path) -> None:
+def test_formats_that_pillow_reads_are_accepted(suffix: str, tmp_path: Path) -> None:
     pixels = read(Image.new("L", (8, 8), 77), tmp_path, suffix=suffix)
     np.testing.assert_allclose(np.array(pixels).reshape(8, 8, -1), 77, atol=2)
 
@@ -160,7 +160,7 @@ def test_the_classes_are_the_names_of_the_folders(pets: Path) -> None:
     assert np.load(folder / "test" / "y.npy").tolist() == [0, 0, 1, 1, 2, 2]
 
 
-def test_a_class_without_test_images_keeps_its_place(pets: Path) -> None:
+def test_a_class_without_test_images_keeps_its_label(pets: Path) -> None:
     for file in (pets / "test" / "bird").iterdir():
         file.unlink()
     (pets / "test" / "bird").rmdir()
@@ -169,7 +169,7 @@ def test_a_class_without_test_images_keeps_its_place(pets: Path) -> None:
     assert np.load(folder / "test" / "y.npy").tolist() == [0, 0, 2, 2]
 
 
-def test_what_systems_leave_behind_is_no_image(pets: Path) -> None:
+def test_system_files_are_ignored(pets: Path) -> None:
     before = count_training_images(PETS, pets.parent, pets.parent)
     for place in (pets, pets / "train", pets / "train" / "ant"):
         for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._1.png"):
@@ -192,7 +192,7 @@ def test_links_are_followed_but_not_in_circles(pets: Path, tmp_path: Path) -> No
     assert count_training_images(PETS, pets.parent, pets.parent) == 11  # of 13, two validate
 
 
-def test_the_name_that_is_recorded_says_nothing_of_the_folders(
+def test_the_recorded_name_contains_no_path(
     pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, meta = built(pets, validation=3)
@@ -224,16 +224,14 @@ def _touch(pets: Path) -> None:
     ],
     ids=["changed", "removed", "renamed", "added"],
 )
-def test_a_folder_in_which_a_file_changed_is_prepared_anew(
-    change: Callable[[Path], object], pets: Path
-) -> None:
+def test_a_changed_folder_is_prepared_again(change: Callable[[Path], object], pets: Path) -> None:
     before, _ = built(pets, validation=3)
     assert built(pets, validation=3)[0] == before
     change(pets)
     assert built(pets, validation=3)[0] != before
 
 
-def test_the_digest_is_that_of_the_images_wherever_they_lie(pets: Path, tmp_path: Path) -> None:
+def test_the_digest_does_not_depend_on_the_path(pets: Path, tmp_path: Path) -> None:
     _, first = built(pets, validation=3)
     pets.rename(tmp_path / "moved")
     (tmp_path / "elsewhere").mkdir()
@@ -325,7 +323,7 @@ def test_bad_folders_are_refused_in_one_line(
 def test_an_image_of_too_many_pixels_is_refused(
     pets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit in (15, 7):  # of 16 pixels: Pillow warns above its limit and raises above twice that
+    for limit in (15, 7):  # 16 pixels: Pillow warns above its limit and raises above twice that
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(RequestError, match=f"00000.png has more than {limit} pixels"):
             built(pets, validation=3)

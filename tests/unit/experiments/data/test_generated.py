@@ -1,4 +1,4 @@
-"""Sets that are drawn: which points, and what is known of each by hand."""
+"""Generated data sets, compared with values computed by hand."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def same(first: SourceArrays, second: SourceArrays) -> list[bool]:
 
 
 @pytest.mark.parametrize("name", GENERATED_SETS)
-def test_a_seed_decides_the_points(name: str) -> None:
+def test_the_seed_determines_the_points(name: str) -> None:
     assert all(same(drawn(name), drawn(name)))
     first, other = drawn(name, seed=1), drawn(name, seed=2)
     assert not np.array_equal(first.x_train, other.x_train)
@@ -51,9 +51,9 @@ def test_a_seed_decides_the_points(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GENERATED_SETS)
-def test_no_point_is_both_trained_and_tested_on(name: str) -> None:
+def test_training_and_test_points_are_disjoint(name: str) -> None:
     arrays = drawn(name)
-    # A pair of numbers of 24 bits does not come twice by chance; a single one may.
+    # A single 24-bit number may repeat by chance; a pair does not.
     shared = len(
         {row.tobytes() for row in arrays.x_train} & {row.tobytes() for row in arrays.x_test}
     )
@@ -61,7 +61,7 @@ def test_no_point_is_both_trained_and_tested_on(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GENERATED_SETS)
-def test_the_test_points_stay_whatever_the_number_of_training_points(name: str) -> None:
+def test_test_points_do_not_depend_on_the_number_of_training_points(name: str) -> None:
     few, many = drawn(name, samples=50), drawn(name, samples=400)
     assert (len(few.x_train), len(many.x_train)) == (50, 400)
     assert np.array_equal(few.x_test, many.x_test)
@@ -97,7 +97,7 @@ def test_classes_are_balanced(name: str, samples: int) -> None:
     ],
     ids=REGIONS,
 )
-def test_a_region_holds_what_can_be_checked_by_hand(
+def test_a_region_contains_the_points_computed_by_hand(
     region: Region, inside: list[tuple[float, float]], outside: list[tuple[float, float]]
 ) -> None:
     assert region.contains(np.array(inside, np.float32)).all()
@@ -113,7 +113,7 @@ def test_without_noise_the_class_of_a_point_is_its_region(name: str) -> None:
         assert np.abs(x).max(axis=0) == pytest.approx(REGIONS[name].half_width, rel=0.05)
 
 
-def test_noise_moves_points_after_their_class_was_decided() -> None:
+def test_noise_does_not_change_the_class_of_a_point() -> None:
     still, moved = drawn("ring"), drawn("ring", noise=0.2)
     assert np.array_equal(still.y_train, moved.y_train)
     distance = (moved.x_train - still.x_train).std()
@@ -135,7 +135,7 @@ def test_xor_is_four_clusters_and_the_class_is_whether_the_signs_agree() -> None
     assert (spread.x_train - np.sign(spread.x_train)).std() == pytest.approx(0.3, rel=0.05)
 
 
-def test_circles_and_moons_are_where_scikit_learn_puts_them() -> None:
+def test_circles_and_moons_have_the_geometry_of_scikit_learn() -> None:
     circles, moons = drawn("circles", noise=1e-4), drawn("moons", noise=1e-4)
     radius = np.linalg.norm(circles.x_train, axis=1)
     np.testing.assert_allclose(radius, np.where(circles.y_train == 1, 0.5, 1.0), atol=1e-3)
@@ -153,15 +153,13 @@ def test_circles_and_moons_are_where_scikit_learn_puts_them() -> None:
         ("runge", {0: 1, 0.2: 0.5, -1: 1 / 26}),
     ],
 )
-def test_a_function_has_the_values_that_can_be_checked_by_hand(
-    name: str, points: dict[float, float]
-) -> None:
+def test_a_function_has_the_values_computed_by_hand(name: str, points: dict[float, float]) -> None:
     x = np.array(list(points))
     np.testing.assert_allclose(FUNCTIONS[name](x), list(points.values()), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_numbers_to_predict_are_the_function_and_noise(name: str) -> None:
+def test_targets_are_the_function_plus_noise(name: str) -> None:
     exact = drawn(name, noise=0.0)
     truth = FUNCTIONS[name](exact.x_train[:, 0].astype(np.float64))
     assert np.array_equal(exact.y_train, truth.astype(np.float32))
@@ -173,9 +171,7 @@ def test_numbers_to_predict_are_the_function_and_noise(name: str) -> None:
 
 
 @pytest.mark.parametrize("key", [{"samples": 41}, {"noise": 0.25}, {"seed": 1}])
-def test_every_key_makes_another_set_and_none_is_lost_on_the_way(
-    key: dict[str, float], tmp_path: Path
-) -> None:
+def test_every_key_changes_the_data_set(key: dict[str, float], tmp_path: Path) -> None:
     def digest(**keys: Any) -> tuple[str, str]:
         folder = ensure_prepared(
             DataSettings(name="xor", **{"samples": 40, **keys}), tmp_path, tmp_path, tmp_path

@@ -1,4 +1,4 @@
-"""Sets of the user's own: what else than images of bytes they may hold."""
+"""User-defined data sets that are not images of bytes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def built(
     ],
     ids=["texts", "negative", "gaps"],
 )
-def test_any_integers_or_texts_can_be_labels(
+def test_labels_can_be_any_integers_or_strings(
     labels: np.ndarray, names: tuple[str, ...], arrays: Arrays, tmp_path: Path
 ) -> None:
     arrays["y_train"], arrays["y_test"] = labels[arrays["y_train"]], labels[arrays["y_test"]]
@@ -43,20 +43,18 @@ def test_any_integers_or_texts_can_be_labels(
     assert meta.classes == names
     for part in ("x_train", "y_train"), ("x_validation", "y_validation"), ("test/x", "test/y"):
         x, y = (np.load(folder / f"{name}.npy") for name in part)
-        # An image's first pixel is the place of its label in `labels`.
+        # The first pixel of an image is the index of its label in `labels`.
         assert [names[number] for number in y] == [str(labels[pixel]) for pixel in x[:, 0, 0, 0]]
 
 
-def test_labels_in_a_column_are_the_same_labels(arrays: Arrays, tmp_path: Path) -> None:
+def test_labels_can_be_a_column(arrays: Arrays, tmp_path: Path) -> None:
     _, flat = built(arrays, tmp_path)
     arrays["y_train"], arrays["y_test"] = arrays["y_train"][:, None], arrays["y_test"][:, None]
     _, column = built(arrays, tmp_path)
     assert column.digest == flat.digest
 
 
-def test_the_order_and_the_endianness_of_bytes_are_not_part_of_the_digest(
-    arrays: Arrays, tmp_path: Path
-) -> None:
+def test_the_digest_ignores_memory_layout_and_endianness(arrays: Arrays, tmp_path: Path) -> None:
     _, plain = built(arrays, tmp_path)
     arrays["x_train"] = np.asfortranarray(arrays["x_train"])
     arrays["y_train"] = arrays["y_train"].astype(">i8")
@@ -92,15 +90,13 @@ def test_images_of_fractions_are_scaled_as_a_whole(arrays: Arrays, tmp_path: Pat
     np.testing.assert_allclose([scaled.min(), scaled.max()], [0, 1], atol=1e-6)
 
 
-def test_the_name_that_is_recorded_says_nothing_of_the_folders(
-    arrays: Arrays, tmp_path: Path
-) -> None:
+def test_the_recorded_name_contains_no_path(arrays: Arrays, tmp_path: Path) -> None:
     folder, meta = built(arrays, tmp_path)
     assert meta.name == "npz:own.npz"
     assert str(tmp_path) not in (folder / "meta.json").read_text()
 
 
-def test_a_file_that_was_changed_is_prepared_anew(arrays: Arrays, tmp_path: Path) -> None:
+def test_a_changed_file_is_prepared_again(arrays: Arrays, tmp_path: Path) -> None:
     before, _ = built(arrays, tmp_path)
     arrays["x_train"] = 255 - arrays["x_train"]
     after, _ = built(arrays, tmp_path)
@@ -109,7 +105,7 @@ def test_a_file_that_was_changed_is_prepared_anew(arrays: Arrays, tmp_path: Path
 
 @pytest.mark.parametrize("kind", ["int64", "uint8", "float16", "float64"])
 @pytest.mark.parametrize("shape", [(), (1,), (3,)], ids=["flat", "column", "wide"])
-def test_any_numbers_can_be_predicted(
+def test_regression_targets_can_be_any_numbers(
     kind: str, shape: tuple[int, ...], arrays: Arrays, tmp_path: Path
 ) -> None:
     for part in ("train", "test"):
@@ -127,9 +123,7 @@ def test_any_numbers_can_be_predicted(
         assert np.array_equal(y, np.broadcast_to(expected[:, np.newaxis], y.shape))
 
 
-def test_the_same_integers_are_labels_or_numbers_as_the_task_says(
-    arrays: Arrays, tmp_path: Path
-) -> None:
+def test_the_task_decides_whether_integers_are_labels(arrays: Arrays, tmp_path: Path) -> None:
     labels, as_labels = built(arrays, tmp_path)
     numbers = ensure_prepared(
         DataSettings(name="npz:own.npz"), tmp_path / "home", tmp_path, tmp_path, "regression"
@@ -141,14 +135,14 @@ def test_the_same_integers_are_labels_or_numbers_as_the_task_says(
     assert as_labels.digest == as_numbers.digest
 
 
-def test_a_class_that_is_rare_is_kept_in_a_subset(arrays: Arrays, tmp_path: Path) -> None:
+def test_a_subset_keeps_rare_classes(arrays: Arrays, tmp_path: Path) -> None:
     arrays["y_train"] = np.r_[np.zeros(54, int), [1] * 6]
     arrays["y_test"] = np.zeros(12, int)
     folder, _ = built(arrays, tmp_path, validation=10, train_images=2)
     assert sorted(np.load(folder / "y_train.npy")) == [0, 1]
 
 
-def test_all_that_is_left_may_be_kept(arrays: Arrays, tmp_path: Path) -> None:
+def test_a_subset_can_be_the_whole_training_set(arrays: Arrays, tmp_path: Path) -> None:
     whole, _ = built(arrays, tmp_path, validation=10)
     kept, _ = built(arrays, tmp_path, validation=10, train_images=50)
     assert (whole / "x_train.npy").read_bytes() == (kept / "x_train.npy").read_bytes()

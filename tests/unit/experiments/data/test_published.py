@@ -1,4 +1,4 @@
-"""Sets without a published digest, and digests of altered ones."""
+"""Data sets without a recorded digest, and digests of altered data sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.experiments.data.prepared_folder import read_prepared_meta
 from tests.helpers.small_sets import Arrays
 
 
-def test_fashion_mnist_says_that_no_digest_is_on_record(tmp_path: Path, arrays: Arrays) -> None:
+def test_fashion_mnist_reports_that_no_digest_is_recorded(tmp_path: Path, arrays: Arrays) -> None:
     np.savez(tmp_path / "fashion-mnist.npz", **arrays)
     meta = read_prepared_meta(
         ensure_prepared(DataSettings(name="fashion-mnist"), tmp_path / "home", tmp_path, tmp_path)

@@ -1,4 +1,4 @@
-"""The table of data sources: an entry is all that [data] needs to know a source."""
+"""The registry of data sources: one entry defines a source for [data]."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from assay.models.errors import RequestError
 
 @dataclass(frozen=True)
 class RampSource(Source):
-    """Rows of one number, with its sign as class."""
+    """Rows of one number; the class is its sign."""
 
     samples: int | None = None
 
@@ -63,14 +63,14 @@ def ramp(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("ramp")
 class TestOneMoreEntry:
-    def test_its_data_set_is_listed_and_located(self) -> None:
+    def test_the_data_set_is_listed_and_located(self) -> None:
         assert list(summarize_data_sets())[-1] == "ramp"
         settings = DataSettings(name="ramp", samples=30)
         assert locate_source(settings, Path(), Path()) == RampSource("ramp", 30)
         assert read_input_shape(settings, Path(), Path()) == (1,)
         assert count_training_images(settings, Path(), Path()) == 25
 
-    def test_its_task_and_its_keys_are_checked(self) -> None:
+    def test_task_and_keys_are_checked(self) -> None:
         with pytest.raises(RequestError, match="ramp has classes: task must be 'classification'"):
             check_task(DataSettings(name="ramp"), "regression")
         with pytest.raises(RequestError, match=r"noise is only for xor, .*: remove noise"):
@@ -79,7 +79,7 @@ class TestOneMoreEntry:
         with pytest.raises(RequestError, match="Did you mean 'ramp'"):
             DataSettings.read({"name": "rmap"}, "[data]")
 
-    def test_it_is_prepared_like_any_other(self, tmp_path: Path) -> None:
+    def test_the_data_set_is_prepared(self, tmp_path: Path) -> None:
         settings = DataSettings(name="ramp", samples=30)
         meta = read_prepared_meta(ensure_prepared(settings, tmp_path, tmp_path, tmp_path))
         assert meta is not None

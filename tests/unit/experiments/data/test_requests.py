@@ -1,4 +1,4 @@
-"""Requests that are wrong: each is one line that says so."""
+"""Invalid [data] requests: each error message is one line."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ BAD_ARRAYS = {
     "labels with a fraction": (
         {"y_train": np.arange(60) % 3 / 2},
         {},
-        "y_train must hold integers.*float64. If they are numbers to predict, say task = 'regression'",
+        "y_train must hold integers.*float64. "
+        "If they are numbers to predict, say task = 'regression'",
     ),
     "one-hot labels": (
         {"y_train": np.eye(3, dtype=int)[np.arange(60) % 3]},
@@ -188,12 +189,12 @@ def _truncate(path: Path) -> None:
 
 def _flip_a_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
-    content[400] ^= 1  # among x_train's pixels, after the headers
+    content[400] ^= 1  # offset into the pixels of x_train, after the headers
     path.write_bytes(content)
 
 
 def _claim_more(path: Path) -> None:
-    """A header that asks for 8 exabytes."""
+    """Return a .npy header that claims 8 exabytes."""
     with zipfile.ZipFile(path, "w") as archive, archive.open("x_train.npy", "w") as stream:
         np.lib.format.write_array_header_1_0(
             stream, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 10**9)}
@@ -307,7 +308,7 @@ def test_a_bad_table_is_refused_in_one_line(fields: dict[str, object], message: 
     assert "\n" not in str(caught.value)
 
 
-def test_validation_that_leaves_nothing_is_refused_before_anything_is_prepared(
+def test_a_validation_split_without_training_data_is_refused_before_preparation(
     own_set: Path,
 ) -> None:
     settings = DataSettings(name="npz:own.npz", validation=60)
@@ -315,7 +316,7 @@ def test_validation_that_leaves_nothing_is_refused_before_anything_is_prepared(
         count_training_images(settings, own_set.parent, own_set.parent)
 
 
-def test_a_sixth_validates_unless_the_experiment_says_how_many(own_set: Path) -> None:
+def test_a_sixth_is_the_default_validation_split(own_set: Path) -> None:
     assert (
         count_training_images(DataSettings(name="npz:own.npz"), own_set.parent, own_set.parent)
         == 50
@@ -324,7 +325,7 @@ def test_a_sixth_validates_unless_the_experiment_says_how_many(own_set: Path) ->
 
 
 @pytest.mark.parametrize("name", [name for name in summarize_data_sets() if name != "npz:PATH"])
-def test_a_set_and_a_task_that_do_not_suit_are_refused_with_the_fix_before_anything_is_started(
+def test_a_data_set_that_does_not_fit_the_task_is_refused_with_a_fix(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
@@ -339,7 +340,7 @@ def test_a_set_and_a_task_that_do_not_suit_are_refused_with_the_fix_before_anyth
 
 
 @pytest.mark.parametrize("keys", [{"train_images": 51}, {"validation": 40, "train_images": 21}])
-def test_more_to_train_on_than_there_are_is_refused_before_anything_is_prepared(
+def test_too_many_training_examples_are_refused_before_preparation(
     keys: dict[str, int], own_set: Path
 ) -> None:
     with pytest.raises(RequestError, match=r"train_images must be at most the .* received"):
@@ -348,7 +349,7 @@ def test_more_to_train_on_than_there_are_is_refused_before_anything_is_prepared(
         )
 
 
-def test_a_folder_is_looked_through_before_anything_is_prepared(tmp_path: Path) -> None:
+def test_a_folder_is_checked_before_preparation(tmp_path: Path) -> None:
     (tmp_path / "pets" / "train" / "ant").mkdir(parents=True)
     with pytest.raises(RequestError, match=r"there is no folder .*pets/test"):
         count_training_images(DataSettings(name="folder:pets"), tmp_path, tmp_path)

@@ -1,4 +1,4 @@
-"""Scaling, over whatever numbers there may be."""
+"""Scaling of extreme values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assay.models.data import StoredScale
 
 Array = np.ndarray[Any, Any]
 NO_SPREAD = 1 / float(np.finfo(np.float32).max)
-"""Below this, dividing by it overflows float32."""
+"""Dividing by less than this overflows float32."""
 
 numbers = arrays(
     np.float32,
@@ -31,14 +31,14 @@ def scaled(x: Array, scale: StoredScale) -> Array:
 
 
 @given(numbers)
-def test_unit_is_from_0_to_1_on_the_training_split(x: Array) -> None:
+def test_unit_scales_the_training_split_to_0_and_1(x: Array) -> None:
     result = scaled(x, fit_scales(x, largest_pixel=None)["unit"])
     assert result.min() >= -1e-6
     assert result.max() <= 1 + 1e-6
 
 
 @given(numbers)
-def test_standard_has_mean_0_and_variance_1_or_0_where_all_are_equal(x: Array) -> None:
+def test_standard_scales_to_mean_0_and_variance_1(x: Array) -> None:
     result = scaled(x, fit_scales(x, largest_pixel=None)["standard"])
     deviation = x.reshape(-1, x.shape[-1]).astype(np.float64).std(axis=0)
     varied = deviation > 2 * NO_SPREAD

@@ -1,4 +1,4 @@
-"""Subsets of what trains: which examples are kept."""
+"""Subsets of the training data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from assay.experiments.data.targets import Targets
 
 
 def targets(*counts: int) -> Targets:
-    """Labels with so many of each class; with no counts, ten numbers to predict."""
+    """Return labels with these class counts, or ten regression targets without counts."""
     y = (
         np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         if counts
@@ -30,7 +30,7 @@ def targets(*counts: int) -> Targets:
         ((70, 30), 100, [70, 30]),
     ],
 )
-def test_every_class_is_kept_in_its_share_and_none_without_any(
+def test_every_class_is_kept_in_proportion(
     whole: tuple[int, ...], count: int, kept: list[int]
 ) -> None:
     of = targets(*whole)
@@ -40,9 +40,7 @@ def test_every_class_is_kept_in_its_share_and_none_without_any(
 
 @pytest.mark.parametrize("of", [targets(6, 4), targets()], ids=["labels", "numbers"])
 @pytest.mark.parametrize("count", range(2, 11))
-def test_what_is_kept_stays_in_its_order_and_the_next_larger_subset_adds_one(
-    of: Targets, count: int
-) -> None:
+def test_subsets_keep_the_order_and_grow_by_one_example(of: Targets, count: int) -> None:
     training = np.array([7, 2, 9, 4, 0, 5, 1, 8, 3, 6])
     kept = select_subset(training, count, of).tolist()
     assert kept == [index for index in training if index in kept]

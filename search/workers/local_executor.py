@@ -200,6 +200,10 @@ class LocalExecutor:
             return
         for number in list(self._workers):
             self._hang_up(number)
+        for _, worker, worker_end in self._requests:
+            worker.connection.close()
+            worker_end.close()
+        self._requests.clear()
         # The fork server then kills the workers that are left, and exits.
         self._control.close()
         try:
@@ -351,4 +355,9 @@ class LocalExecutor:
 
 def _exit_description(status: int) -> str:
     """Return the signal or the exit status of a process, from its status as in `subprocess`."""
-    return signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:  # real-time signals have no names
+        return f"signal {-status}"
