@@ -50,7 +50,10 @@ class Workspace:
         return self.path / "journal" / f"{file_name(study)}{_instance_suffix(instance)}.jsonl"
 
     def instances(self, study: str) -> list[int]:
-        """Return the instances of a study that have a journal or a lock, and always the first."""
+        """Return the instance numbers of a study.
+
+        These are the instances that have a journal or a lock, and always the first.
+        """
         found = (
             path
             for kind in ("jsonl", "lock")
@@ -164,7 +167,10 @@ def file_name(study: str) -> str:
 
 
 def journal_names(workspace: Workspace) -> list[str]:
-    """Return the names of the studies that were run from a home; no store is opened."""
+    """Return the studies that were run from a home.
+
+    No store is opened.
+    """
     return sorted(journal_experiments(workspace))
 
 

@@ -38,7 +38,10 @@ class ModelStore:
         return self._folder / _model_name(number)
 
     def find_model(self, number: int) -> Path | None:
-        """Return the file of a trial's model, in any supervisor's folder; None if there is none."""
+        """Return the file of a trial's model, or None.
+
+        It may lie in any supervisor's folder.
+        """
         files = (folder / _model_name(number) for folder in (self._folder, *self._others()))
         return next((file for file in files if file.exists()), None)
 

@@ -1,4 +1,4 @@
-"""Failure policy: which failed trials are tried again, and when a search gives up."""
+"""Failure policy of a search."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FailurePolicy:
     def choose_follow_up(self, label: str, attempt: int) -> FollowUp | None:
         """Return whether a redo, a retry or nothing (None) follows a trial that has ended.
 
-        Every other failure is the configuration's own, and would happen again.
+        Other failures are caused by the configuration and would happen again.
 
         Args:
             label: `TrialEnded.label` of the trial.

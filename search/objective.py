@@ -97,7 +97,10 @@ class Objectives:
 
     @property
     def by_epoch(self) -> Objective | None:
-        """The objective by which trials can be pruned: the only one, if every epoch measures it."""
+        """The objective that pruning uses, if any.
+
+        It is the only objective, if every epoch measures it.
+        """
         return self.single if self.single is not None and self.single.metric not in COSTS else None
 
     @property
@@ -155,7 +158,7 @@ class ParetoFront:
         )
 
     def add(self, number: int, values: Values) -> None:
-        """Add a complete trial, if it is among the best, and drop those that it dominates."""
+        """Add a trial if it is among the best; drop those it dominates."""
         # Dominated trials need not be kept: a trial leaves the front only for a better one.
         if self.admits(number, values):
             kept = {

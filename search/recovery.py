@@ -58,7 +58,7 @@ def journal_supervisors(journal: Path) -> set[str]:
 
 
 def _journal_trials(journal: Journal, study_id: str) -> tuple[set[int], dict[int, TrialEnded]]:
-    """Return the trials of a study that a journal has begun, and the ends of those that ended."""
+    """Return the begun trials of a study, and the ends of ended ones."""
     begun: set[int] = set()
     ended: dict[int, TrialEnded] = {}
     is_of_study = True

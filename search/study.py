@@ -135,7 +135,10 @@ class StudyTrials(StudyRecord):
         self._grid = sampler if isinstance(sampler, GridSampler) else None
 
     def stop_waiting_when(self, should_stop: Callable[[], object]) -> None:
-        """End every wait for a storage that is away as soon as this function returns true."""
+        """Set when waiting for the storage ends.
+
+        A wait ends as soon as the function returns true.
+        """
         if isinstance(self._database, RetryingStorage):
             self._database.should_stop = should_stop
 

@@ -27,9 +27,7 @@ ATTEMPT = "assay.attempt"
 RETRY_OF = "assay.retry_of"
 REDO_OF = "assay.redo_of"
 BASELINE = "assay.baseline"
-"""Whether a trial is a baseline, or one tried again: it is never pruned, since all others are
-compared with it.
-"""
+"""Whether a trial is a baseline, or a redo or retry of one. Such trials are never pruned."""
 
 # User attributes of studies.
 FINGERPRINT = "assay.identity"
@@ -86,7 +84,7 @@ class StudyRecord:
 
     @property
     def fingerprint(self) -> Mapping[str, Any] | None:
-        """What all trials of the study have in common; None if Assay has not run it."""
+        """The study fingerprint; None if Assay has not run the study."""
         return self.study.user_attrs.get(FINGERPRINT)
 
     def check_fingerprint(self, requested: Mapping[str, Any]) -> None:
@@ -104,7 +102,7 @@ class StudyRecord:
         return isinstance(self._storage, SharedStorage)
 
     def belongs_to(self, supervisors: Container[str], trial: FrozenTrial) -> bool:
-        """Return whether one of these supervisors has begun a trial, or it is not known which."""
+        """Return whether a trial may belong to one of these supervisors."""
         supervisor = trial.user_attrs.get(SUPERVISOR)
         # Trials of earlier releases have no id.
         return not self.is_shared or supervisor is None or supervisor in supervisors
@@ -156,7 +154,7 @@ class StudyRecord:
         return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
     def restore_trial(self, frozen: FrozenTrial) -> Trial:
-        """Return a trial as it was asked for, as far as that is in the storage."""
+        """Return a trial as the storage has it."""
         return self._make_trial(frozen.number, self.decode_params(frozen), frozen.user_attrs)
 
     def _make_trial(
@@ -208,7 +206,10 @@ def objectives_of(study: optuna.Study) -> Objectives:
 
 
 def best_trials_of(trials: Iterable[FrozenTrial], objectives: Objectives) -> dict[int, Values]:
-    """Return the values of the best of some trials by number, ordered by the first objective."""
+    """Return the values of the best trials, by trial number.
+
+    They are ordered by the first objective.
+    """
     values = {
         trial.number: tuple(trial.values) for trial in trials if trial.state == TrialState.COMPLETE
     }

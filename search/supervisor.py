@@ -208,7 +208,7 @@ class Supervisor:
         self._count_failure()
 
     def _count_failure(self) -> None:
-        """Count one failure if all trials of a process failed, and give up after too many.
+        """Count a process whose trials all failed; give up after too many.
 
         Trials that train together answer together. If some of them fail while others go on, that
         says nothing of the search; if all of them fail, for example by the death of their worker,
@@ -316,7 +316,10 @@ class Supervisor:
             running.restored_epoch = restored["epoch"]
 
     def _end(self, worker: int, running: _RunningTrial, state: State) -> None:
-        """Have the worker finish the trial, and save a model that may be among the best."""
+        """Ask the worker to finish the trial.
+
+        It saves the model if that may be among the best.
+        """
         number = running.trial.number
         running.end = TrialEnded(trial=number, state=state)
         # None while an objective is measured only at the end: then it may be among the best.

@@ -99,7 +99,10 @@ def read_assignment(text: str) -> tuple[str, Any]:
 
 
 def program() -> str:
-    """Return the command to type again: its name if the path has it, else what was typed."""
+    """Return the command as a user types it.
+
+    It is its name if the path has it, else what was typed.
+    """
     return "assay" if shutil.which("assay") or "/" not in sys.argv[0] else sys.argv[0]
 
 
@@ -116,7 +119,7 @@ def explicit_options(options: Mapping[str, Any], *names: str) -> list[str]:
 
 
 def report_failure(exit_code: int, failure: str | None) -> int:
-    """Print in one line why the work failed, if it did; return the command's exit code."""
+    """Print why the work failed; return the exit code."""
     if failure is not None:
         click.echo(f"assay: {to_single_line(failure)}", err=True)
     return exit_code

@@ -1,1 +1,1 @@
-"""What is asked for: experiments as TOML files, and requests of the command line and of Python."""
+"""Experiments as TOML files, and requests of users."""

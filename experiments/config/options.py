@@ -388,7 +388,7 @@ def options_of(group: type) -> dict[str, Option]:
 def read_options(
     group: type, given: Mapping[str, Any], spell: Callable[[str], str] = str
 ) -> dict[str, Any]:
-    """Return the value of every option of a class, validated, with defaults for those not given.
+    """Validate options and fill in defaults.
 
     Args:
         group: one of the classes above.
@@ -418,7 +418,10 @@ def read_progress(given: Mapping[str, Any]) -> bool:
 
 
 def as_plain(value: Any) -> Any:
-    """Return a NumPy scalar, such as a cell of a DataFrame, as a Python value; others unchanged."""
+    """Convert a NumPy scalar to a Python value.
+
+    A cell of a DataFrame is such a scalar. Other values are returned unchanged.
+    """
     numpy = sys.modules.get("numpy")  # what has not been imported has made no scalar
     return value.item() if numpy is not None and isinstance(value, numpy.generic) else value
 

@@ -178,7 +178,7 @@ def load_experiment(
 
 
 def parse_fuse(value: object) -> FuseOption:
-    """Return the number of trials that a worker trains together, or "auto"; 0 stands for "off".
+    """Read the value of --fuse; 0 stands for "off".
 
     Raises:
         RequestError: the value is none of "auto", "off" and a number from 1.

@@ -369,7 +369,10 @@ def _function_name(reference: str) -> str:
 
 
 def _missing_network_file(file: Path, model: str) -> Path | None:
-    """Return the file of the network if it is missing; None for a module of a package."""
+    """Return the network's file if it is missing, or None.
+
+    It is None for a module of a package.
+    """
     place = Path(model.partition(":")[0]).expanduser()
     network = file.parent / place
     if place.suffix != ".py" or network.exists():

@@ -32,7 +32,10 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use: `assay --help` has no time for all of them."""
+    """Import a public name on first use.
+
+    `assay --help` has no time to import all of them.
+    """
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # In a notebook without widgets, the first import of tqdm warns. Optuna imports it too.

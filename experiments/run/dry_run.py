@@ -86,7 +86,7 @@ class _TrialCost:
 def dry_run(
     experiment: Experiment, request: SweepRequest, store_paths: StorePaths, display: Display
 ) -> Forecast:
-    """Return what a sweep would search, what it would try first, and what it would take.
+    """Return what a sweep of a new study would do and take.
 
     Raises:
         RequestError: the sweep would be refused.
@@ -150,7 +150,10 @@ def _measure(
     execution: Execution,
     display: Display,
 ) -> Forecast:
-    """Train two epochs of each of the first trials, one after the other, in a temporary home."""
+    """Train two epochs of each of the first trials.
+
+    They train one after the other, in a temporary home.
+    """
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-dry-run-"))
         temporary = dataclasses.replace(store_paths, workspace=Workspace(Path(folder)))

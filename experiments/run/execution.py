@@ -44,7 +44,9 @@ per worker, need the rest.
 
 @dataclass(frozen=True)
 class GpuMemory:
-    """GPU memory of a worker: a fraction, and in MB if the size of the GPU is known.
+    """GPU memory of a worker.
+
+    It is a fraction, and in MB if the size of the GPU is known.
 
     Both are None if a worker takes what it comes to need.
     """
@@ -97,7 +99,9 @@ class Execution:
         workers: int | None = None,
         fuse: FuseOption = 0,
     ) -> Execution:
-        """Fill in what was not asked for: one worker per GPU or core; TensorFlow or KERAS_BACKEND.
+        """Return the execution, with defaults filled in.
+
+        The defaults are one worker per GPU or core, and the backend TensorFlow or KERAS_BACKEND.
 
         Raises:
             RequestError: a backend is unknown or not installed, this machine lacks a device, or two

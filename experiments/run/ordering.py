@@ -57,7 +57,7 @@ def longest_first(
 
 
 def _length(configuration: Configuration, experiment: Experiment, inputs: Inputs) -> float | None:
-    """Return the length of a trial in MACs per training example, or None if it is unknown."""
+    """Return a trial's MACs per training example; None if unknown."""
     if experiment.family.macs is None:
         return None
     model, train = experiment.build_settings(configuration)

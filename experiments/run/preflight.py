@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.2
 
 
 def confirm_device(execution: Execution, executor: Executor) -> Execution:
-    """Let a worker confirm that its backend finds the GPU; return the execution with its name.
+    """Return the execution with the device as the backend names it.
 
     On the CPU there is nothing to confirm: workers see no GPU there.
 
@@ -41,7 +41,9 @@ def confirm_device(execution: Execution, executor: Executor) -> Execution:
 def run_preflight_check(
     session: Session, configuration: Configuration, executor: Executor, display: Display
 ) -> None:
-    """Train a model of the user's own factory on a few examples; built-in families need no check.
+    """Check a user-defined model on a few examples.
+
+    Built-in families need no check.
 
     A model that does not fit into memory is no mistake of the factory: its trial will fail, and
     others may not.

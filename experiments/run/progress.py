@@ -106,7 +106,7 @@ class SweepState:
         return next(iter(self.objectives.epoch_metrics), "val_loss")
 
     def apply(self, event: Event) -> TrialProgress | None:
-        """Update the state with an event; return the trial that it ended, if it ended one."""
+        """Update the state; return the trial that the event ended."""
         match event:
             case TrialBegun():
                 self._first_begun = self._first_begun or time.monotonic()
@@ -121,7 +121,7 @@ class SweepState:
         return None
 
     def seconds_left(self) -> float | None:
-        """Return the time that the rest takes at the pace so far; None before a trial ended."""
+        """Estimate the remaining seconds; None before a trial ended."""
         done_here = self.done - self._done_at_start
         if self._first_begun is None or done_here == 0:
             return None
@@ -129,7 +129,10 @@ class SweepState:
         return pace * max(0, self.wanted - self.done)
 
     def best(self) -> str:
-        """Return the best trial so far as text; with several objectives, the size of the front."""
+        """Return the best trial so far as text.
+
+        With several objectives it is the size of the Pareto front.
+        """
         found = self.best_trials.values
         if len(self.objectives) > 1:
             return f"{format_count(len(found), 'trial')} on the Pareto front"

@@ -1,4 +1,4 @@
-"""What a sweep and a single training have in common: stages, and the session that trains."""
+"""What a sweep and a single training share."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ from assay.search.workers.protocol import Executor, Trial, TrialSource
 
 @dataclass(frozen=True)
 class Session:
-    """An experiment with its data and workers: makes of a trial what workers and records need.
+    """An experiment with its data and execution.
+
+    It makes the setup of each trial.
 
     Attributes:
         experiment: what is trained.
@@ -172,10 +174,10 @@ def start_processes(
 
 
 def is_surely_valid(experiment: Experiment, execution: Execution, store_paths: StorePaths) -> bool:
-    """Return whether no data, network, GPU or storage can refuse the request any more.
+    """Return whether the request can no longer be refused.
 
-    Nothing of them is looked at, so the answer comes at once: then the user can be told that the
-    work is under way.
+    It looks at no data, network, GPU or storage, so the answer comes at once, and the user can be
+    told that the work is under way.
 
     Raises:
         RequestError: the request is surely invalid: the data suit no network of the experiment, or
@@ -233,7 +235,9 @@ def supervise(
     stop: StopRequest,
     on_stop: Callable[[], object] = lambda: None,
 ) -> RunStatus:
-    """Carry out a plan, end the workers, and close the study in the journal, whatever happens.
+    """Run a plan and close the study.
+
+    The workers are ended and the journal is closed after an exception too.
 
     Args:
         plan: what to do.

@@ -178,7 +178,7 @@ def _open_store(
     """
     lock = store_paths.workspace.journal(name).with_suffix(".lock")
     stack.enter_context(StudyLock(lock, name))
-    # Once more, so that the tracker is shut down before the lock: until then the journal is ours.
+    # Registered again, after the lock: the tracker must stop before the lock is released.
     stack.callback(tracker.shut_down)
     tracker.wait_until_open()
     settle_orphaned_runs(store_paths)

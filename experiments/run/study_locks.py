@@ -41,7 +41,9 @@ def check_is_free(store_paths: StorePaths, study: str) -> None:
 
 
 def acquire_instance(stack: ExitStack, store_paths: StorePaths, study: str) -> int:
-    """Lock the first free instance of a study until the stack is left; return its number.
+    """Lock the first free instance of a study; return its number.
+
+    The lock is released when the stack is left.
 
     Raises:
         RequestError: another process runs the study, in a storage for one supervisor at a time; or
@@ -91,7 +93,7 @@ def find_runner(workspace: Workspace, study: str) -> str | None:
 
 
 def describe_runner(study: str, store_paths: StorePaths) -> str:
-    """Return a sentence about what runs those trials of a study that are RUNNING in Optuna."""
+    """Return a sentence about the trials that are RUNNING in Optuna."""
     if (runner := find_runner(store_paths.workspace, study)) is not None:
         return runner
     if is_shared_database(store_paths.storage):

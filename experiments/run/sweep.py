@@ -124,7 +124,9 @@ class SweepContext:
 def sweep(
     experiment: Experiment, request: SweepRequest, store_paths: StorePaths, display: Display
 ) -> SweepResult:
-    """Search an experiment's space until its study is done, time is up, or the user stops it.
+    """Run a sweep.
+
+    It ends when its study is done, its time is up, or the user stops it.
 
     Args:
         experiment: what is searched.
@@ -166,7 +168,9 @@ def sweep(
 def _check_request(
     experiment: Experiment, request: SweepRequest, store_paths: StorePaths
 ) -> tuple[str, Execution]:
-    """Check all that needs no process, data or store; return the study's name and the execution.
+    """Check the request; return the study's name and the execution.
+
+    Nothing here needs a process, data or a store.
 
     Raises:
         RequestError: the request can't be met.
@@ -205,7 +209,7 @@ def _prepare(
     execution: Execution,
     executor: Executor,
 ) -> tuple[optuna.storages.BaseStorage | None, PreparedData, Execution]:
-    """Prepare what the request can still fail on: the storage, the data, the device, the model.
+    """Prepare the storage, the data, the device and the model.
 
     Returns:
         The storage, or None if home has none yet; the prepared data; and the execution with the
@@ -283,7 +287,7 @@ def _open_stores(
     """
     study, request, store_paths = opening.study, opening.request, opening.store_paths
     instance = acquire_instance(stack, store_paths, study)
-    # Once more, so that the tracker is left before the lock: until then the journal is ours.
+    # Registered again, after the lock: the tracker must stop before the lock is released.
     stack.callback(tracker.shut_down)
     journal_file = store_paths.workspace.journal(study, instance)
     tracker.set_journal(journal_file)
@@ -372,7 +376,9 @@ def make_study_request(
 
 
 def _check_journal(record: StudyRecord, journal_file: Path) -> None:
-    """Check that the study was run from this home: only its journal knows what became of trials.
+    """Check that this home ran the study.
+
+    Only the journal of that home knows what became of its trials.
 
     Raises:
         RequestError: it was run from another home, whose supervisor may be running it now.
@@ -422,7 +428,7 @@ def _search_or_skip(context: SweepContext) -> RunStatus:
 
 
 def _search(context: SweepContext, journal: Journal, stop: StopRequest) -> RunStatus:
-    """Open the study in the journal, recover what was left of it, and search until it is closed.
+    """Recover the study, then search.
 
     Raises:
         SearchError: the storage failed before there was anything to search.

@@ -24,7 +24,7 @@ _MOST_TRIALS: Mapping[str, int] = {"cpu": 8, "gpu": 128}
 """Batch sizes beyond which little is gained: a CPU computes all the time, a GPU is busy."""
 
 _FEEDBACK_ROUNDS = 4
-"""How often a sampler that learns from trials shall have seen results before its last proposal."""
+"""Minimum number of batches for samplers that learn from results."""
 
 _SAMPLERS_WITHOUT_FEEDBACK = ("random", "grid", "qmc")
 

@@ -115,7 +115,9 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
 
 @contextlib.contextmanager
 def prepared_tables(tracking_uri: str) -> Iterator[Path | None]:
-    """Create the tables of a new SQLite store in a temporary folder, which is removed at the end.
+    """Create a new SQLite store's tables ahead of time.
+
+    They are created in a temporary folder, which is removed at the end.
 
     It takes seconds, and can begin before a sweep has passed its checks; `open_client` only copies
     the file.
@@ -153,7 +155,10 @@ def _create_database(tracking_uri: str, tables: Path | None) -> None:
 
 
 def _silence_mlflow() -> None:
-    """Set MLflow's log levels; importing MLflow sets them to its own, so this comes after it."""
+    """Set MLflow's log levels.
+
+    Call it after MLflow is imported, because the import sets them too.
+    """
     with _lock:
         for name, level in _MLFLOW_LEVELS.items():
             logger = logging.getLogger(name)

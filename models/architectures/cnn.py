@@ -66,7 +66,7 @@ def describe(settings: CNNSettings, input_shape: tuple[int, ...], outputs: int) 
 
 
 def _apply_block(x: keras.KerasTensor, settings: CNNSettings, filters: int) -> keras.KerasTensor:
-    """(batch, height, width, channels) -> (batch, height // 2, width // 2, filters)."""
+    """Apply a block: (batch, h, w, c) -> (batch, h // 2, w // 2, filters)."""
     import keras  # not at the top: settings are checked without a backend
 
     make_convolution = functools.partial(

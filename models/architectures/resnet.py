@@ -74,7 +74,9 @@ def describe(settings: ResNetSettings, input_shape: tuple[int, ...], outputs: in
 
 
 def _apply_block(x: keras.KerasTensor, settings: ResNetSettings, halve: bool) -> keras.KerasTensor:
-    """(batch, height, width, channels) -> the same shape, or half the size and twice the channels.
+    """Apply a residual block.
+
+    (batch, height, width, channels) -> the same shape, or half the size and twice the channels.
 
     Odd sizes are rounded up.
     """

@@ -160,7 +160,7 @@ _STEP_METHODS = (
 
 
 def _why_fit_is_needed(model: keras.Model) -> str | None:
-    """Return why an epoch of this model must be left to `fit`; None if it need not.
+    """Return why the model needs Keras' `fit`, or None.
 
     It must if an epoch is more than layers, loss and metrics applied to each batch.
     """

@@ -1,4 +1,4 @@
-"""What a pruner consists of: its name, its options, its check, and how it is made.
+"""What a pruner consists of.
 
 Each pruner is a module of this package with a `PRUNER`. These modules import Optuna in functions
 only: the command line names pruners without it. A step of Optuna is an epoch here, and epochs count

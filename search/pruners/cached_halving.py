@@ -72,7 +72,10 @@ class CachedSuccessiveHalvingPruner(SuccessiveHalvingPruner):
         return int(self._first_step * self._reduction_factor**exponent)
 
     def _values_at(self, study: optuna.Study, rung: int) -> list[float]:
-        """Return the sorted values that trials reached a rung with; all are read the first time."""
+        """Return the sorted values of a rung.
+
+        All of them are read the first time.
+        """
         if self._rung_values is None:
             self._rung_values = {}
             for trial in study.get_trials(deepcopy=False):

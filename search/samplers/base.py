@@ -1,4 +1,4 @@
-"""What a sampler consists of: its name, its options, its checks, and how it is made.
+"""What a sampler consists of.
 
 Each sampler is a module of this package with a `SAMPLER`. These modules import Optuna in functions
 only: the command line names samplers without it.
@@ -56,7 +56,10 @@ class SamplerRequest(Generic[S]):
 
     @property
     def study_seed(self) -> int:
-        """Seed of a sampler that goes on with its own sequence: the same in every session."""
+        """Seed of a sampler that continues its own sequence.
+
+        It is the same in every sweep of a study.
+        """
         return trial_seed(self.seed, 0)
 
 

@@ -132,7 +132,7 @@ class Parameter:
         raise RequestError(f"{where}: must be one of {choices}; received {value!r}.")
 
     def value_fulfilling(self, condition: Condition) -> Choice | None:
-        """Return a value for which a condition on this parameter holds; None if there is none."""
+        """Return a value that fulfils a condition, or None."""
         candidates = (
             *self.extreme_values(),
             *condition.values,

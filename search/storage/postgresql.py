@@ -1,9 +1,9 @@
 """Storage on PostgreSQL, in which several supervisors may work on one study.
 
-A running trial has the id of its supervisor: whatever sets a trial to RUNNING writes the id in the
-same transaction. So a supervisor that dies or loses its connection leaves no trial of which it is
-unknown whose it was. Steps that no other supervisor may disturb are taken under an advisory lock,
-which PostgreSQL releases when its connection ends.
+A running trial has the id of its supervisor: the transaction that sets a trial to RUNNING writes
+the id too. So every running trial has a known owner, even if its supervisor died or lost its
+connection. Steps that no other supervisor may disturb are taken under an advisory lock, which
+PostgreSQL releases when the connection ends.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class SharedStorage(RetryingStorage):
 
 
 class _LockLostError(Exception):
-    """The connection broke under a lock, which is lost with its own connection, perhaps."""
+    """The connection broke under a lock; the lock may be lost too."""
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Storage that waits for a database server that is away.
 
-A call that fails for want of a connection is repeated until the server is back. It may have been
-carried out before the connection broke. So a call that has another effect when it is repeated looks
-up first whether it was: a new trial, for example, carries a random key.
+A call that fails because the connection broke is repeated until the server is back. The first
+attempt may have been carried out. A call that is not idempotent therefore checks this first: a new
+trial, for example, carries a random key.
 """
 
 from __future__ import annotations
@@ -170,8 +170,8 @@ class RetryingStorage(BaseStorage):
     ) -> bool:
         """Set the state of a trial, and its values; return whether it could be set.
 
-        After a broken connection it may be unknown which process has set a waiting trial to
-        RUNNING: then it counts as another one.
+        If the connection broke, this process may have set the trial to RUNNING without knowing.
+        The trial then counts as another process's.
         """
 
         def repeat() -> bool:

@@ -1,4 +1,4 @@
-"""Storage that reads from memory and writes to the database, for a study with one writer.
+"""Storage cached in memory, for a study with one writer.
 
 Optuna reads the study again whenever it asks, prunes or tells, and commits every parameter and
 attribute by itself: 27 transactions and 12 reads per trial of mnist-mlp. A process that is the only

@@ -178,7 +178,7 @@ def unwritable_error(
 
 
 def _reasons(error: BaseException) -> Iterator[tuple[str, str]]:
-    """Yield reason and remedy of each error in a chain that says that a write failed."""
+    """Yield reason and remedy of each failed write in a chain."""
     for link in _chain(error):
         number, text = getattr(link, "errno", None), str(link)
         is_os_error = isinstance(link, OSError)

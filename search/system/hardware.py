@@ -29,7 +29,10 @@ def count_cores() -> int:
 
 
 def threads_per_worker(workers: int) -> int:
-    """Return the threads of each worker, so that together they use no more than all cores."""
+    """Return the number of threads of each worker.
+
+    Together the workers use no more than all cores.
+    """
     return max(1, count_cores() // workers)
 
 

@@ -195,7 +195,10 @@ class LocalExecutor:
         self.replace(worker)
 
     def close(self) -> None:
-        """End all workers at once, and wait until they are gone; a second call does nothing."""
+        """End all workers, and wait until they are gone.
+
+        A second call does nothing.
+        """
         if self._control.fileno() < 0:
             return
         for number in list(self._workers):
@@ -354,7 +357,7 @@ class LocalExecutor:
 
 
 def _exit_description(status: int) -> str:
-    """Return the signal or the exit status of a process, from its status as in `subprocess`."""
+    """Return the signal or the exit status of a process as text."""
     if status >= 0:
         return f"exit status {status}"
     try:

@@ -88,7 +88,9 @@ class TrialSource(Protocol):
 
 
 class Trainer(Protocol):
-    """Trains a trial in a worker process: one epoch per call, plain values in and out.
+    """Trains a trial in a worker process.
+
+    It trains one epoch per call, with plain values in and out.
 
     A worker trains nothing that the supervisor has not asked for. The supervisor's next call is
     its decision about the trial.
@@ -217,7 +219,7 @@ class Executor(Protocol):
         """Replace a worker after its trial, so that the next one has all memory."""
 
     def kill(self, worker: int) -> None:
-        """Kill the process of a worker that does not answer, and replace all workers in it.
+        """Kill a worker's process, and replace all workers in it.
 
         `wait` returns no further message of theirs.
         """

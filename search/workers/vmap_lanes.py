@@ -1,7 +1,7 @@
 """Lanes: several trials per worker, which a trainer with vectorization trains together.
 
-To the supervisor each lane is a worker. It answers every message before it waits again; so when it
-waits, every lane with a trial has its next call, or is waiting for an answer. Then the calls of a
+The supervisor sees each lane as a worker. It handles every message before it waits again. So when
+it waits, every lane with a trial has its next call, or waits for an answer. Then the calls of a
 process's lanes are sent as one.
 
 A lane whose trial has ended stays closed until the trials of all lanes of its process have ended. A

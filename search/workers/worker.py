@@ -82,8 +82,8 @@ def _exception_message(error: Exception) -> dict[str, Any]:
 def _is_assay_bug(error: Exception) -> bool:
     """Return whether Assay's own code failed: a programming error whose innermost frame is ours.
 
-    Other exceptions are how a backend refuses a configuration. It hides its own frames, so ours
-    would seem to be the innermost one.
+    Backends raise other exceptions to refuse a configuration. They hide their own frames, so the
+    innermost visible frame may be Assay's.
     """
     frames = traceback.extract_tb(error.__traceback__)
     is_ours = bool(frames) and Path(frames[-1].filename).is_relative_to(_MODELS_FOLDER)
@@ -91,7 +91,10 @@ def _is_assay_bug(error: Exception) -> bool:
 
 
 def _exit_with_supervisor(connection: socket.socket) -> None:
-    """Exit as soon as the supervisor's end of the socket is closed, even within an epoch."""
+    """Exit when the supervisor's end of the socket closes.
+
+    It exits even within an epoch.
+    """
 
     def wait_and_exit() -> None:
         poller = select.poll()

@@ -98,7 +98,7 @@ class Source(ABC):
         """
 
     def explain_unverified(self, array_digests: Mapping[str, str]) -> str | None:
-        """Return why the arrays are not known to be the published ones; None if they are.
+        """Return why the arrays may not be the published ones, or None.
 
         Args:
             array_digests: SHA-256 of each array's bytes in C order, by the array's name.

@@ -216,7 +216,7 @@ class _Published(Source):
         return self.published_set.shape
 
     def explain_unverified(self, array_digests: Mapping[str, str]) -> str | None:
-        """Return why the arrays are not known to be the published ones; None if they are."""
+        """Return why the arrays may not be the published ones, or None."""
         return self.published_set.explain_unverified(self.name, array_digests)
 
 
