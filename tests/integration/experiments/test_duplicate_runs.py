@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run, RunData, RunInfo
 from mlflow.exceptions import MlflowException
 
 from assay.experiments.tracking import follower
+from assay.experiments.tracking.lookup import rank_runs
 from assay.experiments.tracking.recorder import Recorder
 from assay.search.events import Event, StudyClosed, TrialEnded
 from tests.helpers.tracking import (
@@ -180,3 +182,21 @@ def test_duplicates_are_deleted_if_the_store_fails_during_the_deletion(
 
     tell_through(tmp_path, store, lambda client: AwayWhenDeleting(client, 1, 5, away=()), STORY)
     assert [run[0] for run in snapshot(store)] == ["study", "trial-0000", "trial-0001"]
+
+
+def test_a_deleted_run_counts_only_if_there_is_no_other() -> None:
+    def run(run_id: str, start_time: int, stage: str) -> Run:
+        info = RunInfo(
+            run_id=run_id,
+            experiment_id="1",
+            user_id="",
+            status="FINISHED",
+            start_time=start_time,
+            end_time=None,
+            lifecycle_stage=stage,
+        )
+        return Run(info, RunData())
+
+    runs = [run("newest", 3, "active"), run("oldest", 1, "deleted"), run("older", 2, "active")]
+    ranked = [run.info.run_id for run in rank_runs(runs)]
+    assert ranked == ["older", "newest", "oldest"]
