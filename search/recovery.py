@@ -61,7 +61,7 @@ def _journal_trials(journal: Journal, study_id: str) -> tuple[set[int], dict[int
     """Return the begun trials of a study, and the ends of ended ones."""
     begun: set[int] = set()
     ended: dict[int, TrialEnded] = {}
-    is_of_study = True
+    is_of_study = False
     for event, _ in read_events(journal.path, only=[StudyOpened, TrialBegun, TrialEnded]):
         # An earlier study of this name, since deleted, had the same journal and numbers.
         if isinstance(event, StudyOpened):

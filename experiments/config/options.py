@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,7 +99,8 @@ class Option:
                 valid = isinstance(value, int) and not isinstance(value, bool)
             case "number":
                 valid = isinstance(value, int | float) and not isinstance(value, bool)
-                valid = valid and math.isfinite(value)
+                # Not math.isfinite, which fails for an integer that is too large for a float.
+                valid = valid and abs(value) <= sys.float_info.max
             case "flag":
                 return isinstance(value, bool)
             case "values":

@@ -163,11 +163,6 @@ def load_experiment(
         raise RequestError(
             f"an experiment is the name of one, or a Path to its file; received {experiment!r}."
         )
-    is_mapping = isinstance(values, Mapping) and all(isinstance(name, str) for name in values)
-    if values is not None and not is_mapping:
-        raise RequestError(
-            f"set takes values by name, such as {{'hidden_units': 100}}; received {values!r}."
-        )
     found = (
         read_experiment(experiment.expanduser())
         if isinstance(experiment, Path)

@@ -10,8 +10,8 @@ def import_tqdm() -> Any:
     """Return tqdm's bar: a widget, or text.
 
     In a notebook without widgets the first import of `tqdm.auto` warns. Optuna and MLflow import it
-    too, so this must be called before they are imported. It is defined here, because every module
-    of this package imports Optuna.
+    too, so this must be called before they are imported. It is defined here, because the modules of
+    this package import Optuna.
     """
     from tqdm import TqdmWarning  # here, because no command needs it
 

@@ -21,7 +21,7 @@ from assay.experiments.tracking.store import open_client, prepared_tables
 from assay.search.events import Event, StudyOpened
 from assay.search.journal import read_events
 from assay.search.system.files import unwritable_error, unwritable_reason
-from assay.search.system.urls import mask_secrets, scrub_secrets
+from assay.search.system.urls import first_line, mask_secrets, scrub_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -374,11 +374,9 @@ def summarize_store_error(error: Exception) -> str:
     """Return in one line what is wrong with a store."""
     if (reason := unwritable_reason(error)) is not None:
         return reason
-    message = scrub_secrets(str(error)).strip()
-    if any(words in message for words in _DOWN_MESSAGES):
+    if any(words in str(error) for words in _DOWN_MESSAGES):
         return "its server does not answer"
-    # The other lines are about the internals of the library.
-    return message.splitlines()[0][:_MAX_CAUSE_CHARACTERS] if message else type(error).__name__
+    return first_line(error)[:_MAX_CAUSE_CHARACTERS]
 
 
 class Cursor:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from assay.models.errors import RequestError
 from assay.search.system.files import FileLock, unwritable_error
-from assay.search.system.urls import mask_secrets, register_secrets, scrub_secrets
+from assay.search.system.urls import first_line, mask_secrets, register_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,7 +47,7 @@ _levels_before: dict[str, int] = {}
 
 @contextlib.contextmanager
 def mlflow_settings() -> Iterator[None]:
-    """Set MLflow's environment variables and log levels, and restore them afterwards.
+    """Set MLflow's environment variables, and restore them and its log levels afterwards.
 
     Both belong to the process, which may be a user's notebook. Variables that the user has set stay
     as they are. A command enters once, a Python function for the time of its call. The tracking
@@ -97,16 +97,14 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
 
     store = f"the tracking store {mask_secrets(tracking_uri)}"
     try:
-        with mlflow_settings():
-            _silence_mlflow()
+        with _silent_mlflow():
             _create_database(tracking_uri, tables)
             client = MlflowClient(tracking_uri)
             client.search_experiments(max_results=1)
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
         if (failure := unwritable_error(store, error)) is not None:
             raise failure from None
-        lines = scrub_secrets(str(error)).strip().splitlines()
-        cause = lines[0][:_MAX_CAUSE_CHARACTERS] if lines else type(error).__name__
+        cause = first_line(error)[:_MAX_CAUSE_CHARACTERS]
         raise RequestError(
             f"{store} can't be reached ({cause}): check --tracking-uri and that its server runs."
         ) from None
@@ -132,7 +130,7 @@ def prepared_tables(tracking_uri: str) -> Iterator[Path | None]:
     # the folder is removed at exit, whatever is in it by then.
     with tempfile.TemporaryDirectory(prefix="assay-mlflow-", ignore_cleanup_errors=True) as folder:
         tables = Path(folder) / "tables.db"
-        with mlflow_settings():
+        with _silent_mlflow():
             _create_tables(tables)
         yield tables
 
@@ -154,22 +152,24 @@ def _create_database(tracking_uri: str, tables: Path | None) -> None:
                 (Path(folder) / "copy.db").replace(path)
 
 
-def _silence_mlflow() -> None:
-    """Set MLflow's log levels.
+@contextlib.contextmanager
+def _silent_mlflow() -> Iterator[None]:
+    """Enter `mlflow_settings`, and set MLflow's log levels until the last one leaves them.
 
-    Call it after MLflow is imported, because the import sets them too.
+    Enter it after MLflow is imported, because the import sets them too.
     """
-    with _lock:
-        for name, level in _MLFLOW_LEVELS.items():
-            logger = logging.getLogger(name)
-            _levels_before.setdefault(name, logger.level)
-            logger.setLevel(level)
+    with mlflow_settings():
+        with _lock:
+            for name, level in _MLFLOW_LEVELS.items():
+                logger = logging.getLogger(name)
+                _levels_before.setdefault(name, logger.level)
+                logger.setLevel(level)
+        yield
 
 
 def _create_tables(file: Path) -> None:
     from mlflow import MlflowClient
 
-    _silence_mlflow()
     MlflowClient(f"{_SQLITE}{file}").search_experiments(max_results=1)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 
 from assay.models.errors import RequestError
 from assay.search.storage.postgresql import SharedStorage, advisory_lock
-from assay.search.storage.retrying import RetryingStorage, first_line_of
+from assay.search.storage.retrying import RetryingStorage, describe_error
 from assay.search.system.files import unwritable_error
 from assay.search.system.urls import (
     is_file_database,
@@ -66,7 +66,7 @@ def open_storage(url: str, wait_for_server: bool = False) -> RetryingStorage:
         if (failure := unwritable_error(f"the storage {name}", error)) is not None:
             raise failure from None
         raise RequestError(
-            f"the storage {name} can't be reached ({first_line_of(error)}): "
+            f"the storage {name} can't be reached ({describe_error(error)}): "
             "check the address and that its server runs."
         ) from None
     retry_seconds = _RETRY_SECONDS if wait_for_server and not is_file_database(url) else 0.0

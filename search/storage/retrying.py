@@ -22,7 +22,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from assay.models.errors import SearchError
-from assay.search.system.urls import scrub_secrets
+from assay.search.system.urls import first_line
 
 if TYPE_CHECKING:
     from optuna.study._frozen import FrozenStudy
@@ -250,12 +250,13 @@ class RetryingStorage(BaseStorage):
                 with contextlib.suppress(sqlalchemy.exc.SQLAlchemyError):
                     self._database.remove_session()
                 if not is_away or time.monotonic() > give_up_at or self.should_stop():
-                    raise self._failure(first_line_of(cause), is_away) from error
+                    raise self._failure(describe_error(cause), is_away) from error
                 self._on_connection_lost(cause)
                 if not is_waiting:
                     is_waiting = True
                     self.on_wait(
-                        f"the storage {self._name} is away ({first_line_of(cause)}): waiting for it"
+                        f"the storage {self._name} is away ({describe_error(cause)}): "
+                        "waiting for it"
                     )
             self._sleep(pause)
             pause = min(2 * pause, _MAX_PAUSE_SECONDS)
@@ -286,9 +287,8 @@ def _sqlalchemy_error(error: BaseException) -> BaseException:
     return error
 
 
-def first_line_of(error: BaseException) -> str:
-    """Return the first line of a database error, without secrets."""
+def describe_error(error: BaseException) -> str:
+    """Return in one line, without secrets, what is wrong with a database."""
     if isinstance(error, sqlalchemy.exc.PendingRollbackError):
         return "the connection broke"
-    lines = scrub_secrets(str(getattr(error, "orig", None) or error)).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return first_line(getattr(error, "orig", None) or error)

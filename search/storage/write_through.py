@@ -60,10 +60,9 @@ class WriteThroughStorage(InMemoryStorage):
             yield
         finally:
             self._in_transaction = False
-            # Emptied first: a write that fails must not be repeated by the next transaction.
-            unwritten, self._unwritten = self._unwritten, []
-            for study_id, trial_id in unwritten:
+            for study_id, trial_id in self._unwritten:
                 self._write_trial(study_id, trial_id, self.get_trial(trial_id))
+            self._unwritten.clear()
 
     def create_new_study(
         self, directions: Sequence[StudyDirection], study_name: str | None = None

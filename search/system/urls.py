@@ -57,6 +57,15 @@ def scrub_secrets(text: str) -> str:
     return text
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, without secrets; its class if it has none.
+
+    The other lines of a library's message are about its internals.
+    """
+    lines = scrub_secrets(str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def is_file_database(url: str) -> bool:
     """Return whether a database is a file, which has one writer at a time: SQLite."""
     return url.startswith("sqlite")

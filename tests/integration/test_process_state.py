@@ -60,7 +60,7 @@ def test_the_process_state_is_unchanged(act: str, swept: Swept, home: Path) -> N
 
 
 REFUSED = """
-import sys, threading
+import os, sys, threading
 from pathlib import Path
 
 if sys.argv[2] == "imported":
@@ -68,6 +68,7 @@ if sys.argv[2] == "imported":
     import mlflow
 from assay import run
 
+before = dict(os.environ)
 try:
     run("mnist-mlp", home=Path(sys.argv[1]) / "home", data_dir=sys.argv[1], progress=False)
 except Exception as error:
@@ -75,6 +76,7 @@ except Exception as error:
 for thread in threading.enumerate():
     if thread.name == "mlflow":
         thread.join()
+assert os.environ == before
 """
 
 

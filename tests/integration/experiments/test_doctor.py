@@ -380,6 +380,7 @@ def test_it_exits_with_1_until_repaired(store_paths: StorePaths) -> None:
     assert (first.code, second.code, third.code) == (1, 0, 0)
     assert "run 'assay doctor --fix' to repair" in first.out
     assert "repaired: digits-mlp trial 2: RUNNING in Optuna" in second.out
+    assert second.err == ""
 
 
 def test_duplicate_runs_of_the_study_are_merged(store_paths: StorePaths) -> None:

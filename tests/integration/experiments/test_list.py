@@ -10,6 +10,7 @@ from optuna.trial import TrialState, create_trial
 
 from assay.experiments.api import load_study
 from assay.experiments.results.listing import StudySummary, summarize_studies
+from assay.experiments.tracking import lookup
 from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyOpened
 from assay.search.journal import Journal
@@ -133,3 +134,10 @@ def test_a_home_without_studies_lists_none_and_stays_empty(tmp_path: Path) -> No
     assert "none yet" in done.out
     assert "mnist-mlp" in done.out
     assert not (tmp_path / "home").exists()
+
+
+def test_every_tracked_study_is_found_however_many_runs_there_are(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup, "_PAGE_RUNS", 1)  # the study's own run is the oldest
+    assert lookup.list_tracked_studies(StorePaths.choose(swept.home)) == ["digits-mlp"]

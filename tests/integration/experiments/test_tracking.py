@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.validation import _validate_metric_name
 
-from assay.experiments.tracking.follower import MlflowTracker
+from assay.experiments.tracking.follower import Cursor, MlflowTracker
 from assay.experiments.tracking.schema import encode_name
 from assay.experiments.tracking.store import open_client
 from assay.models.errors import RequestError
@@ -340,3 +340,10 @@ def test_a_tag_is_truncated_to_the_limit_of_mlflow(
         tags["assay.title"] for run in snapshot(store) if "assay.title" in (tags := dict(run[5]))
     ]  # type: ignore[call-overload]
     assert title == "\\x00" + 7996 * "x"
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '"text"', "{", '{"tracking_uri": "other"}'])
+def test_a_cursor_that_cannot_be_read_begins_at_the_start(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.tracked"
+    path.write_text(content)
+    assert Cursor(path, "sqlite:///mlflow.db").offset == 0

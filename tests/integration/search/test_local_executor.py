@@ -43,6 +43,25 @@ def test_a_killed_idle_worker_is_replaced() -> None:
         assert list(executor.pids()) != [before]
 
 
+def test_a_worker_killed_by_a_signal_without_a_name_is_replaced() -> None:
+    with stub_workers(1) as executor:
+        wait_idle(executor, 1)
+        (before,) = executor.pids()
+        os.kill(before, signal.SIGRTMIN + 6)
+        messages: list[Message] = []
+        wait_until(lambda: messages.extend(executor.wait(0.2)) or messages)
+        assert [message.how for message in messages if isinstance(message, Died)] == [
+            f"signal {signal.SIGRTMIN + 6}"
+        ]
+
+
+def test_closing_before_the_workers_are_forked_leaves_no_socket_open() -> None:
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names, of open files of this process
+    with stub_workers(4):
+        pass
+    assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
 def test_a_worker_that_grew_too_much_is_replaced_between_trials(lab: Lab) -> None:
     with stub_workers(1, max_growth_bytes=50_000_000) as executor:
         study = lab.run(

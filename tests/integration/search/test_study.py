@@ -132,20 +132,14 @@ class TestAfterADeath:
         self.is_interrupted_and_redone(study, asked)
 
     def test_begun(self, lab: Lab) -> None:
-        asked = lab.study().ask()
+        study = lab.study()
+        asked = study.ask()
         with Journal(lab.journal_file) as journal:
-            journal.append(
-                TrialBegun(
-                    trial=0,
-                    seed=asked.seed,
-                    params=asked.searched,
-                    searched=asked.searched,
-                    origin="random",
-                )
-            )
+            journal.append(opened(study.study_id))
+            journal.append(asked.begun_event(asked.searched))
         study = lab.study()
         assert settle(study, lab) == 1
-        assert [type(event) for event in lab.events()] == [TrialBegun, TrialEnded]
+        assert [type(event) for event in lab.events()] == [StudyOpened, TrialBegun, TrialEnded]
         self.is_interrupted_and_redone(study, asked)
 
     def test_the_journal_also_has_a_deleted_study_of_this_name(self, lab: Lab) -> None:
@@ -162,8 +156,11 @@ class TestAfterADeath:
         self.is_interrupted_and_redone(study, asked)
 
     def test_ended_in_the_journal_but_not_in_the_storage(self, lab: Lab) -> None:
-        asked = lab.study().ask()
+        study = lab.study()
+        asked = study.ask()
         with Journal(lab.journal_file) as journal:
+            journal.append(opened(study.study_id))
+            journal.append(asked.begun_event(asked.searched))
             journal.append(ended(asked, 0.75))
         study = lab.study()
         assert settle(study, lab) == 0

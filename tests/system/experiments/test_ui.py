@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import urllib.parse
@@ -31,7 +32,17 @@ def test_it_serves_the_comparison_of_the_best_trials_until_stopped(
         "--port",
         str(free_port()),
     ]
-    ui = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    proxy = {
+        "http_proxy": "http://127.0.0.1:9",
+        "no_proxy": "",
+    }  # cannot reach the loopback address
+    ui = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **proxy},
+    )
     try:
         assert ui.stdout is not None
         address = ui.stdout.readline().strip()

@@ -178,6 +178,18 @@ def test_the_bar_of_a_single_training_counts_epochs(
     assert "val_accuracy 0.7500" in last
 
 
+def test_the_bar_counts_epochs_of_a_model_with_other_metrics(
+    state: SweepState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state.done = 0
+    display = BarDisplay("epoch")
+    display.on_open(state)
+    display.on_event(begun(0))
+    display.on_event(EpochEnded(trial=0, epoch=1, metrics={"val_auc": 0.5}, seconds=0.1))
+    display.on_close()
+    assert "1/20" in capsys.readouterr().err.strip().split("\r")[-1]
+
+
 @pytest.mark.parametrize("display", [BarDisplay(), SilentDisplay()])
 def test_warnings_are_python_warnings(
     display: BarDisplay | SilentDisplay,

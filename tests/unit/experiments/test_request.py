@@ -52,6 +52,9 @@ def test_an_invalid_time_is_refused(given: str | float) -> None:
         ({"study": 3}, "study takes text; received 3"),
         ({"storage": Path("optuna.db")}, "storage takes text; received PosixPath"),
         ({"home": 3}, "home takes a path; received 3"),
+        ({"set": ["hidden_units=8"]}, "set takes values by name"),
+        ({"set": {1: 2}}, "set takes values by name"),
+        ({"gpu_memory": 10**400}, "gpu_memory takes a number above 0"),
         ({"fuse": "some"}, "fuse must be auto, off, or the number of trials"),
         ({"timeout": "soon"}, "timeout takes a time above 0"),
         ({"enqueue": {"hidden_units": 8}}, "enqueue takes a list of configurations"),
@@ -72,8 +75,6 @@ def test_an_invalid_sweep_is_refused(changes: dict[str, Any], words: str) -> Non
         ("digit-mlp", None, "Did you mean 'digits-mlp'"),
         (Path("digits-mlp"), None, "there is no file digits-mlp"),
         (3, None, "an experiment is the name of one, or a Path to its file; received 3"),
-        ("digits-mlp", ["hidden_units=8"], "set takes values by name"),
-        ("digits-mlp", {1: 2}, "set takes values by name"),
         ("digits-mlp", {"hiden_units": 8}, "Did you mean 'hidden_units'"),
     ],
 )

@@ -19,7 +19,8 @@ BOTH = ("maximize val_accuracy", "minimize parameters")
     ("texts", "message"),
     [
         (["maximise val_loss"], "unknown direction 'maximise'"),
-        (["maximize"], "an objective is a direction and a metric: received 'maximize'"),
+        (["maximize"], "received 'maximize'; write 'maximize val_accuracy'"),
+        (["minimize "], "received 'minimize '; write 'minimize val_loss'"),
         ([], "a search needs an objective"),
         (["maximize loss", "minimize loss"], "each metric may be one objective"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assay.search.system.urls import mask_secrets, register_secrets, scrub_secrets
+from assay.search.system.urls import first_line, mask_secrets, register_secrets, scrub_secrets
 
 SECRET = "hun%40ter%2F2"
 
@@ -57,3 +57,9 @@ def test_a_url_without_a_secret_is_unchanged(url: str) -> None:
 def test_a_library_message_contains_no_password(said: str) -> None:
     register_secrets(URLS[0][0].format(SECRET))
     assert not leaked(scrub_secrets(f"can't log in with {said} on /api/2.0"))
+
+
+def test_an_error_is_told_in_its_first_line() -> None:
+    register_secrets(URLS[0][0].format(SECRET))
+    assert first_line(OSError(f"\n can't log in with {MEANT}\ndetails")) == "can't log in with ***"
+    assert first_line(TimeoutError()) == "TimeoutError"
