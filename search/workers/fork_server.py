@@ -70,20 +70,26 @@ class ForkServer:
 
     def run(self) -> None:
         """Fork workers and report their exits; at the end kill those that are left."""
-        while True:
-            readable, _, _ = select.select([self._control.fileno(), self._wake_reader], [], [])
-            if self._wake_reader in readable:
-                os.read(self._wake_reader, 4096)
-                self._reap_workers()
-            if self._control.fileno() in readable and not self._handle_request():
-                break
-        for pid in self._workers:
-            os.kill(pid, signal.SIGKILL)
+        try:
+            while True:
+                readable, _, _ = select.select([self._control.fileno(), self._wake_reader], [], [])
+                if self._wake_reader in readable:
+                    os.read(self._wake_reader, 4096)
+                    self._reap_workers()
+                if self._control.fileno() in readable and not self._handle_request():
+                    break
+        finally:
+            # After an error too: a stopped worker cannot notice that its supervisor has gone.
+            for pid in self._workers:
+                os.kill(pid, signal.SIGKILL)
         os._exit(0)
 
     def _handle_request(self) -> bool:
         """Fork a worker; return False if the supervisor has closed the socket."""
-        content, descriptors, _, _ = socket.recv_fds(self._control, _MAX_REQUEST_BYTES, 1)
+        try:
+            content, descriptors, _, _ = socket.recv_fds(self._control, _MAX_REQUEST_BYTES, 1)
+        except ConnectionError:  # it was closed with messages unread, or the supervisor was killed
+            return False
         if not content:
             return False
         request = json.loads(content)

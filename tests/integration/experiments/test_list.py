@@ -139,5 +139,9 @@ def test_a_home_without_studies_lists_none_and_stays_empty(tmp_path: Path) -> No
 def test_every_tracked_study_is_found_however_many_runs_there_are(
     swept: Swept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    store_paths = StorePaths.choose(swept.home)
+    runs = lookup.find_run_ids_by_name(store_paths, "digits-mlp")
     monkeypatch.setattr(lookup, "_PAGE_RUNS", 1)  # the study's own run is the oldest
-    assert lookup.list_tracked_studies(StorePaths.choose(swept.home)) == ["digits-mlp"]
+    assert lookup.list_tracked_studies(store_paths) == ["digits-mlp"]
+    assert len(runs) > 2
+    assert set(lookup.find_run_ids_by_name(store_paths, "digits-mlp")) == set(runs)
