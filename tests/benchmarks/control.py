@@ -32,7 +32,8 @@ def rows(quick: bool) -> Iterator[Row]:
         fill(folder, middle - early - early // 2)
         near = _session(folder, worker, early)
         yield Row(
-            f"control plane, a trial around {middle:,} over one of the first {early}",
+            f"time per trial outside training, around trial {middle:,} "
+            f"relative to the first {early}",
             near["milliseconds"] / first["milliseconds"],
             *("x", 1.5, 1.2, "less"),
             {"first": first, "around": near},
@@ -40,7 +41,7 @@ def rows(quick: bool) -> Iterator[Row]:
         fill(folder, late - middle - early)
         last = _session(folder, worker, early // 2)
         yield Row(
-            f"control plane, a trial around {late:,}",
+            f"time per trial outside training, around trial {late:,}",
             last["milliseconds"],
             "ms",
             150,
@@ -58,9 +59,7 @@ def rows(quick: bool) -> Iterator[Row]:
         )
         behind = late - middle - early
         each = 1000 * last["catching_up_seconds"] / behind
-        yield Row(
-            f"passing {behind:,} trials on to MLflow, per trial", each, "ms", None, None, "less"
-        )
+        yield Row(f"sending {behind:,} trials to MLflow, per trial", each, "ms", None, None, "less")
 
 
 def _session(folder: Path, worker: LocalExecutor, trials: int) -> dict[str, float]:
