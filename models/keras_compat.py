@@ -54,6 +54,22 @@ A weight decay per trial
     guard     is_supported()
     fallback  trials with different weight decays are not trained in one trial batch
 
+Inputs of layers
+    what      replaces `Layer.__call__` while the preflight check calls a model
+    where     keras_compat.py, `record_layer_calls`
+    why       shows what a layer receives inside any model, subclassed ones too
+    guard     is_supported()
+    fallback  nothing is recorded, so inputs that are scaled twice draw no warning
+
+Numbers in layer names
+    what      reads and sets the counters from which Keras numbers the names of layers, in
+              `keras.src` global state
+    where     keras_compat.py, `name_counters` and `set_name_counters`
+    why       `clear_session` restarts them, while layers that a user's file made at its import keep
+              their names: the next model would have two layers of one name
+    guard     is_supported()
+    fallback  such a model fails in the second trial of a worker, with Keras' own message
+
 Hidden packages
     what      makes scikit-learn, matplotlib, pandas, IPython and JAX appear not to be installed
               while Keras and TensorFlow are imported
@@ -73,9 +89,11 @@ not, and concerns error messages only.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import random
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -174,3 +192,64 @@ def replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer)
     # The method of keras.Model: a subclass may override `compile` with other arguments, and what it
     # set beside these stays as it is.
     keras.Model.compile(model, **{**config, "optimizer": optimizer})
+
+
+@contextlib.contextmanager
+def record_layer_calls() -> Iterator[list[tuple[keras.Layer, Any]]]:
+    """Record the layers that are called in this context, with their first argument.
+
+    Inner layers come before the layers and models that contain them. Empty with a release of Keras
+    that is not supported.
+    """
+    import keras  # not at the top: settings are checked without a backend
+
+    calls: list[tuple[keras.Layer, Any]] = []
+    if not is_supported():
+        yield calls
+        return
+    original = keras.Layer.__call__
+
+    @functools.wraps(original)
+    def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        result = original(layer, *args, **kwargs)
+        calls.append((layer, args[0] if args else None))
+        return result
+
+    keras.Layer.__call__ = call
+    try:
+        yield calls
+    finally:
+        keras.Layer.__call__ = original
+
+
+def as_array(value: Any) -> Any:
+    """Return a tensor as a NumPy array; None if it is none, or has no value yet."""
+    import keras  # not at the top: settings are checked without a backend
+
+    try:
+        return keras.ops.convert_to_numpy(keras.ops.cast(value, "float32"))
+    except Exception:
+        return None
+
+
+_NAME_COUNTERS = "object_name_uids"
+
+
+def name_counters() -> dict[str, int]:
+    """Return how many layers of each kind were named; empty with an unsupported release."""
+    if not is_supported():
+        return {}
+    from keras.src.backend.common import global_state
+
+    return dict(global_state.get_global_attribute(_NAME_COUNTERS, {}))
+
+
+def set_name_counters(counters: dict[str, int]) -> None:
+    """Set the counters that `name_counters` returned."""
+    if not is_supported():
+        return
+    from collections import defaultdict
+
+    from keras.src.backend.common import global_state
+
+    global_state.set_global_attribute(_NAME_COUNTERS, defaultdict(int, counters))

@@ -34,3 +34,22 @@ def use_precision(precision: str) -> None:
     import keras  # not at the top: settings are checked without a backend
 
     keras.config.set_dtype_policy(precision)
+
+
+def current_precision() -> str:
+    """Return the name of the dtype policy of the next models."""
+    import keras  # not at the top: settings are checked without a backend
+
+    return str(keras.config.dtype_policy().name)
+
+
+def fix_keras_settings() -> None:
+    """Set Keras' global settings, whatever the user's `keras.json` says.
+
+    A file that was written for another program must not change what the networks are.
+    """
+    import keras  # not at the top: settings are checked without a backend
+
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,17 +67,13 @@ class KerasFitDataset:
 
         def train_epoch(inputs: EpochInputs) -> Metrics:
             schedule = [_learning_rate_callback(inputs.learning_rates)] if config.scheduled else []
-            history = model.fit(
-                self._augmented(inputs, config)[inputs.order],
-                y[inputs.order],
+            return train_and_validate(
+                model,
+                (self._augmented(inputs, config)[inputs.order], y[inputs.order]),
+                (self._x_validation, y_validation),
                 batch_size=inputs.batch_size,
-                shuffle=False,  # the order is that of the inputs
-                verbose=0,
-                validation_data=(self._x_validation, y_validation),
-                validation_batch_size=VALIDATION_BATCH,
                 callbacks=schedule,
             )
-            return {name: float(values[-1]) for name, values in history.history.items()}
 
         return train_epoch
 
@@ -88,6 +85,40 @@ class KerasFitDataset:
 
     def _targets(self, y: Array, config: InputConfig) -> Array:
         return as_one_hot(y, self.shape.outputs) if config.one_hot else y
+
+
+def train_and_validate(
+    model: keras.Model,
+    train: tuple[Array, Array],
+    validation: tuple[Array, Array],
+    batch_size: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Metrics:
+    """Train for one epoch in the given order, and validate, with Keras' `fit` and `evaluate`.
+
+    Args:
+        model: compiled.
+        train: inputs and targets, in the order of training.
+        validation: inputs and targets.
+        batch_size: number of examples per step of training.
+        callbacks: of `fit`.
+    """
+    # The order is that of the examples.
+    arguments = {"batch_size": batch_size, "shuffle": False, "verbose": 0, "callbacks": callbacks}
+    if not type(model).fit.__module__.startswith("keras."):
+        # A `fit` of the user's own may do anything with its validation data.
+        history = model.fit(
+            *train, validation_data=validation, validation_batch_size=VALIDATION_BATCH, **arguments
+        ).history
+        return {name: float(values[-1]) for name, values in history.items()}
+    # In two calls: with validation data, `fit` reports what metrics return after the validation,
+    # which is the wrong number if a metric returns its variable.
+    history = model.fit(*train, **arguments).history
+    measured = model.evaluate(*validation, batch_size=VALIDATION_BATCH, verbose=0, return_dict=True)
+    return {
+        **{name: float(values[-1]) for name, values in history.items()},
+        **{f"val_{name}": float(value) for name, value in measured.items()},
+    }
 
 
 def _learning_rate_callback(learning_rates: NDArray[np.float32]) -> keras.callbacks.Callback:

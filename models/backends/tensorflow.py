@@ -211,5 +211,5 @@ def _loop_over_batches(
 
     model.reset_metrics()
     tf.while_loop(lambda start: start < images, run_step, (tf.constant(0),))
-    means: Means = model.get_metrics_result()
-    return means
+    # Copies: a metric may return its variable, which validation will change.
+    return {name: tf.identity(value) for name, value in model.get_metrics_result().items()}

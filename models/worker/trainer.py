@@ -6,22 +6,24 @@ import gc
 import os
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from assay.models import keras_compat, precision
 from assay.models.architectures.custom_import import (
     FactoryReference,
     attribute_user_errors,
     format_error,
+    load_factory,
 )
 from assay.models.backends import current_backend
-from assay.models.data import TrainingData, as_one_hot
+from assay.models.data import DataShape
 from assay.models.errors import RequestError
+from assay.models.precision import fix_keras_settings
+from assay.models.preflight.check import check_built_in, check_custom
+from assay.models.preflight.shared_state import IMPORT_SEED, SharedState, list_variables
 from assay.models.recipe import Recipe
 from assay.models.seeding import seed_everything
 from assay.models.training import augmentation
@@ -34,8 +36,6 @@ from assay.models.worker.trial_spec import TrialSpec, compile_key
 
 if TYPE_CHECKING:
     import keras
-
-_PREFLIGHT_IMAGES = 4
 
 
 @dataclass
@@ -54,6 +54,19 @@ class _Trial:
     def epoch_seconds(self) -> list[float]:
         """Seconds of each epoch, including those in an earlier process."""
         return [reply["seconds"] for reply in self.replies]
+
+
+@dataclass(frozen=True)
+class _ImportedState:
+    """Keras' global state after the import of a user's file.
+
+    Attributes:
+        precision: dtype policy.
+        name_counters: how many layers of each kind were named.
+    """
+
+    precision: str
+    name_counters: dict[str, int]
 
 
 class Trainer:
@@ -98,6 +111,10 @@ class Trainer:
         self._cache = cache
         self._trial: _Trial | None = None
         self._has_models = False
+        self._shared = SharedState()
+        # What the import of a user's file leaves in Keras' global state, by factory.
+        self._imported: dict[FactoryReference, _ImportedState] = {}
+        fix_keras_settings()
 
     def device(self) -> dict[str, Any]:
         """Return {"device": "cpu", or "gpu: " and the name of the GPU}.
@@ -156,22 +173,39 @@ class Trainer:
             reply["resumed"] = list(trial.replies)
         return reply
 
-    def check(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+    def check(
+        self,
+        spec: Mapping[str, Any],
+        train_names: Sequence[str] = (),
+        data_names: Sequence[str] = (),
+    ) -> dict[str, Any]:
         """Run the preflight check of a trial.
 
         The trial is dropped afterwards, and so is the current one.
 
+        Args:
+            spec: as in `begin`.
+            train_names: names that went to [train] although nothing says so; a user-defined factory
+                must not take them.
+            data_names: likewise to [data].
+
         Returns:
-            {"parameters": number of parameters of the model, "metrics": names of the metrics that
-            an epoch would report}.
+            The attributes of `ModelFacts` by name.
 
         Raises:
             RequestError: the trial cannot be trained, or the user's code failed; then the message
                 names its line.
         """
         trial_spec = self._set_up(spec)
+        recipe, data = trial_spec.recipe(), load_trial_data(trial_spec)
+
+        def make_model() -> tuple[keras.Model, bool]:
+            return self._make_model(trial_spec, recipe, data.shape)
+
         try:
-            return run_preflight_check(trial_spec.recipe(), load_trial_data(trial_spec))
+            if recipe.family.factory is None:
+                return check_built_in(recipe, data, make_model).to_record()
+            return check_custom(recipe, data, make_model, train_names, data_names).to_record()
         finally:
             self.drop()
 
@@ -264,7 +298,7 @@ class Trainer:
 
     def _get_program(self, spec: TrialSpec, recipe: Recipe, dataset: DeviceDataset) -> Program:
         """Return the trial's model with its compiled epoch."""
-        model = recipe.compile(recipe.describe(dataset.shape.input_shape, dataset.shape.outputs))
+        model, _ = self._make_model(spec, recipe, dataset.shape)
         if self._xla != "auto":
             model.jit_compile = self._xla == "on"
         if recipe.family.factory is not None:
@@ -276,60 +310,43 @@ class Trainer:
             return program
         return Program(model, recipe.compile_epoch(model, dataset), key)
 
+    def _make_model(
+        self, spec: TrialSpec, recipe: Recipe, shape: DataShape
+    ) -> tuple[keras.Model, bool]:
+        """Describe and compile a model; return it, and whether it came compiled.
+
+        Raises:
+            RequestError: the user's code failed, or its model continues that of another trial.
+        """
+        factory = recipe.family.factory
+        if factory is not None:
+            self._import_factory(factory, spec.seed)
+        before = [] if factory is None else list_variables()
+        model = recipe.describe(shape.input_shape, shape.outputs)
+        came_compiled = bool(model.compiled)
+        recipe.compile(model)
+        if factory is not None:
+            self._shared.start_trial(model, before, factory, recipe.train.optimizer)
+        return model, came_compiled
+
+    def _import_factory(self, factory: FactoryReference, seed: int) -> None:
+        """Import the user's file; whatever it makes or sets then is the same for all trials."""
+        if factory not in self._imported:
+            # Not the trial's seed: which trial comes first in a process depends on the others.
+            seed_everything(IMPORT_SEED)
+            load_factory(factory)
+            seed_everything(seed)
+            self._imported[factory] = _ImportedState(
+                precision.current_precision(), keras_compat.name_counters()
+            )
+        # `drop` has cleared Keras' session since.
+        precision.use_precision(self._imported[factory].precision)
+        keras_compat.set_name_counters(self._imported[factory].name_counters)
+
     def _current_trial(self) -> _Trial:
         if self._trial is None:
             raise RuntimeError("no trial is under way: begin one first")
         return self._trial
-
-
-def run_preflight_check(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
-    """Train a model on a few images with Keras' `fit`.
-
-    It finds what is wrong with a user-defined model before anything is searched.
-
-    Returns:
-        {"parameters": number of parameters of the model, "metrics": names of the metrics that an
-        epoch would report}.
-
-    Raises:
-        RequestError: a user-defined model cannot be trained, or the augmentation does not suit the
-            images.
-    """
-    augmentation.check_augmentation(recipe.train, data.shape.input_shape)
-    model = recipe.compile(recipe.describe(data.shape.input_shape, data.shape.outputs))
-    x, y = data.scale.apply(data.x_train[:_PREFLIGHT_IMAGES]), data.y_train[:_PREFLIGHT_IMAGES]
-    if recipe.one_hot:
-        y = as_one_hot(y, data.shape.outputs)
-    with attribute_user_errors(recipe.family.factory, _format_training(model, recipe, y.shape)):
-        # Not `train_on_batch`: it passes sample weights too, which a user-defined step need not
-        # accept.
-        history = model.fit(
-            x, y, batch_size=len(x), shuffle=False, verbose=0, validation_data=(x, y)
-        ).history
-    for name, (value, *_) in history.items():
-        if np.size(value) != 1:
-            raise RequestError(
-                f"a metric must be one number: received {name} = {value!r:.60} of "
-                f"{recipe.family.name}; reduce it."
-            )
-    if recipe.train.early_stopping is not None and "val_loss" not in history:
-        raise RequestError(
-            "[train] early_stopping: needs val_loss: received a model of "
-            f"{recipe.family.name} that measures {', '.join(history)}; "
-            "let its test_step return a loss."
-        )
-    return {"parameters": int(model.count_params()), "metrics": list(history)}
-
-
-def _format_training(model: keras.Model, recipe: Recipe, target_shape: tuple[int, ...]) -> str:
-    """Return the preflight check as text, for error messages."""
-    has_labels = recipe.task == "classification" and len(target_shape) == 1
-    targets = "labels, whole numbers" if has_labels else "targets"
-    shape = f"(batch, {target_shape[1]})" if len(target_shape) > 1 else "(batch,)"
-    return (
-        f"training its model, compiled with loss = {model.loss!r:.60}, "
-        f"on {targets} of shape {shape}"
-    )
 
 
 def save_model(model: keras.Model, path: Path) -> None:

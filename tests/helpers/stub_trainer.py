@@ -51,7 +51,12 @@ class StubTrainer:
     def device(self) -> dict[str, Any]:
         return {"device": "gpu: a stub"}
 
-    def check(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+    def check(
+        self,
+        spec: Mapping[str, Any],
+        train_names: Sequence[str] = (),
+        data_names: Sequence[str] = (),
+    ) -> dict[str, Any]:
         if "raises" in spec:
             raise ValueError(spec["raises"])
         if "refuses" in spec:

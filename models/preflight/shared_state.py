@@ -1,0 +1,147 @@
+"""Variables that trials of one process would share.
+
+A factory that uses layers made outside of it, at the top of its file or in a cache, returns models
+that share variables: a trial would start from what the trials before it have learned.
+
+Variables that exist before the factory is called are recognised as shared. Of these
+
+- weights that training changes are refused;
+- frozen weights, such as those of a pre-trained part, may be shared as long as they stay the same;
+- other state (of random number generators and metrics) is set to its initial value before each
+  trial.
+"""
+
+from __future__ import annotations
+
+import gc
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from assay.models.architectures.custom_import import FactoryReference
+from assay.models.errors import RequestError
+from assay.models.preflight.user_code import find_global
+from assay.models.training.config import OWN
+
+if TYPE_CHECKING:
+    import keras
+
+IMPORT_SEED = 0
+"""Seed with which a user's file is imported: what it makes then is the same in every process."""
+
+
+def list_variables() -> list[keras.Variable]:
+    """Return all Keras variables that exist in this process."""
+    import keras  # not at the top: settings are checked without a backend
+
+    # `type`, not `isinstance`: that would ask proxies for their class, which may import it.
+    return [item for item in gc.get_objects() if issubclass(type(item), keras.Variable)]
+
+
+@dataclass
+class _Known:
+    """A shared variable: kept alive, so that its id stays its own."""
+
+    variable: Any
+    value: np.ndarray[Any, Any] | None = None
+    checksum: int | None = None
+
+
+@dataclass
+class SharedState:
+    """The shared variables of a process, over all of its trials.
+
+    Example:
+        before = list_variables()
+        model = recipe.compile(recipe.describe(input_shape, outputs))
+        shared.start_trial(model, before, reference, optimizer="adam")
+    """
+
+    _known: dict[int, _Known] = field(default_factory=dict)
+
+    def start_trial(
+        self,
+        model: keras.Model,
+        before: Iterable[keras.Variable],
+        reference: FactoryReference,
+        optimizer: str,
+    ) -> None:
+        """Refuse a model that continues an earlier one, and reset what may be shared.
+
+        Args:
+            model: compiled, not yet trained.
+            before: the variables that existed before the factory was called.
+            reference: the factory, for messages.
+            optimizer: the optimizer under [train].
+
+        Raises:
+            RequestError: training would change a shared variable.
+        """
+        # A layer without weights yet gets them in the first call, and is shared from then on.
+        ids = {id(variable) for variable in before} | set(self._known)
+        trained = list(model.trainable_variables)
+        if optimizer == OWN:
+            trained += model.optimizer.variables
+        if shared := [variable for variable in trained if id(variable) in ids]:
+            raise self._refusal(model, shared, reference, "is trained in every trial")
+        frozen = model.non_trainable_weights
+        if shared := [v for v in frozen if id(v) in ids and not self._is_unchanged(v)]:
+            raise self._refusal(model, shared, reference, "was changed by an earlier trial")
+        weights = {id(variable) for variable in model.weights}
+        for variable in (*model.variables, *model.metrics_variables):
+            if id(variable) in ids and id(variable) not in weights:
+                self._reset(variable)
+
+    def _is_unchanged(self, variable: keras.Variable) -> bool:
+        """Return whether a shared variable has the value that it was first seen with."""
+        checksum = zlib.crc32(_value(variable).tobytes())
+        known = self._known.setdefault(id(variable), _Known(variable, checksum=checksum))
+        return known.checksum == checksum
+
+    def _reset(self, variable: keras.Variable) -> None:
+        known = self._known.setdefault(id(variable), _Known(variable, value=_value(variable)))
+        if known.value is not None:
+            variable.assign(known.value)
+
+    def _refusal(
+        self,
+        model: keras.Model,
+        shared: list[keras.Variable],
+        reference: FactoryReference,
+        how: str,
+    ) -> RequestError:
+        owner = _name_owner(shared[0], model, reference)
+        count = f"{len(shared)} variable{'s' if len(shared) > 1 else ''}"
+        return RequestError(
+            f"{reference.text} must make what it trains anew in each call, so that no trial starts "
+            f"from what another has learned: received {owner}, made before the call, with {count} "
+            f"such as {shared[0].path!r}, which {how}; make it inside the function, or set its "
+            "trainable to False there if it should stay as it is."
+        )
+
+
+def _value(variable: keras.Variable) -> np.ndarray[Any, Any]:
+    import keras  # not at the top: settings are checked without a backend
+
+    return np.array(keras.ops.convert_to_numpy(variable.value))
+
+
+def _name_owner(variable: keras.Variable, model: keras.Model, reference: FactoryReference) -> str:
+    """Return the name of a shared part with a variable, and where a module assigns it."""
+    import keras  # not at the top: settings are checked without a backend
+
+    kinds = (keras.Layer, keras.optimizers.Optimizer)
+
+    def has_variable(item: object) -> bool:
+        return item is variable or (
+            isinstance(item, kinds) and any(other is variable for other in item.variables)
+        )
+
+    found = find_global(reference, has_variable)
+    parts = [*model.layers, model.optimizer]
+    part = next(part for part in parts if has_variable(part)) if found is None else found[0]
+    name = f"{type(part).__name__} {getattr(part, 'name', '')!r}"
+    return name if found is None else f"{name} ({found[1]})"

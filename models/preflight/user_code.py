@@ -1,0 +1,169 @@
+"""The user's code: its files, their digests, and how it is imported."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from assay.models.architectures.custom_import import Factory, FactoryReference
+
+_CODE_SUFFIXES = (".py", ".pyc")
+
+
+class FileRecorder:
+    """Records the files of the user that code opens to read.
+
+    Python reports each `open` to audit hooks. Libraries that open files in C, such as h5py, report
+    nothing.
+
+    Args:
+        reference: the factory, which knows the user's folders.
+    """
+
+    # A hook can't be removed, so there is one, which does nothing while nothing is recorded.
+    _active: FileRecorder | None = None
+    _is_installed = False
+
+    def __init__(self, reference: FactoryReference) -> None:
+        self._reference = reference
+        self._opened: set[Path] = set()
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record in this context."""
+        if not FileRecorder._is_installed:
+            sys.addaudithook(FileRecorder._on_event)
+            FileRecorder._is_installed = True
+        FileRecorder._active = self
+        try:
+            yield
+        finally:
+            FileRecorder._active = None
+
+    @property
+    def files(self) -> set[Path]:
+        """The files that were opened, without Python's own and hidden ones."""
+        return {path for path in self._opened if path.is_file()}
+
+    @staticmethod
+    def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and FileRecorder._active is not None:
+            FileRecorder._active._record(*arguments[:3])
+
+    def _record(self, path: object, mode: object, flags: object) -> None:
+        if not isinstance(path, str | bytes | os.PathLike):
+            return  # a file descriptor
+        if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR):
+            return
+        file = Path(os.fsdecode(path)).absolute()
+        is_hidden = any(part.startswith(".") for part in file.parts)
+        if file.suffix not in _CODE_SUFFIXES and not is_hidden:
+            self._opened.add(file)
+
+
+def digest_user_files(reference: FactoryReference, opened: set[Path]) -> dict[str, str]:
+    """Return the SHA-256 of every file that the factory's code consists of, by displayed name.
+
+    Args:
+        reference: the factory; its module has been imported.
+        opened: further files that it read.
+    """
+    modules = {Path(file) for _, file in iter_user_modules(reference)}
+    digests: dict[str, str] = {}
+    for path in sorted(modules | opened):
+        name = reference.display_name(str(path))
+        if name is not None:
+            content = digests.get(name, "").encode() + path.read_bytes()
+            digests[name] = hashlib.sha256(content).hexdigest()
+    return digests
+
+
+def iter_user_modules(reference: FactoryReference) -> Iterator[tuple[ModuleType, str]]:
+    """Iterate over the imported modules of the user, with their files."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and reference.display_name(file) is not None:
+            yield module, file
+
+
+def float_parameters(function: Factory) -> list[str]:
+    """Return the parameters of a factory whose annotation or default is a float."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some callables written in C have no signature
+        return []
+    return [
+        parameter.name
+        for parameter in parameters
+        if isinstance(parameter.default, float) or _is_float(parameter.annotation)
+    ]
+
+
+def parameter_names(function: Factory) -> list[str]:
+    """Return the names of a factory's parameters, without `*args` and `**kwargs`."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+
+
+def _is_float(annotation: object) -> bool:
+    # With `from __future__ import annotations` an annotation is a text.
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    parts = text.replace("typing.", "").replace("Optional[", "").rstrip("]").split("|")
+    return {part.strip() for part in parts} - {"None"} == {"float"}
+
+
+def find_global(
+    reference: FactoryReference, is_owner: Callable[[object], bool]
+) -> tuple[object, str] | None:
+    """Return an object that a module of the user has as a global, and where it is assigned.
+
+    Args:
+        reference: the factory.
+        is_owner: whether an object is looked for; those in lists and dictionaries are asked too.
+
+    Returns:
+        The object and a text such as "nets.py, line 4"; None if there is none.
+    """
+    for module, file in iter_user_modules(reference):
+        for name, value in list(vars(module).items()):
+            for item in _iter_items(value):
+                if is_owner(item):
+                    line = _find_line(Path(file), name)
+                    place = name if line is None else f"line {line}"
+                    return item, f"{reference.display_name(file)}, {place}"
+    return None
+
+
+def _iter_items(value: object) -> Iterator[object]:
+    """Iterate over an object, or over what a list or dictionary of objects holds."""
+    if isinstance(value, Mapping):
+        yield from list(value.values())
+    elif isinstance(value, list | tuple | set):
+        yield from value
+    else:
+        yield value
+
+
+def _find_line(file: Path, name: str) -> int | None:
+    """Return the line of a module's last assignment to a global name."""
+    lines = [
+        statement.lineno
+        for statement in ast.parse(file.read_bytes()).body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        for target in (
+            statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        )
+        if isinstance(target, ast.Name) and target.id == name
+    ]
+    return lines[-1] if lines else None
