@@ -169,7 +169,7 @@ def load_experiment(
         else resolve_experiment(experiment)
     )
     fixed = {name: as_plain(value) for name, value in (values or {}).items()}
-    return found.with_fixed(fixed if epochs is None else {**fixed, "epochs": epochs})
+    return found.with_fixed(fixed, epochs)
 
 
 def parse_fuse(value: object) -> FuseOption:
