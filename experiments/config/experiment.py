@@ -26,8 +26,10 @@ from assay.experiments.config.names import (
     unknown_name,
 )
 from assay.experiments.config.space_table import condition_names, read_space_table
+from assay.experiments.config.text_file import read_utf8
 from assay.experiments.data.lookup import check_task
 from assay.experiments.data.settings import DataSettings
+from assay.experiments.formatting import format_count
 from assay.models.architectures.precompiled import check_optimizer, used_settings
 from assay.models.architectures.registry import Family, get_family
 from assay.models.errors import RequestError
@@ -45,6 +47,9 @@ DEFAULT_OBJECTIVE: Mapping[Task, str] = {
     "classification": "maximize val_accuracy",
     "regression": "minimize val_loss",
 }
+
+
+_MOST_SUGGESTED = 3
 
 
 class _ExperimentFile(Settings):
@@ -76,14 +81,19 @@ def read_experiment(path: Path) -> Experiment:
         'adam'
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
+        text = read_utf8(path)
     except FileNotFoundError:
         raise RequestError(
-            f"there is no file {path}: give the path of an experiment's TOML."
+            f"there is no file {path}: give the path of an experiment's TOML.{_hint(path)}"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except IsADirectoryError:
+        raise RequestError(
+            f"{path} is a folder: give the path of an experiment's TOML.{_hint(path)}"
+        ) from None
+    except (OSError, ValueError) as error:
         raise RequestError(f"{path} can't be read: {error}.") from None
+    try:
+        tables = tomllib.loads(text)
     except RecursionError:
         raise RequestError(
             f"{path} can't be read: lists and tables are nested too deeply."
@@ -94,6 +104,32 @@ def read_experiment(path: Path) -> Experiment:
         return _build_experiment(path, text, _ExperimentFile.read(tables, "the file"))
     except RequestError as error:
         raise RequestError(f"{path.name}: {error}") from None
+
+
+def find_toml_files(path: Path) -> list[Path]:
+    """Return the TOML files that a path without ".toml" may mean.
+
+    They are PATH.toml, or those in the folder PATH.
+    """
+    try:
+        beside = [file for file in path.parent.iterdir() if file.stem == path.name]
+        inside = list(path.iterdir()) if path.is_dir() else []
+    except (OSError, ValueError):  # ValueError: a name with a null byte
+        return []
+    return sorted(
+        file for file in (*beside, *inside) if file.suffix.lower() == ".toml" and file.is_file()
+    )
+
+
+def _hint(path: Path) -> str:
+    """Return " Did you mean ...?" or an empty string."""
+    files = find_toml_files(path)[:_MOST_SUGGESTED]
+    return f" Did you mean {' or '.join(map(to_argument, files))}?" if files else ""
+
+
+def to_argument(path: Path) -> str:
+    """Return a path as the command takes it: with a folder, such as "./mine.toml"."""
+    return str(path) if path.is_absolute() or path.parts[0] == ".." else f"./{path}"
 
 
 def _build_experiment(path: Path, text: str, file: _ExperimentFile) -> Experiment:
@@ -296,6 +332,23 @@ class Experiment:
             )
             for receiver in SEARCHABLE
         }
+
+    def notes(self) -> tuple[str, ...]:
+        """Return facts about the request that a user may not expect, one line each.
+
+        Example:
+            >>> resolve_experiment("mnist-mlp").with_fixed({"hidden_units": [1, 2]}).notes()
+            ('hidden_units = [1, 2] is one value for every trial, here a network of 2 hidden layers;
+            to choose between the numbers, list them in [space]',)
+        """
+        fixed = self._fixed_values()
+        return tuple(
+            _describe_list(name, fixed[setting], self.family.factory is None)
+            for setting, name in self.set_names.items()
+            if isinstance(fixed.get(setting), list)
+            and setting in self._declared
+            and not self.declared_space[self._declared[setting]].has_lists
+        )
 
     @property
     def unqualified_train_names(self) -> tuple[str, ...]:
@@ -588,3 +641,13 @@ def _of(receiver: Receiver, values: Mapping[Setting, Any]) -> dict[str, Any]:
     return {
         setting.name: value for setting, value in values.items() if setting.receiver == receiver
     }
+
+
+def _describe_list(name: str, values: list[Any], is_built_in: bool) -> str:
+    # The only list that a built-in family takes has a number per hidden layer.
+    layers = format_count(len(values), "hidden layer")
+    meaning = f", here a network of {layers}" if is_built_in else ""
+    return (
+        f"{name} = {values} is one value for every trial{meaning}; to choose between the numbers, "
+        "list them in [space]"
+    )

@@ -86,6 +86,11 @@ class Parameter:
     lists: Mapping[str, list[Any]] = field(default_factory=dict)
     has_step: bool = field(default=False, compare=False)
 
+    @property
+    def has_lists(self) -> bool:
+        """Whether some of its values are lists."""
+        return bool(self.lists)
+
     def decode(self, value: Any) -> Choice:
         """Return the value that one of Optuna's values stands for."""
         if isinstance(self.distribution, FloatDistribution) and self.distribution.step is not None:
