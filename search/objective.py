@@ -15,6 +15,38 @@ Direction = Literal["maximize", "minimize"]
 COSTS = ("parameters", "epoch_seconds", "train_seconds", "peak_memory_bytes")
 """Metrics that are measured when a trial ends; every epoch measures the others."""
 
+_MINIMIZED = (
+    *COSTS,
+    "loss",
+    *("mae", "mean_absolute_error", "mse", "mean_squared_error"),
+    *("rmse", "root_mean_squared_error"),
+    *("mape", "mean_absolute_percentage_error", "msle", "mean_squared_logarithmic_error"),
+    *("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"),
+    *("hinge", "squared_hinge", "categorical_hinge", "poisson"),
+    *("kl_divergence", "kullback_leibler_divergence", "logcosh", "log_cosh"),
+    *("false_positives", "false_negatives", "error_rate"),
+)
+_MAXIMIZED = (
+    *("accuracy", "acc", "binary_accuracy", "categorical_accuracy"),
+    *("sparse_categorical_accuracy", "top_k_categorical_accuracy"),
+    *("sparse_top_k_categorical_accuracy", "balanced_accuracy"),
+    *("auc", "precision", "recall", "f1", "f1_score", "fbeta_score"),
+    *("precision_at_recall", "recall_at_precision"),
+    *("sensitivity_at_specificity", "specificity_at_sensitivity"),
+    *("true_positives", "true_negatives"),
+    *("io_u", "iou", "binary_io_u", "mean_io_u", "mean_iou", "one_hot_io_u", "one_hot_mean_io_u"),
+    *("r2", "r2_score", "cosine_similarity", "pearson_correlation", "concordance_correlation"),
+)
+
+NATURAL_DIRECTIONS: Mapping[str, Direction] = MappingProxyType(
+    {
+        **dict.fromkeys(_MINIMIZED, "minimize"),
+        **dict.fromkeys(_MAXIMIZED, "maximize"),
+    }
+)
+"""The direction in which a metric is better, by whole names: costs, and Keras' and the usual names
+of metrics. For the validation examples a metric has "val_" before its name."""
+
 Values = tuple[float, ...]
 """A trial's value of each objective, in their order."""
 
@@ -108,6 +140,31 @@ class Objectives:
         """The metrics of the objectives that every epoch measures."""
         return [objective.metric for objective in self.each if objective.metric not in COSTS]
 
+    def check_directions(self, natural: Mapping[str, Direction] = MappingProxyType({})) -> None:
+        """Check that no objective is the worse direction of its metric.
+
+        Metrics of unknown names are accepted in both directions.
+
+        Args:
+            natural: the directions in which further metrics are better, by name, with or without
+                "val_". They count before `NATURAL_DIRECTIONS`.
+
+        Raises:
+            RequestError: an objective asks for the worst value; the message names the other one.
+
+        Example:
+            >>> Objectives.read(["maximize val_loss"]).check_directions()
+            Traceback (most recent call last):
+            RequestError: [search] objectives: val_loss is better the lower it is; ...
+        """
+        for objective in self.each:
+            name = objective.metric
+            plain = name.removeprefix("val_")
+            for known in (natural.get(name), natural.get(plain), NATURAL_DIRECTIONS.get(plain)):
+                if known is not None:
+                    _check_direction(objective, known)
+                    break
+
     def values(self, metrics: Mapping[str, float]) -> Values | None:
         """Return the value of each objective; None if one of them is not measured yet."""
         if any(objective.metric not in metrics for objective in self.each):
@@ -120,6 +177,16 @@ class Objectives:
         is_worse = any(objective.is_better(other, than=value) for objective, value, other in pairs)
         return not is_worse and any(
             objective.is_better(value, than=other) for objective, value, other in pairs
+        )
+
+
+def _check_direction(objective: Objective, natural: Direction) -> None:
+    if objective.direction != natural:
+        raise RequestError(
+            f"[search] objectives: {objective.metric} is better the "
+            f"{'lower' if natural == 'minimize' else 'higher'} it is; received "
+            f"{str(objective)!r}: write {natural} {objective.metric}, or any_direction = true "
+            "under [search] if that is meant."
         )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from assay.models.settings import Settings
 from assay.search.importances import EVALUATORS, get_evaluator
-from assay.search.objective import Objectives
+from assay.search.objective import Direction, Objectives
 from assay.search.pruners import get_pruner
 from assay.search.pruners.base import PrunerRequest
 from assay.search.samplers import get_sampler
@@ -57,6 +59,11 @@ class SearchSettings(Settings):
         description="One objective or several: a direction and a metric of a trial's last epoch, "
         "or a cost of the trial.",
     )
+    any_direction: bool = Field(
+        default=False,
+        description="Whether an objective may ask for the worst value of its metric, such as "
+        "maximize val_loss.",
+    )
     importance: Annotated[str, AfterValidator(_check_evaluator)] = Field(
         default="ped-anova",
         description=f"Evaluator of hyperparameter importances: {', '.join(EVALUATORS)}.",
@@ -66,12 +73,25 @@ class SearchSettings(Settings):
     def _check_options(self) -> Self:
         self.read_sampler_options()
         self.read_pruner_options()
+        self.check_directions()
         return self
 
     @property
     def goals(self) -> Objectives:
         """The objectives, parsed."""
         return Objectives.read(self.objectives)
+
+    def check_directions(self, natural: Mapping[str, Direction] = MappingProxyType({})) -> None:
+        """Check that no objective is the worse direction of its metric, unless the file allows it.
+
+        Args:
+            natural: directions of a user's own metrics; see `Objectives.check_directions`.
+
+        Raises:
+            RequestError: an objective asks for the worst value.
+        """
+        if not self.any_direction:
+            self.goals.check_directions(natural)
 
     def read_sampler_options(self) -> Settings:
         """Return the options of the sampler, as its class of settings.

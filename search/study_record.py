@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,8 @@ STATES: Mapping[State, TrialState] = {
 # In a shared study: a trial that runs for longer without a supervisor's id will not get one. Plain
 # Optuna or an earlier release of Assay has begun it.
 _CLAIM_SECONDS = 60.0
+
+_INTEGER_RANGE = re.compile(r"-?\d+ to -?\d+($|,)")
 
 
 def load_study_record(storage: BaseStorage, name: str) -> StudyRecord | None:
@@ -238,7 +241,18 @@ def _differences(known: Any, requested: Any, path: Sequence[str] = ()) -> Iterat
         for key in sorted({*known, *requested}):
             yield from _differences(known.get(key), requested.get(key), [*path, key])
     elif known != requested:
-        yield f"{' '.join(path)} = {_shown(known)}, this asks for {_shown(requested)}"
+        text = f"{' '.join(path)} = {_shown(known)}, this asks for {_shown(requested)}"
+        # An earlier release drew whole numbers for a real setting whose bounds were whole.
+        is_same_range = path[:1] == ["space"] and _with_real_numbers(known) == requested
+        yield f"{text} (whole numbers then, real numbers now)" if is_same_range else text
+
+
+def _with_real_numbers(distribution: Any) -> str | None:
+    """Return the text of a range of integers as that of the same range of reals."""
+    if not isinstance(distribution, str) or not _INTEGER_RANGE.match(distribution):
+        return None
+    head, *when = distribution.split(", when ", maxsplit=1)
+    return ", when ".join([re.sub(r"-?\d+", lambda found: f"{float(found[0])!r}", head), *when])
 
 
 def _shown(value: Any) -> str:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from assay.experiments.config.experiment import Experiment, read_experiment
+from assay.experiments.config.experiment import (
+    Experiment,
+    find_toml_files,
+    read_experiment,
+    to_argument,
+)
 from assay.models.errors import RequestError
 from assay.models.names import check_name
 
@@ -30,12 +35,12 @@ def resolve_experiment(reference: str) -> Experiment:
         >>> resolve_experiment("digits-mlp").data.name
         'digits'
     """
-    if reference.endswith(".toml") or "/" in reference:
+    if reference.lower().endswith(".toml") or "/" in reference:
         return read_experiment(Path(reference).expanduser())
-    files = list_catalog()
-    if reference not in files and Path(f"{reference}.toml").exists():
+    catalog = list_catalog()
+    if reference not in catalog and (files := find_toml_files(Path(reference))):
         raise RequestError(
             f"unknown experiment {reference!r}: for the file in the current folder write "
-            f"./{reference}.toml."
+            f"{to_argument(files[0])}."
         )
-    return read_experiment(files[check_name("experiment", reference, files)])
+    return read_experiment(catalog[check_name("experiment", reference, catalog)])

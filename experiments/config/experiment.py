@@ -5,16 +5,32 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
+from assay.experiments.config.names import (
+    RECEIVERS,
+    SEARCHABLE,
+    Receiver,
+    Setting,
+    ambiguous_name,
+    flatten_table,
+    flatten_values,
+    parse_name,
+    resolve_name,
+    split_name,
+    unknown_name,
+)
+from assay.experiments.config.space_table import condition_names, read_space_table
+from assay.experiments.config.text_file import read_utf8
 from assay.experiments.data.lookup import check_task
 from assay.experiments.data.settings import DataSettings
-from assay.models.architectures.precompiled import check_optimizer
+from assay.experiments.formatting import format_count
+from assay.models.architectures.precompiled import check_optimizer, used_settings
 from assay.models.architectures.registry import Family, get_family
 from assay.models.errors import RequestError
 from assay.models.names import check_name, suggestion
@@ -25,12 +41,15 @@ from assay.models.training.config import TrainSettings
 from assay.models.training.metrics import metric_names
 from assay.search.objective import COSTS
 from assay.search.settings import SearchSettings
-from assay.search.space import Configuration, Space, read_space
+from assay.search.space import Configuration, Space
 
 DEFAULT_OBJECTIVE: Mapping[Task, str] = {
     "classification": "maximize val_accuracy",
     "regression": "minimize val_loss",
 }
+
+
+_MOST_SUGGESTED = 3
 
 
 class _ExperimentFile(Settings):
@@ -62,14 +81,19 @@ def read_experiment(path: Path) -> Experiment:
         'adam'
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
+        text = read_utf8(path)
     except FileNotFoundError:
         raise RequestError(
-            f"there is no file {path}: give the path of an experiment's TOML."
+            f"there is no file {path}: give the path of an experiment's TOML.{_hint(path)}"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except IsADirectoryError:
+        raise RequestError(
+            f"{path} is a folder: give the path of an experiment's TOML.{_hint(path)}"
+        ) from None
+    except (OSError, ValueError) as error:
         raise RequestError(f"{path} can't be read: {error}.") from None
+    try:
+        tables = tomllib.loads(text)
     except RecursionError:
         raise RequestError(
             f"{path} can't be read: lists and tables are nested too deeply."
@@ -82,19 +106,42 @@ def read_experiment(path: Path) -> Experiment:
         raise RequestError(f"{path.name}: {error}") from None
 
 
+def find_toml_files(path: Path) -> list[Path]:
+    """Return the TOML files that a path without ".toml" may mean.
+
+    They are PATH.toml, or those in the folder PATH.
+    """
+    try:
+        beside = [file for file in path.parent.iterdir() if file.stem == path.name]
+        inside = list(path.iterdir()) if path.is_dir() else []
+    except (OSError, ValueError):  # ValueError: a name with a null byte
+        return []
+    return sorted(
+        file for file in (*beside, *inside) if file.suffix.lower() == ".toml" and file.is_file()
+    )
+
+
+def _hint(path: Path) -> str:
+    """Return " Did you mean ...?" or an empty string."""
+    files = find_toml_files(path)[:_MOST_SUGGESTED]
+    return f" Did you mean {' or '.join(map(to_argument, files))}?" if files else ""
+
+
+def to_argument(path: Path) -> str:
+    """Return a path as the command takes it: with a folder, such as "./mine.toml"."""
+    return str(path) if path.is_absolute() or path.parts[0] == ".." else f"./{path}"
+
+
 def _build_experiment(path: Path, text: str, file: _ExperimentFile) -> Experiment:
-    model = dict(file.model)
+    model = flatten_table(file.model, "model")
+    train = flatten_table(file.train, "train")
     if not isinstance(family := model.pop("family", None), str):
         raise RequestError(
             f"[model] must say its family, such as family = 'mlp': received {family!r}."
         )
-    # A name in two places would leave open which one counts.
-    declared_space = read_space(file.space)
-    for name in declared_space:
-        if name in model or name in file.train:
-            raise RequestError(
-                f"[space] {name}: is searched and fixed at once; remove one of the two."
-            )
+    # A user-defined module is looked for beside the experiment's file first.
+    found = get_family(family, [str(path.parent.absolute())], file.task)
+    declared_space = read_space_table(file.space, found, model, train)
     experiment = Experiment(
         name=path.stem,
         path=path,
@@ -105,15 +152,20 @@ def _build_experiment(path: Path, text: str, file: _ExperimentFile) -> Experimen
         expect=file.expect,
         task=file.task,
         data=DataSettings.read(file.data, "[data]"),
-        # A user-defined module is looked for beside the experiment's file first.
-        family=get_family(family, [str(path.parent.absolute())], file.task),
+        family=found,
         model=model,
-        train=file.train,
+        train=train,
         declared_space=declared_space,
         search=SearchSettings.read(
             {"objectives": [DEFAULT_OBJECTIVE[file.task]], **file.search}, "[search]"
         ),
-        baselines=tuple(file.baseline),
+        baselines=(),
+    )
+    experiment = dataclasses.replace(
+        experiment,
+        baselines=tuple(
+            experiment._resolve_names(values, "[[baseline]]") for values in file.baseline
+        ),
     )
     experiment.check_trainable()
     return experiment
@@ -139,6 +191,7 @@ class Experiment:
         declared_space: the [space] table.
         search: the [search] table.
         baselines: the [[baseline]] tables, without names that are no longer searched.
+        set_names: what `with_fixed` has set, with the names as they were written.
     """
 
     name: str
@@ -156,20 +209,68 @@ class Experiment:
     declared_space: Space
     search: SearchSettings
     baselines: tuple[Mapping[str, Any], ...]
+    set_names: Mapping[Setting, str] = field(default_factory=dict)
 
     @cached_property
     def space(self) -> Space:
         """The space that is searched: the declared one without the fixed names."""
         # A condition may depend on a name that is not in [space]: it has its default value then.
-        defaults = {
-            name: field.default
-            for fields in (self.family.settings.model_fields, TrainSettings.model_fields)
-            for name, field in fields.items()
-            if name not in self.declared_space
+        values = {
+            setting: value
+            for setting, value in self._default_values().items()
+            if setting not in self._declared
         }
-        if "loss" in defaults:
-            defaults["loss"] = DEFAULT_LOSS[self.task]
-        return self.declared_space.fix({**defaults, **self.model, **self.train})
+        values |= self._fixed_values()
+        fixed = {self._plain_name(setting): value for setting, value in values.items()}
+        # Conditions may call such a name by its qualified name.
+        for parameter in self.declared_space.values():
+            for condition in parameter.when:
+                setting = parse_name(condition.name)
+                if condition.name not in self.declared_space and setting in values:
+                    fixed[condition.name] = values[setting]
+        return self.declared_space.fix(fixed)
+
+    def _default_values(self) -> dict[Setting, Any]:
+        fields = {"model": self.family.settings.model_fields, "train": TrainSettings.model_fields}
+        defaults = {
+            Setting(receiver, name): fields[receiver][name].default
+            for receiver in SEARCHABLE
+            for name in fields[receiver]
+        }
+        return {**defaults, Setting("train", "loss"): DEFAULT_LOSS[self.task]}
+
+    def _fixed_values(self) -> dict[Setting, Any]:
+        return {
+            **{Setting("model", name): value for name, value in self.model.items()},
+            **{Setting("train", name): value for name, value in self.train.items()},
+        }
+
+    @cached_property
+    def _declared(self) -> Mapping[Setting, str]:
+        """The names in [space] by what they set."""
+        return {parse_name(name): name for name in self.declared_space}
+
+    @cached_property
+    def _model_names(self) -> frozenset[str]:
+        """The arguments of a model that the experiment names."""
+        searched = (setting.name for setting in self._declared if setting.receiver == "model")
+        return frozenset((*self.family.settings.model_fields, *self.model, *searched))
+
+    def _plain_name(self, setting: Setting) -> str:
+        """Return how a setting is called: as [space] does, else by its plain name if it has one."""
+        if setting in self._declared:
+            return self._declared[setting]
+        return setting.name if parse_name(setting.name) == setting else setting.qualified
+
+    def _recorded_name(self, setting: Setting) -> str:
+        """Return the name by which a hyperparameter is recorded."""
+        name = self._plain_name(setting)
+        # No built-in family shares a name with [train]: plain names are enough.
+        if name in self.space or name == setting.qualified or self.family.factory is None:
+            return name
+        is_of_both = setting.receiver == "train" and setting.name in self._model_names
+        is_written_so = self.set_names.get(setting) == setting.qualified
+        return setting.qualified if is_of_both or is_written_so else name
 
     def build_settings(self, searched: Mapping[str, Any]) -> tuple[Settings, TrainSettings]:
         """Return the model's and the training's settings.
@@ -180,29 +281,102 @@ class Experiment:
         Raises:
             RequestError: a value is not allowed.
         """
-        train = {
-            name: value for name, value in searched.items() if name in TrainSettings.model_fields
-        }
-        model = {name: value for name, value in searched.items() if name not in train}
+        values = {parse_name(name): value for name, value in searched.items()}
         return (
-            self.family.settings.read({**self.model, **model}, "[model]"),
-            TrainSettings.read_for(self.task, {**self.train, **train}, "[train]"),
+            self.family.settings.read({**self.model, **_of("model", values)}, "[model]"),
+            TrainSettings.read_for(self.task, {**self.train, **_of("train", values)}, "[train]"),
         )
 
     def hyperparameters(self, searched: Mapping[str, Any]) -> dict[str, Any]:
         """Return every hyperparameter by name, searched or fixed, without those that are None.
 
+        What [train] and the model both have is recorded as `train.NAME` and `model.NAME`. With the
+        optimizer "own", settings that only an optimizer of [train] uses are left out.
+
         Args:
             searched: values of the searched names.
         """
         model, train = self.build_settings(searched)
+        used = used_settings(train)
         values = {
             "family": self.family.name,
-            **model.model_dump(),
-            **train.model_dump(),
+            **{
+                self._recorded_name(Setting("model", name)): value
+                for name, value in model.model_dump().items()
+            },
+            **{
+                self._recorded_name(Setting("train", name)): value
+                for name, value in train.model_dump().items()
+                if name in used
+            },
             "scale": self.data.scale,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+    def receivers(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the names that the model and [train] are given, searched ones first.
+
+        Defaults are left out. The names are those of the tables, without "model." or "train.".
+
+        Example:
+            >>> experiment.receivers()
+            {'model': ('hidden_units',), 'train': ('learning_rate', 'epochs')}
+        """
+        settings = (
+            *(parse_name(name) for name in self.space),
+            *self._fixed_values(),
+        )
+        return {
+            receiver: tuple(
+                dict.fromkeys(setting.name for setting in settings if setting.receiver == receiver)
+            )
+            for receiver in SEARCHABLE
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """Return facts about the request that a user may not expect, one line each.
+
+        Example:
+            >>> resolve_experiment("mnist-mlp").with_fixed({"hidden_units": [1, 2]}).notes()
+            ('hidden_units = [1, 2] is one value for every trial, here a network of 2 hidden layers;
+            to choose between the numbers, list them in [space]',)
+        """
+        fixed = self._fixed_values()
+        return tuple(
+            _describe_list(name, fixed[setting], self.family.factory is None)
+            for setting, name in self.set_names.items()
+            if isinstance(fixed.get(setting), list)
+            and setting in self._declared
+            and not self.declared_space[self._declared[setting]].has_lists
+        )
+
+    @property
+    def unqualified_train_names(self) -> tuple[str, ...]:
+        """Plain names that went to [train] from a place that does not say which table it means.
+
+        Such places are [space], its conditions and `--set`. An argument of a user-defined factory
+        of the same name may have been meant; a built-in family has none.
+        """
+        if self.family.factory is None:
+            return ()
+        searched = (
+            parameter
+            for setting, name in self._declared.items()
+            for parameter in (self.declared_space[name],)
+            if setting not in self._fixed_values()
+        )
+        names = (*self.space, *condition_names(searched), *self._names_set_in("train"))
+        return tuple(dict.fromkeys(name for name in names if name in TrainSettings.model_fields))
+
+    @property
+    def unqualified_data_names(self) -> tuple[str, ...]:
+        """Plain names that `--set` gave to [data]; see `unqualified_train_names`."""
+        if self.family.factory is None:
+            return ()
+        return tuple(name for name in self._names_set_in("data") if split_name(name)[0] is None)
+
+    def _names_set_in(self, receiver: Receiver) -> list[str]:
+        return [name for setting, name in self.set_names.items() if setting.receiver == receiver]
 
     def fixed_hyperparameters(self) -> dict[str, Any]:
         """Return every hyperparameter that is not searched, by name."""
@@ -232,7 +406,23 @@ class Experiment:
             RequestError: a name is not searched, a value is outside its range, or a parameter does
                 not exist beside the others.
         """
-        return self.space.check(values, where)
+        return self.space.check(self._resolve_names(values, where), where)
+
+    def _resolve_names(self, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Return values of searched names by the names that [space] gives them."""
+        resolved: dict[str, Any] = {}
+        for written, value in flatten_values(values, where).items():
+            setting = parse_name(resolve_name(written, self.family, where))
+            if setting not in self._declared and Setting("model", written) in self._declared:
+                # A plain name that [train] has, while the space searches the model's.
+                raise RequestError(
+                    f"{where} {written}: [space] searches model.{written}; write that."
+                )
+            name = self._declared.get(setting, written)
+            if name in resolved:
+                raise RequestError(f"{where} {name}: is given twice; remove one.")
+            resolved[name] = value
+        return resolved
 
     def largest_value(self, name: Literal["batch_size", "epochs"]) -> int:
         """Return the largest value of a training setting that a trial could have."""
@@ -294,82 +484,136 @@ class Experiment:
         given = {name: value for name, value in changes.items() if value is not None}
         return dataclasses.replace(self, search=self.search.changed(**given))
 
-    def with_fixed(self, values: Mapping[str, Any]) -> Experiment:
+    def with_float_ranges(self, names: Collection[str]) -> Experiment:
+        """Return the experiment with real ranges in place of integer ranges.
+
+        Args:
+            names: arguments of a user-defined factory that are real numbers, by their own names or
+                as [space] calls them. Other names, choices and real ranges stay as they are.
+        """
+        real = {
+            name: parameter.with_real_range()
+            for name, parameter in self.declared_space.items()
+            if parse_name(name).receiver == "model"
+            and (name in names or parse_name(name).name in names)
+        }
+        # In the space's order, which the conditions need.
+        space = Space({**self.declared_space, **real})
+        return dataclasses.replace(self, declared_space=space)
+
+    def with_fixed(self, values: Mapping[str, Any], epochs: int | None = None) -> Experiment:
         """Return the experiment with some names fixed, whether they were searched or not.
 
         Args:
-            values: values by name, of [model], [train] or [data].
+            values: values by name, of [model], [train] or [data]. A name that several of them have
+                is written with its table, such as "train.epsilon".
+            epochs: epochs of a trial, whatever the factory calls `epochs`; None: the experiment's.
 
         Raises:
-            RequestError: a name is unknown, or a value is not allowed.
+            RequestError: a name is unknown or of several tables, or a value is not allowed.
 
         Example:
             >>> experiment.with_fixed({"hidden_units": 64, "epochs": 3}).fixed_hyperparameters()
             {'family': 'mlp', 'hidden_units': 64, ...}
         """
-        data_keys = self._settable_data_keys()
-        self._check_known(values, data_keys)
+        fixed: dict[Setting, Any] = {}
+        names: dict[Setting, str] = {}
+        for name, value in flatten_values(values, "--set", RECEIVERS).items():
+            setting = self._find_setting(name)
+            if setting in fixed:
+                raise RequestError(
+                    f"--set {name}: is the same as {names[setting]}; remove one of the two."
+                )
+            fixed[setting], names[setting] = value, name
+        for setting, name in names.items():
+            same = [other for other in fixed if other.name == setting.name]
+            if name == setting.name and len(same) > 1:
+                raise ambiguous_name("--set", name, [other.receiver for other in same])
+        if epochs is not None:
+            fixed[Setting("train", "epochs")] = epochs
         # A parameter that exists only under a condition keeps the condition, and gets one choice.
         conditional = {
-            name: value
-            for name, value in values.items()
-            if name in self.space and self.space[name].when
+            setting: value for setting, value in fixed.items() if self._is_conditional(setting)
         }
-        others = {name: value for name, value in values.items() if name not in conditional}
-        changed = self._with_values(others, data_keys)
+        others = {setting: value for setting, value in fixed.items() if setting not in conditional}
+        changed = self._with_values(others)
         # The other values may have decided the condition: then the parameter is fixed like any.
         undecided = {
-            name: value
-            for name, value in conditional.items()
-            if name in changed.space and changed.space[name].when
+            setting: value
+            for setting, value in conditional.items()
+            if changed._is_conditional(setting)
         }
-        decided = {name: value for name, value in conditional.items() if name not in undecided}
-        changed = changed._with_values(decided, data_keys)
+        decided = {
+            setting: value for setting, value in conditional.items() if setting not in undecided
+        }
+        changed = changed._with_values(decided)
         one_choice = {
-            name: changed.declared_space[name].fixed_to(value) for name, value in undecided.items()
+            name: changed.declared_space[name].fixed_to(value)
+            for setting, value in undecided.items()
+            if (name := changed._declared[setting])
         }
         changed = dataclasses.replace(
-            changed, declared_space=Space.ordered({**changed.declared_space, **one_choice})
+            changed,
+            declared_space=Space.ordered({**changed.declared_space, **one_choice}),
+            set_names={**self.set_names, **names},
         )
-        changed = changed._with_values({}, data_keys)  # the baselines of the smaller space
+        changed = changed._with_values({})  # the baselines of the smaller space
         changed.check_trainable()
         return changed
 
+    def _is_conditional(self, setting: Setting) -> bool:
+        parameter = self.space.get(self._declared.get(setting, ""))
+        return parameter is not None and bool(parameter.when)
+
     def _settable_data_keys(self) -> list[str]:
         """Return the keys of [data] that `with_fixed` can set."""
-        model_names = {*self.model, *self.declared_space, *self.family.settings.model_fields}
-        model_names -= {*TrainSettings.model_fields}
         # A user-defined factory may have an argument "seed" or "size": the name means the data's
         # only if this data set takes the key.
         is_user_defined = self.family.factory is not None
         keys = self.data.applicable_keys() if is_user_defined else DataSettings.model_fields
-        return [key for key in keys if key != "name" and key not in model_names]
+        return [key for key in keys if key != "name"]
 
-    def _check_known(self, values: Mapping[str, Any], data_keys: Collection[str]) -> None:
-        if self.family.factory is not None:
-            return  # which names a user-defined factory takes is unknown until it is called
-        known = [*TrainSettings.model_fields, *self.family.settings.model_fields, *data_keys]
-        for name in values:
-            if name not in known:
-                raise RequestError(
-                    f"--set does not know {name!r}: {self.name} has {', '.join(known)}."
-                    f"{suggestion(name, known)}"
-                )
+    def _find_setting(self, name: str) -> Setting:
+        """Return the setting that a name of `--set` means.
 
-    def _with_values(self, values: Mapping[str, Any], data_keys: Collection[str]) -> Experiment:
+        Raises:
+            RequestError: there is none, or it could be one of several.
+        """
+        receiver, bare = split_name(name)
+        data_keys = self._settable_data_keys()
+        if receiver == "data":
+            if bare not in data_keys:
+                raise unknown_name(f"--set {name}", "data", bare, data_keys)
+            return Setting("data", bare)
+        if receiver is not None:
+            resolve_name(name, self.family, "--set")
+            return Setting(receiver, bare)
+        known = {
+            "train": TrainSettings.model_fields,
+            "model": self._model_names,
+            "data": data_keys,
+        }
+        found = [receiver for receiver in RECEIVERS if name in known[receiver]]
+        if len(found) > 1:
+            raise ambiguous_name("--set", name, found)
+        if found:
+            return Setting(found[0], name)
+        if self.family.factory is None:
+            names = [*known["train"], *self.family.settings.model_fields, *data_keys]
+            raise RequestError(
+                f"--set does not know {name!r}: {self.name} has {', '.join(names)}."
+                f"{suggestion(name, names)}"
+            )
+        # Which arguments a user-defined factory takes is unknown until it is called.
+        return Setting("model", name)
+
+    def _with_values(self, values: Mapping[Setting, Any]) -> Experiment:
         """Return the experiment with values set, and with what is left of its baselines."""
-        data = {name: value for name, value in values.items() if name in data_keys}
-        train = {
-            name: value for name, value in values.items() if name in TrainSettings.model_fields
-        }
-        model = {
-            name: value for name, value in values.items() if name not in data and name not in train
-        }
         changed = dataclasses.replace(
             self,
-            data=DataSettings.read({**self.data.model_dump(), **data}, "[data]"),
-            model={**self.model, **model},
-            train={**self.train, **train},
+            data=DataSettings.read({**self.data.model_dump(), **_of("data", values)}, "[data]"),
+            model={**self.model, **_of("model", values)},
+            train={**self.train, **_of("train", values)},
         )
         baselines = (
             {name: value for name, value in baseline.items() if changed._can_search(name, value)}
@@ -390,3 +634,20 @@ class Experiment:
         except RequestError:
             return False
         return True
+
+
+def _of(receiver: Receiver, values: Mapping[Setting, Any]) -> dict[str, Any]:
+    """Return the values of one table by their names in it."""
+    return {
+        setting.name: value for setting, value in values.items() if setting.receiver == receiver
+    }
+
+
+def _describe_list(name: str, values: list[Any], is_built_in: bool) -> str:
+    # The only list that a built-in family takes has a number per hidden layer.
+    layers = format_count(len(values), "hidden layer")
+    meaning = f", here a network of {layers}" if is_built_in else ""
+    return (
+        f"{name} = {values} is one value for every trial{meaning}; to choose between the numbers, "
+        "list them in [space]"
+    )

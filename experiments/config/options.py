@@ -82,9 +82,9 @@ class Option:
         """
         if value is None:
             return self.default
+        value = as_plain(value)
         if self.kind == "duration":
             return parse_seconds(value, name)
-        value = as_plain(value)
         if not self._is_valid(value):
             raise RequestError(f"{name} takes {self._expected()}; received {value!r}.")
         return value
@@ -246,7 +246,8 @@ class SetOption(TypedDict, total=False):
     set: Annotated[
         Mapping[str, Any] | None,
         Option(
-            "Fix hyperparameters, searched or not, by name.",
+            "Fix hyperparameters, searched or not, by name; where several tables have it, by "
+            "model.NAME, train.NAME or data.NAME.",
             kind="values",
             metavar="KEY=VALUE",
         ),
@@ -418,12 +419,26 @@ def read_progress(given: Mapping[str, Any]) -> bool:
 
 
 def as_plain(value: Any) -> Any:
-    """Convert a NumPy scalar to a Python value.
+    """Convert NumPy's scalars and arrays to Python values, also in lists and dictionaries.
 
     A cell of a DataFrame is such a scalar. Other values are returned unchanged.
+
+    Example:
+        >>> as_plain({"hidden_units": [np.int64(64), 32], "flip": np.bool_(True)})
+        {'hidden_units': [64, 32], 'flip': True}
     """
     numpy = sys.modules.get("numpy")  # what has not been imported has made no scalar
-    return value.item() if numpy is not None and isinstance(value, numpy.generic) else value
+    if numpy is not None and isinstance(value, numpy.generic):
+        return value.item()
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        return value.tolist()
+    match value:
+        case list() | tuple():
+            return [as_plain(item) for item in value]
+        case Mapping():
+            return {name: as_plain(item) for name, item in value.items()}
+        case _:
+            return value
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -22,6 +22,7 @@ from assay.experiments.config.options import (
     as_plain,
     read_options,
 )
+from assay.experiments.config.text_file import read_utf8
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.failure_policy import FailurePolicy
@@ -169,7 +170,7 @@ def load_experiment(
         else resolve_experiment(experiment)
     )
     fixed = {name: as_plain(value) for name, value in (values or {}).items()}
-    return found.with_fixed(fixed if epochs is None else {**fixed, "epochs": epochs})
+    return found.with_fixed(fixed, epochs)
 
 
 def parse_fuse(value: object) -> FuseOption:
@@ -202,7 +203,7 @@ def read_configurations(file: str | Path, experiment: Experiment) -> list[Config
     """
     try:
         content = json.loads(
-            Path(file).expanduser().read_text(encoding="utf-8"),
+            read_utf8(Path(file).expanduser()),
             object_pairs_hook=_reject_repeated_names,
         )
     except FileNotFoundError:
@@ -259,12 +260,7 @@ def _read_enqueued(
         return ()
     if isinstance(enqueue, str | Path):
         return read_configurations(enqueue, experiment)
-    items = [
-        {name: as_plain(value) for name, value in item.items()}
-        if isinstance(item, Mapping)
-        else item
-        for item in enqueue
-    ]
+    items = [as_plain(item) for item in enqueue]
     return check_configurations(items, experiment, "enqueue")
 
 

@@ -189,6 +189,8 @@ class Template:
         family = f"family = {_to_toml(self.model)}"
         if self.family is None:
             yield _with_comment(family, "Your own function; arguments that stay fixed go here.")
+            yield "# If [train] has the name of an argument too, [space] calls the argument"
+            yield "# model.NAME and the setting of [train] train.NAME."
             return
         yield _with_comment(family, self.family.summary)
         yield from _settings_lines(self.family.settings, hidden=self._suggested_space())

@@ -19,6 +19,7 @@ from assay.models.errors import RequestError
 from assay.models.names import suggestion
 from assay.models.settings import Settings
 from assay.models.tasks import Task
+from assay.models.training.config import TrainSettings
 
 if TYPE_CHECKING:
     import keras
@@ -132,9 +133,14 @@ def check_arguments(
                 )
     for p in by_name:
         if p.default is p.empty and p.name not in (*data_arguments, *hyperparameters):
+            # In [space] the plain name goes to [train] if that has it: it may be searched already.
+            advice = (
+                f"add it, or search model.{p.name}, since a plain {p.name} goes to [train]."
+                if p.name in TrainSettings.model_fields
+                else "add it, or search it."
+            )
             raise RequestError(
-                f"[model] must say {p.name!r}: {reference.text} has no default for it; "
-                "add it, or search it."
+                f"[model] must say {p.name!r}: {reference.text} has no default for it; {advice}"
             )
 
 

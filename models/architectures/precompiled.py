@@ -80,3 +80,11 @@ def replace_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer)
     """Compile a compiled model with another optimizer."""
     keras_compat.replace_optimizer(model, optimizer)
     return model
+
+
+def used_settings(train: TrainSettings) -> tuple[str, ...]:
+    """Return the settings of [train] that a training uses.
+
+    With the optimizer "own" they are those that do not concern the optimizer.
+    """
+    return _WITH_ANY_OPTIMIZER if train.optimizer == OWN else tuple(TrainSettings.model_fields)

@@ -74,6 +74,7 @@ class Parameter:
         distribution: Optuna's distribution. Its choices cannot be lists, so these are JSON there.
         when: the parameter is active if all of these hold.
         lists: the choices that are lists, by their JSON.
+        has_step: whether a step was written for a range of integers, whose default step is 1.
 
     Example:
         >>> str(Parameter(IntDistribution(16, 512, log=True)))
@@ -83,6 +84,12 @@ class Parameter:
     distribution: BaseDistribution
     when: tuple[Condition, ...] = ()
     lists: Mapping[str, list[Any]] = field(default_factory=dict)
+    has_step: bool = field(default=False, compare=False)
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether some of its values are lists."""
+        return bool(self.lists)
 
     def decode(self, value: Any) -> Choice:
         """Return the value that one of Optuna's values stands for."""
@@ -110,8 +117,28 @@ class Parameter:
 
     def fixed_to(self, value: Choice) -> Parameter:
         """Return a parameter with this value alone, under the same conditions."""
+        if isinstance(self.distribution, FloatDistribution) and type(value) is int:
+            value = float(value)
         lists = {encode_list(value): value} if isinstance(value, list) else {}
         return Parameter(CategoricalDistribution([self.encode(value)]), self.when, lists)
+
+    def with_real_range(self) -> Parameter:
+        """Return the parameter with a range of reals in place of integers.
+
+        Choices and ranges of reals are returned unchanged.
+
+        Example:
+            >>> str(Parameter(IntDistribution(0, 1)).with_real_range())
+            '0.0 to 1.0'
+        """
+        match self.distribution:
+            case IntDistribution(low=low, high=high, log=log, step=step):
+                real = FloatDistribution(
+                    float(low), float(high), log=log, step=float(step) if self.has_step else None
+                )
+                return Parameter(real, self.when)
+            case _:
+                return self
 
     def check(self, where: str, value: object) -> Choice:
         """Check a value, and return it as the parameter has it.

@@ -6,7 +6,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
 
 from optuna.distributions import (
     BaseDistribution,
@@ -30,6 +31,9 @@ from assay.search.space.parameter import (
 
 Configuration: TypeAlias = Mapping[str, Choice]
 """Values of the active parameters by name."""
+
+Kind: TypeAlias = Literal["real", "integer", "other"]
+"""What a setting is: a real number, a whole number, or neither, such as a text or a boolean."""
 
 
 @dataclass(frozen=True)
@@ -261,7 +265,7 @@ _MAX_WHOLE_NUMBER = 2**53  # Optuna stores numbers as floats, which cannot tell 
 
 
 class _Range(Settings):
-    """`{ low, high, log, step, when }`: integers if both ends are, else floats."""
+    """`{ low, high, log, step, when }`."""
 
     low: int | float
     high: int | float
@@ -277,35 +281,41 @@ class _Choices(Settings):
     when: Any = None
 
 
-def read_space(table: Mapping[str, Any]) -> Space:
+def read_space(table: Mapping[str, Any], kinds: Mapping[str, Kind] = MappingProxyType({})) -> Space:
     """Read a [space] table.
 
     Args:
         table: for each name a range such as `{ low = 16, high = 512, log = true }`, or a list of
             choices. With `when = { optimizer = "momentum" }` a range is active only then; a list
             with a condition is written `{ choices = [...], when = {...} }`.
+        kinds: what settings are, by name. A range of real numbers holds reals however its bounds
+            are written. Ranges of other names hold integers if low, high and step are integers,
+            else floats.
 
     Raises:
         RequestError: a range or a list is empty, a logarithmic range is not positive, conditions go
-            round in a circle, and the like.
+            round in a circle, a range is not one for its setting, and the like.
 
     Example:
         >>> read_space({"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}}).to_records()
         {'learning_rate': '0.0001 to 0.1, log'}
     """
     return Space.ordered(
-        {name: _read_parameter(f"[space] {name}", value) for name, value in table.items()}
+        {
+            name: _read_parameter(f"[space] {name}", value, kinds.get(name))
+            for name, value in table.items()
+        }
     )
 
 
-def _read_parameter(where: str, value: Any) -> Parameter:
+def _read_parameter(where: str, value: Any, kind: Kind | None) -> Parameter:
     match value:
         case list():
             return _read_choices(where, _Choices(choices=value))
         case {"choices": _}:
             return _read_choices(where, _Choices.read(value, where))
         case dict():
-            return _read_range(where, _Range.read(value, where))
+            return _read_range(where, _Range.read(value, where), kind)
         case _:
             raise RequestError(
                 f"{where}: must be a list of choices or a range such as "
@@ -340,16 +350,40 @@ def _read_choices(where: str, table: _Choices) -> Parameter:
     return Parameter(CategoricalDistribution(encoded), _read_when(where, table.when), lists)
 
 
-def _read_range(where: str, table: _Range) -> Parameter:
+def _read_range(where: str, table: _Range, kind: Kind | None) -> Parameter:
     low, high, step = table.low, table.high, table.step
     _check_range(where, table)
+    _check_range_kind(where, table, kind)
     when = _read_when(where, table.when)
-    if isinstance(low, int) and isinstance(high, int) and not isinstance(step, float):
+    is_whole = not any(isinstance(number, float) for number in (low, high, step))
+    if kind == "real" or not is_whole:
         return Parameter(
-            IntDistribution(low, high, log=table.log, step=1 if step is None else step), when
+            FloatDistribution(
+                float(low), float(high), log=table.log, step=None if step is None else float(step)
+            ),
+            when,
         )
-    step = None if step is None else float(step)
-    return Parameter(FloatDistribution(float(low), float(high), log=table.log, step=step), when)
+    return Parameter(
+        IntDistribution(int(low), int(high), log=table.log, step=1 if step is None else int(step)),
+        when,
+        has_step=step is not None,
+    )
+
+
+def _check_range_kind(where: str, table: _Range, kind: Kind | None) -> None:
+    """Check that a setting of this kind can have a range with these bounds."""
+    bounds = {"low": table.low, "high": table.high, "step": table.step}
+    received = ", ".join(f"{name} = {value}" for name, value in bounds.items() if value is not None)
+    if kind == "other":
+        raise RequestError(
+            f"{where}: is not a number, so it has no range; received {received}: list its values, "
+            "such as [false, true] or ['relu', 'tanh']."
+        )
+    if kind == "integer" and any(isinstance(value, float) for value in bounds.values()):
+        raise RequestError(
+            f"{where}: is a whole number, so low, high and step must be whole numbers; "
+            f"received {received}: write them without a decimal point or an exponent."
+        )
 
 
 def _check_range(where: str, table: _Range) -> None:

@@ -147,6 +147,36 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
         {"mine.toml": EXPERIMENT + '[search]\nobjectives = ["minimize val_mae"]'},
     ),
     (
+        "an objective the wrong way round",
+        MINE,
+        "write minimize val_loss, or any_direction = true",
+        {"mine.toml": EXPERIMENT + '[search]\nobjectives = ["maximize val_loss"]'},
+    ),
+    (
+        "a range of what is no number",
+        MINE,
+        "[space] flip: is not a number, so it has no range",
+        {"mine.toml": EXPERIMENT + "[space.flip]\nlow = 0\nhigh = 1"},
+    ),
+    (
+        "a range of units between whole numbers",
+        MINE,
+        "[space] hidden_units: is a whole number",
+        {"mine.toml": WITH("low = 4", "low = 4.5")},
+    ),
+    (
+        "a name of the wrong table",
+        [*SWEEP, "--set", "model.learning_rate=0.1"],
+        "[model] does not know 'learning_rate'",
+        {},
+    ),
+    (
+        "a name that both tables have",
+        [*MINE, "--set", "epsilon=0.1", "--set", "model.epsilon=0.1"],
+        "[train] and [model] both have it; write train.epsilon or model.epsilon",
+        {"mine.toml": OWN, "nets.py": ""},
+    ),
+    (
         "a condition on a name that is not there",
         MINE,
         "'optimiser' is neither searched nor fixed",

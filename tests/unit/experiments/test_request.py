@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from assay.experiments.config.options import SweepArguments, read_options
 from assay.experiments.config.request import load_experiment, read_sweep
 from assay.experiments.formatting import parse_seconds
 from assay.models.errors import RequestError
@@ -92,6 +94,71 @@ def test_numpy_scalars_of_a_data_frame_are_accepted() -> None:
     assert (request.workers, type(request.workers)) == (3, int)
     assert first == {"batch_size": 32, "learning_rate": 0.01}
     assert type(first["batch_size"]) is int
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"trials": np.int64(2)}, 2),
+        ({"epochs": np.int32(2)}, 2),
+        ({"workers": np.uint8(2)}, 2),
+        ({"seed": np.int64(3)}, 3),
+        ({"timeout": np.int64(60)}, 60),
+        ({"timeout": np.float32(2.5)}, 2.5),
+        ({"timeout": np.str_("1m")}, 60),
+        ({"trial_timeout": np.int64(9)}, 9),
+        ({"max_failures": np.int64(4)}, 4),
+        ({"retries": np.int64(0)}, 0),
+        ({"gpu_memory": np.float32(0.5)}, 0.5),
+        ({"fuse": np.int64(4)}, 4),
+        ({"fuse": np.str_("off")}, "off"),
+        ({"checkpoint": np.bool_(True)}, True),
+        ({"progress": np.bool_(False)}, False),
+        ({"sampler": np.str_("random")}, "random"),
+        ({"pruner": np.str_("median")}, "median"),
+        ({"study": np.str_("mine")}, "mine"),
+        ({"backend": np.str_("jax")}, "jax"),
+        ({"home": np.str_("home")}, "home"),
+        (
+            {"set": {"hidden_units": np.array([8, 4]), "batch_norm": np.bool_(True)}},
+            {"hidden_units": [8, 4], "batch_norm": True},
+        ),
+        ({"enqueue": [{"hidden_units": [np.int64(8)]}]}, [{"hidden_units": [8]}]),
+    ],
+    ids=str,
+)
+def test_every_option_takes_numpy_values(given: dict[str, Any], expected: object) -> None:
+    (name,) = given
+    value = read_options(SweepArguments, given)[name]
+    assert value == expected
+    assert json.loads(json.dumps(value)) == expected, "NumPy's values are no JSON"
+
+
+def test_a_sweep_of_numpy_values() -> None:
+    values = {
+        "trials": np.int64(2),
+        "epochs": np.int64(1),
+        "workers": np.int64(1),
+        "set": {"batch_size": np.int64(16), "dropout": np.float32(0.5), "flip": np.bool_(True)},
+        "sampler": np.str_("random"),
+    }
+    chosen, request, _ = read_sweep("digits-mlp", values)
+    assert (chosen.search.trials, request.workers, chosen.search.sampler) == (2, 1, "random")
+    recorded = chosen.fixed_hyperparameters()
+    assert (recorded["epochs"], recorded["batch_size"], recorded["flip"]) == (1, 16, True)
+    json.dumps(recorded)
+
+
+class TestNotes:
+    @pytest.mark.parametrize("value", [[1, 2], np.array([1, 2]), (1, 2)])
+    def test_a_list_in_place_of_a_searched_number_is_told(self, value: Any) -> None:
+        (note,) = load_experiment("digits-mlp", {"hidden_units": value}).notes()
+        assert note.startswith("hidden_units = [1, 2] is one value for every trial")
+        assert "2 hidden layers" in note
+
+    @pytest.mark.parametrize("values", [{}, {"hidden_units": 8}, {"activation": "tanh"}])
+    def test_other_values_draw_no_note(self, values: dict[str, Any]) -> None:
+        assert load_experiment("digits-mlp", values).notes() == ()
 
 
 def test_no_signal_handler_is_set_outside_the_main_thread() -> None:

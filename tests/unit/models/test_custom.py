@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from assay.models.architectures.custom import check_arguments
+from assay.models.architectures.custom_import import Factory
 from assay.models.architectures.registry import get_family
 from assay.models.errors import RequestError
 
@@ -64,3 +66,30 @@ class TestFinding:
     ) -> None:
         with pytest.raises(RequestError, match=message):
             get_family("nets.py:functional", [str(own_nets)]).settings.read(table, "[model]")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (
+            lambda input_shape, classes, learning_rate: None,
+            "search model.learning_rate, since a plain learning_rate goes to .train..$",
+        ),
+        (
+            lambda input_shape, classes, epsilon: None,
+            "search model.epsilon, since a plain epsilon goes to .train..$",
+        ),
+        (
+            lambda input_shape, classes, width: None,
+            "nets.py:build has no default for it; add it, or search it.$",
+        ),
+    ],
+)
+def test_a_missing_argument_says_how_to_search_it(
+    tmp_path: Path, function: Factory, message: str
+) -> None:
+    (tmp_path / "nets.py").touch()
+    reference = get_family("nets.py:build", [str(tmp_path)]).factory
+    assert reference is not None
+    with pytest.raises(RequestError, match=message):
+        check_arguments(function, reference, ("input_shape", "classes"), {})

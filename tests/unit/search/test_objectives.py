@@ -30,6 +30,50 @@ def test_an_invalid_objective_is_refused(texts: list[str], message: str) -> None
         Objectives.read(texts)
 
 
+WRONG_WAY = [
+    *(("maximize", name) for name in ("loss", "val_loss", "val_mae", "mse", "val_rmse", "hinge")),
+    *(("maximize", name) for name in ("parameters", "train_seconds", "peak_memory_bytes")),
+    *(("minimize", name) for name in ("accuracy", "val_accuracy", "val_auc", "f1", "precision")),
+    *(("minimize", name) for name in ("val_recall", "val_r2_score", "mean_io_u")),
+]
+OPPOSITE = {"maximize": "minimize", "minimize": "maximize"}
+
+
+class TestDirections:
+    @pytest.mark.parametrize(("direction", "metric"), WRONG_WAY)
+    def test_the_worst_value_of_a_known_metric_is_refused(
+        self, direction: str, metric: str
+    ) -> None:
+        objectives = Objectives.read([f"{direction} {metric}"])
+        meant = f"write {OPPOSITE[direction]} {metric}, or any_direction = true"
+        with pytest.raises(RequestError, match=meant):
+            objectives.check_directions()
+        Objectives.read([f"{OPPOSITE[direction]} {metric}"]).check_directions()
+
+    @pytest.mark.parametrize("direction", ["maximize", "minimize"])
+    @pytest.mark.parametrize(
+        "metric", ["loss_margin", "val_inaccuracy", "precision_gap", "my_auc", "val_", "entropy"]
+    )
+    def test_names_that_only_contain_a_known_one_go_both_ways(
+        self, direction: str, metric: str
+    ) -> None:
+        Objectives.read([f"{direction} {metric}"]).check_directions()
+
+    @pytest.mark.parametrize("name", ["gap", "val_gap"])
+    def test_a_users_own_metric_has_the_direction_that_is_given(self, name: str) -> None:
+        objectives = Objectives.read(["maximize val_gap"])
+        objectives.check_directions({name: "maximize"})
+        with pytest.raises(RequestError, match="write minimize val_gap"):
+            objectives.check_directions({name: "minimize"})
+
+    def test_the_given_direction_counts_before_the_usual_one(self) -> None:
+        Objectives.read(["minimize val_precision"]).check_directions({"precision": "minimize"})
+
+    def test_the_second_of_several_is_checked_too(self) -> None:
+        with pytest.raises(RequestError, match="write minimize parameters"):
+            Objectives.read(["maximize val_accuracy", "maximize parameters"]).check_directions()
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=20), st.randoms()
 )

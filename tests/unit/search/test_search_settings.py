@@ -120,3 +120,13 @@ def test_a_sampler_is_checked_against_the_space() -> None:
     with pytest.raises(RequestError, match="ranges of numbers"):
         read(sampler="cmaes").check(read_space({"kind": ["a", "b"]}), epochs=4)
     read().check(SPACE, epochs=1)
+
+
+def test_an_objective_the_wrong_way_is_refused_unless_the_file_allows_it() -> None:
+    with pytest.raises(RequestError, match=r"^\[search\] objectives: val_loss is better the lower"):
+        read(objectives=["maximize val_loss"])
+    meant = read(objectives=["maximize val_loss"], any_direction=True)
+    meant.check_directions({"loss": "minimize"})
+    assert meant.changed(trials=3).objectives == ["maximize val_loss"]
+    with pytest.raises(RequestError, match="write minimize val_gap"):
+        read(objectives=["maximize val_gap"]).check_directions({"gap": "minimize"})
