@@ -26,11 +26,21 @@ class PreparedData(PreparedMeta):
 
     Attributes:
         folder: the prepared folder; `assay.experiments.data.prepared_folder` lists its files.
-        warnings: warnings for the user, one line each.
+        warnings: warnings about the copy of the data, one line each.
+        unused: names of arrays or entries beside the data that nothing reads.
     """
 
     folder: Path
     warnings: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def find_warnings(self, scale: str) -> tuple[str, ...]:
+        """Return all warnings for the user, one line each: `warnings`, and what the numbers say.
+
+        Args:
+            scale: the scale that is used, a name under `scales`.
+        """
+        return (*self.warnings, *self.findings[scale])
 
 
 class Preparation:
@@ -156,6 +166,8 @@ class Preparation:
             **{name: getattr(meta, name) for name in PreparedMeta.model_fields},
             folder=folder,
             warnings=tuple(warnings),
+            # Not of meta.json: what lies beside the data changes without the data.
+            unused=self._source.list_unused(),
         )
 
 
