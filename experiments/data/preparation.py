@@ -82,8 +82,9 @@ class Preparation:
 
         Raises:
             RequestError: the request was wrong.
-            SearchError: home could not be written.
-            PreparationError: the process died.
+            SearchError: home could not be written, or memory ran out.
+            PreparationError: the process was killed.
+            WorkerBug: the process failed; the message has its traceback.
         """
         if self._prepared is not None:
             self._verification.join()
@@ -206,8 +207,9 @@ def prepare(
 
     Raises:
         RequestError: the request was wrong.
-        SearchError: home could not be written.
-        PreparationError: the process that prepares the data died.
+        SearchError: home could not be written, or memory ran out.
+        PreparationError: the process that prepares the data was killed.
+        WorkerBug: that process failed; the message has its traceback.
 
     Example:
         data = prepare(DataSettings(name="digits"), home=Path("mlruns"), data_dir=Path("data"))
