@@ -23,10 +23,12 @@ OFFSETS: dict[str, tuple[Array, Array]] = {
     "Unix times": (1.7e9 + SECONDS, SECONDS),
     "negative": (-1.7e9 + SECONDS, SECONDS),
     "nanoseconds in int64": (1_700_000_000_000_000_000 + STEPS, STEPS),
+    "a power of two in int64": (2**60 + STEPS, STEPS),
     "uint64 beyond int64": ((np.uint64(2**63 + 2**20) + STEPS.astype(np.uint64)), STEPS),
     "latitudes": (48.1 + SECONDS * 1e-7, SECONDS),
     "keys below 2**24": (16_000_000 + STEPS % 4, STEPS % 4),
     "float32": ((1e6 + STEPS * 0.0625).astype(np.float32), STEPS),
+    "neighbours in float32": ((1e6 + LABELS * 0.0625).astype(np.float32), LABELS),
 }
 """Numbers that lose part of what distinguishes them, and the same counted from another origin."""
 
@@ -106,20 +108,31 @@ def test_the_recorded_scale_is_for_the_numbers_as_they_are(
     np.testing.assert_allclose(ours, by_hand[np.argsort(by_hand[:, 1])], atol=1e-5, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("Unix times", "128"),
+        ("nanoseconds in int64", "1.37439e+11"),
+        ("a power of two in int64", "1.37439e+11"),
+        ("latitudes", "3.8147e-06"),
+    ],
+)
 def test_none_gives_the_numbers_themselves_with_a_warning_where_that_rounds(
-    tmp_path: Path,
+    name: str, steps: str, tmp_path: Path
 ) -> None:
-    data = prepare_arrays(with_test(rows(1.7e9 + SECONDS), LABELS), tmp_path)
+    x = rows(OFFSETS[name][0])
+    data = prepare_arrays(with_test(x, LABELS), tmp_path)
     seen = scaled_inputs(data, "none")["train"]
-    assert np.abs(seen[:, 0].astype(np.float64) - 1.7e9).max() <= 128
+    middle = float(x[0, 0])
+    assert np.abs(seen[:, 0].astype(np.float64) - middle).max() <= 1.1 * float(steps) + 1e-5
     [warning] = data.find_warnings("none")
     assert "scale = 'none'" in warning
-    assert "in steps of 128" in warning
+    assert f"x_train[..., 0] to float32, in steps of {steps}:" in warning
     assert "\n" not in warning
     assert data.find_warnings("unit") == data.find_warnings("standard") == ()
 
 
-@pytest.mark.parametrize("name", ["float32", "keys below 2**24"])
+@pytest.mark.parametrize("name", ["float32", "neighbours in float32", "keys below 2**24"])
 def test_none_gives_numbers_that_float32_holds_unchanged(name: str, tmp_path: Path) -> None:
     x = rows(OFFSETS[name][0])
     data = prepare_arrays(with_test(x, LABELS), tmp_path)
@@ -188,6 +201,7 @@ PLAIN_TARGETS: dict[str, Array] = {
     "around 0": SECONDS - 25,
     "prices": 200_000 + 10_000 * SECONDS,
     "one constant": np.full(240, 1e6),
+    "twenty deviations": 300 + SECONDS,
     "fractions": (SECONDS / 50).astype(np.float32),
 }
 

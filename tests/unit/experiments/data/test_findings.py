@@ -48,6 +48,7 @@ OTHER_RANGES: dict[str, dict[str, Array]] = {
     "sparse training images divided": in_parts(SPARSE / 255, SPARSE[200:260] * 1.0),
     "training rows standardised": in_parts(ROWS, ROWS[200:260] * 50 + 900),
     "validation rows standardised": in_parts(ROWS * 50 + 900, ROWS[200:260]),
+    "validation rows around another mean": in_parts(ROWS, ROWS[200:260] + 100),
     "validation rows in thousands": in_parts(ROWS * 1000, ROWS[200:260]),
 }
 
@@ -81,6 +82,8 @@ ALIKE: dict[str, dict[str, Array]] = {
     ),
     "mostly zeros": in_parts(np.where(RANDOM.uniform(size=ROWS.shape) < 0.97, 0, ROWS)),
     "later years": in_parts(np.c_[1990 + np.arange(300) // 20, ROWS]),
+    "one feature that varies more": in_parts(ROWS, ROWS[200:260] * [50, 1, 1, 1, 1, 1]),
+    "two similar validation rows": in_parts(ROWS, ROWS[200] + [[0.0], [1e-3]]),
     "one validation row": in_parts(ROWS, ROWS[200:201]),
     "a few validation rows": in_parts(TAILS, TAILS[200:204]),
 }
@@ -147,6 +150,12 @@ def test_class_numbers_draw_none(name: str, tmp_path: Path) -> None:
     assert warnings_of(arrays, tmp_path) == ()
 
 
+def test_few_labels_are_classes_however_few_examples_they_have(tmp_path: Path) -> None:
+    y = np.arange(300) % 15 * 7
+    arrays = in_parts(ROWS, y=y) | {"x_train": ROWS[:45], "y_train": y[:45]}
+    assert warnings_of(arrays, tmp_path) == ()
+
+
 def test_numbers_to_predict_draw_none(tmp_path: Path) -> None:
     assert warnings_of(in_parts(ROWS, y=NUMBERS["prices"]), tmp_path, "regression") == ()
 
@@ -179,3 +188,13 @@ def test_the_facts_are_those_of_the_training_inputs(
         assert data.scaled_ranges[scale] == pytest.approx(expected, abs=1e-6)
     assert data.class_counts == (100, 100)
     assert sum(data.class_counts) == data.train_images
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_range_is_that_of_the_examples_that_train(seed: int, tmp_path: Path) -> None:
+    x = np.where(np.arange(300) < 250, 0.5, np.linspace(0, 1, 300))[:, np.newaxis]
+    arrays = {"x_train": x, "y_train": LABELS, "x_test": x, "y_test": LABELS}
+    data = prepare_arrays(arrays, tmp_path, validation=200, split_seed=seed)
+    trained = np.load(data.folder / "x_train.npy")
+    assert trained.max() < 1
+    assert data.input_range == pytest.approx((trained.min(), trained.max()))
