@@ -47,7 +47,8 @@ class DataShape:
     """What a network must know about its data.
 
     Attributes:
-        input_shape: (height, width, channels) of an image, or (features,) of a row.
+        input_shape: (height, width, channels) of an image, (steps, features) of a sequence, or
+            (features,) of a row.
         outputs: number of classes; in regression, width of a target.
         train_images: number of training images.
     """
@@ -65,7 +66,7 @@ class TrainingData:
         name: name of the data set.
         digest: digest of the arrays of its source.
         task: what the targets are.
-        input_shape: (height, width, channels) or (features,).
+        input_shape: (height, width, channels), (steps, features) or (features,).
         outputs: number of classes; in regression, width of a target.
         classes: names of the labels 0, 1, 2, ...; empty in regression.
         x_train: uint8 or float32 (train_images, *input_shape).
@@ -73,6 +74,8 @@ class TrainingData:
         x_validation: like x_train, (validation_images, *input_shape).
         y_validation: like y_train, (validation_images, ...).
         scale: scaling of the inputs.
+        target_offset: float64 (outputs,), what was subtracted from the targets in y_train and
+            y_validation; None if they are the numbers to predict themselves.
     """
 
     name: str
@@ -86,6 +89,7 @@ class TrainingData:
     x_validation: Array
     y_validation: Array
     scale: Scale
+    target_offset: Array | None = None
 
     @property
     def shape(self) -> DataShape:
@@ -99,12 +103,14 @@ def as_one_hot(labels: Array, classes: int) -> Array:
     return one_hot
 
 
-def load_training_data(folder: Path, scale: str) -> TrainingData:
+def load_training_data(folder: Path, scale: str, centred: bool = True) -> TrainingData:
     """Open a prepared folder, mapping its arrays into memory.
 
     Args:
         folder: with x_train.npy, y_train.npy, x_validation.npy, y_validation.npy and meta.json.
         scale: a name under "scales" in meta.json: "unit", "standard" or "none".
+        centred: whether targets that are stored without their offset stay so. If not, it is added
+            to them, in memory.
 
     Raises:
         RequestError: a file is missing or contradicts meta.json, or the scale is unknown.
@@ -120,6 +126,12 @@ def load_training_data(folder: Path, scale: str) -> TrainingData:
     stored_scale = meta.scales[check_name("scale", scale, meta.scales)]
     x_train, y_train = _open_split(folder, "train", meta)
     x_validation, y_validation = _open_split(folder, "validation", meta)
+    offset = None if meta.target_offset is None else np.asarray(meta.target_offset, np.float64)
+    if offset is not None and not centred:
+        y_train, y_validation = (
+            (y.astype(np.float64) + offset).astype(np.float32) for y in (y_train, y_validation)
+        )
+        offset = None
     return TrainingData(
         name=meta.name,
         digest=meta.digest,
@@ -135,6 +147,7 @@ def load_training_data(folder: Path, scale: str) -> TrainingData:
             np.asarray(stored_scale.factor, np.float32),
             np.asarray(stored_scale.offset, np.float32),
         ),
+        target_offset=offset,
     )
 
 
@@ -167,6 +180,8 @@ class TrainingMeta(BaseModel):
     outputs: int = Field(default_factory=lambda values: len(values["classes"]), ge=1)
     input_shape: tuple[int, ...]
     scales: Mapping[str, StoredScale]
+    # What was subtracted from the targets, one number for each output; None for nothing.
+    target_offset: tuple[float, ...] | None = None
 
 
 MetaT = TypeVar("MetaT", bound=TrainingMeta)

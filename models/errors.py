@@ -59,9 +59,9 @@ class OutOfMemory(SearchError):
 
 
 class WorkerBug(AssayError):
-    """Assay's own code failed in a worker.
+    """Assay's own code failed in a worker, or in the process that prepares data.
 
-    The message is the traceback of that worker. The trial is recorded as interrupted, because it is
+    The message is the traceback of that process. A trial is recorded as interrupted, because it is
     not the cause, and the next sweep of the study redoes it.
     """
 

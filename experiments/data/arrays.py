@@ -1,4 +1,4 @@
-"""The four arrays of a data set as their source returns them."""
+"""The arrays of a data set as their source returns them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
 """The names of `keras.datasets`, in the order in which the arrays are hashed."""
 
-_REGRESSION_HINT = "If they are numbers to predict, say task = 'regression'."
+VALIDATION_NAMES = ("x_validation", "y_validation")
+"""Hashed after the others, if the data have a validation set of their own."""
+
+REGRESSION_HINT = "If they are numbers to predict, say task = 'regression'."
+
+_MOST_WHOLE_CLASSES = 100
+"""Most distinct whole floats that are taken for class numbers."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +34,34 @@ class SourceArrays:
         y_train: (n,) integers or texts; for regression (n,) or (n, outputs) numbers.
         x_test: (m, ...), like x_train.
         y_test: (m, ...), like y_train.
+        x_validation: (k, ...), like x_train; None if validation examples are to be split off.
+        y_validation: (k, ...), like y_train; None with x_validation.
+        validation_part: how the source names them after x_ and y_, such as "val"; for messages.
     """
 
     x_train: Array
     y_train: Array
     x_test: Array
     y_test: Array
+    x_validation: Array | None = None
+    y_validation: Array | None = None
+    validation_part: str = "validation"
 
     def items(self) -> Iterator[tuple[str, Array]]:
-        """Iterate over names and arrays, in the order of `ARRAY_NAMES`."""
-        return ((name, getattr(self, name)) for name in ARRAY_NAMES)
+        """Iterate over names and arrays: `ARRAY_NAMES`, then `VALIDATION_NAMES` if there are any.
+
+        A data set without validation arrays keeps the digest that it always had.
+        """
+        for name in (*ARRAY_NAMES, *VALIDATION_NAMES):
+            if (array := getattr(self, name)) is not None:
+                yield name, array
+
+    def parts(self) -> Iterator[tuple[str, Array, Array]]:
+        """Iterate over the name, x and y of each part; the training set comes first."""
+        yield "train", self.x_train, self.y_train
+        if self.x_validation is not None and self.y_validation is not None:
+            yield self.validation_part, self.x_validation, self.y_validation
+        yield "test", self.x_test, self.y_test
 
 
 def check_arrays(arrays: SourceArrays, name: str, task: Task) -> None:
@@ -52,8 +76,7 @@ def check_arrays(arrays: SourceArrays, name: str, task: Task) -> None:
         RequestError: a rule is broken; the message is about the first one.
     """
     check_targets = _check_labels if task == "classification" else _check_regression_targets
-    for part in ("train", "test"):
-        x, y = getattr(arrays, f"x_{part}"), getattr(arrays, f"y_{part}")
+    for part, x, y in arrays.parts():
         _check_inputs(x, f"{name}: x_{part}")
         check_targets(y, f"{name}: y_{part}")
         if len(x) != len(y):
@@ -61,19 +84,19 @@ def check_arrays(arrays: SourceArrays, name: str, task: Task) -> None:
                 f"{name}: x_{part} and y_{part} must be equally long; "
                 f"received {len(x)} and {len(y)}."
             )
-    for letter in ("x", "y"):
-        train, test = (getattr(arrays, f"{letter}_{part}").shape for part in ("train", "test"))
-        if train[1:] != test[1:]:
+    for part, x, y in arrays.parts():
+        for letter, train, other in (("x", arrays.x_train, x), ("y", arrays.y_train, y)):
+            if train.shape[1:] != other.shape[1:]:
+                raise RequestError(
+                    f"{name}: {letter}_train and {letter}_{part} must agree in all but their "
+                    f"length; received {train.shape} and {other.shape}."
+                )
+        # Only the kind is compared: NumPy's types of texts differ by the length of the longest.
+        if (arrays.y_train.dtype.kind == "U") != (y.dtype.kind == "U"):
             raise RequestError(
-                f"{name}: {letter}_train and {letter}_test must agree in all but their length; "
-                f"received {train} and {test}."
+                f"{name}: y_train and y_{part} must be of one kind; "
+                f"received {arrays.y_train.dtype} and {y.dtype}."
             )
-    # Only the kind is compared: NumPy's types of texts differ by the length of the longest.
-    if (arrays.y_train.dtype.kind == "U") != (arrays.y_test.dtype.kind == "U"):
-        raise RequestError(
-            f"{name}: y_train and y_test must be of one kind; "
-            f"received {arrays.y_train.dtype} and {arrays.y_test.dtype}."
-        )
 
 
 def _check_inputs(x: Array, name: str) -> None:
@@ -92,15 +115,52 @@ def _check_inputs(x: Array, name: str) -> None:
 
 def _check_labels(y: Array, name: str) -> None:
     if y.ndim != 1:
+        hint = (
+            f"Convert them with {name.rpartition(' ')[2]}.argmax(axis=1)."
+            if _is_one_hot(y)
+            else REGRESSION_HINT
+        )
         raise RequestError(
-            f"{name} must be (n,), one label per image, not one-hot; received {y.shape}. "
-            f"{_REGRESSION_HINT}"
+            f"{name} must be (n,), one label per image, not one-hot; received {y.shape}. {hint}"
         )
     if y.dtype.kind not in "iuU":
         raise RequestError(
             f"{name} must hold integers, or texts without pickle; received {y.dtype}. "
-            f"{_REGRESSION_HINT}"
+            f"{_suggest_label_type(y, name.rpartition(' ')[2])}"
         )
+
+
+def _is_one_hot(y: Array) -> bool:
+    return (
+        y.ndim == 2
+        and y.dtype.kind in "biuf"
+        and y.shape[1] > 1
+        and bool(np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all())
+    )
+
+
+def _suggest_label_type(y: Array, name: str) -> str:
+    """Return what to do about labels that are neither integers nor texts."""
+    if y.dtype.kind == "b":
+        return f"Convert them with {name}.astype(int)."
+    if y.dtype.kind == "S":
+        return f"Convert them with {name}.astype(str)."
+    if y.dtype.kind == "f" and _are_class_numbers(y):
+        return (
+            f"They look like class numbers: convert them with {name}.astype(int), or say "
+            "task = 'regression' if they are numbers to predict."
+        )
+    return REGRESSION_HINT
+
+
+def _are_class_numbers(y: Array) -> bool:
+    """Return whether floats are few and whole; a price has many values even where it is whole."""
+    values = np.unique(y)
+    return bool(
+        len(values) <= min(_MOST_WHOLE_CLASSES, len(y) / 2)
+        and np.isfinite(values).all()
+        and (values == np.rint(values)).all()
+    )
 
 
 def _check_regression_targets(y: Array, name: str) -> None:

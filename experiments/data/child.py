@@ -3,9 +3,9 @@
     python -m assay.experiments.data.child
 
 It reads a `PreparationJob` as one line of JSON and writes its answer as one line of JSON: "folder",
-"error" for a wrong request, or "failure" if home cannot be written. Any other exception is a
-traceback and exit code 1. The process ends on SIGTERM, when its standard input is closed, and when
-its parent is gone; it leaves nothing half-written.
+"error" for a wrong request, or "failure" if home cannot be written or memory ran out. Any other
+exception is a traceback and exit code 1. The process ends on SIGTERM, when its standard input is
+closed, and when its parent is gone; it leaves nothing half-written.
 """
 
 from __future__ import annotations
@@ -51,6 +51,10 @@ def _run_job(job: PreparationJob) -> dict[str, str]:
         return {"error": str(error)}
     except SearchError as error:
         return {"failure": str(error)}
+    except MemoryError as error:
+        return {
+            "failure": f"{job.settings['name']} does not fit into this machine's memory: {error}."
+        }
 
 
 def _exit_on_signal(_number: int, _frame: FrameType | None) -> None:

@@ -7,20 +7,21 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from assay.models.errors import RequestError, SearchError
+from assay.models.errors import RequestError, SearchError, WorkerBug
 from assay.models.tasks import Task
 
 STOP_SECONDS = 10.0
 """Time limit for a process to end after SIGTERM before it is killed."""
 
 
-class PreparationError(RuntimeError):
-    """The process that prepares data died; the message ends with its traceback.
+class PreparationError(SearchError):
+    """The process that prepares data was killed, for example because memory ran out.
 
-    A wrong request is a `RequestError` instead.
+    A wrong request is a `RequestError` instead, and a bug is a `WorkerBug` with its traceback.
     """
 
 
@@ -74,8 +75,9 @@ class ChildProcess:
 
         Raises:
             RequestError: the request was wrong.
-            SearchError: home could not be written.
-            PreparationError: the process died.
+            SearchError: home could not be written, or memory ran out.
+            PreparationError: the process was killed.
+            WorkerBug: the process failed; the message has its traceback.
         """
         assert self._process.stdout is not None
         text = self._process.stdout.read()
@@ -83,7 +85,7 @@ class ChildProcess:
         try:
             answer = json.loads(text)
         except ValueError:
-            raise PreparationError(self._explain_death()) from None
+            raise self._explain_death() from None
         if "error" in answer:
             raise RequestError(answer["error"])
         if "failure" in answer:
@@ -101,13 +103,23 @@ class ChildProcess:
                 self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             if stream is not None:
-                stream.close()
+                # Closing writes what is left in the buffer, to a process that may be gone.
+                with suppress(BrokenPipeError):
+                    stream.close()
 
-    def _explain_death(self) -> str:
+    def _explain_death(self) -> PreparationError | WorkerBug:
         code = self._process.returncode
-        cause = f"signal {-code} (is there enough memory?)" if code < 0 else f"exit code {code}"
+        # On SIGTERM the process removes its files and exits with 128 + 15.
+        number = -code if code < 0 else code - 128
+        if number > 0:
+            return PreparationError(
+                f"preparing the data ended with signal {number}: is there enough memory? "
+                "Free some, or prepare a smaller data set."
+            )
         self._errors.seek(0)
-        return f"preparing the data ended with {cause}\n{self._errors.read()}".rstrip()
+        return WorkerBug(
+            f"preparing the data ended with exit code {code}\n{self._errors.read()}".rstrip()
+        )
 
 
 def _python_path() -> str:

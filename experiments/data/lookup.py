@@ -7,7 +7,7 @@ from pathlib import Path
 from assay.experiments.data.registry import get_source_entry
 from assay.experiments.data.settings import DataSettings
 from assay.experiments.data.sources.base import Source
-from assay.experiments.data.split import count_training, count_validation
+from assay.experiments.data.split import check_own_validation, count_training, count_validation
 from assay.models.errors import RequestError
 from assay.models.tasks import Task
 
@@ -57,7 +57,8 @@ def read_input_shape(settings: DataSettings, data_dir: Path, base: Path) -> tupl
         base: the folder that a relative PATH starts from.
 
     Returns:
-        (height, width, channels), (features,), or None if only loading the data would tell.
+        (height, width, channels), (features,), (steps, features), or None if only loading the data
+        would tell.
 
     Raises:
         RequestError: the user's own data cannot be read.
@@ -66,7 +67,7 @@ def read_input_shape(settings: DataSettings, data_dir: Path, base: Path) -> tupl
 
 
 def count_training_images(settings: DataSettings, data_dir: Path, base: Path | None = None) -> int:
-    """Return the number of training examples after validation is split off.
+    """Return the number of training examples, without those that are split off to validate.
 
     Args:
         settings: the [data] table.
@@ -79,6 +80,9 @@ def count_training_images(settings: DataSettings, data_dir: Path, base: Path | N
             for.
     """
     source = locate_source(settings, data_dir, Path.cwd() if base is None else base)
-    images = source.count_training_examples()
-    available = images - count_validation(settings.validation, images)
+    available = source.count_training_examples()
+    if (own := source.find_validation_set()) is not None:
+        check_own_validation(settings.validation, own)
+    else:
+        available -= count_validation(settings.validation, available)
     return count_training(settings.train_images, available)

@@ -26,11 +26,21 @@ class PreparedData(PreparedMeta):
 
     Attributes:
         folder: the prepared folder; `assay.experiments.data.prepared_folder` lists its files.
-        warnings: warnings for the user, one line each.
+        warnings: warnings about the copy of the data, one line each.
+        unused: names of arrays or entries beside the data that nothing reads.
     """
 
     folder: Path
     warnings: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def find_warnings(self, scale: str) -> tuple[str, ...]:
+        """Return all warnings for the user, one line each: `warnings`, and what the numbers say.
+
+        Args:
+            scale: the scale that is used, a name under `scales`.
+        """
+        return (*self.warnings, *self.findings[scale])
 
 
 class Preparation:
@@ -72,8 +82,9 @@ class Preparation:
 
         Raises:
             RequestError: the request was wrong.
-            SearchError: home could not be written.
-            PreparationError: the process died.
+            SearchError: home could not be written, or memory ran out.
+            PreparationError: the process was killed.
+            WorkerBug: the process failed; the message has its traceback.
         """
         if self._prepared is not None:
             self._verification.join()
@@ -156,6 +167,8 @@ class Preparation:
             **{name: getattr(meta, name) for name in PreparedMeta.model_fields},
             folder=folder,
             warnings=tuple(warnings),
+            # Not of meta.json: what lies beside the data changes without the data.
+            unused=self._source.list_unused(),
         )
 
 
@@ -194,8 +207,9 @@ def prepare(
 
     Raises:
         RequestError: the request was wrong.
-        SearchError: home could not be written.
-        PreparationError: the process that prepares the data died.
+        SearchError: home could not be written, or memory ran out.
+        PreparationError: the process that prepares the data was killed.
+        WorkerBug: that process failed; the message has its traceback.
 
     Example:
         data = prepare(DataSettings(name="digits"), home=Path("mlruns"), data_dir=Path("data"))

@@ -16,17 +16,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from assay.experiments.data.layout import Layout
 from assay.experiments.data.settings import DataSettings
 from assay.experiments.data.sources.base import Source
-from assay.models.data import META_FILE, TrainingMeta, read_meta
+from assay.models.data import META_FILE, StoredScale, TrainingMeta, read_meta
 from assay.models.errors import RequestError
 from assay.models.tasks import Task
 from assay.search.system.files import FileLock, unwritable_error
 
-FORMAT = 3
+FORMAT = 4
 """Part of every folder's key. Raise it when the files change: folders of an older format are then
 neither read nor replaced.
 """
+
+UNIT_SCALE = "unit scale"
+"""The key of `PreparedMeta.changed_numbers` that matters with the scale "unit" only."""
 
 LONGEST_NAME = 100
 """Longest data-set name in a folder's name; file systems allow 255 bytes for the whole."""
@@ -38,11 +42,11 @@ class PreparedMeta(TrainingMeta):
     Attributes:
         name: the data set's name; for your own data without the path.
         task: the task that it is prepared for.
-        digest: SHA-256 over the source's four arrays: names, types, shapes, bytes.
+        digest: SHA-256 over the source's arrays: names, types, shapes, bytes.
         array_digests: SHA-256 of each source array's bytes in C order.
         verified: whether the arrays are known to be the published ones.
         unverified_reason: why they are not; None if they are.
-        input_shape: (features,) or (height, width, channels).
+        input_shape: (features,), (steps, features) or (height, width, channels).
         outputs: number of classes, or for regression the width of a row of y.
         classes: names of the labels 0, 1, 2, ...; empty for regression.
         train_images: number of training examples, a subset if [data] asks for one.
@@ -50,10 +54,22 @@ class PreparedMeta(TrainingMeta):
         validation_images: number of validation examples.
         test_images: number of test examples.
         scales: scales by the name under [data], all fitted on the training examples alone.
-        validation: number of validation examples, as requested or by default.
+        centre: what was subtracted from x before the cast to float32, (features,) or (1,); None if
+            nothing was. `raw_scale` has it added to the scales.
+        validation: number of validation examples, as requested, by default, or of the data's own
+            validation set.
+        validation_source: where the validation examples come from, for the user.
         split_seed: random seed of the split.
         files: size in bytes of every array's file, by its path within the folder.
         file_digests: SHA-256 of each of these files.
+        layout: layout of x as it was read; None for rows.
+        input_type: type of x_train in its source, such as "uint8".
+        input_range: smallest and largest training input in its source.
+        scaled_ranges: smallest and largest training input after scaling, by scale.
+        class_counts: number of training examples of each class; empty for regression.
+        findings: warnings about the numbers, by scale.
+        changed_numbers: what training sees otherwise than in release 0.1.0 and why, by part of the
+            data; see `find_changed_numbers`.
     """
 
     # Required here; `TrainingMeta` has defaults for folders that are older than regression.
@@ -70,6 +86,41 @@ class PreparedMeta(TrainingMeta):
     split_seed: int
     files: Mapping[str, int]
     file_digests: Mapping[str, str]
+    centre: tuple[float, ...] | None
+    validation_source: str
+    layout: Layout | None
+    input_type: str
+    input_range: tuple[float, float]
+    scaled_ranges: Mapping[str, tuple[float, float]]
+    class_counts: tuple[int, ...]
+    findings: Mapping[str, tuple[str, ...]]
+    changed_numbers: Mapping[str, str]
+
+    def raw_scale(self, scale: str) -> StoredScale:
+        """Return a scale for inputs as they are in their source: x * factor + offset, in float64.
+
+        Args:
+            scale: a name under `scales`.
+        """
+        stored = self.scales[scale]
+        if self.centre is None:
+            return stored
+        centre = self.centre * (1 if len(self.centre) > 1 else len(stored.factor))
+        terms = zip(stored.factor, stored.offset, centre, strict=True)
+        offset = tuple(offset - factor * middle for factor, offset, middle in terms)
+        return StoredScale(stored.factor, offset)
+
+    def find_changed_numbers(self, scale: str) -> Mapping[str, str]:
+        """Return what training with a scale sees otherwise than in release 0.1.0, and why.
+
+        It is part of the study fingerprint, so that a study begun before is not continued with
+        other numbers. Empty for data that are read as before.
+        """
+        return {
+            part: change
+            for part, change in self.changed_numbers.items()
+            if part != UNIT_SCALE or scale == "unit"
+        }
 
 
 def prepared_folder_path(home: Path, source: Source, settings: DataSettings, task: Task) -> Path:
@@ -80,7 +131,7 @@ def prepared_folder_path(home: Path, source: Source, settings: DataSettings, tas
     Raises:
         RequestError: the source cannot be read.
     """
-    split = [settings.validation, settings.train_images, settings.split_seed]
+    split = [settings.validation, settings.train_images, settings.split_seed, settings.layout]
     # The source's own key changes with its files: a folder never holds outdated arrays.
     key = json.dumps([FORMAT, source.name, source.cache_key(), task, *split])
     # The name only helps people: the hash alone identifies the folder.

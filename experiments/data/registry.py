@@ -73,18 +73,19 @@ SOURCES: tuple[SourceEntry, ...] = (
     ),
     SourceEntry(
         summaries={
-            "npz:PATH": "your own arrays x_train, y_train, x_test, y_test in one file; "
-            "for regression too"
+            "npz:PATH": "your own arrays x_train, y_train, x_test, y_test in one file, "
+            "x_val and y_val if you like; for regression too"
         },
         task=None,  # y can be labels or numbers: only the file tells
         locate=locate_npz_file,
+        keys=("layout",),
         prefix=NPZ_PREFIX,
         path_kind="file",
     ),
     SourceEntry(
         summaries={
-            "folder:PATH": "your own images in train/<class>/ and test/<class>/; "
-            "size = [h, w] resizes"
+            "folder:PATH": "your own images in train/<class>/ and test/<class>/, "
+            "val/<class>/ if you like; size = [h, w] resizes"
         },
         task="classification",
         locate=locate_folder,

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from assay.experiments.data.layout import Layout
 from assay.experiments.data.registry import SOURCE_KEYS, check_source_keys, get_source_entry
 from assay.models.errors import RequestError
 from assay.models.settings import Settings
@@ -32,7 +33,8 @@ class DataSettings(Settings):
     """Name of a data set, see `assay list datasets`; npz:PATH and folder:PATH are your own data."""
 
     validation: int | None = Field(default=None, ge=1)
-    """Number of validation examples, split off the training set (stratified). Default: a sixth."""
+    """Number of validation examples, split off the training set (stratified). Default: a sixth.
+    Leave it out for data with a validation set of their own."""
 
     train_images: int | None = Field(default=None, ge=1)
     """Size of the training subset (stratified); a larger one contains a smaller one. Default:
@@ -48,6 +50,10 @@ class DataSettings(Settings):
     size: tuple[int, int] | None = None
     """[height, width] in pixels to which the images of folder:PATH are resized. Default: no
     resizing."""
+
+    layout: Layout | None = None
+    """Axes of x in npz:PATH: channels_last (images, grey ones with or without a channel axis),
+    channels_first, or sequence (n, steps, features). Default: recognised where the shape tells."""
 
     samples: int | None = Field(default=None, ge=4, le=MOST_SAMPLES)
     """Generated data sets only: number of training points, validation included. Default: 1,000."""

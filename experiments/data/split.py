@@ -33,6 +33,23 @@ def count_validation(requested: int | None, training_images: int) -> int:
     return count
 
 
+def check_own_validation(requested: int | None, own: str) -> None:
+    """Check that no examples are to be split off beside the data's own validation set.
+
+    Args:
+        requested: the number under [data]; None if it is not given.
+        own: name of the data's own validation set, such as "x_val and y_val".
+
+    Raises:
+        RequestError: both are there.
+    """
+    if requested is not None:
+        raise RequestError(
+            f"validation must be left out where the data have a validation set, {own}; received "
+            f"{requested:,}: remove validation, or {own}."
+        )
+
+
 def count_training(requested: int | None, available: int) -> int:
     """Return the number of training images.
 
@@ -86,6 +103,14 @@ def split_indices(targets: Targets, validation: int, seed: int) -> tuple[Array, 
             "on: reduce it."
         )
     return training, validating
+
+
+def shuffle_indices(count: int, seed: int) -> Array:
+    """Return the indices of a training set off which nothing is split, shuffled, (count,).
+
+    `select_subset` takes the first ones, which must be no particular ones.
+    """
+    return np.random.RandomState(seed).permutation(count)
 
 
 def select_subset(training: Array, count: int, targets: Targets) -> Array:

@@ -130,7 +130,12 @@ def study_fingerprint(
     factory = experiment.family.factory
     return {
         "task": experiment.task,
-        "data": {"name": data.name, "digest": data.digest, "scale": experiment.data.scale},
+        "data": {
+            "name": data.name,
+            "digest": data.digest,
+            "scale": experiment.data.scale,
+            **data.find_changed_numbers(experiment.data.scale),
+        },
         "split": {
             "validation": data.validation_images,
             "train": data.train_images,

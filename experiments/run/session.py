@@ -57,6 +57,8 @@ class Session:
     def study_opened(self, study: str | None, study_id: str, supervisor: str = "") -> StudyOpened:
         """Return the event that opens a study; with `study=None`, a single training."""
         scale = self.experiment.data.scale
+        raw_scale = self.data.raw_scale(scale)
+        offset = self.data.target_offset
         return StudyOpened(
             study=study,
             study_id=study_id,
@@ -79,8 +81,9 @@ class Session:
                 "outputs": self.data.outputs,
                 "classes": list(self.data.classes),
                 "scale": scale,
-                "factor": list(self.data.scales[scale].factor),
-                "offset": list(self.data.scales[scale].offset),
+                "factor": list(raw_scale.factor),
+                "offset": list(raw_scale.offset),
+                "target_offset": None if offset is None else list(offset),
             },
         )
 

@@ -90,7 +90,7 @@ def check_input(settings: CNNSettings, input_shape: tuple[int, ...]) -> None:
     if len(input_shape) != 3:
         raise RequestError(
             "cnn needs images of shape (height, width, channels): received inputs of shape "
-            f"{input_shape}; use the family 'mlp' or 'linear' for rows of features."
+            f"{input_shape}; use the family 'mlp' or 'linear' for rows and sequences of features."
         )
     height, width, _ = input_shape
     smaller_side = min(height, width)

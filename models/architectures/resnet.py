@@ -132,7 +132,7 @@ def check_input(settings: ResNetSettings, input_shape: tuple[int, ...]) -> None:
     if len(input_shape) != 3:
         raise RequestError(
             "resnet needs images of shape (height, width, channels): received inputs of shape "
-            f"{input_shape}; use the family 'mlp' or 'linear' for rows of features."
+            f"{input_shape}; use the family 'mlp' or 'linear' for rows and sequences of features."
         )
     height, width, _ = input_shape
     if min(height, width) < SMALLEST_SIDE:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from assay.experiments.data.arrays import SourceArrays
+from assay.experiments.data.layout import Layout
 
 
 @dataclass(frozen=True)
 class Source(ABC):
-    """Where the four arrays of one data set come from.
+    """Where the arrays of one data set come from.
 
     Only `download` and `load` may import a heavy library or read an array: they run in the process
     that prepares the data. Everything else runs in the command's own process.
@@ -45,9 +46,14 @@ class Source(ABC):
         return ()
 
     @property
-    def largest_pixel(self) -> int:
-        """Largest value of a uint8 pixel."""
-        return 255
+    def largest_pixel(self) -> int | None:
+        """Largest possible value of a uint8 pixel; None to judge by the training images."""
+        return None
+
+    @property
+    def layout(self) -> Layout | None:
+        """Layout of x as the user gives it; None to recognise it."""
+        return None
 
     @property
     def is_available(self) -> bool:
@@ -64,17 +70,35 @@ class Source(ABC):
 
     @abstractmethod
     def count_training_examples(self) -> int:
-        """Return the size of the training set, validation included; reads a header at most.
+        """Return the size of the training set; reads a header at most.
+
+        Validation examples that are split off it are included.
 
         Raises:
             RequestError: the file or folder cannot be read.
         """
 
+    def find_validation_set(self) -> str | None:
+        """Return the name of the data's own validation set, such as "x_val and y_val".
+
+        None if there is none, and validation examples are split off the training set. Reads a
+        header at most.
+
+        Raises:
+            RequestError: the file or folder cannot be read, or has half a validation set, or two.
+        """
+        return None
+
+    def list_unused(self) -> tuple[str, ...]:
+        """Return the names of arrays or entries beside the data that nothing reads."""
+        return ()
+
     def input_shape(self) -> tuple[int, ...] | None:
         """Return the shape of one input, or None if only loading it would tell.
 
         Returns:
-            (height, width, channels) for images, (features,) for rows.
+            (height, width, channels) for images, (features,) for rows, (steps, features) for
+            sequences.
 
         Raises:
             RequestError: the file or folder cannot be read.

@@ -1,15 +1,16 @@
-"""`folder:PATH`: your own images in train/<class>/ and test/<class>/.
+"""`folder:PATH`: your own images in train/<class>/ and test/<class>/, and in val/<class>/.
 
-Every file in a class's folder and its subfolders must be an image of that class, except hidden
-files and those that operating systems create. Links are followed, except to a folder that contains
-the link. Anything may lie beside `train` and `test`.
+The validation folder may be missing; it may also be named valid, validation or dev. Every file in a
+class's folder and its subfolders must be an image of that class, except hidden files and those that
+operating systems create. Links are followed, except to a folder that contains the link. Anything
+else may lie beside these folders.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,8 @@ SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"}
 """Names, in lower case, that Windows and macOS create in folders of images. Hidden files such as
 .DS_Store are skipped anyway.
 """
+
+VALIDATION_FOLDERS = ("val", "valid", "validation", "dev")
 
 _LAYOUT_RULE = "a folder of images must hold train/<class>/ and test/<class>/"
 
@@ -53,7 +56,7 @@ class FolderSource(Source):
         """
         tree = list_image_tree(self.path)
         listing = hashlib.sha256()
-        for image in (*tree.train, *tree.test):
+        for image in (*tree.train, *tree.validation, *tree.test):
             listing.update(os.fsencode(image.path.relative_to(self.path)))
             listing.update(_file_state(image.path))
         # Pillow's version, because another one may decode other pixels from the same file.
@@ -66,6 +69,24 @@ class FolderSource(Source):
             RequestError: the folder has another layout, or cannot be read.
         """
         return len(list_image_tree(self.path).train)
+
+    def find_validation_set(self) -> str | None:
+        """Return the name of the validation folder, such as "val/", or None.
+
+        Raises:
+            RequestError: there are several such folders.
+        """
+        folder = find_validation_folder(self.path)
+        return None if folder is None else f"{folder.name}/"
+
+    def list_unused(self) -> tuple[str, ...]:
+        """Return the names of all other entries of the folder."""
+        used = {"train", "test", (self.find_validation_set() or "").rstrip("/")}
+        try:
+            entries = _list_entries(self.path)
+        except OSError as error:
+            raise RequestError(f"{self.path} cannot be read: {error.strerror}.") from None
+        return tuple(entry.name for entry in entries if entry.name not in used)
 
     def load(self) -> SourceArrays:
         """Decode every image; `image_files` lists how each kind of image is converted.
@@ -81,11 +102,21 @@ class FolderSource(Source):
         from assay.experiments.data.sources.image_files import decode_images
 
         tree = list_image_tree(self.path)
-        x_train, x_test = decode_images(
-            [image.path for image in tree.train], [image.path for image in tree.test], self.size
+        # The validation images are decoded as the test images are: what they are must not change
+        # what a network is trained on.
+        held_out = [*tree.validation, *tree.test]
+        x_train, x_held_out = decode_images(
+            [image.path for image in tree.train], [image.path for image in held_out], self.size
         )
+        count = len(tree.validation)
         return SourceArrays(
-            x_train=x_train, y_train=_labels(tree.train), x_test=x_test, y_test=_labels(tree.test)
+            x_train=x_train,
+            y_train=_labels(tree.train),
+            x_test=x_held_out[count:],
+            y_test=_labels(tree.test),
+            x_validation=x_held_out[:count] if count else None,
+            y_validation=_labels(tree.validation) if count else None,
+            validation_part=(self.find_validation_set() or "validation").rstrip("/"),
         )
 
 
@@ -137,24 +168,31 @@ class ImageTree:
     Attributes:
         train: training images, at least one of each class.
         test: test images, at least one, of classes of `train`; a class may be missing.
+        validation: validation images, likewise; empty if there is no such folder.
     """
 
     train: tuple[ImageFile, ...]
     test: tuple[ImageFile, ...]
+    validation: tuple[ImageFile, ...] = ()
 
 
 def list_image_tree(root: Path) -> ImageTree:
-    """List the files in `train` and `test` without opening any.
+    """List the files of the training, validation and test images without opening any.
 
     Raises:
-        RequestError: `train` or `test` is missing, cannot be read or holds no image; a class of
-            `train` has no images; `test` has a class that `train` lacks; a file lies beside the
-            classes' folders.
+        RequestError: `train` or `test` is missing, or one of the folders cannot be read or holds
+            no image; a class of `train` has no images; another folder has a class that `train`
+            lacks; a file lies beside the classes' folders; there are several validation folders.
     """
     try:
         train, test = (_list_classes(root / part) for part in ("train", "test"))
-        _check_test_classes(root, set(train), set(test))
-        tree = ImageTree(_list_images(train), _list_images(test))
+        _check_classes(root / "test", test, train)
+        validation_folder = find_validation_folder(root)
+        validation: dict[str, Path] = {}
+        if validation_folder is not None:
+            validation = _list_classes(validation_folder)
+            _check_classes(validation_folder, validation, train)
+        tree = ImageTree(_list_images(train), _list_images(test), _list_images(validation))
     except OSError as error:
         raise RequestError(f"{error.filename or root} cannot be read: {error.strerror}.") from None
     empty = set(train) - {image.label for image in tree.train}
@@ -167,7 +205,27 @@ def list_image_tree(root: Path) -> ImageTree:
         raise RequestError(
             f"{root / 'test'} must hold images that are used for testing only; it holds none."
         )
+    if validation_folder is not None and not tree.validation:
+        raise RequestError(
+            f"{validation_folder} must hold images to validate with; it holds none: add images, "
+            "or remove it."
+        )
     return tree
+
+
+def find_validation_folder(root: Path) -> Path | None:
+    """Return the folder of validation images, or None.
+
+    Raises:
+        RequestError: there are several.
+    """
+    found = [root / name for name in VALIDATION_FOLDERS if (root / name).is_dir()]
+    if len(found) > 1:
+        names = ", ".join(f"{folder.name}/" for folder in found)
+        raise RequestError(
+            f"{root} must hold one folder of validation images at most; received {names}: keep one."
+        )
+    return found[0] if found else None
 
 
 def _list_classes(folder: Path) -> dict[str, Path]:
@@ -192,11 +250,11 @@ def _list_classes(folder: Path) -> dict[str, Path]:
     return classes
 
 
-def _check_test_classes(root: Path, train: set[str], test: set[str]) -> None:
-    for name in sorted(test - train):
+def _check_classes(folder: Path, classes: Collection[str], train: Collection[str]) -> None:
+    for name in sorted(set(classes) - set(train)):
         raise RequestError(
-            f"every class of test/ must be one of train/, {', '.join(sorted(train))}; "
-            f"received {root / 'test' / name}.{suggestion(name, train)}"
+            f"every class of {folder.name}/ must be one of train/, {', '.join(sorted(train))}; "
+            f"received {folder / name}.{suggestion(name, train)}"
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from assay.experiments.data.arrays import SourceArrays
 from assay.experiments.data.sources.base import Source, default_data_dir
-from assay.experiments.data.sources.npz_file import NpzSource
+from assay.experiments.data.sources.npz_file import NpzSource, read_npz_file
 
 TEN_DIGITS = tuple("0123456789")
 
@@ -208,7 +208,7 @@ class _Published(Source):
 
     @property
     def largest_pixel(self) -> int:
-        """Largest value of a uint8 pixel."""
+        """Largest possible value of a uint8 pixel."""
         return self.published_set.largest_pixel
 
     def input_shape(self) -> tuple[int, ...]:
@@ -247,6 +247,17 @@ class PublishedSource(_Published, NpzSource):
     def is_available(self) -> bool:
         """Whether the file exists."""
         return self.path.exists()
+
+    def find_validation_set(self) -> None:
+        """Return None: a published set is its four arrays, whatever else the file holds."""
+
+    def list_unused(self) -> tuple[str, ...]:
+        """Return nothing: a copy may come with other arrays."""
+        return ()
+
+    def load(self) -> SourceArrays:
+        """Read the four arrays."""
+        return read_npz_file(self.path)
 
     def count_training_examples(self) -> int:
         """Return the length of x_train; before the download, that of the published one.

@@ -104,3 +104,28 @@ def test_an_invalid_array_is_refused(tmp_path: Path, file: str, array: np.ndarra
     np.save(write_folder(tmp_path / "wrong") / file, array, allow_pickle=True)
     with pytest.raises(RequestError, match=rf"must be complete, but .*{file} is not"):
         load_training_data(tmp_path / "wrong", "unit")
+
+
+def test_targets_without_their_offset_can_be_had_with_it(rows: Path, tmp_path: Path) -> None:
+    plain = load_training_data(rows, "none")
+    offset = [1_000.25, 0.0]
+    folder = write_rows(tmp_path / "centred")
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(meta | {"target_offset": offset}))
+    centred = load_training_data(folder, "none")
+    assert centred.target_offset is not None
+    assert (centred.target_offset.dtype, centred.target_offset.tolist()) == (np.float64, offset)
+    assert np.array_equal(centred.y_train, plain.y_train)
+    whole = load_training_data(folder, "none", centred=False)
+    assert whole.target_offset is None
+    assert whole.y_validation.dtype == np.float32
+    np.testing.assert_allclose(whole.y_validation, plain.y_validation + offset, rtol=1e-6)
+    np.testing.assert_allclose(whole.y_train, plain.y_train + offset, rtol=1e-6)
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_other_targets_have_no_offset(rows: Path, folder: Path, centred: bool) -> None:
+    for path in (rows, folder):
+        data = load_training_data(path, "none", centred=centred)
+        assert data.target_offset is None
+        assert np.array_equal(data.y_train, np.load(path / "y_train.npy"))

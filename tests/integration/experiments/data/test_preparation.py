@@ -24,7 +24,7 @@ from assay.experiments.data import (
 )
 from assay.experiments.data.prepared_folder import digest_file
 from assay.models.data import load_training_data
-from assay.models.errors import RequestError
+from assay.models.errors import RequestError, SearchError, WorkerBug
 from tests.helpers.planted import plant
 from tests.helpers.waiting import GUARD_SECONDS, wait_until
 from tests.helpers.workers import ENDLESS_SECONDS
@@ -103,8 +103,32 @@ def test_a_killed_child_is_reported_and_leaves_nothing(own_set: Path, stuck: Pat
     wait_until(stuck.exists)
     for child in preparing():
         child.kill()
-    with nothing_is_left(own_set, stuck), pytest.raises(PreparationError, match="signal 9"):
+    with nothing_is_left(own_set, stuck), pytest.raises(PreparationError, match="signal 9") as died:
         preparation.result()
+    assert isinstance(died.value, SearchError)  # one line and exit code 1, no traceback
+    assert "\n" not in str(died.value)
+
+
+def test_exhausted_memory_is_one_line(own_set: Path, stub: Stub) -> None:
+    stub(
+        "sklearn.model_selection",
+        "def train_test_split(*arrays, **options):\n    raise MemoryError('8 TiB')\n",
+    )
+    with pytest.raises(SearchError, match=r"own.npz does not fit .* memory: 8 TiB\.$"):
+        started(own_set).result()
+    assert prepared_folders(own_set) == []
+
+
+def test_a_child_that_is_gone_before_it_reads_can_be_stopped(own_set: Path, stub: Stub) -> None:
+    preparation = started(own_set)
+    [child] = preparing()
+    child.kill()
+    child.wait(GUARD_SECONDS)
+    assert preparation._child is not None
+    assert preparation._child._process.stdin is not None
+    preparation._child._process.stdin.write("not flushed")  # closing writes it to nobody
+    preparation.stop()
+    preparation.stop()
 
 
 def test_a_child_of_a_killed_parent_leaves_nothing(own_set: Path, stuck: Path) -> None:
@@ -185,7 +209,7 @@ def test_four_concurrent_processes_prepare_once(own_set: Path, quick_split: Path
 
 def test_a_bug_in_the_child_is_reported_with_its_traceback(own_set: Path, stub: Stub) -> None:
     stub("sklearn.model_selection", "def train_test_split(*arrays, **options):\n    return 1 / 0\n")
-    with pytest.raises(PreparationError, match=r"(?s)exit code 1.*Traceback.*ZeroDivisionError"):
+    with pytest.raises(WorkerBug, match=r"(?s)exit code 1.*Traceback.*ZeroDivisionError"):
         started(own_set).result()
     assert prepared_folders(own_set) == []
 

@@ -57,7 +57,52 @@ BAD_ARRAYS = {
     "one-hot labels": (
         {"y_train": np.eye(3, dtype=int)[np.arange(60) % 3]},
         {},
-        r"not one-hot; received \(60, 3\)",
+        r"not one-hot; received \(60, 3\)\. Convert them with y_train\.argmax\(axis=1\)\.$",
+    ),
+    "one-hot labels in float32": (
+        {"y_train": np.eye(3, dtype=np.float32)[np.arange(60) % 3]},
+        {},
+        r"Convert them with y_train\.argmax\(axis=1\)\.$",
+    ),
+    "two numbers to predict": (
+        {"y_train": np.arange(120).reshape(60, 2) / 7},
+        {},
+        r"received \(60, 2\)\. If they are numbers to predict, say task = 'regression'\.$",
+    ),
+    "class numbers in float64": (
+        {"y_train": np.arange(60) % 3 * 1.0},
+        {},
+        r"float64\. They look like class numbers: convert them with y_train\.astype\(int\), or",
+    ),
+    "class numbers in float32 that begin at 1": (
+        {"y_train": (np.arange(60) % 5 + 1).astype(np.float32)},
+        {},
+        r"float32\. They look like class numbers: convert them",
+    ),
+    "test labels in float64": (
+        {"y_test": np.arange(12) % 3 * 1.0},
+        {},
+        r"y_test must hold integers.* convert them with y_test\.astype\(int\)",
+    ),
+    "whole prices": (
+        {"y_train": 1000.0 * np.arange(60)},
+        {},
+        r"received float64\. If they are numbers to predict, say task = 'regression'\.$",
+    ),
+    "labels with NaN": (
+        {"y_train": np.where(np.arange(60) == 3, np.nan, 1.0)},
+        {},
+        r"received float64\. If they are numbers to predict",
+    ),
+    "truths": (
+        {"y_train": np.arange(60) > 5},
+        {},
+        r"received bool\. Convert them with y_train\.as",
+    ),
+    "bytes": (
+        {"y_train": np.array([b"a", b"b"] * 30)},
+        {},
+        r"received \|S1\. Convert them with y_train\.astype\(str\)\.$",
     ),
     "NaN": ({"x_train": np.full((60, 4, 4), np.nan)}, {}, "x_train must hold finite numbers"),
     "one infinity": (
@@ -83,7 +128,19 @@ BAD_ARRAYS = {
         "every label of y_test.*3 is not",
     ),
     "one class": ({"y_train": np.zeros(60, int)}, {}, "two classes or more"),
-    "a class with one image": ({"y_train": np.r_[np.zeros(59, int), 7]}, {}, "class 7 has one"),
+    "a class with one image": (
+        {"y_train": np.r_[np.zeros(59, int), 7]},
+        {},
+        r"class 7 has one\. If they are numbers to predict, say task = 'regression'\.$",
+    ),
+    "a named class with one image": (
+        {
+            "y_train": np.r_[np.full(59, "ant"), ["bee"]],
+            "y_test": np.full(12, "ant"),
+        },
+        {},
+        r"class bee has one\.$",
+    ),
     "fewer validation images than classes": ({}, {"validation": 2}, "3 classes.*received 2"),
     "fewer training images than classes": ({}, {"validation": 58}, "3 classes.*received 58"),
     "all images validate": (
