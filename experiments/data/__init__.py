@@ -6,6 +6,8 @@ Where to start reading:
 - `settings`: the [data] table of an experiment.
 - `lookup`: what is known of a data set before it is prepared.
 - `preparation`: starts a process that prepares a data set; `build` is what that process does.
+- `centring`, `scaling`, `layout`, `split`, `targets`: what is done to the arrays; `findings`: what
+  their numbers say against them.
 - `prepared_folder`: the files of a prepared data set.
 """
 

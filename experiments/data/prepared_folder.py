@@ -25,8 +25,13 @@ from assay.models.tasks import Task
 from assay.search.system.files import FileLock, unwritable_error
 
 FORMAT = 4
-"""Part of every folder's key. Raise it when the files change: folders of an older format are then
-neither read nor replaced.
+"""Part of every meta.json. Raise it when the files change: a folder of another format is not read,
+and is prepared again in its place.
+"""
+
+_KEY_FORMAT = 3
+"""Part of every folder's key. It stays: a checkpoint belongs to the name of its data's folder, and
+the fingerprint of its study tells whether a release has changed the numbers.
 """
 
 UNIT_SCALE = "unit scale"
@@ -36,10 +41,17 @@ LONGEST_NAME = 100
 """Longest data-set name in a folder's name; file systems allow 255 bytes for the whole."""
 
 
+class _MetaFormat(TrainingMeta):
+    """The format of a prepared folder; those from before it was recorded have `_KEY_FORMAT`."""
+
+    format: int = _KEY_FORMAT
+
+
 class PreparedMeta(TrainingMeta):
     """What is known of a prepared data set; the keys of meta.json.
 
     Attributes:
+        format: `FORMAT`.
         name: the data set's name; for your own data without the path.
         task: the task that it is prepared for.
         digest: SHA-256 over the source's arrays: names, types, shapes, bytes.
@@ -72,6 +84,7 @@ class PreparedMeta(TrainingMeta):
             data; see `find_changed_numbers`.
     """
 
+    format: int = FORMAT
     # Required here; `TrainingMeta` has defaults for folders that are older than regression.
     task: Task
     outputs: int
@@ -131,9 +144,9 @@ def prepared_folder_path(home: Path, source: Source, settings: DataSettings, tas
     Raises:
         RequestError: the source cannot be read.
     """
-    split = [settings.validation, settings.train_images, settings.split_seed, settings.layout]
+    split = [settings.validation, settings.train_images, settings.split_seed]
     # The source's own key changes with its files: a folder never holds outdated arrays.
-    key = json.dumps([FORMAT, source.name, source.cache_key(), task, *split])
+    key = json.dumps([_KEY_FORMAT, source.name, source.cache_key(), task, *split])
     # The name only helps people: the hash alone identifies the folder.
     name = re.sub(r"[^A-Za-z0-9]+", "-", source.name.removesuffix(".npz"))[:LONGEST_NAME]
     return home.absolute() / "data" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
@@ -149,7 +162,7 @@ def read_prepared_meta(folder: Path) -> PreparedMeta | None:
     """Read meta.json, and compare the sizes of the files with it.
 
     Returns:
-        The keys of meta.json; None if there is no such folder.
+        The keys of meta.json; None if there is no such folder, or if it has another format.
 
     Raises:
         ValueError: the folder is damaged; the message names the file.
@@ -157,6 +170,8 @@ def read_prepared_meta(folder: Path) -> PreparedMeta | None:
     if not folder.is_dir():
         return None
     try:
+        if read_meta(folder, _MetaFormat).format != FORMAT:
+            return None
         meta = read_meta(folder, PreparedMeta)
     except (OSError, ValueError):
         raise ValueError(f"{META_FILE} cannot be read") from None

@@ -73,8 +73,8 @@ SOURCES: tuple[SourceEntry, ...] = (
     ),
     SourceEntry(
         summaries={
-            "npz:PATH": "your own arrays x_train, y_train, x_test, y_test in one file, "
-            "x_val and y_val if you like; for regression too"
+            "npz:PATH": "your own arrays x_train, y_train, x_test, y_test, "
+            "also x_val, y_val; regression too"
         },
         task=None,  # y can be labels or numbers: only the file tells
         locate=locate_npz_file,
@@ -84,8 +84,8 @@ SOURCES: tuple[SourceEntry, ...] = (
     ),
     SourceEntry(
         summaries={
-            "folder:PATH": "your own images in train/<class>/ and test/<class>/, "
-            "val/<class>/ if you like; size = [h, w] resizes"
+            "folder:PATH": "your own images in train/<class>/, test/<class>/, "
+            "also val/<class>/; size = [h, w]"
         },
         task="classification",
         locate=locate_folder,

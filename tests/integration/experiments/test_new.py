@@ -91,7 +91,7 @@ def test_a_small_data_set_has_small_batches(new: New, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "words"), [((4,), "cnn needs images"), ((3, 3), "at least 8 pixels a side")]
+    ("shape", "words"), [((4,), "cnn needs images"), ((3, 3, 1), "at least 8 pixels a side")]
 )
 def test_a_network_that_cannot_take_the_data_is_refused(
     shape: tuple[int, ...], words: str, new: New, tmp_path: Path

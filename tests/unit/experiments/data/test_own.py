@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,12 @@ import pytest
 
 from assay.experiments.data import DataSettings
 from assay.experiments.data.build import ensure_prepared
-from assay.experiments.data.prepared_folder import PreparedMeta, read_prepared_meta
+from assay.experiments.data.prepared_folder import (
+    PreparedMeta,
+    prepared_folder_path,
+    read_prepared_meta,
+)
+from assay.experiments.data.sources.generated import GeneratedSource
 from assay.models.tasks import Task
 from tests.helpers.small_sets import Arrays
 
@@ -146,3 +153,28 @@ def test_a_subset_can_be_the_whole_training_set(arrays: Arrays, tmp_path: Path) 
     whole, _ = built(arrays, tmp_path, validation=10)
     kept, _ = built(arrays, tmp_path, validation=10, train_images=50)
     assert (whole / "x_train.npy").read_bytes() == (kept / "x_train.npy").read_bytes()
+
+
+def test_a_folder_of_an_older_format_is_prepared_again_in_its_place(
+    arrays: Arrays, tmp_path: Path
+) -> None:
+    folder, now = built(arrays, tmp_path)
+    meta = json.loads((folder / "meta.json").read_text())
+    # As release 0.1.0 wrote it, which knew of none of these.
+    new = {"format", "centre", "target_offset", "validation_source", "layout", "input_type"}
+    new |= {"input_range", "scaled_ranges", "class_counts", "findings", "changed_numbers"}
+    (folder / "meta.json").write_text(json.dumps({k: v for k, v in meta.items() if k not in new}))
+    assert read_prepared_meta(folder) is None, "it is neither damaged nor used"
+    again = ensure_prepared(DataSettings(name="npz:own.npz"), tmp_path / "home", tmp_path, tmp_path)
+    assert again == folder
+    assert read_prepared_meta(folder) == now
+
+
+def test_the_name_of_a_folder_is_that_of_earlier_releases(tmp_path: Path) -> None:
+    # Checkpoints of studies that were begun with them belong to it.
+    settings = DataSettings(name="xor", validation=100, train_images=300, split_seed=2, seed=4)
+    source = GeneratedSource("xor", seed=4)
+    key = json.dumps([3, "xor", source.cache_key(), "classification", 100, 300, 2])
+    expected = f"xor-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    found = prepared_folder_path(tmp_path, source, settings, "classification")
+    assert found == tmp_path / "data" / expected
