@@ -62,11 +62,11 @@ Inputs of layers
     fallback  nothing is recorded, so inputs that are scaled twice draw no warning
 
 Numbers in layer names
-    what      reads and sets the counters from which Keras numbers the names of layers, in
-              `keras.src` global state
-    where     keras_compat.py, `name_counters` and `set_name_counters`
-    why       `clear_session` restarts them, while layers that a user's file made at its import keep
-              their names: the next model would have two layers of one name
+    what      sets the counters from which Keras numbers the names of layers, in `keras.src` global
+              state
+    where     keras_compat.py, `reserve_layer_names`
+    why       `clear_session` restarts them, while layers at the top of a user's file keep their
+              names: the next model would have two layers of one name
     guard     is_supported()
     fallback  such a model fails in the second trial of a worker, with Keras' own message
 
@@ -93,7 +93,8 @@ import contextlib
 import functools
 import importlib.util
 import random
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -232,24 +233,22 @@ def as_array(value: Any) -> Any:
         return None
 
 
-_NAME_COUNTERS = "object_name_uids"
+def reserve_layer_names(names: Iterable[str]) -> None:
+    """Make Keras number the next layers so that none gets one of these names.
 
-
-def name_counters() -> dict[str, int]:
-    """Return how many layers of each kind were named; empty with an unsupported release."""
-    if not is_supported():
-        return {}
-    from keras.src.backend.common import global_state
-
-    return dict(global_state.get_global_attribute(_NAME_COUNTERS, {}))
-
-
-def set_name_counters(counters: dict[str, int]) -> None:
-    """Set the counters that `name_counters` returned."""
+    Args:
+        names: names of layers, such as "dense" and "dense_3".
+    """
     if not is_supported():
         return
-    from collections import defaultdict
-
     from keras.src.backend.common import global_state
 
-    global_state.set_global_attribute(_NAME_COUNTERS, defaultdict(int, counters))
+    counters = global_state.get_global_attribute(
+        "object_name_uids", default=defaultdict(int), set_to_default=True
+    )
+    for name in names:
+        kind, _, number = name.rpartition("_")
+        if number.isdecimal() and kind:
+            counters[kind] = max(counters[kind], int(number) + 1)
+        else:
+            counters[name] = max(counters[name], 1)

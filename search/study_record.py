@@ -237,7 +237,9 @@ def compare_fingerprints(
 
 
 def _differences(known: Any, requested: Any, path: Sequence[str] = ()) -> Iterator[str]:
-    if isinstance(known, dict) and isinstance(requested, dict):
+    if list(path) == ["code"]:
+        yield from _code_differences(known, requested)
+    elif isinstance(known, dict) and isinstance(requested, dict):
         for key in sorted({*known, *requested}):
             yield from _differences(known.get(key), requested.get(key), [*path, key])
     elif known != requested:
@@ -253,6 +255,25 @@ def _with_real_numbers(distribution: Any) -> str | None:
         return None
     head, *when = distribution.split(", when ", maxsplit=1)
     return ", when ".join([re.sub(r"-?\d+", lambda found: f"{float(found[0])!r}", head), *when])
+
+
+def _code_differences(known: Any, requested: Any) -> Iterator[str]:
+    """Yield what differs between two records of the user's files: digests by name."""
+    if isinstance(known, str) and isinstance(requested, dict):
+        # Earlier releases compared one file alone.
+        yield (
+            "a release that compared only the factory's own file, so that a change of its other "
+            "files can't be ruled out"
+        )
+        return
+    before, now = (record if isinstance(record, dict) else {} for record in (known, requested))
+    for file in sorted({*before, *now}):
+        if file not in now:
+            yield f"{file}, which the factory does not load any more"
+        elif file not in before:
+            yield f"no {file}, which the factory loads now"
+        elif before[file] != now[file]:
+            yield f"another {file}, which has changed since"
 
 
 def _shown(value: Any) -> str:

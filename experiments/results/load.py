@@ -16,6 +16,7 @@ from assay.experiments.results.frames import (
 from assay.experiments.results.history import StudyHistory, read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.results.study import StudyResult
+from assay.experiments.tracking.schema import read_preflight
 from assay.experiments.workspace import StorePaths
 from assay.search.importances import get_evaluator, importances_by_metric
 from assay.search.objective import Objectives, Values
@@ -75,6 +76,7 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
         epochs=build_epoch_frame(history),
         finalists=build_finalist_frame(objectives),
         importance=evaluator,
+        preflight=read_preflight(history.opened),
     )
 
 

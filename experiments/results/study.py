@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -46,6 +47,8 @@ class StudyResult:
         finalists: one row per training of a winner with another seed. Columns: trial, seed, the
             metric of each objective. Empty until winners are trained again.
         importance: name of the importance evaluator.
+        preflight: what was understood of data and model when the study was last opened. Empty for a
+            study of another home.
 
     Example:
         >>> from assay import load_study
@@ -69,6 +72,7 @@ class StudyResult:
     epochs: pandas.DataFrame
     finalists: pandas.DataFrame
     importance: str = "ped-anova"
+    preflight: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
         """Return what `assay sweep --json` prints, with the same keys."""
@@ -84,6 +88,7 @@ class StudyResult:
             "pareto": None if self.pareto is None else [dict(trial) for trial in self.pareto],
             "objectives": list(self.objectives),
             "importances": dict(first_importances if self.pareto is None else self.importances),
+            "preflight": dict(self.preflight),
         }
 
     @property

@@ -18,9 +18,11 @@ from assay.experiments.data.lookup import locate_source
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.ordering import Inputs
 from assay.experiments.run.preflight import (
+    Preflight,
     call,
+    check_custom_model,
     confirm_device,
-    run_preflight_check,
+    read_built_in_facts,
     wait_for_worker,
 )
 from assay.experiments.run.progress import Display
@@ -51,6 +53,8 @@ class Forecast:
         seconds: wall time of all trials if none is pruned; None if nothing was measured.
         memory_bytes: memory of all workers together; None if nothing was measured.
         unmeasured: why nothing was measured; None if it was.
+        preflight: what was understood of data and model, as in `Preflight.to_record`; None if the
+            data are not there yet.
     """
 
     study: str
@@ -62,6 +66,7 @@ class Forecast:
     seconds: float | None = None
     memory_bytes: int | None = None
     unmeasured: str | None = None
+    preflight: Mapping[str, Any] | None = None
 
     def with_first(self, trials: Sequence[Trial], **measured: Any) -> Forecast:
         """Return the forecast with its first trials, and what was measured with them."""
@@ -159,10 +164,15 @@ def _measure(
         temporary = dataclasses.replace(store_paths, workspace=Workspace(Path(folder)))
         # One worker, with the threads that it would have beside the others.
         executor = stack.enter_context(dataclasses.replace(execution, workers=1).executor())
-        data = prepare_data(experiment, temporary, display)
-        session = Session(experiment, data, confirm_device(execution, executor), request.seed or 0)
-        first = _first_trials(experiment, request, session.inputs, execution.workers)
-        run_preflight_check(session, first[0].searched, executor, display)
+        data = prepare_data(experiment, temporary)
+        confirmed = confirm_device(execution, executor)
+        session = Session(Preflight(experiment, data), confirmed, request.seed or 0)
+        spec = session.first_spec(experiment.first_configuration())
+        preflight = check_custom_model(session.preflight, spec, executor, display)
+        preflight = read_built_in_facts(preflight, spec, executor)
+        session = dataclasses.replace(session, preflight=preflight)
+        preflight.show(display)
+        first = _first_trials(session.experiment, request, session.inputs, execution.workers)
         costs = [_measure_trial(session, executor, trial) for trial in first[:_MEASURED_TRIALS]]
     epochs = [session.setup(trial).epochs for trial in first[:_MEASURED_TRIALS]]
     seconds = [
@@ -172,6 +182,8 @@ def _measure(
     at_a_time = min(execution.workers, forecast.trials)
     return forecast.with_first(
         first,
+        space={name: str(parameter) for name, parameter in session.experiment.space.items()},
+        preflight=preflight.to_record(),
         seconds=statistics.mean(seconds) * forecast.trials / at_a_time,
         memory_bytes=max(cost.peak_memory_bytes for cost in costs) * execution.workers,
     )

@@ -5,16 +5,17 @@ Nothing here identifies a person or a machine: no host name, no user name, no re
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import json
 import platform
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assay.experiments.config.experiment import Experiment
-from assay.experiments.data.preparation import PreparedData
 from assay.experiments.run.execution import Execution
+from assay.experiments.run.preflight import Preflight
 from assay.experiments.run.trial_batching import TrialBatching
 from assay.experiments.tracking.schema import OBJECTIVE_TAG
 
@@ -34,8 +35,7 @@ _LARGEST_TAG_CHARACTERS = 1000
 
 
 def provenance(
-    experiment: Experiment,
-    data: PreparedData,
+    preflight: Preflight,
     execution: Execution,
     seed: int,
     batching: TrialBatching | None,
@@ -44,14 +44,14 @@ def provenance(
     """Return the tags of a study's parent run, or of a single run.
 
     Args:
-        experiment: what is trained.
-        data: its prepared data.
+        preflight: experiment and data, and what was found out about them.
         execution: what trials train on.
         seed: random seed of the study, or of the single training.
         batching: how trials are trained together; None if each trains by itself.
         searching: whether it is a study, which has a sampler and a pruner.
     """
-    factory = experiment.family.factory
+    experiment, data = preflight.experiment, preflight.data
+    code = _read_code(preflight)
     search = {"assay.sampler": experiment.search.sampler, "assay.pruner": experiment.search.pruner}
     return {
         **(search if searching else {}),
@@ -61,7 +61,7 @@ def provenance(
         "assay.title": experiment.title,
         "assay.source": experiment.source,
         "assay.task": experiment.task,
-        **({} if factory is None else {"assay.code.digest": str(factory.digest())}),
+        **({} if code is None else {"assay.code.digest": _digest_record(code)}),
         OBJECTIVE_TAG: str(experiment.search.goals),
         "assay.backend": execution.backend,
         "assay.device": execution.reported or execution.device,
@@ -77,6 +77,7 @@ def provenance(
         "assay.dataset.classes": ", ".join(data.classes)[:_LARGEST_TAG_CHARACTERS] or "none",
         "assay.dataset.verified": "yes" if data.verified else f"no: {data.unverified_reason}",
         "assay.seed": str(seed),
+        **preflight.tags(),
     }
 
 
@@ -117,8 +118,7 @@ def _versions() -> dict[str, str]:
 
 
 def study_fingerprint(
-    experiment: Experiment,
-    data: PreparedData,
+    preflight: Preflight,
     execution: Execution,
     batching: TrialBatching | None = None,
 ) -> dict[str, Any]:
@@ -127,14 +127,19 @@ def study_fingerprint(
     It is kept with the study, and compared when the study is resumed: see
     `assay.search.study_record.check_fingerprint`.
     """
-    factory = experiment.family.factory
+    experiment, data = preflight.experiment, preflight.data
+    code = _read_code(preflight)
     return {
         "task": experiment.task,
         "data": {
             "name": data.name,
             "digest": data.digest,
             "scale": experiment.data.scale,
-            **data.find_changed_numbers(experiment.data.scale),
+            **{
+                name: how
+                for name, how in data.find_changed_numbers(experiment.data.scale).items()
+                if name != "targets" or preflight.is_centred
+            },
         },
         "split": {
             "validation": data.validation_images,
@@ -142,11 +147,34 @@ def study_fingerprint(
             "seed": experiment.data.split_seed,
         },
         "family": experiment.family.name,
-        **({} if factory is None else {"code": factory.digest()}),
+        **({} if code is None else {"code": dict(code)}),
         "fixed": experiment.fixed_hyperparameters(),
         "space": experiment.space.to_records(),
         "objectives": experiment.search.objectives,
         "backend": execution.backend,
-        "precision": execution.precision,
+        "precision": _read_precision(preflight, execution),
         **({} if batching is None else batching.to_record()),
     }
+
+
+def _read_code(preflight: Preflight) -> Mapping[str, str] | None:
+    """Return the digests of the user's files by name; None for a built-in family."""
+    factory = preflight.experiment.family.factory
+    if factory is None:
+        return None
+    if preflight.model is not None:
+        return preflight.model.code
+    # The check ran out of memory, so only the file itself is known.
+    return {factory.text.rpartition(":")[0]: str(factory.digest())}
+
+
+def _read_precision(preflight: Preflight, execution: Execution) -> str:
+    """Return the precision: a user's factory may set another than was requested."""
+    is_custom = preflight.experiment.family.factory is not None
+    found = "" if preflight.model is None or not is_custom else preflight.model.precision
+    return found or execution.precision
+
+
+def _digest_record(record: Mapping[str, str]) -> str:
+    """Return the SHA-256 of a record."""
+    return hashlib.sha256(json.dumps(dict(record), sort_keys=True).encode()).hexdigest()

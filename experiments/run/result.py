@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from assay.search.events import Closing, EpochEnded
@@ -89,6 +89,7 @@ class SweepResult:
         wanted: number of complete or pruned trials at which the study is done.
         exhausted: whether every configuration has been tried.
         importance: name of the importance evaluator.
+        preflight: what was understood of data and model: see `Preflight.to_record`.
     """
 
     status: RunStatus
@@ -104,6 +105,7 @@ class SweepResult:
     wanted: int
     exhausted: bool
     importance: str = "ped-anova"
+    preflight: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
@@ -131,6 +133,7 @@ class SweepResult:
             "pareto": None if single else [best.to_record(single) for best in self.best_trials],
             "objectives": [str(objective) for objective in self.objectives.each],
             "importances": next(iter(by_objective.values()), {}) if single else by_objective,
+            "preflight": dict(self.preflight),
         }
 
 
@@ -148,6 +151,7 @@ class RunResult:
         state: "complete", or "failed: REASON".
         error: text of the error; None without one.
         history: the epochs, in order.
+        preflight: what was understood of data and model: see `Preflight.to_record`.
     """
 
     status: RunStatus
@@ -159,6 +163,7 @@ class RunResult:
     state: str
     error: str | None
     history: Sequence[EpochEnded] = ()
+    preflight: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def epochs(self) -> pd.DataFrame:
@@ -173,4 +178,9 @@ class RunResult:
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
-        return {"run_id": self.run_id, "params": dict(self.params), "metrics": dict(self.metrics)}
+        return {
+            "run_id": self.run_id,
+            "params": dict(self.params),
+            "metrics": dict(self.metrics),
+            "preflight": dict(self.preflight),
+        }

@@ -12,7 +12,7 @@ from assay.experiments.data.lookup import count_training_images, locate_source, 
 from assay.experiments.data.preparation import PreparedData, start_preparing
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.ordering import Inputs
-from assay.experiments.run.progress import Display
+from assay.experiments.run.preflight import Preflight
 from assay.experiments.run.provenance import provenance
 from assay.experiments.run.result import RunStatus
 from assay.experiments.run.trial_batching import TrialBatching
@@ -26,6 +26,7 @@ from assay.search.events import StudyOpened
 from assay.search.failure_policy import FAIL_FAST, FailurePolicy
 from assay.search.journal import Journal
 from assay.search.plan import SearchPlan, TrialSetup
+from assay.search.space import Configuration
 from assay.search.supervisor import Supervisor
 from assay.search.system.signals import StopRequest
 from assay.search.workers.local_executor import LocalExecutor
@@ -39,34 +40,41 @@ class Session:
     It makes the setup of each trial.
 
     Attributes:
-        experiment: what is trained.
-        data: its data sets, prepared on the disk.
+        preflight: experiment and data, and what was found out about them.
         execution: what trials train on.
         seed: random seed of the study, or of the single training.
         batching: how trials are trained together; None if each trains by itself.
         checkpoints: where trials are saved after each epoch; None if they are not.
     """
 
-    experiment: Experiment
-    data: PreparedData
+    preflight: Preflight
     execution: Execution
     seed: int
     batching: TrialBatching | None = None
     checkpoints: Checkpoints | None = None
 
+    @property
+    def experiment(self) -> Experiment:
+        """What is trained, as the preflight check has completed it."""
+        return self.preflight.experiment
+
+    @property
+    def data(self) -> PreparedData:
+        """Its data, prepared on the disk."""
+        return self.preflight.data
+
     def study_opened(self, study: str | None, study_id: str, supervisor: str = "") -> StudyOpened:
         """Return the event that opens a study; with `study=None`, a single training."""
         scale = self.experiment.data.scale
         raw_scale = self.data.raw_scale(scale)
-        offset = self.data.target_offset
+        offset = self.data.target_offset if self.preflight.is_centred else None
         return StudyOpened(
             study=study,
             study_id=study_id,
             supervisor=supervisor,
             experiment=self.experiment.name,
             provenance=provenance(
-                self.experiment,
-                self.data,
+                self.preflight,
                 self.execution,
                 self.seed,
                 self.batching,
@@ -108,11 +116,18 @@ class Session:
             "train": train.model_dump(),
             "data": {"folder": str(self.data.folder), "scale": self.experiment.data.scale},
         }
+        if not self.preflight.is_centred:
+            spec["data"]["centred"] = False
         if self.batching is not None:
             spec["order_seed"] = self.batching.order_seed
         if self.checkpoints is not None:
             spec["checkpoint"] = str(self.checkpoints.path(trial))
         return spec
+
+    def first_spec(self, configuration: Configuration) -> Mapping[str, Any]:
+        """Return the specification of a trial of this configuration, for the preflight check."""
+        trial = Trial(number=0, searched=configuration, seed=self.seed, origin="preflight check")
+        return self.setup(trial).spec
 
     def hyperparameters(self, trial: Trial) -> Mapping[str, Any]:
         """Return every hyperparameter of a trial by name, searched or fixed."""
@@ -202,7 +217,6 @@ def is_surely_valid(experiment: Experiment, execution: Execution, store_paths: S
 def prepare_data(
     experiment: Experiment,
     store_paths: StorePaths,
-    display: Display,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> PreparedData:
     """Prepare the experiment's data in a child process, and create home.
@@ -210,7 +224,6 @@ def prepare_data(
     Args:
         experiment: whose data.
         store_paths: where data are read and written.
-        display: shows the warnings about the data.
         meanwhile: called while the child process works.
 
     Raises:
@@ -223,8 +236,6 @@ def prepare_data(
     ) as preparation:
         meanwhile()
         data = preparation.result()
-    for warning in data.warnings:
-        display.log(f"warning: {warning}")
     experiment.check_input(data.input_shape)
     store_paths.workspace.create()
     return data

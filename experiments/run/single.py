@@ -19,7 +19,12 @@ from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.request import RunRequest
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.orphans import settle_orphaned_runs
-from assay.experiments.run.preflight import confirm_device, run_preflight_check
+from assay.experiments.run.preflight import (
+    Preflight,
+    check_custom_model,
+    confirm_device,
+    read_built_in_facts,
+)
 from assay.experiments.run.progress import Display, SweepState
 from assay.experiments.run.result import RunResult, RunStatus
 from assay.experiments.run.session import (
@@ -118,6 +123,9 @@ def run(
         executor, tracker = start_processes(stack, execution, store_paths, name)
         session = _prepare(experiment, request, store_paths, display, execution, executor)
         _open_store(stack, store_paths, name, tracker, display)
+        spec = session.first_spec(configuration)
+        session = replace(session, preflight=read_built_in_facts(session.preflight, spec, executor))
+        session.preflight.show(display)
         trial = SingleTrial(configuration, request.seed)
         model_store = ModelStore(store_paths.workspace.models(name))
         status, history = _train(
@@ -155,13 +163,14 @@ def _prepare(
     under_way = f"{experiment.name}: preparing the data and starting the worker"
     if is_valid := is_surely_valid(experiment, execution, store_paths):
         display.log(under_way)
-    data = prepare_data(experiment, store_paths, display)
+    data = prepare_data(experiment, store_paths)
     execution = confirm_device(execution, executor)
-    session = Session(experiment, data, execution, request.seed)
-    run_preflight_check(session, experiment.default_configuration(), executor, display)
+    session = Session(Preflight(experiment, data), execution, request.seed)
+    spec = session.first_spec(experiment.default_configuration())
+    preflight = check_custom_model(session.preflight, spec, executor, display)
     if not is_valid:
         display.log(under_way)
-    return session
+    return replace(session, preflight=preflight)
 
 
 def _open_store(
@@ -237,4 +246,5 @@ def _result(
         state="failed: never begun" if end is None else end.label,
         error=None if end is None else end.error,
         history=history,
+        preflight=session.preflight.to_record(),
     )

@@ -26,11 +26,15 @@ from typing import TYPE_CHECKING, Any
 
 from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.request import SweepRequest
-from assay.experiments.data.preparation import PreparedData
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.ordering import Inputs, longest_first
 from assay.experiments.run.orphans import settle_orphaned_runs
-from assay.experiments.run.preflight import confirm_device, run_preflight_check
+from assay.experiments.run.preflight import (
+    Preflight,
+    check_custom_model,
+    confirm_device,
+    read_built_in_facts,
+)
 from assay.experiments.run.progress import Display, SweepState
 from assay.experiments.run.provenance import study_fingerprint
 from assay.experiments.run.result import RankedTrial, RunStatus, SweepResult
@@ -57,6 +61,7 @@ from assay.experiments.run.trial_batching import (
     choose_batching,
 )
 from assay.experiments.tracking.follower import MlflowTracker
+from assay.experiments.tracking.schema import read_preflight
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
 from assay.search.artifacts import Checkpoints
@@ -142,12 +147,12 @@ def sweep(
     study, execution = _check_request(experiment, request, store_paths)
     with ExitStack() as stack:
         executor, tracker = start_processes(stack, execution, store_paths, study)
-        storage, data, execution = _prepare(
+        storage, preflight, execution = _prepare(
             stack, experiment, request, store_paths, display, execution, executor
         )
         context = _open_stores(
             stack,
-            _Opening(study, experiment, request, store_paths, display, data, execution),
+            _Opening(study, preflight, request, store_paths, display, execution),
             storage,
             executor,
             tracker,
@@ -208,12 +213,12 @@ def _prepare(
     display: Display,
     execution: Execution,
     executor: Executor,
-) -> tuple[optuna.storages.BaseStorage | None, PreparedData, Execution]:
+) -> tuple[optuna.storages.BaseStorage | None, Preflight, Execution]:
     """Prepare the storage, the data, the device and the model.
 
     Returns:
-        The storage, or None if home has none yet; the prepared data; and the execution with the
-        device as its backend names it.
+        The storage, or None if home has none yet; experiment and data after the preflight check;
+        and the execution with the device as its backend names it.
 
     Raises:
         RequestError: one of them can't be had.
@@ -226,13 +231,16 @@ def _prepare(
         store_paths.storage
     )
     storage = None if is_new else _open_storage(stack, store_paths, display)
-    data = prepare_data(experiment, store_paths, display, meanwhile=_import_optuna)
+    data = prepare_data(experiment, store_paths, meanwhile=_import_optuna)
     execution = confirm_device(execution, executor)
-    preflight = Session(experiment, data, execution, request.seed or 0)
-    run_preflight_check(preflight, experiment.first_configuration(), executor, display)
+    preflight = Preflight(experiment, data)
+    spec = Session(preflight, execution, request.seed or 0).first_spec(
+        experiment.first_configuration()
+    )
+    preflight = check_custom_model(preflight, spec, executor, display)
     if not is_valid:
         display.log(under_way)
-    return storage, data, execution
+    return storage, preflight, execution
 
 
 def _import_optuna() -> None:
@@ -264,12 +272,16 @@ class _Opening:
     """What is known of a sweep before its stores are open."""
 
     study: str
-    experiment: Experiment
+    preflight: Preflight
     request: SweepRequest
     store_paths: StorePaths
     display: Display
-    data: PreparedData
     execution: Execution
+
+    @property
+    def experiment(self) -> Experiment:
+        """What is searched, as the preflight check has completed it."""
+        return self.preflight.experiment
 
 
 def _open_stores(
@@ -301,6 +313,13 @@ def _open_stores(
     trials = _open_study(storage, study_request)
 
     experiment = _limit_trials(opening.experiment, trials, opening.display)
+    preflight = replace(opening.preflight, experiment=experiment)
+    if trials.count_done() < experiment.search.trials:
+        # Only now: nothing can be refused any more, and meanwhile the workers have started.
+        first = Session(preflight, opening.execution, trials.seed).first_spec(
+            experiment.first_configuration()
+        )
+        preflight = read_built_in_facts(preflight, first, executor)
     checkpoints = (
         Checkpoints(store_paths.workspace.checkpoints(study)) if request.checkpoint else None
     )
@@ -309,9 +328,7 @@ def _open_stores(
         opening.display.log(
             f"{experiment.name}: each worker trains up to {batching.size} trials together"
         )
-    session = Session(
-        experiment, opening.data, opening.execution, trials.seed, batching, checkpoints
-    )
+    session = Session(preflight, opening.execution, trials.seed, batching, checkpoints)
     stack.callback(opening.display.on_close)
     return SweepContext(
         study, request, store_paths, instance, trials, tracker, executor, session, opening.display
@@ -333,7 +350,7 @@ def _identify_study(
         opening.study,
         opening.experiment,
         opening.request,
-        study_fingerprint(opening.experiment, opening.data, opening.execution, batching),
+        study_fingerprint(opening.preflight, opening.execution, batching),
     )
     if record is not None:
         record.check_fingerprint(study_request.fingerprint)
@@ -435,6 +452,7 @@ def _search(context: SweepContext, journal: Journal, stop: StopRequest) -> RunSt
     """
     trials, session, request = context.trials, context.session, context.request
     trials.stop_waiting_when(stop.__bool__)
+    session.preflight.show(context.display)
     try:
         trials.run_locked(lambda: _recover_and_enqueue(context, journal))
     except SearchError as error:
@@ -598,4 +616,15 @@ def _read_result(context: SweepContext, status: RunStatus, seconds: float) -> Sw
         wanted=context.wanted,
         exhausted=not trials.has_next(),
         importance=search.importance,
+        preflight=_preflight_record(context),
     )
+
+
+def _preflight_record(context: SweepContext) -> Mapping[str, Any]:
+    """Return what was understood; of a study that was done already, when it was last opened."""
+    preflight = context.session.preflight
+    if preflight.model is None:
+        opened = [event for event, _ in read_events(context.journal_file, only=[StudyOpened])]
+        if opened and isinstance(opened[-1], StudyOpened):
+            return read_preflight(opened[-1]) or preflight.to_record()
+    return preflight.to_record()

@@ -40,7 +40,8 @@ def log_model(
         >>> mlflow.keras.load_model(f"runs:/{run_id}/model")
     """
     keras = importlib.metadata.version("keras")
-    model = Model(run_id=run_id, signature=_model_signature(data), metadata=dict(data))
+    signature = _model_signature(data, backend)
+    model = Model(run_id=run_id, signature=signature, metadata=dict(data))
     model.add_flavor(
         "keras", data="data", keras_version=keras, keras_backend=backend, save_exported_model=False
     )
@@ -62,10 +63,13 @@ def log_model(
         client.log_artifacts(run_id, str(local), MODEL_FOLDER)
 
 
-def _model_signature(data: Mapping[str, Any]) -> ModelSignature:
+def _model_signature(data: Mapping[str, Any], backend: str) -> ModelSignature:
     """Return the signature: float32, (batch, *input_shape) to (batch, outputs)."""
     number = np.dtype(np.float32)
+    # With an offset of the targets, outputs are float64 where the backend has that.
+    has_wide_outputs = data.get("target_offset") is not None and backend != "jax"
+    output = np.dtype(np.float64) if has_wide_outputs else number
     return ModelSignature(
         inputs=Schema([TensorSpec(number, (-1, *data["input_shape"]))]),
-        outputs=Schema([TensorSpec(number, (-1, data["outputs"]))]),
+        outputs=Schema([TensorSpec(output, (-1, data["outputs"]))]),
     )

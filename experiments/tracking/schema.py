@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import posixpath
 import re
 from collections.abc import Mapping
+from typing import Any
+
+from assay.search.events import StudyOpened
 
 STUDY_TAG = "assay.study"
 STUDY_ID_TAG = "assay.study_id"
@@ -14,6 +18,9 @@ STUDY_ID_TAG = "assay.study_id"
 TRIAL_TAG = "assay.trial"
 OBJECTIVE_TAG = "assay.objective"
 """On the parent run: directions and metrics, separated by commas."""
+
+PREFLIGHT_TAG = "assay.preflight"
+"""On the parent run, or a single run: the record of the preflight check, as JSON."""
 
 REFUSED_TAG = "assay.refused"
 """On a run: what MLflow refused to store, and why, one line each."""
@@ -113,3 +120,10 @@ def merge_session_tags(stored: Mapping[str, str], current: Mapping[str, str]) ->
         values = stored[name].split(_SESSION_SEPARATOR) if name in stored else []
         merged[name] = _SESSION_SEPARATOR.join(values if value in values else [*values, value])
     return merged
+
+
+def read_preflight(opened: StudyOpened | None) -> dict[str, Any]:
+    """Return the record of the preflight check with which a study was opened; empty if unknown."""
+    text = "{}" if opened is None else opened.provenance.get(PREFLIGHT_TAG, "{}")
+    record: dict[str, Any] = json.loads(text)
+    return record

@@ -144,11 +144,13 @@ class FallbackDataset:
 
     Attributes:
         note: why the last compiled epoch is a slow one; None if it is not.
+        target_offset: what was subtracted from the targets; see `TrainingData`.
     """
 
     def __init__(self, fast: DeviceDataset, data: TrainingData) -> None:
         self.shape, self.takes_any_batch_size = fast.shape, fast.takes_any_batch_size
         self.fast = fast
+        self.target_offset = data.target_offset
         self.note: str | None = None
         self._data = data
         self._plain: KerasFitDataset | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -77,7 +77,7 @@ class ModelFacts:
     centred: bool = True
     code: Mapping[str, str] = field(default_factory=dict)
     float_parameters: Sequence[str] = ()
-    directions: Mapping[str, str] = field(default_factory=dict)
+    directions: Mapping[str, Literal["maximize", "minimize"]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
 
     def to_record(self) -> dict[str, Any]:
@@ -262,7 +262,7 @@ class _CustomCheck:
 
     def _suits_centred_targets(self, x: Array) -> bool:
         """Return whether the model can be trained on targets without their offset."""
-        offset = getattr(self.data, "target_offset", None)
+        offset = self.data.target_offset
         if offset is None:
             return True
         if self.came_compiled:
@@ -333,18 +333,16 @@ def _name_loss(model: keras.Model, recipe: Recipe) -> str:
     return str(getattr(loss, "name", getattr(loss, "__name__", recipe.train.loss)))
 
 
-def _read_directions(model: keras.Model) -> dict[str, str]:
+def _read_directions(model: keras.Model) -> dict[str, Literal["maximize", "minimize"]]:
     """Return in which direction metrics of the model are better, where Keras knows it."""
-    words = {"up": "maximize", "down": "minimize"}
-    found: dict[str, str] = {}
-    for metric in _iter_metrics(model):
-        direction = words.get(getattr(metric, "_direction", None) or "")
-        if direction is not None:
-            found |= {metric.name: direction, f"val_{metric.name}": direction}
-    return found
+    words: Mapping[str, Literal["maximize", "minimize"]] = {"up": "maximize", "down": "minimize"}
+    directions = {
+        metric.name: getattr(metric, "_direction", None) or "" for metric in _list_metrics(model)
+    }
+    return {name: words[direction] for name, direction in directions.items() if direction in words}
 
 
-def _iter_metrics(model: keras.Model) -> list[Any]:
+def _list_metrics(model: keras.Model) -> list[Any]:
     metrics = list(model.metrics)
     for metric in model.metrics:
         metrics += getattr(metric, "metrics", [])  # those of `compile`

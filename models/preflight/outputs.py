@@ -32,7 +32,7 @@ of 1, as from a sigmoid.
 _MOST_ROWS = 4
 _SCORES = (2.0, 3.0, 5.0, 10.0)
 _LESS = 0.02  # of a loss of about 1
-_AMPLIFIED = 8.0
+_AMPLIFIED = (8.0, 512.0, 32768.0)
 _TOLERANCE = 0.01  # numbers of 16 bits have two to three digits
 
 MeasureLoss = Callable[[Array], float]
@@ -104,10 +104,12 @@ def find_output_kind(model: keras.Model, x: Array) -> OutputKind | None:
         return "probabilities"
     # Scores of an untrained model may happen to lie between 0 and 1. With larger weights they
     # leave that range.
-    with scaled_weights(model, _AMPLIFIED):
-        amplified = compute_outputs(model, x)
-    is_bounded = bool(np.isfinite(amplified).all()) and is_within_unit(amplified)
-    return "fractions" if is_bounded and amplified.max() > 0 else "scores"
+    for factor in _AMPLIFIED:
+        with scaled_weights(model, factor):
+            amplified = compute_outputs(model, x)
+        if np.isfinite(amplified).all() and not is_within_unit(amplified):
+            return "scores"
+    return "fractions" if y.max() > 0 else "scores"
 
 
 def is_within_unit(y: Array) -> bool:

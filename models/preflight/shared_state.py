@@ -14,6 +14,7 @@ Variables that exist before the factory is called are recognised as shared. Of t
 from __future__ import annotations
 
 import gc
+import weakref
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assay.models import keras_compat
 from assay.models.architectures.custom_import import FactoryReference
 from assay.models.errors import RequestError
 from assay.models.preflight.user_code import find_global
@@ -34,25 +36,40 @@ IMPORT_SEED = 0
 
 
 def list_variables() -> list[keras.Variable]:
-    """Return all Keras variables that exist in this process."""
+    """Return all Keras variables that exist in this process.
+
+    The names of the layers that exist are reserved: new layers get others.
+    """
     import keras  # not at the top: settings are checked without a backend
 
     # `type`, not `isinstance`: that would ask proxies for their class, which may import it.
-    return [item for item in gc.get_objects() if issubclass(type(item), keras.Variable)]
+    items = [
+        item for item in gc.get_objects() if issubclass(type(item), keras.Variable | keras.Layer)
+    ]
+    keras_compat.reserve_layer_names(
+        item.name for item in items if isinstance(item, keras.Layer) and hasattr(item, "name")
+    )
+    return [item for item in items if isinstance(item, keras.Variable)]
 
 
-@dataclass
-class _Known:
-    """A shared variable: kept alive, so that its id stays its own."""
+@dataclass(frozen=True)
+class _FirstSeen:
+    """A variable as it was when a trial first had it, before that trial was trained.
 
-    variable: Any
+    Attributes:
+        variable: weak reference: the variables of a trial's own model go with it.
+        value: initial value of what is no weight.
+        checksum: checksum of a weight.
+    """
+
+    variable: weakref.ref[Any]
     value: np.ndarray[Any, Any] | None = None
     checksum: int | None = None
 
 
 @dataclass
 class SharedState:
-    """The shared variables of a process, over all of its trials.
+    """The variables that trials of a process share, over all of its trials.
 
     Example:
         before = list_variables()
@@ -60,7 +77,7 @@ class SharedState:
         shared.start_trial(model, before, reference, optimizer="adam")
     """
 
-    _known: dict[int, _Known] = field(default_factory=dict)
+    _first_seen: dict[int, _FirstSeen] = field(default_factory=dict)
 
     def start_trial(
         self,
@@ -80,31 +97,39 @@ class SharedState:
         Raises:
             RequestError: training would change a shared variable.
         """
-        # A layer without weights yet gets them in the first call, and is shared from then on.
-        ids = {id(variable) for variable in before} | set(self._known)
+        ids = {id(variable) for variable in before}
         trained = list(model.trainable_variables)
         if optimizer == OWN:
             trained += model.optimizer.variables
         if shared := [variable for variable in trained if id(variable) in ids]:
             raise self._refusal(model, shared, reference, "is trained in every trial")
+        # All variables are kept in mind, not only those that are shared by now: a layer at the top
+        # of a file gets its variables in the first call of the factory.
+        self._forget_deleted()
         frozen = model.non_trainable_weights
-        if shared := [v for v in frozen if id(v) in ids and not self._is_unchanged(v)]:
-            raise self._refusal(model, shared, reference, "was changed by an earlier trial")
+        if changed := [variable for variable in frozen if not self._is_unchanged(variable)]:
+            raise self._refusal(model, changed, reference, "was changed by an earlier trial")
         weights = {id(variable) for variable in model.weights}
         for variable in (*model.variables, *model.metrics_variables):
-            if id(variable) in ids and id(variable) not in weights:
+            if id(variable) not in weights:
                 self._reset(variable)
 
+    def _forget_deleted(self) -> None:
+        self._first_seen = {
+            key: seen for key, seen in self._first_seen.items() if seen.variable() is not None
+        }
+
     def _is_unchanged(self, variable: keras.Variable) -> bool:
-        """Return whether a shared variable has the value that it was first seen with."""
+        """Return whether a frozen weight has the value that it was first seen with."""
         checksum = zlib.crc32(_value(variable).tobytes())
-        known = self._known.setdefault(id(variable), _Known(variable, checksum=checksum))
-        return known.checksum == checksum
+        seen = _FirstSeen(weakref.ref(variable), checksum=checksum)
+        return self._first_seen.setdefault(id(variable), seen).checksum == checksum
 
     def _reset(self, variable: keras.Variable) -> None:
-        known = self._known.setdefault(id(variable), _Known(variable, value=_value(variable)))
-        if known.value is not None:
-            variable.assign(known.value)
+        seen = _FirstSeen(weakref.ref(variable), value=_value(variable))
+        first = self._first_seen.setdefault(id(variable), seen)
+        if first is not seen and first.value is not None:
+            variable.assign(first.value)
 
     def _refusal(
         self,

@@ -80,7 +80,7 @@ def digest_user_files(reference: FactoryReference, opened: set[Path]) -> dict[st
     digests: dict[str, str] = {}
     for path in sorted(modules | opened):
         name = reference.display_name(str(path))
-        if name is not None:
+        if name is not None and not any(part.startswith(".") for part in Path(name).parts):
             content = digests.get(name, "").encode() + path.read_bytes()
             digests[name] = hashlib.sha256(content).hexdigest()
     return digests

@@ -126,7 +126,7 @@ def load_trial_data(spec: TrialSpec) -> TrainingData:
     Raises:
         RequestError: the data cannot be read, or are for another task.
     """
-    data = load_training_data(Path(spec.data.folder), spec.data.scale)
+    data = load_training_data(Path(spec.data.folder), spec.data.scale, spec.data.centred)
     if data.task != spec.task:
         raise RequestError(
             f"the data must be prepared for the task of the trial: received {spec.task} on "

@@ -19,6 +19,7 @@ from assay.models.architectures.custom_import import (
     load_factory,
 )
 from assay.models.backends import current_backend
+from assay.models.backends.keras_fit import FallbackDataset
 from assay.models.data import DataShape
 from assay.models.errors import RequestError
 from assay.models.precision import fix_keras_settings
@@ -45,6 +46,8 @@ class _Trial:
     program: Program
     programs: ProgramCache
     fit: Fit
+    recipe: Recipe
+    dataset: FallbackDataset
     memory: PeakMemory
     factory: FactoryReference | None
     checkpoint: Checkpoint | None = None
@@ -54,19 +57,6 @@ class _Trial:
     def epoch_seconds(self) -> list[float]:
         """Seconds of each epoch, including those in an earlier process."""
         return [reply["seconds"] for reply in self.replies]
-
-
-@dataclass(frozen=True)
-class _ImportedState:
-    """Keras' global state after the import of a user's file.
-
-    Attributes:
-        precision: dtype policy.
-        name_counters: how many layers of each kind were named.
-    """
-
-    precision: str
-    name_counters: dict[str, int]
 
 
 class Trainer:
@@ -112,8 +102,8 @@ class Trainer:
         self._trial: _Trial | None = None
         self._has_models = False
         self._shared = SharedState()
-        # What the import of a user's file leaves in Keras' global state, by factory.
-        self._imported: dict[FactoryReference, _ImportedState] = {}
+        # The precision that the import of a user's file has set, by factory.
+        self._imported_precision: dict[FactoryReference, str] = {}
         fix_keras_settings()
 
     def device(self) -> dict[str, Any]:
@@ -162,7 +152,15 @@ class Trainer:
         with attribute_user_errors(factory):
             program = self._get_program(trial_spec, recipe, dataset)
             fit = recipe.fit(program.model, dataset, trial_spec.input_seed, program.train_epoch)
-        trial = self._trial = _Trial(program, self._cache.programs, fit, memory, factory)
+        trial = self._trial = _Trial(
+            program,
+            self._cache.programs,
+            fit,
+            recipe,
+            fallback_dataset,
+            memory,
+            factory,
+        )
         if trial_spec.checkpoint is not None:
             trial.checkpoint = Checkpoint(Path(trial_spec.checkpoint), trial_spec.digest())
             trial.replies = trial.checkpoint.restore(program.model, fit)
@@ -260,9 +258,11 @@ class Trainer:
             "train_seconds": sum(trial.epoch_seconds),
             "epoch_seconds": statistics.median(trial.epoch_seconds),
         }
+        model = None
         if save_as is not None:
             try:
-                save_model(trial.program.model, Path(save_as))
+                model = add_target_offset(trial.program.model, trial.recipe, trial.dataset)
+                save_model(model, Path(save_as))
             except OSError as error:
                 reply["unsaved"] = str(error)
             except Exception as error:
@@ -270,6 +270,7 @@ class Trainer:
                 if trial.factory is None:
                     raise
                 reply["unsaved"] = format_error(error, trial.factory)
+        model = None
         del trial  # `drop` frees the model only if nothing refers to it
         self.drop()
         return reply
@@ -331,22 +332,40 @@ class Trainer:
 
     def _import_factory(self, factory: FactoryReference, seed: int) -> None:
         """Import the user's file; whatever it makes or sets then is the same for all trials."""
-        if factory not in self._imported:
+        if factory not in self._imported_precision:
             # Not the trial's seed: which trial comes first in a process depends on the others.
             seed_everything(IMPORT_SEED)
             load_factory(factory)
             seed_everything(seed)
-            self._imported[factory] = _ImportedState(
-                precision.current_precision(), keras_compat.name_counters()
-            )
-        # `drop` has cleared Keras' session since.
-        precision.use_precision(self._imported[factory].precision)
-        keras_compat.set_name_counters(self._imported[factory].name_counters)
+            self._imported_precision[factory] = precision.current_precision()
+        # `drop` has reset it since.
+        precision.use_precision(self._imported_precision[factory])
 
     def _current_trial(self) -> _Trial:
         if self._trial is None:
             raise RuntimeError("no trial is under way: begin one first")
         return self._trial
+
+
+def add_target_offset(model: keras.Model, recipe: Recipe, dataset: FallbackDataset) -> keras.Model:
+    """Return a model whose outputs have the offset that its targets were trained without.
+
+    Args:
+        model: trained on centred targets.
+        recipe: with which the returned model is compiled.
+        dataset: the data that it was trained on.
+    """
+    if dataset.target_offset is None:
+        return model
+    import keras  # not at the top: `preload` decides when the backend is imported
+
+    inputs = keras.Input(dataset.shape.input_shape)
+    # In 64 bits, since the sum of the offset and a prediction needs more digits than 32 bits have.
+    # JAX computes in 32 bits all the same.
+    add_offset = keras.layers.Rescaling(
+        1.0, offset=dataset.target_offset, dtype="float64", name="target_offset"
+    )
+    return recipe.compile(keras.Model(inputs, add_offset(model(inputs)), name=model.name))
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -20,10 +20,17 @@ from assay.models.training.optimizers import has_weight_decay
 
 
 class DataSpec(Settings):
-    """The prepared data of a trial."""
+    """The prepared data of a trial.
+
+    Attributes:
+        folder: the prepared folder.
+        scale: scaling of the inputs.
+        centred: whether targets with a large offset are trained on without it.
+    """
 
     folder: str
     scale: str = "unit"
+    centred: bool = True
 
 
 class TrialSpec(Settings):
@@ -58,6 +65,8 @@ class TrialSpec(Settings):
         content = self.model_dump(exclude={"checkpoint", "folders"})
         # The name of the folder contains the digest of the data.
         content["data"]["folder"] = Path(self.data.folder).name
+        if self.data.centred:  # checkpoints of earlier releases know no other
+            del content["data"]["centred"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.models import keras_compat, precision
+from assay.models.backends.keras_fit import FallbackDataset
 from assay.models.recipe import Recipe
 from assay.models.training import augmentation
 from assay.models.training.epoch import Metrics
 from assay.models.training.fit import TrainingInputs, make_input_config
 from assay.models.training.optimizers import effective_weight_decay
 from assay.models.worker.memory import PeakMemory
-from assay.models.worker.trainer import Trainer, save_model
+from assay.models.worker.trainer import Trainer, add_target_offset, save_model
 from assay.models.worker.trial_spec import TrialSpec, compile_key
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class VectorizedTrial:
         inputs: inputs of its epochs.
         programs: compiled epochs of its compile key.
         initial_state: state before its first epoch.
+        dataset: its data.
         epoch_seconds: its share of the seconds of each epoch.
         batch: the trial batch that it is in; None before its first epoch.
     """
@@ -53,6 +55,7 @@ class VectorizedTrial:
     inputs: TrainingInputs
     programs: VmapPrograms
     initial_state: TrainingState
+    dataset: FallbackDataset
     epoch_seconds: list[float] = field(default_factory=list)
     batch: TrialBatch | None = None
 
@@ -218,6 +221,7 @@ class VmapTrainer(Trainer):
             inputs=TrainingInputs(recipe.train, shape, trial_spec.input_seed),
             programs=programs,
             initial_state=programs.initial_state(recipe, trial_spec.seed),
+            dataset=self._cache.get_dataset(trial_spec),
         )
         return {"parameters": programs.parameters}
 
@@ -297,7 +301,8 @@ class VmapTrainer(Trainer):
         }
         if save_as is not None:
             try:
-                save_model(trial.programs.load_state(trial.state, trial.recipe), Path(save_as))
+                model = trial.programs.load_state(trial.state, trial.recipe)
+                save_model(add_target_offset(model, trial.recipe, trial.dataset), Path(save_as))
             except OSError as error:
                 reply["unsaved"] = str(error)
         return reply

@@ -13,8 +13,8 @@ import numpy as np
 
 from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.request import ExecutionRequest, FuseOption, load_experiment
-from assay.experiments.console.bar import SilentDisplay
 from assay.experiments.run.execution import Execution
+from assay.experiments.run.preflight import Preflight
 from assay.experiments.run.session import Session, prepare_data
 from assay.experiments.run.trial_batching import TrialBatching
 from assay.experiments.workspace import StorePaths
@@ -84,10 +84,9 @@ def phase(
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         stack.enter_context(_empty_compile_cache(place))
         workers = stack.enter_context(execution.executor())
-        data = prepare_data(
-            experiment, StorePaths.choose(home=place, data_dir=mnist().parent), SilentDisplay()
-        )
-        session = Session(experiment, data, execution, 0, TrialBatching(max(1, size), 0))
+        store_paths = StorePaths.choose(home=place, data_dir=mnist().parent)
+        preflight = Preflight(experiment, prepare_data(experiment, store_paths))
+        session = Session(preflight, execution, 0, TrialBatching(max(1, size), 0))
         executor: Executor = LaneExecutor(workers, size) if size else workers
         wait_for(executor, execution.workers * max(1, size))
         return search_seconds(session, executor, configurations)

@@ -35,7 +35,7 @@ ORDER: dict[str, list[set[str]]] = {
         {"training"},
         {"architectures"},
         {"recipe"},
-        {"backends"},
+        {"backends", "preflight"},
         {"worker"},
     ],
     "search": [

@@ -27,9 +27,10 @@ def test_the_gpu_name_of_the_worker_is_recorded() -> None:
         execution = confirm_device(asked, executor)
         assert len(executor.idle()) == 1, "the worker is free again"
     data: Any = SimpleNamespace(name="digits", digest="0" * 64, classes=("0", "1"), verified=True)
-    tags = provenance(
-        resolve_experiment("digits-mlp"), data, execution, seed=0, batching=None, searching=True
+    preflight: Any = SimpleNamespace(
+        experiment=resolve_experiment("digits-mlp"), data=data, tags=dict, model=None
     )
+    tags = provenance(preflight, execution, seed=0, batching=None, searching=True)
     recorded = {
         name: tags[f"assay.{name}"] for name in ("device", "precision", "xla", "gpu_memory")
     }
@@ -37,12 +38,7 @@ def test_the_gpu_name_of_the_worker_is_recorded() -> None:
         "device": "gpu: a stub", "precision": "mixed_float16", "xla": "on", "gpu_memory": "1000 MB",
     }  # fmt: skip
     on_processor = provenance(
-        resolve_experiment("digits-mlp"),
-        data,
-        choose(device="cpu"),
-        seed=0,
-        batching=None,
-        searching=True,
+        preflight, choose(device="cpu"), seed=0, batching=None, searching=True
     )
     assert on_processor["assay.device"] == "cpu"
     assert "assay.gpu_memory" not in on_processor

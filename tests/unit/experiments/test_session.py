@@ -13,6 +13,7 @@ from assay.experiments.config.catalog import resolve_experiment
 from assay.experiments.config.experiment import Experiment, read_experiment
 from assay.experiments.run import provenance
 from assay.experiments.run.execution import Execution
+from assay.experiments.run.preflight import Preflight
 from assay.experiments.run.provenance import study_fingerprint
 from assay.experiments.run.session import Session, is_surely_valid
 from assay.experiments.workspace import StorePaths
@@ -79,7 +80,7 @@ def session(
         f'title = "x"\ntask = "{task}"\n[data]\nname = "npz:own.npz"\nscale = "{scale}"\n'
         f'[model]\nfamily = "linear"\n'
     )
-    return Session(written(folder, text), data, EXECUTION, seed=0)
+    return Session(Preflight(written(folder, text), data), EXECUTION, seed=0)
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_the_offset_of_the_targets_is_recorded(tmp_path: Path) -> None:
 
 
 def fingerprint_of(of: Session) -> dict[str, object]:
-    return study_fingerprint(of.experiment, of.data, EXECUTION)
+    return study_fingerprint(of.preflight, EXECUTION)
 
 
 def as_before(fingerprint: dict[str, object]) -> dict[str, object]:
