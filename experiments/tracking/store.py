@@ -14,13 +14,19 @@ from typing import TYPE_CHECKING
 
 from assay.models.errors import RequestError
 from assay.search.system.files import FileLock, unwritable_error
-from assay.search.system.urls import first_line, mask_secrets, register_secrets
+from assay.search.system.urls import (
+    first_line,
+    mask_secrets,
+    register_secrets,
+    sqlite_file,
+    sqlite_url,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _MAX_CAUSE_CHARACTERS = 200
-_SQLITE = "sqlite:///"
+_ARTIFACTS = "artifacts"  # beside the database; in home, those of all experiments are there
 
 MLFLOW_VARIABLES: Mapping[str, str] = {
     # By default, one call to a server that is down blocks for four minutes. The follower waits by
@@ -123,7 +129,8 @@ def prepared_tables(tracking_uri: str) -> Iterator[Path | None]:
     Yields:
         The file with the tables; None if the store exists already or is no SQLite database.
     """
-    if not tracking_uri.startswith(_SQLITE) or Path(tracking_uri.removeprefix(_SQLITE)).exists():
+    file = sqlite_file(tracking_uri)
+    if file is None or file.exists():
         yield None
         return
     # A daemon thread enters here, and the process may end while MLflow still writes the file:
@@ -131,14 +138,14 @@ def prepared_tables(tracking_uri: str) -> Iterator[Path | None]:
     with tempfile.TemporaryDirectory(prefix="assay-mlflow-", ignore_cleanup_errors=True) as folder:
         tables = Path(folder) / "tables.db"
         with _silent_mlflow():
-            _create_tables(tables)
+            _create_tables(tables, file.parent / _ARTIFACTS)
         yield tables
 
 
 def _create_database(tracking_uri: str, tables: Path | None) -> None:
     """Create a SQLite store, if it does not exist."""
-    path = Path(tracking_uri.removeprefix(_SQLITE))
-    if not tracking_uri.startswith(_SQLITE) or path.exists():
+    path = sqlite_file(tracking_uri)
+    if path is None or path.exists():
         return
     # MLflow can neither complete tables that were created in part nor create them in two processes
     # at once. So one process at a time creates them aside, and moves the whole file into place.
@@ -147,7 +154,7 @@ def _create_database(tracking_uri: str, tables: Path | None) -> None:
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
                 if tables is None:
                     tables = Path(folder) / "tables.db"
-                    _create_tables(tables)
+                    _create_tables(tables, path.parent / _ARTIFACTS)
                 _copy_database(tables, Path(folder) / "copy.db")
                 (Path(folder) / "copy.db").replace(path)
 
@@ -167,10 +174,12 @@ def _silent_mlflow() -> Iterator[None]:
         yield
 
 
-def _create_tables(file: Path) -> None:
-    from mlflow import MlflowClient
+def _create_tables(file: Path, artifacts: Path) -> None:
+    # Not MlflowClient, which gives the experiment "Default" an artifact folder in the current
+    # folder, and fails if that has both kinds of quotes in its name.
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    MlflowClient(f"{_SQLITE}{file}").search_experiments(max_results=1)
+    SqlAlchemyStore(sqlite_url(file), artifacts.absolute().as_uri())
 
 
 def _copy_database(source_file: Path, target_file: Path) -> None:
