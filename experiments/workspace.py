@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.models.errors import RequestError
-from assay.search.system.files import absolute_path, unwritable_error
+from assay.search.system.files import absolute_path, check_current_folder, unwritable_error
 from assay.search.system.urls import register_secrets, sqlite_url
 
 _LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
@@ -136,8 +136,10 @@ class StorePaths:
         messages mask the secrets in both URLs.
 
         Raises:
-            RequestError: a path can't be one, or home can't hold a store.
+            RequestError: a path can't be one, home can't hold a store, or the current folder was
+                removed.
         """
+        check_current_folder()
         # Here, because it imports NumPy, which completing the name of a study has no time for.
         from assay.experiments.data.sources.base import default_data_dir
 

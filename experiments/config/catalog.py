@@ -8,6 +8,7 @@ from pathlib import Path
 from assay.experiments.config.experiment import Experiment, read_experiment
 from assay.models.errors import RequestError
 from assay.models.names import check_name
+from assay.search.system.files import expand_path
 
 _CATALOG_FOLDER = Path(__file__).parents[1] / "catalog"
 
@@ -31,7 +32,7 @@ def resolve_experiment(reference: str) -> Experiment:
         'digits'
     """
     if reference.endswith(".toml") or "/" in reference:
-        return read_experiment(Path(reference).expanduser())
+        return read_experiment(expand_path(reference, "an experiment"))
     files = list_catalog()
     if reference not in files and Path(f"{reference}.toml").exists():
         raise RequestError(

@@ -26,6 +26,7 @@ from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.failure_policy import FailurePolicy
 from assay.search.space import Configuration
+from assay.search.system.files import check_current_folder, expand_path
 
 FuseOption: TypeAlias = Literal["auto"] | int
 """How many trials a worker trains together: a number; 0 for one at a time, each with its own batch
@@ -157,14 +158,16 @@ def load_experiment(
         epochs: epochs of a trial; None: the experiment's.
 
     Raises:
-        RequestError: there is no such experiment, its file is wrong, or it can't have a value.
+        RequestError: there is no such experiment, its file is wrong, it can't have a value, or the
+            current folder was removed.
     """
+    check_current_folder()
     if not isinstance(experiment, str | Path):
         raise RequestError(
             f"an experiment is the name of one, or a Path to its file; received {experiment!r}."
         )
     found = (
-        read_experiment(experiment.expanduser())
+        read_experiment(expand_path(experiment, "an experiment"))
         if isinstance(experiment, Path)
         else resolve_experiment(experiment)
     )
@@ -202,7 +205,7 @@ def read_configurations(file: str | Path, experiment: Experiment) -> list[Config
     """
     try:
         content = json.loads(
-            Path(file).expanduser().read_text(encoding="utf-8"),
+            expand_path(file, "--enqueue").read_text(encoding="utf-8"),
             object_pairs_hook=_reject_repeated_names,
         )
     except FileNotFoundError:

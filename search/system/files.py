@@ -17,6 +17,21 @@ from typing import Self
 from assay.models.errors import RequestError, SearchError
 
 
+def check_current_folder() -> None:
+    """Check that the current folder exists.
+
+    Raises:
+        RequestError: it was removed.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise RequestError(
+            "the current folder must exist, because MLflow and the workers look into it; it was "
+            "removed: change to another folder."
+        ) from None
+
+
 def expand_path(path: Path | str, what: str) -> Path:
     """Return a path with `~` and `~user` expanded.
 
@@ -48,16 +63,11 @@ def absolute_path(path: Path | str, what: str) -> Path:
         what: what an error calls it.
 
     Raises:
-        RequestError: see `expand_path`; or the path is relative and the current folder was removed.
+        RequestError: see `expand_path`; or a symbolic link leads to itself.
     """
     expanded = expand_path(path, what)
     try:
         return expanded.resolve()
-    except FileNotFoundError:
-        raise RequestError(
-            f"{what} must be an absolute path if the current folder was removed; received "
-            f"{str(path)!r}: change to an existing folder."
-        ) from None
     except RuntimeError:
         raise RequestError(
             f"{what} must not be a symbolic link to itself; received {str(path)!r}: give another."
