@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -62,3 +63,34 @@ def test_a_removed_current_folder_is_one_line(command: list[str], tmp_path: Path
 def test_what_needs_no_folder_works_in_a_removed_one(tmp_path: Path) -> None:
     done = in_shell(GONE, [*ASSAY, "list", "experiments"], tmp_path)
     assert done.code == 0, done.err
+
+
+SWEEP = "sweep('digits-mlp', trials=1, epochs=1, workers=1)"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [*ASSAY, "sweep", "digits-mlp", "--trials", "1", "--epochs", "1", "--workers", "1"],
+        [sys.executable, "-c", PYTHON.format(SWEEP)],
+    ],
+    ids=["command", "python"],
+)
+def test_a_sweep_needs_no_standard_streams(command: list[str], tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    done = in_shell("exec 0<&- 1>&- 2>&-", command, tmp_path, ASSAY_HOME=str(home))
+    assert done.code == 0
+    (journal,) = home.glob("journal/*.jsonl")
+    assert [json.loads(line)["event"] for line in journal.read_text().splitlines()] == [
+        "study_opened",
+        "trial_begun",
+        "epoch_ended",
+        "trial_ended",
+        "study_closed",
+    ]
+
+
+def test_a_sweep_from_a_program_without_a_console(tmp_path: Path) -> None:
+    script = f"import sys\nsys.stdout = sys.stderr = None\n{PYTHON.format(SWEEP)}"
+    done = in_shell("", [sys.executable, "-c", script], tmp_path, ASSAY_HOME=str(tmp_path / "home"))
+    assert (done.code, done.out, done.err) == (0, "", "")
