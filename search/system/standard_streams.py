@@ -34,8 +34,8 @@ def open_standard_streams() -> None:
     # Python's `print` to a stream that is None goes to standard output. They stay open as long as
     # the process.
     if sys.stdin is None:
-        sys.stdin = _DEVNULL.open()  # noqa: SIM115
+        sys.stdin = _DEVNULL.open()
     if sys.stdout is None:
-        sys.stdout = _DEVNULL.open("w")  # noqa: SIM115
+        sys.stdout = _DEVNULL.open("w")
     if sys.stderr is None:
-        sys.stderr = _DEVNULL.open("w")  # noqa: SIM115
+        sys.stderr = _DEVNULL.open("w")
