@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from assay.search.system.urls import register_secrets, sqlite_url
 _LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
 # SQLite opens no file with a longer path, less the 8 bytes of "-journal" (SQLITE_MAX_PATHNAME).
 _LONGEST_DATABASE_BYTES = 512 - 8
+_SCHEME = re.compile(r"[a-zA-Z][\w+.-]*:")
 _LONGEST_DATABASE = ".mlflow-12345678/tables.db"  # in home; see `tracking.store`
 
 
@@ -136,8 +138,8 @@ class StorePaths:
         messages mask the secrets in both URLs.
 
         Raises:
-            RequestError: a path can't be one, home can't hold a store, or the current folder was
-                removed.
+            RequestError: a path can't be one, home can't hold a store, the tracking URI is a
+                folder, or the current folder was removed.
         """
         check_current_folder()
         # Here, because it imports NumPy, which completing the name of a study has no time for.
@@ -156,6 +158,7 @@ class StorePaths:
         )
         register_secrets(chosen.storage)
         register_secrets(chosen.tracking_uri)
+        _check_is_no_folder(chosen.tracking_uri)
         if workspace.storage == chosen.storage or workspace.tracking == chosen.tracking_uri:
             _check_path_length(workspace.path)
         if not chosen.tracking_uri.startswith("http"):  # a server has artifacts of its own
@@ -206,6 +209,25 @@ def _check_access(folder: Path, home: Path) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         forbidden = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         raise unwritable_error(f"home, {home},", forbidden) or forbidden
+
+
+def _check_is_no_folder(tracking_uri: str) -> None:
+    """Check that a tracking URI is not a folder, which MLflow no longer writes to.
+
+    Raises:
+        RequestError: it is one.
+    """
+    # "databricks" is MLflow's only URI without a scheme.
+    is_folder = tracking_uri.startswith("file:") or (
+        _SCHEME.match(tracking_uri) is None and tracking_uri != "databricks"
+    )
+    is_allowed = os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1")
+    if is_folder and not is_allowed:
+        raise RequestError(
+            "--tracking-uri must be a database or a server, because MLflow has given up its file "
+            f"store; received {tracking_uri!r}: leave it out (and MLFLOW_TRACKING_URI), or write "
+            "sqlite:////FOLDER/mlflow.db; 'mlflow migrate-filestore' copies the runs of a folder."
+        )
 
 
 def _check_path_length(home: Path) -> None:

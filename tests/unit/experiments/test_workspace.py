@@ -51,3 +51,41 @@ def test_a_long_home_with_one_store_is_refused(store: str, tmp_path: Path) -> No
 def test_the_folder_of_the_data_must_be_a_path() -> None:
     with pytest.raises(RequestError, match=r"^data-dir must be a path .*~no-such-user/x"):
         StorePaths.choose(data_dir="~no-such-user/x")
+
+
+@pytest.mark.parametrize(
+    "uri", ["file:./mlruns", "file:///tmp/mlruns", "./mlruns", "mlruns", "/tmp/mlruns", "~/mlruns"]
+)
+@pytest.mark.parametrize("is_variable", [False, True])
+def test_the_file_store_of_mlflow_is_refused(
+    uri: str, is_variable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_variable:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(
+        RequestError, match=r"must be a database or a server.*sqlite:///"
+    ) as refused:
+        StorePaths.choose(home=tmp_path, tracking_uri=None if is_variable else uri)
+    assert repr(uri) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sqlite:///mlflow.db",
+        "sqlite:////tmp/file:/mlflow.db",
+        "http://127.0.0.1:5000",
+        "postgresql+psycopg://db/mlflow",
+        "databricks",
+        "databricks://profile",
+        "",
+    ],
+)
+def test_databases_and_servers_are_taken(uri: str, tmp_path: Path) -> None:
+    chosen = StorePaths.choose(home=tmp_path, tracking_uri=uri)
+    assert chosen.tracking_uri == (uri or chosen.workspace.tracking)
+
+
+def test_a_user_may_keep_the_file_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow's own variable
+    assert StorePaths.choose(home=tmp_path, tracking_uri="./mlruns").tracking_uri == "./mlruns"
