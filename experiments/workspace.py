@@ -50,6 +50,11 @@ class Workspace:
         """MLflow's artifacts in home."""
         return self.path / "artifacts"
 
+    @property
+    def user_mlflow(self) -> Path:
+        """The folder for what a user's own code logs to MLflow in a worker."""
+        return self.path / "user-mlflow"
+
     def journal(self, study: str, instance: int = 1) -> Path:
         """Return the journal of a study, or of one supervisor instance of it."""
         return self.path / "journal" / f"{file_name(study)}{_instance_suffix(instance)}.jsonl"
