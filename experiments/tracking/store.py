@@ -131,10 +131,9 @@ def user_variables(folder: Path) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": _user_store(folder),
         # MLflow's own processes find their artifact folder by it (3.17): there is no public name.
         "_MLFLOW_SERVER_ARTIFACT_ROOT": (folder / _ARTIFACTS).absolute().as_uri(),
-        # They name runs and experiments of another store.
-        "MLFLOW_RUN_ID": "",
-        "MLFLOW_EXPERIMENT_ID": "",
-        "MLFLOW_EXPERIMENT_NAME": "",
+        # Ids of another store; 0 is the experiment "Default".
+        **({"MLFLOW_RUN_ID": ""} if "MLFLOW_RUN_ID" in os.environ else {}),
+        **({"MLFLOW_EXPERIMENT_ID": "0"} if "MLFLOW_EXPERIMENT_ID" in os.environ else {}),
     }
 
 
