@@ -26,6 +26,7 @@ from assay.experiments.run.result import RunResult, RunStatus
 from assay.experiments.tracking.store import mlflow_settings
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import SearchError
+from assay.search.system.standard_streams import open_standard_descriptors
 
 _INTERRUPTED, _TERMINATED = 130, 143
 
@@ -57,6 +58,7 @@ def sweep(experiment: str | Path, **options: Unpack[SweepArguments]) -> StudyRes
         KeyboardInterrupt: the user interrupted it; `load_study` returns what was recorded. A second
             interrupt ends the process.
     """
+    open_standard_descriptors()
     check_argument_names("sweep", SweepArguments, options)
     chosen, request, store_paths = read_sweep(experiment, options)
     display = BarDisplay() if read_progress(options) else SilentDisplay()
@@ -88,6 +90,7 @@ def run(experiment: str | Path, **options: Unpack[RunArguments]) -> RunResult:
         SearchError: the training failed; it is recorded.
         KeyboardInterrupt: the user interrupted it. A second interrupt ends the process.
     """
+    open_standard_descriptors()
     check_argument_names("run", RunArguments, options)
     chosen, request, store_paths = read_run(experiment, options)
     display = BarDisplay("epoch") if read_progress(options) else SilentDisplay()

@@ -9,15 +9,20 @@ import errno
 import hashlib
 import json
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from assay.models.errors import RequestError
-from assay.search.system.files import unwritable_error
-from assay.search.system.urls import register_secrets
+from assay.search.system.files import absolute_path, check_current_folder, unwritable_error
+from assay.search.system.urls import register_secrets, sqlite_url
 
 _LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
+# SQLite opens no file with a longer path, less the 8 bytes of "-journal" (SQLITE_MAX_PATHNAME).
+_LONGEST_DATABASE_BYTES = 512 - 8
+_SCHEME = re.compile(r"[a-zA-Z][\w+.-]*:")
+_LONGEST_DATABASE = ".mlflow-12345678/tables.db"  # in home; see `tracking.store`
 
 
 @dataclass(frozen=True)
@@ -33,17 +38,22 @@ class Workspace:
     @property
     def storage(self) -> str:
         """Optuna's database in home, as a URL."""
-        return f"sqlite:///{self.path / 'optuna.db'}"
+        return sqlite_url(self.path / "optuna.db")
 
     @property
     def tracking(self) -> str:
         """MLflow's database in home, as a URL."""
-        return f"sqlite:///{self.path / 'mlflow.db'}"
+        return sqlite_url(self.path / "mlflow.db")
 
     @property
     def artifacts(self) -> Path:
         """MLflow's artifacts in home."""
         return self.path / "artifacts"
+
+    @property
+    def user_mlflow(self) -> Path:
+        """The folder for what a user's own code logs to MLflow in a worker."""
+        return self.path / "user-mlflow"
 
     def journal(self, study: str, instance: int = 1) -> Path:
         """Return the journal of a study, or of one supervisor instance of it."""
@@ -131,23 +141,33 @@ class StorePaths:
         The variables are ASSAY_HOME, ASSAY_DATA_DIR, ASSAY_STORAGE and MLFLOW_TRACKING_URI. The
         defaults are `./mlruns`, the Keras cache, and SQLite in home for both stores. From now on,
         messages mask the secrets in both URLs.
+
+        Raises:
+            RequestError: a path can't be one, home can't hold a store, the tracking URI is a
+                folder, or the current folder was removed.
         """
+        check_current_folder()
         # Here, because it imports NumPy, which completing the name of a study has no time for.
         from assay.experiments.data.sources.base import default_data_dir
 
         variables = os.environ
         workspace = Workspace(
-            Path(home or variables.get("ASSAY_HOME") or "mlruns").expanduser().resolve()
+            absolute_path(home or variables.get("ASSAY_HOME") or "mlruns", "home")
         )
         data = data_dir or variables.get("ASSAY_DATA_DIR")
         chosen = cls(
             workspace=workspace,
-            data_dir=Path(data).expanduser().resolve() if data else default_data_dir(),
+            data_dir=absolute_path(data, "data-dir") if data else default_data_dir(),
             storage=storage or variables.get("ASSAY_STORAGE") or workspace.storage,
             tracking_uri=tracking_uri or variables.get("MLFLOW_TRACKING_URI") or workspace.tracking,
         )
         register_secrets(chosen.storage)
         register_secrets(chosen.tracking_uri)
+        _check_is_no_folder(chosen.tracking_uri)
+        if workspace.storage == chosen.storage or workspace.tracking == chosen.tracking_uri:
+            _check_path_length(workspace.path)
+        if not chosen.tracking_uri.startswith("http"):  # a server has artifacts of its own
+            _check_path_encoding(workspace.path)
         return chosen
 
 
@@ -194,6 +214,54 @@ def _check_access(folder: Path, home: Path) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         forbidden = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         raise unwritable_error(f"home, {home},", forbidden) or forbidden
+
+
+def _check_is_no_folder(tracking_uri: str) -> None:
+    """Check that a tracking URI is not a folder, which MLflow no longer writes to.
+
+    Raises:
+        RequestError: it is one.
+    """
+    # "databricks" is MLflow's only URI without a scheme.
+    is_folder = tracking_uri.startswith("file:") or (
+        _SCHEME.match(tracking_uri) is None and tracking_uri != "databricks"
+    )
+    is_allowed = os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1")
+    if is_folder and not is_allowed:
+        raise RequestError(
+            "--tracking-uri must be a database or a server, because MLflow has given up its file "
+            f"store; received {tracking_uri!r}: leave it out (and MLFLOW_TRACKING_URI), or write "
+            "sqlite:////FOLDER/mlflow.db; 'mlflow migrate-filestore' copies the runs of a folder."
+        )
+
+
+def _check_path_length(home: Path) -> None:
+    """Check that SQLite can open a database in a home.
+
+    Raises:
+        RequestError: its path is too long.
+    """
+    if len(os.fsencode(home / _LONGEST_DATABASE)) > _LONGEST_DATABASE_BYTES:
+        most = _LONGEST_DATABASE_BYTES - len(_LONGEST_DATABASE) - 1
+        raise RequestError(
+            f"home must be a path of at most {most} bytes, because SQLite opens no longer one; "
+            f"received {len(os.fsencode(home))} bytes, {home}: choose another with --home."
+        )
+
+
+def _check_path_encoding(home: Path) -> None:
+    """Check that MLflow can write artifacts to a home.
+
+    Raises:
+        RequestError: its path is not UTF-8.
+    """
+    try:
+        str(home).encode()
+    except UnicodeEncodeError:
+        raise RequestError(
+            "home must be a path in UTF-8, because MLflow writes the artifacts of any other one "
+            f"elsewhere; received {str(home)!r}: choose another with --home."
+        ) from None
 
 
 def _not_a_folder(path: Path, why: str | None) -> RequestError:

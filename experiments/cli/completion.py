@@ -59,8 +59,11 @@ def _experiments(context: click.Context) -> Iterable[str]:
 def _studies(context: click.Context) -> Iterable[str]:
     from assay.experiments.workspace import Workspace, journal_names
 
-    home = Path(context.params.get("home") or "mlruns").expanduser().resolve()
-    return journal_names(Workspace(home))
+    try:
+        home = Path(context.params.get("home") or "mlruns").expanduser().resolve()
+        return journal_names(Workspace(home))
+    except (OSError, RuntimeError, ValueError):  # no such path: there is nothing to complete
+        return ()
 
 
 def _samplers(context: click.Context) -> Iterable[str]:

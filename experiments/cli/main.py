@@ -18,6 +18,7 @@ from assay.experiments.tracking.store import mlflow_settings
 from assay.models.errors import RequestError, SearchError, WorkerBug
 from assay.models.names import check_name
 from assay.search.system.files import unwritable_error
+from assay.search.system.standard_streams import open_standard_streams
 from assay.search.system.urls import scrub_secrets
 
 SUBCOMMANDS = {
@@ -67,6 +68,7 @@ def main() -> NoReturn:
     Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 after Ctrl-C, 143 after
     SIGTERM.
     """
+    open_standard_streams()
     # At exit Python would visit every object once more, which takes a second after MLflow was
     # imported; the operating system frees them anyway.
     atexit.register(gc.freeze)

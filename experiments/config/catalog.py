@@ -13,6 +13,7 @@ from assay.experiments.config.experiment import (
 )
 from assay.models.errors import RequestError
 from assay.models.names import check_name
+from assay.search.system.files import expand_path
 
 _CATALOG_FOLDER = Path(__file__).parents[1] / "catalog"
 
@@ -36,7 +37,7 @@ def resolve_experiment(reference: str) -> Experiment:
         'digits'
     """
     if reference.lower().endswith(".toml") or "/" in reference:
-        return read_experiment(Path(reference).expanduser())
+        return read_experiment(expand_path(reference, "an experiment"))
     catalog = list_catalog()
     if reference not in catalog and (files := find_toml_files(Path(reference))):
         raise RequestError(

@@ -27,6 +27,7 @@ from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.failure_policy import FailurePolicy
 from assay.search.space import Configuration
+from assay.search.system.files import check_current_folder, expand_path
 
 FuseOption: TypeAlias = Literal["auto"] | int
 """How many trials a worker trains together: a number; 0 for one at a time, each with its own batch
@@ -158,14 +159,16 @@ def load_experiment(
         epochs: epochs of a trial; None: the experiment's.
 
     Raises:
-        RequestError: there is no such experiment, its file is wrong, or it can't have a value.
+        RequestError: there is no such experiment, its file is wrong, it can't have a value, or the
+            current folder was removed.
     """
+    check_current_folder()
     if not isinstance(experiment, str | Path):
         raise RequestError(
             f"an experiment is the name of one, or a Path to its file; received {experiment!r}."
         )
     found = (
-        read_experiment(experiment.expanduser())
+        read_experiment(expand_path(experiment, "an experiment"))
         if isinstance(experiment, Path)
         else resolve_experiment(experiment)
     )
@@ -203,7 +206,7 @@ def read_configurations(file: str | Path, experiment: Experiment) -> list[Config
     """
     try:
         content = json.loads(
-            read_utf8(Path(file).expanduser()),
+            read_utf8(expand_path(file, "--enqueue")),
             object_pairs_hook=_reject_repeated_names,
         )
     except FileNotFoundError:

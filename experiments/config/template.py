@@ -31,6 +31,7 @@ from assay.models.training.config import TrainSettings
 from assay.search.pruners import PRUNERS
 from assay.search.samplers import SAMPLERS
 from assay.search.settings import SearchSettings
+from assay.search.system.files import expand_path
 
 _COMMENT_COLUMN = 36
 _WIDTH = 100
@@ -375,7 +376,7 @@ def _missing_network_file(file: Path, model: str) -> Path | None:
 
     It is None for a module of a package.
     """
-    place = Path(model.partition(":")[0]).expanduser()
+    place = expand_path(model.partition(":")[0], "--model")
     network = file.parent / place
     if place.suffix != ".py" or network.exists():
         return None

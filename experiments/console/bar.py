@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,6 +54,8 @@ class BarDisplay(SilentDisplay):
     def on_open(self, state: SweepState) -> None:
         """Draw the bar."""
         self._state = state
+        if sys.stderr is None:  # a program without a console: tqdm would fail
+            return
         total = state.wanted if self._unit == "trial" else state.experiment.largest_value("epochs")
         name = state.study if self._unit == "trial" else state.experiment.name
         # Trials of earlier sweeps are tqdm's `initial`: they must not count in its rate.

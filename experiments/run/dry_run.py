@@ -163,7 +163,8 @@ def _measure(
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-dry-run-"))
         temporary = dataclasses.replace(store_paths, workspace=Workspace(Path(folder)))
         # One worker, with the threads that it would have beside the others.
-        executor = stack.enter_context(dataclasses.replace(execution, workers=1).executor())
+        one_worker = dataclasses.replace(execution, workers=1)
+        executor = stack.enter_context(one_worker.executor(temporary.workspace))
         data = prepare_data(experiment, temporary)
         confirmed = confirm_device(execution, executor)
         session = Session(Preflight(experiment, data), confirmed, request.seed or 0)

@@ -17,6 +17,8 @@ from typing import Any
 
 from assay.experiments.config.options import BACKENDS, XLA
 from assay.experiments.config.request import ExecutionRequest, FuseOption
+from assay.experiments.tracking.store import user_variables
+from assay.experiments.workspace import Workspace
 from assay.models.errors import RequestError
 from assay.models.names import check_name
 from assay.models.precision import check_precision
@@ -176,13 +178,18 @@ class Execution:
         ]
 
     @contextmanager
-    def executor(self) -> Iterator[LocalExecutor]:
-        """Start the workers; end them when the context is left."""
+    def executor(self, workspace: Workspace | None = None) -> Iterator[LocalExecutor]:
+        """Start the workers; end them when the context is left.
+
+        Args:
+            workspace: home, for what user code logs to MLflow; None if no user code is run.
+        """
+        logging = {} if workspace is None else user_variables(workspace.user_mlflow)
         recipe = WorkerRecipe(
             preload=PRELOAD,
             trainer=TRAINER if self.fuse == 0 else VMAP_TRAINER,
             arguments=self.trainer_arguments(),
-            environment=self.shared_environment(),
+            environment={**self.shared_environment(), **logging},
         )
         executor = LocalExecutor(recipe, self.worker_environments())
         executor.start()

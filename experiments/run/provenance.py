@@ -31,7 +31,6 @@ _PACKAGES = (
     "jax",
     "torch",
 )
-_LARGEST_TAG_CHARACTERS = 1000
 
 
 def provenance(
@@ -74,7 +73,7 @@ def provenance(
         **({} if batching is None else {"assay.order_seed": str(batching.order_seed)}),
         "assay.dataset": data.name,
         "assay.dataset.digest": data.digest,
-        "assay.dataset.classes": ", ".join(data.classes)[:_LARGEST_TAG_CHARACTERS] or "none",
+        "assay.dataset.classes": ", ".join(data.classes) or "none",
         "assay.dataset.verified": "yes" if data.verified else f"no: {data.unverified_reason}",
         "assay.seed": str(seed),
         **preflight.tags(),

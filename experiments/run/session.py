@@ -168,7 +168,11 @@ def check_batch_size(experiment: Experiment, store_paths: StorePaths) -> None:
 
 
 def start_processes(
-    stack: ExitStack, execution: Execution, store_paths: StorePaths, journal_name: str
+    stack: ExitStack,
+    experiment: Experiment,
+    execution: Execution,
+    store_paths: StorePaths,
+    journal_name: str,
 ) -> tuple[LocalExecutor, MlflowTracker]:
     """Start the workers and the tracker; both take seconds, in which the caller goes on.
 
@@ -176,15 +180,19 @@ def start_processes(
 
     Args:
         stack: on which they live.
+        experiment: what is trained.
         execution: what trials train on.
         store_paths: where the tracker finds the journal and the store.
         journal_name: name of the study, or of the single training.
     """
     # Workers first: what they import takes longer than all that comes before the first trial.
-    executor = stack.enter_context(execution.executor())
+    executor = stack.enter_context(execution.executor(store_paths.workspace))
     workspace = store_paths.workspace
     tracker = MlflowTracker(
-        workspace.journal(journal_name), store_paths.tracking_uri, workspace.artifacts
+        workspace.journal(journal_name),
+        store_paths.tracking_uri,
+        workspace.artifacts,
+        user_store=None if experiment.family.factory is None else workspace.user_mlflow,
     )
     stack.callback(tracker.shut_down)
     tracker.start()

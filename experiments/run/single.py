@@ -120,7 +120,7 @@ def run(
     experiment.build_settings(configuration)
     name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     with ExitStack() as stack:
-        executor, tracker = start_processes(stack, execution, store_paths, name)
+        executor, tracker = start_processes(stack, experiment, execution, store_paths, name)
         session = _prepare(experiment, request, store_paths, display, execution, executor)
         _open_store(stack, store_paths, name, tracker, display)
         spec = session.first_spec(configuration)

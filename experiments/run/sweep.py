@@ -146,7 +146,7 @@ def sweep(
     began = time.monotonic()
     study, execution = _check_request(experiment, request, store_paths)
     with ExitStack() as stack:
-        executor, tracker = start_processes(stack, execution, store_paths, study)
+        executor, tracker = start_processes(stack, experiment, execution, store_paths, study)
         storage, preflight, execution = _prepare(
             stack, experiment, request, store_paths, display, execution, executor
         )

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from assay.experiments.tracking.store import open_client, prepared_tables
+from assay.experiments.tracking.store import create_user_store, open_client, prepared_tables
 from assay.search.events import Event, StudyOpened
 from assay.search.journal import read_events
 from assay.search.system.files import unwritable_error, unwritable_reason
@@ -112,6 +112,8 @@ class MlflowTracker:
         journal: the journal, which need not exist yet. `on_event` wakes the tracker when it grows.
         tracking_uri: URL of a database, or address of an MLflow server.
         artifacts: folder for artifacts, used if the store is a database.
+        user_store: folder of the store for what user code logs in workers, created with the other;
+            None if no user code is run.
 
     Example:
         >>> tracker = MlflowTracker(journal.path, "sqlite:///mlflow.db", Path("artifacts"))
@@ -122,10 +124,13 @@ class MlflowTracker:
         >>> tracker.close(hurry=False)  # None: MLflow has everything
     """
 
-    def __init__(self, journal: Path, tracking_uri: str, artifacts: Path) -> None:
+    def __init__(
+        self, journal: Path, tracking_uri: str, artifacts: Path, user_store: Path | None = None
+    ) -> None:
         self._journal = journal
         self._tracking_uri = tracking_uri
         self._artifacts = artifacts
+        self._user_store = user_store
         self._may_open = threading.Event()
         self._is_abandoned = False
         self._opened = threading.Event()
@@ -269,10 +274,12 @@ class MlflowTracker:
         import mlflow  # noqa: F401 - here, because importing it takes seconds
 
         self._raise_if_abandoned()
-        with prepared_tables(self._tracking_uri) as tables:
+        with prepared_tables(self._tracking_uri, self._user_store) as tables:
             self._may_open.wait()
             self._raise_if_abandoned()
             self._token.raise_if_cancelled()
+            if self._user_store is not None:
+                create_user_store(self._user_store, tables)
             client = open_client(self._tracking_uri, tables)
         # Read only now: before `wait_until_open` the study is not locked, and its last supervisor
         # may still move the cursor.

@@ -23,14 +23,15 @@ from assay.experiments.tracking.runs import RunIndex
 from assay.experiments.tracking.schema import (
     BEST_TAG,
     CLOSING_STATUS,
+    ERROR_TAG,
     PARENT_TAG,
     PARETO_TAG,
     REFUSED_TAG,
+    STATE_TAG,
     STUDY_ID_TAG,
     STUDY_TAG,
     TRIAL_TAG,
-    encode_error,
-    encode_label,
+    describe_cut,
     encode_name,
     encode_param,
     encode_run_name,
@@ -64,8 +65,8 @@ _Item: TypeAlias = Metric | Param | RunTag
 class RunWriter:
     """Writes to the runs of a store.
 
-    Runs that a user deleted are left alone. What MLflow refuses is skipped, and noted in a tag of
-    the run.
+    Runs that a user deleted are left alone. What MLflow refuses is skipped, and what is too long is
+    cut; both are noted in a tag of the run.
 
     Args:
         client: of the store.
@@ -93,15 +94,26 @@ class RunWriter:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Log to a run in as few calls as possible."""
-        others: list[_Item] = [
+        others: list[Param | RunTag] = [
             Param(encode_name(name), encode_param(value)) for name, value in (params or {}).items()
         ]
-        others += [
-            RunTag(encode_name(name), encode_tag(value)) for name, value in (tags or {}).items()
-        ]
+        others += to_run_tags(tags or {})
         self._log_items(run_id, [*metrics[:_MAX_BATCH_METRICS], *others])
         for start in range(_MAX_BATCH_METRICS, len(metrics), _MAX_BATCH_METRICS):
             self._log_items(run_id, metrics[start : start + _MAX_BATCH_METRICS])
+        values = [*(params or {}).values(), *(tags or {}).values()]
+        self.note_cuts(run_id, zip(others, values, strict=True))
+
+    def note_cuts(self, run_id: str, items: Iterable[tuple[Param | RunTag, object]]) -> None:
+        """Note on a run which of its values are stored in part.
+
+        Args:
+            run_id: the run.
+            items: parameters and tags as they were logged, each with its value.
+        """
+        for item, value in items:
+            if (cut := describe_cut(value, item.value)) is not None:
+                self._note(run_id, f"{_ITEM_KINDS[type(item)]} {item.key}", cut)
 
     def reopen_run(self, run_id: str) -> None:
         """Set a run's status to RUNNING."""
@@ -157,12 +169,19 @@ class RunWriter:
         """Make a call, or note on the run why MLflow refuses it."""
         # An exception would stop the follower at this event for ever, with all events behind it.
         refusal = self._call(run_id, call)
-        if refusal is None:
+        if refusal is not None:
+            self._note(run_id, item, refusal)
+
+    def _note(self, run_id: str, item: str, reason: str) -> None:
+        """Note on a run why an item is not stored, or not whole."""
+        if self.is_deleted(run_id):
             return
         notes = self._client.get_run(run_id).data.tags.get(REFUSED_TAG, "").splitlines()
         if not any(line.startswith(f"{item}: ") for line in notes):
             self._client.set_tag(
-                run_id, REFUSED_TAG, encode_error("\n".join([*notes, f"{item}: {refusal}"]))
+                run_id,
+                REFUSED_TAG,
+                encode_tag(REFUSED_TAG, "\n".join([*notes, f"{item}: {reason}"])),
             )
 
     def _call(self, run_id: str, call: Callable[[], object]) -> str | None:
@@ -194,6 +213,11 @@ def to_metrics(metrics: Mapping[str, float], time_seconds: float, epoch: int) ->
         Metric(encode_name(name), float(value), to_milliseconds(time_seconds), epoch)
         for name, value in metrics.items()
     ]
+
+
+def to_run_tags(tags: Mapping[str, str]) -> list[RunTag]:
+    """Return tags as MLflow's."""
+    return [RunTag(encode_name(name), encode_tag(name, value)) for name, value in tags.items()]
 
 
 def to_milliseconds(seconds: float) -> int:
@@ -359,11 +383,11 @@ class Recorder:
             dict(event.metrics) if event.value is None else {"value": event.value, **event.metrics}
         )
         batch.metrics += to_metrics(metrics, event.time, epoch=0)
-        batch.tags["assay.state"] = encode_label(event.label)
+        batch.tags[STATE_TAG] = event.label
         if event.error is not None:
             # The paths in a traceback would name the user.
             error = event.error.replace(str(Path.home()), "~")
-            batch.tags["assay.error"] = encode_error(error)
+            batch.tags[ERROR_TAG] = error
         run_id = self._require_run_id(event.trial)
         self._log_trial(run_id, batch)
         # After the batch: a run that has ended is complete.
@@ -464,13 +488,13 @@ class Recorder:
 
     def _create_run(self, name: str, start_seconds: float, tags: Mapping[str, str]) -> str:
         """Create a run with the tags by which it is looked up."""
-        tags = {encode_name(key): encode_tag(value) for key, value in tags.items()}
+        encoded = to_run_tags(tags)
         called_at, is_answered = time.monotonic(), False
         try:
             run = self._client.create_run(
                 self._experiment_id,
                 start_time=to_milliseconds(start_seconds),
-                tags=tags,
+                tags={tag.key: tag.value for tag in encoded},
                 run_name=encode_run_name(name),
             )
             is_answered = True
@@ -480,7 +504,9 @@ class Recorder:
             is_slow = time.monotonic() - called_at > _SLOW_SECONDS
             if self._may_race or not is_answered or is_slow:
                 self._doubtful[tags.get(TRIAL_TAG)] = None
-        return str(run.info.run_id)
+        run_id = str(run.info.run_id)
+        self._writer.note_cuts(run_id, zip(encoded, tags.values(), strict=True))
+        return run_id
 
     def delete_duplicates(self) -> None:
         """Delete duplicate runs that failed or slow calls left."""

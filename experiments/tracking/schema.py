@@ -19,11 +19,13 @@ TRIAL_TAG = "assay.trial"
 OBJECTIVE_TAG = "assay.objective"
 """On the parent run: directions and metrics, separated by commas."""
 
+STATE_TAG = "assay.state"
+ERROR_TAG = "assay.error"
 PREFLIGHT_TAG = "assay.preflight"
 """On the parent run, or a single run: the record of the preflight check, as JSON."""
 
 REFUSED_TAG = "assay.refused"
-"""On a run: what MLflow refused to store, and why, one line each."""
+"""On a run: what MLflow does not store, or not whole, and why, one line each."""
 
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own: the run below which its UI shows a run."""
@@ -86,20 +88,37 @@ def encode_label(label: str) -> str:
     return encode_text(label)[:_MAX_TEXT_CHARACTERS]
 
 
-def encode_error(error: str) -> str:
-    """Return an error's text, cut to our limit."""
-    # From its beginning: the last lines of a traceback say the most.
-    return encode_text(error)[-_MAX_TEXT_CHARACTERS:]
-
-
 def encode_param(value: object) -> str:
     """Return a hyperparameter's value, cut to MLflow's limit."""
     return encode_text(str(value))[:_MAX_PARAM_CHARACTERS]
 
 
-def encode_tag(value: str) -> str:
-    """Return a tag's value, cut to MLflow's limit."""
+def encode_tag(name: str, value: str) -> str:
+    """Return a tag's value, cut to its limit."""
+    if name == STATE_TAG:
+        return encode_label(value)
+    if name == ERROR_TAG:
+        # From its beginning: the last lines of a traceback say the most.
+        return encode_text(value)[-_MAX_TEXT_CHARACTERS:]
     return encode_text(value)[:_MAX_TAG_CHARACTERS]
+
+
+def describe_cut(value: object, stored: str) -> str | None:
+    """Return what is missing of a value; None if nothing is.
+
+    Args:
+        value: the value.
+        stored: as `encode_param` or `encode_tag` returned it.
+
+    Example:
+        >>> describe_cut(7000 * "x", encode_param(7000 * "x"))
+        'too long, only its first 6,000 of 7,000 characters are stored'
+    """
+    text = encode_text(str(value))
+    if stored == text:
+        return None
+    end = "first" if text.startswith(stored) else "last"
+    return f"too long, only its {end} {len(stored):,} of {len(text):,} characters are stored"
 
 
 def encode_text(text: str) -> str:

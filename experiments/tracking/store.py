@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING
 
 from assay.models.errors import RequestError
 from assay.search.system.files import FileLock, unwritable_error
-from assay.search.system.urls import first_line, mask_secrets, register_secrets
+from assay.search.system.urls import (
+    first_line,
+    mask_secrets,
+    register_secrets,
+    sqlite_file,
+    sqlite_url,
+    store_exists,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _MAX_CAUSE_CHARACTERS = 200
-_SQLITE = "sqlite:///"
+_ARTIFACTS = "artifacts"  # beside the database; in home, those of all experiments are there
 
 MLFLOW_VARIABLES: Mapping[str, str] = {
     # By default, one call to a server that is down blocks for four minutes. The follower waits by
@@ -111,19 +118,67 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
     return client
 
 
+def user_variables(folder: Path) -> dict[str, str]:
+    """Return the environment variables by which user code in a worker logs to a store of its own.
+
+    Such code may call `mlflow.autolog()`. Without the variables MLflow would write a database and
+    artifacts to the current folder, or runs that are no trials to the suite's store.
+
+    Args:
+        folder: of that store, in home; see `create_user_store`.
+    """
+    return {
+        "MLFLOW_TRACKING_URI": _user_store(folder),
+        # MLflow's own processes find their artifact folder by it (3.17): there is no public name.
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": (folder / _ARTIFACTS).absolute().as_uri(),
+        # Ids of another store; 0 is the experiment "Default".
+        **({"MLFLOW_RUN_ID": ""} if "MLFLOW_RUN_ID" in os.environ else {}),
+        **({"MLFLOW_EXPERIMENT_ID": "0"} if "MLFLOW_EXPERIMENT_ID" in os.environ else {}),
+    }
+
+
+def create_user_store(folder: Path, tables: Path | None) -> None:
+    """Create the store for what user code logs, unless it exists.
+
+    Workers must find it: two that create the tables at the same time would both fail.
+
+    Args:
+        folder: of the store.
+        tables: file of `prepared_tables`, or None.
+
+    Raises:
+        SearchError: it can't be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _silent_mlflow():
+            _create_database(_user_store(folder), tables)
+    except (sqlite3.Error, OSError) as error:
+        raise unwritable_error(folder, error) or error from None
+
+
+def _user_store(folder: Path) -> str:
+    return sqlite_url(folder / "mlflow.db")
+
+
 @contextlib.contextmanager
-def prepared_tables(tracking_uri: str) -> Iterator[Path | None]:
+def prepared_tables(tracking_uri: str, user_folder: Path | None = None) -> Iterator[Path | None]:
     """Create a new SQLite store's tables ahead of time.
 
     They are created in a temporary folder, which is removed at the end.
 
-    It takes seconds, and can begin before a sweep has passed its checks; `open_client` only copies
-    the file.
+    It takes seconds, and can begin before a sweep has passed its checks; `open_client` and
+    `create_user_store` only copy the file.
+
+    Args:
+        tracking_uri: the store.
+        user_folder: of the store for user code; None if none is needed.
 
     Yields:
-        The file with the tables; None if the store exists already or is no SQLite database.
+        The file with the tables; None if all stores exist already or are no SQLite databases.
     """
-    if not tracking_uri.startswith(_SQLITE) or Path(tracking_uri.removeprefix(_SQLITE)).exists():
+    uris = [tracking_uri, *([] if user_folder is None else [_user_store(user_folder)])]
+    if all(store_exists(uri) for uri in uris):
         yield None
         return
     # A daemon thread enters here, and the process may end while MLflow still writes the file:
@@ -137,8 +192,8 @@ def prepared_tables(tracking_uri: str) -> Iterator[Path | None]:
 
 def _create_database(tracking_uri: str, tables: Path | None) -> None:
     """Create a SQLite store, if it does not exist."""
-    path = Path(tracking_uri.removeprefix(_SQLITE))
-    if not tracking_uri.startswith(_SQLITE) or path.exists():
+    path = sqlite_file(tracking_uri)
+    if path is None or path.exists():
         return
     # MLflow can neither complete tables that were created in part nor create them in two processes
     # at once. So one process at a time creates them aside, and moves the whole file into place.
@@ -148,7 +203,7 @@ def _create_database(tracking_uri: str, tables: Path | None) -> None:
                 if tables is None:
                     tables = Path(folder) / "tables.db"
                     _create_tables(tables)
-                _copy_database(tables, Path(folder) / "copy.db")
+                _copy_database(tables, Path(folder) / "copy.db", path.parent / _ARTIFACTS)
                 (Path(folder) / "copy.db").replace(path)
 
 
@@ -168,15 +223,21 @@ def _silent_mlflow() -> Iterator[None]:
 
 
 def _create_tables(file: Path) -> None:
-    from mlflow import MlflowClient
+    # Not MlflowClient, which gives the experiment "Default" an artifact folder in the current
+    # folder, and fails if that has both kinds of quotes in its name.
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    MlflowClient(f"{_SQLITE}{file}").search_experiments(max_results=1)
+    SqlAlchemyStore(sqlite_url(file), file.parent.as_uri())
 
 
-def _copy_database(source_file: Path, target_file: Path) -> None:
+def _copy_database(source_file: Path, target_file: Path, artifacts: Path) -> None:
+    """Copy tables; the experiment "Default" gets an artifact folder."""
     # Not a move: MLflow keeps connections open to the file in which it created the tables.
     with (
         contextlib.closing(sqlite3.connect(source_file)) as source,
         contextlib.closing(sqlite3.connect(target_file)) as target,
     ):
         source.backup(target)
+        location = (artifacts.absolute() / "0").as_uri()
+        target.execute("UPDATE experiments SET artifact_location = ?", (location,))
+        target.commit()

@@ -125,7 +125,10 @@ def parse_reference(text: str, folders: Sequence[str] = ()) -> FactoryReference:
 
 
 def _locate_file(text: str, place: str, folders: Sequence[Path]) -> Path:
-    path = Path(place).expanduser()
+    try:
+        path = Path(place).expanduser()
+    except RuntimeError:  # pathlib's, if there is no such user
+        path = Path(place)
     for folder in folders:
         file = folder / path  # an absolute path stays itself
         if file.is_file():

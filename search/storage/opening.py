@@ -52,7 +52,12 @@ def open_storage(url: str, wait_for_server: bool = False) -> RetryingStorage:
     name = mask_secrets(url)
     try:
         database = _open_database(url, wait_for_server)
-    except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError):
+    except (
+        sqlalchemy.exc.ArgumentError,
+        sqlalchemy.exc.NoSuchModuleError,
+        LookupError,  # Optuna formats the URL, in which braces are fields
+        ValueError,
+    ):
         raise RequestError(
             f"a storage is a database URL such as sqlite:///optuna.db; received {name!r}."
         ) from None

@@ -17,6 +17,63 @@ from typing import Self
 from assay.models.errors import RequestError, SearchError
 
 
+def check_current_folder() -> None:
+    """Check that the current folder exists.
+
+    Raises:
+        RequestError: it was removed.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise RequestError(
+            "the current folder must exist, because MLflow and the workers look into it; it was "
+            "removed: change to another folder."
+        ) from None
+
+
+def expand_path(path: Path | str, what: str) -> Path:
+    """Return a path with `~` and `~user` expanded.
+
+    Args:
+        path: the path.
+        what: what an error calls it, such as "home".
+
+    Raises:
+        RequestError: there is no such user, or the path holds a NUL character.
+    """
+    if "\0" in str(path):
+        raise RequestError(
+            f"{what} must be a path without NUL characters; received {str(path)!r}: give another."
+        )
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # raised by pathlib, which has no other exception for it
+        raise RequestError(
+            f"{what} must be a path below an existing user's folder; received {str(path)!r}: "
+            "write ./~ if the name begins with a tilde."
+        ) from None
+
+
+def absolute_path(path: Path | str, what: str) -> Path:
+    """Return an absolute path without symbolic links, `~` and `~user` expanded.
+
+    Args:
+        path: the path.
+        what: what an error calls it.
+
+    Raises:
+        RequestError: see `expand_path`; or a symbolic link leads to itself.
+    """
+    expanded = expand_path(path, what)
+    try:
+        return expanded.resolve()
+    except RuntimeError:
+        raise RequestError(
+            f"{what} must not be a symbolic link to itself; received {str(path)!r}: give another."
+        ) from None
+
+
 class FileLock:
     """Exclusive lock on a file or a folder.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
-_SQLITE_PREFIX = "sqlite:///"
+_SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?P<database>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL)
 _MASK = "***"
 _SECRET_OPTION = re.compile(
     r"[?&;\s][^=&;\s]*(?:pass|pwd|secret|token|key|cred|auth)[^=&;\s]*=([^&;#\s]+)", re.IGNORECASE
@@ -76,15 +77,53 @@ def is_shared_database(url: str) -> bool:
     return url.startswith("postgresql")
 
 
+def sqlite_url(file: Path) -> str:
+    """Return the URL of a SQLite database by its absolute path.
+
+    Example:
+        >>> sqlite_url(Path("/tmp/mlruns/optuna.db"))
+        'sqlite:////tmp/mlruns/optuna.db'
+        >>> sqlite_url(Path("/tmp/50%25/optuna.db"))
+        'sqlite:///%2Ftmp%2F50%2525%2Foptuna.db'
+    """
+    path = os.fspath(file)
+    # SQLAlchemy ends the path at a question mark and unquotes it; Optuna formats the URL, in which
+    # braces are fields.
+    if urllib.parse.unquote(path) != path or any(mark in path for mark in "?{}"):
+        # The slashes too: MLflow creates the parent folder of a path that it does not unquote
+        # (`mlflow.store.db.utils`, 3.17), and without slashes that is the current folder.
+        path = urllib.parse.quote(path, safe="", errors="surrogateescape")
+    return f"sqlite:///{path}"
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of a SQLite database as SQLAlchemy finds it.
+
+    Returns:
+        None for another database, and for one in memory.
+
+    Example:
+        >>> sqlite_file("sqlite:///mlruns/optuna.db?timeout=20")
+        PosixPath('mlruns/optuna.db')
+    """
+    parts = _SQLITE_FILE.fullmatch(url)
+    if parts is None:
+        return None
+    path = urllib.parse.unquote(parts["database"])
+    options = dict(urllib.parse.parse_qsl(parts["query"] or ""))
+    # It may be a URI itself: sqlite:///file:/tmp/a.db?mode=ro&uri=true.
+    if options.get("uri", "").lower() in ("true", "1", "yes", "on"):
+        path = urllib.parse.unquote(path.removeprefix("file:").partition("?")[0])
+        path = path.removeprefix("//localhost").removeprefix("//")
+        if options.get("mode") == "memory":
+            return None
+    return None if path in ("", ":memory:") else Path(path)
+
+
 def store_exists(url: str) -> bool:
     """Return whether a store exists; connecting to a SQLite file would create it."""
-    return not url.startswith(_SQLITE_PREFIX) or _sqlite_file(url).exists()
-
-
-def _sqlite_file(url: str) -> Path:
-    """Return the file of a SQLite URL."""
-    # It may have options, and be a URI itself: sqlite:///file:/tmp/a.db?mode=ro&uri=true.
-    return Path(url.removeprefix(_SQLITE_PREFIX).partition("?")[0].removeprefix("file:"))
+    file = sqlite_file(url)
+    return file is None or file.exists()
 
 
 def _secret_spans(url: str) -> Iterator[tuple[int, int]]:
@@ -97,5 +136,8 @@ def _secret_spans(url: str) -> Iterator[tuple[int, int]]:
         colon = start - 1 if url.startswith("http") else url.find(":", start, at)
         if colon >= 0 or start == 0:
             yield colon + 1, at
-    for option in _SECRET_OPTION.finditer(url, max(at, 0)):
-        yield option.span(1)
+    # Only the options of a file database may hold a secret, not its path.
+    options = url.find("?") if is_file_database(url) else max(at, 0)
+    if options >= 0:
+        for option in _SECRET_OPTION.finditer(url, options):
+            yield option.span(1)

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from assay.experiments.data.arrays import SourceArrays
 from assay.experiments.data.layout import Layout
+from assay.search.system.files import expand_path
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def resolve_path(name: str, prefix: str, base: Path) -> Path:
         prefix: the part of the name before the path.
         base: the folder that a relative path starts from.
     """
-    return (base / Path(name.removeprefix(prefix)).expanduser()).absolute()
+    return (base / expand_path(name.removeprefix(prefix), f"{prefix}PATH")).absolute()
 
 
 def default_data_dir() -> Path:

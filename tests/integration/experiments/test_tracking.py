@@ -342,6 +342,39 @@ def test_a_tag_is_truncated_to_the_limit_of_mlflow(
     assert title == "\\x00" + 7996 * "x"
 
 
+@pytest.mark.parametrize("study", ["study", None])
+def test_what_is_stored_in_part_is_named_on_the_run(
+    tmp_path: Path, store: str, study: str | None
+) -> None:
+    begun = TrialBegun(
+        trial=0,
+        seed=1,
+        params={"long": 6001 * "x", "list": ["y"] * 2000, "fits": 6000 * "z"},
+        searched={},
+        origin="run",
+    )
+    ended = TrialEnded(trial=0, state="failed", reason=6000 * "r", error=9000 * "e" + "last line")
+    title = {"assay.title": 8001 * "t", "assay.source": 8000 * "s"}
+    tell(tmp_path, store, [opened(study, **title), begun, ended, StudyClosed(closing="failed")])
+    notes = [
+        line
+        for run in snapshot(store)
+        for line in dict(run[5]).get("assay.refused", "").splitlines()  # type: ignore[call-overload]
+    ]
+    only = "too long, only its {} {} of {} characters are stored"
+    assert sorted(notes) == [
+        f"parameter list: {only.format('first', '6,000', '10,000')}",
+        f"parameter long: {only.format('first', '6,000', '6,001')}",
+        f"tag assay.error: {only.format('last', '5,000', '9,009')}",
+        f"tag assay.state: {only.format('first', '5,000', '6,008')}",
+        f"tag assay.title: {only.format('first', '8,000', '8,001')}",
+    ]
+    once = snapshot(store)
+    (tmp_path / "journal.tracked").unlink()
+    tell(tmp_path, store, [])
+    assert snapshot(store) == once
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[]", '"text"', "{", '{"tracking_uri": "other"}'])
 def test_a_cursor_that_cannot_be_read_begins_at_the_start(content: str, tmp_path: Path) -> None:
     path = tmp_path / "study.tracked"

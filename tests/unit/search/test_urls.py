@@ -1,10 +1,24 @@
-"""Masking of secrets in URLs."""
+"""URLs of SQLite files, and masking of secrets in URLs."""
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from assay.search.system.urls import first_line, mask_secrets, register_secrets, scrub_secrets
+import pytest
+from sqlalchemy.dialects.sqlite.pysqlite import dialect as pysqlite
+from sqlalchemy.engine import make_url
+
+from assay.search.system.urls import (
+    first_line,
+    mask_secrets,
+    register_secrets,
+    scrub_secrets,
+    sqlite_file,
+    sqlite_url,
+    store_exists,
+)
+from tests.helpers.paths import ODD_NAMES
 
 SECRET = "hun%40ter%2F2"
 
@@ -63,3 +77,61 @@ def test_an_error_is_told_in_its_first_line() -> None:
     register_secrets(URLS[0][0].format(SECRET))
     assert first_line(OSError(f"\n can't log in with {MEANT}\ndetails")) == "can't log in with ***"
     assert first_line(TimeoutError()) == "TimeoutError"
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_the_url_of_a_file_leads_sqlalchemy_and_optuna_to_it(name: str) -> None:
+    file = Path("/tmp") / name / "optuna.db"
+    url = sqlite_url(file)
+    # Optuna formats the URL before SQLAlchemy reads it.
+    assert make_url(url.format(SCHEMA_VERSION=12)).database == str(file)
+    assert sqlite_file(url) == file
+
+
+@pytest.mark.parametrize("name", ["mlruns", "my runs", "50%", "a#b", "日本", "x=1&key=2"])
+def test_the_url_of_a_file_is_readable_where_it_can_be(name: str) -> None:
+    assert sqlite_url(Path("/tmp", name)) == f"sqlite:////tmp/{name}"
+    assert mask_secrets(sqlite_url(Path("/tmp", name))) == f"sqlite:////tmp/{name}"
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_mlflow_creates_no_folder_beside_an_odd_one(name: str, tmp_path: Path) -> None:
+    # `mlflow.store.db.utils._make_parent_dirs_if_sqlite`, which does not unquote.
+    path = sqlite_url(tmp_path / name / "mlflow.db").removeprefix("sqlite:///")
+    assert Path(path).parent in (tmp_path / name, Path())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///optuna.db",
+        "sqlite:////tmp/optuna.db",
+        "sqlite+pysqlite:////tmp/optuna.db",
+        "sqlite:///optuna.db?timeout=20",
+        "sqlite:////tmp/a%20b/optuna.db",
+        "sqlite:////tmp/100%/optuna.db",
+        "sqlite:///file:/tmp/a%2520b.db?mode=ro&uri=true",
+    ],
+)
+def test_the_file_of_a_url_is_the_one_that_sqlite_opens(url: str) -> None:
+    ((filename,), options) = pysqlite().create_connect_args(make_url(url))
+    if options.get("uri"):
+        filename = unquote(urlsplit(filename).path)
+    file = sqlite_file(url)
+    assert file is not None
+    assert str(file.absolute()) == filename
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://db/optuna",
+        "http://127.0.0.1:5000",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file:shared?mode=memory&uri=true",
+    ],
+)
+def test_other_stores_are_no_file(url: str) -> None:
+    assert sqlite_file(url) is None
+    assert store_exists(url)

@@ -1,0 +1,91 @@
+"""Paths of home and of the data, as users give them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay.experiments.workspace import StorePaths
+from assay.models.errors import RequestError
+from tests.helpers.paths import ODD_NAMES
+
+ELSEWHERE = {"storage": "postgresql://db/optuna", "tracking_uri": "http://127.0.0.1:5000"}
+
+LONG = "/".join(["x" * 100] * 5)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_home_may_have_an_odd_name(name: str, tmp_path: Path) -> None:
+    assert StorePaths.choose(home=tmp_path / name).workspace.path == tmp_path / name
+
+
+@pytest.mark.parametrize(
+    ("home", "rule"),
+    [
+        (LONG, "at most 477 bytes"),
+        ("日" * 60 + "/" + LONG[:330], "at most 477 bytes"),
+        ("a\udcffb", "a path in UTF-8"),
+        ("a\0b", "without NUL characters"),
+        ("~no-such-user/x", "an existing user's folder"),
+    ],
+)
+def test_a_home_that_can_hold_no_store_is_refused(home: str, rule: str, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=rule) as refused:
+        StorePaths.choose(home=home if home.startswith("~") else f"{tmp_path}/{home}")
+    assert str(refused.value).startswith("home must be a path ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [LONG, "a\udcffb"])
+def test_home_may_be_anywhere_if_both_stores_are_servers(name: str, tmp_path: Path) -> None:
+    assert StorePaths.choose(tmp_path / name, None, **ELSEWHERE).workspace.path == tmp_path / name
+
+
+@pytest.mark.parametrize("store", ["storage", "tracking_uri"])
+def test_a_long_home_with_one_store_is_refused(store: str, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="at most 477 bytes"):
+        StorePaths.choose(tmp_path / LONG, None, **{**ELSEWHERE, store: None})  # type: ignore[arg-type]
+
+
+def test_the_folder_of_the_data_must_be_a_path() -> None:
+    with pytest.raises(RequestError, match=r"^data-dir must be a path .*~no-such-user/x"):
+        StorePaths.choose(data_dir="~no-such-user/x")
+
+
+@pytest.mark.parametrize(
+    "uri", ["file:./mlruns", "file:///tmp/mlruns", "./mlruns", "mlruns", "/tmp/mlruns", "~/mlruns"]
+)
+@pytest.mark.parametrize("is_variable", [False, True])
+def test_the_file_store_of_mlflow_is_refused(
+    uri: str, is_variable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_variable:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(
+        RequestError, match=r"must be a database or a server.*sqlite:///"
+    ) as refused:
+        StorePaths.choose(home=tmp_path, tracking_uri=None if is_variable else uri)
+    assert repr(uri) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sqlite:///mlflow.db",
+        "sqlite:////tmp/file:/mlflow.db",
+        "http://127.0.0.1:5000",
+        "postgresql+psycopg://db/mlflow",
+        "databricks",
+        "databricks://profile",
+        "",
+    ],
+)
+def test_databases_and_servers_are_taken(uri: str, tmp_path: Path) -> None:
+    chosen = StorePaths.choose(home=tmp_path, tracking_uri=uri)
+    assert chosen.tracking_uri == (uri or chosen.workspace.tracking)
+
+
+def test_a_user_may_keep_the_file_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow's own variable
+    assert StorePaths.choose(home=tmp_path, tracking_uri="./mlruns").tracking_uri == "./mlruns"
