@@ -26,9 +26,10 @@ from assay.search.system.urls import mask_secrets, store_exists
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 _PAGE_RUNS = 1000
+_PAGE_EXPERIMENTS = 1000
 
 
 # A store may hold several runs of one trial, or of the study itself: duplicates, deleted ones. The
@@ -159,7 +160,7 @@ def find_study_runs(store_paths: StorePaths, study_id: str) -> StudyRunIds:
         return StudyRunIds()
     client = open_client(store_paths.tracking_uri)
     experiment_names = {
-        experiment.experiment_id: str(experiment.name) for experiment in client.search_experiments()
+        experiment.experiment_id: str(experiment.name) for experiment in search_experiments(client)
     }
     runs = rank_runs(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'"))
     trials: dict[int, str] = {}
@@ -294,7 +295,7 @@ def find_best_runs(store_paths: StorePaths, study: str, limit: int) -> Sequence[
     if not store_exists(store_paths.tracking_uri):
         return []
     client = open_client(store_paths.tracking_uri)
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    experiments = [experiment.experiment_id for experiment in search_experiments(client)]
     named = client.search_runs(
         experiments, f"{_study_filter(study)} AND tags.`{OBJECTIVE_TAG}` LIKE '%'"
     )
@@ -344,6 +345,15 @@ def _study_filter(study: str) -> str:
     return f"tags.`{STUDY_TAG}` LIKE '{pattern}'"
 
 
+def search_experiments(client: MlflowClient) -> Iterator[Experiment]:
+    """Yield the experiments of a store that are not deleted, page by page."""
+    token = None
+    while token is None or token:
+        page = client.search_experiments(max_results=_PAGE_EXPERIMENTS, page_token=token)
+        yield from page
+        token = page.token or ""
+
+
 def search_runs(client: MlflowClient, filter_string: str, view: int | None = None) -> Iterator[Run]:
     """Yield the runs that match a filter, page by page.
 
@@ -355,7 +365,7 @@ def search_runs(client: MlflowClient, filter_string: str, view: int | None = Non
     from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
 
     view = ViewType.ACTIVE_ONLY if view is None else view
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    experiments = [experiment.experiment_id for experiment in search_experiments(client)]
     token = None
     while token is None or token:
         page = client.search_runs(

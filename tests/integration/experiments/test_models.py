@@ -142,3 +142,19 @@ def test_a_study_of_an_earlier_release_is_looked_up_by_its_artifact(home: Path) 
     assert show(home, "digits-mlp")[1]["model"] == done.answer["model"]
     client.set_tag(done.answer["parent_run_id"], "assay.best_trial", "77")
     assert show(home, "digits-mlp")[1]["model"] is None
+
+
+@pytest.mark.usefixtures("quick_training")
+def test_all_pages_of_experiments_are_looked_through(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = sweep(home)
+    # MLflow returns the newest first.
+    MlflowClient(done.answer["tracking_uri"]).create_experiment("newer")
+    monkeypatch.setattr("assay.experiments.tracking.lookup._PAGE_EXPERIMENTS", 1)
+    answer = show(home, "digits-mlp")[1]
+    assert (answer["parent_run_id"], answer["model"], answer["best"]) == (
+        done.answer["parent_run_id"],
+        done.answer["model"],
+        done.answer["best"],
+    )
