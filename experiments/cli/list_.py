@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,7 +36,7 @@ def command(kinds: tuple[str, ...], as_json: bool, **store_paths: str | None) ->
     listings = {kind: _LISTINGS[kind](store_paths) for kind in chosen}
     if as_json:
         records = {kind: _to_records(listing) for kind, listing in listings.items()}
-        click.echo(json.dumps(records))
+        click.echo(common.as_json(records))
     else:
         _print_listings(listings)
     return 0

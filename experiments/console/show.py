@@ -17,7 +17,7 @@ from assay.experiments.console.tables import (
 )
 from assay.experiments.formatting import format_metric, format_param, sparkline
 from assay.experiments.results.frames import COST_COLUMNS
-from assay.experiments.results.study import StudyResult
+from assay.experiments.results.study import StudyResult, format_models
 from assay.experiments.results.trial import TrialResult
 from assay.experiments.terminal_text import escape_line, escape_text
 from assay.models.names import check_name
@@ -102,6 +102,8 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, show_all: bool, ru
         run = "" if study.best["run_id"] is None else f", run {study.best['run_id']}"
         out.print(f"\nbest: {study.best['value']:.4f} (trial {study.best['number']}{run})")
         out.print(param_grid(study.best["params"]))
+    for line in format_models(study):
+        out.print(escape_line(line))
     _print_trials(study, trials if show_all else trials[:_MAX_TRIALS])
     if study.pareto:
         out.print(
@@ -168,6 +170,8 @@ def print_trial(trial: TrialResult, show_all: bool) -> None:
     )
     for metric, value in trial.values.items():
         out.print(f"{metric}: {format_metric(value)}")
+    if trial.model is not None:
+        out.print(f"model: {trial.model}")
     if trial.error is not None:
         out.print("\nerror:")
         lines = escape_text(trial.error).split("\n")

@@ -40,15 +40,13 @@ def print_summary(
         run = "" if result.best.run_id is None else f", run {result.best.run_id}"
         out.print(f"\nbest: {result.best.values[0]:.4f} (trial {result.best.number}{run})")
         out.print(param_grid(result.best.params))
-        # The parent run gets the model last, so it is there only if MLflow has everything.
-        if result.status.untracked is None:
-            out.print(f"model: runs:/{result.parent_run_id}/model")
+        _print_models(result, to_stderr)
     elif result.best_trials:
         out.print(
             "\nPareto front: no trial is better in one objective without being worse in another"
         )
         out.print(_front_table(result))
-        out.print("models: runs:/RUN/model, for each run of the front")
+        _print_models(result, to_stderr)
     for metric, shares in result.importances.items():
         objective = None if result.objectives.single is not None else metric
         complete = result.trials["complete"]
@@ -104,6 +102,8 @@ def print_run(result: RunResult, to_stderr: bool = False) -> None:
     out.print(Text(f"run {result.run_id}: {result.state}", style="bold"))
     if result.error is not None:
         out.print(escape_text(result.error))
+    if result.model is not None:
+        out.print(f"model: {result.model}")
     for title, values in (("parameters", result.params), ("metrics", result.metrics)):
         out.print(f"\n{title}:")
         table = Table.grid(padding=(0, 2))
@@ -131,6 +131,24 @@ def _format_ending(result: SweepResult, resume_command: str) -> str:
     else:
         ending = result.status.closing
     return f"{result.study}: {ending} with {progress}; to resume: {resume_command}"
+
+
+def _print_models(result: SweepResult, to_stderr: bool) -> None:
+    """Print the address of the best model, or of each on the front, and why others are missing."""
+    # If MLflow does not have everything yet, the last line of the command says so.
+    if result.status.untracked is not None:
+        return
+    out = create_console(to_stderr)
+    stored = [trial.model.address for trial in result.best_trials if trial.model.address]
+    if result.best is not None and stored:
+        out.print(f"model: {stored[0]}")
+    elif stored:
+        others = "run" if len(stored) == len(result.best_trials) else "other run"
+        out.print(f"models: runs:/RUN/model, for each {others} of the front")
+    for trial in result.best_trials:
+        if trial.model.missing is not None:
+            of_trial = "" if result.best is not None else f" of trial {trial.number}"
+            out.print(f"no model{of_trial} in MLflow: {escape_line(trial.model.missing)}")
 
 
 def _front_table(result: SweepResult) -> Table:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.results.history import TrialHistory
-from assay.experiments.tracking.model import MODEL_FOLDER
 from assay.experiments.tracking.schema import (
     BEST_TAG,
     CLOSING_STATUS,
+    MODEL_FOLDER,
     PARETO_TAG,
     encode_label,
     encode_name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-    from assay.experiments.tracking.lookup import StudyRunIds
+    from assay.experiments.tracking.lookup import StoredModel, StudyRunIds
 
 _DEFAULT_EVALUATOR = "ped-anova"
 
@@ -58,8 +58,11 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
     evaluator = importance or _experiment_evaluator(history)
     # Of the trials that were read above: a sweep may have added others since.
     best_values = best_trials_of(trials, objectives)
-    best_trials = _best_trial_records(best_values, trials, history, runs)
     has_front = objectives.single is None
+    models = _find_models(store_paths, runs, best_values, on_parent=not has_front)
+    best_trials = _best_trial_records(best_values, trials, history, runs)
+    if has_front:
+        best_trials = [{**best, "model": models[best["number"]].address} for best in best_trials]
     return StudyResult(
         study=name,
         experiment=(runs.experiment if history.opened is None else history.opened.experiment)
@@ -76,6 +79,12 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
         epochs=build_epoch_frame(history),
         finalists=build_finalist_frame(objectives),
         importance=evaluator,
+        model=None if has_front else next((stored.address for stored in models.values()), None),
+        missing_models={
+            number: stored.missing
+            for number, stored in models.items()
+            if stored.missing is not None
+        },
         preflight=read_preflight(history.opened),
     )
 
@@ -92,6 +101,14 @@ def _find_runs(store_paths: StorePaths, study_id: str | None) -> StudyRunIds:
     from assay.experiments.tracking.lookup import StudyRunIds, find_study_runs
 
     return StudyRunIds() if study_id is None else find_study_runs(store_paths, study_id)
+
+
+def _find_models(
+    store_paths: StorePaths, runs: StudyRunIds, trials: Iterable[int], on_parent: bool
+) -> dict[int, StoredModel]:
+    from assay.experiments.tracking.lookup import find_models
+
+    return find_models(store_paths, runs, trials, on_parent)
 
 
 def _count_states(trials: Sequence[FrozenTrial]) -> dict[str, int]:

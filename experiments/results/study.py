@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +29,11 @@ class StudyResult:
         counts: number of complete, pruned and failed trials.
         best: the best complete trial: number, value, params, run_id. None with several objectives,
             or without a complete trial.
-        pareto: the trials of the Pareto front: number, values, params, run_id. None with one
-            objective.
+        pareto: the trials of the Pareto front: number, values, params, run_id, model (its address,
+            or None). None with one objective.
+        model: address of the best trial's model in MLflow, such as "runs:/ID/model". None with
+            several objectives, or if MLflow does not have it.
+        missing_models: why MLflow does not have the model of a best trial, by its number.
         importances: by objective, the share of each hyperparameter, the greatest first. The shares
             of an objective sum to 1.
         seconds: wall time of the sweep that returned this; None if the study was only read.
@@ -72,7 +74,9 @@ class StudyResult:
     epochs: pandas.DataFrame
     finalists: pandas.DataFrame
     importance: str = "ped-anova"
-    preflight: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    model: str | None = None
+    missing_models: Mapping[int, str] = field(default_factory=dict)
+    preflight: Mapping[str, Any] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
         """Return what `assay sweep --json` prints, with the same keys."""
@@ -85,6 +89,7 @@ class StudyResult:
             "seconds": None if self.seconds is None else round(self.seconds, 3),
             "trials": dict(self.counts),
             "best": None if self.best is None else dict(self.best),
+            "model": self.model,
             "pareto": None if self.pareto is None else [dict(trial) for trial in self.pareto],
             "objectives": list(self.objectives),
             "importances": dict(first_importances if self.pareto is None else self.importances),
@@ -162,9 +167,19 @@ class StudyResult:
             f"<b>{escape(self.study)}</b> ({escape(self.experiment)}; {objectives})",
             f"trials: {escape(counts)}",
             escape(_format_best(self)),
+            *map(escape, format_models(self)),
         ]
         table = self.trials.to_html(max_rows=_HTML_ROWS, escape=True, border=0, na_rep="")
         return f"<div><p>{'<br>'.join(filter(None, lines))}</p>{table}</div>"
+
+
+def format_models(result: StudyResult) -> list[str]:
+    """Return lines with the address of the best model, and why MLflow lacks others."""
+    lines = [] if result.model is None else [f"model: {result.model}"]
+    for number, reason in result.missing_models.items():
+        of_trial = "" if result.pareto is None else f" of trial {number}"
+        lines.append(f"no model{of_trial} in MLflow: {reason}")
+    return lines
 
 
 def _format_best(result: StudyResult) -> str:

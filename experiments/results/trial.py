@@ -31,6 +31,8 @@ class TrialResult:
         experiment: name of its experiment.
         tracking_uri: MLflow's store, without its password.
         run_id: its run in MLflow; None if there is none.
+        model: address of its model in MLflow; None if it is not among the best, or MLflow does not
+            have it.
         state: "complete", "pruned", "failed: REASON" or "running".
         seed: its random seed; None if it is not recorded.
         origin: where its configuration comes from: a sampler, "baseline" and the like.
@@ -47,6 +49,7 @@ class TrialResult:
     experiment: str
     tracking_uri: str
     run_id: str | None
+    model: str | None
     state: str
     seed: int | None
     origin: str | None
@@ -87,6 +90,7 @@ def read_trial_of_study(
         experiment=study.experiment,
         tracking_uri=study.tracking_uri,
         run_id=row["run_id"],
+        model=_model_of(study, number),
         state=row["state"],
         seed=row["seed"],
         origin=row["origin"],
@@ -131,6 +135,7 @@ def _from_run(run: RunRecord, tracking_uri: str) -> TrialResult:
         experiment=run.experiment,
         tracking_uri=tracking_uri,
         run_id=run.run_id,
+        model=run.model,
         state=run.tags.get("assay.state", state),
         seed=None if seed is None else int(seed),
         origin=run.tags.get("assay.origin"),
@@ -140,6 +145,13 @@ def _from_run(run: RunRecord, tracking_uri: str) -> TrialResult:
         curve=run.epoch_metrics,
         error=run.tags.get("assay.error"),
     )
+
+
+def _model_of(study: StudyResult, number: int) -> str | None:
+    if study.best is not None:
+        return study.model if study.best["number"] == number else None
+    front = {trial["number"]: trial.get("model") for trial in study.pareto or ()}
+    return front.get(number)
 
 
 def _select_costs(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from assay.experiments.tracking.lookup import StoredModel
 from assay.search.events import Closing, EpochEnded
 from assay.search.objective import Objectives, Values
 from assay.search.space import Configuration
@@ -55,19 +56,24 @@ class RankedTrial:
         values: value of each objective.
         params: searched hyperparameters by name.
         run_id: its run in MLflow; None if MLflow does not have it yet.
+        model: what MLflow has of its model.
     """
 
     number: int
     values: Values
     params: Configuration
     run_id: str | None
+    model: StoredModel = field(default_factory=StoredModel)
 
     def to_record(self, single: bool) -> dict[str, Any]:
         """Return it as `--json` prints it, with `value`, or `values` for several objectives."""
         value: dict[str, Any] = (
             {"value": self.values[0]} if single else {"values": list(self.values)}
         )
-        return {"number": self.number, **value, "params": dict(self.params), "run_id": self.run_id}
+        record = {"number": self.number, **value, "params": dict(self.params)}
+        # With one objective the model is the study's.
+        model = {} if single else {"model": self.model.address}
+        return {**record, "run_id": self.run_id, **model}
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,7 @@ class SweepResult:
             "seconds": round(self.seconds, 3),
             "trials": dict(self.trials),
             "best": None if self.best is None else self.best.to_record(single),
+            "model": None if self.best is None else self.best.model.address,
             "pareto": None if single else [best.to_record(single) for best in self.best_trials],
             "objectives": [str(objective) for objective in self.objectives.each],
             "importances": next(iter(by_objective.values()), {}) if single else by_objective,
@@ -151,6 +158,7 @@ class RunResult:
         state: "complete", or "failed: REASON".
         error: text of the error; None without one.
         history: the epochs, in order.
+        model: address of its model in MLflow; None if MLflow does not have it.
         preflight: what was understood of data and model: see `Preflight.to_record`.
     """
 
@@ -163,6 +171,7 @@ class RunResult:
     state: str
     error: str | None
     history: Sequence[EpochEnded] = ()
+    model: str | None = None
     preflight: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -180,6 +189,7 @@ class RunResult:
         """Return what `--json` prints."""
         return {
             "run_id": self.run_id,
+            "model": self.model,
             "params": dict(self.params),
             "metrics": dict(self.metrics),
             "preflight": dict(self.preflight),

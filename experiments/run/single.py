@@ -246,5 +246,6 @@ def _result(
         state="failed: never begun" if end is None else end.label,
         error=None if end is None else end.error,
         history=history,
+        model=tracker.find_model(0, on_parent=False).address,
         preflight=session.preflight.to_record(),
     )

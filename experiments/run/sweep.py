@@ -608,6 +608,7 @@ def _read_result(context: SweepContext, status: RunStatus, seconds: float) -> Sw
                 values,
                 trials.decode_params(trials.get_trial(number)),
                 context.tracker.find_run_id(number),
+                context.tracker.find_model(number, on_parent=search.goals.single is not None),
             )
             for number, values in trials.best_trials().items()
         ],

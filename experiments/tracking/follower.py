@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from assay.experiments.tracking.lookup import StoredModel
 from assay.experiments.tracking.store import create_user_store, open_client, prepared_tables
 from assay.search.events import Event, StudyOpened
 from assay.search.journal import read_events
@@ -244,6 +245,22 @@ class MlflowTracker:
             return self._recorder.find_run_id(trial, may_call=self._finished.is_set())
         except (MlflowException, OSError, Cancelled):  # the store can't be reached
             return None
+
+    def find_model(self, trial: int, on_parent: bool) -> StoredModel:
+        """Return what MLflow has of a best trial's model; only after `close`.
+
+        Args:
+            trial: number of the trial.
+            on_parent: whether the study's own run is to have it, as with one objective.
+        """
+        if self._recorder is None or not self._finished.is_set():
+            return StoredModel()
+        from mlflow.exceptions import MlflowException  # here for the same reason
+
+        try:
+            return self._recorder.find_model(trial, on_parent)
+        except (MlflowException, OSError, Cancelled):  # the store can't be reached
+            return StoredModel()
 
     def on_event(self, event: Event) -> None:
         """Wake the thread: the journal has grown."""

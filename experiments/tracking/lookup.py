@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from assay.experiments.tracking.schema import (
+    BEST_TAG,
+    MODEL_FOLDER,
+    MODEL_TAG,
     OBJECTIVE_TAG,
     PARENT_TAG,
     STUDY_ID_TAG,
     STUDY_TAG,
     TRIAL_TAG,
     encode_name,
+    read_missing_model,
 )
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
@@ -22,9 +26,10 @@ from assay.search.system.urls import mask_secrets, store_exists
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 _PAGE_RUNS = 1000
+_PAGE_EXPERIMENTS = 1000
 
 
 # A store may hold several runs of one trial, or of the study itself: duplicates, deleted ones. The
@@ -80,6 +85,69 @@ class StudyRunIds:
     trials: Mapping[int, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class StoredModel:
+    """What the store has of a best trial's model.
+
+    Attributes:
+        address: of the model, such as "runs:/ID/model"; None if the store does not have it.
+        missing: why the store does not have it; None if it does.
+    """
+
+    address: str | None = None
+    missing: str | None = "a sweep logs it at its end"
+
+
+def read_model(client: MlflowClient, run: Run, trial: int) -> StoredModel:
+    """Return what a run has of a trial's model.
+
+    Args:
+        client: of the store.
+        run: the study's own run; of a study with several objectives, or a single run, the trial's.
+        trial: number of the trial.
+    """
+    run_id, tag = str(run.info.run_id), run.data.tags.get(MODEL_TAG)
+    stored = StoredModel(f"runs:/{run_id}/{MODEL_FOLDER}", None)
+    if tag == str(trial):
+        return stored
+    if tag is not None:
+        # A model of another trial is of an earlier end of the study.
+        missing = read_missing_model(tag, trial)
+        return StoredModel() if missing is None else StoredModel(None, missing)
+    # Runs of earlier releases have no such tag.
+    best = run.data.tags.get(BEST_TAG)
+    if best in (None, str(trial)) and any(client.list_artifacts(run_id, MODEL_FOLDER)):
+        return stored
+    return StoredModel(None, "it was not kept") if best == str(trial) else StoredModel()
+
+
+def find_models(
+    store_paths: StorePaths, runs: StudyRunIds, trials: Iterable[int], on_parent: bool
+) -> dict[int, StoredModel]:
+    """Return what the store has of the models of best trials, by number.
+
+    Args:
+        store_paths: where the store is.
+        runs: the study's.
+        trials: numbers of the trials.
+        on_parent: whether the study's own run is to have the model, as with one objective.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    run_ids = {trial: runs.parent if on_parent else runs.trials.get(trial) for trial in trials}
+    known = {trial: run_id for trial, run_id in run_ids.items() if run_id is not None}
+    if not known:
+        return {trial: StoredModel() for trial in run_ids}
+    client = open_client(store_paths.tracking_uri)
+    return {
+        trial: read_model(client, client.get_run(known[trial]), trial)
+        if trial in known
+        else StoredModel()
+        for trial in run_ids
+    }
+
+
 def find_study_runs(store_paths: StorePaths, study_id: str) -> StudyRunIds:
     """Return the runs of a study that are not deleted.
 
@@ -92,7 +160,7 @@ def find_study_runs(store_paths: StorePaths, study_id: str) -> StudyRunIds:
         return StudyRunIds()
     client = open_client(store_paths.tracking_uri)
     experiment_names = {
-        experiment.experiment_id: str(experiment.name) for experiment in client.search_experiments()
+        experiment.experiment_id: str(experiment.name) for experiment in search_experiments(client)
     }
     runs = rank_runs(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'"))
     trials: dict[int, str] = {}
@@ -118,6 +186,8 @@ class RunRecord:
         trial: number of its trial; None for a single run and for a study's own run.
         params: its parameters as text.
         tags: its tags.
+        model: address of its model, on a study with one objective that of the study's run; None if
+            it has none.
         final_metrics: metrics that were measured once, at the end.
         epoch_metrics: values of the other metrics, by epoch.
     """
@@ -129,6 +199,7 @@ class RunRecord:
     trial: int | None
     params: Mapping[str, str]
     tags: Mapping[str, str]
+    model: str | None
     final_metrics: Mapping[str, float]
     epoch_metrics: Mapping[str, Sequence[float]]
 
@@ -164,9 +235,25 @@ def find_run(store_paths: StorePaths, run_id: str) -> RunRecord | None:
         trial=int(tags[TRIAL_TAG]) if TRIAL_TAG in tags else None,
         params=dict(run.data.params),
         tags=dict(tags),
+        model=_find_model(client, run),
         final_metrics=final_metrics,
         epoch_metrics=epoch_metrics,
     )
+
+
+def _find_model(client: MlflowClient, run: Run) -> str | None:
+    """Return the address of a trial's model, on its own run or its parent run."""
+    tags = run.data.tags
+    number = int(tags.get(TRIAL_TAG, 0))
+    # With several objectives, and of a single run, the trial's own run has it.
+    if MODEL_TAG in tags or STUDY_TAG not in tags:
+        return read_model(client, run, number).address
+    if TRIAL_TAG not in tags or PARENT_TAG not in tags:
+        return None
+    parent = client.get_run(tags[PARENT_TAG])
+    if parent.data.tags.get(BEST_TAG) != str(number):
+        return None
+    return read_model(client, parent, number).address
 
 
 def _read_metrics(
@@ -208,7 +295,7 @@ def find_best_runs(store_paths: StorePaths, study: str, limit: int) -> Sequence[
     if not store_exists(store_paths.tracking_uri):
         return []
     client = open_client(store_paths.tracking_uri)
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    experiments = [experiment.experiment_id for experiment in search_experiments(client)]
     named = client.search_runs(
         experiments, f"{_study_filter(study)} AND tags.`{OBJECTIVE_TAG}` LIKE '%'"
     )
@@ -258,6 +345,15 @@ def _study_filter(study: str) -> str:
     return f"tags.`{STUDY_TAG}` LIKE '{pattern}'"
 
 
+def search_experiments(client: MlflowClient) -> Iterator[Experiment]:
+    """Yield the experiments of a store that are not deleted, page by page."""
+    token = None
+    while token is None or token:
+        page = client.search_experiments(max_results=_PAGE_EXPERIMENTS, page_token=token)
+        yield from page
+        token = page.token or ""
+
+
 def search_runs(client: MlflowClient, filter_string: str, view: int | None = None) -> Iterator[Run]:
     """Yield the runs that match a filter, page by page.
 
@@ -269,7 +365,7 @@ def search_runs(client: MlflowClient, filter_string: str, view: int | None = Non
     from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
 
     view = ViewType.ACTIVE_ONLY if view is None else view
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    experiments = [experiment.experiment_id for experiment in search_experiments(client)]
     token = None
     while token is None or token:
         page = client.search_runs(

@@ -19,8 +19,7 @@ from mlflow import MlflowClient
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-MODEL_FOLDER = "model"
-"""Name of the artifact."""
+from assay.experiments.tracking.schema import MODEL_FOLDER
 
 
 def log_model(

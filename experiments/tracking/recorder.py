@@ -18,12 +18,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from assay.experiments.tracking.lookup import StoredModel, read_model
 from assay.experiments.tracking.model import log_model
 from assay.experiments.tracking.runs import RunIndex
 from assay.experiments.tracking.schema import (
     BEST_TAG,
     CLOSING_STATUS,
     ERROR_TAG,
+    MODEL_TAG,
     PARENT_TAG,
     PARETO_TAG,
     REFUSED_TAG,
@@ -32,6 +34,7 @@ from assay.experiments.tracking.schema import (
     STUDY_TAG,
     TRIAL_TAG,
     describe_cut,
+    encode_missing_model,
     encode_name,
     encode_param,
     encode_run_name,
@@ -136,12 +139,13 @@ class RunWriter:
         self._client.log_text(run_id, opened.text, "experiment.toml")
         self._client.log_dict(run_id, dict(opened.data), "data.json")
 
-    def log_model(self, run_id: str, file: str, opened: StudyOpened) -> None:
-        """Log a saved model, if its file still exists."""
-        # An event that is repeated may find no file: it is removed once MLflow has the model.
-        if Path(file).exists() and not self.is_deleted(run_id):
-            backend = opened.provenance["assay.backend"]
-            log_model(self._client, run_id, Path(file), opened.data, backend)
+    def log_model(self, run_id: str, file: str, opened: StudyOpened) -> bool:
+        """Log a saved model, if its file still exists; return whether it was logged."""
+        if not Path(file).exists() or self.is_deleted(run_id):
+            return False
+        backend = opened.provenance["assay.backend"]
+        log_model(self._client, run_id, Path(file), opened.data, backend)
+        return True
 
     def _log_items(self, run_id: str, items: Sequence[_Item]) -> None:
         """Log items, or each half of them if MLflow refuses."""
@@ -408,9 +412,9 @@ class Recorder:
         for best in event.best:
             # With one objective the study's own run has the model; on a Pareto front each trial
             # has its own.
-            if best.model is not None:
-                model_run = self._require_run_id(best.trial) if has_front else run_id
-                self._writer.log_model(model_run, best.model, opened)
+            model_run = self._find_best_run_id(best, opened) if has_front else run_id
+            if model_run is not None:
+                self._log_model(model_run, best, opened)
         if opened.study is None:
             return
         if has_front:
@@ -425,6 +429,38 @@ class Recorder:
             value = Metric("best_value", best.values[0], end_milliseconds, 0)
             self._writer.log_batch(run_id, [value], tags=tags)
         self._writer.terminate_run(run_id, CLOSING_STATUS[event.closing], end_milliseconds)
+
+    def _log_model(self, run_id: str, best: BestTrial, opened: StudyOpened) -> None:
+        """Log the model of a best trial, or note why there is none."""
+        if best.model is not None:
+            if self._writer.log_model(run_id, best.model, opened):
+                self._writer.log_batch(run_id, tags={MODEL_TAG: str(best.trial)})
+            # An event that is repeated may find no file: it is removed once MLflow has the model.
+            return
+        # Another supervisor of a shared study, on another machine, may have logged it.
+        if self._client.get_run(run_id).data.tags.get(MODEL_TAG) != str(best.trial):
+            reason = self._explain_missing_model(best, opened)
+            self._writer.log_batch(
+                run_id, tags={MODEL_TAG: encode_missing_model(best.trial, reason)}
+            )
+
+    def _explain_missing_model(self, best: BestTrial, opened: StudyOpened) -> str:
+        run_id = self._find_best_run_id(best, opened)
+        # A complete trial has no other error than notes on what it could not keep.
+        note = None if run_id is None else self._client.get_run(run_id).data.tags.get(ERROR_TAG)
+        return "its file is not in this home" if note is None else " ".join(note.split())
+
+    def find_model(self, trial: int, on_parent: bool) -> StoredModel:
+        """Return what the store has of a best trial's model; may call the store.
+
+        Args:
+            trial: number of the trial.
+            on_parent: whether the study's own run is to have it.
+        """
+        run_id = self.parent_run_id if on_parent else self.find_run_id(trial, may_call=True)
+        if run_id is None:
+            return StoredModel()
+        return read_model(self._client, self._client.get_run(run_id), trial)
 
     def _find_best_run_id(self, best: BestTrial, opened: StudyOpened) -> str | None:
         if not opened.supervisor:

@@ -33,6 +33,13 @@ PARENT_TAG = "mlflow.parentRunId"
 BEST_TAG = "assay.best_trial"
 """On the parent run of a study with one objective: number of the best trial."""
 
+MODEL_TAG = "assay.model"
+"""On a run that is to have a model: number of the trial whose model it is, or the text of
+`encode_missing_model`."""
+
+MODEL_FOLDER = "model"
+"""Name of the artifact."""
+
 PARETO_TAG = "assay.pareto"
 """On the parent run of a study with several objectives: numbers of the Pareto front."""
 
@@ -119,6 +126,22 @@ def describe_cut(value: object, stored: str) -> str | None:
         return None
     end = "first" if text.startswith(stored) else "last"
     return f"too long, only its {end} {len(stored):,} of {len(text):,} characters are stored"
+
+
+def encode_missing_model(trial: int, reason: str) -> str:
+    """Return the model tag of a run that has no model of a trial."""
+    return f"none of trial {trial}: {reason}"
+
+
+def read_missing_model(tag: str, trial: int) -> str | None:
+    """Return why a run has no model of a trial; None if its model tag is about another trial.
+
+    Example:
+        >>> read_missing_model(encode_missing_model(7, "the disk was full"), 7)
+        'the disk was full'
+    """
+    prefix = encode_missing_model(trial, "")
+    return tag.removeprefix(prefix) if tag.startswith(prefix) else None
 
 
 def encode_text(text: str) -> str:

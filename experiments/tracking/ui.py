@@ -77,7 +77,7 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
 
     Raises:
         RequestError: no port is free.
-        SearchError: the server does not start.
+        SearchError: the server does not start, or ends by itself.
     """
     if store_paths.tracking_uri.startswith("http"):
         _open_page(store_paths.tracking_uri.rstrip("/") + page, opens_browser)
@@ -110,6 +110,8 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
                 click.echo("Press Ctrl-C to stop.", err=True)
             while not stop and server.poll() is None:
                 time.sleep(_POLL_SECONDS)
+            if not stop:
+                raise SearchError(f"the MLflow UI ended by itself: {_last_line(log)}")
         finally:
             _stop_server(server)
     return 0 if stop.signal in (None, signal.SIGINT) else stop.exit_code
@@ -158,10 +160,13 @@ def _wait_for_server(
         except (urllib.error.URLError, OSError):
             time.sleep(_POLL_SECONDS)
     if not stop:
-        log.seek(0)
-        last_line = log.read().decode(errors="replace").strip().splitlines()[-1:]
-        cause = "".join(last_line) or "its log is empty"
-        raise SearchError(f"the MLflow UI did not start: {cause}")
+        raise SearchError(f"the MLflow UI did not start: {_last_line(log)}")
+
+
+def _last_line(log: IO[bytes]) -> str:
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "its log is empty"
 
 
 def _stop_server(server: subprocess.Popen[bytes]) -> None:

@@ -145,3 +145,11 @@ def test_every_tracked_study_is_found_however_many_runs_there_are(
     assert lookup.list_tracked_studies(store_paths) == ["digits-mlp"]
     assert len(runs) > 2
     assert set(lookup.find_run_ids_by_name(store_paths, "digits-mlp")) == set(runs)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf")])
+def test_json_has_no_infinity(store_paths: StorePaths, value: float) -> None:
+    study(store_paths, "infinite", [(COMPLETE, [value])])
+    listed = invoke("list", "studies", "--json", "--home", str(store_paths.workspace.path))
+    assert "Infinity" not in listed.out
+    assert listed.answer["studies"]["infinite"]["best"] is None

@@ -241,7 +241,7 @@ def test_a_single_run_is_tracked_with_its_provenance(home: Path) -> None:
     done = invoke("run", "digits-mlp", *asked, "--home", str(home), "--json")
     assert done.code == 0, done.err
     answer = done.answer
-    assert set(answer) == {"run_id", "params", "metrics", "preflight"}
+    assert set(answer) == {"run_id", "model", "params", "metrics", "preflight"}
     assert answer["preflight"]["input_shape"] == [8, 8, 1]
     assert answer["params"]["hidden_units"] == 7
     assert answer["params"]["activation"] == "sigmoid"  # of the baseline

@@ -85,3 +85,20 @@ def test_it_serves_the_comparison_of_the_best_trials_until_stopped(
         run.data.tags["assay.state"] for run in runs
     )
     assert json.loads(query["experiments"][0]) == [runs[0].info.experiment_id]
+
+
+def test_a_server_that_ends_by_itself_is_a_failure(swept: Swept) -> None:
+    options = ("--no-open", "--home", str(swept.home), "--port", str(free_port()))
+    ui = subprocess.Popen(
+        [*ASSAY, "ui", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert ui.stdout is not None
+        ui.stdout.readline()  # the server answers
+        (server,) = psutil.Process(ui.pid).children()
+        server.kill()
+        _, err = ui.communicate(timeout=GUARD_SECONDS)
+    finally:
+        ui.kill()
+    assert ui.returncode == 1
+    assert err.splitlines()[-1].startswith("assay: the MLflow UI ended by itself: ")
