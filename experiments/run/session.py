@@ -116,6 +116,8 @@ class Session:
             "train": train.model_dump(),
             "data": {"folder": str(self.data.folder), "scale": self.experiment.data.scale},
         }
+        if self.preflight.model is not None and self.preflight.model.code:
+            spec["code"] = dict(self.preflight.model.code)
         if not self.preflight.is_centred:
             spec["data"]["centred"] = False
         if self.batching is not None:

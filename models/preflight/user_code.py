@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from assay.models.architectures.custom_import import Factory, FactoryReference
+from assay.models.errors import RequestError
 
 _CODE_SUFFIXES = (".py", ".pyc")
 
@@ -84,6 +85,27 @@ def digest_user_files(reference: FactoryReference, opened: set[Path]) -> dict[st
             content = digests.get(name, "").encode() + path.read_bytes()
             digests[name] = hashlib.sha256(content).hexdigest()
     return digests
+
+
+def check_user_files(reference: FactoryReference, known: Mapping[str, str]) -> None:
+    """Check that the user's modules are those of the preflight check.
+
+    A worker that replaces another in the middle of a sweep imports them again.
+
+    Args:
+        reference: the factory; its module has been imported.
+        known: digests by displayed name; empty if they are unknown.
+
+    Raises:
+        RequestError: one has changed.
+    """
+    for name, digest in digest_user_files(reference, set()).items():
+        if known.get(name, digest) != digest:
+            raise RequestError(
+                f"{name} must stay as it was while a sweep runs, so that all trials train the same "
+                "model: received a file that has changed since; end the sweep, and start a new "
+                "study with --study NAME."
+            )
 
 
 def iter_user_modules(reference: FactoryReference) -> Iterator[tuple[ModuleType, str]]:

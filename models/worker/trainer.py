@@ -25,6 +25,7 @@ from assay.models.errors import RequestError
 from assay.models.precision import fix_keras_settings
 from assay.models.preflight.check import check_built_in, check_custom
 from assay.models.preflight.shared_state import IMPORT_SEED, SharedState, list_variables
+from assay.models.preflight.user_code import check_user_files
 from assay.models.recipe import Recipe
 from assay.models.seeding import seed_everything
 from assay.models.training import augmentation
@@ -321,7 +322,7 @@ class Trainer:
         """
         factory = recipe.family.factory
         if factory is not None:
-            self._import_factory(factory, spec.seed)
+            self._import_factory(factory, spec)
         before = [] if factory is None else list_variables()
         model = recipe.describe(shape.input_shape, shape.outputs)
         came_compiled = bool(model.compiled)
@@ -330,13 +331,18 @@ class Trainer:
             self._shared.start_trial(model, before, factory, recipe.train.optimizer)
         return model, came_compiled
 
-    def _import_factory(self, factory: FactoryReference, seed: int) -> None:
-        """Import the user's file; whatever it makes or sets then is the same for all trials."""
+    def _import_factory(self, factory: FactoryReference, spec: TrialSpec) -> None:
+        """Import the user's file; whatever it makes or sets then is the same for all trials.
+
+        Raises:
+            RequestError: the import failed, or a file has changed since the sweep began.
+        """
         if factory not in self._imported_precision:
             # Not the trial's seed: which trial comes first in a process depends on the others.
             seed_everything(IMPORT_SEED)
             load_factory(factory)
-            seed_everything(seed)
+            check_user_files(factory, spec.code)
+            seed_everything(spec.seed)
             self._imported_precision[factory] = precision.current_precision()
         # `drop` has reset it since.
         precision.use_precision(self._imported_precision[factory])

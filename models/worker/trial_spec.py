@@ -45,6 +45,7 @@ class TrialSpec(Settings):
         model: [model] without the family.
         train: [train].
         data: the prepared data.
+        code: SHA-256 of the files of a user-defined factory, by displayed name; empty if unknown.
         checkpoint: path of the checkpoint file, written after every epoch; if it exists, training
             continues from it.
     """
@@ -58,11 +59,12 @@ class TrialSpec(Settings):
     model: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
     data: DataSpec
+    code: dict[str, str] = Field(default_factory=dict)
     checkpoint: str | None = None
 
     def digest(self) -> str:
         """Return a digest that does not depend on paths."""
-        content = self.model_dump(exclude={"checkpoint", "folders"})
+        content = self.model_dump(exclude={"checkpoint", "folders", "code"})
         # The name of the folder contains the digest of the data.
         content["data"]["folder"] = Path(self.data.folder).name
         if self.data.centred:  # checkpoints of earlier releases know no other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -622,11 +623,86 @@ class TestUserCode:
 
 
 class TestTargets:
-    """A model that has the offset of its targets itself is not trained on centred ones."""
+    """Targets with a large offset are centred, unless the model has the offset itself."""
 
-    @pytest.mark.skip(reason="needs the prepared data of the next commit")
-    def test_an_offset(self, tmp_path: Path) -> None:
-        write_rows(tmp_path)
+    OFFSET = np.array([1.7e9, 0.0])
+
+    @pytest.fixture
+    def centred(self, tmp_path: Path) -> Path:
+        folder = write_rows(tmp_path / "rows")
+        meta = json.loads((folder / "meta.json").read_text())
+        meta["target_offset"] = self.OFFSET.tolist()
+        (folder / "meta.json").write_text(json.dumps(meta))
+        return folder
+
+    @pytest.mark.parametrize(
+        ("end", "is_centred"),
+        [
+            pytest.param("return model", True, id="plain"),
+            pytest.param(
+                "model.compile('sgd', 'mean_absolute_percentage_error')\n    return model",
+                False,
+                id="with a loss of its own",
+            ),
+            pytest.param(
+                "return sequential(input_shape, model, layers.Rescaling(1.0, offset=1.7e9))",
+                False,
+                id="with the offset",
+            ),
+        ],
+    )
+    def test_which_models_are_trained_on_centred_targets(
+        self, end: str, is_centred: bool, trainer: Trainer, write_spec: WriteSpec, centred: Path
+    ) -> None:
+        spec = write_spec(
+            "def build(input_shape, outputs):\n"
+            f"    model = sequential(input_shape, layers.Dense(outputs))\n    {end}",
+            centred,
+            task="regression",
+            scale="none",
+        )
+        assert check(trainer, spec)["centred"] is is_centred
+
+    @pytest.mark.parametrize("family", ["linear", "nets.py:build"])
+    def test_the_kept_model_adds_the_offset(
+        self, family: str, trainer: Trainer, write_spec: WriteSpec, centred: Path, tmp_path: Path
+    ) -> None:
+        spec = write_spec(
+            "class Net(keras.Model):\n    def __init__(self):\n        super().__init__()\n"
+            "        self.out = layers.Dense(2)\n    def call(self, x):\n"
+            "        return self.out(x)\n    def get_config(self):\n        return {}\n"
+            "def build(input_shape, outputs):\n    return Net()",
+            centred,
+            task="regression",
+            scale="none",
+            train={"epochs": 1, "learning_rate": 0.1},
+        )
+        trainer.begin({**spec, "family": family})
+        measured = trainer.epoch()["metrics"]["val_mae"]
+        trainer.finish(str(tmp_path / "model.keras"))
+        x, y = (np.load(centred / f"{letter}_validation.npy") for letter in "xy")
+        nets = [vars(module) for name, module in sys.modules.items() if name.endswith("_nets")]
+        known = nets[-1].get("Net") if nets else None
+        loaded = keras.saving.load_model(tmp_path / "model.keras", custom_objects={"Net": known})
+        predicted = keras.ops.convert_to_numpy(loaded(x)).astype(np.float64)
+        error = np.abs(predicted - (y + self.OFFSET)).mean(axis=0)
+        # JAX has no numbers of 64 bits here: 1.7e9 is rounded to a multiple of 128.
+        rounding = [64.0 if keras.backend.backend() == "jax" else 1e-5, 1e-5]
+        assert (np.abs(error.mean() - measured) <= 1e-4 + np.max(rounding)).all()
+        plain = keras.ops.convert_to_numpy(loaded.layers[1](x))
+        assert np.abs(plain - y).mean() == pytest.approx(measured, rel=1e-4)
+
+
+def test_a_file_that_changes_in_the_middle_of_a_sweep_is_refused(
+    trainer: Trainer, write_spec: WriteSpec
+) -> None:
+    """A worker that replaces another imports the user's files again."""
+    spec = write_spec(ending("logits"))
+    code = check(trainer, spec)["code"]
+    Trainer(threads=1).begin({**spec, "code": code})
+    changed = {**code, "nets.py": "0" * 64}
+    with pytest.raises(RequestError, match=r"nets\.py must stay as it was while a sweep runs"):
+        Trainer(threads=1).begin({**spec, "code": changed})
 
 
 def test_keras_settings_of_the_user_do_not_reach_a_worker(trainer: Trainer, folder: Path) -> None:

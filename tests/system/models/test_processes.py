@@ -32,6 +32,7 @@ CONTRACTS = [
     ),
     ("epochs", "precision", "keras_compat", "metrics"),
     ("custom",),
+    ("preflight",),
     ("vmap_trainer",),
 ]
 
