@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 import sysconfig
 import traceback
@@ -26,6 +27,7 @@ HOW_TO_NAME = (
 _LIBRARIES = tuple(
     Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")
 )
+_LIBRARY_PREFIXES = tuple(f"{folder}{os.sep}" for folder in _LIBRARIES)
 _ROOT = Path(__file__).resolve().parents[2]
 # Of a checkout. Installed from a wheel, the packages lie among the libraries.
 _ASSAY_PACKAGES = (_ROOT / "models", _ROOT / "search", _ROOT / "experiments")
@@ -70,6 +72,9 @@ class FactoryReference:
 
     def display_name(self, file: str) -> str | None:
         """Return the displayed name of a user's file; None for other files."""
+        # Most modules of a process are libraries: for those, resolving thousands of paths is saved.
+        if self.module is None and file.startswith(_LIBRARY_PREFIXES):
+            return None
         path = Path(file)
         if not path.is_file():  # code without a file, such as "<string>"
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import inspect
 import os
@@ -112,8 +113,14 @@ def iter_user_modules(reference: FactoryReference) -> Iterator[tuple[ModuleType,
     """Iterate over the imported modules of the user, with their files."""
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if isinstance(file, str) and reference.display_name(file) is not None:
+        if isinstance(file, str) and _is_user_file(reference, file):
             yield module, file
+
+
+@functools.cache
+def _is_user_file(reference: FactoryReference, file: str) -> bool:
+    # A process has thousands of modules, and several checks go through them.
+    return reference.display_name(file) is not None
 
 
 def float_parameters(function: Factory) -> list[str]:

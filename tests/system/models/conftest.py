@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -31,4 +32,7 @@ def data(folder: Path) -> TrainingData:
 
 @pytest.fixture(scope="session")
 def trainer(threads: int) -> Trainer:
+    # As in a worker: the garbage collection after each trial then visits the trial's objects alone.
+    gc.collect()
+    gc.freeze()
     return Trainer(threads)
