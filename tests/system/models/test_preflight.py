@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -621,16 +622,98 @@ class TestUserCode:
         assert {name for name in code if code[name] != changed[name]} == {"sizes.json"}
 
 
+OFFSET = 5_000.0
+
+
+@pytest.fixture
+def centred_rows(tmp_path: Path) -> Path:
+    """Return rows whose two targets are stored without their offset."""
+    folder = write_rows(tmp_path / "centred")
+    meta = json.loads((folder / "meta.json").read_text())
+    meta["target_offset"] = [OFFSET, OFFSET]
+    (folder / "meta.json").write_text(json.dumps(meta))
+    return folder
+
+
+REGRESSION = "def build(input_shape, outputs):\n"
+PLAIN_REGRESSION = REGRESSION + "    return sequential(input_shape, layers.Dense(outputs))"
+
+
 class TestTargets:
     """A model that has the offset of its targets itself is not trained on centred ones."""
 
-    @pytest.mark.skip(reason="needs the prepared data of the next commit")
-    def test_an_offset(self, tmp_path: Path) -> None:
-        write_rows(tmp_path)
+    @pytest.mark.parametrize(
+        ("source", "is_centred"),
+        [
+            pytest.param(PLAIN_REGRESSION, True, id="outputs near 0"),
+            pytest.param(
+                REGRESSION + "    offset = keras.initializers.Constant(4900.0)\n    return "
+                "sequential(input_shape, layers.Dense(outputs, bias_initializer=offset))",
+                False,
+                id="a bias of that size",
+            ),
+            pytest.param(
+                REGRESSION + "    model = sequential(input_shape, layers.Dense(outputs))\n"
+                "    model.compile('sgd', 'mean_absolute_percentage_error')\n    return model",
+                False,
+                id="a loss relative to the size",
+            ),
+        ],
+    )
+    def test_an_offset_is_left_to_such_a_model(
+        self,
+        source: str,
+        is_centred: bool,
+        centred_rows: Path,
+        trainer: Trainer,
+        write_spec: WriteSpec,
+    ) -> None:
+        checked = check(trainer, write_spec(source, centred_rows, task="regression"))
+        assert checked["centred"] == is_centred
+
+    @pytest.mark.parametrize("family", ["mlp", "nets.py:build"])
+    def test_the_kept_model_predicts_with_the_offset(
+        self,
+        family: str,
+        centred_rows: Path,
+        trainer: Trainer,
+        write_spec: WriteSpec,
+        tmp_path: Path,
+    ) -> None:
+        spec = write_spec(PLAIN_REGRESSION, centred_rows, task="regression", scale="none")
+        spec |= {"family": family}
+        trainer.begin(spec)
+        for _ in range(2):
+            trainer.epoch()
+        assert "unsaved" not in trainer.finish(str(tmp_path / "kept.keras"))
+        x = np.load(centred_rows / "x_validation.npy")
+        predicted = keras.saving.load_model(tmp_path / "kept.keras").predict(x, verbose=0)
+        assert predicted.shape == (len(x), 2)
+        # The stored targets lie around 1.
+        assert np.abs(predicted - OFFSET).max() < 50
+        assert np.ptp(predicted[:, 0]) > 1e-3
 
 
-def test_keras_settings_of_the_user_do_not_reach_a_worker(trainer: Trainer, folder: Path) -> None:
-    checked = check(trainer, assign(folder, "cnn", model={"filters": 4}))
+@pytest.fixture
+def odd_keras_settings() -> Iterator[None]:
+    """Set Keras' global settings as a keras.json for another program does."""
+    before = (
+        keras.config.image_data_format(),
+        keras.config.floatx(),
+        keras.config.epsilon(),
+    )
+    keras.config.set_image_data_format("channels_first")
+    keras.config.set_floatx("float16")
+    keras.config.set_epsilon(1e-3)
+    yield
+    keras.config.set_image_data_format(before[0])
+    keras.config.set_floatx(before[1])
+    keras.config.set_epsilon(before[2])
+
+
+@pytest.mark.usefixtures("odd_keras_settings")
+def test_keras_settings_of_the_user_do_not_reach_a_worker(threads: int, folder: Path) -> None:
+    checked = check(Trainer(threads), assign(folder, "cnn", model={"filters": 4}))
     assert checked["keras_settings"] == {
         "floatx": "float32",
         "epsilon": 1e-07,
