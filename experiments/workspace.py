@@ -22,7 +22,7 @@ _LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
 # SQLite opens no file with a longer path, less the 8 bytes of "-journal" (SQLITE_MAX_PATHNAME).
 _LONGEST_DATABASE_BYTES = 512 - 8
 _SCHEME = re.compile(r"[a-zA-Z][\w+.-]*:")
-_LONGEST_DATABASE = ".mlflow-12345678/tables.db"  # in home; see `tracking.store`
+_LONGEST_DATABASE = "user-mlflow/.mlflow-12345678/tables.db"  # in home; see `tracking.store`
 
 
 @dataclass(frozen=True)

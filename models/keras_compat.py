@@ -61,6 +61,13 @@ Inputs of layers
     guard     is_supported()
     fallback  nothing is recorded, so inputs that are scaled twice draw no warning
 
+Directions of metrics
+    what      reads `Metric._direction`, and the metrics inside that of `compile`
+    where     keras_compat.py, `metric_directions`
+    why       an objective that asks for the worst value of a model's own metric is refused
+    guard     is_supported()
+    fallback  metrics of unknown names are accepted in both directions
+
 Numbers in layer names
     what      sets the counters from which Keras numbers the names of layers, in `keras.src` global
               state
@@ -94,9 +101,9 @@ import functools
 import importlib.util
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from assay.models.errors import RequestError
 
@@ -252,3 +259,18 @@ def reserve_layer_names(names: Iterable[str]) -> None:
             counters[kind] = max(counters[kind], int(number) + 1)
         else:
             counters[name] = max(counters[name], 1)
+
+
+def metric_directions(model: keras.Model) -> dict[str, Literal["maximize", "minimize"]]:
+    """Return in which direction each metric of a trained model is better, where Keras knows it."""
+    if not is_supported():
+        return {}
+    words: Mapping[str, Literal["maximize", "minimize"]] = {"up": "maximize", "down": "minimize"}
+    metrics = list(model.metrics)
+    for metric in model.metrics:
+        metrics += getattr(metric, "metrics", [])  # of the metrics that `compile` was given
+    return {
+        metric.name: words[metric._direction]
+        for metric in metrics
+        if getattr(metric, "_direction", None) in words
+    }

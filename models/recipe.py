@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.models.architectures import precompiled
 from assay.models.architectures.registry import Family
-from assay.models.data import Array, as_one_hot
+from assay.models.data import Array, DataShape, as_one_hot
 from assay.models.settings import Settings
 from assay.models.tasks import Task
 from assay.models.training import losses, optimizers
@@ -90,6 +90,28 @@ class Recipe:
             metrics=create_metrics(self.task, self.one_hot),
         )
         return model
+
+    def add_target_offset(
+        self, model: keras.Model, shape: DataShape, offset: Array | None
+    ) -> keras.Model:
+        """Return a compiled model that adds the offset which its targets were trained without.
+
+        Args:
+            model: trained on centred targets.
+            shape: shape of its data.
+            offset: what was subtracted from the targets, float64 (outputs,); None for nothing.
+        """
+        if offset is None:
+            return model
+        import keras  # not at the top: settings are checked without a backend
+
+        inputs = keras.Input(shape.input_shape)
+        # In 64 bits: the sum of the offset and a prediction needs more digits than 32 bits have.
+        # JAX computes in 32 bits all the same.
+        add_offset = keras.layers.Rescaling(
+            1.0, offset=offset, dtype="float64", name="target_offset"
+        )
+        return self.compile(keras.Model(inputs, add_offset(model(inputs)), name=model.name))
 
     def compile_epoch(self, model: keras.Model, dataset: DeviceDataset) -> TrainEpoch:
         """Compile an epoch of a compiled model; `fit` does it if it was not done."""

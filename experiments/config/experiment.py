@@ -48,7 +48,6 @@ DEFAULT_OBJECTIVE: Mapping[Task, str] = {
     "regression": "minimize val_loss",
 }
 
-
 _MOST_SUGGESTED = 3
 
 
@@ -359,11 +358,11 @@ class Experiment:
         """
         if self.family.factory is None:
             return ()
+        fixed = self._fixed_values()
         searched = (
-            parameter
+            self.declared_space[name]
             for setting, name in self._declared.items()
-            for parameter in (self.declared_space[name],)
-            if setting not in self._fixed_values()
+            if setting not in fixed
         )
         names = (*self.space, *condition_names(searched), *self._names_set_in("train"))
         return tuple(dict.fromkeys(name for name in names if name in TrainSettings.model_fields))

@@ -170,9 +170,9 @@ def flatten_table(table: Mapping[str, Any], receiver: Receiver) -> dict[str, Any
     where = f"[{receiver}]"
     flat: dict[str, Any] = {}
     for name, value in flatten_values(table, where, RECEIVERS).items():
-        said, bare = split_name(name)
-        if said not in (None, receiver):
-            raise RequestError(f"{where} {name}: belongs to [{said}]; write it there as {bare}.")
+        other, bare = split_name(name)
+        if other not in (None, receiver):
+            raise RequestError(f"{where} {name}: belongs to [{other}]; write it there as {bare}.")
         if bare in flat:
             raise RequestError(f"{where} {bare}: is given twice; remove one.")
         flat[bare] = value

@@ -173,19 +173,19 @@ class _Split:
 def _split(
     source: Source, settings: DataSettings, arrays: SourceArrays, targets: Targets
 ) -> _Split:
-    own = source.find_validation_set() or f"x_{arrays.validation_part}"
     validating: Array | None = None
     if arrays.x_validation is not None:
-        check_own_validation(settings.validation, own)
+        origin = source.find_validation_set() or f"x_{arrays.validation_part}"
+        check_own_validation(settings.validation, origin)
         available = shuffle_indices(len(targets.train), settings.split_seed)
     else:
         count = count_validation(settings.validation, len(targets.train))
         available, validating = split_indices(targets, count, settings.split_seed)
         how = "stratified" if targets.classes else "at random"
-        own = f"split off the training set, {how}, split_seed {settings.split_seed}"
+        origin = f"split off the training set, {how}, split_seed {settings.split_seed}"
     count = count_training(settings.train_images, len(available))
     training = select_subset(available, count, targets)
-    return _Split(training, validating, len(available), own)
+    return _Split(training, validating, len(available), origin)
 
 
 @dataclass(frozen=True)

@@ -52,8 +52,11 @@ def _run_job(job: PreparationJob) -> dict[str, str]:
     except SearchError as error:
         return {"failure": str(error)}
     except MemoryError as error:
+        # Python's own MemoryError has no text, NumPy's has one.
+        cause = f" ({error})" if str(error) else ""
         return {
-            "failure": f"{job.settings['name']} does not fit into this machine's memory: {error}."
+            "failure": f"{job.settings['name']} must fit into this machine's memory, and does "
+            f"not{cause}: free some, or prepare a smaller data set."
         }
 
 

@@ -172,8 +172,8 @@ def _measure(
         preflight = check_custom_model(session.preflight, spec, executor, display)
         preflight = read_built_in_facts(preflight, spec, executor)
         session = dataclasses.replace(session, preflight=preflight)
-        preflight.show(display)
         first = _first_trials(session.experiment, request, session.inputs, execution.workers)
+        preflight.show(display)  # only now: a request that is refused prints its one line alone
         costs = [_measure_trial(session, executor, trial) for trial in first[:_MEASURED_TRIALS]]
     epochs = [session.setup(trial).epochs for trial in first[:_MEASURED_TRIALS]]
     seconds = [

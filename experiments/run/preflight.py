@@ -25,6 +25,7 @@ from assay.search.objective import COSTS
 from assay.search.workers.protocol import Died, Executor, Method, Raised
 
 _POLL_SECONDS = 0.2
+_MOST_UNUSED = 5
 
 _OUTPUTS = {"scores": "logits", "fractions": "numbers between 0 and 1"}
 """What is said of kinds of outputs that are not called by their own name."""
@@ -79,8 +80,15 @@ class Preflight:
             yield "names", "; ".join(names)
         for note in self.experiment.notes():
             yield "note", note
-        if data.unused:
-            yield "not used", f"{', '.join(data.unused)} of {data.name}"
+        if self.unused:
+            yield "not used", f"{', '.join(self.unused)} of {data.name}"
+
+    @property
+    def unused(self) -> list[str]:
+        """The first names of what lies beside the data unused, and the number of the others."""
+        names = list(self.data.unused)
+        others = len(names) - _MOST_UNUSED
+        return names if others <= 0 else [*names[:_MOST_UNUSED], f"{others:,} others"]
 
     def _describe_inputs(self) -> str:
         data, scale = self.data, self.experiment.data.scale
@@ -137,7 +145,7 @@ class Preflight:
             "loss": None if model is None else model.loss,
             "loss_takes": None if model is None else model.loss_takes,
             "names": {table: list(names) for table, names in self.experiment.receivers().items()},
-            "not_used": list(data.unused),
+            "not_used": self.unused,
             "warnings": self.warnings,
         }
 
@@ -225,7 +233,10 @@ def check_custom_model(
         begun = call(executor, worker, "begin", spec=spec)
         call(executor, worker, "drop")
     except OutOfMemory:
-        display.log("the first configuration was not checked: its model does not fit into memory")
+        display.log(
+            "warning: the model was not checked, since the first configuration does not fit into "
+            "memory; begin with a [[baseline]] that does"
+        )
         executor.replace(worker)
         return preflight
     if "note" in begun:

@@ -153,12 +153,17 @@ def encode_text(text: str) -> str:
 def merge_session_tags(stored: Mapping[str, str], current: Mapping[str, str]) -> dict[str, str]:
     """Return a session's tags, joined with earlier sessions' values.
 
+    Of the preflight check only the latest record is kept.
+
     Example:
         >>> merge_session_tags({"assay.workers": "2"}, {"assay.workers": "4"})
         {'assay.workers': '2 | 4'}
     """
     merged = {}
     for name, value in current.items():
+        if name == PREFLIGHT_TAG:
+            merged[name] = value  # two JSON texts in one would be none; the latest counts
+            continue
         values = stored[name].split(_SESSION_SEPARATOR) if name in stored else []
         merged[name] = _SESSION_SEPARATOR.join(values if value in values else [*values, value])
     return merged

@@ -147,14 +147,23 @@ def create_user_store(folder: Path, tables: Path | None) -> None:
         tables: file of `prepared_tables`, or None.
 
     Raises:
+        RequestError: there can be no database in that folder.
         SearchError: it can't be written.
     """
+    import sqlalchemy.exc  # here, because importing it takes time that the main thread needs
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _silent_mlflow():
             _create_database(_user_store(folder), tables)
-    except (sqlite3.Error, OSError) as error:
-        raise unwritable_error(folder, error) or error from None
+    except (sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
+        if (failure := unwritable_error(folder, error)) is not None:
+            raise failure from None
+        cause = first_line(error)[:_MAX_CAUSE_CHARACTERS]
+        raise RequestError(
+            "home must be able to hold a database for what the model's code logs to MLflow; "
+            f"received {folder} ({cause}): choose another with --home."
+        ) from None
 
 
 def _user_store(folder: Path) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from assay.models import keras_compat
 from assay.models.architectures.custom_import import (
     Factory,
     FactoryReference,
     attribute_user_errors,
-    load_factory,
 )
 from assay.models.data import Array, TrainingData, as_one_hot
 from assay.models.errors import RequestError
@@ -110,6 +110,7 @@ def check_built_in(recipe: Recipe, data: TrainingData, make_model: MakeModel) ->
 def check_custom(
     recipe: Recipe,
     data: TrainingData,
+    import_factory: Callable[[], Factory],
     make_model: MakeModel,
     train_names: Sequence[str] = (),
     data_names: Sequence[str] = (),
@@ -119,10 +120,11 @@ def check_custom(
     Args:
         recipe: how it is described and trained.
         data: training data.
+        import_factory: imports the factory, and returns it.
         make_model: calls the factory, and compiles its model.
-        train_names: names that went to [train] although nothing says so; the factory must not
-            take them.
-        data_names: likewise to [data].
+        train_names: unqualified names that [train] received; an error if the factory has a
+            parameter of that name.
+        data_names: likewise of [data].
 
     Raises:
         RequestError: the model can't be trained, or would be trained wrongly.
@@ -132,7 +134,7 @@ def check_custom(
     augmentation.check_augmentation(recipe.train, data.shape.input_shape)
     recorder = FileRecorder(reference)
     with recorder.recording():
-        function = load_factory(reference)
+        function = import_factory()
         _check_receivers(function, reference, {"train": train_names, "data": data_names})
         model, came_compiled = make_model()
     return _CustomCheck(recipe, data, reference, model, came_compiled).run(
@@ -142,7 +144,7 @@ def check_custom(
 
 
 def _check_receivers(
-    function: Factory, reference: FactoryReference, given: Mapping[str, Sequence[str]]
+    function: Factory, reference: FactoryReference, names_by_table: Mapping[str, Sequence[str]]
 ) -> None:
     """Check that no name is known to the factory and to a table that got it.
 
@@ -150,7 +152,7 @@ def _check_receivers(
         RequestError: one is.
     """
     known = parameter_names(function)
-    for table, names in given.items():
+    for table, names in names_by_table.items():
         for name in names:
             if name in known:
                 raise RequestError(
@@ -186,7 +188,10 @@ class _CustomCheck:
             gives, takes = self._check_outputs(x)
             centred = self._suits_centred_targets(x)
         metrics = self._train(x, y)
-        if problem := find_saving_problem(self.model, x, self.reference):
+        offset = self.data.target_offset if centred else None
+        with attribute_user_errors(self.reference):
+            kept = self.recipe.add_target_offset(self.model, self.data.shape, offset)
+        if problem := find_saving_problem(kept, x, self.reference):
             warnings.append(problem)
         return ModelFacts(
             parameters=int(self.model.count_params()),
@@ -200,7 +205,7 @@ class _CustomCheck:
             centred=centred,
             code=code,
             float_parameters=float_parameters,
-            directions=_read_directions(self.model),
+            directions=keras_compat.metric_directions(self.model),
             warnings=warnings,
         )
 
@@ -331,19 +336,3 @@ def _name_loss(model: keras.Model, recipe: Recipe) -> str:
     if isinstance(loss, str):
         return loss
     return str(getattr(loss, "name", getattr(loss, "__name__", recipe.train.loss)))
-
-
-def _read_directions(model: keras.Model) -> dict[str, Literal["maximize", "minimize"]]:
-    """Return in which direction metrics of the model are better, where Keras knows it."""
-    words: Mapping[str, Literal["maximize", "minimize"]] = {"up": "maximize", "down": "minimize"}
-    directions = {
-        metric.name: getattr(metric, "_direction", None) or "" for metric in _list_metrics(model)
-    }
-    return {name: words[direction] for name, direction in directions.items() if direction in words}
-
-
-def _list_metrics(model: keras.Model) -> list[Any]:
-    metrics = list(model.metrics)
-    for metric in model.metrics:
-        metrics += getattr(metric, "metrics", [])  # those of `compile`
-    return metrics

@@ -37,6 +37,7 @@ class FileRecorder:
     def __init__(self, reference: FactoryReference) -> None:
         self._reference = reference
         self._opened: set[Path] = set()
+        self._written: set[Path] = set()
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -52,8 +53,8 @@ class FileRecorder:
 
     @property
     def files(self) -> set[Path]:
-        """The files that were opened, without Python's own and hidden ones."""
-        return {path for path in self._opened if path.is_file()}
+        """The files that were only read, without Python's own and hidden ones."""
+        return {path for path in self._opened - self._written if path.is_file()}
 
     @staticmethod
     def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
@@ -63,9 +64,10 @@ class FileRecorder:
     def _record(self, path: object, mode: object, flags: object) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             return  # a file descriptor
-        if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR):
-            return
         file = Path(os.fsdecode(path)).absolute()
+        if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR):
+            self._written.add(file)
+            return
         is_hidden = any(part.startswith(".") for part in file.parts)
         if file.suffix not in _CODE_SUFFIXES and not is_hidden:
             self._opened.add(file)
@@ -83,8 +85,10 @@ def digest_user_files(reference: FactoryReference, opened: set[Path]) -> dict[st
     for path in sorted(modules | opened):
         name = reference.display_name(str(path))
         if name is not None and not any(part.startswith(".") for part in Path(name).parts):
-            content = digests.get(name, "").encode() + path.read_bytes()
-            digests[name] = hashlib.sha256(content).hexdigest()
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            # Two files may have one name, in two of the user's folders.
+            digests[name] = f"{digests[name]} {digest}" if name in digests else digest
     return digests
 
 

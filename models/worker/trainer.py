@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.models import keras_compat, precision
 from assay.models.architectures.custom_import import (
+    Factory,
     FactoryReference,
     attribute_user_errors,
     format_error,
@@ -184,9 +185,9 @@ class Trainer:
 
         Args:
             spec: as in `begin`.
-            train_names: names that went to [train] although nothing says so; a user-defined factory
-                must not take them.
-            data_names: likewise to [data].
+            train_names: unqualified names that [train] received; an error if a user-defined factory
+                has a parameter of that name.
+            data_names: likewise of [data].
 
         Returns:
             The attributes of `ModelFacts` by name.
@@ -198,13 +199,20 @@ class Trainer:
         trial_spec = self._set_up(spec)
         recipe, data = trial_spec.recipe(), load_trial_data(trial_spec)
 
+        def import_factory() -> Factory:
+            assert recipe.family.factory is not None
+            self._import_factory(recipe.family.factory, trial_spec)
+            return load_factory(recipe.family.factory)
+
         def make_model() -> tuple[keras.Model, bool]:
             return self._make_model(trial_spec, recipe, data.shape)
 
         try:
             if recipe.family.factory is None:
                 return check_built_in(recipe, data, make_model).to_record()
-            return check_custom(recipe, data, make_model, train_names, data_names).to_record()
+            return check_custom(
+                recipe, data, import_factory, make_model, train_names, data_names
+            ).to_record()
         finally:
             self.drop()
 
@@ -262,7 +270,9 @@ class Trainer:
         model = None
         if save_as is not None:
             try:
-                model = add_target_offset(trial.program.model, trial.recipe, trial.dataset)
+                model = trial.recipe.add_target_offset(
+                    trial.program.model, trial.dataset.shape, trial.dataset.target_offset
+                )
                 save_model(model, Path(save_as))
             except OSError as error:
                 reply["unsaved"] = str(error)
@@ -344,34 +354,13 @@ class Trainer:
             check_user_files(factory, spec.code)
             seed_everything(spec.seed)
             self._imported_precision[factory] = precision.current_precision()
-        # `drop` has reset it since.
+        # Clearing Keras' session has reset it since the import.
         precision.use_precision(self._imported_precision[factory])
 
     def _current_trial(self) -> _Trial:
         if self._trial is None:
             raise RuntimeError("no trial is under way: begin one first")
         return self._trial
-
-
-def add_target_offset(model: keras.Model, recipe: Recipe, dataset: FallbackDataset) -> keras.Model:
-    """Return a model whose outputs have the offset that its targets were trained without.
-
-    Args:
-        model: trained on centred targets.
-        recipe: with which the returned model is compiled.
-        dataset: the data that it was trained on.
-    """
-    if dataset.target_offset is None:
-        return model
-    import keras  # not at the top: `preload` decides when the backend is imported
-
-    inputs = keras.Input(dataset.shape.input_shape)
-    # In 64 bits, since the sum of the offset and a prediction needs more digits than 32 bits have.
-    # JAX computes in 32 bits all the same.
-    add_offset = keras.layers.Rescaling(
-        1.0, offset=dataset.target_offset, dtype="float64", name="target_offset"
-    )
-    return recipe.compile(keras.Model(inputs, add_offset(model(inputs)), name=model.name))
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -23,7 +23,7 @@ from assay.models.training.epoch import Metrics
 from assay.models.training.fit import TrainingInputs, make_input_config
 from assay.models.training.optimizers import effective_weight_decay
 from assay.models.worker.memory import PeakMemory
-from assay.models.worker.trainer import Trainer, add_target_offset, save_model
+from assay.models.worker.trainer import Trainer, save_model
 from assay.models.worker.trial_spec import TrialSpec, compile_key
 
 if TYPE_CHECKING:
@@ -302,7 +302,12 @@ class VmapTrainer(Trainer):
         if save_as is not None:
             try:
                 model = trial.programs.load_state(trial.state, trial.recipe)
-                save_model(add_target_offset(model, trial.recipe, trial.dataset), Path(save_as))
+                save_model(
+                    trial.recipe.add_target_offset(
+                        model, trial.dataset.shape, trial.dataset.target_offset
+                    ),
+                    Path(save_as),
+                )
             except OSError as error:
                 reply["unsaved"] = str(error)
         return reply

@@ -29,6 +29,7 @@ trials = 5
 sampler = "random"
 pruner = "none"
 objectives = ["maximize val_accuracy", "maximize val_loss"]  # every trial is on the front
+any_direction = true
 """
 
 

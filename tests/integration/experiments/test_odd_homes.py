@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from assay.experiments.api import load_study
+from assay.experiments.tracking.store import create_user_store
+from assay.models.errors import RequestError
 from tests.helpers.command import Swept, invoke
 
 ALL = "feature%2Flr ?mode=ro&uri=true#a;b=c+d@e:f'g\"h\\i{j}[k]*ä日本😀."
@@ -38,3 +40,14 @@ def test_every_command_works_in_an_odd_home(name: str, swept: Swept, tmp_path: P
     assert {path.name for path in home.iterdir()} >= {"mlflow.db", "optuna.db"}
     assert [path.name for path in folder.iterdir()] == ["mlruns"]
     assert [path.name for path in folder.parent.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("has_tables", [False, True])
+def test_a_home_that_can_hold_no_store_for_user_code_is_one_line(
+    has_tables: bool, swept: Swept, tmp_path: Path
+) -> None:
+    """Home is not checked for it where both other stores are servers."""
+    tables = swept.home / "mlflow.db" if has_tables else None
+    with pytest.raises(RequestError, match=r"^home must .*--home\.$") as caught:
+        create_user_store(tmp_path / "/".join(["x" * 100] * 5) / "user-mlflow", tables)
+    assert "\n" not in str(caught.value)

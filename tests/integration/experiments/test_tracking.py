@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -93,8 +94,8 @@ def test_a_resumed_study_keeps_the_provenance_of_earlier_sessions(
     tmp_path: Path, store: str
 ) -> None:
     first, second = (
-        {"assay.commit": "abc", "assay.workers": "2"},
-        {"assay.commit": "def", "assay.workers": "2"},
+        {"assay.commit": "abc", "assay.workers": "2", "assay.preflight": '{"not_used": []}'},
+        {"assay.commit": "def", "assay.workers": "2", "assay.preflight": '{"not_used": ["x"]}'},
     )
     tell(
         tmp_path,
@@ -106,6 +107,7 @@ def test_a_resumed_study_keeps_the_provenance_of_earlier_sessions(
     (parent,) = [dict(run[5]) for run in snapshot(store) if run[0] == "study"]  # type: ignore[call-overload]
     assert parent["assay.commit"] == "abc | def"
     assert parent["assay.workers"] == "2"
+    assert json.loads(parent["assay.preflight"]) == {"not_used": ["x"]}, "the latest, as JSON"
 
 
 def test_studies_of_the_same_name_in_two_homes_are_separate_in_one_store(

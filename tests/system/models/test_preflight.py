@@ -275,13 +275,15 @@ class TestOutputs:
             pytest.param(
                 ending(end), {"loss": loss}, "must give logits, .*remove", id=f"{end}, {loss}"
             )
-            for end in (
-                "a softmax layer",
-                "a softmax activation",
-                "a softmax of zeros",
-                "a sigmoid",
+            for end, loss in (
+                ("a softmax layer", "cross_entropy"),
+                ("a softmax layer", "binary_cross_entropy"),
+                ("a softmax layer", "hinge"),
+                ("a softmax activation", "cross_entropy"),
+                ("a softmax of zeros", "cross_entropy"),
+                ("a sigmoid", "cross_entropy"),
+                ("a sigmoid", "binary_cross_entropy"),
             )
-            for loss in ("cross_entropy", "binary_cross_entropy", "hinge")
         ]
         + [
             pytest.param(
@@ -333,12 +335,12 @@ class TestOutputs:
         ("source", "train"),
         [
             pytest.param(ending(end), {"loss": loss}, id=f"{end}, {loss}")
-            for end in ("logits", "logits of zeros", "log probabilities", "scores above 0")
-            for loss in ("cross_entropy", "binary_cross_entropy")
-        ]
-        + [
-            pytest.param(ending(end), {"loss": loss}, id=f"{end}, {loss}")
             for end, loss in (
+                ("logits", "cross_entropy"),
+                ("logits of zeros", "cross_entropy"),
+                ("log probabilities", "cross_entropy"),
+                ("scores above 0", "cross_entropy"),
+                ("scores above 0", "binary_cross_entropy"),
                 ("a softmax layer", "squared_error"),
                 ("a sigmoid", "absolute_error"),
                 ("scores of both signs", "hinge"),
@@ -622,6 +624,9 @@ class TestUserCode:
         assert {name for name in code if code[name] != changed[name]} == {"sizes.json"}
 
 
+OFFSET = 5_000.0
+
+
 class TestTargets:
     """Targets with a large offset are centred, unless the model has the offset itself."""
 
@@ -705,11 +710,45 @@ def test_a_file_that_changes_in_the_middle_of_a_sweep_is_refused(
         Trainer(threads=1).begin({**spec, "code": changed})
 
 
-def test_keras_settings_of_the_user_do_not_reach_a_worker(trainer: Trainer, folder: Path) -> None:
-    checked = check(trainer, assign(folder, "cnn", model={"filters": 4}))
+@pytest.fixture
+def odd_keras_settings() -> Iterator[None]:
+    """Set Keras' global settings as a keras.json for another program does."""
+    before = (
+        keras.config.image_data_format(),
+        keras.config.floatx(),
+        keras.config.epsilon(),
+    )
+    keras.config.set_image_data_format("channels_first")
+    keras.config.set_floatx("float16")
+    keras.config.set_epsilon(1e-3)
+    yield
+    keras.config.set_image_data_format(before[0])
+    keras.config.set_floatx(before[1])
+    keras.config.set_epsilon(before[2])
+
+
+@pytest.mark.usefixtures("odd_keras_settings")
+def test_keras_settings_of_the_user_do_not_reach_a_worker(threads: int, folder: Path) -> None:
+    checked = check(Trainer(threads), assign(folder, "cnn", model={"filters": 4}))
     assert checked["keras_settings"] == {
         "floatx": "float32",
         "epsilon": 1e-07,
         "image_data_format": "channels_last",
     }
     assert keras.config.image_data_format() == "channels_last"
+
+
+def test_what_a_file_draws_at_its_top_is_the_same_in_every_process(
+    trainer: Trainer, write_spec: WriteSpec, tmp_path: Path
+) -> None:
+    """Which trial a worker trains first, or whether it runs the check, changes nothing."""
+    source = "import numpy\nDRAWN = numpy.random.rand()\n" + ending("logits")
+    drawn = set()
+    for name, seed, method in (("a", 5, "check"), ("b", 6, "check"), ("c", 7, "begin")):
+        spec = write_spec(source, seed=seed)
+        # A file of another name is imported anew, as in another process.
+        (tmp_path / f"nets_{name}.py").write_text((tmp_path / "nets.py").read_text())
+        getattr(trainer, method)({**spec, "family": f"nets_{name}.py:build", "seed": seed})
+        [module] = [vars(m) for n, m in sys.modules.items() if n.endswith(f"_nets_{name}")]
+        drawn.add(module["DRAWN"])
+    assert len(drawn) == 1

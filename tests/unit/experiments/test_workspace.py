@@ -23,8 +23,8 @@ def test_home_may_have_an_odd_name(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("home", "rule"),
     [
-        (LONG, "at most 477 bytes"),
-        ("日" * 60 + "/" + LONG[:330], "at most 477 bytes"),
+        (LONG, "at most 465 bytes"),
+        ("日" * 60 + "/" + LONG[:330], "at most 465 bytes"),
         ("a\udcffb", "a path in UTF-8"),
         ("a\0b", "without NUL characters"),
         ("~no-such-user/x", "an existing user's folder"),
@@ -44,7 +44,7 @@ def test_home_may_be_anywhere_if_both_stores_are_servers(name: str, tmp_path: Pa
 
 @pytest.mark.parametrize("store", ["storage", "tracking_uri"])
 def test_a_long_home_with_one_store_is_refused(store: str, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="at most 477 bytes"):
+    with pytest.raises(RequestError, match="at most 465 bytes"):
         StorePaths.choose(tmp_path / LONG, None, **{**ELSEWHERE, store: None})  # type: ignore[arg-type]
 
 
