@@ -54,7 +54,7 @@ class Preflight:
 
     def lines(self) -> list[str]:
         """Return the facts as lines of text, without the warnings."""
-        return [f"  {title + ':':9}{text}" for title, text in self._facts()]
+        return [f"  {title + ':':9} {text}" for title, text in self._facts()]
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         data = self.data
@@ -168,7 +168,9 @@ class Preflight:
 
 
 def _format_range(numbers: tuple[float, float]) -> str:
-    low, high = numbers
+    # Rounding leaves numbers such as -2e-16 where 0 is meant.
+    largest = max(map(abs, numbers))
+    low, high = (0.0 if abs(number) < 1e-9 * largest else number for number in numbers)
     return f"{low:.6g} to {high:.6g}"
 
 

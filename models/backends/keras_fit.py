@@ -192,6 +192,12 @@ _STEP_METHODS = (
 )
 
 
+def defines_its_own_loss(model: keras.Model) -> bool:
+    """Return whether a model computes its loss by a method of its own."""
+    names = ("compute_loss", *_STEP_METHODS)
+    return any(not getattr(type(model), name).__module__.startswith("keras.") for name in names)
+
+
 def _why_fit_is_needed(model: keras.Model) -> str | None:
     """Return why the model needs Keras' `fit`, or None.
 

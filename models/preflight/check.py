@@ -14,18 +14,22 @@ from assay.models.architectures.custom_import import (
     FactoryReference,
     attribute_user_errors,
 )
+from assay.models.backends.keras_fit import defines_its_own_loss
 from assay.models.data import Array, TrainingData, as_one_hot
 from assay.models.errors import RequestError
 from assay.models.preflight.inputs import find_double_scaling, find_index_columns
 from assay.models.preflight.outputs import (
     LossInput,
     OutputKind,
+    are_log_probabilities,
+    are_scores_bounded,
     compute_outputs,
-    find_loss_input,
     find_output_kind,
-    is_within_unit,
+    gives_both_signs,
+    measure_loss,
 )
 from assay.models.preflight.saving import find_saving_problem
+from assay.models.preflight.shared_state import FactoryMemory, MakeModel, list_variables
 from assay.models.preflight.user_code import (
     FileRecorder,
     digest_user_files,
@@ -40,9 +44,6 @@ if TYPE_CHECKING:
     import keras
 
 _IMAGES = 8
-
-MakeModel = Callable[[], tuple["keras.Model", bool]]
-"""Describes and compiles a model; returns it, and whether it came compiled."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,15 @@ def check_custom(
     with recorder.recording():
         function = import_factory()
         _check_receivers(function, reference, {"train": train_names, "data": data_names})
+        before = list_variables()
         model, came_compiled = make_model()
-    return _CustomCheck(recipe, data, reference, model, came_compiled).run(
+    memory = FactoryMemory.start(reference, model, make_model, before)
+    facts = _CustomCheck(recipe, data, reference, model, came_compiled).run(
         code=digest_user_files(reference, recorder.files),
         float_parameters=float_parameters(function),
     )
+    memory.check_after_training(model, make_model)
+    return facts
 
 
 def _check_receivers(
@@ -185,7 +190,7 @@ class _CustomCheck:
                     f"the inputs look scaled twice: {scaled_twice}; set scale = 'none' under "
                     f"[data], or remove the scaling from {self.reference.text}"
                 )
-            gives, takes = self._check_outputs(x)
+            gives, takes = self._check_outputs(x, warnings)
             centred = self._suits_centred_targets(x)
         metrics = self._train(x, y)
         offset = self.data.target_offset if centred else None
@@ -232,7 +237,9 @@ class _CustomCheck:
             return False
         return True
 
-    def _check_outputs(self, x: Array) -> tuple[OutputKind | None, LossInput | None]:
+    def _check_outputs(
+        self, x: Array, warnings: list[str]
+    ) -> tuple[OutputKind | None, LossInput | None]:
         """Return what the model gives and what its loss takes.
 
         Raises:
@@ -240,9 +247,9 @@ class _CustomCheck:
         """
         if self.recipe.task != "classification":
             return None, "values"
-        outputs = self.data.outputs
-        takes = find_loss_input(self.model, x, outputs, self.recipe.one_hot)
+        loss = measure_loss(self.model, x, self.data.outputs, self.recipe.one_hot)
         gives = find_output_kind(self.model, x)
+        takes = None if loss is None else loss.takes
         name = _name_loss(self.model, self.recipe)
         if takes == "scores" and gives in ("probabilities", "fractions"):
             found = (
@@ -257,12 +264,24 @@ class _CustomCheck:
             )
         if takes == "probabilities" and gives == "scores":
             y = compute_outputs(self.model, x)
-            if not is_within_unit(y):
-                raise RequestError(
-                    f"the model of {self.reference.text} must give probabilities, which its loss "
-                    f"{name!r} takes: received outputs from {y.min():.3g} to {y.max():.3g}; "
-                    "compile it with from_logits=True, or let it end with a softmax or sigmoid."
-                )
+            raise RequestError(
+                f"the model of {self.reference.text} must give probabilities, which its loss "
+                f"{name!r} takes: received outputs from {y.min():.3g} to {y.max():.3g} that may "
+                "leave the range from 0 to 1; compile it with from_logits=True, or let it end with "
+                "a softmax or sigmoid."
+            )
+        if takes == "log probabilities" and not are_log_probabilities(self.model, x):
+            warnings.append(
+                f"the loss {name!r} falls without bound as outputs grow, so it takes log "
+                f"probabilities, and {self.reference.text} does not give such: let it end with a "
+                "log_softmax"
+            )
+        if loss is not None and loss.needs_large_scores and are_scores_bounded(self.model, x):
+            warnings.append(
+                f"the outputs of {self.reference.text} stay between -1 and 1, as from a tanh, "
+                f"where the loss {name!r} can't fall below {loss.lowest_within_one:.3g}: remove "
+                "that last activation"
+            )
         return gives, takes
 
     def _suits_centred_targets(self, x: Array) -> bool:
@@ -270,8 +289,10 @@ class _CustomCheck:
         offset = self.data.target_offset
         if offset is None:
             return True
-        if self.came_compiled:
+        if self.came_compiled or defines_its_own_loss(self.model):
             return False  # its loss and metrics may be relative to the targets' size
+        if not gives_both_signs(self.model, x):
+            return False  # as from a softplus: what lies below the mean would be out of reach
         distance = np.abs(compute_outputs(self.model, x).mean(axis=0) - offset)
         return not bool((distance < np.abs(offset) / 2).any())
 

@@ -21,6 +21,9 @@ _SENSIBLE_SPREAD = (0.005, 20.0)
 _FAR_FROM_ZERO = 20.0
 _NEAR_ZERO = 5.0
 
+_SENSIBLE_COLUMN = (0.1, 10.0)
+_MOST = 0.8
+
 _MOST_COLUMNS = 256
 _NOISE = 0.1
 
@@ -68,10 +71,29 @@ def find_double_scaling(model: keras.Model, x: Array, x_raw: Array) -> str | Non
     given, seen, raw = (_Spread.measure(array) for array in (x, received, received_raw))
     low, high = _SENSIBLE_SPREAD
     is_shrunk = seen.deviation < _SHRUNK * given.deviation
+    is_uneven = (
+        not np.array_equal(x, received)
+        and _share_of_sensible_columns(received_raw) >= _MOST
+        and _share_of_sensible_columns(received) <= 0.6
+    )
     is_shifted = seen.offset > _FAR_FROM_ZERO and max(given.offset, raw.offset) < _NEAR_ZERO
-    if (is_shrunk and low <= raw.deviation <= high) or is_shifted:
+    if (is_shrunk and low <= raw.deviation <= high) or is_shifted or is_uneven:
         return f"[data] gives {given}, of which the model makes {seen} (of unscaled inputs: {raw})"
     return None
+
+
+def _share_of_sensible_columns(x: Array) -> float:
+    """Return the share of features with numbers that suit a layer, without constant features.
+
+    A standardization that was fitted on unscaled inputs suits those in every feature. Of scaled
+    inputs it makes huge numbers of some features and constants of others.
+    """
+    columns = x.reshape(-1, x.shape[-1]).astype(np.float64)
+    deviation, mean = columns.std(axis=0), columns.mean(axis=0)
+    varies = deviation > 0
+    low, high = _SENSIBLE_COLUMN
+    is_sensible = (deviation >= low) & (deviation <= high) & (np.abs(mean) < _NEAR_ZERO * deviation)
+    return float(is_sensible[varies].mean()) if varies.any() else 0.0
 
 
 def _record_kernel_input(model: keras.Model, x: Array) -> Array | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,9 +20,9 @@ from assay.models.data import Array, as_one_hot
 if TYPE_CHECKING:
     import keras
 
-LossInput = Literal["scores", "probabilities", "values"]
-"""What a loss takes: scores of any size, such as logits; probabilities; or values to compare with
-the targets.
+LossInput = Literal["scores", "probabilities", "log probabilities", "values"]
+"""What a loss takes: scores of any size, such as logits; probabilities; log probabilities; or
+values to compare with the targets. A loss for log probabilities has no bound for other outputs.
 """
 
 OutputKind = Literal["scores", "probabilities", "fractions"]
@@ -32,14 +33,39 @@ of 1, as from a sigmoid.
 _MOST_ROWS = 4
 _SCORES = (2.0, 3.0, 5.0, 10.0)
 _LESS = 0.02  # of a loss of about 1
-_AMPLIFIED = (8.0, 512.0, 32768.0)
+_UNBOUNDED = -5.0
 _TOLERANCE = 0.01  # numbers of 16 bits have two to three digits
+_NEAR_ZERO = 0.05
+
+_AMPLIFIED = (1.0, 8.0, 512.0, 32768.0)
+_NOISE = 0.1
+_DRAWS = 8
 
 MeasureLoss = Callable[[Array], float]
 
 
-def find_loss_input(model: keras.Model, x: Array, outputs: int, one_hot: bool) -> LossInput | None:
-    """Return what the loss of a compiled classifier takes.
+@dataclass(frozen=True)
+class LossFacts:
+    """What was measured of a loss.
+
+    Attributes:
+        takes: what it takes.
+        lowest: its lowest value for scores of any size.
+        lowest_within_one: its lowest value for scores from -1 to 1.
+    """
+
+    takes: LossInput
+    lowest: float
+    lowest_within_one: float
+
+    @property
+    def needs_large_scores(self) -> bool:
+        """Whether it is far from its lowest value while scores stay between -1 and 1."""
+        return self.takes == "scores" and self.lowest_within_one > self.lowest + _LESS
+
+
+def measure_loss(model: keras.Model, x: Array, outputs: int, one_hot: bool) -> LossFacts | None:
+    """Return what the loss of a compiled classifier takes; None if it can't be measured.
 
     A loss takes scores if it falls when scores of the right class grow beyond 1 and those of the
     others below 0. It takes probabilities if it neither does that nor changes when all are scaled
@@ -50,18 +76,14 @@ def find_loss_input(model: keras.Model, x: Array, outputs: int, one_hot: bool) -
         x: some inputs.
         outputs: number of classes.
         one_hot: whether it is given labels as rows.
-
-    Returns:
-        None if the loss can't be measured.
     """
     rows = min(_MOST_ROWS, outputs, len(x))
     labels = np.arange(rows, dtype=np.int32)
     target = as_one_hot(labels, outputs)
-    y = target if one_hot else labels
     try:
-        return _classify_loss(_make_measure(model, x[:rows], y), target)
+        return _classify_loss(_make_measure(model, x[:rows], target if one_hot else labels), target)
     except Exception:
-        return None
+        return None  # a loss of the user's own may need anything else
 
 
 def _make_measure(model: keras.Model, x: Array, y: Array) -> MeasureLoss:
@@ -78,38 +100,74 @@ def _make_measure(model: keras.Model, x: Array, y: Array) -> MeasureLoss:
     return measure
 
 
-def _classify_loss(measure: MeasureLoss, target: Array) -> LossInput:
-    others = 1 - target
-    at_target = measure(target)
-    if min(measure(scale * (2 * target - 1)) for scale in _SCORES) < at_target - _LESS:
-        return "scores"
-    right, slightly_negative = measure(3 * target), 3 * target - others * 0.5 / target.shape[1]
-    if (
-        abs(right - measure(30 * target)) < 1e-4
-        and abs(right - measure(slightly_negative)) < 1e-5
-        and measure(3 * others) > right + 0.1
-    ):
-        return "probabilities"
-    return "values"
+def _classify_loss(measure: MeasureLoss, target: Array) -> LossFacts:
+    others, signs = 1 - target, 2 * target - 1
+    at_target, within_one = measure(target), measure(signs)
+    lowest = min(measure(scale * signs) for scale in _SCORES)
+    takes: LossInput = "values"
+    if lowest < _UNBOUNDED:
+        takes = "log probabilities"
+    elif lowest < at_target - _LESS:
+        takes = "scores"
+    else:
+        right, slightly_negative = measure(3 * target), 3 * target - others * 0.5 / target.shape[1]
+        if (
+            abs(right - measure(30 * target)) < 1e-4
+            and abs(right - measure(slightly_negative)) < 1e-5
+            and measure(3 * others) > right + 0.1
+        ):
+            takes = "probabilities"
+    return LossFacts(takes, lowest, min(within_one, at_target))
 
 
 def find_output_kind(model: keras.Model, x: Array) -> OutputKind | None:
-    """Return what kind of outputs a classifier gives on some inputs; None if it can't be told."""
-    y = compute_outputs(model, x)
-    if not np.isfinite(y).all():
-        return None
-    if not is_within_unit(y):
+    """Return what kind of outputs a classifier gives on some inputs; None if it can't be told.
+
+    Scores of an untrained model may happen to lie between 0 and 1, or all be 0. With other and with
+    larger weights they leave that range; what a softmax or a sigmoid gives does not.
+    """
+    outputs = [compute_outputs(model, x), *_compute_amplified(model, x)]
+    if not all(map(is_within_unit, outputs)):
         return "scores"
-    if np.abs(y.sum(axis=1) - 1).max() < _TOLERANCE:
+    if all(np.abs(y.sum(axis=1) - 1).max() < _TOLERANCE for y in outputs):
         return "probabilities"
-    # Scores of an untrained model may happen to lie between 0 and 1. With larger weights they
-    # leave that range.
+    return "fractions" if max(y.max() for y in outputs) > _NEAR_ZERO else None
+
+
+def are_scores_bounded(model: keras.Model, x: Array) -> bool:
+    """Return whether a model's outputs stay between -1 and 1, as those of a tanh do."""
+    amplified = _compute_amplified(model, x)
+    largest = [float(np.abs(y).max()) for y in amplified]
+    return bool(largest) and max(largest) <= 1 + _TOLERANCE and max(largest) > 1 - 2 * _TOLERANCE
+
+
+def are_log_probabilities(model: keras.Model, x: Array) -> bool:
+    """Return whether a model gives logarithms of rows that sum to 1."""
+    y = compute_outputs(model, x)
+    return bool(y.max() <= _TOLERANCE and np.abs(np.exp(y).sum(axis=1) - 1).max() < _TOLERANCE)
+
+
+def gives_both_signs(model: keras.Model, x: Array) -> bool:
+    """Return whether a model can give numbers below 0 and above 0 for each output."""
+    random = np.random.default_rng(0)
+    rows = np.concatenate([x, -x, random.standard_normal((64, *x.shape[1:])).astype(x.dtype)])
+    found = [compute_outputs(model, rows)]
+    for seed in range(1, _DRAWS):
+        with scaled_weights(model, 1.0, _NOISE, seed):
+            found.append(compute_outputs(model, rows))
+    outputs = np.concatenate(found)
+    return bool((outputs.min(axis=0) < 0).all() and (outputs.max(axis=0) > 0).all())
+
+
+def _compute_amplified(model: keras.Model, x: Array) -> list[Array]:
+    """Return the finite outputs with other and with larger weights."""
+    found = []
     for factor in _AMPLIFIED:
-        with scaled_weights(model, factor):
-            amplified = compute_outputs(model, x)
-        if np.isfinite(amplified).all() and not is_within_unit(amplified):
-            return "scores"
-    return "fractions" if y.max() > 0 else "scores"
+        with scaled_weights(model, factor, _NOISE * factor):
+            y = compute_outputs(model, x)
+        if np.isfinite(y).all():
+            found.append(y)
+    return found
 
 
 def is_within_unit(y: Array) -> bool:
@@ -128,17 +186,20 @@ def compute_outputs(model: keras.Model, x: Array) -> Array:
 
 
 @contextmanager
-def scaled_weights(model: keras.Model, factor: float, noise: float = 0.0) -> Iterator[None]:
+def scaled_weights(
+    model: keras.Model, factor: float, noise: float = 0.0, seed: int = 0
+) -> Iterator[None]:
     """Multiply the trainable weights of a model in this context.
 
     Args:
         model: the model.
         factor: the factor.
         noise: standard deviation of random numbers that are added afterwards.
+        seed: random seed of these numbers.
     """
     import keras  # not at the top: settings are checked without a backend
 
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     kept = [np.array(keras.ops.convert_to_numpy(v.value)) for v in model.trainable_variables]
     try:
         for variable, value in zip(model.trainable_variables, kept, strict=True):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import gc
 import weakref
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ from assay.models.training.config import OWN
 
 if TYPE_CHECKING:
     import keras
+
+MakeModel = Callable[[], tuple["keras.Model", bool]]
+"""Describes and compiles a model with the trial's seed; returns it and whether it came compiled."""
 
 IMPORT_SEED = 0
 """Seed with which a user's file is imported: what it makes then is the same in every process."""
@@ -121,7 +124,7 @@ class SharedState:
 
     def _is_unchanged(self, variable: keras.Variable) -> bool:
         """Return whether a frozen weight has the value that it was first seen with."""
-        checksum = zlib.crc32(_value(variable).tobytes())
+        checksum = _checksum(variable)
         seen = _FirstSeen(weakref.ref(variable), checksum=checksum)
         return self._first_seen.setdefault(id(variable), seen).checksum == checksum
 
@@ -146,6 +149,106 @@ class SharedState:
             f"such as {shared[0].path!r}, which {how}; make it inside the function, or set its "
             "trainable to False there if it should stay as it is."
         )
+
+
+@dataclass(frozen=True)
+class FactoryMemory:
+    """What a factory keeps from one call to the next, beside the variables of its models.
+
+    A default argument that grows, weights that are kept in a global or a file and set again, and
+    variables that no model tracks, carry what one trial did into the next.
+
+    Attributes:
+        reference: the factory.
+        initial: weights of its first model, by path.
+        is_repeatable: whether a second model had the same weights.
+        before: the variables that existed before the first call, with their checksums.
+    """
+
+    reference: FactoryReference
+    initial: Mapping[str, int]
+    is_repeatable: bool
+    before: Sequence[tuple[Any, int]]
+
+    @classmethod
+    def start(
+        cls,
+        reference: FactoryReference,
+        model: keras.Model,
+        make_model: MakeModel,
+        before: Iterable[keras.Variable],
+    ) -> FactoryMemory:
+        """Call the factory a second time.
+
+        Args:
+            reference: the factory.
+            model: of its first call, not yet trained.
+            make_model: calls it with the same arguments and seed.
+            before: the variables that existed before the first call.
+
+        Raises:
+            RequestError: the second model has other shapes.
+        """
+        initial = _checksums(model)
+        again, _ = make_model()
+        shapes, other_shapes = (
+            [tuple(weight.shape) for weight in each.weights] for each in (model, again)
+        )
+        if shapes != other_shapes:
+            raise _forgets_nothing(
+                reference,
+                f"a model of {model.count_params():,} parameters, then one of "
+                f"{again.count_params():,}",
+            )
+        values = [(variable, _checksum(variable)) for variable in before]
+        return cls(reference, initial, _checksums(again) == initial, values)
+
+    def check_after_training(self, model: keras.Model, make_model: MakeModel) -> None:
+        """Check that training the first model has changed nothing but that model.
+
+        Args:
+            model: of the first call, trained.
+            make_model: as in `start`.
+
+        Raises:
+            RequestError: it has.
+        """
+        # Known only now: metrics get their variables in training.
+        tracked = {id(v) for v in (*model.variables, *model.metrics_variables)}
+        tracked |= {id(variable) for variable in model.optimizer.variables}
+        for variable, checksum in self.before:
+            if id(variable) not in tracked and _checksum(variable) != checksum:
+                raise _forgets_nothing(
+                    self.reference,
+                    f"a variable {variable.path!r}, made before the call, that training changes",
+                )
+        # Random weights that do not follow from the seed tell nothing.
+        if self.is_repeatable:
+            again, _ = make_model()
+            if _checksums(again) != self.initial:
+                raise _forgets_nothing(
+                    self.reference, "other initial weights after a training than before it"
+                )
+
+
+def _forgets_nothing(reference: FactoryReference, received: str) -> RequestError:
+    return RequestError(
+        f"{reference.text} must return the same untrained model whenever it is called with the "
+        f"same arguments and seed: received {received}; keep nothing between two calls, such as in "
+        "a global, a default argument or a file."
+    )
+
+
+def _checksums(model: keras.Model) -> dict[str, int]:
+    """Return a checksum of each weight, by its place and shape."""
+    return {
+        f"{place} {tuple(weight.shape)}": _checksum(weight)
+        for place, weight in enumerate(model.weights)
+    }
+
+
+def _checksum(variable: keras.Variable) -> int:
+    return zlib.crc32(_value(variable).tobytes())
 
 
 def _value(variable: keras.Variable) -> np.ndarray[Any, Any]:

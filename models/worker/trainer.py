@@ -205,6 +205,7 @@ class Trainer:
             return load_factory(recipe.family.factory)
 
         def make_model() -> tuple[keras.Model, bool]:
+            seed_everything(trial_spec.seed)
             return self._make_model(trial_spec, recipe, data.shape)
 
         try:

@@ -35,7 +35,8 @@ ORDER: dict[str, list[set[str]]] = {
         {"training"},
         {"architectures"},
         {"recipe"},
-        {"backends", "preflight"},
+        {"backends"},
+        {"preflight"},
         {"worker"},
     ],
     "search": [

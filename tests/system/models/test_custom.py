@@ -352,11 +352,10 @@ def test_errors_are_reported_before_a_search(
 
 def test_a_model_that_is_not_new_is_refused(trainer: Trainer, own: Own) -> None:
     source = f"import keras\nMODEL = {FLAT.format('3')}\ndef build(input_shape, classes):\n    return MODEL\n"
-    trainer.check(own(source))
     with pytest.raises(
         RequestError, match="must make a new model each time: received that of an earlier call"
     ):
-        trainer.begin(own(source))
+        trainer.check(own(source))
 
 
 def test_early_stopping_needs_a_loss(trainer: Trainer, own: Own) -> None:

@@ -191,6 +191,64 @@ class TestSharedState:
         assert first == again
         assert first != other
 
+    @pytest.mark.parametrize(
+        ("source", "received"),
+        [
+            pytest.param(
+                "def build(input_shape, classes, units=8, hidden=[]):\n"
+                "    hidden.append(units)\n    dense = [layers.Dense(n) for n in hidden]\n"
+                "    return sequential(input_shape, layers.Flatten(), *dense, "
+                "layers.Dense(classes))",
+                "a model of .* parameters, then one of",
+                id="a default argument that grows",
+            ),
+            pytest.param(
+                "BEST = {}\nclass Net(keras.Sequential):\n"
+                "    def fit(self, *arguments, **settings):\n"
+                "        history = super().fit(*arguments, **settings)\n"
+                "        BEST['weights'] = self.get_weights()\n        return history\n"
+                + FACTORY
+                + "    model = Net([keras.Input(input_shape), layers.Flatten(), "
+                "layers.Dense(classes)])\n"
+                "    if BEST:\n        model.set_weights(BEST['weights'])\n    return model",
+                "other initial weights after a training",
+                id="weights that are kept and set again",
+            ),
+            pytest.param(
+                "SCALE = keras.Variable(1.0)\nclass Warm(layers.Layer):\n"
+                "    def __init__(self):\n        super().__init__()\n"
+                "        object.__setattr__(self, '_scale', [SCALE])\n"
+                "    def call(self, x, training=False):\n"
+                "        if training:\n            SCALE.assign(SCALE * 0.9)\n"
+                "        return x * SCALE\n    def get_config(self):\n        return {}\n"
+                + FACTORY
+                + "    return sequential(input_shape, layers.Flatten(), Warm(), "
+                "layers.Dense(classes))",
+                "a variable .* that training changes",
+                id="a variable that no model tracks",
+            ),
+        ],
+    )
+    def test_what_a_factory_keeps_between_calls_is_refused(
+        self, source: str, received: str, trainer: Trainer, write_spec: WriteSpec
+    ) -> None:
+        if "SCALE" in source and keras.backend.backend() == "jax":
+            pytest.skip("on JAX, training is pure: it cannot change such a variable")
+        with pytest.raises(RequestError, match=f"must return the same untrained model.*{received}"):
+            check(trainer, write_spec(source))
+
+    def test_weights_that_do_not_follow_from_the_seed_are_no_memory(
+        self, trainer: Trainer, write_spec: WriteSpec
+    ) -> None:
+        source = (
+            "import numpy, time\n"
+            + FACTORY
+            + "    model = sequential(input_shape, layers.Flatten(), layers.Dense(classes))\n"
+            "    noise = numpy.random.default_rng(time.time_ns()).normal(size=(64, 3)) * 0.01\n"
+            "    model.layers[-1].kernel.assign(noise)\n    return model"
+        )
+        assert check(trainer, write_spec(source))["warnings"] == []
+
     def test_a_refusal_in_the_middle_of_a_search_is_the_trials(
         self, trainer: Trainer, write_spec: WriteSpec
     ) -> None:
@@ -227,6 +285,8 @@ ENDS = {
     "log probabilities": "layers.Dense(classes, activation='log_softmax')",
     "scores above 0": "layers.Dense(classes, activation='relu', kernel_initializer='ones'), "
     "layers.Rescaling(1e-4)",
+    "scores of 1e-11": "layers.Rescaling(1e-11), layers.Dense(classes)",
+    "a rectifier": "layers.Dense(classes, activation='relu')",
     "scores of both signs": "layers.Dense(classes, activation='tanh')",
 }
 SPARSE = "keras.losses.SparseCategoricalCrossentropy(from_logits={})"
@@ -301,11 +361,14 @@ class TestOutputs:
                 "must give probabilities, .*received outputs from -.*from_logits=True",
                 id="logits, compiled",
             ),
-            pytest.param(
-                compiled("logits", "'sparse_categorical_crossentropy'"),
-                {},
-                "must give probabilities",
-                id="logits, compiled by name",
+            *(
+                pytest.param(
+                    compiled(end, "'sparse_categorical_crossentropy'"),
+                    {},
+                    "must give probabilities",
+                    id=f"{end}, compiled by name",
+                )
+                for end in ("logits", "logits of zeros", "a rectifier")
             ),
             pytest.param(
                 compiled(
@@ -341,6 +404,7 @@ class TestOutputs:
                 ("log probabilities", "cross_entropy"),
                 ("scores above 0", "cross_entropy"),
                 ("scores above 0", "binary_cross_entropy"),
+                ("scores of 1e-11", "cross_entropy"),
                 ("a softmax layer", "squared_error"),
                 ("a sigmoid", "absolute_error"),
                 ("scores of both signs", "hinge"),
@@ -359,10 +423,6 @@ class TestOutputs:
                     "lambda y, p: keras.losses.binary_crossentropy("
                     "ops.one_hot(ops.cast(y, 'int32'), 3), p)",
                 ),
-                (
-                    "logits",
-                    "lambda y, p: -ops.sum(ops.one_hot(ops.cast(y, 'int32'), 3) * p, axis=-1)",
-                ),
             )
         ],
     )
@@ -370,6 +430,31 @@ class TestOutputs:
         self, source: str, train: dict[str, Any], trainer: Trainer, write_spec: WriteSpec
     ) -> None:
         check(trainer, write_spec(source, train=train))
+
+
+NLL = "lambda y, p: -ops.sum(ops.one_hot(ops.cast(y, 'int32'), 3) * p, axis=-1)"
+
+
+@pytest.mark.parametrize(
+    ("source", "train", "message"),
+    [
+        pytest.param(compiled("logits", NLL), {}, "without bound", id="logits for log-likelihood"),
+        pytest.param(compiled("log probabilities", NLL), {}, None, id="log probabilities"),
+        pytest.param(ending("scores of both signs"), {}, "between -1 and 1", id="tanh"),
+        pytest.param(ending("scores of both signs"), {"loss": "hinge"}, None, id="tanh for hinge"),
+    ],
+)
+def test_outputs_that_limit_the_loss_are_said(
+    source: str,
+    train: dict[str, Any],
+    message: str | None,
+    trainer: Trainer,
+    write_spec: WriteSpec,
+) -> None:
+    warnings = check(trainer, write_spec(source, train=train))["warnings"]
+    found = [warning for warning in warnings if "can't be loaded" not in warning]
+    assert len(found) == (message is not None)
+    assert all(str(message) in warning for warning in found)
 
 
 SCALING_CALL = """class Scaling(keras.Model):
@@ -408,6 +493,13 @@ class TestScaling:
                 beginning("layers.Normalization(mean=100.0, variance=2500.0)"), id="normalization"
             ),
             pytest.param(SCALING_CALL.format("x / 255.0"), id="inside a call"),
+            pytest.param(
+                FACTORY + "    import numpy\n    random = numpy.random.default_rng(0)\n"
+                "    raw = random.integers(0, 220, (500, *input_shape)).astype('float32')\n"
+                "    norm = layers.Normalization()\n    norm.adapt(raw)\n"
+                "    return sequential(input_shape, norm, layers.Flatten(), layers.Dense(classes))",
+                id="adapted to the raw numbers",
+            ),
             pytest.param(
                 beginning("layers.Rescaling(1 / 255), layers.BatchNormalization()"),
                 id="before another layer",
@@ -648,6 +740,11 @@ class TestTargets:
                 "model.compile('sgd', 'mean_absolute_percentage_error')\n    return model",
                 False,
                 id="with a loss of its own",
+            ),
+            pytest.param(
+                "return sequential(input_shape, layers.Dense(outputs, activation='softplus'))",
+                False,
+                id="with positive outputs",
             ),
             pytest.param(
                 "return sequential(input_shape, model, layers.Rescaling(1.0, offset=1.7e9))",
