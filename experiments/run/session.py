@@ -132,8 +132,15 @@ class Session:
         return self.setup(trial).spec
 
     def hyperparameters(self, trial: Trial) -> Mapping[str, Any]:
-        """Return every hyperparameter of a trial by name, searched or fixed."""
-        return self.experiment.hyperparameters(trial.searched)
+        """Return every hyperparameter of a trial by name, searched or fixed.
+
+        The loss of a model that comes compiled is its own.
+        """
+        values = self.experiment.hyperparameters(trial.searched)
+        model = self.preflight.model
+        if model is not None and model.came_compiled and "loss" in values:
+            values["loss"] = model.loss
+        return values
 
     def plan(
         self,

@@ -57,18 +57,19 @@ class SingleTrial:
         seed: random seed of the training.
 
     Attributes:
+        trial: the trial.
         end: how the trial ended; None while it has not.
     """
 
     def __init__(self, searched: Mapping[str, Any], seed: int) -> None:
-        self._trial = Trial(number=0, searched=searched, seed=trial_seed(seed, 0), origin="run")
+        self.trial = Trial(number=0, searched=searched, seed=trial_seed(seed, 0), origin="run")
         self._asked = 0
         self.end: TrialEnded | None = None
 
     def ask(self) -> Trial:
         """Return the trial."""
         self._asked += 1
-        return self._trial
+        return self.trial
 
     def count_done(self) -> int:
         """Return 1 once the trial was asked for: it is not tried twice."""
@@ -241,7 +242,7 @@ def _result(
         experiment=session.experiment.name,
         tracking_uri=mask_secrets(store_paths.tracking_uri),
         run_id=tracker.find_run_id(0),
-        params=session.experiment.hyperparameters(session.experiment.default_configuration()),
+        params=session.hyperparameters(trial.trial),
         metrics={**last_epoch, **costs},
         state="failed: never begun" if end is None else end.label,
         error=None if end is None else end.error,

@@ -83,7 +83,7 @@ class FactoryReference:
             if path == root:
                 return path.name
             if path.is_relative_to(root) and (
-                self._is_installed_package(root) or not _is_library(path)
+                self._is_installed_package(root) or not is_library(path)
             ):
                 return str(path.relative_to(root))
         return None
@@ -101,7 +101,7 @@ class FactoryReference:
 
     def _is_installed_package(self, root: Path) -> bool:
         """Return whether a root is the user's installed package."""
-        return root not in self.folders and self.module is not None and _is_library(root)
+        return root not in self.folders and self.module is not None and is_library(root)
 
 
 def is_reference(text: str) -> bool:
@@ -148,7 +148,8 @@ def _join_unique(folders: Sequence[Path]) -> str:
     return " or ".join(dict.fromkeys(map(str, folders)))
 
 
-def _is_library(path: Path) -> bool:
+def is_library(path: Path) -> bool:
+    """Return whether a file belongs to Python, to an installed library or to Assay."""
     return any(path.is_relative_to(folder) for folder in (*_LIBRARIES, *_ASSAY_PACKAGES))
 
 

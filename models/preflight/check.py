@@ -58,6 +58,7 @@ class ModelFacts:
         model_gives: "scores", "probabilities", "fractions" or "values"; None if unknown.
         precision: dtype policy that the model has.
         keras_settings: Keras' global settings by name.
+        came_compiled: whether a user-defined model has a loss and metrics of its own.
         uses_indices: whether the model uses all of its inputs as indices, which are not scaled.
         centred: whether targets with a large offset are centred: not for a model that has a loss
             of its own, or gives outputs of that size.
@@ -74,6 +75,7 @@ class ModelFacts:
     model_gives: OutputKind | None = None
     precision: str = ""
     keras_settings: Mapping[str, Any] = field(default_factory=dict)
+    came_compiled: bool = False
     uses_indices: bool = False
     centred: bool = True
     code: Mapping[str, str] = field(default_factory=dict)
@@ -192,6 +194,13 @@ class _CustomCheck:
                 )
             gives, takes = self._check_outputs(x, warnings)
             centred = self._suits_centred_targets(x)
+        settings = read_keras_settings()
+        if settings["image_data_format"] != "channels_last" and len(self.data.input_shape) == 3:
+            warnings.append(
+                f"{self.reference.text} sets Keras' image_data_format to "
+                f"{settings['image_data_format']!r}, and the inputs have their channels in the "
+                "last axis: give the layers a data_format, or leave the setting alone"
+            )
         metrics = self._train(x, y)
         offset = self.data.target_offset if centred else None
         with attribute_user_errors(self.reference):
@@ -206,6 +215,7 @@ class _CustomCheck:
             model_gives=gives,
             precision=_read_precision(self.model),
             keras_settings=read_keras_settings(),
+            came_compiled=self.came_compiled,
             uses_indices=uses_indices,
             centred=centred,
             code=code,

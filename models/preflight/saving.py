@@ -52,10 +52,14 @@ def _find_loading_problem(
         loaded = keras.saving.load_model(path, custom_objects=_list_custom_objects(reference))
         difference = np.abs(compute_outputs(loaded, x) - compute_outputs(model, x)).max()
     except Exception as error:
+        mend = (
+            "load it with safe_mode=False, or make the lambda a layer or a function of its own"
+            if "safe_mode" in str(error)
+            else "give its classes a get_config and from_config that restore them"
+        )
         return (
             f"the kept model of {reference.text} can't be loaded again "
-            f"({format_error(error, None)}): give its classes a get_config and from_config that "
-            "restore them"
+            f"({format_error(error, None)}): {mend}"
         )
     if difference > _TOLERANCE * max(1.0, float(np.abs(compute_outputs(model, x)).max())):
         return (

@@ -162,13 +162,15 @@ class FactoryMemory:
         reference: the factory.
         initial: weights of its first model, by path.
         is_repeatable: whether a second model had the same weights.
-        before: the variables that existed before the first call, with their checksums.
+        outside: the variables that exist beside those of the first model, with their checksums.
+        existed: ids of those that existed before the first call.
     """
 
     reference: FactoryReference
     initial: Mapping[str, int]
     is_repeatable: bool
-    before: Sequence[tuple[Any, int]]
+    outside: Sequence[tuple[Any, int]]
+    existed: frozenset[int]
 
     @classmethod
     def start(
@@ -190,6 +192,8 @@ class FactoryMemory:
             RequestError: the second model has other shapes.
         """
         initial = _checksums(model)
+        existed = frozenset(id(variable) for variable in before)
+        outside = [(variable, _checksum(variable)) for variable in list_variables()]
         again, _ = make_model()
         shapes, other_shapes = (
             [tuple(weight.shape) for weight in each.weights] for each in (model, again)
@@ -200,8 +204,7 @@ class FactoryMemory:
                 f"a model of {model.count_params():,} parameters, then one of "
                 f"{again.count_params():,}",
             )
-        values = [(variable, _checksum(variable)) for variable in before]
-        return cls(reference, initial, _checksums(again) == initial, values)
+        return cls(reference, initial, _checksums(again) == initial, outside, existed)
 
     def check_after_training(self, model: keras.Model, make_model: MakeModel) -> None:
         """Check that training the first model has changed nothing but that model.
@@ -216,11 +219,14 @@ class FactoryMemory:
         # Known only now: metrics get their variables in training.
         tracked = {id(v) for v in (*model.variables, *model.metrics_variables)}
         tracked |= {id(variable) for variable in model.optimizer.variables}
-        for variable, checksum in self.before:
-            if id(variable) not in tracked and _checksum(variable) != checksum:
+        for variable, checksum in self.outside:
+            if id(variable) in tracked or _checksum(variable) == checksum:
+                continue
+            # One that the first call has made is shared only if a global holds it.
+            if id(variable) in self.existed or _find_owner(variable, self.reference) is not None:
                 raise _forgets_nothing(
                     self.reference,
-                    f"a variable {variable.path!r}, made before the call, that training changes",
+                    f"a variable {variable.path!r} outside of the model that training changes",
                 )
         # Random weights that do not follow from the seed tell nothing.
         if self.is_repeatable:
@@ -259,17 +265,22 @@ def _value(variable: keras.Variable) -> np.ndarray[Any, Any]:
 
 def _name_owner(variable: keras.Variable, model: keras.Model, reference: FactoryReference) -> str:
     """Return the name of a shared part with a variable, and where a module assigns it."""
+    found = _find_owner(variable, reference)
+    parts = [*model.layers, model.optimizer]
+    part = next(part for part in parts if _owns(part, variable)) if found is None else found[0]
+    name = f"{type(part).__name__} {getattr(part, 'name', '')!r}"
+    return name if found is None else f"{name} ({found[1]})"
+
+
+def _find_owner(variable: keras.Variable, reference: FactoryReference) -> tuple[object, str] | None:
+    """Return the global of a user's module that has a variable, and where it is assigned."""
+    return find_global(reference, lambda item: _owns(item, variable))
+
+
+def _owns(item: object, variable: keras.Variable) -> bool:
     import keras  # not at the top: settings are checked without a backend
 
     kinds = (keras.Layer, keras.optimizers.Optimizer)
-
-    def has_variable(item: object) -> bool:
-        return item is variable or (
-            isinstance(item, kinds) and any(other is variable for other in item.variables)
-        )
-
-    found = find_global(reference, has_variable)
-    parts = [*model.layers, model.optimizer]
-    part = next(part for part in parts if has_variable(part)) if found is None else found[0]
-    name = f"{type(part).__name__} {getattr(part, 'name', '')!r}"
-    return name if found is None else f"{name} ({found[1]})"
+    return item is variable or (
+        isinstance(item, kinds) and any(other is variable for other in item.variables)
+    )

@@ -14,10 +14,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from assay.models.architectures.custom_import import Factory, FactoryReference
+from assay.models.architectures.custom_import import Factory, FactoryReference, is_library
 from assay.models.errors import RequestError
 
 _CODE_SUFFIXES = (".py", ".pyc")
+_INSTALLED = ("site-packages", "dist-packages")
+"""Folders of libraries, also of those in another environment on the path."""
 
 
 class FileRecorder:
@@ -68,8 +70,7 @@ class FileRecorder:
         if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR):
             self._written.add(file)
             return
-        is_hidden = any(part.startswith(".") for part in file.parts)
-        if file.suffix not in _CODE_SUFFIXES and not is_hidden:
+        if file.suffix not in _CODE_SUFFIXES:
             self._opened.add(file)
 
 
@@ -84,6 +85,8 @@ def digest_user_files(reference: FactoryReference, opened: set[Path]) -> dict[st
     digests: dict[str, str] = {}
     for path in sorted(modules | opened):
         name = reference.display_name(str(path))
+        if name is None and path in modules:
+            name = path.name  # a module from a folder that the user put on the path
         if name is not None and not any(part.startswith(".") for part in Path(name).parts):
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -124,7 +127,11 @@ def iter_user_modules(reference: FactoryReference) -> Iterator[tuple[ModuleType,
 @functools.cache
 def _is_user_file(reference: FactoryReference, file: str) -> bool:
     # A process has thousands of modules, and several checks go through them.
-    return reference.display_name(file) is not None
+    if reference.display_name(file) is not None:
+        return True
+    path = Path(file).resolve()
+    is_installed = any(part in _INSTALLED for part in path.parts) or is_library(path)
+    return path.suffix == ".py" and path.is_file() and not is_installed
 
 
 def float_parameters(function: Factory) -> list[str]:
@@ -174,7 +181,7 @@ def find_global(
                 if is_owner(item):
                     line = _find_line(Path(file), name)
                     place = name if line is None else f"line {line}"
-                    return item, f"{reference.display_name(file)}, {place}"
+                    return item, f"{reference.display_name(file) or Path(file).name}, {place}"
     return None
 
 

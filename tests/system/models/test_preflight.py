@@ -237,6 +237,31 @@ class TestSharedState:
         with pytest.raises(RequestError, match=f"must return the same untrained model.*{received}"):
             check(trainer, write_spec(source))
 
+    @pytest.mark.skipif(keras.backend.backend() == "jax", reason="on JAX, training is pure")
+    @pytest.mark.parametrize(("teacher", "is_kept"), [("TEACHER or ", True), ("", False)])
+    def test_a_variable_that_the_first_call_leaves_in_a_global_is_refused(
+        self, teacher: str, is_kept: bool, trainer: Trainer, write_spec: WriteSpec
+    ) -> None:
+        """A teacher, for example, that follows the student."""
+        source = (
+            "TEACHER = None\nclass Student(keras.Sequential):\n    def train_step(self, data):\n"
+            "        done = super().train_step(data)\n"
+            "        for mine, teachers in zip(self.weights, TEACHER.weights):\n"
+            "            teachers.assign(0.9 * teachers + 0.1 * mine)\n        return done\n"
+            "def parts(input_shape, classes):\n"
+            "    return [keras.Input(input_shape), layers.Flatten(), layers.Dense(classes)]\n"
+            + FACTORY
+            + "    global TEACHER\n"
+            f"    TEACHER = {teacher}keras.Sequential(parts(input_shape, classes))\n"
+            "    return Student(parts(input_shape, classes))"
+        )
+        spec = write_spec(source)
+        if not is_kept:
+            check_and_begin(trainer, spec)
+            return
+        with pytest.raises(RequestError, match="outside of the model that training changes"):
+            check(trainer, spec)
+
     def test_weights_that_do_not_follow_from_the_seed_are_no_memory(
         self, trainer: Trainer, write_spec: WriteSpec
     ) -> None:
@@ -702,8 +727,11 @@ class TestUserCode:
         (tmp_path / "blocks_of_mine.py").write_text("UNITS = 8\n")
         (tmp_path / "sizes.json").write_text("{}")
         (tmp_path / "unused.py").write_text("")
+        (tmp_path.parent / "put_on_the_path").mkdir()
+        (tmp_path.parent / "put_on_the_path" / "elsewhere.py").write_text("")
         source = (
-            "import json, pathlib\nfrom blocks_of_mine import UNITS\n" + FACTORY + "    "
+            "import sys\nsys.path.append(__file__.rsplit('/', 2)[0] + '/put_on_the_path')\n"
+            "import json, pathlib, elsewhere\nfrom blocks_of_mine import UNITS\n" + FACTORY + "    "
             "json.loads((pathlib.Path(__file__).parent / 'sizes.json').read_text())\n    "
             "return sequential(input_shape, layers.Flatten(), layers.Dense(UNITS), "
             "layers.Dense(classes))"
@@ -711,12 +739,28 @@ class TestUserCode:
         code = check(trainer, write_spec(source))["code"]
         assert {"nets.py", "blocks_of_mine.py", "sizes.json"} <= set(code)
         assert "unused.py" not in code
+        assert "elsewhere.py" in code
         (tmp_path / "sizes.json").write_text("{ }")
         changed = check(trainer, write_spec(source))["code"]
         assert {name for name in code if code[name] != changed[name]} == {"sizes.json"}
 
 
 OFFSET = 5_000.0
+
+
+def test_a_data_format_that_the_inputs_do_not_have_is_said(
+    trainer: Trainer, write_spec: WriteSpec
+) -> None:
+    source = (
+        "keras.config.set_image_data_format('channels_first')\n"
+        + FACTORY
+        + "    return sequential(input_shape, layers.Flatten(), layers.Dense(classes))"
+    )
+    try:
+        [warning] = check(trainer, write_spec(source))["warnings"]
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    assert "image_data_format to 'channels_first'" in warning
 
 
 class TestTargets:
