@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -111,10 +112,14 @@ class ChildProcess:
         code = self._process.returncode
         # On SIGTERM the process removes its files and exits with 128 + 15.
         number = -code if code < 0 else code - 128
-        if number > 0:
+        if number == signal.SIGKILL:
             return PreparationError(
                 f"preparing the data ended with signal {number}: is there enough memory? "
                 "Free some, or prepare a smaller data set."
+            )
+        if number > 0:
+            return PreparationError(
+                f"preparing the data ended with signal {number}: start it again."
             )
         self._errors.seek(0)
         return WorkerBug(

@@ -34,7 +34,7 @@ BEST_TAG = "assay.best_trial"
 """On the parent run of a study with one objective: number of the best trial."""
 
 MODEL_TAG = "assay.model"
-"""On a run that is to have a model: number of the trial whose model it is, or the text of
+"""On a run that should have a model: number of the trial whose model it is, or the text of
 `encode_missing_model`."""
 
 MODEL_FOLDER = "model"

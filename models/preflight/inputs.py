@@ -22,7 +22,7 @@ _FAR_FROM_ZERO = 20.0
 _NEAR_ZERO = 5.0
 
 _SENSIBLE_COLUMN = (0.1, 10.0)
-_MOST = 0.8
+_MOST, _FEW = 0.8, 0.6
 
 _MOST_COLUMNS = 256
 _NOISE = 0.1
@@ -65,20 +65,20 @@ def find_double_scaling(model: keras.Model, x: Array, x_raw: Array) -> str | Non
     """
     if np.array_equal(x, x_raw):
         return None
-    received, received_raw = (_record_kernel_input(model, inputs) for inputs in (x, x_raw))
-    if received is None or received_raw is None:
+    received, received_unscaled = (_record_kernel_input(model, inputs) for inputs in (x, x_raw))
+    if received is None or received_unscaled is None:
         return None
-    given, seen, raw = (_Spread.measure(array) for array in (x, received, received_raw))
+    data, layer, unscaled = (_Spread.measure(a) for a in (x, received, received_unscaled))
     low, high = _SENSIBLE_SPREAD
-    is_shrunk = seen.deviation < _SHRUNK * given.deviation
+    is_shrunk = layer.deviation < _SHRUNK * data.deviation and low <= unscaled.deviation <= high
+    is_shifted = layer.offset > _FAR_FROM_ZERO and max(data.offset, unscaled.offset) < _NEAR_ZERO
     is_uneven = (
         not np.array_equal(x, received)
-        and _share_of_sensible_columns(received_raw) >= _MOST
-        and _share_of_sensible_columns(received) <= 0.6
+        and _share_of_sensible_columns(received_unscaled) >= _MOST
+        and _share_of_sensible_columns(received) <= _FEW
     )
-    is_shifted = seen.offset > _FAR_FROM_ZERO and max(given.offset, raw.offset) < _NEAR_ZERO
-    if (is_shrunk and low <= raw.deviation <= high) or is_shifted or is_uneven:
-        return f"[data] gives {given}, of which the model makes {seen} (of unscaled inputs: {raw})"
+    if is_shrunk or is_shifted or is_uneven:
+        return f"[data] gives {data}, of which the model makes {layer} (of unscaled inputs: {unscaled})"
     return None
 
 

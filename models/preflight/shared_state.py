@@ -106,7 +106,7 @@ class SharedState:
             trained += model.optimizer.variables
         if shared := [variable for variable in trained if id(variable) in ids]:
             raise self._refusal(model, shared, reference, "is trained in every trial")
-        # All variables are kept in mind, not only those that are shared by now: a layer at the top
+        # The values of all variables are kept, not only of those shared by now: a layer at the top
         # of a file gets its variables in the first call of the factory.
         self._forget_deleted()
         frozen = model.non_trainable_weights

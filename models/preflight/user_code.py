@@ -170,7 +170,7 @@ def find_global(
 
     Args:
         reference: the factory.
-        is_owner: whether an object is looked for; those in lists and dictionaries are asked too.
+        is_owner: whether an object is looked for; items of lists and dictionaries are tested too.
 
     Returns:
         The object and a text such as "nets.py, line 4"; None if there is none.
