@@ -78,7 +78,8 @@ def find_double_scaling(model: keras.Model, x: Array, x_raw: Array) -> str | Non
         and _share_of_sensible_columns(received) <= _FEW
     )
     if is_shrunk or is_shifted or is_uneven:
-        return f"[data] gives {data}, of which the model makes {layer} (of unscaled inputs: {unscaled})"
+        seen = f"the model makes {layer} of that, and {unscaled} of unscaled inputs"
+        return f"[data] gives {data}, {seen}"
     return None
 
 
