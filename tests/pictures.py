@@ -51,7 +51,7 @@ class Photographer:
         self._state: SweepState | None = None
 
     def log(self, text: str) -> None:
-        pass
+        self._console.print(text, markup=False, highlight=False)
 
     def on_open(self, state: SweepState) -> None:
         self._state = state
