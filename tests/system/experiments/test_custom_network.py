@@ -77,7 +77,7 @@ def test_a_factory_works_from_any_folder_and_its_errors_name_its_file(tmp_path: 
     (folder / "nets.py").write_text(NETS + "# another network, for all that anybody knows\n")
     changed = assay("sweep", own, "--trials", "3", "--home", "home", cwd=elsewhere)
     assert changed.code == 2
-    assert "study 'own' was made with code = " in changed.err
+    assert "study 'own' was made with another nets.py" in changed.err
     run = assay(
         "run", own, "--set", "seed=3", "--epochs", "1", "--home", "home", "--json", cwd=elsewhere
     )
