@@ -169,7 +169,7 @@ class FactoryMemory:
     reference: FactoryReference
     initial: Mapping[str, int]
     is_repeatable: bool
-    outside: Sequence[tuple[Any, int]]
+    outside: Sequence[tuple[Any, int | None]]
     existed: frozenset[int]
 
     @classmethod
@@ -193,7 +193,7 @@ class FactoryMemory:
         """
         initial = _checksums(model)
         existed = frozenset(id(variable) for variable in before)
-        outside = [(variable, _checksum(variable)) for variable in list_variables()]
+        outside = [(variable, _try_checksum(variable)) for variable in list_variables()]
         again, _ = make_model()
         shapes, other_shapes = (
             [tuple(weight.shape) for weight in each.weights] for each in (model, again)
@@ -220,7 +220,7 @@ class FactoryMemory:
         tracked = {id(v) for v in (*model.variables, *model.metrics_variables)}
         tracked |= {id(variable) for variable in model.optimizer.variables}
         for variable, checksum in self.outside:
-            if id(variable) in tracked or _checksum(variable) == checksum:
+            if id(variable) in tracked or _try_checksum(variable) == checksum:
                 continue
             # One that the first call has made is shared only if a global holds it.
             if id(variable) in self.existed or _find_owner(variable, self.reference) is not None:
@@ -251,6 +251,14 @@ def _checksums(model: keras.Model) -> dict[str, int]:
         f"{place} {tuple(weight.shape)}": _checksum(weight)
         for place, weight in enumerate(model.weights)
     }
+
+
+def _try_checksum(variable: keras.Variable) -> int | None:
+    """Return the checksum of any variable of this process; None if it has no value."""
+    try:
+        return _checksum(variable)
+    except Exception:
+        return None  # not initialized, or given away to a computation of JAX
 
 
 def _checksum(variable: keras.Variable) -> int:
