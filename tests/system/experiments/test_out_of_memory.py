@@ -60,7 +60,7 @@ def test_a_sweep_continues_after_a_model_that_does_not_fit(tmp_path: Path) -> No
     asked = ("--precision", "mixed_bfloat16", "--xla", "off", "--device", "cpu")
     done = sweep(tmp_path, *asked, "--seed", "1", "--json")
     assert done.code == 0, done.err
-    assert "warning: the model was not checked, since the first configuration does not fit into memory" in done.err
+    assert "warning: the model was not checked, since the first configuration" in done.err
     assert done.answer["trials"]["complete"] == 2
     assert done.answer["best"]["params"] == {"units": 8}
     found = runs(tmp_path)

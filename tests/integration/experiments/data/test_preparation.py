@@ -129,7 +129,7 @@ def test_a_child_that_is_gone_before_it_reads_can_be_stopped(own_set: Path, stub
     child.wait(GUARD_SECONDS)
     assert preparation._child is not None
     assert preparation._child._process.stdin is not None
-    preparation._child._process.stdin.write("not flushed")  # closing writes it to nobody
+    preparation._child._process.stdin.write("not flushed")  # closing the pipe then fails
     preparation.stop()
     preparation.stop()
 
