@@ -54,8 +54,9 @@ class ModelFacts:
         parameters: number of parameters of the model.
         metrics: names of the metrics that an epoch reports.
         loss: name of the loss.
-        loss_takes: "scores" (such as logits), "probabilities" or "values"; None if unknown.
-        model_gives: "scores", "probabilities", "fractions" or "values"; None if unknown.
+        loss_takes: "scores" (such as logits), "probabilities", "log probabilities" or "values";
+            None if unknown.
+        model_gives: "scores", "probabilities" or "fractions"; None if unknown, and in regression.
         precision: dtype policy that the model has.
         keras_settings: Keras' global settings by name.
         came_compiled: whether a user-defined model has a loss and metrics of its own.
@@ -214,7 +215,7 @@ class _CustomCheck:
             loss_takes=takes,
             model_gives=gives,
             precision=_read_precision(self.model),
-            keras_settings=read_keras_settings(),
+            keras_settings=settings,
             came_compiled=self.came_compiled,
             uses_indices=uses_indices,
             centred=centred,
@@ -357,9 +358,12 @@ def read_keras_settings() -> dict[str, Any]:
 
 
 def _read_precision(model: keras.Model) -> str:
-    """Return the dtype policies of a model's layers that have weights."""
+    """Return the dtype policies of a model's layers that have weights.
+
+    Layers of float32 beside others, such as the last one of a mixed precision, are left out.
+    """
     names = {layer.dtype_policy.name for layer in model.layers if layer.weights}
-    return ", ".join(sorted(names or {model.dtype_policy.name}))
+    return ", ".join(sorted(names - {"float32"})) or "float32"
 
 
 def _name_loss(model: keras.Model, recipe: Recipe) -> str:

@@ -1,4 +1,4 @@
-"""Variables that trials of one process would share.
+"""State that trials of one process would share.
 
 A factory that uses layers made outside of it, at the top of its file or in a cache, returns models
 that share variables: a trial would start from what the trials before it have learned.
@@ -9,6 +9,9 @@ Variables that exist before the factory is called are recognised as shared. Of t
 - frozen weights, such as those of a pre-trained part, may be shared as long as they stay the same;
 - other state (of random number generators and metrics) is set to its initial value before each
   trial.
+
+A factory may also keep something else between two calls. `FactoryMemory` compares the models of
+several calls with the same arguments and seed.
 """
 
 from __future__ import annotations
@@ -160,7 +163,7 @@ class FactoryMemory:
 
     Attributes:
         reference: the factory.
-        initial: weights of its first model, by path.
+        initial: checksums of the weights of its first model, by place and shape.
         is_repeatable: whether a second model had the same weights.
         outside: the variables that exist beside those of the first model, with their checksums.
         existed: ids of those that existed before the first call.

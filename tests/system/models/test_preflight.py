@@ -299,6 +299,16 @@ class TestSharedState:
         )
         assert [check(trainer, spec)["precision"] for _ in range(2)] == ["mixed_bfloat16"] * 2
 
+    def test_a_last_layer_of_float32_leaves_the_precision_mixed(
+        self, trainer: Trainer, write_spec: WriteSpec
+    ) -> None:
+        source = (
+            FACTORY + "    keras.config.set_dtype_policy('mixed_bfloat16')\n"
+            "    return sequential(input_shape, layers.Flatten(), layers.Dense(8), "
+            "layers.Dense(classes, dtype='float32'))"
+        )
+        assert check(trainer, write_spec(source))["precision"] == "mixed_bfloat16"
+
 
 ENDS = {
     "a softmax layer": "layers.Dense(classes), layers.Softmax()",
