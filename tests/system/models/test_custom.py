@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from assay.models.worker.trainer import Trainer
 from assay.search.workers.worker import answer_call
 from tests.helpers import nets
 from tests.helpers.prepared_data import assign, write_rows
+from tests.system.models.conftest import WriteFactory
 
 HEAD = "import keras\n\ndef build(input_shape, classes, width=3):\n"
 FLAT = "keras.Sequential([keras.layers.Flatten(), keras.layers.Dense({})])"
@@ -66,26 +66,6 @@ SEEN = "({'seen': 1.0}, state)" if ON_JAX else "{'seen': 1.0}"
 OWN_STEP = f"""def train_step(self, {GIVEN}):
         done = super().train_step({GIVEN})
         return {"({**done[0], 'seen': 1.0}, done[1])" if ON_JAX else "{**done, 'seen': 1.0}"}"""
-
-Own = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(autouse=True)
-def path_is_restored() -> Iterator[None]:
-    before = list(sys.path)
-    yield
-    sys.path[:] = before
-
-
-@pytest.fixture
-def own(tmp_path: Path, folder: Path) -> Own:
-    """Return a function that writes nets.py and returns a trial spec for it."""
-
-    def write(source: str, reference: str = "nets.py:build", **tables: Any) -> dict[str, Any]:
-        (tmp_path / "nets.py").write_text(source)
-        return assign(folder, reference, folders=[tmp_path], **tables)
-
-    return write
 
 
 def train(trainer: Trainer, spec: dict[str, Any]) -> list[dict[str, float]]:
@@ -146,7 +126,7 @@ class TestTraining:
 
 class TestImporting:
     def test_neighbouring_modules_are_found_after_all_others(
-        self, trainer: Trainer, own: Own, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, trainer: Trainer, own: WriteFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "own_neighbour.py").write_text(GOOD)
         for name in ("search", "colorsys"):
@@ -343,14 +323,14 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("source", "model", "message"), [pytest.param(*case[1:], id=case[0]) for case in WRONG]
 )
 def test_errors_are_reported_before_a_search(
-    source: str, model: dict[str, Any], message: str, trainer: Trainer, own: Own
+    source: str, model: dict[str, Any], message: str, trainer: Trainer, own: WriteFactory
 ) -> None:
     with pytest.raises(RequestError, match=message) as caught:
         trainer.check(own(source, model=model))
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_that_is_not_new_is_refused(trainer: Trainer, own: Own) -> None:
+def test_a_model_that_is_not_new_is_refused(trainer: Trainer, own: WriteFactory) -> None:
     source = f"import keras\nMODEL = {FLAT.format('3')}\ndef build(input_shape, classes):\n    return MODEL\n"
     with pytest.raises(
         RequestError, match="must make a new model each time: received that of an earlier call"
@@ -358,7 +338,7 @@ def test_a_model_that_is_not_new_is_refused(trainer: Trainer, own: Own) -> None:
         trainer.check(own(source))
 
 
-def test_early_stopping_needs_a_loss(trainer: Trainer, own: Own) -> None:
+def test_early_stopping_needs_a_loss(trainer: Trainer, own: WriteFactory) -> None:
     source = NET.format("", f"def test_step(self, {GIVEN}):\n        return {SEEN}")
     assert "val_seen" in trainer.check(own(source))["metrics"]
     with pytest.raises(
@@ -368,7 +348,7 @@ def test_early_stopping_needs_a_loss(trainer: Trainer, own: Own) -> None:
         trainer.check(own(source, train={"early_stopping": 2}))
 
 
-def test_a_missing_module_is_named(trainer: Trainer, own: Own, tmp_path: Path) -> None:
+def test_a_missing_module_is_named(trainer: Trainer, own: WriteFactory, tmp_path: Path) -> None:
     with pytest.raises(
         RequestError, match=rf"there is no module 'no_such', neither installed nor in {tmp_path} or"
     ):
@@ -380,14 +360,14 @@ class TestFailingInASearch:
         """Return the reply that a worker sends."""
         return answer_call(trainer, {"method": method, "arguments": arguments})
 
-    def test_in_the_factory(self, trainer: Trainer, own: Own) -> None:
+    def test_in_the_factory(self, trainer: Trainer, own: WriteFactory) -> None:
         source = HEAD + "    raise ValueError('on purpose')\n"
         reply = self.said(trainer, "begin", spec=own(source))
         assert reply["error"] == "nets.py, line 4: ValueError: on purpose"
         assert reply["request"]
         assert "Traceback" in reply["text"]
 
-    def test_in_an_epoch(self, trainer: Trainer, own: Own) -> None:
+    def test_in_an_epoch(self, trainer: Trainer, own: WriteFactory) -> None:
         step = f"""def train_step(self, {GIVEN}):
         self.calls += 1
         if self.calls > 1:
@@ -401,7 +381,9 @@ class TestFailingInASearch:
         assert reply["error"] == "nets.py, line 18: ValueError: on purpose"
         assert reply["request"]
 
-    def test_when_its_model_is_saved(self, trainer: Trainer, own: Own, tmp_path: Path) -> None:
+    def test_when_its_model_is_saved(
+        self, trainer: Trainer, own: WriteFactory, tmp_path: Path
+    ) -> None:
         train(
             trainer,
             own(NET.format("", "def get_config(self):\n        raise KeyError('on purpose')")),
@@ -430,7 +412,9 @@ class TestSlowModels:
     @pytest.mark.skipif(
         keras.backend.backend() == "torch", reason="there, every epoch is Keras' own fit"
     )
-    def test_a_custom_train_step_reports_its_metrics(self, trainer: Trainer, own: Own) -> None:
+    def test_a_custom_train_step_reports_its_metrics(
+        self, trainer: Trainer, own: WriteFactory
+    ) -> None:
         spec = own(NET.format("", OWN_STEP))
         begun = trainer.begin(spec)
         assert begun["note"] == (
@@ -439,7 +423,9 @@ class TestSlowModels:
         assert trainer.epoch()["metrics"]["seen"] == 1.0
         assert "note" not in trainer.begin(assign(Path(spec["data"]["folder"])))
 
-    def test_a_model_compiled_to_run_eagerly_runs_eagerly(self, trainer: Trainer, own: Own) -> None:
+    def test_a_model_compiled_to_run_eagerly_runs_eagerly(
+        self, trainer: Trainer, own: WriteFactory
+    ) -> None:
         source = NET.format("" if ON_JAX else "x.numpy()", "").replace(
             "return Net(classes)",
             "net = Net(classes)\n    net.compile('adam', keras.losses.SparseCategoricalCrossentropy(from_logits=True), "

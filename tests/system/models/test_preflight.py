@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from assay.models.errors import RequestError
 from assay.models.worker.trainer import Trainer
 from tests.helpers.prepared_data import assign, write_folder, write_rows
+from tests.system.models.conftest import WriteFactory
 
 HEAD = """
 import keras
@@ -27,23 +28,13 @@ def sequential(input_shape, *parts):
 """
 FACTORY = "def build(input_shape, classes):\n"
 
-WriteSpec = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(autouse=True)
-def path_is_restored() -> Iterator[None]:
-    before = list(sys.path)
-    yield
-    sys.path[:] = before
-
 
 @pytest.fixture
-def write_spec(tmp_path: Path, folder: Path) -> WriteSpec:
-    """Return a function that writes nets.py and returns a trial spec for it."""
+def write_spec(own: WriteFactory, folder: Path) -> WriteFactory:
+    """Return a function that writes nets.py below `HEAD`, and returns a trial spec for it."""
 
     def write(source: str, data: Path = folder, **tables: Any) -> dict[str, Any]:
-        (tmp_path / "nets.py").write_text(HEAD + source)
-        return assign(data, "nets.py:build", folders=[tmp_path], **tables)
+        return own(HEAD + source, data=data, **tables)
 
     return write
 
@@ -123,7 +114,7 @@ class TestSharedState:
         ],
     )
     def test_what_a_trial_would_continue_is_refused(
-        self, source: str, owner: str, trainer: Trainer, write_spec: WriteSpec
+        self, source: str, owner: str, trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         train = {"optimizer": "own"} if "OPTIMIZER" in source else {}
         spec = write_spec(source, train=train)
@@ -181,7 +172,7 @@ class TestSharedState:
         ],
     )
     def test_what_no_trial_changes_may_be_shared(
-        self, source: str, trainer: Trainer, write_spec: WriteSpec
+        self, source: str, trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         spec = write_spec(source)
         assert check(trainer, spec)["warnings"] == []
@@ -230,7 +221,7 @@ class TestSharedState:
         ],
     )
     def test_what_a_factory_keeps_between_calls_is_refused(
-        self, source: str, received: str, trainer: Trainer, write_spec: WriteSpec
+        self, source: str, received: str, trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         if "SCALE" in source and keras.backend.backend() == "jax":
             pytest.skip("on JAX, training is pure: it cannot change such a variable")
@@ -240,7 +231,7 @@ class TestSharedState:
     @pytest.mark.skipif(keras.backend.backend() == "jax", reason="on JAX, training is pure")
     @pytest.mark.parametrize(("teacher", "is_kept"), [("TEACHER or ", True), ("", False)])
     def test_a_variable_that_the_first_call_leaves_in_a_global_is_refused(
-        self, teacher: str, is_kept: bool, trainer: Trainer, write_spec: WriteSpec
+        self, teacher: str, is_kept: bool, trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         """A teacher, for example, that follows the student."""
         source = (
@@ -263,7 +254,7 @@ class TestSharedState:
             check(trainer, spec)
 
     def test_weights_that_do_not_follow_from_the_seed_are_no_memory(
-        self, trainer: Trainer, write_spec: WriteSpec
+        self, trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         source = (
             "import numpy, time\n"
@@ -275,7 +266,7 @@ class TestSharedState:
         assert check(trainer, write_spec(source))["warnings"] == []
 
     def test_a_refusal_in_the_middle_of_a_search_is_the_trials(
-        self, trainer: Trainer, write_spec: WriteSpec
+        self, trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         """A cache that only some configurations fill is seen by the trial that finds it full."""
         spec = write_spec(
@@ -291,7 +282,7 @@ class TestSharedState:
             trainer.begin(cached)
 
     def test_the_precision_of_the_file_is_that_of_every_trial(
-        self, trainer: Trainer, write_spec: WriteSpec
+        self, trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         spec = write_spec(
             "keras.config.set_dtype_policy('mixed_bfloat16')\n" + FACTORY + "    "
@@ -300,7 +291,7 @@ class TestSharedState:
         assert [check(trainer, spec)["precision"] for _ in range(2)] == ["mixed_bfloat16"] * 2
 
     def test_a_last_layer_of_float32_leaves_the_precision_mixed(
-        self, trainer: Trainer, write_spec: WriteSpec
+        self, trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         source = (
             FACTORY + "    keras.config.set_dtype_policy('mixed_bfloat16')\n"
@@ -423,7 +414,7 @@ class TestOutputs:
         train: dict[str, Any],
         message: str,
         trainer: Trainer,
-        write_spec: WriteSpec,
+        write_spec: WriteFactory,
     ) -> None:
         with pytest.raises(RequestError, match=message) as caught:
             check(trainer, write_spec(source, train=train))
@@ -462,7 +453,7 @@ class TestOutputs:
         ],
     )
     def test_what_goes_together_passes(
-        self, source: str, train: dict[str, Any], trainer: Trainer, write_spec: WriteSpec
+        self, source: str, train: dict[str, Any], trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         check(trainer, write_spec(source, train=train))
 
@@ -484,7 +475,7 @@ def test_outputs_that_limit_the_loss_are_said(
     train: dict[str, Any],
     message: str | None,
     trainer: Trainer,
-    write_spec: WriteSpec,
+    write_spec: WriteFactory,
 ) -> None:
     warnings = check(trainer, write_spec(source, train=train))["warnings"]
     found = [warning for warning in warnings if "can't be loaded" not in warning]
@@ -542,7 +533,7 @@ class TestScaling:
         ],
     )
     def test_twice_is_said(
-        self, source: str, scale: str, trainer: Trainer, write_spec: WriteSpec
+        self, source: str, scale: str, trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         [warning] = check(trainer, write_spec(source, scale=scale))["warnings"]
         assert "scaled twice" in warning
@@ -565,7 +556,7 @@ class TestScaling:
         ],
     )
     def test_once_is_silent(
-        self, source: str, scale: str, trainer: Trainer, write_spec: WriteSpec
+        self, source: str, scale: str, trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         assert check(trainer, write_spec(source, scale=scale))["warnings"] == []
 
@@ -613,7 +604,7 @@ class TestIndices:
         ],
     )
     def test_they_are_recognised(
-        self, source: str, trainer: Trainer, write_spec: WriteSpec, tmp_path: Path
+        self, source: str, trainer: Trainer, write_spec: WriteFactory, tmp_path: Path
     ) -> None:
         data = write_tokens(tmp_path / "tokens", self.TOKENS)
         checked = check(trainer, write_spec(source, data))
@@ -640,7 +631,7 @@ class TestIndices:
         ],
     )
     def test_other_whole_numbers_are_scaled(
-        self, source: str, trainer: Trainer, write_spec: WriteSpec, tmp_path: Path
+        self, source: str, trainer: Trainer, write_spec: WriteFactory, tmp_path: Path
     ) -> None:
         data = write_tokens(tmp_path / "tokens", self.TOKENS)
         checked = check(trainer, write_spec(source, data))
@@ -648,7 +639,7 @@ class TestIndices:
         assert checked["warnings"] == []
 
     def test_some_columns_that_are_indices_are_said(
-        self, trainer: Trainer, write_spec: WriteSpec, tmp_path: Path
+        self, trainer: Trainer, write_spec: WriteFactory, tmp_path: Path
     ) -> None:
         source = (
             FACTORY + "    x = keras.Input(input_shape)\n    kind = layers.Flatten()("
@@ -668,13 +659,13 @@ class TestNames:
         "sequential(input_shape, layers.Flatten(), layers.Dense(units), layers.Dense(classes))"
     )
 
-    def test_it_is_refused_if_it_does_not(self, trainer: Trainer, write_spec: WriteSpec) -> None:
+    def test_it_is_refused_if_it_does_not(self, trainer: Trainer, write_spec: WriteFactory) -> None:
         with pytest.raises(
             RequestError, match=r"\[train\] and nets.py:build both.*'model.epsilon'"
         ):
             check(trainer, write_spec(self.SOURCE), train_names=["batch_size", "epsilon"])
 
-    def test_other_names_pass(self, trainer: Trainer, write_spec: WriteSpec) -> None:
+    def test_other_names_pass(self, trainer: Trainer, write_spec: WriteFactory) -> None:
         checked = check(trainer, write_spec(self.SOURCE), train_names=["batch_size"])
         assert checked["float_parameters"] == ["epsilon"]
 
@@ -710,7 +701,7 @@ class TestSaving:
         ],
     )
     def test_it_is_said(
-        self, source: str, message: str, trainer: Trainer, write_spec: WriteSpec
+        self, source: str, message: str, trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         [warning] = check(trainer, write_spec(source))["warnings"]
         assert re.search(message, warning), warning
@@ -725,14 +716,14 @@ class TestSaving:
         ],
     )
     def test_what_can_be_kept_is_silent(
-        self, source: str, trainer: Trainer, write_spec: WriteSpec
+        self, source: str, trainer: Trainer, write_spec: WriteFactory
     ) -> None:
         assert check(trainer, write_spec(source))["warnings"] == []
 
 
 class TestUserCode:
     def test_every_file_that_is_loaded_is_digested(
-        self, trainer: Trainer, write_spec: WriteSpec, tmp_path: Path
+        self, trainer: Trainer, write_spec: WriteFactory, tmp_path: Path
     ) -> None:
         (tmp_path / "blocks_of_mine.py").write_text("UNITS = 8\n")
         (tmp_path / "sizes.json").write_text("{}")
@@ -759,7 +750,7 @@ OFFSET = 5_000.0
 
 
 def test_a_data_format_that_the_inputs_do_not_have_is_said(
-    trainer: Trainer, write_spec: WriteSpec
+    trainer: Trainer, write_spec: WriteFactory
 ) -> None:
     source = (
         "keras.config.set_image_data_format('channels_first')\n"
@@ -808,7 +799,7 @@ class TestTargets:
         ],
     )
     def test_which_models_are_trained_on_centred_targets(
-        self, end: str, is_centred: bool, trainer: Trainer, write_spec: WriteSpec, centred: Path
+        self, end: str, is_centred: bool, trainer: Trainer, write_spec: WriteFactory, centred: Path
     ) -> None:
         spec = write_spec(
             "def build(input_shape, outputs):\n"
@@ -821,7 +812,7 @@ class TestTargets:
 
     @pytest.mark.parametrize("family", ["linear", "nets.py:build"])
     def test_the_kept_model_adds_the_offset(
-        self, family: str, trainer: Trainer, write_spec: WriteSpec, centred: Path, tmp_path: Path
+        self, family: str, trainer: Trainer, write_spec: WriteFactory, centred: Path, tmp_path: Path
     ) -> None:
         spec = write_spec(
             "class Net(keras.Model):\n    def __init__(self):\n        super().__init__()\n"
@@ -850,7 +841,7 @@ class TestTargets:
 
 
 def test_a_file_that_changes_in_the_middle_of_a_sweep_is_refused(
-    trainer: Trainer, write_spec: WriteSpec
+    trainer: Trainer, write_spec: WriteFactory
 ) -> None:
     """A worker that replaces another imports the user's files again."""
     spec = write_spec(ending("logits"))
@@ -890,7 +881,7 @@ def test_keras_settings_of_the_user_do_not_reach_a_worker(threads: int, folder: 
 
 
 def test_what_a_file_draws_at_its_top_is_the_same_in_every_process(
-    trainer: Trainer, write_spec: WriteSpec, tmp_path: Path
+    trainer: Trainer, write_spec: WriteFactory, tmp_path: Path
 ) -> None:
     """Which trial a worker trains first, or whether it runs the check, changes nothing."""
     source = "import numpy\nDRAWN = numpy.random.rand()\n" + ending("logits")
