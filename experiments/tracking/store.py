@@ -47,6 +47,7 @@ _MLFLOW_LEVELS: Mapping[str, int] = {
 }
 
 _lock = threading.Lock()
+_alembic_lock = threading.Lock()
 _users = 0
 _variables_set: set[str] = set()
 _levels_before: dict[str, int] = {}
@@ -236,7 +237,10 @@ def _create_tables(file: Path) -> None:
     # folder, and fails if that has both kinds of quotes in its name.
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    SqlAlchemyStore(sqlite_url(file), file.parent.as_uri())
+    # Alembic, which creates them, keeps its context in globals of a module. The thread of a request
+    # that was refused may still be at work when the next request begins.
+    with _alembic_lock:
+        SqlAlchemyStore(sqlite_url(file), file.parent.as_uri())
 
 
 def _copy_database(source_file: Path, target_file: Path, artifacts: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from assay.experiments.tracking.follower import MlflowTracker
+from assay.experiments.tracking.store import prepared_tables
 
 
 def test_a_tracker_without_permission_to_open_its_store_leaves_no_files(
@@ -25,3 +27,14 @@ def test_a_tracker_without_permission_to_open_its_store_leaves_no_files(
     thread.join(60)
     assert list(tmp_path.iterdir()) == [aside]
     assert list(aside.iterdir()) == []
+
+
+def test_tables_can_be_created_by_several_threads_at_once() -> None:
+    """The thread of a request that was refused may still be at work."""
+
+    def create(number: int) -> bool:
+        with prepared_tables(f"sqlite:////no/such/folder-{number}/mlflow.db") as tables:
+            return tables is not None and tables.is_file()
+
+    with ThreadPoolExecutor() as threads:
+        assert all(threads.map(create, range(4)))
