@@ -24,7 +24,9 @@ _MINIMIZED = (
     *("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"),
     *("hinge", "squared_hinge", "categorical_hinge", "poisson"),
     *("kl_divergence", "kullback_leibler_divergence", "logcosh", "log_cosh"),
-    *("false_positives", "false_negatives", "error_rate"),
+    *("false_positives", "false_negatives", "error", "error_rate"),
+    *("crossentropy", "cross_entropy", "nll", "huber", "smape"),
+    *("perplexity", "brier", "brier_score", "ece", "wer", "cer"),
 )
 _MAXIMIZED = (
     *("accuracy", "acc", "binary_accuracy", "categorical_accuracy"),
@@ -36,6 +38,9 @@ _MAXIMIZED = (
     *("true_positives", "true_negatives"),
     *("io_u", "iou", "binary_io_u", "mean_io_u", "mean_iou", "one_hot_io_u", "one_hot_mean_io_u"),
     *("r2", "r2_score", "cosine_similarity", "pearson_correlation", "concordance_correlation"),
+    *("auroc", "auprc", "average_precision", "sensitivity", "specificity"),
+    *("kappa", "cohen_kappa", "mcc", "dice", "dice_coefficient", "jaccard"),
+    *("ndcg", "mrr", "psnr", "ssim", "bleu"),
 )
 
 NATURAL_DIRECTIONS: Mapping[str, Direction] = MappingProxyType(
@@ -44,8 +49,12 @@ NATURAL_DIRECTIONS: Mapping[str, Direction] = MappingProxyType(
         **dict.fromkeys(_MAXIMIZED, "maximize"),
     }
 )
-"""The direction in which a metric is better, by whole names: costs, and Keras' and the usual names
-of metrics. For the validation examples a metric has "val_" before its name."""
+"""The direction in which a metric is better: costs, and Keras' and the usual names of metrics. Such
+a name may have words before it, as in "main_output_accuracy". For the validation examples a metric
+has "val_" before its name."""
+
+_REVERSING = frozenset({"neg", "negative", "minus", "inverse"})
+"""Words before a name that turn its direction round, as in "neg_mean_squared_error"."""
 
 Values = tuple[float, ...]
 """A trial's value of each objective, in their order."""
@@ -160,10 +169,9 @@ class Objectives:
         for objective in self.each:
             name = objective.metric
             plain = name.removeprefix("val_")
-            for known in (natural.get(name), natural.get(plain), NATURAL_DIRECTIONS.get(plain)):
-                if known is not None:
-                    _check_direction(objective, known)
-                    break
+            known = natural.get(name) or natural.get(plain) or _find_natural_direction(plain)
+            if known is not None:
+                _check_direction(objective, known)
 
     def values(self, metrics: Mapping[str, float]) -> Values | None:
         """Return the value of each objective; None if one of them is not measured yet."""
@@ -178,6 +186,16 @@ class Objectives:
         return not is_worse and any(
             objective.is_better(value, than=other) for objective, value, other in pairs
         )
+
+
+def _find_natural_direction(metric: str) -> Direction | None:
+    """Return the direction of the longest known name that a metric's name ends in."""
+    words = metric.split("_")
+    for start in range(len(words)):
+        known = NATURAL_DIRECTIONS.get("_".join(words[start:]))
+        if known is not None:
+            return None if _REVERSING.intersection(words[:start]) else known
+    return None
 
 
 def _check_direction(objective: Objective, natural: Direction) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from assay.models.preflight.outputs import (
     OutputKind,
     are_log_probabilities,
     are_scores_bounded,
+    compute_loss,
     compute_outputs,
     find_output_kind,
     gives_both_signs,
@@ -142,13 +144,23 @@ def check_custom(
         _check_receivers(function, reference, {"train": train_names, "data": data_names})
         before = list_variables()
         model, came_compiled = make_model()
-    memory = FactoryMemory.start(reference, model, make_model, before)
+    memory = FactoryMemory.start(
+        reference, model, make_model, before, partial(_measure_loss_of_examples, recipe, data)
+    )
     facts = _CustomCheck(recipe, data, reference, model, came_compiled).run(
         code=digest_user_files(reference, recorder.files),
         float_parameters=float_parameters(function),
     )
     memory.check_after_training(model, make_model)
     return facts
+
+
+def _measure_loss_of_examples(
+    recipe: Recipe, data: TrainingData, model: keras.Model
+) -> float | None:
+    """Return the loss of a model on two examples; None if Keras does not compute it."""
+    x, y = data.scale.apply(np.asarray(data.x_train[:2])), np.asarray(data.y_train[:2])
+    return compute_loss(model, x, as_one_hot(y, data.outputs) if recipe.one_hot else y)
 
 
 def _check_receivers(

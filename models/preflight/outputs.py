@@ -87,17 +87,36 @@ def measure_loss(model: keras.Model, x: Array, outputs: int, one_hot: bool) -> L
 
 
 def _make_measure(model: keras.Model, x: Array, y: Array) -> MeasureLoss:
-    import keras  # not at the top: settings are checked without a backend
-
     def measure(y_pred: Array) -> float:
-        predicted = keras.ops.convert_to_tensor(y_pred.astype(np.float32))
-        loss = model.compute_loss(
-            x=keras.ops.convert_to_tensor(x), y=keras.ops.convert_to_tensor(y), y_pred=predicted
-        )
-        value = float(np.mean(keras.ops.convert_to_numpy(loss)))
+        value = _compute_loss(model, x, y, y_pred.astype(np.float32))
         return value if np.isfinite(value) else np.inf
 
     return measure
+
+
+def compute_loss(model: keras.Model, x: Array, y: Array) -> float | None:
+    """Return a model's loss, without training; None if Keras does not compute it.
+
+    Args:
+        model: compiled and built.
+        x: some scaled inputs.
+        y: targets as the loss takes them.
+    """
+    import keras  # not at the top: settings are checked without a backend
+
+    try:
+        y_pred = model(keras.ops.convert_to_tensor(x), training=False)
+        return _compute_loss(model, x, y, y_pred)
+    except Exception:
+        return None  # a model of the user's own may need anything else
+
+
+def _compute_loss(model: keras.Model, x: Array, y: Array, y_pred: Any) -> float:
+    import keras  # not at the top: settings are checked without a backend
+
+    x, y, y_pred = (keras.ops.convert_to_tensor(array) for array in (x, y, y_pred))
+    loss = model.compute_loss(x=x, y=y, y_pred=y_pred)
+    return float(np.mean(keras.ops.convert_to_numpy(loss)))
 
 
 def _classify_loss(measure: MeasureLoss, target: Array) -> LossFacts:

@@ -7,11 +7,11 @@ Variables that exist before the factory is called are recognised as shared. Of t
 
 - weights that training changes are refused;
 - frozen weights, such as those of a pre-trained part, may be shared as long as they stay the same;
-- other state (of random number generators and metrics) is set to its initial value before each
-  trial.
+- other state (of random number generators and metrics, and a backend's own variables in globals) is
+  set to its initial value before each trial.
 
 A factory may also keep something else between two calls. `FactoryMemory` compares the models of
-several calls with the same arguments and seed.
+several calls with the same arguments and seed, and their losses.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy as np
 from assay.models import keras_compat
 from assay.models.architectures.custom_import import FactoryReference
 from assay.models.errors import RequestError
-from assay.models.preflight.user_code import find_global
+from assay.models.preflight.user_code import find_global, iter_globals
 from assay.models.training.config import OWN
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 MakeModel = Callable[[], tuple["keras.Model", bool]]
 """Describes and compiles a model with the trial's seed; returns it and whether it came compiled."""
+
+MeasureModel = Callable[["keras.Model"], float | None]
+"""Returns the loss of a model on a few examples; None if it can't be measured."""
 
 IMPORT_SEED = 0
 """Seed with which a user's file is imported: what it makes then is the same in every process."""
@@ -119,6 +122,8 @@ class SharedState:
         for variable in (*model.variables, *model.metrics_variables):
             if id(variable) not in weights:
                 self._reset(variable)
+        for native in keras_compat.select_native_variables(iter_globals(reference)):
+            self._reset(native)
 
     def _forget_deleted(self) -> None:
         self._first_seen = {
@@ -131,7 +136,7 @@ class SharedState:
         seen = _FirstSeen(weakref.ref(variable), checksum=checksum)
         return self._first_seen.setdefault(id(variable), seen).checksum == checksum
 
-    def _reset(self, variable: keras.Variable) -> None:
+    def _reset(self, variable: Any) -> None:
         seen = _FirstSeen(weakref.ref(variable), value=_value(variable))
         first = self._first_seen.setdefault(id(variable), seen)
         if first is not seen and first.value is not None:
@@ -165,6 +170,8 @@ class FactoryMemory:
         reference: the factory.
         initial: checksums of the weights of its first model, by place and shape.
         is_repeatable: whether a second model had the same weights.
+        measure: returns the loss of a model on a few examples.
+        initial_loss: that of the first model.
         outside: the variables that exist beside those of the first model, with their checksums.
         existed: ids of those that existed before the first call.
     """
@@ -172,6 +179,8 @@ class FactoryMemory:
     reference: FactoryReference
     initial: Mapping[str, int]
     is_repeatable: bool
+    measure: MeasureModel
+    initial_loss: float | None
     outside: Sequence[tuple[Any, int | None]]
     existed: frozenset[int]
 
@@ -182,6 +191,7 @@ class FactoryMemory:
         model: keras.Model,
         make_model: MakeModel,
         before: Iterable[keras.Variable],
+        measure: MeasureModel,
     ) -> FactoryMemory:
         """Call the factory a second time.
 
@@ -190,10 +200,12 @@ class FactoryMemory:
             model: of its first call, not yet trained.
             make_model: calls it with the same arguments and seed.
             before: the variables that existed before the first call.
+            measure: returns the loss of a model on a few examples.
 
         Raises:
-            RequestError: the second model has other shapes.
+            RequestError: the second model has other shapes, or another loss.
         """
+        initial_loss = measure(model)  # at once, since random numbers follow from the seed
         initial = _checksums(model)
         existed = frozenset(id(variable) for variable in before)
         outside = [(variable, _try_checksum(variable)) for variable in list_variables()]
@@ -207,7 +219,11 @@ class FactoryMemory:
                 f"a model of {model.count_params():,} parameters, then one of "
                 f"{again.count_params():,}",
             )
-        return cls(reference, initial, _checksums(again) == initial, outside, existed)
+        is_repeatable = _checksums(again) == initial
+        memory = cls(reference, initial, is_repeatable, measure, initial_loss, outside, existed)
+        if is_repeatable:
+            memory._check_loss(again)
+        return memory
 
     def check_after_training(self, model: keras.Model, make_model: MakeModel) -> None:
         """Check that training the first model has changed nothing but that model.
@@ -238,6 +254,15 @@ class FactoryMemory:
                 raise _forgets_nothing(
                     self.reference, "other initial weights after a training than before it"
                 )
+            self._check_loss(again)
+
+    def _check_loss(self, again: keras.Model) -> None:
+        loss, first = self.measure(again), self.initial_loss
+        if loss is not None and first is not None and not np.isclose(loss, first, rtol=1e-3):
+            raise _forgets_nothing(
+                self.reference,
+                f"losses of {first:.4g} and {loss:.4g} for the same weights and examples",
+            )
 
 
 def _forgets_nothing(reference: FactoryReference, received: str) -> RequestError:
@@ -268,10 +293,10 @@ def _checksum(variable: keras.Variable) -> int:
     return zlib.crc32(_value(variable).tobytes())
 
 
-def _value(variable: keras.Variable) -> np.ndarray[Any, Any]:
+def _value(variable: Any) -> np.ndarray[Any, Any]:
     import keras  # not at the top: settings are checked without a backend
 
-    return np.array(keras.ops.convert_to_numpy(variable.value))
+    return np.array(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable)))
 
 
 def _name_owner(variable: keras.Variable, model: keras.Model, reference: FactoryReference) -> str:

@@ -25,8 +25,8 @@ _INSTALLED = ("site-packages", "dist-packages")
 class FileRecorder:
     """Records the files of the user that code opens to read.
 
-    Python reports each `open` to audit hooks. Libraries that open files in C, such as h5py, report
-    nothing.
+    Python reports each `open` to audit hooks. Libraries that open files in C report nothing; of
+    these h5py is asked, which reads Keras' weights.
 
     Args:
         reference: the factory, which knows the user's folders.
@@ -49,7 +49,9 @@ class FileRecorder:
             FileRecorder._is_installed = True
         FileRecorder._active = self
         try:
-            yield
+            with _recording_hdf5() as files:
+                yield
+            self._opened.update(files)
         finally:
             FileRecorder._active = None
 
@@ -72,6 +74,27 @@ class FileRecorder:
             return
         if file.suffix not in _CODE_SUFFIXES:
             self._opened.add(file)
+
+
+@contextmanager
+def _recording_hdf5() -> Iterator[list[Path]]:
+    """Record the HDF5 files, such as of `load_weights`, that are opened in this context."""
+    import h5py
+
+    files: list[Path] = []
+    original = h5py.File.__init__
+
+    @functools.wraps(original)
+    def open_file(file: Any, name: Any, *args: Any, **kwargs: Any) -> None:
+        original(file, name, *args, **kwargs)
+        if isinstance(name, str | bytes | os.PathLike) and file.mode == "r":
+            files.append(Path(os.fsdecode(name)).absolute())
+
+    h5py.File.__init__ = open_file
+    try:
+        yield files
+    finally:
+        h5py.File.__init__ = original
 
 
 def digest_user_files(reference: FactoryReference, opened: set[Path]) -> dict[str, str]:
@@ -163,6 +186,16 @@ def _is_float(annotation: object) -> bool:
     return {part.strip() for part in parts} - {"None"} == {"float"}
 
 
+def iter_globals(reference: FactoryReference) -> Iterator[object]:
+    """Iterate over the globals of the user's modules, with what lists and classes among them hold.
+
+    Args:
+        reference: the factory.
+    """
+    for _, _, item in _iter_named_globals(reference):
+        yield item
+
+
 def find_global(
     reference: FactoryReference, is_owner: Callable[[object], bool]
 ) -> tuple[object, str] | None:
@@ -170,29 +203,39 @@ def find_global(
 
     Args:
         reference: the factory.
-        is_owner: whether an object is looked for; items of lists and dictionaries are tested too.
+        is_owner: whether an object is looked for; what lists, dictionaries and classes hold is
+            tested too.
 
     Returns:
         The object and a text such as "nets.py, line 4"; None if there is none.
     """
-    for module, file in iter_user_modules(reference):
-        for name, value in list(vars(module).items()):
-            for item in _iter_items(value):
-                if is_owner(item):
-                    line = _find_line(Path(file), name)
-                    place = name if line is None else f"line {line}"
-                    return item, f"{reference.display_name(file) or Path(file).name}, {place}"
+    for file, name, item in _iter_named_globals(reference):
+        if is_owner(item):
+            line = _find_line(Path(file), name)
+            place = name if line is None else f"line {line}"
+            return item, f"{reference.display_name(file) or Path(file).name}, {place}"
     return None
 
 
-def _iter_items(value: object) -> Iterator[object]:
-    """Iterate over an object, or over what a list or dictionary of objects holds."""
+def _iter_named_globals(reference: FactoryReference) -> Iterator[tuple[str, str, object]]:
+    """Iterate over file, name and value of globals; a list comes as its items."""
+    for module, file in iter_user_modules(reference):
+        for name, value in list(vars(module).items()):
+            for item in _iter_items(value, module.__name__):
+                yield file, name, item
+
+
+def _iter_items(value: object, module: str) -> Iterator[object]:
+    """Iterate over an object, or over what a list, a dictionary, or a class of the module holds."""
     if isinstance(value, Mapping):
         yield from list(value.values())
     elif isinstance(value, list | tuple | set):
         yield from value
     else:
         yield value
+        owner = value if isinstance(value, type) else type(value)
+        if owner.__module__ == module:
+            yield from list(getattr(value, "__dict__", {}).values())
 
 
 def _find_line(file: Path, name: str) -> int | None:

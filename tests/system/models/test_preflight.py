@@ -165,6 +165,13 @@ class TestSharedState:
                 id="an optimizer that is replaced",
             ),
             pytest.param(
+                FACTORY
+                + "    noise = layers.GaussianNoise(0.5)\n    x = keras.Input(input_shape)\n"
+                "    hidden = noise(layers.Flatten()(x), training=True)\n"
+                "    return keras.Model(x, layers.Dense(classes)(hidden))",
+                id="noise in validation too",
+            ),
+            pytest.param(
                 FACTORY + "    same = layers.Dense(64)\n    return sequential(input_shape, "
                 "layers.Flatten(), layers.Dense(8), layers.Dense(classes))",
                 id="all made anew",
@@ -218,6 +225,28 @@ class TestSharedState:
                 "a variable .* that training changes",
                 id="a variable that no model tracks",
             ),
+            pytest.param(
+                "class Annealed(keras.losses.Loss):\n    weight = 0.5\n"
+                "    def call(self, y, logits):\n        Annealed.weight *= 1.1\n"
+                "        each = keras.losses.sparse_categorical_crossentropy(y, logits, True)\n"
+                "        return Annealed.weight * each\n"
+                + FACTORY
+                + "    model = sequential(input_shape, layers.Flatten(), layers.Dense(classes))\n"
+                "    model.compile('sgd', Annealed(), metrics=['accuracy'])\n    return model",
+                "losses of .* for the same weights and examples",
+                id="a number that its loss changes",
+            ),
+            pytest.param(
+                "CALLS = []\nclass Cooled(layers.Layer):\n    def call(self, x, training=False):\n"
+                "        if training:\n            CALLS.append(1)\n"
+                "        return x * (1 + len(CALLS))\n    def get_config(self):\n"
+                "        return {}\n"
+                + FACTORY
+                + "    return sequential(input_shape, layers.Flatten(), layers.Dense(classes), "
+                "Cooled())",
+                "losses of .* for the same weights and examples",
+                id="a list that its layer fills",
+            ),
         ],
     )
     def test_what_a_factory_keeps_between_calls_is_refused(
@@ -252,6 +281,25 @@ class TestSharedState:
             return
         with pytest.raises(RequestError, match="outside of the model that training changes"):
             check(trainer, spec)
+
+    @pytest.mark.skipif(keras.backend.backend() == "jax", reason="variables of TensorFlow")
+    @pytest.mark.parametrize("holder", ["", "class Annealing:\n    "])
+    def test_variables_of_tensorflow_have_their_initial_values_in_each_trial(
+        self, holder: str, trainer: Trainer, write_spec: WriteFactory
+    ) -> None:
+        name = "Annealing.WEIGHT" if holder else "WEIGHT"
+        spec = write_spec(
+            f"import tensorflow as tf\n{holder}WEIGHT = tf.Variable(1.0)\n"
+            "class Net(keras.Sequential):\n    def train_step(self, data):\n"
+            f"        {name}.assign({name} * 0.9)\n        return super().train_step(data)\n"
+            "    def compute_loss(self, *arguments, **named):\n"
+            f"        return {name} * super().compute_loss(*arguments, **named)\n"
+            + FACTORY
+            + "    return Net([keras.Input(input_shape), layers.Flatten(), layers.Dense(classes)])"
+        )
+        assert check(trainer, spec)["warnings"] == []
+        first, again = (train_first_epoch(trainer, {**spec, "seed": 3}) for _ in range(2))
+        assert first == again
 
     def test_weights_that_do_not_follow_from_the_seed_are_no_memory(
         self, trainer: Trainer, write_spec: WriteFactory
@@ -727,18 +775,22 @@ class TestUserCode:
     ) -> None:
         (tmp_path / "blocks_of_mine.py").write_text("UNITS = 8\n")
         (tmp_path / "sizes.json").write_text("{}")
+        part = keras.Sequential([keras.Input((64,)), keras.layers.Dense(8)])
+        part.save_weights(tmp_path / "dense.weights.h5")
         (tmp_path / "unused.py").write_text("")
         (tmp_path.parent / "put_on_the_path").mkdir()
         (tmp_path.parent / "put_on_the_path" / "elsewhere.py").write_text("")
         source = (
             "import sys\nsys.path.append(__file__.rsplit('/', 2)[0] + '/put_on_the_path')\n"
             "import json, pathlib, elsewhere\nfrom blocks_of_mine import UNITS\n" + FACTORY + "    "
-            "json.loads((pathlib.Path(__file__).parent / 'sizes.json').read_text())\n    "
-            "return sequential(input_shape, layers.Flatten(), layers.Dense(UNITS), "
-            "layers.Dense(classes))"
+            "folder = pathlib.Path(__file__).parent\n    "
+            "json.loads((folder / 'sizes.json').read_text())\n    "
+            "part = sequential((64,), layers.Dense(UNITS))\n    "
+            "part.load_weights(folder / 'dense.weights.h5')\n    "
+            "return sequential(input_shape, layers.Flatten(), part, layers.Dense(classes))"
         )
         code = check(trainer, write_spec(source))["code"]
-        assert {"nets.py", "blocks_of_mine.py", "sizes.json"} <= set(code)
+        assert {"nets.py", "blocks_of_mine.py", "sizes.json", "dense.weights.h5"} <= set(code)
         assert "unused.py" not in code
         assert "elsewhere.py" in code
         (tmp_path / "sizes.json").write_text("{ }")

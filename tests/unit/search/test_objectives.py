@@ -34,7 +34,9 @@ WRONG_WAY = [
     *(("maximize", name) for name in ("loss", "val_loss", "val_mae", "mse", "val_rmse", "hinge")),
     *(("maximize", name) for name in ("parameters", "train_seconds", "peak_memory_bytes")),
     *(("minimize", name) for name in ("accuracy", "val_accuracy", "val_auc", "f1", "precision")),
-    *(("minimize", name) for name in ("val_recall", "val_r2_score", "mean_io_u")),
+    *(("minimize", name) for name in ("val_recall", "val_r2_score", "mean_io_u", "val_kappa")),
+    *(("maximize", name) for name in ("val_reconstruction_loss", "hamming_loss", "top_5_error")),
+    *(("minimize", name) for name in ("val_main_output_accuracy", "pr_auc", "val_macro_f1")),
 ]
 OPPOSITE = {"maximize": "minimize", "minimize": "maximize"}
 
@@ -52,11 +54,13 @@ class TestDirections:
 
     @pytest.mark.parametrize("direction", ["maximize", "minimize"])
     @pytest.mark.parametrize(
-        "metric", ["loss_margin", "val_inaccuracy", "precision_gap", "my_auc", "val_", "entropy"]
+        "metric",
+        [
+            *("loss_margin", "val_inaccuracy", "precision_gap", "autoloss", "val_", "entropy"),
+            *("neg_mean_squared_error", "val_negative_loss", "minus_val_loss"),
+        ],
     )
-    def test_names_that_only_contain_a_known_one_go_both_ways(
-        self, direction: str, metric: str
-    ) -> None:
+    def test_other_names_go_both_ways(self, direction: str, metric: str) -> None:
         Objectives.read([f"{direction} {metric}"]).check_directions()
 
     @pytest.mark.parametrize("name", ["gap", "val_gap"])
