@@ -49,7 +49,7 @@ def check_optimizer(family: Family[Any], train: TrainSettings) -> None:
             raise RequestError(
                 f"[train] {name}: the optimizer {OWN!r} is left as the factory made it; "
                 f"received {name} = {value!r}; "
-                "remove it, or give it to the factory under another name."
+                f"remove it, or write 'model.{name}' for an argument of the factory."
             )
 
 
