@@ -261,17 +261,6 @@ def reserve_layer_names(names: Iterable[str]) -> None:
             counters[name] = max(counters[name], 1)
 
 
-def select_native_variables(items: Iterable[object]) -> list[Any]:
-    """Return the variables of TensorFlow itself, such as of `tf.Variable(0.0)`, among objects."""
-    import keras  # not at the top: settings are checked without a backend
-
-    if keras.backend.backend() != "tensorflow":
-        return []
-    import tensorflow as tf
-
-    return [item for item in items if isinstance(item, tf.Variable)]
-
-
 def metric_directions(model: keras.Model) -> dict[str, Literal["maximize", "minimize"]]:
     """Return in which direction each metric of a trained model is better, where Keras knows it."""
     if not is_supported():

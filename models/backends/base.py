@@ -24,5 +24,8 @@ class Backend(Protocol):
     def gpu_name(self) -> str | None:
         """Return the name of the GPU in use; None on the CPU."""
 
+    def is_variable(self, item: object) -> bool:
+        """Return whether an object is a variable that training can change, not one of Keras."""
+
     def load_dataset(self, data: TrainingData) -> DeviceDataset:
         """Copy data to where the backend reads them."""

@@ -39,6 +39,10 @@ class JaxBackend:
             return None
         return None if device.platform == "cpu" else str(device.device_kind)
 
+    def is_variable(self, item: object) -> bool:
+        """Return False: variables are Keras' own."""
+        return False
+
     def load_dataset(self, data: TrainingData) -> JaxDataset:
         """Copy the data to the device, as stored."""
         return JaxDataset(data)

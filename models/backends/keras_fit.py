@@ -41,6 +41,10 @@ class KerasFitBackend:
             return None
         return str(torch.cuda.get_device_name())
 
+    def is_variable(self, item: object) -> bool:
+        """Return False: variables are Keras' own."""
+        return False
+
     def load_dataset(self, data: TrainingData) -> KerasFitDataset:
         """Scale the data once, in memory."""
         return KerasFitDataset(data)

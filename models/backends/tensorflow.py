@@ -81,6 +81,10 @@ class TensorFlowBackend:
         details = tf.config.experimental.get_device_details(gpus[0])
         return str(details.get("device_name", "of unknown name"))
 
+    def is_variable(self, item: object) -> bool:
+        """Return whether an object is a `tf.Variable`."""
+        return isinstance(item, tf.Variable)
+
     def load_dataset(self, data: TrainingData) -> TensorFlowDataset:
         """Copy the data into tensors, as stored."""
         return TensorFlowDataset(data)

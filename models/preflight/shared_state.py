@@ -27,6 +27,7 @@ import numpy as np
 
 from assay.models import keras_compat
 from assay.models.architectures.custom_import import FactoryReference
+from assay.models.backends import current_backend
 from assay.models.errors import RequestError
 from assay.models.preflight.user_code import find_global, iter_globals
 from assay.models.training.config import OWN
@@ -122,8 +123,10 @@ class SharedState:
         for variable in (*model.variables, *model.metrics_variables):
             if id(variable) not in weights:
                 self._reset(variable)
-        for native in keras_compat.select_native_variables(iter_globals(reference)):
-            self._reset(native)
+        is_variable = current_backend().is_variable
+        for item in iter_globals(reference):
+            if is_variable(item):
+                self._reset(item)
 
     def _forget_deleted(self) -> None:
         self._first_seen = {
