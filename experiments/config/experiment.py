@@ -13,10 +13,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from assay.experiments.config.names import (
-    RECEIVERS,
     SEARCHABLE,
-    Receiver,
+    TABLES,
     Setting,
+    TableName,
     ambiguous_name,
     flatten_table,
     flatten_values,
@@ -232,9 +232,9 @@ class Experiment:
     def _default_values(self) -> dict[Setting, Any]:
         fields = {"model": self.family.settings.model_fields, "train": TrainSettings.model_fields}
         defaults = {
-            Setting(receiver, name): fields[receiver][name].default
-            for receiver in SEARCHABLE
-            for name in fields[receiver]
+            Setting(table, name): fields[table][name].default
+            for table in SEARCHABLE
+            for name in fields[table]
         }
         return {**defaults, Setting("train", "loss"): DEFAULT_LOSS[self.task]}
 
@@ -252,7 +252,7 @@ class Experiment:
     @cached_property
     def _model_names(self) -> frozenset[str]:
         """The arguments of a model that the experiment names."""
-        searched = (setting.name for setting in self._declared if setting.receiver == "model")
+        searched = (setting.name for setting in self._declared if setting.table == "model")
         return frozenset((*self.family.settings.model_fields, *self.model, *searched))
 
     def _plain_name(self, setting: Setting) -> str:
@@ -267,7 +267,7 @@ class Experiment:
         # No built-in family shares a name with [train]: plain names are enough.
         if name in self.space or name == setting.qualified or self.family.factory is None:
             return name
-        is_of_both = setting.receiver == "train" and setting.name in self._model_names
+        is_of_both = setting.table == "train" and setting.name in self._model_names
         is_written_so = self.set_names.get(setting) == setting.qualified
         return setting.qualified if is_of_both or is_written_so else name
 
@@ -312,13 +312,13 @@ class Experiment:
         }
         return {name: value for name, value in values.items() if value is not None}
 
-    def receivers(self) -> Mapping[str, tuple[str, ...]]:
+    def names_by_table(self) -> Mapping[str, tuple[str, ...]]:
         """Return the names that the model and [train] are given, searched ones first.
 
         Defaults are left out. The names are those of the tables, without "model." or "train.".
 
         Example:
-            >>> experiment.receivers()
+            >>> experiment.names_by_table()
             {'model': ('hidden_units',), 'train': ('learning_rate', 'epochs')}
         """
         settings = (
@@ -326,10 +326,10 @@ class Experiment:
             *self._fixed_values(),
         )
         return {
-            receiver: tuple(
-                dict.fromkeys(setting.name for setting in settings if setting.receiver == receiver)
+            table: tuple(
+                dict.fromkeys(setting.name for setting in settings if setting.table == table)
             )
-            for receiver in SEARCHABLE
+            for table in SEARCHABLE
         }
 
     def notes(self) -> tuple[str, ...]:
@@ -374,8 +374,8 @@ class Experiment:
             return ()
         return tuple(name for name in self._names_set_in("data") if split_name(name)[0] is None)
 
-    def _names_set_in(self, receiver: Receiver) -> list[str]:
-        return [name for setting, name in self.set_names.items() if setting.receiver == receiver]
+    def _names_set_in(self, table: TableName) -> list[str]:
+        return [name for setting, name in self.set_names.items() if setting.table == table]
 
     def fixed_hyperparameters(self) -> dict[str, Any]:
         """Return every hyperparameter that is not searched, by name."""
@@ -493,7 +493,7 @@ class Experiment:
         real = {
             name: parameter.with_real_range()
             for name, parameter in self.declared_space.items()
-            if parse_name(name).receiver == "model"
+            if parse_name(name).table == "model"
             and (name in names or parse_name(name).name in names)
         }
         # In the space's order, which the conditions need.
@@ -517,7 +517,7 @@ class Experiment:
         """
         fixed: dict[Setting, Any] = {}
         names: dict[Setting, str] = {}
-        for name, value in flatten_values(values, "--set", RECEIVERS).items():
+        for name, value in flatten_values(values, "--set", TABLES).items():
             setting = self._find_setting(name)
             if setting in fixed:
                 raise RequestError(
@@ -527,7 +527,7 @@ class Experiment:
         for setting, name in names.items():
             same = [other for other in fixed if other.name == setting.name]
             if name == setting.name and len(same) > 1:
-                raise ambiguous_name("--set", name, [other.receiver for other in same])
+                raise ambiguous_name("--set", name, [other.table for other in same])
         if epochs is not None:
             fixed[Setting("train", "epochs")] = epochs
         # A parameter that exists only under a condition keeps the condition, and gets one choice.
@@ -578,21 +578,21 @@ class Experiment:
         Raises:
             RequestError: there is none, or it could be one of several.
         """
-        receiver, bare = split_name(name)
+        table, bare = split_name(name)
         data_keys = self._settable_data_keys()
-        if receiver == "data":
+        if table == "data":
             if bare not in data_keys:
                 raise unknown_name(f"--set {name}", "data", bare, data_keys)
             return Setting("data", bare)
-        if receiver is not None:
+        if table is not None:
             resolve_name(name, self.family, "--set")
-            return Setting(receiver, bare)
+            return Setting(table, bare)
         known = {
             "train": TrainSettings.model_fields,
             "model": self._model_names,
             "data": data_keys,
         }
-        found = [receiver for receiver in RECEIVERS if name in known[receiver]]
+        found = [table for table in TABLES if name in known[table]]
         if len(found) > 1:
             raise ambiguous_name("--set", name, found)
         if found:
@@ -635,11 +635,9 @@ class Experiment:
         return True
 
 
-def _of(receiver: Receiver, values: Mapping[Setting, Any]) -> dict[str, Any]:
+def _of(table: TableName, values: Mapping[Setting, Any]) -> dict[str, Any]:
     """Return the values of one table by their names in it."""
-    return {
-        setting.name: value for setting, value in values.items() if setting.receiver == receiver
-    }
+    return {setting.name: value for setting, value in values.items() if setting.table == table}
 
 
 def _describe_list(name: str, values: list[Any], is_built_in: bool) -> str:

@@ -16,13 +16,13 @@ from assay.models.errors import RequestError
 from assay.models.names import suggestion
 from assay.models.training.config import TrainSettings
 
-Receiver: TypeAlias = Literal["model", "train", "data"]
+TableName: TypeAlias = Literal["model", "train", "data"]
 """The table that a name belongs to: the name without brackets."""
 
-SEARCHABLE: tuple[Receiver, ...] = ("model", "train")
+SEARCHABLE: tuple[TableName, ...] = ("model", "train")
 """The tables whose settings can be searched."""
 
-RECEIVERS: tuple[Receiver, ...] = get_args(Receiver)
+TABLES: tuple[TableName, ...] = get_args(TableName)
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Setting:
     """A setting of one table.
 
     Attributes:
-        receiver: the table.
+        table: the table.
         name: its name in that table.
 
     Example:
@@ -38,16 +38,16 @@ class Setting:
         'model.epsilon'
     """
 
-    receiver: Receiver
+    table: TableName
     name: str
 
     @property
     def qualified(self) -> str:
         """The name that says which table it belongs to."""
-        return f"{self.receiver}.{self.name}"
+        return f"{self.table}.{self.name}"
 
 
-def split_name(name: str) -> tuple[Receiver | None, str]:
+def split_name(name: str) -> tuple[TableName | None, str]:
     """Return the table that a name says, and the name in it.
 
     Example:
@@ -55,9 +55,9 @@ def split_name(name: str) -> tuple[Receiver | None, str]:
         (('train', 'epsilon'), (None, 'epsilon'))
     """
     first, _, rest = name.partition(".")
-    for receiver in RECEIVERS:
-        if first == receiver and rest:
-            return receiver, rest
+    for table in TABLES:
+        if first == table and rest:
+            return table, rest
     return None, name
 
 
@@ -68,10 +68,10 @@ def parse_name(name: str) -> Setting:
         >>> parse_name("epsilon").qualified, parse_name("width").qualified
         ('train.epsilon', 'model.width')
     """
-    receiver, bare = split_name(name)
-    if receiver is None:
-        receiver = "train" if bare in TrainSettings.model_fields else "model"
-    return Setting(receiver, bare)
+    table, bare = split_name(name)
+    if table is None:
+        table = "train" if bare in TrainSettings.model_fields else "model"
+    return Setting(table, bare)
 
 
 def resolve_name(name: str, family: Family[Any], where: str) -> str:
@@ -88,39 +88,39 @@ def resolve_name(name: str, family: Family[Any], where: str) -> str:
     Raises:
         RequestError: the table that a qualified name says does not have it.
     """
-    receiver, bare = split_name(name)
-    if receiver is None:
+    table, bare = split_name(name)
+    if table is None:
         return name
-    if receiver == "data":
+    if table == "data":
         raise RequestError(
             f"{where} {name}: settings of [data] are not searched; write it under [data], or fix "
             "it with --set."
         )
-    settings = TrainSettings if receiver == "train" else family.settings
+    settings = TrainSettings if table == "train" else family.settings
     is_user_defined = family.factory is not None
     # Which arguments a user-defined factory takes is unknown until it is called.
-    if bare not in settings.model_fields and not (receiver == "model" and is_user_defined):
-        raise unknown_name(f"{where} {name}", receiver, bare, settings.model_fields)
+    if bare not in settings.model_fields and not (table == "model" and is_user_defined):
+        raise unknown_name(f"{where} {name}", table, bare, settings.model_fields)
     return name if is_user_defined else bare
 
 
-def unknown_name(where: str, receiver: Receiver, name: str, known: Collection[str]) -> RequestError:
+def unknown_name(where: str, table: TableName, name: str, known: Collection[str]) -> RequestError:
     """Return the error for a name that a table does not have."""
     return RequestError(
-        f"{where}: [{receiver}] does not know {name!r}: it knows {', '.join(known)}."
+        f"{where}: [{table}] does not know {name!r}: it knows {', '.join(known)}."
         f"{suggestion(name, known)}"
     )
 
 
-def ambiguous_name(where: str, name: str, receivers: Collection[Receiver]) -> RequestError:
+def ambiguous_name(where: str, name: str, tables: Collection[TableName]) -> RequestError:
     """Return the error for a plain name that several tables have."""
-    tables = " and ".join(f"[{receiver}]" for receiver in receivers)
-    choices = " or ".join(f"{receiver}.{name}" for receiver in receivers)
-    return RequestError(f"{where} {name}: {tables} both have it; write {choices}.")
+    both = " and ".join(f"[{table}]" for table in tables)
+    choices = " or ".join(f"{table}.{name}" for table in tables)
+    return RequestError(f"{where} {name}: {both} both have it; write {choices}.")
 
 
 def flatten_values(
-    values: Mapping[str, Any], where: str, receivers: Collection[str] = SEARCHABLE
+    values: Mapping[str, Any], where: str, tables: Collection[str] = SEARCHABLE
 ) -> dict[str, Any]:
     """Return values by name, those of nested tables by their qualified names.
 
@@ -128,7 +128,7 @@ def flatten_values(
         values: values by name. TOML reads the key `model.epsilon`, without quotes, as a table
             called "model" that has "epsilon".
         where: the beginning of messages.
-        receivers: names of the tables that may be nested.
+        tables: names of the tables that may be nested.
 
     Raises:
         RequestError: a name is given twice.
@@ -138,7 +138,7 @@ def flatten_values(
         {'model.epsilon': 0.1, 'epochs': 3}
     """
     # No value of a hyperparameter is a table, so a table can only be a nested one.
-    nested = {name for name in values if name in receivers and isinstance(values[name], Mapping)}
+    nested = {name for name in values if name in tables and isinstance(values[name], Mapping)}
     return _flatten(values, nested, where)
 
 
@@ -157,7 +157,7 @@ def _flatten(values: Mapping[str, Any], nested: Collection[str], where: str) -> 
     return flat
 
 
-def flatten_table(table: Mapping[str, Any], receiver: Receiver) -> dict[str, Any]:
+def flatten_table(values: Mapping[str, Any], table: TableName) -> dict[str, Any]:
     """Return the values of [model] or [train] by their names in that table.
 
     Raises:
@@ -167,11 +167,11 @@ def flatten_table(table: Mapping[str, Any], receiver: Receiver) -> dict[str, Any
         >>> flatten_table({"model.epsilon": 0.1}, "model")
         {'epsilon': 0.1}
     """
-    where = f"[{receiver}]"
+    where = f"[{table}]"
     flat: dict[str, Any] = {}
-    for name, value in flatten_values(table, where, RECEIVERS).items():
+    for name, value in flatten_values(values, where, TABLES).items():
         other, bare = split_name(name)
-        if other not in (None, receiver):
+        if other not in (None, table):
             raise RequestError(f"{where} {name}: belongs to [{other}]; write it there as {bare}.")
         if bare in flat:
             raise RequestError(f"{where} {bare}: is given twice; remove one.")

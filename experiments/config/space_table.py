@@ -17,7 +17,7 @@ from assay.experiments.config.names import (
 from assay.models.architectures.registry import Family
 from assay.models.errors import RequestError
 from assay.models.training.config import TrainSettings
-from assay.search.space import Kind, Parameter, Space, read_space
+from assay.search.space import Parameter, Space, ValueKind, read_space
 
 
 def read_space_table(
@@ -51,14 +51,14 @@ def read_space_table(
         parameters[name] = value
     # No built-in family shares a name with [train].
     model_names = (
-        {*model, *(setting.name for setting in names if setting.receiver == "model")}
+        {*model, *(setting.name for setting in names if setting.table == "model")}
         if family.factory is not None
         else set()
     )
     for setting, name in names.items():
         _check_plain_name("[space]", name, model_names)
         # A name in two places would leave open which one counts.
-        if setting.name in (model if setting.receiver == "model" else train):
+        if setting.name in (model if setting.table == "model" else train):
             raise RequestError(
                 f"[space] {name}: is searched and fixed at once; remove one of the two."
             )
@@ -102,19 +102,19 @@ def _with_resolved_conditions(
     return {**value, "when": conditions}
 
 
-def setting_kind(setting: Setting, family: Family[Any]) -> Kind | None:
+def setting_kind(setting: Setting, family: Family[Any]) -> ValueKind | None:
     """Return what kind of number a setting is; None for an argument of a user's own factory.
 
     Example:
         >>> setting_kind(Setting("train", "learning_rate"), get_family("mlp"))
         'real'
     """
-    settings = TrainSettings if setting.receiver == "train" else family.settings
+    settings = TrainSettings if setting.table == "train" else family.settings
     field = settings.model_fields.get(setting.name)
     return None if field is None else _field_kind(field)
 
 
-def _field_kind(field: FieldInfo) -> Kind:
+def _field_kind(field: FieldInfo) -> ValueKind:
     # `float | None` and `int | list[int]` are unions.
     types = get_args(field.annotation) or (field.annotation,)
     if float in types:

@@ -73,7 +73,7 @@ class Preflight:
             )
         names = [
             f"{', '.join(names)} to [{table}]"
-            for table, names in self.experiment.receivers().items()
+            for table, names in self.experiment.names_by_table().items()
             if names
         ]
         if names:
@@ -144,7 +144,9 @@ class Preflight:
             "model_gives": None if model is None else model.model_gives,
             "loss": None if model is None else model.loss,
             "loss_takes": None if model is None else model.loss_takes,
-            "names": {table: list(names) for table, names in self.experiment.receivers().items()},
+            "names": {
+                table: list(names) for table, names in self.experiment.names_by_table().items()
+            },
             "not_used": self.unused,
             "warnings": self.warnings,
         }

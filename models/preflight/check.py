@@ -141,7 +141,7 @@ def check_custom(
     recorder = FileRecorder(reference)
     with recorder.recording():
         function = import_factory()
-        _check_receivers(function, reference, {"train": train_names, "data": data_names})
+        _check_ambiguous_names(function, reference, {"train": train_names, "data": data_names})
         before = list_variables()
         model, came_compiled = make_model()
     memory = FactoryMemory.start(
@@ -163,7 +163,7 @@ def _measure_loss_of_examples(
     return compute_loss(model, x, as_one_hot(y, data.outputs) if recipe.one_hot else y)
 
 
-def _check_receivers(
+def _check_ambiguous_names(
     function: Factory, reference: FactoryReference, names_by_table: Mapping[str, Sequence[str]]
 ) -> None:
     """Check that no name is known to the factory and to a table that got it.

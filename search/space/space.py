@@ -32,7 +32,7 @@ from assay.search.space.parameter import (
 Configuration: TypeAlias = Mapping[str, Choice]
 """Values of the active parameters by name."""
 
-Kind: TypeAlias = Literal["real", "integer", "other"]
+ValueKind: TypeAlias = Literal["real", "integer", "other"]
 """What a setting is: a real number, a whole number, or neither, such as a text or a boolean."""
 
 
@@ -281,7 +281,9 @@ class _Choices(Settings):
     when: Any = None
 
 
-def read_space(table: Mapping[str, Any], kinds: Mapping[str, Kind] = MappingProxyType({})) -> Space:
+def read_space(
+    table: Mapping[str, Any], kinds: Mapping[str, ValueKind] = MappingProxyType({})
+) -> Space:
     """Read a [space] table.
 
     Args:
@@ -308,7 +310,7 @@ def read_space(table: Mapping[str, Any], kinds: Mapping[str, Kind] = MappingProx
     )
 
 
-def _read_parameter(where: str, value: Any, kind: Kind | None) -> Parameter:
+def _read_parameter(where: str, value: Any, kind: ValueKind | None) -> Parameter:
     match value:
         case list():
             return _read_choices(where, _Choices(choices=value))
@@ -350,7 +352,7 @@ def _read_choices(where: str, table: _Choices) -> Parameter:
     return Parameter(CategoricalDistribution(encoded), _read_when(where, table.when), lists)
 
 
-def _read_range(where: str, table: _Range, kind: Kind | None) -> Parameter:
+def _read_range(where: str, table: _Range, kind: ValueKind | None) -> Parameter:
     low, high, step = table.low, table.high, table.step
     _check_range(where, table)
     _check_range_kind(where, table, kind)
@@ -370,7 +372,7 @@ def _read_range(where: str, table: _Range, kind: Kind | None) -> Parameter:
     )
 
 
-def _check_range_kind(where: str, table: _Range, kind: Kind | None) -> None:
+def _check_range_kind(where: str, table: _Range, kind: ValueKind | None) -> None:
     """Check that a setting of this kind can have a range with these bounds."""
     bounds = {"low": table.low, "high": table.high, "step": table.step}
     received = ", ".join(f"{name} = {value}" for name, value in bounds.items() if value is not None)

@@ -69,7 +69,7 @@ def test_no_built_in_family_shares_a_name_with_another_table() -> None:
             assert not set(each[one]) & set(each[other])
 
 
-class TestReceivers:
+class TestTables:
     @pytest.mark.parametrize("quoted", [True, False])
     @pytest.mark.parametrize("name", SHARED)
     def test_a_name_of_the_model_reaches_the_factory_alone(
@@ -126,13 +126,13 @@ class TestReceivers:
         assert (recorded["width"], recorded["batch_size"], recorded["epsilon"]) == (2, 8, 1e-6)
         assert not any("." in name for name in recorded)
 
-    def test_the_receivers_of_searched_and_fixed_names(self, read: Read) -> None:
+    def test_the_tables_of_searched_and_fixed_names(self, read: Read) -> None:
         experiment = read(
             "[train]\nepochs = 2\n"
             "[space]\nmodel.epsilon = [0.1, 0.2]\nlearning_rate = [0.1, 0.2]\n",
             model="width = 3",
         )
-        assert experiment.receivers() == {
+        assert experiment.names_by_table() == {
             "model": ("epsilon", "width"),
             "train": ("learning_rate", "epochs"),
         }
