@@ -407,7 +407,11 @@ class TestOutputs:
         ("source", "train", "message"),
         [
             pytest.param(
-                ending(end), {"loss": loss}, "must give logits, .*remove", id=f"{end}, {loss}"
+                ending(end),
+                {"loss": loss},
+                f"must give logits, .*as from a {'softmax' if 'softmax' in end else 'sigmoid'};"
+                " remove",
+                id=f"{end}, {loss}",
             )
             for end, loss in (
                 ("a softmax layer", "cross_entropy"),
@@ -497,6 +501,12 @@ class TestOutputs:
                     "lambda y, p: keras.losses.binary_crossentropy("
                     "ops.one_hot(ops.cast(y, 'int32'), 3), p)",
                 ),
+                (
+                    "logits",
+                    "lambda y, p: keras.losses.cosine_similarity("
+                    "ops.one_hot(ops.cast(y, 'int32'), 3), p)",
+                ),
+                ("logits", "lambda y, p: 0.0 * ops.mean(p, axis=-1)"),
             )
         ],
     )
@@ -578,6 +588,7 @@ class TestScaling:
                 beginning("layers.Rescaling(1 / 255), layers.BatchNormalization()"),
                 id="before another layer",
             ),
+            pytest.param(beginning("layers.Rescaling(1.0, offset=-110.0)"), id="the mean of bytes"),
         ],
     )
     def test_twice_is_said(
@@ -608,12 +619,45 @@ class TestScaling:
     ) -> None:
         assert check(trainer, write_spec(source, scale=scale))["warnings"] == []
 
+    NORMALIZED = (
+        FACTORY + "    norm = layers.Normalization(mean={}, variance={})\n"
+        "    return sequential(input_shape, norm, layers.Dense(classes))"
+    )
 
-def write_tokens(folder: Path, numbers: np.ndarray[Any, Any]) -> Path:
+    @pytest.mark.parametrize(
+        ("mean", "variance", "is_twice"),
+        [
+            pytest.param([50.0, 2e4, 0.3, 5.0], [4e2, 1e8, 0.04, 4.0], True, id="of raw features"),
+            pytest.param([0.5] * 4, [0.05] * 4, False, id="of scaled features"),
+        ],
+    )
+    def test_features_of_different_sizes(
+        self,
+        mean: list[float],
+        variance: list[float],
+        is_twice: bool,
+        trainer: Trainer,
+        write_spec: WriteFactory,
+        tmp_path: Path,
+    ) -> None:
+        random = np.random.default_rng(0)
+        rows = random.normal([50.0, 2e4, 0.3, 5.0], [20.0, 1e4, 0.2, 2.0], (150, 4))
+        low, high = rows.min(axis=0), rows.max(axis=0)
+        factor, offset = 1 / (high - low), -low / (high - low)
+        data = write_tokens(tmp_path / "rows", rows, list(factor), list(offset))
+        warnings = check(trainer, write_spec(self.NORMALIZED.format(mean, variance), data))
+        assert ["scaled twice" in warning for warning in warnings["warnings"]] == [True] * is_twice
+
+
+def write_tokens(
+    folder: Path,
+    numbers: np.ndarray[Any, Any],
+    factor: list[float] | None = None,
+    offset: list[float] | None = None,
+) -> Path:
     """Write rows of these numbers, scaled to [0, 1] by "unit"."""
-    largest = float(numbers.max())
     scales = {
-        "unit": {"factor": [1 / largest], "offset": [0.0]},
+        "unit": {"factor": factor or [1 / float(numbers.max())], "offset": offset or [0.0]},
         "none": {"factor": [1.0], "offset": [0.0]},
     }
     write_folder(folder, input_shape=[numbers.shape[1]], scales=scales)
@@ -753,6 +797,21 @@ class TestSaving:
     ) -> None:
         [warning] = check(trainer, write_spec(source))["warnings"]
         assert re.search(message, warning), warning
+
+    def test_other_outputs_after_loading_are_said(
+        self, trainer: Trainer, write_spec: WriteFactory
+    ) -> None:
+        source = (
+            "class Times(layers.Layer):\n    def __init__(self, factor=1.0):\n"
+            "        super().__init__()\n        self.factor = factor\n"
+            "    def call(self, x):\n        return x * self.factor\n"
+            "    def get_config(self):\n        return {}\n"
+            + FACTORY
+            + "    return sequential(input_shape, layers.Flatten(), Times(3.0), "
+            "layers.Dense(classes))"
+        )
+        [warning] = check(trainer, write_spec(source))["warnings"]
+        assert "gives other outputs once it is loaded" in warning
 
     @pytest.mark.parametrize(
         "source",
