@@ -6,6 +6,7 @@ They do what the commands do, and return objects with pandas DataFrames.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Unpack
 
@@ -23,6 +24,7 @@ from assay.experiments.results.study import StudyResult
 from assay.experiments.run import single
 from assay.experiments.run import sweep as sweeping
 from assay.experiments.run.result import RunResult, RunStatus
+from assay.experiments.tracking.addresses import find_move
 from assay.experiments.tracking.store import mlflow_settings
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import SearchError
@@ -127,7 +129,10 @@ def load_study(
         RequestError: there is no such study or evaluator, or a store can't be reached.
     """
     with mlflow_settings():
-        return read_study(name, StorePaths.choose(home, None, storage, tracking_uri), importance)
+        store_paths = StorePaths.choose(home, None, storage, tracking_uri)
+        if (move := find_move(store_paths.workspace)) is not None:
+            warnings.warn(f"{move}; change them with 'assay doctor --fix'", stacklevel=2)
+        return read_study(name, store_paths, importance)
 
 
 def _raise_failure(status: RunStatus, otherwise: str = "the search failed.") -> None:

@@ -14,13 +14,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.models.errors import RequestError
+from assay.models.errors import DamagedFile, RequestError
+from assay.models.files import check_no_link, open_regular
 from assay.search.system.files import absolute_path, check_current_folder, unwritable_error
 from assay.search.system.urls import register_secrets, sqlite_url
 
 _LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
 # SQLite opens no file with a longer path, less the 8 bytes of "-journal" (SQLITE_MAX_PATHNAME).
 _LONGEST_DATABASE_BYTES = 512 - 8
+_PARTS = (
+    *("journal", "models", "checkpoints", "data", "artifacts", "user-mlflow"),
+    *("optuna.db", "mlflow.db"),
+)
+_LONGEST_LINE_BYTES = 64 << 20
 _SCHEME = re.compile(r"[a-zA-Z][\w+.-]*:")
 _LONGEST_DATABASE = "user-mlflow/.mlflow-12345678/tables.db"  # in home; see `tracking.store`
 
@@ -97,6 +103,17 @@ class Workspace:
             raise _not_a_folder(self.path, "not a directory")
         _check_access(existing, self.path)
 
+    def check_links(self) -> None:
+        """Check that no part of home is a symbolic link.
+
+        Home may have been unpacked from an archive: a link would lead what is written elsewhere.
+
+        Raises:
+            DamagedFile: one is.
+        """
+        for name in _PARTS:
+            check_no_link(self.path / name)
+
     def create(self) -> None:
         """Create the folder.
 
@@ -143,8 +160,8 @@ class StorePaths:
         messages mask the secrets in both URLs.
 
         Raises:
-            RequestError: a path can't be one, home can't hold a store, the tracking URI is a
-                folder, or the current folder was removed.
+            RequestError: a path can't be one, home can't hold a store or has links, the tracking
+                URI is a folder, or the current folder was removed.
         """
         check_current_folder()
         # Here, because it imports NumPy, which completing the name of a study has no time for.
@@ -161,6 +178,7 @@ class StorePaths:
             storage=storage or variables.get("ASSAY_STORAGE") or workspace.storage,
             tracking_uri=tracking_uri or variables.get("MLFLOW_TRACKING_URI") or workspace.tracking,
         )
+        workspace.check_links()
         register_secrets(chosen.storage)
         register_secrets(chosen.tracking_uri)
         _check_is_no_folder(chosen.tracking_uri)
@@ -196,13 +214,15 @@ def journal_names(workspace: Workspace) -> list[str]:
 
 def journal_experiments(workspace: Workspace) -> dict[str, str]:
     """Return the experiment of each study that was run from a home, by the study's name."""
-    experiments = {}
+    experiments: dict[str, str] = {}
     for path in workspace.path.glob("journal/*.jsonl"):
         # The first line of a journal opens it; one that is being written may not be complete.
-        with suppress(OSError, ValueError, KeyError), path.open(encoding="utf-8") as journal:
-            opened = json.loads(journal.readline())
-            if opened["study"] is not None:  # a single training has none
-                experiments[opened["study"]] = opened["experiment"]
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError, DamagedFile):
+            with open_regular(path, "rb") as journal:
+                opened = json.loads(journal.readline(_LONGEST_LINE_BYTES))
+            study = opened["study"]  # None for a single training
+            if isinstance(study, str) and file_name(study) == path.stem.partition("~")[0]:
+                experiments[study] = str(opened["experiment"])
     return experiments
 
 

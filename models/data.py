@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from assay.models.errors import RequestError
+from assay.models.files import open_regular
 from assay.models.names import check_name
 from assay.models.tasks import Task
 
 Array: TypeAlias = NDArray[Any]
 META_FILE = "meta.json"
+_MOST_META_BYTES = 64 << 20
 STORED_TYPES = ("uint8", "float32")
 TARGET_TYPES: Mapping[Task, str] = {"classification": "int32", "regression": "float32"}
 
@@ -74,6 +76,7 @@ class TrainingData:
         x_validation: like x_train, (validation_images, *input_shape).
         y_validation: like y_train, (validation_images, ...).
         scale: scaling of the inputs.
+        raw_scale: scaling that gives the inputs as the user has them, as far as float32 holds them.
         target_offset: float64 (outputs,), what was subtracted from the targets in y_train and
             y_validation; None if they are the numbers to predict themselves.
     """
@@ -89,6 +92,7 @@ class TrainingData:
     x_validation: Array
     y_validation: Array
     scale: Scale
+    raw_scale: Scale
     target_offset: Array | None = None
 
     @property
@@ -143,10 +147,8 @@ def load_training_data(folder: Path, scale: str, centred: bool = True) -> Traini
         y_train=y_train,
         x_validation=x_validation,
         y_validation=y_validation,
-        scale=Scale(
-            np.asarray(stored_scale.factor, np.float32),
-            np.asarray(stored_scale.offset, np.float32),
-        ),
+        scale=_read_scale(stored_scale),
+        raw_scale=_read_scale(meta.scales["none"]),
         target_offset=offset,
     )
 
@@ -198,7 +200,12 @@ def read_meta(folder: Path, kind: type[MetaT]) -> MetaT:
         OSError: the file cannot be read.
         ValueError: the file lacks a key, or a value has another type.
     """
-    return kind.model_validate_json((folder / META_FILE).read_bytes(), strict=True)
+    with open_regular(folder / META_FILE, "rb") as file:
+        return kind.model_validate_json(file.read(_MOST_META_BYTES), strict=True)
+
+
+def _read_scale(stored: StoredScale) -> Scale:
+    return Scale(np.asarray(stored.factor, np.float32), np.asarray(stored.offset, np.float32))
 
 
 def _open_split(folder: Path, split: str, meta: TrainingMeta) -> tuple[Array, Array]:

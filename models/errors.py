@@ -2,6 +2,7 @@
 
     AssayError                  every exception that Assay raises on purpose
     |- RequestError        2    the request is wrong, and the user can correct it
+    |  `- DamagedFile      2    a file in home is not as Assay writes it
     |- SearchError         1    the search cannot go on; another code after a stop signal
     |  `- OutOfMemory      1    memory ran out while there was no trial to fail
     `- WorkerBug           1    Assay's own code failed in a worker; shows its traceback
@@ -37,6 +38,10 @@ class RequestError(AssayError, ValueError):
     """
 
     exit_code = 2
+
+
+class DamagedFile(RequestError):
+    """A file in home is not as Assay writes it: it is damaged, a link, or no regular file."""
 
 
 class SearchError(AssayError):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.models.files import delete_files, is_regular, make_folder
 from assay.search.events import BestTrial, Closing, StudyClosed
 from assay.search.objective import Values
 from assay.search.workers.protocol import Trial
 
 # A worker writes the model to a hidden file first, whose name begins with a dot.
-_MODEL_NAME = re.compile(r"\.?trial-(\d+)")
+_MODEL_NAME = re.compile(r"\.?trial-(\d+)(?:-\d+)?\.keras")
+_CHECKPOINT_NAME = re.compile(r"seed-\d+\.(?:npz|partial)")
 
 
 class ModelStore:
@@ -33,29 +34,33 @@ class ModelStore:
         self._others = others
 
     def path(self, number: int) -> Path:
-        """Return the file for a trial's model; its folder is created."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Return the file for a trial's model; its folder is created.
+
+        Raises:
+            RequestError: the folder is a symbolic link.
+        """
+        make_folder(self._folder)
         return self._folder / _model_name(number)
 
     def find_model(self, number: int) -> Path | None:
         """Return the file of a trial's model, or None.
 
-        It may lie in any supervisor's folder.
+        It may lie in any supervisor's folder. Links are not followed.
         """
         files = (folder / _model_name(number) for folder in (self._folder, *self._others()))
-        return next((file for file in files if file.exists()), None)
+        return next((file for file in files if is_regular(file)), None)
 
     def keep_only(self, numbers: Set[int]) -> None:
         """Delete the models in this supervisor's folder of all other trials."""
         for path in self._folder.glob("*.keras"):
             # Other files in the folder are not ours to delete.
-            name = _MODEL_NAME.match(path.name)
+            name = _MODEL_NAME.fullmatch(path.name)
             if name is not None and int(name[1]) not in numbers:
                 path.unlink(missing_ok=True)
 
-    def delete(self) -> None:
-        """Delete this supervisor's folder."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def delete(self) -> Path | None:
+        """Delete the models in this supervisor's folder; return the folder if more is in it."""
+        return None if delete_files(self._folder, _MODEL_NAME) else self._folder
 
 
 def _model_name(number: int) -> str:
@@ -75,8 +80,12 @@ class Checkpoints:
     folder: Path
 
     def path(self, trial: Trial) -> Path:
-        """Return the checkpoint file of a trial; its folder is created."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Return the checkpoint file of a trial; its folder is created.
+
+        Raises:
+            RequestError: the folder is a symbolic link.
+        """
+        make_folder(self.folder)
         return self.folder / f"seed-{trial.seed}.npz"
 
     def discard(self, trial: Trial) -> None:
@@ -85,9 +94,9 @@ class Checkpoints:
         for suffix in (".npz", ".partial"):
             (self.folder / f"seed-{trial.seed}{suffix}").unlink(missing_ok=True)
 
-    def delete(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def delete(self) -> Path | None:
+        """Delete the checkpoints; return the folder if more is in it."""
+        return None if delete_files(self.folder, _CHECKPOINT_NAME) else self.folder
 
 
 def study_closed_event(

@@ -7,10 +7,19 @@ the journal's format: files of earlier releases are still read.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+"""An integer that the stores can hold."""
+
+Number = int | float
+"""A metric: an integer stays one, such as a number of parameters."""
 
 State = Literal["complete", "pruned", "failed"]
 Closing = Literal["finished", "failed", "interrupted"]
@@ -38,7 +47,7 @@ class StudyOpened:
     """
 
     study: str | None
-    study_id: str
+    study_id: Annotated[str, Field(pattern=r"^[\w.-]{1,100}$")]
     experiment: str
     provenance: Mapping[str, str]
     text: str
@@ -61,13 +70,13 @@ class TrialBegun:
         retry_of: in a later attempt, the trial whose worker died.
     """
 
-    trial: int
-    seed: int
+    trial: Count
+    seed: Count
     params: Mapping[str, Any]
     searched: Mapping[str, Any]
     origin: str
-    attempt: int = 1
-    retry_of: int | None = None
+    attempt: Count = 1
+    retry_of: Count | None = None
     time: float = field(default_factory=time.time)
 
 
@@ -75,9 +84,9 @@ class TrialBegun:
 class EpochEnded:
     """A trial has trained and validated an epoch; epochs count from 1."""
 
-    trial: int
-    epoch: int
-    metrics: Mapping[str, float]
+    trial: Count
+    epoch: Count
+    metrics: Mapping[str, Number]
     seconds: float
     time: float = field(default_factory=time.time)
 
@@ -95,12 +104,12 @@ class TrialEnded:
         metrics: the trial's costs, such as `train_seconds`.
     """
 
-    trial: int
+    trial: Count
     state: State
-    values: tuple[float, ...] = ()
+    values: tuple[Number, ...] = ()
     reason: str | None = None
     error: str | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, Number] = field(default_factory=dict)
     time: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
@@ -121,8 +130,8 @@ class TrialEnded:
 class BestTrial:
     """One of the best trials, with its values and the file of its model."""
 
-    trial: int
-    values: tuple[float, ...]
+    trial: Count
+    values: tuple[Number, ...]
     model: str | None = None
 
 
@@ -167,7 +176,26 @@ def to_record(event: Event) -> dict[str, Any]:
     return {"event": EVENT_NAMES[type(event)], **dataclasses.asdict(event)}
 
 
-def from_record(record: Mapping[str, Any]) -> Event:
-    """Return the event of a record that `to_record` made."""
-    values = dict(record)
-    return _EVENT_TYPES[values.pop("event")](**values)
+def from_record(record: object) -> Event:
+    """Return the event of a record that `to_record` made.
+
+    Raises:
+        ValueError: it is no such record; the message is a line.
+    """
+    if not isinstance(record, dict):
+        raise ValueError("it is no JSON object")
+    name = record.get("event")
+    if not isinstance(name, str) or name not in _EVENT_TYPES:
+        raise ValueError(f"there is no event {str(name)[:40]!r}")
+    values = {key: value for key, value in record.items() if key != "event"}
+    try:
+        return _validator(name).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{name} {place}: {first['msg']}") from None
+
+
+@functools.cache
+def _validator(name: str) -> TypeAdapter[Event]:
+    return TypeAdapter(_EVENT_TYPES[name])

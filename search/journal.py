@@ -15,12 +15,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from assay.models.errors import SearchError
+from assay.models.errors import DamagedFile, SearchError
+from assay.models.files import make_folder, open_regular
 from assay.search.events import EVENT_NAMES, EpochEnded, Event, from_record, to_record
 
 Listener = Callable[[Event], None]
 
 _CHUNK_BYTES = 1 << 16
+# The longest is that of an opened study: it holds the experiment's file and the data's classes.
+_LONGEST_LINE_BYTES = 64 << 20
 
 
 class Journal:
@@ -32,6 +35,7 @@ class Journal:
         path: the file; it and its folder are created if they do not exist.
 
     Raises:
+        DamagedFile: the file is a symbolic link, or no regular file.
         OSError: the file cannot be opened or written.
 
     Example:
@@ -41,11 +45,11 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self.path = path
         self._listeners: list[Listener] = []
         # Unbuffered: a line that could not be written must not be written again by closing.
-        self._file = path.open("ab", buffering=0)
+        self._file = open_regular(path, "ab")
         _cut_unfinished_line(path)
 
     def __enter__(self) -> Self:
@@ -88,7 +92,7 @@ class Journal:
 
 
 def read_events(
-    path: Path, offset: int = 0, only: Sequence[type[Event]] = ()
+    path: Path, offset: int = 0, only: Sequence[type[Event]] = (), skip_damaged: bool = False
 ) -> Iterator[tuple[Event, int]]:
     """Yield the events of a journal, each with the byte offset behind it.
 
@@ -99,30 +103,84 @@ def read_events(
         offset: byte offset of the first line to read.
         only: types of events; lines of other types are skipped without parsing them, twenty times
             as fast.
+        skip_damaged: whether lines, and files, that can't be read are skipped.
+
+    Raises:
+        DamagedFile: a line can't be read, or the file is no regular one.
     """
-    if not path.exists():
-        return
     prefixes = tuple(_line_prefix(kind) for kind in only) or b""
-    with path.open("rb") as file:
+    try:
+        opened = open_regular(path, "rb")
+    except FileNotFoundError:
+        return
+    except (OSError, DamagedFile):
+        if skip_damaged:
+            return
+        raise
+    with opened as file:
         file.seek(offset)
-        for line in file:
-            if not line.endswith(b"\n"):  # it is being written, or was when its process died
-                return
-            offset += len(line)
+        # A line without an end, as of a foreign file, must not fill the memory.
+        while line := file.readline(_LONGEST_LINE_BYTES):
+            if not line.endswith(b"\n"):
+                if len(line) < _LONGEST_LINE_BYTES or skip_damaged:
+                    return  # it is being written, or was when its process died
+                raise _damaged_line(path, offset, f"it has over {_LONGEST_LINE_BYTES:,} bytes")
+            begin, offset = offset, offset + len(line)
             if line.startswith(prefixes):
-                yield from_record(json.loads(line)), offset
+                try:
+                    event = _parse_line(line)
+                except ValueError as error:
+                    if skip_damaged:
+                        continue
+                    raise _damaged_line(path, begin, str(error)) from None
+                yield event, offset
 
 
 def last_event(path: Path) -> Event | None:
-    """Return the last event of a journal; None if it has none."""
+    """Return the last event of a journal; None if it has none.
+
+    Raises:
+        DamagedFile: its line can't be read, or the file is no regular one.
+    """
     # The file is read from its end: a journal may have hundreds of megabytes.
-    with suppress(FileNotFoundError), path.open("rb") as file:
+    with suppress(FileNotFoundError), open_regular(path, "rb") as file:
         end = _offset_behind_newline(file)
         start = _offset_behind_newline(file, end - 1)
         file.seek(start)
         if end > start:
-            return from_record(json.loads(file.read(end - start)))
+            try:
+                return _parse_line(file.read(min(end - start, _LONGEST_LINE_BYTES)))
+            except ValueError as error:
+                raise _damaged_line(path, start, str(error)) from None
     return None
+
+
+def _parse_line(line: bytes) -> Event:
+    """Return the event of a line.
+
+    Raises:
+        ValueError: the line is not that of an event; the message says what is wrong with it.
+    """
+    try:
+        record = json.loads(line)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return from_record(record)
+
+
+def _damaged_line(path: Path, offset: int, why: str) -> DamagedFile:
+    with open_regular(path, "rb") as file:
+        number = 1 + sum(chunk.count(b"\n") for chunk in _read_chunks(file, offset))
+    return DamagedFile(
+        f"a journal must have one event a line: received {path}, line {number:,}: {why}; put a "
+        "copy of it back, or remove the study with 'assay delete'."
+    )
+
+
+def _read_chunks(file: BinaryIO, end: int) -> Iterator[bytes]:
+    """Yield the bytes of a file before an offset, in chunks."""
+    while (left := end - file.tell()) > 0 and (chunk := file.read(min(left, _CHUNK_BYTES))):
+        yield chunk
 
 
 def _line_prefix(kind: type[Event]) -> bytes:
@@ -131,7 +189,7 @@ def _line_prefix(kind: type[Event]) -> bytes:
 
 
 def _cut_unfinished_line(path: Path) -> None:
-    with path.open("rb") as file:
+    with open_regular(path, "rb") as file:
         end = _offset_behind_newline(file)
     if end < path.stat().st_size:
         os.truncate(path, end)

@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import shutil
-import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 
 from assay.experiments.run import execution
+from assay.experiments.tracking.addresses import readdress
 from assay.experiments.tracking.store import MLFLOW_VARIABLES
 from assay.experiments.workspace import StorePaths
 from tests.helpers.command import SWEEP, Swept, assay
@@ -130,12 +130,7 @@ def store_paths(swept: Swept, tmp_path: Path) -> StorePaths:
     """Return a copy of the swept home that a test may change."""
     shutil.copytree(swept.home, tmp_path / "home")
     store_paths = StorePaths.choose(home=tmp_path / "home")
-    there, here = str(swept.home), str(store_paths.workspace.path)
-    cursor = store_paths.workspace.journal("digits-mlp").with_suffix(".tracked")
-    cursor.write_text(cursor.read_text().replace(there, here))
-    with contextlib.closing(sqlite3.connect(tmp_path / "home" / "mlflow.db")) as mlflow, mlflow:
-        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
-            mlflow.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (there, here))
+    readdress(store_paths.workspace)
     return store_paths
 
 

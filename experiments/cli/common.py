@@ -11,7 +11,7 @@ import shutil
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -21,6 +21,9 @@ from assay.experiments.config.options import Option, StoreOptions, options_of
 from assay.experiments.terminal_text import to_single_line
 from assay.models.errors import RequestError
 from assay.search.system.urls import mask_secrets
+
+if TYPE_CHECKING:
+    from assay.experiments.workspace import Workspace
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -49,6 +52,15 @@ store_paths = add_options(StoreOptions)
 json_output = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as one JSON object."
 )
+
+
+def warn_if_moved(workspace: Workspace) -> None:
+    """Say on standard error that home was copied or moved, if its store does not know it yet."""
+    from assay.experiments.tracking.addresses import find_move  # here, to start faster
+
+    if (move := find_move(workspace)) is not None:
+        line = f"warning: {move}; change them with 'assay doctor --fix'"
+        click.echo(to_single_line(line), err=True)
 
 
 def _click_option(name: str, option: Option) -> Callable[[_Command], _Command]:

@@ -9,6 +9,7 @@ import click
 
 from assay.experiments.cli import common, completion
 from assay.experiments.formatting import format_count
+from assay.experiments.terminal_text import to_single_line
 from assay.models.errors import RequestError
 
 
@@ -40,7 +41,10 @@ def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> 
         if not yes and not _confirm_deletion(summary):
             click.echo("nothing was deleted", err=True)
             return 1
-        delete_study(stored, chosen)
+        left = delete_study(stored, chosen)
+    for folder in left:
+        line = f"left: {folder}, because it is a link or holds files that Assay did not write"
+        click.echo(to_single_line(line), err=True)
     if as_json:
         record = {"study": study, "trials": stored.trials, "runs": len(stored.runs)}
         click.echo(common.as_json(record))

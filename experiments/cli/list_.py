@@ -101,7 +101,9 @@ def _list_studies(store_paths: Mapping[str, Any]) -> Listing:
     from assay.experiments.results.listing import summarize_studies
     from assay.experiments.workspace import StorePaths
 
-    return summarize_studies(StorePaths.choose(**store_paths))
+    chosen = StorePaths.choose(**store_paths)
+    common.warn_if_moved(chosen.workspace)
+    return summarize_studies(chosen)
 
 
 _LISTINGS: dict[str, Callable[[Mapping[str, Any]], Listing]] = {

@@ -54,6 +54,7 @@ def command(
     from assay.models.errors import RequestError
 
     chosen = StorePaths.choose(**store_paths)
+    common.warn_if_moved(chosen.workspace)
     # A study may be named like a run id: then the study is meant.
     if _RUN_ID.fullmatch(name) and name not in journal_names(chosen.workspace):
         run = read_trial_of_run(name, chosen)

@@ -21,6 +21,7 @@ from assay.experiments.data.settings import DataSettings
 from assay.experiments.data.sources.base import Source
 from assay.models.data import META_FILE, StoredScale, TrainingMeta, read_meta
 from assay.models.errors import RequestError
+from assay.models.files import make_folder
 from assay.models.tasks import Task
 from assay.search.system.files import FileLock, unwritable_error
 
@@ -224,7 +225,7 @@ def lock_prepared_folder(folder: Path, wait: bool = True) -> Iterator[bool]:
         SearchError: home cannot be written, because the disk is full or by its permissions.
     """
     with _home_write_errors(folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
         lock = FileLock(folder.with_name(f".{folder.name}.lock"))
         is_held = lock.acquire(wait)
     try:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.results.history import TrialHistory
+from assay.experiments.tracking.addresses import ArtifactGuard
+from assay.experiments.tracking.lookup import has_model_files
 from assay.experiments.tracking.schema import (
     BEST_TAG,
     CLOSING_STATUS,
-    MODEL_FOLDER,
     PARETO_TAG,
     encode_label,
     encode_name,
@@ -286,14 +287,14 @@ class ParentFacts:
     has_model: bool
 
 
-def read_parent_facts(client: MlflowClient, run: Run) -> ParentFacts:
+def read_parent_facts(client: MlflowClient, guard: ArtifactGuard, run: Run) -> ParentFacts:
     """Return what MLflow has of a study's own run."""
     tags = run.data.tags
     return ParentFacts(
         run_id=str(run.info.run_id),
         status=str(run.info.status),
         best=tags.get(BEST_TAG) or tags.get(PARETO_TAG) or "",
-        has_model=bool(client.list_artifacts(run.info.run_id, MODEL_FOLDER)),
+        has_model=has_model_files(client, guard, run),
     )
 
 

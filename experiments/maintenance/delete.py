@@ -6,14 +6,16 @@ the same command deletes what is left.
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from assay.experiments.results.listing import list_studies, unknown_study_error
 from assay.experiments.run.study_locks import lock_all_instances
+from assay.experiments.tracking.addresses import readdress
+from assay.experiments.tracking.cursor import read_cursor
 from assay.experiments.tracking.lookup import (
     delete_runs,
     find_run_ids,
@@ -71,13 +73,18 @@ def locked_study(study: str, store_paths: StorePaths) -> Iterator[StoredStudy]:
         yield _find_study(study, store_paths)
 
 
-def delete_study(stored: StoredStudy, store_paths: StorePaths) -> None:
+def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[Path]:
     """Delete a study, or what an interruption left of it.
 
     Args:
         stored: of `locked_study`, whose lock the caller holds.
         store_paths: where the stores are.
+
+    Returns:
+        The folders that are left, because they hold files that Assay did not write, or are links.
     """
+    # `mlflow gc` deletes artifacts wherever the addresses of deleted runs lead.
+    readdress(store_paths.workspace)
     # Without runs the store may not exist, and must not be created.
     if stored.runs:
         delete_runs(store_paths, stored.runs)
@@ -88,15 +95,19 @@ def delete_study(stored: StoredStudy, store_paths: StorePaths) -> None:
 
         optuna.delete_study(study_name=stored.study, storage=open_storage(store_paths.storage))
     workspace = store_paths.workspace
-    Checkpoints(workspace.checkpoints(stored.study)).delete()
+    left = [Checkpoints(workspace.checkpoints(stored.study)).delete()]
     # The first instance last: its journal is there until the end.
     for instance in reversed(workspace.instances(stored.study)):
-        ModelStore(workspace.models(stored.study, instance)).delete()
+        left.append(ModelStore(workspace.models(stored.study, instance)).delete())
         journal = workspace.journal(stored.study, instance)
         # The cursor before the journal: a cursor that was left behind would make the tracker of
         # the next study of this name skip the beginning of its journal.
-        journal.with_suffix(".tracked").unlink(missing_ok=True)
-        journal.unlink(missing_ok=True)
+        for file in (journal.with_suffix(".tracked"), journal):
+            try:
+                file.unlink(missing_ok=True)
+            except IsADirectoryError:
+                left.append(file)
+    return [folder for folder in left if folder is not None]
 
 
 def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
@@ -104,16 +115,17 @@ def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
     events = [
         event
         for journal in journals
-        for event, _ in read_events(journal, only=[StudyOpened, TrialBegun])
+        for event, _ in read_events(journal, only=[StudyOpened, TrialBegun], skip_damaged=True)
     ]
     opened = [event for event in events if isinstance(event, StudyOpened)]
     # More than one, if an earlier study of this name was deleted in Optuna alone.
     study_ids = {event.study_id for event in opened}
     begun = len({event.trial for event in events if isinstance(event, TrialBegun)})
     supervisors = {event.supervisor for event in opened}
-    in_optuna = _count_optuna_trials(study, store_paths, study_ids, supervisors)
+    is_unreadable = not opened and any(map(os.path.lexists, journals))
+    in_optuna = _count_optuna_trials(study, store_paths, study_ids, supervisors, is_unreadable)
     runs = _find_run_ids(study, store_paths, study_ids)
-    if in_optuna is None and not runs and not any(journal.exists() for journal in journals):
+    if in_optuna is None and not runs and not any(map(os.path.lexists, journals)):
         raise unknown_study_error(
             study, {*list_studies(store_paths), *journal_names(store_paths.workspace)}
         )
@@ -121,7 +133,11 @@ def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
 
 
 def _count_optuna_trials(
-    study: str, store_paths: StorePaths, study_ids: Collection[str], supervisors: Collection[str]
+    study: str,
+    store_paths: StorePaths,
+    study_ids: Collection[str],
+    supervisors: Collection[str],
+    is_unreadable: bool,
 ) -> int | None:
     """Return the number of trials in Optuna; None if it has no such study.
 
@@ -130,6 +146,7 @@ def _count_optuna_trials(
         store_paths: where the stores are.
         study_ids: ids that this home's journals have for the name.
         supervisors: ids of this home's supervisors of the study.
+        is_unreadable: whether this home has a journal of the study, but no id can be read from it.
 
     Raises:
         RequestError: another home ran the study, or is running it.
@@ -162,7 +179,8 @@ def _count_optuna_trials(
     is_known = loaded.user_attrs.get(STUDY_ID_TAG) in study_ids
     is_own_storage = store_paths.storage == store_paths.workspace.storage
     # A study without trials in home's own storage was left by a sweep that died at its beginning.
-    if not is_known and (trials > 0 or not is_own_storage):
+    is_left_over = is_own_storage and (trials == 0 or is_unreadable)
+    if not is_known and not is_left_over:
         raise RequestError(
             f"study {study!r} lies in this storage but was run from another home: name that one "
             "with --home."
@@ -177,7 +195,7 @@ def _find_run_ids(study: str, store_paths: StorePaths, study_ids: Collection[str
         RequestError: they are in another store, and would be left there without their study.
     """
     exists = store_exists(store_paths.tracking_uri)
-    if not (exists and study_ids and has_study_runs(store_paths, study_ids)):
+    if not (exists and study_ids and has_study_runs(store_paths, study, study_ids)):
         tracked_in = _last_tracking_uri(store_paths.workspace.journal(study))
         if tracked_in not in (None, mask_secrets(store_paths.tracking_uri)):
             raise RequestError(
@@ -187,7 +205,7 @@ def _find_run_ids(study: str, store_paths: StorePaths, study_ids: Collection[str
     if not exists:
         return []
     if study_ids:
-        return find_run_ids(store_paths, study_ids)
+        return find_run_ids(store_paths, study, study_ids)
     # Without a journal only the name is known. In another store than home's own, the name may be
     # that of another home's study.
     is_own_store = store_paths.tracking_uri == store_paths.workspace.tracking
@@ -196,6 +214,4 @@ def _find_run_ids(study: str, store_paths: StorePaths, study_ids: Collection[str
 
 def _last_tracking_uri(journal: Path) -> str | None:
     """Return the store that last received a journal."""
-    with suppress(OSError, ValueError, KeyError):
-        return str(json.loads(journal.with_suffix(".tracked").read_text())["tracking_uri"])
-    return None
+    return read_cursor(journal.with_suffix(".tracked")).get("tracking_uri")

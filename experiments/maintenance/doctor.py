@@ -12,8 +12,9 @@ from assay.experiments.maintenance.repair import repair_study
 from assay.experiments.results.listing import list_studies
 from assay.experiments.run.orphans import find_orphaned_runs, settle_orphaned_runs
 from assay.experiments.run.study_locks import find_runner, lock_all_instances
+from assay.experiments.tracking.addresses import find_move, readdress
 from assay.experiments.workspace import StorePaths, journal_names
-from assay.models.errors import RequestError
+from assay.models.errors import DamagedFile, RequestError
 from assay.search.optuna_messages import quiet_optuna
 
 
@@ -62,8 +63,17 @@ def diagnose(store_paths: StorePaths, fix: bool) -> Diagnosis:
         []
     """
     diagnosis = Diagnosis()
+    if (move := find_move(store_paths.workspace)) is not None:
+        found = diagnosis.repaired if fix else diagnosis.differences
+        found.append(Difference("home", None, str(move)))
+    if fix:
+        readdress(store_paths.workspace)
     for study in sorted({*journal_names(store_paths.workspace), *_home_studies(store_paths)}):
-        _diagnose_study(study, store_paths, fix, diagnosis)
+        try:
+            _diagnose_study(study, store_paths, fix, diagnosis)
+        except DamagedFile as error:
+            diagnosis.studies += 1
+            diagnosis.differences.append(Difference(study, None, str(error)))
     orphans = _orphan_differences(store_paths)
     if fix and orphans:
         settle_orphaned_runs(store_paths)

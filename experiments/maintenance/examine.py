@@ -19,17 +19,17 @@ from assay.experiments.maintenance.compare import (
 )
 from assay.experiments.results.history import StudyHistory, read_history
 from assay.experiments.results.listing import load_optuna_study
+from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.lookup import (
     is_deleted,
     rank_parent_runs,
     rank_runs,
     read_metric,
-    search_runs,
+    search_study_runs,
 )
 from assay.experiments.tracking.schema import (
     PARENT_TAG,
     REFUSED_TAG,
-    STUDY_ID_TAG,
     TRIAL_TAG,
     encode_name,
 )
@@ -106,7 +106,7 @@ def examine_study(study: str, store_paths: StorePaths) -> Examination:
         trial.state.name == "RUNNING" and trial.user_attrs.get(SUPERVISOR) not in home_supervisors
         for trial in all_trials
     )
-    runs = _read_runs(study_id, history, store_paths)
+    runs = _read_runs(study, study_id, history, store_paths)
     differences = [
         *_compare_study(study, trials, history, runs, store_paths, runs_elsewhere),
         *(found for trial in trials for found in _compare_trial(study, trial, history, runs)),
@@ -222,17 +222,17 @@ def _find_misparented_runs(study: str, runs: _StudyRuns) -> Iterator[Difference]
                 yield Difference(study, number, message, misparented_run=move)
 
 
-def _read_runs(study_id: str | None, history: StudyHistory, store_paths: StorePaths) -> _StudyRuns:
+def _read_runs(
+    study: str, study_id: str | None, history: StudyHistory, store_paths: StorePaths
+) -> _StudyRuns:
     """Return what MLflow has of a study."""
     if study_id is None or not store_exists(store_paths.tracking_uri):
         return _StudyRuns()
     client = open_client(store_paths.tracking_uri)
-    from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
-
     parents: list[RunFacts] = []
     trials: dict[int, list[RunFacts]] = defaultdict(list)
     deleted: dict[int | None, list[str]] = defaultdict(list)
-    ranked = rank_runs(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL))
+    ranked = rank_runs(search_study_runs(client, study, study_id))
     ranked_parents = rank_parent_runs(ranked)
     trial_runs = [run for run in ranked if TRIAL_TAG in run.data.tags]
     # In the order of their ranks, so that the first one of each list is the one that counts.
@@ -258,7 +258,7 @@ def _read_runs(study_id: str | None, history: StudyHistory, store_paths: StorePa
         (parents if number is None else trials[number]).append(facts)
     parent = None
     if ranked_parents and not is_deleted(ranked_parents[0]):
-        parent = read_parent_facts(client, ranked_parents[0])
+        parent = read_parent_facts(client, ArtifactGuard.of(store_paths), ranked_parents[0])
     return _StudyRuns(parents, parent, trials, deleted)
 
 

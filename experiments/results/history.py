@@ -65,9 +65,10 @@ def _read_journal(journal: Path, study_id: str | None, history: StudyHistory) ->
                 history.supervisors.add(event.supervisor)
         elif isinstance(event, TrialBegun) and is_of_study:
             history.trials[event.trial] = TrialHistory(event)
-        elif isinstance(event, EpochEnded) and is_of_study:
+        # A journal that others have changed may lack the beginning of a trial.
+        elif isinstance(event, EpochEnded) and is_of_study and event.trial in history.trials:
             _add_epoch(history.trials[event.trial].epochs, event)
-        elif isinstance(event, TrialEnded) and is_of_study:
+        elif isinstance(event, TrialEnded) and is_of_study and event.trial in history.trials:
             history.trials[event.trial].end = event
 
 

@@ -9,11 +9,10 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from assay.experiments.run.checkout import read_checkout
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.preflight import Preflight
 from assay.experiments.run.trial_batching import TrialBatching
@@ -51,10 +50,12 @@ def provenance(
     """
     experiment, data = preflight.experiment, preflight.data
     code = _read_code(preflight)
+    checkout = read_checkout(experiment.path.parent)
     search = {"assay.sampler": experiment.search.sampler, "assay.pruner": experiment.search.pruner}
     return {
         **(search if searching else {}),
-        **_source(experiment.path.parent),
+        "assay.commit": checkout.commit or "none",
+        "assay.dirty": "unknown" if checkout.dirty is None else "yes" if checkout.dirty else "no",
         **_versions(),
         "assay.experiment": experiment.name,
         "assay.title": experiment.title,
@@ -78,32 +79,6 @@ def provenance(
         "assay.seed": str(seed),
         **preflight.tags(),
     }
-
-
-def _source(folder: Path) -> Mapping[str, str]:
-    """Return the commit of the checkout with the experiment's file, and whether it has changes."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
-        return {"assay.commit": "none", "assay.dirty": "unknown"}
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return {
-        "assay.commit": commit,
-        "assay.dirty": "unknown" if changes is None else "yes" if changes else "no",
-    }
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def _versions() -> dict[str, str]:

@@ -15,6 +15,7 @@ from assay.experiments.run.ordering import Inputs
 from assay.experiments.run.preflight import Preflight
 from assay.experiments.run.provenance import provenance
 from assay.experiments.run.result import RunStatus
+from assay.experiments.run.study_locks import model_store_of
 from assay.experiments.run.trial_batching import TrialBatching
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.workspace import StorePaths
@@ -201,6 +202,7 @@ def start_processes(
         workspace.journal(journal_name),
         store_paths.tracking_uri,
         workspace.artifacts,
+        find_model=model_store_of(workspace, journal_name).find_model,
         user_store=None if experiment.family.factory is None else workspace.user_mlflow,
     )
     stack.callback(tracker.shut_down)

@@ -12,13 +12,16 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay.experiments.tracking.follower import Cursor, MlflowTracker
+from assay.experiments.run.progress import Display
+from assay.experiments.tracking.addresses import readdress
+from assay.experiments.tracking.cursor import Cursor
+from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.workspace import StorePaths, Workspace
 from assay.models.errors import RequestError
 from assay.search.artifacts import ModelStore
 from assay.search.events import StudyClosed
 from assay.search.journal import Journal, last_event
-from assay.search.system.files import StudyLock, is_locked
+from assay.search.system.files import StudyLock, is_locked, read_holder
 from assay.search.system.urls import is_shared_database
 from assay.search.workers.protocol import Trial
 
@@ -87,8 +90,7 @@ def find_runner(workspace: Workspace, study: str) -> str | None:
     for journal in workspace.journals(study):
         lock = journal.with_suffix(".lock")
         if is_locked(lock):
-            process = lock.read_text().strip() or "another process"
-            return f"study {study!r} is being run by {process}"
+            return f"study {study!r} is being run by {read_holder(lock)}"
     return None
 
 
@@ -117,9 +119,14 @@ def is_only_instance(workspace: Workspace, study: str, instance: int) -> bool:
 
 def model_store_of(workspace: Workspace, study: str, instance: int = 1) -> ModelStore:
     """Return the model store of an instance; it also finds models of the other instances."""
+    return model_store_of_journal(workspace, workspace.journal(study, instance))
+
+
+def model_store_of_journal(workspace: Workspace, journal: Path) -> ModelStore:
+    """Return the model store of the instance that writes a journal; see `model_store_of`."""
+    folder, (name, _, _) = workspace.path / "models", journal.stem.partition("~")
     return ModelStore(
-        workspace.models(study, instance),
-        others=lambda: [workspace.models(study, other) for other in workspace.instances(study)],
+        folder / journal.stem, others=lambda: [folder / name, *folder.glob(f"{name}~*")]
     )
 
 
@@ -170,13 +177,29 @@ def track_other_instances(store_paths: StorePaths, study: str, instance: int) ->
                 track_journal(path, store_paths)
 
 
+def readdress_home(workspace: Workspace, display: Display) -> None:
+    """Change the artifact addresses of a home that was copied or moved, and say so.
+
+    Raises:
+        SearchError: the store can't be written.
+    """
+    if (move := readdress(workspace)) is not None:
+        display.log(f"{move}: they lead here now")
+
+
 def track_journal(journal: Path, store_paths: StorePaths) -> None:
     """Pass a journal that no process writes on to MLflow.
 
     Raises:
         RequestError: the store can't be reached.
     """
-    tracker = MlflowTracker(journal, store_paths.tracking_uri, store_paths.workspace.artifacts)
+    workspace = store_paths.workspace
+    tracker = MlflowTracker(
+        journal,
+        store_paths.tracking_uri,
+        workspace.artifacts,
+        find_model=model_store_of_journal(workspace, journal).find_model,
+    )
     tracker.start()
     tracker.wait_until_open()
     tracker.close(hurry=False)

@@ -7,8 +7,6 @@ which `recorder.Recorder` makes harmless.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import threading
 import time
 import traceback
@@ -17,17 +15,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from assay.experiments.tracking.addresses import ArtifactGuard
+from assay.experiments.tracking.cursor import Cursor
 from assay.experiments.tracking.lookup import StoredModel
 from assay.experiments.tracking.store import create_user_store, open_client, prepared_tables
+from assay.models.errors import DamagedFile
 from assay.search.events import Event, StudyOpened
 from assay.search.journal import read_events
 from assay.search.system.files import unwritable_error, unwritable_reason
-from assay.search.system.urls import first_line, mask_secrets, scrub_secrets
+from assay.search.system.urls import first_line, scrub_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from assay.experiments.tracking.recorder import Recorder
+    from assay.experiments.tracking.recorder import FindModel, Recorder
 
 _BATCH_EVENTS = 500
 _MAX_CAUSE_CHARACTERS = 300
@@ -113,6 +114,7 @@ class MlflowTracker:
         journal: the journal, which need not exist yet. `on_event` wakes the tracker when it grows.
         tracking_uri: URL of a database, or address of an MLflow server.
         artifacts: folder for artifacts, used if the store is a database.
+        find_model: returns the file of a best trial's model; None: there are no models.
         user_store: folder of the store for what user code logs in workers, created with the other;
             None if no user code is run.
 
@@ -126,11 +128,17 @@ class MlflowTracker:
     """
 
     def __init__(
-        self, journal: Path, tracking_uri: str, artifacts: Path, user_store: Path | None = None
+        self,
+        journal: Path,
+        tracking_uri: str,
+        artifacts: Path,
+        find_model: FindModel | None = None,
+        user_store: Path | None = None,
     ) -> None:
         self._journal = journal
         self._tracking_uri = tracking_uri
         self._artifacts = artifacts
+        self._find_model = find_model
         self._user_store = user_store
         self._may_open = threading.Event()
         self._is_abandoned = False
@@ -281,6 +289,8 @@ class MlflowTracker:
             self._follow_journal(self._recorder)
         except Cancelled:
             pass  # the next tracker continues from the cursor
+        except DamagedFile as error:
+            self._store_error = str(error)
         except Exception:
             # A bug. The whole traceback is shown, but the search goes on: the journal has all.
             self._store_error = scrub_secrets(traceback.format_exc())
@@ -312,7 +322,12 @@ class MlflowTracker:
 
         cancellable = cast("MlflowClient", CancellableClient(client, self._token))
         is_server = self._tracking_uri.startswith("http")
-        return Recorder(cancellable, None if is_server else self._artifacts)
+        return Recorder(
+            cancellable,
+            ArtifactGuard(self._tracking_uri, self._artifacts),
+            None if is_server else self._artifacts,
+            self._find_model,
+        )
 
     def _raise_if_abandoned(self) -> None:
         if self._is_abandoned:
@@ -401,36 +416,3 @@ def summarize_store_error(error: Exception) -> str:
     if any(words in str(error) for words in _DOWN_MESSAGES):
         return "its server does not answer"
     return first_line(error)[:_MAX_CAUSE_CHARACTERS]
-
-
-class Cursor:
-    """How far a store has a journal, kept in a file.
-
-    Args:
-        path: the file.
-        tracking_uri: the store.
-
-    Attributes:
-        offset: in bytes; 0 if the file is about another store.
-        is_of_store: whether the file is about this store, or does not exist.
-    """
-
-    def __init__(self, path: Path, tracking_uri: str) -> None:
-        self._path = path
-        self._tracking_uri = mask_secrets(tracking_uri)
-        self.offset, self.is_of_store = 0, True
-        # A file that cannot be read means offset 0: events that are repeated do no harm.
-        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-            record = json.loads(path.read_text())
-            self.is_of_store = record["tracking_uri"] == self._tracking_uri
-            self.offset = record["offset"] if self.is_of_store else 0
-
-    def move(self, offset: int) -> None:
-        """Write a new offset to the file."""
-        if offset == self.offset:
-            return
-        # Renamed into place, so that a crash leaves either the old offset or the new one.
-        new_file = self._path.with_suffix(".tracked-new")
-        new_file.write_text(json.dumps({"tracking_uri": self._tracking_uri, "offset": offset}))
-        new_file.replace(self._path)
-        self.offset = offset

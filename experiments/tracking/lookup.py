@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.schema import (
     BEST_TAG,
     MODEL_FOLDER,
@@ -17,6 +18,7 @@ from assay.experiments.tracking.schema import (
     STUDY_TAG,
     TRIAL_TAG,
     encode_name,
+    encode_text,
     read_missing_model,
 )
 from assay.experiments.tracking.store import open_client
@@ -98,11 +100,12 @@ class StoredModel:
     missing: str | None = "a sweep logs it at its end"
 
 
-def read_model(client: MlflowClient, run: Run, trial: int) -> StoredModel:
+def read_model(client: MlflowClient, guard: ArtifactGuard, run: Run, trial: int) -> StoredModel:
     """Return what a run has of a trial's model.
 
     Args:
         client: of the store.
+        guard: which addresses of artifacts may be read.
         run: the study's own run; of a study with several objectives, or a single run, the trial's.
         trial: number of the trial.
     """
@@ -116,9 +119,15 @@ def read_model(client: MlflowClient, run: Run, trial: int) -> StoredModel:
         return StoredModel() if missing is None else StoredModel(None, missing)
     # Runs of earlier releases have no such tag.
     best = run.data.tags.get(BEST_TAG)
-    if best in (None, str(trial)) and any(client.list_artifacts(run_id, MODEL_FOLDER)):
+    if best in (None, str(trial)) and has_model_files(client, guard, run):
         return stored
     return StoredModel(None, "it was not kept") if best == str(trial) else StoredModel()
+
+
+def has_model_files(client: MlflowClient, guard: ArtifactGuard, run: Run) -> bool:
+    """Return whether a run has the files of a model at an address that may be read."""
+    is_refused = guard.refuse(str(run.info.artifact_uri)) is not None
+    return not is_refused and any(client.list_artifacts(run.info.run_id, MODEL_FOLDER))
 
 
 def find_models(
@@ -139,9 +148,9 @@ def find_models(
     known = {trial: run_id for trial, run_id in run_ids.items() if run_id is not None}
     if not known:
         return {trial: StoredModel() for trial in run_ids}
-    client = open_client(store_paths.tracking_uri)
+    client, guard = open_client(store_paths.tracking_uri), ArtifactGuard.of(store_paths)
     return {
-        trial: read_model(client, client.get_run(known[trial]), trial)
+        trial: read_model(client, guard, client.get_run(known[trial]), trial)
         if trial in known
         else StoredModel()
         for trial in run_ids
@@ -235,25 +244,25 @@ def find_run(store_paths: StorePaths, run_id: str) -> RunRecord | None:
         trial=int(tags[TRIAL_TAG]) if TRIAL_TAG in tags else None,
         params=dict(run.data.params),
         tags=dict(tags),
-        model=_find_model(client, run),
+        model=_find_model(client, ArtifactGuard.of(store_paths), run),
         final_metrics=final_metrics,
         epoch_metrics=epoch_metrics,
     )
 
 
-def _find_model(client: MlflowClient, run: Run) -> str | None:
+def _find_model(client: MlflowClient, guard: ArtifactGuard, run: Run) -> str | None:
     """Return the address of a trial's model, on its own run or its parent run."""
     tags = run.data.tags
     number = int(tags.get(TRIAL_TAG, 0))
     # With several objectives, and of a single run, the trial's own run has it.
     if MODEL_TAG in tags or STUDY_TAG not in tags:
-        return read_model(client, run, number).address
+        return read_model(client, guard, run, number).address
     if TRIAL_TAG not in tags or PARENT_TAG not in tags:
         return None
     parent = client.get_run(tags[PARENT_TAG])
     if parent.data.tags.get(BEST_TAG) != str(number):
         return None
-    return read_model(client, parent, number).address
+    return read_model(client, guard, parent, number).address
 
 
 def _read_metrics(
@@ -378,8 +387,13 @@ def search_runs(client: MlflowClient, filter_string: str, view: int | None = Non
 # Deleting a study's runs.
 
 
-def find_run_ids(store_paths: StorePaths, study_ids: Collection[str]) -> list[str]:
-    """Return the runs of studies, parent runs last.
+def find_run_ids(store_paths: StorePaths, study: str, study_ids: Collection[str]) -> list[str]:
+    """Return the runs of studies of a name, parent runs last.
+
+    Args:
+        store_paths: where the store is.
+        study: name of the studies.
+        study_ids: their ids.
 
     Raises:
         RequestError: the store can't be reached.
@@ -388,8 +402,26 @@ def find_run_ids(store_paths: StorePaths, study_ids: Collection[str]) -> list[st
     return _ids_parents_last(
         run
         for study_id in study_ids
-        for run in search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'")
+        for run in search_study_runs(client, study, study_id)
+        if not is_deleted(run)
     )
+
+
+def search_study_runs(client: MlflowClient, study: str, study_id: str) -> list[Run]:
+    """Return the runs that have a study's name and its id, deleted ones too.
+
+    The id alone is no proof, because others may have written the journal that it comes from.
+
+    Args:
+        client: of the store.
+        study: name of the study.
+        study_id: its id.
+    """
+    from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
+
+    named = encode_text(study)
+    runs = search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL)
+    return [run for run in runs if run.data.tags.get(STUDY_TAG) == named]
 
 
 def find_run_ids_by_name(store_paths: StorePaths, study: str) -> list[str]:
@@ -402,19 +434,14 @@ def find_run_ids_by_name(store_paths: StorePaths, study: str) -> list[str]:
     return _ids_parents_last(run for run in runs if run.data.tags[STUDY_TAG] == study)
 
 
-def has_study_runs(store_paths: StorePaths, study_ids: Collection[str]) -> bool:
+def has_study_runs(store_paths: StorePaths, study: str, study_ids: Collection[str]) -> bool:
     """Return whether the store has runs of studies, or had some.
 
     Raises:
         RequestError: the store can't be reached.
     """
-    from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
-
     client = open_client(store_paths.tracking_uri)
-    return any(
-        any(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL))
-        for study_id in study_ids
-    )
+    return any(search_study_runs(client, study, study_id) for study_id in study_ids)
 
 
 def delete_runs(store_paths: StorePaths, run_ids: Iterable[str]) -> None:

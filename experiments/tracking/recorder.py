@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.lookup import StoredModel, read_model
 from assay.experiments.tracking.model import log_model
 from assay.experiments.tracking.runs import RunIndex
@@ -73,6 +74,7 @@ class RunWriter:
 
     Args:
         client: of the store.
+        guard: which addresses of artifacts may be written to.
 
     Attributes:
         deleted: ids of runs that a user deleted.
@@ -81,8 +83,9 @@ class RunWriter:
         mlflow.exceptions.MlflowException: the store can't be reached. Any method may raise it.
     """
 
-    def __init__(self, client: MlflowClient) -> None:
+    def __init__(self, client: MlflowClient, guard: ArtifactGuard) -> None:
         self._client = client
+        self._guard = guard
         self.deleted: set[str] = set()
 
     def is_deleted(self, run_id: str) -> bool:
@@ -136,15 +139,25 @@ class RunWriter:
         """Log the experiment file, and what the data are."""
         if self.is_deleted(run_id):
             return
+        if (reason := self.refuse_artifacts(run_id)) is not None:
+            self._note(run_id, "artifacts", reason)
+            return
         self._client.log_text(run_id, opened.text, "experiment.toml")
         self._client.log_dict(run_id, dict(opened.data), "data.json")
 
-    def log_model(self, run_id: str, file: str, opened: StudyOpened) -> bool:
-        """Log a saved model, if its file still exists; return whether it was logged."""
-        if not Path(file).exists() or self.is_deleted(run_id):
+    def refuse_artifacts(self, run_id: str) -> str | None:
+        """Return why no artifacts of a run may be written; None if they may."""
+        return self._guard.refuse(str(self._client.get_run(run_id).info.artifact_uri))
+
+    def log_model(self, run_id: str, file: Path, opened: StudyOpened) -> bool:
+        """Log a saved model; return whether it was logged.
+
+        The caller has asked `refuse_artifacts`.
+        """
+        if self.is_deleted(run_id):
             return False
         backend = opened.provenance["assay.backend"]
-        log_model(self._client, run_id, Path(file), opened.data, backend)
+        log_model(self._client, run_id, file, opened.data, backend)
         return True
 
     def _log_items(self, run_id: str, items: Sequence[_Item]) -> None:
@@ -238,26 +251,42 @@ class _TrialBatch:
     tags: dict[str, str] = field(default_factory=dict)
 
 
+FindModel = Callable[[int], Path | None]
+"""Returns the file of a trial's model by the trial's number; None if there is none."""
+
+
 class Recorder:
     """Records the events of one study at a time in an MLflow store.
 
     Args:
         client: of the store.
+        guard: which addresses of artifacts may be written to.
         artifacts: folder for the artifacts of new experiments; None: the store has its own.
+        find_model: returns the file of a best trial's model; None: there are no models. The path
+            in the journal is not used: the journal may come from another machine.
 
     Raises:
         mlflow.exceptions.MlflowException: the store can't be reached. After `invalidate_runs` the
             same events can be recorded again; after `resume_study`, those from a later one on.
 
     Example:
-        >>> recorder = Recorder(open_client("sqlite:///mlflow.db"), Path("artifacts"))
+        >>> guard = ArtifactGuard("sqlite:///mlflow.db", Path("artifacts"))
+        >>> recorder = Recorder(open_client("sqlite:///mlflow.db"), guard, Path("artifacts"))
         >>> recorder.record(event for event, _ in read_events(Path("journal/digits-mlp.jsonl")))
     """
 
-    def __init__(self, client: MlflowClient, artifacts: Path | None) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        guard: ArtifactGuard,
+        artifacts: Path | None,
+        find_model: FindModel | None = None,
+    ) -> None:
         self._client = client
-        self._writer = RunWriter(client)
+        self._guard = guard
+        self._writer = RunWriter(client, guard)
         self._artifacts = artifacts
+        self._find_model = find_model
         self._opened: StudyOpened | None = None
         self._experiment_id = ""
         self._runs: RunIndex | None = None
@@ -433,9 +462,15 @@ class Recorder:
     def _log_model(self, run_id: str, best: BestTrial, opened: StudyOpened) -> None:
         """Log the model of a best trial, or note why there is none."""
         if best.model is not None:
-            if self._writer.log_model(run_id, best.model, opened):
-                self._writer.log_batch(run_id, tags={MODEL_TAG: str(best.trial)})
             # An event that is repeated may find no file: it is removed once MLflow has the model.
+            file = None if self._find_model is None else self._find_model(best.trial)
+            if file is None:
+                return
+            if (reason := self._writer.refuse_artifacts(run_id)) is not None:
+                missing = encode_missing_model(best.trial, reason)
+                self._writer.log_batch(run_id, tags={MODEL_TAG: missing})
+            elif self._writer.log_model(run_id, file, opened):
+                self._writer.log_batch(run_id, tags={MODEL_TAG: str(best.trial)})
             return
         # Another supervisor of a shared study, on another machine, may have logged it.
         if self._client.get_run(run_id).data.tags.get(MODEL_TAG) != str(best.trial):
@@ -460,7 +495,7 @@ class Recorder:
         run_id = self.parent_run_id if on_parent else self.find_run_id(trial, may_call=True)
         if run_id is None:
             return StoredModel()
-        return read_model(self._client, self._client.get_run(run_id), trial)
+        return read_model(self._client, self._guard, self._client.get_run(run_id), trial)
 
     def _find_best_run_id(self, best: BestTrial, opened: StudyOpened) -> str | None:
         if not opened.supervisor:

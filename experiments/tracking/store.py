@@ -16,6 +16,7 @@ from assay.models.errors import RequestError
 from assay.search.system.files import FileLock, unwritable_error
 from assay.search.system.urls import (
     first_line,
+    local_path,
     mask_secrets,
     register_secrets,
     sqlite_file,
@@ -94,7 +95,8 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
         tables: file of `prepared_tables`; None: create the tables here if there are none.
 
     Raises:
-        RequestError: the store does not answer; the message masks the password.
+        RequestError: the store does not answer; the message masks the password. Or it is a server
+            that gives its artifacts addresses on this machine.
         SearchError: the store can't be written.
     """
     register_secrets(tracking_uri)
@@ -108,7 +110,7 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
         with _silent_mlflow():
             _create_database(tracking_uri, tables)
             client = MlflowClient(tracking_uri)
-            client.search_experiments(max_results=1)
+            found = client.search_experiments(max_results=1)
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
         if (failure := unwritable_error(store, error)) is not None:
             raise failure from None
@@ -116,7 +118,23 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
         raise RequestError(
             f"{store} can't be reached ({cause}): check --tracking-uri and that its server runs."
         ) from None
+    if tracking_uri.startswith("http"):
+        for experiment in found:
+            _check_is_remote(store, str(experiment.artifact_location))
     return client
+
+
+def _check_is_remote(store: str, address: str) -> None:
+    """Check that a server does not name a folder as the address of its artifacts.
+
+    Raises:
+        RequestError: it does.
+    """
+    if local_path(address) is not None:
+        raise RequestError(
+            f"{store} must receive artifacts itself, or name a storage for them; received the "
+            f"folder {address}: start it with 'mlflow server --artifacts-destination ...'."
+        )
 
 
 def user_variables(folder: Path) -> dict[str, str]:

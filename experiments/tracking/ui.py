@@ -19,6 +19,7 @@ from typing import IO
 
 import click
 
+from assay.experiments.tracking.addresses import check_addresses, readdress
 from assay.experiments.tracking.lookup import find_best_runs, list_tracked_studies
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
@@ -83,6 +84,11 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
         _open_page(store_paths.tracking_uri.rstrip("/") + page, opens_browser)
         return 0
     store_paths.workspace.create()
+    # The server reads artifacts wherever the addresses lead.
+    if (move := readdress(store_paths.workspace)) is not None:
+        click.echo(f"{move}: they lead here now", err=True)
+    if store_paths.tracking_uri == store_paths.workspace.tracking:
+        check_addresses(store_paths.workspace)
     free_port = _find_free_port(port)
     address = f"http://{HOST}:{free_port}"
     command = [sys.executable, "-P", "-m", "mlflow", "ui"]

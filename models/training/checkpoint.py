@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assay.models.data import Array
+from assay.models.files import create_file, open_regular
 from assay.models.training.fit import Fit
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Checkpoint:
         # Only one process trains the trial, so the name needs nothing that is unique.
         unfinished = self.path.with_suffix(".partial")
         try:
-            with unfinished.open("wb") as file:
+            with create_file(unfinished) as file:
                 np.savez(file, **arrays)
                 # On disk before the rename, so that a crash leaves one complete file.
                 file.flush()
@@ -73,7 +74,10 @@ class Checkpoint:
             damaged, or of another training.
         """
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with (
+                open_regular(self.path, "rb") as opened,
+                np.load(opened, allow_pickle=False) as file,
+            ):
                 # Reading an array verifies its checksum.
                 arrays = {name: file[name] for name in file.files}
             about = json.loads(arrays.pop("about").tobytes())

@@ -372,6 +372,7 @@ def save_model(model: keras.Model, path: Path) -> None:
     """
     # Renamed when it is complete. Keras chooses the format by the suffix, so both names have it.
     unfinished = path.with_name(f".{path.stem}-{os.getpid()}.keras")
+    unfinished.unlink(missing_ok=True)  # Keras would follow a link
     try:
         model.save(unfinished)
         unfinished.replace(path)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from assay.models.errors import RequestError, SearchError
+from assay.models.files import make_folder, open_descriptor, open_regular
 
 
 def check_current_folder() -> None:
@@ -95,11 +96,16 @@ class FileLock:
         """Acquire the lock, waiting for its holder if `wait`; return whether it was acquired.
 
         Raises:
+            RequestError: it is a symbolic link, or no regular file.
             OSError: the file cannot be opened.
         """
         # A folder cannot be opened for writing, and need not be.
-        flags = os.O_RDONLY if self._path.is_dir() else os.O_RDWR | os.O_CREAT
-        descriptor = os.open(self._path, flags, 0o666)
+        is_folder = self._path.is_dir() and not self._path.is_symlink()
+        descriptor = (
+            os.open(self._path, os.O_RDONLY)
+            if is_folder
+            else open_descriptor(self._path, os.O_RDWR | os.O_CREAT)
+        )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
@@ -132,9 +138,9 @@ class FileLock:
 
 def is_locked(path: Path) -> bool:
     """Return whether a process holds the lock of this file; the file is not created."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return False
-    with path.open("rb") as file:
+    with open_regular(path, "rb") as file:
         try:
             # A shared lock: any number of processes may look at once.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -146,6 +152,7 @@ def is_locked(path: Path) -> bool:
 # `is_locked` holds a lock for an instant, which must not refuse a supervisor.
 _ACQUIRE_ATTEMPTS = 5
 _ACQUIRE_PAUSE_SECONDS = 0.02
+_MOST_HOLDER_BYTES = 200
 
 
 class StudyLock:
@@ -169,18 +176,16 @@ class StudyLock:
         self._lock = FileLock(path)
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         if not self._acquire():
-            holder = ""
-            with contextlib.suppress(OSError):  # it was removed since
-                holder = self._path.read_text().strip()
             raise RequestError(
-                f"study {self._study!r} is being run by {holder or 'another process'}: "
+                f"study {self._study!r} is being run by {read_holder(self._path)}: "
                 "wait for it, or give this one a --study NAME."
             )
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         try:
-            self._path.write_text(f"process {os.getpid()} since {now}\n")
+            with open_regular(self._path, "wb") as file:
+                file.write(f"process {os.getpid()} since {now}\n".encode())
         except OSError:
             self._lock.release()
             raise
@@ -200,6 +205,14 @@ class StudyLock:
                 return True
             time.sleep(_ACQUIRE_PAUSE_SECONDS)
         return False
+
+
+def read_holder(lock: Path) -> str:
+    """Return which process holds a study's lock, by its file."""
+    # The file may have been removed since.
+    with contextlib.suppress(OSError, UnicodeDecodeError), open_regular(lock, "rb") as file:
+        return file.read(_MOST_HOLDER_BYTES).decode().strip() or "another process"
+    return "another process"
 
 
 # Libraries report a full disk and a missing permission in several ways; both end a search with

@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +119,25 @@ def sqlite_file(url: str) -> Path | None:
         if options.get("mode") == "memory":
             return None
     return None if path in ("", ":memory:") else Path(path)
+
+
+def local_path(address: str) -> Path | None:
+    """Return the path that an address leads to on this machine; None if it is elsewhere.
+
+    Example:
+        >>> local_path("file:///tmp/artifacts/0"), local_path("mlflow-artifacts:/0")
+        (PosixPath('/tmp/artifacts/0'), None)
+    """
+    try:
+        parts = urllib.parse.urlsplit(address)
+    except ValueError:  # such as of an address with a bracket
+        return None
+    if parts.scheme not in ("", "file"):
+        return None
+    if not parts.scheme:
+        return Path(address)
+    host = "" if parts.netloc in ("", "localhost") else f"//{parts.netloc}"
+    return Path(host + urllib.request.url2pathname(parts.path))
 
 
 def store_exists(url: str) -> bool:

@@ -29,6 +29,7 @@ ALLOWED = {
 ORDER: dict[str, list[set[str]]] = {
     "models": [
         {"errors"},
+        {"files"},
         {"keras_compat"},
         {"names", "tasks", "seeding"},
         {"settings", "precision", "data"},

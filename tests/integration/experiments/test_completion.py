@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from assay.experiments.workspace import file_name
 from assay.search.events import StudyOpened
 from assay.search.journal import Journal
 from assay.search.pruners import PRUNERS
@@ -22,7 +23,7 @@ HEAVY = {"keras", "tensorflow", "jax", "torch", "mlflow", "optuna", "pandas", "s
 def folder(tmp_path: Path) -> Path:
     """Return a folder with two studies, a file, and a command that prints its heavy imports."""
     for study in ("first", "second study"):
-        with Journal(tmp_path / "mlruns" / "journal" / f"{study[:3]}.jsonl") as journal:
+        with Journal(tmp_path / "mlruns" / "journal" / f"{file_name(study)}.jsonl") as journal:
             journal.append(
                 StudyOpened(
                     study=study, study_id="1d", experiment="e", provenance={}, text="", data={}

@@ -267,7 +267,7 @@ def test_differences_are_reported_and_repaired(
 
 
 def test_a_missing_best_model_is_logged_again(store_paths: StorePaths) -> None:
-    run_id, folder = parent_of(store_paths).info.run_id, store_paths.workspace.path / "elsewhere"
+    run_id, folder = parent_of(store_paths).info.run_id, store_paths.workspace.artifacts / "other"
     in_mlflow(
         store_paths, "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", folder.as_uri(), run_id
     )

@@ -17,7 +17,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.validation import _validate_metric_name
 
-from assay.experiments.tracking.follower import Cursor, MlflowTracker
+from assay.experiments.tracking.cursor import Cursor
+from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.tracking.schema import encode_name
 from assay.experiments.tracking.store import open_client
 from assay.models.errors import RequestError

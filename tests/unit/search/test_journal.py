@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from assay.models.errors import DamagedFile
+from assay.search import journal
 from assay.search.events import EpochEnded, Event, StudyClosed, TrialBegun, TrialEnded
 from assay.search.journal import Journal, last_event, read_events
 
@@ -59,3 +61,63 @@ def test_selected_events_keep_their_offsets(tmp_path: Path) -> None:
         found for found in every[3:] if isinstance(found[0], kinds)
     ]
     assert list(read_events(path, only=[StudyClosed])) == []
+
+
+BEGUN = b'{"event":"trial_begun","trial":0,"seed":1,"params":{},"searched":{},"origin":"tpe"}'
+DAMAGED = {
+    "no JSON": b"\x00\xff" * 20,
+    "a list": b"[1, 2]",
+    "no event": b'{"trial": 1}',
+    "an unknown event": b'{"event": "trial_stolen", "trial": 1}',
+    "an event that is a list": b'{"event": ["trial_begun"]}',
+    "a missing field": b'{"event":"trial_begun","trial":0}',
+    "a text for a number": BEGUN.replace(b'"trial":0', b'"trial":"none"'),
+    "a negative number": BEGUN.replace(b'"trial":0', b'"trial":-1'),
+    "a number that no store can hold": BEGUN.replace(b'"trial":0', b'"trial":1' + b"0" * 30),
+    "a list for a mapping": BEGUN.replace(b'"params":{}', b'"params":[]'),
+    "deep nesting": b'{"event":' * 100_000,
+    "long digits": b'{"event":' + b"9" * 5000 + b"}",
+}
+
+
+@pytest.mark.parametrize("line", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_line_is_said_or_skipped(line: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(BEGUN + b"\n" + line + b"\n" + BEGUN + b"\n")
+    with pytest.raises(DamagedFile, match=r"journal\.jsonl, line 2: .*assay delete") as caught:
+        list(read_events(path))
+    assert "\n" not in str(caught.value)
+    assert len(list(read_events(path, skip_damaged=True))) == 2
+    path.write_bytes(BEGUN + b"\n" + line + b"\n")
+    with pytest.raises(DamagedFile, match="line 2"):
+        last_event(path)
+
+
+def test_a_line_without_end_does_not_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_LONGEST_LINE_BYTES", 1000)
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(BEGUN + b"\n" + b"{" * 5000)
+    with pytest.raises(DamagedFile, match="line 2: it has over 1,000 bytes"):
+        list(read_events(path))
+    assert len(list(read_events(path, skip_damaged=True))) == 1
+
+
+def test_an_integer_stays_one_in_a_journal(tmp_path: Path) -> None:
+    event = TrialEnded(trial=0, state="complete", values=(7,), metrics={"parameters": 7})
+    (read, _) = next(read_events(written(tmp_path, [event])))
+    assert read == event
+    assert isinstance(read, TrialEnded)
+    assert [type(value) for value in (*read.values, *read.metrics.values())] == [int, int]
+
+
+def test_a_journal_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (elsewhere := tmp_path / "elsewhere").write_bytes(b"unfinished")
+    (path := tmp_path / "journal.jsonl").symlink_to(elsewhere)
+    with pytest.raises(DamagedFile, match="a symbolic link"):
+        Journal(path)
+    with pytest.raises(DamagedFile, match="a symbolic link"):
+        list(read_events(path))
+    assert list(read_events(path, skip_damaged=True)) == []
+    assert elsewhere.read_bytes() == b"unfinished"

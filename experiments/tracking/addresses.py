@@ -1,0 +1,262 @@
+"""Artifact addresses, which MLflow keeps in its database as absolute paths.
+
+A home that was copied or moved still has the addresses of its original: a sweep in the copy would
+write its models over those of the original. So in home's own store artifacts are read and written
+below home only. Addresses of the folder where a home was before are changed to the new one; any
+other address is left, and nothing is written there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from assay.experiments.formatting import format_count
+from assay.experiments.tracking.cursor import read_cursor, write_cursor
+from assay.experiments.workspace import StorePaths, Workspace
+from assay.models.errors import DamagedFile, RequestError, SearchError
+from assay.models.files import check_no_link
+from assay.search.system.files import FileLock, unwritable_error
+from assay.search.system.urls import (
+    first_line,
+    local_path,
+    mask_secrets,
+    sqlite_file,
+    sqlite_url,
+)
+
+_COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+_BUSY_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class ArtifactGuard:
+    """Which artifact addresses of a store may be used.
+
+    Attributes:
+        tracking_uri: the store.
+        artifacts: home's folder of artifacts.
+    """
+
+    tracking_uri: str
+    artifacts: Path
+
+    @classmethod
+    def of(cls, store_paths: StorePaths) -> Self:
+        """Return the guard of a command's store."""
+        return cls(store_paths.tracking_uri, store_paths.workspace.artifacts)
+
+    def refuse(self, address: str) -> str | None:
+        """Return why nothing may be read or written at an address; None if it may.
+
+        Example:
+            >>> ArtifactGuard("http://server", home / "artifacts").refuse("file:///tmp/0")
+            "the tracking server names a folder of its own, file:///tmp/0"
+        """
+        path = local_path(address)
+        if self.tracking_uri.startswith("http"):
+            # Such an address is meant for the server's machine; here it could be any file.
+            return (
+                None
+                if path is None
+                else f"the tracking server names a folder of its own, {address}"
+            )
+        store = sqlite_file(self.tracking_uri)
+        if store is None or store.absolute() != self.artifacts.parent / "mlflow.db":
+            return None
+        if path is None or not _is_below(path, self.artifacts):
+            return f"home's store has an address outside of home, {address}"
+        try:
+            check_no_link(path)
+        except DamagedFile as error:
+            return str(error)
+        return None
+
+
+@dataclass(frozen=True)
+class Move:
+    """Addresses in a home that lead to where it was before it was copied or moved.
+
+    Attributes:
+        origin: where home was, as the first address says.
+        addresses: number of addresses that lead there.
+    """
+
+    origin: Path
+    addresses: int
+
+    def __str__(self) -> str:
+        return (
+            f"home was copied or moved from {self.origin}, where "
+            f"{format_count(self.addresses, 'artifact address', 'artifact addresses')} of its "
+            "MLflow store still led"
+        )
+
+
+def find_move(workspace: Workspace) -> Move | None:
+    """Return which addresses of home's own stores lead to another folder; None if none does."""
+    origins, addresses = [], 0
+    for store, artifacts in _stores(workspace):
+        with _open_database(store, "ro") as database:
+            for root in _find_old_roots(database, artifacts):
+                origins.append(local_path(root))
+                addresses += _count_below(database, root)
+    return Move(origins[0].parent, addresses) if origins and origins[0] is not None else None
+
+
+def readdress(workspace: Workspace) -> Move | None:
+    """Change the addresses that lead to where home was before.
+
+    Returns:
+        What was changed; None if nothing had to be.
+
+    Raises:
+        SearchError: the store can't be written.
+    """
+    if find_move(workspace) is None:
+        return None
+    with FileLock(workspace.path / ".mlflow.db.lock"):
+        move = find_move(workspace)  # another process may have held the lock
+        if move is not None:
+            # The cursors first: after a death in between, the move is still found.
+            _readdress_cursors(workspace, move.origin)
+            for store, artifacts in _stores(workspace):
+                with _open_database(store, "rw") as database:
+                    for root in _find_old_roots(database, artifacts):
+                        _replace_root(database, root, artifacts.as_uri())
+        return move
+
+
+def check_addresses(workspace: Workspace) -> None:
+    """Check that all runs of home's own store have their artifacts in home.
+
+    Raises:
+        RequestError: some have not.
+    """
+    outside = []
+    for store, artifacts in _stores(workspace):
+        with _open_database(store, "ro") as database:
+            for table, column in _columns(database):
+                if table != "experiments":  # that of an experiment is for runs to come
+                    rows = database.execute(f"SELECT {column} FROM {table}")
+                    outside += [address for (address,) in rows if _is_outside(address, artifacts)]
+    if outside:
+        raise RequestError(
+            "artifacts of home's own store must lie in home: received "
+            f"{format_count(len(outside), 'address', 'addresses')} outside of it, such as "
+            f"{outside[0]}; look at these with 'mlflow ui --backend-store-uri "
+            f"{sqlite_url(workspace.path / 'mlflow.db')}' if you trust them."
+        )
+
+
+def _is_outside(address: object, artifacts: Path) -> bool:
+    """Return whether an address leads to this machine, but not below a folder."""
+    path = local_path(str(address or ""))
+    # Addresses such as "models:/m-1", and empty ones, lead to another entry of the store.
+    return bool(address) and path is not None and not _is_below(path, artifacts)
+
+
+def _stores(workspace: Workspace) -> Iterator[tuple[Path, Path]]:
+    """Yield each of home's own databases, with its folder of artifacts."""
+    for folder in (workspace.path, workspace.user_mlflow):
+        if (folder / "mlflow.db").is_file():
+            yield folder / "mlflow.db", folder / "artifacts"
+
+
+@contextlib.contextmanager
+def _open_database(store: Path, mode: str) -> Iterator[sqlite3.Connection]:
+    """Open a database of MLflow; what is written in this context is written as a whole.
+
+    Args:
+        store: the file.
+        mode: "ro" or "rw".
+
+    Raises:
+        SearchError: it can't be written.
+    """
+    address = f"file:{urllib.parse.quote(str(store))}?mode={mode}"
+    try:
+        with (
+            contextlib.closing(
+                sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)
+            ) as database,
+            database,
+        ):
+            yield database
+    except sqlite3.Error as error:
+        # A store that can't be read is refused by what opens it to work with it.
+        if mode != "ro":
+            raise unwritable_error(store, error) or SearchError(
+                f"{store} can't be changed ({first_line(error)}): try again."
+            ) from None
+
+
+def _find_old_roots(database: sqlite3.Connection, artifacts: Path) -> Sequence[str]:
+    """Return the folders, as addresses, below which a moved home had its artifacts.
+
+    An address that a user has chosen for an experiment of their own looks different: home does not
+    hold its files.
+    """
+    roots: dict[str, None] = {}
+    for number, address in database.execute(
+        "SELECT experiment_id, artifact_location FROM experiments"
+    ):
+        path = local_path(str(address))
+        if path is None or path.parent == artifacts or path.parent.name != "artifacts":
+            continue
+        if number == 0 or (artifacts / path.name).is_dir():
+            roots[str(address).rpartition("/")[0]] = None
+    return list(roots)
+
+
+def _count_below(database: sqlite3.Connection, root: str) -> int:
+    """Return the number of addresses below a folder."""
+    return sum(
+        database.execute(
+            f"SELECT count(*) FROM {table} WHERE substr({column}, 1, ?) = ?",
+            (len(root) + 1, f"{root}/"),
+        ).fetchone()[0]
+        for table, column in _columns(database)
+    )
+
+
+def _replace_root(database: sqlite3.Connection, old: str, new: str) -> None:
+    """Replace the beginning of all addresses below a folder."""
+    for table, column in _columns(database):
+        database.execute(
+            f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+            f"WHERE substr({column}, 1, ?) = ?",
+            (new, len(old) + 1, len(old) + 1, f"{old}/"),
+        )
+
+
+def _columns(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """Yield the columns with addresses that this release of MLflow has."""
+    for table, column in _COLUMNS:
+        query = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
+        if database.execute(query, (table, column)).fetchone():
+            yield table, column
+
+
+def _readdress_cursors(workspace: Workspace, origin: Path) -> None:
+    """Change the store that cursors name, which was that of the home before."""
+    old, new = (mask_secrets(sqlite_url(path / "mlflow.db")) for path in (origin, workspace.path))
+    for cursor in workspace.path.glob("journal/*.tracked"):
+        record = read_cursor(cursor)
+        if record.get("tracking_uri") == old:
+            write_cursor(cursor, {**record, "tracking_uri": new})
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return ".." not in path.parts and path.is_relative_to(folder) and path != folder

@@ -1,0 +1,66 @@
+"""Cursors: how far a store has a journal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from assay.models.files import create_file, open_regular
+from assay.search.system.urls import mask_secrets
+
+_MOST_BYTES = 1 << 16
+
+
+def read_cursor(path: Path) -> Mapping[str, Any]:
+    """Return the content of a cursor's file; empty if it can't be read."""
+    with contextlib.suppress(OSError, ValueError, RecursionError), open_regular(path, "rb") as file:
+        record = json.loads(file.read(_MOST_BYTES))
+        if isinstance(record, dict):
+            return record
+    return {}
+
+
+def write_cursor(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a cursor's file.
+
+    Raises:
+        OSError: it can't be written; the old one is unchanged.
+    """
+    # Renamed into place, so that a crash leaves either the old offset or the new one.
+    new_file = path.with_suffix(".tracked-new")
+    with create_file(new_file) as file:
+        file.write(json.dumps(record).encode())
+    new_file.replace(path)
+
+
+class Cursor:
+    """How far a store has a journal, kept in a file.
+
+    Args:
+        path: the file.
+        tracking_uri: the store.
+
+    Attributes:
+        offset: in bytes; 0 if the file is about another store.
+        is_of_store: whether the file is about this store, or does not exist.
+    """
+
+    def __init__(self, path: Path, tracking_uri: str) -> None:
+        self._path = path
+        self._tracking_uri = mask_secrets(tracking_uri)
+        self.offset, self.is_of_store = 0, True
+        # A file that cannot be read means offset 0: events that are repeated do no harm.
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            record = read_cursor(path)
+            self.is_of_store = record["tracking_uri"] == self._tracking_uri
+            self.offset = max(int(record["offset"]), 0) if self.is_of_store else 0
+
+    def move(self, offset: int) -> None:
+        """Write a new offset to the file."""
+        if offset == self.offset:
+            return
+        write_cursor(self._path, {"tracking_uri": self._tracking_uri, "offset": offset})
+        self.offset = offset

@@ -1,0 +1,199 @@
+"""A home that was copied or moved works on its own files, never on those of its original."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from assay import load_study
+from assay.experiments.tracking.addresses import (
+    ArtifactGuard,
+    check_addresses,
+    find_move,
+    readdress,
+)
+from assay.experiments.tracking.cursor import read_cursor
+from assay.experiments.workspace import StorePaths, Workspace
+from tests.helpers.command import SWEEP, Swept, invoke
+
+STUDY = "digits-mlp"
+
+
+@pytest.fixture
+def copy(swept: Swept, tmp_path: Path) -> Path:
+    """A copy of a home; the fixture of the original fails if that changes."""
+    return Path(shutil.copytree(swept.home, tmp_path / "a copy%2F?"))
+
+
+def change(home: Path, statement: str, *values: str) -> None:
+    with contextlib.closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        database.execute(statement, values)
+
+
+def addresses(home: Path) -> set[str]:
+    with contextlib.closing(sqlite3.connect(home / "mlflow.db")) as database:
+        query = (
+            "SELECT artifact_uri FROM runs UNION SELECT artifact_location FROM experiments "
+            "WHERE experiment_id > 0"
+        )
+        return {address for (address,) in database.execute(query)}
+
+
+def test_a_sweep_in_a_copy_says_so_once_and_writes_there(copy: Path, swept: Swept) -> None:
+    home = ("--home", str(copy))
+    longer = invoke(*SWEEP, "--trials", "6", *home)
+    assert longer.code == 0, longer.err
+    assert f"home was copied or moved from {swept.home}, where" in longer.err
+    assert longer.answer["parent_run_id"] == swept.answer["parent_run_id"]
+    assert {address.startswith((copy / "artifacts").as_uri()) for address in addresses(copy)} == {
+        True
+    }
+    again = invoke(*SWEEP, "--trials", "6", *home)
+    assert (again.code, "copied or moved" in again.err) == (0, False)
+    checked = invoke("doctor", *home)
+    assert checked.code == 0, checked.out
+
+
+def test_doctor_finds_and_mends_it(copy: Path, swept: Swept) -> None:
+    home = ("--home", str(copy))
+    found = invoke("doctor", "--json", *home)
+    assert found.code == 1
+    (first, *_) = found.answer["differences"]
+    assert f"copied or moved from {swept.home}" in first["what"]
+    mended = invoke("doctor", "--fix", "--json", *home)
+    assert (mended.code, mended.answer["differences"]) == (0, []), mended.out
+    assert invoke("doctor", *home).code == 0
+    cursor = read_cursor(Workspace(copy).journal(STUDY).with_suffix(".tracked"))
+    assert cursor["tracking_uri"] == Workspace(copy).tracking
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_what_only_reads_says_so_and_writes_nothing(copy: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    for words in (["show", STUDY], ["list", "studies"]):
+        done = invoke(*words, "--home", str(copy))
+        assert done.code == 0, done.err
+        assert "warning: home was copied or moved from" in done.err
+        assert "assay doctor --fix" in done.err
+    with pytest.warns(UserWarning, match="copied or moved"):
+        load_study(STUDY, home=copy)
+    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
+
+
+def test_deleting_in_a_copy_leaves_addresses_that_gc_may_follow(copy: Path) -> None:
+    done = invoke("delete", STUDY, "--yes", "--home", str(copy))
+    assert done.code == 0, done.err
+    assert all(address.startswith((copy / "artifacts").as_uri()) for address in addresses(copy))
+
+
+def test_a_home_whose_original_is_gone_is_the_same(copy: Path, tmp_path: Path) -> None:
+    moved = copy.rename(tmp_path / "moved")
+    assert readdress(Workspace(moved)) is not None
+    assert find_move(Workspace(moved)) is None
+    client = MlflowClient(Workspace(moved).tracking)
+    (parent,) = (
+        run for run in client.search_runs(["1"]) if "mlflow.parentRunId" not in run.data.tags
+    )
+    assert client.list_artifacts(parent.info.run_id, "model")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A folder outside of home, in which nothing may be written."""
+    (folder := tmp_path / "elsewhere").mkdir()
+    (folder / "private.key").write_text("private")
+    yield folder
+    assert [path.name for path in folder.iterdir()] == ["private.key"]
+
+
+def test_a_run_with_an_address_elsewhere_gets_no_artifacts(
+    store_paths: StorePaths, elsewhere: Path
+) -> None:
+    home = store_paths.workspace.path
+    change(home, "UPDATE runs SET artifact_uri = ?", elsewhere.as_uri())
+    change(home, "UPDATE experiments SET artifact_location = ?", elsewhere.as_uri())
+    done = invoke(*SWEEP, "--trials", "7", "--home", str(home))
+    assert done.code == 0, done.err
+    assert done.answer["trials"]["complete"] + done.answer["trials"]["pruned"] == 7
+
+
+def test_the_ui_does_not_serve_what_lies_outside_of_home(
+    store_paths: StorePaths, elsewhere: Path
+) -> None:
+    check_addresses(store_paths.workspace)
+    change(store_paths.workspace.path, "UPDATE runs SET artifact_uri = ?", elsewhere.as_uri())
+    done = invoke("ui", "--no-open", "--home", str(store_paths.workspace.path))
+    assert (done.code, done.out) == (2, "")
+    assert "must lie in home: received 6 addresses outside of it, such as file:" in done.err
+
+
+def test_an_experiment_of_the_users_own_keeps_its_address(
+    store_paths: StorePaths, tmp_path: Path
+) -> None:
+    mine = (tmp_path / "artifacts" / "mine").as_uri()
+    MlflowClient(store_paths.tracking_uri).create_experiment("mine", artifact_location=mine)
+    assert find_move(store_paths.workspace) is None
+    assert readdress(store_paths.workspace) is None
+
+
+OWN, SERVER = "sqlite:////home/a/mlruns/mlflow.db", "http://127.0.0.1:5000"
+
+
+@pytest.mark.parametrize(
+    ("tracking_uri", "address", "is_refused"),
+    [
+        (OWN, "file:///home/a/mlruns/artifacts/1/run/artifacts", False),
+        (OWN, "/home/a/mlruns/artifacts/1", False),
+        (OWN, "file:///home/b/mlruns/artifacts/1", True),
+        (OWN, "file:///home/a/mlruns/artifacts/../../b", True),
+        (OWN, "file:///home/a/mlruns/artifacts/%2e%2e/b", True),
+        (OWN, "file:///home/a/mlruns/artifacts", True),
+        (OWN, "file:///home/a/mlruns/artifacts2/1", True),
+        (OWN, "file://server/home/a/mlruns/artifacts/1", True),
+        (OWN, "relative/artifacts/1", True),
+        (OWN, "s3://bucket/1", True),
+        (OWN, "file://[", True),
+        (SERVER, "mlflow-artifacts:/1/run/artifacts", False),
+        (SERVER, "s3://bucket/1", False),
+        (SERVER, "file:///etc", True),
+        (SERVER, "FILE:///etc", True),
+        (SERVER, "/etc", True),
+        (SERVER, "file://server/etc", True),
+        ("sqlite:////home/other/mlflow.db", "file:///home/other/mlartifacts/1", False),
+        ("postgresql://db/mlflow", "/mnt/artifacts/1", False),
+    ],
+)
+def test_which_addresses_are_used(tracking_uri: str, address: str, is_refused: bool) -> None:
+    guard = ArtifactGuard(tracking_uri, Path("/home/a/mlruns/artifacts"))
+    assert (guard.refuse(address) is not None) is is_refused
+
+
+def test_a_link_among_the_artifacts_is_no_way_out(tmp_path: Path, elsewhere: Path) -> None:
+    (artifacts := tmp_path / "home" / "artifacts").mkdir(parents=True)
+    (artifacts / "1").symlink_to(elsewhere)
+    guard = ArtifactGuard(f"sqlite:///{tmp_path}/home/mlflow.db", artifacts)
+    assert "symbolic link" in str(guard.refuse((artifacts / "1" / "run").as_uri()))
+
+
+def test_links_in_home_are_refused_by_every_command(
+    store_paths: StorePaths, elsewhere: Path
+) -> None:
+    home = store_paths.workspace.path
+    for name in ("models", "journal", "checkpoints", "artifacts", "data", "mlflow.db", "optuna.db"):
+        aside = home / f"{name}-aside"
+        if exists := (home / name).exists():
+            (home / name).rename(aside)
+        (home / name).symlink_to(elsewhere)
+        for words in (["sweep", STUDY], ["show", STUDY], ["doctor", "--fix"], ["list", "studies"]):
+            done = invoke(*words, "--home", str(home))
+            assert (done.code, done.out) == (2, ""), (name, words)
+            assert f"must not be a symbolic link: {home / name} leads to {elsewhere}" in done.err
+        (home / name).unlink()
+        if exists:
+            aside.rename(home / name)

@@ -1,0 +1,174 @@
+"""A home from elsewhere: planted links, forged and damaged journals harm nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from assay.experiments.workspace import StorePaths
+from tests.helpers.command import SWEEP, Done, invoke
+
+STUDY = "digits-mlp"
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[Path]:
+    """A file of the user's outside of home, which nothing may change or keep."""
+    (file := tmp_path / "id_rsa").write_text("private key")
+    yield file
+    assert file.read_text() == "private key"
+
+
+def call(store_paths: StorePaths, *words: str) -> Done:
+    return invoke(*words, "--home", str(store_paths.workspace.path))
+
+
+def kept_text(home: Path) -> str:
+    """Return what MLflow keeps as files."""
+    files = [path for path in (home / "artifacts").rglob("*") if path.is_file()]
+    return "".join(path.read_bytes().decode(errors="replace") for path in files)
+
+
+PLANTED = {"the journal": ".jsonl", "the lock": ".lock"}
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+@pytest.mark.parametrize("place", PLANTED)
+def test_what_is_planted_for_a_file_is_refused(
+    place: str, kind: str, store_paths: StorePaths, private: Path
+) -> None:
+    path = store_paths.workspace.journal(STUDY).with_suffix(PLANTED[place])
+    path.unlink(missing_ok=True)
+    if kind == "link":
+        path.symlink_to(private)
+    else:
+        os.mkfifo(path)
+    done = call(store_paths, *SWEEP, "--trials", "6")
+    assert (done.code, done.out) == (2, "")
+    assert f"{path} is {'a symbolic link' if kind == 'link' else 'no regular file'}" in done.err
+    if place == "the journal":
+        deleted = call(store_paths, "delete", STUDY, "--yes")
+        assert deleted.code in (0, 2), deleted.err
+        assert len(deleted.err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("suffix", [".tracked", ".tracked-new"])
+def test_a_planted_cursor_is_replaced(suffix: str, store_paths: StorePaths, private: Path) -> None:
+    path = store_paths.workspace.journal(STUDY).with_suffix(suffix)
+    path.unlink(missing_ok=True)
+    path.symlink_to(private)
+    done = call(store_paths, *SWEEP, "--trials", "6")
+    assert done.code == 0, done.err
+    assert not path.is_symlink()
+
+
+def test_a_journal_cannot_name_the_model(store_paths: StorePaths, private: Path) -> None:
+    journal = store_paths.workspace.journal(STUDY)
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert events[-1]["event"] == "study_closed"
+    events[-1]["best"][0]["model"] = str(private)
+    journal.write_text("".join(json.dumps(event) + "\n" for event in events))
+    journal.with_suffix(".tracked").unlink()
+    model = next(store_paths.workspace.artifacts.rglob("model.keras"))
+    before = model.read_bytes()
+    assert call(store_paths, "doctor", "--fix").code == 0
+    assert model.read_bytes() == before
+    assert "private key" not in kept_text(store_paths.workspace.path)
+
+
+def test_a_linked_model_is_not_kept(store_paths: StorePaths, private: Path) -> None:
+    folder = store_paths.workspace.models(STUDY)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("*.keras"):
+        path.unlink()
+    for number in range(5):
+        (folder / f"trial-{number:04d}.keras").symlink_to(private)
+    store_paths.workspace.journal(STUDY).with_suffix(".tracked").unlink()
+    call(store_paths, "doctor", "--fix")
+    assert "private key" not in kept_text(store_paths.workspace.path)
+
+
+def test_delete_removes_only_what_assay_writes(
+    store_paths: StorePaths, private: Path, tmp_path: Path
+) -> None:
+    workspace = store_paths.workspace
+    workspace.models(STUDY).mkdir(parents=True, exist_ok=True)
+    (workspace.models(STUDY) / "mine.keras").touch()
+    workspace.checkpoints(STUDY).parent.mkdir(exist_ok=True)
+    (theirs := tmp_path / "theirs").mkdir()
+    (theirs / "seed-1.npz").touch()
+    workspace.checkpoints(STUDY).symlink_to(theirs)
+    done = call(store_paths, "delete", STUDY, "--yes")
+    assert done.code == 0, done.err
+    left = [line for line in done.err.splitlines() if line.startswith("left: ")]
+    assert [str(workspace.checkpoints(STUDY)) in line for line in left] == [True, False]
+    assert str(workspace.models(STUDY)) in left[1]
+    assert (workspace.models(STUDY) / "mine.keras").exists()
+    assert (theirs / "seed-1.npz").exists()
+
+
+def test_a_forged_id_deletes_no_other_study(store_paths: StorePaths) -> None:
+    workspace = store_paths.workspace
+    opened = json.loads(workspace.journal(STUDY).read_text().splitlines()[0])
+    forged = {**opened, "study": "b"}
+    workspace.journal("b").write_text(json.dumps(forged) + "\n")
+    client = MlflowClient(store_paths.tracking_uri)
+    before = {run.info.run_id for run in client.search_runs(["1"])}
+    for words in (["doctor", "--fix"], ["delete", "b", "--yes"]):
+        call(store_paths, *words)
+        assert {run.info.run_id for run in client.search_runs(["1"])} == before
+    assert not workspace.journal("b").exists()
+    assert call(store_paths, "doctor").code == 0
+
+
+def cut(journal: Path) -> None:
+    journal.write_bytes(journal.read_bytes().replace(b'"state":"complete"', b'"state":"lost"'))
+
+
+def add_binary(journal: Path) -> None:
+    with journal.open("ab") as file:
+        file.write(b"\xff\x00\xfe\n")
+
+
+def number_of_a_text(journal: Path) -> None:
+    journal.write_bytes(journal.read_bytes().replace(b'"trial":0', b'"trial":"0x"'))
+
+
+def only_epochs(journal: Path) -> None:
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(
+        b"".join(line for line in lines if b"epoch_ended" in line or b"opened" in line)
+    )
+
+
+def nothing(journal: Path) -> None:
+    journal.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [cut, add_binary, number_of_a_text, only_epochs, nothing])
+def test_a_damaged_journal_is_one_line_and_can_be_deleted(
+    damage: Callable[[Path], None], store_paths: StorePaths
+) -> None:
+    damage(store_paths.workspace.journal(STUDY))
+    for words in (["show", STUDY], ["doctor"], ["doctor", "--fix"], [*SWEEP, "--trials", "6"]):
+        done = call(store_paths, *words)
+        assert done.code in (0, 1, 2)
+        assert "Traceback" not in done.err, (words, done.err)
+        if damage in (cut, add_binary, number_of_a_text):
+            assert "line " in done.err + done.out
+    deleted = call(store_paths, "delete", STUDY, "--yes")
+    assert deleted.code == 0, deleted.err
+    assert not store_paths.workspace.journal(STUDY).exists()
+    assert call(store_paths, "doctor").code == 0
+
+
+def test_a_damaged_journal_of_a_run_stops_no_sweep(store_paths: StorePaths) -> None:
+    (store_paths.workspace.path / "journal" / "run-20260101-000000-1.jsonl").write_text("{}\n")
+    done = call(store_paths, *SWEEP, "--trials", "6")
+    assert done.code == 0, done.err
+    assert "line 1" in call(store_paths, "doctor").out
