@@ -265,12 +265,28 @@ def metric_directions(model: keras.Model) -> dict[str, Literal["maximize", "mini
     """Return in which direction each metric of a trained model is better, where Keras knows it."""
     if not is_supported():
         return {}
-    words: Mapping[str, Literal["maximize", "minimize"]] = {"up": "maximize", "down": "minimize"}
-    metrics = list(model.metrics)
-    for metric in model.metrics:
-        metrics += getattr(metric, "metrics", [])  # of the metrics that `compile` was given
     return {
-        metric.name: words[metric._direction]
-        for metric in metrics
-        if getattr(metric, "_direction", None) in words
+        metric.name: direction
+        for metric in (*model.metrics, *compiled_metrics(model))
+        if (direction := metric_direction(metric)) is not None
     }
+
+
+def optimizer_config(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    """Return the class of an optimizer and its settings, without its name, which is counted."""
+    return {"class": type(optimizer).__name__, **optimizer.get_config(), "name": None}
+
+
+def compiled_metrics(model: keras.Model) -> list[Any]:
+    """Return the metrics that `compile` was given, once the model was trained."""
+    if not is_supported():
+        return []
+    return [inner for metric in model.metrics for inner in getattr(metric, "metrics", [])]
+
+
+def metric_direction(metric: Any) -> Literal["maximize", "minimize"] | None:
+    """Return in which direction a metric is better, where Keras knows it."""
+    if not is_supported():
+        return None
+    words: Mapping[str, Literal["maximize", "minimize"]] = {"up": "maximize", "down": "minimize"}
+    return words.get(getattr(metric, "_direction", None) or "")

@@ -394,6 +394,23 @@ class Experiment:
         """Return the first baseline with a value of every searched name that exists beside it."""
         return self.space.corner(0, self.default_configuration())
 
+    def other_model_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return another value of each searched parameter of the model, by its name there.
+
+        Args:
+            values: the model's hyperparameters of a configuration; a parameter that is not among
+                them, or has no other value, is left out.
+        """
+        found: dict[str, Any] = {}
+        for name, parameter in self.space.items():
+            setting = parse_name(name)
+            if setting.table == "model" and setting.name in values:
+                current = values[setting.name]
+                others = [value for value in parameter.extreme_values() if value != current]
+                if others:
+                    found[setting.name] = others[0]
+        return found
+
     def check_configuration(self, values: Mapping[str, Any], where: str) -> Configuration:
         """Return values of some searched names as a configuration.
 

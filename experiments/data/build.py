@@ -19,6 +19,8 @@ from assay.experiments.data.centring import (
 )
 from assay.experiments.data.findings import (
     find_constant_inputs,
+    find_constant_targets,
+    find_missing_labels,
     find_numbers_as_labels,
     find_other_validation_range,
     find_rounded_inputs,
@@ -270,7 +272,9 @@ def _find_warnings(arrays: SourceArrays, inputs: _Inputs, task: Task) -> dict[st
     """Return the warnings about the numbers, by scale."""
     general = [*find_constant_inputs(inputs.extremes)]
     if task == "classification":
-        general += find_numbers_as_labels(arrays)
+        general += [*find_numbers_as_labels(arrays), *find_missing_labels(arrays)]
+    else:
+        general += find_constant_targets(arrays)
     if arrays.x_validation is not None:
         unit = inputs.scales["unit"]
         general += find_other_validation_range(inputs.train, inputs.validation, unit, arrays)

@@ -25,6 +25,7 @@ FEWEST_NUMBERS = 20
 FEWEST_PER_CLASS = 10
 """Labels with so many examples each, on average, are classes too."""
 
+_MISSING_TEXTS = ("nan", "NaN", "<NA>", "NaT", "")
 _SAMPLE_NUMBERS = 2**20
 _QUANTILES = (0.05, 0.95)
 _CHUNK_ROWS = 256
@@ -35,6 +36,30 @@ def find_constant_inputs(extremes: Extremes) -> Iterator[str]:
     smallest, largest = extremes.range
     if smallest == largest:
         yield f"every number of x_train is {smallest:g}: no network can learn from it; check x."
+
+
+def find_missing_labels(arrays: SourceArrays) -> Iterator[str]:
+    """Yield a warning if a label is what a missing number becomes as an integer or as text."""
+    y = arrays.y_train
+    missing: list[int | str] = []
+    if y.dtype.kind == "i" and y.dtype.itemsize >= 4:
+        missing = [int(np.iinfo(y.dtype).min)]
+    elif y.dtype.kind == "U":
+        missing = [*_MISSING_TEXTS]
+    for label in missing:
+        if (count := int((y == label).sum())) == 0:
+            continue
+        yield (
+            f"{count:,} labels of y_train are {label!r}, as missing ones become, and count as a "
+            "class: remove these examples, or give them labels."
+        )
+
+
+def find_constant_targets(arrays: SourceArrays) -> Iterator[str]:
+    """Yield a warning if all numbers to predict are one number."""
+    smallest, largest = arrays.y_train.min(), arrays.y_train.max()
+    if smallest == largest:
+        yield f"every number of y_train is {smallest:g}: there is nothing to learn; check y."
 
 
 def find_numbers_as_labels(arrays: SourceArrays) -> Iterator[str]:
@@ -100,7 +125,8 @@ def find_rounded_inputs(
     more = f" ({len(lossy) - 1} more such features)" if len(lossy) > 1 else ""
     yield (
         f"scale = 'none' rounds {where} to float32, in steps of {steps:g}: it runs from "
-        f"{smallest:.12g} to {largest:.12g}{more}; set scale = 'unit' or 'standard'."
+        f"{smallest:.12g} to {largest:.12g}{more}; set scale = 'unit' or 'standard', or number "
+        "them from 0 if they are indices."
     )
 
 

@@ -80,6 +80,12 @@ class Preflight:
             yield "names", "; ".join(names)
         for note in self.experiment.notes():
             yield "note", note
+        if self.model is not None and self.model.replaced_optimizer:
+            yield (
+                "note",
+                f"the optimizer of [train] replaces the {self.model.replaced_optimizer} that the "
+                "model comes with; optimizer = 'own' keeps it",
+            )
         if self.unused:
             yield "not used", f"{', '.join(self.unused)} of {data.name}"
 
@@ -232,6 +238,7 @@ def check_custom_model(
                 spec=spec,
                 train_names=list(experiment.unqualified_train_names),
                 data_names=list(experiment.unqualified_data_names),
+                other_values=experiment.other_model_values(spec["model"]),
             )
         )
         begun = call(executor, worker, "begin", spec=spec)

@@ -50,7 +50,10 @@ class CustomSettings(Settings):
     def _check_values(self) -> Self:
         for name, value in self.values.items():
             if name in ("input_shape", "family", "scale", *OUTPUTS_ARGUMENT.values()):
-                raise RequestError(f"{name} follows from the data: received {value!r}; remove it.")
+                raise RequestError(
+                    f"[model] {name}: is a reserved name, because it follows from the data; "
+                    f"received {value!r}: remove it, or give the argument another name."
+                )
             if not _is_plain(value):
                 raise RequestError(
                     f"{name}: must be a text, a number, a boolean or a list of them; "
@@ -163,7 +166,6 @@ def check_model(
             another shape.
     """
     import keras  # not at the top: settings are checked without a backend
-    import numpy as np
 
     if not isinstance(model, keras.Model):
         raise RequestError(
@@ -174,13 +176,9 @@ def check_model(
             f"{reference.text} must make a new model each time: received that of an earlier call."
         )
     _known_models.add(model)
-    images = np.zeros((_PROBE_IMAGES, *input_shape), np.float32)
-    with attribute_user_errors(
-        reference, f"calling its model on inputs of shape {_format_batch(input_shape)}"
-    ):
-        result = model(images, training=False)
+    result = _call_model(model, reference, input_shape)
     shape = getattr(result, "shape", None)
-    if shape is None or tuple(shape) != (_PROBE_IMAGES, outputs):
+    if shape is None or tuple(shape)[1:] != (outputs,):
         received = f"a {type(result).__name__}"
         if shape is not None:
             received = _format_batch(tuple(shape)[1:])
@@ -188,6 +186,25 @@ def check_model(
             f"the model of {reference.text} must give {_format_batch((outputs,))}, a number for "
             f"each of {width}: received {received}; let it end with keras.layers.Dense({width})."
         )
+
+
+def _call_model(
+    model: keras.Model, reference: FactoryReference, input_shape: tuple[int, ...]
+) -> Any:
+    """Return a model's outputs for a batch, which are symbolic if the model knows its inputs."""
+    import numpy as np
+
+    if getattr(model, "built", False) and getattr(model, "inputs", None):
+        # Not called: zeros may be no inputs that it accepts, such as indices that count from 1000.
+        symbolic = model.outputs
+        (shape,) = (tuple(inputs.shape)[1:] for inputs in model.inputs[:1])
+        if len(model.inputs) == 1 and shape == input_shape:
+            return symbolic[0] if len(symbolic) == 1 else symbolic
+    images = np.zeros((_PROBE_IMAGES, *input_shape), np.float32)
+    with attribute_user_errors(
+        reference, f"calling its model on inputs of shape {_format_batch(input_shape)}"
+    ):
+        return model(images, training=False)
 
 
 def _format_batch(shape: tuple[int, ...]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,33 @@ def train_and_validate(
             *train, validation_data=validation, validation_batch_size=VALIDATION_BATCH, **arguments
         ).history
         return {name: float(values[-1]) for name, values in history.items()}
+    with _unchanged_weights(model.optimizer):
+        return _train_and_validate(model, train, validation, arguments)
+
+
+@contextmanager
+def _unchanged_weights(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Keep the end of `fit` from replacing the weights by their average in this context.
+
+    An optimizer with `use_ema` does that when the training ends, and here each epoch is a `fit`.
+    """
+    if optimizer is None:
+        yield
+        return
+    original = optimizer.finalize_variable_values
+    optimizer.finalize_variable_values = lambda variables: None
+    try:
+        yield
+    finally:
+        optimizer.finalize_variable_values = original
+
+
+def _train_and_validate(
+    model: keras.Model,
+    train: tuple[Array, Array],
+    validation: tuple[Array, Array],
+    arguments: Mapping[str, Any],
+) -> Metrics:
     # In two calls: with validation data, `fit` reports what metrics return after the validation,
     # which is the wrong number if a metric returns its variable.
     history = model.fit(*train, **arguments).history

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +21,7 @@ from assay.models.backends.keras_fit import defines_its_own_loss
 from assay.models.data import Array, TrainingData, as_one_hot
 from assay.models.errors import RequestError
 from assay.models.preflight.inputs import find_double_scaling, find_index_columns
+from assay.models.preflight.metrics import find_blind_metrics, find_unsuitable_metrics
 from assay.models.preflight.outputs import (
     LossInput,
     OutputKind,
@@ -26,7 +29,9 @@ from assay.models.preflight.outputs import (
     are_scores_bounded,
     compute_loss,
     compute_outputs,
+    find_largest_probability,
     find_output_kind,
+    find_output_range,
     gives_both_signs,
     measure_loss,
 )
@@ -40,12 +45,17 @@ from assay.models.preflight.user_code import (
 )
 from assay.models.recipe import Recipe
 from assay.models.training import augmentation
+from assay.models.training.config import OWN
 from assay.models.training.metrics import metric_names
 
 if TYPE_CHECKING:
     import keras
 
 _IMAGES = 8
+_MOST_TARGETS = 4
+_MOST_ROWS = 10_000
+_VISIBLE_STEP = 0.01  # of the targets' standard deviation
+_SLACK = 0.05  # of the targets' range
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,8 @@ class ModelFacts:
         precision: dtype policy that the model has.
         keras_settings: Keras' global settings by name.
         came_compiled: whether a user-defined model has a loss and metrics of its own.
+        replaced_optimizer: class of the optimizer that a user-defined model came with, and that of
+            [train] replaces; empty if there is none.
         uses_indices: whether the model uses all of its inputs as indices, which are not scaled.
         centred: whether targets with a large offset are centred: not for a model that has a loss
             of its own, or gives outputs of that size.
@@ -79,6 +91,7 @@ class ModelFacts:
     precision: str = ""
     keras_settings: Mapping[str, Any] = field(default_factory=dict)
     came_compiled: bool = False
+    replaced_optimizer: str = ""
     uses_indices: bool = False
     centred: bool = True
     code: Mapping[str, str] = field(default_factory=dict)
@@ -120,6 +133,7 @@ def check_custom(
     make_model: MakeModel,
     train_names: Sequence[str] = (),
     data_names: Sequence[str] = (),
+    other_values: Mapping[str, Any] = MappingProxyType({}),
 ) -> ModelFacts:
     """Check a user-defined model on a few examples, and return its facts.
 
@@ -131,6 +145,7 @@ def check_custom(
         train_names: unqualified names that [train] received; an error if the factory has a
             parameter of that name.
         data_names: likewise of [data].
+        other_values: for each searched argument of the factory, another value than the recipe's.
 
     Raises:
         RequestError: the model can't be trained, or would be trained wrongly.
@@ -144,6 +159,11 @@ def check_custom(
         _check_ambiguous_names(function, reference, {"train": train_names, "data": data_names})
         before = list_variables()
         model, came_compiled = make_model()
+    replaced = (
+        _check_replaced_optimizer(recipe, data, reference, other_values)
+        if came_compiled and recipe.train.optimizer != OWN
+        else ""
+    )
     memory = FactoryMemory.start(
         reference, model, make_model, before, partial(_measure_loss_of_examples, recipe, data)
     )
@@ -152,7 +172,7 @@ def check_custom(
         float_parameters=float_parameters(function),
     )
     memory.check_after_training(model, make_model)
-    return facts
+    return dataclasses.replace(facts, replaced_optimizer=replaced)
 
 
 def _measure_loss_of_examples(
@@ -161,6 +181,37 @@ def _measure_loss_of_examples(
     """Return the loss of a model on two examples; None if Keras does not compute it."""
     x, y = data.scale.apply(np.asarray(data.x_train[:2])), np.asarray(data.y_train[:2])
     return compute_loss(model, x, as_one_hot(y, data.outputs) if recipe.one_hot else y)
+
+
+def _check_replaced_optimizer(
+    recipe: Recipe, data: TrainingData, reference: FactoryReference, other_values: Mapping[str, Any]
+) -> str:
+    """Check that no searched argument sets the optimizer which the model comes with.
+
+    That of [train] replaces it, so the argument would have no effect.
+
+    Returns:
+        The class of the optimizer that is replaced.
+
+    Raises:
+        RequestError: an argument sets it.
+    """
+
+    def describe_optimizer(values: Mapping[str, Any]) -> dict[str, Any]:
+        settings = recipe.family.settings.read({**recipe.model.model_dump(), **values}, "[model]")
+        model = dataclasses.replace(recipe, model=settings).describe(data.input_shape, data.outputs)
+        return keras_compat.optimizer_config(model.optimizer)
+
+    before = describe_optimizer({})
+    for name, value in other_values.items():
+        if describe_optimizer({name: value}) != before:
+            raise RequestError(
+                f"[space] {name}: sets the optimizer with which {reference.text} compiles its "
+                f"model, and that of [train], {recipe.train.optimizer!r}, replaces it; set "
+                "optimizer = 'own' under [train] to keep it, or search train.learning_rate and the "
+                "like instead."
+            )
+    return str(before["class"])
 
 
 def _check_ambiguous_names(
@@ -194,13 +245,15 @@ class _CustomCheck:
 
     def run(self, code: Mapping[str, str], float_parameters: Sequence[str]) -> ModelFacts:
         stored = np.asarray(self.data.x_train[:_IMAGES])
-        x, y = self.data.scale.apply(stored), np.asarray(self.data.y_train[:_IMAGES])
+        x, x_raw = self.data.scale.apply(stored), self.data.raw_scale.apply(stored)
+        y = np.asarray(self.data.y_train[:_IMAGES])
         warnings: list[str] = []
-        with attribute_user_errors(self.reference):
-            uses_indices = self._check_indices(stored, x, warnings)
+        calling = f"calling its model on inputs of shape {tuple(x.shape)}"
+        with attribute_user_errors(self.reference, calling):
+            uses_indices = self._check_indices(x_raw, x, warnings)
             if uses_indices:
-                x = stored.astype(np.float32)
-            elif scaled_twice := find_double_scaling(self.model, x, stored.astype(np.float32)):
+                x = x_raw
+            elif scaled_twice := find_double_scaling(self.model, x, x_raw):
                 warnings.append(
                     f"the inputs look scaled twice: {scaled_twice}; set scale = 'none' under "
                     f"[data], or remove the scaling from {self.reference.text}"
@@ -214,7 +267,9 @@ class _CustomCheck:
                 f"{settings['image_data_format']!r}, and the inputs have their channels in the "
                 "last axis: give the layers a data_format, or leave the setting alone"
             )
-        metrics = self._train(x, y)
+        self._check_rounding(warnings)
+        metrics = self._train(x, y, warnings)
+        self._check_metrics(y, gives, warnings)
         offset = self.data.target_offset if centred else None
         with attribute_user_errors(self.reference):
             kept = self.recipe.add_target_offset(self.model, self.data.shape, offset)
@@ -237,14 +292,14 @@ class _CustomCheck:
             warnings=warnings,
         )
 
-    def _check_indices(self, stored: Array, x: Array, warnings: list[str]) -> bool:
+    def _check_indices(self, x_raw: Array, x: Array, warnings: list[str]) -> bool:
         """Return whether the inputs are indices; warn if only some are, or they are no integers."""
-        if np.array_equal(stored, x):
+        if np.array_equal(x_raw, x):
             return False  # nothing is scaled
-        columns = find_index_columns(self.model, self.data.input_shape)
+        columns = find_index_columns(self.model, x_raw)
         if columns is None or not columns.any():
             return False
-        used = stored[..., columns] if columns.size == stored.shape[-1] else stored
+        used = x_raw[..., columns] if columns.size == x_raw.shape[-1] else x_raw
         if not np.array_equal(used, np.rint(used)):
             warnings.append(
                 f"{self.reference.text} uses inputs as whole numbers, such as indices of an "
@@ -268,13 +323,25 @@ class _CustomCheck:
         Raises:
             RequestError: they do not go together.
         """
-        if self.recipe.task != "classification":
+        target = self._find_binary_targets()
+        if target is None:
+            self._check_range(x, warnings)
             return None, "values"
-        loss = measure_loss(self.model, x, self.data.outputs, self.recipe.one_hot)
+        is_classification = self.recipe.task == "classification"
+        labels = np.arange(len(target), dtype=np.int32)
+        y = target if self.recipe.one_hot or not is_classification else labels
+        loss = measure_loss(self.model, x, y, target)
         gives = find_output_kind(self.model, x)
         takes = None if loss is None else loss.takes
         name = _name_loss(self.model, self.recipe)
         if takes == "scores" and gives in ("probabilities", "fractions"):
+            if loss is not None and not loss.prefers_right and is_classification:
+                kind = "rows of 0 and 1" if self.recipe.one_hot else "whole numbers"
+                raise RequestError(
+                    f"the loss {name!r} must fall when outputs become right: received one that "
+                    f"does not for labels that are {kind}, as {self.reference.text} is given them; "
+                    "compile the model with a loss for such labels."
+                )
             found = (
                 "probabilities, rows that sum to 1 as from a softmax"
                 if gives == "probabilities"
@@ -299,6 +366,12 @@ class _CustomCheck:
                 f"probabilities, and {self.reference.text} does not give such: let it end with a "
                 "log_softmax"
             )
+        bound = np.e / (np.e + self.data.outputs - 1)
+        if gives == "probabilities" and find_largest_probability(self.model, x) < bound + 0.02:
+            warnings.append(
+                f"the probabilities of {self.reference.text} stay below {bound + 0.02:.2g}, as if "
+                "a softmax followed another one: remove one of the two"
+            )
         if loss is not None and loss.needs_large_scores and are_scores_bounded(self.model, x):
             warnings.append(
                 f"the outputs of {self.reference.text} stay between -1 and 1, as from a tanh, "
@@ -306,6 +379,49 @@ class _CustomCheck:
                 "that last activation"
             )
         return gives, takes
+
+    def _find_binary_targets(self) -> Array | None:
+        """Return a few targets as rows of 0 and 1 that have both; None if they are other numbers.
+
+        In classification these are the first classes, in regression rows of the data.
+        """
+        if self.recipe.task == "classification":
+            rows = min(_MOST_TARGETS, self.data.outputs, len(self.data.x_train), _IMAGES)
+            return as_one_hot(np.arange(rows), self.data.outputs)
+        y = np.asarray(self.data.y_train[:_MOST_ROWS])
+        if self.data.target_offset is not None or not np.isin(y, (0, 1)).all():
+            return None
+        mixed = y[(y.min(axis=1) == 0) & (y.max(axis=1) == 1)][:_MOST_TARGETS]
+        return mixed if len(mixed) else None
+
+    def _check_range(self, x: Array, warnings: list[str]) -> None:
+        """Warn if numbers to predict lie where the model's outputs can't go."""
+        y = np.asarray(self.data.y_train[:_MOST_ROWS], np.float64)
+        if self.data.target_offset is not None and not self._suits_centred_targets(x):
+            y = y + self.data.target_offset
+        low, high = find_output_range(self.model, x)
+        slack = _SLACK * float(y.max() - y.min())
+        if y.min() < low - slack or y.max() > high + slack:
+            where = "above 0" if np.isinf(high) else f"between {low:g} and {high:g}"
+            warnings.append(
+                f"the outputs of {self.reference.text} stay {where}, and the targets run from "
+                f"{y.min():.6g} to {y.max():.6g}: remove its last activation, or scale the targets"
+            )
+
+    def _check_rounding(self, warnings: list[str]) -> None:
+        """Warn if targets lose part of their differences because they are not centred."""
+        offset, y = self.data.target_offset, np.asarray(self.data.y_train[:_MOST_ROWS])
+        if offset is None or not (self.came_compiled or defines_its_own_loss(self.model)):
+            return
+        steps = np.spacing(np.abs(offset).astype(np.float32))
+        rounded = np.flatnonzero(steps > _VISIBLE_STEP * y.std(axis=0))
+        if len(rounded):
+            first = rounded[0]
+            warnings.append(
+                f"float32 holds the targets in steps of {steps[first]:g} around {offset[first]:.6g}"
+                f", and {self.reference.text} has a loss of its own, so they are not centred: "
+                "subtract the offset from y, or let [train] compile the model"
+            )
 
     def _suits_centred_targets(self, x: Array) -> bool:
         """Return whether the model can be trained on targets without their offset."""
@@ -319,12 +435,13 @@ class _CustomCheck:
         distance = np.abs(compute_outputs(self.model, x).mean(axis=0) - offset)
         return not bool((distance < np.abs(offset) / 2).any())
 
-    def _train(self, x: Array, y: Array) -> list[str]:
+    def _train(self, x: Array, y: Array, warnings: list[str]) -> list[str]:
         """Train on a few examples with Keras' `fit`; return the names of the metrics.
 
         Raises:
             RequestError: the model can't be trained, or a metric is no number.
         """
+        before = _read_optimizer(self.model)
         if self.recipe.one_hot:
             y = as_one_hot(y, self.data.outputs)
         with attribute_user_errors(self.reference, self._format_training(y.shape)):
@@ -333,6 +450,7 @@ class _CustomCheck:
             history = self.model.fit(
                 x, y, batch_size=len(x), shuffle=False, verbose=0, validation_data=(x, y)
             ).history
+        self._check_optimizer(before, warnings)
         name = self.recipe.family.name
         for metric, (value, *_) in history.items():
             if np.size(value) != 1:
@@ -346,6 +464,39 @@ class _CustomCheck:
                 f"{', '.join(history)}; let its test_step return a loss."
             )
         return list(history)
+
+    def _check_optimizer(self, before: list[Array], warnings: list[str]) -> None:
+        """Warn if a training step leaves the optimizer unused, or an average of weights is lost."""
+        optimizer = self.model.optimizer
+        after = _read_optimizer(self.model)
+        if all(np.array_equal(a, b) for a, b in zip(before, after, strict=False)):
+            if self.recipe.train.optimizer != OWN:
+                warnings.append(
+                    f"the model of {self.reference.text} is trained without the optimizer of "
+                    "[train]: its learning_rate and other settings have no effect; set optimizer = "
+                    "'own', and search arguments of the function"
+                )
+            return
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if getattr(inner, "use_ema", False) and inner.ema_overwrite_frequency is None:
+            warnings.append(
+                f"the optimizer of {self.reference.text} averages the weights (use_ema), which "
+                "Keras uses at the end of `fit` alone: trials are measured and kept with the "
+                "weights themselves; set ema_overwrite_frequency to train with the average"
+            )
+
+    def _check_metrics(self, y: Array, gives: OutputKind | None, warnings: list[str]) -> None:
+        """Warn if metrics that the model came with say nothing of it."""
+        if not self.came_compiled:
+            return
+        if self.recipe.task == "classification":
+            warnings.extend(
+                find_unsuitable_metrics(
+                    self.model, self.reference, gives, self.data.outputs, self.recipe.one_hot
+                )
+            )
+        else:
+            warnings.extend(find_blind_metrics(self.model, self.reference, y))
 
     def _format_training(self, target_shape: tuple[int, ...]) -> str:
         """Return the training as text, for error messages."""
@@ -367,6 +518,14 @@ def read_keras_settings() -> dict[str, Any]:
         "epsilon": keras.config.epsilon(),
         "image_data_format": keras.config.image_data_format(),
     }
+
+
+def _read_optimizer(model: keras.Model) -> list[Array]:
+    """Return the values of an optimizer's variables, such as its number of steps."""
+    import keras  # not at the top: settings are checked without a backend
+
+    variables = [] if model.optimizer is None else model.optimizer.variables
+    return [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in variables]
 
 
 def _read_precision(model: keras.Model) -> str:

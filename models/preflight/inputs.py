@@ -26,6 +26,7 @@ _MOST, _FEW = 0.8, 0.6
 
 _MOST_COLUMNS = 256
 _NOISE = 0.1
+_DRAWS = 3
 
 
 @dataclass(frozen=True)
@@ -109,51 +110,78 @@ def _record_kernel_input(model: keras.Model, x: Array) -> Array | None:
     return None
 
 
-def find_index_columns(model: keras.Model, input_shape: tuple[int, ...]) -> Array | None:
+def find_index_columns(model: keras.Model, x_raw: Array) -> Array | None:
     """Return which inputs a model uses as indices, such as those of an Embedding.
 
-    An index is used as a whole number: 0 and 0.4 give the same outputs, 0, 1 and 2 do not.
+    An index is used as a whole number: 0 and 0.4 give the same outputs, 0, 1 and 2 do not. A model
+    may know the numbers of the data only, so these are tried as well as 0.
 
     Args:
         model: built.
-        input_shape: shape of one input.
+        x_raw: some inputs as the user has them.
 
     Returns:
         bool (features,), or one bool for all inputs if there are other axes or many features; None
         if the model can't be called on such numbers.
     """
+    found = [
+        columns
+        for smallest in (np.zeros(x_raw.shape[-1]), _smallest_numbers(x_raw))
+        if (columns := _find_index_columns(model, x_raw.shape[1:], smallest)) is not None
+    ]
+    return next((columns for columns in found if columns.any()), found[0] if found else None)
+
+
+def _smallest_numbers(x: Array) -> Array:
+    smallest: Array = np.floor(x.reshape(-1, x.shape[-1]).min(axis=0).astype(np.float64))
+    return smallest
+
+
+def _find_index_columns(
+    model: keras.Model, input_shape: tuple[int, ...], smallest: Array
+) -> Array | None:
+    """Return what `find_index_columns` does, as far as numbers from `smallest` on show it."""
+    probes = smallest + np.asarray(_PROBES)[:, np.newaxis]
+    if not (np.diff(probes.astype(np.float32), axis=0) > 0).all():
+        return None  # float32 has no fractions of such numbers
+    rows = np.broadcast_to(
+        probes.reshape(-1, *(1,) * (len(input_shape) - 1), len(smallest)),
+        (len(_PROBES), *input_shape),
+    )
+    has_columns = len(input_shape) == 1 and input_shape[0] <= _MOST_COLUMNS
     try:
-        with scaled_weights(model, 1.0, _NOISE):
-            if not _is_index(model, _constant_rows(input_shape)):
-                if len(input_shape) != 1 or input_shape[0] > _MOST_COLUMNS:
-                    return np.zeros(1, bool)
-                columns = [
-                    _is_index(model, _column_rows(input_shape[0], column))
-                    for column in range(input_shape[0])
-                ]
-                return np.array(columns)
+        if _is_index(model, rows.astype(np.float32)):
+            return np.ones(1, bool)
+        if not has_columns:
+            return np.zeros(1, bool)
+        columns = [_is_index(model, _column_rows(smallest, n)) for n in range(input_shape[0])]
+        return np.array(columns)
     except Exception:
         return None
-    return np.ones(1, bool)
 
 
 _PROBES = (0.0, 0.4, 1.0, 1.4, 2.0)
 
 
-def _constant_rows(input_shape: tuple[int, ...]) -> Array:
-    """Return one input for each probe, all of whose numbers are the probe."""
-    return np.stack([np.full(input_shape, probe, np.float32) for probe in _PROBES])
-
-
-def _column_rows(features: int, column: int) -> Array:
-    """Return one input for each probe, which is the number of one feature; the others are 0."""
-    rows = np.zeros((len(_PROBES), features), np.float32)
-    rows[:, column] = _PROBES
+def _column_rows(smallest: Array, column: int) -> Array:
+    """Return one input for each probe, in which only one feature is not the smallest number."""
+    rows = np.tile(smallest.astype(np.float32), (len(_PROBES), 1))
+    rows[:, column] += np.asarray(_PROBES, np.float32)
     return rows
 
 
 def _is_index(model: keras.Model, rows: Array) -> bool:
-    zero, below_one, one, below_two, two = compute_outputs(model, rows)
+    """Return whether rows with fractions give the outputs of the whole numbers below them."""
+    # With other weights too: rectifiers may be flat between two numbers by chance.
+    for seed in range(_DRAWS):
+        with scaled_weights(model, 1.0, _NOISE, seed):
+            if not _are_truncated(compute_outputs(model, rows)):
+                return False
+    return True
+
+
+def _are_truncated(outputs: Array) -> bool:
+    zero, below_one, one, below_two, two = outputs
 
     def distance(a: Array, b: Array) -> float:
         return float(np.abs(a - b).max())

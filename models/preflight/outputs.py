@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from assay.models.data import Array, as_one_hot
+from assay.models.data import Array
 
 if TYPE_CHECKING:
     import keras
@@ -52,11 +52,13 @@ class LossFacts:
         takes: what it takes.
         lowest: its lowest value for scores of any size.
         lowest_within_one: its lowest value for scores from -1 to 1.
+        prefers_right: whether it is lower for right outputs than for wrong ones.
     """
 
     takes: LossInput
     lowest: float
     lowest_within_one: float
+    prefers_right: bool
 
     @property
     def needs_large_scores(self) -> bool:
@@ -64,8 +66,8 @@ class LossFacts:
         return self.takes == "scores" and self.lowest_within_one > self.lowest + _LESS
 
 
-def measure_loss(model: keras.Model, x: Array, outputs: int, one_hot: bool) -> LossFacts | None:
-    """Return what the loss of a compiled classifier takes; None if it can't be measured.
+def measure_loss(model: keras.Model, x: Array, y: Array, target: Array) -> LossFacts | None:
+    """Return what the loss of a compiled model takes; None if it can't be measured.
 
     A loss takes scores if it falls when scores of the right class grow beyond 1 and those of the
     others below 0. It takes probabilities if it neither does that nor changes when all are scaled
@@ -74,14 +76,11 @@ def measure_loss(model: keras.Model, x: Array, outputs: int, one_hot: bool) -> L
     Args:
         model: compiled and built.
         x: some inputs.
-        outputs: number of classes.
-        one_hot: whether it is given labels as rows.
+        y: targets as the loss takes them.
+        target: the same targets as rows of 0 and 1, which have both.
     """
-    rows = min(_MOST_ROWS, outputs, len(x))
-    labels = np.arange(rows, dtype=np.int32)
-    target = as_one_hot(labels, outputs)
     try:
-        return _classify_loss(_make_measure(model, x[:rows], target if one_hot else labels), target)
+        return classify_loss(_make_measure(model, x[: len(target)], y), target)
     except Exception:
         return None  # a loss of the user's own may need anything else
 
@@ -119,7 +118,13 @@ def _compute_loss(model: keras.Model, x: Array, y: Array, y_pred: Any) -> float:
     return float(np.mean(keras.ops.convert_to_numpy(loss)))
 
 
-def _classify_loss(measure: MeasureLoss, target: Array) -> LossFacts:
+def classify_loss(measure: MeasureLoss, target: Array) -> LossFacts:
+    """Return what a loss takes, by its values for some outputs.
+
+    Args:
+        measure: returns the loss for outputs of the shape of `target`.
+        target: targets as rows of 0 and 1, which have both.
+    """
     others, signs = 1 - target, 2 * target - 1
     at_target, within_one = measure(target), measure(signs)
     lowest = min(measure(scale * signs) for scale in _SCORES)
@@ -136,7 +141,9 @@ def _classify_loss(measure: MeasureLoss, target: Array) -> LossFacts:
             and measure(3 * others) > right + 0.1
         ):
             takes = "probabilities"
-    return LossFacts(takes, lowest, min(within_one, at_target))
+    right_or_wrong = ((target, others), (3 * signs, -3 * signs))
+    prefers_right = any(measure(right) < measure(wrong) - 1e-6 for right, wrong in right_or_wrong)
+    return LossFacts(takes, lowest, min(within_one, at_target), prefers_right)
 
 
 def find_output_kind(model: keras.Model, x: Array) -> OutputKind | None:
@@ -145,7 +152,7 @@ def find_output_kind(model: keras.Model, x: Array) -> OutputKind | None:
     Scores of an untrained model may happen to lie between 0 and 1, or all be 0. With other and with
     larger weights they leave that range; what a softmax or a sigmoid gives does not.
     """
-    outputs = [compute_outputs(model, x), *_compute_amplified(model, x)]
+    outputs = [compute_outputs(model, x), *compute_amplified(model, x)]
     if not all(map(is_within_unit, outputs)):
         return "scores"
     if all(np.abs(y.sum(axis=1) - 1).max() < _TOLERANCE for y in outputs):
@@ -155,9 +162,24 @@ def find_output_kind(model: keras.Model, x: Array) -> OutputKind | None:
 
 def are_scores_bounded(model: keras.Model, x: Array) -> bool:
     """Return whether a model's outputs stay between -1 and 1, as those of a tanh do."""
-    amplified = _compute_amplified(model, x)
-    largest = [float(np.abs(y).max()) for y in amplified]
-    return bool(largest) and max(largest) <= 1 + _TOLERANCE and max(largest) > 1 - 2 * _TOLERANCE
+    largest = [float(np.abs(y).max()) for y in compute_amplified(model, x)]
+    return bool(largest) and _NEAR_ZERO < max(largest) <= 1 + _TOLERANCE
+
+
+def find_largest_probability(model: keras.Model, x: Array) -> float:
+    """Return the largest probability that a model gives with larger and larger weights."""
+    return max((float(y.max()) for y in compute_amplified(model, x)), default=1.0)
+
+
+def find_output_range(model: keras.Model, x: Array) -> tuple[float, float]:
+    """Return the range that a model's outputs can't leave; infinite where they can."""
+    outputs = np.concatenate([compute_outputs(model, x), *compute_amplified(model, x)])
+    low, high = float(outputs.min()), float(outputs.max())
+    if _NEAR_ZERO < max(-low, high) <= 1 + _TOLERANCE:
+        return (0.0 if low >= -_TOLERANCE else -1.0), 1.0
+    if low >= -_TOLERANCE and not gives_both_signs(model, x):
+        return 0.0, np.inf
+    return -np.inf, np.inf
 
 
 def are_log_probabilities(model: keras.Model, x: Array) -> bool:
@@ -178,7 +200,7 @@ def gives_both_signs(model: keras.Model, x: Array) -> bool:
     return bool((outputs.min(axis=0) < 0).all() and (outputs.max(axis=0) > 0).all())
 
 
-def _compute_amplified(model: keras.Model, x: Array) -> list[Array]:
+def compute_amplified(model: keras.Model, x: Array) -> list[Array]:
     """Return the finite outputs with other and with larger weights."""
     found = []
     for factor in _AMPLIFIED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,25 +49,43 @@ def _find_loading_problem(
 ) -> str | None:
     import keras  # not at the top: settings are checked without a backend
 
+    custom_objects = _list_custom_objects(reference)
     try:
-        loaded = keras.saving.load_model(path, custom_objects=_list_custom_objects(reference))
-        difference = np.abs(compute_outputs(loaded, x) - compute_outputs(model, x)).max()
+        loaded = keras.saving.load_model(path, custom_objects=custom_objects)
+        outputs, again = compute_outputs(model, x), compute_outputs(model, x)
+        difference = np.abs(compute_outputs(loaded, x) - outputs).max()
     except Exception as error:
-        mend = (
-            "load it with safe_mode=False, or make the lambda a layer or a function of its own"
-            if "safe_mode" in str(error)
-            else "give its classes a get_config and from_config that restore them"
-        )
+        if "safe_mode" in str(error):
+            mend = "load it with safe_mode=False, or make the lambda a layer or a function"
+        elif _loads_uncompiled(path, custom_objects):
+            mend = (
+                "load it with compile=False, or make its loss and metrics functions of the file, "
+                "or classes with a get_config"
+            )
+        else:
+            mend = "give its classes a get_config and from_config that restore them"
         return (
             f"the kept model of {reference.text} can't be loaded again "
             f"({format_error(error, None)}): {mend}"
         )
-    if difference > _TOLERANCE * max(1.0, float(np.abs(compute_outputs(model, x)).max())):
+    tolerance = _TOLERANCE * max(1.0, float(np.abs(outputs).max()))
+    is_random = np.abs(again - outputs).max() > tolerance  # such as a sampling layer
+    if difference > tolerance and not is_random:
         return (
             f"the kept model of {reference.text} gives other outputs once it is loaded, up to "
             f"{difference:.3g} apart: make its layers in __init__, and keep them as attributes"
         )
     return None
+
+
+def _loads_uncompiled(path: Path, custom_objects: Mapping[str, Any]) -> bool:
+    import keras  # not at the top: settings are checked without a backend
+
+    try:
+        keras.saving.load_model(path, custom_objects=custom_objects, compile=False)
+    except Exception:
+        return False
+    return True
 
 
 def _list_custom_objects(reference: FactoryReference) -> dict[str, Any]:

@@ -8,6 +8,7 @@ far. Batch order, learning rates and augmentation are derived from the seed agai
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from assay.models.data import Array
 from assay.models.files import create_file, open_regular
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     import keras
 
 Reply = Mapping[str, Any]
+
+_MOST_ABOUT_BYTES = 64 << 20  # of the replies, and of the archive's own entries
 
 
 @dataclass(frozen=True)
@@ -73,27 +77,64 @@ class Checkpoint:
             The replies to the epochs so far. Empty, with nothing changed, if the file is missing,
             damaged, or of another training.
         """
-        try:
-            with (
-                open_regular(self.path, "rb") as opened,
-                np.load(opened, allow_pickle=False) as file,
-            ):
-                # Reading an array verifies its checksum.
-                arrays = {name: file[name] for name in file.files}
-            about = json.loads(arrays.pop("about").tobytes())
-        # zipfile raises RuntimeError if a damaged bit says that the file is encrypted.
-        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
+        if not os.path.lexists(self.path):
             return []
         model.optimizer.build(model.trainable_variables)
         variables = list(training_variables(model))
-        state = _collect_arrays("state", arrays)
-        same_shapes = [array.shape for array in state] == [variable.shape for variable in variables]
-        if about["identity"] != self.identity or not same_shapes:
+        # No number has more than 8 bytes; the best weights come on top of the last ones.
+        most_numbers = 2 * sum(math.prod(variable.shape) for variable in variables)
+        try:
+            arrays = _read_arrays(self.path, most_bytes=8 * most_numbers + _MOST_ABOUT_BYTES)
+            about = _About.model_validate_json(arrays.pop("about").tobytes())
+            state, best = _collect_arrays("state", arrays), _collect_arrays("best", arrays)
+        # zipfile raises RuntimeError if a damaged bit says that the file is encrypted.
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
+            return []
+        if about.identity != self.identity or not _fit(state, variables):
+            return []
+        if about.stopping is not None and not _fit(best, model.weights):
             return []
         for variable, array in zip(variables, state, strict=True):
             variable.assign(array)
-        fit.resume(len(about["replies"]), about["stopping"], _collect_arrays("best", arrays))
-        return list(about["replies"])
+        stopping = None if about.stopping is None else about.stopping.model_dump()
+        fit.resume(len(about.replies), stopping, best)
+        return [dict(reply) for reply in about.replies]
+
+
+class _Stopping(BaseModel):
+    epoch: int = Field(ge=1)
+    metrics: dict[str, float]
+
+
+class _About(BaseModel):
+    """What a checkpoint says of itself."""
+
+    identity: str
+    replies: list[dict[str, Any]] = Field(min_length=1)
+    stopping: _Stopping | None
+
+
+def _read_arrays(path: Path, most_bytes: int) -> dict[str, Array]:
+    """Read the arrays of a file, unless it is larger than any checkpoint of this training.
+
+    Raises:
+        ValueError: it is too large, or damaged.
+    """
+    with open_regular(path, "rb") as opened, zipfile.ZipFile(opened) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > most_bytes:
+            raise ValueError("the file is too large")
+        opened.seek(0)
+        with np.load(opened, allow_pickle=False) as file:
+            # Reading an array verifies its checksum.
+            return {name: file[name] for name in file.files}
+
+
+def _fit(arrays: Sequence[Array], variables: Sequence[keras.Variable]) -> bool:
+    """Return whether arrays are numbers of the shapes of variables."""
+    return len(arrays) == len(variables) and all(
+        array.shape == tuple(variable.shape) and array.dtype.kind in "biuf"
+        for array, variable in zip(arrays, variables, strict=True)
+    )
 
 
 def training_variables(model: keras.Model) -> Iterator[keras.Variable]:

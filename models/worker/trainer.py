@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from assay.models import keras_compat, precision
@@ -178,6 +179,7 @@ class Trainer:
         spec: Mapping[str, Any],
         train_names: Sequence[str] = (),
         data_names: Sequence[str] = (),
+        other_values: Mapping[str, Any] = MappingProxyType({}),
     ) -> dict[str, Any]:
         """Run the preflight check of a trial.
 
@@ -188,6 +190,8 @@ class Trainer:
             train_names: unqualified names that [train] received; an error if a user-defined factory
                 has a parameter of that name.
             data_names: likewise of [data].
+            other_values: for each searched argument of a user-defined factory, another value than
+                that in `spec`.
 
         Returns:
             The attributes of `ModelFacts` by name.
@@ -212,7 +216,13 @@ class Trainer:
             if recipe.family.factory is None:
                 return check_built_in(recipe, data, make_model).to_record()
             return check_custom(
-                recipe, data, import_factory, make_model, train_names, data_names
+                recipe,
+                data,
+                import_factory,
+                make_model,
+                train_names,
+                data_names,
+                other_values,
             ).to_record()
         finally:
             self.drop()

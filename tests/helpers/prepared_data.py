@@ -52,11 +52,13 @@ def write_folder(folder: Path, **meta: Any) -> Path:
     return folder
 
 
-def write_rows(folder: Path) -> Path:
-    """Write 120 training and 30 validation rows of 5 numbers with two targets each."""
+def write_rows(folder: Path, outputs: int = 2) -> Path:
+    """Write 120 training and 30 validation rows of 5 numbers with targets."""
     random = np.random.default_rng(0)
-    slopes = random.normal(size=(5, 2))
-    write_folder(folder, name="slopes", task="regression", outputs=2, input_shape=[5], classes=[])
+    slopes = random.normal(size=(5, 2))[:, :outputs]
+    write_folder(
+        folder, name="slopes", task="regression", outputs=outputs, input_shape=[5], classes=[]
+    )
     for split, count in (("train", 120), ("validation", 30)):
         x = random.normal(size=(count, 5)).astype(np.float32)
         np.save(folder / f"x_{split}.npy", x)

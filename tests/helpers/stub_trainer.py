@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import assay.models
@@ -56,6 +57,7 @@ class StubTrainer:
         spec: Mapping[str, Any],
         train_names: Sequence[str] = (),
         data_names: Sequence[str] = (),
+        other_values: Mapping[str, Any] = MappingProxyType({}),
     ) -> dict[str, Any]:
         if "raises" in spec:
             raise ValueError(spec["raises"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import resource
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +94,63 @@ def test_a_training_that_stopped_early_is_not_continued(folder: Path, tmp_path: 
         weights(tmp_path / "first.keras"), weights(tmp_path / "second.keras"), strict=True
     ):
         np.testing.assert_array_equal(one, other)
+
+
+def rewrite(kept: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the arrays of a checkpoint; what it says of itself is a mapping."""
+    with np.load(kept) as file:
+        arrays: dict[str, Any] = dict(file)
+    arrays["about"] = json.loads(arrays["about"].tobytes())
+    change(arrays)
+    arrays["about"] = np.frombuffer(json.dumps(arrays["about"]).encode(), np.uint8)
+    np.savez(kept, **arrays)
+
+
+FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no replies": lambda arrays: arrays["about"].update(replies=[]),
+    "a text for replies": lambda arrays: arrays["about"].update(replies="none"),
+    "no identity": lambda arrays: arrays["about"].pop("identity"),
+    "a list for all it says": lambda arrays: arrays.update(about=[1]),
+    "text for weights": lambda arrays: arrays.update(
+        state_0=np.full(arrays["state_0"].shape, "weight")
+    ),
+    "complex weights": lambda arrays: arrays.update(state_0=arrays["state_0"] * 1j),
+    "one array less": lambda arrays: arrays.pop("state_1"),
+    "best weights of another shape": lambda arrays: (
+        arrays["about"].update(stopping={"epoch": 1, "metrics": {}}),
+        arrays.update(best_0=np.zeros(3)),
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", FORGED)
+def test_a_forged_checkpoint_changes_nothing(harm: str, folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.npz"
+    first = Trainer(threads=1)
+    first.begin(spec(folder, kept, model={"hidden_units": 8}))
+    reply = first.epoch()
+    rewrite(kept, FORGED[harm])
+    second = Trainer(threads=1)
+    assert "resumed" not in second.begin(spec(folder, kept, model={"hidden_units": 8}))
+    assert second.epoch()["metrics"] == reply["metrics"]
+
+
+@pytest.mark.parametrize("harm", ["a bomb", "a link", "a pipe"])
+def test_a_checkpoint_that_is_none_is_not_read(harm: str, folder: Path, tmp_path: Path) -> None:
+    kept, elsewhere = tmp_path / "kept.npz", tmp_path / "elsewhere.npz"
+    first = Trainer(threads=1)
+    first.begin(spec(folder, elsewhere, model={"hidden_units": 8}))
+    first.epoch()
+    if harm == "a bomb":
+        np.savez_compressed(kept, about=np.zeros(1 << 30, np.uint8))
+    elif harm == "a link":
+        kept.symlink_to(elsewhere)
+    else:
+        os.mkfifo(kept)
+    second = Trainer(threads=1)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "resumed" not in second.begin(spec(folder, kept, model={"hidden_units": 8}))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < used + (500 << 10)
 
 
 @pytest.mark.parametrize("harm", ["another training", "truncated", "flipped", "pickled"])

@@ -919,7 +919,11 @@ class TestTargets:
             task="regression",
             scale="none",
         )
-        assert check(trainer, spec)["centred"] is is_centred
+        checked = check(trainer, spec)
+        assert checked["centred"] is is_centred
+        is_rounded = "compile" in end
+        found = ["float32 holds the targets in steps of 128" in w for w in checked["warnings"]]
+        assert any(found) is is_rounded
 
     @pytest.mark.parametrize("family", ["linear", "nets.py:build"])
     def test_the_kept_model_adds_the_offset(

@@ -33,6 +33,7 @@ CONTRACTS = [
     ("epochs", "precision", "keras_compat", "metrics"),
     ("custom",),
     ("preflight",),
+    ("preflight_compile",),
     ("vmap_trainer",),
 ]
 

@@ -198,3 +198,41 @@ def test_the_range_is_that_of_the_examples_that_train(seed: int, tmp_path: Path)
     trained = np.load(data.folder / "x_train.npy")
     assert trained.max() < 1
     assert data.input_range == pytest.approx((trained.min(), trained.max()))
+
+
+WITHOUT_LABEL = np.where(np.arange(300) % 50 == 0, np.nan, LABELS)
+MISSING_LABELS: dict[str, Array] = {
+    "cast to integers": np.where(np.isnan(WITHOUT_LABEL), np.iinfo(np.int64).min, LABELS),
+    "cast to 32 bits": np.where(np.isnan(WITHOUT_LABEL), np.iinfo(np.int32).min, LABELS).astype(
+        np.int32
+    ),
+    "as text": np.where(np.isnan(WITHOUT_LABEL), "nan", LABELS.astype(str)),
+    "empty text": np.where(np.isnan(WITHOUT_LABEL), "", LABELS.astype(str)),
+}
+
+
+@pytest.mark.parametrize("name", MISSING_LABELS)
+def test_missing_labels_that_became_a_class_draw_a_warning(name: str, tmp_path: Path) -> None:
+    y = MISSING_LABELS[name]
+    [warning] = warnings_of(in_parts(ROWS, y=y), tmp_path)
+    assert warning.startswith(f"4 labels of y_train are {y[0].item()!r}, as missing ones become")
+
+
+@pytest.mark.parametrize(
+    "y",
+    [LABELS - 1, np.where(LABELS, "none", "n/a"), (LABELS - 128).astype(np.int8)],
+    ids=["negative", "words", "the smallest byte"],
+)
+def test_labels_that_look_like_missing_ones_draw_none(y: Array, tmp_path: Path) -> None:
+    assert warnings_of(in_parts(ROWS, y=y), tmp_path) == ()
+
+
+@pytest.mark.parametrize(
+    ("y", "is_said"),
+    [(np.full(300, 7.5), True), (np.zeros(300, int), True), (LABELS * 1.0, False)],
+)
+def test_targets_without_a_difference_draw_a_warning(
+    y: Array, is_said: bool, tmp_path: Path
+) -> None:
+    found = warnings_of(in_parts(ROWS, y=y), tmp_path, "regression")
+    assert ["there is nothing to learn" in line for line in found] == [True] * is_said
