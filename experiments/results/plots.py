@@ -212,7 +212,9 @@ def _draw_slice(
         isinstance(value, int | float) and not isinstance(value, bool)
         for value in present[name].tolist()
     )
-    settings = present[name].tolist() if is_numeric else [_escape(str(value)) for value in present[name]]
+    settings = (
+        present[name].tolist() if is_numeric else [_escape(str(value)) for value in present[name]]
+    )
     axes.scatter(
         settings,
         present[metric],
