@@ -38,7 +38,7 @@ def test_a_pipe_is_read_to_its_end(
     monkeypatch.setattr(files, "PIPE_SILENCE_SECONDS", 1.0)
     if is_named:
         os.mkfifo(path := tmp_path / "pipe")
-        writer = subprocess.Popen(["bash", "-c", f"({write}) > {path}"], process_group=0)
+        writer = subprocess.Popen(["bash", "-c", f"sleep 0.4; ({write}) > {path}"], process_group=0)
     else:  # as bash does for `<(command)` and for `/dev/stdin` behind a pipe
         writer = subprocess.Popen(["bash", "-c", write], stdout=subprocess.PIPE, process_group=0)
         assert writer.stdout is not None
