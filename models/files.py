@@ -3,6 +3,8 @@
 A home may have been unpacked from an archive, or lie where others can write. A symbolic link in the
 place of a lock, a journal or a partial file, if it were followed, would truncate a file of the
 user's elsewhere. A pipe or a device in the place of any file would block, or never end.
+
+Users may link their own files, and may pipe a text to a command; these have openers of their own.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import select
 import stat
+import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -134,3 +139,120 @@ def _not_regular(path: Path) -> DamagedFile:
     return DamagedFile(
         f"a file that only Assay writes must be a regular one: {path} is {kind}; remove it."
     )
+
+
+MOST_TEXT_BYTES = 16_000_000
+"""Largest text file of a user, such as an experiment: the largest real ones have some thousands."""
+
+PIPE_START_SECONDS = 5.0
+"""Time limit for a program to open the other end of a pipe."""
+
+PIPE_SILENCE_SECONDS = 60.0
+"""Time limit for a program at the other end of a pipe to write something."""
+
+
+def open_user_file(path: Path) -> BinaryIO:
+    """Open a regular file of a user for reading; symbolic links are followed.
+
+    Raises:
+        IsADirectoryError: it is a folder.
+        ValueError: it is a pipe, a socket or a device, which might block or never end.
+        OSError: it can't be opened.
+    """
+    descriptor, _ = _open_of_kinds(path, (stat.S_IFREG,))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_user_file(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> bytes:
+    """Return the content of a small file of a user, or of a pipe such as `<(command)`.
+
+    Args:
+        path: path of the file or the pipe; symbolic links are followed.
+        most_bytes: limit of its size.
+
+    Raises:
+        IsADirectoryError: it is a folder.
+        ValueError: it is a socket or a device; it is too large; or nothing writes to the pipe.
+        OSError: it can't be read.
+    """
+    descriptor, kind = _open_of_kinds(path, (stat.S_IFREG, stat.S_IFIFO))
+    try:
+        # The size first: a larger file is not read at all.
+        size = os.fstat(descriptor).st_size
+        if kind == stat.S_IFREG and size > most_bytes:
+            raise ValueError(_too_large(f"{size:,}", most_bytes))
+        content = bytearray()
+        while part := _read_part(descriptor, kind, is_first=not content):
+            content += part
+            if len(content) > most_bytes:
+                raise ValueError(_too_large(f"more than {most_bytes:,}", most_bytes))
+    finally:
+        os.close(descriptor)
+    return bytes(content)
+
+
+_PART_BYTES = 1 << 20
+
+
+def _read_part(descriptor: int, kind: int, is_first: bool) -> bytes:
+    """Return the next bytes of a file or a pipe that is opened without blocking; none at its end.
+
+    Raises:
+        ValueError: no process has opened the pipe for writing, or none writes to it.
+    """
+    if kind == stat.S_IFREG:
+        return os.read(descriptor, _PART_BYTES)
+    events = select.poll()
+    events.register(descriptor, select.POLLIN)
+    silence_ends = time.monotonic() + PIPE_SILENCE_SECONDS
+    start_ends = time.monotonic() + PIPE_START_SECONDS
+    while time.monotonic() < silence_ends:
+        # A pipe that no process has opened for writing yet has no event, and reads as if it ended.
+        has_event = bool(events.poll(_POLL_SECONDS * 1_000))
+        with suppress(BlockingIOError):  # a process has it open and has written nothing yet
+            part = os.read(descriptor, _PART_BYTES)
+            if part or has_event or not is_first:
+                return part
+            if time.monotonic() >= start_ends:
+                raise ValueError("it is a pipe that no process writes to: start one that does")
+    raise ValueError(
+        f"it is a pipe to which nothing was written for {PIPE_SILENCE_SECONDS:g} s: check the "
+        "command that writes to it"
+    )
+
+
+_POLL_SECONDS = 0.25
+
+
+def _open_of_kinds(path: Path, kinds: Collection[int]) -> tuple[int, int]:
+    """Open a file of one of these kinds for reading; return its descriptor and its kind."""
+    # Before it is opened too, because some devices do something when they are opened.
+    _check_kind(path, path.stat(), kinds)
+    # Without O_NONBLOCK, a pipe would block until another process opens its other end.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        return descriptor, _check_kind(path, os.fstat(descriptor), kinds)
+    except (OSError, ValueError):
+        os.close(descriptor)
+        raise
+
+
+def _check_kind(path: Path, status: os.stat_result, kinds: Collection[int]) -> int:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFDIR:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if kind not in kinds:
+        raise ValueError(f"it is a {_KINDS.get(kind, 'special file')}, not a file: give a file")
+    return kind
+
+
+_KINDS = {
+    stat.S_IFIFO: "pipe",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+    stat.S_IFSOCK: "socket",
+}
+
+
+def _too_large(size: str, most_bytes: int) -> str:
+    return f"it must have at most {most_bytes:,} bytes and has {size}: give a smaller file"

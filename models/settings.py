@@ -75,7 +75,14 @@ def format_validation_error(error: ErrorDetails, where: str, known: Mapping[str,
         # The message of a nested table begins with its place already.
         return str(raised) if str(raised).startswith(f"{place} ") else f"{place}: {raised}"
     rule = str(raised) if raised is not None else _lower_first(error["msg"])
-    return f"{place}: {rule}; received {error['input']!r}."
+    return f"{place}: {rule}; received {_shorten(repr(error['input']))}."
+
+
+_MOST_TEXT = 200
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}..."
 
 
 def _lower_first(text: str) -> str:

@@ -50,6 +50,9 @@ DEFAULT_OBJECTIVE: Mapping[Task, str] = {
 
 _MOST_SUGGESTED = 3
 
+MOST_BASELINES = 1_000
+"""Most [[baseline]] tables of an experiment; more configurations to try first go to --enqueue."""
+
 
 class _ExperimentFile(Settings):
     """The tables of an experiment's file."""
@@ -132,6 +135,11 @@ def to_argument(path: Path) -> str:
 
 
 def _build_experiment(path: Path, text: str, file: _ExperimentFile) -> Experiment:
+    if (baselines := len(file.baseline)) > MOST_BASELINES:
+        raise RequestError(
+            f"[[baseline]] may be given at most {MOST_BASELINES:,} times; received {baselines:,}: "
+            "give the others to --enqueue."
+        )
     model = flatten_table(file.model, "model")
     train = flatten_table(file.train, "train")
     if not isinstance(family := model.pop("family", None), str):

@@ -35,6 +35,10 @@ order; or "auto".
 """
 
 
+MOST_ENQUEUED = 100_000
+"""Most configurations that can be tried first; no search trains more."""
+
+
 @dataclass(frozen=True)
 class ExecutionRequest:
     """What trials are to train on; None leaves a choice to `Execution.choose`.
@@ -246,6 +250,11 @@ def check_configurations(content: Any, experiment: Experiment, where: str) -> li
         raise RequestError(
             f'{where} must hold a list of configurations such as [{{"hidden_units": 100}}]; '
             f"received {json.dumps(content, default=repr)[:80]}."
+        )
+    if len(content) > MOST_ENQUEUED:
+        raise RequestError(
+            f"{where} must hold at most {MOST_ENQUEUED:,} configurations; received "
+            f"{len(content):,}: shorten it."
         )
     configurations = [
         experiment.check_configuration(item, f"--enqueue configuration {number}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import keyword
 import os
+import shlex
 import tempfile
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -172,7 +174,8 @@ class Template:
         yield from _align({name: _to_toml(value) for name, value in self._baseline().items()})
 
     def _head_lines(self) -> Iterator[str]:
-        yield f"#   assay sweep ./{self.file.name}"
+        # Quoted, because the line is there to be copied to a shell.
+        yield f"#   assay sweep {shlex.quote(f'./{self.file.name}')}"
         yield "# Keys that are commented out have the defaults shown: remove the # to change one."
         yield f"title  = {_to_toml(f'{self.model} on {self.data.name}')}"
         yield _with_comment('source = ""', "A paper or lecture that the experiment comes from.")
@@ -262,6 +265,8 @@ def network_text(experiment: str, function: str, task: Task) -> str:
     else:
         returned = "one logit per class, without softmax"
         outputs, meaning = "classes", "number of classes"
+    # A file may have any name: a quote in it would end the docstring, and the rest would be code.
+    experiment = experiment.replace("\\", "\\\\").replace('"', '\\"')
     return f'''"""Networks for {experiment}."""
 
 import keras
@@ -334,8 +339,8 @@ def _align(values: Mapping[str, str]) -> Iterator[str]:
 
 
 def _to_toml(value: Any) -> str:
-    # TOML writes texts, numbers, booleans and lists as JSON does.
-    return json.dumps(value, ensure_ascii=False)
+    # TOML writes texts, numbers, booleans and lists as JSON does, but for one control character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _experiment_file(name: str) -> Path:
@@ -363,7 +368,12 @@ def _function_name(reference: str) -> str:
     """Return the function's name in "file.py:function" or "package.module:function"."""
     place, _, function = reference.partition(":")
     module = place.removesuffix(".py").rpartition("/")[2]
-    if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+    # A keyword such as `class` is an identifier, and no function can have it as its name.
+    if (
+        not function.isidentifier()
+        or keyword.iskeyword(function)
+        or not all(part.isidentifier() for part in module.split("."))
+    ):
         raise RequestError(
             "--model must be a family, file.py:function or package.module:function; "
             f"received {reference!r}: write nets.py:build."

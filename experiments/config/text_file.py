@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
+from assay.models.files import read_user_file
+
 # UTF-32 first: its mark begins with that of UTF-16.
 _OTHER_MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -15,13 +17,14 @@ _OTHER_MARKS = {
 
 
 def read_utf8(path: Path) -> str:
-    """Return the text of a UTF-8 file, without its byte order mark if it has one.
+    """Return the text of a UTF-8 file or pipe, without its byte order mark if it has one.
 
     Raises:
         OSError: the file can't be read.
-        ValueError: it is not UTF-8; the message says what it is.
+        ValueError: it is not UTF-8, too large, a device, or a pipe that nothing writes to; the
+            message says what it is.
     """
-    content = path.read_bytes()
+    content = read_user_file(path)
     for mark, encoding in _OTHER_MARKS.items():
         if content.startswith(mark):
             raise ValueError(f"it is {encoding}, not UTF-8: save it as UTF-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.experiments.data.arrays import Array, SourceArrays, check_arrays
+from assay.experiments.data.capacity import check_capacity
 from assay.experiments.data.centring import (
     Centre,
     Extremes,
@@ -99,7 +100,9 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _write_prepared(source: Source, settings: DataSettings, task: Task, folder: Path) -> None:
-    arrays = source.load()
+    arrays = source.load(
+        lambda sizes: check_capacity(source.name, sizes, folder, settings.train_images)
+    )
     check_arrays(arrays, source.name, task)
     targets = read_targets(arrays, task, source)
     split = _split(source, settings, arrays, targets)

@@ -103,7 +103,7 @@ def plot_history(study: PlottedStudy) -> NotebookFigure:
     figure, panels = _create_figure(rows=len(objectives))
     for axes, objective in zip(panels, objectives, strict=True):
         _draw_history(axes, study.trials, objective)
-    _set_title(panels[0], f"{study.study}: every trial")
+    panels[0].set_title(_escape(f"{study.study}: every trial"))
     panels[-1].set_xlabel("trial")
     return figure
 
@@ -155,7 +155,7 @@ def plot_curves(study: PlottedStudy, metric: str | None = None) -> NotebookFigur
         )
     if len(best_trials) == 1:
         axes.legend(frameon=False, fontsize="small")
-    _set_title(axes, f"{study.study}: {chosen} by epoch")
+    axes.set_title(_escape(f"{study.study}: {chosen} by epoch"))
     axes.set(xlabel="epoch", ylabel=_axis_label(chosen))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if _spans_decades(list(study.epochs[chosen].dropna())):
@@ -199,7 +199,7 @@ def plot_slices(study: PlottedStudy, metric: str | None = None) -> NotebookFigur
     for axes in panels[::columns]:
         axes.set_ylabel(_axis_label(chosen))
     figure.colorbar(ScalarMappable(colors, _TRIAL_COLORS), ax=panels[: len(names)], label="trial")
-    figure.suptitle(f"{study.study}: {chosen} by hyperparameter", parse_math=False)
+    figure.suptitle(_escape(f"{study.study}: {chosen} by hyperparameter"))
     return figure
 
 
@@ -212,7 +212,9 @@ def _draw_slice(
         isinstance(value, int | float) and not isinstance(value, bool)
         for value in present[name].tolist()
     )
-    settings = present[name].tolist() if is_numeric else [str(value) for value in present[name]]
+    settings = (
+        present[name].tolist() if is_numeric else [_escape(str(value)) for value in present[name]]
+    )
     axes.scatter(
         settings,
         present[metric],
@@ -223,7 +225,7 @@ def _draw_slice(
         edgecolors="white",
         linewidths=0.4,
     )
-    axes.set_xlabel(name)
+    axes.set_xlabel(_escape(name))
     if is_numeric and _spans_decades(settings):
         axes.set_xscale("log")
     if _spans_decades(present[metric].tolist()):
@@ -247,11 +249,11 @@ def plot_importances(study: PlottedStudy) -> NotebookFigure:
         rows=len(by_objective), panel_inches=(7.0, 1.2 + 0.35 * most_bars)
     )
     for axes, (metric, shares) in zip(panels, by_objective.items(), strict=True):
-        bars = axes.barh(list(shares), list(shares.values()), color=BLUE, height=0.65)
+        bars = axes.barh(list(map(_escape, shares)), list(shares.values()), color=BLUE, height=0.65)
         axes.bar_label(
             bars, labels=[f"{share:.0%}" for share in shares.values()], padding=3, fontsize="small"
         )
-        _set_title(axes, f"{study.study}: importances for {metric}")
+        axes.set_title(_escape(f"{study.study}: importances for {metric}"))
         axes.set_xlabel("importance (share of the whole)")
         axes.invert_yaxis()  # the greatest on top
         axes.set_xlim(0, max(shares.values()) * 1.12 or 1.0)  # room for the label of a bar
@@ -295,7 +297,7 @@ def plot_front(study: PlottedStudy, x: str | None = None, y: str | None = None) 
             textcoords="offset points",
             fontsize="small",
         )
-    _set_title(axes, f"{study.study}: trials of the front by number")
+    axes.set_title(_escape(f"{study.study}: trials of the front by number"))
     axes.set(xlabel=_axis_label(across), ylabel=_axis_label(up))
     if _spans_decades(complete[across].tolist()):
         axes.set_xscale("log")
@@ -328,14 +330,19 @@ def _create_figure(
     return figure, list(panels.flat)
 
 
-def _set_title(axes: Axes, text: str) -> None:
-    # matplotlib would read a study's name with two dollar signs as a formula.
-    axes.set_title(text, parse_math=False)
+def _escape(text: str) -> str:
+    """Return a text of a user as matplotlib draws it, dollar signs included.
+
+    Names of studies, hyperparameters and metrics, and values that are texts, go through here.
+    """
+    # matplotlib reads what is between two dollar signs as a formula, and an incomplete one is an
+    # error. Not `parse_math=False`, which labels on an axis do not take.
+    return text.replace("$", r"\$")
 
 
 def _axis_label(metric: str) -> str:
     unit = _METRIC_UNITS.get(metric.removeprefix("val_"))
-    return metric if unit is None else f"{metric} ({unit})"
+    return _escape(metric if unit is None else f"{metric} ({unit})")
 
 
 def _spans_decades(values: Sequence[Any]) -> bool:

@@ -18,7 +18,7 @@ from assay.experiments.run.execution import Execution
 from assay.models.errors import RequestError
 from assay.models.precision import SCALED
 from assay.models.worker.trial_spec import NOT_COMPILED
-from assay.search.space.grid import grid_values
+from assay.search.space.grid import count_grid_values
 
 _MOST_TRIALS: Mapping[str, int] = {"cpu": 8, "gpu": 128}
 """Batch sizes beyond which little is gained: a CPU computes all the time, a GPU is busy."""
@@ -128,6 +128,6 @@ def _count_compile_keys(experiment: Experiment) -> float:
         name: parameter for name, parameter in experiment.space.items() if name not in _MAY_DIFFER
     }
     try:
-        return math.prod(len(grid_values(name, parameter)) for name, parameter in compiled.items())
+        return math.prod(count_grid_values(name, parameter) for name, parameter in compiled.items())
     except RequestError:
         return math.inf

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from assay.models.architectures.activations import maxout_pieces
-from assay.models.architectures.fields import L1, L2, Activation, BatchNorm, Dropout, Initializer
+from assay.models.architectures.fields import (
+    L1,
+    L2,
+    MOST_UNITS,
+    Activation,
+    BatchNorm,
+    Dropout,
+    Initializer,
+)
 from assay.models.architectures.layers import (
     apply_hidden_layer,
     apply_output_layer,
@@ -22,22 +30,39 @@ if TYPE_CHECKING:
     import keras
 
 
+MOST_BLOCKS = 20
+"""Most blocks: images of a million pixels a side can be halved no more often."""
+
+LARGEST_KERNEL = 1_000
+"""Largest height and width of a convolution, in pixels."""
+
+
 class CNNSettings(Settings):
     """Settings of a convolutional network."""
 
     blocks: int = Field(
         default=3,
         ge=1,
+        le=MOST_BLOCKS,
         description="Number of blocks; each has two convolutions and halves the image.",
     )
     filters: int = Field(
-        default=16, ge=1, description="Channels of the first block; every later block doubles them."
+        default=16,
+        ge=1,
+        le=MOST_UNITS,
+        description="Channels of the first block; every later block doubles them.",
     )
     kernel_size: int = Field(
-        default=3, ge=1, description="Height and width of a convolution, in pixels."
+        default=3,
+        ge=1,
+        le=LARGEST_KERNEL,
+        description="Height and width of a convolution, in pixels.",
     )
     dense_units: int = Field(
-        default=128, ge=1, description="Units of the dense layer between blocks and logits."
+        default=128,
+        ge=1,
+        le=MOST_UNITS,
+        description="Units of the dense layer between blocks and logits.",
     )
     activation: Activation = "relu"
     dropout: Dropout = 0.0

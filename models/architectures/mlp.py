@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from assay.models.architectures.activations import maxout_pieces
-from assay.models.architectures.fields import L1, L2, Activation, BatchNorm, Dropout, Initializer
+from assay.models.architectures.fields import (
+    L1,
+    L2,
+    MOST_LAYERS,
+    MOST_UNITS,
+    Activation,
+    BatchNorm,
+    Dropout,
+    Initializer,
+)
 from assay.models.architectures.layers import apply_hidden_layer, apply_output_layer
 from assay.models.errors import RequestError
 from assay.models.settings import Settings
@@ -25,6 +34,7 @@ def _own_width_field(layer: int) -> Any:
     return Field(
         default=None,
         ge=1,
+        le=MOST_UNITS,
         description=f"Units of hidden layer {layer}. Default: hidden_units.",
     )
 
@@ -41,11 +51,13 @@ class MLPSettings(Settings):
 
     hidden_units: int | list[int] = Field(
         default=100,
-        description="Units of each hidden layer, or a list with one number per layer.",
+        description=f"Units of each hidden layer, at most {MOST_UNITS:,}, or a list with one number"
+        " per layer.",
     )
     hidden_layers: int = Field(
         default=1,
         ge=1,
+        le=MOST_LAYERS,
         description="Number of hidden layers; follows from hidden_units if that is a list.",
     )
     hidden_units_2: int | None = _own_width_field(2)
@@ -85,13 +97,19 @@ class MLPSettings(Settings):
     @classmethod
     def _check_hidden_units(cls, value: Any) -> Any:
         widths = value if isinstance(value, list) else [value]
+        if len(widths) > MOST_LAYERS:
+            raise RequestError(
+                f"takes at most {MOST_LAYERS:,} hidden layers; received a list of {len(widths):,} "
+                "numbers: shorten it."
+            )
         if widths and all(
-            isinstance(width, int) and not isinstance(width, bool) and width >= 1
+            isinstance(width, int) and not isinstance(width, bool) and 1 <= width <= MOST_UNITS
             for width in widths
         ):
             return value
         raise ValueError(
-            "must be a whole number of 1 or more, or a list of such numbers, one per hidden layer"
+            f"must be a whole number from 1 to {MOST_UNITS:,}, or a list of such numbers, one per "
+            "hidden layer"
         )
 
     @model_validator(mode="after")

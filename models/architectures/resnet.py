@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from assay.models.architectures.activations import maxout_pieces
-from assay.models.architectures.fields import L1, L2, Activation, Dropout, Initializer
+from assay.models.architectures.fields import L1, L2, MOST_UNITS, Activation, Dropout, Initializer
 from assay.models.architectures.layers import (
     apply_activation,
     apply_dropout,
@@ -30,6 +30,10 @@ its border.
 """
 
 
+MOST_BLOCKS = 200
+"""Most blocks of a stage: that of the deepest network of the paper, section 4.2, of 1202 layers."""
+
+
 class ResNetSettings(Settings):
     """Settings of a residual network, which has 6 blocks + 2 layers with weights.
 
@@ -37,10 +41,16 @@ class ResNetSettings(Settings):
     """
 
     blocks: int = Field(
-        default=1, ge=1, description="Blocks of two convolutions in each of the three stages."
+        default=1,
+        ge=1,
+        le=MOST_BLOCKS,
+        description="Blocks of two convolutions in each of the three stages.",
     )
     filters: int = Field(
-        default=16, ge=1, description="Channels of the first stage; every later stage doubles them."
+        default=16,
+        ge=1,
+        le=MOST_UNITS,
+        description="Channels of the first stage; every later stage doubles them.",
     )
     activation: Activation = "relu"
     dropout: Dropout = 0.0

@@ -22,6 +22,9 @@ from assay.models.settings import Settings
 Choice: TypeAlias = bool | int | float | str | list[Any]
 """A value that a parameter can have."""
 
+MOST_CHOICES = 1_000
+"""Most choices of a parameter, and most values in a choice that is a list or in a condition."""
+
 _STEP_DIGITS = 12  # 0.1 + 0.2 is meant to be 0.3
 
 
@@ -114,6 +117,14 @@ class Parameter:
                 return [low, high]
             case _:
                 raise TypeError(f"not a distribution of a space: {self.distribution}")
+
+    def extreme_value(self, end: int) -> Choice:
+        """Return the first choice or the lower end of a range for 0, the last or upper for -1."""
+        match self.distribution:
+            case CategoricalDistribution(choices=choices):
+                return self.decode(choices[end])
+            case _:
+                return self.extreme_values()[end]
 
     def fixed_to(self, value: Choice) -> Parameter:
         """Return a parameter with this value alone, under the same conditions."""
@@ -307,6 +318,11 @@ def _read_condition(name: str, value: object, where: str) -> Condition:
     values = value if isinstance(value, list) else [value]
     if not values:
         raise RequestError(f"{where}: a list of values must not be empty; add one.")
+    if len(values) > MOST_CHOICES:
+        raise RequestError(
+            f"{where}: a condition takes at most {MOST_CHOICES:,} values; received "
+            f"{len(values):,}: write bounds such as {{ low = 2 }}."
+        )
     return Condition(name, tuple(values))
 
 

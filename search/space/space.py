@@ -21,6 +21,7 @@ from assay.models.errors import RequestError
 from assay.models.names import suggestion
 from assay.models.settings import Settings
 from assay.search.space.parameter import (
+    MOST_CHOICES,
     Choice,
     Condition,
     Parameter,
@@ -196,7 +197,7 @@ class Space(Mapping[str, Parameter]):
         for name, parameter in self.parameters.items():
             if is_active(parameter, configuration):
                 configuration[name] = (
-                    chosen[name] if name in chosen else parameter.extreme_values()[end]
+                    chosen[name] if name in chosen else parameter.extreme_value(end)
                 )
         return configuration
 
@@ -261,6 +262,9 @@ def _check_condition(name: str, condition: Condition, parameters: Mapping[str, P
         )
 
 
+MOST_PARAMETERS = 200
+"""Most parameters of a space."""
+
 _MAX_WHOLE_NUMBER = 2**53  # Optuna stores numbers as floats, which cannot tell larger ones apart
 
 
@@ -295,13 +299,19 @@ def read_space(
             else floats.
 
     Raises:
-        RequestError: a range or a list is empty, a logarithmic range is not positive, conditions go
-            round in a circle, a range is not one for its setting, and the like.
+        RequestError: a range or a list is empty, a list is too long, a logarithmic range is not
+            positive, conditions go round in a circle, a range is not one for its setting, and the
+            like.
 
     Example:
         >>> read_space({"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}}).to_records()
         {'learning_rate': '0.0001 to 0.1, log'}
     """
+    if len(table) > MOST_PARAMETERS:
+        raise RequestError(
+            f"[space] takes at most {MOST_PARAMETERS:,} names; received {len(table):,}: fix the "
+            "others under [model] or [train]."
+        )
     return Space.ordered(
         {
             name: _read_parameter(f"[space] {name}", value, kinds.get(name))
@@ -331,7 +341,18 @@ def _read_choices(where: str, table: _Choices) -> Parameter:
         raise RequestError(
             f"{where}: a list of choices must not be empty; add a value or remove the name."
         )
+    # Counted first: every choice is compared with the others, and tried with both ends of ranges.
+    if len(choices) > MOST_CHOICES:
+        raise RequestError(
+            f"{where}: takes at most {MOST_CHOICES:,} choices; received {len(choices):,}: remove "
+            "some, or write a range such as { low = 1, high = 10 }."
+        )
     for choice in choices:
+        if isinstance(choice, list) and len(choice) > MOST_CHOICES:
+            raise RequestError(
+                f"{where}: a choice that is a list takes at most {MOST_CHOICES:,} values; "
+                f"received {len(choice):,}: shorten it."
+            )
         if not isinstance(choice, bool | int | float | str | list):
             raise RequestError(
                 f"{where}: a choice must be a text, a number, a boolean or a list; "
@@ -409,6 +430,12 @@ def _check_range(where: str, table: _Range) -> None:
         raise RequestError(f"{where}: a logarithmic range must lie above 0; received low = {low}.")
     if table.log and step is not None:
         raise RequestError(f"{where}: a logarithmic range takes no step; received step = {step}.")
+    # As many as floats can tell apart; Decimal, which counts them, has a limit too.
+    if step is not None and (high - low) / step > _MAX_WHOLE_NUMBER:
+        raise RequestError(
+            f"{where}: takes at most {_MAX_WHOLE_NUMBER:,} steps; received {low} to {high}, step "
+            f"{step}: give it a larger step."
+        )
     if step is not None and not divides(step, high - low):
         raise RequestError(
             f"{where}: high must be low plus a multiple of step; received {low} to {high}, "

@@ -1,4 +1,4 @@
-"""Processor cores, NVIDIA GPUs, and the kernel's out-of-memory killer.
+"""Processor cores, memory, NVIDIA GPUs, and the kernel's out-of-memory killer.
 
 A backend could tell more about GPUs, but asking it would import it into the supervisor: the file
 system and the driver's own tool are asked instead.
@@ -11,14 +11,18 @@ import importlib.util
 import itertools
 import os
 import re
+import resource
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _DEVICES = Path("/dev")
 _NVIDIA_SMI_TIMEOUT_SECONDS = 20.0  # a driver that was idle for a while takes seconds to answer
 _JAX_PLUGINS = ("jax_cuda13_plugin", "jax_cuda12_plugin")
 _KERNEL_COUNTERS = Path("/proc/vmstat")
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def count_cores() -> int:
@@ -34,6 +38,72 @@ def threads_per_worker(workers: int) -> int:
     Together the workers use no more than all cores.
     """
     return max(1, count_cores() // workers)
+
+
+def available_memory_bytes(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
+    """Return how many bytes of memory this process could use now, swap included.
+
+    It is the least of what the machine has available, what the limits of its control groups leave
+    (those of a container or of Slurm, for example), and what the limit of its address space leaves.
+
+    Args:
+        cgroups: the folder in which control groups are mounted.
+        own: the file that lists the control groups of this process.
+    """
+    import psutil  # here, because commands that prepare no data need not import it
+
+    swap = int(psutil.swap_memory().free)
+    available = [int(psutil.virtual_memory().available) + swap]
+    available += (room + swap for room in _cgroup_rooms(cgroups, own))
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY:
+        available.append(limit - int(psutil.Process().memory_info().vms))
+    return max(0, min(available))
+
+
+def _cgroup_rooms(cgroups: Path, own: Path) -> Iterator[int]:
+    """Yield the memory that each limit of a control group leaves, in bytes, without swap."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            version_2 = True
+            root = cgroups
+        elif "memory" in controllers.split(","):
+            version_2 = False
+            root = cgroups / "memory"
+        else:
+            continue
+        folder = root / path.lstrip("/")
+        # The limits of the groups above count too. In a container the path may be that of the
+        # host, of which only the root is there.
+        for group in (folder, *folder.parents):
+            with suppress(OSError, ValueError):
+                yield _cgroup_room(group, version_2)
+            if group == root:
+                break
+
+
+def _cgroup_room(group: Path, version_2: bool) -> int:
+    """Return the memory that the limit of a control group leaves, in bytes.
+
+    Raises:
+        OSError: it has no limit.
+        ValueError: likewise; the limit is the text "max".
+    """
+    limit_name, usage_name, cache_name = (
+        ("memory.max", "memory.current", "inactive_file")
+        if version_2
+        else ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    )
+    limit = int((group / limit_name).read_text())
+    usage = int((group / usage_name).read_text())
+    # Cached files are counted as used, and are given up when memory is needed.
+    cached = re.search(rf"^{cache_name} (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)
+    return limit - usage + (0 if cached is None else int(cached[1]))
 
 
 def list_gpus(devices: Path = _DEVICES) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from assay.experiments.data.arrays import SourceArrays
+from assay.experiments.data.capacity import CapacityCheck, accept_any_size
 from assay.experiments.data.layout import Layout
 from assay.search.system.files import expand_path
 
@@ -115,11 +116,15 @@ class Source(ABC):
         raise NotImplementedError(f"{type(self).__name__} has nothing to download")
 
     @abstractmethod
-    def load(self) -> SourceArrays:
+    def load(self, check_capacity: CapacityCheck = accept_any_size) -> SourceArrays:
         """Read, generate or decode the arrays.
 
+        Args:
+            check_capacity: called with the sizes of the arrays before any is read or decoded, by a
+                source whose arrays can be of any size.
+
         Raises:
-            RequestError: the arrays cannot be used as they are.
+            RequestError: the arrays cannot be used as they are, or `check_capacity` refuses them.
         """
 
     def explain_unverified(self, array_digests: Mapping[str, str]) -> str | None:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from assay.experiments.data.arrays import SourceArrays
+from assay.experiments.data.capacity import CapacityCheck, accept_any_size
 from assay.experiments.data.sources.base import Source
 from assay.experiments.data.sources.toy_sets import FUNCTIONS, POINTS, GeneratedSet
 from assay.models.errors import RequestError
@@ -68,7 +69,7 @@ class GeneratedSource(Source):
         """Return (2,) for points of the plane, (1,) for functions."""
         return (2,) if self.name in POINTS else (1,)
 
-    def load(self) -> SourceArrays:
+    def load(self, check_capacity: CapacityCheck = accept_any_size) -> SourceArrays:
         """Generate the points."""
         noise = self._noise_or_default()
         # Two streams, so that the test points stay the same for any number of training points.

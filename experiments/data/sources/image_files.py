@@ -21,18 +21,19 @@ keep the aspect ratio.
 
 from __future__ import annotations
 
-import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from assay.experiments.data.arrays import Array
+from assay.experiments.data.capacity import ArraySize, CapacityCheck, accept_any_size
 from assay.models.errors import RequestError
+from assay.models.files import open_user_file
 
 GREY_MODES = {"1", "L", "LA"}
 WIDE_MODES = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}
@@ -48,7 +49,10 @@ ImageSize: TypeAlias = tuple[int, int]
 
 
 def decode_images(
-    train: Sequence[Path], test: Sequence[Path], size: ImageSize | None
+    train: Sequence[Path],
+    test: Sequence[Path],
+    size: ImageSize | None,
+    check_capacity: CapacityCheck = accept_any_size,
 ) -> tuple[Array, Array]:
     """Decode the training and the test images; all have colour if any training image has.
 
@@ -56,6 +60,8 @@ def decode_images(
         train: files of the training images.
         test: files of the test images.
         size: size that every image is resized to; None if all images have the same size.
+        check_capacity: called with the sizes of both arrays, as `x_train` and `x_test`, before the
+            first image is decoded.
 
     Returns:
         Training and test images, uint8, (n, height, width) or (n, height, width, 3).
@@ -63,34 +69,56 @@ def decode_images(
     Raises:
         RequestError: a file is not an image or is too large, or images have different sizes.
     """
-    if size is None:
-        size = _common_size([*train, *test])
     # By the training images alone: test images must not change what a network is trained on.
     in_colour = any(_has_colour(path) for path in train)
-    shape = (*size, 3) if in_colour else size
-    x_train, x_test = (np.empty((len(paths), *shape), np.uint8) for paths in (train, test))
+    # Sideways images have as many pixels, so the memory is known before any image is decoded.
+    height, width = _check_header_sizes([*train, *test]) if size is None else size
+    channels = (3,) if in_colour else ()
+    check_capacity(
+        {
+            name: ArraySize((len(paths), height, width, *channels), np.dtype(np.uint8))
+            for name, paths in (("x_train", train), ("x_test", test))
+        }
+    )
+    first = _decode_image(train[0], size, in_colour)
+    common = (first.shape[0], first.shape[1])
+    x_train, x_test = (np.empty((len(paths), *first.shape), np.uint8) for paths in (train, test))
     for paths, images in ((train, x_train), (test, x_test)):
         for index, path in enumerate(paths):
-            images[index] = _decode_image(path, size, in_colour)
+            image = first if path is train[0] else _decode_image(path, size, in_colour)
+            if image.shape != first.shape:
+                raise _of_other_size(train[0], common, path, (image.shape[0], image.shape[1]))
+            images[index] = image
     return x_train, x_test
 
 
-def _common_size(paths: Sequence[Path]) -> ImageSize:
-    """Return the size of all images, read from their headers."""
+def _check_header_sizes(paths: Sequence[Path]) -> ImageSize:
+    """Return the size of the first image as its header has it.
+
+    Where an image must be rotated, PNG may say behind its pixels: that is known when it is decoded.
+
+    Raises:
+        RequestError: images have different sizes, however they are rotated.
+    """
     first = _read_size(paths[0])
     for path in paths:
-        if (size := _read_size(path)) != first:
-            raise RequestError(
-                "images must be of one size, or be resized by [data] size = [height, width]: "
-                f"{paths[0]} is {first[0]} x {first[1]}, {path} is {size[0]} x {size[1]}."
-            )
+        if sorted(size := _read_size(path)) != sorted(first):
+            raise _of_other_size(paths[0], first, path, size)
     return first
+
+
+def _of_other_size(first_path: Path, first: ImageSize, path: Path, size: ImageSize) -> RequestError:
+    return RequestError(
+        "images must be of one size, or be resized by [data] size = [height, width]: "
+        f"{first_path} is {first[0]} x {first[1]}, {path} is {size[0]} x {size[1]}."
+    )
 
 
 def _read_size(path: Path) -> ImageSize:
     with _open_image(path) as image:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-        if orientation in SIDEWAYS_ORIENTATIONS:
+        # Not the method of PNG, which decodes the pixels to look for EXIF data behind them.
+        exif = Image.Image.getexif(image)
+        if exif.get(ExifTags.Base.Orientation) in SIDEWAYS_ORIENTATIONS:
             return image.width, image.height
         return image.height, image.width
 
@@ -104,7 +132,7 @@ def _has_colour(path: Path) -> bool:
         return image.mode not in GREY_MODES | WIDE_MODES
 
 
-def _decode_image(path: Path, size: ImageSize, in_colour: bool) -> Array:
+def _decode_image(path: Path, size: ImageSize | None, in_colour: bool) -> Array:
     """Return one image as uint8, (height, width) or (height, width, 3)."""
     with _open_image(path) as opened:
         image = _composite_on_white(_reduce_to_8_bits(ImageOps.exif_transpose(opened), path))
@@ -112,7 +140,7 @@ def _decode_image(path: Path, size: ImageSize, in_colour: bool) -> Array:
         if image.mode not in GREY_MODES:
             image = image.convert("RGB")
         image = image.convert("RGB" if in_colour else "L")
-        if (image.height, image.width) != size:
+        if size is not None and (image.height, image.width) != size:
             # Pillow's sizes are (width, height).
             image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
         return np.asarray(image)
@@ -152,13 +180,7 @@ def _open_image(path: Path) -> Iterator[Image.Image]:
         warnings.simplefilter("ignore")  # odd metadata; only the pixels matter
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            # Checked before opening: a named pipe would block.
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise RequestError(
-                    f"everything in a class's folder must be an image; {path} is no file: "
-                    "remove it."
-                )
-            with Image.open(path, formats=_data_formats()) as image:
+            with _open_file(path) as file, Image.open(file, formats=_data_formats()) as image:
                 yield image
         except RequestError:
             raise
@@ -169,11 +191,25 @@ def _open_image(path: Path) -> Iterator[Image.Image]:
                 f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels, which Pillow takes for "
                 "an attack: shrink it."
             ) from None
+        except UnidentifiedImageError:  # whose message is about the open file
+            raise RequestError(
+                f"{path} is not an image that Pillow can read (unknown format): remove it, or "
+                "repair it."
+            ) from None
         except Exception as error:  # every format's reader raises exceptions of its own kinds
             reason = " ".join(str(error).split()) or type(error).__name__
             raise RequestError(
                 f"{path} is not an image that Pillow can read ({reason}): remove or repair it."
             ) from None
+
+
+def _open_file(path: Path) -> BinaryIO:
+    try:
+        return open_user_file(path)
+    except ValueError as error:  # a pipe would block
+        raise RequestError(
+            f"everything in a class's folder must be an image, but {path} is no file: {error}."
+        ) from None
 
 
 def _data_formats() -> list[str]:

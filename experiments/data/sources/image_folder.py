@@ -2,8 +2,9 @@
 
 The validation folder may be missing; it may also be named valid, validation or dev. Every file in a
 class's folder and its subfolders must be an image of that class, except hidden files and those that
-operating systems create. Links are followed, except to a folder that contains the link. Anything
-else may lie beside these folders.
+operating systems create. Links are followed, except to a folder that contains the link; each
+folder is visited once for its class, however many links lead there. Anything else may lie beside
+these folders.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.experiments.data.arrays import Array, SourceArrays
+from assay.experiments.data.capacity import CapacityCheck, accept_any_size
 from assay.experiments.data.sources.base import Source, resolve_path
 from assay.models.errors import RequestError
 from assay.models.names import suggestion
@@ -88,8 +90,11 @@ class FolderSource(Source):
             raise RequestError(f"{self.path} cannot be read: {error.strerror}.") from None
         return tuple(entry.name for entry in entries if entry.name not in used)
 
-    def load(self) -> SourceArrays:
+    def load(self, check_capacity: CapacityCheck = accept_any_size) -> SourceArrays:
         """Decode every image; `image_files` lists how each kind of image is converted.
+
+        Args:
+            check_capacity: called before the first image is decoded; see `Source.load`.
 
         Returns:
             x uint8 (n, height, width) or (n, height, width, 3); y texts, the names of the classes'
@@ -106,7 +111,10 @@ class FolderSource(Source):
         # what a network is trained on.
         held_out = [*tree.validation, *tree.test]
         x_train, x_held_out = decode_images(
-            [image.path for image in tree.train], [image.path for image in held_out], self.size
+            [image.path for image in tree.train],
+            [image.path for image in held_out],
+            self.size,
+            check_capacity,
         )
         count = len(tree.validation)
         return SourceArrays(
@@ -260,31 +268,72 @@ def _check_classes(folder: Path, classes: Collection[str], train: Collection[str
 
 def _list_images(classes: dict[str, Path]) -> tuple[ImageFile, ...]:
     return tuple(
-        ImageFile(path, name)
-        for name, folder in classes.items()
-        for path in _walk_files(folder, (Path(os.path.realpath(folder.parent)),))
+        ImageFile(path, name) for name, folder in classes.items() for path in _walk_files(folder)
     )
 
 
-def _walk_files(folder: Path, parents: tuple[Path, ...]) -> Iterator[Path]:
-    """Yield the files in a folder and its subfolders.
+def _walk_files(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and its subfolders, each real folder once.
 
-    Args:
-        folder: the folder.
-        parents: real paths of the folders above it.
+    Links that lead to one folder by several ways would otherwise multiply: ten folders with two
+    links to the next one are a thousand ways.
     """
-    real_path = Path(os.path.realpath(folder))
-    # A link to a folder that contains the link would never end.
-    if any(parent.is_relative_to(real_path) for parent in parents):
+    visited: set[tuple[int, int]] = set()
+    above = (os.path.realpath(folder.parent),)
+    if _contains_any(real_path := os.path.realpath(folder), above):
         return
-    for entry in _list_entries(folder):
-        if entry.is_dir():
-            yield from _walk_files(Path(entry.path), (*parents, real_path))
-        else:
-            yield Path(entry.path)
+    # A stack, since folders can be nested deeper than functions can call themselves.
+    waiting = [_Visit(str(folder), real_path, above)]
+    while waiting:
+        place = waiting.pop()
+        if place.real_folder is None:
+            yield Path(place.path)
+            continue
+        # Texts here and below, because a Path of a thousand parts takes long to parse.
+        status = os.stat(place.path)  # noqa: PTH116
+        if (status.st_dev, status.st_ino) in visited:
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        # Backwards, because the stack returns the last one first.
+        for entry in reversed(_list_entries(place.path)):
+            visit = _plan_visit(entry, place.real_folder, place.above)
+            if visit is not None:
+                waiting.append(visit)
 
 
-def _list_entries(folder: Path) -> list[os.DirEntry[str]]:
+@dataclass(frozen=True)
+class _Visit:
+    """A file or a folder that `_walk_files` comes to.
+
+    Attributes:
+        path: its path.
+        real_folder: real path of the folder; None for a file.
+        above: real paths of the folders that hold the links on the way there.
+    """
+
+    path: str
+    real_folder: str | None
+    above: tuple[str, ...]
+
+
+def _plan_visit(entry: os.DirEntry[str], real_folder: str, above: tuple[str, ...]) -> _Visit | None:
+    """Return the visit of an entry of a folder; None for a link to a folder that contains it."""
+    if not entry.is_dir():
+        return _Visit(entry.path, None, ())
+    if not entry.is_symlink():
+        return _Visit(entry.path, f"{real_folder}{os.sep}{entry.name}", above)
+    target = os.path.realpath(entry.path)
+    above = (*above, real_folder)
+    return None if _contains_any(target, above) else _Visit(entry.path, target, above)
+
+
+def _contains_any(folder: str, others: Collection[str]) -> bool:
+    """Return whether a folder is one of some others, or contains one; all are real paths."""
+    beginning = folder.rstrip(os.sep) + os.sep
+    return any(f"{other}{os.sep}".startswith(beginning) for other in others)
+
+
+def _list_entries(folder: str | Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         visible_entries = [
             entry

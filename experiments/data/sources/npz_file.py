@@ -1,33 +1,45 @@
 """`npz:PATH`: your own arrays in one .npz file; also the reader of published .npz files.
 
 An array is read only if its size is the one that its header claims, and to its end, where `zipfile`
-compares the checksum. `numpy.load` would allocate whatever a header claims. Nothing is unpickled.
+compares the checksum. `numpy.load` would allocate whatever a header claims. The sizes of all arrays
+are compared with the memory before the first is read. Nothing is unpickled.
 """
 
 from __future__ import annotations
 
+import io
 import lzma
-import math
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from assay.experiments.data.arrays import ARRAY_NAMES, VALIDATION_NAMES, SourceArrays
+from assay.experiments.data.capacity import ArraySize, CapacityCheck, accept_any_size
 from assay.experiments.data.layout import Layout, predict_input_shape
 from assay.experiments.data.sources.base import Source, resolve_path
 from assay.models.errors import RequestError
+from assay.models.files import open_user_file
 
 NPZ_PREFIX = "npz:"
 """Prefix of a data set's name that is followed by the path of an .npz file."""
 
 VALIDATION_PARTS = ("val", "valid", "validation", "dev")
 """What may follow x_ and y_ in the names of the validation arrays."""
+
+MOST_ENTRIES = 1_000
+"""Most arrays and other files in an .npz file."""
+
+_MOST_DIRECTORY_BYTES = 1_000_000  # `zipfile` takes some 500 bytes of memory for each entry's 50
+_MOST_HEADER_BYTES = 10_000  # NumPy's own limit, which it checks after reading up to 4 GB
+_MOST_NAMED = 10
+_MOST_REASON_TEXT = 200
 
 _CORRUPT_ARCHIVE = (
     zipfile.BadZipFile,
@@ -36,6 +48,7 @@ _CORRUPT_ARCHIVE = (
     EOFError,
     OSError,
     ValueError,
+    OverflowError,
     RuntimeError,  # a password, or (NotImplementedError) a compression that this Python lacks
 )
 
@@ -71,7 +84,7 @@ class NpzSource(Source):
         Raises:
             RequestError: the file is not an .npz file, or has no such array.
         """
-        shape, _ = read_x_train_header(self.path)
+        shape = read_x_train_header(self.path).shape
         return shape[0] if shape else 0
 
     def input_shape(self) -> tuple[int, ...] | None:
@@ -80,7 +93,8 @@ class NpzSource(Source):
         Raises:
             RequestError: the file is not an .npz file, or has no such array.
         """
-        return predict_input_shape(*read_x_train_header(self.path), self.layout)
+        header = read_x_train_header(self.path)
+        return predict_input_shape(header.shape, header.dtype, self.layout)
 
     def find_validation_set(self) -> str | None:
         """Return the names of the validation arrays, such as "x_val and y_val", or None.
@@ -98,13 +112,14 @@ class NpzSource(Source):
         used = {*ARRAY_NAMES, *(() if part is None else (f"x_{part}", f"y_{part}"))}
         return tuple(name for name in names if name not in used)
 
-    def load(self) -> SourceArrays:
-        """Read the file.
+    def load(self, check_capacity: CapacityCheck = accept_any_size) -> SourceArrays:
+        """Read the file; see `Source.load`.
 
         Raises:
             RequestError: the file or one of its arrays is not what it should be.
         """
-        return read_npz_file(self.path, find_validation_part(list_arrays(self.path), self.path))
+        part = find_validation_part(list_arrays(self.path), self.path)
+        return read_npz_file(self.path, part, check_capacity)
 
 
 def locate_npz_file(name: str, data_dir: Path, base: Path, layout: Layout | None) -> NpzSource:
@@ -173,13 +188,18 @@ def find_validation_part(names: Sequence[str], path: Path) -> str | None:
     return found[0] if found else None
 
 
-def read_npz_file(path: Path, validation_part: str | None = None) -> SourceArrays:
+def read_npz_file(
+    path: Path,
+    validation_part: str | None = None,
+    check_capacity: CapacityCheck = accept_any_size,
+) -> SourceArrays:
     """Read the arrays of a data set; y of shape (n, 1) becomes (n,).
 
     Args:
         path: the file.
         validation_part: what follows x_ and y_ in the names of the validation arrays; None to read
             the four others only.
+        check_capacity: called with the sizes of the arrays before any is read.
 
     Raises:
         RequestError: the file or one of its arrays is not what it should be.
@@ -188,7 +208,10 @@ def read_npz_file(path: Path, validation_part: str | None = None) -> SourceArray
     if validation_part is not None:
         names |= {name: f"{name[0]}_{validation_part}" for name in VALIDATION_NAMES}
     with _open_archive(path) as archive:
-        arrays = {name: _read_array(archive, member, path) for name, member in names.items()}
+        check_capacity(
+            {name: _read_header(archive, member, path) for name, member in names.items()}
+        )
+        arrays = {name: _read_array(archive, member) for name, member in names.items()}
     # `keras.datasets` has the labels of CIFAR-10 in a column.
     for name, array in arrays.items():
         if name.startswith("y_") and array.ndim == 2 and array.shape[1] == 1:
@@ -196,79 +219,120 @@ def read_npz_file(path: Path, validation_part: str | None = None) -> SourceArray
     return SourceArrays(**arrays, validation_part=validation_part or "validation")
 
 
-def read_x_train_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def read_x_train_header(path: Path) -> ArraySize:
     """Return the shape and the type of x_train, read from its header alone.
 
     Raises:
         RequestError: the file is not an .npz file, or has no such array.
     """
-    with _open_archive(path) as archive, _open_member(archive, "x_train", path) as (stream, _):
-        shape, dtype, _ = _read_header(stream, "x_train", path)
-    return shape, dtype
+    with _open_archive(path) as archive:
+        return _read_header(archive, "x_train", path)
+
+
+class _ArchiveFile(io.BufferedReader):
+    """A zip file that is being opened, whose directory must not be large."""
+
+    most_bytes: int | None = _MOST_DIRECTORY_BYTES
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        # `zipfile` reads the directory, and nothing else, in one piece.
+        if self.most_bytes is not None and size is not None and size > self.most_bytes:
+            raise _too_many_entries(self.name, f"a directory of {size:,} bytes")
+        return super().read(size)
 
 
 @contextmanager
 def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with (
+            open_user_file(path) as opened,
+            _ArchiveFile(opened.raw) as file,  # type: ignore[attr-defined]
+            zipfile.ZipFile(file) as archive,
+        ):
+            file.most_bytes = None
+            if (entries := len(archive.infolist())) > MOST_ENTRIES:
+                raise _too_many_entries(path, f"{entries:,}")
             yield archive
     except RequestError:
         raise
     except MemoryError:
         raise RequestError(f"{path} does not fit into this machine's memory.") from None
     except _CORRUPT_ARCHIVE as error:
+        # NumPy's messages may quote a whole header.
+        reason = " ".join(str(error).split())[:_MOST_REASON_TEXT]
         raise RequestError(
-            f"{path} is not an .npz file, or is damaged: {error}. Create or download it again."
+            f"{path} is not an .npz file, or is damaged: {reason}. Create or download it again."
         ) from None
 
 
-@contextmanager
-def _open_member(
-    archive: zipfile.ZipFile, name: str, path: Path
-) -> Iterator[tuple[IO[bytes], int]]:
-    """Open an array in the archive; yields its stream and its size in bytes."""
+def _too_many_entries(path: object, received: str) -> RequestError:
+    return RequestError(
+        f"{path} must hold at most {MOST_ENTRIES:,} arrays; received {received}: keep "
+        f"{', '.join(ARRAY_NAMES)}, and x_val and y_val if there are any."
+    )
+
+
+def _find_member(archive: zipfile.ZipFile, name: str, path: Path) -> zipfile.ZipInfo:
     members = archive.namelist()
     if f"{name}.npy" not in members:
-        present = ", ".join(member.removesuffix(".npy") for member in members) or "nothing"
+        present = [member.removesuffix(".npy") for member in members]
+        listed = ", ".join(present[:_MOST_NAMED]) or "nothing"
+        others = len(present) - _MOST_NAMED
         raise RequestError(
-            f"{path} must hold {', '.join(ARRAY_NAMES)}: {name} is missing; it holds {present}."
+            f"{path} must hold {', '.join(ARRAY_NAMES)}: {name} is missing; it holds {listed}"
+            f"{f' and {others:,} more' if others > 0 else ''}."
         )
+    return archive.getinfo(f"{name}.npy")
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray[Any, Any]:
+    """Read an array whose header `_read_header` has checked."""
     with archive.open(f"{name}.npy") as stream:
-        yield stream, archive.getinfo(f"{name}.npy").file_size
-
-
-def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray[Any, Any]:
-    with _open_member(archive, name, path) as (stream, size_bytes):
-        shape, dtype, header_bytes = _read_header(stream, name, path)
-        # Checked before reading: NumPy would allocate the memory that the header claims.
-        if size_bytes != header_bytes + math.prod(shape) * dtype.itemsize:
-            raise RequestError(
-                f"{path}: {name} is damaged: {size_bytes:,} bytes cannot be {shape} of {dtype}."
-            )
-    # Opened again, because NumPy reads the header itself.
-    with _open_member(archive, name, path) as (stream, _):
         array: np.ndarray[Any, Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return array
 
 
-def _read_header(
-    stream: IO[bytes], name: str, path: Path
-) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Return an array's shape, its type, and the size of its header in bytes."""
+def _read_header(archive: zipfile.ZipFile, name: str, path: Path) -> ArraySize:
+    """Return an array's shape and type, if the size of the entry is what they claim.
+
+    Raises:
+        RequestError: the entry is missing, has another size, or holds something else.
+    """
+    member = _find_member(archive, name, path)
+    with archive.open(member) as stream:
+        # No more than that, since the header says itself how long it is.
+        head = io.BytesIO(stream.read(_MOST_HEADER_BYTES))
     # Version 3.0 is for arrays with named fields whose names are not Latin-1.
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
     }
-    read_header = readers.get(np.lib.format.read_magic(stream))
+    read_header = readers.get(np.lib.format.read_magic(head))
     if read_header is None:
         raise RequestError(
             f"{path}: {name} has named fields; an array must be of one type of number."
         )
-    shape, _, dtype = read_header(stream)
+    shape, _, dtype = read_header(head)
     if dtype.hasobject:
         raise RequestError(
             f"{path}: {name} holds pickled Python objects, which are never read: "
             "save plain numbers."
         )
-    return shape, dtype, stream.tell()
+    size = ArraySize(shape, dtype)
+    is_possible = all(type(length) is int and 0 <= length <= sys.maxsize for length in shape)
+    # Compared before reading, because NumPy allocates the memory that a header claims.
+    if not is_possible or dtype.itemsize == 0 or member.file_size != head.tell() + size.bytes:
+        raise RequestError(
+            f"{path}: {name} is damaged: {member.file_size:,} bytes cannot be "
+            f"{_format_shape(shape)} of {dtype}. Create or download it again."
+        )
+    return size
+
+
+def _format_shape(shape: Sequence[int]) -> str:
+    # A header has room for a thousand axes, or one length of thousands of digits.
+    text = str(tuple(shape))
+    return text if len(text) <= _MOST_SHAPE_TEXT else f"{text[:_MOST_SHAPE_TEXT]}..."
+
+
+_MOST_SHAPE_TEXT = 80

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.experiments.data.arrays import SourceArrays
+from assay.experiments.data.capacity import CapacityCheck, accept_any_size
 from assay.experiments.data.sources.base import Source, default_data_dir
 from assay.experiments.data.sources.npz_file import NpzSource, read_npz_file
 
@@ -234,7 +235,7 @@ class DigitsSource(_Published):
         """Return the number of images outside the test set."""
         return DIGITS.train_images
 
-    def load(self) -> SourceArrays:
+    def load(self, check_capacity: CapacityCheck = accept_any_size) -> SourceArrays:
         """Read and split the digits; imports scikit-learn."""
         return load_digits_arrays()
 
@@ -255,9 +256,9 @@ class PublishedSource(_Published, NpzSource):
         """Return nothing: a copy may come with other arrays."""
         return ()
 
-    def load(self) -> SourceArrays:
+    def load(self, check_capacity: CapacityCheck = accept_any_size) -> SourceArrays:
         """Read the four arrays."""
-        return read_npz_file(self.path)
+        return read_npz_file(self.path, check_capacity=check_capacity)
 
     def count_training_examples(self) -> int:
         """Return the length of x_train; before the download, that of the published one.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import shlex
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,6 +137,44 @@ class TestAFunctionOfOnesOwn:
         assert new("mine", "--model", model).code == 0
         assert (tmp_path / "nets.py").read_text() == "mine = True"
         assert files(tmp_path) == ["mine.toml", "nets.py"]
+
+    @pytest.mark.parametrize("data", ["digits", "sine"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            'x"""; open("harm", "w"); """',
+            "x'''; open('harm', 'w'); '''",
+            'ends in a quote"',
+            '\\"""; open("harm", "w") #',
+            "a\\N{no such name} \\xZZ \\u12",
+            "{function} {0} %s $HOME",
+            "mine; touch harm #",
+            "größe",
+        ],
+    )
+    def test_a_name_is_text_in_the_files_whatever_it_is(
+        self, name: str, data: str, new: New, tmp_path: Path
+    ) -> None:
+        done = new(name, "--model", "nets.py:build", "--data", data)
+        assert (done.code, done.err) == (0, "")
+        module = ast.parse((tmp_path / "nets.py").read_text())
+        says, imports, function = module.body
+        assert ast.get_docstring(module, clean=False) == f"Networks for {name}.toml."
+        assert isinstance(says, ast.Expr)
+        assert isinstance(imports, ast.Import)
+        assert isinstance(function, ast.FunctionDef)
+        assert f"{name}.toml fixes or searches" in (ast.get_docstring(function) or "")
+        text = (tmp_path / f"{name}.toml").read_text()
+        assert tomllib.loads(text)["model"] == {"family": "nets.py:build"}
+        first = text.splitlines()[0].removeprefix("#")
+        assert shlex.split(first) == ["assay", "sweep", f"./{name}.toml"]
+
+    @pytest.mark.parametrize("function", ["class", "None", "lambda"])
+    def test_a_keyword_names_no_function(self, function: str, new: New, tmp_path: Path) -> None:
+        done = new("mine", "--model", f"nets.py:{function}")
+        assert done.code == 2
+        assert "write nets.py:build" in done.err
+        assert files(tmp_path) == []
 
 
 def test_an_existing_function_gets_no_default_hyperparameters(new: New, tmp_path: Path) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from assay.experiments.config.request import read_sweep
+from assay.models import files as files_module
 from tests.helpers.experiment_files import EXPERIMENT, OWN
+from tests.helpers.limits import time_limit
 from tests.helpers.refusals import Fails
 
 CNN = """
@@ -35,6 +41,8 @@ LISTED = [*SWEEP, "--enqueue", "list.json"]
 def setting(*values: str) -> list[str]:
     return [*SWEEP, *(part for value in values for part in ("--set", value))]
 
+
+_MANY = ",".join(['{"l2": 0}'] * 100_001)
 
 # (id, command, words that the message must contain, files beside it)
 BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
@@ -208,6 +216,28 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
         "Did you mean 'val_accuracy'",
         {"mine.toml": EXPERIMENT + '[search]\nobjectives = ["maximize val_acuracy"]'},
     ),
+    ("a layer for each grain of sand", [*SWEEP, "--set", "hidden_layers=1000000000"], "or equal to 1000; received", {}),
+    (
+        "a grid of a tiny step",
+        [*MINE, "--sampler", "grid"],
+        "a grid takes at most 100,000 values of a range: [space] l2 is 0.0 to 1.0, step 1e-09",
+        {"mine.toml": EXPERIMENT + "[space.l2]\nlow = 0\nhigh = 1\nstep = 1e-9"},
+    ),
+    (
+        "a grid of many integers",
+        [*MINE, "--sampler", "grid"],
+        "a grid takes at most 100,000 values of a range: [space] hidden_units",
+        {"mine.toml": WITH("high = 8", "high = 1000000")},
+    ),
+    (
+        "baselines without end",
+        MINE,
+        "[[baseline]] may be given at most 1,000 times; received 1,002",
+        {"mine.toml": EXPERIMENT + "[[baseline]]\nhidden_units = 5\n" * 1_001},
+    ),
+    ("a TOML of 16 MB and more", MINE, "at most 16,000,000 bytes", {"mine.toml": "#" * 16_000_001}),
+    ("an --enqueue of 16 MB and more", LISTED, "at most 16,000,000 bytes", {"list.json": " " * 16_000_001}),
+    ("an --enqueue without end", LISTED, "at most 100,000 configurations", {"list.json": f"[{_MANY}]"}),
     ("no TOML at all", MINE, "is no TOML", {"mine.toml": "title = = 3"}),
     ("a file that is no text", ["sweep", "bytes.toml"], "can't be read", {}),
     ("an --enqueue that is not there", LISTED, "there is no file list.json", {}),
@@ -388,6 +418,74 @@ def test_bad_input_gets_one_clear_line(
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     assert words in fails(*command)
+
+
+PLANTED: dict[str, Callable[[Path], object]] = {
+    "a pipe that nothing writes to": os.mkfifo,
+    "a link to such a pipe": lambda path: (
+        os.mkfifo(path.with_name("pipe")),
+        path.symlink_to("pipe"),
+    ),
+    "zeros without end": lambda path: path.symlink_to("/dev/zero"),
+    "a terminal": lambda path: path.symlink_to("/dev/ptmx"),
+}
+
+
+@pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
+@pytest.mark.parametrize(
+    ("command", "name", "data"),
+    [
+        (MINE, "mine.toml", None),
+        (["run", "mine.toml"], "mine.toml", None),
+        (LISTED, "list.json", None),
+        (MINE, "own.npz", "npz:own.npz"),
+        (["new", "another", "--data", "npz:own.npz"], "own.npz", None),
+        ([*MINE, "--data-dir", "."], "mnist.npz", "mnist"),
+        (MINE, "pets/train/cat/0.png", "folder:pets"),
+    ],
+)
+def test_what_blocks_or_never_ends_is_refused(
+    command: list[str],
+    name: str,
+    data: str | None,
+    plant: Callable[[Path], object],
+    fails: Fails,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(files_module, "PIPE_START_SECONDS", 0.5)
+    if data is not None:
+        (tmp_path / "mine.toml").write_text(WITH("digits", data))
+    for label in ("cat", "dog"):
+        for part in ("train", "test"):
+            (folder := tmp_path / "pets" / part / label).mkdir(parents=True)
+            for number in range(1, 41):
+                Image.new("L", (4, 4), number).save(folder / f"{number}.png")
+    plant(tmp_path / name)
+    with time_limit(60):
+        line = fails(*command)
+    assert Path(name).name in line
+
+
+@pytest.mark.parametrize("is_behind_a_link", [True, False])
+def test_an_experiment_and_a_list_may_come_from_pipes(
+    is_behind_a_link: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    places = []
+    with contextlib.ExitStack() as stack:
+        for name, text in (("mine.toml", EXPERIMENT), ("list.json", '[{"hidden_units": 8}]')):
+            read, write = os.pipe()
+            stack.callback(os.close, read)
+            os.write(write, text.encode())
+            os.close(write)
+            if is_behind_a_link:
+                (tmp_path / name).symlink_to(f"/dev/fd/{read}")
+            places.append(name if is_behind_a_link else f"/dev/fd/{read}")
+        with time_limit(60):
+            experiment, request, _ = read_sweep(places[0], {"enqueue": places[1]})
+    assert experiment.title == "mine"
+    assert request.enqueued == [{"hidden_units": 8}]
 
 
 @pytest.mark.parametrize("gpu", ["0", "0,1"])

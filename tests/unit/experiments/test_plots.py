@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
 
+import matplotlib as mpl
 import pytest
 
 from assay import RequestError, StudyResult
@@ -39,6 +41,35 @@ def test_a_figure_shows_itself_with_titles_and_labels_on_its_axes(
     seen = [axes for axes in figure.axes if axes.get_visible() and axes.get_label() != "<colorbar>"]
     assert any(axes.get_title() for axes in seen) or figure.get_suptitle()
     assert any(axes.get_xlabel() for axes in seen)
+
+
+@pytest.mark.parametrize("name", ["$x$", r"$\frac$", r"a$b\$c$", r"\$x$y$", "$", "$$"])
+@pytest.mark.parametrize(("kind", "draw"), FIGURES)
+def test_a_dollar_sign_in_a_name_is_drawn(
+    kind: str, draw: Callable[[StudyResult], Any], name: str
+) -> None:
+    metric, rate = f"metric{name}", f"rate{name}"
+    renamed = {"learning_rate": rate, "val_accuracy": metric}
+    plain = study(BOTH)
+    result = dataclasses.replace(
+        plain,
+        objectives=(f"maximize {metric}", "minimize parameters"),
+        study=f"study{name}",
+        trials=plain.trials.rename(columns=renamed).assign(activation=f"value{name}"),
+        epochs=plain.epochs.rename(columns=renamed),
+        importances={metric: {rate: 0.75, "activation": 0.25}},
+    )
+    expected = {
+        "history": {f"study{name}: every trial", metric},
+        "curves": {f"study{name}: {metric} by epoch", metric},
+        "importances": {f"study{name}: importances for {metric}", rate},
+        "slices": {f"study{name}: {metric} by hyperparameter", rate, f"value{name}", metric},
+        "front": {f"study{name}: trials of the front by number", metric},
+    }[kind]
+    with mpl.rc_context({"svg.fonttype": "none"}):  # texts are elements, not outlines
+        page = ET.fromstring(draw(result)._repr_svg_())
+    drawn = {element.text for element in page.iter("{http://www.w3.org/2000/svg}text")}
+    assert drawn >= expected
 
 
 def lines(axes: Any) -> dict[str, list[float]]:

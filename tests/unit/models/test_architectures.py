@@ -8,6 +8,7 @@ import pytest
 
 from assay.models.architectures.registry import FAMILIES
 from assay.models.errors import RequestError
+from tests.helpers.limits import time_limit
 
 
 @pytest.mark.parametrize("family", ["mlp", "cnn", "resnet"])
@@ -44,6 +45,18 @@ def test_heaviside_is_refused_with_the_reason(family: str) -> None:
         ("resnet", {"blocks": 0}),
         ("resnet", {"filters": 0}),
         ("resnet", {"dropout": 1}),
+        ("mlp", {"hidden_layers": 10**9}),
+        ("mlp", {"hidden_layers": 1_001}),
+        ("mlp", {"hidden_units": 1_000_001}),
+        ("mlp", {"hidden_units": [10**9, 3]}),
+        ("mlp", {"hidden_units_3": 10**9}),
+        ("cnn", {"blocks": 21}),
+        ("cnn", {"blocks": 10**12}),
+        ("cnn", {"filters": 10**9}),
+        ("cnn", {"kernel_size": 1_001}),
+        ("cnn", {"dense_units": 10**9}),
+        ("resnet", {"blocks": 201}),
+        ("resnet", {"filters": 10**9}),
     ],
 )
 def test_an_invalid_value_is_refused_and_shown(family: str, table: dict[str, Any]) -> None:
@@ -78,6 +91,36 @@ def test_an_invalid_value_is_refused_and_shown(family: str, table: dict[str, Any
 def test_contradictory_widths_are_refused(table: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         FAMILIES["mlp"].settings.read(table, "[model]")
+
+
+@pytest.mark.parametrize(
+    ("family", "table"),
+    [
+        ("mlp", {"hidden_layers": 1_000, "hidden_units": 1_000_000}),
+        ("mlp", {"hidden_units": [1] * 1_000}),
+        ("cnn", {"blocks": 20, "filters": 1_000_000, "kernel_size": 1_000}),
+        ("resnet", {"blocks": 200, "filters": 1_000_000}),
+    ],
+)
+def test_the_largest_networks_are_settings(family: str, table: dict[str, Any]) -> None:
+    found = FAMILIES[family]
+    settings = found.settings.read(table, "[model]")
+    assert found.macs is not None
+    assert found.macs(settings, (2**20, 2**20, 3), 10) > 0
+    found.check_input(settings, (2**20, 2**20, 3))
+
+
+@pytest.mark.parametrize(
+    ("widths", "message"),
+    [
+        ([1] * 10**6, "takes at most 1,000 hidden layers; received a list of 1,000,000 numbers"),
+        ([0] * 1_000, r"1 to 1,000,000, or a list .*; received \[0, 0, [0, ]+\.\.\.\.$"),
+    ],
+)
+def test_a_long_list_is_refused_in_a_short_line(widths: list[int], message: str) -> None:
+    with time_limit(10), pytest.raises(RequestError, match=message) as caught:
+        FAMILIES["mlp"].settings.read({"hidden_units": widths}, "[model]")
+    assert len(str(caught.value)) < 400
 
 
 def test_a_list_of_widths_sets_the_number_of_layers() -> None:

@@ -1,4 +1,4 @@
-"""Files that only Assay writes: a link, a pipe or a device in their place is refused at once."""
+"""Links, pipes and devices in the place of files that only Assay writes, and of users' files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from assay.models import files
 from assay.models.errors import DamagedFile
 from assay.models.files import (
     check_no_link,
@@ -18,7 +19,10 @@ from assay.models.files import (
     is_regular,
     make_folder,
     open_regular,
+    open_user_file,
+    read_user_file,
 )
+from tests.helpers.limits import time_limit
 
 CONTENT = b"not to be touched"
 
@@ -112,3 +116,58 @@ def test_only_matching_files_are_deleted(tmp_path: Path, precious: Path) -> None
     assert not delete_files(link, name)
     assert link.is_symlink()
     assert delete_files(tmp_path / "nowhere", name)
+
+
+class TestFilesOfUsers:
+    """Links are followed; what might block or never end is refused, and pipes have time limits."""
+
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(files, "PIPE_START_SECONDS", 0.5)
+
+    @pytest.mark.parametrize("read", [read_user_file, lambda path: open_user_file(path).read()])
+    def test_links_to_files_are_followed(
+        self, read: Callable[[Path], bytes], tmp_path: Path, precious: Path
+    ) -> None:
+        (tmp_path / "first").symlink_to(precious)
+        (tmp_path / "second").symlink_to("first")
+        assert read(tmp_path / "second") == CONTENT
+
+    @pytest.mark.parametrize("read", [read_user_file, open_user_file])
+    @pytest.mark.parametrize(
+        ("planted", "words"),
+        [
+            ("/dev/zero", "it is a device, not a file"),
+            ("/dev/null", "it is a device, not a file"),
+            ("/dev/ptmx", "it is a device, not a file"),
+            ("a device", "it is a device, not a file"),
+            ("a socket", "it is a socket, not a file"),
+            ("a pipe", "it is a pipe"),
+            ("a folder", "Is a directory"),
+            ("a link to itself", "symbolic links"),
+            ("a link to nowhere", "No such file"),
+        ],
+    )
+    def test_other_things_are_refused(
+        self,
+        planted: str,
+        words: str,
+        read: Callable[[Path], object],
+        tmp_path: Path,
+        precious: Path,
+    ) -> None:
+        path = Path(planted)
+        if planted in PLANTED:
+            PLANTED[planted](path := tmp_path / "mine.toml", precious)
+        with time_limit(10), pytest.raises((OSError, ValueError), match=words):
+            read(path)
+
+    @pytest.mark.parametrize("size", [0, 99, 100, 101, 10**12])
+    def test_a_file_has_a_largest_size(self, size: int, tmp_path: Path) -> None:
+        (path := tmp_path / "mine.toml").touch()
+        os.truncate(path, size)  # 10^12 bytes, of which the disk holds none
+        if size <= 100:
+            assert read_user_file(path, most_bytes=100) == bytes(size)
+        else:
+            with pytest.raises(ValueError, match=f"at most 100 bytes and has {size:,}: give a"):
+                read_user_file(path, most_bytes=100)

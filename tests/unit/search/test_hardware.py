@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,3 +81,69 @@ def test_threads_are_divided_among_workers_with_a_minimum_of_one(
 ) -> None:
     monkeypatch.setattr(hardware, "count_cores", lambda: 8)
     assert hardware.threads_per_worker(workers) == threads
+
+
+def control_group(folder: Path, limit: str, usage: int = 0, cached: int = 0) -> None:
+    """Write the files of a control group of version 2."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "memory.max").write_text(f"{limit}\n")
+    (folder / "memory.current").write_text(f"{usage}\n")
+    (folder / "memory.stat").write_text(f"anon 3\ninactive_file {cached}\nactive_file 7\n")
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the machine 8,000 bytes of memory that are available, and 500 bytes of swap."""
+    psutil = pytest.importorskip("psutil")
+    found = SimpleNamespace(available=8_000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: found)
+    monkeypatch.setattr(psutil, "swap_memory", lambda: SimpleNamespace(free=500))
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: unlimited)
+
+
+@pytest.mark.usefixtures("machine")
+class TestAvailableMemory:
+    @pytest.mark.parametrize(
+        ("limits", "available"),
+        [
+            ({}, 8_500),
+            ({"a/b": ("max", 0, 0)}, 8_500),
+            ({"a/b": ("9000", 0, 0)}, 8_500),
+            ({"a/b": ("3000", 1_000, 0)}, 2_500),
+            ({"a/b": ("3000", 1_000, 400)}, 2_900),
+            ({"a/b": ("3000", 0, 0), "a": ("2000", 500, 0)}, 2_000),
+            ({"a/b": ("3000", 3_600, 0)}, 0),
+            ({"": ("4000", 0, 0)}, 4_500),  # in a container, whose own group is the root
+        ],
+    )
+    def test_limits_of_control_groups_count(
+        self, limits: dict[str, tuple[str, int, int]], available: int, tmp_path: Path
+    ) -> None:
+        for name, (limit, usage, cached) in limits.items():
+            control_group(tmp_path / "cgroup" / name, limit, usage, cached)
+        (tmp_path / "own").write_text("0::/a/b\n")
+        assert hardware.available_memory_bytes(tmp_path / "cgroup", tmp_path / "own") == available
+
+    def test_limits_of_version_1_count(self, tmp_path: Path) -> None:
+        (group := tmp_path / "cgroup" / "memory" / "slurm").mkdir(parents=True)
+        (group / "memory.limit_in_bytes").write_text("3000\n")
+        (group / "memory.usage_in_bytes").write_text("1000\n")
+        (group / "memory.stat").write_text("inactive_file 1\ntotal_inactive_file 200\n")
+        (tmp_path / "own").write_text("7:cpu,cpuacct:/other\n4:memory:/slurm\n0::/\n")
+        found = hardware.available_memory_bytes(tmp_path / "cgroup", tmp_path / "own")
+        assert found == 3_000 - 1_000 + 200 + 500
+
+    def test_a_limit_of_the_address_space_counts(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import psutil
+
+        memory = psutil.Process().memory_info().vms
+        monkeypatch.setattr(resource, "getrlimit", lambda kind: (memory + 10**6, memory + 10**6))
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=10**12))
+        assert hardware.available_memory_bytes(tmp_path, tmp_path / "none") <= 10**6
+
+
+def test_this_machine_has_memory() -> None:
+    assert hardware.available_memory_bytes() > 10**6

@@ -13,7 +13,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from assay.models.errors import RequestError
 from assay.search.space import Parameter, read_space
-from assay.search.space.grid import grid_configurations
+from assay.search.space.grid import count_grid_values, grid_configurations, grid_values
+from tests.helpers.limits import time_limit
 
 OPTIMIZERS = {
     "optimizer": ["momentum", "adam"],
@@ -83,13 +84,23 @@ def test_ranges_and_choices_are_parsed(given: Any, distribution: object) -> None
         ),
         ({"low": 1, "high": 2, "when": {"other": {}}}, "when other: must say low, high or both"),
         ({"low": 1, "high": 2, "when": {"other": {"lo": 1}}}, "Did you mean 'low'"),
+        (list(range(300_000)), "takes at most 1,000 choices; received 300,000: remove some"),
+        ({"choices": ["a"] * 1_001}, "takes at most 1,000 choices; received 1,001"),
+        ([[1] * 10**6, [2]], "a choice that is a list takes at most 1,000 values; received 1,000,"),
+        (
+            {"low": 1, "high": 2, "when": {"other": [1] * 300_000}},
+            "when other: a condition takes at most 1,000 values; received 300,000",
+        ),
+        ({"low": 0, "high": 1e300, "step": 5e-324}, "takes at most 9,007,199,254,740,992 steps"),
+        ({"low": 0, "high": 1, "step": 1e-16}, "takes at most 9,007,199,254,740,992 steps"),
         ({"low": 1, "high": 2, "when": {"name": 1}}, "the conditions of name go round in a circle"),
     ],
 )
 def test_an_invalid_space_is_refused_in_one_line(given: Any, message: str) -> None:
-    with pytest.raises(RequestError, match=message) as caught:
+    with time_limit(10), pytest.raises(RequestError, match=message) as caught:
         read_space({"name": given})
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
     assert "[space]" in str(caught.value)
     assert "name" in str(caught.value)
 
@@ -319,3 +330,53 @@ def test_a_grid_has_every_configuration_once() -> None:
 def test_a_grid_of_a_continuous_range_is_refused() -> None:
     with pytest.raises(RequestError, match=r"\[space\] rate is 0.0 to 1.0; give it a step"):
         grid_configurations(read_space({"rate": {"low": 0.0, "high": 1}}))
+
+
+def test_a_space_has_a_largest_number_of_names() -> None:
+    names = [f"name_{number}" for number in range(201)]
+    assert len(read_space({name: [1, 2] for name in names[:200]})) == 200
+    with pytest.raises(RequestError, match=r"\[space\] takes at most 200 names; received 201: fix"):
+        read_space({name: [1, 2] for name in names})
+
+
+def test_the_largest_lists_are_read_and_give_all_corners() -> None:
+    choices = list(range(1_000))
+    space = read_space({"a": choices, "b": [[choice] * 1_000 for choice in choices]})
+    with time_limit(20):
+        assert len(list(space.corners())) == 2 * (1 + 1_000 + 1_000)
+
+
+RANGES: list[tuple[Any, float]] = [
+    ({"low": 1, "high": 9}, 9),
+    ({"low": 1, "high": 9, "step": 2}, 5),
+    ({"low": 1, "high": 1, "log": True}, 1),
+    ({"low": 1, "high": 1000, "log": True}, 1000),
+    ({"low": 0, "high": 0.3, "step": 0.1}, 4),
+    ({"low": 0.5, "high": 0.5}, 1),
+    ({"low": 1, "high": 100_000}, 100_000),
+    ([3, "a", [1]], 3),
+]
+
+
+@pytest.mark.parametrize(("given", "count"), RANGES)
+def test_the_values_of_a_grid_are_counted_as_they_are_listed(given: Any, count: int) -> None:
+    one = parameter(given)
+    assert count_grid_values("name", one) == len(grid_values("name", one)) == count
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [
+        ({"low": 1, "high": 100_001}, "1e\\+05"),
+        ({"low": 1, "high": 10**9}, "1e\\+09"),
+        ({"low": 1, "high": 2**53, "log": True}, "9.01e\\+15"),
+        ({"low": 0, "high": 1, "step": 1e-9}, "1e\\+09"),
+        ({"low": 0.0, "high": 1.0, "step": 1e-15}, "1e\\+15"),
+    ],
+)
+def test_a_grid_that_is_too_large_is_refused_before_it_is_listed(given: Any, count: str) -> None:
+    message = rf"at most 100,000 values of a range: \[space\] name is .*, which has {count}; give"
+    with time_limit(10), pytest.raises(RequestError, match=message):
+        grid_values("name", parameter(given))
+    with time_limit(10), pytest.raises(RequestError, match=message):
+        next(grid_configurations(read_space({"name": given})))

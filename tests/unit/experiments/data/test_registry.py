@@ -21,6 +21,7 @@ from assay.experiments.data import (
 )
 from assay.experiments.data.arrays import SourceArrays
 from assay.experiments.data.build import ensure_prepared
+from assay.experiments.data.capacity import CapacityCheck, accept_any_size
 from assay.experiments.data.prepared_folder import read_prepared_meta
 from assay.models.errors import RequestError
 
@@ -40,7 +41,7 @@ class RampSource(Source):
     def input_shape(self) -> tuple[int, ...]:
         return (1,)
 
-    def load(self) -> SourceArrays:
+    def load(self, check_capacity: CapacityCheck = accept_any_size) -> SourceArrays:
         x = np.linspace(-1, 1, self.count_training_examples())[:, np.newaxis]
         y = (x[:, 0] > 0).astype(int)
         return SourceArrays(x_train=x, y_train=y, x_test=x, y_test=y)
