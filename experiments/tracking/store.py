@@ -16,6 +16,7 @@ from assay.models.errors import RequestError
 from assay.search.system.files import FileLock, unwritable_error
 from assay.search.system.urls import (
     first_line,
+    is_server,
     local_path,
     mask_secrets,
     register_secrets,
@@ -118,7 +119,7 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
         raise RequestError(
             f"{store} can't be reached ({cause}): check --tracking-uri and that its server runs."
         ) from None
-    if tracking_uri.startswith("http"):
+    if is_server(tracking_uri):
         for experiment in found:
             _check_is_remote(store, str(experiment.artifact_location))
     return client

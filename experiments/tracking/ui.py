@@ -25,7 +25,7 @@ from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
 from assay.models.names import suggestion
 from assay.search.system.signals import StopRequest
-from assay.search.system.urls import mask_secrets
+from assay.search.system.urls import is_server, public_address
 
 HOST = "127.0.0.1"
 COMPARED_RUNS = 20
@@ -65,7 +65,8 @@ def comparison_page(store_paths: StorePaths, study: str) -> str:
 def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool) -> int:
     """Serve the UI until Ctrl-C, and print a page's address.
 
-    An MLflow server has its own UI: then its address is printed, and nothing is served.
+    An MLflow server has its own UI: then its address is printed, without login and options, and
+    nothing is served. The browser asks for a login if the server needs one.
 
     Args:
         store_paths: whose store.
@@ -77,11 +78,11 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
         The exit code: 0 after Ctrl-C.
 
     Raises:
-        RequestError: no port is free.
+        RequestError: no port is free, or a server's address can't be told from its login.
         SearchError: the server does not start, or ends by itself.
     """
-    if store_paths.tracking_uri.startswith("http"):
-        _open_page(store_paths.tracking_uri.rstrip("/") + page, opens_browser)
+    if is_server(store_paths.tracking_uri):
+        _open_page(public_address(store_paths.tracking_uri) + page, opens_browser)
         return 0
     store_paths.workspace.create()
     # The server reads artifacts wherever the addresses lead.
@@ -124,7 +125,7 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
 
 
 def _open_page(address: str, opens_browser: bool) -> None:
-    click.echo(mask_secrets(address))
+    click.echo(address)
     if opens_browser:
         webbrowser.open(address)
 
