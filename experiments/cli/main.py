@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from assay.experiments.cli.completion import register_shells
 from assay.experiments.terminal_text import to_single_line
 from assay.experiments.tracking.store import mlflow_settings
 from assay.models.errors import RequestError, SearchError, WorkerBug
@@ -69,6 +70,7 @@ def main() -> NoReturn:
     SIGTERM.
     """
     open_standard_streams()
+    register_shells()
     # At exit Python would visit every object once more, which takes a second after MLflow was
     # imported; the operating system frees them anyway.
     atexit.register(gc.freeze)
