@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from assay.experiments.cli.completion import register_shells
-from assay.experiments.terminal_text import to_single_line
+from assay.experiments.terminal_text import escaped_streams, to_single_line
 from assay.experiments.tracking.store import mlflow_settings
 from assay.models.errors import RequestError, SearchError, WorkerBug
 from assay.models.names import check_name
@@ -71,6 +71,11 @@ def main() -> NoReturn:
     """
     open_standard_streams()
     register_shells()
+    with escaped_streams():
+        _run()
+
+
+def _run() -> NoReturn:
     # At exit Python would visit every object once more, which takes a second after MLflow was
     # imported; the operating system frees them anyway.
     atexit.register(gc.freeze)
