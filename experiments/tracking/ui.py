@@ -79,7 +79,7 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
 
     Raises:
         RequestError: no port is free, or a server's address can't be told from its login.
-        SearchError: the server does not start, or ends by itself.
+        SearchError: the server does not start, ends by itself, or lost its port to another program.
     """
     if is_server(store_paths.tracking_uri):
         _open_page(public_address(store_paths.tracking_uri) + page, opens_browser)
@@ -113,6 +113,7 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
         try:
             _wait_for_server(address, server, stop, log)
             if not stop:
+                _check_owner(free_port, server)
                 _open_page(address + page, opens_browser)
                 click.echo("Press Ctrl-C to stop.", err=True)
             while not stop and server.poll() is None:
@@ -168,6 +169,33 @@ def _wait_for_server(
             time.sleep(_POLL_SECONDS)
     if not stop:
         raise SearchError(f"the MLflow UI did not start: {_last_line(log)}")
+
+
+def _check_owner(port: int, server: subprocess.Popen[bytes]) -> None:
+    """Check that our server listens on a port, and no other program does.
+
+    Another program may have taken the port after it was found free, and show any page there.
+
+    Raises:
+        SearchError: another program listens there too, or instead.
+    """
+    import psutil  # here, because only this command needs it
+
+    # The server is the first process of its group; the workers that it forks are the others.
+    listening = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == server.pid:
+                listening |= {
+                    (connection.laddr.ip, connection.laddr.port)
+                    for connection in process.net_connections("tcp4")
+                    if connection.status == psutil.CONN_LISTEN
+                }
+    if (HOST, port) not in listening:
+        raise SearchError(
+            f"port {port} on {HOST} must be that of our own MLflow UI; another program took it: "
+            "run the command again, or choose another with --port."
+        )
 
 
 def _last_line(log: IO[bytes]) -> str:
