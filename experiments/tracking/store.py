@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.models.errors import RequestError
+from assay.models.files import temporary_folder
 from assay.search.system.files import FileLock, unwritable_error
 from assay.search.system.urls import (
     first_line,
@@ -212,8 +213,8 @@ def prepared_tables(tracking_uri: str, user_folder: Path | None = None) -> Itera
         return
     # A daemon thread enters here, and the process may end while MLflow still writes the file:
     # the folder is removed at exit, whatever is in it by then.
-    with tempfile.TemporaryDirectory(prefix="assay-mlflow-", ignore_cleanup_errors=True) as folder:
-        tables = Path(folder) / "tables.db"
+    with temporary_folder("mlflow") as folder:
+        tables = folder / "tables.db"
         with _silent_mlflow():
             _create_tables(tables)
         yield tables
