@@ -111,8 +111,25 @@ def _run() -> NoReturn:
         if failure is None:
             _show_bug()
         _fail(str(failure), 1)
-    except Exception:
+    except Exception as error:
+        if _is_server_error(error):
+            _fail(
+                f"the tracking server does not answer as an MLflow server does ({error}): check "
+                "--tracking-uri.",
+                1,
+            )
         _show_bug()
+
+
+def _is_server_error(error: Exception) -> bool:
+    """Return whether a request to an MLflow server failed, after one that did not."""
+    # Not imported, which takes seconds: if MLflow raised the error, it is there.
+    exceptions = sys.modules.get("mlflow.exceptions")
+    return (
+        exceptions is not None
+        and isinstance(error, exceptions.MlflowException)
+        and str(error).startswith("API request")
+    )
 
 
 def _show_bug() -> NoReturn:

@@ -110,6 +110,10 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
     store = f"the tracking store {mask_secrets(tracking_uri)}"
     try:
         with _silent_mlflow():
+            if is_server(tracking_uri):
+                from assay.experiments.tracking.answers import limit_answers  # for the same reason
+
+                limit_answers()
             _create_database(tracking_uri, tables)
             client = MlflowClient(tracking_uri)
             found = client.search_experiments(max_results=1)
