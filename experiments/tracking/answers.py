@@ -71,8 +71,8 @@ def _make_adapter(base: type[Any]) -> type[Any]:
                 except BaseException as error:
                     answers.append(error)
 
-            # In a thread: a timeout of a socket counts from its last byte, and headers may come drop
-            # by drop too. A thread that is left ends with the process.
+            # In a thread: a socket's timeout counts from its last byte, and headers may come drop by
+            # drop too. A thread that is left ends with the process.
             seconds = _allowed_seconds(request)
             deadline = time.monotonic() + seconds
             thread = threading.Thread(target=exchange, name="mlflow-request", daemon=True)
@@ -89,7 +89,7 @@ def _make_adapter(base: type[Any]) -> type[Any]:
 
 
 def _allowed_seconds(request: PreparedRequest) -> float:
-    length = (request.headers or {}).get("Content-Length") or "0"
+    length = "0" if request.headers is None else request.headers.get("Content-Length", "0")
     return _MOST_SECONDS + (int(length) if length.isdigit() else 0) / _LEAST_BYTES_PER_SECOND
 
 
