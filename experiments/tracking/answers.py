@@ -71,8 +71,8 @@ def _make_adapter(base: type[Any]) -> type[Any]:
                 except BaseException as error:
                     answers.append(error)
 
-            # In a thread: a socket's timeout counts from its last byte, and headers may come drop by
-            # drop too. A thread that is left ends with the process.
+            # In a thread: a socket's timeout counts from its last byte, and headers may come drop
+            # by drop too. A thread that is left ends with the process.
             seconds = _allowed_seconds(request)
             deadline = time.monotonic() + seconds
             thread = threading.Thread(target=exchange, name="mlflow-request", daemon=True)
