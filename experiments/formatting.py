@@ -29,7 +29,9 @@ def format_count(number: int, singular: str, plural: str | None = None) -> str:
 def format_values(objectives: Objectives, values: Values) -> str:
     """Return a trial's values with the names of their metrics."""
     pairs = zip(objectives.each, values, strict=True)
-    return ", ".join(f"{objective.metric} {format_metric(value)}" for objective, value in pairs)
+    return ", ".join(
+        f"{escape_line(objective.metric)} {format_metric(value)}" for objective, value in pairs
+    )
 
 
 def format_metric(value: float) -> str:

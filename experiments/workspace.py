@@ -17,7 +17,7 @@ from pathlib import Path
 from assay.models.errors import DamagedFile, RequestError
 from assay.models.files import check_no_link, open_regular
 from assay.search.system.files import absolute_path, check_current_folder, unwritable_error
-from assay.search.system.urls import register_secrets, sqlite_url
+from assay.search.system.urls import is_server, register_secrets, sqlite_url
 
 _LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
 # SQLite opens no file with a longer path, less the 8 bytes of "-journal" (SQLITE_MAX_PATHNAME).
@@ -184,7 +184,7 @@ class StorePaths:
         _check_is_no_folder(chosen.tracking_uri)
         if workspace.storage == chosen.storage or workspace.tracking == chosen.tracking_uri:
             _check_path_length(workspace.path)
-        if not chosen.tracking_uri.startswith("http"):  # a server has artifacts of its own
+        if not is_server(chosen.tracking_uri):  # a server has artifacts of its own
             _check_path_encoding(workspace.path)
         return chosen
 

@@ -10,13 +10,16 @@ Users may link their own files, and may pipe a text to a command; these have ope
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import select
+import shutil
 import stat
+import tempfile
 import time
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -102,6 +105,98 @@ def check_no_link(path: Path) -> None:
             f"a part of home must not be a symbolic link: {path} leads to {real}; remove the "
             "link, or choose another home with --home."
         )
+
+
+# Earlier releases did not lock their folders: nothing says whether one of those is in use.
+_TEMPORARY = "assay-{}-locked-"
+
+
+@contextmanager
+def temporary_folder(purpose: str) -> Iterator[Path]:
+    """Create a temporary folder, and remove it at the end.
+
+    Folders of processes that were killed are removed too.
+
+    Args:
+        purpose: a word for its name, such as "git".
+
+    Yields:
+        The folder, which no other user can read.
+
+    Example:
+        >>> with temporary_folder("git") as folder:
+        ...     (folder / "HEAD").write_text(commit)
+    """
+    _remove_abandoned_folders()
+    while True:
+        # Not by `mkdtemp`: this one is removed at exit even if its thread never comes to the end.
+        folder = tempfile.TemporaryDirectory(
+            prefix=_TEMPORARY.format(purpose), ignore_cleanup_errors=True
+        )
+        descriptor = _lock_folder(Path(folder.name), wait=True)
+        # Another process may have removed it before it was locked.
+        if descriptor is not None and Path(folder.name).is_dir():
+            break
+    try:
+        with folder:
+            yield Path(folder.name)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned_folders() -> None:
+    """Remove the temporary folders of this user that no process holds locked."""
+    for path in Path(tempfile.gettempdir()).glob(_TEMPORARY.format("*") + "*"):
+        # A folder that another process is removing is none of ours any more.
+        with suppress(OSError):
+            found = path.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+                continue
+            descriptor = _lock_folder(path, wait=False)
+            if descriptor is not None:
+                try:
+                    shutil.rmtree(path, ignore_errors=True)  # follows no link
+                finally:
+                    os.close(descriptor)
+
+
+def _lock_folder(path: Path, wait: bool) -> int | None:
+    """Return a descriptor that locks a folder; None if another process does, or it is gone.
+
+    The system releases the lock when the process ends, however it ends.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def make_private_folder(path: Path) -> bool:
+    """Create a folder that no other user can read or write; return whether it is one.
+
+    An existing folder of this user becomes private.
+
+    Args:
+        path: path of the folder; its parents are created, with the usual mode.
+    """
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if os.fstat(descriptor).st_uid == os.getuid():
+                os.fchmod(descriptor, 0o700)
+                return True
+        finally:
+            os.close(descriptor)
+    return False
 
 
 def is_regular(path: Path) -> bool:

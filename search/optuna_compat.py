@@ -17,7 +17,9 @@ pruners/cached_halving.py
     guard: is_supported, and the study is not shared
     fallback: SuccessiveHalvingPruner, HyperbandPruner
 samplers/cmaes_storage.py
-    what: CmaEsSampler._restore_optimizer, ._attr_key_optimizer, ._concat_optimizer_attrs
+    what: CmaEsSampler._restore_optimizer, ._init_optimizer, ._attr_key_optimizer,
+        ._attr_key_generation, ._concat_optimizer_attrs, ._cma_rng, ._popsize, ._with_margin;
+        samplers._lazy_random_state.LazyRandomState; _transform._SearchSpaceTransform
     why: Optuna unpickles what the storage holds, and a pickle can run any code
     guard: check_supported, before anything is written
     fallback: none: the sampler 'cmaes' is refused

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    add_completion_class,
+    get_completion_class,
+)
 
 _PROGRAM = "assay"
 # The variable by which the shell asks for completions: click derives it from the program's name.
@@ -28,11 +37,80 @@ def command(context: click.Context, shell: str) -> int:
       eval "$(assay completion zsh)"               in ~/.zshrc
       assay completion fish | source               in ~/.config/fish/config.fish
     """
+    register_shells()
     completion_class = get_completion_class(shell)
     assert completion_class is not None, "click knows the three shells"
     root = context.find_root().command
     click.echo(completion_class(root, {}, _PROGRAM, _VARIABLE).source())
     return 0
+
+
+# A study's name may come from a file of another user. Bash inserts a name as it is, and the command
+# in `zz$(command)` would run when the line is entered, so names are quoted here. zsh and fish quote
+# what they insert, and know the quotes that are open.
+
+# As click's, but words are neither split nor expanded.
+_BASH_SCRIPT = """\
+%(complete_func)s() {
+    local IFS=$'\\n' response completion
+    response=$(env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD \\
+        %(complete_var)s=bash_complete "$1")
+    while IFS= read -r completion; do
+        case "${completion%%%%,*}" in
+            dir) COMPREPLY=(); compopt -o dirnames ;;
+            file) COMPREPLY=(); compopt -o default ;;
+            plain) COMPREPLY+=("${completion#*,}") ;;
+        esac
+    done <<< "$response"
+    return 0
+}
+
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+_PLAIN_WORD = re.compile(r"[\w@%+=:,./-]*", re.ASCII)  # what `shlex.quote` leaves as it is
+_QUOTING = "'\"\\"
+
+
+class _Bash(BashComplete):
+    source_template = _BASH_SCRIPT
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        # Bash puts what it inserts behind a quote that is open.
+        typed = "\n".join(os.environ["COMP_WORDS"].split("\n")[int(os.environ["COMP_CWORD"]) :])
+        quotes = [letter for letter in typed if letter in _QUOTING]
+        items = []
+        for item in super().get_completions(args, incomplete):
+            if not quotes and item.type == "plain":
+                items.append(CompletionItem(shlex.quote(item.value)))
+            elif (
+                item.type != "plain"
+                or _PLAIN_WORD.fullmatch(item.value)
+                or (typed[0] == "'" and len(quotes) == 1 and "'" not in item.value)
+            ):
+                items.append(item)
+        return items
+
+
+class _Fish(FishComplete):
+    # Click's script cuts a name at its second comma.
+    source_template = FishComplete.source_template.replace(
+        'string split ","', 'string split --max 1 ","'
+    )
+
+
+def register_shells() -> None:
+    """Make click complete for bash and fish by the scripts and rules of this module."""
+    add_completion_class(_Bash)
+    add_completion_class(_Fish)
+
+
+def _is_typable(name: str) -> bool:
+    """Return whether a name can stand on a command line.
+
+    One with control characters would be several lines of click's answer, and one with a dash would
+    be an option.
+    """
+    return name.isprintable() and not name.startswith("-") and name != ""
 
 
 def _complete_names(list_names: NameSource, or_files: bool = False) -> Completer:
@@ -41,7 +119,11 @@ def _complete_names(list_names: NameSource, or_files: bool = False) -> Completer
     def complete(
         context: click.Context, parameter: click.Parameter, typed: str
     ) -> list[CompletionItem]:
-        items = [CompletionItem(name) for name in list_names(context) if name.startswith(typed)]
+        items = [
+            CompletionItem(name)
+            for name in list_names(context)
+            if name.startswith(typed) and _is_typable(name)
+        ]
         return items or ([CompletionItem(typed, type="file")] if or_files else [])
 
     return complete

@@ -43,9 +43,13 @@ def command(kinds: tuple[str, ...], as_json: bool, **store_paths: str | None) ->
 
 
 def _print_listings(listings: Mapping[str, Listing]) -> None:
+    from rich.text import Text  # here, so that --help need not import Rich
+
+    from assay.experiments.console.tables import create_console
+
     for kind, listing in listings.items():
         width = max(map(len, listing), default=0)
-        click.secho(kind, bold=True)
+        create_console().print(Text(kind, style="bold"))
         for name, line in listing.items():
             click.echo(escape_text(f"  {name:<{width}}  {line}"))
         if not listing:

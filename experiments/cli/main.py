@@ -13,7 +13,8 @@ from typing import NoReturn
 
 import click
 
-from assay.experiments.terminal_text import to_single_line
+from assay.experiments.cli.completion import register_shells
+from assay.experiments.terminal_text import escaped_streams, to_single_line
 from assay.experiments.tracking.store import mlflow_settings
 from assay.models.errors import RequestError, SearchError, WorkerBug
 from assay.models.names import check_name
@@ -69,6 +70,12 @@ def main() -> NoReturn:
     SIGTERM.
     """
     open_standard_streams()
+    register_shells()
+    with escaped_streams():
+        _run()
+
+
+def _run() -> NoReturn:
     # At exit Python would visit every object once more, which takes a second after MLflow was
     # imported; the operating system frees them anyway.
     atexit.register(gc.freeze)
@@ -104,8 +111,25 @@ def main() -> NoReturn:
         if failure is None:
             _show_bug()
         _fail(str(failure), 1)
-    except Exception:
+    except Exception as error:
+        if _is_server_error(error):
+            _fail(
+                f"the tracking server does not answer as an MLflow server does ({error}): check "
+                "--tracking-uri.",
+                1,
+            )
         _show_bug()
+
+
+def _is_server_error(error: Exception) -> bool:
+    """Return whether a request to an MLflow server failed, after one that did not."""
+    # Not imported, which takes seconds: if MLflow raised the error, it is there.
+    exceptions = sys.modules.get("mlflow.exceptions")
+    return (
+        exceptions is not None
+        and isinstance(error, exceptions.MlflowException)
+        and str(error).startswith("API request")
+    )
 
 
 def _show_bug() -> NoReturn:

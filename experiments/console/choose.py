@@ -12,10 +12,9 @@ def choose_display(as_json: bool) -> Display:
         as_json: whether the command prints JSON: then a script reads along, and gets plain lines.
     """
     # Here, because a silent Python caller need not import Rich.
-    from rich.console import Console
-
     from assay.experiments.console.live import LiveDisplay
     from assay.experiments.console.plain import PlainDisplay
+    from assay.experiments.console.tables import SafeConsole
 
-    console = Console(stderr=True)
+    console = SafeConsole(to_stderr=True)
     return LiveDisplay(console) if console.is_terminal and not as_json else PlainDisplay()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -10,7 +12,7 @@ from rich.text import Text
 
 from assay.experiments.formatting import format_duration, format_metric, format_param, sparkline
 from assay.experiments.run.progress import SweepState, TrialProgress, headline
-from assay.experiments.terminal_text import escape_line, escape_text
+from assay.experiments.terminal_text import escape_line, escape_text, escaped_streams
 from assay.search.events import Event
 
 _STATE_CHARACTERS = 30  # MLflow has the rest of a long error
@@ -42,6 +44,10 @@ class LiveDisplay:
         # terminal.
         self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=4)
         self._live.start()
+        # Until it stops, Rich prints above the table what others write to the standard streams, and
+        # reads control codes in it.
+        self._streams = ExitStack()
+        self._streams.enter_context(escaped_streams())
 
     def on_event(self, event: Event) -> None:
         """Update the state; the next refresh draws it."""
@@ -51,6 +57,7 @@ class LiveDisplay:
     def on_close(self) -> None:
         """Stop drawing; the table stays as it is."""
         if self._live is not None:
+            self._streams.close()
             self._live.stop()
             self._live = None
 

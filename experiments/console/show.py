@@ -97,7 +97,8 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, show_all: bool, ru
     out.print(Text(f"{escape_text(study.study)}: {counts}", style="bold"))
     if running:
         out.print(Text(escape_line(runner)))
-    out.print(f"experiment {escape_line(study.experiment)}; {', '.join(study.objectives)}")
+    objectives = escape_line(", ".join(study.objectives))
+    out.print(f"experiment {escape_line(study.experiment)}; {objectives}")
     if study.best is not None:
         run = "" if study.best["run_id"] is None else f", run {study.best['run_id']}"
         out.print(f"\nbest: {study.best['value']:.4f} (trial {study.best['number']}{run})")
@@ -169,7 +170,7 @@ def print_trial(trial: TrialResult, show_all: bool) -> None:
         escape_text(f"experiment {trial.experiment}; origin {trial.origin}; seed {trial.seed}")
     )
     for metric, value in trial.values.items():
-        out.print(f"{metric}: {format_metric(value)}")
+        out.print(f"{escape_line(metric)}: {format_metric(value)}")
     if trial.model is not None:
         out.print(f"model: {trial.model}")
     if trial.error is not None:
@@ -199,7 +200,7 @@ def _curve_table(trial: TrialResult) -> Table:
         # A curve with NaN or infinity has no scale to draw it on.
         curve = sparkline(finite) if len(finite) == len(values) else ""
         numbers = (values[0], min(finite), max(finite), values[-1])
-        table.add_row(f"  {name}", curve, *map(format_metric, numbers))
+        table.add_row(f"  {escape_line(name)}", curve, *map(format_metric, numbers))
     return table
 
 

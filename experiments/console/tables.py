@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 
 from assay.experiments.formatting import format_param
-from assay.experiments.terminal_text import escape_line
+from assay.experiments.terminal_text import escape_line, escape_text, unescaped
 from assay.search.importances import get_evaluator
 
 _BAR_CHARACTERS = 24
@@ -17,19 +19,39 @@ _LOG_COLUMNS = 200
 _FEW_TRIALS = 20
 
 
-class _Console(Console):
-    """A console that raises `BrokenPipeError`.
+class SafeConsole(Console):
+    """A console that escapes control characters in texts, and raises `BrokenPipeError`.
 
-    Rich would exit with 1; the command has another exit code when its reader has gone.
+    Colors and cursor movements of Rich stay. Without markup and highlighting.
+
+    Args:
+        to_stderr: write to standard error.
+        options: further ones of `rich.console.Console`.
     """
 
+    def __init__(self, to_stderr: bool = False, **options: Any) -> None:
+        stream = unescaped(sys.stderr if to_stderr else sys.stdout)
+        super().__init__(file=stream, highlight=False, markup=False, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render an object as Rich does, with texts escaped."""
+        # Rich draws everything by this method, the parts of a table too.
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(escape_text(segment.text), segment.style)
+
     def on_broken_pipe(self) -> None:
+        """Raise the error: Rich would exit with 1, the command has another exit code for it."""
         raise BrokenPipeError
 
 
 def create_console(to_stderr: bool = False) -> Console:
-    """Return a console for plain text: no markup, no highlighting."""
-    console = _Console(stderr=to_stderr, soft_wrap=True, highlight=False, markup=False)
+    """Return a console for plain text."""
+    console = SafeConsole(to_stderr, soft_wrap=True)
     # Rich takes 80 columns where there is no terminal, and would cut tables in logs and pipes.
     if not console.is_terminal:
         console.width = _LOG_COLUMNS
@@ -62,7 +84,7 @@ def importance_heading(evaluator: str, metric: str | None, complete: int) -> str
         metric: the objective's; None if the study has only one.
         complete: number of complete trials; with fewer than 20 the line warns.
     """
-    objective = "" if metric is None else f" for {metric}"
+    objective = "" if metric is None else f" for {escape_line(metric)}"
     warning = f"; only a hint, from {complete} complete trials" if complete < _FEW_TRIALS else ""
     return f"\nimportances{objective} ({get_evaluator(evaluator).summary}{warning}):"
 

@@ -214,4 +214,6 @@ def _find_run_ids(study: str, store_paths: StorePaths, study_ids: Collection[str
 
 def _last_tracking_uri(journal: Path) -> str | None:
     """Return the store that last received a journal."""
-    return read_cursor(journal.with_suffix(".tracked")).get("tracking_uri")
+    tracked_in = read_cursor(journal.with_suffix(".tracked")).get("tracking_uri")
+    # Masked once more: an earlier release masked fewer options.
+    return None if tracked_in is None else mask_secrets(str(tracked_in))

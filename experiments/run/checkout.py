@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from assay.models.files import temporary_folder
 
 _SECONDS = 10.0
 _NULL = os.devnull
@@ -57,13 +58,13 @@ def read_checkout(folder: Path) -> Checkout:
 
 
 def _has_changes(git_folder: Path, common: Path, top: Path, commit: str) -> bool | None:
-    with tempfile.TemporaryDirectory(prefix="assay-git-") as name:
+    with temporary_folder("git") as folder:
         try:
-            _write_git_folder(Path(name), common, commit)
+            _write_git_folder(folder, common, commit)
         except (OSError, UnicodeError):
             return None
         variables = {
-            "GIT_DIR": name,
+            "GIT_DIR": str(folder),
             "GIT_WORK_TREE": str(top),
             "GIT_INDEX_FILE": str(git_folder / "index"),
         }

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from assay.experiments.config.experiment import Experiment
@@ -30,6 +28,7 @@ from assay.experiments.run.session import Session, check_batch_size, prepare_dat
 from assay.experiments.run.sweep import check_study_name, enqueue_known, make_study_request
 from assay.experiments.workspace import StorePaths, Workspace
 from assay.models.errors import OutOfMemory
+from assay.models.files import temporary_folder
 from assay.search.optuna_messages import quiet_optuna
 from assay.search.samplers import get_sampler
 from assay.search.workers.protocol import Executor, Trial
@@ -160,8 +159,8 @@ def _measure(
     They train one after the other, in a temporary home.
     """
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-dry-run-"))
-        temporary = dataclasses.replace(store_paths, workspace=Workspace(Path(folder)))
+        folder = stack.enter_context(temporary_folder("dry-run"))
+        temporary = dataclasses.replace(store_paths, workspace=Workspace(folder))
         # One worker, with the threads that it would have beside the others.
         one_worker = dataclasses.replace(execution, workers=1)
         executor = stack.enter_context(one_worker.executor(temporary.workspace))

@@ -20,6 +20,7 @@ from assay.experiments.config.request import ExecutionRequest, FuseOption
 from assay.experiments.tracking.store import user_variables
 from assay.experiments.workspace import Workspace
 from assay.models.errors import RequestError
+from assay.models.files import make_private_folder
 from assay.models.names import check_name
 from assay.models.precision import check_precision
 from assay.search.system.hardware import (
@@ -330,15 +331,21 @@ def _default_memory(
 def jax_environment(threads: int) -> dict[str, str]:
     """Return the environment variables that a process needs before it imports JAX.
 
-    Variables that the user has set stay as they are. None of them changes a result.
+    Variables that the user has set stay as they are. None of them changes a result. The folder of
+    JAX's compilation cache is created; without one that only this user can write, there is none.
     """
+    # A cache that another user can write holds programs that this user would run.
+    cache = _cache_folder(os.environ)
+    is_private = "JAX_COMPILATION_CACHE_DIR" in os.environ or (
+        make_private_folder(cache) and make_private_folder(cache / "jax")
+    )
     defaults = {
         # The size of XLA's thread pool on the CPU. XLA's own flags
         # (--xla_cpu_multi_thread_eigen=false, intra_op_parallelism_threads=1) leave the pool as it
         # is: an epoch took 15 % to 30 % more processor time with them.
         "PJRT_NPROC": str(threads),
         # Programs that any process has compiled are loaded in a tenth of the time, small ones too.
-        "JAX_COMPILATION_CACHE_DIR": str(_cache_folder(os.environ) / "jax"),
+        **({"JAX_COMPILATION_CACHE_DIR": str(cache / "jax")} if is_private else {}),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         # Errors in a user's code are reported by the last line of the traceback, which must be
         # theirs.

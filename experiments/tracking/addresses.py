@@ -24,6 +24,7 @@ from assay.models.files import check_no_link
 from assay.search.system.files import FileLock, unwritable_error
 from assay.search.system.urls import (
     first_line,
+    is_server,
     local_path,
     mask_secrets,
     sqlite_file,
@@ -65,7 +66,7 @@ class ArtifactGuard:
             "the tracking server names a folder of its own, file:///tmp/0"
         """
         path = local_path(address)
-        if self.tracking_uri.startswith("http"):
+        if is_server(self.tracking_uri):
             # Such an address is meant for the server's machine; here it could be any file.
             return (
                 None

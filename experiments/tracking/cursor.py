@@ -55,7 +55,8 @@ class Cursor:
         # A file that cannot be read means offset 0: events that are repeated do no harm.
         with contextlib.suppress(ValueError, KeyError, TypeError):
             record = read_cursor(path)
-            self.is_of_store = record["tracking_uri"] == self._tracking_uri
+            # Masked once more: an earlier release masked fewer options.
+            self.is_of_store = mask_secrets(str(record["tracking_uri"])) == self._tracking_uri
             self.offset = max(int(record["offset"]), 0) if self.is_of_store else 0
 
     def move(self, offset: int) -> None:

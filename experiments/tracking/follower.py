@@ -23,7 +23,7 @@ from assay.models.errors import DamagedFile
 from assay.search.events import Event, StudyOpened
 from assay.search.journal import read_events
 from assay.search.system.files import unwritable_error, unwritable_reason
-from assay.search.system.urls import first_line, scrub_secrets
+from assay.search.system.urls import first_line, is_server, scrub_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -321,11 +321,10 @@ class MlflowTracker:
         from assay.experiments.tracking.recorder import Recorder  # here, because it imports MLflow
 
         cancellable = cast("MlflowClient", CancellableClient(client, self._token))
-        is_server = self._tracking_uri.startswith("http")
         return Recorder(
             cancellable,
             ArtifactGuard(self._tracking_uri, self._artifacts),
-            None if is_server else self._artifacts,
+            None if is_server(self._tracking_uri) else self._artifacts,
             self._find_model,
         )
 

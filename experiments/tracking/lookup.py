@@ -24,7 +24,7 @@ from assay.experiments.tracking.schema import (
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
 from assay.search.objective import Objectives
-from assay.search.system.urls import mask_secrets, store_exists
+from assay.search.system.urls import is_server, mask_secrets, store_exists
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -457,7 +457,7 @@ def delete_runs(store_paths: StorePaths, run_ids: Iterable[str]) -> None:
 
 def format_gc_command(store_paths: StorePaths) -> str:
     """Return the command that frees the disk space of deleted runs."""
-    if store_paths.tracking_uri.startswith("http"):
+    if is_server(store_paths.tracking_uri):
         return "mlflow gc (on the machine of the MLflow server)"
     return f"mlflow gc --backend-store-uri {mask_secrets(store_paths.tracking_uri)}"
 

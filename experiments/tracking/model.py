@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from assay.experiments.tracking.schema import MODEL_FOLDER
+from assay.models.files import temporary_folder
 
 
 def log_model(
@@ -51,9 +51,9 @@ def log_model(
         python_version=platform.python_version(),
         env={},
     )
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("model") as folder:
         # The files that MLflow's Keras flavor writes (`mlflow.keras.save_model`, 3.17).
-        local = Path(folder) / MODEL_FOLDER
+        local = folder / MODEL_FOLDER
         (local / "data").mkdir(parents=True)
         shutil.copyfile(file, local / "data" / "model.keras")
         (local / "data" / "keras_module.txt").write_text("keras")

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.models.errors import RequestError
+from assay.models.files import temporary_folder
 from assay.search.system.files import FileLock, unwritable_error
 from assay.search.system.urls import (
     first_line,
+    is_server,
     local_path,
     mask_secrets,
     register_secrets,
@@ -108,6 +110,10 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
     store = f"the tracking store {mask_secrets(tracking_uri)}"
     try:
         with _silent_mlflow():
+            if is_server(tracking_uri):
+                from assay.experiments.tracking.answers import limit_answers  # for the same reason
+
+                limit_answers()
             _create_database(tracking_uri, tables)
             client = MlflowClient(tracking_uri)
             found = client.search_experiments(max_results=1)
@@ -118,7 +124,7 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
         raise RequestError(
             f"{store} can't be reached ({cause}): check --tracking-uri and that its server runs."
         ) from None
-    if tracking_uri.startswith("http"):
+    if is_server(tracking_uri):
         for experiment in found:
             _check_is_remote(store, str(experiment.artifact_location))
     return client
@@ -211,8 +217,8 @@ def prepared_tables(tracking_uri: str, user_folder: Path | None = None) -> Itera
         return
     # A daemon thread enters here, and the process may end while MLflow still writes the file:
     # the folder is removed at exit, whatever is in it by then.
-    with tempfile.TemporaryDirectory(prefix="assay-mlflow-", ignore_cleanup_errors=True) as folder:
-        tables = Path(folder) / "tables.db"
+    with temporary_folder("mlflow") as folder:
+        tables = folder / "tables.db"
         with _silent_mlflow():
             _create_tables(tables)
         yield tables

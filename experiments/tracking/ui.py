@@ -25,7 +25,7 @@ from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
 from assay.models.names import suggestion
 from assay.search.system.signals import StopRequest
-from assay.search.system.urls import mask_secrets
+from assay.search.system.urls import is_server, public_address
 
 HOST = "127.0.0.1"
 COMPARED_RUNS = 20
@@ -65,7 +65,8 @@ def comparison_page(store_paths: StorePaths, study: str) -> str:
 def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool) -> int:
     """Serve the UI until Ctrl-C, and print a page's address.
 
-    An MLflow server has its own UI: then its address is printed, and nothing is served.
+    An MLflow server has its own UI: then its address is printed, without login and options, and
+    nothing is served. The browser asks for a login if the server needs one.
 
     Args:
         store_paths: whose store.
@@ -77,11 +78,11 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
         The exit code: 0 after Ctrl-C.
 
     Raises:
-        RequestError: no port is free.
-        SearchError: the server does not start, or ends by itself.
+        RequestError: no port is free, or a server's address can't be told from its login.
+        SearchError: the server does not start, ends by itself, or lost its port to another program.
     """
-    if store_paths.tracking_uri.startswith("http"):
-        _open_page(store_paths.tracking_uri.rstrip("/") + page, opens_browser)
+    if is_server(store_paths.tracking_uri):
+        _open_page(public_address(store_paths.tracking_uri) + page, opens_browser)
         return 0
     store_paths.workspace.create()
     # The server reads artifacts wherever the addresses lead.
@@ -112,6 +113,7 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
         try:
             _wait_for_server(address, server, stop, log)
             if not stop:
+                _check_owner(free_port, server)
                 _open_page(address + page, opens_browser)
                 click.echo("Press Ctrl-C to stop.", err=True)
             while not stop and server.poll() is None:
@@ -124,7 +126,7 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
 
 
 def _open_page(address: str, opens_browser: bool) -> None:
-    click.echo(mask_secrets(address))
+    click.echo(address)
     if opens_browser:
         webbrowser.open(address)
 
@@ -167,6 +169,33 @@ def _wait_for_server(
             time.sleep(_POLL_SECONDS)
     if not stop:
         raise SearchError(f"the MLflow UI did not start: {_last_line(log)}")
+
+
+def _check_owner(port: int, server: subprocess.Popen[bytes]) -> None:
+    """Check that our server listens on a port, and no other program does.
+
+    Another program may have taken the port after it was found free, and show any page there.
+
+    Raises:
+        SearchError: another program listens there too, or instead.
+    """
+    import psutil  # here, because only this command needs it
+
+    # The server is the first process of its group; the workers that it forks are the others.
+    listening = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == server.pid:
+                listening |= {
+                    (connection.laddr.ip, connection.laddr.port)
+                    for connection in process.net_connections("tcp4")
+                    if connection.status == psutil.CONN_LISTEN
+                }
+    if (HOST, port) not in listening:
+        raise SearchError(
+            f"port {port} on {HOST} must be that of our own MLflow UI; another program took it: "
+            "run the command again, or choose another with --port."
+        )
 
 
 def _last_line(log: IO[bytes]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from assay.models.architectures.custom_import import FactoryReference, format_error
 from assay.models.data import Array
+from assay.models.files import temporary_folder
 from assay.models.preflight.outputs import compute_outputs
 from assay.models.preflight.user_code import iter_user_modules
 
@@ -32,8 +32,8 @@ def find_saving_problem(model: keras.Model, x: Array, reference: FactoryReferenc
     Returns:
         What will not work and how to mend it; None if all works.
     """
-    with tempfile.TemporaryDirectory(prefix="assay-preflight-") as folder:
-        path = Path(folder) / "model.keras"
+    with temporary_folder("preflight") as folder:
+        path = folder / "model.keras"
         try:
             model.save(path)
         except Exception as error:

@@ -80,6 +80,7 @@ def _make(request: SamplerRequest[CmaesSettings]) -> BaseSampler:
     from assay.search.samplers.cmaes_storage import SafeCmaEsSampler
 
     return SafeCmaEsSampler(
+        len(request.space),
         seed=request.session_seed,
         independent_sampler=optuna.samplers.RandomSampler(seed=request.session_seed),
         warn_independent_sampling=False,

@@ -5,15 +5,33 @@ from __future__ import annotations
 import base64
 import os
 import re
+import shlex
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-_SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?P<database>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL)
+from assay.models.errors import RequestError
+
+_SQLITE_FILE = re.compile(
+    r"sqlite(?:\+\w+)?:///(?P<database>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL | re.IGNORECASE
+)
 _MASK = "***"
-_SECRET_OPTION = re.compile(
-    r"[?&;\s][^=&;\s]*(?:pass|pwd|secret|token|key|cred|auth)[^=&;\s]*=([^&;#\s]+)", re.IGNORECASE
+# Options by name, not those of secrets: a driver may call a secret anything.
+_HARMLESS_OPTIONS = frozenset(
+    {
+        *("host", "server", "port", "user", "username", "uid", "dbname", "database", "driver"),
+        *("charset", "client_encoding", "application_name", "sslmode", "target_session_attrs"),
+        *("timeout", "connect_timeout", "mode", "uri", "cache", "check_same_thread"),
+        *("cipher", "kdf_iter", "pool_size"),
+    }
+)
+_OPTION = re.compile(r"[^&;#]+")
+_SECRET_NAME = re.compile(r"pass|pw|pin|secret|token|key|cred|auth|sig", re.IGNORECASE)
+# Such a value of an option that is no secret by its name would be masked all over a message.
+_ORDINARY_VALUE = re.compile(r"true|false|yes|no|on|off|none|[a-z]?\d{1,5}", re.IGNORECASE)
+_SECRET_VARIABLES = (
+    *("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"),
+    *("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
 )
 _MIN_SECRET_CHARACTERS = 3  # a shorter secret would match in the middle of ordinary words
 
@@ -21,31 +39,59 @@ _secrets: set[str] = set()
 
 
 def mask_secrets(url: str) -> str:
-    """Return a URL with its password or token replaced by asterisks.
+    """Return a URL with its secrets replaced by asterisks.
+
+    Secrets are the login of a server, the password of a database, the fragment, and the value of
+    every option but a few that are known to be harmless.
 
     Example:
-        >>> mask_secrets("postgresql://ann:s3cret@db/optuna")
-        'postgresql://ann:***@db/optuna'
+        >>> mask_secrets("postgresql://ann:s3cret@db/optuna?sslmode=require&sig=4f")
+        'postgresql://ann:***@db/optuna?sslmode=require&sig=***'
     """
-    for start, end in sorted(_secret_spans(url), reverse=True):
+    for start, end, _ in reversed(_merge(_secret_spans(url))):
         url = f"{url[:start]}{_MASK}{url[end:]}"
     return url
 
 
 def register_secrets(url: str) -> None:
-    """Remember the secrets of a URL for `scrub_secrets`."""
-    for start, end in _secret_spans(url):
-        login = url[start:end]
-        user, _, password = login.partition(":")
-        # A token may stand in the place of a user. HTTP sends a login encoded in base 64.
-        encoded_login = base64.b64encode(urllib.parse.unquote(login).encode()).decode()
-        for secret in (login, password or user, encoded_login):
-            # Libraries print a secret as it was given, unquoted, quoted again, or by `repr`.
-            forms = {secret, urllib.parse.unquote(secret), urllib.parse.unquote_plus(secret)}
-            quoted = {urllib.parse.quote(form, safe=safe) for form in forms for safe in ("", "/")}
-            forms |= quoted
-            forms |= {repr(form)[1:-1] for form in set(forms)}
-            _secrets.update(form for form in forms if len(form) >= _MIN_SECRET_CHARACTERS)
+    """Remember the secrets of a URL, and of environment variables, for `scrub_secrets`."""
+    for start, end, name in _secret_spans(url):
+        _register(url[start:end], name)
+    password = os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    if password:
+        _register(f"{os.environ.get('MLFLOW_TRACKING_USERNAME', '')}:{password}", None)
+    for name in _SECRET_VARIABLES:
+        if os.environ.get(name):
+            _register(os.environ[name], name)
+
+
+def _register(secret: str, name: str | None) -> None:
+    """Remember a secret in all forms in which libraries print it.
+
+    Args:
+        secret: as it was given.
+        name: of the option that it is the value of; None for a login.
+    """
+    if name is not None:
+        inner = urllib.parse.unquote_plus(secret)
+        # A list of options itself, such as odbc_connect=DRIVER%3D...%3BPWD%3D...
+        for key, value in re.findall(r"([^=;&\s]+)=([^;&]+)", inner):
+            if not _is_harmless(key, value):
+                _register(value, key)
+        if not _SECRET_NAME.search(name) and _ORDINARY_VALUE.fullmatch(inner):
+            return
+    user, _, password = secret.partition(":")
+    # A token may stand in the place of a user. HTTP sends a login encoded in base 64.
+    encoded = base64.b64encode(urllib.parse.unquote(secret).encode()).decode()
+    for part in (secret, encoded, *([password or user] if name is None else [])):
+        # Libraries print a secret as it was given, unquoted, quoted again, or by `repr`; a shell's
+        # command has it in quotes.
+        forms = {part, urllib.parse.unquote(part), urllib.parse.unquote_plus(part)}
+        quoted = {urllib.parse.quote(form, safe=safe) for form in forms for safe in ("", "/")}
+        forms |= quoted
+        forms |= {repr(form)[1:-1] for form in set(forms)}
+        forms |= {shlex.quote(f"{form} ")[1:-2] for form in set(forms)}
+        _secrets.update(form for form in forms if len(form) >= _MIN_SECRET_CHARACTERS)
 
 
 def scrub_secrets(text: str) -> str:
@@ -70,12 +116,45 @@ def first_line(error: BaseException) -> str:
 
 def is_file_database(url: str) -> bool:
     """Return whether a database is a file, which has one writer at a time: SQLite."""
-    return url.startswith("sqlite")
+    return url.lower().startswith("sqlite")
 
 
 def is_shared_database(url: str) -> bool:
     """Return whether several supervisors may work on a study of this database: PostgreSQL."""
-    return url.startswith("postgresql")
+    return url.lower().startswith("postgresql")
+
+
+def is_server(tracking_uri: str) -> bool:
+    """Return whether a tracking store is an MLflow server: HTTP, in upper case too."""
+    return tracking_uri.lower().startswith("http")
+
+
+def public_address(url: str) -> str:
+    """Return the address of a server without login, options and fragment.
+
+    It may be given to another process: every user of the machine can read its command line.
+
+    Raises:
+        RequestError: the login cannot be told from the host.
+
+    Example:
+        >>> public_address("https://ann:s3cret@mlflow.example.org/team/?token=4f")
+        'https://mlflow.example.org/team'
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        # Behind an unquoted slash of a password, the rest of it would be the path.
+        beyond = parts._replace(scheme="", netloc="").geturl()
+        is_clear = bool(parts.hostname) and (parts.port or 0) >= 0 and "@" not in beyond
+    except ValueError:
+        is_clear = False
+    if not is_clear:
+        raise RequestError(
+            "the address of a tracking server must have its login before the host, with / ? # and "
+            f"@ in it percent-encoded; received {mask_secrets(url)}: encode them."
+        )
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 
 
 def sqlite_url(file: Path) -> str:
@@ -146,18 +225,53 @@ def store_exists(url: str) -> bool:
     return file is None or file.exists()
 
 
-def _secret_spans(url: str) -> Iterator[tuple[int, int]]:
-    """Yield begin and end of each secret in a URL."""
-    # A password may contain any character, even "@" and "/": the last "@" ends the login.
+def _secret_spans(url: str) -> list[tuple[int, int, str | None]]:
+    """Return begin and end of each secret in a URL, and the name of its option; None for a login.
+
+    Spans may overlap, where a URL can be read in several ways.
+    """
+    spans: list[tuple[int, int, str | None]] = []
     start, at = url.find("://") + 3 if "://" in url else 0, url.rfind("@")
-    if at > start and not is_file_database(url):
-        # The login of an HTTP server may be a token and nothing else; that of a database has a
-        # user, which is no secret.
-        colon = start - 1 if url.startswith("http") else url.find(":", start, at)
+    # A file database has a login only before a host, which is empty: sqlite+pysqlcipher://:key@/.
+    is_path = is_file_database(url) and url[start : start + 1] in ("/", "")
+    if at > start and not is_path:
+        # A password may contain any character, even "@" and "/": the last "@" ends the login. The
+        # login of an HTTP server may be a token and nothing else; that of a database has a user,
+        # which is no secret.
+        colon = start - 1 if is_server(url) else url.find(":", start, at)
         if colon >= 0 or start == 0:
-            yield colon + 1, at
-    # Only the options of a file database may hold a secret, not its path.
-    options = url.find("?") if is_file_database(url) else max(at, 0)
-    if options >= 0:
-        for option in _SECRET_OPTION.finditer(url, options):
-            yield option.span(1)
+            spans.append((colon + 1, at, None))
+    login_end = at + 1 if spans else start
+    # The path of a file may contain "#".
+    fragment = url.find("#", login_end)
+    if fragment >= 0 and not is_file_database(url):
+        spans.append((fragment + 1, len(url), "fragment"))
+    # An "@" may belong to an option too, and then what was taken for the login reaches into it.
+    query = url.find("?", start)
+    if query >= 0:
+        for option in _OPTION.finditer(url, query + 1):
+            name, equals, value = option[0].partition("=")
+            name = name.rpartition("?")[2]  # the first "?" may be one of the password
+            if equals and not _is_harmless(name, value):
+                spans.append((option.end() - len(value), option.end(), name))
+            elif not equals and option.start() >= login_end:  # a token may stand alone
+                spans.append((*option.span(), "option"))
+        if fragment < 0 and (hidden := url.find("#", query)) >= 0:
+            spans.append((hidden + 1, len(url), "fragment"))
+    return [span for span in spans if span[0] < span[1]]
+
+
+def _is_harmless(name: str, value: str) -> bool:
+    # A value with "=" holds options of its own.
+    plain_name = urllib.parse.unquote_plus(name).strip().lower()
+    return plain_name in _HARMLESS_OPTIONS and "=" not in urllib.parse.unquote_plus(value)
+
+
+def _merge(spans: list[tuple[int, int, str | None]]) -> list[tuple[int, int, str | None]]:
+    merged: list[tuple[int, int, str | None]] = []
+    for start, end, name in sorted(spans, key=lambda span: span[:2]):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]), name)
+        else:
+            merged.append((start, end, name))
+    return merged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from assay.search.events import StudyOpened
 from assay.search.journal import Journal
 from assay.search.pruners import PRUNERS
 from assay.search.samplers import SAMPLERS
+from tests.helpers.terminal import ShellTerminal
 
 HEAVY = {"keras", "tensorflow", "jax", "torch", "mlflow", "optuna", "pandas", "sklearn", "numpy"}
 
@@ -99,10 +101,10 @@ def offered(folder: Path, words: str, typed: str = "", **variables: str) -> list
         ("assay sweep digits-mlp --study", "f", ["first"]),
         ("assay new mine --model", "c", ["cnn"]),
         ("assay list", "s", ["samplers", "studies"]),
-        ("assay ui", "", ["first", "second study"]),
+        ("assay ui", "", ["first", "'second study'"]),
         ("assay show", "f", ["first"]),
         ("assay show first", "--tri", ["--trial"]),
-        ("assay delete --yes", "s", ["second study"]),
+        ("assay delete --yes", "s", ["'second study'"]),
         ("assay completion", "", ["bash", "zsh", "fish"]),
         ("assay swep", "x", []),
         ("assay sweep digits-mlp --timeout never --set nonsense", "--se", ["--seed", "--set"]),
@@ -161,3 +163,126 @@ def test_bash_completes_after_the_command_of_the_readme(folder: Path) -> None:
         env=environment(folder),
     )
     assert done.stdout == "digits-mlp\n", done.stderr
+
+
+HOSTILE = [
+    "zz$(touch pwned)",
+    "zz`touch pwned`",
+    "zz;touch pwned;",
+    "zz'$(touch pwned)'",
+    'zz"$(touch pwned)"',
+    "zz|touch pwned",
+    "zz&touch pwned&",
+    "zz>pwned",
+    "zz\\$(touch pwned)",
+    "zz*",
+    "zz{a,b},",
+    "zz two",
+    "zz!!",
+    "zz#",
+    "~root",
+    "zz-plain.1",
+]
+UNTYPABLE = ["zz\nplain,$(touch pwned)", "zz\ttab", "zz\x1b[2J", "--yes", "zz\x9b2J", "zz\u202eab"]
+
+
+@pytest.fixture
+def hostile(folder: Path) -> Path:
+    """Return a folder with studies of hostile names, and a command that records its arguments."""
+    for study in [*HOSTILE, *UNTYPABLE]:
+        with Journal(folder / "mlruns" / "journal" / f"{file_name(study)}.jsonl") as journal:
+            journal.append(
+                StudyOpened(
+                    study=study, study_id="1d", experiment="e", provenance={}, text="", data={}
+                )
+            )
+    (folder / "zzfile").touch()  # what zz* would become
+    record = (
+        "import atexit, json, os, sys\n"
+        "if '_ASSAY_COMPLETE' in os.environ:\n"
+        "    atexit.register(lambda: open('asked', 'w').close())\n"
+        "elif sys.argv[1] != 'completion':\n"
+        "    with open('ran.partial', 'w') as file:\n"
+        "        json.dump(sys.argv[1:], file)\n"
+        "    os.replace('ran.partial', 'ran')\n"
+        "    sys.exit()\n"
+    )
+    command = folder / "bin" / "assay"
+    first, rest = command.read_text().split("\n", 1)
+    command.write_text(f"{first}\n{record}{rest}")
+    return folder
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("typed", "quote", "offered_in_quotes"),
+    [
+        ("", "", {*HOSTILE, "first", "second study"}),
+        ("'zz", "'", {name for name in HOSTILE if name[0] == "z" and "'" not in name}),
+        ('"zz', '"', {"zz-plain.1"}),
+        ("zz\\", "", {"zz-plain.1"}),
+        ("'zz'", "", {"zz-plain.1"}),
+    ],
+)
+def test_what_bash_inserts_is_the_name_of_a_study(
+    typed: str, quote: str, offered_in_quotes: set[str], hostile: Path
+) -> None:
+    # Bash puts a completion behind the quote that was typed, and closes it.
+    script = """
+        eval "$(assay completion bash)"
+        COMP_WORDS=(assay show "$typed") COMP_CWORD=2
+        _assay_completion assay
+        for inserted in "${COMPREPLY[@]}"; do
+            eval "printf '%s\\n' $quote$inserted$quote"
+        done
+    """
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=hostile,
+        env={**environment(hostile), "typed": typed, "quote": quote},
+    )
+    assert not (hostile / "pwned").exists()
+    assert set(done.stdout.splitlines()) == offered_in_quotes, done.stderr
+
+
+SHELLS = {
+    "bash": ["bash", "--norc", "--noprofile", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+    "fish": ["fish", "--no-config", "--interactive"],
+}
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_name_completed_at_a_terminal_does_not_run(shell: str, quote: str, hostile: Path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"needs {shell}")
+    name = "odd$(touch pwned)`touch pwned`;touch pwned,a b"
+    with Journal(hostile / "mlruns" / "journal" / f"{file_name(name)}.jsonl") as journal:
+        journal.append(
+            StudyOpened(study=name, study_id="1d", experiment="e", provenance={}, text="", data={})
+        )
+    setup = {
+        "bash": 'eval "$(assay completion bash)"',
+        "zsh": 'autoload -Uz compinit && compinit -u -D && eval "$(assay completion zsh)"',
+        "fish": "assay completion fish | source",
+    }[shell]
+    variables = {**environment(hostile), "TERM": "xterm", "HOME": str(hostile)}
+    with ShellTerminal(SHELLS[shell], hostile, variables) as terminal:
+        terminal.type(f"{setup}; echo >ready\r")
+        assert terminal.wait_until((hostile / "ready").exists), terminal.shown
+        terminal.settle()
+        terminal.type(f"assay show {quote}odd\t")
+        assert terminal.wait_until((hostile / "asked").exists), terminal.shown
+        terminal.settle()
+        terminal.type("\r")
+        if not terminal.wait_until((hostile / "ran").exists, seconds=1.0):
+            terminal.type(f"{quote}\r")  # nothing was inserted, and the quote is open
+        assert terminal.wait_until((hostile / "ran").exists), terminal.shown
+        terminal.settle()
+    assert not (hostile / "pwned").exists(), terminal.shown
+    (command, *words) = json.loads((hostile / "ran").read_text())
+    assert command == "show"
+    assert "".join(words).strip() == (name if (shell, quote) != ("bash", '"') else "odd")

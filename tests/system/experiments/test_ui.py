@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import signal
 import subprocess
+import threading
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
 from mlflow import MlflowClient
 
-from tests.helpers.command import ASSAY, Swept
+from tests.helpers.command import ASSAY, Swept, invoke
 from tests.helpers.ports import free_port
 from tests.helpers.waiting import GUARD_SECONDS, wait_until
 
@@ -102,3 +105,28 @@ def test_a_server_that_ends_by_itself_is_a_failure(swept: Swept) -> None:
         ui.kill()
     assert ui.returncode == 1
     assert err.splitlines()[-1].startswith("assay: the MLflow UI ended by itself: ")
+
+
+def test_a_page_of_another_program_on_the_port_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Foreign(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Print nothing: the command's output is looked at."""
+
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as foreign:
+        threading.Thread(target=foreign.serve_forever, daemon=True).start()
+        port = foreign.server_port
+        # The port was free when it was looked for.
+        monkeypatch.setattr("assay.experiments.tracking.ui._find_free_port", lambda first: first)
+        done = invoke("ui", "--home", str(tmp_path / "home"), "--port", str(port))
+        foreign.shutdown()
+    assert (done.code, done.out, opened) == (1, "", [])
+    (line,) = done.err.splitlines()
+    assert line.startswith(f"assay: port {port} on 127.0.0.1 must be that of our own MLflow UI")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -9,9 +10,11 @@ import pytest
 from sqlalchemy.dialects.sqlite.pysqlite import dialect as pysqlite
 from sqlalchemy.engine import make_url
 
+from assay.models.errors import RequestError
 from assay.search.system.urls import (
     first_line,
     mask_secrets,
+    public_address,
     register_secrets,
     scrub_secrets,
     sqlite_file,
@@ -38,6 +41,18 @@ URLS = [
     ("http://assay:{}@127.0.0.1:9", "http://***@127.0.0.1:9"),
     ("http://{}:@127.0.0.1:9", "http://***@127.0.0.1:9"),
     ("http://127.0.0.1:9/?token={}", "http://127.0.0.1:9/?token=***"),
+    ("HTTPS://{}@127.0.0.1:9/", "HTTPS://***@127.0.0.1:9/"),
+    ("POSTGRESQL://assay:{}@db/none", "POSTGRESQL://assay:***@db/none"),
+    ("http://127.0.0.1:9/#{}", "http://127.0.0.1:9/#***"),
+    ("http://127.0.0.1:9/?{}", "http://127.0.0.1:9/?***"),
+    ("https://store/?sig={}&mode=ro", "?sig=***&mode=ro"),
+    ("https://store/?X-Amz-Signature={}", "?X-Amz-Signature=***"),
+    ("mysql://127.0.0.1/db?charset=utf8&pw={}", "?charset=utf8&pw=***"),
+    ("mysql://127.0.0.1/db?anything={}#x", "?anything=***#***"),
+    ("sqlite+pysqlcipher://:{}@//tmp/a.db?cipher=aes", "://:***@//tmp/a.db?cipher=aes"),
+    ("mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3D{}%3B", "?odbc_connect=***"),
+    ("mssql+pyodbc:///?odbc_connect=DRIVER=x;UID=sa;PWD={}", "=***;UID=sa;PWD=***"),
+    ("postgresql://db/none?user=x%20password%3D{}", "?user=***"),
 ]
 
 
@@ -59,10 +74,70 @@ def test_a_password_is_masked_anywhere_in_the_url(url: str, shown: str, secret: 
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://assay@host/db", "http://127.0.0.1:5000", "sqlite:////a@b:c/d@e.db"]
+    "url",
+    [
+        "postgresql://assay@host/db",
+        "http://127.0.0.1:5000",
+        "sqlite:////a@b:c/d@e.db",
+        "sqlite:////a#b.db?timeout=20",
+        "sqlite:///file:/tmp/a.db?mode=ro&uri=true",
+        "postgresql://host/db?sslmode=require&connect_timeout=3&application_name=assay",
+        "mssql://host/db?driver=ODBC+Driver+18+for+SQL+Server",
+    ],
 )
 def test_a_url_without_a_secret_is_unchanged(url: str) -> None:
     assert mask_secrets(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://host:5432/db?password=hun@ter/2", "postgresql://host/db?password=hun@ter/2"],
+)
+def test_an_option_with_an_at_sign_is_masked_as_a_whole(url: str) -> None:
+    assert not leaked(mask_secrets(url))
+
+
+@pytest.mark.parametrize("url", [url for url, _ in URLS if url.lower().startswith("http")])
+def test_the_public_address_of_a_server_has_no_secret(url: str) -> None:
+    address = public_address(url.format(SECRET))
+    assert address in ("http://127.0.0.1:9", "https://127.0.0.1:9", "https://store")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://ann:a/b@host", "http://a/b@host", "http://a?b@host", "http://a#b@host", "http:"]
+)
+def test_an_address_whose_login_ends_nowhere_has_no_public_form(url: str) -> None:
+    with pytest.raises(RequestError, match="percent-encoded"):
+        public_address(url)
+
+
+def test_the_path_of_a_server_is_public() -> None:
+    assert public_address("http://[::1]:5000/team/") == "http://[::1]:5000/team"
+
+
+@pytest.mark.parametrize("url", [url for url, _ in URLS])
+def test_every_secret_that_is_masked_is_scrubbed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assay.search.system.urls._secrets", set())
+    register_secrets(url.format(SECRET))
+    assert not leaked(scrub_secrets(f"{SECRET} {MEANT} {MEANT!r}"))
+
+
+@pytest.mark.parametrize("name", ["MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"])
+def test_secrets_in_variables_are_scrubbed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assay.search.system.urls._secrets", set())
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
+    monkeypatch.setenv(name, MEANT)
+    register_secrets("http://127.0.0.1:9")
+    login = base64.b64encode(f"ann:{MEANT}".encode()).decode()
+    said = scrub_secrets(f"{MEANT}, {SECRET}" + (login if "PASSWORD" in name else ""))
+    assert not leaked(said)
+    assert login not in said
+
+
+def test_ordinary_words_of_options_stay_in_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assay.search.system.urls._secrets", set())
+    register_secrets("mysql://host/db?local_infile=true&port=3306&read_timeout=100&pin=4711")
+    assert scrub_secrets("true, 3306, 100, 4711") == "true, 3306, 100, ***"
 
 
 @pytest.mark.parametrize(

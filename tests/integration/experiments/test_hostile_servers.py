@@ -1,0 +1,123 @@
+"""A tracking server that answers endlessly, slowly or with anything else: one line, no hang."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from assay.experiments.tracking import answers
+from tests.helpers.command import invoke
+
+RUN = "a" * 32
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Answers by a function; the first requests as an MLflow server does."""
+
+    answer: Callable[[Server], None]
+    good_answers = 0
+
+    def do_GET(self) -> None:
+        if type(self).good_answers > 0:
+            type(self).good_answers -= 1
+            send(b"{}")(self)
+        else:
+            type(self).answer(self)
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Print nothing: the command's output is looked at."""
+
+
+def send(body: bytes, **headers: str) -> Callable[[Server], None]:
+    def answer(server: Server) -> None:
+        server.send_response(200)
+        for name, value in headers.items():
+            server.send_header(name.replace("_", "-"), value)
+        server.end_headers()
+        server.wfile.write(body)
+
+    return answer
+
+
+def send_json(value: object) -> Callable[[Server], None]:
+    return send(json.dumps(value).encode())
+
+
+def send_endlessly(server: Server) -> None:
+    send(b"{")(server)
+    while True:
+        server.wfile.write(b" " * 65536)
+
+
+def drip_body(server: Server) -> None:
+    send(b"{")(server)
+    while True:
+        server.wfile.write(b" ")
+        server.wfile.flush()
+        time.sleep(0.05)
+
+
+def drip_headers(server: Server) -> None:
+    server.wfile.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+    while True:
+        server.wfile.write(b"a")
+        server.wfile.flush()
+        time.sleep(0.05)
+
+
+HOSTILE: dict[str, Callable[[Server], None]] = {
+    "endless": send_endlessly,
+    "a bomb": send(gzip.compress(b" " * (8 << 20)), Content_Encoding="gzip"),
+    "drop by drop": drip_body,
+    "headers drop by drop": drip_headers,
+    "silence": lambda server: time.sleep(4),
+    "a number": send_json({"experiments": 5, "run": 5}),
+    "a list": send_json([]),
+    "a text": send_json("text"),
+    "objects as ids": send_json(
+        {"experiments": [{"experiment_id": {}}], "run": {"info": {"run_id": {}}}}
+    ),
+    "numbers as names": send_json({"experiments": [{"name": 7}], "run": {"info": {"run_id": 7}}}),
+    "a page": send(b"<html>\x1b[2J</html>", Content_Type="text/html"),
+    "no text": send(b"\xff\xfe{\x00"),
+    "deeply nested": send(b"[" * 200_000),
+    "nested in an object": send(b'{"experiments":' * 50_000),
+    "no HTTP": lambda server: server.wfile.write(b"\x00\x01\x02\r\n") and None,
+}
+
+
+@contextmanager
+def serving(answer: Callable[[Server], None], good_answers: int) -> Iterator[str]:
+    handler = type("Handler", (Server,), {"answer": answer, "good_answers": good_answers})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        server.handle_error = lambda request, address: None  # type: ignore[method-assign]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("good_answers", [0, 1], ids=["first", "later"])
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_answer_is_one_line(
+    case: str, good_answers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "_MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(answers, "_MOST_SECONDS", 0.6)
+    with serving(HOSTILE[case], good_answers) as address:
+        done = invoke("show", RUN, "--tracking-uri", address, "--home", str(tmp_path / "home"))
+    assert "Traceback" not in done.err
+    assert done.code in (1, 2), done
+    assert done.err.splitlines()[-1].startswith("assay: "), done.err
+    assert len(done.err.splitlines()) <= 2  # MLflow warns of what is no JSON
+    assert done.err.replace("\n", "").isprintable()
