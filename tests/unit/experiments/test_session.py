@@ -12,6 +12,7 @@ import pytest
 from assay.experiments.config.catalog import resolve_experiment
 from assay.experiments.config.experiment import Experiment, read_experiment
 from assay.experiments.run import provenance
+from assay.experiments.run.checkout import Checkout
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.preflight import Preflight
 from assay.experiments.run.provenance import study_fingerprint
@@ -85,7 +86,7 @@ def session(
 
 @pytest.fixture
 def without_git(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "_git", lambda *arguments: None)
+    monkeypatch.setattr(provenance, "read_checkout", lambda folder: Checkout())
 
 
 def recorded_data(of: Session) -> dict[str, Any]:
