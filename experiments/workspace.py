@@ -104,7 +104,7 @@ class Workspace:
         _check_access(existing, self.path)
 
     def check_links(self) -> None:
-        """Check that no part of home is a symbolic link.
+        """Check that no part of home is a symbolic link, and the databases are files.
 
         Home may have been unpacked from an archive: a link would lead what is written elsewhere.
 
@@ -113,6 +113,10 @@ class Workspace:
         """
         for name in _PARTS:
             check_no_link(self.path / name)
+        # SQLite would wait at a pipe.
+        for name in ("optuna.db", "mlflow.db"):
+            if (path := self.path / name).exists() and not path.is_file():
+                raise DamagedFile(f"{path} must be a file: it is no regular one; remove it.")
 
     def create(self) -> None:
         """Create the folder.

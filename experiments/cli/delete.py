@@ -42,9 +42,8 @@ def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> 
             click.echo("nothing was deleted", err=True)
             return 1
         left = delete_study(stored, chosen)
-    for folder in left:
-        line = f"left: {folder}, because it is a link or holds files that Assay did not write"
-        click.echo(to_single_line(line), err=True)
+    for reason in left:
+        click.echo(to_single_line(f"left: {reason}"), err=True)
     if as_json:
         record = {"study": study, "trials": stored.trials, "runs": len(stored.runs)}
         click.echo(common.as_json(record))

@@ -20,7 +20,7 @@ from assay.models.errors import RequestError, SearchError, WorkerBug
 from assay.models.names import check_name
 from assay.search.system.files import unwritable_error
 from assay.search.system.standard_streams import open_standard_streams
-from assay.search.system.urls import scrub_secrets
+from assay.search.system.urls import first_line, scrub_secrets
 
 SUBCOMMANDS = {
     "list": "list_",
@@ -112,23 +112,23 @@ def _run() -> NoReturn:
             _show_bug()
         _fail(str(failure), 1)
     except Exception as error:
-        if _is_server_error(error):
+        if _is_store_error(error):
             _fail(
-                f"the tracking server does not answer as an MLflow server does ({error}): check "
-                "--tracking-uri.",
+                f"the tracking store does not answer as one of MLflow does ({first_line(error)}): "
+                "check --tracking-uri.",
                 1,
             )
         _show_bug()
 
 
-def _is_server_error(error: Exception) -> bool:
-    """Return whether a request to an MLflow server failed, after one that did not."""
+def _is_store_error(error: Exception) -> bool:
+    """Return whether a request to MLflow's server or database failed, after one that did not."""
     # Not imported, which takes seconds: if MLflow raised the error, it is there.
     exceptions = sys.modules.get("mlflow.exceptions")
     return (
         exceptions is not None
         and isinstance(error, exceptions.MlflowException)
-        and str(error).startswith("API request")
+        and str(error).startswith(("API request", "(sqlite3.", "(psycopg"))
     )
 
 

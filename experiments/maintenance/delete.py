@@ -24,7 +24,7 @@ from assay.experiments.tracking.lookup import (
 )
 from assay.experiments.tracking.schema import STUDY_ID_TAG
 from assay.experiments.workspace import StorePaths, journal_names
-from assay.models.errors import RequestError
+from assay.models.errors import DamagedFile, RequestError
 from assay.search.artifacts import Checkpoints, ModelStore
 from assay.search.events import StudyOpened, TrialBegun
 from assay.search.journal import read_events
@@ -40,12 +40,16 @@ class StoredStudy:
         in_optuna: whether Optuna has it.
         trials: number of trials in Optuna or in the journals, whichever has more.
         runs: ids of its runs in MLflow, parent runs last.
+        optuna_damage: why home's own storage can't be read; what it has may be left.
+        mlflow_damage: why home's own MLflow store can't be read; what it has is left.
     """
 
     study: str
     in_optuna: bool
     trials: int
     runs: tuple[str, ...]
+    optuna_damage: str | None = None
+    mlflow_damage: str | None = None
 
 
 @contextmanager
@@ -73,7 +77,7 @@ def locked_study(study: str, store_paths: StorePaths) -> Iterator[StoredStudy]:
         yield _find_study(study, store_paths)
 
 
-def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[Path]:
+def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[str]:
     """Delete a study, or what an interruption left of it.
 
     Args:
@@ -81,24 +85,22 @@ def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[Path]:
         store_paths: where the stores are.
 
     Returns:
-        The folders that are left, because they hold files that Assay did not write, or are links.
+        What is left, with the reason: folders with files that Assay did not write, and stores that
+        can't be read.
     """
+    left = [] if stored.mlflow_damage is None else [stored.mlflow_damage]
     # `mlflow gc` deletes artifacts wherever the addresses of deleted runs lead.
     readdress(store_paths.workspace)
     # Without runs the store may not exist, and must not be created.
     if stored.runs:
         delete_runs(store_paths, stored.runs)
     if stored.in_optuna:
-        import optuna  # here, because a home without studies needs none of it
-
-        from assay.search.storage.opening import open_storage
-
-        optuna.delete_study(study_name=stored.study, storage=open_storage(store_paths.storage))
+        left += _delete_from_optuna(stored, store_paths)
     workspace = store_paths.workspace
-    left = [Checkpoints(workspace.checkpoints(stored.study)).delete()]
+    folders = [Checkpoints(workspace.checkpoints(stored.study)).delete()]
     # The first instance last: its journal is there until the end.
     for instance in reversed(workspace.instances(stored.study)):
-        left.append(ModelStore(workspace.models(stored.study, instance)).delete())
+        folders.append(ModelStore(workspace.models(stored.study, instance)).delete())
         journal = workspace.journal(stored.study, instance)
         # The cursor before the journal: a cursor that was left behind would make the tracker of
         # the next study of this name skip the beginning of its journal.
@@ -106,8 +108,29 @@ def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[Path]:
             try:
                 file.unlink(missing_ok=True)
             except IsADirectoryError:
-                left.append(file)
-    return [folder for folder in left if folder is not None]
+                folders.append(file)
+    return left + [
+        f"{folder}, because it is a link or holds files that Assay did not write"
+        for folder in folders
+        if folder is not None
+    ]
+
+
+def _delete_from_optuna(stored: StoredStudy, store_paths: StorePaths) -> list[str]:
+    """Delete a study in Optuna; return why something of it is left."""
+    import optuna  # here, because a home without studies needs none of it
+
+    from assay.search.storage.opening import open_storage
+
+    try:
+        optuna.delete_study(study_name=stored.study, storage=open_storage(store_paths.storage))
+    except DamagedFile as error:
+        if stored.optuna_damage is None:
+            raise
+        return [str(error)]
+    except KeyError:  # it was not there, as far as could be read
+        pass
+    return []
 
 
 def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
@@ -123,13 +146,29 @@ def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
     begun = len({event.trial for event in events if isinstance(event, TrialBegun)})
     supervisors = {event.supervisor for event in opened}
     is_unreadable = not opened and any(map(os.path.lexists, journals))
-    in_optuna = _count_optuna_trials(study, store_paths, study_ids, supervisors, is_unreadable)
-    runs = _find_run_ids(study, store_paths, study_ids)
-    if in_optuna is None and not runs and not any(map(os.path.lexists, journals)):
-        raise unknown_study_error(
-            study, {*list_studies(store_paths), *journal_names(store_paths.workspace)}
-        )
-    return StoredStudy(study, in_optuna is not None, max(in_optuna or 0, begun), tuple(runs))
+    optuna_damage = mlflow_damage = None
+    in_optuna: int | None = None
+    runs: list[str] = []
+    workspace, is_known = store_paths.workspace, any(map(os.path.lexists, journals))
+    try:
+        in_optuna = _count_optuna_trials(study, store_paths, study_ids, supervisors, is_unreadable)
+    except DamagedFile as error:
+        if store_paths.storage != workspace.storage or not is_known:
+            raise
+        # Optuna may delete what it can't read.
+        in_optuna, optuna_damage = 0, str(error)
+    try:
+        runs = _find_run_ids(study, store_paths, study_ids)
+    except DamagedFile as error:
+        if store_paths.tracking_uri != workspace.tracking or not is_known:
+            raise
+        mlflow_damage = str(error)
+    if in_optuna is None and not runs and not is_known:
+        raise unknown_study_error(study, {*list_studies(store_paths), *journal_names(workspace)})
+    trials = max(in_optuna or 0, begun)
+    return StoredStudy(
+        study, in_optuna is not None, trials, tuple(runs), optuna_damage, mlflow_damage
+    )
 
 
 def _count_optuna_trials(

@@ -32,6 +32,7 @@ from assay.experiments.tracking.schema import (
     REFUSED_TAG,
     TRIAL_TAG,
     encode_name,
+    read_trial,
 )
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
@@ -238,7 +239,7 @@ def _read_runs(
     # In the order of their ranks, so that the first one of each list is the one that counts.
     for run in [*ranked_parents, *trial_runs]:
         tags = run.data.tags
-        number = int(tags[TRIAL_TAG]) if TRIAL_TAG in tags else None
+        number = read_trial(tags)
         if is_deleted(run):
             deleted[number].append(str(run.info.run_id))
             continue

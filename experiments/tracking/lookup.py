@@ -20,6 +20,7 @@ from assay.experiments.tracking.schema import (
     encode_name,
     encode_text,
     read_missing_model,
+    read_trial,
 )
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
@@ -174,8 +175,8 @@ def find_study_runs(store_paths: StorePaths, study_id: str) -> StudyRunIds:
     runs = rank_runs(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'"))
     trials: dict[int, str] = {}
     for run in runs:
-        if TRIAL_TAG in run.data.tags:
-            trials.setdefault(int(run.data.tags[TRIAL_TAG]), str(run.info.run_id))
+        if (trial := read_trial(run.data.tags)) is not None:
+            trials.setdefault(trial, str(run.info.run_id))
     parents = rank_parent_runs(runs)
     if not parents:
         return StudyRunIds(trials=trials)
@@ -241,7 +242,7 @@ def find_run(store_paths: StorePaths, run_id: str) -> RunRecord | None:
         experiment=str(client.get_experiment(run.info.experiment_id).name),
         status=str(run.info.status),
         study=tags.get(STUDY_TAG),
-        trial=int(tags[TRIAL_TAG]) if TRIAL_TAG in tags else None,
+        trial=read_trial(tags),
         params=dict(run.data.params),
         tags=dict(tags),
         model=_find_model(client, ArtifactGuard.of(store_paths), run),
@@ -253,7 +254,7 @@ def find_run(store_paths: StorePaths, run_id: str) -> RunRecord | None:
 def _find_model(client: MlflowClient, guard: ArtifactGuard, run: Run) -> str | None:
     """Return the address of a trial's model, on its own run or its parent run."""
     tags = run.data.tags
-    number = int(tags.get(TRIAL_TAG, 0))
+    number = read_trial(tags) or 0
     # With several objectives, and of a single run, the trial's own run has it.
     if MODEL_TAG in tags or STUDY_TAG not in tags:
         return read_model(client, guard, run, number).address

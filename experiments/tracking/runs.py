@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 
 from assay.experiments.tracking.lookup import is_deleted, rank_parent_runs, rank_runs
-from assay.experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, TRIAL_TAG
+from assay.experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, TRIAL_TAG, read_trial
 
 _MAX_LOOKUPS = 100
 _PAGE_RUNS = 1000
@@ -116,7 +116,7 @@ class RunIndex:
             runs = (run for trial in trials for run in self._search({TRIAL_TAG: str(trial)}))
         duplicates = []
         for run in runs:
-            trial = int(run.data.tags[TRIAL_TAG]) if TRIAL_TAG in run.data.tags else None
+            trial = read_trial(run.data.tags)
             if trial not in trials or is_deleted(run):
                 continue
             is_parent = trial is None and not self._single
@@ -160,7 +160,7 @@ class RunIndex:
         by_trial: dict[int, list[Run]] = defaultdict(list)
         for run in runs:
             if self._single or TRIAL_TAG in run.data.tags:
-                by_trial[int(run.data.tags.get(TRIAL_TAG, 0))].append(run)
+                by_trial[read_trial(run.data.tags) or 0].append(run)
         for number, candidates in by_trial.items():
             # A run that is known already stays: events were written to it.
             if number not in self._run_ids:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from assay.models.errors import DamagedFile
 from assay.search.events import StudyOpened
 
 STUDY_TAG = "assay.study"
@@ -52,6 +53,8 @@ _DIGEST_CHARACTERS = 8
 _MAX_PARAM_CHARACTERS = 6000  # MLflow's limit
 _MAX_TAG_CHARACTERS = 8000  # MLflow's limit
 _MAX_TEXT_CHARACTERS = 5000  # ours, for states and errors
+
+_MOST_DIGITS = 18  # of a trial's number
 
 
 def run_status(label: str) -> str:
@@ -142,6 +145,23 @@ def read_missing_model(tag: str, trial: int) -> str | None:
     """
     prefix = encode_missing_model(trial, "")
     return tag.removeprefix(prefix) if tag.startswith(prefix) else None
+
+
+def read_trial(tags: Mapping[str, str]) -> int | None:
+    """Return the number of the trial that a run belongs to; None if it belongs to none.
+
+    Raises:
+        DamagedFile: the tag is no number.
+    """
+    text = tags.get(TRIAL_TAG)
+    if text is None:
+        return None
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
+        raise DamagedFile(
+            f"a run's tag {TRIAL_TAG} must be the number of a trial: received {text!r:.40}; "
+            "delete that run in MLflow."
+        )
+    return int(text)
 
 
 def encode_text(text: str) -> str:

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assay.models.errors import RequestError
+from assay.models.errors import DamagedFile, RequestError
 from assay.models.files import temporary_folder
 from assay.search.system.files import FileLock, unwritable_error
 from assay.search.system.urls import (
     first_line,
+    is_damaged_database,
     is_server,
     local_path,
     mask_secrets,
@@ -121,6 +122,11 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
         if (failure := unwritable_error(store, error)) is not None:
             raise failure from None
         cause = first_line(error)[:_MAX_CAUSE_CHARACTERS]
+        if is_damaged_database(tracking_uri, error):
+            raise DamagedFile(
+                f"{store} must be an SQLite database: it can't be read ({cause}); put a copy of it "
+                "back, or remove it."
+            ) from None
         raise RequestError(
             f"{store} can't be reached ({cause}): check --tracking-uri and that its server runs."
         ) from None

@@ -9,11 +9,12 @@ import optuna
 import sqlalchemy
 from sqlalchemy.engine import make_url
 
-from assay.models.errors import RequestError
+from assay.models.errors import DamagedFile, RequestError
 from assay.search.storage.postgresql import SharedStorage, advisory_lock
 from assay.search.storage.retrying import RetryingStorage, describe_error
 from assay.search.system.files import unwritable_error
 from assay.search.system.urls import (
+    is_damaged_database,
     is_file_database,
     is_shared_database,
     mask_secrets,
@@ -70,6 +71,11 @@ def open_storage(url: str, wait_for_server: bool = False) -> RetryingStorage:
     except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
         if (failure := unwritable_error(f"the storage {name}", error)) is not None:
             raise failure from None
+        if is_damaged_database(url, error):
+            raise DamagedFile(
+                f"the storage {name} must be an SQLite database: it can't be read "
+                f"({describe_error(error)}); put a copy of it back, or remove it."
+            ) from None
         raise RequestError(
             f"the storage {name} can't be reached ({describe_error(error)}): "
             "check the address and that its server runs."

@@ -22,6 +22,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from assay.models.errors import SearchError
+from assay.search.storage.stored_values import check_study_attributes, check_trials, read_stored
 from assay.search.system.urls import first_line
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ class RetryingStorage(BaseStorage):
         retry_seconds: how long one call waits for a server that is away; 0 for a file.
 
     Raises:
-        SearchError: by any call that fails. After one call has waited in vain, all others fail at
-            once.
+        DamagedFile: by a call that reads what Optuna or Assay can't have written.
+        SearchError: by any other call that fails. After one call has waited in vain, all others
+            fail at once.
 
     Attributes:
         should_stop: called while waiting; the wait ends when it returns true.
@@ -94,7 +96,9 @@ class RetryingStorage(BaseStorage):
             with contextlib.suppress(KeyError):  # it is deleted already
                 self._database.delete_study(study_id)
 
-        self._attempt(lambda: self._database.delete_study(study_id), repeat)
+        read_stored(
+            self._name, lambda: self._attempt(lambda: self._database.delete_study(study_id), repeat)
+        )
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         """Set a user attribute of a study."""
@@ -106,27 +110,29 @@ class RetryingStorage(BaseStorage):
 
     def get_study_id_from_name(self, study_name: str) -> int:
         """Return the id of a study."""
-        return self._attempt(lambda: self._database.get_study_id_from_name(study_name))
+        return self._read(lambda: self._database.get_study_id_from_name(study_name))
 
     def get_study_name_from_id(self, study_id: int) -> str:
         """Return the name of a study."""
-        return self._attempt(lambda: self._database.get_study_name_from_id(study_id))
+        return self._read(lambda: self._database.get_study_name_from_id(study_id))
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
         """Return the direction of each objective."""
-        return self._attempt(lambda: self._database.get_study_directions(study_id))
+        return self._read(lambda: self._database.get_study_directions(study_id))
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         """Return the user attributes of a study."""
-        return self._attempt(lambda: self._database.get_study_user_attrs(study_id))
+        attributes = self._read(lambda: self._database.get_study_user_attrs(study_id))
+        check_study_attributes(self._name, attributes)
+        return attributes
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         """Return the system attributes of a study."""
-        return self._attempt(lambda: self._database.get_study_system_attrs(study_id))
+        return self._read(lambda: self._database.get_study_system_attrs(study_id))
 
     def get_all_studies(self) -> list[FrozenStudy]:
         """Return all studies."""
-        return self._attempt(self._database.get_all_studies)
+        return self._read(self._database.get_all_studies)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Create a trial."""
@@ -202,11 +208,13 @@ class RetryingStorage(BaseStorage):
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return a trial."""
-        return self._attempt(lambda: self._database.get_trial(trial_id))
+        trial = self._read(lambda: self._database.get_trial(trial_id))
+        check_trials(self._name, [trial])
+        return trial
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
         """Return the id of a trial."""
-        return self._attempt(
+        return self._read(
             lambda: self._database.get_trial_id_from_study_id_trial_number(study_id, trial_number)
         )
 
@@ -214,7 +222,9 @@ class RetryingStorage(BaseStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """Return the trials of a study."""
-        return self._attempt(lambda: self._database.get_all_trials(study_id, deepcopy, states))
+        trials = self._read(lambda: self._database.get_all_trials(study_id, deepcopy, states))
+        check_trials(self._name, trials)
+        return trials
 
     def remove_session(self) -> None:
         """Release this thread's connection."""
@@ -224,6 +234,14 @@ class RetryingStorage(BaseStorage):
         """Close all connections: a server has only so many of them."""
         self._database.remove_session()
         self._engine.dispose()
+
+    def _read(self, call: Callable[[], _Result]) -> _Result:
+        """Return the result of a call that reads.
+
+        Raises:
+            DamagedFile: Optuna can't read what the database holds.
+        """
+        return read_stored(self._name, lambda: self._attempt(call))
 
     def _attempt(
         self, call: Callable[[], _Result], repeat: Callable[[], _Result] | None = None

@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import shlex
+import sqlite3
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -117,6 +118,17 @@ def first_line(error: BaseException) -> str:
 def is_file_database(url: str) -> bool:
     """Return whether a database is a file, which has one writer at a time: SQLite."""
     return url.lower().startswith("sqlite")
+
+
+def is_damaged_database(url: str, error: BaseException) -> bool:
+    """Return whether an error says that a file is no SQLite database, or a damaged one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        is_operational = isinstance(cause, sqlite3.OperationalError)
+        if isinstance(cause, sqlite3.DatabaseError) and not is_operational:
+            return is_file_database(url)
+        cause = getattr(cause, "orig", None) or cause.__cause__ or cause.__context__
+    return False
 
 
 def is_shared_database(url: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -165,6 +167,52 @@ def test_a_damaged_journal_is_one_line_and_can_be_deleted(
     assert deleted.code == 0, deleted.err
     assert not store_paths.workspace.journal(STUDY).exists()
     assert call(store_paths, "doctor").code == 0
+
+
+def change(database: str, statement: str) -> Callable[[Path], None]:
+    def execute(home: Path) -> None:
+        with contextlib.closing(sqlite3.connect(home / database)) as opened, opened:
+            opened.execute(statement)
+
+    return execute
+
+
+def overwrite(database: str) -> Callable[[Path], None]:
+    return lambda home: (home / database).write_bytes(b"no database" * 1000) and None
+
+
+def cut_short(database: str) -> Callable[[Path], None]:
+    return lambda home: os.truncate(home / database, 50_000)
+
+
+DAMAGED_STORES: dict[str, Callable[[Path], None]] = {
+    "no storage": overwrite("optuna.db"),
+    "half a storage": cut_short("optuna.db"),
+    "a distribution": change("optuna.db", "UPDATE trial_params SET distribution_json = '{}'"),
+    "an attribute": change("optuna.db", "UPDATE study_user_attributes SET value_json = '{'"),
+    "its type": change("optuna.db", "UPDATE study_user_attributes SET value_json = '[1]'"),
+    "a trial's": change("optuna.db", "UPDATE trial_user_attributes SET value_json = '[1]'"),
+    "a state": change("optuna.db", "UPDATE trials SET state = 'LOST'"),
+    "no tracking store": overwrite("mlflow.db"),
+    "half a tracking store": cut_short("mlflow.db"),
+    "no table": change("mlflow.db", "DROP TABLE metrics"),
+    "a tag": change("mlflow.db", "UPDATE tags SET value = 'x' WHERE key = 'assay.trial'"),
+}
+
+
+@pytest.mark.parametrize("harm", DAMAGED_STORES)
+def test_a_damaged_store_is_one_line_and_delete_works(harm: str, store_paths: StorePaths) -> None:
+    DAMAGED_STORES[harm](store_paths.workspace.path)
+    for words in (["show", STUDY], ["list", "studies"], ["doctor"]):
+        done = call(store_paths, *words)
+        assert "Traceback" not in done.err
+        assert (done.code == 0) or len(done.err.splitlines()) <= 1
+    deleted = call(store_paths, "delete", STUDY, "--yes")
+    assert deleted.code == 0, deleted.err
+    assert not store_paths.workspace.journal(STUDY).exists()
+    left = [line for line in deleted.err.splitlines() if line.startswith("left: ")]
+    is_lost = harm.startswith(("no ", "half")) or harm == "a state"
+    assert len(left) == (is_lost and harm != "no table"), left
 
 
 def test_a_damaged_journal_of_a_run_stops_no_sweep(store_paths: StorePaths) -> None:

@@ -1,0 +1,97 @@
+"""Values of a storage that Assay reads, in the form in which it wrote them.
+
+A storage may have been changed by hand, or come from somebody else. What is checked here, the rest
+of the package can rely on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from optuna.trial import FrozenTrial
+
+from assay.models.errors import DamagedFile
+
+_STUDY_ATTRIBUTES: Mapping[str, type] = MappingProxyType(
+    {"assay.seed": int, "assay.study_id": str, "assay.identity": dict, "assay.openings": int}
+)
+_TRIAL_ATTRIBUTES: Mapping[str, type] = MappingProxyType(
+    {
+        "assay.seed": int,
+        "assay.state": str,
+        "assay.origin": str,
+        "assay.attempt": int,
+        "assay.retry_of": int,
+        "assay.redo_of": int,
+        "assay.baseline": bool,
+        "assay.supervisor": str,
+    }
+)
+# What Optuna says of a study or a trial that does not exist (`optuna.storages._rdb.models`, 5.0).
+_NOT_FOUND = "Record does not exist."
+
+_Result = TypeVar("_Result")
+
+
+def read_stored(name: str, read: Callable[[], _Result]) -> _Result:
+    """Return what a storage has.
+
+    Args:
+        name: name of the storage, for the message.
+        read: reads it with Optuna.
+
+    Raises:
+        DamagedFile: Optuna can't read it.
+        KeyError: there is no such study or trial.
+    """
+    try:
+        return read()
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        if isinstance(error, DamagedFile) or (
+            isinstance(error, KeyError) and error.args[:1] == (_NOT_FOUND,)
+        ):
+            raise
+        raise _damaged(name, f"{type(error).__name__}: {error}") from error
+
+
+def check_study_attributes(name: str, attributes: Mapping[str, Any]) -> None:
+    """Check the attributes of a study that Assay sets.
+
+    Raises:
+        DamagedFile: one has another type.
+    """
+    _check_types(name, "a study", attributes, _STUDY_ATTRIBUTES)
+    objectives = attributes.get("assay.identity", {}).get("objectives")
+    if objectives is not None and not (
+        isinstance(objectives, list) and all(isinstance(text, str) for text in objectives)
+    ):
+        raise _damaged(name, f"a study with the objectives {objectives!r:.60}")
+
+
+def check_trials(name: str, trials: Iterable[FrozenTrial]) -> None:
+    """Check the attributes of trials that Assay sets.
+
+    Raises:
+        DamagedFile: one has another type.
+    """
+    for trial in trials:
+        _check_types(name, f"trial {trial.number}", trial.user_attrs, _TRIAL_ATTRIBUTES)
+
+
+def _check_types(
+    name: str, owner: str, attributes: Mapping[str, Any], types: Mapping[str, type]
+) -> None:
+    for key, kind in types.items():
+        value = attributes.get(key)
+        if value is not None and type(value) is not kind:
+            raise _damaged(name, f"{owner} with {key} = {value!r:.60}")
+
+
+def _damaged(name: str, found: str) -> DamagedFile:
+    line = " ".join(found.split())[:200]
+    return DamagedFile(
+        f"the storage {name} must have what Optuna and Assay have written: received {line}; put a "
+        "copy of it back, or choose another with --storage."
+    )
