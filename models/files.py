@@ -25,10 +25,31 @@ from typing import BinaryIO, Literal
 
 from assay.models.errors import DamagedFile
 
+MOST_TEXT_BYTES = 16_000_000
+"""Largest text file of a user, such as an experiment: the largest real ones have some thousands."""
+
+PIPE_START_SECONDS = 5.0
+"""Time limit for a program to open the other end of a pipe."""
+
+PIPE_SILENCE_SECONDS = 60.0
+"""Time limit for a program at the other end of a pipe to write something."""
+
+_PART_BYTES = 1 << 20
+_POLL_SECONDS = 0.25
+
+# Earlier releases did not lock their folders: nothing says whether one of those is in use.
+_TEMPORARY = "assay-{}-locked-"
+
 _FLAGS = {
     "rb": os.O_RDONLY,
     "ab": os.O_WRONLY | os.O_CREAT | os.O_APPEND,
     "wb": os.O_WRONLY | os.O_CREAT,  # truncated once it is known to be a regular file
+}
+_KINDS = {
+    stat.S_IFIFO: "pipe",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+    stat.S_IFSOCK: "socket",
 }
 
 
@@ -105,10 +126,6 @@ def check_no_link(path: Path) -> None:
             f"a part of home must not be a symbolic link: {path} leads to {real}; remove the "
             "link, or choose another home with --home."
         )
-
-
-# Earlier releases did not lock their folders: nothing says whether one of those is in use.
-_TEMPORARY = "assay-{}-locked-"
 
 
 @contextmanager
@@ -236,16 +253,6 @@ def _not_regular(path: Path) -> DamagedFile:
     )
 
 
-MOST_TEXT_BYTES = 16_000_000
-"""Largest text file of a user, such as an experiment: the largest real ones have some thousands."""
-
-PIPE_START_SECONDS = 5.0
-"""Time limit for a program to open the other end of a pipe."""
-
-PIPE_SILENCE_SECONDS = 60.0
-"""Time limit for a program at the other end of a pipe to write something."""
-
-
 def open_user_file(path: Path) -> BinaryIO:
     """Open a regular file of a user for reading; symbolic links are followed.
 
@@ -286,9 +293,6 @@ def read_user_file(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> bytes:
     return bytes(content)
 
 
-_PART_BYTES = 1 << 20
-
-
 def _read_part(descriptor: int, kind: int, is_first: bool) -> bytes:
     """Return the next bytes of a file or a pipe that is opened without blocking; none at its end.
 
@@ -316,9 +320,6 @@ def _read_part(descriptor: int, kind: int, is_first: bool) -> bytes:
     )
 
 
-_POLL_SECONDS = 0.25
-
-
 def _open_of_kinds(path: Path, kinds: Collection[int]) -> tuple[int, int]:
     """Open a file of one of these kinds for reading; return its descriptor and its kind."""
     # Before it is opened too, because some devices do something when they are opened.
@@ -339,14 +340,6 @@ def _check_kind(path: Path, status: os.stat_result, kinds: Collection[int]) -> i
     if kind not in kinds:
         raise ValueError(f"it is a {_KINDS.get(kind, 'special file')}, not a file: give a file")
     return kind
-
-
-_KINDS = {
-    stat.S_IFIFO: "pipe",
-    stat.S_IFCHR: "device",
-    stat.S_IFBLK: "device",
-    stat.S_IFSOCK: "socket",
-}
 
 
 def _too_large(size: str, most_bytes: int) -> str:
