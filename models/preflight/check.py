@@ -159,13 +159,13 @@ def check_custom(
         _check_ambiguous_names(function, reference, {"train": train_names, "data": data_names})
         before = list_variables()
         model, came_compiled = make_model()
+    memory = FactoryMemory.start(
+        reference, model, make_model, before, partial(_measure_loss_of_examples, recipe, data)
+    )
     replaced = (
         _check_replaced_optimizer(recipe, data, reference, other_values)
         if came_compiled and recipe.train.optimizer != OWN
         else ""
-    )
-    memory = FactoryMemory.start(
-        reference, model, make_model, before, partial(_measure_loss_of_examples, recipe, data)
     )
     facts = _CustomCheck(recipe, data, reference, model, came_compiled).run(
         code=digest_user_files(reference, recorder.files),
