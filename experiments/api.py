@@ -24,7 +24,7 @@ from assay.experiments.results.study import StudyResult
 from assay.experiments.run import single
 from assay.experiments.run import sweep as sweeping
 from assay.experiments.run.result import RunResult, RunStatus
-from assay.experiments.tracking.addresses import find_move
+from assay.experiments.tracking.addresses import find_relocation
 from assay.experiments.tracking.store import mlflow_settings
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import SearchError
@@ -130,7 +130,7 @@ def load_study(
     """
     with mlflow_settings():
         store_paths = StorePaths.choose(home, None, storage, tracking_uri)
-        if (move := find_move(store_paths.workspace)) is not None:
+        if (move := find_relocation(store_paths.workspace)) is not None:
             warnings.warn(f"{move}; change them with 'assay doctor --fix'", stacklevel=2)
         return read_study(name, store_paths, importance)
 

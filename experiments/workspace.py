@@ -16,6 +16,7 @@ from pathlib import Path
 
 from assay.models.errors import DamagedFile, RequestError
 from assay.models.files import check_no_link, open_regular
+from assay.search.journal import LONGEST_LINE_BYTES
 from assay.search.system.files import absolute_path, check_current_folder, unwritable_error
 from assay.search.system.urls import is_server, register_secrets, sqlite_url
 
@@ -26,7 +27,6 @@ _PARTS = (
     *("journal", "models", "checkpoints", "data", "artifacts", "user-mlflow"),
     *("optuna.db", "mlflow.db"),
 )
-_LONGEST_LINE_BYTES = 64 << 20
 _SCHEME = re.compile(r"[a-zA-Z][\w+.-]*:")
 _LONGEST_DATABASE = "user-mlflow/.mlflow-12345678/tables.db"  # in home; see `tracking.store`
 
@@ -223,7 +223,7 @@ def journal_experiments(workspace: Workspace) -> dict[str, str]:
         # The first line of a journal opens it; one that is being written may not be complete.
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError, DamagedFile):
             with open_regular(path, "rb") as journal:
-                opened = json.loads(journal.readline(_LONGEST_LINE_BYTES))
+                opened = json.loads(journal.readline(LONGEST_LINE_BYTES))
             study = opened["study"]  # None for a single training
             if isinstance(study, str) and file_name(study) == path.stem.partition("~")[0]:
                 experiments[study] = str(opened["experiment"])

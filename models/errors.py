@@ -2,7 +2,7 @@
 
     AssayError                  every exception that Assay raises on purpose
     |- RequestError        2    the request is wrong, and the user can correct it
-    |  `- DamagedFile      2    a file in home is not as Assay writes it
+    |  `- DamagedFile      2    a file or a store has content that Assay did not write
     |- SearchError         1    the search cannot go on; another code after a stop signal
     |  `- OutOfMemory      1    memory ran out while there was no trial to fail
     `- WorkerBug           1    Assay's own code failed in a worker; shows its traceback
@@ -41,7 +41,7 @@ class RequestError(AssayError, ValueError):
 
 
 class DamagedFile(RequestError):
-    """A file in home is not as Assay writes it: it is damaged, a link, or no regular file."""
+    """A file or a store has content that Assay did not write, or is a link or a pipe."""
 
 
 class SearchError(AssayError):

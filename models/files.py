@@ -1,4 +1,4 @@
-"""Files that are opened with care: those in home, and those that a user names.
+"""Safe opening of files in home and of files that a user names.
 
 A home may have been unpacked from an archive, or lie where others can write. A symbolic link in the
 place of a lock, a journal or a partial file, if it were followed, would truncate a file of the
@@ -90,7 +90,7 @@ def open_descriptor(path: Path, flags: int) -> int:
     return descriptor
 
 
-def create_file(path: Path) -> BinaryIO:
+def replace_file(path: Path) -> BinaryIO:
     """Create a file that only Assay writes, in the place of whatever file or link is there.
 
     Raises:
@@ -150,15 +150,19 @@ def temporary_folder(purpose: str) -> Iterator[Path]:
         folder = tempfile.TemporaryDirectory(
             prefix=_TEMPORARY.format(purpose), ignore_cleanup_errors=True
         )
+        # None where folders can't be locked, such as on NFS: no other process removes it there.
         descriptor = _lock_folder(Path(folder.name), wait=True)
-        # Another process may have removed it before it was locked.
-        if descriptor is not None and Path(folder.name).is_dir():
+        if Path(folder.name).is_dir():
             break
+        # Another process has removed it before it was locked.
+        if descriptor is not None:
+            os.close(descriptor)
     try:
         with folder:
-            yield Path(folder.name)
+            yield Path(folder.name).resolve()
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _remove_abandoned_folders() -> None:
@@ -195,7 +199,7 @@ def _lock_folder(path: Path, wait: bool) -> int | None:
 
 
 def make_private_folder(path: Path) -> bool:
-    """Create a folder that no other user can read or write; return whether it is one.
+    """Create a folder that is private to this user; return whether that worked.
 
     An existing folder of this user becomes private.
 

@@ -272,11 +272,6 @@ def metric_directions(model: keras.Model) -> dict[str, Literal["maximize", "mini
     }
 
 
-def optimizer_config(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
-    """Return the class of an optimizer and its settings, without its name, which is counted."""
-    return {"class": type(optimizer).__name__, **optimizer.get_config(), "name": None}
-
-
 def compiled_metrics(model: keras.Model) -> list[Any]:
     """Return the metrics that `compile` was given, once the model was trained."""
     if not is_supported():

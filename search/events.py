@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-Count = Annotated[int, Field(ge=0, lt=2**63)]
+StoredInteger = Annotated[int, Field(ge=0, lt=2**63)]
 """An integer that the stores can hold."""
 
 Number = int | float
@@ -70,13 +70,13 @@ class TrialBegun:
         retry_of: in a later attempt, the trial whose worker died.
     """
 
-    trial: Count
-    seed: Count
+    trial: StoredInteger
+    seed: StoredInteger
     params: Mapping[str, Any]
     searched: Mapping[str, Any]
     origin: str
-    attempt: Count = 1
-    retry_of: Count | None = None
+    attempt: StoredInteger = 1
+    retry_of: StoredInteger | None = None
     time: float = field(default_factory=time.time)
 
 
@@ -84,8 +84,8 @@ class TrialBegun:
 class EpochEnded:
     """A trial has trained and validated an epoch; epochs count from 1."""
 
-    trial: Count
-    epoch: Count
+    trial: StoredInteger
+    epoch: StoredInteger
     metrics: Mapping[str, Number]
     seconds: float
     time: float = field(default_factory=time.time)
@@ -104,7 +104,7 @@ class TrialEnded:
         metrics: the trial's costs, such as `train_seconds`.
     """
 
-    trial: Count
+    trial: StoredInteger
     state: State
     values: tuple[Number, ...] = ()
     reason: str | None = None
@@ -130,7 +130,7 @@ class TrialEnded:
 class BestTrial:
     """One of the best trials, with its values and the file of its model."""
 
-    trial: Count
+    trial: StoredInteger
     values: tuple[Number, ...]
     model: str | None = None
 

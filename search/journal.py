@@ -23,7 +23,7 @@ Listener = Callable[[Event], None]
 
 _CHUNK_BYTES = 1 << 16
 # The longest is that of an opened study: it holds the experiment's file and the data's classes.
-_LONGEST_LINE_BYTES = 64 << 20
+LONGEST_LINE_BYTES = 64 << 20
 
 
 class Journal:
@@ -50,7 +50,7 @@ class Journal:
         self._listeners: list[Listener] = []
         # Unbuffered: a line that could not be written must not be written again by closing.
         self._file = open_regular(path, "ab")
-        _cut_unfinished_line(path)
+        _cut_unfinished_line(path, self._file)
 
     def __enter__(self) -> Self:
         return self
@@ -120,11 +120,11 @@ def read_events(
     with opened as file:
         file.seek(offset)
         # A line without an end, as of a foreign file, must not fill the memory.
-        while line := file.readline(_LONGEST_LINE_BYTES):
+        while line := file.readline(LONGEST_LINE_BYTES):
             if not line.endswith(b"\n"):
-                if len(line) < _LONGEST_LINE_BYTES or skip_damaged:
+                if len(line) < LONGEST_LINE_BYTES or skip_damaged:
                     return  # it is being written, or was when its process died
-                raise _damaged_line(path, offset, f"it has over {_LONGEST_LINE_BYTES:,} bytes")
+                raise _damaged_line(path, offset, f"it has over {LONGEST_LINE_BYTES:,} bytes")
             begin, offset = offset, offset + len(line)
             if line.startswith(prefixes):
                 try:
@@ -149,7 +149,7 @@ def last_event(path: Path) -> Event | None:
         file.seek(start)
         if end > start:
             try:
-                return _parse_line(file.read(min(end - start, _LONGEST_LINE_BYTES)))
+                return _parse_line(file.read(min(end - start, LONGEST_LINE_BYTES)))
             except ValueError as error:
                 raise _damaged_line(path, start, str(error)) from None
     return None
@@ -172,8 +172,8 @@ def _damaged_line(path: Path, offset: int, why: str) -> DamagedFile:
     with open_regular(path, "rb") as file:
         number = 1 + sum(chunk.count(b"\n") for chunk in _read_chunks(file, offset))
     return DamagedFile(
-        f"a journal must have one event a line: received {path}, line {number:,}: {why}; put a "
-        "copy of it back, or remove the study with 'assay delete'."
+        f"each line of a journal must hold one event: {path}, line {number:,}: {why}; restore the "
+        "file from a backup, or delete the study with 'assay delete'."
     )
 
 
@@ -188,11 +188,12 @@ def _line_prefix(kind: type[Event]) -> bytes:
     return f'{{"event":"{EVENT_NAMES[kind]}"'.encode()
 
 
-def _cut_unfinished_line(path: Path) -> None:
+def _cut_unfinished_line(path: Path, journal: BinaryIO) -> None:
     with open_regular(path, "rb") as file:
         end = _offset_behind_newline(file)
-    if end < path.stat().st_size:
-        os.truncate(path, end)
+        size = file.seek(0, os.SEEK_END)
+    if end < size:
+        journal.truncate(end)
 
 
 def _offset_behind_newline(file: BinaryIO, before: int | None = None) -> int:

@@ -38,6 +38,11 @@ samplers/grid_sampler.py, study.py
     why: a trial that died before it had all of its parameters is tried again with them
     guard: tests/integration/search/test_study.py
     fallback: none
+storage/stored_values.py
+    what: NOT_FOUND_MSG of storages._rdb.models, the text of a KeyError
+    why: any other error of a call that reads means that the database is damaged
+    guard: tests/integration/experiments/test_hostile_homes.py
+    fallback: a study that does not exist is called damaged
 storage/retrying.py, storage/postgresql.py
     what: RDBStorage.engine, not documented
     why: closing connections; advisory locks

@@ -17,8 +17,9 @@ from typing import Any
 from assay.search.events import StudyOpened, TrialBegun, TrialEnded
 from assay.search.failure_policy import FailurePolicy
 from assay.search.journal import Journal, read_events
+from assay.search.storage.stored_values import ATTEMPT, REDO_OF, RETRY_OF, STATE
 from assay.search.study import StudyTrials
-from assay.search.study_record import ATTEMPT, REDO_OF, RETRY_OF, STATE, StudyRecord
+from assay.search.study_record import StudyRecord
 from assay.search.workers.protocol import REDO, Trial
 
 

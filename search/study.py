@@ -29,8 +29,7 @@ from assay.search.samplers.grid_sampler import ENQUEUED, GridSampler
 from assay.search.space import Configuration
 from assay.search.storage.postgresql import SharedStorage
 from assay.search.storage.retrying import RetryingStorage
-from assay.search.storage.write_through import WriteThroughStorage
-from assay.search.study_record import (
+from assay.search.storage.stored_values import (
     ATTEMPT,
     BASELINE,
     FINGERPRINT,
@@ -40,11 +39,10 @@ from assay.search.study_record import (
     RETRY_OF,
     SEED,
     STATE,
-    STATES,
     STUDY_ID,
-    StudyRecord,
-    load_study_record,
 )
+from assay.search.storage.write_through import WriteThroughStorage
+from assay.search.study_record import STATES, StudyRecord, load_study_record
 from assay.search.workers.protocol import RETRY, FollowUp, Trial
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)

@@ -17,24 +17,18 @@ from assay.models.seeding import trial_seed
 from assay.search.events import State, TrialEnded
 from assay.search.objective import Objectives, ParetoFront, Values
 from assay.search.space import Configuration
-from assay.search.storage.postgresql import SUPERVISOR, SharedStorage
+from assay.search.storage.postgresql import SharedStorage
+from assay.search.storage.stored_values import (
+    ATTEMPT,
+    FINGERPRINT,
+    ORIGIN,
+    RETRY_OF,
+    SEED,
+    STATE,
+    STUDY_ID,
+    SUPERVISOR,
+)
 from assay.search.workers.protocol import Trial
-
-# User attributes of trials. Their names are in the databases of existing studies.
-SEED = "assay.seed"
-STATE = "assay.state"
-ORIGIN = "assay.origin"
-ATTEMPT = "assay.attempt"
-RETRY_OF = "assay.retry_of"
-REDO_OF = "assay.redo_of"
-BASELINE = "assay.baseline"
-"""Whether a trial is a baseline, or a redo or retry of one. Such trials are never pruned."""
-
-# User attributes of studies.
-FINGERPRINT = "assay.identity"
-STUDY_ID = "assay.study_id"
-OPENINGS = "assay.openings"
-"""How often a shared study was opened: each time its sampler draws from another seed."""
 
 STATES: Mapping[State, TrialState] = {
     "complete": TrialState.COMPLETE,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from assay.experiments.run import execution
-from assay.experiments.tracking.addresses import readdress
+from assay.experiments.tracking.addresses import update_addresses
 from assay.experiments.tracking.store import MLFLOW_VARIABLES
 from assay.experiments.workspace import StorePaths
 from tests.helpers.command import SWEEP, Swept, assay
@@ -130,7 +130,7 @@ def store_paths(swept: Swept, tmp_path: Path) -> StorePaths:
     """Return a copy of the swept home that a test may change."""
     shutil.copytree(swept.home, tmp_path / "home")
     store_paths = StorePaths.choose(home=tmp_path / "home")
-    readdress(store_paths.workspace)
+    update_addresses(store_paths.workspace)
     return store_paths
 
 

@@ -45,7 +45,10 @@ def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> 
     for reason in left:
         click.echo(to_single_line(f"left: {reason}"), err=True)
     if as_json:
-        record = {"study": study, "trials": stored.trials, "runs": len(stored.runs)}
+        record = {
+            **{"study": study, "trials": stored.trials, "runs": len(stored.runs)},
+            **({"left": left} if left else {}),
+        }
         click.echo(common.as_json(record))
         return 0
     click.echo(f"deleted {summary}")

@@ -122,7 +122,7 @@ def _run() -> NoReturn:
 
 
 def _is_store_error(error: Exception) -> bool:
-    """Return whether a request to MLflow's server or database failed, after one that did not."""
+    """Return whether MLflow's server or database raised the error."""
     # Not imported, which takes seconds: if MLflow raised the error, it is there.
     exceptions = sys.modules.get("mlflow.exceptions")
     return (

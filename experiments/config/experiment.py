@@ -405,15 +405,24 @@ class Experiment:
     def other_model_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return another value of each searched parameter of the model, by its name there.
 
+        Each alone gives a configuration of the space: parameters with conditions, and those that
+        conditions name, are left out, and so are those without another value.
+
         Args:
-            values: the model's hyperparameters of a configuration; a parameter that is not among
-                them, or has no other value, is left out.
+            values: the model's hyperparameters of a configuration.
         """
+        bound = {
+            name
+            for parameter in self.space.values()
+            for name in (condition.name for condition in parameter.when)
+        }
         found: dict[str, Any] = {}
         for name, parameter in self.space.items():
             setting = parse_name(name)
-            if setting.table == "model" and setting.name in values:
+            is_free = not parameter.when and name not in bound
+            if setting.table == "model" and setting.name in values and is_free:
                 current = values[setting.name]
+                # The first of a range is its low end: a small network.
                 others = [value for value in parameter.extreme_values() if value != current]
                 if others:
                     found[setting.name] = others[0]

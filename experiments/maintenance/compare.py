@@ -24,7 +24,8 @@ from assay.experiments.tracking.schema import (
     run_status,
 )
 from assay.search.events import StudyClosed
-from assay.search.study_record import STATE, STATES
+from assay.search.storage.stored_values import STATE
+from assay.search.study_record import STATES
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

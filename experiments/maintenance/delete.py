@@ -14,7 +14,7 @@ from pathlib import Path
 
 from assay.experiments.results.listing import list_studies, unknown_study_error
 from assay.experiments.run.study_locks import lock_all_instances
-from assay.experiments.tracking.addresses import readdress
+from assay.experiments.tracking.addresses import update_addresses
 from assay.experiments.tracking.cursor import read_cursor
 from assay.experiments.tracking.lookup import (
     delete_runs,
@@ -90,7 +90,7 @@ def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[str]:
     """
     left = [] if stored.mlflow_damage is None else [stored.mlflow_damage]
     # `mlflow gc` deletes artifacts wherever the addresses of deleted runs lead.
-    readdress(store_paths.workspace)
+    update_addresses(store_paths.workspace)
     # Without runs the store may not exist, and must not be created.
     if stored.runs:
         delete_runs(store_paths, stored.runs)
@@ -195,7 +195,7 @@ def _count_optuna_trials(
     import optuna  # here for the same reason
 
     from assay.search.storage.opening import open_storage
-    from assay.search.storage.postgresql import SUPERVISOR
+    from assay.search.storage.stored_values import SUPERVISOR
 
     storage = open_storage(store_paths.storage)
     loaded = optuna.load_study(

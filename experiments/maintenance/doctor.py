@@ -12,7 +12,7 @@ from assay.experiments.maintenance.repair import repair_study
 from assay.experiments.results.listing import list_studies
 from assay.experiments.run.orphans import find_orphaned_runs, settle_orphaned_runs
 from assay.experiments.run.study_locks import find_runner, lock_all_instances
-from assay.experiments.tracking.addresses import find_move, readdress
+from assay.experiments.tracking.addresses import find_relocation, update_addresses
 from assay.experiments.workspace import StorePaths, journal_names
 from assay.models.errors import DamagedFile, RequestError
 from assay.search.optuna_messages import quiet_optuna
@@ -63,11 +63,11 @@ def diagnose(store_paths: StorePaths, fix: bool) -> Diagnosis:
         []
     """
     diagnosis = Diagnosis()
-    if (move := find_move(store_paths.workspace)) is not None:
+    if (move := find_relocation(store_paths.workspace)) is not None:
         found = diagnosis.repaired if fix else diagnosis.differences
         found.append(Difference("home", None, str(move)))
     if fix:
-        readdress(store_paths.workspace)
+        update_addresses(store_paths.workspace)
     for study in sorted({*journal_names(store_paths.workspace), *_home_studies(store_paths)}):
         try:
             _diagnose_study(study, store_paths, fix, diagnosis)

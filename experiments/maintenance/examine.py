@@ -39,8 +39,7 @@ from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.events import StudyClosed, StudyOpened
 from assay.search.journal import last_event, read_events
-from assay.search.storage.postgresql import SUPERVISOR
-from assay.search.study_record import STUDY_ID
+from assay.search.storage.stored_values import STUDY_ID, SUPERVISOR
 from assay.search.system.urls import is_shared_database, store_exists
 
 if TYPE_CHECKING:

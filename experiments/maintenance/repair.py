@@ -30,14 +30,8 @@ from assay.search.events import EpochEnded, State, StudyClosed, TrialEnded
 from assay.search.journal import Journal, last_event
 from assay.search.objective import Objectives
 from assay.search.recovery import journal_supervisors, recover
-from assay.search.storage.postgresql import SUPERVISOR
-from assay.search.study_record import (
-    STATE,
-    STATES,
-    StudyRecord,
-    load_study_record,
-    objectives_of,
-)
+from assay.search.storage.stored_values import STATE, SUPERVISOR
+from assay.search.study_record import STATES, StudyRecord, load_study_record, objectives_of
 from assay.search.system.urls import is_shared_database, store_exists
 from assay.search.workers.protocol import Trial
 

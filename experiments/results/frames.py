@@ -72,7 +72,7 @@ def build_finalist_frame(objectives: Objectives) -> pandas.DataFrame:
 def _trial_row(
     trial: FrozenTrial, history: StudyHistory, objectives: Objectives, run_id: str | None
 ) -> dict[str, Any]:
-    from assay.search.study_record import ORIGIN, SEED, STATE  # here, because it imports Optuna
+    from assay.search.storage.stored_values import ORIGIN, SEED, STATE
 
     recorded = history.trials.get(trial.number)
     values = _final_values(trial, recorded, objectives) or ()

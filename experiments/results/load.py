@@ -46,7 +46,8 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
         get_evaluator(importance).check()
     study = load_optuna_study(name, store_paths)
     # Here, because it imports Optuna.
-    from assay.search.study_record import STUDY_ID, best_trials_of, objectives_of
+    from assay.search.storage.stored_values import STUDY_ID
+    from assay.search.study_record import best_trials_of, objectives_of
 
     study_id = study.user_attrs.get(STUDY_ID)
     # Optuna before the journals: a sweep writes the journal first, so the journal then has every

@@ -75,7 +75,7 @@ def read_trial_of_study(
         row: its row of `study.trials`, with None for missing values.
         store_paths: where the study was read from.
     """
-    from assay.search.study_record import STUDY_ID  # here, because it imports Optuna
+    from assay.search.storage.stored_values import STUDY_ID
 
     study_id = load_optuna_study(study.study, store_paths).user_attrs.get(STUDY_ID)
     history = read_history(store_paths.workspace.journals(study.study), study_id)

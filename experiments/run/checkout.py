@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from assay.models.files import temporary_folder
 
-_SECONDS = 10.0
-_NULL = os.devnull
-# What a file's bytes mean, and names nothing that is run.
+_GIT_TIMEOUT_SECONDS = 10.0
+_MOST_ATTRIBUTES_BYTES = 1 << 20
+# Settings that decide how files are compared; none names a program.
 _HARMLESS = (
     *("core.autocrlf", "core.eol", "core.filemode", "core.ignorecase", "core.precomposeunicode"),
     *("core.symlinks", "extensions.objectformat"),
@@ -60,7 +61,7 @@ def read_checkout(folder: Path) -> Checkout:
 def _has_changes(git_folder: Path, common: Path, top: Path, commit: str) -> bool | None:
     with temporary_folder("git") as folder:
         try:
-            _write_git_folder(folder, common, commit)
+            _write_git_folder(folder, common, top, commit)
         except (OSError, UnicodeError):
             return None
         variables = {
@@ -86,14 +87,18 @@ def _has_changes(git_folder: Path, common: Path, top: Path, commit: str) -> bool
         return True if any(value in ("unspecified", "unset") for value in values) else None
 
 
-def _write_git_folder(aside: Path, common: Path, commit: str) -> None:
+def _write_git_folder(aside: Path, common: Path, top: Path, commit: str) -> None:
     """Write a git folder with the objects of another one, and a configuration of its own."""
     (aside / "refs").mkdir()
     (aside / "objects" / "info").mkdir(parents=True)
     objects = str((common / "objects").resolve())
     (aside / "objects" / "info" / "alternates").write_text(f"{objects}\n", encoding="utf-8")
     (aside / "HEAD").write_text(f"{commit}\n")
-    settings = _read_harmless_settings(common / "config")
+    attributes = common / "info" / "attributes"
+    if attributes.is_file() and attributes.stat().st_size <= _MOST_ATTRIBUTES_BYTES:
+        (aside / "info").mkdir()
+        shutil.copyfile(attributes, aside / "info" / "attributes")
+    settings = _read_harmless_settings(top)
     version = int("extensions.objectformat" in settings)
     lines = [f"[core]\n\trepositoryformatversion = {version}\n\tbare = false\n"]
     for name, value in settings.items():
@@ -102,8 +107,9 @@ def _write_git_folder(aside: Path, common: Path, commit: str) -> None:
     (aside / "config").write_text("".join(lines))
 
 
-def _read_harmless_settings(config: Path) -> dict[str, str]:
-    listed = _git(["config", "--file", str(config), "--no-includes", "--list", "-z"], config.parent)
+def _read_harmless_settings(top: Path) -> dict[str, str]:
+    # The user's own settings too. Listing them runs nothing.
+    listed = _git(["config", "--list", "-z"], top)
     entries = (entry.partition("\n") for entry in (listed or "").split("\0"))
     # One word: a value with a newline could set anything else.
     return {
@@ -124,7 +130,7 @@ def _git(arguments: list[str], folder: Path, variables: dict[str, str] | None = 
     environment = dict(os.environ)
     if variables is not None:
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        environment |= {"GIT_CONFIG_GLOBAL": _NULL, "GIT_CONFIG_NOSYSTEM": "1", **variables}
+        environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", **variables}
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
     try:
         done = subprocess.run(
@@ -133,7 +139,7 @@ def _git(arguments: list[str], folder: Path, variables: dict[str, str] | None = 
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_SECONDS,
+            timeout=_GIT_TIMEOUT_SECONDS,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):

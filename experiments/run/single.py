@@ -35,7 +35,7 @@ from assay.experiments.run.session import (
     start_processes,
     supervise,
 )
-from assay.experiments.run.study_locks import readdress_home
+from assay.experiments.run.study_locks import update_home_addresses
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.workspace import StorePaths
 from assay.models.seeding import trial_seed
@@ -191,7 +191,7 @@ def _open_store(
     stack.enter_context(StudyLock(lock, name))
     # Registered again, after the lock: the tracker must stop before the lock is released.
     stack.callback(tracker.shut_down)
-    readdress_home(store_paths.workspace, display)
+    update_home_addresses(store_paths.workspace, display)
     tracker.wait_until_open()
     settle_orphaned_runs(store_paths)
     stack.callback(display.on_close)

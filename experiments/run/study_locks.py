@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.run.progress import Display
-from assay.experiments.tracking.addresses import readdress
+from assay.experiments.tracking.addresses import update_addresses
 from assay.experiments.tracking.cursor import Cursor
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.workspace import StorePaths, Workspace
@@ -177,13 +177,13 @@ def track_other_instances(store_paths: StorePaths, study: str, instance: int) ->
                 track_journal(path, store_paths)
 
 
-def readdress_home(workspace: Workspace, display: Display) -> None:
+def update_home_addresses(workspace: Workspace, display: Display) -> None:
     """Change the artifact addresses of a home that was copied or moved, and say so.
 
     Raises:
         SearchError: the store can't be written.
     """
-    if (move := readdress(workspace)) is not None:
+    if (move := update_addresses(workspace)) is not None:
         display.log(f"{move}: they lead here now")
 
 

@@ -52,9 +52,9 @@ from assay.experiments.run.study_locks import (
     free_journals,
     is_only_instance,
     model_store_of,
-    readdress_home,
     recover_other_instances,
     track_other_instances,
+    update_home_addresses,
 )
 from assay.experiments.run.trial_batching import (
     TrialBatching,
@@ -306,7 +306,7 @@ def _open_stores(
     tracker.set_journal(journal_file)
 
     batching, study_request = _identify_study(opening, storage, journal_file)
-    readdress_home(store_paths.workspace, opening.display)
+    update_home_addresses(store_paths.workspace, opening.display)
     tracker.wait_until_open()
     settle_orphaned_runs(store_paths)
     storage = storage or _open_storage(stack, store_paths, opening.display)

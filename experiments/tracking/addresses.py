@@ -58,11 +58,11 @@ class ArtifactGuard:
         """Return the guard of a command's store."""
         return cls(store_paths.tracking_uri, store_paths.workspace.artifacts)
 
-    def refuse(self, address: str) -> str | None:
+    def refusal_reason(self, address: str) -> str | None:
         """Return why nothing may be read or written at an address; None if it may.
 
         Example:
-            >>> ArtifactGuard("http://server", home / "artifacts").refuse("file:///tmp/0")
+            >>> ArtifactGuard("http://server", home / "artifacts").refusal_reason("file:///tmp/0")
             "the tracking server names a folder of its own, file:///tmp/0"
         """
         path = local_path(address)
@@ -86,7 +86,7 @@ class ArtifactGuard:
 
 
 @dataclass(frozen=True)
-class Move:
+class Relocation:
     """Addresses in a home that lead to where it was before it was copied or moved.
 
     Attributes:
@@ -105,18 +105,19 @@ class Move:
         )
 
 
-def find_move(workspace: Workspace) -> Move | None:
+def find_relocation(workspace: Workspace) -> Relocation | None:
     """Return which addresses of home's own stores lead to another folder; None if none does."""
     origins, addresses = [], 0
     for store, artifacts in _stores(workspace):
-        with _open_database(store, "ro") as database:
+        # A store that can't be read is refused by what opens it to work with it.
+        with contextlib.suppress(SearchError), _open_database(store, "ro") as database:
             for root in _find_old_roots(database, artifacts):
                 origins.append(local_path(root))
                 addresses += _count_below(database, root)
-    return Move(origins[0].parent, addresses) if origins and origins[0] is not None else None
+    return Relocation(origins[0].parent, addresses) if origins and origins[0] is not None else None
 
 
-def readdress(workspace: Workspace) -> Move | None:
+def update_addresses(workspace: Workspace) -> Relocation | None:
     """Change the addresses that lead to where home was before.
 
     Returns:
@@ -125,13 +126,13 @@ def readdress(workspace: Workspace) -> Move | None:
     Raises:
         SearchError: the store can't be written.
     """
-    if find_move(workspace) is None:
+    if find_relocation(workspace) is None:
         return None
     with FileLock(workspace.path / ".mlflow.db.lock"):
-        move = find_move(workspace)  # another process may have held the lock
+        move = find_relocation(workspace)  # another process may have held the lock
         if move is not None:
             # The cursors first: after a death in between, the move is still found.
-            _readdress_cursors(workspace, move.origin)
+            _update_cursors(workspace, move.origin)
             for store, artifacts in _stores(workspace):
                 with _open_database(store, "rw") as database:
                     for root in _find_old_roots(database, artifacts):
@@ -184,7 +185,7 @@ def _open_database(store: Path, mode: str) -> Iterator[sqlite3.Connection]:
         mode: "ro" or "rw".
 
     Raises:
-        SearchError: it can't be written.
+        SearchError: it can't be read or written.
     """
     address = f"file:{urllib.parse.quote(str(store))}?mode={mode}"
     try:
@@ -196,11 +197,9 @@ def _open_database(store: Path, mode: str) -> Iterator[sqlite3.Connection]:
         ):
             yield database
     except sqlite3.Error as error:
-        # A store that can't be read is refused by what opens it to work with it.
-        if mode != "ro":
-            raise unwritable_error(store, error) or SearchError(
-                f"{store} can't be changed ({first_line(error)}): try again."
-            ) from None
+        raise unwritable_error(store, error) or SearchError(
+            f"{store} can't be read or changed ({first_line(error)}): try again."
+        ) from None
 
 
 def _find_old_roots(database: sqlite3.Connection, artifacts: Path) -> Sequence[str]:
@@ -250,7 +249,7 @@ def _columns(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
             yield table, column
 
 
-def _readdress_cursors(workspace: Workspace, origin: Path) -> None:
+def _update_cursors(workspace: Workspace, origin: Path) -> None:
     """Change the store that cursors name, which was that of the home before."""
     old, new = (mask_secrets(sqlite_url(path / "mlflow.db")) for path in (origin, workspace.path))
     for cursor in workspace.path.glob("journal/*.tracked"):

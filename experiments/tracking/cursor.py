@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assay.models.files import create_file, open_regular
+from assay.models.files import open_regular, replace_file
 from assay.search.system.urls import mask_secrets
 
 _MOST_BYTES = 1 << 16
@@ -31,7 +31,7 @@ def write_cursor(path: Path, record: Mapping[str, Any]) -> None:
     """
     # Renamed into place, so that a crash leaves either the old offset or the new one.
     new_file = path.with_suffix(".tracked-new")
-    with create_file(new_file) as file:
+    with replace_file(new_file) as file:
         file.write(json.dumps(record).encode())
     new_file.replace(path)
 
@@ -53,11 +53,13 @@ class Cursor:
         self._tracking_uri = mask_secrets(tracking_uri)
         self.offset, self.is_of_store = 0, True
         # A file that cannot be read means offset 0: events that are repeated do no harm.
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            record = read_cursor(path)
+        record = read_cursor(path)
+        if "tracking_uri" in record:
             # Masked once more: an earlier release masked fewer options.
             self.is_of_store = mask_secrets(str(record["tracking_uri"])) == self._tracking_uri
-            self.offset = max(int(record["offset"]), 0) if self.is_of_store else 0
+            offset = record.get("offset")
+            if self.is_of_store and type(offset) is int and 0 <= offset < 2**63:
+                self.offset = offset
 
     def move(self, offset: int) -> None:
         """Write a new offset to the file."""

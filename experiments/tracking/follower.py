@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any, cast
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.cursor import Cursor
 from assay.experiments.tracking.lookup import StoredModel
-from assay.experiments.tracking.store import create_user_store, open_client, prepared_tables
+from assay.experiments.tracking.store import (
+    check_artifacts_are_remote,
+    create_user_store,
+    open_client,
+    prepared_tables,
+)
 from assay.models.errors import DamagedFile
 from assay.search.events import Event, StudyOpened
 from assay.search.journal import read_events
@@ -308,6 +313,7 @@ class MlflowTracker:
             if self._user_store is not None:
                 create_user_store(self._user_store, tables)
             client = open_client(self._tracking_uri, tables)
+        check_artifacts_are_remote(client, self._tracking_uri)
         # Read only now: before `wait_until_open` the study is not locked, and its last supervisor
         # may still move the cursor.
         self._cursor = Cursor(self._journal.with_suffix(".tracked"), self._tracking_uri)

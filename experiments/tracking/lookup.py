@@ -127,7 +127,7 @@ def read_model(client: MlflowClient, guard: ArtifactGuard, run: Run, trial: int)
 
 def has_model_files(client: MlflowClient, guard: ArtifactGuard, run: Run) -> bool:
     """Return whether a run has the files of a model at an address that may be read."""
-    is_refused = guard.refuse(str(run.info.artifact_uri)) is not None
+    is_refused = guard.refusal_reason(str(run.info.artifact_uri)) is not None
     return not is_refused and any(client.list_artifacts(run.info.run_id, MODEL_FOLDER))
 
 
@@ -432,7 +432,8 @@ def find_run_ids_by_name(store_paths: StorePaths, study: str) -> list[str]:
         RequestError: the store can't be reached.
     """
     runs = search_runs(open_client(store_paths.tracking_uri), f"tags.`{STUDY_TAG}` LIKE '%'")
-    return _ids_parents_last(run for run in runs if run.data.tags[STUDY_TAG] == study)
+    named = encode_text(study)
+    return _ids_parents_last(run for run in runs if run.data.tags[STUDY_TAG] == named)
 
 
 def has_study_runs(store_paths: StorePaths, study: str, study_ids: Collection[str]) -> bool:

@@ -139,26 +139,23 @@ class RunWriter:
         """Log the experiment file, and what the data are."""
         if self.is_deleted(run_id):
             return
-        if (reason := self.refuse_artifacts(run_id)) is not None:
+        if (reason := self._artifact_refusal(run_id)) is not None:
             self._note(run_id, "artifacts", reason)
             return
         self._client.log_text(run_id, opened.text, "experiment.toml")
         self._client.log_dict(run_id, dict(opened.data), "data.json")
 
-    def refuse_artifacts(self, run_id: str) -> str | None:
+    def _artifact_refusal(self, run_id: str) -> str | None:
         """Return why no artifacts of a run may be written; None if they may."""
-        return self._guard.refuse(str(self._client.get_run(run_id).info.artifact_uri))
+        return self._guard.refusal_reason(str(self._client.get_run(run_id).info.artifact_uri))
 
-    def log_model(self, run_id: str, file: Path, opened: StudyOpened) -> bool:
-        """Log a saved model; return whether it was logged.
-
-        The caller has asked `refuse_artifacts`.
-        """
-        if self.is_deleted(run_id):
-            return False
+    def log_model(self, run_id: str, file: Path, opened: StudyOpened) -> str | None:
+        """Log a saved model of a run that is not deleted; return why it was not, or None."""
+        if (reason := self._artifact_refusal(run_id)) is not None:
+            return reason
         backend = opened.provenance["assay.backend"]
         log_model(self._client, run_id, file, opened.data, backend)
-        return True
+        return None
 
     def _log_items(self, run_id: str, items: Sequence[_Item]) -> None:
         """Log items, or each half of them if MLflow refuses."""
@@ -464,13 +461,11 @@ class Recorder:
         if best.model is not None:
             # An event that is repeated may find no file: it is removed once MLflow has the model.
             file = None if self._find_model is None else self._find_model(best.trial)
-            if file is None:
+            if file is None or self._writer.is_deleted(run_id):
                 return
-            if (reason := self._writer.refuse_artifacts(run_id)) is not None:
-                missing = encode_missing_model(best.trial, reason)
-                self._writer.log_batch(run_id, tags={MODEL_TAG: missing})
-            elif self._writer.log_model(run_id, file, opened):
-                self._writer.log_batch(run_id, tags={MODEL_TAG: str(best.trial)})
+            reason = self._writer.log_model(run_id, file, opened)
+            model = str(best.trial) if reason is None else encode_missing_model(best.trial, reason)
+            self._writer.log_batch(run_id, tags={MODEL_TAG: model})
             return
         # Another supervisor of a shared study, on another machine, may have logged it.
         if self._client.get_run(run_id).data.tags.get(MODEL_TAG) != str(best.trial):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _MAX_CAUSE_CHARACTERS = 200
+_DEFAULT_EXPERIMENT = "0"  # the id that MLflow gives it
 _ARTIFACTS = "artifacts"  # beside the database; in home, those of all experiments are there
 
 MLFLOW_VARIABLES: Mapping[str, str] = {
@@ -98,8 +99,7 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
         tables: file of `prepared_tables`; None: create the tables here if there are none.
 
     Raises:
-        RequestError: the store does not answer; the message masks the password. Or it is a server
-            that gives its artifacts addresses on this machine.
+        RequestError: the store does not answer; the message masks the password.
         SearchError: the store can't be written.
     """
     register_secrets(tracking_uri)
@@ -117,36 +117,42 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
                 limit_answers()
             _create_database(tracking_uri, tables)
             client = MlflowClient(tracking_uri)
-            found = client.search_experiments(max_results=1)
+            client.search_experiments(max_results=1)
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
         if (failure := unwritable_error(store, error)) is not None:
             raise failure from None
         cause = first_line(error)[:_MAX_CAUSE_CHARACTERS]
         if is_damaged_database(tracking_uri, error):
             raise DamagedFile(
-                f"{store} must be an SQLite database: it can't be read ({cause}); put a copy of it "
-                "back, or remove it."
+                f"{store} must be an SQLite database: it can't be read ({cause}); restore it from "
+                "a backup, or remove it."
             ) from None
         raise RequestError(
             f"{store} can't be reached ({cause}): check --tracking-uri and that its server runs."
         ) from None
-    if is_server(tracking_uri):
-        for experiment in found:
-            _check_is_remote(store, str(experiment.artifact_location))
     return client
 
 
-def _check_is_remote(store: str, address: str) -> None:
+def check_artifacts_are_remote(client: MlflowClient, tracking_uri: str) -> None:
     """Check that a server does not name a folder as the address of its artifacts.
+
+    The address of the experiment "Default" is looked at: it follows from the server's options.
 
     Raises:
         RequestError: it does.
     """
-    if local_path(address) is not None:
-        raise RequestError(
-            f"{store} must receive artifacts itself, or name a storage for them; received the "
-            f"folder {address}: start it with 'mlflow server --artifacts-destination ...'."
-        )
+    from mlflow.exceptions import MlflowException
+
+    if not is_server(tracking_uri):
+        return
+    with contextlib.suppress(MlflowException):  # the experiment was deleted for good
+        address = str(client.get_experiment(_DEFAULT_EXPERIMENT).artifact_location)
+        if local_path(address) is not None:
+            raise RequestError(
+                f"the tracking store {mask_secrets(tracking_uri)} must receive artifacts itself, "
+                f"or name a storage for them; received the folder {address}: start it with "
+                "'mlflow server --artifacts-destination ...'."
+            )
 
 
 def user_variables(folder: Path) -> dict[str, str]:

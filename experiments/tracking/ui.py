@@ -19,7 +19,7 @@ from typing import IO
 
 import click
 
-from assay.experiments.tracking.addresses import check_addresses, readdress
+from assay.experiments.tracking.addresses import check_addresses, update_addresses
 from assay.experiments.tracking.lookup import find_best_runs, list_tracked_studies
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
@@ -86,7 +86,7 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
         return 0
     store_paths.workspace.create()
     # The server reads artifacts wherever the addresses lead.
-    if (move := readdress(store_paths.workspace)) is not None:
+    if (move := update_addresses(store_paths.workspace)) is not None:
         click.echo(f"{move}: they lead here now", err=True)
     if store_paths.tracking_uri == store_paths.workspace.tracking:
         check_addresses(store_paths.workspace)
@@ -172,14 +172,14 @@ def _wait_for_server(
 
 
 def _check_owner(port: int, server: subprocess.Popen[bytes]) -> None:
-    """Check that our server listens on a port, and no other program does.
+    """Check that our server listens on a port.
 
     Another program may have taken the port after it was found free, and show any page there.
 
     Raises:
-        SearchError: another program listens there too, or instead.
+        SearchError: our server does not listen there.
     """
-    import psutil  # here, because only this command needs it
+    import psutil  # here, so that --help need not import it
 
     # The server is the first process of its group; the workers that it forks are the others.
     listening = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ConfigDict, model_validator
@@ -152,7 +153,7 @@ def check_model(
 ) -> None:
     """Check the model that a factory made.
 
-    The model is called, which builds one that has no weights yet.
+    A model that has no weights yet is built.
 
     Args:
         model: what the factory returned.
@@ -178,7 +179,7 @@ def check_model(
     _known_models.add(model)
     result = _call_model(model, reference, input_shape)
     shape = getattr(result, "shape", None)
-    if shape is None or tuple(shape)[1:] != (outputs,):
+    if shape is None or tuple(shape) != (_PROBE_IMAGES, outputs):
         received = f"a {type(result).__name__}"
         if shape is not None:
             received = _format_batch(tuple(shape)[1:])
@@ -191,15 +192,14 @@ def check_model(
 def _call_model(
     model: keras.Model, reference: FactoryReference, input_shape: tuple[int, ...]
 ) -> Any:
-    """Return a model's outputs for a batch, which are symbolic if the model knows its inputs."""
+    """Return a model's outputs for a batch; they have no numbers if the model knows its inputs."""
+    import keras  # not at the top: settings are checked without a backend
     import numpy as np
 
     if getattr(model, "built", False) and getattr(model, "inputs", None):
-        # Not called: zeros may be no inputs that it accepts, such as indices that count from 1000.
-        symbolic = model.outputs
-        (shape,) = (tuple(inputs.shape)[1:] for inputs in model.inputs[:1])
-        if len(model.inputs) == 1 and shape == input_shape:
-            return symbolic[0] if len(symbolic) == 1 else symbolic
+        # Zeros may be no inputs that it accepts, such as indices that count from 1000.
+        with suppress(Exception):
+            return model(keras.KerasTensor((_PROBE_IMAGES, *input_shape)), training=False)
     images = np.zeros((_PROBE_IMAGES, *input_shape), np.float32)
     with attribute_user_errors(
         reference, f"calling its model on inputs of shape {_format_batch(input_shape)}"

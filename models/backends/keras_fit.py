@@ -116,25 +116,24 @@ def train_and_validate(
             *train, validation_data=validation, validation_batch_size=VALIDATION_BATCH, **arguments
         ).history
         return {name: float(values[-1]) for name, values in history.items()}
-    with _unchanged_weights(model.optimizer):
+    with _without_weight_averaging(model.optimizer):
         return _train_and_validate(model, train, validation, arguments)
 
 
 @contextmanager
-def _unchanged_weights(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Keep the end of `fit` from replacing the weights by their average in this context.
+def _without_weight_averaging(optimizer: keras.optimizers.Optimizer | None) -> Iterator[None]:
+    """Disable what an optimizer with `use_ema` does at the end of `fit`.
 
-    An optimizer with `use_ema` does that when the training ends, and here each epoch is a `fit`.
+    It replaces the weights by their average, and here each epoch is a `fit`.
     """
     if optimizer is None:
         yield
         return
-    original = optimizer.finalize_variable_values
     optimizer.finalize_variable_values = lambda variables: None
     try:
         yield
     finally:
-        optimizer.finalize_variable_values = original
+        del optimizer.finalize_variable_values
 
 
 def _train_and_validate(

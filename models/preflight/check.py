@@ -21,7 +21,7 @@ from assay.models.backends.keras_fit import defines_its_own_loss
 from assay.models.data import Array, TrainingData, as_one_hot
 from assay.models.errors import RequestError
 from assay.models.preflight.inputs import find_double_scaling, find_index_columns
-from assay.models.preflight.metrics import find_blind_metrics, find_unsuitable_metrics
+from assay.models.preflight.metrics import find_uninformative_metrics, find_unsuitable_metrics
 from assay.models.preflight.outputs import (
     LossInput,
     OutputKind,
@@ -186,7 +186,7 @@ def _measure_loss_of_examples(
 def _check_replaced_optimizer(
     recipe: Recipe, data: TrainingData, reference: FactoryReference, other_values: Mapping[str, Any]
 ) -> str:
-    """Check that no searched argument sets the optimizer which the model comes with.
+    """Check that no searched argument sets only the optimizer which the model comes with.
 
     That of [train] replaces it, so the argument would have no effect.
 
@@ -194,24 +194,46 @@ def _check_replaced_optimizer(
         The class of the optimizer that is replaced.
 
     Raises:
-        RequestError: an argument sets it.
+        RequestError: an argument sets nothing else.
     """
 
-    def describe_optimizer(values: Mapping[str, Any]) -> dict[str, Any]:
+    def describe(values: Mapping[str, Any]) -> keras.Model:
         settings = recipe.family.settings.read({**recipe.model.model_dump(), **values}, "[model]")
-        model = dataclasses.replace(recipe, model=settings).describe(data.input_shape, data.outputs)
-        return keras_compat.optimizer_config(model.optimizer)
+        return dataclasses.replace(recipe, model=settings).describe(data.input_shape, data.outputs)
 
-    before = describe_optimizer({})
+    before = describe({})
+    optimizer, network = _optimizer_config(before), _network_config(before)
     for name, value in other_values.items():
-        if describe_optimizer({name: value}) != before:
+        try:
+            changed = describe({name: value})
+        except Exception:
+            continue  # its own trial says what is wrong with it
+        if _optimizer_config(changed) != optimizer and _network_config(changed) == network:
             raise RequestError(
                 f"[space] {name}: sets the optimizer with which {reference.text} compiles its "
                 f"model, and that of [train], {recipe.train.optimizer!r}, replaces it; set "
                 "optimizer = 'own' under [train] to keep it, or search train.learning_rate and the "
                 "like instead."
             )
-    return str(before["class"])
+    return str(optimizer["class"])
+
+
+def _optimizer_config(model: keras.Model) -> dict[str, Any]:
+    """Return the class of a model's optimizer and its settings, without its counted name."""
+    optimizer = model.optimizer
+    return {"class": type(optimizer).__name__, **optimizer.get_config(), "name": None}
+
+
+def _network_config(model: keras.Model) -> object:
+    """Return what is known of a model beside its optimizer; never equal if that is too little."""
+    shapes = [tuple(weight.shape) for weight in model.weights]
+    try:
+        parts = [layer.get_config() for layer in model.layers]
+        if hasattr(model.loss, "get_config"):
+            parts.append(model.loss.get_config())
+    except Exception:
+        return object()
+    return shapes, [{**part, "name": None} for part in parts]
 
 
 def _check_ambiguous_names(
@@ -496,7 +518,7 @@ class _CustomCheck:
                 )
             )
         else:
-            warnings.extend(find_blind_metrics(self.model, self.reference, y))
+            warnings.extend(find_uninformative_metrics(self.model, self.reference, y))
 
     def _format_training(self, target_shape: tuple[int, ...]) -> str:
         """Return the training as text, for error messages."""

@@ -113,8 +113,8 @@ def _record_kernel_input(model: keras.Model, x: Array) -> Array | None:
 def find_index_columns(model: keras.Model, x_raw: Array) -> Array | None:
     """Return which inputs a model uses as indices, such as those of an Embedding.
 
-    An index is used as a whole number: 0 and 0.4 give the same outputs, 0, 1 and 2 do not. A model
-    may know the numbers of the data only, so these are tried as well as 0.
+    An index is used as a whole number: 0 and 0.4 give the same outputs, 0, 1 and 2 do not. Indices
+    may not start at 0, so the smallest numbers of the data are tried too.
 
     Args:
         model: built.

@@ -32,7 +32,7 @@ def find_unsuitable_metrics(
     classes: int,
     one_hot: bool,
 ) -> Iterator[str]:
-    """Yield a warning for each metric of a trained classifier that says nothing of it.
+    """Yield a warning for each metric that does not measure the classifier.
 
     Args:
         model: compiled, and trained once: metrics get their variables in training.
@@ -55,7 +55,7 @@ def find_unsuitable_metrics(
                 f"the metric {metric.name!r} of {reference.text} takes {takes}, and the model "
                 f"gives {gives}: use one that takes what the model gives (from_logits)"
             )
-        elif _is_blind(metric, y, right, wrong):
+        elif _is_uninformative(metric, y, right, wrong):
             kind = "rows of 0 and 1" if one_hot else "whole numbers"
             yield (
                 f"the metric {metric.name!r} of {reference.text} is no better for right outputs "
@@ -64,8 +64,10 @@ def find_unsuitable_metrics(
             )
 
 
-def find_blind_metrics(model: keras.Model, reference: FactoryReference, y: Array) -> Iterator[str]:
-    """Yield a warning for each metric of a trained regression that says nothing of it.
+def find_uninformative_metrics(
+    model: keras.Model, reference: FactoryReference, y: Array
+) -> Iterator[str]:
+    """Yield a warning for each metric that does not measure the regression.
 
     Args:
         model: compiled, and trained once.
@@ -76,7 +78,7 @@ def find_blind_metrics(model: keras.Model, reference: FactoryReference, y: Array
     if np.abs(wrong - y).max() == 0:
         return
     for metric in keras_compat.compiled_metrics(model):
-        if _is_blind(metric, y, y, wrong):
+        if _is_uninformative(metric, y, y, wrong):
             yield (
                 f"the metric {metric.name!r} of {reference.text} is no better for right outputs "
                 "than for wrong ones: use one for numbers as targets"
@@ -99,7 +101,7 @@ def _as_outputs(scores: Array, gives: OutputKind | None) -> Array:
     return (1 / (1 + np.exp(-centred))).astype(np.float32) if gives == "fractions" else centred
 
 
-def _is_blind(metric: Any, y: Array, right: Array, wrong: Array) -> bool:
+def _is_uninformative(metric: Any, y: Array, right: Array, wrong: Array) -> bool:
     """Return whether a metric with a direction does not tell right outputs from wrong ones."""
     at_right, at_wrong = _measure(metric, y, right), _measure(metric, y, wrong)
     if at_right is None or at_wrong is None:

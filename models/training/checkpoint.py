@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from assay.models.data import Array
-from assay.models.files import create_file, open_regular
+from assay.models.files import open_regular, replace_file
 from assay.models.training.fit import Fit
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Checkpoint:
         # Only one process trains the trial, so the name needs nothing that is unique.
         unfinished = self.path.with_suffix(".partial")
         try:
-            with create_file(unfinished) as file:
+            with replace_file(unfinished) as file:
                 np.savez(file, **arrays)
                 # On disk before the rename, so that a crash leaves one complete file.
                 file.flush()
@@ -90,9 +90,9 @@ class Checkpoint:
         # zipfile raises RuntimeError if a damaged bit says that the file is encrypted.
         except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
             return []
-        if about.identity != self.identity or not _fit(state, variables):
+        if about.identity != self.identity or not _have_shapes_of(state, variables):
             return []
-        if about.stopping is not None and not _fit(best, model.weights):
+        if about.stopping is not None and not _have_shapes_of(best, model.weights):
             return []
         for variable, array in zip(variables, state, strict=True):
             variable.assign(array)
@@ -129,7 +129,7 @@ def _read_arrays(path: Path, most_bytes: int) -> dict[str, Array]:
             return {name: file[name] for name in file.files}
 
 
-def _fit(arrays: Sequence[Array], variables: Sequence[keras.Variable]) -> bool:
+def _have_shapes_of(arrays: Sequence[Array], variables: Sequence[keras.Variable]) -> bool:
     """Return whether arrays are numbers of the shapes of variables."""
     return len(arrays) == len(variables) and all(
         array.shape == tuple(variable.shape) and array.dtype.kind in "biuf"

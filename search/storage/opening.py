@@ -74,7 +74,7 @@ def open_storage(url: str, wait_for_server: bool = False) -> RetryingStorage:
         if is_damaged_database(url, error):
             raise DamagedFile(
                 f"the storage {name} must be an SQLite database: it can't be read "
-                f"({describe_error(error)}); put a copy of it back, or remove it."
+                f"({describe_error(error)}); restore it from a backup, or remove it."
             ) from None
         raise RequestError(
             f"the storage {name} can't be reached ({describe_error(error)}): "

@@ -25,9 +25,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from assay.models.errors import SearchError
 from assay.search import optuna_compat
 from assay.search.storage.retrying import RetryingStorage
-
-SUPERVISOR = "assay.supervisor"
-"""User attribute of a trial: the id of the supervisor that has begun it."""
+from assay.search.storage.stored_values import SUPERVISOR
 
 _FIRST_POLL_SECONDS = 0.002
 _MAX_POLL_SECONDS = 0.1

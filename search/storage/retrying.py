@@ -96,9 +96,7 @@ class RetryingStorage(BaseStorage):
             with contextlib.suppress(KeyError):  # it is deleted already
                 self._database.delete_study(study_id)
 
-        read_stored(
-            self._name, lambda: self._attempt(lambda: self._database.delete_study(study_id), repeat)
-        )
+        self._read(lambda: self._database.delete_study(study_id), repeat)
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         """Set a user attribute of a study."""
@@ -110,11 +108,11 @@ class RetryingStorage(BaseStorage):
 
     def get_study_id_from_name(self, study_name: str) -> int:
         """Return the id of a study."""
-        return self._read(lambda: self._database.get_study_id_from_name(study_name))
+        return self._attempt(lambda: self._database.get_study_id_from_name(study_name))
 
     def get_study_name_from_id(self, study_id: int) -> str:
         """Return the name of a study."""
-        return self._read(lambda: self._database.get_study_name_from_id(study_id))
+        return self._attempt(lambda: self._database.get_study_name_from_id(study_id))
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
         """Return the direction of each objective."""
@@ -214,7 +212,7 @@ class RetryingStorage(BaseStorage):
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
         """Return the id of a trial."""
-        return self._read(
+        return self._attempt(
             lambda: self._database.get_trial_id_from_study_id_trial_number(study_id, trial_number)
         )
 
@@ -235,13 +233,15 @@ class RetryingStorage(BaseStorage):
         self._database.remove_session()
         self._engine.dispose()
 
-    def _read(self, call: Callable[[], _Result]) -> _Result:
-        """Return the result of a call that reads.
+    def _read(
+        self, call: Callable[[], _Result], repeat: Callable[[], _Result] | None = None
+    ) -> _Result:
+        """Return the result of a call that reads; see `_attempt`.
 
         Raises:
             DamagedFile: Optuna can't read what the database holds.
         """
-        return read_stored(self._name, lambda: self._attempt(call))
+        return self._attempt(lambda: read_stored(self._name, call), repeat)
 
     def _attempt(
         self, call: Callable[[], _Result], repeat: Callable[[], _Result] | None = None

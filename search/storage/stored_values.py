@@ -1,7 +1,7 @@
 """Values of a storage that Assay reads, in the form in which it wrote them.
 
-A storage may have been changed by hand, or come from somebody else. What is checked here, the rest
-of the package can rely on.
+A storage may have been changed by hand, or come from somebody else. The rest of the package relies
+on what is checked here.
 """
 
 from __future__ import annotations
@@ -14,21 +14,35 @@ from optuna.trial import FrozenTrial
 
 from assay.models.errors import DamagedFile
 
+# User attributes of trials. Their names are in the databases of existing studies.
+SEED = "assay.seed"
+STATE = "assay.state"
+ORIGIN = "assay.origin"
+ATTEMPT = "assay.attempt"
+RETRY_OF = "assay.retry_of"
+REDO_OF = "assay.redo_of"
+BASELINE = "assay.baseline"
+"""Whether a trial is a baseline, or a redo or retry of one. Such trials are never pruned."""
+
+SUPERVISOR = "assay.supervisor"
+"""Id of the supervisor that a trial belongs to, in a storage that several share."""
+
+# User attributes of studies.
+FINGERPRINT = "assay.identity"
+STUDY_ID = "assay.study_id"
+OPENINGS = "assay.openings"
+"""How often a shared study was opened: each time its sampler draws from another seed."""
+
 _STUDY_ATTRIBUTES: Mapping[str, type] = MappingProxyType(
-    {"assay.seed": int, "assay.study_id": str, "assay.identity": dict, "assay.openings": int}
+    {SEED: int, STUDY_ID: str, FINGERPRINT: dict, OPENINGS: int}
 )
 _TRIAL_ATTRIBUTES: Mapping[str, type] = MappingProxyType(
     {
-        "assay.seed": int,
-        "assay.state": str,
-        "assay.origin": str,
-        "assay.attempt": int,
-        "assay.retry_of": int,
-        "assay.redo_of": int,
-        "assay.baseline": bool,
-        "assay.supervisor": str,
+        **{SEED: int, STATE: str, ORIGIN: str, ATTEMPT: int, RETRY_OF: int, REDO_OF: int},
+        **{BASELINE: bool, SUPERVISOR: str},
     }
 )
+_MAY_BE_NULL = {RETRY_OF, REDO_OF}
 # What Optuna says of a study or a trial that does not exist (`optuna.storages._rdb.models`, 5.0).
 _NOT_FOUND = "Record does not exist."
 
@@ -49,9 +63,7 @@ def read_stored(name: str, read: Callable[[], _Result]) -> _Result:
     try:
         return read()
     except (ValueError, TypeError, AttributeError, LookupError) as error:
-        if isinstance(error, DamagedFile) or (
-            isinstance(error, KeyError) and error.args[:1] == (_NOT_FOUND,)
-        ):
+        if isinstance(error, KeyError) and error.args[:1] == (_NOT_FOUND,):
             raise
         raise _damaged(name, f"{type(error).__name__}: {error}") from error
 
@@ -63,7 +75,7 @@ def check_study_attributes(name: str, attributes: Mapping[str, Any]) -> None:
         DamagedFile: one has another type.
     """
     _check_types(name, "a study", attributes, _STUDY_ATTRIBUTES)
-    objectives = attributes.get("assay.identity", {}).get("objectives")
+    objectives = attributes.get(FINGERPRINT, {}).get("objectives")
     if objectives is not None and not (
         isinstance(objectives, list) and all(isinstance(text, str) for text in objectives)
     ):
@@ -84,14 +96,14 @@ def _check_types(
     name: str, owner: str, attributes: Mapping[str, Any], types: Mapping[str, type]
 ) -> None:
     for key, kind in types.items():
-        value = attributes.get(key)
-        if value is not None and type(value) is not kind:
+        value = attributes.get(key, kind())
+        if type(value) is not kind and not (value is None and key in _MAY_BE_NULL):
             raise _damaged(name, f"{owner} with {key} = {value!r:.60}")
 
 
 def _damaged(name: str, found: str) -> DamagedFile:
     line = " ".join(found.split())[:200]
     return DamagedFile(
-        f"the storage {name} must have what Optuna and Assay have written: received {line}; put a "
-        "copy of it back, or choose another with --storage."
+        f"the storage {name} must have what Optuna and Assay have written: received {line}; "
+        "restore it from a backup, or choose another with --storage."
     )

@@ -54,15 +54,21 @@ def available_memory_bytes(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -
 
     swap = int(psutil.swap_memory().free)
     available = [int(psutil.virtual_memory().available) + swap]
-    available += (room + swap for room in _cgroup_rooms(cgroups, own))
+    available += _cgroup_rooms(cgroups, own, swap)
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY:
         available.append(limit - int(psutil.Process().memory_info().vms))
     return max(0, min(available))
 
 
-def _cgroup_rooms(cgroups: Path, own: Path) -> Iterator[int]:
-    """Yield the memory that each limit of a control group leaves, in bytes, without swap."""
+def _cgroup_rooms(cgroups: Path, own: Path, swap: int) -> Iterator[int]:
+    """Yield the memory that each limit of a control group leaves, in bytes.
+
+    Args:
+        cgroups: the folder in which control groups are mounted.
+        own: the file that lists the control groups of this process.
+        swap: free swap of the machine, in bytes; a group may use less of it.
+    """
     try:
         lines = own.read_text().splitlines()
     except OSError:  # no Linux
@@ -82,7 +88,7 @@ def _cgroup_rooms(cgroups: Path, own: Path) -> Iterator[int]:
         # host, of which only the root is there.
         for group in (folder, *folder.parents):
             with suppress(OSError, ValueError):
-                yield _cgroup_room(group, version_2)
+                yield _cgroup_room(group, version_2) + _cgroup_swap(group, version_2, swap)
             if group == root:
                 break
 
@@ -104,6 +110,20 @@ def _cgroup_room(group: Path, version_2: bool) -> int:
     # Cached files are counted as used, and are given up when memory is needed.
     cached = re.search(rf"^{cache_name} (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)
     return limit - usage + (0 if cached is None else int(cached[1]))
+
+
+def _cgroup_swap(group: Path, version_2: bool, swap: int) -> int:
+    """Return how much of the free swap a control group may use, in bytes."""
+    # Those of version 1 are of memory and swap together.
+    limit_name, usage_name = (
+        ("memory.swap.max", "memory.swap.current")
+        if version_2
+        else ("memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes")
+    )
+    with suppress(OSError, ValueError):  # no limit, or the text "max"
+        limit, used = (int((group / name).read_text()) for name in (limit_name, usage_name))
+        return max(0, min(swap, limit - used))
+    return swap
 
 
 def list_gpus(devices: Path = _DEVICES) -> list[str]:

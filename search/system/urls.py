@@ -124,8 +124,8 @@ def is_damaged_database(url: str, error: BaseException) -> bool:
     """Return whether an error says that a file is no SQLite database, or a damaged one."""
     cause: BaseException | None = error
     while cause is not None:
-        is_operational = isinstance(cause, sqlite3.OperationalError)
-        if isinstance(cause, sqlite3.DatabaseError) and not is_operational:
+        # Not a subclass, such as that of a lock or a constraint.
+        if type(cause) is sqlite3.DatabaseError:
             return is_file_database(url)
         cause = getattr(cause, "orig", None) or cause.__cause__ or cause.__context__
     return False

@@ -30,8 +30,8 @@ from assay.search.journal import Journal
 from assay.search.objective import ParetoFront
 from assay.search.plan import SearchPlan, StudyRequest, TrialSetup
 from assay.search.storage.opening import open_storage
+from assay.search.storage.stored_values import SEED, STATE
 from assay.search.study import StudyTrials
-from assay.search.study_record import SEED, STATE
 from assay.search.supervisor import Supervisor
 from assay.search.system.signals import StopRequest
 from assay.search.workers.local_executor import LocalExecutor, WorkerRecipe

@@ -25,7 +25,7 @@ from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.store import open_client
 from assay.search.events import TrialBegun
 from assay.search.journal import read_events
-from assay.search.study_record import SEED
+from assay.search.storage.stored_values import SEED
 from tests.chaos.harm import Harm
 from tests.chaos.points import Point
 from tests.chaos.sessions import Sessions, Zygote

@@ -17,7 +17,7 @@ from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import find_study_runs
 from assay.search.events import TrialEnded
 from assay.search.journal import read_events
-from assay.search.study_record import SEED, STUDY_ID
+from assay.search.storage.stored_values import SEED, STUDY_ID
 from tests.chaos import cases
 from tests.chaos.cases import STUDY, Seen, home, sweep
 from tests.chaos.points import Point

@@ -16,8 +16,7 @@ from assay.experiments.results.history import read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import find_study_runs
 from assay.experiments.workspace import StorePaths
-from assay.search.storage.postgresql import SUPERVISOR
-from assay.search.study_record import SEED, STATE, STUDY_ID
+from assay.search.storage.stored_values import SEED, STATE, STUDY_ID, SUPERVISOR
 from tests.chaos.cases import STUDY, Seen, home, sweep
 from tests.chaos.outages import until
 from tests.chaos.sessions import Sessions, Zygote, is_alive, kill

@@ -23,7 +23,8 @@ from assay.experiments.workspace import StorePaths
 from assay.search.events import CRASHED_LABEL, INTERRUPTED_LABEL, EpochEnded, TrialEnded
 from assay.search.journal import read_events
 from assay.search.samplers.grid_sampler import ENQUEUED
-from assay.search.study_record import ATTEMPT, SEED, STATE, STUDY_ID, StudyRecord
+from assay.search.storage.stored_values import ATTEMPT, SEED, STATE, STUDY_ID
+from assay.search.study_record import StudyRecord
 from tests.chaos.sessions import Sessions, is_alive
 from tests.chaos.trainer import accuracy
 

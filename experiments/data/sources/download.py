@@ -17,7 +17,7 @@ import numpy as np
 
 from assay.experiments.data.arrays import ARRAY_NAMES, SourceArrays
 from assay.models.errors import RequestError
-from assay.models.files import create_file
+from assay.models.files import replace_file
 from assay.search.system.files import FileLock
 
 PROBE_SECONDS = 8.0
@@ -127,7 +127,7 @@ def _write_archive(arrays: SourceArrays, archive: Path, remedy: str) -> None:
         return
     partial = archive.with_name(f".{archive.name}.partial")
     try:
-        with create_file(partial) as stream:
+        with replace_file(partial) as stream:
             np.savez_compressed(
                 stream,
                 x_train=arrays.x_train,

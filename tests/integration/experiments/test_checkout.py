@@ -112,6 +112,16 @@ def test_lines_that_git_itself_ends_otherwise_are_no_change(checkout: Path) -> N
     assert read_checkout(checkout).dirty is False
 
 
+def test_settings_of_the_user_count(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home := checkout.parent / "user").mkdir()
+    (home / ".gitconfig").write_text("[core]\n\tautocrlf = input\n")
+    monkeypatch.setenv("HOME", str(home))
+    (checkout / FILE).write_bytes(b"title = 'x'\r\n")
+    git(checkout, "add", FILE)
+    touch(checkout)
+    assert read_checkout(checkout).dirty is False
+
+
 HOSTILE = {
     "fsmonitor": ["core.fsmonitor", "{}"],
     "a clean filter": ["filter.evil.clean", "{}"],

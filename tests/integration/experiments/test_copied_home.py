@@ -15,8 +15,8 @@ from assay import load_study
 from assay.experiments.tracking.addresses import (
     ArtifactGuard,
     check_addresses,
-    find_move,
-    readdress,
+    find_relocation,
+    update_addresses,
 )
 from assay.experiments.tracking.cursor import read_cursor
 from assay.experiments.workspace import StorePaths, Workspace
@@ -94,8 +94,8 @@ def test_deleting_in_a_copy_leaves_addresses_that_gc_may_follow(copy: Path) -> N
 
 def test_a_home_whose_original_is_gone_is_the_same(copy: Path, tmp_path: Path) -> None:
     moved = copy.rename(tmp_path / "moved")
-    assert readdress(Workspace(moved)) is not None
-    assert find_move(Workspace(moved)) is None
+    assert update_addresses(Workspace(moved)) is not None
+    assert find_relocation(Workspace(moved)) is None
     client = MlflowClient(Workspace(moved).tracking)
     (parent,) = (
         run for run in client.search_runs(["1"]) if "mlflow.parentRunId" not in run.data.tags
@@ -138,8 +138,8 @@ def test_an_experiment_of_the_users_own_keeps_its_address(
 ) -> None:
     mine = (tmp_path / "artifacts" / "mine").as_uri()
     MlflowClient(store_paths.tracking_uri).create_experiment("mine", artifact_location=mine)
-    assert find_move(store_paths.workspace) is None
-    assert readdress(store_paths.workspace) is None
+    assert find_relocation(store_paths.workspace) is None
+    assert update_addresses(store_paths.workspace) is None
 
 
 OWN, SERVER = "sqlite:////home/a/mlruns/mlflow.db", "http://127.0.0.1:5000"
@@ -171,14 +171,14 @@ OWN, SERVER = "sqlite:////home/a/mlruns/mlflow.db", "http://127.0.0.1:5000"
 )
 def test_which_addresses_are_used(tracking_uri: str, address: str, is_refused: bool) -> None:
     guard = ArtifactGuard(tracking_uri, Path("/home/a/mlruns/artifacts"))
-    assert (guard.refuse(address) is not None) is is_refused
+    assert (guard.refusal_reason(address) is not None) is is_refused
 
 
 def test_a_link_among_the_artifacts_is_no_way_out(tmp_path: Path, elsewhere: Path) -> None:
     (artifacts := tmp_path / "home" / "artifacts").mkdir(parents=True)
     (artifacts / "1").symlink_to(elsewhere)
     guard = ArtifactGuard(f"sqlite:///{tmp_path}/home/mlflow.db", artifacts)
-    assert "symbolic link" in str(guard.refuse((artifacts / "1" / "run").as_uri()))
+    assert "symbolic link" in str(guard.refusal_reason((artifacts / "1" / "run").as_uri()))
 
 
 def test_links_in_home_are_refused_by_every_command(

@@ -15,7 +15,7 @@ from assay.experiments.maintenance.doctor import Diagnosis, diagnose
 from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyClosed, TrialBegun, TrialEnded
 from assay.search.journal import Journal, read_events
-from assay.search.study_record import STATE
+from assay.search.storage.stored_values import STATE
 from assay.search.system.files import StudyLock
 from tests.helpers.command import SWEEP, Swept, assay, invoke
 

@@ -227,7 +227,6 @@ def test_the_live_table_of_a_sweep_is_escaped(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_terminal_gets_colors_but_no_foreign_codes(store_paths: StorePaths) -> None:
-    shown = ""
     variables = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": os.pathsep.join(sys.path)}
     home = store_paths.workspace.path
     command = [*ASSAY, "list", "studies", "--home", str(home)]

@@ -14,7 +14,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from assay.search import optuna_compat
-from assay.search.storage.postgresql import SUPERVISOR, SharedStorage
+from assay.search.storage.postgresql import SharedStorage
+from assay.search.storage.stored_values import SUPERVISOR
 
 
 def shared(folder: Path, supervisor: str) -> SharedStorage:

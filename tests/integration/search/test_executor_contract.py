@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from assay.models.errors import SearchError
 from assay.search.events import EpochEnded
-from assay.search.study_record import STATE
+from assay.search.storage.stored_values import STATE
 from assay.search.workers.protocol import Executor
 from assay.search.workers.vmap_lanes import LaneExecutor
 from tests.helpers.lab import Lab, stub_workers

@@ -16,8 +16,8 @@ from optuna.trial import TrialState
 from assay.models.errors import SearchError, WorkerBug
 from assay.search import supervisor
 from assay.search.events import EpochEnded, TrialBegun, TrialEnded
+from assay.search.storage.stored_values import STATE
 from assay.search.study import StudyTrials
-from assay.search.study_record import STATE
 from assay.search.workers.local_executor import LocalExecutor
 from assay.search.workers.protocol import Message, Method, Trial
 from assay.search.workers.vmap_lanes import LaneExecutor

@@ -12,8 +12,8 @@ from assay.models.errors import RequestError
 from assay.search.events import StudyOpened, TrialBegun, TrialEnded
 from assay.search.journal import Journal
 from assay.search.storage.opening import open_storage
+from assay.search.storage.stored_values import ORIGIN, SEED, STATE
 from assay.search.study import StudyTrials
-from assay.search.study_record import ORIGIN, SEED, STATE
 from assay.search.workers.protocol import Trial
 from tests.helpers.lab import Lab
 

@@ -10,8 +10,8 @@ from optuna.trial import TrialState
 from assay.models.errors import SearchError
 from assay.search import supervisor
 from assay.search.events import EpochEnded, TrialBegun, TrialEnded
+from assay.search.storage.stored_values import STATE
 from assay.search.study import StudyTrials
-from assay.search.study_record import STATE
 from assay.search.system import hardware
 from assay.search.system.signals import StopRequest
 from assay.search.workers.protocol import Trial

@@ -16,7 +16,7 @@ from assay.models.errors import RequestError
 from assay.search.events import StudyClosed, StudyOpened, TrialBegun, TrialEnded
 from assay.search.journal import Journal
 from assay.search.storage.opening import open_storage
-from assay.search.storage.postgresql import SUPERVISOR
+from assay.search.storage.stored_values import SUPERVISOR
 from assay.search.study import StudyTrials
 from tests.helpers.postgresql import PostgreSQL
 from tests.helpers.shared_study import opened, tell

@@ -36,7 +36,7 @@ def compiled(settings: str, end: str = "layers.Dense(classes)") -> str:
     )
 
 
-def warnings(trainer: Trainer, spec: dict[str, Any]) -> list[str]:
+def warnings_but_loading(trainer: Trainer, spec: dict[str, Any]) -> list[str]:
     found = trainer.check(spec)["warnings"]
     return [warning for warning in found if "can't be loaded" not in warning]
 
@@ -57,7 +57,7 @@ class TestMetrics:
         self, metric: str, message: str, trainer: Trainer, own: WriteFactory
     ) -> None:
         spec = own(compiled(f"'adam', CROSS_ENTROPY, metrics=['accuracy', {metric}]"))
-        [warning] = warnings(trainer, spec)
+        [warning] = warnings_but_loading(trainer, spec)
         assert re.search(message, warning), warning
 
     @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ class TestMetrics:
     def test_others_are_silent(
         self, settings: str, end: str, trainer: Trainer, own: WriteFactory
     ) -> None:
-        assert warnings(trainer, own(compiled(f"'adam', {settings}", end))) == []
+        assert warnings_but_loading(trainer, own(compiled(f"'adam', {settings}", end))) == []
 
     @pytest.mark.parametrize(
         ("metric", "is_blind"),
@@ -100,7 +100,9 @@ class TestMetrics:
             f"    model.compile('adam', 'mse', metrics=[{metric}])\n    return model\n"
         )
         folder = write_rows(tmp_path / "rows", outputs=1)
-        found = warnings(trainer, own(source, data=folder, task="regression", scale="none"))
+        found = warnings_but_loading(
+            trainer, own(source, data=folder, task="regression", scale="none")
+        )
         assert ["use one for numbers as targets" in line for line in found] == [True] * is_blind
 
 
@@ -148,7 +150,9 @@ class TestRange:
             scaled = low + (high - low) * (y - y.min()) / (y.max() - y.min())
             np.save(folder / f"y_{split}.npy", scaled.astype(np.float32))
         source = REGRESSION + f"    return dense(input_shape, layers.Dense(8), {end})\n"
-        found = warnings(trainer, own(source, data=folder, task="regression", scale="none"))
+        found = warnings_but_loading(
+            trainer, own(source, data=folder, task="regression", scale="none")
+        )
         assert [str(where) in line for line in found] == [True] * (where is not None)
 
 
@@ -205,7 +209,7 @@ class TestSeveralLabels:
         self, end: str, loss: str, trainer: Trainer, own: WriteFactory, folder: Path
     ) -> None:
         spec = own(self.build(end, loss), data=folder, task="regression", scale="none")
-        assert warnings(trainer, spec) == []
+        assert warnings_but_loading(trainer, spec) == []
 
 
 @pytest.mark.parametrize(
@@ -222,7 +226,7 @@ def test_a_softmax_of_a_softmax_is_said(
     parts: str, is_twice: bool, trainer: Trainer, own: WriteFactory
 ) -> None:
     spec = own(compiled("'adam', 'sparse_categorical_crossentropy'", parts))
-    found = warnings(trainer, spec)
+    found = warnings_but_loading(trainer, spec)
     assert ["a softmax followed another" in line for line in found] == [True] * is_twice
 
 
@@ -252,7 +256,7 @@ def test_cosines_without_a_scale_are_said(
         HEAD + COSINE + "def build(input_shape, classes):\n"
         f"    return dense(input_shape, layers.Dense(8, 'relu'), Cosine(classes, {scale}))\n"
     )
-    found = warnings(trainer, own(source))
+    found = warnings_but_loading(trainer, own(source))
     assert ["stay between -1 and 1" in line for line in found] == [True] * is_bounded
 
 
@@ -294,6 +298,14 @@ class TestOptimizer:
         assert (checked["warnings"], checked["replaced_optimizer"]) == ([], optimizer.split("(")[0])
         assert trainer.check(kept)["replaced_optimizer"] == ""
 
+    def test_an_argument_that_sets_the_network_too_passes(
+        self, trainer: Trainer, own: WriteFactory
+    ) -> None:
+        model = {"units": 8, "rate": 1e-3, "decay": 0.0}
+        spec = own(self.FACTORY.format("Adam(0.1 / units)"), model=model)
+        checked = trainer.check(spec, other_values={"units": 4})
+        assert (checked["warnings"], checked["replaced_optimizer"]) == ([], "Adam")
+
     TWO = (
         HEAD + "class Net(keras.Sequential):\n"
         "    def compile(self, mine=None, **settings):\n        super().compile(**settings)\n"
@@ -311,16 +323,16 @@ class TestOptimizer:
     )
 
     @pytest.mark.skipif(keras.backend.backend() == "jax", reason="a train_step of TensorFlow")
-    @pytest.mark.parametrize(("used", "train"), [("mine", {}), ("optimizer", {})])
+    @pytest.mark.parametrize("used", ["mine", "optimizer"])
     def test_one_that_no_step_uses_is_said(
-        self, used: str, train: dict[str, Any], trainer: Trainer, own: WriteFactory
+        self, used: str, trainer: Trainer, own: WriteFactory
     ) -> None:
-        spec = own(self.TWO.format(used), train=train)
-        found = warnings(trainer, spec)
+        spec = own(self.TWO.format(used))
+        found = warnings_but_loading(trainer, spec)
         unused = "is trained without the optimizer of [train]"
         assert [unused in line for line in found] == [True] * (used == "mine")
         kept = {**spec, "train": {**spec["train"], "optimizer": "own"}}
-        assert warnings(trainer, kept) == []
+        assert warnings_but_loading(trainer, kept) == []
 
     AVERAGED = (
         HEAD + "def build(input_shape, classes):\n"
@@ -347,7 +359,7 @@ class TestOptimizer:
         self, frequency: int | None, is_said: bool, trainer: Trainer, own: WriteFactory
     ) -> None:
         spec = own(self.AVERAGED.format(True, frequency, False), train={"optimizer": "own"})
-        assert ["averages the weights" in line for line in warnings(trainer, spec)] == (
+        assert ["averages the weights" in line for line in warnings_but_loading(trainer, spec)] == (
             [True] * is_said
         )
 

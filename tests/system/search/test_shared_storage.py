@@ -20,9 +20,9 @@ from assay.search.journal import Journal
 from assay.search.plan import FailurePolicy
 from assay.search.recovery import enqueue_follow_ups, recover
 from assay.search.storage.opening import open_storage
-from assay.search.storage.postgresql import SUPERVISOR, SharedStorage
+from assay.search.storage.postgresql import SharedStorage
+from assay.search.storage.stored_values import SEED, STATE, SUPERVISOR
 from assay.search.study import StudyTrials
-from assay.search.study_record import SEED, STATE
 from assay.search.workers.protocol import Trial
 from tests.helpers.postgresql import PostgreSQL
 from tests.helpers.shared_study import asked, opened, tell

@@ -14,13 +14,13 @@ from assay.models import files
 from assay.models.errors import DamagedFile
 from assay.models.files import (
     check_no_link,
-    create_file,
     delete_files,
     is_regular,
     make_folder,
     open_regular,
     open_user_file,
     read_user_file,
+    replace_file,
 )
 from tests.helpers.limits import time_limit
 
@@ -81,7 +81,7 @@ def test_a_new_file_takes_the_place_of_what_is_there(
     planted: str, tmp_path: Path, precious: Path
 ) -> None:
     PLANTED[planted](path := tmp_path / ".partial", precious)
-    with create_file(path) as file:
+    with replace_file(path) as file:
         file.write(b"new")
     assert (path.is_symlink(), path.read_bytes()) == (False, b"new")
     assert not (tmp_path / "nowhere").exists()

@@ -134,6 +134,20 @@ class TestAvailableMemory:
         found = hardware.available_memory_bytes(tmp_path / "cgroup", tmp_path / "own")
         assert found == 3_000 - 1_000 + 200 + 500
 
+    @pytest.mark.parametrize(("limit", "room"), [("0", 0), ("300", 200), ("max", 500)])
+    def test_a_group_may_use_less_swap_than_is_free(
+        self, limit: str, room: int, tmp_path: Path
+    ) -> None:
+        (group := tmp_path / "cgroup" / "job").mkdir(parents=True)
+        (group / "memory.max").write_text("3000\n")
+        (group / "memory.current").write_text("1000\n")
+        (group / "memory.stat").write_text("inactive_file 0\n")
+        (group / "memory.swap.max").write_text(f"{limit}\n")
+        (group / "memory.swap.current").write_text("100\n")
+        (tmp_path / "own").write_text("0::/job\n")
+        found = hardware.available_memory_bytes(tmp_path / "cgroup", tmp_path / "own")
+        assert found == 2_000 + room
+
     def test_a_limit_of_the_address_space_counts(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -96,7 +96,7 @@ def test_a_damaged_line_is_said_or_skipped(line: bytes, tmp_path: Path) -> None:
 def test_a_line_without_end_does_not_fill_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "_LONGEST_LINE_BYTES", 1000)
+    monkeypatch.setattr(journal, "LONGEST_LINE_BYTES", 1000)
     path = tmp_path / "journal.jsonl"
     path.write_bytes(BEGUN + b"\n" + b"{" * 5000)
     with pytest.raises(DamagedFile, match="line 2: it has over 1,000 bytes"):
