@@ -27,6 +27,7 @@ from assay.models.preflight.outputs import (
     OutputKind,
     are_log_probabilities,
     are_scores_bounded,
+    compute_amplified,
     compute_loss,
     compute_outputs,
     find_largest_probability,
@@ -353,7 +354,8 @@ class _CustomCheck:
         labels = np.arange(len(target), dtype=np.int32)
         y = target if self.recipe.one_hot or not is_classification else labels
         loss = measure_loss(self.model, x, y, target)
-        gives = find_output_kind(self.model, x)
+        amplified = compute_amplified(self.model, x)
+        gives = find_output_kind(amplified)
         takes = None if loss is None else loss.takes
         name = _name_loss(self.model, self.recipe)
         if takes == "scores" and gives in ("probabilities", "fractions"):
@@ -389,12 +391,12 @@ class _CustomCheck:
                 "log_softmax"
             )
         bound = np.e / (np.e + self.data.outputs - 1)
-        if gives == "probabilities" and find_largest_probability(self.model, x) < bound + 0.02:
+        if gives == "probabilities" and find_largest_probability(amplified) < bound + 0.02:
             warnings.append(
                 f"the probabilities of {self.reference.text} stay below {bound + 0.02:.2g}, as if "
                 "a softmax followed another one: remove one of the two"
             )
-        if loss is not None and loss.needs_large_scores and are_scores_bounded(self.model, x):
+        if loss is not None and loss.needs_large_scores and are_scores_bounded(amplified):
             warnings.append(
                 f"the outputs of {self.reference.text} stay between -1 and 1, as from a tanh, "
                 f"where the loss {name!r} can't fall below {loss.lowest_within_one:.3g}: remove "
@@ -421,7 +423,9 @@ class _CustomCheck:
         y = np.asarray(self.data.y_train[:_MOST_ROWS], np.float64)
         if self.data.target_offset is not None and not self._suits_centred_targets(x):
             y = y + self.data.target_offset
-        low, high = find_output_range(self.model, x)
+        low, high = find_output_range(
+            compute_amplified(self.model, x), lambda: gives_both_signs(self.model, x)
+        )
         slack = _SLACK * float(y.max() - y.min())
         if y.min() < low - slack or y.max() > high + slack:
             where = "above 0" if np.isinf(high) else f"between {low:g} and {high:g}"

@@ -146,38 +146,53 @@ def classify_loss(measure: MeasureLoss, target: Array) -> LossFacts:
     return LossFacts(takes, lowest, min(within_one, at_target), prefers_right)
 
 
-def find_output_kind(model: keras.Model, x: Array) -> OutputKind | None:
-    """Return what kind of outputs a classifier gives on some inputs; None if it can't be told.
+def compute_amplified(model: keras.Model, x: Array) -> list[Array]:
+    """Return the outputs on some inputs, and the finite ones with other and with larger weights.
 
     Scores of an untrained model may happen to lie between 0 and 1, or all be 0. With other and with
     larger weights they leave that range; what a softmax or a sigmoid gives does not.
     """
-    outputs = [compute_outputs(model, x), *compute_amplified(model, x)]
-    if not all(map(is_within_unit, outputs)):
+    found = [compute_outputs(model, x)]
+    for factor in _AMPLIFIED:
+        with scaled_weights(model, factor, _NOISE * factor):
+            y = compute_outputs(model, x)
+        if np.isfinite(y).all():
+            found.append(y)
+    return found
+
+
+def find_output_kind(amplified: list[Array]) -> OutputKind | None:
+    """Return what kind of outputs a classifier gives; None if it can't be told.
+
+    Args:
+        amplified: of `compute_amplified`, as in the functions below.
+    """
+    if not all(map(is_within_unit, amplified)):
         return "scores"
-    if all(np.abs(y.sum(axis=1) - 1).max() < _TOLERANCE for y in outputs):
+    if all(np.abs(y.sum(axis=1) - 1).max() < _TOLERANCE for y in amplified):
         return "probabilities"
-    return "fractions" if max(y.max() for y in outputs) > _NEAR_ZERO else None
+    return "fractions" if max(y.max() for y in amplified) > _NEAR_ZERO else None
 
 
-def are_scores_bounded(model: keras.Model, x: Array) -> bool:
+def are_scores_bounded(amplified: list[Array]) -> bool:
     """Return whether a model's outputs stay between -1 and 1, as those of a tanh do."""
-    largest = [float(np.abs(y).max()) for y in compute_amplified(model, x)]
-    return bool(largest) and _NEAR_ZERO < max(largest) <= 1 + _TOLERANCE
+    largest = max(float(np.abs(y).max()) for y in amplified)
+    return len(amplified) > 1 and _NEAR_ZERO < largest <= 1 + _TOLERANCE
 
 
-def find_largest_probability(model: keras.Model, x: Array) -> float:
+def find_largest_probability(amplified: list[Array]) -> float:
     """Return the largest probability that a model gives with larger and larger weights."""
-    return max((float(y.max()) for y in compute_amplified(model, x)), default=1.0)
+    return max((float(y.max()) for y in amplified[1:]), default=1.0)
 
 
-def find_output_range(model: keras.Model, x: Array) -> tuple[float, float]:
+def find_output_range(
+    amplified: list[Array], gives_both_signs: Callable[[], bool]
+) -> tuple[float, float]:
     """Return the range that a model's outputs can't leave; infinite where they can."""
-    outputs = np.concatenate([compute_outputs(model, x), *compute_amplified(model, x)])
-    low, high = float(outputs.min()), float(outputs.max())
+    low, high = min(float(y.min()) for y in amplified), max(float(y.max()) for y in amplified)
     if _NEAR_ZERO < max(-low, high) <= 1 + _TOLERANCE:
         return (0.0 if low >= -_TOLERANCE else -1.0), 1.0
-    if low >= -_TOLERANCE and not gives_both_signs(model, x):
+    if low >= -_TOLERANCE and not gives_both_signs():
         return 0.0, np.inf
     return -np.inf, np.inf
 
@@ -198,17 +213,6 @@ def gives_both_signs(model: keras.Model, x: Array) -> bool:
             found.append(compute_outputs(model, rows))
     outputs = np.concatenate(found)
     return bool((outputs.min(axis=0) < 0).all() and (outputs.max(axis=0) > 0).all())
-
-
-def compute_amplified(model: keras.Model, x: Array) -> list[Array]:
-    """Return the finite outputs with other and with larger weights."""
-    found = []
-    for factor in _AMPLIFIED:
-        with scaled_weights(model, factor, _NOISE * factor):
-            y = compute_outputs(model, x)
-        if np.isfinite(y).all():
-            found.append(y)
-    return found
 
 
 def is_within_unit(y: Array) -> bool:
