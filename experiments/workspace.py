@@ -24,9 +24,12 @@ _LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
 # SQLite opens no file with a longer path, less the 8 bytes of "-journal" (SQLITE_MAX_PATHNAME).
 _LONGEST_DATABASE_BYTES = 512 - 8
 _PARTS = (
-    *("journal", "models", "checkpoints", "data", "artifacts", "user-mlflow"),
-    *("optuna.db", "mlflow.db"),
+    *("journal", "models", "checkpoints", "data", "artifacts"),
+    *("user-mlflow", "user-mlflow/artifacts"),
 )
+_SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
+_DATABASES = ("optuna.db", "mlflow.db", "user-mlflow/mlflow.db")
+_INSTANCE = re.compile(r"[2-9]|[1-9][0-9]{1,8}")
 _SCHEME = re.compile(r"[a-zA-Z][\w+.-]*:")
 _LONGEST_DATABASE = "user-mlflow/.mlflow-12345678/tables.db"  # in home; see `tracking.store`
 
@@ -76,7 +79,7 @@ class Workspace:
             for path in self.path.glob(f"journal/{file_name(study)}~*.{kind}")
         )
         numbers = {path.stem.rpartition("~")[2] for path in found}
-        return [1, *sorted(int(number) for number in numbers if number.isdecimal())]
+        return [1, *sorted(int(number) for number in numbers if _INSTANCE.fullmatch(number))]
 
     def journals(self, study: str) -> list[Path]:
         """Return the journal of each instance of a study; some may not exist yet."""
@@ -113,10 +116,14 @@ class Workspace:
         """
         for name in _PARTS:
             check_no_link(self.path / name)
-        # SQLite would wait at a pipe.
-        for name in ("optuna.db", "mlflow.db"):
-            if (path := self.path / name).exists() and not path.is_file():
-                raise DamagedFile(f"{path} must be a file: it is no regular one; remove it.")
+        for name in _DATABASES:
+            for suffix in ("", "-journal", "-wal", "-shm"):
+                path = self.path / f"{name}{suffix}"
+                check_no_link(path)
+                # SQLite would wait at a pipe.
+                if path.exists() and not path.is_file():
+                    raise DamagedFile(f"{path} must be a file: it is no regular one; remove it.")
+            _check_rollback_journal(self.path / f"{name}-journal")
 
     def create(self) -> None:
         """Create the folder.
@@ -200,7 +207,10 @@ def file_name(study: str) -> str:
     that is too long is cut and gets a digest.
     """
     escaped = "".join(
-        letter if letter.isalnum() or letter in "-_" else f"%{ord(letter):02x}" for letter in study
+        letter
+        if letter.isalnum() or letter in "-_"
+        else "".join(f"%{byte:02x}" for byte in letter.encode(errors="surrogatepass"))
+        for letter in study
     )
     if len(escaped.encode()) <= _LONGEST_NAME_BYTES:
         return escaped
@@ -228,6 +238,26 @@ def journal_experiments(workspace: Workspace) -> dict[str, str]:
             if isinstance(study, str) and file_name(study) == path.stem.partition("~")[0]:
                 experiments[study] = str(opened["experiment"])
     return experiments
+
+
+def _check_rollback_journal(path: Path) -> None:
+    """Check that a rollback journal of SQLite does not name another file.
+
+    SQLite deletes the file that is named at the journal's end, which is that of a transaction over
+    several databases (https://www.sqlite.org/fileformat.html, "The Super-Journal Pointer"). There
+    is none in home.
+
+    Raises:
+        DamagedFile: it does.
+    """
+    with suppress(FileNotFoundError), open_regular(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - len(_SUPER_JOURNAL)))
+        if file.read() == _SUPER_JOURNAL:
+            raise DamagedFile(
+                f"{path} must be of one database: it names another file, which SQLite would "
+                "delete; remove it."
+            )
 
 
 def _instance_suffix(instance: int) -> str:

@@ -81,7 +81,8 @@ def open_descriptor(path: Path, flags: int) -> int:
         # Without O_NONBLOCK, a pipe would block until another process opens its other end.
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        if path.is_symlink() or error.errno == errno.ENXIO:  # a pipe without a reader, a socket
+        # A pipe without a reader, a socket, a folder.
+        if path.is_symlink() or error.errno in (errno.ENXIO, errno.EISDIR):
             raise _not_regular(path) from None
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -94,8 +95,11 @@ def replace_file(path: Path) -> BinaryIO:
     """Create a file that only Assay writes, in the place of whatever file or link is there.
 
     Raises:
+        DamagedFile: it is a folder.
         OSError: it can't be created.
     """
+    if path.is_dir() and not path.is_symlink():
+        raise _not_regular(path)
     path.unlink(missing_ok=True)
     return path.open("xb")  # which follows no link
 

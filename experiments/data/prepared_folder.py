@@ -9,19 +9,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from assay.experiments.data.layout import Layout
 from assay.experiments.data.settings import DataSettings
 from assay.experiments.data.sources.base import Source
 from assay.models.data import META_FILE, StoredScale, TrainingMeta, read_meta
-from assay.models.errors import RequestError
-from assay.models.files import make_folder
+from assay.models.errors import DamagedFile, RequestError
+from assay.models.files import make_folder, open_regular
 from assay.models.tasks import Task
 from assay.search.system.files import FileLock, unwritable_error
 
@@ -188,8 +190,8 @@ def read_prepared_meta(folder: Path) -> PreparedMeta | None:
 
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with open_regular(path, "rb") as file:
+        return hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
 
 
 def find_damage(folder: Path, meta: PreparedMeta) -> str | None:
@@ -199,11 +201,15 @@ def find_damage(folder: Path, meta: PreparedMeta) -> str | None:
     instructions.
     """
     for file, digest in meta.file_digests.items():
+        if ".." in Path(file).parts or Path(file).is_absolute():
+            return f"{META_FILE} names {file}, which is not in the folder"
         try:
             if digest_file(folder / file) != digest:
                 return f"{file} has other bytes than were written"
         except OSError as error:
             return f"{file} cannot be read ({error.strerror})"
+        except DamagedFile:
+            return f"{file} is no regular file"
     return None
 
 

@@ -9,6 +9,7 @@ other address is left, and nothing is written there.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import urllib.parse
 from collections.abc import Iterator, Sequence
@@ -82,7 +83,11 @@ class ArtifactGuard:
             check_no_link(path)
         except DamagedFile as error:
             return str(error)
-        return None
+        # A link in the place of an earlier artifact would be written through.
+        link = next((file for file in _walk(path) if file.is_symlink()), None)
+        return (
+            None if link is None else f"an artifact in home is a symbolic link: {link}; remove it"
+        )
 
 
 @dataclass(frozen=True)
@@ -172,8 +177,9 @@ def _is_outside(address: object, artifacts: Path) -> bool:
 def _stores(workspace: Workspace) -> Iterator[tuple[Path, Path]]:
     """Yield each of home's own databases, with its folder of artifacts."""
     for folder in (workspace.path, workspace.user_mlflow):
-        if (folder / "mlflow.db").is_file():
-            yield folder / "mlflow.db", folder / "artifacts"
+        store = folder / "mlflow.db"
+        if store.is_file() and not store.is_symlink():
+            yield store, folder / "artifacts"
 
 
 @contextlib.contextmanager
@@ -256,6 +262,14 @@ def _update_cursors(workspace: Workspace, origin: Path) -> None:
         record = read_cursor(cursor)
         if record.get("tracking_uri") == old:
             write_cursor(cursor, {**record, "tracking_uri": new})
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield what is below a folder; links are not followed."""
+    for entry in os.scandir(folder) if folder.is_dir() else ():
+        yield Path(entry)
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry))
 
 
 def _is_below(path: Path, folder: Path) -> bool:

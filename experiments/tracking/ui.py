@@ -99,6 +99,8 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
         "MLFLOW_BACKEND_STORE_URI": store_paths.tracking_uri,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves seven processes
+        # MLflow starts Python again: the current folder may hold a file called uvicorn.py.
+        "PYTHONSAFEPATH": "1",
     }
     # The server's log matters only if it does not start.
     with tempfile.TemporaryFile() as log, StopRequest() as stop:

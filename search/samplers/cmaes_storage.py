@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 import pickle
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,18 +24,13 @@ from optuna.samplers._lazy_random_state import LazyRandomState
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from assay.models.data import Array
 from assay.models.errors import SearchError
 
 _MOST_CHARACTERS = 32 << 20  # two for each byte; 1,000 ranges need 8 MB
 _MOST_TRIALS = 100_000  # of a generation
 _LIMIT = 1e32  # the largest number that cmaes accepts for a mean
 
-_NUMPY_CLASSES = {
-    ("numpy", "dtype"),
-    ("numpy", "ndarray"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-}
 # What changes as trials end; everything else follows from the space and the size of a generation.
 _NUMBERS = {"_sigma", "_g", "_lr_adapt", "_Vmean", "_VSigma", "_eta_mean", "_eta_Sigma"}
 _ARRAYS = {
@@ -97,7 +93,7 @@ class SafeCmaEsSampler(CmaEsSampler):
         text = self._concat_optimizer_attrs(dict(parts))
         if len(text) > _MOST_CHARACTERS:
             raise ValueError(f"it has {len(text)} characters, more than {_MOST_CHARACTERS}")
-        stored = _StateUnpickler(io.BytesIO(bytes.fromhex(text))).load()
+        stored = _resolve(_StateUnpickler(io.BytesIO(bytes.fromhex(text))).load())
         if not isinstance(stored, _Stored):
             raise ValueError(f"it is a {type(stored).__name__}")
         assert self._asked is not None, "a state is restored while a trial is asked for"
@@ -163,13 +159,86 @@ _STAND_INS: Mapping[tuple[str, str], type[_Stored]] = {
 }
 
 
+class _StoredType:
+    """Stands for a dtype of NumPy while a state is unpickled.
+
+    NumPy's own believes what a state says of itself, and would follow pointers from there.
+    """
+
+    def __init__(self, kind: str, *flags: object) -> None:
+        self._kind, self._order = kind, "|"
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._order = state[1]
+
+    def to_numpy(self) -> np.dtype[Any]:
+        """Return the dtype.
+
+        Raises:
+            ValueError: it is not one of plain numbers.
+        """
+        if self._kind not in _PLAIN_TYPES or self._order not in ("<", "|", "="):
+            raise ValueError("an array has other elements than numbers")
+        return np.dtype(self._kind)
+
+
+class _StoredArray:
+    """Stands for an array of NumPy while a state is unpickled."""
+
+    array: Array
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, is_fortran, content = state
+        dtype = kind.to_numpy()
+        if not isinstance(content, bytes) or len(content) != math.prod(shape) * dtype.itemsize:
+            raise ValueError("an array has another size than it says")
+        flat = np.frombuffer(content, dtype)
+        self.array = flat.reshape(shape, order="F" if is_fortran else "C").copy()
+
+
+def _reconstruct(kind: object, shape: object, code: object) -> _StoredArray:
+    if kind is not _StoredArray:
+        raise ValueError("an array is of another class")
+    return _StoredArray()
+
+
+def _scalar(kind: _StoredType, content: bytes) -> Any:
+    return np.frombuffer(content, kind.to_numpy(), count=1)[0]
+
+
+_PLAIN_TYPES = ("f8", "f4", "i8", "i4", "u8", "u4", "b1")
+_NUMPY_STAND_INS: Mapping[tuple[str, str], Any] = {
+    ("numpy", "dtype"): _StoredType,
+    ("numpy", "ndarray"): _StoredArray,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "scalar"): _scalar,
+}
+
+
 class _StateUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _STAND_INS:
-            return _STAND_INS[module, name]
-        if (module, name) not in _NUMPY_CLASSES:
+        known = {**_STAND_INS, **_NUMPY_STAND_INS}
+        if (module, name) not in known:
             raise pickle.UnpicklingError(f"{module}.{name} is no part of it")
-        return super().find_class(module, name)
+        return known[module, name]
+
+
+def _resolve(value: Any) -> Any:
+    """Return a value with arrays in the place of what stands for them."""
+    match value:
+        case _StoredArray():
+            return value.array
+        case _Stored():
+            value.content = {name: _resolve(item) for name, item in value.content.items()}
+            return value
+        case _StoredType():
+            raise ValueError("a type is no part of it")
+        case list() | tuple():
+            return type(value)(map(_resolve, value))
+        case dict():
+            return {name: _resolve(item) for name, item in value.items()}
+        case _:
+            return value
 
 
 def _restore(stored: _Stored, new: Any) -> Any:

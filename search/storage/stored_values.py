@@ -42,6 +42,8 @@ _TRIAL_ATTRIBUTES: Mapping[str, type] = MappingProxyType(
         **{BASELINE: bool, SUPERVISOR: str},
     }
 )
+# What Optuna raises for content that it did not write.
+_DAMAGE = (ValueError, TypeError, AttributeError, LookupError, AssertionError, RecursionError)
 _MAY_BE_NULL = {RETRY_OF, REDO_OF}
 # What Optuna says of a study or a trial that does not exist (`optuna.storages._rdb.models`, 5.0).
 _NOT_FOUND = "Record does not exist."
@@ -62,7 +64,7 @@ def read_stored(name: str, read: Callable[[], _Result]) -> _Result:
     """
     try:
         return read()
-    except (ValueError, TypeError, AttributeError, LookupError) as error:
+    except _DAMAGE as error:
         if isinstance(error, KeyError) and error.args[:1] == (_NOT_FOUND,):
             raise
         raise _damaged(name, f"{type(error).__name__}: {error}") from error

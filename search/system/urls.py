@@ -226,7 +226,8 @@ def local_path(address: str) -> Path | None:
     if parts.scheme not in ("", "file"):
         return None
     if not parts.scheme:
-        return Path(address)
+        # MLflow unquotes such an address too.
+        return Path(urllib.request.url2pathname(address))
     host = "" if parts.netloc in ("", "localhost") else f"//{parts.netloc}"
     return Path(host + urllib.request.url2pathname(parts.path))
 
