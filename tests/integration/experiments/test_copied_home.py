@@ -153,6 +153,7 @@ OWN, SERVER = "sqlite:////home/a/mlruns/mlflow.db", "http://127.0.0.1:5000"
         (OWN, "file:///home/b/mlruns/artifacts/1", True),
         (OWN, "file:///home/a/mlruns/artifacts/../../b", True),
         (OWN, "file:///home/a/mlruns/artifacts/%2e%2e/b", True),
+        (OWN, "/home/a/mlruns/artifacts/%2e%2e/%2e%2e/b", True),
         (OWN, "file:///home/a/mlruns/artifacts", True),
         (OWN, "file:///home/a/mlruns/artifacts2/1", True),
         (OWN, "file://server/home/a/mlruns/artifacts/1", True),
@@ -179,6 +180,29 @@ def test_a_link_among_the_artifacts_is_no_way_out(tmp_path: Path, elsewhere: Pat
     (artifacts / "1").symlink_to(elsewhere)
     guard = ArtifactGuard(f"sqlite:///{tmp_path}/home/mlflow.db", artifacts)
     assert "symbolic link" in str(guard.refusal_reason((artifacts / "1" / "run").as_uri()))
+
+
+def test_a_link_in_the_place_of_an_artifact_is_not_written_through(
+    store_paths: StorePaths, elsewhere: Path
+) -> None:
+    model = next(store_paths.workspace.artifacts.rglob("model.keras"))
+    model.unlink()
+    model.symlink_to(elsewhere / "private.key")
+    store_paths.workspace.journal(STUDY).with_suffix(".tracked").unlink()
+    invoke(*SWEEP, "--trials", "8", "--home", str(store_paths.workspace.path))
+    assert (elsewhere / "private.key").read_text() == "private"
+    assert model.is_symlink()
+
+
+def test_a_linked_store_is_not_changed(swept: Swept, copy: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(swept.home, tmp_path / "other")
+    before = (other / "mlflow.db").read_bytes()
+    (copy / "user-mlflow").mkdir(exist_ok=True)
+    (copy / "user-mlflow" / "mlflow.db").unlink(missing_ok=True)
+    (copy / "user-mlflow" / "mlflow.db").symlink_to(other / "mlflow.db")
+    assert invoke("doctor", "--fix", "--home", str(copy)).code == 2
+    update_addresses(Workspace(copy))
+    assert (other / "mlflow.db").read_bytes() == before
 
 
 def test_links_in_home_are_refused_by_every_command(

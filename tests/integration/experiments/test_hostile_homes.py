@@ -6,6 +6,9 @@ import contextlib
 import json
 import os
 import sqlite3
+import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,6 +60,48 @@ def test_what_is_planted_for_a_file_is_refused(
         deleted = call(store_paths, "delete", STUDY, "--yes")
         assert deleted.code == 0, deleted.err
         assert not os.path.lexists(path)
+
+
+def super_journal(victim: Path) -> bytes:
+    """Return a rollback journal of SQLite that names a file, which SQLite would delete."""
+    name = str(victim).encode()
+    header = bytes.fromhex("d9d505f920a163d7") + struct.pack(">IIIII", 0, 1, 1, 512, 4096)
+    numbers = struct.pack(">II", len(name), sum(name))
+    return header.ljust(512, b"\0") + struct.pack(">I", 1) + name + numbers + header[:8]
+
+
+@pytest.mark.parametrize("database", ["optuna.db", "mlflow.db", "user-mlflow/mlflow.db"])
+@pytest.mark.parametrize("kind", ["names a file", "pipe", "link"])
+def test_what_is_planted_beside_a_database_is_refused(
+    kind: str, database: str, store_paths: StorePaths, private: Path
+) -> None:
+    path = store_paths.workspace.path / f"{database}-journal"
+    path.parent.mkdir(exist_ok=True)
+    if kind == "names a file":
+        path.write_bytes(super_journal(private))
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(private)
+    for words in (["list", "studies"], ["show", STUDY], ["delete", STUDY, "--yes"]):
+        done = call(store_paths, *words)
+        assert (done.code, done.out) == (2, "")
+        assert str(path) in done.err
+    assert private.exists()
+
+
+def test_a_rollback_journal_of_a_killed_process_is_none_of_these(store_paths: StorePaths) -> None:
+    database = store_paths.workspace.path / "optuna.db"
+    script = (
+        "import os, sqlite3, sys\nopened = sqlite3.connect(sys.argv[1])\n"
+        "opened.execute('PRAGMA cache_size = 1')\nopened.execute('BEGIN IMMEDIATE')\n"
+        "opened.execute('CREATE TABLE filler (x)')\n"
+        "opened.executemany('INSERT INTO filler VALUES (?)', [('x' * 4000,)] * 2000)\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(database)], check=True)
+    assert database.with_name("optuna.db-journal").stat().st_size > 0
+    assert call(store_paths, "show", STUDY).code == 0
 
 
 @pytest.mark.parametrize("suffix", [".tracked", ".tracked-new"])

@@ -60,6 +60,29 @@ def other_kind(text: str) -> str:
     return pickle.dumps(kind(np.zeros(len(WIDE)), 1.0)).hex()
 
 
+class Pointers:
+    """An array whose elements would be taken for pointers, if NumPy read it."""
+
+    def __init__(self, like: np.ndarray[Any, Any], flags: int) -> None:
+        self.like, self.flags = like, flags
+
+    def __reduce__(self) -> Any:
+        kind = Dtype("O", (3, "|", None, None, None, -1, -1, self.flags))
+        content = b"\x41" * (8 * self.like.size)
+        reconstruct = np.zeros(1).__reduce__()[0]
+        return reconstruct, (np.ndarray, (0,), b"b"), (1, self.like.shape, kind, False, content)
+
+
+class Dtype:
+    """A dtype with a state of its own."""
+
+    def __init__(self, kind: str, state: tuple[Any, ...]) -> None:
+        self.kind, self.state = kind, state
+
+    def __reduce__(self) -> Any:
+        return np.dtype, (self.kind, False, True), self.state
+
+
 MALFORMED: dict[str, Callable[[str], Any]] = {
     "truncated": lambda text: text[: len(text) // 2],
     "half a byte": lambda text: text[:-1],
@@ -77,6 +100,8 @@ MALFORMED: dict[str, Callable[[str], Any]] = {
     "a huge array": planted(Call(np.ndarray, (1 << 50,))),
     "deeply nested": lambda text: (b"(" * 100_000 + b"l" * 100_000 + b".").hex(),
     "another kind": other_kind,
+    "pointers as weights": changed(_weights=lambda weights: Pointers(weights, 0)),
+    "pointers as mean": changed(_mean=lambda mean: Pointers(mean, 63)),
     "a list as mean": changed(_mean=lambda mean: list(mean)),
     "a text as step size": changed(_sigma="1.0"),
     "a text as generation": changed(_g="1"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.experiments.workspace import StorePaths
+from assay.experiments.workspace import StorePaths, Workspace, file_name
 from assay.models.errors import RequestError
 from tests.helpers.paths import ODD_NAMES
 
@@ -89,3 +89,16 @@ def test_databases_and_servers_are_taken(uri: str, tmp_path: Path) -> None:
 def test_a_user_may_keep_the_file_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow's own variable
     assert StorePaths.choose(home=tmp_path, tracking_uri="./mlruns").tracking_uri == "./mlruns"
+
+
+def test_no_two_names_give_one_file() -> None:
+    names = ["→", "!92", "%e2%86%92", "a/b", "a%2fb", "\ud800", "é!", "é", "~", "%7e"]
+    assert len({file_name(name) for name in names}) == len(names)
+
+
+def test_only_other_instances_have_numbers(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    (tmp_path / "journal").mkdir()
+    for name in ("a~2.jsonl", "a~10.lock", "a~1.lock", "a~01.jsonl", "a~0.lock", "a~٣.jsonl"):
+        (tmp_path / "journal" / name).touch()
+    assert workspace.instances("a") == [1, 2, 10]
