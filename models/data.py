@@ -5,6 +5,7 @@ The test images are stored apart from these files, and nothing here reads them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,7 +202,9 @@ def read_meta(folder: Path, kind: type[MetaT]) -> MetaT:
         ValueError: the file lacks a key, or a value has another type.
     """
     with open_regular(folder / META_FILE, "rb") as file:
-        return kind.model_validate_json(file.read(_MOST_META_BYTES), strict=True)
+        # `read` takes as much memory as it is asked for, even if the file is shorter.
+        size = min(os.fstat(file.fileno()).st_size, _MOST_META_BYTES)
+        return kind.model_validate_json(file.read(size), strict=True)
 
 
 def _read_scale(stored: StoredScale) -> Scale:

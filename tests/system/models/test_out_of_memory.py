@@ -79,7 +79,7 @@ trainer.epoch()
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 30), resource.RLIM_INFINITY))
 try:
-    trainer.begin(assign(Path(sys.argv[1]), model={"hidden_units": [1_000_000, 1_000]}))
+    trainer.begin(assign(Path(sys.argv[1]), model={"hidden_units": [20_000, 20_000]}))
     trainer.epoch()
 except Exception as error:
     assert is_out_of_memory(error), repr(error)
