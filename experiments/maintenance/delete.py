@@ -69,6 +69,8 @@ def locked_study(study: str, store_paths: StorePaths) -> Iterator[StoredStudy]:
     with ExitStack() as stack:
         try:
             lock_all_instances(stack, store_paths.workspace, study)
+        except DamagedFile:
+            raise  # it names the file
         except RequestError as error:
             running = str(error).partition(": ")[0]
             raise RequestError(

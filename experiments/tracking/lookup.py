@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.schema import (
@@ -24,15 +24,18 @@ from assay.experiments.tracking.schema import (
 )
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
+from assay.models.errors import RequestError
 from assay.search.objective import Objectives
 from assay.search.system.urls import is_server, mask_secrets, store_exists
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
+    from mlflow.store.entities import PagedList
 
 _PAGE_RUNS = 1000
 _PAGE_EXPERIMENTS = 1000
+_MOST_PAGES = 10_000
 
 
 # A store may hold several runs of one trial, or of the study itself: duplicates, deleted ones. The
@@ -70,7 +73,8 @@ def rank_parent_runs(runs: Iterable[Run]) -> Sequence[Run]:
 def _age_key(run: Run) -> tuple[int, str]:
     # Duplicates have the same start time, that of the event: then the id decides, so that every
     # process decides alike.
-    return int(run.info.start_time or 0), str(run.info.run_id)
+    start = run.info.start_time
+    return start if isinstance(start, int) else 0, str(run.info.run_id)
 
 
 @dataclass(frozen=True)
@@ -357,11 +361,9 @@ def _study_filter(study: str) -> str:
 
 def search_experiments(client: MlflowClient) -> Iterator[Experiment]:
     """Yield the experiments of a store that are not deleted, page by page."""
-    token = None
-    while token is None or token:
-        page = client.search_experiments(max_results=_PAGE_EXPERIMENTS, page_token=token)
-        yield from page
-        token = page.token or ""
+    yield from _read_pages(
+        lambda token: client.search_experiments(max_results=_PAGE_EXPERIMENTS, page_token=token)
+    )
 
 
 def search_runs(client: MlflowClient, filter_string: str, view: int | None = None) -> Iterator[Run]:
@@ -376,13 +378,35 @@ def search_runs(client: MlflowClient, filter_string: str, view: int | None = Non
 
     view = ViewType.ACTIVE_ONLY if view is None else view
     experiments = [experiment.experiment_id for experiment in search_experiments(client)]
-    token = None
-    while token is None or token:
-        page = client.search_runs(
+    yield from _read_pages(
+        lambda token: client.search_runs(
             experiments, filter_string, view, max_results=_PAGE_RUNS, page_token=token
         )
+    )
+
+
+def _read_pages(read: Callable[[str | None], PagedList[Any]]) -> Iterator[Any]:
+    """Yield the entries of all pages.
+
+    Args:
+        read: returns the page of a token; of None, the first one.
+
+    Raises:
+        RequestError: the pages go on without end.
+    """
+    tokens: set[str | None] = set()
+    token = None
+    while token not in tokens and len(tokens) < _MOST_PAGES:
+        tokens.add(token)
+        page = read(token)
         yield from page
-        token = page.token or ""
+        if not page.token:
+            return
+        token = page.token
+    raise RequestError(
+        "a tracking server must give each page of an answer once: received the same page again, or "
+        f"more than {_MOST_PAGES:,}; check --tracking-uri."
+    )
 
 
 # Deleting a study's runs.

@@ -12,13 +12,14 @@ from sqlalchemy.engine import make_url
 from assay.models.errors import DamagedFile, RequestError
 from assay.search.storage.postgresql import SharedStorage, advisory_lock
 from assay.search.storage.retrying import RetryingStorage, describe_error
-from assay.search.system.files import unwritable_error
+from assay.search.system.files import check_has_no_view, unwritable_error
 from assay.search.system.urls import (
     is_damaged_database,
     is_file_database,
     is_shared_database,
     mask_secrets,
     register_secrets,
+    sqlite_file,
 )
 
 _RETRY_SECONDS = 600.0
@@ -53,6 +54,13 @@ def open_storage(url: str, wait_for_server: bool = False) -> RetryingStorage:
     name = mask_secrets(url)
     try:
         database = _open_database(url, wait_for_server)
+    except DamagedFile:
+        raise
+    except RuntimeError as error:  # the tables of another release
+        raise DamagedFile(
+            f"the storage {name} must have the tables of this release of Optuna "
+            f"({describe_error(error)}); restore it from a backup, or remove it."
+        ) from None
     except (
         sqlalchemy.exc.ArgumentError,
         sqlalchemy.exc.NoSuchModuleError,
@@ -87,6 +95,8 @@ def open_storage(url: str, wait_for_server: bool = False) -> RetryingStorage:
 
 
 def _open_database(url: str, wait_for_server: bool) -> optuna.storages.RDBStorage:
+    if (file := sqlite_file(url)) is not None:
+        check_has_no_view(file)
     if not is_shared_database(url):
         return optuna.storages.RDBStorage(url)
     parsed = make_url(url)

@@ -8,13 +8,15 @@ import errno
 import fcntl
 import os
 import re
+import sqlite3
 import time
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from assay.models.errors import RequestError, SearchError
+from assay.models.errors import DamagedFile, RequestError, SearchError
 from assay.models.files import make_folder, open_descriptor, open_regular
 
 
@@ -73,6 +75,27 @@ def absolute_path(path: Path | str, what: str) -> Path:
         raise RequestError(
             f"{what} must not be a symbolic link to itself; received {str(path)!r}: give another."
         ) from None
+
+
+def check_has_no_view(database: Path) -> None:
+    """Check that an SQLite database has tables only.
+
+    Neither Optuna nor MLflow creates a view. One that never ends could stand in the place of a
+    table.
+
+    Raises:
+        DamagedFile: it has a view.
+    """
+    address = f"file:{urllib.parse.quote(str(database))}?mode=ro"
+    # What can't be read is refused by what opens it to work with it.
+    with contextlib.suppress(sqlite3.Error):
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=1.0)) as opened:
+            views = opened.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall()
+        if views:
+            raise DamagedFile(
+                f"{database} must have tables only: it has a view called {views[0][0]!r:.40}; "
+                "restore it from a backup, or remove it."
+            )
 
 
 class FileLock:

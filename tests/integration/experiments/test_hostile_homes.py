@@ -239,11 +239,27 @@ DAMAGED_STORES: dict[str, Callable[[Path], None]] = {
     "its type": change("optuna.db", "UPDATE study_user_attributes SET value_json = '[1]'"),
     "a trial's": change("optuna.db", "UPDATE trial_user_attributes SET value_json = '[1]'"),
     "a state": change("optuna.db", "UPDATE trials SET state = 'LOST'"),
+    "a view": change(
+        "optuna.db",
+        "CREATE VIEW endless AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
+        "SELECT max(x) FROM n",
+    ),
+    "another release": change("optuna.db", "UPDATE alembic_version SET version_num = 'xxx'"),
+    "an infinity": change("optuna.db", "UPDATE trial_values SET value_type = 'INF_POS'"),
+    "deep nesting": change(
+        "optuna.db",
+        "UPDATE study_user_attributes SET value_json = replace(hex(zeroblob(50000)), '00', '[')",
+    ),
+    "a start": change("mlflow.db", "UPDATE runs SET start_time = 'x'"),
     "no tracking store": overwrite("mlflow.db"),
     "half a tracking store": cut_short("mlflow.db"),
     "no table": change("mlflow.db", "DROP TABLE metrics"),
     "a tag": change("mlflow.db", "UPDATE tags SET value = 'x' WHERE key = 'assay.trial'"),
 }
+
+
+LOST = ("a state", "a view", "another release")
+"""What keeps a study from being deleted in Optuna."""
 
 
 @pytest.mark.parametrize("harm", DAMAGED_STORES)
@@ -257,7 +273,7 @@ def test_a_damaged_store_is_one_line_and_delete_works(harm: str, store_paths: St
     assert deleted.code == 0, deleted.err
     assert not store_paths.workspace.journal(STUDY).exists()
     left = [line for line in deleted.err.splitlines() if line.startswith("left: ")]
-    is_lost = harm.startswith(("no ", "half")) or harm == "a state"
+    is_lost = harm.startswith(("no ", "half")) or harm in LOST
     assert len(left) == (is_lost and harm != "no table"), left
 
 

@@ -10,10 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from assay.experiments.tracking import answers
+from assay.experiments.tracking.lookup import search_experiments
+from assay.models.errors import RequestError
 from tests.helpers.command import invoke
 
 RUN = "a" * 32
@@ -121,3 +125,23 @@ def test_a_hostile_answer_is_one_line(
     assert done.err.splitlines()[-1].startswith("assay: "), done.err
     assert len(done.err.splitlines()) <= 2  # MLflow warns of what is no JSON
     assert done.err.replace("\n", "").isprintable()
+
+
+class Pages(list[str]):
+    def __init__(self, token: str | None) -> None:
+        super().__init__(["entry"])
+        self.token = token
+
+
+@pytest.mark.parametrize("tokens", [["a"] * 3, ["a", "b", "a"]])
+def test_the_same_page_again_is_one_line(tokens: list[str]) -> None:
+    given = iter(tokens)
+    client: Any = SimpleNamespace(search_experiments=lambda **asked: Pages(next(given)))
+    with pytest.raises(RequestError, match="must give each page of an answer once"):
+        list(search_experiments(client))
+
+
+def test_pages_end_with_the_one_without_a_token() -> None:
+    given = iter(["a", "b", None])
+    client: Any = SimpleNamespace(search_experiments=lambda **asked: Pages(next(given)))
+    assert len(list(search_experiments(client))) == 3
