@@ -130,8 +130,8 @@ def load_study(
     """
     with mlflow_settings():
         store_paths = StorePaths.choose(home, None, storage, tracking_uri)
-        if (move := find_relocation(store_paths.workspace)) is not None:
-            warnings.warn(f"{move}; change them with 'assay doctor --fix'", stacklevel=2)
+        if (relocation := find_relocation(store_paths.workspace)) is not None:
+            warnings.warn(f"{relocation}; change them with 'assay doctor --fix'", stacklevel=2)
         return read_study(name, store_paths, importance)
 
 

@@ -89,6 +89,11 @@ class Workspace:
         """Return the folder where models of the best trials wait until MLflow has them."""
         return self.path / "models" / f"{file_name(study)}{_instance_suffix(instance)}"
 
+    def models_of_journal(self, journal: Path) -> list[Path]:
+        """Return the folders of models of a journal's study: that of its instance first."""
+        folder, (name, _, _) = self.path / "models", journal.stem.partition("~")
+        return [folder / journal.stem, folder / name, *folder.glob(f"{name}~*")]
+
     def checkpoints(self, study: str) -> Path:
         """Return the folder with the checkpoints of a study's running trials."""
         return self.path / "checkpoints" / file_name(study)

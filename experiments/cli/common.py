@@ -58,8 +58,8 @@ def warn_if_moved(workspace: Workspace) -> None:
     """Say on standard error that home was copied or moved, if its store does not know it yet."""
     from assay.experiments.tracking.addresses import find_relocation  # here, to start faster
 
-    if (move := find_relocation(workspace)) is not None:
-        line = f"warning: {move}; change them with 'assay doctor --fix'"
+    if (relocation := find_relocation(workspace)) is not None:
+        line = f"warning: {relocation}; change them with 'assay doctor --fix'"
         click.echo(to_single_line(line), err=True)
 
 

@@ -92,7 +92,10 @@ def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[str]:
     """
     left = [] if stored.mlflow_damage is None else [stored.mlflow_damage]
     # `mlflow gc` deletes artifacts wherever the addresses of deleted runs lead.
-    update_addresses(store_paths.workspace)
+    try:
+        update_addresses(store_paths.workspace)
+    except DamagedFile as error:
+        left = [str(error)]
     # Without runs the store may not exist, and must not be created.
     if stored.runs:
         delete_runs(store_paths, stored.runs)
@@ -147,25 +150,26 @@ def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
     study_ids = {event.study_id for event in opened}
     begun = len({event.trial for event in events if isinstance(event, TrialBegun)})
     supervisors = {event.supervisor for event in opened}
-    is_unreadable = not opened and any(map(os.path.lexists, journals))
+    has_journal = any(map(os.path.lexists, journals))
+    is_unreadable = has_journal and not opened
     optuna_damage = mlflow_damage = None
     in_optuna: int | None = None
     runs: list[str] = []
-    workspace, is_known = store_paths.workspace, any(map(os.path.lexists, journals))
+    workspace = store_paths.workspace
     try:
         in_optuna = _count_optuna_trials(study, store_paths, study_ids, supervisors, is_unreadable)
     except DamagedFile as error:
-        if store_paths.storage != workspace.storage or not is_known:
+        if store_paths.storage != workspace.storage or not has_journal:
             raise
         # Optuna may delete what it can't read.
         in_optuna, optuna_damage = 0, str(error)
     try:
         runs = _find_run_ids(study, store_paths, study_ids)
     except DamagedFile as error:
-        if store_paths.tracking_uri != workspace.tracking or not is_known:
+        if store_paths.tracking_uri != workspace.tracking or not has_journal:
             raise
         mlflow_damage = str(error)
-    if in_optuna is None and not runs and not is_known:
+    if in_optuna is None and not runs and not has_journal:
         raise unknown_study_error(study, {*list_studies(store_paths), *journal_names(workspace)})
     trials = max(in_optuna or 0, begun)
     return StoredStudy(

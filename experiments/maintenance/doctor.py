@@ -63,9 +63,9 @@ def diagnose(store_paths: StorePaths, fix: bool) -> Diagnosis:
         []
     """
     diagnosis = Diagnosis()
-    if (move := find_relocation(store_paths.workspace)) is not None:
+    if (relocation := find_relocation(store_paths.workspace)) is not None:
         found = diagnosis.repaired if fix else diagnosis.differences
-        found.append(Difference("home", None, str(move)))
+        found.append(Difference("home", None, str(relocation)))
     if fix:
         update_addresses(store_paths.workspace)
     for study in sorted({*journal_names(store_paths.workspace), *_home_studies(store_paths)}):

@@ -1,8 +1,8 @@
 """Commit and changes of a git checkout, without running anything that it names.
 
-The configuration of a checkout can name programs: `core.fsmonitor`, filters, hooks. A folder may
-come from somebody else, and `git status` there would run them. So changes are looked for with a
-temporary git folder, which has the checkout's index and objects, and a configuration of its own.
+The configuration of a checkout can name programs: `core.fsmonitor`, filters, hooks. `git status`
+would run them, and the checkout may be another user's. So `git status` gets a temporary git folder,
+which has the checkout's index and objects, and a configuration of its own.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Checkout:
 def read_checkout(folder: Path) -> Checkout:
     """Return the checkout that a folder belongs to.
 
-    Submodules are not looked into. Filters are not run, so whether a file with a filter has changed
-    is told by its size and time alone.
+    Submodules are ignored. Filters are not run: a file with a filter counts as unchanged while its
+    size and time are those of the index, else `dirty` is None.
 
     Example:
         >>> read_checkout(Path("experiments/catalog")).dirty

@@ -124,10 +124,8 @@ def model_store_of(workspace: Workspace, study: str, instance: int = 1) -> Model
 
 def model_store_of_journal(workspace: Workspace, journal: Path) -> ModelStore:
     """Return the model store of the instance that writes a journal; see `model_store_of`."""
-    folder, (name, _, _) = workspace.path / "models", journal.stem.partition("~")
-    return ModelStore(
-        folder / journal.stem, others=lambda: [folder / name, *folder.glob(f"{name}~*")]
-    )
+    own, *_ = workspace.models_of_journal(journal)
+    return ModelStore(own, others=lambda: workspace.models_of_journal(journal))
 
 
 def recover_other_instances(
@@ -183,8 +181,8 @@ def update_home_addresses(workspace: Workspace, display: Display) -> None:
     Raises:
         SearchError: the store can't be written.
     """
-    if (move := update_addresses(workspace)) is not None:
-        display.log(f"{move}: they lead here now")
+    if (relocation := update_addresses(workspace)) is not None:
+        display.log(f"{relocation}, which are changed to this home")
 
 
 def track_journal(journal: Path, store_paths: StorePaths) -> None:

@@ -22,7 +22,7 @@ from assay.experiments.tracking.cursor import read_cursor, write_cursor
 from assay.experiments.workspace import StorePaths, Workspace
 from assay.models.errors import DamagedFile, RequestError, SearchError
 from assay.models.files import check_no_link
-from assay.search.system.files import FileLock, unwritable_error
+from assay.search.system.files import FileLock, check_has_no_view, unwritable_error
 from assay.search.system.urls import (
     first_line,
     is_server,
@@ -104,9 +104,8 @@ class Relocation:
 
     def __str__(self) -> str:
         return (
-            f"home was copied or moved from {self.origin}, where "
-            f"{format_count(self.addresses, 'artifact address', 'artifact addresses')} of its "
-            "MLflow store still led"
+            f"home was copied or moved from {self.origin}: its MLflow store has "
+            f"{format_count(self.addresses, 'artifact address', 'artifact addresses')} there"
         )
 
 
@@ -134,15 +133,15 @@ def update_addresses(workspace: Workspace) -> Relocation | None:
     if find_relocation(workspace) is None:
         return None
     with FileLock(workspace.path / ".mlflow.db.lock"):
-        move = find_relocation(workspace)  # another process may have held the lock
-        if move is not None:
-            # The cursors first: after a death in between, the move is still found.
-            _update_cursors(workspace, move.origin)
+        relocation = find_relocation(workspace)  # another process may have held the lock
+        if relocation is not None:
+            # The cursors first: after a death in between, the relocation is still found.
+            _update_cursors(workspace, relocation.origin)
             for store, artifacts in _stores(workspace):
                 with _open_database(store, "rw") as database:
                     for root in _find_old_roots(database, artifacts):
                         _replace_root(database, root, artifacts.as_uri())
-        return move
+        return relocation
 
 
 def check_addresses(workspace: Workspace) -> None:
@@ -191,8 +190,10 @@ def _open_database(store: Path, mode: str) -> Iterator[sqlite3.Connection]:
         mode: "ro" or "rw".
 
     Raises:
+        DamagedFile: it has a view.
         SearchError: it can't be read or written.
     """
+    check_has_no_view(store)  # a view could stand in the place of a table, and never end
     address = f"file:{urllib.parse.quote(str(store))}?mode={mode}"
     try:
         with (

@@ -86,8 +86,8 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
         return 0
     store_paths.workspace.create()
     # The server reads artifacts wherever the addresses lead.
-    if (move := update_addresses(store_paths.workspace)) is not None:
-        click.echo(f"{move}: they lead here now", err=True)
+    if (relocation := update_addresses(store_paths.workspace)) is not None:
+        click.echo(f"{relocation}, which are changed to this home", err=True)
     if store_paths.tracking_uri == store_paths.workspace.tracking:
         check_addresses(store_paths.workspace)
     free_port = _find_free_port(port)

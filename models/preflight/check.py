@@ -391,7 +391,12 @@ class _CustomCheck:
                 "log_softmax"
             )
         bound = np.e / (np.e + self.data.outputs - 1)
-        if gives == "probabilities" and find_largest_probability(amplified) < bound + 0.02:
+        if gives == "probabilities" and self.data.outputs == 1:
+            warnings.append(
+                f"the output of {self.reference.text} is always 1, as from a softmax over one "
+                "number: let it end with a sigmoid"
+            )
+        elif gives == "probabilities" and find_largest_probability(amplified) < bound + 0.02:
             warnings.append(
                 f"the probabilities of {self.reference.text} stay below {bound + 0.02:.2g}, as if "
                 "a softmax followed another one: remove one of the two"
@@ -415,6 +420,8 @@ class _CustomCheck:
         y = np.asarray(self.data.y_train[:_MOST_ROWS])
         if self.data.target_offset is not None or not np.isin(y, (0, 1)).all():
             return None
+        if y.shape[1] == 1:  # one row of each
+            return np.unique(y, axis=0) if y.min() < y.max() else None
         mixed = y[(y.min(axis=1) == 0) & (y.max(axis=1) == 1)][:_MOST_TARGETS]
         return mixed if len(mixed) else None
 

@@ -1,6 +1,6 @@
 """Values of a storage that Assay reads, in the form in which it wrote them.
 
-A storage may have been changed by hand, or come from somebody else. The rest of the package relies
+A storage may have been changed by hand, or copied from another user. The rest of the package relies
 on what is checked here.
 """
 

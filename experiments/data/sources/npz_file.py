@@ -37,6 +37,7 @@ MOST_ENTRIES = 1_000
 """Most arrays and other files in an .npz file."""
 
 _MOST_DIRECTORY_BYTES = 1_000_000  # `zipfile` takes some 500 bytes of memory for each entry's 50
+_MOST_SHAPE_TEXT = 80
 _MOST_HEADER_BYTES = 10_000  # NumPy's own limit, which it checks after reading up to 4 GB
 _MOST_NAMED = 10
 _MOST_REASON_TEXT = 200
@@ -333,6 +334,3 @@ def _format_shape(shape: Sequence[int]) -> str:
     # A header has room for a thousand axes, or one length of thousands of digits.
     text = str(tuple(shape))
     return text if len(text) <= _MOST_SHAPE_TEXT else f"{text[:_MOST_SHAPE_TEXT]}..."
-
-
-_MOST_SHAPE_TEXT = 80

@@ -36,6 +36,13 @@ def folder(tmp_path: Path) -> Path:
                     study="not this", study_id="1d", experiment="", provenance={}, text="", data={}
                 )
             )
+    # A journal that is not called as its study.
+    with Journal(tmp_path / "mlruns" / "journal" / "other.jsonl") as journal:
+        journal.append(
+            StudyOpened(
+                study="forged", study_id="1d", experiment="e", provenance={}, text="", data={}
+            )
+        )
     with Journal(tmp_path / "mlruns" / "journal" / "run-1.jsonl") as journal:
         journal.append(
             StudyOpened(study=None, study_id="1d", experiment="e", provenance={}, text="", data={})

@@ -49,7 +49,7 @@ def test_a_sweep_in_a_copy_says_so_once_and_writes_there(copy: Path, swept: Swep
     home = ("--home", str(copy))
     longer = invoke(*SWEEP, "--trials", "6", *home)
     assert longer.code == 0, longer.err
-    assert f"home was copied or moved from {swept.home}, where" in longer.err
+    assert f"home was copied or moved from {swept.home}: its MLflow store has" in longer.err
     assert longer.answer["parent_run_id"] == swept.answer["parent_run_id"]
     assert {address.startswith((copy / "artifacts").as_uri()) for address in addresses(copy)} == {
         True

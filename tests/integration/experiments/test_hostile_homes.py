@@ -71,11 +71,14 @@ def super_journal(victim: Path) -> bytes:
 
 
 @pytest.mark.parametrize("database", ["optuna.db", "mlflow.db", "user-mlflow/mlflow.db"])
-@pytest.mark.parametrize("kind", ["names a file", "pipe", "link"])
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [("names a file", "journal"), ("pipe", "journal"), ("pipe", "wal"), ("link", "shm")],
+)
 def test_what_is_planted_beside_a_database_is_refused(
-    kind: str, database: str, store_paths: StorePaths, private: Path
+    kind: str, suffix: str, database: str, store_paths: StorePaths, private: Path
 ) -> None:
-    path = store_paths.workspace.path / f"{database}-journal"
+    path = store_paths.workspace.path / f"{database}-{suffix}"
     path.parent.mkdir(exist_ok=True)
     if kind == "names a file":
         path.write_bytes(super_journal(private))
@@ -244,6 +247,7 @@ DAMAGED_STORES: dict[str, Callable[[Path], None]] = {
         "CREATE VIEW endless AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
         "SELECT max(x) FROM n",
     ),
+    "a view of runs": change("mlflow.db", "CREATE VIEW endless AS SELECT 1"),
     "another release": change("optuna.db", "UPDATE alembic_version SET version_num = 'xxx'"),
     "an infinity": change("optuna.db", "UPDATE trial_values SET value_type = 'INF_POS'"),
     "deep nesting": change(
@@ -258,7 +262,7 @@ DAMAGED_STORES: dict[str, Callable[[Path], None]] = {
 }
 
 
-LOST = ("a state", "a view", "another release")
+LOST = ("a state", "a view", "a view of runs", "another release")
 """What keeps a study from being deleted in Optuna."""
 
 

@@ -159,9 +159,9 @@ class TestRange:
 class TestSeveralLabels:
     """Targets of 0 and 1, several of which may hold: outputs and loss go together."""
 
-    @pytest.fixture
-    def folder(self, tmp_path: Path) -> Path:
-        folder = write_rows(tmp_path / "labels")
+    @pytest.fixture(params=[1, 2], ids=["one label", "two labels"])
+    def folder(self, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+        folder = write_rows(tmp_path / "labels", outputs=request.param)
         for split in ("train", "validation"):
             y = np.load(folder / f"y_{split}.npy")
             np.save(folder / f"y_{split}.npy", (y > y.mean(axis=0)).astype(np.float32))
@@ -210,6 +210,15 @@ class TestSeveralLabels:
     ) -> None:
         spec = own(self.build(end, loss), data=folder, task="regression", scale="none")
         assert warnings_but_loading(trainer, spec) == []
+
+    def test_a_softmax_over_one_number_is_said(
+        self, trainer: Trainer, own: WriteFactory, folder: Path
+    ) -> None:
+        source = self.build("layers.Dense(outputs, activation='softmax')", "'binary_crossentropy'")
+        spec = own(source, data=folder, task="regression", scale="none")
+        is_one = np.load(folder / "y_train.npy").shape[1] == 1
+        found = warnings_but_loading(trainer, spec)
+        assert ["is always 1" in line for line in found] == [True] * is_one
 
 
 @pytest.mark.parametrize(
