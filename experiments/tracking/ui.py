@@ -23,9 +23,10 @@ from assay.experiments.tracking.addresses import check_addresses, update_address
 from assay.experiments.tracking.lookup import find_best_runs, list_tracked_studies
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
+from assay.models.files import temporary_folder
 from assay.models.names import suggestion
 from assay.search.system.signals import StopRequest
-from assay.search.system.urls import is_server, public_address
+from assay.search.system.urls import absolute_store, is_server, public_address
 
 HOST = "127.0.0.1"
 COMPARED_RUNS = 20
@@ -96,17 +97,21 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
     environment = {
         # Not as an option: every user of the machine can read options, and the URL may hold a
         # password.
-        "MLFLOW_BACKEND_STORE_URI": store_paths.tracking_uri,
+        "MLFLOW_BACKEND_STORE_URI": absolute_store(store_paths.tracking_uri),
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves seven processes
-        # MLflow starts Python again: the current folder may hold a file called uvicorn.py.
-        "PYTHONSAFEPATH": "1",
     }
-    # The server's log matters only if it does not start.
-    with tempfile.TemporaryFile() as log, StopRequest() as stop:
+    # The log matters only if the server does not start. It runs in an empty folder: uvicorn puts
+    # the current one first on the import path, where a file may be called mlflow.py.
+    with (
+        temporary_folder("ui") as folder,
+        tempfile.TemporaryFile() as log,
+        StopRequest() as stop,
+    ):
         server = subprocess.Popen(
             # One worker is enough for one user, and starts sooner than MLflow's four.
             [*command, "--host", HOST, "--port", str(free_port), "--workers", "1"],
+            cwd=folder,
             env={**os.environ, **environment},
             stdout=log,
             stderr=log,

@@ -232,6 +232,17 @@ def local_path(address: str) -> Path | None:
     return Path(host + urllib.request.url2pathname(parts.path))
 
 
+def absolute_store(url: str) -> str:
+    """Return a store's URL that means the same in another current folder.
+
+    Example:
+        >>> absolute_store("sqlite:///mlflow.db")  # in /tmp
+        'sqlite:////tmp/mlflow.db'
+    """
+    file = sqlite_file(url)
+    return url if file is None or file.is_absolute() else sqlite_url(file.absolute())
+
+
 def store_exists(url: str) -> bool:
     """Return whether a store exists; connecting to a SQLite file would create it."""
     file = sqlite_file(url)

@@ -123,6 +123,20 @@ def test_a_run_with_an_address_elsewhere_gets_no_artifacts(
     assert done.answer["trials"]["complete"] + done.answer["trials"]["pruned"] == 7
 
 
+def test_a_run_with_an_address_elsewhere_gets_no_model(
+    swept: Swept, store_paths: StorePaths, elsewhere: Path
+) -> None:
+    workspace, best = store_paths.workspace, swept.answer["best"]
+    kept = workspace.models(STUDY) / f"trial-{best['number']:04d}.keras"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(next(workspace.artifacts.rglob("model.keras")), kept)
+    change(workspace.path, "UPDATE runs SET artifact_uri = ?", elsewhere.as_uri())
+    workspace.journal(STUDY).with_suffix(".tracked").unlink()
+    invoke("doctor", "--fix", "--home", str(workspace.path))
+    shown = invoke("show", STUDY, "--home", str(workspace.path))
+    assert "home's store has an address outside of home" in shown.out
+
+
 def test_the_ui_does_not_serve_what_lies_outside_of_home(
     store_paths: StorePaths, elsewhere: Path
 ) -> None:

@@ -18,7 +18,7 @@ import pytest
 from assay.experiments.tracking import answers
 from assay.experiments.tracking.lookup import search_experiments
 from assay.models.errors import RequestError
-from tests.helpers.command import invoke
+from tests.helpers.command import SWEEP, invoke
 
 RUN = "a" * 32
 
@@ -125,6 +125,16 @@ def test_a_hostile_answer_is_one_line(
     assert done.err.splitlines()[-1].startswith("assay: "), done.err
     assert len(done.err.splitlines()) <= 2  # MLflow warns of what is no JSON
     assert done.err.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("address", ["file:///srv/0", "/srv/0", "./mlruns/0"])
+def test_a_server_that_keeps_artifacts_in_a_folder_is_refused(address: str, home: Path) -> None:
+    default = {"experiment_id": "0", "name": "Default", "artifact_location": address}
+    with serving(send_json({"experiment": default}), good_answers=0) as uri:
+        done = invoke(*SWEEP, "--home", str(home), "--tracking-uri", uri)
+    assert (done.code, done.out) == (2, "")
+    assert f"received the folder {address}: start it with 'mlflow server" in done.err
+    assert not (home / "optuna.db").exists()
 
 
 class Pages(list[str]):

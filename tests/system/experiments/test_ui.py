@@ -23,8 +23,11 @@ from tests.helpers.waiting import GUARD_SECONDS, wait_until
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
 def test_it_serves_the_comparison_of_the_best_trials_until_stopped(
-    swept: Swept, number: signal.Signals, code: int
+    swept: Swept, number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
+    # Modules of MLflow's server in the current folder must not be run.
+    for module in ("uvicorn", "gunicorn", "click", "mlflow"):
+        (tmp_path / f"{module}.py").write_text("open('harm', 'w')\n")
     command = [
         *ASSAY,
         "ui",
@@ -44,6 +47,7 @@ def test_it_serves_the_comparison_of_the_best_trials_until_stopped(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        cwd=tmp_path,
         env={**os.environ, **proxy},
     )
     try:
@@ -64,6 +68,7 @@ def test_it_serves_the_comparison_of_the_best_trials_until_stopped(
         ui.send_signal(number)
         left = ui.wait(timeout=GUARD_SECONDS)
     assert left == code
+    assert not (tmp_path / "harm").exists()
     wait_until(
         lambda: (
             not any(

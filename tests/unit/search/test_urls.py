@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from assay.models.errors import RequestError
 from assay.search.system.urls import (
+    absolute_store,
     first_line,
     mask_secrets,
     public_address,
@@ -210,3 +211,23 @@ def test_the_file_of_a_url_is_the_one_that_sqlite_opens(url: str) -> None:
 def test_other_stores_are_no_file(url: str) -> None:
     assert sqlite_file(url) is None
     assert store_exists(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_changed"),
+    [
+        ("sqlite:///mlflow.db", True),
+        ("sqlite:///a/../mlflow.db?timeout=20", True),
+        ("sqlite:////tmp/mlflow.db", False),
+        ("sqlite://", False),
+        ("postgresql://ann@db/mlflow", False),
+    ],
+)
+def test_a_store_by_a_relative_path_becomes_absolute(
+    url: str, is_changed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    absolute = absolute_store(url)
+    assert (absolute != url) is is_changed
+    if is_changed:
+        assert sqlite_file(absolute) == sqlite_file(url).absolute()  # type: ignore[union-attr]
