@@ -10,10 +10,10 @@ from assay.models.architectures.activations import check_trainable
 from assay.models.names import check_name
 
 MOST_UNITS = 1_000_000
-"""Most units or channels of a layer. Larger numbers are typing errors, and so are the others."""
+"""Largest number of units or channels of a layer; a larger one is a typing error."""
 
 MOST_LAYERS = 1_000
-"""Most hidden layers of a multi-layer perceptron."""
+"""Largest number of hidden layers of a multi-layer perceptron."""
 
 INITIALIZERS = (
     "glorot_uniform",
