@@ -1,21 +1,18 @@
-"""A shell in a pseudo-terminal, at which a test types."""
+"""A process in a pseudo-terminal, at which a test types."""
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import signal
+import io
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+import pexpect
 
 _POLL_SECONDS = 0.02
 
 
-class ShellTerminal:
+class ShellTerminal(pexpect.spawn):  # type: ignore[misc]  # pexpect has no types
     """An interactive process in a pseudo-terminal.
 
     Args:
@@ -25,28 +22,20 @@ class ShellTerminal:
     """
 
     def __init__(self, command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
-        self.shown = ""
-        self._process, self._descriptor = pty.fork()
-        if self._process == 0:
-            os.chdir(folder)
-            os.execvpe(command[0], command, environment)
+        super().__init__(
+            command[0],
+            list(command[1:]),
+            cwd=str(folder),
+            env=environment,
+            encoding="utf-8",
+            codec_errors="replace",
+        )
+        self.logfile_read = io.StringIO()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        os.kill(self._process, signal.SIGKILL)
-        os.waitpid(self._process, 0)
-        os.close(self._descriptor)
-
-    def type(self, text: str) -> None:
-        """Type a text; a carriage return is the Enter key."""
-        os.write(self._descriptor, text.encode())
+    @property
+    def shown(self) -> str:
+        """All that was shown."""
+        return self.logfile_read.getvalue()
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = 20.0) -> bool:
         """Read what is shown until a condition holds; return whether it does in time."""
@@ -54,20 +43,12 @@ class ShellTerminal:
         while not condition():
             if time.monotonic() > give_up_at:
                 return False
-            self._read(_POLL_SECONDS)
+            self.settle(_POLL_SECONDS)
         return True
 
     def settle(self, seconds: float = 0.15) -> None:
-        """Read until nothing has been shown for a while."""
-        while self._read(seconds):
+        """Read until nothing has been shown for a while, or the process has ended."""
+        while self.expect([".+", pexpect.TIMEOUT, pexpect.EOF], timeout=seconds) == 0:
             pass
-
-    def _read(self, seconds: float) -> bool:
-        if not select.select([self._descriptor], [], [], seconds)[0]:
-            return False
-        try:
-            self.shown += os.read(self._descriptor, 1 << 16).decode(errors="replace")
-        except OSError:  # the process has ended
+        if not self.isalive():
             time.sleep(seconds)
-            return False
-        return True

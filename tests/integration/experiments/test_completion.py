@@ -278,15 +278,15 @@ def test_a_name_completed_at_a_terminal_does_not_run(shell: str, quote: str, hos
     }[shell]
     variables = {**environment(hostile), "TERM": "xterm", "HOME": str(hostile)}
     with ShellTerminal(SHELLS[shell], hostile, variables) as terminal:
-        terminal.type(f"{setup}; echo >ready\r")
+        terminal.send(f"{setup}; echo >ready\r")
         assert terminal.wait_until((hostile / "ready").exists), terminal.shown
         terminal.settle()
-        terminal.type(f"assay show {quote}odd\t")
+        terminal.send(f"assay show {quote}odd\t")
         assert terminal.wait_until((hostile / "asked").exists), terminal.shown
         terminal.settle()
-        terminal.type("\r")
+        terminal.send("\r")
         if not terminal.wait_until((hostile / "ran").exists, seconds=1.0):
-            terminal.type(f"{quote}\r")  # nothing was inserted, and the quote is open
+            terminal.send(f"{quote}\r")  # nothing was inserted, and the quote is open
         assert terminal.wait_until((hostile / "ran").exists), terminal.shown
         terminal.settle()
     assert not (hostile / "pwned").exists(), terminal.shown
