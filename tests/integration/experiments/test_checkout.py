@@ -167,6 +167,14 @@ def test_without_its_filter_a_file_is_not_known_to_have_changed(checkout: Path) 
     assert read_checkout(checkout).dirty is True
 
 
+def test_attributes_beside_the_configuration_count(checkout: Path) -> None:
+    git(checkout, "config", "filter.upper.clean", "tr a-z A-Z")
+    (checkout / ".git" / "info" / "attributes").write_text(f"{FILE} filter=upper\n")
+    touch(checkout)
+    change(checkout)
+    assert read_checkout(checkout).dirty is None
+
+
 def test_a_submodule_is_not_looked_into(checkout: Path, tmp_path: Path) -> None:
     create(tmp_path / "inner")
     allow = ("-c", "protocol.file.allow=always")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -31,6 +32,11 @@ def private(tmp_path: Path) -> Iterator[Path]:
 
 def call(store_paths: StorePaths, *words: str) -> Done:
     return invoke(*words, "--home", str(store_paths.workspace.path))
+
+
+def as_lines(events: list[dict[str, Any]]) -> str:
+    """Return events as a journal has them: readers skip lines by how they begin."""
+    return "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events)
 
 
 def kept_text(home: Path) -> str:
@@ -122,7 +128,7 @@ def test_a_journal_cannot_name_the_model(store_paths: StorePaths, private: Path)
     events = [json.loads(line) for line in journal.read_text().splitlines()]
     assert events[-1]["event"] == "study_closed"
     events[-1]["best"][0]["model"] = str(private)
-    journal.write_text("".join(json.dumps(event) + "\n" for event in events))
+    journal.write_text(as_lines(events))
     journal.with_suffix(".tracked").unlink()
     model = next(store_paths.workspace.artifacts.rglob("model.keras"))
     before = model.read_bytes()
@@ -166,7 +172,7 @@ def test_a_forged_id_deletes_no_other_study(store_paths: StorePaths) -> None:
     workspace = store_paths.workspace
     opened = json.loads(workspace.journal(STUDY).read_text().splitlines()[0])
     forged = {**opened, "study": "b"}
-    workspace.journal("b").write_text(json.dumps(forged) + "\n")
+    workspace.journal("b").write_text(as_lines([forged]))
     client = MlflowClient(store_paths.tracking_uri)
     before = {run.info.run_id for run in client.search_runs(["1"])}
     for words in (["doctor", "--fix"], ["delete", "b", "--yes"]):
