@@ -344,9 +344,9 @@ class TestOptimizer:
         assert warnings_but_loading(trainer, kept) == []
 
     AVERAGED = (
-        HEAD + "def build(input_shape, classes):\n"
+        HEAD + "def build(input_shape, classes, use_ema=True):\n"
         "    model = dense(input_shape, layers.Dense(classes))\n"
-        "    model.compile(optimizers.Adam(0.05, use_ema={}, ema_overwrite_frequency={}), "
+        "    model.compile(optimizers.Adam(0.05, use_ema=use_ema, ema_overwrite_frequency={}), "
         "CROSS_ENTROPY, metrics=['accuracy'], run_eagerly={})\n    return model\n"
     )
 
@@ -355,8 +355,8 @@ class TestOptimizer:
         self, eagerly: bool, trainer: Trainer, own: WriteFactory
     ) -> None:
         def train(use_ema: bool) -> list[Any]:
-            source = self.AVERAGED.format(use_ema, None, eagerly)
-            trainer.begin(own(source, train={"optimizer": "own", "epochs": 3}))
+            settings = {"model": {"use_ema": use_ema}, "train": {"optimizer": "own", "epochs": 3}}
+            trainer.begin(own(self.AVERAGED.format(None, eagerly), **settings))
             return [trainer.epoch()["metrics"] for _ in range(3)]
 
         averaged, plain = train(use_ema=True), train(use_ema=False)
@@ -367,7 +367,7 @@ class TestOptimizer:
     def test_an_average_that_only_the_end_of_fit_uses_is_said(
         self, frequency: int | None, is_said: bool, trainer: Trainer, own: WriteFactory
     ) -> None:
-        spec = own(self.AVERAGED.format(True, frequency, False), train={"optimizer": "own"})
+        spec = own(self.AVERAGED.format(frequency, False), train={"optimizer": "own"})
         assert ["averages the weights" in line for line in warnings_but_loading(trainer, spec)] == (
             [True] * is_said
         )
