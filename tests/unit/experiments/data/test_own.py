@@ -13,6 +13,8 @@ from assay.experiments.data import DataSettings
 from assay.experiments.data.build import ensure_prepared
 from assay.experiments.data.prepared_folder import (
     PreparedMeta,
+    digest_file,
+    find_damage,
     prepared_folder_path,
     read_prepared_meta,
 )
@@ -108,6 +110,24 @@ def test_a_changed_file_is_prepared_again(arrays: Arrays, tmp_path: Path) -> Non
     arrays["x_train"] = 255 - arrays["x_train"]
     after, _ = built(arrays, tmp_path)
     assert before != after
+
+
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_a_file_outside_of_the_folder_is_no_part_of_it(
+    is_absolute: bool, arrays: Arrays, tmp_path: Path
+) -> None:
+    folder, _ = built(arrays, tmp_path)
+    outside = folder.parent / "secret"
+    outside.write_text("theirs")
+    name = str(outside) if is_absolute else "../secret"
+    meta = json.loads((folder / "meta.json").read_text())
+    meta["files"][name], meta["file_digests"][name] = len("theirs"), digest_file(outside)
+    (folder / "meta.json").write_text(json.dumps(meta))
+    forged = read_prepared_meta(folder)
+    assert forged is not None
+    assert find_damage(folder, forged) == f"meta.json names {name}, which is not in the folder"
+    _, mended = built(arrays, tmp_path)
+    assert name not in mended.files
 
 
 @pytest.mark.parametrize("kind", ["int64", "uint8", "float16", "float64"])
