@@ -30,6 +30,21 @@ CRASHED_LABEL = "failed: crashed"
 """Beginning of the label of a trial whose worker died; the signal or exit status follows."""
 
 
+@dataclass(frozen=True)
+class RecordedExperiment:
+    """An experiment with everything that was set.
+
+    Attributes:
+        toml: the experiment as TOML.
+        file: path of its file, relative to home; None for one of the catalogue.
+        set_names: names as `--set` received them, by qualified name.
+    """
+
+    toml: str
+    file: str | None = None
+    set_names: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyOpened:
     """A supervisor has opened a study, new or resumed, or begun a single training.
@@ -40,6 +55,7 @@ class StudyOpened:
         experiment: name of the experiment.
         provenance: what is needed to judge and repeat the results, by MLflow tag.
         text: the experiment's TOML file.
+        resolved: the experiment with everything that was set; None in journals of earlier releases.
         data: the inputs: name, digest, `input_shape`, `classes`, and their scaling.
         supervisor: the id on every trial of this supervisor, in a storage that several
             supervisors share; else empty.
@@ -52,6 +68,7 @@ class StudyOpened:
     provenance: Mapping[str, str]
     text: str
     data: Mapping[str, Any]
+    resolved: RecordedExperiment | None = None
     supervisor: str = ""
     time: float = field(default_factory=time.time)
 

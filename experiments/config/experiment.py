@@ -94,6 +94,20 @@ def read_experiment(path: Path) -> Experiment:
         ) from None
     except (OSError, ValueError) as error:
         raise RequestError(f"{path} can't be read: {error}.") from None
+    return parse_experiment(path, text)
+
+
+def parse_experiment(path: Path, text: str) -> Experiment:
+    """Return the experiment of a TOML text.
+
+    Args:
+        path: the file that the text is from, or is taken for: it gives the experiment its name, and
+            its folder is where a user's files are looked for.
+        text: the text.
+
+    Raises:
+        RequestError: the text is not TOML, or a value in it is wrong.
+    """
     try:
         tables = tomllib.loads(text)
     except RecursionError:
@@ -269,7 +283,7 @@ class Experiment:
             return self._declared[setting]
         return setting.name if parse_name(setting.name) == setting else setting.qualified
 
-    def _recorded_name(self, setting: Setting) -> str:
+    def recorded_name(self, setting: Setting) -> str:
         """Return the name by which a hyperparameter is recorded."""
         name = self._plain_name(setting)
         # No built-in family shares a name with [train]: plain names are enough.
@@ -308,11 +322,11 @@ class Experiment:
         values = {
             "family": self.family.name,
             **{
-                self._recorded_name(Setting("model", name)): value
+                self.recorded_name(Setting("model", name)): value
                 for name, value in model.model_dump().items()
             },
             **{
-                self._recorded_name(Setting("train", name)): value
+                self.recorded_name(Setting("train", name)): value
                 for name, value in train.model_dump().items()
                 if name in used
             },
@@ -339,6 +353,31 @@ class Experiment:
             )
             for table in SEARCHABLE
         }
+
+    def to_toml(self) -> str:
+        """Return the experiment as TOML, with everything that was set.
+
+        `parse_experiment` reads the same experiment from it, without `set_names`.
+        """
+        import tomli_w  # here, because only what is recorded needs it
+
+        about = {
+            "title": self.title,
+            "source": self.source,
+            "cost": self.cost,
+            "expect": self.expect,
+            "task": self.task,
+        }
+        tables = {
+            "data": _without_none(self.data.model_dump()),
+            "model": {"family": self.family.name, **_without_none(self.model)},
+            "train": _without_none(self.train),
+            # Not the declared one: what is fixed is under [model] and [train].
+            "space": {name: parameter.to_toml() for name, parameter in self.space.items()},
+            "search": self.search.model_dump(),
+            "baseline": [dict(baseline) for baseline in self.baselines],
+        }
+        return tomli_w.dumps(about | {name: table for name, table in tables.items() if table})
 
     def notes(self) -> tuple[str, ...]:
         """Return facts about the request that a user may not expect, one line each.
@@ -667,6 +706,11 @@ class Experiment:
         except RequestError:
             return False
         return True
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values without those that are None, which TOML does not have."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _of(table: TableName, values: Mapping[Setting, Any]) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from assay.experiments.config.experiment import Experiment
+from assay.experiments.config.recorded import record_experiment
 from assay.experiments.data.lookup import count_training_images, locate_source, read_input_shape
 from assay.experiments.data.preparation import PreparedData, start_preparing
 from assay.experiments.run.execution import Execution
@@ -64,7 +66,9 @@ class Session:
         """Its data, prepared on the disk."""
         return self.preflight.data
 
-    def study_opened(self, study: str | None, study_id: str, supervisor: str = "") -> StudyOpened:
+    def study_opened(
+        self, study: str | None, study_id: str, home: Path, supervisor: str = ""
+    ) -> StudyOpened:
         """Return the event that opens a study; with `study=None`, a single training."""
         scale = self.experiment.data.scale
         raw_scale = self.data.raw_scale(scale)
@@ -82,6 +86,7 @@ class Session:
                 searching=study is not None,
             ),
             text=self.experiment.text,
+            resolved=record_experiment(self.experiment, home),
             data={
                 "name": self.data.name,
                 "digest": self.data.digest,

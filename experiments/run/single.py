@@ -218,7 +218,8 @@ def _train(
     with Journal(journal_file) as journal, StopRequest() as stop:
         for listener in (tracker.on_event, keep_epoch, display.on_event):
             journal.subscribe(listener)
-        journal.append(session.study_opened(None, uuid.uuid4().hex))
+        home = journal_file.parents[1]
+        journal.append(session.study_opened(None, uuid.uuid4().hex, home))
         front = ParetoFront(experiment.search.goals)
         display.on_open(
             SweepState("run", experiment, session.execution, done=0, best_trials=front, wanted=1)

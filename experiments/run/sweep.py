@@ -506,7 +506,8 @@ def _recover_and_enqueue(context: SweepContext, journal: Journal) -> None:
     )  # they import Optuna
 
     trials, session, request = context.trials, context.session, context.request
-    journal.append(session.study_opened(context.study, trials.study_id, trials.supervisor))
+    home = context.store_paths.workspace.path
+    journal.append(session.study_opened(context.study, trials.study_id, home, trials.supervisor))
     recover(trials, journal, session.hyperparameters)
     dead = journal_supervisors(journal.path)
     dead |= recover_other_instances(

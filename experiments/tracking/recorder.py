@@ -143,6 +143,8 @@ class RunWriter:
             self._note(run_id, "artifacts", reason)
             return
         self._client.log_text(run_id, opened.text, "experiment.toml")
+        if opened.resolved is not None:
+            self._client.log_text(run_id, opened.resolved.toml, "resolved.toml")
         self._client.log_dict(run_id, dict(opened.data), "data.json")
 
     def _artifact_refusal(self, run_id: str) -> str | None:

@@ -58,6 +58,13 @@ class Condition:
             return False
         return self.low <= value <= self.high
 
+    def to_toml(self) -> Any:
+        """Return what stands behind its name in `when`, as TOML has it."""
+        if self.values:
+            return list(self.values)
+        bounds = {"low": self.low, "high": self.high}
+        return {name: bound for name, bound in bounds.items() if math.isfinite(bound)}
+
     def __str__(self) -> str:
         if self.values:
             values = " or ".join(repr(value) for value in self.values)
@@ -104,6 +111,28 @@ class Parameter:
     def encode(self, value: Choice) -> bool | int | float | str:
         """Return a value as Optuna has it."""
         return encode_list(value) if isinstance(value, list) else value
+
+    def to_toml(self) -> dict[str, Any]:
+        """Return the table in [space] that `read_space` reads as this parameter.
+
+        Example:
+            >>> Parameter(IntDistribution(16, 512, log=True)).to_toml()
+            {'low': 16, 'high': 512, 'log': True}
+        """
+        table: dict[str, Any]
+        match self.distribution:
+            case CategoricalDistribution():
+                table = {"choices": self.extreme_values()}
+            case IntDistribution(low=low, high=high, log=log, step=step):
+                table = {"low": low, "high": high}
+                table |= {"log": True} if log else {"step": step} if self.has_step else {}
+            case FloatDistribution(low=low, high=high, log=log, step=step):
+                table = {"low": low, "high": high}
+                table |= {"log": True} if log else {} if step is None else {"step": step}
+            case _:
+                raise TypeError(f"not a distribution of a space: {self.distribution}")
+        conditions = {condition.name: condition.to_toml() for condition in self.when}
+        return {**table, "when": conditions} if conditions else table
 
     def extreme_values(self) -> list[Choice]:
         """Return all choices, or both ends of a range.

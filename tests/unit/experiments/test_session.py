@@ -90,7 +90,7 @@ def without_git(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def recorded_data(of: Session) -> dict[str, Any]:
-    return dict(of.study_opened("x", "id").data)
+    return dict(of.study_opened("x", "id", of.data.folder).data)
 
 
 @pytest.mark.usefixtures("without_git")
