@@ -55,6 +55,7 @@ ORDER: dict[str, list[set[str]]] = {
         {"config"},
         {"tracking"},
         {"results", "run"},
+        {"evaluation"},
         {"console", "maintenance"},
         {"api", "cli"},
     ],

@@ -1,0 +1,582 @@
+"""Verdicts on two configurations: better, worse, or not separable.
+
+A configuration is scored by N networks (one per seed) on the same n test examples. A difference
+between two configurations has to hold for new seeds and for new examples. Its variance therefore
+has components of both, as in a two-way random effects layout (seeds x examples), and its degrees
+of freedom are Satterthwaite's (Biometrics Bulletin 2, 1946). Several comparisons share one error
+rate by Holm's procedure (Scandinavian Journal of Statistics 6, 1979).
+
+`python -m tests.simulations verdicts` measures how often these verdicts are false.
+
+Example:
+    >>> # 1 where a network is right, else 0: each an array (seeds, examples)
+    >>> right = {"trial 7": ..., "trial 3": ..., "baseline 1": ...}
+    >>> verdicts = judge(
+    ...     right,
+    ...     leader="trial 7",
+    ...     finalists=["trial 7", "trial 3"],
+    ...     compare=functools.partial(compare_scores, greater_is_better=True),
+    ... )
+    >>> verdicts["baseline 1", "trial 7"].verdict
+    'worse'
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from assay.models.errors import RequestError
+
+Verdict = Literal["better", "worse", "not separable"]
+Metric = Callable[[NDArray[Any], NDArray[Any]], float]
+"""(predictions of one network, targets) -> value; nan where the metric is undefined."""
+
+ALPHA = 0.05
+"""Two-sided error rate of the verdicts of one finalize, at the first opening of a test set."""
+MIN_SEEDS = 3
+ENOUGH_SEEDS = 5
+MIN_DIFFERING_EXAMPLES = 6
+MAX_SPREAD_RATIO = 4.0
+MAX_FINALISTS_BY_LEADER = 3
+RESAMPLES = 1000
+
+_MAX_UNDEFINED_FRACTION = 0.05
+# Squares and fourth powers of larger scores overflow.
+_MAX_SCORE = 1e60
+_ROUNDING = 1e-12
+
+_Scores = TypeVar("_Scores")
+
+
+@dataclass(frozen=True)
+class Variances:
+    """Components of the variance of a difference between two configurations.
+
+    Attributes:
+        examples: of the examples: the variance that the difference has over new test examples.
+        seeds: of the seeds of either configuration: the variance that its mean has over new seeds.
+        residual: of either configuration: the part of both that seeds and examples share.
+    """
+
+    examples: float
+    seeds: tuple[float, float]
+    residual: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def total(self) -> float:
+        """Variance of the difference over new seeds and new examples.
+
+        Either component contains the residual, so it is subtracted once. The estimate can come out
+        below one of its components by chance; the variance can't.
+        """
+        seeds = sum(self.seeds)
+        return max(self.examples, seeds, self.examples + seeds - sum(self.residual))
+
+    def degrees_of_freedom(self, seeds: tuple[int, int], examples: int) -> float:
+        """Return Satterthwaite's degrees of freedom of the total.
+
+        With fewer than five seeds the variances over seeds are too uncertain to be told apart.
+        Their sum then has the degrees of freedom of one.
+
+        Args:
+            seeds: number of seeds of either configuration, each 2 or more.
+            examples: number of examples, 2 or more.
+        """
+        # Shares of the total, since the squares of small variances underflow.
+        shares = [variance / self.total for variance in self.seeds]
+        if min(seeds) < ENOUGH_SEEDS:
+            by_seeds = sum(shares) ** 2 / (min(seeds) - 1)
+        else:
+            pairs = zip(shares, seeds, strict=True)
+            by_seeds = sum(share**2 / (number - 1) for share, number in pairs)
+        return 1 / (by_seeds + (self.examples / self.total) ** 2 / (examples - 1))
+
+    def project(self, seeds: tuple[int, int], to_seeds: int) -> Variances:
+        """Return the components that are expected with another number of seeds for both."""
+        ratios = [number / to_seeds for number in seeds]
+        first, second = self.residual[0] * ratios[0], self.residual[1] * ratios[1]
+        floor = max(self.examples - sum(self.residual), 0.0)
+        return Variances(
+            examples=floor + first + second,
+            seeds=(self.seeds[0] * ratios[0], self.seeds[1] * ratios[1]),
+            residual=(first, second),
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The first of two configurations compared with the second.
+
+    The interval is of this comparison alone and always a 95 % interval. The verdict is "better" or
+    "worse" where the p-value, adjusted for all comparisons of its family, is below `alpha`. The
+    interval then excludes 0 too, because an adjusted p-value is never below the p-value and
+    `alpha` is never above 0.05.
+
+    Attributes:
+        difference: mean score of the first minus that of the second, in the scores' unit. With
+            `greater_is_better` false (an error), a negative difference means that the first is
+            better.
+        low: lower end of the 95 % interval of the difference; None where it has none.
+        high: upper end.
+        p_value: two-sided; None where the two can't be judged, which Holm counts as 1.
+        degrees_of_freedom: of the t distribution behind both; None where there is none.
+        variances: components of the variance; None below two seeds or examples.
+        seeds: number of seeds of either configuration.
+        examples: number of test examples.
+        differing_examples: examples on which the two differ in the mean over seeds.
+        unequal_spread: whether the scores of one configuration have more than four times the
+            standard deviation over seeds that those of the other have.
+        greater_is_better: whether a greater score is better.
+        unjudged: why the two can't be judged; None where they can.
+        alpha: error rate of the family.
+        family_size: number of comparisons in the family.
+        threshold: Holm's level for this comparison: `alpha`, divided by the number of comparisons
+            whose p-values are not smaller. The comparisons before it must be below theirs too.
+        adjusted_p_value: p-value after Holm; None where there is no p-value.
+    """
+
+    difference: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    degrees_of_freedom: float | None
+    variances: Variances | None
+    seeds: tuple[int, int]
+    examples: int
+    differing_examples: int
+    unequal_spread: bool
+    greater_is_better: bool
+    unjudged: str | None
+    alpha: float
+    family_size: int
+    threshold: float
+    adjusted_p_value: float | None
+
+    @property
+    def few_seeds(self) -> bool:
+        """Whether one configuration has three or four seeds only."""
+        return MIN_SEEDS <= min(self.seeds) < ENOUGH_SEEDS
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the comparison says about the first configuration."""
+        if self.adjusted_p_value is None or self.adjusted_p_value >= self.alpha:
+            return "not separable"
+        return "better" if (self.difference > 0) == self.greater_is_better else "worse"
+
+    @property
+    def reason(self) -> str:
+        """Why the verdict is what it is, as a clause without a full stop."""
+        if self.unjudged is not None:
+            return self.unjudged
+        if self.p_value is None or self.p_value >= ALPHA:
+            return "the 95 % interval includes 0"
+        adjusted = f"p {_format_p(self.adjusted_p_value)}"
+        if self.family_size > 1:
+            adjusted += f", adjusted for {self.family_size} comparisons"
+        if self.verdict == "not separable":
+            return f"the 95 % interval excludes 0, but {adjusted}, is not below {self.alpha:g}"
+        return f"the 95 % interval excludes 0; {adjusted}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What limits the verdict, one sentence each."""
+        notes = []
+        if self.few_seeds:
+            notes.append(f"Few seeds: {self.seeds[0]} and {self.seeds[1]}.")
+        if self.unequal_spread:
+            notes.append(
+                f"One configuration scatters more than {MAX_SPREAD_RATIO:g} times as much over "
+                "seeds as the other: verdicts are false more often than the level says."
+            )
+        return tuple(notes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields and what follows from them, as JSON takes them."""
+        return {
+            **dataclasses.asdict(self),
+            "few_seeds": self.few_seeds,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "notes": list(self.notes),
+        }
+
+
+def compare_scores(
+    first: ArrayLike, second: ArrayLike, *, greater_is_better: bool, alpha: float = ALPHA
+) -> Comparison:
+    """Compare two configurations by their scores on each example.
+
+    The value of a configuration is the mean of its scores. Seeds are two independent samples;
+    examples are paired.
+
+    Args:
+        first: scores (seeds, examples): 1 where a network is right and 0 where it is wrong, or its
+            absolute error.
+        second: scores of the other configuration on the same examples in the same order; the
+            number of seeds may be another.
+        greater_is_better: true for 1 and 0, false for errors.
+        alpha: two-sided level of the verdict.
+
+    Returns:
+        The comparison. Fewer than three seeds, fewer than six examples on which the two differ,
+        and scores without any variance are "not separable", with the reason.
+
+    Raises:
+        RequestError: the arrays have other shapes, or scores that are not finite.
+
+    Example:
+        >>> compare_scores(predictions_a == y_test, predictions_b == y_test, greater_is_better=True)
+    """
+    a, b = _check_scores(first), _check_scores(second)
+    if a.shape[1] != b.shape[1]:
+        raise RequestError(
+            "Configurations are compared on the same test examples: received "
+            f"{a.shape[1]} and {b.shape[1]} examples; use the predictions on one test set."
+        )
+    by_example = a.mean(axis=0) - b.mean(axis=0)
+    scale = max(float(np.abs(a).max()), float(np.abs(b).max()))
+    # Means of the same scores in another order differ by their rounding.
+    differing = int(np.count_nonzero(np.abs(by_example) > _ROUNDING * scale))
+    return _build_comparison(
+        difference=float(by_example.mean()),
+        by_seed=(a.mean(axis=1), b.mean(axis=1)),
+        examples_variance=_variance(by_example) / by_example.size,
+        residual=(_residual_variance(a), _residual_variance(b)),
+        examples=by_example.size,
+        differing_examples=differing,
+        greater_is_better=greater_is_better,
+        alpha=alpha,
+        scale=scale,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class BootstrappedScores:
+    """A metric of one configuration on the test set and on resamples of its examples.
+
+    Attributes:
+        values: metric of each network on the test set (seeds,).
+        resampled: mean over the networks of the metric on each resample (resamples,).
+        predictions: what the metric was computed from (seeds, examples, ...).
+        targets: the targets (examples, ...).
+        seed: the seed of the resamples.
+    """
+
+    values: NDArray[np.float64]
+    resampled: NDArray[np.float64]
+    predictions: NDArray[Any]
+    targets: NDArray[Any]
+    seed: int
+
+
+def bootstrap_scores(
+    predictions: ArrayLike,
+    targets: ArrayLike,
+    metric: Metric,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> BootstrappedScores:
+    """Compute a metric that is no mean over examples on bootstraps of the examples.
+
+    The same seed gives the same resamples, so that configurations are compared on the same ones.
+
+    Args:
+        predictions: predictions of each network (seeds, examples, ...).
+        targets: the targets of the examples (examples, ...).
+        metric: (predictions of one network, targets) -> value. It is called
+            `resamples` x seeds times. It returns nan where it is undefined, such as AUC on a
+            resample of one class.
+        resamples: number of bootstraps.
+        seed: seed of the resamples.
+
+    Raises:
+        RequestError: predictions and targets have other numbers of examples, or the metric is
+            undefined for a network on the whole test set.
+
+    Example:
+        >>> f1 = functools.partial(sklearn.metrics.f1_score, average="macro")
+        >>> scores = bootstrap_scores(labels, y_test, lambda labels, y: f1(y, labels))
+    """
+    predicted, true = np.asarray(predictions), np.asarray(targets)
+    if predicted.ndim < 2 or predicted.shape[1] != len(true) or 0 in predicted.shape[:2]:
+        raise RequestError(
+            "predictions have the shape (seeds, examples, ...), with one target per example: "
+            f"received {predicted.shape} and {len(true)} targets; pass one row per network."
+        )
+    values = np.array([metric(row, true) for row in predicted], dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise RequestError(
+            "The metric must be defined on the test set for every network: received "
+            f"{values[~np.isfinite(values)][0]}; leave out seeds that diverged, or use another "
+            "metric."
+        )
+    random = np.random.default_rng(seed)
+    resampled = np.empty(resamples)
+    for number in range(resamples):
+        chosen = random.integers(len(true), size=len(true))
+        resampled[number] = np.mean([metric(row[chosen], true[chosen]) for row in predicted])
+    return BootstrappedScores(values, resampled, predicted, true, seed)
+
+
+def compare_bootstrapped(
+    first: BootstrappedScores,
+    second: BootstrappedScores,
+    *,
+    greater_is_better: bool,
+    alpha: float = ALPHA,
+) -> Comparison:
+    """Compare two configurations by a metric that is no mean over examples.
+
+    As `compare_scores`, but the variance of the examples is that over the resamples, and the
+    residual is not subtracted: it is counted twice, which makes the verdict cautious.
+
+    Raises:
+        RequestError: the two have other targets, or other resamples.
+    """
+    if not np.array_equal(first.targets, second.targets):
+        raise RequestError(
+            "Configurations are compared on the same test examples: received other targets; "
+            "use the predictions on one test set."
+        )
+    if first.seed != second.seed or first.resampled.size != second.resampled.size:
+        raise RequestError(
+            "Configurations are compared on the same resamples: received seeds "
+            f"{first.seed} and {second.seed}, {first.resampled.size} and {second.resampled.size} "
+            "resamples; use one seed and one number."
+        )
+    differences = first.resampled - second.resampled
+    is_defined = np.isfinite(differences)
+    defined = differences[is_defined]
+    return _build_comparison(
+        difference=float(first.values.mean() - second.values.mean()),
+        by_seed=(first.values, second.values),
+        examples_variance=_variance(defined),
+        residual=(0.0, 0.0),
+        examples=len(first.targets),
+        differing_examples=_count_differing(first.predictions, second.predictions),
+        greater_is_better=greater_is_better,
+        alpha=alpha,
+        scale=1.0,
+        undefined=_find_undefined(is_defined),
+    )
+
+
+def judge(
+    scores: Mapping[str, _Scores],
+    leader: str,
+    *,
+    finalists: Collection[str],
+    compare: Callable[[_Scores, _Scores], Comparison],
+    openings: int = 1,
+) -> dict[tuple[str, str], Comparison]:
+    """Judge the configurations of one finalize, with one error rate for all comparisons.
+
+    Up to three finalists are compared with the leader, and so are the baselines. With more, all
+    pairs are compared. Holm's procedure adjusts the p-values of all comparisons that are made.
+
+    Args:
+        scores: the scores of each finalist and baseline by its name.
+        leader: the configuration with the best validation score; see `choose_leader`.
+        finalists: names of the finalists; the other names are baselines.
+        compare: compares two configurations, such as `compare_scores`.
+        openings: how many times the test set has been opened, this time included. The k-th
+            opening is judged at 0.05 / 2^(k - 1), so that all openings together stay below 0.1.
+
+    Returns:
+        The comparisons by (name, other name): the verdict is about the first name. The leader is
+        always the second; among the others the second is the one that `scores` names first.
+
+    Raises:
+        RequestError: the leader or a finalist has no scores, or `openings` is below 1.
+    """
+    missing = sorted({leader, *finalists} - set(scores))
+    if missing:
+        raise RequestError(
+            f"Every finalist needs scores: received none of {', '.join(missing)}; "
+            "leave out what failed on all seeds."
+        )
+    if openings < 1:
+        raise RequestError(f"openings must be 1 or more: received {openings}; count this one.")
+    ordered = [leader, *(name for name in scores if name != leader)]
+    if len(finalists) <= MAX_FINALISTS_BY_LEADER:
+        pairs = [(name, leader) for name in ordered[1:]]
+    else:
+        pairs = [(second, first) for first, second in itertools.combinations(ordered, 2)]
+    comparisons = [compare(scores[first], scores[second]) for first, second in pairs]
+    adjusted = adjust_by_holm(comparisons, ALPHA / 2 ** (openings - 1))
+    return dict(zip(pairs, adjusted, strict=True))
+
+
+def adjust_by_holm(comparisons: Sequence[Comparison], alpha: float = ALPHA) -> list[Comparison]:
+    """Return the comparisons as one family whose error rate is `alpha`, in the same order.
+
+    A comparison without a p-value counts as one whose p-value is 1.
+    """
+    _check_alpha(alpha)
+    p_values = [1.0 if one.p_value is None else one.p_value for one in comparisons]
+    adjusted = list(comparisons)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        remaining = len(p_values) - rank
+        largest = max(largest, min(1.0, remaining * p_values[index]))
+        adjusted[index] = dataclasses.replace(
+            comparisons[index],
+            alpha=alpha,
+            family_size=len(comparisons),
+            threshold=alpha / remaining,
+            adjusted_p_value=None if comparisons[index].p_value is None else largest,
+        )
+    return adjusted
+
+
+def _build_comparison(
+    *,
+    difference: float,
+    by_seed: tuple[NDArray[np.float64], NDArray[np.float64]],
+    examples_variance: float,
+    residual: tuple[float, float],
+    examples: int,
+    differing_examples: int,
+    greater_is_better: bool,
+    alpha: float,
+    scale: float,
+    undefined: str | None = None,
+) -> Comparison:
+    _check_alpha(alpha)
+    seeds = (by_seed[0].size, by_seed[1].size)
+    variances = None
+    if min(seeds) > 1 and examples > 1 and undefined is None:
+        of_seeds = (_variance(by_seed[0]) / seeds[0], _variance(by_seed[1]) / seeds[1])
+        variances = Variances(examples_variance, of_seeds, residual)
+    # The variance of equal numbers is their rounding.
+    varies = variances is not None and variances.total > (_ROUNDING * scale) ** 2
+    unjudged = undefined or _find_obstacle(seeds, differing_examples, varies)
+    low = high = p_value = freedom = None
+    if variances is not None and varies:
+        error = math.sqrt(variances.total)
+        freedom = variances.degrees_of_freedom(seeds, examples)
+        margin = float(stats.t.isf(0.025, freedom)) * error
+        low, high = difference - margin, difference + margin
+        if unjudged is None:
+            p_value = float(2 * stats.t.sf(abs(difference) / error, freedom))
+    return Comparison(
+        difference=difference,
+        low=low,
+        high=high,
+        p_value=p_value,
+        degrees_of_freedom=freedom,
+        variances=variances,
+        seeds=seeds,
+        examples=examples,
+        differing_examples=differing_examples,
+        unequal_spread=min(seeds) >= MIN_SEEDS and _has_unequal_spread(by_seed, scale),
+        greater_is_better=greater_is_better,
+        unjudged=unjudged,
+        alpha=alpha,
+        family_size=1,
+        threshold=alpha,
+        adjusted_p_value=p_value,
+    )
+
+
+def _find_obstacle(seeds: tuple[int, int], differing_examples: int, varies: bool) -> str | None:
+    """Return why two configurations can't be judged, if they can't."""
+    if min(seeds) < MIN_SEEDS:
+        return f"fewer than {MIN_SEEDS} seeds ({seeds[0]} and {seeds[1]})"
+    if differing_examples == 0:
+        return "the two do not differ on any example"
+    if differing_examples < MIN_DIFFERING_EXAMPLES:
+        return (
+            f"the two differ on {differing_examples} examples only; "
+            f"a verdict takes {MIN_DIFFERING_EXAMPLES}"
+        )
+    return None if varies else "the scores do not vary over seeds or examples"
+
+
+def _find_undefined(is_defined: NDArray[np.bool_]) -> str | None:
+    undefined = int(np.count_nonzero(~is_defined))
+    if undefined > _MAX_UNDEFINED_FRACTION * is_defined.size:
+        return f"the metric is undefined on {undefined} of {is_defined.size} resamples"
+    return None
+
+
+def _check_alpha(alpha: float) -> None:
+    # Above 0.05 a verdict could contradict the 95 % interval beside it.
+    if not 0 < alpha <= ALPHA:
+        raise RequestError(
+            f"alpha must be above 0 and at most {ALPHA:g}: received {alpha!r}; use a lower level."
+        )
+
+
+def _check_scores(scores: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(scores, dtype=np.float64)
+    if array.ndim != 2 or array.size == 0:
+        raise RequestError(
+            f"scores have the shape (seeds, examples): received {array.shape}; "
+            "pass one row per network."
+        )
+    if not (np.abs(array) < _MAX_SCORE).all():
+        raise RequestError(
+            f"scores must be finite and below {_MAX_SCORE:g}: received "
+            f"{array[~(np.abs(array) < _MAX_SCORE)][0]}; leave out seeds that diverged."
+        )
+    return array
+
+
+def _variance(values: NDArray[np.float64]) -> float:
+    return float(values.var(ddof=1)) if values.size > 1 else 0.0
+
+
+def _residual_variance(scores: NDArray[np.float64]) -> float:
+    """Return the variance of a mean score that comes from seeds and examples together.
+
+    It is the mean square of the interaction in the table of seeds and examples, which includes the
+    noise, over the number of scores.
+    """
+    seeds, examples = scores.shape
+    if seeds < 2 or examples < 2:
+        return 0.0
+    # Centred twice rather than as a difference of sums of squares, which would cancel.
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    centred -= centred.mean(axis=0, keepdims=True)
+    mean_square = float(np.square(centred).sum()) / ((seeds - 1) * (examples - 1))
+    return mean_square / (seeds * examples)
+
+
+def _has_unequal_spread(
+    by_seed: tuple[NDArray[np.float64], NDArray[np.float64]], scale: float
+) -> bool:
+    lesser, greater = sorted(math.sqrt(_variance(values)) for values in by_seed)
+    return greater > max(MAX_SPREAD_RATIO * lesser, _ROUNDING * scale)
+
+
+def _count_differing(first: NDArray[Any], second: NDArray[Any]) -> int:
+    """Count the examples for which two configurations do not give the same predictions.
+
+    With the same number of seeds their order is ignored. With other numbers the predictions are
+    the same where those of all networks are.
+    """
+    if len(first) == len(second):
+        differs = np.sort(first, axis=0) != np.sort(second, axis=0)
+        differs = differs.any(axis=0)
+    else:
+        both = np.concatenate([first, second])
+        differs = (both != both[:1]).any(axis=0)
+    return int(np.count_nonzero(differs.reshape(len(differs), -1).any(axis=1)))
+
+
+def _format_p(p_value: float | None) -> str:
+    if p_value is None:
+        return "= 1"
+    return f"= {p_value:.3f}" if p_value >= 0.001 else "< 0.001"
