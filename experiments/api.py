@@ -1,4 +1,4 @@
-"""The Python functions `sweep`, `run` and `load_study`, for notebooks and scripts.
+"""The Python functions `sweep`, `run`, `finalize` and `load_study`, for notebooks and scripts.
 
 They do what the commands do, and return objects with pandas DataFrames.
 """
@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Unpack
 
 from assay.experiments.config.options import (
+    FinalizeArguments,
     RunArguments,
     SweepArguments,
     check_argument_names,
     read_progress,
     with_arguments,
 )
-from assay.experiments.config.request import read_run, read_sweep
+from assay.experiments.config.request import read_finalize, read_run, read_sweep
 from assay.experiments.console.bar import BarDisplay, SilentDisplay
+from assay.experiments.evaluation import finalize as finalizing
 from assay.experiments.results.load import read_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.run import single
@@ -100,6 +102,38 @@ def run(experiment: str | Path, **options: Unpack[RunArguments]) -> RunResult:
         result = single.run(chosen, request, store_paths, display)
     _raise_failure(result.status, f"{result.state}: {result.error}")
     return result
+
+
+@with_arguments(FinalizeArguments)
+def finalize(study: str, **options: Unpack[FinalizeArguments]) -> StudyResult:
+    """Train the best configurations of a study again on fresh seeds, and open the test set once.
+
+    Called again after an interruption, it goes on where it stopped.
+
+    Example:
+        >>> from assay import finalize
+        >>> finalize("digits-mlp", seeds=5).finalists
+
+    Args:
+        study: name of the study.
+        **options: see below.
+
+    Returns:
+        The study, whose `finalists` has a row for each training.
+
+    Raises:
+        RequestError: the request can't be met; the test set was not opened.
+        SearchError: the work failed; what ended is recorded.
+        KeyboardInterrupt: the user interrupted it. A second interrupt ends the process.
+    """
+    open_standard_descriptors()
+    check_argument_names("finalize", FinalizeArguments, options)
+    request, store_paths = read_finalize(options)
+    display = BarDisplay() if read_progress(options) else SilentDisplay()
+    with mlflow_settings():
+        result = finalizing.finalize(study, request, store_paths, display)
+        _raise_failure(result.status)
+        return read_study(study, store_paths)
 
 
 def load_study(

@@ -26,6 +26,17 @@ def format_count(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number} {singular if number == 1 else plural or f'{singular}s'}"
 
 
+def format_ordinal(number: int) -> str:
+    """Return a number as an ordinal.
+
+    Example:
+        >>> format_ordinal(2), format_ordinal(11), format_ordinal(23)
+        ('2nd', '11th', '23rd')
+    """
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if 10 <= number % 100 <= 20 else suffix}"
+
+
 def format_values(objectives: Objectives, values: Values) -> str:
     """Return a trial's values with the names of their metrics."""
     pairs = zip(objectives.each, values, strict=True)

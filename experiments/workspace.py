@@ -24,12 +24,13 @@ _LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
 # SQLite opens no file with a longer path, less the 8 bytes of "-journal" (SQLITE_MAX_PATHNAME).
 _LONGEST_DATABASE_BYTES = 512 - 8
 _PARTS = (
-    *("journal", "models", "checkpoints", "data", "artifacts"),
+    *("journal", "models", "checkpoints", "finalists", "data", "artifacts"),
     *("user-mlflow", "user-mlflow/artifacts"),
 )
 _SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
 _DATABASES = ("optuna.db", "mlflow.db", "user-mlflow/mlflow.db")
 _INSTANCE = re.compile(r"[2-9]|[1-9][0-9]{1,8}")
+_FINALIZE_SUFFIX = "~finalize"  # no instance is called so: theirs are numbers
 _SCHEME = re.compile(r"[a-zA-Z][\w+.-]*:")
 _LONGEST_DATABASE = "user-mlflow/.mlflow-12345678/tables.db"  # in home; see `tracking.store`
 
@@ -97,6 +98,14 @@ class Workspace:
     def checkpoints(self, study: str) -> Path:
         """Return the folder with the checkpoints of a study's running trials."""
         return self.path / "checkpoints" / file_name(study)
+
+    def finalize_journal(self, study: str) -> Path:
+        """Return the journal of all finalizes of a study."""
+        return self.path / "journal" / f"{file_name(study)}{_FINALIZE_SUFFIX}.jsonl"
+
+    def finalists(self, study: str) -> Path:
+        """Return the folder with the networks and the predictions of a study's finalists."""
+        return self.path / "finalists" / file_name(study)
 
     def check(self) -> None:
         """Check that the folder can be created and written, without creating it.

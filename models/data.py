@@ -1,6 +1,6 @@
-"""Training data: the arrays of a prepared folder, and their scale.
+"""Data: the arrays of a prepared folder, and their scale.
 
-The test images are stored apart from these files, and nothing here reads them.
+The test examples are stored apart from the others. `open_test_set` alone reads them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ Array: TypeAlias = NDArray[Any]
 META_FILE = "meta.json"
 _MOST_META_BYTES = 64 << 20
 STORED_TYPES = ("uint8", "float32")
+_SPLIT_FILES = {
+    "train": ("x_train.npy", "y_train.npy"),
+    "validation": ("x_validation.npy", "y_validation.npy"),
+    "test": ("test/x.npy", "test/y.npy"),
+}
 TARGET_TYPES: Mapping[Task, str] = {"classification": "int32", "regression": "float32"}
 
 
@@ -124,10 +129,7 @@ def load_training_data(folder: Path, scale: str, centred: bool = True) -> Traini
         >>> data = load_training_data(Path("prepared/mnist"), "unit")
         >>> x = data.scale.apply(data.x_train[:32])  # float32 (32, 28, 28, 1), in [0, 1]
     """
-    try:
-        meta = read_meta(folder, TrainingMeta)
-    except (OSError, ValidationError) as error:
-        raise _incomplete(folder, META_FILE, error) from None
+    meta = _read_training_meta(folder)
     stored_scale = meta.scales[check_name("scale", scale, meta.scales)]
     x_train, y_train = _open_split(folder, "train", meta)
     x_validation, y_validation = _open_split(folder, "validation", meta)
@@ -152,6 +154,48 @@ def load_training_data(folder: Path, scale: str, centred: bool = True) -> Traini
         raw_scale=_read_scale(meta.scales["none"]),
         target_offset=offset,
     )
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Test examples, as stored.
+
+    Attributes:
+        x: uint8 or float32 (n, *input_shape).
+        y: int32 (n,); in regression float32 (n, outputs), as `TrainingData.y_train`.
+        scale: scaling of the inputs.
+        target_offset: as in `TrainingData`.
+    """
+
+    __test__ = False  # pytest takes the name for that of a test
+
+    x: Array
+    y: Array
+    scale: Scale
+    target_offset: Array | None = None
+
+
+def open_test_set(folder: Path, scale: str, centred: bool = True) -> TestSet:
+    """Open the test set of a prepared folder. No other function does.
+
+    Finalize records the opening before a worker calls this. The search never does: what has chosen
+    a configuration cannot judge it.
+
+    Args:
+        folder: as in `load_training_data`.
+        scale: likewise.
+        centred: likewise.
+
+    Raises:
+        RequestError: a file is missing or contradicts meta.json, or the scale is unknown.
+    """
+    meta = _read_training_meta(folder)
+    stored_scale = meta.scales[check_name("scale", scale, meta.scales)]
+    x, y = _open_split(folder, "test", meta)
+    offset = None if meta.target_offset is None else np.asarray(meta.target_offset, np.float64)
+    if offset is not None and not centred:
+        y, offset = (y.astype(np.float64) + offset).astype(np.float32), None
+    return TestSet(x, y, _read_scale(stored_scale), offset)
 
 
 @dataclass(frozen=True)
@@ -207,25 +251,33 @@ def read_meta(folder: Path, kind: type[MetaT]) -> MetaT:
         return kind.model_validate_json(file.read(size), strict=True)
 
 
+def _read_training_meta(folder: Path) -> TrainingMeta:
+    try:
+        return read_meta(folder, TrainingMeta)
+    except (OSError, ValidationError) as error:
+        raise _incomplete(folder, META_FILE, error) from None
+
+
 def _read_scale(stored: StoredScale) -> Scale:
     return Scale(np.asarray(stored.factor, np.float32), np.asarray(stored.offset, np.float32))
 
 
 def _open_split(folder: Path, split: str, meta: TrainingMeta) -> tuple[Array, Array]:
     """Open and check inputs and targets of a split."""
-    x, y = _open_array(folder, f"x_{split}.npy"), _open_array(folder, f"y_{split}.npy")
+    x_file, y_file = _SPLIT_FILES[split]
+    x, y = _open_array(folder, x_file), _open_array(folder, y_file)
     if x.shape[1:] != meta.input_shape or x.dtype.name not in STORED_TYPES:
         shape = f"(n, {', '.join(map(str, meta.input_shape))})"
         rule = f"must hold {' or '.join(STORED_TYPES)} of shape {shape}"
-        raise _incomplete(folder, f"x_{split}.npy", f"{rule}; received {x.dtype} {x.shape}")
+        raise _incomplete(folder, x_file, f"{rule}; received {x.dtype} {x.shape}")
     is_regression = meta.task == "regression"
     target_shape = (len(x), meta.outputs) if is_regression else (len(x),)
     if y.shape != target_shape or y.dtype != TARGET_TYPES[meta.task]:
         target = f"row of {meta.outputs} float32 numbers" if is_regression else "int32 label"
         rule = f"must hold one {target} for each of {len(x)} images"
-        raise _incomplete(folder, f"y_{split}.npy", f"{rule}; received {y.dtype} {y.shape}")
+        raise _incomplete(folder, y_file, f"{rule}; received {y.dtype} {y.shape}")
     if len(x) == 0:
-        raise _incomplete(folder, f"x_{split}.npy", "must hold at least one image")
+        raise _incomplete(folder, x_file, "must hold at least one image")
     return x, y
 
 

@@ -20,6 +20,20 @@ def trial_seed(study_seed: int, number: int) -> int:
     return int.from_bytes(digest[:4]) % 2**31
 
 
+def finalist_seed(study_seed: int, opening: int, configuration: str, index: int) -> int:
+    """Return the seed of a re-training, in [2**31, 2**32), where no seed of a trial is.
+
+    Args:
+        study_seed: seed of the study.
+        opening: which opening of the study's test set it is for.
+        configuration: the configuration as text.
+        index: number of the re-training among those of the configuration.
+    """
+    text = f"finalist/{study_seed}/{opening}/{configuration}/{index}"
+    digest = hashlib.sha256(text.encode()).digest()
+    return 2**31 + int.from_bytes(digest[:4]) % 2**31
+
+
 def seed_everything(seed: int) -> None:
     """Set the seeds of Python, NumPy and Keras.
 

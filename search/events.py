@@ -45,6 +45,44 @@ class RecordedExperiment:
     set_names: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class FinalistConfiguration:
+    """A configuration that finalize trains again.
+
+    Attributes:
+        trial: number of the trial that it is from.
+        searched: the searched hyperparameters by name.
+        is_baseline: whether it is a baseline of the experiment.
+        search_value: the trial's value of the first objective; None if it was not complete.
+    """
+
+    trial: StoredInteger
+    searched: Mapping[str, Any]
+    is_baseline: bool = False
+    search_value: Number | None = None
+
+
+@dataclass(frozen=True)
+class FinalizePlan:
+    """What a finalize trains.
+
+    Attributes:
+        opening: which opening of the study's test set it is, from 1.
+        top: number of best configurations that were asked for.
+        seeds: number of seeds of each configuration.
+        splits: whether each seed has a validation split of its own.
+        seed: seed of the study; the seeds of the trainings are derived from it.
+        finalists: the configurations.
+    """
+
+    opening: Annotated[int, Field(ge=1, lt=2**31)]
+    top: Annotated[int, Field(ge=1, lt=2**31)]
+    seeds: Annotated[int, Field(ge=1, lt=2**31)]
+    splits: bool
+    seed: StoredInteger
+    finalists: tuple[FinalistConfiguration, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyOpened:
     """A supervisor has opened a study, new or resumed, or begun a single training.
@@ -59,6 +97,7 @@ class StudyOpened:
         data: the inputs: name, digest, `input_shape`, `classes`, and their scaling.
         supervisor: the id on every trial of this supervisor, in a storage that several
             supervisors share; else empty.
+        finalize: in the journal of a finalize, what it trains; None in that of a sweep.
         time: seconds since the epoch, as in all events.
     """
 
@@ -70,6 +109,7 @@ class StudyOpened:
     data: Mapping[str, Any]
     resolved: RecordedExperiment | None = None
     supervisor: str = ""
+    finalize: FinalizePlan | None = None
     time: float = field(default_factory=time.time)
 
 
@@ -85,6 +125,8 @@ class TrialBegun:
         origin: where the configuration comes from: a sampler, the user, an earlier trial.
         attempt: number of attempts at this configuration, from 1.
         retry_of: in a later attempt, the trial whose worker died.
+        finalist: in the journal of a finalize, the trial whose configuration is trained again;
+            `trial` then numbers the trainings of the journal.
     """
 
     trial: StoredInteger
@@ -94,6 +136,7 @@ class TrialBegun:
     origin: str
     attempt: StoredInteger = 1
     retry_of: StoredInteger | None = None
+    finalist: StoredInteger | None = None
     time: float = field(default_factory=time.time)
 
 
@@ -143,6 +186,60 @@ class TrialEnded:
         return f"failed: {self.reason}" if self.state == "failed" else self.state
 
 
+@dataclass(frozen=True, kw_only=True)
+class TestSetOpened:
+    """A finalize is about to read the test set for the first time.
+
+    Attributes:
+        opening: which opening of the study's test set it is, from 1.
+        leader: the trial whose configuration has the best validation score over the seeds.
+        trials: the trials whose configurations are measured.
+    """
+
+    __test__ = False  # pytest takes the name for that of a test
+
+    opening: StoredInteger
+    leader: StoredInteger
+    trials: tuple[StoredInteger, ...]
+    time: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trials", tuple(self.trials))  # JSON has lists
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalistTested:
+    """A trained network was measured on the test set.
+
+    Attributes:
+        trial: number of the training.
+        metrics: metrics on the test set, such as `test_accuracy`; empty after an error.
+        error: why it could not be measured; None if it was.
+    """
+
+    trial: StoredInteger
+    metrics: Mapping[str, Number] = field(default_factory=dict)
+    error: str | None = None
+    time: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalizeJudged:
+    """A finalize has its verdicts.
+
+    Attributes:
+        opening: which opening of the study's test set it was, from 1.
+        leader: the trial whose configuration leads.
+        verdicts: what its comparison with the leader says of each other configuration, by the
+            number of its trial.
+    """
+
+    opening: StoredInteger
+    leader: StoredInteger
+    verdicts: Mapping[str, str]
+    time: float = field(default_factory=time.time)
+
+
 @dataclass(frozen=True)
 class BestTrial:
     """One of the best trials, with its values and the file of its model."""
@@ -175,13 +272,25 @@ class StudyClosed:
         )
 
 
-Event = StudyOpened | TrialBegun | EpochEnded | TrialEnded | StudyClosed
+Event = (
+    StudyOpened
+    | TrialBegun
+    | EpochEnded
+    | TrialEnded
+    | TestSetOpened
+    | FinalistTested
+    | FinalizeJudged
+    | StudyClosed
+)
 
 _EVENT_TYPES: dict[str, type[Event]] = {
     "study_opened": StudyOpened,
     "trial_begun": TrialBegun,
     "epoch_ended": EpochEnded,
     "trial_ended": TrialEnded,
+    "test_set_opened": TestSetOpened,
+    "finalist_tested": FinalistTested,
+    "finalize_judged": FinalizeJudged,
     "study_closed": StudyClosed,
 }
 EVENT_NAMES = {kind: name for name, kind in _EVENT_TYPES.items()}

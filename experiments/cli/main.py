@@ -28,6 +28,7 @@ SUBCOMMANDS = {
     "run": "run",
     "sweep": "sweep",
     "show": "show",
+    "finalize": "finalize",
     "ui": "ui",
     "doctor": "doctor",
     "delete": "delete",

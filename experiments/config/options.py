@@ -217,7 +217,21 @@ class TimeoutOptions(TypedDict, total=False):
     ]
 
 
-class FailureOptions(TypedDict, total=False):
+class RetryOption(TypedDict, total=False):
+    """What is retried."""
+
+    retries: Annotated[
+        int,
+        Option(
+            "Retry a trial whose worker died up to this many times.",
+            kind="integer",
+            default=1,
+            minimum=0,
+        ),
+    ]
+
+
+class FailureOptions(RetryOption, total=False):
     """What is retried, and when a search is given up."""
 
     max_failures: Annotated[
@@ -227,15 +241,6 @@ class FailureOptions(TypedDict, total=False):
             kind="integer",
             default=5,
             minimum=1,
-        ),
-    ]
-    retries: Annotated[
-        int,
-        Option(
-            "Retry a trial whose worker died up to this many times.",
-            kind="integer",
-            default=1,
-            minimum=0,
         ),
     ]
 
@@ -268,6 +273,71 @@ class RunOptions(
     """Options of `assay run`."""
 
 
+class WorkersOption(TypedDict, total=False):
+    """How many trials train at the same time."""
+
+    workers: Annotated[
+        int | None,
+        Option(
+            "Number of trials that train at the same time.",
+            kind="integer",
+            minimum=1,
+            default_text="one per GPU, or one per core",
+        ),
+    ]
+
+
+class _FinalizeOptions(TypedDict, total=False):
+    top: Annotated[
+        int,
+        Option(
+            "Number of best configurations to train again; the baselines come on top.",
+            kind="integer",
+            default=3,
+            minimum=1,
+        ),
+    ]
+    seeds: Annotated[
+        int,
+        Option(
+            "Number of seeds of each configuration: 3 or more for a verdict.",
+            kind="integer",
+            default=5,
+            minimum=1,
+        ),
+    ]
+    splits: Annotated[
+        bool,
+        Option(
+            "Draw the validation split anew for every seed too.",
+            kind="flag",
+            default=False,
+        ),
+    ]
+    gap: Annotated[
+        float | None,
+        Option(
+            "Say how many seeds a true difference of this size takes: points of accuracy, or the "
+            "unit of the targets.",
+            kind="number",
+            above=0,
+            metavar="POINTS",
+        ),
+    ]
+
+
+class FinalizeOptions(
+    _FinalizeOptions,
+    WorkersOption,
+    ExecutionOptions,
+    RetryOption,
+    TimeoutOptions,
+    StoreOptions,
+    total=False,
+):
+    """Options of `assay finalize`."""
+
+
 class _SearchOptions(TypedDict, total=False):
     trials: Annotated[
         int | None,
@@ -286,15 +356,6 @@ class _SearchOptions(TypedDict, total=False):
         str | float | None,
         Option(
             "Start no trial after TIME (e.g. 90s, 10m, 1h30m).", kind="duration", metavar="TIME"
-        ),
-    ]
-    workers: Annotated[
-        int | None,
-        Option(
-            "Number of trials that train at the same time.",
-            kind="integer",
-            minimum=1,
-            default_text="one per GPU, or one per core",
         ),
     ]
     sampler: Annotated[
@@ -352,6 +413,7 @@ class _SearchOptions(TypedDict, total=False):
 
 class SweepOptions(
     _SearchOptions,
+    WorkersOption,
     SetOption,
     ExecutionOptions,
     FailureOptions,
@@ -379,6 +441,10 @@ class RunArguments(RunOptions, _ProgressOption, total=False):
 
 class SweepArguments(SweepOptions, _ProgressOption, total=False):
     """Keyword arguments of the function `sweep`."""
+
+
+class FinalizeArguments(FinalizeOptions, _ProgressOption, total=False):
+    """Keyword arguments of the function `finalize`."""
 
 
 def options_of(group: type) -> dict[str, Option]:

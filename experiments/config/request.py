@@ -17,6 +17,7 @@ from assay.experiments.config.catalog import resolve_experiment
 from assay.experiments.config.experiment import Experiment, read_experiment
 from assay.experiments.config.options import (
     Configurations,
+    FinalizeOptions,
     RunOptions,
     SweepOptions,
     as_plain,
@@ -102,6 +103,31 @@ class RunRequest:
     trial_timeout_seconds: float | None = None
 
 
+@dataclass(frozen=True)
+class FinalizeRequest:
+    """What a finalize is asked for beside its study.
+
+    Attributes:
+        top: number of best configurations.
+        seeds: number of seeds of each.
+        splits: whether each seed has a validation split of its own.
+        gap: a difference that matters: in points of accuracy, or in the unit of the targets.
+        workers: number of trainings at the same time; None for the default.
+        execution: what they train on; what is None is as in the study.
+        precision: Keras dtype policy; None: that of the study.
+        failure_policy: what is retried.
+    """
+
+    top: int = 3
+    seeds: int = 5
+    splits: bool = False
+    gap: float | None = None
+    workers: int | None = None
+    execution: ExecutionRequest = field(default_factory=ExecutionRequest)
+    precision: str | None = None
+    failure_policy: FailurePolicy = field(default_factory=FailurePolicy)
+
+
 def read_sweep(
     experiment: str | Path, given: Mapping[str, Any], spell: Callable[[str], str] = str
 ) -> tuple[Experiment, SweepRequest, StorePaths]:
@@ -149,6 +175,30 @@ def read_run(
     chosen = load_experiment(experiment, options["set"], options["epochs"])
     request = RunRequest(options["seed"], _execution_request(options), options["trial_timeout"])
     return chosen, request, _store_paths(options)
+
+
+def read_finalize(
+    given: Mapping[str, Any], spell: Callable[[str], str] = str
+) -> tuple[FinalizeRequest, StorePaths]:
+    """Return everything that a finalize is asked with, beside its study; see `read_sweep`.
+
+    Raises:
+        RequestError: an option does not take its value.
+    """
+    options = read_options(FinalizeOptions, given, spell)
+    request = FinalizeRequest(
+        top=options["top"],
+        seeds=options["seeds"],
+        splits=options["splits"],
+        gap=options["gap"],
+        workers=options["workers"],
+        execution=_execution_request(options),
+        precision=given.get("precision"),
+        failure_policy=FailurePolicy(
+            retries=options["retries"], trial_timeout_seconds=options["trial_timeout"]
+        ),
+    )
+    return request, _store_paths(options)
 
 
 def load_experiment(

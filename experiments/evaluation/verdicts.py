@@ -551,7 +551,8 @@ def _residual_variance(scores: NDArray[np.float64]) -> float:
     centred = scores - scores.mean(axis=1, keepdims=True)
     centred -= centred.mean(axis=0, keepdims=True)
     mean_square = float(np.square(centred).sum()) / ((seeds - 1) * (examples - 1))
-    return mean_square / (seeds * examples)
+    mean_square = float(np.square(centred).sum()) / ((seeds - 1) * (examples - 1))
+    return float(mean_square / (seeds * examples))
 
 
 def _has_unequal_spread(

@@ -13,18 +13,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from assay.experiments.api import load_study, run, sweep
+    from assay.experiments.api import finalize, load_study, run, sweep
     from assay.experiments.results.study import StudyResult
     from assay.experiments.run.result import RunResult
     from assay.models.errors import RequestError, SearchError
 
-__all__ = ["RequestError", "RunResult", "SearchError", "StudyResult", "load_study", "run", "sweep"]
+__all__ = [
+    "RequestError",
+    "RunResult",
+    "SearchError",
+    "StudyResult",
+    "finalize",
+    "load_study",
+    "run",
+    "sweep",
+]
 
 _MODULES = {
     "RequestError": "assay.models.errors",
     "RunResult": "assay.experiments.run.result",
     "SearchError": "assay.models.errors",
     "StudyResult": "assay.experiments.results.study",
+    "finalize": "assay.experiments.api",
     "load_study": "assay.experiments.api",
     "run": "assay.experiments.api",
     "sweep": "assay.experiments.api",

@@ -67,12 +67,13 @@ def _read_journal(journal: Path, study_id: str | None, history: StudyHistory) ->
             history.trials[event.trial] = TrialHistory(event)
         # A journal that others have changed may lack the beginning of a trial.
         elif isinstance(event, EpochEnded) and is_of_study and event.trial in history.trials:
-            _add_epoch(history.trials[event.trial].epochs, event)
+            add_epoch(history.trials[event.trial].epochs, event)
         elif isinstance(event, TrialEnded) and is_of_study and event.trial in history.trials:
             history.trials[event.trial].end = event
 
 
-def _add_epoch(epochs: list[EpochEnded], event: EpochEnded) -> None:
+def add_epoch(epochs: list[EpochEnded], event: EpochEnded) -> None:
+    """Add an epoch to those of a trial."""
     # A trial whose worker died may be trained from an earlier epoch again: what was recorded from
     # there on no longer counts.
     epochs[:] = [earlier for earlier in epochs if earlier.epoch < event.epoch]

@@ -33,7 +33,7 @@ from assay.search.system.urls import first_line, is_server, scrub_secrets
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from assay.experiments.tracking.recorder import FindModel, Recorder
+    from assay.experiments.tracking.recorder import FindModel, FindTestFiles, Recorder
 
 _BATCH_EVENTS = 500
 _MAX_CAUSE_CHARACTERS = 300
@@ -122,6 +122,7 @@ class MlflowTracker:
         find_model: returns the file of a best trial's model; None: there are no models.
         user_store: folder of the store for what user code logs in workers, created with the other;
             None if no user code is run.
+        find_test_files: returns the files of a re-training's test; None: there are none.
 
     Example:
         >>> tracker = MlflowTracker(journal.path, "sqlite:///mlflow.db", Path("artifacts"))
@@ -139,14 +140,17 @@ class MlflowTracker:
         artifacts: Path,
         find_model: FindModel | None = None,
         user_store: Path | None = None,
+        find_test_files: FindTestFiles | None = None,
     ) -> None:
         self._journal = journal
         self._tracking_uri = tracking_uri
         self._artifacts = artifacts
         self._find_model = find_model
         self._user_store = user_store
+        self._find_test_files = find_test_files
         self._may_open = threading.Event()
         self._is_abandoned = False
+        self._is_flushing = False
         self._opened = threading.Event()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -194,6 +198,24 @@ class MlflowTracker:
             and time.monotonic() < deadline
         ):
             time.sleep(_POLL_SECONDS)
+
+    def flush(self, seconds: float) -> str | None:
+        """Wait at most so long until MLflow has what the journal has now.
+
+        Returns:
+            None, or why MLflow does not have it yet.
+        """
+        wanted, deadline = self._journal_bytes(), time.monotonic() + seconds
+        self._is_flushing = True
+        try:
+            while self._cursor.offset < wanted:
+                self._wake.set()
+                if self._finished.is_set() or time.monotonic() > deadline:
+                    return self._store_error or "it was too slow"
+                time.sleep(_POLL_SECONDS)
+        finally:
+            self._is_flushing = False
+        return None
 
     def close(
         self, hurry: bool, on_wait: Callable[[str], object] = lambda message: None
@@ -332,6 +354,7 @@ class MlflowTracker:
             ArtifactGuard(self._tracking_uri, self._artifacts),
             None if is_server(self._tracking_uri) else self._artifacts,
             self._find_model,
+            self._find_test_files,
         )
 
     def _raise_if_abandoned(self) -> None:
@@ -371,7 +394,8 @@ class MlflowTracker:
                 return
             if not has_more:
                 self._wake.wait()
-                self._closing.wait(_GATHER_SECONDS)
+                if not self._is_flushing:
+                    self._closing.wait(_GATHER_SECONDS)
 
     def _resume_recorder(self, recorder: Recorder) -> bool:
         """Have the recorder look up the study at the cursor; return True.

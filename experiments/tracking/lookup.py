@@ -19,6 +19,7 @@ from assay.experiments.tracking.schema import (
     TRIAL_TAG,
     encode_name,
     encode_text,
+    is_child,
     read_missing_model,
     read_trial,
 )
@@ -58,13 +59,11 @@ def rank_runs(runs: Iterable[Run]) -> Sequence[Run]:
 def rank_parent_runs(runs: Iterable[Run]) -> Sequence[Run]:
     """Return the parent runs of a study, the one that counts first.
 
-    That is: not deleted, then the parent of most trials, then the oldest.
+    That is: not deleted, then the parent of most runs, then the oldest.
     """
     all_runs = list(runs)
-    children = Counter(
-        run.data.tags.get(PARENT_TAG) for run in all_runs if TRIAL_TAG in run.data.tags
-    )
-    parents = [run for run in all_runs if TRIAL_TAG not in run.data.tags]
+    children = Counter(run.data.tags.get(PARENT_TAG) for run in all_runs if is_child(run.data.tags))
+    parents = [run for run in all_runs if not is_child(run.data.tags)]
     return sorted(
         parents, key=lambda run: (is_deleted(run), -children[run.info.run_id], *_age_key(run))
     )
@@ -490,5 +489,5 @@ def format_gc_command(store_paths: StorePaths) -> str:
 
 def _ids_parents_last(runs: Iterable[Run]) -> list[str]:
     # Parent runs last: after an interruption, the UI still shows the rest below them.
-    ordered = sorted(runs, key=lambda run: TRIAL_TAG not in run.data.tags)
+    ordered = sorted(runs, key=lambda run: not is_child(run.data.tags))
     return [str(run.info.run_id) for run in ordered]

@@ -7,6 +7,8 @@ point carries the time of its event: MLflow stores a point of the same step, tim
 
 from __future__ import annotations
 
+import datetime
+import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,14 +28,19 @@ from assay.experiments.tracking.schema import (
     BEST_TAG,
     CLOSING_STATUS,
     ERROR_TAG,
+    FINALIST_TAG,
+    LEADER_TAG,
     MODEL_TAG,
+    OPENINGS_TAG,
     PARENT_TAG,
     PARETO_TAG,
     REFUSED_TAG,
     STATE_TAG,
     STUDY_ID_TAG,
     STUDY_TAG,
+    TRAINING_TAG,
     TRIAL_TAG,
+    VERDICTS_TAG,
     describe_cut,
     encode_missing_model,
     encode_name,
@@ -42,6 +49,7 @@ from assay.experiments.tracking.schema import (
     encode_tag,
     encode_text,
     merge_session_tags,
+    opening_tag,
     run_status,
 )
 from assay.experiments.workspace import file_name
@@ -49,8 +57,11 @@ from assay.search.events import (
     BestTrial,
     EpochEnded,
     Event,
+    FinalistTested,
+    FinalizeJudged,
     StudyClosed,
     StudyOpened,
+    TestSetOpened,
     TrialBegun,
     TrialEnded,
 )
@@ -150,6 +161,16 @@ class RunWriter:
     def _artifact_refusal(self, run_id: str) -> str | None:
         """Return why no artifacts of a run may be written; None if they may."""
         return self._guard.refusal_reason(str(self._client.get_run(run_id).info.artifact_uri))
+
+    def log_files(self, run_id: str, files: Iterable[Path]) -> None:
+        """Log files as artifacts, by their own names."""
+        if self.is_deleted(run_id):
+            return
+        if (reason := self._artifact_refusal(run_id)) is not None:
+            self._note(run_id, "artifacts", reason)
+            return
+        for file in files:
+            self._client.log_artifact(run_id, str(file))
 
     def log_model(self, run_id: str, file: Path, opened: StudyOpened) -> str | None:
         """Log a saved model of a run that is not deleted; return why it was not, or None."""
@@ -253,6 +274,16 @@ class _TrialBatch:
 FindModel = Callable[[int], Path | None]
 """Returns the file of a trial's model by the trial's number; None if there is none."""
 
+FindTestFiles = Callable[[int], Iterable[Path]]
+"""Returns the files that the test of a re-training left, by its number."""
+
+
+def _number_tags(event: TrialBegun) -> dict[str, str]:
+    """Return the tags that tell a trial, or a re-training, from the others of its study."""
+    if event.finalist is None:
+        return {TRIAL_TAG: str(event.trial)}
+    return {TRAINING_TAG: str(event.trial), FINALIST_TAG: str(event.finalist)}
+
 
 class Recorder:
     """Records the events of one study at a time in an MLflow store.
@@ -263,6 +294,7 @@ class Recorder:
         artifacts: folder for the artifacts of new experiments; None: the store has its own.
         find_model: returns the file of a best trial's model; None: there are no models. The path
             in the journal is not used: the journal may come from another machine.
+        find_test_files: returns the files of a re-training's test; None: there are none.
 
     Raises:
         mlflow.exceptions.MlflowException: the store can't be reached. After `invalidate_runs` the
@@ -280,12 +312,14 @@ class Recorder:
         guard: ArtifactGuard,
         artifacts: Path | None,
         find_model: FindModel | None = None,
+        find_test_files: FindTestFiles | None = None,
     ) -> None:
         self._client = client
         self._guard = guard
         self._writer = RunWriter(client, guard)
         self._artifacts = artifacts
         self._find_model = find_model
+        self._find_test_files = find_test_files
         self._opened: StudyOpened | None = None
         self._experiment_id = ""
         self._runs: RunIndex | None = None
@@ -337,6 +371,12 @@ class Recorder:
                     self._end_trial(event, batches.pop(event.trial, _TrialBatch()))
                 case StudyOpened():
                     self._open_study(event)
+                case TestSetOpened():
+                    self._record_opening(event)
+                case FinalistTested():
+                    self._record_test(event)
+                case FinalizeJudged():
+                    self._record_verdicts(event)
                 case StudyClosed():
                     self._close_study(event)
                 case _:
@@ -372,6 +412,8 @@ class Recorder:
         if runs.parent is None:
             tags = {STUDY_TAG: event.study, STUDY_ID_TAG: event.study_id}
             runs.parent = self._create_run(event.study, event.time, tags)
+        elif event.finalize is not None:
+            return  # the study's own run is the sweep's
         else:
             # An event that is repeated must not reopen a study that another supervisor has closed
             # since.
@@ -398,12 +440,11 @@ class Recorder:
             name = "run"
             if opened.study is not None:
                 assert runs.parent is not None
-                tags |= {
-                    STUDY_TAG: opened.study,
-                    TRIAL_TAG: str(event.trial),
-                    PARENT_TAG: runs.parent,
-                }
+                tags |= {STUDY_TAG: opened.study, PARENT_TAG: runs.parent}
+                tags |= _number_tags(event)
                 name = f"trial-{event.trial:04d}"
+                if event.finalist is not None:
+                    name = f"finalist-{event.finalist:04d}-{event.trial:04d}"
             run_id = self._create_run(name, event.time, tags)
             runs.add_run(event.trial, run_id)
         batch.params |= event.params
@@ -425,11 +466,58 @@ class Recorder:
         # After the batch: a run that has ended is complete.
         self._writer.terminate_run(run_id, run_status(event.label), to_milliseconds(event.time))
 
+    def _record_opening(self, event: TestSetOpened) -> None:
+        """Record on the study's own run that the test set is about to be opened."""
+        parent, opened = self._require_runs().parent, self._require_study()
+        if parent is None or opened.finalize is None:
+            return
+        chosen = {finalist.trial: finalist for finalist in opened.finalize.finalists}
+        record = {
+            "time": datetime.datetime.fromtimestamp(event.time, datetime.UTC).isoformat(),
+            "leader": event.leader,
+            "configurations": [
+                {"trial": trial, "params": dict(chosen[trial].searched)}
+                for trial in event.trials
+                if trial in chosen
+            ],
+        }
+        tags = {
+            OPENINGS_TAG: str(event.opening),
+            opening_tag(event.opening): json.dumps(record),
+            "assay.finalize": json.dumps(
+                {
+                    "top": opened.finalize.top,
+                    "seeds": opened.finalize.seeds,
+                    "splits": opened.finalize.splits,
+                }
+            ),
+        }
+        self._writer.log_batch(parent, tags=tags)
+
+    def _record_test(self, event: FinalistTested) -> None:
+        run_id = self._require_run_id(event.trial)
+        tags = {} if event.error is None else {ERROR_TAG: event.error}
+        points = to_metrics(event.metrics, event.time, epoch=0)
+        self._writer.log_batch(run_id, points, tags=tags)
+        if self._find_test_files is not None:
+            self._writer.log_files(run_id, self._find_test_files(event.trial))
+
+    def _record_verdicts(self, event: FinalizeJudged) -> None:
+        parent = self._require_runs().parent
+        if parent is not None:
+            tags = {
+                LEADER_TAG: str(event.leader),
+                VERDICTS_TAG: json.dumps(dict(event.verdicts)),
+            }
+            self._writer.log_batch(parent, tags=tags)
+
     def _log_trial(self, run_id: str, batch: _TrialBatch) -> None:
         self._writer.log_batch(run_id, batch.metrics, batch.params, batch.tags)
 
     def _close_study(self, event: StudyClosed) -> None:
         opened, runs = self._require_study(), self._require_runs()
+        if opened.finalize is not None:
+            return  # the study's own run is the sweep's
         run_id = runs.parent if opened.study is not None else runs.find_run_id(0)
         if run_id is None or self._writer.is_deleted(run_id):
             return
@@ -523,7 +611,11 @@ class Recorder:
         self._opened = opened
         self._experiment_id = self._get_experiment(encode_text(opened.experiment))
         runs = RunIndex(
-            self._client, self._experiment_id, opened.study_id, single=opened.study is None
+            self._client,
+            self._experiment_id,
+            opened.study_id,
+            single=opened.study is None,
+            number_tag=TRIAL_TAG if opened.finalize is None else TRAINING_TAG,
         )
         # Of runs that the store may have twice, the one that was written to goes on to count:
         # events are never divided between duplicates.
@@ -571,7 +663,7 @@ class Recorder:
             # found no run and a second call has created one. So `delete_duplicates` looks again.
             is_slow = time.monotonic() - called_at > _SLOW_SECONDS
             if self._may_race or not is_answered or is_slow:
-                self._doubtful[tags.get(TRIAL_TAG)] = None
+                self._doubtful[tags.get(TRAINING_TAG, tags.get(TRIAL_TAG))] = None
         run_id = str(run.info.run_id)
         self._writer.note_cuts(run_id, zip(encoded, tags.values(), strict=True))
         return run_id

@@ -17,7 +17,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 
 from assay.experiments.tracking.lookup import is_deleted, rank_parent_runs, rank_runs
-from assay.experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG, TRIAL_TAG, read_trial
+from assay.experiments.tracking.schema import (
+    PARENT_TAG,
+    STUDY_ID_TAG,
+    TRIAL_TAG,
+    is_child,
+    read_number,
+)
 
 _MAX_LOOKUPS = 100
 _PAGE_RUNS = 1000
@@ -31,6 +37,7 @@ class RunIndex:
         experiment_id: of the MLflow experiment that holds the runs.
         study_id: of the study, or of a single run.
         single: whether it is a single run, which counts as that of trial 0.
+        number_tag: the tag with the number of a trial, or of a re-training.
 
     Attributes:
         parent: id of the study's own run; None if there is none.
@@ -42,12 +49,18 @@ class RunIndex:
     """
 
     def __init__(
-        self, client: MlflowClient, experiment_id: str, study_id: str, single: bool
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        study_id: str,
+        single: bool,
+        number_tag: str = TRIAL_TAG,
     ) -> None:
         self._client = client
         self._experiment_id = experiment_id
         self._study_id = study_id
         self._single = single
+        self._number_tag = number_tag
         self._run_ids: dict[int, str] = {}
         self._lookups = 0
         self.parent: str | None = None
@@ -80,7 +93,7 @@ class RunIndex:
     def find_foreign_run_id(self, trial: int) -> str | None:
         """Return the run of another supervisor's trial, if any."""
         # Not remembered: runs of other supervisors are created at any time.
-        runs = rank_runs(self._search({TRIAL_TAG: str(trial)}))
+        runs = rank_runs(self._search({self._number_tag: str(trial)}))
         return str(runs[0].info.run_id) if runs else None
 
     def add_run(self, trial: int, run_id: str) -> None:
@@ -113,10 +126,12 @@ class RunIndex:
         if None in trials or len(trials) > _MAX_LOOKUPS:
             runs: Iterable[Run] = self._search_all()
         else:
-            runs = (run for trial in trials for run in self._search({TRIAL_TAG: str(trial)}))
+            runs = (run for trial in trials for run in self._search({self._number_tag: str(trial)}))
         duplicates = []
         for run in runs:
-            trial = read_trial(run.data.tags)
+            if not self._has_number(run) and is_child(run.data.tags):
+                continue  # a trial among re-trainings, or the other way round
+            trial = read_number(run.data.tags, self._number_tag)
             if trial not in trials or is_deleted(run):
                 continue
             is_parent = trial is None and not self._single
@@ -128,7 +143,7 @@ class RunIndex:
     def _find_parent(self, newest: Sequence[Run]) -> None:
         """Find the parent run, by the newest runs if possible."""
         tags = newest[0].data.tags
-        if TRIAL_TAG in tags:
+        if is_child(tags):
             parent = self._get_parent(tags.get(PARENT_TAG, ""))
         else:
             parent = newest[0] if len(newest) == 1 else None
@@ -156,17 +171,20 @@ class RunIndex:
         if self._lookups > _MAX_LOOKUPS:
             runs: Iterable[Run] = self._search_all()
         else:
-            runs = self._search({} if self._single else {TRIAL_TAG: str(trial)})
+            runs = self._search({} if self._single else {self._number_tag: str(trial)})
         by_trial: dict[int, list[Run]] = defaultdict(list)
         for run in runs:
-            if self._single or TRIAL_TAG in run.data.tags:
-                by_trial[read_trial(run.data.tags) or 0].append(run)
+            if self._single or self._has_number(run):
+                by_trial[read_number(run.data.tags, self._number_tag) or 0].append(run)
         for number, candidates in by_trial.items():
             # A run that is known already stays: events were written to it.
             if number not in self._run_ids:
                 counted = rank_runs(candidates)[0]
                 self._run_ids[number] = str(counted.info.run_id)
                 self._remember_if_deleted(counted)
+
+    def _has_number(self, run: Run) -> bool:
+        return self._number_tag in run.data.tags
 
     def _search_all(self) -> Iterator[Run]:
         token = None

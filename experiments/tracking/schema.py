@@ -20,6 +20,21 @@ TRIAL_TAG = "assay.trial"
 OBJECTIVE_TAG = "assay.objective"
 """On the parent run: directions and metrics, separated by commas."""
 
+FINALIST_TAG = "assay.finalist"
+"""On the run of a re-training: number of the trial whose configuration it trained."""
+
+TRAINING_TAG = "assay.training"
+"""On the run of a re-training: its number among those of the study."""
+
+OPENINGS_TAG = "assay.test_set.openings"
+"""On the parent run: how many times the test set was opened."""
+
+LEADER_TAG = "assay.leader"
+"""On the parent run: number of the trial whose configuration leads after finalize."""
+
+VERDICTS_TAG = "assay.verdicts"
+"""On the parent run: verdict on each other configuration by the number of its trial, as JSON."""
+
 STATE_TAG = "assay.state"
 ERROR_TAG = "assay.error"
 PREFLIGHT_TAG = "assay.preflight"
@@ -153,15 +168,34 @@ def read_trial(tags: Mapping[str, str]) -> int | None:
     Raises:
         DamagedFile: the tag is no number.
     """
-    text = tags.get(TRIAL_TAG)
+    return read_number(tags, TRIAL_TAG)
+
+
+def read_number(tags: Mapping[str, str], tag: str) -> int | None:
+    """Return the number that a run has in a tag; None if it has none.
+
+    Raises:
+        DamagedFile: the tag is no number.
+    """
+    text = tags.get(tag)
     if text is None:
         return None
     if not text.isdecimal() or len(text) > _MOST_DIGITS:
         raise DamagedFile(
-            f"a run's tag {TRIAL_TAG} must be the number of a trial: received {text!r:.40}; "
+            f"a run's tag {tag} must be the number of a trial: received {text!r:.40}; "
             "delete that run in MLflow."
         )
     return int(text)
+
+
+def is_child(tags: Mapping[str, str]) -> bool:
+    """Return whether a run is that of a trial or of a re-training, not the study's own."""
+    return TRIAL_TAG in tags or TRAINING_TAG in tags
+
+
+def opening_tag(opening: int) -> str:
+    """Return the tag of the parent run that records an opening of the test set."""
+    return f"assay.test_set.opening.{opening}"
 
 
 def encode_text(text: str) -> str:

@@ -22,7 +22,7 @@ from assay.models.architectures.custom_import import (
 )
 from assay.models.backends import current_backend
 from assay.models.backends.keras_fit import FallbackDataset
-from assay.models.data import DataShape
+from assay.models.data import DataShape, open_test_set
 from assay.models.errors import RequestError
 from assay.models.precision import fix_keras_settings
 from assay.models.preflight.check import check_built_in, check_custom
@@ -36,6 +36,7 @@ from assay.models.training.epoch import DeviceDataset
 from assay.models.training.fit import Fit
 from assay.models.worker.cache import DatasetCache, Program, ProgramCache, load_trial_data
 from assay.models.worker.memory import PeakMemory
+from assay.models.worker.testing import measure_on_test_set
 from assay.models.worker.trial_spec import TrialSpec, compile_key
 
 if TYPE_CHECKING:
@@ -296,6 +297,40 @@ class Trainer:
         del trial  # `drop` frees the model only if nothing refers to it
         self.drop()
         return reply
+
+    def test(self, spec: Mapping[str, Any], save_as: str) -> dict[str, Any]:
+        """Measure the network of a trial's checkpoint on the test set.
+
+        This reads the test set: see `assay.models.data.open_test_set`.
+
+        Args:
+            spec: as in `begin`, with the checkpoint of a training that has ended.
+            save_as: path of the file for the predictions; see `measure_on_test_set`.
+
+        Returns:
+            {"metrics": test_loss, and test_accuracy or test_mae}.
+
+        Raises:
+            RequestError: there is no such checkpoint, the test set cannot be read, or the user's
+                code failed.
+            OSError: the predictions cannot be written.
+        """
+        try:
+            if not self.begin(spec).get("resumed"):
+                raise RequestError(
+                    f"the checkpoint of a training must be readable: {spec.get('checkpoint')} is "
+                    "missing or damaged; run the command again with --study of a new name."
+                )
+            trial, trial_spec = self._current_trial(), TrialSpec.read(spec, "the trial")
+            data = trial_spec.data
+            test_set = open_test_set(Path(data.folder), data.scale, data.centred)
+            with attribute_user_errors(trial.factory):
+                metrics = measure_on_test_set(
+                    trial.program.model, test_set, trial.recipe, Path(save_as)
+                )
+            return {"metrics": metrics}
+        finally:
+            self.drop()
 
     def drop(self) -> None:
         """Drop the trial, or one that could not begin."""

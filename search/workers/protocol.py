@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from assay.search.events import TrialBegun, TrialEnded
 from assay.search.objective import Values
 
-Method = Literal["device", "check", "begin", "epoch", "finish", "drop", "batch"]
+Method = Literal["device", "check", "begin", "epoch", "finish", "drop", "test", "batch"]
 """A method of `Trainer`; "batch" is that of a trainer with lanes (see `LaneExecutor`)."""
 
 FollowUp = Literal["redo of", "retry of"]
@@ -33,6 +33,7 @@ class Trial:
         attempt: number of attempts at this configuration, from 1; only the death of a worker makes
             another.
         retry_of: in a later attempt, the trial whose worker died.
+        finalist: the trial whose configuration a finalize trains again; None in a search.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Trial:
     origin: str
     attempt: int = 1
     retry_of: int | None = None
+    finalist: int | None = None
 
     def begun_event(self, hyperparameters: Mapping[str, Any]) -> TrialBegun:
         """Return the event that the trial has begun.
@@ -56,6 +58,7 @@ class Trial:
             origin=self.origin,
             attempt=self.attempt,
             retry_of=self.retry_of,
+            finalist=self.finalist,
         )
 
 
@@ -142,6 +145,19 @@ class Trainer(Protocol):
 
     def drop(self) -> None:
         """Discard the trial."""
+
+    def test(self, spec: Mapping[str, Any], save_as: str) -> dict[str, Any]:
+        """Measure the network of a trial's checkpoint on the test set.
+
+        Only finalize calls this, after it has recorded that it opens the test set.
+
+        Args:
+            spec: as in `begin`, with a checkpoint.
+            save_as: file for the predictions.
+
+        Returns:
+            {"metrics": {name: value}}.
+        """
 
 
 @dataclass(frozen=True)

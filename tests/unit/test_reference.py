@@ -27,6 +27,7 @@ _PATH = re.compile(
     r"(?<![\w./<-])(?:models|search|experiments|tests|docs)/[\w./-]*|(?<![\w./-])[\w-]+\.py\b"
 )
 _MODULE = re.compile(r"(?<![\w.])assay\.(?:models|search|experiments)(?:\.\w+)*")
+_PLACEHOLDERS = {"assay.version.": "PACKAGE", "assay.test_set.opening.": "N"}
 _PACKAGES = ("models", "search", "experiments")
 
 
@@ -71,8 +72,8 @@ def tags() -> set[str]:
         for name, value in vars(schema).items()
         if name.endswith("TAG") and isinstance(value, str)
     }
-    # `assay.version.` starts an f-string and stands for each package.
-    return {f"{tag}PACKAGE" if tag.endswith(".") else tag for tag in found | of_schema}
+    # The beginning of an f-string stands for all of its names.
+    return {tag + _PLACEHOLDERS.get(tag, "") for tag in found | of_schema}
 
 
 def recorded_metrics() -> set[str]:

@@ -1,0 +1,134 @@
+"""Output of `assay finalize`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.table import Table
+from rich.text import Text
+
+from assay.experiments.console.tables import create_console, plain_table
+from assay.experiments.evaluation.evaluation import Evaluation, Finalist
+from assay.experiments.evaluation.summaries import MeanInterval
+from assay.experiments.formatting import (
+    format_count,
+    format_metric,
+    format_ordinal,
+    format_param,
+)
+from assay.experiments.terminal_text import escape_line
+
+_EXPLANATION = (
+    "validation and test: mean over the seeds and its 95 % interval (sd: spread over the seeds); "
+    "optimism: by how much the search score was better than the re-trained mean"
+)
+
+
+def print_evaluation(study: str, evaluation: Evaluation, to_stderr: bool = False) -> None:
+    """Print what a finalize found.
+
+    Args:
+        study: name of the study.
+        evaluation: what it found.
+        to_stderr: print to standard error, because standard output is for JSON.
+    """
+    out = create_console(to_stderr)
+    out.print()
+    out.print(Text(_headline(study, evaluation), style="bold"))
+    out.print()
+    out.print(_finalist_table(evaluation))
+    out.print(f"\n{_EXPLANATION}", soft_wrap=not out.is_terminal)
+    out.print()
+    for sentence in verdict_sentences(evaluation):
+        out.print(sentence, soft_wrap=not out.is_terminal)
+
+
+def _headline(study: str, evaluation: Evaluation) -> str:
+    opening = evaluation.opening
+    if evaluation.examples is None:
+        return f"{escape_line(study)}: not finalized yet; the test set is closed"
+    times = "opened once" if opening == 1 else f"opened for the {format_ordinal(opening)} time"
+    examples = format_count(evaluation.examples, "example")
+    return f"{escape_line(study)}: finalized; the test set, {examples}, was {times}"
+
+
+def _finalist_table(evaluation: Evaluation) -> Table:
+    names = dict.fromkeys(
+        name for one in evaluation.finalists for name in one.configuration.searched
+    )
+    metric = escape_line(evaluation.objective.metric)
+    table = plain_table(
+        "  trial",
+        *names,
+        "seeds",
+        metric,
+        f"test {evaluation.metric}",
+        "search",
+        "optimism",
+        "verdict",
+    )
+    table.columns[0].no_wrap = True
+    for one in evaluation.finalists:
+        searched = one.configuration.searched
+        params = (format_param(searched[name]) if name in searched else "" for name in names)
+        search = one.configuration.search_value
+        table.add_row(
+            f"{'*' if one.is_leader else ' '} {one.trial}",
+            *params,
+            _format_seeds(one),
+            _format_interval(one.validation),
+            _format_interval(one.test),
+            "" if search is None else format_metric(search),
+            "" if one.optimism is None else f"{one.optimism:+.4f}",
+            f"baseline, {one.verdict}" if one.configuration.is_baseline else one.verdict,
+        )
+    return table
+
+
+def _format_seeds(finalist: Finalist) -> str:
+    if not finalist.failed:
+        return str(finalist.seeds)
+    reasons = Counter(label.removeprefix("failed: ") for label in finalist.failed)
+    failed = ", ".join(f"{number} {escape_line(reason)}" for reason, number in reasons.items())
+    return f"{finalist.seeds} ({failed})"
+
+
+def _format_interval(interval: MeanInterval | None) -> str:
+    if interval is None:
+        return ""
+    text = format_metric(interval.mean)
+    if interval.low is None or interval.high is None or interval.sd is None:
+        return text
+    low, high = format_metric(interval.low), format_metric(interval.high)
+    return f"{text} [{low}, {high}], sd {interval.sd:.4f}"
+
+
+def verdict_sentences(evaluation: Evaluation) -> list[str]:
+    """Return what the comparisons say, one sentence each."""
+    leader = evaluation.leader
+    if leader is None:
+        return ["No configuration leads: none was trained to its end."]
+    direction = "highest" if evaluation.objective.direction == "maximize" else "lowest"
+    metric = escape_line(evaluation.objective.metric)
+    sentences = [f"Trial {leader} leads: its mean {metric} over the seeds is the {direction}."]
+    for (first, second), comparison in evaluation.comparisons.items():
+        sentences.append(
+            f"Trial {first} is {_format_verdict(comparison.verdict)} trial {second} on the test "
+            f"set: {_format_difference(evaluation, first, second)}; {comparison.reason}."
+        )
+        sentences += comparison.notes
+    return [*sentences, *evaluation.budget_sentences()]
+
+
+def _format_verdict(verdict: str) -> str:
+    return "not separable from" if verdict == "not separable" else f"{verdict} than"
+
+
+def _format_difference(evaluation: Evaluation, first: int, second: int) -> str:
+    comparison = evaluation.comparisons[first, second]
+    scale, unit = (100.0, " points") if evaluation.in_points else (1.0, "")
+    difference = f"{scale * comparison.difference:+.3g}"
+    if comparison.low is None or comparison.high is None:
+        return f"{difference}{unit}"
+    half = scale * (comparison.high - comparison.low) / 2
+    return f"{difference} ± {half:.2g}{unit} of {evaluation.metric}"

@@ -1,0 +1,370 @@
+"""What a finalize found: configurations with their scores over seeds, and verdicts.
+
+All of it is computed from the journal and the files with predictions, so that it can be had again
+at any time.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.experiments.evaluation.budget import (
+    NeededBudget,
+    format_needed_budget,
+    format_smallest_gap,
+    needed_seeds,
+    smallest_gap,
+)
+from assay.experiments.evaluation.finalists import judged_objective, planned_trainings
+from assay.experiments.evaluation.records import FinalizeRecord, Training, planned_only
+from assay.experiments.evaluation.summaries import MeanInterval, choose_leader, mean_interval
+from assay.experiments.evaluation.verdicts import Comparison, compare_scores, judge
+from assay.models.errors import RequestError
+from assay.models.tasks import Task
+from assay.models.worker.testing import read_predictions
+from assay.search.events import FinalistConfiguration
+from assay.search.objective import Objective, Objectives
+
+TEST_METRIC: Mapping[Task, str] = {"classification": "accuracy", "regression": "mae"}
+"""The metric that verdicts are about, whatever the objective is: the mean over test examples of 1
+for a right and 0 for a wrong class, or of the absolute error.
+"""
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A configuration after finalize.
+
+    Attributes:
+        configuration: the configuration, with the trial that it is from.
+        seeds: number of seeds on which it was judged.
+        failed: label of each training that failed, such as "failed: diverged".
+        validation: the objective over the seeds; None without a complete training.
+        test: the test metric over the seeds; None if it was not measured.
+        optimism: by how much the search score was better than the mean of the re-trained ones, in
+            the unit of the objective; negative if it was worse. None without a search score.
+        comparison: with the leader; None of the leader itself, and if it was not judged.
+        is_leader: whether it leads on validation.
+    """
+
+    configuration: FinalistConfiguration
+    seeds: int
+    failed: tuple[str, ...]
+    validation: MeanInterval | None
+    test: MeanInterval | None
+    optimism: float | None
+    comparison: Comparison | None
+    is_leader: bool
+
+    @property
+    def trial(self) -> int:
+        """Number of the trial that the configuration is from."""
+        return self.configuration.trial
+
+    @property
+    def verdict(self) -> str:
+        """Verdict of the comparison with the leader, "leader" or "not judged"."""
+        if self.is_leader:
+            return "leader"
+        return "not judged" if self.comparison is None else self.comparison.verdict
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return {
+            "trial": self.trial,
+            "baseline": self.configuration.is_baseline,
+            "params": dict(self.configuration.searched),
+            "seeds": self.seeds,
+            "failed": list(self.failed),
+            "validation": _interval_record(self.validation),
+            "test": _interval_record(self.test),
+            "search_value": self.configuration.search_value,
+            "optimism": self.optimism,
+            "verdict": self.verdict,
+            "comparison": None if self.comparison is None else self.comparison.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a finalize found.
+
+    Attributes:
+        opening: which opening of the study's test set it was, from 1.
+        objective: by which validation chose the leader.
+        metric: what the test set was measured by: "accuracy" or "mae".
+        finalists: the configurations, in the order of their mean on validation, the best first.
+        comparisons: all comparisons by the trials that are compared.
+        examples: number of test examples; None if none was measured.
+        smallest_gap: the smallest true gap between the leader and the next configuration that
+            this budget finds in 4 of 5 studies; None if they could not be compared.
+        needed: what the gap that the user named takes between these two; None if none was named.
+    """
+
+    opening: int
+    objective: Objective
+    metric: str
+    finalists: tuple[Finalist, ...]
+    comparisons: Mapping[tuple[int, int], Comparison]
+    examples: int | None
+    smallest_gap: float | None
+    needed: NeededBudget | None
+
+    @property
+    def leader(self) -> int | None:
+        """The trial whose configuration leads; None if none does."""
+        return next((one.trial for one in self.finalists if one.is_leader), None)
+
+    @property
+    def in_points(self) -> bool:
+        """Whether differences are shown as points of 100."""
+        return self.metric == "accuracy"
+
+    def budget_sentences(self) -> list[str]:
+        """Return what this budget can find, and what the gap that was named takes."""
+        if not self.comparisons:
+            return []
+        sentences = [format_smallest_gap(self.smallest_gap, in_points=self.in_points)]
+        if self.needed is not None:
+            sentences.append(format_needed_budget(self.needed, in_points=self.in_points))
+        return sentences
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        needed = self.needed
+        return {
+            "openings": self.opening,
+            "leader": self.leader,
+            "objective": str(self.objective),
+            "metric": f"test_{self.metric}",
+            "test_examples": self.examples,
+            "finalists": [finalist.to_record() for finalist in self.finalists],
+            "comparisons": [
+                {"trial": first, "with": second, **comparison.to_dict()}
+                for (first, second), comparison in self.comparisons.items()
+            ],
+            "smallest_gap": self.smallest_gap,
+            "gap": None
+            if needed is None
+            else {
+                "gap": needed.gap,
+                "seeds": needed.seeds,
+                "test_examples": needed.test_examples,
+            },
+        }
+
+
+def evaluate(
+    record: FinalizeRecord,
+    folder: Path,
+    objectives: Objectives,
+    task: Task,
+    gap: float | None = None,
+) -> Evaluation:
+    """Return what a finalize has found so far.
+
+    Args:
+        record: its events.
+        folder: with the predictions; see `predictions_file`.
+        objectives: of the study.
+        task: of the study.
+        gap: a difference that matters to the user, in the unit of the test metric.
+
+    Raises:
+        RequestError: a file with predictions can't be read.
+    """
+    seeds = {training.seed: training.finalist for training in planned_trainings(record.plan)}
+    record = planned_only(record, seeds)
+    objective = judged_objective(objectives)
+    trainings = _by_finalist(record)
+    scores = {
+        trial: found
+        for trial, of_trial in trainings.items()
+        if (found := _read_scores(of_trial, folder, task)) is not None
+    }
+    validation = {
+        trial: interval
+        for trial, of_trial in trainings.items()
+        if (interval := _validation(of_trial, objectives, objective)) is not None
+    }
+    leader = _find_leader(record, validation, objective)
+    comparisons = _judge(record, scores, leader, task)
+    finalists = [
+        _describe(
+            configuration,
+            trainings.get(configuration.trial, ()),
+            validation.get(configuration.trial),
+            scores.get(configuration.trial),
+            task,
+            objective,
+            comparisons,
+            leader,
+        )
+        for configuration in record.plan.finalists
+    ]
+    ordered = tuple(sorted(finalists, key=lambda one: _rank(one, objective)))
+    nearest = next((one.comparison for one in ordered if one.comparison is not None), None)
+    return Evaluation(
+        opening=record.plan.opening,
+        objective=objective,
+        metric=TEST_METRIC[task],
+        finalists=ordered,
+        comparisons=comparisons,
+        examples=next((found.shape[1] for found in scores.values()), None),
+        smallest_gap=None if nearest is None else smallest_gap(nearest),
+        needed=None if gap is None or nearest is None else needed_seeds(nearest, gap),
+    )
+
+
+def predictions_file(folder: Path, training: int) -> Path:
+    """Return the file with the predictions of a training."""
+    return folder / f"training-{training:04d}" / "predictions.npz"
+
+
+def test_report_file(folder: Path, training: int) -> Path:
+    """Return the file with the measures of a training by class."""
+    return folder / f"training-{training:04d}" / "test.json"
+
+
+def _by_finalist(record: FinalizeRecord) -> dict[int, list[Training]]:
+    """Return the ended trainings of each finalist, in the order of their numbers."""
+    found: dict[int, list[Training]] = {}
+    for training in record.ended_by_seed().values():
+        assert training.begun.finalist is not None
+        found.setdefault(training.begun.finalist, []).append(training)
+    return found
+
+
+def _read_scores(
+    trainings: Sequence[Training], folder: Path, task: Task
+) -> NDArray[np.float64] | None:
+    """Return the score of each test example by each network, (seeds, examples)."""
+    rows = []
+    for training in trainings:
+        if training.tested is None or training.tested.error is not None:
+            continue
+        path = predictions_file(folder, training.begun.trial)
+        try:
+            predictions, targets = read_predictions(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise RequestError(
+                f"{path} must hold the predictions of a finalist, but can't be read ({error}): "
+                "finalize again."
+            ) from None
+        if task == "classification":
+            rows.append((predictions == targets).astype(np.float64))
+        else:
+            errors = np.abs(predictions - targets)
+            rows.append(errors.reshape(len(errors), -1).mean(axis=1))
+    return np.stack(rows) if rows else None
+
+
+def _validation(
+    trainings: Sequence[Training], objectives: Objectives, objective: Objective
+) -> MeanInterval | None:
+    index = objectives.each.index(objective)
+    values = [
+        training.end.values[index]
+        for training in trainings
+        if training.end is not None and training.is_complete
+    ]
+    return mean_interval(values) if values else None
+
+
+def _find_leader(
+    record: FinalizeRecord, validation: Mapping[int, MeanInterval], objective: Objective
+) -> int | None:
+    if record.test_set_opened is not None:
+        return record.test_set_opened.leader
+    if not validation:
+        return None
+    means = {str(trial): interval.mean for trial, interval in validation.items()}
+    greater_is_better = objective.direction == "maximize"
+    return int(choose_leader(means, greater_is_better=greater_is_better))
+
+
+def _judge(
+    record: FinalizeRecord,
+    scores: Mapping[int, NDArray[np.float64]],
+    leader: int | None,
+    task: Task,
+) -> dict[tuple[int, int], Comparison]:
+    if leader is None or leader not in scores or len(scores) < 2:
+        return {}
+    named = {str(trial): found for trial, found in scores.items()}
+    top = [
+        str(one.trial)
+        for one in record.plan.finalists[: record.plan.top]
+        if str(one.trial) in named
+    ]
+    compare = functools.partial(compare_scores, greater_is_better=task == "classification")
+    verdicts = judge(
+        named, str(leader), finalists=top, compare=compare, openings=record.plan.opening
+    )
+    return {(int(first), int(second)): found for (first, second), found in verdicts.items()}
+
+
+def _describe(
+    configuration: FinalistConfiguration,
+    trainings: Sequence[Training],
+    validation: MeanInterval | None,
+    scores: NDArray[np.float64] | None,
+    task: Task,
+    objective: Objective,
+    comparisons: Mapping[tuple[int, int], Comparison],
+    leader: int | None,
+) -> Finalist:
+    sign = 1.0 if objective.direction == "maximize" else -1.0
+    search_value = configuration.search_value
+    labels = [
+        training.end.label
+        for training in trainings
+        if training.end is not None and not training.is_complete
+    ]
+    labels += [
+        f"not measured: {training.tested.error}"
+        for training in trainings
+        if training.tested is not None and training.tested.error is not None
+    ]
+    complete = sum(training.is_complete for training in trainings)
+    return Finalist(
+        configuration=configuration,
+        seeds=complete if scores is None else len(scores),
+        failed=tuple(labels),
+        validation=validation,
+        test=None if scores is None else mean_interval(scores.mean(axis=1)),
+        optimism=None
+        if validation is None or search_value is None
+        else sign * (search_value - validation.mean),
+        comparison=None if leader is None else comparisons.get((configuration.trial, leader)),
+        is_leader=configuration.trial == leader,
+    )
+
+
+def _rank(finalist: Finalist, objective: Objective) -> tuple[bool, float]:
+    if finalist.validation is None:
+        return True, 0.0
+    mean = finalist.validation.mean
+    return not finalist.is_leader, -mean if objective.direction == "maximize" else mean
+
+
+def _interval_record(interval: MeanInterval | None) -> dict[str, Any] | None:
+    if interval is None:
+        return None
+    return {
+        name: value if value is None or math.isfinite(value) else None
+        for name, value in (
+            ("mean", interval.mean),
+            ("sd", interval.sd),
+            ("low", interval.low),
+            ("high", interval.high),
+        )
+    }
