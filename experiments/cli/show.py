@@ -75,7 +75,9 @@ def _show_study(
     as_json: bool,
     store_paths: StorePaths,
 ) -> int:
+    from assay.experiments.console.finalists import print_evaluation
     from assay.experiments.console.show import print_study, sort_trials, to_rows
+    from assay.experiments.evaluation.load import load_finalized
     from assay.experiments.results.load import read_study  # here for the same reason
     from assay.experiments.results.trial import read_trial_of_study
     from assay.experiments.run.study_locks import describe_runner
@@ -89,10 +91,16 @@ def _show_study(
         (row,) = to_rows(study.trials.loc[[trial]])
         return _show_trial(read_trial_of_study(study, trial, row, store_paths), show_all, as_json)
     trials = sort_trials(study, sort)
+    finalized = load_finalized(name, store_paths)
+    evaluation = None if finalized is None else finalized.evaluate()
     if as_json:
-        click.echo(common.as_json({**study.to_record(), "table": to_rows(trials)}))
+        found = None if evaluation is None else evaluation.to_record()
+        record = {**study.to_record(), "table": to_rows(trials), "finalize": found}
+        click.echo(common.as_json(record))
     else:
         print_study(study, trials, show_all, describe_runner(name, store_paths))
+        if evaluation is not None:
+            print_evaluation(name, evaluation)
     return 0
 
 

@@ -23,10 +23,11 @@ from assay.experiments.evaluation.budget import (
     needed_seeds,
     smallest_gap,
 )
+from assay.experiments.evaluation.files import predictions_file
 from assay.experiments.evaluation.finalists import judged_objective, planned_trainings
-from assay.experiments.evaluation.records import FinalizeRecord, Training, planned_only
 from assay.experiments.evaluation.summaries import MeanInterval, choose_leader, mean_interval
 from assay.experiments.evaluation.verdicts import Comparison, compare_scores, judge
+from assay.experiments.results.finalizes import FinalizeRecord, Training, planned_only
 from assay.models.errors import RequestError
 from assay.models.tasks import Task
 from assay.models.worker.testing import read_predictions
@@ -222,16 +223,6 @@ def evaluate(
         smallest_gap=None if nearest is None else smallest_gap(nearest),
         needed=None if gap is None or nearest is None else needed_seeds(nearest, gap),
     )
-
-
-def predictions_file(folder: Path, training: int) -> Path:
-    """Return the file with the predictions of a training."""
-    return folder / f"training-{training:04d}" / "predictions.npz"
-
-
-def test_report_file(folder: Path, training: int) -> Path:
-    """Return the file with the measures of a training by class."""
-    return folder / f"training-{training:04d}" / "test.json"
 
 
 def _by_finalist(record: FinalizeRecord) -> dict[int, list[Training]]:

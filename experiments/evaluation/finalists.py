@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from assay.experiments.evaluation.records import FinalizeRecord
+from assay.experiments.results.finalizes import FinalizeRecord
 from assay.models.errors import RequestError
 from assay.models.seeding import finalist_seed
 from assay.search.events import FinalistConfiguration, FinalizePlan, TrialEnded

@@ -27,21 +27,17 @@ from typing import TYPE_CHECKING, Any
 from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.recorded import restore_experiment
 from assay.experiments.config.request import FinalizeRequest
-from assay.experiments.evaluation.evaluation import (
-    Evaluation,
-    evaluate,
-    predictions_file,
-    test_report_file,
-)
+from assay.experiments.evaluation.evaluation import Evaluation, evaluate
+from assay.experiments.evaluation.files import find_test_files, predictions_file, report_file
 from assay.experiments.evaluation.finalists import (
     Trainings,
     choose_finalists,
     judged_objective,
     planned_trainings,
 )
-from assay.experiments.evaluation.records import FinalizeRecord, Training, read_finalizes
 from assay.experiments.evaluation.testing import TestJob, measure, write_test_report
 from assay.experiments.formatting import format_ordinal
+from assay.experiments.results.finalizes import FinalizeRecord, Training, read_finalizes
 from assay.experiments.results.listing import list_studies, unknown_study_error
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.preflight import Preflight, check_custom_model, confirm_device
@@ -305,12 +301,6 @@ def _start_processes(
     stack.callback(tracker.shut_down)
     tracker.start()
     return executor, tracker
-
-
-def find_test_files(folder: Path, training: int) -> list[Path]:
-    """Return the files that the test of a training left."""
-    files = (predictions_file(folder, training), test_report_file(folder, training))
-    return [file for file in files if file.is_file() and not file.is_symlink()]
 
 
 # Stage 3: prepare.
@@ -577,7 +567,7 @@ def _test(context: _Context, journal: Journal, stop: StopRequest) -> None:
         if tested.error is None and planned.experiment.task == "classification":
             write_test_report(
                 predictions_file(context.folder, tested.trial),
-                test_report_file(context.folder, tested.trial),
+                report_file(context.folder, tested.trial),
                 next(iter(context.sessions.values())).data.classes,
             )
         journal.append(tested)

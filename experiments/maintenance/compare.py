@@ -155,10 +155,10 @@ def compare_with_runs(
         yield Difference(study, number, f"{label} in Optuna{refusal}, {state} in MLflow")
     if run.status != run_status(label):
         yield Difference(study, number, f"{label} in Optuna, {run.status} in MLflow")
-    yield from _compare_params(study, number, recorded, run)
+    yield from compare_params(study, number, recorded, run)
     yield from _compare_value(study, trial, run)
     if recorded is not None:
-        yield from _compare_curves(study, recorded, run)
+        yield from compare_curves(study, number, recorded, run)
 
 
 def missing_run(
@@ -179,9 +179,10 @@ def missing_run(
     return Difference(study, trial, message, deleted_run=deleted_runs[0])
 
 
-def _compare_params(
-    study: str, number: int, recorded: TrialHistory | None, run: RunFacts
+def compare_params(
+    study: str, number: int | None, recorded: TrialHistory | None, run: RunFacts
 ) -> Iterator[Difference]:
+    """Compare the hyperparameters in MLflow with the journal's."""
     for name, value in ({} if recorded is None else recorded.begun.params).items():
         key = encode_name(name)
         if key not in run.params:
@@ -205,8 +206,10 @@ def _compare_value(study: str, trial: FrozenTrial, run: RunFacts) -> Iterator[Di
         yield Difference(study, trial.number, message, wrong_run=run.run_id)
 
 
-def _compare_curves(study: str, recorded: TrialHistory, run: RunFacts) -> Iterator[Difference]:
-    number = recorded.begun.trial
+def compare_curves(
+    study: str, number: int | None, recorded: TrialHistory, run: RunFacts
+) -> Iterator[Difference]:
+    """Compare the metrics of each epoch in MLflow with the journal's."""
     curves: dict[str, dict[int, float]] = {}
     for epoch in recorded.epochs:
         for name, value in epoch.metrics.items():

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.experiments.evaluation.files import delete_finalists
 from assay.experiments.results.listing import list_studies, unknown_study_error
 from assay.experiments.run.study_locks import lock_all_instances
 from assay.experiments.tracking.addresses import update_addresses
@@ -102,11 +103,15 @@ def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[str]:
     if stored.in_optuna:
         left += _delete_from_optuna(stored, store_paths)
     workspace = store_paths.workspace
-    folders = [Checkpoints(workspace.checkpoints(stored.study)).delete()]
+    folders = [
+        Checkpoints(workspace.checkpoints(stored.study)).delete(),
+        delete_finalists(workspace.finalists(stored.study)),
+    ]
+    instances = workspace.instances(stored.study)
+    folders += [ModelStore(workspace.models(stored.study, one)).delete() for one in instances]
     # The first instance last: its journal is there until the end.
-    for instance in reversed(workspace.instances(stored.study)):
-        folders.append(ModelStore(workspace.models(stored.study, instance)).delete())
-        journal = workspace.journal(stored.study, instance)
+    journals = [workspace.journal(stored.study, one) for one in reversed(instances)]
+    for journal in (workspace.finalize_journal(stored.study), *journals):
         # The cursor before the journal: a cursor that was left behind would make the tracker of
         # the next study of this name skip the beginning of its journal.
         for file in (journal.with_suffix(".tracked"), journal):

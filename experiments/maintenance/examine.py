@@ -17,6 +17,7 @@ from assay.experiments.maintenance.compare import (
     missing_run,
     read_parent_facts,
 )
+from assay.experiments.maintenance.finalists import examine_finalists
 from assay.experiments.results.history import StudyHistory, read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.addresses import ArtifactGuard
@@ -112,6 +113,7 @@ def examine_study(study: str, store_paths: StorePaths) -> Examination:
         *(found for trial in trials for found in _compare_trial(study, trial, history, runs)),
         *_find_unknown_trials(study, all_trials, history, runs),
         *_find_misparented_runs(study, runs),
+        *examine_finalists(study, study_id, store_paths),
     ]
     ended = sum(trial.state.is_finished() for trial in trials)
     return Examination(study_id, ended, differences)

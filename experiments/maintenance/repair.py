@@ -10,6 +10,7 @@ these steps leaves a study that the same command repairs:
 4. Quarantine runs that are wrong: MLflow can neither change a parameter nor remove a point of a
    metric. They are deleted, and no longer tagged as runs of the study.
 5. Pass the journals on to MLflow from their beginning, which leaves unchanged what is right.
+6. Settle and pass on the journal of the study's finalizes likewise.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.maintenance.examine import Examination
+from assay.experiments.maintenance.finalists import settle_finalize
 from assay.experiments.results.history import StudyHistory, read_history
 from assay.experiments.results.listing import list_studies
 from assay.experiments.run.study_locks import model_store_of, track_journal
@@ -76,6 +78,7 @@ def repair_study(study: str, examination: Examination, store_paths: StorePaths) 
         # Without a cursor the tracker begins at the beginning.
         journal_file.with_suffix(".tracked").unlink(missing_ok=True)
         track_journal(journal_file, store_paths)
+    settle_finalize(study, examination.study_id, store_paths)
 
 
 def _load_record(study: str, store_paths: StorePaths) -> StudyRecord | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from assay.experiments.results.finalizes import FinalizeRecord, Training
 from assay.experiments.results.history import StudyHistory, TrialHistory
 from assay.search.objective import Objectives, Values
 from assay.search.space import Configuration
@@ -64,9 +65,37 @@ def build_epoch_frame(history: StudyHistory) -> pandas.DataFrame:
     return _typed_frame(rows, ["trial", "epoch", *metrics, "seconds"])
 
 
-def build_finalist_frame(objectives: Objectives) -> pandas.DataFrame:
-    """Return an empty table with the columns of `StudyResult.finalists`."""
-    return _typed_frame([], ["trial", "seed", *(objective.metric for objective in objectives.each)])
+def build_finalist_frame(
+    finalizes: Sequence[FinalizeRecord], objectives: Objectives
+) -> pandas.DataFrame:
+    """Return one row per re-training of the last finalize, as `StudyResult.finalists` has them."""
+    metrics = dict.fromkeys(objective.metric for objective in objectives.each)
+    columns = ["trial", "baseline", "seed", "state", *metrics]
+    if not finalizes:
+        return _typed_frame([], columns)
+    last = finalizes[-1]
+    finalists = {one.trial: one for one in last.plan.finalists}
+    rows = [
+        _finalist_row(training, finalists[training.begun.finalist].is_baseline, objectives)
+        for training in last.ended_by_seed().values()
+        if training.begun.finalist in finalists
+    ]
+    tested = dict.fromkeys(name for row in rows for name in row if name.startswith("test_"))
+    return _typed_frame(rows, [*columns, *tested, "training"])
+
+
+def _finalist_row(training: Training, is_baseline: bool, objectives: Objectives) -> dict[str, Any]:
+    end, begun = training.end, training.begun
+    values = () if end is None else end.values
+    return {
+        "trial": begun.finalist,
+        "baseline": is_baseline,
+        "seed": begun.seed,
+        "state": "running" if end is None else end.label,
+        **{one.metric: value for one, value in zip(objectives.each, values, strict=False)},
+        **({} if training.tested is None else training.tested.metrics),
+        "training": begun.trial,
+    }
 
 
 def _trial_row(

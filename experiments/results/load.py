@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from assay.experiments.results.finalizes import read_finalizes
 from assay.experiments.results.frames import (
     build_epoch_frame,
     build_finalist_frame,
@@ -78,7 +79,9 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
         seconds=None,
         trials=build_trial_frame(trials, history, objectives, runs.trials),
         epochs=build_epoch_frame(history),
-        finalists=build_finalist_frame(objectives),
+        finalists=build_finalist_frame(
+            read_finalizes(store_paths.workspace.finalize_journal(name), study_id), objectives
+        ),
         importance=evaluator,
         model=None if has_front else next((stored.address for stored in models.values()), None),
         missing_models={

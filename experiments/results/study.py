@@ -46,8 +46,9 @@ class StudyResult:
             (after which a checkpoint resumed).
         epochs: one row per epoch. Columns: trial, epoch (from 1), each metric, seconds. Empty for a
             study of another home.
-        finalists: one row per training of a winner with another seed. Columns: trial, seed, the
-            metric of each objective. Empty until winners are trained again.
+        finalists: one row per re-training of the last `assay finalize`. Columns: trial (whose
+            configuration it trained), baseline, seed, state, the metric of each objective, the
+            metrics on the test set, training (its number). Empty before.
         importance: name of the importance evaluator.
         preflight: what was understood of data and model when the study was last opened. Empty for a
             study of another home.

@@ -12,6 +12,7 @@ from assay.experiments.results.history import TrialHistory, read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.tracking.lookup import RunRecord, find_run
+from assay.experiments.tracking.schema import FINALIST_TAG
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.system.urls import mask_secrets
@@ -38,7 +39,8 @@ class TrialResult:
         origin: where its configuration comes from: a sampler, "baseline" and the like.
         params: every hyperparameter, searched or fixed; only searched ones for a study of another
             home.
-        values: value of each objective at its end; empty for a single run.
+        values: value of each objective at its end, and what was measured on the test set; empty
+            for a single run.
         costs: what it took, in seconds, weights and bytes.
         curve: values of each metric by epoch.
         error: text of the error; None without one.
@@ -119,7 +121,7 @@ def read_trial_of_run(run_id: str, store_paths: StorePaths) -> TrialResult | str
             f"there is no run {run_id} in {mask_secrets(store_paths.tracking_uri)}: check the id, "
             "or name another --tracking-uri."
         )
-    if run.study is not None and run.trial is None:
+    if run.study is not None and run.trial is None and FINALIST_TAG not in run.tags:
         return run.study
     return _from_run(run, mask_secrets(store_paths.tracking_uri))
 
@@ -129,6 +131,8 @@ def _from_run(run: RunRecord, tracking_uri: str) -> TrialResult:
     state = "running" if run.status == "RUNNING" else run.status.lower()
     # A single run optimizes nothing, so its value is not that of an objective.
     has_value = "value" in run.final_metrics and run.study is not None
+    metrics = run.final_metrics
+    tested = {name: value for name, value in metrics.items() if name.startswith("test_")}
     return TrialResult(
         study=run.study,
         number=run.trial,
@@ -140,7 +144,7 @@ def _from_run(run: RunRecord, tracking_uri: str) -> TrialResult:
         seed=None if seed is None else int(seed),
         origin=run.tags.get("assay.origin"),
         params=run.params,
-        values={"value": run.final_metrics["value"]} if has_value else {},
+        values={"value": run.final_metrics["value"], **tested} if has_value else tested,
         costs=_select_costs(run.final_metrics),
         curve=run.epoch_metrics,
         error=run.tags.get("assay.error"),

@@ -31,6 +31,7 @@ from assay.experiments.tracking.schema import (
     FINALIST_TAG,
     LEADER_TAG,
     MODEL_TAG,
+    OBJECTIVE_TAG,
     OPENINGS_TAG,
     PARENT_TAG,
     PARETO_TAG,
@@ -433,6 +434,11 @@ class Recorder:
             }
         if opened.study is None:
             trial_tags |= opened.provenance  # a single run has no parent run that would hold it
+        elif opened.finalize is not None:
+            # The study's own run has that of the sweeps; only it has the objectives.
+            provenance = {**opened.provenance}
+            provenance.pop(OBJECTIVE_TAG, None)
+            trial_tags = provenance | trial_tags
         # What no earlier tracker can have recorded need not be looked up.
         run_id = runs.find_run_id(event.trial) if may_be_recorded else runs.get_cached(event.trial)
         if run_id is None:
