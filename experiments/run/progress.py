@@ -42,6 +42,7 @@ class TrialProgress:
         number: Optuna's number.
         searched: its configuration.
         origin: where the configuration comes from: a sampler, "baseline" and the like.
+        finalist: in a finalize, the trial whose configuration it trains again.
         curve: the metric of each epoch that `SweepState.curve_metric` names.
         end: how it ended; None while it runs.
     """
@@ -49,12 +50,15 @@ class TrialProgress:
     number: int
     searched: Mapping[str, Any]
     origin: str
+    finalist: int | None = None
     curve: list[float] = field(default_factory=list)
     end: TrialEnded | None = None
 
     @property
     def again(self) -> str:
         """Which trial it repeats and why, such as "retry of 3"; empty for any other trial."""
+        if self.finalist is not None:
+            return f"finalist {self.finalist}"
         return self.origin if self.origin.startswith((REDO, RETRY)) else ""
 
     @property
@@ -110,7 +114,9 @@ class SweepState:
         match event:
             case TrialBegun():
                 self._first_begun = self._first_begun or time.monotonic()
-                self.running[event.trial] = TrialProgress(event.trial, event.searched, event.origin)
+                self.running[event.trial] = TrialProgress(
+                    event.trial, event.searched, event.origin, event.finalist
+                )
             case EpochEnded():
                 if self.curve_metric in event.metrics:
                     self.running[event.trial].curve.append(event.metrics[self.curve_metric])

@@ -50,7 +50,7 @@ def acquire_instance(stack: ExitStack, store_paths: StorePaths, study: str) -> i
 
     Raises:
         RequestError: another process runs the study, in a storage for one supervisor at a time; or
-            the study is being deleted or repaired.
+            the study is being deleted, repaired or finalized.
     """
     workspace, instance = store_paths.workspace, 1
     while True:
@@ -65,7 +65,7 @@ def acquire_instance(stack: ExitStack, store_paths: StorePaths, study: str) -> i
         # first.
         if is_locked(_gate(workspace, study)):
             raise RequestError(
-                f"study {study!r} is being deleted or repaired: run the same command again "
+                f"study {study!r} is being deleted, repaired or finalized: run the same command again "
                 "afterwards."
             )
         return instance

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 import assay.models
 from assay.models.errors import RequestError
@@ -162,6 +167,46 @@ class ForgetfulTrainer(QuickTrainer):
         if save_as is None or self._assignment["seed"] % 2 not in forgotten:
             return super().finish(save_as)
         return {**super().finish(None), "unsaved": "nets.py, line 3: it has\nno get_config"}
+
+
+class FinalistTrainer(QuickTrainer):
+    """Trains networks that are right as often as a variable says, and tests them.
+
+    Variables:
+        QUALITIES: JSON: how often a network is right, by its hidden units; 0.9 for others. null:
+            its training diverges. The same for all seeds if the number is negative: each network
+            then gives the same predictions.
+        DIES: a file. The process kills itself in its first test, unless the file exists.
+        STORE: MLflow's database. A test fails unless it says that the test set is opened.
+    """
+
+    def begin(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        reply = super().begin(spec)
+        qualities = json.loads(os.environ.get("QUALITIES", "{}"))
+        quality = qualities.get(str(spec["model"]["hidden_units"]), 0.9)
+        self._quality = math.nan if quality is None else quality
+        jitter = _accuracy(spec["seed"], 0) / 1000
+        value = abs(self._quality) + jitter
+        self._assignment = {**self._assignment, "curve": [value] * spec["train"]["epochs"]}
+        return reply
+
+    def test(self, spec: Mapping[str, Any], save_as: str) -> dict[str, Any]:
+        dies = Path(os.environ.get("DIES", os.devnull))
+        if not dies.exists():
+            dies.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "STORE" in os.environ:
+            with sqlite3.connect(os.environ["STORE"]) as store:
+                tags = "SELECT COUNT(*) FROM tags WHERE key LIKE 'assay.test_set.opening.%'"
+                ((opened,),) = store.execute(tags)
+            assert opened > 0, "the test set is read before its opening is recorded"
+        self.begin(spec)
+        seed = 0 if self._quality < 0 else spec["seed"]
+        targets = np.arange(200, dtype=np.int32) % 10
+        is_right = np.random.default_rng(seed).random(200) < abs(self._quality)
+        predictions = np.where(is_right, targets, (targets + 1) % 10).astype(np.int32)
+        np.savez_compressed(save_as, predictions=predictions, targets=targets)
+        return {"metrics": {"test_accuracy": float(is_right.mean()), "test_loss": 0.5}}
 
 
 def _accuracy(seed: int, epoch: int) -> float:

@@ -1,0 +1,352 @@
+"""`assay finalize`: what it trains, records and says, with a stub in place of training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assay import finalize, load_study
+from assay.experiments.run import execution
+from assay.experiments.workspace import Workspace
+from assay.search.events import TestSetOpened, TrialBegun, TrialEnded
+from assay.search.journal import read_events
+from tests.helpers.command import Done, invoke
+from tests.helpers.runs import optuna_trials, runs, trial_runs
+
+UNITS = (24, 40, 56, 72)
+BASELINE_UNITS = 32  # of digits-mlp
+
+pytestmark = pytest.mark.usefixtures("finalist_training")
+
+
+@pytest.fixture
+def finalist_training(quick_training: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "TRAINER", "tests.helpers.stub_trainer:FinalistTrainer")
+
+
+@pytest.fixture
+def searched(home: Path, tmp_path: Path) -> Path:
+    """Return a home with a study of the baseline and one trial for each of `UNITS`."""
+    queue = tmp_path / "queue.json"
+    fixed = {"activation": "relu", "batch_size": 32, "learning_rate": 0.01}
+    queue.write_text(json.dumps([{"hidden_units": units, **fixed} for units in UNITS]))
+    done = sweep(home, "--enqueue", str(queue))
+    assert done.code == 0, done.err
+    return home
+
+
+def sweep(home: Path, *more: str) -> Done:
+    sized = ("--trials", "5", "--epochs", "2", "--workers", "2", "--pruner", "none")
+    return invoke("sweep", "digits-mlp", *sized, "--home", str(home), *more)
+
+
+def finalized(home: Path, *more: str, **environment: str) -> dict[str, Any]:
+    done = invoke(
+        "finalize", "digits-mlp", "--home", str(home), "--workers", "2", "--json", *more,
+        STORE=str(home / "mlflow.db"), **environment,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    return done.answer
+
+
+def qualities(**by_units: float | None) -> str:
+    return json.dumps({name.removeprefix("of_"): value for name, value in by_units.items()})
+
+
+def by_units(answer: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    return {one["params"]["hidden_units"]: one for one in answer["finalists"]}
+
+
+def journal(home: Path) -> Path:
+    return Workspace(home).finalize_journal("digits-mlp")
+
+
+def events(home: Path, kind: type) -> list[Any]:
+    return [event for event, _ in read_events(journal(home), only=[kind])]
+
+
+def test_a_clearly_worse_configuration_is_called_worse(searched: Path) -> None:
+    answer = finalized(searched, QUALITIES=qualities(of_24=0.95, of_40=0.95, of_32=0.5))
+    found = by_units(answer)
+    assert answer["study"] == "digits-mlp"
+    assert answer["openings"] == 1
+    assert found[BASELINE_UNITS]["verdict"] == "worse"
+    assert found[BASELINE_UNITS]["baseline"]
+    leader = next(one for one in answer["finalists"] if one["verdict"] == "leader")
+    assert leader["trial"] == answer["leader"] == answer["finalists"][0]["trial"]
+    for one in answer["finalists"]:
+        assert one["seeds"] == 5
+        assert set(one["validation"]) == set(one["test"]) == {"mean", "sd", "low", "high"}
+        assert one["optimism"] == pytest.approx(one["search_value"] - one["validation"]["mean"])
+
+
+def test_the_best_and_every_baseline_are_trained_again(searched: Path) -> None:
+    answer = finalized(searched, "--top", "2", "--seeds", "3")
+    best = sorted(optuna_trials(searched), key=lambda trial: -(trial.value or 0))
+    expected = [trial.number for trial in best[:2]]
+    baseline = next(
+        trial.number for trial in best if trial.params["hidden_units"] == BASELINE_UNITS
+    )
+    trained = {one["trial"] for one in answer["finalists"]}
+    assert trained == {*expected, baseline}
+    begun = [(event.finalist, event.seed) for event in events(searched, TrialBegun)]
+    assert sorted(finalist for finalist, _ in begun) == sorted(3 * [*trained])
+
+
+def test_the_same_networks_under_two_names_are_not_separable(searched: Path) -> None:
+    same = qualities(**{f"of_{units}": -0.8 for units in (*UNITS, BASELINE_UNITS)})
+    answer = finalized(searched, QUALITIES=same)
+    verdicts = [one["verdict"] for one in answer["finalists"]]
+    assert sorted(set(verdicts)) == ["leader", "not separable"]
+    assert all(one["p_value"] is None for one in answer["comparisons"])
+
+
+def test_equal_procedures_are_not_separable(searched: Path) -> None:
+    answer = finalized(searched)
+    assert {one["verdict"] for one in answer["finalists"]} == {"leader", "not separable"}
+
+
+def test_no_seed_is_that_of_a_trial(searched: Path) -> None:
+    finalized(searched, "--seeds", "3")
+    seeds = [event.seed for event in events(searched, TrialBegun)]
+    assert len(set(seeds)) == len(seeds)
+    assert (
+        min(seeds)
+        >= 2**31
+        > max(trial.user_attrs["assay.seed"] for trial in optuna_trials(searched))
+    )
+
+
+def test_a_second_finalize_says_that_it_is_the_second(searched: Path) -> None:
+    first = finalized(searched, "--seeds", "3")
+    seeds = {event.seed for event in events(searched, TrialBegun)}
+    done = invoke("finalize", "digits-mlp", "--home", str(searched), "--seeds", "3", "--json")
+    assert done.answer["openings"] == first["openings"] + 1 == 2
+    assert "2nd time" in done.err
+    assert "2.5 %" in done.err
+    assert all(one["alpha"] == 0.025 for one in done.answer["comparisons"])
+    again = {event.seed for event in events(searched, TrialBegun)} - seeds
+    assert len(again) == len(seeds)
+    (parent,) = [run for run in runs(searched) if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.data.tags["assay.test_set.openings"] == "2"
+    opened = json.loads(parent.data.tags["assay.test_set.opening.1"])
+    assert {one["trial"] for one in opened["configurations"]} == {
+        one["trial"] for one in first["finalists"]
+    }
+    assert opened["time"].startswith("20")
+
+
+def test_each_re_training_has_a_run(searched: Path) -> None:
+    answer = finalized(searched, "--top", "1", "--seeds", "3")
+    trials = trial_runs(searched)
+    found = [run for run in runs(searched) if "assay.finalist" in run.data.tags]
+    assert len(found) == 3 * len(answer["finalists"])
+    for run in found:
+        tags = run.data.tags
+        assert "assay.trial" not in tags
+        assert tags["mlflow.parentRunId"] == trials[0].data.tags["mlflow.parentRunId"]
+        assert tags["assay.study"] == "digits-mlp"
+        assert run.info.status == "FINISHED"
+        searched_trial = trials[int(tags["assay.finalist"])]
+        assert run.data.params == searched_trial.data.params
+        assert {"test_accuracy", "test_loss", "val_accuracy", "value"} <= set(run.data.metrics)
+    assert all(run.info.status != "RUNNING" for run in runs(searched))
+    doctor = invoke("doctor", "--home", str(searched), "--json")
+    assert (doctor.code, doctor.answer["differences"]) == (0, [])
+
+
+def test_the_report_by_class_is_that_of_the_predictions(searched: Path) -> None:
+    finalized(searched, "--top", "1", "--seeds", "3")
+    folder = Workspace(searched).finalists("digits-mlp") / "training-0000"
+    report = json.loads((folder / "test.json").read_text())
+    with np.load(folder / "predictions.npz") as file:
+        predictions, targets = file["predictions"], file["targets"]
+    is_three, says_three = targets == 3, predictions == 3
+    hits = int((is_three & says_three).sum())
+    assert report["recall"][3] == pytest.approx(hits / is_three.sum())
+    assert report["precision"][3] == pytest.approx(hits / says_three.sum())
+    assert report["confusion_matrix"][3][3] == hits
+    assert sum(map(sum, report["confusion_matrix"])) == len(targets)
+    assert not list(folder.parent.glob("seed-*"))
+
+
+def test_a_configuration_that_diverges_is_judged_not_at_all(searched: Path) -> None:
+    answer = finalized(searched, QUALITIES=qualities(of_32=None))
+    worst = by_units(answer)[BASELINE_UNITS]
+    assert worst["verdict"] == "not judged"
+    assert worst["failed"] == 5 * ["failed: diverged"]
+    assert worst["test"] is None
+    measured = events(searched, TestSetOpened)[0].trials
+    assert worst["trial"] not in measured
+
+
+def test_a_worker_that_dies_in_a_test_measures_again(searched: Path, tmp_path: Path) -> None:
+    answer = finalized(searched, "--seeds", "3", DIES=str(tmp_path / "died"))
+    assert (tmp_path / "died").exists()
+    assert all(one["seeds"] == 3 and not one["failed"] for one in answer["finalists"])
+
+
+def test_what_was_trained_before_a_death_is_not_trained_again(searched: Path) -> None:
+    whole = finalized(searched, "--seeds", "3")
+    lines = journal(searched).read_bytes().splitlines(keepends=True)
+    ended = [number for number, line in enumerate(lines) if b'"event":"trial_ended"' in line]
+    # As if the process had died after four trainings; MLflow has later ones.
+    kept = lines[: ended[3] + 1]
+    journal(searched).write_bytes(b"".join(kept))
+    assert len(events(searched, TrialEnded)) == 4
+    again = finalized(searched, "--seeds", "3")
+    assert again["openings"] == 1
+    complete = [event for event in events(searched, TrialEnded) if event.state == "complete"]
+    assert len(complete) == 3 * len(whole["finalists"])
+    assert [one["trial"] for one in again["finalists"]] == [
+        one["trial"] for one in whole["finalists"]
+    ]
+    assert [one["test"] for one in again["finalists"]] == [
+        one["test"] for one in whole["finalists"]
+    ]
+
+
+def test_a_death_after_the_opening_is_the_same_opening(searched: Path) -> None:
+    finalized(searched, "--seeds", "3")
+    lines = journal(searched).read_bytes().splitlines(keepends=True)
+    opening = next(n for n, line in enumerate(lines) if b"test_set_opened" in line)
+    journal(searched).write_bytes(b"".join(lines[: opening + 2]))
+    other = invoke("finalize", "digits-mlp", "--home", str(searched), "--seeds", "4")
+    assert other.code == 2
+    assert "--top 3 --seeds 3" in other.err
+    answer = finalized(searched, "--seeds", "3")
+    assert answer["openings"] == 1
+    assert len(events(searched, TestSetOpened)) == 1
+    doctor = invoke("doctor", "--home", str(searched))
+    assert doctor.code == 0, doctor.out
+
+
+def test_doctor_settles_a_finalize_that_died(searched: Path) -> None:
+    finalized(searched, "--top", "1", "--seeds", "3")
+    lines = journal(searched).read_bytes().splitlines(keepends=True)
+    begun = [number for number, line in enumerate(lines) if b'"event":"trial_begun"' in line]
+    journal(searched).write_bytes(b"".join(lines[: begun[-1] + 1]))
+    told = invoke("doctor", "--home", str(searched))
+    assert told.code == 1
+    assert "its finalize is not closed" in told.out
+    mended = invoke("doctor", "--home", str(searched), "--fix", "--json")
+    assert mended.code == 0, mended.out
+    assert mended.answer["differences"] == []
+    assert all(run.info.status != "RUNNING" for run in runs(searched))
+
+
+def test_doctor_sees_a_run_that_was_changed(searched: Path) -> None:
+    finalized(searched, "--top", "1", "--seeds", "3")
+    changed = next(run for run in runs(searched) if "assay.finalist" in run.data.tags)
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{searched / 'mlflow.db'}")
+    client.set_tag(changed.info.run_id, "assay.state", "failed: other")
+    told = invoke("doctor", "--home", str(searched), "--json")
+    training = changed.data.tags["assay.training"]
+    (difference,) = told.answer["differences"]
+    assert f"training {training}: complete in the journal" in difference["what"]
+    assert invoke("doctor", "--home", str(searched), "--fix").code == 0
+
+
+def test_show_and_load_study_have_the_finalists(searched: Path) -> None:
+    answer = finalized(searched, "--seeds", "3")
+    shown = invoke("show", "digits-mlp", "--home", str(searched))
+    assert "opened once" in shown.out
+    assert f"Trial {answer['leader']} leads" in shown.out
+    record = invoke("show", "digits-mlp", "--home", str(searched), "--json").answer["finalize"]
+    assert record["finalists"] == answer["finalists"]
+    frame = load_study("digits-mlp", home=searched).finalists
+    assert len(frame) == 3 * len(answer["finalists"])
+    means = frame.groupby("trial")["test_accuracy"].mean()
+    for one in answer["finalists"]:
+        assert means[one["trial"]] == pytest.approx(one["test"]["mean"])
+    run = next(run for run in runs(searched) if "assay.finalist" in run.data.tags)
+    of_run = invoke("show", run.info.run_id, "--home", str(searched), "--json").answer
+    assert of_run["values"]["test_accuracy"] == run.data.metrics["test_accuracy"]
+
+
+def test_the_function_returns_the_study(searched: Path) -> None:
+    study = finalize("digits-mlp", home=searched, seeds=3, top=1, progress=False)
+    assert set(study.finalists["seed"].value_counts()) == {1}
+    assert study.finalists["test_accuracy"].notna().all()
+
+
+def test_delete_removes_the_finalists(searched: Path) -> None:
+    finalized(searched, "--top", "1", "--seeds", "3")
+    Workspace(searched).finalists("digits-mlp").joinpath("mine.txt").write_text("of the user")
+    done = invoke("delete", "digits-mlp", "--home", str(searched), "--yes")
+    assert done.code == 0, done.err
+    assert "finalists" in done.out + done.err
+    assert runs(searched) == []
+    left = sorted(path.name for path in Workspace(searched).finalists("digits-mlp").rglob("*"))
+    assert left == ["mine.txt"]
+    assert not journal(searched).exists()
+
+
+def test_a_gap_is_answered_with_seeds_or_examples(searched: Path) -> None:
+    answer = finalized(searched, "--seeds", "3", "--gap", "0.2")
+    assert answer["gap"]["gap"] == pytest.approx(0.002)
+    assert answer["gap"]["seeds"] is None
+    assert answer["gap"]["test_examples"] > 200
+
+
+def test_fewer_than_three_seeds_give_no_verdict(searched: Path) -> None:
+    answer = finalized(searched, "--seeds", "2", QUALITIES=qualities(of_32=0.1))
+    assert by_units(answer)[BASELINE_UNITS]["verdict"] == "not separable"
+    assert "three seeds" in by_units(answer)[BASELINE_UNITS]["comparison"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (("--seeds", "0"), "x>=1"),
+        (("--top", "0"), "x>=1"),
+        (("--gap", "-1"), "a number above 0"),
+        (("--backend", "nothing"), "backend"),
+        (("--precision", "mixed_bfloat16"), "precision = float32"),
+    ],
+)
+def test_a_wrong_option_opens_nothing(options: tuple[str, str], rule: str, searched: Path) -> None:
+    done = invoke("finalize", "digits-mlp", "--home", str(searched), *options)
+    assert done.code == 2
+    assert rule in done.err.splitlines()[-1]
+    assert not journal(searched).exists()
+
+
+def test_a_study_without_a_complete_trial_is_refused(home: Path) -> None:
+    done = invoke("finalize", "digits-mlp", "--home", str(home))
+    assert done.code == 2
+    assert "there is no study" in done.err
+
+
+def test_a_study_of_another_home_is_refused(searched: Path, tmp_path: Path) -> None:
+    shutil.rmtree(searched / "journal")
+    done = invoke("finalize", "digits-mlp", "--home", str(searched))
+    assert done.code == 2
+    assert "must have been run from this home" in done.err
+
+
+def test_the_front_of_several_objectives_is_finalized(home: Path, tmp_path: Path) -> None:
+    text = Path("experiments/catalog/digits-mlp.toml").read_text(encoding="utf-8")
+    text += "\n" if "objectives" in text else ""
+    file = tmp_path / "two.toml"
+    file.write_text(
+        text.replace(
+            "[search]", '[search]\nobjectives = ["minimize parameters", "maximize val_accuracy"]', 1
+        )
+    )
+    sized = ("--trials", "5", "--epochs", "2", "--workers", "2", "--pruner", "none")
+    swept = invoke("sweep", str(file), *sized, "--home", str(home), "--json")
+    assert swept.code == 0, swept.err
+    done = invoke("finalize", "two", "--home", str(home), "--seeds", "3", "--top", "2", "--json")
+    assert done.code == 0, done.err
+    front = {one["number"] for one in swept.answer["pareto"]}
+    chosen = [one["trial"] for one in done.answer["finalists"] if not one["baseline"]]
+    assert set(chosen) <= front
+    assert done.answer["objective"] == "maximize val_accuracy"
