@@ -65,8 +65,8 @@ def acquire_instance(stack: ExitStack, store_paths: StorePaths, study: str) -> i
         # first.
         if is_locked(_gate(workspace, study)):
             raise RequestError(
-                f"study {study!r} is being deleted, repaired or finalized: run the same command again "
-                "afterwards."
+                f"study {study!r} is being deleted, repaired or finalized: run the same command "
+                "again afterwards."
             )
         return instance
 
