@@ -2,6 +2,7 @@
 # make test                                                                           set up, then run unit and integration tests
 # make test-system                                                                    set up, then run the system tests
 # make chaos [CASES="points queue"] [ARGS=--quick]                                     set up, then kill sweeps
+# make simulate [CASES=verdicts] [ARGS=--quick]                                        set up, then simulate studies
 # make bench [MEASURES="sweeps startup"] [ARGS="--repeats 1"]                         set up, then run the benchmark
 # make bench-gpu [ARGS=--quick]                                                       set up, then measure a GPU
 PYTHON ?= python3
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test test-system lint types chaos bench bench-gpu pictures setup setup-dev setup-bench lock clean
+.PHONY: sweep test test-system lint types chaos simulate bench bench-gpu pictures setup setup-dev setup-bench lock clean
 
 sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
@@ -44,6 +45,10 @@ types:
 # Kills sweeps at every step and at random, and checks what is left: half an hour. `make test-system` runs a short version.
 chaos: setup-dev
 	$(BIN)/python -m tests.chaos $(CASES) $(ARGS)
+
+# Simulates studies, and counts how often the statistics of a verdict are wrong: minutes. `make test` runs a short version.
+simulate: setup-dev
+	$(BIN)/python -m tests.simulations $(CASES) $(ARGS)
 
 # Not a test: it takes about an hour on a quiet machine.
 bench: setup-bench

@@ -1,4 +1,4 @@
-"""Unit, integration and system tests; benchmarks and chaos tests."""
+"""Unit, integration and system tests; benchmarks, chaos tests and simulations."""
 
 import sys
 

@@ -13,7 +13,7 @@ Example:
     >>> format_smallest_gap(smallest_gap(comparison))
     'This budget finds a true gap of 1.4 points in 4 of 5 studies.'
     >>> format_needed_budget(needed_seeds(comparison, gap=0.01))
-    'A true gap of 1 points takes 13 seeds on these 1,000 test examples.'
+    'A true gap of 1 point takes 13 seeds on these 1,000 test examples.'
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from assay.models.errors import RequestError
 POWER = 0.8
 """Share of studies that find a gap: 4 of 5."""
 MAX_SEEDS = 50
+# Beyond this scipy's noncentral t does not converge; such a gap is far above any that matters.
+_MAX_NONCENTRALITY = 1e5
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def find_level(comparison: Comparison) -> float:
 
 
 def compute_power(noncentrality: float, degrees_of_freedom: float, level: float) -> float:
-    """Return the power of a two-sided t test.
+    """Return the power of a two-sided t test to find a difference, in its true direction.
 
     Args:
         noncentrality: the true difference over its standard error.
@@ -64,8 +66,7 @@ def compute_power(noncentrality: float, degrees_of_freedom: float, level: float)
         level: two-sided level of the test.
     """
     critical = stats.t.isf(level / 2, degrees_of_freedom)
-    above = stats.nct.sf(critical, degrees_of_freedom, noncentrality)
-    return float(above + stats.nct.cdf(-critical, degrees_of_freedom, noncentrality))
+    return float(stats.nct.sf(critical, degrees_of_freedom, noncentrality))
 
 
 def smallest_gap(comparison: Comparison, *, level: float | None = None) -> float | None:
@@ -76,20 +77,20 @@ def smallest_gap(comparison: Comparison, *, level: float | None = None) -> float
         level: two-sided level; None for that of `find_level`.
 
     Returns:
-        The gap in the unit of the scores, or None where the comparison could not be judged.
+        The gap in the unit of the scores, or None where the comparison could not be judged, or
+        its level is too strict for so few degrees of freedom.
     """
     if comparison.unjudged is not None or comparison.variances is None:
         return None
     freedom = comparison.variances.degrees_of_freedom(comparison.seeds, comparison.examples)
     used = find_level(comparison) if level is None else level
-
-    def lacking(noncentrality: float) -> float:
-        return compute_power(noncentrality, freedom, used) - POWER
-
     high = 4.0
-    while lacking(high) < 0:
+    while compute_power(high, freedom, used) < POWER:
         high *= 2
-    return float(optimize.brentq(lacking, 0.0, high)) * math.sqrt(comparison.variances.total)
+        if high > _MAX_NONCENTRALITY:
+            return None
+    found = optimize.brentq(lambda ratio: compute_power(ratio, freedom, used) - POWER, 0.0, high)
+    return float(found) * math.sqrt(comparison.variances.total)
 
 
 def needed_seeds(
@@ -140,7 +141,7 @@ def format_smallest_gap(gap: float | None, *, in_points: bool = True) -> str:
         in_points: whether the scores are shares that are shown as points of 100, as accuracy is.
     """
     if gap is None:
-        return "What gap this budget finds can't be estimated: the two could not be judged."
+        return "The smallest gap that this budget finds can't be estimated from this comparison."
     if in_points and gap >= 1:
         return "This budget finds no true gap in 4 of 5 studies: it would be above 100 points."
     rounded = float(f"{gap:.2g}")  # an estimate: more digits would be noise
@@ -155,7 +156,7 @@ def format_needed_budget(budget: NeededBudget | None, *, in_points: bool = True)
         in_points: as in `format_smallest_gap`.
     """
     if budget is None:
-        return "What a gap takes can't be estimated: the two could not be judged."
+        return "The seeds that a gap takes can't be estimated from this comparison."
     gap = f"true gap of {_format_gap(budget.gap, in_points)}"
     present = f"these {budget.present_examples:,} test examples"
     if budget.test_examples is not None:
@@ -169,7 +170,10 @@ def format_needed_budget(budget: NeededBudget | None, *, in_points: bool = True)
 
 
 def _format_gap(gap: float, in_points: bool) -> str:
-    return f"{100 * gap:.4g} points" if in_points else f"{gap:.4g}"
+    if not in_points:
+        return f"{gap:.4g}"
+    points = f"{100 * gap:.4g}"
+    return f"{points} point" if points == "1" else f"{points} points"
 
 
 def _round_up(number: int) -> int:

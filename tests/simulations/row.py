@@ -1,0 +1,44 @@
+"""A row of the table: what was counted in how many simulated studies, and its bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """A count of simulated studies.
+
+    Attributes:
+        case: what was simulated.
+        counted: what was counted.
+        count: in how many studies.
+        studies: how many studies were simulated.
+        most: the count may not be above this; None without this bound.
+        least: the count may not be below this; None without this bound.
+    """
+
+    case: str
+    counted: str
+    count: int
+    studies: int
+    most: int | None = None
+    least: int | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no bound is broken."""
+        below = self.most is None or self.count <= self.most
+        return below and (self.least is None or self.count >= self.least)
+
+    def __str__(self) -> str:
+        bound = "no bound"
+        if self.most is not None:
+            bound = f"at most {self.most}"
+        elif self.least is not None:
+            bound = f"at least {self.least}"
+        mark = "held  " if self.is_held else "BROKEN"
+        return (
+            f"{mark} {self.case}: {self.counted} in {self.count} of {self.studies} studies "
+            f"({100 * self.count / self.studies:.1f} %; {bound})"
+        )
