@@ -380,6 +380,24 @@ def test_bootstraps_are_seeded_and_paired() -> None:
         compare_bootstrapped(one, other, greater_is_better=True)
 
 
+@pytest.mark.parametrize(
+    ("other", "differing"),
+    [
+        pytest.param([[0, 0, 2], [0, 1, 2]], 0, id="another order of seeds"),
+        pytest.param([[0, 0, 2], [0, 0, 2]], 1, id="another share"),
+        pytest.param([[0, 1, 0]], 2, id="another number of seeds"),
+    ],
+)
+def test_examples_differ_whose_predictions_do(other: Any, differing: int) -> None:
+    targets = np.array([0, 1, 2])
+    first, second = (
+        bootstrap_scores(predictions, targets, mean_right, resamples=20)
+        for predictions in ([[0, 1, 2], [0, 0, 2]], other)
+    )
+    found = compare_bootstrapped(first, second, greater_is_better=True)
+    assert found.differing_examples == differing
+
+
 @pytest.mark.parametrize(("greater_is_better", "verdict"), [(True, "worse"), (False, "better")])
 def test_a_bootstrapped_metric_has_a_verdict(greater_is_better: bool, verdict: str) -> None:
     targets = np.ones(400, dtype=bool)
