@@ -5,6 +5,7 @@ The test examples are stored apart from the others. `open_test_set` alone reads 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _SPLIT_FILES = {
     "validation": ("x_validation.npy", "y_validation.npy"),
     "test": ("test/x.npy", "test/y.npy"),
 }
+_OPENED_PREFIX = b'{"event":"test_set_opened"'
 TARGET_TYPES: Mapping[Task, str] = {"classification": "int32", "regression": "float32"}
 
 
@@ -175,20 +177,42 @@ class TestSet:
     target_offset: Array | None = None
 
 
-def open_test_set(folder: Path, scale: str, centred: bool = True) -> TestSet:
+@dataclass(frozen=True)
+class RecordedOpening:
+    """Where it is recorded that the test set is opened.
+
+    Attributes:
+        journal: path of the journal of a finalize.
+        opening: which opening of the study's test set it is, from 1.
+    """
+
+    journal: str
+    opening: int
+
+
+def open_test_set(
+    folder: Path, opening: RecordedOpening, scale: str, centred: bool = True
+) -> TestSet:
     """Open the test set of a prepared folder. No other function does.
 
-    Finalize records the opening before a worker calls this. The search never does: what has chosen
-    a configuration cannot judge it.
+    The opening must be recorded before. A search records none, so that nothing in it can read the
+    test set: what has chosen a configuration cannot judge it.
 
     Args:
         folder: as in `load_training_data`.
-        scale: likewise.
+        opening: where the opening is recorded.
+        scale: as in `load_training_data`.
         centred: likewise.
 
     Raises:
-        RequestError: a file is missing or contradicts meta.json, or the scale is unknown.
+        RequestError: the opening is not recorded, a file is missing or contradicts meta.json, or
+            the scale is unknown.
     """
+    if not _is_recorded(opening):
+        raise RequestError(
+            f"the test set of {folder} is closed: {opening.journal} does not record opening "
+            f"{opening.opening}; 'assay finalize STUDY' opens it."
+        )
     meta = _read_training_meta(folder)
     stored_scale = meta.scales[check_name("scale", scale, meta.scales)]
     x, y = _open_split(folder, "test", meta)
@@ -196,6 +220,16 @@ def open_test_set(folder: Path, scale: str, centred: bool = True) -> TestSet:
     if offset is not None and not centred:
         y, offset = (y.astype(np.float64) + offset).astype(np.float32), None
     return TestSet(x, y, _read_scale(stored_scale), offset)
+
+
+def _is_recorded(opening: RecordedOpening) -> bool:
+    """Return whether a journal records an opening of the test set."""
+    try:
+        with open_regular(Path(opening.journal), "rb") as journal:
+            lines = [line for line in journal if line.startswith(_OPENED_PREFIX)]
+        return any(json.loads(line)["opening"] == opening.opening for line in lines)
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def _format_interval(interval: MeanInterval | None) -> str:
 
 
 def verdict_sentences(evaluation: Evaluation) -> list[str]:
-    """Return what the comparisons say, one sentence each."""
+    """Return what the comparisons with the leader say, one sentence each."""
     leader = evaluation.leader
     if leader is None:
         return ["No configuration leads: none was trained to its end."]
@@ -112,6 +112,8 @@ def verdict_sentences(evaluation: Evaluation) -> list[str]:
     metric = escape_line(evaluation.objective.metric)
     sentences = [f"Trial {leader} leads: its mean {metric} over the seeds is the {direction}."]
     for (first, second), comparison in evaluation.comparisons.items():
+        if second != leader:
+            continue  # `--json` has them; the question is what to take
         sentences.append(
             f"Trial {first} is {_format_verdict(comparison.verdict)} trial {second} on the test "
             f"set: {_format_difference(evaluation, first, second)}; {comparison.reason}."

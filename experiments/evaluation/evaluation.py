@@ -291,15 +291,8 @@ def _judge(
     if leader is None or leader not in scores or len(scores) < 2:
         return {}
     named = {str(trial): found for trial, found in scores.items()}
-    top = [
-        str(one.trial)
-        for one in record.plan.finalists[: record.plan.top]
-        if str(one.trial) in named
-    ]
     compare = functools.partial(compare_scores, greater_is_better=task == "classification")
-    verdicts = judge(
-        named, str(leader), finalists=top, compare=compare, openings=record.plan.opening
-    )
+    verdicts = judge(named, str(leader), compare=compare, openings=record.plan.opening)
     return {(int(first), int(second)): found for (first, second), found in verdicts.items()}
 
 

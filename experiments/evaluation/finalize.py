@@ -54,6 +54,7 @@ from assay.experiments.run.study_locks import (
 from assay.experiments.tracking.cursor import Cursor
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.workspace import StorePaths
+from assay.models.data import RecordedOpening
 from assay.models.errors import RequestError, SearchError
 from assay.models.files import make_folder
 from assay.search.artifacts import Checkpoints, ModelStore
@@ -125,6 +126,7 @@ class _StudyToFinalize:
         plan: what is trained.
         record: what earlier sessions of this finalize did; None if it is new.
         first_number: number of the next training.
+        journal_bytes: size of the finalize journal when it was read.
     """
 
     name: str
@@ -135,6 +137,7 @@ class _StudyToFinalize:
     plan: FinalizePlan
     record: FinalizeRecord | None
     first_number: int
+    journal_bytes: int
 
 
 def finalize(
@@ -203,6 +206,7 @@ def _plan(study: str, request: FinalizeRequest, store_paths: StorePaths) -> _Stu
     objectives = objectives_of(record.study)
     judged_objective(objectives)
     journal_file = workspace.finalize_journal(study)
+    journal_bytes = _count_bytes(journal_file)
     earlier = read_finalizes(journal_file, record.study_id)
     unfinished = earlier[-1] if earlier and earlier[-1].judged is None else None
     plan = FinalizePlan(
@@ -225,7 +229,12 @@ def _plan(study: str, request: FinalizeRequest, store_paths: StorePaths) -> _Stu
         plan=plan,
         record=unfinished,
         first_number=max(numbers, default=-1) + 1,
+        journal_bytes=journal_bytes,
     )
+
+
+def _count_bytes(journal: Path) -> int:
+    return journal.stat().st_size if journal.exists() else 0
 
 
 def _load_record(study: str, store_paths: StorePaths) -> StudyRecord:
@@ -388,6 +397,13 @@ def _open_stores(
         RequestError: another process runs the study, or a store can't be reached.
     """
     lock_all_instances(stack, store_paths.workspace, planned.name)
+    # The plan was made before the lock was held.
+    journal = store_paths.workspace.finalize_journal(planned.name)
+    if _count_bytes(journal) != planned.journal_bytes:
+        raise RequestError(
+            f"study {planned.name!r} was finalized by another process meanwhile: run the same "
+            "command again to finalize it once more."
+        )
     # Registered again, after the lock: the tracker must stop before the lock is released.
     stack.callback(tracker.shut_down)
     update_home_addresses(store_paths.workspace, display)
@@ -436,7 +452,9 @@ class _Context:
         make_folder(file.parent)
         begun = training.begun
         trial = Trial(number, begun.searched, begun.seed, begun.origin, finalist=begun.finalist)
-        return TestJob(number, self.setup(trial).spec, file)
+        journal = self.store_paths.workspace.finalize_journal(self.planned.name)
+        opening = RecordedOpening(str(journal.absolute()), self.planned.plan.opening)
+        return TestJob(number, self.setup(trial).spec, opening, file)
 
     def read_record(self) -> FinalizeRecord:
         """Return what the journal has of this finalize."""

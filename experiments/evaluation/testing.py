@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, assert_never
 
 import numpy as np
 
+from assay.models.data import RecordedOpening
 from assay.models.errors import WorkerBug
 from assay.models.files import replace_file
 from assay.models.worker.testing import read_predictions
@@ -28,6 +30,7 @@ class TestJob:
     Attributes:
         training: number of its training.
         spec: specification of the training, with its checkpoint.
+        opening: where it is recorded that the test set is opened.
         save_as: file for the predictions.
     """
 
@@ -35,7 +38,17 @@ class TestJob:
 
     training: int
     spec: Mapping[str, Any]
+    opening: RecordedOpening
     save_as: Path
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of a worker's `test`."""
+        return {
+            "spec": dict(self.spec),
+            "opening": dataclasses.asdict(self.opening),
+            "save_as": str(self.save_as),
+        }
 
 
 def measure(
@@ -60,7 +73,7 @@ def measure(
             if waiting:
                 running[worker] = job = waiting.popleft()
                 attempts[job.training] += 1
-                executor.call(worker, "test", spec=dict(job.spec), save_as=str(job.save_as))
+                executor.call(worker, "test", **job.arguments)
         for message in executor.wait(_POLL_SECONDS):
             measured = running.pop(message.worker, None)
             _free_worker(executor, message)

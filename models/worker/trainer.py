@@ -22,7 +22,7 @@ from assay.models.architectures.custom_import import (
 )
 from assay.models.backends import current_backend
 from assay.models.backends.keras_fit import FallbackDataset
-from assay.models.data import DataShape, open_test_set
+from assay.models.data import DataShape, RecordedOpening, open_test_set
 from assay.models.errors import RequestError
 from assay.models.precision import fix_keras_settings
 from assay.models.preflight.check import check_built_in, check_custom
@@ -298,21 +298,22 @@ class Trainer:
         self.drop()
         return reply
 
-    def test(self, spec: Mapping[str, Any], save_as: str) -> dict[str, Any]:
+    def test(
+        self, spec: Mapping[str, Any], opening: Mapping[str, Any], save_as: str
+    ) -> dict[str, Any]:
         """Measure the network of a trial's checkpoint on the test set.
-
-        This reads the test set: see `assay.models.data.open_test_set`.
 
         Args:
             spec: as in `begin`, with the checkpoint of a training that has ended.
+            opening: the attributes of a `RecordedOpening`.
             save_as: path of the file for the predictions; see `measure_on_test_set`.
 
         Returns:
             {"metrics": test_loss, and test_accuracy or test_mae}.
 
         Raises:
-            RequestError: there is no such checkpoint, the test set cannot be read, or the user's
-                code failed.
+            RequestError: there is no such checkpoint, the opening is not recorded, the test set
+                cannot be read, or the user's code failed.
             OSError: the predictions cannot be written.
         """
         try:
@@ -323,7 +324,9 @@ class Trainer:
                 )
             trial, trial_spec = self._current_trial(), TrialSpec.read(spec, "the trial")
             data = trial_spec.data
-            test_set = open_test_set(Path(data.folder), data.scale, data.centred)
+            test_set = open_test_set(
+                Path(data.folder), RecordedOpening(**opening), data.scale, data.centred
+            )
             with attribute_user_errors(trial.factory):
                 metrics = measure_on_test_set(
                     trial.program.model, test_set, trial.recipe, Path(save_as)

@@ -146,13 +146,16 @@ class Trainer(Protocol):
     def drop(self) -> None:
         """Discard the trial."""
 
-    def test(self, spec: Mapping[str, Any], save_as: str) -> dict[str, Any]:
+    def test(
+        self, spec: Mapping[str, Any], opening: Mapping[str, Any], save_as: str
+    ) -> dict[str, Any]:
         """Measure the network of a trial's checkpoint on the test set.
 
-        Only finalize calls this, after it has recorded that it opens the test set.
+        Only finalize calls this.
 
         Args:
             spec: as in `begin`, with a checkpoint.
+            opening: where it is recorded that the test set is opened: {"journal", "opening"}.
             save_as: file for the predictions.
 
         Returns:

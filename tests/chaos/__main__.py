@@ -29,6 +29,7 @@ CASES: dict[str, Callable[[Zygote, bool], Iterator[cases.Seen]]] = {
     ),
     "doctor": lambda zygote, quick: cases.doctor(zygote, doctors_points()[:: 4 if quick else 1]),
     "real": lambda zygote, quick: cases.real(zygote, 4 if quick else 20, 8 if quick else 40),
+    "finalize": lambda zygote, quick: cases.finalize(zygote, 8 if quick else 60),
     "disk": lambda zygote, quick: disk.full(zygote, disk.DISKS[:: 3 if quick else 1]),
     "queue": lambda zygote, quick: cases.queue(zygote, 50 if quick else 1000, workers=4),
     "together": lambda zygote, quick: together(zygote, 30 if quick else 200),

@@ -29,7 +29,7 @@ from assay.search.storage.stored_values import SEED
 from tests.chaos.harm import Harm
 from tests.chaos.points import Point
 from tests.chaos.sessions import Sessions, Zygote
-from tests.chaos.verdict import Verdict, ended_well, judge
+from tests.chaos.verdict import Verdict, ended_well, judge, judge_finalizes
 
 STUDY = "digits-mlp"
 _MOST_SESSIONS = 5
@@ -218,6 +218,25 @@ def doctor(zygote: Zygote, chosen: Iterable[Point], trials: int = 6) -> Iterator
             yield Seen(
                 f"doctor --fix dies {point.when} {point.seam}", f"statuses {statuses}", verdict
             )
+
+
+def finalize(zygote: Zygote, kills: int) -> Iterator[Seen]:
+    """Kill finalizes of one study at random times, until the last one comes to its end."""
+    with home(zygote) as sessions:
+        sessions.run(*sweep(6, 2, "--sampler", "random", "--pruner", "none"))
+        harm = Harm(sessions, STUDY, random.Random(1), longest_seconds=2.0)
+        command = ["finalize", STUDY, "--seeds", "4", "--workers", "2", "--retries", str(kills)]
+        while harm.is_done(command, kills):
+            pass  # it came to its end before the last kill: the next one is another opening
+        status = sessions.run(*command)
+        verdict, openings = judge_finalizes(sessions, STUDY)
+        verdict.orphans += harm.orphans
+        if status != 0:
+            verdict.told = (
+                *verdict.told,
+                f"did not resume, status {status}: {sessions.errors.read_text()[-500:]}",
+            )
+        yield Seen("random kills of finalize", f"{harm}, {openings} openings", verdict)
 
 
 def queue(zygote: Zygote, configurations: int, workers: int) -> Iterator[Seen]:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 LOG = "ASSAY_CHAOS_LOG"
 EPOCH_SECONDS = "ASSAY_CHAOS_EPOCH_SECONDS"
 
@@ -76,3 +78,14 @@ class ChaosTrainer:
 
     def drop(self) -> None:
         pass
+
+    def test(
+        self, spec: Mapping[str, Any], opening: Mapping[str, Any], save_as: str
+    ) -> dict[str, Any]:
+        note("test", spec["seed"])
+        time.sleep(float(os.environ[EPOCH_SECONDS]))
+        targets = np.arange(100, dtype=np.int32) % 10
+        is_right = np.random.default_rng(spec["seed"]).random(100) < 0.9
+        predictions = np.where(is_right, targets, -1).astype(np.int32)
+        np.savez_compressed(save_as, predictions=predictions, targets=targets)
+        return {"metrics": {"test_accuracy": float(is_right.mean()), "test_loss": 0.5}}

@@ -13,14 +13,22 @@ from pathlib import Path
 
 import optuna
 
+from assay.experiments.evaluation.finalists import planned_trainings
 from assay.experiments.maintenance.doctor import diagnose
+from assay.experiments.results.finalizes import read_finalizes
 from assay.experiments.results.history import read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import search_runs
-from assay.experiments.tracking.schema import STUDY_ID_TAG
+from assay.experiments.tracking.schema import OPENINGS_TAG, PARENT_TAG, STUDY_ID_TAG
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
-from assay.search.events import CRASHED_LABEL, INTERRUPTED_LABEL, EpochEnded, TrialEnded
+from assay.search.events import (
+    CRASHED_LABEL,
+    INTERRUPTED_LABEL,
+    EpochEnded,
+    TestSetOpened,
+    TrialEnded,
+)
 from assay.search.journal import read_events
 from assay.search.samplers.grid_sampler import ENQUEUED
 from assay.search.storage.stored_values import ATTEMPT, SEED, STATE, STUDY_ID
@@ -81,6 +89,54 @@ def ended_well(home: Path, study: str) -> set[int]:
     return {
         event.trial for event in events if isinstance(event, TrialEnded) and event.state in _DONE
     }
+
+
+def judge_finalizes(sessions: Sessions, study: str) -> tuple[Verdict, int]:
+    """Check the finalizes of a study, the last of which came to its end.
+
+    Returns:
+        The verdict, and how many times the test set was opened.
+    """
+    store_paths = sessions.store_paths
+    study_id = load_optuna_study(study, store_paths).user_attrs[STUDY_ID]
+    journal = store_paths.workspace.finalize_journal(study)
+    records = read_finalizes(journal, study_id)
+    opened = [
+        event.opening
+        for event, _ in read_events(journal, only=[TestSetOpened])
+        if isinstance(event, TestSetOpened)
+    ]
+    lost = twice = wrong = 0
+    for record in records:
+        planned = {training.seed for training in planned_trainings(record.plan)}
+        complete = Counter(
+            training.begun.seed for training in record.trainings.values() if training.is_complete
+        )
+        lost += len(planned - complete.keys())
+        twice += sum(count - 1 for count in complete.values())
+        wrong += sum(
+            training.end.values != (accuracy(training.begun.seed, len(training.epochs)),)
+            or training.tested is None
+            for training in record.trainings.values()
+            if training.end is not None and training.is_complete
+        )
+    filter_string = f"tags.`{STUDY_ID_TAG}` = '{study_id}'"
+    runs = list(search_runs(open_client(store_paths.tracking_uri), filter_string))
+    (parent,) = [run for run in runs if PARENT_TAG not in run.data.tags]
+    told = []
+    if opened != [*range(1, len(records) + 1)]:
+        told.append(f"openings {opened} of {len(records)} finalizes")
+    if parent.data.tags.get(OPENINGS_TAG) != str(len(records)):
+        told.append(f"MLflow has {parent.data.tags.get(OPENINGS_TAG)} of {len(records)} openings")
+    verdict = Verdict(
+        lost=lost,
+        twice=twice,
+        wrong=wrong,
+        running=sum(run.info.status == "RUNNING" for run in runs),
+        disagreements=len(diagnose(store_paths, fix=False).differences),
+        told=tuple(told),
+    )
+    return verdict, len(opened)
 
 
 def judge(

@@ -190,7 +190,9 @@ class FinalistTrainer(QuickTrainer):
         self._assignment = {**self._assignment, "curve": [value] * spec["train"]["epochs"]}
         return reply
 
-    def test(self, spec: Mapping[str, Any], save_as: str) -> dict[str, Any]:
+    def test(
+        self, spec: Mapping[str, Any], opening: Mapping[str, Any], save_as: str
+    ) -> dict[str, Any]:
         dies = Path(os.environ.get("DIES", os.devnull))
         if not dies.exists():
             dies.touch()

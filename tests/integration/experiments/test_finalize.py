@@ -229,14 +229,18 @@ def test_a_death_after_the_opening_is_the_same_opening(searched: Path) -> None:
 def test_doctor_settles_a_finalize_that_died(searched: Path) -> None:
     finalized(searched, "--top", "1", "--seeds", "3")
     lines = journal(searched).read_bytes().splitlines(keepends=True)
-    begun = [number for number, line in enumerate(lines) if b'"event":"trial_begun"' in line]
-    journal(searched).write_bytes(b"".join(lines[: begun[-1] + 1]))
+    opening = next(n for n, line in enumerate(lines) if b"test_set_opened" in line)
+    begun = json.loads(next(line for line in lines if b'"event":"trial_begun"' in line))
+    # A training that was never tracked: its process died at its beginning.
+    dying = json.dumps({**begun, "trial": 99, "seed": 2**31 + 99}, separators=(",", ":"))
+    journal(searched).write_bytes(b"".join([*lines[: opening + 1], dying.encode() + b"\n"]))
     told = invoke("doctor", "--home", str(searched))
     assert told.code == 1
     assert "its finalize is not closed" in told.out
     mended = invoke("doctor", "--home", str(searched), "--fix", "--json")
-    assert mended.code == 0, mended.out
-    assert mended.answer["differences"] == []
+    assert (mended.code, mended.answer["differences"]) == (0, [])
+    states = {run.data.tags.get("assay.training"): run.data.tags for run in runs(searched)}
+    assert states["99"]["assay.state"] == "failed: interrupted"
     assert all(run.info.status != "RUNNING" for run in runs(searched))
 
 
@@ -299,7 +303,7 @@ def test_a_gap_is_answered_with_seeds_or_examples(searched: Path) -> None:
 def test_fewer_than_three_seeds_give_no_verdict(searched: Path) -> None:
     answer = finalized(searched, "--seeds", "2", QUALITIES=qualities(of_32=0.1))
     assert by_units(answer)[BASELINE_UNITS]["verdict"] == "not separable"
-    assert "three seeds" in by_units(answer)[BASELINE_UNITS]["comparison"]["reason"]
+    assert "fewer than 3 seeds" in by_units(answer)[BASELINE_UNITS]["comparison"]["reason"]
 
 
 @pytest.mark.parametrize(
