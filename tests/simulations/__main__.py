@@ -29,14 +29,16 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="simulate fewer studies")
     options = parser.parse_args()
-    broken = 0
+    bounds = broken = 0
     for name in options.cases or CASES:
         began = time.monotonic()
         for row in importlib.import_module(f"tests.simulations.{name}").rows(options.quick):
-            broken += isinstance(row, Row) and not row.is_held
+            if isinstance(row, Row):
+                bounds += row.has_bound
+                broken += not row.is_held
             print(row, flush=True)
         print(f"       {name} took {time.monotonic() - began:.0f} s", flush=True)
-    print(f"{broken} broken" if broken else "every bound held")
+    print(f"{broken} of {bounds} bounds broken" if broken else f"{bounds} bounds, all held")
     return int(broken > 0)
 
 

@@ -26,6 +26,11 @@ class Row:
     least: int | None = None
 
     @property
+    def has_bound(self) -> bool:
+        """Whether the count has a bound."""
+        return self.most is not None or self.least is not None
+
+    @property
     def is_held(self) -> bool:
         """Whether no bound is broken."""
         below = self.most is None or self.count <= self.most
@@ -37,7 +42,7 @@ class Row:
             bound = f"at most {self.most}"
         elif self.least is not None:
             bound = f"at least {self.least}"
-        mark = "held  " if self.is_held else "BROKEN"
+        mark = "BROKEN" if not self.is_held else "held  " if self.has_bound else "      "
         return (
             f"{mark} {self.case}: {self.counted} in {self.count} of {self.studies} studies "
             f"({100 * self.count / self.studies:.1f} %; {bound})"

@@ -595,11 +595,11 @@ def test_a_gap_must_be_above_zero(gap: float) -> None:
 @pytest.mark.parametrize(
     ("gap", "in_points", "sentence"),
     [
-        (0.00944, True, "This budget finds a true gap of 0.94 points in 4 of 5 studies."),
-        (0.01, True, "This budget finds a true gap of 1 point in 4 of 5 studies."),
+        (0.00944, True, "This budget finds a true gap of about 0.94 points in 4 of 5 studies."),
+        (0.01, True, "This budget finds a true gap of about 1 point in 4 of 5 studies."),
         (1.234, True, "This budget finds no true gap in 4 of 5 studies: it would be above 100 "
                       "points."),
-        (1.234, False, "This budget finds a true gap of 1.2 in 4 of 5 studies."),
+        (1.234, False, "This budget finds a true gap of about 1.2 in 4 of 5 studies."),
     ],
 )  # fmt: skip
 def test_the_smallest_gap_is_one_sentence(gap: float, in_points: bool, sentence: str) -> None:
