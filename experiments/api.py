@@ -69,7 +69,7 @@ def sweep(experiment: str | Path, **options: Unpack[SweepArguments]) -> StudyRes
     with mlflow_settings():
         result = sweeping.sweep(chosen, request, store_paths, display)
         _raise_failure(result.status)
-        study = read_study(result.study, store_paths, result.importance)
+        study = read_study(result.study, store_paths, chosen.search.importance)
     return dataclasses.replace(study, seconds=round(result.seconds, 3))
 
 
@@ -157,7 +157,7 @@ def load_study(
         home: folder of everything that running produces. None: ASSAY_HOME, or ./mlruns.
         storage: Optuna storage, as a URL. None: ASSAY_STORAGE, or SQLite in home.
         tracking_uri: MLflow tracking URI. None: MLFLOW_TRACKING_URI, or SQLite in home.
-        importance: importance evaluator: ped-anova, fanova or mdi. None: the experiment's.
+        importance: importance evaluator: ranks, ped-anova, fanova or mdi. None: the experiment's.
 
     Raises:
         RequestError: there is no such study or evaluator, or a store can't be reached.

@@ -9,6 +9,7 @@ from typing import Any
 from assay.models.settings import Settings
 from assay.search.artifacts import Checkpoints, ModelStore
 from assay.search.failure_policy import FailurePolicy
+from assay.search.importances import DEFAULT_EVALUATOR
 from assay.search.objective import Objectives
 from assay.search.space import Space
 from assay.search.workers.protocol import Trial
@@ -81,4 +82,4 @@ class StudyRequest:
     seed: int | None
     sampler_options: Settings | None = None
     pruner_options: Settings | None = None
-    importance: str = "ped-anova"
+    importance: str = DEFAULT_EVALUATOR

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from assay.models.settings import Settings
-from assay.search.importances import EVALUATORS, get_evaluator
+from assay.search.importances import DEFAULT_EVALUATOR, EVALUATORS, get_evaluator
 from assay.search.objective import Direction, Objectives
 from assay.search.pruners import get_pruner
 from assay.search.pruners.base import PrunerRequest
@@ -65,8 +65,8 @@ class SearchSettings(Settings):
         "maximize val_loss.",
     )
     importance: Annotated[str, AfterValidator(_check_evaluator)] = Field(
-        default="ped-anova",
-        description=f"Evaluator of hyperparameter importances: {', '.join(EVALUATORS)}.",
+        default=DEFAULT_EVALUATOR,
+        description=f"Evaluator of the importance of hyperparameters: {', '.join(EVALUATORS)}.",
     )
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from assay.models.seeding import trial_seed
 from assay.search.events import INTERRUPTED_LABEL, TrialEnded
-from assay.search.importances import importances_by_metric
+from assay.search.importances import ImportanceReport, report_importances
 from assay.search.objective import ParetoFront, Values
 from assay.search.plan import StudyRequest
 from assay.search.pruners import make_pruner
@@ -322,12 +322,10 @@ class StudyTrials(StudyRecord):
         """Return the searched hyperparameters of a trial, as the space defines them."""
         return self._request.space.decode(frozen.params)
 
-    def compute_importances(self) -> dict[str, dict[str, float]]:
-        """Return the hyperparameter importances by the metric of each objective."""
+    def report_importances(self) -> dict[str, ImportanceReport]:
+        """Return the importance and the effects of hyperparameters by the objectives' metrics."""
         request = self._request
-        return importances_by_metric(
-            self.study, request.importance, request.space, request.objectives
-        )
+        return report_importances(self.study, request.importance, request.space, request.objectives)
 
 
 def _configuration_key(parameters: Mapping[str, Any]) -> str:

@@ -20,7 +20,8 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 @click.argument("name", metavar="STUDY|RUN_ID", shell_complete=completion.studies)
 @click.option("--trial", type=int, help="Show this trial of the study.")
 @click.option(
-    "--importance", help="Importance evaluator: ped-anova, fanova or mdi.  [the experiment's]"
+    "--importance",
+    help="Importance evaluator: ranks, ped-anova, fanova or mdi.  [the experiment's]",
 )
 @click.option(
     "--sort",

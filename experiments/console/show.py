@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from assay.experiments.console.importance import print_importance
 from assay.experiments.console.tables import (
     create_console,
-    importance_bars,
-    importance_heading,
     param_grid,
     plain_table,
 )
@@ -113,10 +112,7 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, show_all: bool, ru
         )
     if len(trials) > _MAX_TRIALS and not show_all:
         out.print(f"{len(trials) - _MAX_TRIALS} more trials: --all shows them")
-    for metric, shares in study.importances.items():
-        objective = None if study.pareto is None else metric
-        out.print(importance_heading(study.importance, objective, study.counts["complete"]))
-        out.print(importance_bars(shares))
+    print_importance(out, study.importance, all_effects=True)
     parent = "" if study.parent_run_id is None else f"  (parent run {study.parent_run_id})"
     out.print(f"\nruns:  {study.tracking_uri}{parent}")
 

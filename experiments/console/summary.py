@@ -5,10 +5,9 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
+from assay.experiments.console.importance import print_importance
 from assay.experiments.console.tables import (
     create_console,
-    importance_bars,
-    importance_heading,
     param_grid,
     plain_table,
 )
@@ -47,11 +46,7 @@ def print_summary(
         )
         out.print(_front_table(result))
         _print_models(result, to_stderr)
-    for metric, shares in result.importances.items():
-        objective = None if result.objectives.single is not None else metric
-        complete = result.trials["complete"]
-        out.print(importance_heading(result.importance, objective, complete))
-        out.print(importance_bars(shares))
+    print_importance(out, result.importance)
     experiment = escape_line(result.experiment)
     out.print(f"\nruns:  {result.tracking_uri}  (experiment {experiment}, study {result.study})")
     out.print(f"look:  {escape_line(ui_command)}")

@@ -12,11 +12,8 @@ from rich.table import Table
 
 from assay.experiments.formatting import format_param
 from assay.experiments.terminal_text import escape_line, escape_text, unescaped
-from assay.search.importances import get_evaluator
 
-_BAR_CHARACTERS = 24
 _LOG_COLUMNS = 200
-_FEW_TRIALS = 20
 
 
 class SafeConsole(Console):
@@ -64,29 +61,6 @@ def param_grid(params: Mapping[str, Any]) -> Table:
     for name, value in params.items():
         table.add_row(f"  {escape_line(name)}", format_param(value))
     return table
-
-
-def importance_bars(shares: Mapping[str, float]) -> Table:
-    """Return importances as bars, one per line."""
-    table = Table.grid(padding=(0, 2))
-    for name, share in shares.items():
-        table.add_row(
-            f"  {escape_line(name)}", "█" * max(1, round(share * _BAR_CHARACTERS)), f"{share:.0%}"
-        )
-    return table
-
-
-def importance_heading(evaluator: str, metric: str | None, complete: int) -> str:
-    """Return the line above importances.
-
-    Args:
-        evaluator: name of the importance evaluator.
-        metric: the objective's; None if the study has only one.
-        complete: number of complete trials; with fewer than 20 the line warns.
-    """
-    objective = "" if metric is None else f" for {escape_line(metric)}"
-    warning = f"; only a hint, from {complete} complete trials" if complete < _FEW_TRIALS else ""
-    return f"\nimportances{objective} ({get_evaluator(evaluator).summary}{warning}):"
 
 
 def plain_table(*names: str) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from assay.search.space import Configuration
 if TYPE_CHECKING:
     import pandas
     from optuna.trial import FrozenTrial
+
+    from assay.search.importances import ImportanceReport
 
 COST_COLUMNS = ("train_seconds", "epoch_seconds", "parameters", "peak_memory_bytes")
 EPOCH_COLUMNS = ("restored_epoch", "resumed_epoch")
@@ -96,6 +99,24 @@ def _finalist_row(training: Training, is_baseline: bool, objectives: Objectives)
         **({} if training.tested is None else training.tested.metrics),
         "training": begun.trial,
     }
+
+
+def build_effect_frame(reports: Mapping[str, ImportanceReport]) -> pandas.DataFrame:
+    """Return one row per group of each hyperparameter, with the columns of `StudyResult.effects`.
+
+    Args:
+        reports: by the metric of each objective.
+    """
+    import pandas  # here for the same reason as below
+
+    rows = [
+        {"metric": metric, "hyperparameter": name, **dataclasses.asdict(effect)}
+        for metric, report in reports.items()
+        for name, effects in report.effects.items()
+        for effect in effects
+    ]
+    frame = pandas.DataFrame(rows, columns=["metric", "hyperparameter", "group", "n", "mean", "sd"])
+    return frame.astype({"n": "int64", "mean": "float64", "sd": "float64"})
 
 
 def _trial_row(

@@ -19,7 +19,12 @@ from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.tracking.schema import read_preflight
 from assay.experiments.workspace import StorePaths
-from assay.search.importances import get_evaluator, importances_by_metric
+from assay.search.importances import (
+    DEFAULT_EVALUATOR,
+    ImportanceReport,
+    get_evaluator,
+    report_importances,
+)
 from assay.search.objective import Objectives, Values
 from assay.search.system.urls import mask_secrets
 
@@ -28,8 +33,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from assay.experiments.tracking.lookup import StoredModel, StudyRunIds
-
-_DEFAULT_EVALUATOR = "ped-anova"
 
 
 def read_study(name: str, store_paths: StorePaths, importance: str | None = None) -> StudyResult:
@@ -75,14 +78,13 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
         counts=_count_states(trials),
         best=best_trials[0] if best_trials and not has_front else None,
         pareto=best_trials if has_front else None,
-        importances=_compute_importances(study, objectives, evaluator),
+        importance=_report_importances(study, objectives, evaluator),
         seconds=None,
         trials=build_trial_frame(trials, history, objectives, runs.trials),
         epochs=build_epoch_frame(history),
         finalists=build_finalist_frame(
             read_finalizes(store_paths.workspace.finalize_journal(name), study_id), objectives
         ),
-        importance=evaluator,
         model=None if has_front else next((stored.address for stored in models.values()), None),
         missing_models={
             number: stored.missing
@@ -98,7 +100,7 @@ def _experiment_evaluator(history: StudyHistory) -> str:
     if history.opened is not None:
         with suppress(tomllib.TOMLDecodeError, KeyError):
             return str(tomllib.loads(history.opened.text)["search"]["importance"])
-    return _DEFAULT_EVALUATOR
+    return DEFAULT_EVALUATOR
 
 
 def _find_runs(store_paths: StorePaths, study_id: str | None) -> StudyRunIds:
@@ -142,8 +144,8 @@ def _best_trial_records(
     ]
 
 
-def _compute_importances(
+def _report_importances(
     study: optuna.Study, objectives: Objectives, evaluator: str
-) -> dict[str, dict[str, float]]:
+) -> dict[str, ImportanceReport]:
     names = sorted({name for trial in study.get_trials(deepcopy=False) for name in trial.params})
-    return importances_by_metric(study, evaluator, names, objectives)
+    return report_importances(study, evaluator, names, objectives)

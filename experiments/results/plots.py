@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -19,6 +20,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from assay.models.errors import RequestError
 from assay.models.names import check_name
+from assay.search.importances import ImportanceReport, get_evaluator
 from assay.search.objective import COSTS, Objective
 
 if TYPE_CHECKING:
@@ -56,8 +58,8 @@ class PlottedStudy(Protocol):
         """The trials of the Pareto front; None with one objective."""
 
     @property
-    def importances(self) -> Mapping[str, Mapping[str, float]]:
-        """Share of each hyperparameter, by objective."""
+    def importance(self) -> Mapping[str, ImportanceReport]:
+        """Importance of the hyperparameters, by objective."""
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -75,6 +77,11 @@ BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#8C8C8C"
 _TRIAL_COLORS = "cividis_r"
 _MIN_LOG_RATIO = 100.0
 _SLICE_COLUMNS = 3
+_MARGIN = 0.05  # of an axis, as matplotlib's own
+_FAR_OUT = 3.0
+_MIN_QUARTILE_VALUES = 5
+_MIN_USUAL_SHARE = 0.5  # of the axis: below it, outliers are left out
+_STATE_LINES = {"complete": "-", "pruned": ":", "failed": "--", "running": "-."}
 _NO_METRICS = ("trial", "epoch", "seconds")
 _METRIC_UNITS = {
     "accuracy": "fraction",
@@ -122,8 +129,7 @@ def _draw_history(axes: Axes, trials: pd.DataFrame, objective: Objective) -> Non
     axes.step(best.index, best, where="post", color=VERMILLION, linewidth=1.5, label="best so far")
     axes.set_ylabel(_axis_label(metric))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if _spans_decades(list(measured[metric])):
-        axes.set_yscale("log")
+    _fit_axis(axes, "y", _points(measured[metric]), keep=best.tolist()[-1:])
     axes.legend(frameon=False, fontsize="small")
 
 
@@ -137,9 +143,21 @@ def plot_curves(study: PlottedStudy, metric: str | None = None) -> NotebookFigur
     chosen = check_name("metric of an epoch", metric or _default_curve_metric(study), metrics)
     figure, (axes,) = _create_figure()
     best_trials = _best_trial_numbers(study)
-    for number, epochs in study.epochs.groupby("trial"):
+    curves = {int(number): epochs for number, epochs in study.epochs.groupby("trial")}
+    labelled = set()
+    for number, epochs in curves.items():
         if number not in best_trials:
-            axes.plot(epochs["epoch"], epochs[chosen], color=GREY, alpha=0.45, linewidth=0.9)
+            state = _state_of(study, number)
+            axes.plot(
+                epochs["epoch"],
+                epochs[chosen],
+                color=GREY,
+                alpha=0.45,
+                linewidth=0.9,
+                linestyle=_STATE_LINES[state],
+                label=None if state in labelled else state,
+            )
+            labelled.add(state)
     for number in best_trials:
         epochs = study.epochs[study.epochs["trial"] == number]
         # A line through a single epoch would be invisible.
@@ -153,14 +171,28 @@ def plot_curves(study: PlottedStudy, metric: str | None = None) -> NotebookFigur
             marker=marker,
             label=name,
         )
-    if len(best_trials) == 1:
+    if labelled or len(best_trials) == 1:
         axes.legend(frameon=False, fontsize="small")
     axes.set_title(_escape(f"{study.study}: {chosen} by epoch"))
     axes.set(xlabel="epoch", ylabel=_axis_label(chosen))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if _spans_decades(list(study.epochs[chosen].dropna())):
-        axes.set_yscale("log")
+    ranges = {number: _range_of(epochs[chosen]) for number, epochs in curves.items()}
+    keep = [end for number in best_trials for end in ranges.get(number, ())]
+    _fit_axis(axes, "y", list(ranges.values()), keep)
     return figure
+
+
+def _state_of(study: PlottedStudy, number: int) -> str:
+    """Return the state of a trial in a word: "failed" for any reason."""
+    # A trial may have begun after the table was read.
+    state = study.trials["state"].get(number, "running")
+    return str(state).partition(":")[0]
+
+
+def _range_of(curve: pd.Series[float]) -> tuple[float, ...]:
+    """Return the lowest and the highest value; empty without any."""
+    present = curve.dropna()
+    return (float(present.min()), float(present.max())) if len(present) else ()
 
 
 def _default_curve_metric(study: PlottedStudy) -> str:
@@ -192,20 +224,46 @@ def plot_slices(study: PlottedStudy, metric: str | None = None) -> NotebookFigur
     figure, panels = _create_figure(rows, columns, panel_inches=(3.6, 3.0))
     measured = study.trials[study.trials[chosen].notna()].astype({chosen: float})
     colors = Normalize(0, max(measured.index, default=0))
+    objective = Objective.read(study.objectives[metrics.index(chosen)])
+    best_end = -1 if objective.direction == "maximize" else 0
     for axes, name in zip(panels, names, strict=False):
-        _draw_slice(axes, measured, name, chosen, colors)
+        _draw_slice(axes, measured, name, chosen, colors, best_end)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     for axes in panels[::columns]:
         axes.set_ylabel(_axis_label(chosen))
     figure.colorbar(ScalarMappable(colors, _TRIAL_COLORS), ax=panels[: len(names)], label="trial")
+    if (measured["state"] == "pruned").any():
+        handles = {
+            label: handle
+            for axes in panels[: len(names)]
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(
+            handles.values(),
+            handles.keys(),
+            loc="outside lower center",
+            ncols=2,
+            frameon=False,
+            fontsize="small",
+        )
     figure.suptitle(_escape(f"{study.study}: {chosen} by hyperparameter"))
     return figure
 
 
 def _draw_slice(
-    axes: Axes, trials: pd.DataFrame, name: str, metric: str, colors: Normalize
+    axes: Axes, trials: pd.DataFrame, name: str, metric: str, colors: Normalize, best_end: int
 ) -> None:
+    """Draw the trials that have a hyperparameter.
+
+    Args:
+        axes: the panel.
+        trials: trials with a value.
+        name: of the hyperparameter.
+        metric: of the objective.
+        colors: of trial numbers.
+        best_end: 0 if the lowest value is the best, -1 if the highest is.
+    """
     # A conditional hyperparameter is missing from some trials.
     present = trials[trials[name].notna()]
     is_numeric = all(
@@ -215,51 +273,69 @@ def _draw_slice(
     settings = (
         present[name].tolist() if is_numeric else [_escape(str(value)) for value in present[name]]
     )
-    axes.scatter(
-        settings,
-        present[metric],
-        c=present.index,
-        cmap=_TRIAL_COLORS,
-        norm=colors,
-        s=26,
-        edgecolors="white",
-        linewidths=0.4,
-    )
+    is_pruned = (present["state"] == "pruned").tolist()
+    for pruned in (False, True):
+        drawn = [place for place, other in enumerate(is_pruned) if other == pruned]
+        if not drawn:
+            continue
+        axes.scatter(
+            [settings[place] for place in drawn],
+            present[metric].iloc[drawn],
+            c=present.index[drawn],
+            cmap=_TRIAL_COLORS,
+            norm=colors,
+            s=26,
+            marker="x" if pruned else "o",
+            edgecolors=None if pruned else "white",
+            linewidths=1.0 if pruned else 0.4,
+            label="pruned" if pruned else "complete",
+        )
     axes.set_xlabel(_escape(name))
     if is_numeric and _spans_decades(settings):
         axes.set_xscale("log")
-    if _spans_decades(present[metric].tolist()):
-        axes.set_yscale("log")
+    complete = present[present["state"] == "complete"]
+    keep = _range_of(complete[metric])[best_end:][:1]
+    _fit_axis(axes, "y", _points(present[metric]), keep)
 
 
 def plot_importances(study: PlottedStudy) -> NotebookFigure:
-    """Plot the importance of each hyperparameter as a bar.
+    """Plot the importance of each hyperparameter whose effect is shown, with its interval.
 
     Raises:
-        RequestError: there are too few complete trials.
+        RequestError: no effect is shown.
     """
-    by_objective = {metric: shares for metric, shares in study.importances.items() if shares}
-    if not by_objective:
+    shown = [report for report in study.importance.values() if report.shown]
+    if not shown:
+        reasons = "; ".join(dict.fromkeys(str(one.reason) for one in study.importance.values()))
         raise RequestError(
-            f"importances take a few complete trials that differ; {study.study} has "
-            f"{study.counts['complete']}: sweep on."
+            f"a plot of importance takes an effect that can be told from chance: {reasons}; "
+            f"study {study.study} has {study.counts['complete']} complete trials: sweep on, or "
+            "read study.effects."
         )
-    most_bars = max(map(len, by_objective.values()))
-    figure, panels = _create_figure(
-        rows=len(by_objective), panel_inches=(7.0, 1.2 + 0.35 * most_bars)
-    )
-    for axes, (metric, shares) in zip(panels, by_objective.items(), strict=True):
-        bars = axes.barh(list(map(_escape, shares)), list(shares.values()), color=BLUE, height=0.65)
-        axes.bar_label(
-            bars, labels=[f"{share:.0%}" for share in shares.values()], padding=3, fontsize="small"
-        )
-        axes.set_title(_escape(f"{study.study}: importances for {metric}"))
-        axes.set_xlabel("importance (share of the whole)")
-        axes.invert_yaxis()  # the greatest on top
-        axes.set_xlim(0, max(shares.values()) * 1.12 or 1.0)  # room for the label of a bar
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.grid(visible=False, axis="y")
+    most_bars = max(len(report.shown) for report in shown)
+    figure, panels = _create_figure(rows=len(shown), panel_inches=(7.0, 1.2 + 0.35 * most_bars))
+    for axes, report in zip(panels, shown, strict=True):
+        _draw_importances(axes, report)
+        axes.set_title(_escape(f"{study.study}: importance for {report.metric}"))
     return figure
+
+
+def _draw_importances(axes: Axes, report: ImportanceReport) -> None:
+    shares = report.shown
+    names = list(map(_escape, shares))
+    bars = axes.barh(names, list(shares.values()), color=BLUE, height=0.65)
+    ends = [(report.shares[name].low, report.shares[name].high) for name in shares]
+    for place, (low, high) in enumerate(ends):
+        if low is not None and high is not None:
+            axes.plot([low, high], [place, place], color="black", linewidth=1.2, marker="|")
+    labels = [f"{share:.0%}" for share in shares.values()]
+    axes.bar_label(bars, labels=labels, label_type="center", color="white", fontsize="small")
+    axes.set_xlabel(get_evaluator(report.evaluator).summary)
+    axes.invert_yaxis()  # the greatest on top
+    right = max([*shares.values(), *(high for _, high in ends if high is not None)])
+    axes.set_xlim(0, right * 1.05)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(visible=False, axis="y")
 
 
 def plot_front(study: PlottedStudy, x: str | None = None, y: str | None = None) -> NotebookFigure:
@@ -299,10 +375,9 @@ def plot_front(study: PlottedStudy, x: str | None = None, y: str | None = None) 
         )
     axes.set_title(_escape(f"{study.study}: trials of the front by number"))
     axes.set(xlabel=_axis_label(across), ylabel=_axis_label(up))
-    if _spans_decades(complete[across].tolist()):
-        axes.set_xscale("log")
-    if _spans_decades(complete[up].tolist()):
-        axes.set_yscale("log")
+    front = complete[on_front]
+    _fit_axis(axes, "x", _points(complete[across]), front[across].tolist())
+    _fit_axis(axes, "y", _points(complete[up]), front[up].tolist())
     axes.legend(frameon=False, fontsize="small")
     return figure
 
@@ -343,6 +418,84 @@ def _escape(text: str) -> str:
 def _axis_label(metric: str) -> str:
     unit = _METRIC_UNITS.get(metric.removeprefix("val_"))
     return _escape(metric if unit is None else f"{metric} ({unit})")
+
+
+def _points(values: Iterable[float]) -> list[tuple[float, ...]]:
+    """Return single values as ranges, for `_fit_axis`."""
+    return [(float(value), float(value)) for value in values]
+
+
+def _fit_axis(
+    axes: Axes, which: Literal["x", "y"], ranges: Sequence[Sequence[float]], keep: Sequence[float]
+) -> None:
+    """Scale an axis to the values that matter, and write how many trials lie outside of it.
+
+    Args:
+        axes: the panel.
+        which: its axis.
+        ranges: lowest and highest value of each trial; empty for a trial without one.
+        keep: values that must be inside, such as those of the best trials.
+    """
+    values = [end for ends in ranges for end in ends if math.isfinite(end)]
+    if not values:
+        return
+    low, high = _usual_range(values)
+    low, high = min(low, *keep, math.inf), max(high, *keep, -math.inf)
+    is_log = _spans_decades([value for value in values if low <= value <= high])
+    if is_log:
+        axes.set(**{f"{which}scale": "log"})
+    below = sum(any(end < low for end in ends) for ends in ranges)
+    above = sum(any(end > high for end in ends) for ends in ranges)
+    if below + above == 0:
+        return
+    margin = (high / low) ** _MARGIN if is_log else (high - low) * _MARGIN
+    ends = (low / margin, high * margin) if is_log else (low - margin, high + margin)
+    axes.set(**{f"{which}lim": ends})
+    counts = (
+        ((below, "below"), (above, "above"))
+        if which == "y"
+        else ((below, "left"), (above, "right"))
+    )
+    text = ", ".join(f"{number} {side}" for number, side in counts if number)
+    axes.text(
+        *((0.99, 0.02) if which == "y" else (0.01, 0.98)),
+        f"trials outside: {text}",
+        transform=axes.transAxes,
+        ha="right" if which == "y" else "left",
+        va="bottom" if which == "y" else "top",
+        fontsize="x-small",
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0},
+    )
+
+
+def _usual_range(values: Sequence[float]) -> tuple[float, float]:
+    """Return the range of finite values without those that would squash an axis.
+
+    Outliers are more than three quartile ranges away from the quartiles (Tukey, Exploratory Data
+    Analysis, 1977: "far out"), on a logarithmic scale if the values span decades. They are left out
+    if they take most of the axis.
+    """
+    low, high = min(values), max(values)
+    is_log = _spans_decades(values)
+    scaled = [math.log(value) for value in values] if is_log else list(values)
+    if len(scaled) < _MIN_QUARTILE_VALUES:
+        return low, high
+    first, _, third = statistics.quantiles(scaled, n=4, method="inclusive")
+    reach = _FAR_OUT * (third - first)
+    usual = [
+        value
+        for value, place in zip(values, scaled, strict=True)
+        if first - reach <= place <= third + reach
+    ]
+    # On the scale that the axis would have without the outliers.
+    if reach == 0 or _width(usual, is_log) > _MIN_USUAL_SHARE * _width(values, is_log):
+        return low, high
+    return min(usual), max(usual)
+
+
+def _width(values: Sequence[float], is_log: bool) -> float:
+    low, high = min(values), max(values)
+    return math.log(high / low) if is_log else high - low
 
 
 def _spans_decades(values: Sequence[Any]) -> bool:

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.formatting import format_metric, format_param
+from assay.search.importances import ImportanceReport, to_importance_record
 
 if TYPE_CHECKING:
     import pandas
@@ -34,8 +35,8 @@ class StudyResult:
         model: address of the best trial's model in MLflow, such as "runs:/ID/model". None with
             several objectives, or if MLflow does not have it.
         missing_models: why MLflow does not have the model of a best trial, by its number.
-        importances: by objective, the share of each hyperparameter, the greatest first. The shares
-            of an objective sum to 1.
+        importance: importance and effects of the hyperparameters, by the metric of each objective,
+            also of those whose effect is not shown.
         seconds: wall time of the sweep that returned this; None if the study was only read.
         trials: one row per trial; the index `trial` is its number. Columns: state ("complete",
             "pruned", "failed: REASON", "running"), the metric of each objective at the trial's end,
@@ -49,7 +50,6 @@ class StudyResult:
         finalists: one row per re-training of the last `assay finalize`. Columns: trial (whose
             configuration it trained), baseline, seed, state, the metric of each objective, the
             metrics on the test set, training (its number). Empty before.
-        importance: name of the importance evaluator.
         preflight: what was understood of data and model when the study was last opened. Empty for a
             study of another home.
 
@@ -69,19 +69,17 @@ class StudyResult:
     counts: Mapping[str, int]
     best: Mapping[str, Any] | None
     pareto: Sequence[Mapping[str, Any]] | None
-    importances: Mapping[str, Mapping[str, float]]
+    importance: Mapping[str, ImportanceReport]
     seconds: float | None
     trials: pandas.DataFrame
     epochs: pandas.DataFrame
     finalists: pandas.DataFrame
-    importance: str = "ped-anova"
     model: str | None = None
     missing_models: Mapping[int, str] = field(default_factory=dict)
     preflight: Mapping[str, Any] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
         """Return what `assay sweep --json` prints, with the same keys."""
-        first_importances = next(iter(self.importances.values()), {})
         return {
             "study": self.study,
             "experiment": self.experiment,
@@ -93,9 +91,29 @@ class StudyResult:
             "model": self.model,
             "pareto": None if self.pareto is None else [dict(trial) for trial in self.pareto],
             "objectives": list(self.objectives),
-            "importances": dict(first_importances if self.pareto is None else self.importances),
+            **to_importance_record(self.importance, is_single=self.pareto is None),
             "preflight": dict(self.preflight),
         }
+
+    @property
+    def importances(self) -> dict[str, dict[str, float]]:
+        """The share of each hyperparameter whose effect is shown, the greatest first.
+
+        They are by the metric of each objective, which has an empty dictionary if none is shown:
+        `importance` has the reason.
+        """
+        return {metric: report.shown for metric, report in self.importance.items()}
+
+    @property
+    def effects(self) -> pandas.DataFrame:
+        """One row per choice, or part of a range, of each hyperparameter, by objective.
+
+        Columns: metric, hyperparameter, group, n (number of complete trials), mean, sd (of their
+        values; NaN for one trial).
+        """
+        from assay.experiments.results.frames import build_effect_frame  # here, to start faster
+
+        return build_effect_frame(self.importance)
 
     @property
     def searched(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.experiments.tracking.lookup import StoredModel
 from assay.search.events import Closing, EpochEnded
+from assay.search.importances import ImportanceReport, to_importance_record
 from assay.search.objective import Objectives, Values
 from assay.search.space import Configuration
 
@@ -91,10 +92,9 @@ class SweepResult:
         objectives: what was optimized.
         best_trials: the best complete trial; with several objectives the Pareto front, ranked by
             the first of them.
-        importances: share of each hyperparameter, greatest first, by objective.
+        importance: importance and effects of hyperparameters, by the objective's metric.
         wanted: number of complete or pruned trials at which the study is done.
         exhausted: whether every configuration has been tried.
-        importance: name of the importance evaluator.
         preflight: what was understood of data and model: see `Preflight.to_record`.
     """
 
@@ -107,10 +107,9 @@ class SweepResult:
     trials: Mapping[str, int]
     objectives: Objectives
     best_trials: Sequence[RankedTrial]
-    importances: Mapping[str, Mapping[str, float]]
+    importance: Mapping[str, ImportanceReport]
     wanted: int
     exhausted: bool
-    importance: str = "ped-anova"
     preflight: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -127,7 +126,6 @@ class SweepResult:
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         single = self.objectives.single is not None
-        by_objective = dict(self.importances)
         return {
             "study": self.study,
             "experiment": self.experiment,
@@ -139,7 +137,7 @@ class SweepResult:
             "model": None if self.best is None else self.best.model.address,
             "pareto": None if single else [best.to_record(single) for best in self.best_trials],
             "objectives": [str(objective) for objective in self.objectives.each],
-            "importances": next(iter(by_objective.values()), {}) if single else by_objective,
+            **to_importance_record(self.importance, single),
             "preflight": dict(self.preflight),
         }
 

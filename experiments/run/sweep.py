@@ -79,6 +79,7 @@ from assay.search.workers.vmap_lanes import LaneExecutor
 if TYPE_CHECKING:
     import optuna
 
+    from assay.search.importances import ImportanceReport
     from assay.search.plan import StudyRequest
     from assay.search.study import StudyTrials
     from assay.search.study_record import StudyRecord
@@ -615,13 +616,24 @@ def _read_result(context: SweepContext, status: RunStatus, seconds: float) -> Sw
             )
             for number, values in trials.best_trials().items()
         ],
-        # Skip importances when the user asked to stop.
-        importances={} if status.closing == "interrupted" else trials.compute_importances(),
+        importance=_read_importance(context, status),
         wanted=context.wanted,
         exhausted=not trials.has_next(),
-        importance=search.importance,
         preflight=_preflight_record(context),
     )
+
+
+def _read_importance(context: SweepContext, status: RunStatus) -> Mapping[str, ImportanceReport]:
+    # Here, because it imports Optuna's samplers.
+    from assay.search.importances import skipped_importances
+
+    if status.closing != "interrupted":
+        return context.trials.report_importances()
+    # Some evaluators take long: a user who asked to stop need not wait for them.
+    search = context.session.experiment.search
+    complete = context.trials.count_by_state()["complete"]
+    reason = "the sweep was interrupted; assay show computes it"
+    return skipped_importances(search.importance, search.goals, complete, reason)
 
 
 def _preflight_record(context: SweepContext) -> Mapping[str, Any]:

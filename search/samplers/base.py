@@ -79,6 +79,7 @@ class Sampler(Generic[S]):
         max_trials: the most trials that it is reasonable for, and the reason; None for any number.
         check_space: raises a RequestError for a space that it cannot search.
         size: returns the number of configurations that it has for a space; None if they do not end.
+        learns: whether what it proposes depends on the values of earlier trials.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Sampler(Generic[S]):
     max_trials: tuple[int, str] | None = None
     check_space: Callable[[Space], None] = lambda space: None
     size: Callable[[Space], int | None] = lambda space: None
+    learns: bool = True
 
     def check(self, space: Space, objectives: int) -> None:
         """Check that it can search a space, and that its packages are installed.

@@ -56,4 +56,5 @@ SAMPLER = Sampler(
     _make,
     check_space=_check_space,
     size=grid_size,
+    learns=False,
 )

@@ -47,4 +47,5 @@ SAMPLER = Sampler(
     QmcSettings,
     _make,
     packages={"scipy": "scipy"},
+    learns=False,
 )

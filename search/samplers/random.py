@@ -21,4 +21,6 @@ def _make(request: SamplerRequest[RandomSettings]) -> BaseSampler:
     return optuna.samplers.RandomSampler(seed=request.session_seed)
 
 
-SAMPLER = Sampler("random", "every configuration drawn independently", RandomSettings, _make)
+SAMPLER = Sampler(
+    "random", "every configuration drawn independently", RandomSettings, _make, learns=False
+)

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from assay import StudyResult
+from assay.search.importances import Effect, Importance, ImportanceReport
 
 STATES = ["complete", "complete", "pruned", "complete", "failed: crashed (SIGKILL)", "complete"]
+
+
+def importance_report(
+    metric: str, names: Sequence[str] = ("learning_rate", "activation"), **changes: Any
+) -> ImportanceReport:
+    """Return a report in which an effect of the first hyperparameter is shown."""
+    first, *others = names
+    shares = {
+        first: Importance(0.6, 0.4, 0.75, 0.001, True),
+        **{name: Importance(0.1, 0.0, 0.3, 0.2, False) for name in others},
+    }
+    effects = {name: [Effect("low", 2, 0.5, 0.1), Effect("high", 1, 0.9, None)] for name in names}
+    report = ImportanceReport("ranks", metric, trials=30, shares=shares, effects=effects)
+    return dataclasses.replace(report, **changes)
 
 
 def study(objectives: tuple[str, ...] = ("maximize val_accuracy",), **changes: Any) -> StudyResult:
@@ -55,7 +72,7 @@ def study(objectives: tuple[str, ...] = ("maximize val_accuracy",), **changes: A
         "pareto": None
         if single
         else [{"number": n, "values": (), "params": {}, "run_id": None} for n in (0, 1, 3, 5)],
-        "importances": {metric: {"learning_rate": 0.75, "activation": 0.25} for metric in metrics},
+        "importance": {metric: importance_report(metric) for metric in metrics},
         "seconds": 1.0,
         "trials": trials,
         "epochs": epochs,

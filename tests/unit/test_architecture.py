@@ -42,8 +42,8 @@ ORDER: dict[str, list[set[str]]] = {
     ],
     "search": [
         {"system", "events", "objective", "space", "optuna_compat", "optuna_messages"},
+        {"storage", "journal", "workers", "pruners", "samplers", "rank_shares"},
         {"importances"},
-        {"storage", "journal", "workers", "pruners", "samplers"},
         {"settings", "artifacts", "study_record", "failure_policy"},
         {"plan"},
         {"study", "supervisor"},

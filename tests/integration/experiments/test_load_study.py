@@ -143,7 +143,22 @@ def test_epochs_that_were_trained_again_count_once(store_paths: StorePaths) -> N
 def test_a_study_without_trials_is_empty(store_paths: StorePaths) -> None:
     record_study(store_paths, "none", ONE, [])
     read = load_study("none", home=store_paths.workspace.path)
-    assert (len(read.trials), read.best, dict(read.importances)) == (0, None, {})
+    assert (len(read.trials), read.best) == (0, None)
+    assert read.importances == {"val_accuracy": {}}
+    assert read.effects.empty
+
+
+def test_effects_are_a_table(store_paths: StorePaths) -> None:
+    record_study(store_paths, "two", TWO, TWO_ENDS)
+    effects = load_study("two", home=store_paths.workspace.path).effects
+    assert [*effects.columns] == ["metric", "hyperparameter", "group", "n", "mean", "sd"]
+    assert effects["n"].dtype == "int64"
+    rows = effects[(effects["metric"] == "parameters") & (effects["group"] == "[8, 4]")]
+    ((n, mean, sd),) = rows[["n", "mean", "sd"]].to_numpy().tolist()
+    assert (n, mean, sd) == (2, 20.0, pytest.approx(200**0.5))
+    alone = effects[(effects["metric"] == "parameters") & (effects["group"] == "[16]")]
+    assert alone["n"].tolist() == [1]
+    assert alone["sd"].isna().all()
 
 
 def test_a_missing_study_creates_no_storage(tmp_path: Path) -> None:

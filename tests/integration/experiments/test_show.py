@@ -27,6 +27,7 @@ from tests.helpers.recorded_studies import (
     TWO,
     TWO_ENDS,
     complete,
+    pruned,
     record_study,
 )
 
@@ -116,9 +117,47 @@ def test_thirty_trials_are_shown_by_default(shown: Shown, store_paths: StorePath
 
 
 def test_the_importance_evaluator_can_be_chosen(shown: Shown, store_paths: StorePaths) -> None:
-    record_study(store_paths, "many", ONE, [complete(number, number / 10) for number in range(8)])
-    assert "MDI" in shown("many")  # the default of its experiment
-    assert "PED-ANOVA" in shown("many", "--importance", "ped-anova")
+    record_study(store_paths, "many", ONE, [complete(number, number / 10) for number in range(50)])
+    assert "MDI has no test" in shown("many")  # the default of its experiment
+    assert "PED-ANOVA has no test" in shown("many", "--importance", "ped-anova")
+    told = "importance for val_accuracy: nothing can be told apart in 50 trials (main effects only)"
+    assert told in shown("many", "--importance", "ranks").splitlines()
+
+
+def test_importance_is_shown_beside_effects(shown: Shown, store_paths: StorePaths) -> None:
+    # The value follows hidden_units, which is [8, 4] in every second trial.
+    ends: list[TrialEnded | None] = [
+        complete(number, 0.9 * (number % 2) + number % 7 / 100) for number in range(40)
+    ]
+    record_study(store_paths, "many", ONE, [*ends, pruned(40)])
+    text = shown("many", "--importance", "ranks")
+    lines = [line.split() for line in text.splitlines()]
+    bar = next(line for line in lines if len(line) > 1 and "█" in line[1])
+    assert bar[0] == "hidden_units"
+    assert "95 % interval" in " ".join(bar)
+    assert "cannot be told from chance: batch_size" in text
+    assert "without 1 pruned trial: complete trials are a selection" in text
+    assert "differences may be chance, except where marked *" in text
+    assert ["*", "hidden_units", "[8,", "4]", "20", "0.0290", "0.0205"] in lines
+    assert text.index("[16] ", text.index("effects")) < text.index("29 to 42")  # the shown first
+    assert ["batch_size", "16", "to", "28", "13"] in [line[:5] for line in lines]
+    record = json.loads(shown("many", "--importance", "ranks", "--json"))
+    assert list(record["importances"]) == ["hidden_units"]
+    assert record["importance"]["shares"]["hidden_units"]["passed"] is True
+    assert record["importance"]["shares"]["batch_size"]["passed"] is False
+    assert record["importance"]["effects"]["hidden_units"][0]["n"] == 20
+
+
+def test_without_importance_a_sentence_says_why(shown: Shown, store_paths: StorePaths) -> None:
+    record_study(store_paths, "one", ONE, ONE_ENDS)
+    assert (
+        "importance for val_accuracy: 'ranks' takes at least 20 complete trials; the study has "
+        "2, beside 1 pruned"
+    ) in shown("one", "--importance", "ranks")
+    record_study(store_paths, "two", TWO, TWO_ENDS)
+    text = shown("two", "--importance", "ranks")
+    assert "importance for val_accuracy: 'ranks' takes" in text
+    assert "importance for parameters: 'ranks' takes" in text
 
 
 def test_a_trial_shows_all_its_data(shown: Shown, store_paths: StorePaths) -> None:

@@ -11,7 +11,8 @@ import matplotlib as mpl
 import pytest
 
 from assay import RequestError, StudyResult
-from tests.helpers.results import BOTH, study
+from assay.search.importances import ImportanceReport
+from tests.helpers.results import BOTH, importance_report, study
 
 FIGURES: list[tuple[str, Callable[[StudyResult], Any]]] = [
     ("history", StudyResult.plot_history),
@@ -57,12 +58,12 @@ def test_a_dollar_sign_in_a_name_is_drawn(
         study=f"study{name}",
         trials=plain.trials.rename(columns=renamed).assign(activation=f"value{name}"),
         epochs=plain.epochs.rename(columns=renamed),
-        importances={metric: {rate: 0.75, "activation": 0.25}},
+        importance={metric: importance_report(metric, [rate, "activation"])},
     )
     expected = {
         "history": {f"study{name}: every trial", metric},
         "curves": {f"study{name}: {metric} by epoch", metric},
-        "importances": {f"study{name}: importances for {metric}", rate},
+        "importances": {f"study{name}: importance for {metric}", rate},
         "slices": {f"study{name}: {metric} by hyperparameter", rate, f"value{name}", metric},
         "front": {f"study{name}: trials of the front by number", metric},
     }[kind]
@@ -124,7 +125,14 @@ def test_the_front_is_distinguished_from_dominated_trials() -> None:
         (lambda: study(BOTH).plot_front(x="loss"), "must be one of"),
         (lambda: study().plot_curves("val_acuracy"), "Did you mean 'val_accuracy'"),
         (lambda: study().plot_slices("val_loss"), "must be one of val_accuracy"),
-        (lambda: study(importances={"val_accuracy": {}}).plot_importances(), "sweep on"),
+        (
+            lambda: study(
+                importance={
+                    "val_accuracy": ImportanceReport("ranks", "val_accuracy", 4, reason="r")
+                }
+            ).plot_importances(),
+            "told from chance: r; .* 4 complete trials",
+        ),
     ],
 )
 def test_an_impossible_plot_is_refused(draw: Callable[[], Any], words: str) -> None:
