@@ -470,7 +470,8 @@ def _rank_importances(
     from assay.search.rank_shares import compute_rank_shares, split_evenly
 
     having: dict[tuple[int, ...], list[str]] = {}
-    for name in names:
+    # In one order, since sums in another order differ in the last digit.
+    for name in sorted(names):
         numbers = tuple(trial.number for trial in trials if name in trial.params)
         having.setdefault(numbers, []).append(name)
     by_number = {trial.number: trial for trial in trials}

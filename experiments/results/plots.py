@@ -81,6 +81,8 @@ _MARGIN = 0.05  # of an axis, as matplotlib's own
 _FAR_OUT = 3.0
 _MIN_QUARTILE_VALUES = 5
 _MIN_USUAL_SHARE = 0.5  # of the axis: below it, outliers are left out
+# Of curves: how a line is drawn, and the mark at its end.
+_STATE_ENDS = {"pruned": "x", "failed": "+"}
 _STATE_LINES = {"complete": "-", "pruned": ":", "failed": "--", "running": "-."}
 _NO_METRICS = ("trial", "epoch", "seconds")
 _METRIC_UNITS = {
@@ -152,9 +154,12 @@ def plot_curves(study: PlottedStudy, metric: str | None = None) -> NotebookFigur
                 epochs["epoch"],
                 epochs[chosen],
                 color=GREY,
-                alpha=0.45,
+                alpha=0.45 if state == "complete" else 0.7,
                 linewidth=0.9,
                 linestyle=_STATE_LINES[state],
+                marker=_STATE_ENDS.get(state),
+                markersize=5,
+                markevery=[-1],
                 label=None if state in labelled else state,
             )
             labelled.add(state)
@@ -322,18 +327,26 @@ def plot_importances(study: PlottedStudy) -> NotebookFigure:
 
 def _draw_importances(axes: Axes, report: ImportanceReport) -> None:
     shares = report.shown
-    names = list(map(_escape, shares))
-    bars = axes.barh(names, list(shares.values()), color=BLUE, height=0.65)
-    ends = [(report.shares[name].low, report.shares[name].high) for name in shares]
-    for place, (low, high) in enumerate(ends):
+    axes.barh(list(map(_escape, shares)), list(shares.values()), color=BLUE, height=0.65)
+    right = 0.0
+    for place, (name, share) in enumerate(shares.items()):
+        low, high = report.shares[name].low, report.shares[name].high
+        text, end = f"{share:.0%}", share
         if low is not None and high is not None:
             axes.plot([low, high], [place, place], color="black", linewidth=1.2, marker="|")
-    labels = [f"{share:.0%}" for share in shares.values()]
-    axes.bar_label(bars, labels=labels, label_type="center", color="white", fontsize="small")
+            text, end = f"{share:.0%} ({low:.0%} to {high:.0%})", max(share, high)
+        axes.annotate(
+            text,
+            (end, place),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize="small",
+        )
+        right = max(right, end)
     axes.set_xlabel(get_evaluator(report.evaluator).summary)
     axes.invert_yaxis()  # the greatest on top
-    right = max([*shares.values(), *(high for _, high in ends if high is not None)])
-    axes.set_xlim(0, right * 1.05)
+    axes.set_xlim(0, right * 1.3 or 1.0)  # room for the last text
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(visible=False, axis="y")
 

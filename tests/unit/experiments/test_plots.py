@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 import pytest
 
 from assay import RequestError, StudyResult
@@ -116,6 +117,142 @@ def test_the_front_is_distinguished_from_dominated_trials() -> None:
     sizes = {points.get_label(): len(points.get_offsets()) for points in axes.collections}
     assert sizes == {"dominated": 2, "Pareto front": 2}
     assert axes.get_xscale() == "log"
+
+
+def test_importance_shows_what_passes_with_its_interval() -> None:
+    (axes,) = study().plot_importances().axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["learning_rate"]
+    assert [patch.get_width() for patch in axes.patches] == [0.6]
+    ((low, high),) = [list(line.get_xdata()) for line in axes.get_lines()]
+    assert (low, high) == (0.4, 0.75)
+
+
+def test_importance_has_a_panel_for_each_objective_with_an_effect() -> None:
+    reports = {
+        "val_accuracy": importance_report("val_accuracy"),
+        "parameters": ImportanceReport("ranks", "parameters", 4, reason="too few"),
+    }
+    (axes,) = study(BOTH, importance=reports).plot_importances().axes
+    assert axes.get_title().endswith("importance for val_accuracy")
+
+
+# Pruned trials are marked.
+
+
+def test_curves_of_pruned_and_complete_trials_have_other_lines() -> None:
+    (axes,) = study().plot_curves("val_loss").axes
+    styles = {line.get_label(): line.get_linestyle() for line in axes.get_lines()}
+    assert (styles["complete"], styles["pruned"]) == ("-", ":")
+    shown = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert shown == {"complete", "pruned", "best (trial 3)"}
+
+
+def test_slices_of_pruned_and_complete_trials_have_other_marks() -> None:
+    figure = study().plot_slices()
+    rate = next(axes for axes in figure.axes if axes.get_xlabel() == "learning_rate")
+    drawn = {points.get_label(): points for points in rate.collections}
+    assert {name: len(points.get_offsets()) for name, points in drawn.items()} == {
+        "complete": 4,
+        "pruned": 1,
+    }
+    paths = [len(points.get_paths()[0].vertices) for points in drawn.values()]
+    assert paths[0] != paths[1]
+    (legend,) = figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == {"complete", "pruned"}
+    none_pruned = study(trials=study().trials.query("state != 'pruned'"))
+    assert not none_pruned.plot_slices().legends
+
+
+# Outliers do not squash an axis.
+
+
+def studied(values: list[float], objective: str = "minimize val_loss") -> StudyResult:
+    """Return a study of complete trials with these values."""
+    metric = objective.split()[1]
+    trials = pd.DataFrame(
+        {
+            "state": "complete",
+            metric: values,
+            "learning_rate": [10.0 ** -(number % 4) for number in range(len(values))],
+            "seed": range(len(values)),
+        }
+    ).rename_axis("trial")
+    epochs = pd.DataFrame(
+        [
+            {"trial": number, "epoch": epoch, metric: value * (3 - epoch)}
+            for number, value in enumerate(values)
+            for epoch in (1, 2)
+        ]
+    )
+    best = {"number": values.index(min(values)), "value": min(values), "params": {}, "run_id": None}
+    plain = study(trials=trials, epochs=epochs, best=best)
+    return dataclasses.replace(plain, objectives=(objective,))
+
+
+USUAL = [0.3, 0.4, 0.5, 0.35, 0.45, 0.6, 0.7, 0.42]
+
+
+def texts(axes: Any) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+@pytest.mark.parametrize("draw", [StudyResult.plot_history, StudyResult.plot_curves])
+@pytest.mark.parametrize("diverged", [30.0, 1e6, float("inf")])
+def test_a_diverged_trial_does_not_squash_the_axis(draw: Any, diverged: float) -> None:
+    axes = draw(studied([*USUAL, diverged])).axes[0]
+    low, high = axes.get_ylim()
+    assert 0.2 < low < 0.3
+    assert 0.7 < high < 1.6
+    assert axes.get_yscale() == "linear"
+    assert texts(axes) == ["trials outside: 1 above"]
+
+
+def test_slices_have_the_same_limits() -> None:
+    (axes, _) = studied([*USUAL, 1e6, 1e7]).plot_slices().axes
+    assert axes.get_ylim()[1] < 1.0
+    assert texts(axes) == ["trials outside: 2 above"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(USUAL, id="no outlier"),
+        pytest.param([*USUAL, 0.8], id="a little more"),
+        pytest.param([1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0], id="decades"),
+        pytest.param([0.5] * 8 + [0.9], id="most are the same"),
+        pytest.param([0.1, 9.0, 0.1, 9.0, 0.2, 8.0, 9.0, 0.3], id="two groups"),
+        pytest.param([0.1, 5.0], id="two trials"),
+    ],
+)
+def test_without_outliers_every_trial_is_inside(values: list[float]) -> None:
+    (axes,) = studied(values).plot_history().axes
+    low, high = axes.get_ylim()
+    assert low < min(values) < max(values) < high
+    assert texts(axes) == []
+
+
+def test_the_best_trial_is_always_inside() -> None:
+    (axes,) = studied([*(100 + value for value in USUAL), 0.01]).plot_history().axes
+    low, high = axes.get_ylim()
+    assert low < 0.01 < 100.7 < high
+    assert texts(axes) == []
+
+
+def test_the_front_is_inside_and_what_diverged_is_counted() -> None:
+    values = [0.5, 0.8, 0.9, 0.95, 0.7, 0.6, 0.85, -1e9]
+    trials = pd.DataFrame(
+        {
+            "state": "complete",
+            "val_accuracy": values,
+            "parameters": [100.0, 400.0, 50.0, 90.0, 300.0, 200.0, 120.0, 1e9],
+            "learning_rate": 0.1,
+            "seed": 0,
+        }
+    ).rename_axis("trial")
+    (axes,) = study(BOTH, trials=trials, pareto=[{"number": 2}, {"number": 3}]).plot_front().axes
+    assert axes.get_xlim()[1] < 1000
+    assert axes.get_ylim()[0] > 0
+    assert {"trials outside: 1 right", "trials outside: 1 below"} <= set(texts(axes))
 
 
 @pytest.mark.parametrize(
