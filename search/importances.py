@@ -323,8 +323,8 @@ def _effect(group: str, values: Sequence[float]) -> Effect:
     mean = sum(values) / len(values)
     if len(values) < 2:
         return Effect(group, len(values), mean, None)
-    # Not `statistics.stdev`, which raises an error for an infinite value.
-    squares = sum((value - mean) ** 2 for value in values)
+    # Not `statistics.stdev`, nor a power: both raise an error for a value that has diverged.
+    squares = sum((value - mean) * (value - mean) for value in values)
     return Effect(group, len(values), mean, math.sqrt(squares / (len(values) - 1)))
 
 

@@ -26,6 +26,7 @@ PERMUTATIONS = 999
 RESAMPLES = 1_000
 _PERMUTATIONS_PER_TEST = 40  # so that the smallest p-value passes Holm's first step at 5 %
 _CHUNK_NUMBERS = 1_000_000  # of an array: 8 MB at a time, however many trials there are
+_MEMBER_NUMBERS = 10_000_000  # of the array of members: 80 MB
 _ROUNDING = 1e-9
 
 
@@ -73,28 +74,52 @@ def compute_rank_shares(
         >>> round(share.share, 2), share.p_value
         (0.88, 0.001)
     """
-    if not groupings:
-        return []
-    members = np.zeros((len(values), sum(int(groups.max()) + 1 for groups in groupings)))
-    starts = []
-    column = 0
-    for groups in groupings:
-        starts.append(column)
-        members[np.arange(len(values)), column + groups] = 1.0
-        column += int(groups.max()) + 1
-    starts_at = np.array(starts)
     tests = len(groupings) if tests is None else tests
     count = max(permutations + 1, _PERMUTATIONS_PER_TEST * tests) - 1
-    p_values = _permutation_p_values(rank(values), members, starts_at, blocks, count)
-    estimates = _epsilon_squared(np.ones((1, len(values))), values, members, starts_at)[0]
-    resampled = _bootstrap(values, members, starts_at, resamples)
-    # The bootstrap overestimates small shares, which are of a square.
-    shift = estimates - np.nanmean(resampled, axis=0)
-    lows, highs = np.nanquantile(resampled, (0.025, 0.975), axis=0) + shift
-    return [
-        RankShare(*map(float, numbers))
-        for numbers in zip(estimates, lows, highs, p_values, strict=True)
-    ]
+    shares = []
+    for batch in _batches(groupings, max(1, _MEMBER_NUMBERS // len(values))):
+        members, starts = _indicate_members(batch)
+        p_values = _permutation_p_values(rank(values), members, starts, blocks, count)
+        whole = np.ones((1, len(values)))
+        estimates = _epsilon_squared(whole, values, members, starts)[0]
+        resampled = _bootstrap(values, members, starts, resamples)
+        # The bootstrap overestimates small shares, which are of a square.
+        shift = estimates - np.nanmean(resampled, axis=0)
+        lows, highs = np.nanquantile(resampled, (0.025, 0.975), axis=0) + shift
+        shares += [
+            RankShare(*map(float, numbers))
+            for numbers in zip(estimates, lows, highs, p_values, strict=True)
+        ]
+    return shares
+
+
+def _batches(groupings: Sequence[Integers], most_groups: int) -> Iterator[list[Integers]]:
+    """Yield consecutive groupings that together have so many groups at most, or one of more."""
+    batch: list[Integers] = []
+    groups = 0
+    for grouping in groupings:
+        added = int(grouping.max()) + 1
+        if batch and groups + added > most_groups:
+            yield batch
+            batch, groups = [], 0
+        batch.append(grouping)
+        groups += added
+    if batch:
+        yield batch
+
+
+def _indicate_members(groupings: Sequence[Integers]) -> tuple[Floats, Integers]:
+    """Return 1 where a trial is in a group, (trials, all groups), and each grouping's first group.
+
+    Args:
+        groupings: the group of each trial, from 0.
+    """
+    sizes = np.array([int(grouping.max()) + 1 for grouping in groupings])
+    starts = np.cumsum(sizes) - sizes
+    members = np.zeros((len(groupings[0]), int(sizes.sum())))
+    for start, grouping in zip(starts, groupings, strict=True):
+        members[np.arange(len(grouping)), start + grouping] = 1.0
+    return members, starts
 
 
 def rank(values: Floats) -> Floats:

@@ -23,8 +23,7 @@ def print_importance(
     Args:
         out: where to.
         reports: by the metric of each objective.
-        all_effects: print the effects of all hyperparameters, not only of those whose importance
-            is shown.
+        all_effects: print the effects of all hyperparameters, not only of those that pass the test.
     """
     for report in reports.values():
         out.print()
@@ -34,7 +33,7 @@ def print_importance(
             out.print(_share_table(report))
             for line in format_remarks(report):
                 out.print(f"  {line}")
-        names = report.effects if all_effects else report.shown
+        names: Collection[str] = report.effects if all_effects else _passed(report)
         if any(name in report.effects for name in names):
             _print_effects(out, report, names)
 
@@ -44,7 +43,9 @@ def format_heading(report: ImportanceReport) -> list[str]:
     metric = escape_line(report.metric)
     if report.reason is not None:
         lines = [f"importance for {metric}: {escape_line(report.reason)}"]
-        return [*lines, *([_pruned_remark(report)] if report.shares and report.pruned else [])]
+        if report.shares and report.pruned:
+            lines.append(f"  {_pruned_remark(report)}")
+        return lines
     evaluator = get_evaluator(report.evaluator)
     trials = format_count(report.trials, "complete trial")
     return [f"importance for {metric}, {trials}: {evaluator.summary}"]
@@ -61,6 +62,10 @@ def format_remarks(report: ImportanceReport) -> list[str]:
         for name, reason in report.left_out.items()
     ]
     return [*lines, *([_pruned_remark(report)] if report.pruned else [])]
+
+
+def _passed(report: ImportanceReport) -> list[str]:
+    return [name for name, share in report.shares.items() if share.passed]
 
 
 def _pruned_remark(report: ImportanceReport) -> str:
@@ -86,7 +91,7 @@ def _interval(importance: Importance) -> str:
 
 
 def _print_effects(out: Console, report: ImportanceReport, names: Collection[str]) -> None:
-    passed = [name for name, share in report.shares.items() if share.passed]
+    passed = _passed(report)
     is_marked = any(name not in passed for name in names)
     caution = "; differences may be chance" if is_marked else ""
     if is_marked and passed:

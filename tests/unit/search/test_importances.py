@@ -285,6 +285,16 @@ def test_an_effect_is_mean_and_standard_deviation() -> None:
     assert effects[pair].sd == pytest.approx((high - low) / math.sqrt(2))
 
 
+@pytest.mark.parametrize("diverged", [1e200, -1e308, math.inf])
+def test_effects_of_a_diverged_trial_are_not_finite(diverged: float) -> None:
+    study = study_of(30, lambda params: diverged if params["much"] > 0.9 else params["much"])
+    *usual, last = report_of(study).effects["much"]
+    assert all(effect.sd is not None and effect.sd < 1 for effect in usual)
+    assert last.sd is not None
+    assert abs(last.mean) > 1e100
+    assert not math.isfinite(last.sd)
+
+
 # Optuna's evaluators.
 
 

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from assay.search import rank_shares
 from assay.search.rank_shares import (
     compute_rank_shares,
     cut_at_terciles,
@@ -98,7 +99,11 @@ def test_the_interval_is_a_shifted_percentile_bootstrap() -> None:
     assert (share.low, share.high) == pytest.approx((low, high), abs=0.05)
 
 
-def test_several_groupings_are_evaluated_as_each_alone() -> None:
+@pytest.mark.parametrize("numbers", [10_000_000, 100])
+def test_several_groupings_are_evaluated_as_each_alone(
+    numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rank_shares, "_MEMBER_NUMBERS", numbers)  # together, or in two batches
     values, first = values_and_groups(0)
     _, second = values_and_groups(1)
     second = (second > 0).astype(np.int64)  # another number of groups

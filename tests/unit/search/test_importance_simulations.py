@@ -1,0 +1,38 @@
+"""A short run of `tests.simulations.importances`: null hyperparameters are rarely declared."""
+
+from __future__ import annotations
+
+import pytest
+from scipy.stats import binom
+
+from tests.simulations.importances import Cell, Truth, declares_null, finds_units, true_share
+
+LEVEL = 0.05
+
+
+@pytest.mark.parametrize(
+    ("truth", "studies"),
+    [
+        (Truth("random", 20), 50),
+        (Truth("random", 40, rate_points=2.0, pruned_fraction=0.5), 20),
+        (Truth("tpe", 30, rate_points=2.0), 20),
+    ],
+)
+def test_a_hyperparameter_without_effect_is_rarely_declared(truth: Truth, studies: int) -> None:
+    declared = sum(declares_null(truth, seed) for seed in range(studies))
+    assert declared <= binom.ppf(1 - LEVEL / 3, studies, LEVEL)
+
+
+def test_an_effect_is_found() -> None:
+    truth = Truth("random", 40, units_points=2.0)
+    assert sum(finds_units(truth, seed) for seed in range(10)) >= 9
+    assert 0.4 < true_share(truth) < 0.6
+
+
+def test_a_cell_says_whether_it_is_within_its_bounds() -> None:
+    assert Cell("null", 100, 9, most=9).passed
+    failed = Cell("null", 100, 10, most=9)
+    assert not failed.passed
+    assert str(failed).endswith("at most 9 allowed)  FAILED")
+    assert not Cell("covers", 100, 80, least=85).passed
+    assert Cell("power", 100, 80).passed
