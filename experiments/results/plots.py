@@ -81,9 +81,9 @@ _MARGIN = 0.05  # of an axis, as matplotlib's own
 _FAR_OUT = 3.0
 _MIN_QUARTILE_VALUES = 5
 _MIN_USUAL_SHARE = 0.5  # of the axis: below it, outliers are left out
-# Of curves: how a line is drawn, and the mark at its end.
+# Of curves: how a line is drawn, and the mark at its end. Others are of running trials.
 _STATE_ENDS = {"pruned": "x", "failed": "+"}
-_STATE_LINES = {"complete": "-", "pruned": ":", "failed": "--", "running": "-."}
+_STATE_LINES = {"complete": "-", "pruned": ":", "failed": "--"}
 _NO_METRICS = ("trial", "epoch", "seconds")
 _METRIC_UNITS = {
     "accuracy": "fraction",
@@ -156,11 +156,11 @@ def plot_curves(study: PlottedStudy, metric: str | None = None) -> NotebookFigur
                 color=GREY,
                 alpha=0.45 if state == "complete" else 0.7,
                 linewidth=0.9,
-                linestyle=_STATE_LINES[state],
+                linestyle=_STATE_LINES.get(state, "-."),
                 marker=_STATE_ENDS.get(state),
                 markersize=5,
                 markevery=[-1],
-                label=None if state in labelled else state,
+                label=None if state in labelled else _escape(state),
             )
             labelled.add(state)
     for number in best_trials:

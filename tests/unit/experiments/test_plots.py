@@ -147,6 +147,12 @@ def test_curves_of_pruned_and_complete_trials_have_other_lines() -> None:
     assert shown == {"complete", "pruned", "best (trial 3)"}
 
 
+def test_a_state_that_no_release_writes_is_drawn() -> None:
+    plain = study()
+    odd = study(trials=plain.trials.assign(state=["$odd$", *plain.trials["state"][1:]]))
+    assert "svg" in odd.plot_curves("val_loss")._repr_svg_()  # type: ignore[attr-defined]
+
+
 def test_slices_of_pruned_and_complete_trials_have_other_marks() -> None:
     figure = study().plot_slices()
     rate = next(axes for axes in figure.axes if axes.get_xlabel() == "learning_rate")

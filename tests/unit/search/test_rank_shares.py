@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import astuple
 
 import numpy as np
@@ -74,6 +76,33 @@ def test_a_permutation_stays_within_its_block() -> None:
     assert free.p_value == pytest.approx(0.001, abs=0.002)
     assert blocked.p_value > 0.1
     assert free.share == blocked.share
+
+
+def test_the_p_value_is_that_of_all_permutations_within_blocks() -> None:
+    values = np.array([2.0, 1.0, 3.0, 8.0, 4.0, 5.0, 7.0, 6.0])
+    groups = np.array([0, 0, 0, 0, 0, 1, 1, 1])  # the first block has one group alone
+    blocks = np.repeat([0, 1], 4)
+    (share,) = compute_rank_shares(values, [groups], blocks, permutations=9_999)
+    halves = [half - half.mean() for half in (values[:4], values[4:])]
+
+    def between(*parts: Sequence[float]) -> float:
+        ranks = np.concatenate(parts)
+        return float(ranks[groups == 0].sum() ** 2 / 5 + ranks[groups == 1].sum() ** 2 / 3)
+
+    every = itertools.product(*(itertools.permutations(half) for half in halves))
+    reached = [between(*parts) >= between(*halves) - 1e-9 for parts in every]
+    assert share.p_value == pytest.approx(np.mean(reached), abs=0.02)
+
+
+def test_differences_between_blocks_do_not_change_the_test() -> None:
+    random = np.random.default_rng(0)
+    blocks = np.repeat([0, 1, 2], 10)
+    values, groups = random.random(30), random.integers(2, size=30)
+    p_values = {
+        compute_rank_shares(values + offsets[blocks], [groups], blocks)[0].p_value
+        for offsets in (np.array([0, 1, 2]), np.array([2, 0, 1]), np.array([1, 2, 0]))
+    }
+    assert len(p_values) == 1
 
 
 def test_blocks_of_one_trial_tell_nothing() -> None:
