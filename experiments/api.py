@@ -1,4 +1,4 @@
-"""The Python functions `sweep`, `run`, `finalize` and `load_study`, for notebooks and scripts.
+"""Python functions for notebooks: `sweep`, `run`, `finalize`, `compare` and `load_study`.
 
 They do what the commands do, and return objects with pandas DataFrames.
 """
@@ -8,19 +8,23 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from assay.experiments.config.options import (
     FinalizeArguments,
     RunArguments,
+    StoreOptions,
     SweepArguments,
     check_argument_names,
+    read_options,
     read_progress,
     with_arguments,
 )
 from assay.experiments.config.request import read_finalize, read_run, read_sweep
 from assay.experiments.console.bar import BarDisplay, SilentDisplay
 from assay.experiments.evaluation import finalize as finalizing
+from assay.experiments.evaluation.comparison import compare_configurations
+from assay.experiments.evaluation.comparison_table import to_frame
 from assay.experiments.results.load import read_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.run import single
@@ -29,8 +33,11 @@ from assay.experiments.run.result import RunResult, RunStatus
 from assay.experiments.tracking.addresses import find_relocation
 from assay.experiments.tracking.store import mlflow_settings
 from assay.experiments.workspace import StorePaths
-from assay.models.errors import SearchError
+from assay.models.errors import RequestError, SearchError
 from assay.search.system.standard_streams import open_standard_descriptors
+
+if TYPE_CHECKING:
+    import pandas
 
 _INTERRUPTED, _TERMINATED = 130, 143
 
@@ -136,6 +143,41 @@ def finalize(study: str, **options: Unpack[FinalizeArguments]) -> StudyResult:
         return read_study(study, store_paths)
 
 
+@with_arguments(StoreOptions)
+def compare(*names: str, **options: Unpack[StoreOptions]) -> pandas.DataFrame:
+    """Compare the finalists of studies, and runs in MLflow. Nothing is written.
+
+    Example:
+        >>> from assay import compare
+        >>> table = compare("digits-mlp", "digits-wide")
+        >>> table[["validation", "test", "verdict"]]
+        >>> table.attrs["smallest_gap"]
+
+    Args:
+        names: names of finalized studies, and ids of runs (32 hex digits).
+        **options: see below.
+
+    Returns:
+        A row for each configuration, the leader first; the index is its name. Columns: study,
+        trial, baseline, each hyperparameter that differs, seeds, validation and test (means over
+        the seeds, with _sd and the 95 % interval _low and _high), verdict, difference (of the test
+        metric from the leader's), p_value, reason. `attrs` has what `assay compare --json` prints.
+
+    Raises:
+        RequestError: there is no such study or run, a study is not finalized, or they can't be
+            compared.
+    """
+    check_argument_names("compare", StoreOptions, options)
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise RequestError(
+            f"compare takes names of studies and ids of runs, each as text; received {wrong[0]!r}."
+        )
+    with mlflow_settings():
+        store_paths = StorePaths.choose(**read_options(StoreOptions, options))
+        _warn_if_moved(store_paths)
+        return to_frame(compare_configurations(names, store_paths))
+
+
 def load_study(
     name: str,
     *,
@@ -164,9 +206,14 @@ def load_study(
     """
     with mlflow_settings():
         store_paths = StorePaths.choose(home, None, storage, tracking_uri)
-        if (relocation := find_relocation(store_paths.workspace)) is not None:
-            warnings.warn(f"{relocation}; change them with 'assay doctor --fix'", stacklevel=2)
+        _warn_if_moved(store_paths)
         return read_study(name, store_paths, importance)
+
+
+def _warn_if_moved(store_paths: StorePaths) -> None:
+    """Warn where a function was called that home was copied or moved."""
+    if (relocation := find_relocation(store_paths.workspace)) is not None:
+        warnings.warn(f"{relocation}; change them with 'assay doctor --fix'", stacklevel=3)
 
 
 def _raise_failure(status: RunStatus, otherwise: str = "the search failed.") -> None:

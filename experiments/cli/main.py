@@ -29,6 +29,7 @@ SUBCOMMANDS = {
     "sweep": "sweep",
     "show": "show",
     "finalize": "finalize",
+    "compare": "compare",
     "ui": "ui",
     "doctor": "doctor",
     "delete": "delete",

@@ -10,6 +10,7 @@ from rich.text import Text
 from assay.experiments.console.tables import create_console, plain_table
 from assay.experiments.evaluation.evaluation import Evaluation, Finalist
 from assay.experiments.evaluation.summaries import MeanInterval
+from assay.experiments.evaluation.verdicts import Comparison
 from assay.experiments.formatting import (
     format_count,
     format_metric,
@@ -76,8 +77,8 @@ def _finalist_table(evaluation: Evaluation) -> Table:
             f"{'*' if one.is_leader else ' '} {one.trial}",
             *params,
             _format_seeds(one),
-            _format_interval(one.validation),
-            _format_interval(one.test),
+            format_interval(one.validation),
+            format_interval(one.test),
             "" if search is None else format_metric(search),
             "" if one.optimism is None else f"{one.optimism:+.4f}",
             f"baseline, {one.verdict}" if one.configuration.is_baseline else one.verdict,
@@ -93,7 +94,8 @@ def _format_seeds(finalist: Finalist) -> str:
     return f"{finalist.seeds} ({failed})"
 
 
-def _format_interval(interval: MeanInterval | None) -> str:
+def format_interval(interval: MeanInterval | None) -> str:
+    """Return a mean with its interval and spread; empty for None."""
     if interval is None:
         return ""
     text = format_metric(interval.mean)
@@ -114,23 +116,33 @@ def verdict_sentences(evaluation: Evaluation) -> list[str]:
     for (first, second), comparison in evaluation.comparisons.items():
         if second != leader:
             continue  # `--json` has them; the question is what to take
+        difference = format_difference(
+            comparison, evaluation.metric, in_points=evaluation.in_points
+        )
         sentences.append(
-            f"Trial {first} is {_format_verdict(comparison.verdict)} trial {second} on the test "
-            f"set: {_format_difference(evaluation, first, second)}; {comparison.reason}."
+            f"Trial {first} is {format_verdict(comparison.verdict)} trial {second} on the test "
+            f"set: {difference}; {comparison.reason}."
         )
         sentences += comparison.notes
     return [*sentences, *evaluation.budget_sentences()]
 
 
-def _format_verdict(verdict: str) -> str:
+def format_verdict(verdict: str) -> str:
+    """Return a verdict as it stands before the name of the other configuration."""
     return "not separable from" if verdict == "not separable" else f"{verdict} than"
 
 
-def _format_difference(evaluation: Evaluation, first: int, second: int) -> str:
-    comparison = evaluation.comparisons[first, second]
-    scale, unit = (100.0, " points") if evaluation.in_points else (1.0, "")
+def format_difference(comparison: Comparison, metric: str, *, in_points: bool) -> str:
+    """Return a difference with its 95 % interval.
+
+    Args:
+        comparison: the comparison.
+        metric: name of the test metric.
+        in_points: whether the metric is a share that is shown as points of 100.
+    """
+    scale, unit = (100.0, " points") if in_points else (1.0, "")
     difference = f"{scale * comparison.difference:+.3g}"
     if comparison.low is None or comparison.high is None:
         return f"{difference}{unit}"
     half = scale * (comparison.high - comparison.low) / 2
-    return f"{difference} ± {half:.2g}{unit} of {evaluation.metric}"
+    return f"{difference} ± {half:.2g}{unit} of {metric}"

@@ -85,8 +85,8 @@ class Finalist:
             "params": dict(self.configuration.searched),
             "seeds": self.seeds,
             "failed": list(self.failed),
-            "validation": _interval_record(self.validation),
-            "test": _interval_record(self.test),
+            "validation": interval_record(self.validation),
+            "test": interval_record(self.test),
             "search_value": self.configuration.search_value,
             "optimism": self.optimism,
             "verdict": self.verdict,
@@ -182,10 +182,8 @@ def evaluate(
     Raises:
         RequestError: a file with predictions can't be read.
     """
-    seeds = {training.seed: training.finalist for training in planned_trainings(record.plan)}
-    record = planned_only(record, seeds)
     objective = judged_objective(objectives)
-    trainings = _by_finalist(record)
+    trainings = group_by_finalist(record)
     scores = {
         trial: found
         for trial, of_trial in trainings.items()
@@ -194,7 +192,7 @@ def evaluate(
     validation = {
         trial: interval
         for trial, of_trial in trainings.items()
-        if (interval := _validation(of_trial, objectives, objective)) is not None
+        if (interval := average_validation(of_trial, objectives, objective)) is not None
     }
     leader = _find_leader(record, validation, objective)
     comparisons = _judge(record, scores, leader, task)
@@ -225,10 +223,11 @@ def evaluate(
     )
 
 
-def _by_finalist(record: FinalizeRecord) -> dict[int, list[Training]]:
-    """Return the ended trainings of each finalist, in the order of their numbers."""
+def group_by_finalist(record: FinalizeRecord) -> dict[int, list[Training]]:
+    """Return the planned trainings of each finalist that ended, in the order of their numbers."""
+    seeds = {training.seed: training.finalist for training in planned_trainings(record.plan)}
     found: dict[int, list[Training]] = {}
-    for training in record.ended_by_seed().values():
+    for training in planned_only(record, seeds).ended_by_seed().values():
         assert training.begun.finalist is not None
         found.setdefault(training.begun.finalist, []).append(training)
     return found
@@ -242,25 +241,42 @@ def _read_scores(
     for training in trainings:
         if training.tested is None or training.tested.error is not None:
             continue
-        path = predictions_file(folder, training.begun.trial)
-        try:
-            predictions, targets = read_predictions(path)
-        except (OSError, ValueError, KeyError) as error:
-            raise RequestError(
-                f"{path} must hold the predictions of a finalist, but can't be read ({error}): "
-                "finalize again."
-            ) from None
-        if task == "classification":
-            rows.append((predictions == targets).astype(np.float64))
-        else:
-            errors = np.abs(predictions - targets)
-            rows.append(errors.reshape(len(errors), -1).mean(axis=1))
+        scores, _ = read_test_scores(predictions_file(folder, training.begun.trial), task)
+        rows.append(scores)
     return np.stack(rows) if rows else None
 
 
-def _validation(
+def read_test_scores(path: Path, task: Task) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Return the score of each test example by one network, and the targets.
+
+    Args:
+        path: file with its predictions.
+        task: of the study.
+
+    Returns:
+        Scores (examples,): 1 where the network is right and 0 where it is wrong, or its absolute
+        error, the mean over the outputs. Targets (examples, ...).
+
+    Raises:
+        RequestError: the file can't be read.
+    """
+    try:
+        predictions, targets = read_predictions(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise RequestError(
+            f"{path} must hold the predictions of a finalist, but can't be read ({error}): "
+            "finalize again."
+        ) from None
+    if task == "classification":
+        return (predictions == targets).astype(np.float64), targets
+    errors = np.abs(predictions - targets)
+    return errors.reshape(len(errors), -1).mean(axis=1), targets
+
+
+def average_validation(
     trainings: Sequence[Training], objectives: Objectives, objective: Objective
 ) -> MeanInterval | None:
+    """Return an objective over the seeds that are complete; None if none is."""
     index = objectives.each.index(objective)
     values = [
         training.end.values[index]
@@ -308,21 +324,11 @@ def _describe(
 ) -> Finalist:
     sign = 1.0 if objective.direction == "maximize" else -1.0
     search_value = configuration.search_value
-    labels = [
-        training.end.label
-        for training in trainings
-        if training.end is not None and not training.is_complete
-    ]
-    labels += [
-        f"not measured: {training.tested.error}"
-        for training in trainings
-        if training.tested is not None and training.tested.error is not None
-    ]
     complete = sum(training.is_complete for training in trainings)
     return Finalist(
         configuration=configuration,
         seeds=complete if scores is None else len(scores),
-        failed=tuple(labels),
+        failed=label_failures(trainings),
         validation=validation,
         test=None if scores is None else mean_interval(scores.mean(axis=1)),
         optimism=None
@@ -333,6 +339,21 @@ def _describe(
     )
 
 
+def label_failures(trainings: Sequence[Training]) -> tuple[str, ...]:
+    """Return a label for each training that failed, or whose network could not be measured."""
+    failed = [
+        training.end.label
+        for training in trainings
+        if training.end is not None and not training.is_complete
+    ]
+    unmeasured = [
+        f"not measured: {training.tested.error}"
+        for training in trainings
+        if training.tested is not None and training.tested.error is not None
+    ]
+    return (*failed, *unmeasured)
+
+
 def _rank(finalist: Finalist, objective: Objective) -> tuple[bool, float]:
     if finalist.validation is None:
         return True, 0.0
@@ -340,7 +361,8 @@ def _rank(finalist: Finalist, objective: Objective) -> tuple[bool, float]:
     return not finalist.is_leader, -mean if objective.direction == "maximize" else mean
 
 
-def _interval_record(interval: MeanInterval | None) -> dict[str, Any] | None:
+def interval_record(interval: MeanInterval | None) -> dict[str, Any] | None:
+    """Return mean, standard deviation and interval, as JSON takes them."""
     if interval is None:
         return None
     return {

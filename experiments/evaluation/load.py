@@ -21,14 +21,18 @@ class FinalizedStudy:
 
     Attributes:
         study: name of the study.
+        study_id: its id.
         record: the last finalize that has verdicts.
+        openings: how many times the test set was opened, by an unfinished finalize too.
         folder: the files of its finalists.
         objectives: of the study.
         task: of the study.
     """
 
     study: str
+    study_id: str
     record: FinalizeRecord
+    openings: int
     folder: Path
     objectives: Objectives
     task: Task
@@ -49,13 +53,19 @@ def load_finalized(study: str, store_paths: StorePaths) -> FinalizedStudy | None
     workspace = store_paths.workspace
     study_id = load_optuna_study(study, store_paths).user_attrs.get(STUDY_ID)
     journal = workspace.finalize_journal(study)
-    judged = [one for one in read_finalizes(journal, study_id) if one.judged is not None]
+    finalizes = read_finalizes(journal, study_id)
+    judged = [one for one in finalizes if one.judged is not None]
     if not judged:
         return None
     record = judged[-1]
     return FinalizedStudy(
         study,
+        record.opened.study_id,
         record,
+        max(
+            (one.plan.opening for one in finalizes if one.test_set_opened is not None),
+            default=record.plan.opening,
+        ),
         workspace.finalists(study),
         Objectives.read(record.opened.provenance.get(OBJECTIVE_TAG, "").split(", ")),
         _read_task(record, journal),

@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from assay.experiments.api import finalize, load_study, run, sweep
+    from assay.experiments.api import compare, finalize, load_study, run, sweep
     from assay.experiments.results.study import StudyResult
     from assay.experiments.run.result import RunResult
     from assay.models.errors import RequestError, SearchError
@@ -23,6 +23,7 @@ __all__ = [
     "RunResult",
     "SearchError",
     "StudyResult",
+    "compare",
     "finalize",
     "load_study",
     "run",
@@ -34,6 +35,7 @@ _MODULES = {
     "RunResult": "assay.experiments.run.result",
     "SearchError": "assay.models.errors",
     "StudyResult": "assay.experiments.results.study",
+    "compare": "assay.experiments.api",
     "finalize": "assay.experiments.api",
     "load_study": "assay.experiments.api",
     "run": "assay.experiments.api",

@@ -117,13 +117,24 @@ def read_trial_of_run(run_id: str, store_paths: StorePaths) -> TrialResult | str
     """
     run = find_run(store_paths, run_id)
     if run is None:
-        raise RequestError(
-            f"there is no run {run_id} in {mask_secrets(store_paths.tracking_uri)}: check the id, "
-            "or name another --tracking-uri."
-        )
-    if run.study is not None and run.trial is None and FINALIST_TAG not in run.tags:
+        raise unknown_run_error(run_id, store_paths)
+    if is_own_run(run):
+        assert run.study is not None
         return run.study
     return _from_run(run, mask_secrets(store_paths.tracking_uri))
+
+
+def unknown_run_error(run_id: str, store_paths: StorePaths) -> RequestError:
+    """Return the error about an unknown run."""
+    return RequestError(
+        f"there is no run {run_id} in {mask_secrets(store_paths.tracking_uri)}: check the id, or "
+        "name another --tracking-uri."
+    )
+
+
+def is_own_run(run: RunRecord) -> bool:
+    """Return whether a run is a study's own, which stands for the study."""
+    return run.study is not None and run.trial is None and FINALIST_TAG not in run.tags
 
 
 def _from_run(run: RunRecord, tracking_uri: str) -> TrialResult:

@@ -42,6 +42,8 @@ MLFLOW_VARIABLES: Mapping[str, str] = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     # MLflow would print two lines per run to standard output, which is for answers.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # Nor a bar for each artifact that is read.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 """Environment variables of MLflow, which reads them at every call."""
 

@@ -1,0 +1,45 @@
+"""Reading artifacts of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from assay.experiments.tracking.addresses import ArtifactGuard
+from assay.experiments.tracking.store import open_client
+from assay.experiments.workspace import StorePaths
+from assay.models.errors import RequestError
+from assay.models.files import temporary_folder
+
+_Content = TypeVar("_Content")
+
+
+def read_artifact(
+    store_paths: StorePaths, run_id: str, name: str, read: Callable[[Path], _Content]
+) -> _Content | None:
+    """Return what is in an artifact; None if the run has none of this name.
+
+    Args:
+        store_paths: where the store is.
+        run_id: the run, which exists.
+        name: of the file, without a folder.
+        read: reads a copy of the file.
+
+    Raises:
+        RequestError: the store can't be reached, or its address of the artifact may not be read.
+
+    Example:
+        >>> read_artifact(store_paths, run_id, "resolved.toml", Path.read_text)
+    """
+    client = open_client(store_paths.tracking_uri)
+    address = str(client.get_run(run_id).info.artifact_uri)
+    if (reason := ArtifactGuard.of(store_paths).refusal_reason(address)) is not None:
+        raise RequestError(
+            f"the artifacts of run {run_id} can't be read: {reason}; where home was copied, 'assay "
+            "doctor --fix' changes its addresses."
+        )
+    if name not in {file.path for file in client.list_artifacts(run_id)}:
+        return None
+    with temporary_folder("artifact") as folder:
+        return read(Path(client.download_artifacts(run_id, name, str(folder))))
