@@ -22,9 +22,9 @@ from assay.experiments.config.options import (
 )
 from assay.experiments.config.request import read_finalize, read_run, read_sweep
 from assay.experiments.console.bar import BarDisplay, SilentDisplay
-from assay.experiments.evaluation import finalize as finalizing
-from assay.experiments.evaluation.comparison import compare_configurations
-from assay.experiments.evaluation.comparison_table import to_frame
+from assay.experiments.decision import finalize as finalizing
+from assay.experiments.decision.comparison import compare_configurations
+from assay.experiments.decision.comparison_table import to_frame
 from assay.experiments.results.load import read_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.run import single

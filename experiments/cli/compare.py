@@ -38,8 +38,8 @@ def command(
     """
     # Here, so that --help need not import the stores.
     from assay.experiments.console.comparison import print_comparison
-    from assay.experiments.evaluation.comparison import compare_configurations
-    from assay.experiments.evaluation.comparison_table import to_csv, to_latex
+    from assay.experiments.decision.comparison import compare_configurations
+    from assay.experiments.decision.comparison_table import to_csv, to_latex
     from assay.experiments.workspace import StorePaths
 
     formats = {"--json": as_json, "--csv": as_csv, "--latex": as_latex}

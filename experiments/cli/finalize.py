@@ -33,7 +33,7 @@ def command(study: str, as_json: bool, **given: Any) -> int:
     from assay.experiments.config.request import read_finalize
     from assay.experiments.console.choose import choose_display
     from assay.experiments.console.finalists import print_evaluation
-    from assay.experiments.evaluation.finalize import finalize
+    from assay.experiments.decision.finalize import finalize
 
     if click.get_current_context().get_parameter_source("precision") is ParameterSource.DEFAULT:
         given["precision"] = None  # that of the study

@@ -78,7 +78,7 @@ def _show_study(
 ) -> int:
     from assay.experiments.console.finalists import print_evaluation
     from assay.experiments.console.show import print_study, sort_trials, to_rows
-    from assay.experiments.evaluation.load import load_finalized
+    from assay.experiments.decision.load import load_finalized
     from assay.experiments.results.load import read_study  # here for the same reason
     from assay.experiments.results.trial import read_trial_of_study
     from assay.experiments.run.study_locks import describe_runner

@@ -11,7 +11,7 @@ from assay.experiments.console.finalists import (
     format_verdict,
 )
 from assay.experiments.console.tables import create_console, plain_table
-from assay.experiments.evaluation.comparison import ComparedConfiguration, ConfigurationComparison
+from assay.experiments.decision.comparison import ComparedConfiguration, ConfigurationComparison
 from assay.experiments.evaluation.verdicts import ALPHA
 from assay.experiments.formatting import format_count, format_param
 from assay.experiments.terminal_text import escape_line

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from assay.experiments.console.tables import create_console, plain_table
-from assay.experiments.evaluation.evaluation import Evaluation, Finalist
+from assay.experiments.decision.outcome import Evaluation, Finalist
 from assay.experiments.evaluation.summaries import MeanInterval
 from assay.experiments.evaluation.verdicts import Comparison
 from assay.experiments.formatting import (

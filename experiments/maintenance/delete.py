@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.experiments.evaluation.files import delete_finalists
+from assay.experiments.decision.files import delete_finalists
 from assay.experiments.results.listing import list_studies, unknown_study_error
 from assay.experiments.run.study_locks import lock_all_instances
 from assay.experiments.tracking.addresses import update_addresses

@@ -6,7 +6,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from assay.experiments.evaluation.files import find_test_files
+from assay.experiments.decision.files import find_test_files
 from assay.experiments.maintenance.compare import (
     Difference,
     RunFacts,

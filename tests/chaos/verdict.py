@@ -13,7 +13,7 @@ from pathlib import Path
 
 import optuna
 
-from assay.experiments.evaluation.finalists import planned_trainings
+from assay.experiments.decision.finalists import planned_trainings
 from assay.experiments.maintenance.doctor import diagnose
 from assay.experiments.results.finalizes import read_finalizes
 from assay.experiments.results.history import read_history

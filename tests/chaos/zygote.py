@@ -25,7 +25,7 @@ _REAL = (execution.PRELOAD, "tests.chaos.noting_trainer:NotingTrainer")
 _MODULES = (
     "mlflow",
     "optuna",
-    "assay.experiments.evaluation.finalize",
+    "assay.experiments.decision.finalize",
     "assay.experiments.run.sweep",
     "assay.experiments.tracking.recorder",
     "assay.search.recovery",

@@ -12,8 +12,8 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 
-from assay.experiments.evaluation.files import find_test_files, predictions_file
-from assay.experiments.evaluation.finalists import planned_trainings
+from assay.experiments.decision.files import find_test_files, predictions_file
+from assay.experiments.decision.finalists import planned_trainings
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.recorder import Recorder
 from assay.experiments.tracking.store import open_client

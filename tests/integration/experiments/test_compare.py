@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from assay import RequestError, compare
-from assay.experiments.evaluation.files import predictions_file
+from assay.experiments.decision.files import predictions_file
 from assay.experiments.tracking.addresses import update_addresses
 from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyClosed, StudyOpened, TrialBegun, TrialEnded

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from assay.experiments.evaluation.candidates import (
+from assay.experiments.decision.candidates import (
     ONE_TRAINING,
     Candidate,
     Conditions,
     Predicted,
 )
-from assay.experiments.evaluation.comparison import (
+from assay.experiments.decision.comparison import (
     ConfigurationComparison,
     check_comparable,
     compare_candidates,
 )
-from assay.experiments.evaluation.comparison_table import to_csv, to_frame, to_latex
+from assay.experiments.decision.comparison_table import to_csv, to_frame, to_latex
 from assay.experiments.evaluation.summaries import mean_interval
 from assay.models.errors import RequestError
 from assay.search.objective import Objective

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.experiments.evaluation.budget import format_smallest_gap, smallest_gap
-from assay.experiments.evaluation.candidates import (
+from assay.experiments.decision.candidates import (
     Candidate,
     Conditions,
     check_same_examples,
     load_candidates,
 )
-from assay.experiments.evaluation.evaluation import TEST_METRIC, interval_record
+from assay.experiments.decision.outcome import TEST_METRIC, interval_record
+from assay.experiments.evaluation.budget import format_smallest_gap, smallest_gap
 from assay.experiments.evaluation.summaries import MeanInterval, choose_leader, mean_interval
 from assay.experiments.evaluation.verdicts import Comparison, compare_scores, judge
 from assay.experiments.tracking.schema import encode_param
@@ -289,9 +289,6 @@ def compare_candidates(candidates: Sequence[Candidate]) -> ConfigurationComparis
         comparisons = judge(
             judged,
             leader,
-            finalists=[
-                one.name for one in candidates if one.name in judged and not one.is_baseline
-            ],
             compare=functools.partial(compare_scores, greater_is_better=greater_is_better),
             openings=openings,
         )

@@ -27,15 +27,15 @@ from typing import TYPE_CHECKING, Any
 from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.recorded import restore_experiment
 from assay.experiments.config.request import FinalizeRequest
-from assay.experiments.evaluation.evaluation import Evaluation, evaluate
-from assay.experiments.evaluation.files import find_test_files, predictions_file, report_file
-from assay.experiments.evaluation.finalists import (
+from assay.experiments.decision.files import find_test_files, predictions_file, report_file
+from assay.experiments.decision.finalists import (
     Trainings,
     choose_finalists,
     judged_objective,
     planned_trainings,
 )
-from assay.experiments.evaluation.testing import TestJob, measure, write_test_report
+from assay.experiments.decision.outcome import Evaluation, evaluate
+from assay.experiments.decision.testing import TestJob, measure, write_test_report
 from assay.experiments.formatting import format_ordinal
 from assay.experiments.results.finalizes import FinalizeRecord, Training, read_finalizes
 from assay.experiments.results.listing import list_studies, unknown_study_error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.experiments.evaluation.evaluation import Evaluation, evaluate
+from assay.experiments.decision.outcome import Evaluation, evaluate
 from assay.experiments.results.finalizes import FinalizeRecord, read_finalizes
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.schema import OBJECTIVE_TAG

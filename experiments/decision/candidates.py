@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.experiments.evaluation.evaluation import (
+from assay.experiments.decision.files import predictions_file
+from assay.experiments.decision.finalists import judged_objective
+from assay.experiments.decision.load import FinalizedStudy, load_finalized
+from assay.experiments.decision.outcome import (
     average_validation,
     group_by_finalist,
     label_failures,
     read_test_scores,
 )
-from assay.experiments.evaluation.files import predictions_file
-from assay.experiments.evaluation.finalists import judged_objective
-from assay.experiments.evaluation.load import FinalizedStudy, load_finalized
 from assay.experiments.evaluation.summaries import MeanInterval, mean_interval
 from assay.experiments.results.finalizes import Training
 from assay.experiments.results.trial import is_own_run, unknown_run_error

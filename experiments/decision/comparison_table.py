@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from assay.experiments.evaluation.comparison import ComparedConfiguration, ConfigurationComparison
+from assay.experiments.decision.comparison import ComparedConfiguration, ConfigurationComparison
 from assay.experiments.evaluation.summaries import MeanInterval
 from assay.experiments.formatting import format_metric, format_param
 from assay.experiments.terminal_text import escape_line

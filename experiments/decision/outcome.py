@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.experiments.decision.files import predictions_file
+from assay.experiments.decision.finalists import judged_objective, planned_trainings
 from assay.experiments.evaluation.budget import (
     NeededBudget,
     format_needed_budget,
@@ -23,8 +25,6 @@ from assay.experiments.evaluation.budget import (
     needed_seeds,
     smallest_gap,
 )
-from assay.experiments.evaluation.files import predictions_file
-from assay.experiments.evaluation.finalists import judged_objective, planned_trainings
 from assay.experiments.evaluation.summaries import MeanInterval, choose_leader, mean_interval
 from assay.experiments.evaluation.verdicts import Comparison, compare_scores, judge
 from assay.experiments.results.finalizes import FinalizeRecord, Training, planned_only

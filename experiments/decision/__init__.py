@@ -1,0 +1,1 @@
+"""Decisions: configurations trained again, the test set opened once, studies compared."""
