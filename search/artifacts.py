@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from assay.models.files import delete_files, is_regular, make_folder
 from assay.search.events import BestTrial, Closing, StudyClosed
@@ -100,7 +101,10 @@ class Checkpoints:
 
 
 def study_closed_event(
-    closing: Closing, best_trials: Mapping[int, Values], model_store: ModelStore
+    closing: Closing,
+    best_trials: Mapping[int, Values],
+    model_store: ModelStore,
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> StudyClosed:
     """Return the event that closes a study.
 
@@ -110,9 +114,10 @@ def study_closed_event(
         closing: how the study ended.
         best_trials: values of the best trials by number.
         model_store: where their models are.
+        tags: what the study shows, by MLflow tag.
     """
     best = []
     for number, values in best_trials.items():
         model = model_store.find_model(number)
         best.append(BestTrial(number, values, None if model is None else str(model)))
-    return StudyClosed(closing=closing, best=tuple(best))
+    return StudyClosed(closing=closing, best=tuple(best), tags=dict(tags))

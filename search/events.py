@@ -256,10 +256,12 @@ class StudyClosed:
     Attributes:
         closing: how it ended.
         best: the best trial; with several objectives the Pareto front.
+        tags: what the study shows, by MLflow tag; empty in journals of earlier releases.
     """
 
     closing: Closing
     best: tuple[BestTrial, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
     time: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:

@@ -17,7 +17,15 @@ from typing import BinaryIO, Self
 
 from assay.models.errors import DamagedFile, SearchError
 from assay.models.files import make_folder, open_regular
-from assay.search.events import EVENT_NAMES, EpochEnded, Event, from_record, to_record
+from assay.search.events import (
+    EVENT_NAMES,
+    EpochEnded,
+    Event,
+    TrialBegun,
+    TrialEnded,
+    from_record,
+    to_record,
+)
 
 Listener = Callable[[Event], None]
 
@@ -92,7 +100,11 @@ class Journal:
 
 
 def read_events(
-    path: Path, offset: int = 0, only: Sequence[type[Event]] = (), skip_damaged: bool = False
+    path: Path,
+    offset: int = 0,
+    only: Sequence[type[Event]] = (),
+    skip_damaged: bool = False,
+    trial: int | None = None,
 ) -> Iterator[tuple[Event, int]]:
     """Yield the events of a journal, each with the byte offset behind it.
 
@@ -104,11 +116,12 @@ def read_events(
         only: types of events; lines of other types are skipped without parsing them, twenty times
             as fast.
         skip_damaged: whether lines, and files, that can't be read are skipped.
+        trial: number of a trial; events of other trials are skipped likewise. Needs `only`.
 
     Raises:
         DamagedFile: a line can't be read, or the file is no regular one.
     """
-    prefixes = tuple(_line_prefix(kind) for kind in only) or b""
+    prefixes = tuple(_line_prefix(kind, trial) for kind in only) or b""
     try:
         opened = open_regular(path, "rb")
     except FileNotFoundError:
@@ -183,9 +196,16 @@ def _read_chunks(file: BinaryIO, end: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _line_prefix(kind: type[Event]) -> bytes:
-    """Return how every line of an event type begins, as `Journal.append` writes it."""
-    return f'{{"event":"{EVENT_NAMES[kind]}"'.encode()
+def _line_prefix(kind: type[Event], trial: int | None = None) -> bytes:
+    """Return how every line of an event type begins, as `Journal.append` writes it.
+
+    Args:
+        kind: the event type.
+        trial: number of a trial, for the lines of this trial; ignored for events of a study.
+    """
+    is_of_trial = trial is not None and kind in (TrialBegun, EpochEnded, TrialEnded)
+    number = f',"trial":{trial},' if is_of_trial else ""
+    return f'{{"event":"{EVENT_NAMES[kind]}"{number}'.encode()
 
 
 def _cut_unfinished_line(path: Path, journal: BinaryIO) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from assay.experiments.console.claims import print_checks, print_claim
 from assay.experiments.console.importance import print_importance
 from assay.experiments.console.tables import (
     create_console,
@@ -104,6 +105,7 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, show_all: bool, ru
         out.print(param_grid(study.best["params"]))
     for line in format_models(study):
         out.print(escape_line(line))
+    print_claim(study.evaluation)
     _print_trials(study, trials if show_all else trials[:_MAX_TRIALS])
     if study.pareto:
         out.print(
@@ -113,6 +115,7 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, show_all: bool, ru
     if len(trials) > _MAX_TRIALS and not show_all:
         out.print(f"{len(trials) - _MAX_TRIALS} more trials: --all shows them")
     print_importance(out, study.importance, all_effects=True)
+    print_checks(study.evaluation)
     parent = "" if study.parent_run_id is None else f"  (parent run {study.parent_run_id})"
     out.print(f"\nruns:  {study.tracking_uri}{parent}")
 

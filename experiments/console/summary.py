@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
+from assay.experiments.console.claims import print_claim, print_fired_checks
 from assay.experiments.console.importance import print_importance
 from assay.experiments.console.tables import (
     create_console,
@@ -46,6 +47,8 @@ def print_summary(
         )
         out.print(_front_table(result))
         _print_models(result, to_stderr)
+    print_claim(result.evaluation, to_stderr)
+    print_fired_checks(result.evaluation, to_stderr)
     print_importance(out, result.importance)
     experiment = escape_line(result.experiment)
     out.print(f"\nruns:  {result.tracking_uri}  (experiment {experiment}, study {result.study})")

@@ -107,9 +107,11 @@ def _write_prepared(source: Source, settings: DataSettings, task: Task, folder: 
     targets = read_targets(arrays, task, source)
     split = _split(source, settings, arrays, targets)
     inputs = _store_inputs(source, arrays, split)
-    offset = fit_target_offset(targets.train, split.training) if task == "regression" else None
+    is_regression = task == "regression"
+    offset = fit_target_offset(targets.train, split.training) if is_regression else None
     y_train = _store_targets(targets.train, task, split.training, offset)
     own_y = targets.train if targets.validation is None else targets.validation
+    y_validation = _store_targets(own_y, task, split.validating, offset)
     # Of the source's arrays: the digest is the same for any split, and for published copies.
     digest, array_digests = digest_arrays(arrays)
     unverified_reason = source.explain_unverified(array_digests)
@@ -117,7 +119,7 @@ def _write_prepared(source: Source, settings: DataSettings, task: Task, folder: 
         "x_train.npy": inputs.train,
         "y_train.npy": y_train,
         "x_validation.npy": inputs.validation,
-        "y_validation.npy": _store_targets(own_y, task, split.validating, offset),
+        "y_validation.npy": y_validation,
         # In a folder apart: nothing that trains or selects models opens it.
         "test/x.npy": inputs.test,
         "test/y.npy": _store_targets(targets.test, task, None, offset),
@@ -148,9 +150,11 @@ def _write_prepared(source: Source, settings: DataSettings, task: Task, folder: 
         input_type=arrays.x_train.dtype.name,
         input_range=inputs.extremes.range,
         scaled_ranges=find_scaled_ranges(inputs.train, inputs.scales),
-        class_counts=()
-        if task == "regression"
-        else tuple(np.bincount(y_train, minlength=targets.outputs).tolist()),
+        class_counts=() if is_regression else _count_classes(y_train, targets.outputs),
+        validation_class_counts=()
+        if is_regression
+        else _count_classes(y_validation, targets.outputs),
+        constant_errors=_find_constant_errors(y_train, y_validation) if is_regression else {},
         findings=_find_warnings(arrays, inputs, task),
         changed_numbers=_list_changes(source, arrays, inputs, offset),
     )
@@ -269,6 +273,26 @@ def _store_targets(y: Array, task: Task, indices: Array | None, offset: Array | 
     if task == "regression":
         return to_float32(y, indices, offset)
     return y if indices is None else y[indices]
+
+
+def _count_classes(labels: Array, classes: int) -> tuple[int, ...]:
+    counts: list[int] = np.bincount(labels, minlength=classes).tolist()
+    return tuple(counts)
+
+
+def _find_constant_errors(train: Array, validation: Array) -> dict[str, float]:
+    """Return the validation errors of predicting a constant for each output.
+
+    Args:
+        train: training targets (n, outputs).
+        validation: validation targets (n, outputs).
+    """
+    # In float64: a mean of many float32 numbers is rounded to theirs.
+    known, unknown = train.astype(np.float64), validation.astype(np.float64)
+    return {
+        "mae": float(np.abs(unknown - np.median(known, axis=0)).mean()),
+        "mse": float(np.square(unknown - known.mean(axis=0)).mean()),
+    }
 
 
 def _find_warnings(arrays: SourceArrays, inputs: _Inputs, task: Task) -> dict[str, tuple[str, ...]]:

@@ -27,7 +27,7 @@ from assay.models.files import make_folder, open_regular
 from assay.models.tasks import Task
 from assay.search.system.files import FileLock, unwritable_error
 
-FORMAT = 4
+FORMAT = 5
 """Part of every meta.json. Raise it when the files change: a folder of another format is not read,
 and is prepared again in its place.
 """
@@ -82,6 +82,9 @@ class PreparedMeta(TrainingMeta):
         input_range: smallest and largest training input in its source.
         scaled_ranges: smallest and largest training input after scaling, by scale.
         class_counts: number of training examples of each class; empty for regression.
+        validation_class_counts: number of validation examples of each class; empty for regression.
+        constant_errors: validation error of predicting a constant, by metric: "mae" of the median
+            of the training targets, "mse" of their mean; empty for classification.
         findings: warnings about the numbers, by scale.
         changed_numbers: what training sees otherwise than in release 0.1.0 and why, by part of the
             data; see `find_changed_numbers`.
@@ -109,8 +112,16 @@ class PreparedMeta(TrainingMeta):
     input_range: tuple[float, float]
     scaled_ranges: Mapping[str, tuple[float, float]]
     class_counts: tuple[int, ...]
+    validation_class_counts: tuple[int, ...]
+    constant_errors: Mapping[str, float]
     findings: Mapping[str, tuple[str, ...]]
     changed_numbers: Mapping[str, str]
+
+    @property
+    def majority_share(self) -> float | None:
+        """Share of the largest class among the validation labels; None for regression."""
+        counts = self.validation_class_counts
+        return max(counts) / sum(counts) if counts else None
 
     def raw_scale(self, scale: str) -> StoredScale:
         """Return a scale for inputs as they are in their source: x * factor + offset, in float64.

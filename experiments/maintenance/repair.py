@@ -15,8 +15,9 @@ these steps leaves a study that the same command repairs:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.maintenance.examine import Examination
@@ -71,7 +72,8 @@ def repair_study(study: str, examination: Examination, store_paths: StorePaths) 
             if not isinstance(last_event(journal_file), StudyClosed):
                 best_trials = {} if record is None else record.best_trials()
                 model_store = model_store_of(store_paths.workspace, study)
-                journal.append(study_closed_event("interrupted", best_trials, model_store))
+                tags = {} if record is None else _evaluation_tags(record, journals)
+                journal.append(study_closed_event("interrupted", best_trials, model_store, tags))
     if store_exists(store_paths.tracking_uri):
         _repair_runs(examination, store_paths)
     for journal_file in journals:
@@ -79,6 +81,12 @@ def repair_study(study: str, examination: Examination, store_paths: StorePaths) 
         journal_file.with_suffix(".tracked").unlink(missing_ok=True)
         track_journal(journal_file, store_paths)
     settle_finalize(study, examination.study_id, store_paths)
+
+
+def _evaluation_tags(record: StudyRecord, journals: Sequence[Path]) -> Mapping[str, str]:
+    from assay.experiments.evaluation.study_evaluation import evaluate_study
+
+    return evaluate_study(record.study, objectives_of(record.study), journals).tags()
 
 
 def _load_record(study: str, store_paths: StorePaths) -> StudyRecord | None:

@@ -49,7 +49,8 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
     if importance is not None:
         get_evaluator(importance).check()
     study = load_optuna_study(name, store_paths)
-    # Here, because it imports Optuna.
+    # Here, because they import scipy and Optuna.
+    from assay.experiments.evaluation.study_evaluation import evaluate_study
     from assay.search.storage.stored_values import STUDY_ID
     from assay.search.study_record import best_trials_of, objectives_of
 
@@ -92,6 +93,7 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
             if stored.missing is not None
         },
         preflight=read_preflight(history.opened),
+        evaluation=evaluate_study(study, objectives, store_paths.workspace.journals(name)),
     )
 
 

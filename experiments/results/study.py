@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
+    from assay.experiments.evaluation.best_claim import BestClaim
+    from assay.experiments.evaluation.study_evaluation import StudyEvaluation
+
 _HTML_ROWS = 20  # of a longer table, the first ten and the last ten are shown
 
 
@@ -50,6 +53,8 @@ class StudyResult:
         finalists: one row per re-training of the last `assay finalize`. Columns: trial (whose
             configuration it trained), baseline, seed, state, the metric of each objective, the
             metrics on the test set, training (its number). Empty before.
+        evaluation: what the best value rests on, and what the checks find; `claim` and `checks` are
+            made of it.
         preflight: what was understood of data and model when the study was last opened. Empty for a
             study of another home.
 
@@ -77,6 +82,7 @@ class StudyResult:
     model: str | None = None
     missing_models: Mapping[int, str] = field(default_factory=dict)
     preflight: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: StudyEvaluation | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return what `assay sweep --json` prints, with the same keys."""
@@ -92,6 +98,7 @@ class StudyResult:
             "pareto": None if self.pareto is None else [dict(trial) for trial in self.pareto],
             "objectives": list(self.objectives),
             **to_importance_record(self.importance, is_single=self.pareto is None),
+            **({} if self.evaluation is None else self.evaluation.to_record()),
             "preflight": dict(self.preflight),
         }
 
@@ -114,6 +121,21 @@ class StudyResult:
         from assay.experiments.results.frames import build_effect_frame  # here, to start faster
 
         return build_effect_frame(self.importance)
+
+    @property
+    def claim(self) -> BestClaim | None:
+        """The best value and what it rests on; None without a complete trial."""
+        return None if self.evaluation is None else self.evaluation.claim
+
+    @property
+    def checks(self) -> pandas.DataFrame:
+        """One row per check: name, fired (True, False, or missing if not applicable), text."""
+        import pandas  # here, because it takes half a second that no command should wait for
+
+        checks = () if self.evaluation is None else self.evaluation.checks
+        rows = [check.to_record() for check in checks]
+        frame = pandas.DataFrame(rows, columns=["name", "fired", "text"])
+        return frame.astype({"fired": "boolean"})
 
     @property
     def searched(self) -> tuple[str, ...]:
@@ -187,6 +209,7 @@ class StudyResult:
             f"trials: {escape(counts)}",
             escape(_format_best(self)),
             *map(escape, format_models(self)),
+            *map(escape, [] if self.claim is None else self.claim.sentences()),
         ]
         table = self.trials.to_html(max_rows=_HTML_ROWS, escape=True, border=0, na_rep="")
         return f"<div><p>{'<br>'.join(filter(None, lines))}</p>{table}</div>"

@@ -15,6 +15,8 @@ from assay.search.space import Configuration
 if TYPE_CHECKING:
     import pandas as pd
 
+    from assay.experiments.evaluation.study_evaluation import StudyEvaluation
+
 
 @dataclass(frozen=True)
 class RunStatus:
@@ -96,6 +98,7 @@ class SweepResult:
         wanted: number of complete or pruned trials at which the study is done.
         exhausted: whether every configuration has been tried.
         preflight: what was understood of data and model: see `Preflight.to_record`.
+        evaluation: what the best value rests on, and the checks; None if it was not evaluated.
     """
 
     status: RunStatus
@@ -111,6 +114,7 @@ class SweepResult:
     wanted: int
     exhausted: bool
     preflight: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: StudyEvaluation | None = None
 
     @property
     def done(self) -> int:
@@ -138,6 +142,7 @@ class SweepResult:
             "pareto": None if single else [best.to_record(single) for best in self.best_trials],
             "objectives": [str(objective) for objective in self.objectives.each],
             **to_importance_record(self.importance, single),
+            **({} if self.evaluation is None else self.evaluation.to_record()),
             "preflight": dict(self.preflight),
         }
 

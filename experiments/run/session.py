@@ -25,7 +25,7 @@ from assay.models.errors import RequestError, SearchError
 from assay.models.settings import Settings
 from assay.models.training.config import TrainSettings
 from assay.search.artifacts import Checkpoints, ModelStore, study_closed_event
-from assay.search.events import StudyOpened
+from assay.search.events import Closing, StudyOpened
 from assay.search.failure_policy import FAIL_FAST, FailurePolicy
 from assay.search.journal import Journal
 from assay.search.plan import SearchPlan, TrialSetup
@@ -98,6 +98,10 @@ class Session:
                 "factor": list(raw_scale.factor),
                 "offset": list(raw_scale.offset),
                 "target_offset": None if offset is None else list(offset),
+                "train_examples": self.data.train_images,
+                "validation_examples": self.data.validation_images,
+                "majority_share": self.data.majority_share,
+                "constant_errors": dict(self.data.constant_errors),
             },
         )
 
@@ -272,6 +276,7 @@ def supervise(
     journal: Journal,
     stop: StopRequest,
     on_stop: Callable[[], object] = lambda: None,
+    closing_tags: Callable[[], Mapping[str, str]] = dict,
 ) -> RunStatus:
     """Run a plan and close the study.
 
@@ -284,6 +289,7 @@ def supervise(
         journal: of the study.
         stop: request of the user to stop; checked all the time.
         on_stop: called when such a request was seen, before the workers are ended.
+        closing_tags: returns what the study shows, by MLflow tag; called when the search has ended.
     """
     status = RunStatus("failed", search_exit_code=1)
     try:
@@ -305,9 +311,30 @@ def supervise(
     if stop:
         status = RunStatus("interrupted", search_exit_code=stop.exit_code)
     try:
-        journal.append(study_closed_event(status.closing, trials.best_trials(), plan.model_store))
+        _append_closing(status.closing, trials, plan.model_store, journal, closing_tags)
     except SearchError as error:
         # Of two failures, the first says more.
         failure = status.search_failure or str(error)
         status = RunStatus(status.closing, failure, status.search_exit_code or 1)
     return status
+
+
+def _append_closing(
+    closing: Closing,
+    trials: TrialSource,
+    model_store: ModelStore,
+    journal: Journal,
+    closing_tags: Callable[[], Mapping[str, str]],
+) -> None:
+    """Journal that the study is closed.
+
+    Raises:
+        SearchError: the journal can't be written, or the storage is away.
+    """
+    tags: Mapping[str, str] = {}
+    try:
+        tags = closing_tags()
+    finally:
+        # Whatever failed, the study is closed: the next sweep need not settle it.
+        best_trials = trials.best_trials()
+        journal.append(study_closed_event(closing, best_trials, model_store, tags))

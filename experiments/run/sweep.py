@@ -79,6 +79,7 @@ from assay.search.workers.vmap_lanes import LaneExecutor
 if TYPE_CHECKING:
     import optuna
 
+    from assay.experiments.evaluation.study_evaluation import StudyEvaluation
     from assay.search.importances import ImportanceReport
     from assay.search.plan import StudyRequest
     from assay.search.study import StudyTrials
@@ -474,7 +475,25 @@ def _search(context: SweepContext, journal: Journal, stop: StopRequest) -> RunSt
         request.failure_policy,
     )
     return supervise(
-        plan, trials, context.executor, journal, stop, lambda: context.display.log(_STOPPING)
+        plan,
+        trials,
+        context.executor,
+        journal,
+        stop,
+        on_stop=lambda: context.display.log(_STOPPING),
+        closing_tags=lambda: _evaluate(context).tags(),
+    )
+
+
+def _evaluate(context: SweepContext) -> StudyEvaluation:
+    """Return what the study shows now."""
+    # Here, because it imports scipy.
+    from assay.experiments.evaluation.study_evaluation import evaluate_study
+
+    return evaluate_study(
+        context.trials.study,
+        context.session.experiment.search.goals,
+        context.store_paths.workspace.journals(context.study),
     )
 
 
@@ -620,6 +639,7 @@ def _read_result(context: SweepContext, status: RunStatus, seconds: float) -> Sw
         wanted=context.wanted,
         exhausted=not trials.has_next(),
         preflight=_preflight_record(context),
+        evaluation=_evaluate(context),
     )
 
 

@@ -539,6 +539,7 @@ class Recorder:
                 self._log_model(model_run, best, opened)
         if opened.study is None:
             return
+        self._writer.log_batch(run_id, tags=event.tags)
         if has_front:
             front = ", ".join(str(best.trial) for best in event.best)
             self._writer.log_batch(run_id, tags={PARETO_TAG: front})

@@ -59,6 +59,15 @@ MODEL_FOLDER = "model"
 PARETO_TAG = "assay.pareto"
 """On the parent run of a study with several objectives: numbers of the Pareto front."""
 
+CLAIM_TAG = "assay.claim"
+"""On the parent run: what the best value rests on, one sentence a line, or "none"."""
+
+CHECKS_TAG = "assay.checks"
+"""On the parent run: the checks of the study that fire, one a line, or "none"."""
+
+BEST_EPOCH_TAG = "assay.best_epoch"
+"""On the parent run: the epoch that `best_value` is of, such as "epoch 7 of 12", or "none"."""
+
 CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 """Status of the parent run by the closing of the study."""
 
