@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 from assay.experiments.console import import_tqdm
-from assay.experiments.run.progress import SweepState
+from assay.experiments.run.progress import SweepState, format_epoch
 from assay.experiments.terminal_text import escape_line
 from assay.search.events import EpochEnded, Event
 
@@ -76,6 +76,9 @@ class BarDisplay(SilentDisplay):
                     value = f"{metric} {event.metrics[metric]:.4f}"
                     self._bar.set_postfix_str(value, refresh=False)
                 self._bar.update()
+            elif ended is not None and ended.restored_epoch is not None:
+                metric, epoch = self._state.curve_metric, format_epoch(ended.restored_epoch)
+                self._bar.set_postfix_str(f"{metric} {ended.value:.4f}{epoch}")
         elif ended is not None:
             failed = f"{self._state.failed} failed" if self._state.failed else ""
             self._bar.set_postfix_str(

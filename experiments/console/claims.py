@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 _STATES = {True: "FIRES", False: "passed", None: "-"}
 
 
+def format_claim_epoch(evaluation: StudyEvaluation | None) -> str:
+    """Return ", epoch 7 of 12" for the best value; empty if the epoch is not known."""
+    claim = None if evaluation is None else evaluation.claim
+    epoch = "" if claim is None else claim.format_epoch()
+    return f", {epoch}" if epoch else ""
+
+
 def print_claim(evaluation: StudyEvaluation | None, to_stderr: bool = False) -> None:
     """Print what the best value of a study rests on."""
     if evaluation is None or evaluation.claim is None:

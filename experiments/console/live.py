@@ -11,7 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from assay.experiments.formatting import format_duration, format_metric, format_param, sparkline
-from assay.experiments.run.progress import SweepState, TrialProgress, headline
+from assay.experiments.run.progress import (
+    SweepState,
+    TrialProgress,
+    format_epoch,
+    headline,
+)
 from assay.experiments.terminal_text import escape_line, escape_text, escaped_streams
 from assay.search.events import Event
 
@@ -127,7 +132,7 @@ def _trial_cells(state: SweepState, trial: TrialProgress) -> tuple[RenderableTyp
         Text(str(trial.number), style="bold" if best else ""),
         Text(state_text[:_STATE_CHARACTERS], style=style),
         f"{len(trial.curve)}/{state.experiment.largest_value('epochs')}",
-        f"{trial.curve[-1]:.4f}" if trial.curve else "",
+        "" if trial.value is None else f"{trial.value:.4f}{format_epoch(trial.restored_epoch)}",
         Text(sparkline(trial.curve), style="blue"),
     )
 

@@ -53,6 +53,8 @@ def format_trial_line(state: SweepState, trial: TrialProgress) -> str:
     """Return the line about a trial that ended."""
     assert trial.end is not None
     value = f" {format_values(state.objectives, trial.end.values)}" if trial.end.values else ""
+    if trial.end.values and trial.restored_epoch is not None:
+        value += f" (epoch {trial.restored_epoch})"
     again = f" ({trial.again})" if trial.again else ""
     resumed = f" ({trial.resumed})" if trial.resumed else ""
     params = " ".join(

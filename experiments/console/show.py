@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from assay.experiments.console.claims import print_checks, print_claim
+from assay.experiments.console.claims import format_claim_epoch, print_checks, print_claim
 from assay.experiments.console.importance import print_importance
 from assay.experiments.console.tables import (
     create_console,
@@ -101,7 +101,8 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, show_all: bool, ru
     out.print(f"experiment {escape_line(study.experiment)}; {objectives}")
     if study.best is not None:
         run = "" if study.best["run_id"] is None else f", run {study.best['run_id']}"
-        out.print(f"\nbest: {study.best['value']:.4f} (trial {study.best['number']}{run})")
+        epoch = format_claim_epoch(study.evaluation)
+        out.print(f"\nbest: {study.best['value']:.4f} (trial {study.best['number']}{epoch}{run})")
         out.print(param_grid(study.best["params"]))
     for line in format_models(study):
         out.print(escape_line(line))
@@ -132,6 +133,8 @@ def _print_trials(study: StudyResult, trials: pandas.DataFrame) -> None:
     if trials["origin"].astype(str).str.startswith((REDO, RETRY)).any():
         columns.append("origin")
     columns.append("epochs")
+    if "restored_epoch" in names:
+        columns.append("restored_epoch")
     if out.width >= _WIDE_COLUMNS:
         columns.append("run_id")
     columns = list(dict.fromkeys(columns))  # "epochs" may be searched too
@@ -170,6 +173,8 @@ def print_trial(trial: TrialResult, show_all: bool) -> None:
     )
     for metric, value in trial.values.items():
         out.print(f"{escape_line(metric)}: {format_metric(value)}")
+    if (kept := _format_kept_epoch(trial)) is not None:
+        out.print(kept)
     if trial.model is not None:
         out.print(f"model: {trial.model}")
     if trial.error is not None:
@@ -189,6 +194,20 @@ def print_trial(trial: TrialResult, show_all: bool) -> None:
         out.print(_epoch_table(trial, show_all))
     run = "" if trial.run_id is None else f"  (run {trial.run_id})"
     out.print(f"\nruns:  {trial.tracking_uri}{run}")
+
+
+def _format_kept_epoch(trial: TrialResult) -> str | None:
+    """Return what the epoch that early stopping kept measured; None without one."""
+    epoch = trial.costs.get("restored_epoch")
+    if epoch is None:
+        return None
+    at = int(epoch) - 1
+    measured = ", ".join(
+        f"{escape_line(name)} {format_metric(values[at])}"
+        for name, values in trial.curve.items()
+        if at < len(values)
+    )
+    return f"early stopping kept epoch {epoch:g}{': ' if measured else ''}{measured}"
 
 
 def _curve_table(trial: TrialResult) -> Table:

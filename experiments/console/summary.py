@@ -5,7 +5,11 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from assay.experiments.console.claims import print_claim, print_fired_checks
+from assay.experiments.console.claims import (
+    format_claim_epoch,
+    print_claim,
+    print_fired_checks,
+)
 from assay.experiments.console.importance import print_importance
 from assay.experiments.console.tables import (
     create_console,
@@ -14,6 +18,7 @@ from assay.experiments.console.tables import (
 )
 from assay.experiments.formatting import format_duration, format_metric, format_param
 from assay.experiments.run.dry_run import Forecast
+from assay.experiments.run.progress import read_restored_epoch
 from assay.experiments.run.result import RunResult, SweepResult
 from assay.experiments.terminal_text import escape_line, escape_text
 from assay.search.system.urls import scrub_secrets
@@ -38,7 +43,8 @@ def print_summary(
     )
     if result.best is not None:
         run = "" if result.best.run_id is None else f", run {result.best.run_id}"
-        out.print(f"\nbest: {result.best.values[0]:.4f} (trial {result.best.number}{run})")
+        epoch = format_claim_epoch(result.evaluation)
+        out.print(f"\nbest: {result.best.values[0]:.4f} (trial {result.best.number}{epoch}{run})")
         out.print(param_grid(result.best.params))
         _print_models(result, to_stderr)
     elif result.best_trials:
@@ -102,7 +108,9 @@ def print_run(result: RunResult, to_stderr: bool = False) -> None:
         out.print(escape_text(result.error))
     if result.model is not None:
         out.print(f"model: {result.model}")
-    for title, values in (("parameters", result.params), ("metrics", result.metrics)):
+    restored = read_restored_epoch(result.metrics)
+    metrics = "metrics" if restored is None else f"metrics of epoch {restored}, which was kept"
+    for title, values in (("parameters", result.params), (metrics, result.metrics)):
         out.print(f"\n{title}:")
         table = Table.grid(padding=(0, 2))
         for name, value in values.items():

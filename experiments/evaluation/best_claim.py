@@ -15,9 +15,9 @@ from assay.experiments.evaluation.proportions import (
     is_share,
     is_share_metric,
     largest_noise,
-    lower_end,
     luck_of_best,
     network_interval,
+    reach_of_guessing,
     wilson_interval,
 )
 from assay.experiments.evaluation.study_facts import StudyFacts, TrialFacts
@@ -61,13 +61,14 @@ class ChanceComparison:
         value: what it reaches.
         what: what it is, such as "the share of the largest class".
         is_above: whether the best is better, by more than luck if its value is a share.
-        low: lower end of the best network's share that was compared; None for another metric.
+        reach: the largest share that guessing has by luck in so many trials; None for another
+            metric, whose luck is not known.
     """
 
     value: float
     what: str
     is_above: bool
-    low: float | None
+    reach: float | None
 
 
 @dataclass(frozen=True)
@@ -187,13 +188,14 @@ class BestClaim:
         if chance is None:
             return "chance level: not known for this metric, or not recorded"
         level = f"{format_metric(chance.value)}, {chance.what}"
-        if chance.low is None:
-            return f"{'better' if chance.is_above else 'no better'} than chance: {level}"
+        if chance.reach is None:
+            # By how much is more than luck is not known: these words say less than "above chance".
+            return f"{'better' if chance.is_above else 'no better'} than {level}"
         if chance.is_above:
             return f"above chance: {level}"
         return (
-            f"not above chance: this network may be as low as {format_metric(chance.low)}; "
-            f"chance is {level}"
+            f"not above chance: {level}; guessing reaches {format_metric(chance.reach)} by luck in "
+            f"{format_count(self.tried, 'trial')}"
         )
 
 
@@ -297,8 +299,9 @@ def compare_with_chance(facts: StudyFacts, best: TrialFacts) -> ChanceComparison
     if best.value is None:
         return None
     if explain_unknown_spread(facts) is None and share is not None and examples is not None:
-        low = lower_end(best.value, examples, facts.tried)
-        return ChanceComparison(share, "the share of the largest class", low > share, low)
+        reach = reach_of_guessing(share, examples, facts.tried)
+        is_above = round(best.value * examples) > round(reach * examples)
+        return ChanceComparison(share, "the share of the largest class", is_above, reach)
     return _compare_with_constant(facts, facts.objective, best.value)
 
 

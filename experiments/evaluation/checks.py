@@ -129,9 +129,13 @@ def _find_edges(facts: StudyFacts, best: TrialFacts, ranges: Mapping[str, Range]
                 f"{escape_line(name)} {format_param(best.params[name])} of the best is near the "
                 f"end {format_param(edge)} of its range ({format_param(found.low)} to "
                 f"{format_param(found.high)}{scale}), and values improve towards it over "
-                f"{len(in_half)} trials (Spearman {correlation:.2f}, p {p:.2g}): "
+                f"{len(in_half)} trials (Spearman {correlation:.2f}, p {_format_p(p)}): "
                 f"{'raise' if is_upper else 'lower'} {end}"
             )
+
+
+def _format_p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def _rise_towards_edge(
@@ -325,13 +329,12 @@ def check_chance(facts: StudyFacts) -> Finding:
     compared = compare_with_chance(facts, best)
     if compared is None:
         return _not_applicable("the chance level of the objective is not known")
-    numbers = f"best {format_metric(best.value)}, chance {format_metric(compared.value)}"
-    if compared.low is not None:
-        numbers = (
-            f"best {format_metric(best.value)}, at least {format_metric(compared.low)} on "
-            + (f"new {facts.validation.noun}; chance {format_metric(compared.value)}")
-        )
-    numbers += f" ({compared.what})"
+    numbers = (
+        f"best {format_metric(best.value)}, chance {format_metric(compared.value)} "
+        f"({compared.what})"
+    )
+    if compared.reach is not None:
+        numbers += f", up to {format_metric(compared.reach)} by luck"
     if compared.is_above:
         return Finding(False, numbers)
     return Finding(

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
 ERROR_RATE = 0.05
 """How often a statement about a study may be wrong."""
@@ -95,18 +95,26 @@ def network_interval(share: float, examples: int, tried: int) -> Interval:
         tried: number of networks among which it is the best.
     """
     plain = wilson_interval(share, examples)
-    return Interval(min(plain.low, lower_end(share, examples, tried)), plain.high)
+    low = _wilson_end(share, examples, -_quantile(1 - ERROR_RATE / tried))
+    return Interval(min(plain.low, low), plain.high)
 
 
-def lower_end(share: float, examples: int, tried: int) -> float:
-    """Return the one-sided lower end of the share of the best of several networks.
+def reach_of_guessing(chance: float, examples: int, tried: int) -> float:
+    """Return the largest share that the best of several guessing networks has by luck.
+
+    By the exact binomial distribution: Wilson's lower end, compared with the chance level, would
+    take luck for more in up to 15 % of studies of 10 classes.
 
     Args:
-        share: share of the best.
+        chance: share that guessing is worth.
         examples: number of validation examples.
-        tried: number of networks among which it is the best.
+        tried: number of networks.
+
+    Example:
+        >>> reach_of_guessing(0.1, 239, 30)
+        0.158...
     """
-    return _wilson_end(share, examples, -_quantile(1 - ERROR_RATE / max(1, tried)))
+    return float(binom.isf(ERROR_RATE / tried, examples, chance)) / examples
 
 
 def luck_of_best(shares: Sequence[float], examples: int) -> float:
@@ -135,7 +143,7 @@ def largest_noise(share: float, other: float, examples: int, tried: int) -> floa
         tried: number of networks among which the best is the best.
     """
     variance = (share * (1 - share) + other * (1 - other)) / examples
-    return _quantile(1 - ERROR_RATE / max(1, tried)) * math.sqrt(variance)
+    return _quantile(1 - ERROR_RATE / tried) * math.sqrt(variance)
 
 
 def examples_per_point(share: float, examples: int) -> int:

@@ -232,4 +232,6 @@ def _format_best(result: StudyResult) -> str:
         return "no trial is complete yet"
     best = result.best
     params = ", ".join(f"{name}={format_param(value)}" for name, value in best["params"].items())
-    return f"best: {format_metric(best['value'])} (trial {best['number']}): {params}"
+    epoch = "" if result.claim is None else result.claim.format_epoch()
+    trial = f"trial {best['number']}{f', {epoch}' if epoch else ''}"
+    return f"best: {format_metric(best['value'])} ({trial}): {params}"

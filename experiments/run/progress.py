@@ -62,6 +62,19 @@ class TrialProgress:
         return self.origin if self.origin.startswith((REDO, RETRY)) else ""
 
     @property
+    def restored_epoch(self) -> int | None:
+        """The epoch that early stopping kept, from 1; None without, or while the trial runs."""
+        return None if self.end is None else read_restored_epoch(self.end.metrics)
+
+    @property
+    def value(self) -> float | None:
+        """The last value of the curve, or that of the epoch that early stopping kept."""
+        epoch = self.restored_epoch
+        if epoch is not None and epoch <= len(self.curve):
+            return self.curve[epoch - 1]
+        return self.curve[-1] if self.curve else None
+
+    @property
     def resumed(self) -> str:
         """After which epoch it was resumed from a checkpoint; empty for any other trial."""
         epoch = None if self.end is None else self.end.metrics.get("resumed_epoch")
@@ -82,6 +95,7 @@ class SweepState:
         failed: number of trials that failed in this sweep.
         running: running trials by number.
         recent: the trials that ended last.
+        restored_epochs: the epochs that early stopping kept, by the numbers of the best trials.
     """
 
     study: str
@@ -93,6 +107,7 @@ class SweepState:
     failed: int = 0
     running: dict[int, TrialProgress] = field(default_factory=dict)
     recent: list[TrialProgress] = field(default_factory=list)
+    restored_epochs: dict[int, int] = field(default_factory=dict)
     _done_at_start: int = 0
     _first_begun: float | None = None
 
@@ -143,7 +158,8 @@ class SweepState:
         if len(self.objectives) > 1:
             return f"{format_count(len(found), 'trial')} on the Pareto front"
         for number, values in found.items():
-            return f"best {format_values(self.objectives, values)} (trial {number})"
+            epoch = format_epoch(self.restored_epochs.get(number))
+            return f"best {format_values(self.objectives, values)} (trial {number}{epoch})"
         return ""
 
     def _end_trial(self, event: TrialEnded) -> TrialProgress | None:
@@ -158,7 +174,20 @@ class SweepState:
             self.done += 1
         if event.state == "complete":
             self.best_trials.add(event.trial, event.values)
+            if trial.restored_epoch is not None:
+                self.restored_epochs[event.trial] = trial.restored_epoch
         return trial
+
+
+def read_restored_epoch(metrics: Mapping[str, float]) -> int | None:
+    """Return the epoch that early stopping kept, from a trial's last metrics; None without one."""
+    epoch = metrics.get("restored_epoch")
+    return None if epoch is None else int(epoch)
+
+
+def format_epoch(epoch: int | None) -> str:
+    """Return ", epoch 7" for the epoch that early stopping kept; empty for None."""
+    return "" if epoch is None else f", epoch {epoch}"
 
 
 def headline(state: SweepState) -> str:

@@ -157,7 +157,8 @@ class RunResult:
         tracking_uri: MLflow's store, without its password.
         run_id: its run in MLflow; None if MLflow does not have it yet.
         params: every hyperparameter by name.
-        metrics: metrics of the last epoch, then costs (seconds, bytes, number of weights).
+        metrics: metrics of the last epoch, or with early stopping of the epoch that it kept
+            (`restored_epoch`), then costs (seconds, bytes, number of weights).
         state: "complete", or "failed: REASON".
         error: text of the error; None without one.
         history: the epochs, in order.

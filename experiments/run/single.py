@@ -25,7 +25,7 @@ from assay.experiments.run.preflight import (
     confirm_device,
     read_built_in_facts,
 )
-from assay.experiments.run.progress import Display, SweepState
+from assay.experiments.run.progress import Display, SweepState, read_restored_epoch
 from assay.experiments.run.result import RunResult, RunStatus
 from assay.experiments.run.session import (
     Session,
@@ -238,15 +238,18 @@ def _result(
     store_paths: StorePaths,
 ) -> RunResult:
     end = trial.end
-    last_epoch = history[-1].metrics if history else {}
     costs = {} if end is None else end.metrics
+    # The network that is kept: with early stopping that of an earlier epoch than the last.
+    restored = read_restored_epoch(costs)
+    kept = [epoch for epoch in history if restored is None or epoch.epoch == restored]
+    metrics = kept[-1].metrics if kept else {}
     return RunResult(
         status=status,
         experiment=session.experiment.name,
         tracking_uri=mask_secrets(store_paths.tracking_uri),
         run_id=tracker.find_run_id(0),
         params=session.hyperparameters(trial.trial),
-        metrics={**last_epoch, **costs},
+        metrics={**metrics, **costs},
         state="failed: never begun" if end is None else end.label,
         error=None if end is None else end.error,
         history=history,

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.request import SweepRequest
+from assay.experiments.evaluation.study_facts import read_training
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.ordering import Inputs, longest_first
 from assay.experiments.run.orphans import settle_orphaned_runs
@@ -569,14 +570,30 @@ def enqueue_known(
 
 def _initial_state(context: SweepContext) -> SweepState:
     objectives = context.session.experiment.search.goals
+    best_trials = ParetoFront(objectives, context.trials.best_trials())
     return SweepState(
         study=context.study,
         experiment=context.session.experiment,
         execution=context.session.execution,
         done=context.trials.count_done(),
-        best_trials=ParetoFront(objectives, context.trials.best_trials()),
+        best_trials=best_trials,
         wanted=context.wanted,
+        # Of several objectives, displays show the size of the front alone.
+        restored_epochs=_read_restored_epochs(context, best_trials.values)
+        if objectives.single is not None
+        else {},
     )
+
+
+def _read_restored_epochs(context: SweepContext, numbers: Iterable[int]) -> dict[int, int]:
+    """Return the epochs that early stopping kept in trials of earlier sweeps."""
+    journals = context.store_paths.workspace.journals(context.study)
+    epochs = {}
+    for number in numbers:
+        training = read_training(journals, context.trials.study_id, number)
+        if training is not None and training.restored_epoch is not None:
+            epochs[number] = training.restored_epoch
+    return epochs
 
 
 # Stage 6: close.

@@ -136,7 +136,10 @@ class StubTrainer:
 
 
 class QuickTrainer(StubTrainer):
-    """Trains any trial of a real sweep, with metrics derived from the trial's seed."""
+    """Trains any trial of a real sweep, with metrics derived from the trial's seed.
+
+    Its accuracies are shares of the validation images.
+    """
 
     def __init__(self, threads: int, **others: Any) -> None:
         super().__init__(threads)
@@ -146,13 +149,34 @@ class QuickTrainer(StubTrainer):
 
     def begin(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         epochs = range(1, spec["train"]["epochs"] + 1)
-        curve = [_accuracy(spec["seed"], epoch) for epoch in epochs]
+        meta = json.loads((Path(spec["data"]["folder"]) / "meta.json").read_text())
+        images = meta["validation_images"]
+        curve = [round(images * _accuracy(spec["seed"], epoch)) / images for epoch in epochs]
         return super().begin({**spec, "name": spec["seed"], "curve": curve})
 
     def epoch(self) -> dict[str, Any]:
         reply = super().epoch()
         value = reply["metrics"]["val_accuracy"]
         reply["metrics"] |= {"accuracy": value, "val_loss": 1 - value}
+        return reply
+
+
+class StoppingTrainer(QuickTrainer):
+    """Stops each trial before its last epoch, and keeps its second epoch."""
+
+    kept_epoch = 2
+
+    def begin(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        reply = super().begin(spec)
+        del self._assignment["curve"][-1]
+        return reply
+
+    def epoch(self) -> dict[str, Any]:
+        reply = super().epoch()
+        if self._epoch == self.kept_epoch:
+            self._restored = {"epoch": self._epoch, "metrics": dict(reply["metrics"])}
+        if self._epoch == len(self._assignment["curve"]):
+            reply |= {"restored": self._restored, "stopped": True}
         return reply
 
 
