@@ -232,6 +232,7 @@ def _format_best(result: StudyResult) -> str:
         return "no trial is complete yet"
     best = result.best
     params = ", ".join(f"{name}={format_param(value)}" for name, value in best["params"].items())
-    epoch = "" if result.claim is None else result.claim.format_epoch()
-    trial = f"trial {best['number']}{f', {epoch}' if epoch else ''}"
+    claim = result.claim
+    epoch = f", {claim.format_epoch()}" if claim is not None and claim.stopped_early else ""
+    trial = f"trial {best['number']}{epoch}"
     return f"best: {format_metric(best['value'])} ({trial}): {params}"

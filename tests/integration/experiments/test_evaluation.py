@@ -14,6 +14,7 @@ from assay import load_study
 from assay.experiments.console import choose
 from assay.experiments.console.live import render_sweep
 from assay.experiments.console.plain import PlainDisplay
+from assay.experiments.evaluation import study_evaluation
 from assay.experiments.evaluation.checks import CHECKS
 from assay.experiments.evaluation.proportions import network_interval, wilson_interval
 from assay.experiments.run import execution
@@ -41,6 +42,11 @@ def show(home: Path, *arguments: str) -> str:
     return done.out
 
 
+def unwrap(text: str) -> str:
+    """Return the lines of a text as if the terminal were wide enough."""
+    return text.replace("\n    ", " ")
+
+
 def parent_tags(home: Path) -> dict[str, str]:
     (parent,) = runs(home, "tags.assay.best_trial LIKE '%'")
     return dict(parent.data.tags)
@@ -63,13 +69,14 @@ def test_all_places_say_the_same_of_the_best(home: Path) -> None:
     assert claim["baseline"]["trial"] == 0
     assert [check["name"] for check in checks] == [*CHECKS]
     text = show(home, "digits-mlp")
+    printed, text = unwrap(done.err), unwrap(text)
     for sentence in claim["text"]:
-        assert f"  {sentence}\n" in done.err
+        assert f"  {sentence}\n" in printed
         assert f"  {sentence}\n" in text
     states = {True: "FIRES ", False: "passed", None: "-     "}
     for check in checks:
         assert f"  {states[check['fired']]}  {check['name']}: {check['text']}\n" in text
-        fires = f"  {check['name']}: {check['text']}\n" in done.err
+        fires = f"  {check['name']}: {check['text']}\n" in printed
         assert fires is (check["fired"] is True)
     assert any(check["fired"] for check in checks)
     read = load_study("digits-mlp", home=home)
@@ -244,7 +251,7 @@ def test_a_study_of_which_little_is_recorded_says_so(
         "the number of validation examples is not recorded: how far luck alone moves it is not "
         "known from one training each: finalize tells"
     )
-    assert f"  {unknown}\n" in text
+    assert f"  {unknown}\n" in unwrap(text)
     assert "not applicable: the number of validation examples is not recorded" in text
 
 
@@ -273,3 +280,19 @@ def test_the_objectives_of_a_foreign_study_are_no_shares(tmp_path: Path) -> None
     assert read.claim.unknown is not None
     assert read.claim.unknown.startswith("value is not a share of right answers")
     assert Objectives.read(read.objectives).each[0].metric == "value"
+
+
+def test_a_study_is_closed_even_if_its_evaluation_fails(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(study_evaluation, "evaluate_study", fail)
+    arguments = ("sweep", "digits-mlp", "--trials", "2", *OPTIONS, "--home", str(home))
+    done = invoke(*arguments)
+    assert done.code == 1
+    assert "RuntimeError: a bug" in done.err
+    events = [event for event, _ in read_events(home / "journal" / "digits-mlp.jsonl")]
+    assert isinstance(events[-1], StudyClosed)
+    assert (len(events[-1].best), events[-1].tags) == (1, {})

@@ -91,6 +91,15 @@ def test_the_number_of_calls_on_resume_does_not_depend_on_the_number_of_runs(
     assert each == [1, 1, 1]
 
 
+def test_what_a_study_shows_is_replaced_when_it_is_closed_again(tmp_path: Path, store: str) -> None:
+    first, second = {"assay.claim": "0.5", "assay.checks": "one"}, {"assay.claim": "0.9"}
+    closed = [StudyClosed(closing="interrupted", best=BEST, tags=tags) for tags in (first, second)]
+    tell(tmp_path, store, [*STORY[:-1], closed[0]])
+    tell(tmp_path, store, [opened(), closed[1]])
+    (parent,) = [dict(run[5]) for run in snapshot(store) if run[0] == "study"]  # type: ignore[call-overload]
+    assert (parent["assay.claim"], parent["assay.checks"]) == ("0.9", "one")
+
+
 def test_a_resumed_study_keeps_the_provenance_of_earlier_sessions(
     tmp_path: Path, store: str
 ) -> None:

@@ -244,3 +244,31 @@ def test_the_facts_survive_meta_json(tmp_path: Path) -> None:
     meta = read_prepared_meta(data.folder)
     assert meta is not None
     assert meta.changed_numbers == {"validation": "x_val and y_val"}
+
+
+def test_the_classes_of_the_validation_examples_are_counted(tmp_path: Path) -> None:
+    arrays = make_arrays()
+    labels = np.r_[np.zeros(36, int), np.ones(18, int), np.full(6, 2)]
+    data = prepare_arrays(arrays | {"y_train": labels}, tmp_path, validation=10)
+    stored = np.load(data.folder / "y_validation.npy")
+    assert data.validation_class_counts == tuple(np.bincount(stored, minlength=3))
+    assert data.majority_share == pytest.approx((stored == 0).mean()) == 0.6
+    assert data.constant_errors == {}
+    own = prepare_arrays(with_validation(), tmp_path)
+    assert own.validation_class_counts == (3, 3, 3)
+
+
+def test_the_validation_errors_of_a_constant_are_those_of_the_training_targets(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(0)
+    targets = 1e6 + random.exponential(size=(60, 2))  # a large offset is subtracted
+    arrays = make_arrays() | {"y_train": targets, "y_test": targets[:12]}
+    data = prepare_arrays(arrays, tmp_path, "regression")
+    train = np.load(data.folder / "y_train.npy").astype(float)
+    validation = np.load(data.folder / "y_validation.npy").astype(float)
+    errors = [validation[:, at] - np.median(train[:, at]) for at in (0, 1)]
+    assert data.constant_errors["mae"] == pytest.approx(np.mean(np.abs(errors)))
+    errors = [validation[:, at] - train[:, at].mean() for at in (0, 1)]
+    assert data.constant_errors["mse"] == pytest.approx(np.mean(np.square(errors)))
+    assert (data.validation_class_counts, data.majority_share) == ((), None)
