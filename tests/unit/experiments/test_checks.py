@@ -79,6 +79,7 @@ PASSES: dict[str, list[StudyFacts]] = {
         on_range(TWELVE[:4], RISING_12[:4]),  # too few trials in the half
         on_range(TWELVE, [0.8, 0.1, 0.3, 0.7, 0.2, 0.6, 0.4, 0.5, 0.3, 0.2, 0.1, 0.9]),
         on_range(EIGHT, [*RISING[:4], 0.95, 0.7, 0.6, 0.5]),  # the best is in the middle
+        on_range([0.5 + at / 60 for at in range(12)], RISING_12),  # not in the outer quarter
         on_range(TWELVE, [0.5] * 12),
         on_range(TWELVE, RISING_12, objectives=LOSS),  # the best is the lowest, at 0.5
     ],
@@ -89,6 +90,7 @@ PASSES: dict[str, list[StudyFacts]] = {
     "curve rising": [
         facts([0.9], training=training(val_accuracy=[0.1, 0.5, 0.9, 0.9, 0.9, 0.9])),
         facts([0.9], training=training(val_accuracy=CURVE[::-1])),
+        facts([0.9], training=training(val_accuracy=[0.5] * 3 + [0.88] * 3 + [0.9] * 3)),
     ],
     "validation too small": [
         facts([0.9, 0.89, 0.88] + [0.2] * 5),  # two are too few

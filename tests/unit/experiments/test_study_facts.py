@@ -154,16 +154,15 @@ def test_the_training_of_one_trial_is_read(tmp_path: Path) -> None:
         epoch(11, 1, val_accuracy=0.9),
         epoch(1, 2, val_accuracy=0.6, loss=1.5),
         epoch(1, 3, val_accuracy=0.65, loss=1.4),
-        # Its worker has died: it was resumed after the first epoch.
+        # Its worker has died: it was resumed after the first epoch, and ended with the second.
         epoch(1, 2, val_accuracy=0.7, loss=1.2),
-        epoch(1, 3, val_accuracy=0.6, loss=1.1),
         ended,
     ]
     journals = [tmp_path / "none.jsonl", write(tmp_path / "a.jsonl", events)]
     found = read_training(journals, "one", 1)
     assert found is not None
-    assert found.curves == {"val_accuracy": [0.5, 0.7, 0.6], "loss": [2.0, 1.2, 1.1]}
-    assert (found.restored_epoch, found.epochs, found.epoch) == (2, 3, 2)
+    assert found.curves == {"val_accuracy": [0.5, 0.7], "loss": [2.0, 1.2]}
+    assert (found.restored_epoch, found.epochs, found.epoch) == (2, 2, 2)
     assert found.params == {"loss": "cross_entropy"}
     assert found.metric_of_value("val_accuracy") == 0.7
     assert found.metric_of_value("val_f1") is None
