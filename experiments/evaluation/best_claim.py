@@ -251,7 +251,7 @@ def explain_unknown_spread(facts: StudyFacts) -> str | None:
         return f"{name} is counted, not measured: luck has no part in it"
     if objective.metric in COSTS:
         return f"{name} was measured once in each trial: how much it varies is not known"
-    once = "how far luck alone moves it is not known from one training each: finalize tells"
+    once = "how far luck alone moves it is not known from one training each (finalize tells)"
     if not is_share_metric(objective.metric):
         return f"{name} is not a share of right answers: {once}"
     if objective.direction != "maximize":

@@ -345,7 +345,9 @@ def check_chance(facts: StudyFacts) -> Finding:
 
 def _explain_no_width(facts: StudyFacts) -> str | None:
     """Return why the best value has no interval; None if it has one."""
-    return "no trial is complete" if facts.best is None else explain_unknown_spread(facts)
+    unknown = "no trial is complete" if facts.best is None else explain_unknown_spread(facts)
+    # The claim has the whole sentence.
+    return None if unknown is None else unknown.partition(":")[0]
 
 
 def _half_width(facts: StudyFacts) -> float:

@@ -249,7 +249,7 @@ def test_a_study_of_which_little_is_recorded_says_so(
     text = show(tmp_path, "one")
     unknown = (
         "the number of validation examples is not recorded: how far luck alone moves it is not "
-        "known from one training each: finalize tells"
+        "known from one training each (finalize tells)"
     )
     assert f"  {unknown}\n" in unwrap(text)
     assert "not applicable: the number of validation examples is not recorded" in text
