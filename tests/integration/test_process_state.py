@@ -25,7 +25,7 @@ import logging, os, sys, warnings
 from pathlib import Path
 
 # What libraries change when they are imported is theirs.
-import matplotlib.figure, mlflow, optuna, pandas, rich.console, sqlalchemy, tqdm
+import matplotlib.figure, mlflow, optuna, pandas, rich.console, scipy.stats, sqlalchemy, tqdm
 
 def state():
     levels = [logging.getLogger(name).level for name in ("mlflow", "mlflow.store.db.utils")]
