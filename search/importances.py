@@ -183,6 +183,8 @@ class ImportanceReport:
         metric: metric of the objective.
         trials: number of complete trials.
         pruned: number of pruned trials, which are left out.
+        given: number of the complete trials that `ranks` leaves out of the shares, because the user
+            chose them: baselines and enqueued ones.
         reason: why no importance is shown; None if one is.
         shares: importance of each hyperparameter that was evaluated, the greatest share first.
             Empty if none was.
@@ -194,6 +196,7 @@ class ImportanceReport:
     metric: str
     trials: int
     pruned: int = 0
+    given: int = 0
     reason: str | None = None
     shares: Mapping[str, Importance] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -254,7 +257,7 @@ def report_importances(
             reason = _few_trials(chosen, len(complete), pruned)
             reports[objective.metric] = dataclasses.replace(report, reason=reason)
         elif chosen.make is None:
-            reports[objective.metric] = _evaluate_ranks(report, trials, complete, names, index)
+            reports[objective.metric] = _evaluate_ranks(report, study, complete, names, index)
         else:
             reports[objective.metric] = _evaluate_by_optuna(report, study, complete, names, index)
     return reports
@@ -370,7 +373,7 @@ def _range_text(low: float, high: float) -> str:
 
 def _evaluate_ranks(
     report: ImportanceReport,
-    trials: Sequence[FrozenTrial],
+    study: optuna.Study,
     complete: Sequence[FrozenTrial],
     names: Collection[str],
     objective: int,
@@ -379,22 +382,23 @@ def _evaluate_ranks(
 
     Args:
         report: the report without them.
-        trials: all trials of the study.
-        complete: the complete ones.
+        study: the study.
+        complete: its complete trials.
         names: the searched hyperparameters.
         objective: index of the objective.
     """
     from assay.search.rank_shares import holm
 
-    origins = _origins(trials)
-    drawn = [trial for trial in complete if origins[trial.number] not in _GIVEN_ORIGINS]
+    given = _find_given(study.get_trials(deepcopy=False))
+    drawn = [trial for trial in complete if trial.number not in given]
+    report = dataclasses.replace(report, given=len(complete) - len(drawn))
     left_out = {name: reason for name in names if (reason := _cannot_test(name, drawn)) is not None}
     tested = [name for name in names if name not in left_out]
     reason = None
     if len(drawn) < MIN_TRIALS:
         reason = (
             f"{report.evaluator!r} takes at least {MIN_TRIALS} complete trials that a sampler "
-            f"drew; the study has {len(drawn)} beside {len(complete) - len(drawn)} that were given"
+            f"drew; the study has {len(drawn)} beside {report.given} that were given"
         )
     elif len({trial.values[objective] for trial in drawn}) < 2:
         reason = f"all complete trials have the same {report.metric}"
@@ -402,8 +406,7 @@ def _evaluate_ranks(
         reason = "no hyperparameter differs in enough complete trials"
     if reason is not None:
         return dataclasses.replace(report, reason=reason, left_out=left_out)
-    learns = any(_learns(origins[trial.number]) for trial in drawn)
-    shares = _rank_importances(drawn, tested, objective, learns)
+    shares = _rank_importances(drawn, tested, objective, _has_learnt(study))
     passed = holm([share.p_value or 0.0 for share in shares.values()], _LEVEL)
     importances = {
         name: dataclasses.replace(share, passed=has_passed)
@@ -419,30 +422,35 @@ def _evaluate_ranks(
     )
 
 
-def _origins(trials: Sequence[FrozenTrial]) -> dict[int, str | None]:
-    """Return where the configuration of each trial comes from: a sampler or the user.
+def _find_given(trials: Sequence[FrozenTrial]) -> set[int]:
+    """Return the numbers of the trials whose configuration the user chose.
 
-    A trial that repeats another has that one's origin. None: the storage does not say.
+    A trial that repeats another has that one's configuration.
     """
     # Here, because it imports Optuna.
     from assay.search.storage.stored_values import ORIGIN, REDO_OF, RETRY_OF
 
     by_number = {trial.number: trial for trial in trials}
-    origins = {}
+    given = set()
     for trial in trials:
         first, seen = trial, set[int]()
         while first.number not in seen:
             seen.add(first.number)
             earlier = first.user_attrs.get(REDO_OF, first.user_attrs.get(RETRY_OF))
             first = first if earlier is None else by_number.get(earlier, first)
-        origins[trial.number] = first.user_attrs.get(ORIGIN)
-    return origins
+        if first.user_attrs.get(ORIGIN) in _GIVEN_ORIGINS:
+            given.add(trial.number)
+    return given
 
 
-def _learns(origin: str | None) -> bool:
-    """Return whether a configuration may depend on the values of earlier trials."""
-    sampler = SAMPLERS.get(origin or "")
-    return sampler is None or sampler.learns
+def _has_learnt(study: optuna.Study) -> bool:
+    """Return whether configurations may depend on the values of earlier trials."""
+    # Here for the same reason.
+    from assay.search.storage.stored_values import SAMPLERS as RECORDED
+
+    names = study.user_attrs.get(RECORDED, [])
+    # Of a study of an earlier release, or of plain Optuna, it is not known.
+    return not names or any(name not in SAMPLERS or SAMPLERS[name].learns for name in names)
 
 
 def _cannot_test(name: str, trials: Sequence[FrozenTrial]) -> str | None:

@@ -37,9 +37,11 @@ from assay.search.storage.stored_values import (
     ORIGIN,
     REDO_OF,
     RETRY_OF,
+    SAMPLERS,
     SEED,
     STATE,
     STUDY_ID,
+    UNKNOWN_SAMPLER,
 )
 from assay.search.storage.write_through import WriteThroughStorage
 from assay.search.study_record import STATES, StudyRecord, load_study_record
@@ -123,8 +125,11 @@ class StudyTrials(StudyRecord):
             pruner=pruner,
             load_if_exists=True,
         )
+        # Importance is tested by how the trials were drawn. Earlier releases did not record it.
+        samplers = attributes.get(SAMPLERS) or ([UNKNOWN_SAMPLER] if drawn else [])
         # A death before the last of these leaves a study without trials, which the next start
         # completes.
+        self.study.set_user_attr(SAMPLERS, list(dict.fromkeys([*samplers, request.sampler])))
         self.study.set_user_attr(SEED, self.seed)
         self.study.set_user_attr(STUDY_ID, self.study_id)
         self.study.set_user_attr(FINGERPRINT, dict(request.fingerprint))

@@ -47,7 +47,7 @@ def format_heading(report: ImportanceReport) -> list[str]:
             lines.append(f"  {_pruned_remark(report)}")
         return lines
     evaluator = get_evaluator(report.evaluator)
-    trials = format_count(report.trials, "complete trial")
+    trials = format_count(report.trials - report.given, "complete trial")
     return [f"importance for {metric}, {trials}: {evaluator.summary}"]
 
 
@@ -61,6 +61,9 @@ def format_remarks(report: ImportanceReport) -> list[str]:
         f"not evaluated: {escape_line(name)} ({escape_line(reason)})"
         for name, reason in report.left_out.items()
     ]
+    if report.given:
+        given = format_count(report.given, "trial")
+        lines.append(f"without {given} that no sampler drew: baselines and enqueued ones")
     return [*lines, *([_pruned_remark(report)] if report.pruned else [])]
 
 

@@ -33,8 +33,14 @@ STUDY_ID = "assay.study_id"
 OPENINGS = "assay.openings"
 """How often a shared study was opened: each time its sampler draws from another seed."""
 
+SAMPLERS = "assay.samplers"
+"""Names of the samplers that a study was opened with."""
+
+UNKNOWN_SAMPLER = "unknown"
+"""Among them, of a study that an earlier release has opened."""
+
 _STUDY_ATTRIBUTES: Mapping[str, type] = MappingProxyType(
-    {SEED: int, STUDY_ID: str, FINGERPRINT: dict, OPENINGS: int}
+    {SEED: int, STUDY_ID: str, FINGERPRINT: dict, OPENINGS: int, SAMPLERS: list}
 )
 _TRIAL_ATTRIBUTES: Mapping[str, type] = MappingProxyType(
     {
@@ -82,6 +88,9 @@ def check_study_attributes(name: str, attributes: Mapping[str, Any]) -> None:
         isinstance(objectives, list) and all(isinstance(text, str) for text in objectives)
     ):
         raise _damaged(name, f"a study with the objectives {objectives!r:.60}")
+    samplers = attributes.get(SAMPLERS, [])
+    if not all(isinstance(text, str) for text in samplers):
+        raise _damaged(name, f"a study with the samplers {samplers!r:.60}")
 
 
 def check_trials(name: str, trials: Iterable[FrozenTrial]) -> None:

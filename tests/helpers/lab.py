@@ -60,6 +60,7 @@ class Lab:
         space: Any = None,
         epochs: int = 4,
         objectives: Sequence[str] = ("maximize val_accuracy",),
+        sampler: str = "random",
     ) -> StudyTrials:
         space = read_space(SPACE if space is None else space)
         return StudyTrials(
@@ -69,7 +70,7 @@ class Lab:
                 space=space,
                 objectives=Objectives.read(objectives),
                 fingerprint={"space": sorted(space), "epochs": epochs},
-                sampler="random",
+                sampler=sampler,
                 pruner=pruner,
                 epochs=epochs,
                 seed=seed,

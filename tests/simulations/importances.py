@@ -2,7 +2,7 @@
 
     python -m tests.simulations.importances [--quick]
 
-Every study is one of Optuna, in memory, with the sampler that its trials name. The values come from
+Every study is one of Optuna, in memory, with the sampler that it names. The values come from
 formulas: a learning rate with a best place, hidden units with an effect in proportion, and an
 activation and a batch size without effect.
 """
@@ -22,13 +22,14 @@ from typing import Literal
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from scipy.stats import binom
 
 from assay.search.importances import ImportanceReport, report_importances
 from assay.search.objective import Objectives
 from assay.search.samplers import make_sampler
 from assay.search.space import read_space
+from assay.search.storage.stored_values import SAMPLERS
 
 STUDIES, QUICK_STUDIES = 1_000, 60
 NOISE = 0.5  # points
@@ -55,7 +56,7 @@ class Truth:
         units_points: what the most hidden units are worth against the fewest.
         activation_points: what one activation is worth against the two others.
         pruned_fraction: share of the trials that are pruned, the worst ones.
-        named: the sampler that the trials name, by which they are permuted; None: theirs.
+        named: the sampler that the study names, by which trials are permuted; None: its own.
     """
 
     sampler: Literal["random", "tpe"]
@@ -138,7 +139,7 @@ NULLS = [
     Truth("tpe", 100, rate_points=2.0),
     Truth("tpe", 100, rate_points=3.0, units_points=2.0),
 ]
-# What the blocks are for: of trials that name a sampler that does not learn, there are none.
+# What the blocks are for: a study that names a sampler that does not learn has none.
 WITHOUT_BLOCKS = Truth("tpe", 100, rate_points=2.0, named="random")
 EFFECTS = [
     *(Truth("random", trials, units_points=2.0) for trials in (20, 30, 50)),
@@ -230,16 +231,18 @@ def simulate(truth: Truth, seed: int, evaluator: str = "ranks") -> ImportanceRep
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for noise in noises:
         trial = study.ask()
-        trial.set_user_attr("assay.origin", truth.named or truth.sampler)
         study.tell(trial, truth.value(trial, float(noise)))
+    study.set_user_attr(SAMPLERS, [truth.named or truth.sampler])
     if truth.pruned_fraction:
-        study = _prune_worst(study.trials, truth.pruned_fraction)
+        study = _prune_worst(study, truth.pruned_fraction)
     return report_importances(study, evaluator, SPACE, OBJECTIVES)["val_accuracy"]
 
 
-def _prune_worst(trials: Sequence[FrozenTrial], fraction: float) -> optuna.Study:
+def _prune_worst(known: optuna.Study, fraction: float) -> optuna.Study:
     """Return a study in which a share of the trials is pruned: the worst ones."""
+    trials = known.trials
     study = optuna.create_study(direction="maximize")
+    study.set_user_attr(SAMPLERS, known.user_attrs[SAMPLERS])
     bound = np.quantile([trial.value for trial in trials], fraction)
     for trial in trials:
         assert trial.value is not None

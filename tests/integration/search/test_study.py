@@ -8,11 +8,17 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from assay.models.errors import RequestError
+from assay.models.errors import DamagedFile, RequestError
 from assay.search.events import StudyOpened, TrialBegun, TrialEnded
 from assay.search.journal import Journal
 from assay.search.storage.opening import open_storage
-from assay.search.storage.stored_values import ORIGIN, SEED, STATE
+from assay.search.storage.stored_values import (
+    ORIGIN,
+    SAMPLERS,
+    SEED,
+    STATE,
+    check_study_attributes,
+)
 from assay.search.study import StudyTrials
 from assay.search.workers.protocol import Trial
 from tests.helpers.lab import Lab
@@ -95,6 +101,35 @@ def test_the_seed_of_a_study_is_kept(lab: Lab) -> None:
     lab.study(seed=11)
     assert lab.study().seed == 11
     assert lab.study(seed=0).seed == 0
+
+
+def test_a_study_names_the_samplers_that_it_was_opened_with(lab: Lab) -> None:
+    for sampler in ("random", "tpe", "random"):
+        study = lab.study(sampler=sampler)
+    assert study.study.user_attrs[SAMPLERS] == ["random", "tpe"]
+
+
+def test_the_samplers_of_a_study_of_an_earlier_release_are_not_known(lab: Lab) -> None:
+    lab.run(2, workers=1)
+    storage = open_storage(f"sqlite:///{lab.folder / 'optuna.db'}")
+    study_id = storage.get_study_id_from_name("study")
+    storage.set_study_user_attr(study_id, SAMPLERS, [])
+    for _ in range(2):
+        opened_again = lab.study()
+        assert opened_again.study.user_attrs[SAMPLERS] == ["unknown", "random"]
+
+
+def test_a_study_reports_the_importance_of_what_its_sampler_drew(lab: Lab) -> None:
+    study = lab.study()
+    study.enqueue([{"units": 7, "kind": "a"}], "baseline")
+    for _ in range(31):
+        trial = study.ask()
+        assert trial is not None
+        study.tell(ended(trial, float(str(trial.searched["units"]))))
+    report = study.report_importances()["val_accuracy"]
+    assert (report.trials, report.given, report.pruned) == (31, 1, 0)
+    assert list(report.shown) == ["units"]
+    assert report.shares["units"].p_value == 0.001
 
 
 def test_a_study_with_another_fingerprint_is_refused_with_every_difference(lab: Lab) -> None:
@@ -213,3 +248,9 @@ def test_an_unfinished_line_is_removed(tmp_path: Path) -> None:
     with Journal(lab.journal_file) as journal:
         journal.append(TrialEnded(trial=1, state="complete", values=(1.0,)))
     assert [event.trial for event in lab.events() if isinstance(event, TrialEnded)] == [0, 1]
+
+
+@pytest.mark.parametrize("samplers", ["tpe", [3], [["tpe"]]])
+def test_samplers_of_another_form_are_refused(samplers: object) -> None:
+    with pytest.raises(DamagedFile, match="must have what Optuna and Assay have written"):
+        check_study_attributes("optuna.db", {SAMPLERS: samplers})

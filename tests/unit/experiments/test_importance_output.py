@@ -67,6 +67,12 @@ def test_each_objective_has_its_own_part() -> None:
     assert text.splitlines()[-1] == "importance for parameters: too few"
 
 
+def test_given_trials_are_counted_apart() -> None:
+    text = printed({"val_accuracy": importance_report("val_accuracy", given=1)})
+    assert "importance for val_accuracy, 29 complete trials" in text
+    assert "  without 1 trial that no sampler drew: baselines and enqueued ones" in text
+
+
 def test_what_was_not_evaluated_is_named() -> None:
     report = importance_report("val_accuracy", left_out={"momentum": "in 7 complete trials"})
     assert "not evaluated: momentum (in 7 complete trials)" in printed({"val_accuracy": report})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -37,13 +37,13 @@ OF_OPTUNA = [name for name, evaluator in EVALUATORS.items() if evaluator.make is
 def study_of(
     trials: int,
     value: Callable[[Mapping[str, Any]], Any],
-    origin: str | None = "random",
     directions: tuple[str, ...] = ("maximize",),
     **others: Any,
 ) -> optuna.Study:
     """Return a study of random trials; every second one also has the parameters `others`."""
     chance = random.Random(0)
     study = optuna.create_study(directions=list(directions))
+    study.set_user_attr("assay.samplers", ["random"])
     for number in range(trials):
         space = {**SPACE, **(others if number % 2 else {})}
         params = {
@@ -60,7 +60,6 @@ def study_of(
                 params=mine,
                 distributions=space,
                 values=values if isinstance(values, list) else [values],
-                user_attrs={} if origin is None else {"assay.origin": origin},
             )
         )
     return study
@@ -199,12 +198,13 @@ def test_a_hyperparameter_with_too_many_choices_is_left_out() -> None:
 
 
 def drifting_study(
-    origin: str | None, others: Mapping[int, Mapping[str, Any]] | None = None
+    samplers: Sequence[str] | None, attributes: Mapping[int, Mapping[str, Any]] | None = None
 ) -> optuna.Study:
-    """Return a study of trials with this origin, but for the attributes of `others` by number."""
+    """Return a study of these samplers, whose trials have attributes by number."""
     chance = random.Random(3)
     study = optuna.create_study(direction="maximize")
-    own = {} if origin is None else {"assay.origin": origin}
+    if samplers is not None:
+        study.set_user_attr("assay.samplers", list(samplers))
     for number in range(60):
         late = number >= 30
         study.add_trial(
@@ -212,50 +212,65 @@ def drifting_study(
                 params={"drift": chance.random() + late},
                 distributions={"drift": FloatDistribution(0.0, 2.0)},
                 value=chance.random() + 2 * late,
-                user_attrs=dict((others or {}).get(number, own)),
+                user_attrs=dict((attributes or {}).get(number, {})),
             )
         )
     return study
 
 
-@pytest.mark.parametrize("origin", ["random", "grid", "qmc"])
-def test_trials_of_a_sampler_that_does_not_learn_are_permuted_freely(origin: str) -> None:
-    assert list(report_of(drifting_study(origin), names=["drift"]).shown) == ["drift"]
-
-
-@pytest.mark.parametrize("origin", ["tpe", "gp", "cmaes", "nsga2", "a sampler of tomorrow", None])
-def test_progress_of_a_sampler_that_learns_is_no_effect(origin: str | None) -> None:
-    assert report_of(drifting_study(origin), names=["drift"]).shown == {}
-
-
-def test_one_trial_of_a_sampler_that_learns_is_enough_for_the_stricter_test() -> None:
-    study = drifting_study("random", {50: {"assay.origin": "tpe"}})
-    assert report_of(study, names=["drift"]).shown == {}
+@pytest.mark.parametrize("samplers", [["random"], ["grid"], ["qmc"], ["qmc", "random"]])
+def test_trials_of_samplers_that_do_not_learn_are_permuted_freely(samplers: list[str]) -> None:
+    assert list(report_of(drifting_study(samplers), names=["drift"]).shown) == ["drift"]
 
 
 @pytest.mark.parametrize(
-    ("attributes", "shown"),
+    "samplers",
     [
-        ({"assay.origin": "redo 5", "assay.redo_of": 5}, ["drift"]),
-        # Of a trial that is no longer there, or in a circle, which no release writes.
-        ({"assay.origin": "redo 999", "assay.redo_of": 999}, []),
-        ({"assay.origin": "retry 9", "assay.retry_of": 9}, []),
+        ["tpe"],
+        ["gp"],
+        ["cmaes"],
+        ["nsga2"],
+        ["random", "tpe"],
+        ["unknown", "random"],
+        ["new"],
+        None,
     ],
 )
-def test_a_redone_trial_has_the_origin_of_the_first(
-    attributes: Mapping[str, Any], shown: list[str]
+def test_progress_of_a_sampler_that_learns_is_no_effect(samplers: list[str] | None) -> None:
+    assert report_of(drifting_study(samplers), names=["drift"]).shown == {}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "given"),
+    [
+        ({"assay.origin": "redo 5", "assay.redo_of": 5}, 3),
+        # Of a trial that is no longer there, or in a circle, which no release writes.
+        ({"assay.origin": "redo 999", "assay.redo_of": 999}, 2),
+        ({"assay.origin": "retry 9", "assay.retry_of": 9}, 2),
+    ],
+)
+def test_a_redone_trial_has_the_configuration_of_the_first(
+    attributes: Mapping[str, Any], given: int
 ) -> None:
-    retried = {5: {"assay.origin": "retry 4", "assay.retry_of": 4}}
-    study = drifting_study("random", {**retried, 9: attributes})
-    assert list(report_of(study, names=["drift"]).shown) == shown
+    chain = {
+        4: {"assay.origin": "enqueued"},
+        5: {"assay.origin": "retry 4", "assay.retry_of": 4},
+        9: attributes,
+    }
+    assert report_of(drifting_study(["random"], chain), names=["drift"]).given == given
 
 
 @pytest.mark.parametrize("origin", ["baseline", "enqueued"])
 def test_configurations_that_were_given_are_no_sample(origin: str) -> None:
-    report = report_of(drifting_study(origin), names=["drift"])
+    attributes = {number: {"assay.origin": origin} for number in range(60)}
+    report = report_of(drifting_study(["random"], attributes), names=["drift"])
     assert report.shown == {}
     assert report.reason is not None
     assert report.reason.endswith("the study has 0 beside 60 that were given")
+    some = {number: attributes[number] for number in range(30, 40)}
+    report = report_of(drifting_study(["random"], some), names=["drift"])
+    assert (report.trials, report.given, list(report.shown)) == (60, 10, ["drift"])
+    assert sum(effect.n for effect in report.effects["drift"]) == 60
 
 
 # Effects.
