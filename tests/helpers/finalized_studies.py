@@ -185,7 +185,7 @@ def _events(study: FinalizedStudy, folder: Path) -> Iterator[Event]:
             continue
         value = one.validation + 0.001 * (index - 2)
         yield EpochEnded(trial=number, epoch=1, metrics={"val_accuracy": value}, seconds=0.1)
-        values = (value, *(10.0 for _ in study.objectives[1:]))
+        values = tuple(10.0 if "parameters" in one else value for one in study.objectives)
         yield TrialEnded(trial=number, state="complete", values=values)
         complete.append((number, one, index))
     leader = max(study.configurations, key=lambda one: one.validation).trial

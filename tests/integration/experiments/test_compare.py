@@ -31,6 +31,8 @@ SAME = Configuration(1, {"family": "cnn", "hidden_units": 64}, 0.95, 0.955, draw
 
 A = FinalizedStudy("a", [BASELINE, WIDE, NARROW])
 B = FinalizedStudy("b", [SAME])
+TWO = ["minimize parameters", "maximize val_accuracy"]
+FRONT = FinalizedStudy("front", [NARROW], seeds=3, objectives=TWO)
 
 
 @pytest.fixture
@@ -49,8 +51,9 @@ def tracked(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Stor
     home = tmp_path_factory.mktemp("tracked")
     shutil.copy(empty_store, home / "mlflow.db")
     store_paths = StorePaths.choose(home=home)
-    for study in (A, B):
+    for study in (A, B, FRONT):
         record(study, store_paths, in_mlflow=True)
+    record(dataclasses.replace(FRONT, opening=2), store_paths)
     sweep = A.opened(finalize=False)
     single = opened(None, "single", **sweep.provenance)
     ends: dict[int, tuple[StudyOpened, float]] = {
@@ -199,6 +202,22 @@ def test_trials_and_single_runs_are_shown_without_a_verdict(tracked: StorePaths)
     assert found[single[:8]]["validation"] == {"mean": 0.94, "sd": None, "low": None, "high": None}
     assert found[single[:8]]["test"] is None
     assert f"{single[:8]} is not judged: it is one training" in done.err
+
+
+def test_with_several_objectives_the_first_that_is_no_cost_is_read_from_the_epochs(
+    tracked: StorePaths,
+) -> None:
+    chosen = run_ids(tracked, study="front", finalist="3")
+    found = by_name(compared(tracked, "b", *chosen, "--json").answer)
+    assert found["front/3"]["validation"]["mean"] == pytest.approx(0.899)
+    assert found["front/3"]["seeds"] == 3
+
+
+def test_two_finalizes_of_one_configuration_have_two_names(tracked: StorePaths) -> None:
+    chosen = run_ids(tracked, study="front", finalist="3")
+    answer = compared(tracked, "front", *chosen, "--json").answer
+    assert {*by_name(answer)} == {"front/3", f"front/3 ({chosen[0]})"}
+    assert answer["openings"] == 2
 
 
 def test_the_run_of_a_study_stands_for_the_study(tracked: StorePaths) -> None:

@@ -199,6 +199,11 @@ def test_what_can_not_be_compared_is_refused(changes: dict[str, Any], message: s
         assert "\n" not in str(refused.value)
 
 
+def test_the_same_data_may_have_two_names() -> None:
+    copy = candidate("b/2", 0.8, right(0.8), **changed(data="npz:digits.npz"))
+    check_comparable([candidate("a/1", 0.9, right(0.9)), copy])
+
+
 def test_split_seeds_do_not_matter_where_every_seed_has_a_split() -> None:
     check_comparable(
         [
