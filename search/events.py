@@ -71,7 +71,8 @@ class FinalizePlan:
         top: number of best configurations that were asked for.
         seeds: number of seeds of each configuration.
         splits: whether each seed has a validation split of its own.
-        seed: seed of the study; the seeds of the trainings are derived from it.
+        seed: derived from the seed and the name of the study; the seeds of the trainings are
+            derived from it.
         finalists: the configurations.
     """
 

@@ -57,6 +57,7 @@ from assay.experiments.workspace import StorePaths
 from assay.models.data import RecordedOpening
 from assay.models.errors import RequestError, SearchError
 from assay.models.files import make_folder
+from assay.models.seeding import derive_seed
 from assay.search.artifacts import Checkpoints, ModelStore
 from assay.search.events import (
     FinalizeJudged,
@@ -214,7 +215,7 @@ def _plan(study: str, request: FinalizeRequest, store_paths: StorePaths) -> _Stu
         top=request.top,
         seeds=request.seeds,
         splits=request.splits,
-        seed=record.seed,
+        seed=derive_seed(record.seed, study),
         finalists=choose_finalists(record, request.top),
     )
     if unfinished is not None and unfinished.test_set_opened is not None:

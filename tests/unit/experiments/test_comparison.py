@@ -123,9 +123,7 @@ def test_trials_alone_have_no_leader() -> None:
 
 
 @pytest.mark.parametrize(("finalists", "comparisons"), [(1, 1), (3, 6), (4, 10)])
-def test_all_configurations_are_compared_in_pairs(
-    finalists: int, comparisons: int
-) -> None:
+def test_all_configurations_are_compared_in_pairs(finalists: int, comparisons: int) -> None:
     candidates = [
         candidate(f"a/{number}", 0.9 - 0.01 * number, right(0.9, draw=number))
         for number in range(finalists)
