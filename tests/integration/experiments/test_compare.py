@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import itertools
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
