@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from assay.experiments.terminal_text import escape_line
@@ -35,6 +36,17 @@ def format_ordinal(number: int) -> str:
     """
     suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{'th' if 10 <= number % 100 <= 20 else suffix}"
+
+
+def format_state_counts(counts: Mapping[str, int]) -> str:
+    """Return how many trials ended how; interrupted ones only if there are any.
+
+    Example:
+        >>> format_state_counts({"complete": 4, "pruned": 1, "failed": 0, "interrupted": 0})
+        '4 complete, 1 pruned, 0 failed'
+    """
+    shown = {name: number for name, number in counts.items() if number or name != "interrupted"}
+    return ", ".join(f"{number} {name}" for name, number in shown.items())
 
 
 def format_values(objectives: Objectives, values: Values) -> str:

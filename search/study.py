@@ -44,7 +44,7 @@ from assay.search.storage.stored_values import (
     UNKNOWN_SAMPLER,
 )
 from assay.search.storage.write_through import WriteThroughStorage
-from assay.search.study_record import STATES, StudyRecord, load_study_record
+from assay.search.study_record import StudyRecord, count_states, load_study_record
 from assay.search.workers.protocol import RETRY, FollowUp, Trial
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -192,9 +192,8 @@ class StudyTrials(StudyRecord):
         return self._done
 
     def count_by_state(self) -> dict[str, int]:
-        """Return how many trials of the study are complete, pruned and failed."""
-        states = [trial.state for trial in self.study.get_trials(deepcopy=False)]
-        return {name: states.count(state) for name, state in STATES.items()}
+        """Return how many trials of the study are complete, pruned, failed and interrupted."""
+        return count_states(self.study.get_trials(deepcopy=False))
 
     def admits(self, number: int, values: Values) -> bool:
         """Return whether a complete trial of these values would be among the best."""

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from assay.models.errors import RequestError
 from assay.models.seeding import trial_seed
-from assay.search.events import State, TrialEnded
+from assay.search.events import INTERRUPTED_LABEL, State, TrialEnded
 from assay.search.objective import Objectives, ParetoFront, Values
 from assay.search.space import Configuration
 from assay.search.storage.postgresql import SharedStorage
@@ -35,6 +35,21 @@ STATES: Mapping[State, TrialState] = {
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
+
+
+def count_states(trials: Iterable[FrozenTrial]) -> dict[str, int]:
+    """Return how many trials are complete, pruned, failed and interrupted.
+
+    An interrupted trial is no failure: the next sweep redoes it.
+    """
+    counts = dict.fromkeys((*STATES, "interrupted"), 0)
+    names = {state: name for name, state in STATES.items()}
+    for trial in trials:
+        if trial.state in names:
+            is_interrupted = trial.user_attrs.get(STATE) == INTERRUPTED_LABEL
+            counts["interrupted" if is_interrupted else names[trial.state]] += 1
+    return counts
+
 
 # In a shared study: a trial that runs for longer without a supervisor's id will not get one. Plain
 # Optuna or an earlier release of Assay has begun it.

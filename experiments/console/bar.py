@@ -80,10 +80,8 @@ class BarDisplay(SilentDisplay):
                 metric, epoch = self._state.curve_metric, format_epoch(ended.restored_epoch)
                 self._bar.set_postfix_str(f"{metric} {ended.value:.4f}{epoch}")
         elif ended is not None:
-            failed = f"{self._state.failed} failed" if self._state.failed else ""
-            self._bar.set_postfix_str(
-                ", ".join(filter(None, (self._state.best(), failed))), refresh=False
-            )
+            texts = (self._state.best(), self._state.failures())
+            self._bar.set_postfix_str(", ".join(filter(None, texts)), refresh=False)
             self._bar.update(self._state.done - self._bar.n)
 
     def on_close(self) -> None:

@@ -93,8 +93,7 @@ def _progress_line(state: SweepState) -> RenderableType:
     grid.add_row(
         Text(state.study, style="bold"),
         ProgressBar(total=state.wanted, completed=state.done, width=24),
-        f"{state.done}/{state.wanted} trials"
-        + (f", {state.failed} failed" if state.failed else ""),
+        ", ".join(filter(None, (f"{state.done}/{state.wanted} trials", state.failures()))),
         state.best() if state.best_trials.values else "no best yet",
         remaining,
     )

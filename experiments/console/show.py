@@ -15,7 +15,12 @@ from assay.experiments.console.tables import (
     param_grid,
     plain_table,
 )
-from assay.experiments.formatting import format_metric, format_param, sparkline
+from assay.experiments.formatting import (
+    format_metric,
+    format_param,
+    format_state_counts,
+    sparkline,
+)
 from assay.experiments.results.frames import COST_COLUMNS
 from assay.experiments.results.study import StudyResult, format_models
 from assay.experiments.results.trial import TrialResult
@@ -90,7 +95,7 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, show_all: bool, ru
         runner: sentence that says who runs the trials that are running.
     """
     out = create_console()
-    counts = ", ".join(f"{number} {state}" for state, number in study.counts.items())
+    counts = format_state_counts(study.counts)
     running = int((study.trials["state"] == "running").sum())
     if running:
         counts = f"{counts}, {running} running"

@@ -16,7 +16,12 @@ from assay.experiments.console.tables import (
     param_grid,
     plain_table,
 )
-from assay.experiments.formatting import format_duration, format_metric, format_param
+from assay.experiments.formatting import (
+    format_duration,
+    format_metric,
+    format_param,
+    format_state_counts,
+)
 from assay.experiments.run.dry_run import Forecast
 from assay.experiments.run.progress import read_restored_epoch
 from assay.experiments.run.result import RunResult, SweepResult
@@ -123,8 +128,7 @@ def print_run(result: RunResult, to_stderr: bool = False) -> None:
 
 
 def _format_ending(result: SweepResult, resume_command: str) -> str:
-    trials = result.trials
-    counts = f"{trials['complete']} complete, {trials['pruned']} pruned, {trials['failed']} failed"
+    counts = format_state_counts(result.trials)
     progress = f"{result.done} of {result.wanted} done ({counts})"
     if result.done >= result.wanted:
         if result.exhausted:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from assay.experiments.formatting import format_state_counts
 from assay.experiments.workspace import StorePaths, journal_experiments
 from assay.models.errors import RequestError
 from assay.models.names import suggestion
@@ -28,7 +28,8 @@ class StudySummary:
         experiment: name of its experiment; None if another home ran it.
         complete: number of complete trials.
         pruned: number of pruned trials.
-        failed: number of failed trials.
+        failed: number of failed trials, without those that were interrupted.
+        interrupted: number of trials that were interrupted; the next sweep redoes them.
         best: value of the best trial; None without a complete trial, or with several objectives.
         pareto: number of trials on the Pareto front; None with one objective.
     """
@@ -37,6 +38,7 @@ class StudySummary:
     complete: int
     pruned: int
     failed: int
+    interrupted: int
     best: float | None
     pareto: int | None
 
@@ -45,7 +47,8 @@ class StudySummary:
         return dataclasses.asdict(self)
 
     def __str__(self) -> str:
-        counts = f"{self.complete} complete, {self.pruned} pruned, {self.failed} failed"
+        names = ("complete", "pruned", "failed", "interrupted")
+        counts = format_state_counts({name: getattr(self, name) for name in names})
         best = "none complete" if self.best is None else f"best {self.best:.4g}"
         if self.pareto is not None:
             best = f"{self.pareto} on the Pareto front"
@@ -74,19 +77,20 @@ def summarize_studies(store_paths: StorePaths) -> dict[str, StudySummary]:
 
 
 def _summarize_study(study: optuna.Study, experiment: str | None) -> StudySummary:
-    from assay.search.study_record import best_trials_of, objectives_of  # here for the same reason
+    from assay.search.study_record import (
+        best_trials_of,
+        count_states,
+        objectives_of,
+    )  # here for the same reason
 
     trials = study.get_trials(deepcopy=False)
-    counts = Counter(trial.state.name for trial in trials)
     objectives = objectives_of(study)
     best_trials = best_trials_of(trials, objectives)
     best = next((values[0] for values in best_trials.values()), None)
     has_front = objectives.single is None
     return StudySummary(
         experiment=experiment,
-        complete=counts["COMPLETE"],
-        pruned=counts["PRUNED"],
-        failed=counts["FAIL"],
+        **count_states(trials),
         best=None if has_front else best,
         pareto=len(best_trials) if has_front else None,
     )

@@ -52,7 +52,7 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
     # Here, because they import scipy and Optuna.
     from assay.experiments.evaluation.study_evaluation import evaluate_study
     from assay.search.storage.stored_values import STUDY_ID
-    from assay.search.study_record import best_trials_of, objectives_of
+    from assay.search.study_record import best_trials_of, count_states, objectives_of
 
     study_id = study.user_attrs.get(STUDY_ID)
     # Optuna before the journals: a sweep writes the journal first, so the journal then has every
@@ -76,7 +76,7 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
         tracking_uri=mask_secrets(store_paths.tracking_uri),
         parent_run_id=runs.parent,
         objectives=tuple(map(str, objectives.each)),
-        counts=_count_states(trials),
+        counts=count_states(trials),
         best=best_trials[0] if best_trials and not has_front else None,
         pareto=best_trials if has_front else None,
         importance=_report_importances(study, objectives, evaluator),
@@ -117,15 +117,6 @@ def _find_models(
     from assay.experiments.tracking.lookup import find_models
 
     return find_models(store_paths, runs, trials, on_parent)
-
-
-def _count_states(trials: Sequence[FrozenTrial]) -> dict[str, int]:
-    states = [trial.state.name for trial in trials]
-    return {
-        "complete": states.count("COMPLETE"),
-        "pruned": states.count("PRUNED"),
-        "failed": states.count("FAIL"),
-    }
 
 
 def _best_trial_records(

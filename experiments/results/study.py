@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from assay.experiments.formatting import format_metric, format_param
+from assay.experiments.formatting import format_metric, format_param, format_state_counts
 from assay.search.importances import ImportanceReport, to_importance_record
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class StudyResult:
         tracking_uri: MLflow's store, without its password.
         parent_run_id: the study's own run in MLflow; None if there is none.
         objectives: what was optimized, such as "maximize val_accuracy".
-        counts: number of complete, pruned and failed trials.
+        counts: number of complete, pruned, failed and interrupted trials.
         best: the best complete trial: number, value, params, run_id. None with several objectives,
             or without a complete trial.
         pareto: the trials of the Pareto front: number, values, params, run_id, model (its address,
@@ -202,7 +202,7 @@ class StudyResult:
 
     def _repr_html_(self) -> str:
         """Return a summary and the table of trials as HTML."""
-        counts = ", ".join(f"{number} {state}" for state, number in self.counts.items())
+        counts = format_state_counts(self.counts)
         objectives = escape(", ".join(self.objectives))
         lines = [
             f"<b>{escape(self.study)}</b> ({escape(self.experiment)}; {objectives})",

@@ -11,7 +11,7 @@ from assay.experiments.config.experiment import Experiment
 from assay.experiments.formatting import format_count, format_values
 from assay.experiments.run.execution import Execution
 from assay.experiments.terminal_text import escape_line
-from assay.search.events import EpochEnded, Event, TrialBegun, TrialEnded
+from assay.search.events import INTERRUPTED_LABEL, EpochEnded, Event, TrialBegun, TrialEnded
 from assay.search.objective import Objectives, ParetoFront
 from assay.search.workers.protocol import REDO, RETRY
 
@@ -93,6 +93,7 @@ class SweepState:
         best_trials: the best trials so far.
         wanted: number of complete or pruned trials at which the study is done.
         failed: number of trials that failed in this sweep.
+        interrupted: number of trials that were running when this sweep was stopped.
         running: running trials by number.
         recent: the trials that ended last.
         restored_epochs: the epochs that early stopping kept, by the numbers of the best trials.
@@ -105,6 +106,7 @@ class SweepState:
     best_trials: ParetoFront
     wanted: int
     failed: int = 0
+    interrupted: int = 0
     running: dict[int, TrialProgress] = field(default_factory=dict)
     recent: list[TrialProgress] = field(default_factory=list)
     restored_epochs: dict[int, int] = field(default_factory=dict)
@@ -162,13 +164,20 @@ class SweepState:
             return f"best {format_values(self.objectives, values)} (trial {number}{epoch})"
         return ""
 
+    def failures(self) -> str:
+        """Return how many trials failed and were interrupted as text; empty if none."""
+        counts = {"failed": self.failed, "interrupted": self.interrupted}
+        return ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+
     def _end_trial(self, event: TrialEnded) -> TrialProgress | None:
         trial = self.running.pop(event.trial, None)
         if trial is None:  # recovered from an earlier sweep
             return None
         trial.end = event
         self.recent = [*self.recent, trial][-_RECENT_TRIALS:]
-        if event.state == "failed":
+        if event.label == INTERRUPTED_LABEL:
+            self.interrupted += 1
+        elif event.state == "failed":
             self.failed += 1
         else:
             self.done += 1

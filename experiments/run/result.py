@@ -90,7 +90,7 @@ class SweepResult:
         tracking_uri: MLflow's store, without its password.
         parent_run_id: the study's own run in MLflow; None if MLflow does not have it yet.
         seconds: wall time of the sweep.
-        trials: number of complete, pruned and failed trials of the whole study.
+        trials: number of complete, pruned, failed and interrupted trials of the whole study.
         objectives: what was optimized.
         best_trials: the best complete trial; with several objectives the Pareto front, ranked by
             the first of them.

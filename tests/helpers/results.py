@@ -65,7 +65,7 @@ def study(objectives: tuple[str, ...] = ("maximize val_accuracy",), **changes: A
         "tracking_uri": "sqlite:///mlflow.db",
         "parent_run_id": "0" * 32,
         "objectives": objectives,
-        "counts": {"complete": 4, "pruned": 1, "failed": 1},
+        "counts": {"complete": 4, "pruned": 1, "failed": 1, "interrupted": 0},
         "best": {"number": 3, "value": 0.95, "params": {"learning_rate": 3e-2}, "run_id": "1" * 32}
         if single
         else None,

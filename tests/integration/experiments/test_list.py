@@ -53,11 +53,26 @@ def test_a_study_shows_trial_states_best_value_and_experiment(
         )
     found = summarize_studies(store_paths)
     assert found == {
-        "mine": StudySummary("e", complete=2, pruned=1, failed=1, best=0.5, pareto=None),
-        "loss": StudySummary(None, complete=2, pruned=0, failed=0, best=0.25, pareto=None),
+        "mine": StudySummary(
+            "e", complete=2, pruned=1, failed=1, interrupted=0, best=0.5, pareto=None
+        ),
+        "loss": StudySummary(
+            None, complete=2, pruned=0, failed=0, interrupted=0, best=0.25, pareto=None
+        ),
     }
     assert str(found["mine"]) == "2 complete, 1 pruned, 1 failed; best 0.5; e"
     assert str(found["loss"]) == "2 complete, 0 pruned, 0 failed; best 0.25; of another home"
+
+
+def test_interrupted_trials_are_counted_apart(store_paths: StorePaths) -> None:
+    study(store_paths, "mine", [(COMPLETE, [0.25]), (FAIL, None)])
+    stored = optuna.load_study(study_name="mine", storage=store_paths.storage)
+    for label in ("failed: interrupted", "failed: crashed (SIGKILL)", "failed: interrupted"):
+        attributes = {"assay.state": label}
+        stored.add_trial(create_trial(state=FAIL, user_attrs=attributes))
+    found = summarize_studies(store_paths)["mine"]
+    assert (found.complete, found.failed, found.interrupted) == (1, 2, 2)
+    assert str(found).startswith("1 complete, 0 pruned, 2 failed, 2 interrupted; best 0.25")
 
 
 def test_a_study_without_a_complete_trial_has_no_best(store_paths: StorePaths) -> None:

@@ -74,7 +74,7 @@ def test_each_trial_has_a_complete_row(store_paths: StorePaths) -> None:
     assert read.trials["hidden_units"].tolist()[:2] == [[8, 4], [16]]
     assert read.trials["parameters"].dtype == "Int64"
     assert read.trials.loc[3, "error"] == HOSTILE
-    assert read.counts == {"complete": 2, "pruned": 1, "failed": 1}
+    assert read.counts == {"complete": 2, "pruned": 1, "failed": 1, "interrupted": 0}
     assert read.experiment == "mine"
     assert read.best == {
         "number": 1,

@@ -72,6 +72,16 @@ def test_a_study_shows_its_trials_the_best_first(shown: Shown, store_paths: Stor
     assert max(map(len, text.splitlines())) <= 200
 
 
+def test_interrupted_trials_are_counted_apart(shown: Shown, store_paths: StorePaths) -> None:
+    ends = [*ONE_ENDS, TrialEnded(trial=5, state="failed", reason="interrupted")]
+    record_study(store_paths, "one", ONE, ends)
+    assert "one: 2 complete, 1 pruned, 1 failed, 1 interrupted, 1 running" in shown("one")
+    answer = json.loads(shown("one", "--json"))
+    counts = {"complete": 2, "pruned": 1, "failed": 1, "interrupted": 1}
+    assert answer["trials"] == counts
+    assert answer["table"][-1]["state"] == "failed: interrupted"
+
+
 def test_a_running_trial_shows_its_process(shown: Shown, store_paths: StorePaths) -> None:
     record_study(store_paths, "one", ONE, ONE_ENDS)
     left = "no sweep runs the study: run it again, or 'assay doctor --fix', to settle these trials"
@@ -221,7 +231,7 @@ def test_json_contains_the_table_of_a_study_and_the_curve_of_a_trial(
 ) -> None:
     record_study(store_paths, "one", ONE, ONE_ENDS)
     study = json.loads(shown("one", "--json"))
-    assert study["trials"] == {"complete": 2, "pruned": 1, "failed": 1}
+    assert study["trials"] == {"complete": 2, "pruned": 1, "failed": 1, "interrupted": 0}
     assert [(row["trial"], row["val_accuracy"]) for row in study["table"]][:2] == [
         (1, 0.9),
         (0, 0.5),

@@ -61,7 +61,7 @@ def test_a_lane_with_a_pending_call_is_not_idle(four: Make) -> None:
 def test_every_trial_trains_to_its_end(lab: Lab, four: Make) -> None:
     with four() as executor:
         study = lab.run(10, executor=executor, workers=0)
-    assert study.count_by_state() == {"complete": 10, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 10, "pruned": 0, "failed": 0, "interrupted": 0}
     assert [trial.value for trial in study.study.trials] == [
         trial.params["units"] / 1000 for trial in study.study.trials
     ]
@@ -92,7 +92,7 @@ def test_an_exception_fails_only_its_trial(lab: Lab, four: Make) -> None:
             executor=executor,
             workers=0,
         )
-    assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 1}
+    assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 1, "interrupted": 0}
     assert study.study.trials[2].user_attrs[STATE] == "failed: error: ValueError: odd"
 
 
@@ -104,7 +104,7 @@ def test_a_loss_that_is_not_finite_fails_only_its_trial(lab: Lab, four: Make) ->
             executor=executor,
             workers=0,
         )
-    assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 1}
+    assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 1, "interrupted": 0}
     assert study.study.trials[2].user_attrs[STATE] == "failed: diverged"
 
 
@@ -153,7 +153,7 @@ def test_failures_beside_running_trials_do_not_end_the_search(lab: Lab) -> None:
 
     with lanes(1, 8) as executor:
         study = lab.run(8, script, executor=executor, workers=0, max_failures=2)
-    assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 6}
+    assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 6, "interrupted": 0}
 
 
 def test_batches_that_only_fail_end_the_search(lab: Lab) -> None:
@@ -192,6 +192,6 @@ def test_a_worker_that_grew_too_much_is_replaced_once_all_its_lanes_are_free(
             workers=0,
             executor=executor,
         )
-    assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 8, "pruned": 0, "failed": 0, "interrupted": 0}
     pids = [event.metrics["pid"] for event in lab.events() if hasattr(event, "state")]
     assert len(set(pids)) == 2

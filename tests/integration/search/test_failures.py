@@ -182,7 +182,7 @@ def test_workers_that_answer_in_time_are_not_killed(
     """The timeout holds for each call, not for a whole trial."""
     after_wait(lambda messages: clock.advance(0.9 if messages else 0.0))
     study = lab.run(4, lambda trial: GOOD, workers=1, trial_timeout_seconds=1.0)
-    assert study.count_by_state() == {"complete": 4, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 4, "pruned": 0, "failed": 0, "interrupted": 0}
 
 
 def act_on_report(
@@ -231,7 +231,7 @@ def test_a_worker_that_answered_while_the_storage_was_unreachable_is_not_killed(
 
         act_on_report(monkeypatch, 0, len(GOOD["curve"]), storage_is_away)
         study = lab.run(4, script, workers=0, executor=workers, trial_timeout_seconds=0.8)
-    assert study.count_by_state() == {"complete": 4, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 4, "pruned": 0, "failed": 0, "interrupted": 0}
 
 
 def test_a_trial_that_waits_for_other_lanes_does_not_time_out(
@@ -243,7 +243,7 @@ def test_a_trial_that_waits_for_other_lanes_does_not_time_out(
         study = lab.run(
             2, lambda trial: GOOD, executor=LaneExecutor(workers, 2), trial_timeout_seconds=1.2
         )
-    assert study.count_by_state() == {"complete": 2, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 2, "pruned": 0, "failed": 0, "interrupted": 0}
 
 
 def test_trials_that_only_time_out_end_the_search(lab: Lab) -> None:

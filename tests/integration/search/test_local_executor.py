@@ -87,7 +87,7 @@ def test_a_worker_that_grew_too_much_is_replaced_between_trials(lab: Lab) -> Non
             workers=0,
             executor=executor,
         )
-    assert study.count_by_state() == {"complete": 6, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 6, "pruned": 0, "failed": 0, "interrupted": 0}
     pids = [event.metrics["pid"] for event in lab.events() if hasattr(event, "state")]
     assert len(set(pids)) == 2
 

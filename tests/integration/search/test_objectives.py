@@ -48,7 +48,7 @@ def test_several_objectives_disable_pruning(lab: Lab) -> None:
         study=study,
         objectives=BOTH,
     )
-    assert study.count_by_state() == {"complete": 12, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 12, "pruned": 0, "failed": 0, "interrupted": 0}
 
 
 def test_a_single_cost_can_be_the_objective(lab: Lab) -> None:
@@ -72,7 +72,7 @@ def test_a_trial_without_the_objective_fails_and_the_search_continues(lab: Lab) 
         return curve_of("val_auc" if trial.number else "val_accuracy")
 
     study = lab.run(2, script, workers=1, objectives=["maximize val_auc"])
-    assert study.count_by_state() == {"complete": 2, "pruned": 0, "failed": 1}
+    assert study.count_by_state() == {"complete": 2, "pruned": 0, "failed": 1, "interrupted": 0}
     assert (
         study.study.trials[0].user_attrs["assay.state"]
         == "failed: error: the model measures no val_auc"

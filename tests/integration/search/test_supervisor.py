@@ -60,7 +60,7 @@ def test_a_pruned_trial_counts_as_done(lab: Lab) -> None:
         return curve(0.1, 0.1, 0.1, 0.1) if trial.number >= 6 else curve(0.5, 0.6, 0.7, 0.8)
 
     study = lab.run(8, script, workers=1, study=lab.study(pruner="median"))
-    assert study.count_by_state() == {"complete": 6, "pruned": 2, "failed": 0}
+    assert study.count_by_state() == {"complete": 6, "pruned": 2, "failed": 0, "interrupted": 0}
     assert [
         event.epoch for event in lab.events() if isinstance(event, EpochEnded) and event.trial == 7
     ] == [1, 2]
@@ -90,7 +90,7 @@ def test_out_of_memory_fails_the_trial_and_replaces_the_worker(lab: Lab, tmp_pat
         return curve(1, 1, 1, 1) | {"log": str(log), "exhausts": trial.number == 1}
 
     study = lab.run(3, script, workers=1)
-    assert study.count_by_state() == {"complete": 3, "pruned": 0, "failed": 1}
+    assert study.count_by_state() == {"complete": 3, "pruned": 0, "failed": 1, "interrupted": 0}
     assert study.study.trials[1].user_attrs[STATE] == "failed: out of memory"
     (end,) = [
         event for event in lab.events() if isinstance(event, TrialEnded) and event.state == "failed"
@@ -142,7 +142,12 @@ def test_a_loss_that_is_not_finite_fails_the_trial_in_that_epoch(lab: Lab) -> No
 def test_a_search_of_failures_stops_with_the_reason(lab: Lab) -> None:
     with pytest.raises(SearchError, match=r"last 3 trials all failed.*broken net"):
         lab.run(10, lambda trial: {"raises": "broken net"}, max_failures=3, workers=1)
-    assert lab.study().count_by_state() == {"complete": 0, "pruned": 0, "failed": 3}
+    assert lab.study().count_by_state() == {
+        "complete": 0,
+        "pruned": 0,
+        "failed": 3,
+        "interrupted": 0,
+    }
 
 
 def test_failures_that_are_not_consecutive_do_not_stop_the_search(lab: Lab) -> None:
@@ -164,7 +169,7 @@ def test_no_trial_starts_after_the_timeout_and_running_trials_finish(
         return curve(1, 1, 1, 1)
 
     study = lab.run(1000, script, timeout_seconds=0.5)
-    assert study.count_by_state() == {"complete": 6, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 6, "pruned": 0, "failed": 0, "interrupted": 0}
 
 
 def test_a_stop_records_running_trials_as_interrupted(lab: Lab) -> None:
@@ -220,7 +225,7 @@ def test_only_the_best_trials_model_is_kept(lab: Lab) -> None:
 
 def test_a_trial_whose_model_cannot_be_kept_is_complete(lab: Lab) -> None:
     study = lab.run(1, lambda trial: curve(0, 0, 0, 0.9) | {"unsaved": "no space left"})
-    assert study.count_by_state() == {"complete": 1, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 1, "pruned": 0, "failed": 0, "interrupted": 0}
     (end,) = [event for event in lab.events() if isinstance(event, TrialEnded)]
     assert end.error == "the model could not be kept: no space left"
     assert "unsaved" not in end.metrics
@@ -247,7 +252,7 @@ def test_a_model_that_is_being_written_is_not_deleted(lab: Lab) -> None:
             | ({"save_seconds": 1.0} if trial.number == 0 else {})
         ),
     )
-    assert study.count_by_state() == {"complete": 3, "pruned": 0, "failed": 0}
+    assert study.count_by_state() == {"complete": 3, "pruned": 0, "failed": 0, "interrupted": 0}
     assert lab.model_store.find_model(0) is not None
 
 

@@ -91,7 +91,7 @@ def test_it_goes_to_a_store_of_its_own_in_home(
     options = ("--workers", "2", "--home", str(home), "--json")
     done = assay("sweep", own, *options, cwd=elsewhere, **environment)
     assert done.code == 0, done.err
-    assert done.answer["trials"] == {"complete": 2, "pruned": 0, "failed": 0}
+    assert done.answer["trials"] == {"complete": 2, "pruned": 0, "failed": 0, "interrupted": 0}
     assert assay("doctor", "--home", str(home)).code == 0
     assert not list(elsewhere.iterdir())
 

@@ -34,7 +34,7 @@ def test_an_old_home_can_be_continued(folder: Path) -> None:
     home = ("--home", "home", "--workers", "1", "--json")
     with pytest.warns(UserWarning, match=MOVED):
         before = load_study("digits-mlp", home=folder / "home")
-    assert before.counts == {"complete": 2, "pruned": 1, "failed": 0}
+    assert before.counts == {"complete": 2, "pruned": 1, "failed": 0, "interrupted": 0}
     assert set(before.epochs["trial"]) == {0, 1, 2}
 
     finished = assay("sweep", "digits-mlp", "--trials", "4", "--epochs", "2", *home, cwd=folder)
@@ -49,7 +49,7 @@ def test_an_old_home_can_be_continued(folder: Path) -> None:
 
     killed = assay("sweep", "./slow.toml", "--checkpoint", *home, cwd=folder)
     assert killed.code == 0, killed.err
-    assert killed.answer["trials"] == {"complete": 3, "pruned": 0, "failed": 1}
+    assert killed.answer["trials"] == {"complete": 3, "pruned": 0, "failed": 0, "interrupted": 1}
     journal = StorePaths.choose(home=folder / "home").workspace.journal("slow")
     ends = [event for event, _ in read_events(journal) if isinstance(event, TrialEnded)]
     assert [end.label for end in ends[:2]] == ["complete", "failed: interrupted"]

@@ -77,6 +77,16 @@ def test_the_table_shows_finished_best_and_running_trials(state: SweepState) -> 
     assert "0.00123" in rows["1"]
 
 
+def test_interrupted_trials_are_counted_apart(state: SweepState) -> None:
+    interrupted = TrialEnded(trial=1, state="failed", reason="interrupted")
+    for event in (*STORY, interrupted):
+        state.apply(event)
+    assert (state.failed, state.interrupted, state.done) == (1, 1, 4)
+    console = Console(file=io.StringIO(), width=140, record=True)
+    console.print(render_sweep(state, 140))
+    assert "4/30 trials, 1 failed, 1 interrupted" in console.export_text()
+
+
 def test_the_plain_display_prints_one_line_per_trial(state: SweepState) -> None:
     stream = io.StringIO()
     display = PlainDisplay(stream)
