@@ -1,4 +1,4 @@
-"""Python functions for notebooks: `sweep`, `run`, `finalize`, `compare` and `load_study`.
+"""Python functions: `sweep`, `run`, `finalize`, `compare`, `reproduce` and `load_study`.
 
 They do what the commands do, and return objects with pandas DataFrames.
 """
@@ -10,8 +10,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from assay.experiments.config.given_command import mask_call
 from assay.experiments.config.options import (
     FinalizeArguments,
+    ReproduceArguments,
     RunArguments,
     StoreOptions,
     SweepArguments,
@@ -27,8 +29,14 @@ from assay.experiments.decision.comparison import compare_configurations
 from assay.experiments.decision.comparison_table import to_frame
 from assay.experiments.results.load import read_study
 from assay.experiments.results.study import StudyResult
-from assay.experiments.run import single
+from assay.experiments.run import repeat, single
 from assay.experiments.run import sweep as sweeping
+from assay.experiments.run.repeat import (
+    ReproduceResult,
+    check_one_source,
+    read_like,
+    read_reproduce,
+)
 from assay.experiments.run.result import RunResult, RunStatus
 from assay.experiments.tracking.addresses import find_relocation
 from assay.experiments.tracking.store import mlflow_settings
@@ -72,6 +80,7 @@ def sweep(experiment: str | Path, **options: Unpack[SweepArguments]) -> StudyRes
     open_standard_descriptors()
     check_argument_names("sweep", SweepArguments, options)
     chosen, request, store_paths = read_sweep(experiment, options)
+    request = dataclasses.replace(request, command=mask_call("sweep", experiment, options))
     display = BarDisplay() if read_progress(options) else SilentDisplay()
     with mlflow_settings():
         result = sweeping.sweep(chosen, request, store_paths, display)
@@ -81,16 +90,17 @@ def sweep(experiment: str | Path, **options: Unpack[SweepArguments]) -> StudyRes
 
 
 @with_arguments(RunArguments)
-def run(experiment: str | Path, **options: Unpack[RunArguments]) -> RunResult:
+def run(experiment: str | Path | None = None, **options: Unpack[RunArguments]) -> RunResult:
     """Train once, and track it: the experiment's first baseline, or its model's defaults.
 
     Example:
         >>> from assay import run
         >>> run("digits-mlp", set={"hidden_units": 64}).metrics["val_accuracy"]
+        >>> run(like=study.best["run_id"], set={"learning_rate": 0.01}).metrics["val_accuracy"]
 
     Args:
         experiment: a name of the catalogue or the path of a TOML file; a `Path` is always the
-            latter.
+            latter. None: `like` names a run.
         **options: see below.
 
     Returns:
@@ -103,9 +113,16 @@ def run(experiment: str | Path, **options: Unpack[RunArguments]) -> RunResult:
     """
     open_standard_descriptors()
     check_argument_names("run", RunArguments, options)
-    chosen, request, store_paths = read_run(experiment, options)
+    like = options.get("like")
+    check_one_source(experiment, like)
     display = BarDisplay("epoch") if read_progress(options) else SilentDisplay()
     with mlflow_settings():
+        if experiment is not None:
+            chosen, request, store_paths = read_run(experiment, options)
+        else:
+            assert like is not None
+            chosen, request, store_paths = read_like(like, options)
+        request = dataclasses.replace(request, command=mask_call("run", experiment, options))
         result = single.run(chosen, request, store_paths, display)
     _raise_failure(result.status, f"{result.state}: {result.error}")
     return result
@@ -176,6 +193,40 @@ def compare(*names: str, **options: Unpack[StoreOptions]) -> pandas.DataFrame:
         store_paths = StorePaths.choose(**read_options(StoreOptions, options))
         _warn_if_moved(store_paths)
         return to_frame(compare_configurations(names, store_paths))
+
+
+@with_arguments(ReproduceArguments)
+def reproduce(run_id: str, **options: Unpack[ReproduceArguments]) -> ReproduceResult:
+    """Train a recorded run again as it was recorded, and compare every metric of every epoch.
+
+    Example:
+        >>> from assay import load_study, reproduce
+        >>> again = reproduce(load_study("digits-mlp").best["run_id"])
+        >>> again.within, again.largest_difference, again.differs_now
+
+    Args:
+        run_id: of a trial, or a single run, in MLflow.
+        **options: see below.
+
+    Returns:
+        Each metric beside the recorded one, and what differs from when the run was recorded.
+
+    Raises:
+        RequestError: there is no such run, or it can't be trained again; nothing was written.
+        KeyboardInterrupt: the user interrupted it. A second interrupt ends the process.
+    """
+    open_standard_descriptors()
+    check_argument_names("reproduce", ReproduceArguments, options)
+    display = BarDisplay("epoch") if read_progress(options) else SilentDisplay()
+    with mlflow_settings():
+        request, store_paths = read_reproduce(run_id, options)
+        command = mask_call("reproduce", run_id, options)
+        training = dataclasses.replace(request.run, command=command)
+        request = dataclasses.replace(request, run=training)
+        result = repeat.reproduce(request, store_paths, display)
+    if result.is_interrupted:
+        _raise_failure(result.result.status)
+    return result
 
 
 def load_study(

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from assay.models.code_files import CodeFile
+
 StoredInteger = Annotated[int, Field(ge=0, lt=2**63)]
 """An integer that the stores can hold."""
 
@@ -95,6 +97,8 @@ class StudyOpened:
         provenance: what is needed to judge and repeat the results, by MLflow tag.
         text: the experiment's TOML file.
         resolved: the experiment with everything that was set; None in journals of earlier releases.
+        code: the files of the user's own code.
+        packages: versions of all installed packages by name; empty in journals of earlier releases.
         data: the inputs: name, digest, `input_shape`, `classes`, and their scaling.
         supervisor: the id on every trial of this supervisor, in a storage that several
             supervisors share; else empty.
@@ -109,6 +113,8 @@ class StudyOpened:
     text: str
     data: Mapping[str, Any]
     resolved: RecordedExperiment | None = None
+    code: tuple[CodeFile, ...] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
     supervisor: str = ""
     finalize: FinalizePlan | None = None
     time: float = field(default_factory=time.time)
@@ -143,12 +149,22 @@ class TrialBegun:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochEnded:
-    """A trial has trained and validated an epoch; epochs count from 1."""
+    """A trial has trained and validated an epoch.
+
+    Attributes:
+        trial: number of the trial.
+        epoch: number of the epoch, from 1.
+        metrics: what was measured.
+        seconds: wall time; of trials that train together, an equal share.
+        lanes: number of trials that the program of this epoch trained together. Results depend on
+            it, in their last digits.
+    """
 
     trial: StoredInteger
     epoch: StoredInteger
     metrics: Mapping[str, Number]
     seconds: float
+    lanes: StoredInteger = 1
     time: float = field(default_factory=time.time)
 
 

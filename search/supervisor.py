@@ -280,7 +280,11 @@ class Supervisor:
         # 1. The journal, which has the last word on curves.
         self._journal.append(
             EpochEnded(
-                trial=number, epoch=running.epochs, metrics=metrics, seconds=reply["seconds"]
+                trial=number,
+                epoch=running.epochs,
+                metrics=metrics,
+                seconds=reply["seconds"],
+                lanes=reply.get("lanes", 1),
             )
         )
         # After the journal: the curve shows the epoch in which a trial diverged.

@@ -17,6 +17,7 @@ import click
 from click.core import ParameterSource
 
 from assay.experiments.cli import completion
+from assay.experiments.config.given_command import mask_command
 from assay.experiments.config.options import Option, StoreOptions, options_of
 from assay.experiments.terminal_text import to_single_line
 from assay.models.errors import RequestError
@@ -128,6 +129,11 @@ def explicit_options(options: Mapping[str, Any], *names: str) -> list[str]:
         and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         for word in (flag(name), mask_secrets(options[name]))
     ]
+
+
+def given_command() -> str:
+    """Return the command as it is recorded: without secrets, and without paths elsewhere."""
+    return mask_command(["assay", *sys.argv[1:]])
 
 
 def report_failure(exit_code: int, failure: str | None) -> int:

@@ -30,6 +30,7 @@ SUBCOMMANDS = {
     "show": "show",
     "finalize": "finalize",
     "compare": "compare",
+    "reproduce": "reproduce",
     "ui": "ui",
     "doctor": "doctor",
     "delete": "delete",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ def command(experiment: str, dry_run: bool, as_json: bool, **given: Any) -> int:
     from assay.experiments.run.sweep import sweep
 
     chosen, request, store_paths = read_sweep(experiment, given, common.flag)
+    request = dataclasses.replace(request, command=common.given_command())
     display = choose_display(as_json)
     if dry_run:
         forecast = run_dry(chosen, request, store_paths, display)

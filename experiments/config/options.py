@@ -21,6 +21,9 @@ from assay.models.errors import RequestError
 BACKENDS = ("tensorflow", "jax", "torch")
 XLA = ("auto", "on", "off")
 
+DEFAULT_TOLERANCE = 0.001
+"""Largest difference of a metric by which a run counts as reproduced; see docs/reference.md."""
+
 Kind: TypeAlias = Literal[
     "text", "path", "integer", "number", "flag", "duration", "values", "list", "any"
 ]
@@ -176,18 +179,18 @@ class ExecutionOptions(TypedDict, total=False):
         ),
     ]
     precision: Annotated[
-        str,
+        str | None,
         Option(
             "Keras dtype policy: float32, mixed_bfloat16 or mixed_float16.",
-            default="float32",
+            default_text="float32",
             completion="precisions",
         ),
     ]
     xla: Annotated[
-        str,
+        str | None,
         Option(
             "Compile training steps with XLA: on, off, or auto (as Keras decides).",
-            default="auto",
+            default_text="auto",
             completion="xla",
         ),
     ]
@@ -199,6 +202,20 @@ class ExecutionOptions(TypedDict, total=False):
             above=0,
             default_text="as needed, or an equal share",
             metavar="MB|FRACTION",
+        ),
+    ]
+
+
+class DeterministicOption(TypedDict, total=False):
+    """Whether training again gives the same bits."""
+
+    deterministic: Annotated[
+        bool,
+        Option(
+            "Train with deterministic operations, one trial at a time, so that training again on "
+            "this machine gives the same numbers to the last bit. Can be slower.",
+            kind="flag",
+            default=False,
         ),
     ]
 
@@ -264,11 +281,33 @@ class _RunOptions(TypedDict, total=False):
         int | None,
         Option("Epochs to train.", kind="integer", minimum=1, default_text="the experiment's"),
     ]
-    seed: Annotated[int, Option("Random seed.", kind="integer", default=0, minimum=0)]
+    seed: Annotated[
+        int | None,
+        Option(
+            "Random seed.",
+            kind="integer",
+            minimum=0,
+            default_text="0, or that of the run that --like names",
+        ),
+    ]
+    like: Annotated[
+        str | None,
+        Option(
+            "Train the configuration of this run in MLflow again, changed by --set and the other "
+            "options.",
+            metavar="RUN_ID",
+        ),
+    ]
 
 
 class RunOptions(
-    _RunOptions, TimeoutOptions, SetOption, ExecutionOptions, StoreOptions, total=False
+    _RunOptions,
+    TimeoutOptions,
+    SetOption,
+    ExecutionOptions,
+    DeterministicOption,
+    StoreOptions,
+    total=False,
 ):
     """Options of `assay run`."""
 
@@ -336,6 +375,38 @@ class FinalizeOptions(
     total=False,
 ):
     """Options of `assay finalize`."""
+
+
+class _ReproduceOptions(TypedDict, total=False):
+    tolerance: Annotated[
+        float | None,
+        Option(
+            "Largest difference of a metric that passes; of values above 1, as a fraction of them.",
+            kind="number",
+            minimum=0,
+            default_text=f"{DEFAULT_TOLERANCE:g}",
+        ),
+    ]
+    experiment: Annotated[
+        str | Path | None,
+        Option(
+            "The experiment's file, if it is not where it was.", kind="path", metavar="FILE.toml"
+        ),
+    ]
+    device: Annotated[
+        str | None,
+        Option(
+            "Device: cpu, gpu (all GPUs) or gpu:N.",
+            default_text="as recorded",
+            completion="devices",
+        ),
+    ]
+
+
+class ReproduceOptions(
+    _ReproduceOptions, DeterministicOption, TimeoutOptions, StoreOptions, total=False
+):
+    """Options of `assay reproduce`."""
 
 
 class _SearchOptions(TypedDict, total=False):
@@ -416,6 +487,7 @@ class SweepOptions(
     WorkersOption,
     SetOption,
     ExecutionOptions,
+    DeterministicOption,
     FailureOptions,
     TimeoutOptions,
     StoreOptions,
@@ -437,6 +509,10 @@ class _ProgressOption(TypedDict, total=False):
 
 class RunArguments(RunOptions, _ProgressOption, total=False):
     """Keyword arguments of the function `run`."""
+
+
+class ReproduceArguments(ReproduceOptions, _ProgressOption, total=False):
+    """Keyword arguments of the function `reproduce`."""
 
 
 class SweepArguments(SweepOptions, _ProgressOption, total=False):

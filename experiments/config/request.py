@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -52,6 +52,8 @@ class ExecutionRequest:
         precision: Keras dtype policy.
         xla: "on", "off" or "auto".
         gpu_memory: of each worker, in MB; up to 1, a fraction of its GPU.
+        deterministic: whether operations are deterministic, and trials train one at a time.
+        threads: of each worker, as a recorded run had them.
     """
 
     backend: str | None = None
@@ -59,6 +61,8 @@ class ExecutionRequest:
     precision: str = "float32"
     xla: str = "auto"
     gpu_memory: float | None = None
+    deterministic: bool = False
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class SweepRequest:
         failure_policy: what is retried, and when the search is given up.
         checkpoint: whether every trial is saved after each epoch.
         enqueued: configurations to try first.
+        command: as it was given, masked; empty if it is unknown.
     """
 
     study: str | None = None
@@ -86,6 +91,30 @@ class SweepRequest:
     failure_policy: FailurePolicy = field(default_factory=FailurePolicy)
     checkpoint: bool = False
     enqueued: Sequence[Configuration] = ()
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class RepeatedTraining:
+    """What a single training takes over from a recorded one.
+
+    Attributes:
+        origin: where its configuration comes from, such as "like RUN_ID".
+        tags: of its run.
+        seed: of the training itself, not one from which it is derived; None: derived as ever.
+        order_seed: seed of the batch order, if trials shared it.
+        lanes: number of trials that trained together in each epoch; empty if it trained alone.
+        last_epoch: the epoch after which it is stopped, as a pruned trial was; None: the last one.
+        notes: what the user may not expect, one line each.
+    """
+
+    origin: str
+    tags: Mapping[str, str]
+    seed: int | None = None
+    order_seed: int | None = None
+    lanes: tuple[int, ...] = ()
+    last_epoch: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,14 +122,18 @@ class RunRequest:
     """What a single training is asked for beside its experiment.
 
     Attributes:
-        seed: random seed.
+        seed: random seed, from which that of the training is derived.
         execution: what it trains on.
         trial_timeout_seconds: it fails if its worker does not respond for longer; None: never.
+        command: as it was given, masked; empty if it is unknown.
+        repeated: the recorded training that it repeats; None if it repeats none.
     """
 
     seed: int = 0
     execution: ExecutionRequest = field(default_factory=ExecutionRequest)
     trial_timeout_seconds: float | None = None
+    command: str = ""
+    repeated: RepeatedTraining | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +182,7 @@ def read_sweep(
         study=options["study"],
         workers=options["workers"],
         seed=options["seed"],
-        execution=_execution_request(options),
+        execution=read_execution(options),
         fuse=parse_fuse(options["fuse"]),
         timeout_seconds=options["timeout"],
         failure_policy=FailurePolicy(
@@ -160,7 +193,7 @@ def read_sweep(
         checkpoint=options["checkpoint"],
         enqueued=_read_enqueued(options["enqueue"], chosen),
     )
-    return chosen, request, _store_paths(options)
+    return chosen, request, choose_stores(options)
 
 
 def read_run(
@@ -173,8 +206,8 @@ def read_run(
     """
     options = read_options(RunOptions, given, spell)
     chosen = load_experiment(experiment, options["set"], options["epochs"])
-    request = RunRequest(options["seed"], _execution_request(options), options["trial_timeout"])
-    return chosen, request, _store_paths(options)
+    request = RunRequest(options["seed"] or 0, read_execution(options), options["trial_timeout"])
+    return chosen, request, choose_stores(options)
 
 
 def read_finalize(
@@ -326,12 +359,24 @@ def _read_enqueued(
     return check_configurations(items, experiment, "enqueue")
 
 
-def _execution_request(options: Mapping[str, Any]) -> ExecutionRequest:
-    names = ("backend", "device", "precision", "xla", "gpu_memory")
-    return ExecutionRequest(**{name: options[name] for name in names})
+def read_execution(
+    options: Mapping[str, Any], recorded: ExecutionRequest | None = None
+) -> ExecutionRequest:
+    """Return what the options ask to train on.
+
+    Args:
+        options: values by name; what is missing or None was not given.
+        recorded: takes the place of what was not given; None: the defaults.
+    """
+    base = ExecutionRequest() if recorded is None else recorded
+    names = ("backend", "device", "precision", "xla", "gpu_memory", "deterministic")
+    given = {name: options.get(name) for name in names}
+    # A flag that was not given is False.
+    return replace(base, **{name: value for name, value in given.items() if value})
 
 
-def _store_paths(options: Mapping[str, Any]) -> StorePaths:
+def choose_stores(options: Mapping[str, Any]) -> StorePaths:
+    """Return where the options say that data are read and results are written."""
     return StorePaths.choose(
         options["home"], options["data_dir"], options["storage"], options["tracking_uri"]
     )

@@ -13,12 +13,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from assay.experiments.api import compare, finalize, load_study, run, sweep
+    from assay.experiments.api import compare, finalize, load_study, reproduce, run, sweep
     from assay.experiments.results.study import StudyResult
+    from assay.experiments.run.repeat import ReproduceResult
     from assay.experiments.run.result import RunResult
     from assay.models.errors import RequestError, SearchError
 
 __all__ = [
+    "ReproduceResult",
     "RequestError",
     "RunResult",
     "SearchError",
@@ -26,11 +28,13 @@ __all__ = [
     "compare",
     "finalize",
     "load_study",
+    "reproduce",
     "run",
     "sweep",
 ]
 
 _MODULES = {
+    "ReproduceResult": "assay.experiments.run.repeat",
     "RequestError": "assay.models.errors",
     "RunResult": "assay.experiments.run.result",
     "SearchError": "assay.models.errors",
@@ -38,6 +42,7 @@ _MODULES = {
     "compare": "assay.experiments.api",
     "finalize": "assay.experiments.api",
     "load_study": "assay.experiments.api",
+    "reproduce": "assay.experiments.api",
     "run": "assay.experiments.api",
     "sweep": "assay.experiments.api",
 }

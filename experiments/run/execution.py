@@ -82,6 +82,7 @@ class Execution:
         memory: GPU memory of each worker.
         reported: the device as a worker's backend names it; None before a worker was asked.
         fuse: the `--fuse` option. What a study was created with is in its `TrialBatching`.
+        deterministic: whether operations are deterministic.
     """
 
     backend: str
@@ -94,6 +95,7 @@ class Execution:
     memory: GpuMemory = field(default_factory=GpuMemory)
     reported: str | None = None
     fuse: FuseOption = 0
+    deterministic: bool = False
 
     @classmethod
     def choose(
@@ -117,6 +119,11 @@ class Execution:
                 f"fuse: only the backend 'jax' trains trials together; received fuse = {fuse} with "
                 f"backend = {backend!r}; leave fuse out, or take --backend jax."
             )
+        if request.deterministic and fuse not in ("auto", 0):
+            raise RequestError(
+                f"--deterministic trains one trial at a time: received it with --fuse {fuse}; "
+                "remove one of the two."
+            )
         device, chosen = choose_device(request.device, backend)
         count = workers if workers is not None else len(chosen) or count_cores()
         if not chosen and request.gpu_memory is not None:
@@ -128,14 +135,15 @@ class Execution:
             backend=backend,
             device=device,
             workers=count,
-            threads=threads_per_worker(count),
+            threads=threads_per_worker(count) if request.threads is None else request.threads,
             precision=check_precision(request.precision),
             xla=_check_xla(request.xla, backend),
             gpus=tuple(chosen),
             memory=(
                 share_memory(request.gpu_memory, backend, chosen, count) if chosen else GpuMemory()
             ),
-            fuse=fuse if backend == "jax" else 0,
+            fuse=fuse if backend == "jax" and not request.deterministic else 0,
+            deterministic=request.deterministic,
         )
 
     def trainer_arguments(self) -> dict[str, Any]:
@@ -146,6 +154,7 @@ class Execution:
             "gpu_megabytes": self.memory.megabytes,
             "precision": self.precision,
             "xla": self.xla,
+            **({"deterministic": True} if self.deterministic else {}),
             **({} if self.fuse == 0 else {"calibrate": self.fuse == "auto"}),
         }
 
@@ -161,6 +170,8 @@ class Execution:
             return {**shared, "CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
         if "CUDA_VISIBLE_DEVICES" not in os.environ:
             shared["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # numbers GPUs as nvidia-smi does
+        if self.deterministic:
+            shared |= _deterministic_environment(self.backend)
         if self.backend == "jax":
             shared["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
             # JAX refuses the new name of the fraction while the old one is set.
@@ -352,6 +363,21 @@ def jax_environment(threads: int) -> dict[str, str]:
         "JAX_TRACEBACK_FILTERING": "off",
     }
     return {name: os.environ.get(name, value) for name, value in defaults.items()}
+
+
+def _deterministic_environment(backend: str) -> dict[str, str]:
+    """Return the environment variables by which a backend is deterministic on GPUs.
+
+    On the CPU a backend needs none. TensorFlow has a call: see `Backend.set_deterministic`.
+    """
+    if backend == "jax":
+        # Without operations that add in any order, and without choosing kernels by their time
+        # (https://openxla.org/xla/determinism).
+        flags = (os.environ.get("XLA_FLAGS", ""), "--xla_gpu_deterministic_ops=true")
+        return {"XLA_FLAGS": " ".join(filter(None, flags))}
+    # cuBLAS must not choose between workspaces
+    # (https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html).
+    return {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"} if backend == "torch" else {}
 
 
 def _cache_folder(environment: Mapping[str, str]) -> Path:

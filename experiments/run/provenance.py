@@ -5,11 +5,15 @@ Nothing here identifies a person or a machine: no host name, no user name, no re
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import json
 import platform
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from assay.experiments.run.checkout import read_checkout
@@ -17,8 +21,9 @@ from assay.experiments.run.execution import Execution
 from assay.experiments.run.preflight import Preflight
 from assay.experiments.run.trial_batching import TrialBatching
 from assay.experiments.tracking.schema import OBJECTIVE_TAG
+from assay.models.code_files import CodeFile
 
-_PACKAGES = (
+_VERSION_TAGS = (
     "assay",
     "tensorflow",
     "keras",
@@ -44,7 +49,7 @@ def provenance(
     Args:
         preflight: experiment and data, and what was found out about them.
         execution: what trials train on.
-        seed: random seed of the study, or of the single training.
+        seed: random seed of the study; of a single training, its trial has it.
         batching: how trials are trained together; None if each trains by itself.
         searching: whether it is a study, which has a sampler and a pruner.
     """
@@ -62,6 +67,8 @@ def provenance(
         "assay.source": experiment.source,
         "assay.task": experiment.task,
         **({} if code is None else {"assay.code.digest": _digest_record(code)}),
+        "assay.packages.digest": _digest_record(list_packages()),
+        "assay.processor": read_processor(),
         OBJECTIVE_TAG: str(experiment.search.goals),
         "assay.backend": execution.backend,
         "assay.device": execution.reported or execution.device,
@@ -70,20 +77,59 @@ def provenance(
         **({"assay.gpu_memory": str(execution.memory)} if execution.gpus else {}),
         "assay.workers": str(execution.workers),
         "assay.threads": str(execution.threads),
+        "assay.deterministic": "yes" if execution.deterministic else "no",
         "assay.fuse": "off" if batching is None else str(batching.size),
         **({} if batching is None else {"assay.order_seed": str(batching.order_seed)}),
         "assay.dataset": data.name,
         "assay.dataset.digest": data.digest,
         "assay.dataset.classes": ", ".join(data.classes) or "none",
         "assay.dataset.verified": "yes" if data.verified else f"no: {data.unverified_reason}",
-        "assay.seed": str(seed),
+        **({"assay.seed": str(seed)} if searching else {}),
         **preflight.tags(),
     }
 
 
+@functools.cache
+def list_packages() -> Mapping[str, str]:
+    """Return the versions of all installed packages by name, in the order of the names."""
+    # From the names of the folders, NAME-VERSION.dist-info: `importlib.metadata` opens a file of
+    # every package, which takes a quarter of a second.
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        for path in Path(folder or ".").glob("*.dist-info"):
+            name, dash, version = path.stem.rpartition("-")
+            if dash:
+                # The first on the path is the one that is imported.
+                found.setdefault(name.replace("_", "-").lower(), version)
+    return dict(sorted(found.items()))
+
+
+@functools.cache
+def read_processor() -> str:
+    """Return the name of the processor, whose instructions decide the last digits of results."""
+    with suppress(OSError, UnicodeError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def read_code(preflight: Preflight) -> tuple[CodeFile, ...]:
+    """Return the files of the user's own code; empty for a built-in family."""
+    factory = preflight.experiment.family.factory
+    if factory is None:
+        return ()
+    if preflight.model is not None:
+        return tuple(preflight.model.files)
+    reason = "the preflight check did not fit into memory"
+    known = _read_code(preflight) or {}
+    return tuple(CodeFile(name, digest, left_out=reason) for name, digest in known.items())
+
+
 def _versions() -> dict[str, str]:
     versions = {"assay.version.python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in _VERSION_TAGS:
         try:
             versions[f"assay.version.{package}"] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

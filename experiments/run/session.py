@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from assay.experiments.data.preparation import PreparedData, start_preparing
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.ordering import Inputs
 from assay.experiments.run.preflight import Preflight
-from assay.experiments.run.provenance import provenance
+from assay.experiments.run.progress import Display
+from assay.experiments.run.provenance import list_packages, provenance, read_code
 from assay.experiments.run.result import RunStatus
 from assay.experiments.run.study_locks import model_store_of
 from assay.experiments.run.trial_batching import TrialBatching
@@ -35,6 +36,11 @@ from assay.search.system.signals import StopRequest
 from assay.search.workers.local_executor import LocalExecutor
 from assay.search.workers.protocol import Executor, Trial, TrialSource
 
+_DETERMINISTIC = (
+    "  note:     deterministic operations, one trial at a time: training can take longer; "
+    "--dry-run, with and without --deterministic, measures how much"
+)
+
 
 @dataclass(frozen=True)
 class Session:
@@ -48,6 +54,8 @@ class Session:
         seed: random seed of the study, or of the single training.
         batching: how trials are trained together; None if each trains by itself.
         checkpoints: where trials are saved after each epoch; None if they are not.
+        tags: further ones of the study's run, or of the single run.
+        lanes: of a trial that repeats one of a trial batch, the size of the batch in each epoch.
     """
 
     preflight: Preflight
@@ -55,6 +63,8 @@ class Session:
     seed: int
     batching: TrialBatching | None = None
     checkpoints: Checkpoints | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    lanes: tuple[int, ...] = ()
 
     @property
     def experiment(self) -> Experiment:
@@ -65,6 +75,12 @@ class Session:
     def data(self) -> PreparedData:
         """Its data, prepared on the disk."""
         return self.preflight.data
+
+    def show(self, display: Display) -> None:
+        """Show what was understood, and what the execution costs."""
+        self.preflight.show(display)
+        if self.execution.deterministic:
+            display.log(_DETERMINISTIC)
 
     def study_opened(
         self, study: str | None, study_id: str, home: Path, supervisor: str = ""
@@ -78,15 +94,20 @@ class Session:
             study_id=study_id,
             supervisor=supervisor,
             experiment=self.experiment.name,
-            provenance=provenance(
-                self.preflight,
-                self.execution,
-                self.seed,
-                self.batching,
-                searching=study is not None,
-            ),
+            provenance={
+                **provenance(
+                    self.preflight,
+                    self.execution,
+                    self.seed,
+                    self.batching,
+                    searching=study is not None,
+                ),
+                **self.tags,
+            },
             text=self.experiment.text,
             resolved=record_experiment(self.experiment, home),
+            code=read_code(self.preflight),
+            packages=list_packages(),
             data={
                 "name": self.data.name,
                 "digest": self.data.digest,
@@ -132,6 +153,8 @@ class Session:
             spec["data"]["centred"] = False
         if self.batching is not None:
             spec["order_seed"] = self.batching.order_seed
+        if self.lanes:
+            spec["lanes"] = list(self.lanes)
         if self.checkpoints is not None:
             spec["checkpoint"] = str(self.checkpoints.path(trial))
         return spec

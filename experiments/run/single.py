@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,9 @@ from assay.experiments.run.session import (
     supervise,
 )
 from assay.experiments.run.study_locks import update_home_addresses
+from assay.experiments.run.trial_batching import TrialBatching
 from assay.experiments.tracking.follower import MlflowTracker
+from assay.experiments.tracking.schema import COMMAND_TAG, SEED_OPTION_TAG
 from assay.experiments.workspace import StorePaths
 from assay.models.seeding import trial_seed
 from assay.search.artifacts import ModelStore
@@ -44,10 +46,12 @@ from assay.search.events import EpochEnded, Event, TrialEnded
 from assay.search.failure_policy import FAIL_FAST
 from assay.search.journal import Journal
 from assay.search.objective import ParetoFront, Values
+from assay.search.space import Configuration
 from assay.search.system.files import StudyLock
 from assay.search.system.signals import StopRequest
 from assay.search.system.urls import mask_secrets
 from assay.search.workers.protocol import Executor, Trial
+from assay.search.workers.vmap_lanes import LaneExecutor
 
 
 class SingleTrial:
@@ -56,14 +60,23 @@ class SingleTrial:
     Args:
         searched: its configuration.
         seed: random seed of the training.
+        origin: where the configuration comes from.
+        last_epoch: the epoch after which it is pruned; None: it trains all.
 
     Attributes:
         trial: the trial.
         end: how the trial ended; None while it has not.
     """
 
-    def __init__(self, searched: Mapping[str, Any], seed: int) -> None:
-        self.trial = Trial(number=0, searched=searched, seed=trial_seed(seed, 0), origin="run")
+    def __init__(
+        self,
+        searched: Mapping[str, Any],
+        seed: int,
+        origin: str = "run",
+        last_epoch: int | None = None,
+    ) -> None:
+        self.trial = Trial(number=0, searched=searched, seed=seed, origin=origin)
+        self._last_epoch = last_epoch
         self._asked = 0
         self.end: TrialEnded | None = None
 
@@ -77,8 +90,8 @@ class SingleTrial:
         return self._asked
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Never prune."""
-        return False
+        """Return whether it ends here, as the trial that it repeats was pruned here."""
+        return self._last_epoch is not None and epoch >= self._last_epoch
 
     def tell(self, end: TrialEnded) -> None:
         """Keep the end."""
@@ -103,7 +116,11 @@ class SingleTrial:
 
 
 def run(
-    experiment: Experiment, request: RunRequest, store_paths: StorePaths, display: Display
+    experiment: Experiment,
+    request: RunRequest,
+    store_paths: StorePaths,
+    display: Display,
+    on_ready: Callable[[Session], object] = lambda session: None,
 ) -> RunResult:
     """Train the experiment's first baseline, or its family's defaults, with all cores.
 
@@ -112,12 +129,14 @@ def run(
         request: seed, execution and time-out.
         store_paths: home and MLflow's store.
         display: shows the progress.
+        on_ready: called before anything is trained, when all is known of data and model.
 
     Raises:
         RequestError: the request can't be met.
     """
     check_batch_size(experiment, store_paths)
-    execution = Execution.choose(request.execution, workers=1)
+    lanes = () if request.repeated is None else request.repeated.lanes
+    execution = Execution.choose(request.execution, workers=1, fuse=max(lanes, default=0))
     configuration = experiment.default_configuration()
     experiment.build_settings(configuration)
     name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
@@ -127,13 +146,16 @@ def run(
         _open_store(stack, store_paths, name, tracker, display)
         spec = session.first_spec(configuration)
         session = replace(session, preflight=read_built_in_facts(session.preflight, spec, executor))
-        session.preflight.show(display)
-        trial = SingleTrial(configuration, request.seed)
+        session.show(display)
+        for note in () if request.repeated is None else request.repeated.notes:
+            display.log(note)
+        on_ready(session)
+        trial = make_trial(configuration, request)
         model_store = ModelStore(store_paths.workspace.models(name))
         status, history = _train(
             session,
             trial,
-            executor,
+            LaneExecutor(executor, 1) if lanes else executor,
             store_paths.workspace.journal(name),
             tracker,
             display,
@@ -147,6 +169,37 @@ def run(
         return _result(
             session, replace(status, untracked=untracked), trial, history, tracker, store_paths
         )
+
+
+def make_trial(configuration: Configuration, request: RunRequest) -> SingleTrial:
+    """Return the one trial, with a seed of its own or that of the training that it repeats."""
+    seed, repeated = trial_seed(request.seed, 0), request.repeated
+    if repeated is None:
+        return SingleTrial(configuration, seed)
+    return SingleTrial(
+        configuration,
+        seed if repeated.seed is None else repeated.seed,
+        repeated.origin,
+        repeated.last_epoch,
+    )
+
+
+def make_session(preflight: Preflight, execution: Execution, request: RunRequest) -> Session:
+    """Return the session, with what is recorded of the request."""
+    repeated = request.repeated
+    seed_option = {SEED_OPTION_TAG: str(request.seed)}
+    if repeated is None:
+        tags, order_seed = seed_option, None
+    else:
+        # Without --seed, that of the training is recorded alone.
+        tags = {**({} if repeated.seed is not None else seed_option), **repeated.tags}
+        order_seed = repeated.order_seed
+    if request.command:
+        tags[COMMAND_TAG] = request.command
+    lanes = () if repeated is None else repeated.lanes
+    size = max(lanes, default=1)
+    batching = None if order_seed is None else TrialBatching(size, order_seed)
+    return Session(preflight, execution, request.seed, batching, tags=tags, lanes=lanes)
 
 
 def _prepare(
@@ -167,7 +220,7 @@ def _prepare(
         display.log(under_way)
     data = prepare_data(experiment, store_paths)
     execution = confirm_device(execution, executor)
-    session = Session(Preflight(experiment, data), execution, request.seed)
+    session = make_session(Preflight(experiment, data), execution, request)
     spec = session.first_spec(experiment.default_configuration())
     preflight = check_custom_model(session.preflight, spec, executor, display)
     if not is_valid:

@@ -63,7 +63,7 @@ from assay.experiments.run.trial_batching import (
     choose_batching,
 )
 from assay.experiments.tracking.follower import MlflowTracker
-from assay.experiments.tracking.schema import read_preflight
+from assay.experiments.tracking.schema import COMMAND_TAG, read_preflight
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
 from assay.search.artifacts import Checkpoints
@@ -333,7 +333,8 @@ def _open_stores(
         opening.display.log(
             f"{experiment.name}: each worker trains up to {batching.size} trials together"
         )
-    session = Session(preflight, opening.execution, trials.seed, batching, checkpoints)
+    tags = {COMMAND_TAG: request.command} if request.command else {}
+    session = Session(preflight, opening.execution, trials.seed, batching, checkpoints, tags)
     stack.callback(opening.display.on_close)
     return SweepContext(
         study, request, store_paths, instance, trials, tracker, executor, session, opening.display
@@ -457,7 +458,7 @@ def _search(context: SweepContext, journal: Journal, stop: StopRequest) -> RunSt
     """
     trials, session, request = context.trials, context.session, context.request
     trials.stop_waiting_when(stop.__bool__)
-    session.preflight.show(context.display)
+    session.show(context.display)
     try:
         trials.run_locked(lambda: _recover_and_enqueue(context, journal))
     except SearchError as error:

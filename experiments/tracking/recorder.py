@@ -21,6 +21,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from assay.experiments.tracking.addresses import ArtifactGuard
+from assay.experiments.tracking.code import format_digests, format_packages, write_code_files
 from assay.experiments.tracking.lookup import StoredModel, read_model
 from assay.experiments.tracking.model import log_model
 from assay.experiments.tracking.runs import RunIndex
@@ -54,6 +55,7 @@ from assay.experiments.tracking.schema import (
     run_status,
 )
 from assay.experiments.workspace import file_name
+from assay.models.files import temporary_folder
 from assay.search.events import (
     BestTrial,
     EpochEnded,
@@ -148,7 +150,7 @@ class RunWriter:
         )
 
     def log_experiment(self, run_id: str, opened: StudyOpened) -> None:
-        """Log the experiment file, and what the data are."""
+        """Log the experiment, what the data are, the user's code and the packages."""
         if self.is_deleted(run_id):
             return
         if (reason := self._artifact_refusal(run_id)) is not None:
@@ -158,6 +160,13 @@ class RunWriter:
         if opened.resolved is not None:
             self._client.log_text(run_id, opened.resolved.toml, "resolved.toml")
         self._client.log_dict(run_id, dict(opened.data), "data.json")
+        if opened.packages:
+            self._client.log_text(run_id, format_packages(opened.packages), "packages.txt")
+        if opened.code:
+            self._client.log_text(run_id, format_digests(opened.code), "code.txt")
+            with temporary_folder("code") as folder:
+                write_code_files(opened.code, folder / "code")
+                self._client.log_artifacts(run_id, str(folder))
 
     def _artifact_refusal(self, run_id: str) -> str | None:
         """Return why no artifacts of a run may be written; None if they may."""
@@ -433,7 +442,8 @@ class Recorder:
                 "assay.retry_of": str(event.retry_of),
             }
         if opened.study is None:
-            trial_tags |= opened.provenance  # a single run has no parent run that would hold it
+            # A single run has no parent run that would hold it. Its seed is that of the training.
+            trial_tags = {**opened.provenance, **trial_tags}
         elif opened.finalize is not None:
             # The study's own run has that of the sweeps; only it has the objectives.
             provenance = {**opened.provenance}

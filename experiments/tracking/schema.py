@@ -40,6 +40,18 @@ ERROR_TAG = "assay.error"
 PREFLIGHT_TAG = "assay.preflight"
 """On the parent run, or a single run: the record of the preflight check, as JSON."""
 
+COMMAND_TAG = "assay.command"
+"""On the parent run, or a single run: the command that was given, masked."""
+
+SEED_OPTION_TAG = "assay.seed_option"
+"""On a single run: the value of `--seed`, from which its seed is derived."""
+
+REPRODUCES_TAG = "assay.reproduces"
+"""On a single run: the run that it reproduces."""
+
+LIKE_TAG = "assay.like"
+"""On a single run: the run whose configuration it trains, with something changed."""
+
 REFUSED_TAG = "assay.refused"
 """On a run: what MLflow does not store, or not whole, and why, one line each."""
 
@@ -71,7 +83,7 @@ BEST_EPOCH_TAG = "assay.best_epoch"
 CLOSING_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 """Status of the parent run by the closing of the study."""
 
-_SESSION_SEPARATOR = " | "
+SESSION_SEPARATOR = " | "
 _MAX_NAME_CHARACTERS = 250  # MLflow's limit
 _DIGEST_CHARACTERS = 8
 _MAX_PARAM_CHARACTERS = 6000  # MLflow's limit
@@ -227,8 +239,8 @@ def merge_session_tags(stored: Mapping[str, str], current: Mapping[str, str]) ->
         if name == PREFLIGHT_TAG:
             merged[name] = value  # two JSON texts in one would be none; the latest counts
             continue
-        values = stored[name].split(_SESSION_SEPARATOR) if name in stored else []
-        merged[name] = _SESSION_SEPARATOR.join(values if value in values else [*values, value])
+        values = stored[name].split(SESSION_SEPARATOR) if name in stored else []
+        merged[name] = SESSION_SEPARATOR.join(values if value in values else [*values, value])
     return merged
 
 

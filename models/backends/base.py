@@ -21,6 +21,9 @@ class Backend(Protocol):
             megabytes: limit in MiB; None to take memory as it is needed.
         """
 
+    def set_deterministic(self) -> None:
+        """Use deterministic operations alone, before the first operation."""
+
     def gpu_name(self) -> str | None:
         """Return the name of the GPU in use; None on the CPU."""
 

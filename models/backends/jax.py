@@ -31,6 +31,9 @@ class JaxBackend:
     def limit_gpu_memory(self, megabytes: int | None) -> None:
         """Do nothing: JAX reads the limit from its environment."""
 
+    def set_deterministic(self) -> None:
+        """Do nothing: JAX reads its flag from the environment, and needs none on the CPU."""
+
     def gpu_name(self) -> str | None:
         """Return the name of the GPU in use; None on the CPU."""
         try:

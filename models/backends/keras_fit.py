@@ -35,6 +35,13 @@ class KerasFitBackend:
     def limit_gpu_memory(self, megabytes: int | None) -> None:
         """Do nothing: torch has no limit in MiB."""
 
+    def set_deterministic(self) -> None:
+        """Use torch's deterministic algorithms alone; one that has no such form raises an error."""
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            torch.use_deterministic_algorithms(True)
+            torch.backends.cudnn.benchmark = False
+
     def gpu_name(self) -> str | None:
         """Return the name of torch's GPU; None on the CPU."""
         torch = sys.modules.get("torch")  # imported by Keras if it is the backend

@@ -73,6 +73,10 @@ class TensorFlowBackend:
                 limited = tf.config.LogicalDeviceConfiguration(memory_limit=megabytes)
                 tf.config.set_logical_device_configuration(gpu, [limited])
 
+    def set_deterministic(self) -> None:
+        """Use deterministic operations alone; one that has no such form raises an error."""
+        tf.config.experimental.enable_op_determinism()
+
     def gpu_name(self) -> str | None:
         """Return the name of the GPU in use; None on the CPU."""
         gpus = tf.config.list_physical_devices("GPU")

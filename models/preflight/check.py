@@ -18,6 +18,7 @@ from assay.models.architectures.custom_import import (
     attribute_user_errors,
 )
 from assay.models.backends.keras_fit import defines_its_own_loss
+from assay.models.code_files import CodeFile
 from assay.models.data import Array, TrainingData, as_one_hot
 from assay.models.errors import RequestError
 from assay.models.preflight.inputs import find_double_scaling, find_index_columns
@@ -40,9 +41,10 @@ from assay.models.preflight.saving import find_saving_problem
 from assay.models.preflight.shared_state import FactoryMemory, MakeModel, list_variables
 from assay.models.preflight.user_code import (
     FileRecorder,
-    digest_user_files,
+    digests_by_name,
     float_parameters,
     parameter_names,
+    read_user_files,
 )
 from assay.models.recipe import Recipe
 from assay.models.training import augmentation
@@ -79,6 +81,7 @@ class ModelFacts:
         centred: whether targets with a large offset are centred: not for a model that has a loss
             of its own, or gives outputs of that size.
         code: SHA-256 of every file of the user's code, by displayed name.
+        files: these files with their texts.
         float_parameters: parameters of the factory that are real numbers.
         directions: "maximize" or "minimize", by metric of the model's own.
         warnings: what is doubtful, one line each.
@@ -96,9 +99,15 @@ class ModelFacts:
     uses_indices: bool = False
     centred: bool = True
     code: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[CodeFile] = ()
     float_parameters: Sequence[str] = ()
     directions: Mapping[str, Literal["maximize", "minimize"]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        loaded: Sequence[Any] = self.files  # JSON has mappings
+        files = (file if isinstance(file, CodeFile) else CodeFile(**file) for file in loaded)
+        object.__setattr__(self, "files", tuple(files))
 
     def to_record(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -169,7 +178,7 @@ def check_custom(
         else ""
     )
     facts = _CustomCheck(recipe, data, reference, model, came_compiled).run(
-        code=digest_user_files(reference, recorder.files),
+        files=read_user_files(reference, recorder.files),
         float_parameters=float_parameters(function),
     )
     memory.check_after_training(model, make_model)
@@ -266,7 +275,7 @@ class _CustomCheck:
     model: keras.Model
     came_compiled: bool
 
-    def run(self, code: Mapping[str, str], float_parameters: Sequence[str]) -> ModelFacts:
+    def run(self, files: Sequence[CodeFile], float_parameters: Sequence[str]) -> ModelFacts:
         stored = np.asarray(self.data.x_train[:_IMAGES])
         x, x_raw = self.data.scale.apply(stored), self.data.raw_scale.apply(stored)
         y = np.asarray(self.data.y_train[:_IMAGES])
@@ -309,7 +318,8 @@ class _CustomCheck:
             came_compiled=self.came_compiled,
             uses_indices=uses_indices,
             centred=centred,
-            code=code,
+            code=digests_by_name(files),
+            files=files,
             float_parameters=float_parameters,
             directions=keras_compat.metric_directions(self.model),
             warnings=warnings,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 import functools
-import hashlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from assay.models.architectures.custom_import import Factory, FactoryReference, is_library
+from assay.models.code_files import CodeFile, read_code_files
 from assay.models.errors import RequestError
 
 _CODE_SUFFIXES = (".py", ".pyc")
@@ -97,24 +97,31 @@ def _recording_hdf5() -> Iterator[list[Path]]:
         h5py.File.__init__ = original
 
 
-def digest_user_files(reference: FactoryReference, opened: set[Path]) -> dict[str, str]:
-    """Return the SHA-256 of every file that the factory's code consists of, by displayed name.
+def read_user_files(reference: FactoryReference, opened: set[Path]) -> list[CodeFile]:
+    """Read every file that the factory's code consists of.
 
     Args:
         reference: the factory; its module has been imported.
         opened: further files that it read.
     """
     modules = {Path(file) for _, file in iter_user_modules(reference)}
-    digests: dict[str, str] = {}
+    named: list[tuple[str, Path]] = []
     for path in sorted(modules | opened):
         name = reference.display_name(str(path))
         if name is None and path in modules:
             name = path.name  # a module from a folder that the user put on the path
         if name is not None and not any(part.startswith(".") for part in Path(name).parts):
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            # Two files may have one name, in two of the user's folders.
-            digests[name] = f"{digests[name]} {digest}" if name in digests else digest
+            named.append((name, path))
+    return read_code_files(named)
+
+
+def digests_by_name(files: Iterable[CodeFile]) -> dict[str, str]:
+    """Return the digests of files by displayed name."""
+    digests: dict[str, str] = {}
+    for file in files:
+        # Two files may have one name, in two of the user's folders.
+        known = f"{digests[file.name]} " if file.name in digests else ""
+        digests[file.name] = f"{known}{file.digest}"
     return digests
 
 
@@ -130,7 +137,7 @@ def check_user_files(reference: FactoryReference, known: Mapping[str, str]) -> N
     Raises:
         RequestError: one has changed.
     """
-    for name, digest in digest_user_files(reference, set()).items():
+    for name, digest in digests_by_name(read_user_files(reference, set())).items():
         if known.get(name, digest) != digest:
             raise RequestError(
                 f"{name} must stay as it was while a sweep runs, so that all trials train the same "

@@ -76,6 +76,7 @@ class Trainer:
         precision: one of `assay.models.precision.PRECISIONS`.
         xla: whether steps are compiled with XLA, "on" or "off"; "auto" leaves it to Keras.
         cache: data set and backend of another trainer, already configured; None for a new one.
+        deterministic: whether training again gives the same numbers to the last bit.
 
     Example:
         >>> trainer = Trainer(threads=1)
@@ -95,12 +96,15 @@ class Trainer:
         precision: str = "float32",
         xla: str = "auto",
         cache: DatasetCache | None = None,
+        deterministic: bool = False,
     ) -> None:
         self._on_gpu, self._precision, self._xla = on_gpu, precision, xla
         if cache is None:
             backend = current_backend()
             backend.set_threads(threads)
             backend.limit_gpu_memory(gpu_megabytes)
+            if deterministic:
+                backend.set_deterministic()
             cache = DatasetCache(backend)
         self._cache = cache
         self._trial: _Trial | None = None

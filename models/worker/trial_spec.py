@@ -45,6 +45,8 @@ class TrialSpec(Settings):
         model: [model] without the family.
         train: [train].
         data: the prepared data.
+        lanes: number of trials that a program trains together in each epoch, to train as in a trial
+            batch of the past; empty for as many as there are.
         code: SHA-256 of the files of a user-defined factory, by displayed name; empty if unknown.
         checkpoint: path of the checkpoint file, written after every epoch; if it exists, training
             continues from it.
@@ -59,12 +61,13 @@ class TrialSpec(Settings):
     model: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
     data: DataSpec
+    lanes: list[int] = Field(default_factory=list)
     code: dict[str, str] = Field(default_factory=dict)
     checkpoint: str | None = None
 
     def digest(self) -> str:
         """Return a digest that does not depend on paths."""
-        content = self.model_dump(exclude={"checkpoint", "folders", "code"})
+        content = self.model_dump(exclude={"checkpoint", "folders", "code", "lanes"})
         # The name of the folder contains the digest of the data.
         content["data"]["folder"] = Path(self.data.folder).name
         if self.data.centred:  # checkpoints of earlier releases know no other

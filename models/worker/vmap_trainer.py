@@ -47,6 +47,7 @@ class VectorizedTrial:
         programs: compiled epochs of its compile key.
         initial_state: state before its first epoch.
         dataset: its data.
+        lanes: size of the program of each epoch; empty to choose the fastest.
         epoch_seconds: its share of the seconds of each epoch.
         batch: the trial batch that it is in; None before its first epoch.
     """
@@ -56,6 +57,7 @@ class VectorizedTrial:
     programs: VmapPrograms
     initial_state: TrainingState
     dataset: FallbackDataset
+    lanes: Sequence[int] = ()
     epoch_seconds: list[float] = field(default_factory=list)
     batch: TrialBatch | None = None
 
@@ -85,7 +87,9 @@ class TrialBatch:
 
         self._programs = trials[0].programs
         size = 1  # a single trial never joins a larger program, which may just have failed
-        if len(trials) > 1:
+        if trials[0].lanes:
+            size = max(trials[0].lanes[0], len(trials))
+        elif len(trials) > 1:
             epochs = max(trial.epochs_left for trial in trials)
             size = self._programs.choose_size(len(trials), None, epochs)
         # A program for more trials than there are trains copies of the first one.
@@ -93,6 +97,11 @@ class TrialBatch:
         self._states = stack_states([trial.state for trial in self._trials])
         for trial in trials:
             trial.batch = self
+
+    @property
+    def size(self) -> int:
+        """Size of the program."""
+        return len(self._trials)
 
     def get_state(self, trial: VectorizedTrial) -> TrainingState:
         """Return the state of a trial."""
@@ -126,14 +135,18 @@ class TrialBatch:
         return results
 
     def _drop_ended_trials(self, trials: Sequence[VectorizedTrial]) -> None:
-        """Drop ended trials, if a smaller program should be faster."""
+        """Drop ended trials, if a smaller program should be faster, or take the recorded size."""
         from assay.models.backends.jax_vmap import select_trials  # not at the top: needs JAX
 
-        if len(trials) == len(self._trials):
+        epoch, lanes = len(trials[0].epoch_seconds), trials[0].lanes
+        if epoch < len(lanes):
+            size = max(lanes[epoch], len(trials))
+        elif len(trials) == len(self._trials):
             return
-        epochs = max(trial.epochs_left for trial in trials)
-        size = self._programs.choose_size(len(trials), len(self._trials), epochs)
-        if size < len(self._trials):
+        else:
+            epochs = max(trial.epochs_left for trial in trials)
+            size = self._programs.choose_size(len(trials), len(self._trials), epochs)
+        if size != len(self._trials):
             positions = [self._trials.index(trial) for trial in trials]
             positions += [positions[0]] * (size - len(positions))
             self._states = select_trials(self._states, positions)
@@ -221,6 +234,7 @@ class VmapTrainer(Trainer):
             inputs=TrainingInputs(recipe.train, shape, trial_spec.input_seed),
             programs=programs,
             initial_state=programs.initial_state(recipe, trial_spec.seed),
+            lanes=trial_spec.lanes,
             dataset=self._cache.get_dataset(trial_spec),
         )
         return {"parameters": programs.parameters}
@@ -339,7 +353,11 @@ def _train_batch(trials: Sequence[VectorizedTrial]) -> dict[VectorizedTrial, Out
     assert batch is not None
     try:
         return {
-            trial: {"metrics": dict(metrics), "seconds": trial.epoch_seconds[-1]}
+            trial: {
+                "metrics": dict(metrics),
+                "seconds": trial.epoch_seconds[-1],
+                "lanes": batch.size,
+            }
             for trial, metrics in batch.train_epoch(trials).items()
         }
     except Exception as error:

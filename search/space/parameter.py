@@ -97,6 +97,11 @@ class Parameter:
     has_step: bool = field(default=False, compare=False)
 
     @property
+    def is_range(self) -> bool:
+        """Whether its values are the numbers of a range, not choices."""
+        return not isinstance(self.distribution, CategoricalDistribution)
+
+    @property
     def has_lists(self) -> bool:
         """Whether some of its values are lists."""
         return bool(self.lists)

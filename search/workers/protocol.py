@@ -131,7 +131,8 @@ class Trainer(Protocol):
         """Train and validate an epoch.
 
         Returns:
-            {"metrics": {name: value}, "seconds": wall time}; also {"stopped": True} if the trial
+            {"metrics": {name: value}, "seconds": wall time}; also {"lanes": number of trials} that
+            trained together as one program, {"stopped": True} if the trial
             stops early, {"restored": {"epoch", "metrics"}} if the weights are now those of an
             earlier epoch, and {"unkept": why} if the checkpoint could not be written.
         """

@@ -180,6 +180,25 @@ class StoppingTrainer(QuickTrainer):
         return reply
 
 
+class ShiftedTrainer(QuickTrainer):
+    """Measures a loss that is off by the variable SHIFT."""
+
+    def epoch(self) -> dict[str, Any]:
+        reply = super().epoch()
+        reply["metrics"]["loss"] += float(os.environ["SHIFT"])
+        return reply
+
+
+class CodeTrainer(QuickTrainer):
+    """Reports the file nets.py beside the experiment as the user's code."""
+
+    def check(self, spec: Mapping[str, Any], *args: Any, **options: Any) -> dict[str, Any]:
+        text = (Path(spec["folders"][0]) / "nets.py").read_text()
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        files = [{"name": "nets.py", "digest": digest, "text": text}]
+        return {**super().check(spec), "code": {"nets.py": digest}, "files": files}
+
+
 class ForgetfulTrainer(QuickTrainer):
     """Cannot save the models of some trials, as of a subclass of Model without get_config.
 

@@ -29,7 +29,7 @@ ALLOWED = {
 ORDER: dict[str, list[set[str]]] = {
     "models": [
         {"errors"},
-        {"files"},
+        {"files", "code_files"},
         {"keras_compat"},
         {"names", "tasks", "seeding"},
         {"settings", "precision", "data"},
