@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from assay.experiments.cli import common, completion
 from assay.experiments.config.options import FinalizeOptions
@@ -35,8 +34,6 @@ def command(study: str, as_json: bool, **given: Any) -> int:
     from assay.experiments.console.finalists import print_evaluation
     from assay.experiments.decision.finalize import finalize
 
-    if click.get_current_context().get_parameter_source("precision") is ParameterSource.DEFAULT:
-        given["precision"] = None  # that of the study
     request, store_paths = read_finalize(given, common.flag)
     result = finalize(study, request, store_paths, choose_display(as_json))
     print_evaluation(result.study, result.evaluation, to_stderr=as_json)

@@ -369,6 +369,7 @@ class FinalizeOptions(
     _FinalizeOptions,
     WorkersOption,
     ExecutionOptions,
+    DeterministicOption,
     RetryOption,
     TimeoutOptions,
     StoreOptions,

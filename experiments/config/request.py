@@ -225,13 +225,13 @@ def read_finalize(
         splits=options["splits"],
         gap=options["gap"],
         workers=options["workers"],
-        execution=_execution_request(options),
-        precision=given.get("precision"),
+        execution=read_execution(options),
+        precision=options["precision"],
         failure_policy=FailurePolicy(
             retries=options["retries"], trial_timeout_seconds=options["trial_timeout"]
         ),
     )
-    return request, _store_paths(options)
+    return request, choose_stores(options)
 
 
 def load_experiment(
