@@ -18,7 +18,7 @@ from assay.models.errors import DamagedFile, RequestError
 from assay.models.files import check_no_link, open_regular
 from assay.search.journal import LONGEST_LINE_BYTES
 from assay.search.system.files import absolute_path, check_current_folder, unwritable_error
-from assay.search.system.urls import is_server, register_secrets, sqlite_url
+from assay.search.system.urls import is_database_at, is_server, register_secrets, sqlite_url
 
 _LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
 # SQLite opens no file with a longer path, less the 8 bytes of "-journal" (SQLITE_MAX_PATHNAME).
@@ -48,12 +48,28 @@ class Workspace:
     @property
     def storage(self) -> str:
         """Optuna's database in home, as a URL."""
-        return sqlite_url(self.path / "optuna.db")
+        return sqlite_url(self._optuna_database)
 
     @property
     def tracking(self) -> str:
         """MLflow's database in home, as a URL."""
-        return sqlite_url(self.path / "mlflow.db")
+        return sqlite_url(self._mlflow_database)
+
+    @property
+    def _optuna_database(self) -> Path:
+        return self.path / "optuna.db"
+
+    @property
+    def _mlflow_database(self) -> Path:
+        return self.path / "mlflow.db"
+
+    def owns_storage(self, storage: str) -> bool:
+        """Return whether a storage is home's own, however its URL spells the path."""
+        return is_database_at(storage, self._optuna_database)
+
+    def owns_tracking(self, tracking_uri: str) -> bool:
+        """Return whether a tracking store is home's own, however its URI spells the path."""
+        return is_database_at(tracking_uri, self._mlflow_database)
 
     @property
     def artifacts(self) -> Path:
@@ -170,6 +186,16 @@ class StorePaths:
     storage: str
     tracking_uri: str
 
+    @property
+    def has_own_storage(self) -> bool:
+        """Whether Optuna's storage is the one in home."""
+        return self.workspace.owns_storage(self.storage)
+
+    @property
+    def has_own_tracking(self) -> bool:
+        """Whether MLflow's store is the one in home."""
+        return self.workspace.owns_tracking(self.tracking_uri)
+
     @classmethod
     def choose(
         cls,
@@ -207,7 +233,7 @@ class StorePaths:
         register_secrets(chosen.storage)
         register_secrets(chosen.tracking_uri)
         _check_is_no_folder(chosen.tracking_uri)
-        if workspace.storage == chosen.storage or workspace.tracking == chosen.tracking_uri:
+        if chosen.has_own_storage or chosen.has_own_tracking:
             _check_path_length(workspace.path)
         if not is_server(chosen.tracking_uri):  # a server has artifacts of its own
             _check_path_encoding(workspace.path)

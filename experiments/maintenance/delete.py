@@ -164,14 +164,14 @@ def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
     try:
         in_optuna = _count_optuna_trials(study, store_paths, study_ids, supervisors, is_unreadable)
     except DamagedFile as error:
-        if store_paths.storage != workspace.storage or not has_journal:
+        if not store_paths.has_own_storage or not has_journal:
             raise
         # Optuna may delete what it can't read.
         in_optuna, optuna_damage = 0, str(error)
     try:
         runs = _find_run_ids(study, store_paths, study_ids)
     except DamagedFile as error:
-        if store_paths.tracking_uri != workspace.tracking or not has_journal:
+        if not store_paths.has_own_tracking or not has_journal:
             raise
         mlflow_damage = str(error)
     if in_optuna is None and not runs and not has_journal:
@@ -227,9 +227,8 @@ def _count_optuna_trials(
         )
     # Optuna has the id under the same name as MLflow.
     is_known = loaded.user_attrs.get(STUDY_ID_TAG) in study_ids
-    is_own_storage = store_paths.storage == store_paths.workspace.storage
     # A study without trials in home's own storage was left by a sweep that died at its beginning.
-    is_left_over = is_own_storage and (trials == 0 or is_unreadable)
+    is_left_over = store_paths.has_own_storage and (trials == 0 or is_unreadable)
     if not is_known and not is_left_over:
         raise RequestError(
             f"study {study!r} lies in this storage but was run from another home: name that one "
@@ -258,8 +257,7 @@ def _find_run_ids(study: str, store_paths: StorePaths, study_ids: Collection[str
         return find_run_ids(store_paths, study, study_ids)
     # Without a journal only the name is known. In another store than home's own, the name may be
     # that of another home's study.
-    is_own_store = store_paths.tracking_uri == store_paths.workspace.tracking
-    return find_run_ids_by_name(store_paths, study) if is_own_store else []
+    return find_run_ids_by_name(store_paths, study) if store_paths.has_own_tracking else []
 
 
 def _last_tracking_uri(journal: Path) -> str | None:

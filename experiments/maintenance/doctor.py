@@ -116,5 +116,4 @@ def _home_studies(store_paths: StorePaths) -> list[str]:
     """Return the studies of the storage, if it is in home."""
     # Any other storage may hold other homes' studies; of those that this home ran, there are
     # journals.
-    is_own = store_paths.storage == store_paths.workspace.storage
-    return list_studies(store_paths) if is_own else []
+    return list_studies(store_paths) if store_paths.has_own_storage else []

@@ -261,8 +261,7 @@ def is_surely_valid(experiment: Experiment, execution: Execution, store_paths: S
     assert shape is not None, "known and generated data sets have a known shape"
     experiment.check_input(shape)
     # Any other storage may turn out not to be reachable.
-    is_local_storage = store_paths.storage == store_paths.workspace.storage
-    return is_local_storage and experiment.family.factory is None and not execution.gpus
+    return store_paths.has_own_storage and experiment.family.factory is None and not execution.gpus
 
 
 def prepare_data(

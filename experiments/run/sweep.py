@@ -231,9 +231,7 @@ def _prepare(
     if is_valid := is_surely_valid(experiment, execution, store_paths):
         display.log(under_way)
     # A storage of home's own is created only when nothing can be refused any more.
-    is_new = store_paths.storage == store_paths.workspace.storage and not store_exists(
-        store_paths.storage
-    )
+    is_new = store_paths.has_own_storage and not store_exists(store_paths.storage)
     storage = None if is_new else _open_storage(stack, store_paths, display)
     data = prepare_data(experiment, store_paths, meanwhile=_import_optuna)
     execution = confirm_device(execution, executor)

@@ -28,7 +28,6 @@ from assay.search.system.urls import (
     is_server,
     local_path,
     mask_secrets,
-    sqlite_file,
     sqlite_url,
 )
 
@@ -74,8 +73,7 @@ class ArtifactGuard:
                 if path is None
                 else f"the tracking server names a folder of its own, {address}"
             )
-        store = sqlite_file(self.tracking_uri)
-        if store is None or store.absolute() != self.artifacts.parent / "mlflow.db":
+        if not Workspace(self.artifacts.parent).owns_tracking(self.tracking_uri):
             return None
         if path is None or not _is_below(path, self.artifacts):
             return f"home's store has an address outside of home, {address}"

@@ -89,7 +89,7 @@ def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool)
     # The server reads artifacts wherever the addresses lead.
     if (relocation := update_addresses(store_paths.workspace)) is not None:
         click.echo(f"{relocation}, which are changed to this home", err=True)
-    if store_paths.tracking_uri == store_paths.workspace.tracking:
+    if store_paths.has_own_tracking:
         check_addresses(store_paths.workspace)
     free_port = _find_free_port(port)
     address = f"http://{HOST}:{free_port}"

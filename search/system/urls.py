@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 import shlex
@@ -210,6 +211,24 @@ def sqlite_file(url: str) -> Path | None:
         if options.get("mode") == "memory":
             return None
     return None if path in ("", ":memory:") else Path(path)
+
+
+def is_database_at(url: str, file: Path) -> bool:
+    """Return whether a URL is that of an SQLite database in this file, in whatever spelling.
+
+    Example:
+        >>> is_database_at("sqlite:////tmp/../tmp//mlruns/optuna.db", Path("/tmp/mlruns/optuna.db"))
+        True
+    """
+    database = sqlite_file(url)
+    if database is None:
+        return False
+    try:
+        with contextlib.suppress(OSError):  # one of them does not exist yet
+            return database.samefile(file)
+        return os.path.realpath(database) == os.path.realpath(file)
+    except ValueError:  # a NUL character
+        return False
 
 
 def local_path(address: str) -> Path | None:

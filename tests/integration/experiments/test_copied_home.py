@@ -137,12 +137,41 @@ def test_a_run_with_an_address_elsewhere_gets_no_model(
     assert "home's store has an address outside of home" in shown.out
 
 
+SPELLINGS = [
+    "sqlite:////{home}/mlflow.db",
+    "sqlite:////{home}/x/..//mlflow.db",
+    "sqlite:////{link}/mlflow.db",
+]
+
+
+def spell(store_paths: StorePaths, spelling: str) -> str:
+    """Return home's own tracking URI in another spelling."""
+    home = store_paths.workspace.path
+    (home / "x").mkdir()
+    (link := home.with_name("link")).symlink_to(home.name)
+    return spelling.format(home=str(home)[1:], link=str(link)[1:])
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_home_knows_its_store_however_its_path_is_spelled(
+    spelling: str, store_paths: StorePaths, elsewhere: Path
+) -> None:
+    workspace = store_paths.workspace
+    guard = ArtifactGuard(spell(store_paths, spelling), workspace.artifacts)
+    assert guard.refusal_reason(elsewhere.as_uri()) is not None
+    assert guard.refusal_reason((workspace.artifacts / "1" / "run").as_uri()) is None
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
 def test_the_ui_does_not_serve_what_lies_outside_of_home(
-    store_paths: StorePaths, elsewhere: Path
+    spelling: str, store_paths: StorePaths, elsewhere: Path
 ) -> None:
     check_addresses(store_paths.workspace)
     change(store_paths.workspace.path, "UPDATE runs SET artifact_uri = ?", elsewhere.as_uri())
-    done = invoke("ui", "--no-open", "--home", str(store_paths.workspace.path))
+    uri = spell(store_paths, spelling)
+    done = invoke(
+        "ui", "--no-open", "--home", str(store_paths.workspace.path), "--tracking-uri", uri
+    )
     assert (done.code, done.out) == (2, "")
     assert "must lie in home: received 6 addresses outside of it, such as file:" in done.err
 

@@ -53,6 +53,48 @@ def test_the_folder_of_the_data_must_be_a_path() -> None:
         StorePaths.choose(data_dir="~no-such-user/x")
 
 
+@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize(
+    ("spelling", "is_own"),
+    [
+        ("sqlite:////{home}/{name}.db", True),
+        ("sqlite:////{home}/./x/..//{name}.db", True),
+        ("SQLITE:////{home}/{name}.db?timeout=20", True),
+        ("sqlite:///file:/{home}/{name}.db?uri=true", True),
+        ("sqlite+pysqlite:////{home}/%{code:x}{rest}.db", True),
+        ("sqlite:////{link}/{name}.db", True),
+        ("sqlite:///home/{name}.db", True),
+        ("sqlite:////{home}/{name}2.db", False),
+        ("sqlite:////{home}/x/{name}.db", False),
+        ("sqlite:///", False),
+        ("sqlite:////{home}/{name}%00.db", False),
+        ("postgresql://db{home}/{name}.db", False),
+        ("http://{home}/{name}.db", False),
+    ],
+)
+def test_homes_own_stores_are_known_in_every_spelling(
+    spelling: str, is_own: bool, exists: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home" / "x").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("home")
+    monkeypatch.chdir(tmp_path)
+    if exists:
+        for file in ("optuna.db", "mlflow.db", "optuna2.db", "mlflow2.db"):
+            (tmp_path / "home" / file).touch()
+    storage, tracking_uri = (
+        spelling.format(
+            home=str(tmp_path / "home")[1:],
+            link=str(tmp_path / "link")[1:],
+            name=name,
+            code=ord(name[0]),
+            rest=name[1:],
+        )
+        for name in ("optuna", "mlflow")
+    )
+    chosen = StorePaths.choose(tmp_path / "home", None, storage, tracking_uri)
+    assert (chosen.has_own_storage, chosen.has_own_tracking) == (is_own, is_own)
+
+
 @pytest.mark.parametrize(
     "uri", ["file:./mlruns", "file:///tmp/mlruns", "./mlruns", "mlruns", "/tmp/mlruns", "~/mlruns"]
 )
