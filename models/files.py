@@ -233,6 +233,20 @@ def is_regular(path: Path) -> bool:
         return False
 
 
+def delete_file(path: Path) -> None:
+    """Delete a file that only Assay writes, if it exists.
+
+    A folder in its place, and what lies behind a link, are left alone.
+
+    Raises:
+        OSError: it can't be deleted.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError, DamagedFile):
+        check_no_link(path.parent)
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            path.unlink()
+
+
 def delete_files(folder: Path, name: re.Pattern[str]) -> bool:
     """Delete the files in a folder whose names match, and the folder if nothing else is in it.
 
@@ -248,8 +262,8 @@ def delete_files(folder: Path, name: re.Pattern[str]) -> bool:
     with suppress(OSError, DamagedFile):
         check_no_link(folder)
         for path in list(folder.iterdir()):
-            if name.fullmatch(path.name) is not None and not path.is_dir():
-                path.unlink(missing_ok=True)
+            if name.fullmatch(path.name) is not None:
+                delete_file(path)
         folder.rmdir()
     return not os.path.lexists(folder)
 

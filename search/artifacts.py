@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from assay.models.files import delete_files, is_regular, make_folder
+from assay.models.files import delete_file, delete_files, is_regular, make_folder
 from assay.search.events import BestTrial, Closing, StudyClosed
 from assay.search.objective import Values
 from assay.search.workers.protocol import Trial
@@ -52,12 +52,15 @@ class ModelStore:
         return next((file for file in files if is_regular(file)), None)
 
     def keep_only(self, numbers: Set[int]) -> None:
-        """Delete the models in this supervisor's folder of all other trials."""
+        """Delete the models in this supervisor's folder of all other trials.
+
+        Links are not followed.
+        """
         for path in self._folder.glob("*.keras"):
             # Other files in the folder are not ours to delete.
             name = _MODEL_NAME.fullmatch(path.name)
             if name is not None and int(name[1]) not in numbers:
-                path.unlink(missing_ok=True)
+                delete_file(path)
 
     def delete(self) -> Path | None:
         """Delete the models in this supervisor's folder; return the folder if more is in it."""
@@ -90,10 +93,13 @@ class Checkpoints:
         return self.folder / f"seed-{trial.seed}.npz"
 
     def discard(self, trial: Trial) -> None:
-        """Delete the checkpoint of a trial that will not be tried again."""
+        """Delete the checkpoint of a trial that will not be tried again.
+
+        Links are not followed.
+        """
         # A worker that was killed while it wrote has left the partial file.
         for suffix in (".npz", ".partial"):
-            (self.folder / f"seed-{trial.seed}{suffix}").unlink(missing_ok=True)
+            delete_file(self.folder / f"seed-{trial.seed}{suffix}")
 
     def delete(self) -> Path | None:
         """Delete the checkpoints; return the folder if more is in it."""
