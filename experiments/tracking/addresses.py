@@ -4,6 +4,9 @@ A home that was copied or moved still has the addresses of its original: a sweep
 write its models over those of the original. So in home's own store artifacts are read and written
 below home only. Addresses of the folder where a home was before are changed to the new one; any
 other address is left, and nothing is written there.
+
+An SQLite store outside of home may have been copied too. Its addresses are not changed, because
+other homes may use it, and those that lead to this machine are used below home only.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from assay.search.system.urls import (
     is_server,
     local_path,
     mask_secrets,
+    sqlite_file,
     sqlite_url,
 )
 
@@ -73,10 +77,15 @@ class ArtifactGuard:
                 if path is None
                 else f"the tracking server names a folder of its own, {address}"
             )
-        if not Workspace(self.artifacts.parent).owns_tracking(self.tracking_uri):
+        if sqlite_file(self.tracking_uri) is None:
             return None
+        is_own = Workspace(self.artifacts.parent).owns_tracking(self.tracking_uri)
+        if path is None and not is_own:
+            return None
+        # A store outside of home may have been copied with it, and lead to the original's files.
         if path is None or not _is_below(path, self.artifacts):
-            return f"home's store has an address outside of home, {address}"
+            owner = "home's store" if is_own else f"the store {mask_secrets(self.tracking_uri)}"
+            return f"{owner} has an address outside of home, {address}"
         try:
             check_no_link(path)
         except DamagedFile as error:

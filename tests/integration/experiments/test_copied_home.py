@@ -186,6 +186,7 @@ def test_an_experiment_of_the_users_own_keeps_its_address(
 
 
 OWN, SERVER = "sqlite:////home/a/mlruns/mlflow.db", "http://127.0.0.1:5000"
+OTHER = "sqlite:////home/other/mlflow.db"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +210,14 @@ OWN, SERVER = "sqlite:////home/a/mlruns/mlflow.db", "http://127.0.0.1:5000"
         (SERVER, "FILE:///etc", True),
         (SERVER, "/etc", True),
         (SERVER, "file://server/etc", True),
-        ("sqlite:////home/other/mlflow.db", "file:///home/other/mlartifacts/1", False),
+        (OTHER, "file:///home/a/mlruns/artifacts/1/run/artifacts", False),
+        (OTHER, "file:///home/b/mlruns/artifacts/1", True),
+        (OTHER, "file:///home/other/mlartifacts/1", True),
+        (OTHER, "mlartifacts/1", True),
+        (OTHER, "file://server/home/a/mlruns/artifacts/1", True),
+        (OTHER, "s3://bucket/1", False),
+        (OTHER, "mlflow-artifacts:/1", False),
+        ("sqlite:///other.db", "file:///home/other/mlartifacts/1", True),
         ("postgresql://db/mlflow", "/mnt/artifacts/1", False),
     ],
 )
@@ -235,6 +243,35 @@ def test_a_link_in_the_place_of_an_artifact_is_not_written_through(
     invoke(*SWEEP, "--trials", "8", "--home", str(store_paths.workspace.path))
     assert (elsewhere / "private.key").read_text() == "private"
     assert model.is_symlink()
+
+
+@pytest.fixture
+def copies_of_both(
+    swept: Swept, store_paths: StorePaths, tmp_path: Path
+) -> Iterator[tuple[Path, str]]:
+    """A copy of a home, and of its MLflow store outside of it; the original may not change."""
+    original, store = store_paths.workspace.path, tmp_path / "stores" / "mlflow.db"
+    store.parent.mkdir()
+    (original / "mlflow.db").rename(store)
+    copy = Path(shutil.copytree(original, tmp_path / "copy"))
+    copied_store = Path(shutil.copytree(store.parent, tmp_path / "copied stores")) / "mlflow.db"
+    files = {path: path.stat().st_mtime_ns for path in original.rglob("*")}
+    yield copy, f"sqlite:///{copied_store}"
+    assert {path: path.stat().st_mtime_ns for path in original.rglob("*")} == files
+
+
+def test_a_copied_store_outside_of_home_does_not_lead_to_the_original(
+    copies_of_both: tuple[Path, str],
+) -> None:
+    copy, store = copies_of_both
+    places = ("--home", str(copy), "--tracking-uri", store)
+    longer = invoke(*SWEEP, "--trials", "7", *places)
+    assert longer.code == 0, longer.err
+    client = MlflowClient(store)
+    parent = client.get_run(longer.answer["parent_run_id"])
+    assert "artifacts: the store sqlite:///" in parent.data.tags["assay.refused"]
+    assert "has an address outside of home, file://" in parent.data.tags["assay.refused"]
+    invoke("doctor", "--fix", *places)
 
 
 def test_a_linked_store_is_not_changed(swept: Swept, copy: Path, tmp_path: Path) -> None:
