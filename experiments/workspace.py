@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.models.errors import DamagedFile, RequestError
-from assay.models.files import check_no_link, open_regular
+from assay.models.files import check_no_link, check_one_name, open_regular
 from assay.search.journal import LONGEST_LINE_BYTES
 from assay.search.system.files import absolute_path, check_current_folder, unwritable_error
 from assay.search.system.urls import is_database_at, is_server, register_secrets, sqlite_url
@@ -137,9 +137,10 @@ class Workspace:
         _check_access(existing, self.path)
 
     def check_links(self) -> None:
-        """Check that no part of home is a symbolic link, and the databases are files.
+        """Check that no part of home is a symbolic link, and the databases are files of its own.
 
         Home may have been unpacked from an archive: a link would lead what is written elsewhere.
+        So would a hard link, as in a copy by `cp -al`.
 
         Raises:
             DamagedFile: one is.
@@ -153,6 +154,7 @@ class Workspace:
                 # SQLite would wait at a pipe.
                 if path.exists() and not path.is_file():
                     raise DamagedFile(f"{path} must be a file: it is no regular one; remove it.")
+                check_one_name(path)
             _check_rollback_journal(self.path / f"{name}-journal")
 
     def create(self) -> None:

@@ -2,7 +2,8 @@
 
 A home may have been unpacked from an archive, or lie where others can write. A symbolic link in the
 place of a lock, a journal or a partial file, if it were followed, would truncate a file of the
-user's elsewhere. A pipe or a device in the place of any file would block, or never end.
+user's elsewhere. A pipe or a device in the place of any file would block, or never end. A file with
+a second name, a hard link, may belong to another home too.
 
 Users may link their own files, and may pipe a text to a command; these have openers of their own.
 """
@@ -61,7 +62,7 @@ def open_regular(path: Path, mode: Literal["rb", "ab", "wb"]) -> BinaryIO:
         mode: as in `open`; "ab" and "wb" create the file.
 
     Raises:
-        DamagedFile: it is a symbolic link, or no regular file.
+        DamagedFile: it is a symbolic link or no regular file, or it has hard links.
         OSError: it can't be opened.
     """
     descriptor = open_descriptor(path, _FLAGS[mode])
@@ -85,10 +86,35 @@ def open_descriptor(path: Path, flags: int) -> int:
         if path.is_symlink() or error.errno in (errno.ENXIO, errno.EISDIR):
             raise _not_regular(path) from None
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise _not_regular(path)
+        _check_links(path, status)
+    except DamagedFile:
         os.close(descriptor)
-        raise _not_regular(path)
+        raise
     return descriptor
+
+
+def check_one_name(path: Path) -> None:
+    """Check that a file that only Assay writes has no other name, if it exists.
+
+    Raises:
+        DamagedFile: it has hard links.
+    """
+    with suppress(OSError):
+        _check_links(path, path.stat())
+
+
+def _check_links(path: Path, status: os.stat_result) -> None:
+    # As after `cp -al`: both copies would share the file, and its lock.
+    if status.st_nlink > 1:
+        raise DamagedFile(
+            f"a file that only Assay writes must have one name: {path} has {status.st_nlink}, as "
+            "after 'cp -al', so that a copy would change with it; remove the copy and make it "
+            "again with 'cp -a'."
+        )
 
 
 def replace_file(path: Path) -> BinaryIO:

@@ -15,7 +15,7 @@ from pathlib import Path
 from assay.experiments.decision.files import delete_finalists
 from assay.experiments.results.listing import list_studies, unknown_study_error
 from assay.experiments.run.study_locks import lock_all_instances
-from assay.experiments.tracking.addresses import update_addresses
+from assay.experiments.tracking.addresses import find_relocation, update_addresses
 from assay.experiments.tracking.cursor import read_cursor
 from assay.experiments.tracking.lookup import (
     delete_runs,
@@ -246,7 +246,11 @@ def _find_run_ids(study: str, store_paths: StorePaths, study_ids: Collection[str
     exists = store_exists(store_paths.tracking_uri)
     if not (exists and study_ids and has_study_runs(store_paths, study, study_ids)):
         tracked_in = _last_tracking_uri(store_paths.workspace.journal(study))
-        if tracked_in not in (None, mask_secrets(store_paths.tracking_uri)):
+        known = {None, mask_secrets(store_paths.tracking_uri)}
+        relocation = find_relocation(store_paths.workspace)
+        if relocation is not None and store_paths.has_own_tracking:
+            known.add(relocation.tracking_uri)  # a cursor may still name the store of the original
+        if tracked_in not in known:
             raise RequestError(
                 f"the runs of study {study!r} lie in {tracked_in}: name that store with "
                 "--tracking-uri."

@@ -25,7 +25,7 @@ from assay.experiments.tracking.cursor import read_cursor, write_cursor
 from assay.experiments.workspace import StorePaths, Workspace
 from assay.models.errors import DamagedFile, RequestError, SearchError
 from assay.models.files import check_no_link
-from assay.search.system.files import FileLock, check_has_no_view, unwritable_error
+from assay.search.system.files import FileLock, check_database, unwritable_error
 from assay.search.system.urls import (
     first_line,
     is_server,
@@ -88,13 +88,11 @@ class ArtifactGuard:
             return f"{owner} has an address outside of home, {address}"
         try:
             check_no_link(path)
+            return next(filter(None, map(_artifact_fault, _walk(path))), None)
         except DamagedFile as error:
             return str(error)
-        # A link in the place of an earlier artifact would be written through.
-        link = next((file for file in _walk(path) if file.is_symlink()), None)
-        return (
-            None if link is None else f"an artifact in home is a symbolic link: {link}; remove it"
-        )
+        except OSError as error:  # such as of a path that is too long
+            return f"the artifacts in {path} can't be read ({error.strerror}); remove them"
 
 
 @dataclass(frozen=True)
@@ -108,6 +106,11 @@ class Relocation:
 
     origin: Path
     addresses: int
+
+    @property
+    def tracking_uri(self) -> str:
+        """The store of the home before, as cursors name it."""
+        return mask_secrets(sqlite_url(self.origin / "mlflow.db"))
 
     def __str__(self) -> str:
         return (
@@ -143,7 +146,7 @@ def update_addresses(workspace: Workspace) -> Relocation | None:
         relocation = find_relocation(workspace)  # another process may have held the lock
         if relocation is not None:
             # The cursors first: after a death in between, the relocation is still found.
-            _update_cursors(workspace, relocation.origin)
+            _update_cursors(workspace, relocation.tracking_uri)
             for store, artifacts in _stores(workspace):
                 with _open_database(store, "rw") as database:
                     for root in _find_old_roots(database, artifacts):
@@ -200,7 +203,7 @@ def _open_database(store: Path, mode: str) -> Iterator[sqlite3.Connection]:
         DamagedFile: it has a view.
         SearchError: it can't be read or written.
     """
-    check_has_no_view(store)  # a view could stand in the place of a table, and never end
+    check_database(store)  # a view could stand in the place of a table, and never end
     address = f"file:{urllib.parse.quote(str(store))}?mode={mode}"
     try:
         with (
@@ -263,21 +266,38 @@ def _columns(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
             yield table, column
 
 
-def _update_cursors(workspace: Workspace, origin: Path) -> None:
+def _update_cursors(workspace: Workspace, old: str) -> None:
     """Change the store that cursors name, which was that of the home before."""
-    old, new = (mask_secrets(sqlite_url(path / "mlflow.db")) for path in (origin, workspace.path))
+    new = mask_secrets(workspace.tracking)
     for cursor in workspace.path.glob("journal/*.tracked"):
         record = read_cursor(cursor)
         if record.get("tracking_uri") == old:
             write_cursor(cursor, {**record, "tracking_uri": new})
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Yield what is below a folder; links are not followed."""
-    for entry in os.scandir(folder) if folder.is_dir() else ():
-        yield Path(entry)
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry))
+    folders = [folder] if folder.is_dir() else []
+    while folders:  # not recursive: folders may be nested deeply
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                yield entry
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry))
+
+
+def _artifact_fault(entry: os.DirEntry[str]) -> str | None:
+    """Return why an artifact in home may not be replaced; None if it may."""
+    # A link in the place of an earlier artifact would be written through; a pipe would block.
+    if entry.is_symlink():
+        return f"an artifact in home is a symbolic link: {entry.path}; remove it"
+    if entry.is_dir(follow_symlinks=False):
+        return None
+    if not entry.is_file(follow_symlinks=False):
+        return f"an artifact in home is no regular file: {entry.path}; remove it"
+    if entry.stat(follow_symlinks=False).st_nlink > 1:
+        return f"an artifact in home has a second name, a hard link: {entry.path}; remove it"
+    return None
 
 
 def _is_below(path: Path, folder: Path) -> bool:

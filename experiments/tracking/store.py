@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from assay.models.errors import DamagedFile, RequestError
 from assay.models.files import temporary_folder
-from assay.search.system.files import FileLock, check_has_no_view, unwritable_error
+from assay.search.system.files import FileLock, check_database, unwritable_error
 from assay.search.system.urls import (
     first_line,
     is_damaged_database,
@@ -119,7 +119,7 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
                 limit_answers()
             _create_database(tracking_uri, tables)
             if (file := sqlite_file(tracking_uri)) is not None:
-                check_has_no_view(file)
+                check_database(file)
             client = MlflowClient(tracking_uri)
             client.search_experiments(max_results=1)
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from assay.models.errors import DamagedFile, RequestError
 from assay.search.storage.postgresql import SharedStorage, advisory_lock
 from assay.search.storage.retrying import RetryingStorage, describe_error
-from assay.search.system.files import check_has_no_view, unwritable_error
+from assay.search.system.files import check_database, unwritable_error
 from assay.search.system.urls import (
     is_damaged_database,
     is_file_database,
@@ -96,7 +96,7 @@ def open_storage(url: str, wait_for_server: bool = False) -> RetryingStorage:
 
 def _open_database(url: str, wait_for_server: bool) -> optuna.storages.RDBStorage:
     if (file := sqlite_file(url)) is not None:
-        check_has_no_view(file)
+        check_database(file)
     if not is_shared_database(url):
         return optuna.storages.RDBStorage(url)
     parsed = make_url(url)

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from assay.models.errors import DamagedFile, RequestError, SearchError
-from assay.models.files import make_folder, open_descriptor, open_regular
+from assay.models.files import check_one_name, make_folder, open_descriptor, open_regular
 
 
 def check_current_folder() -> None:
@@ -77,15 +77,16 @@ def absolute_path(path: Path | str, what: str) -> Path:
         ) from None
 
 
-def check_has_no_view(database: Path) -> None:
-    """Check that an SQLite database has tables only.
+def check_database(database: Path) -> None:
+    """Check that an SQLite database has tables only, and no second name.
 
     Neither Optuna nor MLflow creates a view. One that never ends could stand in the place of a
     table.
 
     Raises:
-        DamagedFile: it has a view.
+        DamagedFile: it has a view, or hard links.
     """
+    check_one_name(database)
     address = f"file:{urllib.parse.quote(str(database))}?mode=ro"
     # What can't be read is refused by what opens it to work with it.
     with contextlib.suppress(sqlite3.Error):

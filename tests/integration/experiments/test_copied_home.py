@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -243,6 +244,49 @@ def test_a_link_in_the_place_of_an_artifact_is_not_written_through(
     invoke(*SWEEP, "--trials", "8", "--home", str(store_paths.workspace.path))
     assert (elsewhere / "private.key").read_text() == "private"
     assert model.is_symlink()
+
+
+def hash_files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "linked", ["all", "optuna.db", "mlflow.db", f"journal/{STUDY}.jsonl", f"journal/{STUDY}.lock"]
+)
+def test_a_home_that_shares_files_with_its_copy_is_refused(
+    linked: str, store_paths: StorePaths, tmp_path: Path
+) -> None:
+    original, copy = store_paths.workspace.path, tmp_path / "copy"
+    if linked == "all":
+        shutil.copytree(original, copy, copy_function=os.link)
+    else:
+        shutil.copytree(original, copy)
+        (copy / linked).unlink()
+        os.link(original / linked, copy / linked)
+    before = hash_files(original)
+    verbs = [[*SWEEP, "--trials", "9"], ["delete", STUDY, "--yes"]]
+    if linked in ("all", "mlflow.db"):
+        verbs += [["show", STUDY], ["list", "studies"], ["doctor", "--fix"]]
+    for words in verbs:
+        done = invoke(*words, "--home", str(copy))
+        if linked.endswith(".jsonl") and words[0] == "delete":
+            assert done.code == 0, done.err  # its own name of the journal is removed
+            continue
+        assert (done.code, done.out) == (2, ""), (words, done.err)
+        (line,) = [line for line in done.err.splitlines() if "must have one name" in line]
+        assert "make it again with 'cp -a'" in line
+    assert hash_files(original) == before
+
+
+def test_artifacts_with_a_second_name_are_not_written(
+    store_paths: StorePaths, tmp_path: Path
+) -> None:
+    guard = ArtifactGuard.of(store_paths)
+    model = next(store_paths.workspace.artifacts.rglob("model.keras"))
+    address = model.parents[2].as_uri()
+    assert guard.refusal_reason(address) is None
+    os.link(model, tmp_path / "second.keras")
+    assert f"has a second name, a hard link: {model}" in str(guard.refusal_reason(address))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from assay.models import files
 from assay.models.errors import DamagedFile
 from assay.models.files import (
     check_no_link,
+    check_one_name,
     delete_files,
     is_regular,
     make_folder,
@@ -63,6 +64,19 @@ def test_what_is_no_regular_file_is_not_opened(
         open_regular(path, mode).close()  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert not is_regular(path)
+
+
+@pytest.mark.parametrize("mode", ["rb", "ab", "wb"])
+def test_a_file_with_a_second_name_is_not_opened(mode: str, tmp_path: Path, precious: Path) -> None:
+    os.link(precious, path := tmp_path / "journal.jsonl")
+    with pytest.raises(DamagedFile, match=r"must have one name: .*journal.jsonl has 2.*'cp -a'"):
+        open_regular(path, mode)  # type: ignore[arg-type]
+    with pytest.raises(DamagedFile):
+        check_one_name(path)
+    check_one_name(tmp_path / "nowhere")
+    assert read_user_file(precious) == CONTENT  # users may link their own files
+    path.unlink()
+    open_regular(precious, "rb").close()
 
 
 def test_regular_files_are_opened_in_each_mode(tmp_path: Path) -> None:
