@@ -22,7 +22,7 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, get_args
 
 from assay.models.errors import DamagedFile
 
@@ -38,8 +38,14 @@ PIPE_SILENCE_SECONDS = 60.0
 _PART_BYTES = 1 << 20
 _POLL_SECONDS = 0.25
 
+Purpose = Literal["dry-run", "git", "mlflow", "model", "preflight", "ui"]
+"""What a temporary folder is for."""
+
 # Earlier releases did not lock their folders: nothing says whether one of those is in use.
 _TEMPORARY = "assay-{}-locked-"
+# A name as `tempfile.mkdtemp` makes it.
+_TEMPORARY_NAME = re.compile(f"assay-({'|'.join(get_args(Purpose))})-locked-[a-z0-9_]{{8}}")
+_MARKER = ".assay-temporary"  # a file that says that the folder may be removed
 
 _FLAGS = {
     "rb": os.O_RDONLY,
@@ -159,13 +165,13 @@ def check_no_link(path: Path) -> None:
 
 
 @contextmanager
-def temporary_folder(purpose: str) -> Iterator[Path]:
+def temporary_folder(purpose: Purpose) -> Iterator[Path]:
     """Create a temporary folder, and remove it at the end.
 
     Folders of processes that were killed are removed too.
 
     Args:
-        purpose: a word for its name, such as "git".
+        purpose: part of its name.
 
     Yields:
         The folder, which no other user can read.
@@ -189,6 +195,7 @@ def temporary_folder(purpose: str) -> Iterator[Path]:
             os.close(descriptor)
     try:
         with folder:
+            (Path(folder.name) / _MARKER).touch()
             yield Path(folder.name).resolve()
     finally:
         if descriptor is not None:
@@ -196,19 +203,33 @@ def temporary_folder(purpose: str) -> Iterator[Path]:
 
 
 def _remove_abandoned_folders() -> None:
-    """Remove the temporary folders of this user that no process holds locked."""
+    """Remove the temporary folders of this user that no process holds locked.
+
+    A folder with such a name may be a user's own: it is left unless Assay has marked it.
+    """
     for path in Path(tempfile.gettempdir()).glob(_TEMPORARY.format("*") + "*"):
-        # A folder that another process is removing is none of ours any more.
-        with suppress(OSError):
-            found = path.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-                continue
-            descriptor = _lock_folder(path, wait=False)
-            if descriptor is not None:
-                try:
-                    shutil.rmtree(path, ignore_errors=True)  # follows no link
-                finally:
-                    os.close(descriptor)
+        if _TEMPORARY_NAME.fullmatch(path.name) is None:
+            continue
+        descriptor = _lock_folder(path, wait=False)
+        if descriptor is None:
+            continue
+        try:
+            if _is_marked(descriptor):
+                shutil.rmtree(path, ignore_errors=True)  # follows no link
+        finally:
+            os.close(descriptor)
+
+
+def _is_marked(descriptor: int) -> bool:
+    """Return whether an open folder is a temporary folder of this user."""
+    found = os.fstat(descriptor)
+    if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700:
+        return False
+    try:
+        marker = os.stat(_MARKER, dir_fd=descriptor, follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISREG(marker.st_mode) and marker.st_uid == os.getuid()
 
 
 def _lock_folder(path: Path, wait: bool) -> int | None:

@@ -61,6 +61,37 @@ def test_the_folder_of_a_killed_process_is_removed_by_the_next(
     assert list(temporary.iterdir()) == []
 
 
+def abandon(temporary: Path, name: str, permissions: int = 0o700) -> Path:
+    """Create a folder as a killed process leaves it."""
+    (folder := temporary / name).mkdir()
+    folder.chmod(permissions)
+    (folder / "result").touch()
+    (folder / ".assay-temporary").touch()
+    return folder
+
+
+def test_a_folder_of_the_users_own_is_not_removed(temporary: Path) -> None:
+    for name in (
+        "assay-paper-locked-results",
+        "assay-paper-locked-a1b2c3d4",
+        "assay-git-locked-results-of-may",
+        "assay-git-locked-RESULTS1",
+        "assay-git-locked-a1b2c3d",
+        "assay-git-locked-a1b2c3d4.bak",
+        "my-assay-git-locked-a1b2c3d4",
+    ):
+        abandon(temporary, name)
+    abandon(temporary, "assay-git-locked-readable", 0o755)
+    (abandon(temporary, "assay-git-locked-unmarked") / ".assay-temporary").unlink()
+    marker = abandon(temporary, "assay-git-locked-linked__") / ".assay-temporary"
+    marker.unlink()
+    marker.symlink_to("result")
+    kept = set(temporary.rglob("*"))
+    with temporary_folder("git"):
+        pass
+    assert set(temporary.rglob("*")) == kept
+
+
 def test_nothing_but_abandoned_folders_is_removed(
     temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,7 +101,7 @@ def test_nothing_but_abandoned_folders_is_removed(
     (temporary / "assay-git-locked-file").touch()
     (temporary / "assay-git-earlier-release").mkdir()
     (temporary / "another").mkdir()
-    (abandoned := temporary / "assay-git-locked-abandoned").mkdir()
+    abandoned = abandon(temporary, "assay-git-locked-abandon_")
     (abandoned / "link").symlink_to(precious)
     kept = {path for path in temporary.iterdir() if path != abandoned}
     with monkeypatch.context() as patch:
