@@ -35,12 +35,33 @@ from assay.search.system.urls import (
     sqlite_url,
 )
 
+
+@dataclass(frozen=True)
+class _AddressColumn:
+    """A column of MLflow's tables that has addresses.
+
+    Attributes:
+        table: name of the table.
+        column: name of the column.
+        condition: on the rows that have one, in SQL.
+    """
+
+    table: str
+    column: str
+    condition: str = "1"
+
+
 _COLUMNS = (
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-    ("model_versions", "source"),
-    ("model_versions", "storage_location"),
+    _AddressColumn("experiments", "artifact_location"),
+    _AddressColumn("runs", "artifact_uri"),
+    _AddressColumn("logged_models", "artifact_location"),
+    _AddressColumn("model_versions", "source"),
+    _AddressColumn("model_versions", "storage_location"),
+    _AddressColumn(
+        "trace_tags", "value", "key IN ('mlflow.artifactLocation', 'mlflow.trace.archiveLocation')"
+    ),
+    _AddressColumn("workspaces", "default_artifact_root"),
+    _AddressColumn("workspaces", "trace_archival_location"),
 )
 _BUSY_SECONDS = 20.0
 
@@ -163,9 +184,11 @@ def check_addresses(workspace: Workspace) -> None:
     outside = []
     for store, artifacts in _stores(workspace):
         with _open_database(store, "ro") as database:
-            for table, column in _columns(database):
-                if table != "experiments":  # that of an experiment is for runs to come
-                    rows = database.execute(f"SELECT {column} FROM {table}")
+            for found in _columns(database):
+                if found.table != "experiments":  # that of an experiment is for runs to come
+                    rows = database.execute(
+                        f"SELECT {found.column} FROM {found.table} WHERE {found.condition}"
+                    )
                     outside += [address for (address,) in rows if _is_outside(address, artifacts)]
     if outside:
         raise RequestError(
@@ -241,29 +264,30 @@ def _count_below(database: sqlite3.Connection, root: str) -> int:
     """Return the number of addresses below a folder."""
     return sum(
         database.execute(
-            f"SELECT count(*) FROM {table} WHERE substr({column}, 1, ?) = ?",
+            f"SELECT count(*) FROM {found.table} "
+            f"WHERE {found.condition} AND substr({found.column}, 1, ?) = ?",
             (len(root) + 1, f"{root}/"),
         ).fetchone()[0]
-        for table, column in _columns(database)
+        for found in _columns(database)
     )
 
 
 def _replace_root(database: sqlite3.Connection, old: str, new: str) -> None:
     """Replace the beginning of all addresses below a folder."""
-    for table, column in _columns(database):
+    for found in _columns(database):
         database.execute(
-            f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
-            f"WHERE substr({column}, 1, ?) = ?",
+            f"UPDATE {found.table} SET {found.column} = ? || substr({found.column}, ?) "
+            f"WHERE {found.condition} AND substr({found.column}, 1, ?) = ?",
             (new, len(old) + 1, len(old) + 1, f"{old}/"),
         )
 
 
-def _columns(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+def _columns(database: sqlite3.Connection) -> Iterator[_AddressColumn]:
     """Yield the columns with addresses that this release of MLflow has."""
-    for table, column in _COLUMNS:
+    for found in _COLUMNS:
         query = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
-        if database.execute(query, (table, column)).fetchone():
-            yield table, column
+        if database.execute(query, (found.table, found.column)).fetchone():
+            yield found
 
 
 def _update_cursors(workspace: Workspace, old: str) -> None:

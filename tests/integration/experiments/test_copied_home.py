@@ -21,6 +21,7 @@ from assay.experiments.tracking.addresses import (
 )
 from assay.experiments.tracking.cursor import read_cursor
 from assay.experiments.workspace import StorePaths, Workspace
+from assay.models.errors import RequestError
 from tests.helpers.command import SWEEP, Swept, invoke
 
 STUDY = "digits-mlp"
@@ -175,6 +176,52 @@ def test_the_ui_does_not_serve_what_lies_outside_of_home(
     )
     assert (done.code, done.out) == (2, "")
     assert "must lie in home: received 6 addresses outside of it, such as file:" in done.err
+
+
+PLACES = {
+    "a trace": (
+        "INSERT INTO trace_tags (key, value, request_id) VALUES ('mlflow.artifactLocation', ?, 't')"
+    ),
+    "an archived trace": (
+        "INSERT INTO trace_tags (key, value, request_id) "
+        "VALUES ('mlflow.trace.archiveLocation', ?, 't')"
+    ),
+    "a logged model": (
+        "INSERT INTO logged_models (model_id, experiment_id, name, artifact_location, "
+        "creation_timestamp_ms, last_updated_timestamp_ms, status, lifecycle_stage) "
+        "VALUES ('m-1', 1, 'm', ?, 0, 0, 0, 'active')"
+    ),
+    "a model version": (
+        "INSERT INTO model_versions (name, version, source, workspace) "
+        "VALUES ('m', 1, ?, 'default')"
+    ),
+    "a workspace": "UPDATE workspaces SET default_artifact_root = ?",
+    "archived traces": "UPDATE workspaces SET trace_archival_location = ?",
+}
+"""How an address gets into each table of MLflow that has some."""
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_addresses_in_every_table_are_changed_and_checked(
+    place: str, swept: Swept, copy: Path, elsewhere: Path
+) -> None:
+    below = (swept.home / "artifacts" / "1" / "traces").as_uri()
+    change(copy, PLACES[place], below)
+    assert update_addresses(Workspace(copy)) is not None
+    check_addresses(Workspace(copy))
+    with contextlib.closing(sqlite3.connect(copy / "mlflow.db")) as database:
+        dump = "\n".join(database.iterdump())
+    assert below not in dump
+    assert (copy / "artifacts" / "1" / "traces").as_uri() in dump
+    change(copy, PLACES[place].replace("INSERT", "INSERT OR REPLACE"), elsewhere.as_uri())
+    with pytest.raises(RequestError, match=f"such as {elsewhere.as_uri()}"):
+        check_addresses(Workspace(copy))
+
+
+def test_other_tags_of_traces_are_no_addresses(store_paths: StorePaths) -> None:
+    statement = "INSERT INTO trace_tags (key, value, request_id) VALUES ('note', ?, 't')"
+    change(store_paths.workspace.path, statement, "file:///etc")
+    check_addresses(store_paths.workspace)
 
 
 def test_an_experiment_of_the_users_own_keeps_its_address(
