@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from assay.models.errors import RequestError
 from assay.models.files import open_regular
@@ -31,6 +32,9 @@ _SPLIT_FILES = {
     "test": ("test/x.npy", "test/y.npy"),
 }
 _OPENED_PREFIX = b'{"event":"test_set_opened"'
+ARRAY_FILES = frozenset(file for files in _SPLIT_FILES.values() for file in files)
+"""Every file with an array in a prepared folder, by its path within the folder."""
+
 TARGET_TYPES: Mapping[Task, str] = {"classification": "int32", "regression": "float32"}
 
 
@@ -288,7 +292,7 @@ def read_meta(folder: Path, kind: type[MetaT]) -> MetaT:
 def _read_training_meta(folder: Path) -> TrainingMeta:
     try:
         return read_meta(folder, TrainingMeta)
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise _incomplete(folder, META_FILE, error) from None
 
 
@@ -317,7 +321,8 @@ def _open_split(folder: Path, split: str, meta: TrainingMeta) -> tuple[Array, Ar
 
 def _open_array(folder: Path, file: str) -> Array:
     try:
-        array: Array = np.load(folder / file, mmap_mode="r", allow_pickle=False)
+        open_regular(folder / file, "rb").close()  # NumPy would wait at a pipe
+        array: Array = open_memmap(folder / file, mode="r")
     except (OSError, ValueError) as error:
         raise _incomplete(folder, file, error) from None
     return array

@@ -21,7 +21,7 @@ from typing import cast
 from assay.experiments.data.layout import Layout
 from assay.experiments.data.settings import DataSettings
 from assay.experiments.data.sources.base import Source
-from assay.models.data import META_FILE, StoredScale, TrainingMeta, read_meta
+from assay.models.data import ARRAY_FILES, META_FILE, StoredScale, TrainingMeta, read_meta
 from assay.models.errors import DamagedFile, RequestError
 from assay.models.files import make_folder, open_regular
 from assay.models.tasks import Task
@@ -175,6 +175,8 @@ def write_prepared_meta(folder: Path, meta: PreparedMeta) -> None:
 def read_prepared_meta(folder: Path) -> PreparedMeta | None:
     """Read meta.json, and compare the sizes of the files with it.
 
+    It has the size and the digest of every array: one that it left out would be opened unchecked.
+
     Returns:
         The keys of meta.json; None if there is no such folder, or if it has another format.
 
@@ -189,6 +191,11 @@ def read_prepared_meta(folder: Path) -> PreparedMeta | None:
         meta = read_meta(folder, PreparedMeta)
     except (OSError, ValueError):
         raise ValueError(f"{META_FILE} cannot be read") from None
+    for named in (meta.files, meta.file_digests):
+        if named.keys() != ARRAY_FILES:
+            name = min(named.keys() ^ ARRAY_FILES)
+            rule = "lacks" if name in ARRAY_FILES else "names another file,"
+            raise ValueError(f"{META_FILE} {rule} {name}")
     # Sizes take no time to compare, so every start does; `find_damage` reads the contents.
     for file, expected_bytes in meta.files.items():
         path = folder / file
@@ -212,8 +219,6 @@ def find_damage(folder: Path, meta: PreparedMeta) -> str | None:
     instructions.
     """
     for file, digest in meta.file_digests.items():
-        if ".." in Path(file).parts or Path(file).is_absolute():
-            return f"{META_FILE} names {file}, which is not in the folder"
         try:
             if digest_file(folder / file) != digest:
                 return f"{file} has other bytes than were written"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from assay.models.data import DataShape, load_training_data
 from assay.models.errors import RequestError
+from tests.helpers.limits import time_limit
 from tests.helpers.prepared_data import CLASSES, SHAPE, write_folder, write_rows
 
 
@@ -86,6 +88,32 @@ def test_a_missing_file_is_named(tmp_path: Path, file: str) -> None:
     (write_folder(tmp_path / "part") / file).unlink()
     with pytest.raises(
         RequestError, match=rf"must be complete, but .*{file} is not: .*prepare the data again"
+    ):
+        load_training_data(tmp_path / "part", "unit")
+
+
+@pytest.mark.parametrize("file", ["meta.json", "x_train.npy", "y_validation.npy"])
+@pytest.mark.parametrize("planted", ["a pipe", "a device", "a link", "a folder", "an archive"])
+def test_what_is_planted_for_an_array_is_not_opened(
+    tmp_path: Path, file: str, planted: str
+) -> None:
+    path = write_folder(tmp_path / "part") / file
+    path.rename(aside := tmp_path / "aside")
+    match planted:
+        case "a pipe":
+            os.mkfifo(path)
+        case "a device":
+            path.symlink_to("/dev/zero")
+        case "a link":
+            path.symlink_to(aside)
+        case "a folder":
+            path.mkdir()
+        case "an archive":
+            with path.open("wb") as archive:
+                np.savez(archive, x=np.zeros(3))
+    with (
+        time_limit(10),
+        pytest.raises(RequestError, match=rf"must be complete, but .*{file} is not: "),
     ):
         load_training_data(tmp_path / "part", "unit")
 

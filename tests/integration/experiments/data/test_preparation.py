@@ -26,6 +26,7 @@ from assay.experiments.data import (
 from assay.experiments.data.prepared_folder import digest_file
 from assay.models.data import load_training_data
 from assay.models.errors import RequestError, SearchError, WorkerBug
+from tests.helpers.limits import time_limit
 from tests.helpers.planted import plant
 from tests.helpers.waiting import GUARD_SECONDS, wait_until
 from tests.helpers.workers import ENDLESS_SECONDS
@@ -181,6 +182,27 @@ def test_a_damaged_cache_is_reported_and_repaired(
     assert file in warning
     assert path.read_bytes() == content
     assert started(own_set).result() == first
+
+
+@pytest.mark.parametrize("named", [("files",), ("file_digests",), ("files", "file_digests")])
+@pytest.mark.parametrize("file", ["x_train.npy", "test/y.npy"])
+def test_an_array_that_meta_leaves_out_is_not_opened(
+    file: str, named: tuple[str, ...], own_set: Path, quick_split: Path
+) -> None:
+    first = started(own_set).result()
+    path, meta_file = first.folder / file, first.folder / "meta.json"
+    content = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)
+    meta = json.loads(meta_file.read_text())
+    for key in named:
+        del meta[key][file]
+    meta_file.write_text(json.dumps(meta))
+    with time_limit(60):
+        again = started(own_set).result()
+    [warning] = again.warnings
+    assert file in warning
+    assert path.read_bytes() == content
 
 
 def test_two_concurrent_processes_prepare_once(own_set: Path, quick_split: Path) -> None:
