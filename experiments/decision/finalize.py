@@ -397,7 +397,7 @@ def _open_stores(
     Raises:
         RequestError: another process runs the study, or a store can't be reached.
     """
-    lock_all_instances(stack, store_paths.workspace, planned.name)
+    lock_all_instances(stack, store_paths, planned.name)
     # The plan was made before the lock was held.
     journal = store_paths.workspace.finalize_journal(planned.name)
     if _count_bytes(journal) != planned.journal_bytes:

@@ -69,7 +69,7 @@ def locked_study(study: str, store_paths: StorePaths) -> Iterator[StoredStudy]:
     _find_study(study, store_paths)
     with ExitStack() as stack:
         try:
-            lock_all_instances(stack, store_paths.workspace, study)
+            lock_all_instances(stack, store_paths, study)
         except DamagedFile:
             raise  # it names the file
         except RequestError as error:

@@ -85,13 +85,13 @@ def diagnose(store_paths: StorePaths, fix: bool) -> Diagnosis:
 
 def _diagnose_study(study: str, store_paths: StorePaths, fix: bool, diagnosis: Diagnosis) -> None:
     with ExitStack() as stack:
-        if (runner := find_runner(store_paths.workspace, study)) is not None:
+        if (runner := find_runner(store_paths, study)) is not None:
             diagnosis.busy[study] = runner
             return
         # Without --fix nothing is locked, because a lock writes a file.
         if fix:
             try:
-                lock_all_instances(stack, store_paths.workspace, study)
+                lock_all_instances(stack, store_paths, study)
             except RequestError as error:  # a sweep has begun since `find_runner`
                 diagnosis.busy[study] = str(error).partition(": ")[0]
                 return

@@ -2,11 +2,14 @@
 
 Each supervisor is an instance of the study, with a journal, a lock, a cursor and models of its own.
 On PostgreSQL several may run at the same time; the second is called `STUDY~2` on the disk. On
-SQLite there is one at a time, and so only instance 1.
+SQLite there is one at a time, and so only instance 1. Several homes may use one SQLite storage, so
+a second lock lies beside the database.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -16,17 +19,19 @@ from assay.experiments.run.progress import Display
 from assay.experiments.tracking.addresses import update_addresses
 from assay.experiments.tracking.cursor import Cursor
 from assay.experiments.tracking.follower import MlflowTracker
-from assay.experiments.workspace import StorePaths, Workspace
+from assay.experiments.workspace import StorePaths, Workspace, file_name
 from assay.models.errors import RequestError
 from assay.search.artifacts import ModelStore
 from assay.search.events import StudyClosed
 from assay.search.journal import Journal, last_event
-from assay.search.system.files import StudyLock, is_locked, read_holder
-from assay.search.system.urls import is_shared_database
+from assay.search.system.files import StudyLock, is_locked, read_holder, unwritable_error
+from assay.search.system.urls import is_shared_database, sqlite_file
 from assay.search.workers.protocol import Trial
 
 if TYPE_CHECKING:
     from assay.search.study_record import StudyRecord
+
+_LONGEST_FILE_NAME_BYTES = 255
 
 
 def check_is_free(store_paths: StorePaths, study: str) -> None:
@@ -39,7 +44,7 @@ def check_is_free(store_paths: StorePaths, study: str) -> None:
     """
     if is_shared_database(store_paths.storage):
         return
-    if (runner := find_runner(store_paths.workspace, study)) is not None:
+    if (runner := find_runner(store_paths, study)) is not None:
         raise RequestError(f"{runner}: wait for it, or give this one a --study NAME.")
 
 
@@ -68,27 +73,32 @@ def acquire_instance(stack: ExitStack, store_paths: StorePaths, study: str) -> i
                 f"study {study!r} is being deleted, repaired or finalized: run the same command "
                 "again afterwards."
             )
+        _lock_database(stack, store_paths, study)
         return instance
 
 
-def lock_all_instances(stack: ExitStack, workspace: Workspace, study: str) -> None:
+def lock_all_instances(stack: ExitStack, store_paths: StorePaths, study: str) -> None:
     """Lock every instance of a study, including future ones, until the stack is left.
 
     Nothing is written to a home without journals.
 
     Raises:
         RequestError: a process runs one of them.
+        SearchError: the lock beside the database can't be written.
     """
+    workspace = store_paths.workspace
     if workspace.journal(study).parent.exists():
         stack.enter_context(StudyLock(_gate(workspace, study), study))
         for instance in workspace.instances(study):
             stack.enter_context(_lock(workspace, study, instance))
+        _lock_database(stack, store_paths, study)
 
 
-def find_runner(workspace: Workspace, study: str) -> str | None:
+def find_runner(store_paths: StorePaths, study: str) -> str | None:
     """Return a description of the process that runs a study, or None; nothing is locked."""
-    for journal in workspace.journals(study):
-        lock = journal.with_suffix(".lock")
+    beside = _database_lock(store_paths, study)
+    locks = [path.with_suffix(".lock") for path in store_paths.workspace.journals(study)]
+    for lock in locks if beside is None else [*locks, beside]:
         if is_locked(lock):
             return f"study {study!r} is being run by {read_holder(lock)}"
     return None
@@ -96,7 +106,7 @@ def find_runner(workspace: Workspace, study: str) -> str | None:
 
 def describe_runner(study: str, store_paths: StorePaths) -> str:
     """Return a sentence about the trials that are RUNNING in Optuna."""
-    if (runner := find_runner(store_paths.workspace, study)) is not None:
+    if (runner := find_runner(store_paths, study)) is not None:
         return runner
     if is_shared_database(store_paths.storage):
         return "no sweep of this home runs the study: a sweep of another home does, or died"
@@ -213,6 +223,37 @@ def _other_journals(workspace: Workspace, study: str, instance: int) -> Iterator
 def _gate(workspace: Workspace, study: str) -> Path:
     """Return the lock of all instances together; it is taken before theirs."""
     return workspace.journal(study).with_suffix(".gate.lock")
+
+
+def _database_lock(store_paths: StorePaths, study: str) -> Path | None:
+    """Return the lock beside a storage that is a file; None if it is none.
+
+    Home's own storage has one too, because another home may name it with `--storage`.
+    """
+    if (file := sqlite_file(store_paths.storage)) is None:
+        return None
+    database = Path(os.path.realpath(file))  # the same lock, however the path is spelled
+    name = f".{database.name}.{file_name(study)}.lock"
+    if len(os.fsencode(name)) > _LONGEST_FILE_NAME_BYTES:
+        name = f".{hashlib.sha256(name.encode(errors='surrogateescape')).hexdigest()}.lock"
+    return database.with_name(name)
+
+
+def _lock_database(stack: ExitStack, store_paths: StorePaths, study: str) -> None:
+    """Lock a study beside a storage that is a file, until the stack is left.
+
+    Raises:
+        RequestError: a process of another home runs it.
+        SearchError: the lock can't be written.
+    """
+    lock = _database_lock(store_paths, study)
+    # Without its folder there is no database either, and no folder may be created for it.
+    if lock is None or not lock.parent.is_dir():
+        return
+    try:
+        stack.enter_context(StudyLock(lock, study))
+    except OSError as error:
+        raise unwritable_error(f"the lock {lock}", error) or error from None
 
 
 def _lock(workspace: Workspace, study: str, instance: int) -> StudyLock:

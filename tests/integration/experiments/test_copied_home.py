@@ -9,10 +9,12 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import optuna
 import pytest
 from mlflow import MlflowClient
 
 from assay import load_study
+from assay.experiments.run.study_locks import acquire_instance
 from assay.experiments.tracking.addresses import (
     ArtifactGuard,
     check_addresses,
@@ -367,6 +369,28 @@ def test_a_copied_store_outside_of_home_does_not_lead_to_the_original(
 
 def test_a_linked_store_is_not_changed(swept: Swept, copy: Path, tmp_path: Path) -> None:
     other = shutil.copytree(swept.home, tmp_path / "other")
+def test_a_copy_leaves_the_sweep_of_its_original_alone(
+    store_paths: StorePaths, tmp_path: Path
+) -> None:
+    original = store_paths.workspace.path
+    (original / "optuna.db").rename(tmp_path / "optuna.db")
+    storage = f"sqlite:///{tmp_path / 'optuna.db'}"
+    copy = Path(shutil.copytree(original, tmp_path / "copy"))
+    study = optuna.load_study(study_name=STUDY, storage=storage)
+    running = study.ask()
+    places = ("--home", str(copy), "--storage", storage)
+    with contextlib.ExitStack() as stack:
+        acquire_instance(stack, StorePaths.choose(original, storage=storage), STUDY)
+        found = invoke("doctor", "--fix", "--json", *places)
+        assert "is being run by process" in found.answer["busy"][STUDY]
+        for words in ([*SWEEP, "--trials", "7"], ["delete", STUDY, "--yes"], ["finalize", STUDY]):
+            done = invoke(*words, *places)
+            assert (done.code, done.out) == (2, ""), words
+            assert "is being run by process" in done.err
+    state = study.get_trials(deepcopy=False)[running.number].state
+    assert state is optuna.trial.TrialState.RUNNING
+
+
     before = (other / "mlflow.db").read_bytes()
     (copy / "user-mlflow").mkdir(exist_ok=True)
     (copy / "user-mlflow" / "mlflow.db").unlink(missing_ok=True)
