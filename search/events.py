@@ -23,6 +23,9 @@ StoredInteger = Annotated[int, Field(ge=0, lt=2**63)]
 Number = int | float
 """A metric: an integer stays one, such as a number of parameters."""
 
+STUDY_ID_PATTERN = r"^[\w.-]{1,100}$"
+"""Of a study's id, which stores search by."""
+
 State = Literal["complete", "pruned", "failed"]
 Closing = Literal["finished", "failed", "interrupted"]
 
@@ -107,7 +110,7 @@ class StudyOpened:
     """
 
     study: str | None
-    study_id: Annotated[str, Field(pattern=r"^[\w.-]{1,100}$")]
+    study_id: Annotated[str, Field(pattern=STUDY_ID_PATTERN)]
     experiment: str
     provenance: Mapping[str, str]
     text: str

@@ -53,6 +53,7 @@ from assay.experiments.run.study_locks import (
 )
 from assay.experiments.tracking.cursor import Cursor
 from assay.experiments.tracking.follower import MlflowTracker
+from assay.experiments.tracking.home_id import check_is_recorded_here
 from assay.experiments.workspace import StorePaths
 from assay.models.data import RecordedOpening
 from assay.models.errors import RequestError, SearchError
@@ -405,6 +406,7 @@ def _open_stores(
             f"study {planned.name!r} was finalized by another process meanwhile: run the same "
             "command again to finalize it once more."
         )
+    check_is_recorded_here(store_paths, planned.name, planned.study_id)
     # Registered again, after the lock: the tracker must stop before the lock is released.
     stack.callback(tracker.shut_down)
     update_home_addresses(store_paths.workspace, display)

@@ -17,6 +17,7 @@ from assay.experiments.results.listing import list_studies, unknown_study_error
 from assay.experiments.run.study_locks import lock_all_instances
 from assay.experiments.tracking.addresses import find_relocation, update_addresses
 from assay.experiments.tracking.cursor import read_cursor
+from assay.experiments.tracking.home_id import is_recorded_elsewhere
 from assay.experiments.tracking.lookup import (
     delete_runs,
     find_run_ids,
@@ -31,6 +32,8 @@ from assay.search.events import StudyOpened, TrialBegun
 from assay.search.journal import read_events
 from assay.search.system.urls import mask_secrets, store_exists
 
+_FOREIGN_RUNS = "the runs in {}, because they are of the home of which this one is a copy"
+
 
 @dataclass(frozen=True)
 class StoredStudy:
@@ -43,6 +46,7 @@ class StoredStudy:
         runs: ids of its runs in MLflow, parent runs last.
         optuna_damage: why home's own storage can't be read; what it has may be left.
         mlflow_damage: why home's own MLflow store can't be read; what it has is left.
+        foreign_runs: why its runs are left: another home, of which this one is a copy, has them.
     """
 
     study: str
@@ -51,6 +55,7 @@ class StoredStudy:
     runs: tuple[str, ...]
     optuna_damage: str | None = None
     mlflow_damage: str | None = None
+    foreign_runs: str | None = None
 
 
 @contextmanager
@@ -91,7 +96,7 @@ def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[str]:
         What is left, with the reason: folders with files that Assay did not write, and stores that
         can't be read.
     """
-    left = [] if stored.mlflow_damage is None else [stored.mlflow_damage]
+    left = [why for why in (stored.mlflow_damage, stored.foreign_runs) if why is not None]
     # `mlflow gc` deletes artifacts wherever the addresses of deleted runs lead.
     try:
         update_addresses(store_paths.workspace)
@@ -157,7 +162,7 @@ def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
     supervisors = {event.supervisor for event in opened}
     has_journal = any(map(os.path.lexists, journals))
     is_unreadable = has_journal and not opened
-    optuna_damage = mlflow_damage = None
+    optuna_damage = mlflow_damage = foreign_runs = None
     in_optuna: int | None = None
     runs: list[str] = []
     workspace = store_paths.workspace
@@ -170,6 +175,8 @@ def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
         in_optuna, optuna_damage = 0, str(error)
     try:
         runs = _find_run_ids(study, store_paths, study_ids)
+        if runs and any(is_recorded_elsewhere(store_paths, study, one) for one in study_ids):
+            runs, foreign_runs = [], _FOREIGN_RUNS.format(mask_secrets(store_paths.tracking_uri))
     except DamagedFile as error:
         if not store_paths.has_own_tracking or not has_journal:
             raise
@@ -178,7 +185,13 @@ def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
         raise unknown_study_error(study, {*list_studies(store_paths), *journal_names(workspace)})
     trials = max(in_optuna or 0, begun)
     return StoredStudy(
-        study, in_optuna is not None, trials, tuple(runs), optuna_damage, mlflow_damage
+        study,
+        in_optuna is not None,
+        trials,
+        tuple(runs),
+        optuna_damage,
+        mlflow_damage,
+        foreign_runs,
     )
 
 

@@ -13,6 +13,7 @@ from assay.experiments.results.listing import list_studies
 from assay.experiments.run.orphans import find_orphaned_runs, settle_orphaned_runs
 from assay.experiments.run.study_locks import find_runner, lock_all_instances
 from assay.experiments.tracking.addresses import find_relocation, update_addresses
+from assay.experiments.tracking.home_id import OtherHome
 from assay.experiments.workspace import StorePaths, journal_names
 from assay.models.errors import DamagedFile, RequestError
 from assay.search.optuna_messages import quiet_optuna
@@ -71,7 +72,7 @@ def diagnose(store_paths: StorePaths, fix: bool) -> Diagnosis:
     for study in sorted({*journal_names(store_paths.workspace), *_home_studies(store_paths)}):
         try:
             _diagnose_study(study, store_paths, fix, diagnosis)
-        except DamagedFile as error:
+        except (DamagedFile, OtherHome) as error:
             diagnosis.studies += 1
             diagnosis.differences.append(Difference(study, None, str(error)))
     orphans = _orphan_differences(store_paths)

@@ -21,6 +21,7 @@ from assay.experiments.maintenance.finalists import examine_finalists
 from assay.experiments.results.history import StudyHistory, read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.addresses import ArtifactGuard
+from assay.experiments.tracking.home_id import check_is_recorded_here
 from assay.experiments.tracking.lookup import (
     is_deleted,
     rank_parent_runs,
@@ -85,10 +86,13 @@ def examine_study(study: str, store_paths: StorePaths) -> Examination:
     """Compare the stores on a study; nothing is written.
 
     Raises:
+        OtherHome: another home records its runs.
         RequestError: a store can't be reached.
     """
     optuna_study = _load_study(study, store_paths)
     study_id = _find_study_id(study, optuna_study, store_paths)
+    if study_id is not None:
+        check_is_recorded_here(store_paths, study, study_id)
     history = read_history(store_paths.workspace.journals(study), study_id)
     all_trials = (
         []

@@ -63,6 +63,7 @@ from assay.experiments.run.trial_batching import (
     choose_batching,
 )
 from assay.experiments.tracking.follower import MlflowTracker
+from assay.experiments.tracking.home_id import check_is_recorded_here, ensure_home_id
 from assay.experiments.tracking.schema import COMMAND_TAG, read_preflight
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
@@ -308,6 +309,7 @@ def _open_stores(
 
     batching, study_request = _identify_study(opening, storage, journal_file)
     update_home_addresses(store_paths.workspace, opening.display)
+    ensure_home_id(store_paths.workspace)
     tracker.wait_until_open()
     settle_orphaned_runs(store_paths)
     storage = storage or _open_storage(stack, store_paths, opening.display)
@@ -360,6 +362,7 @@ def _identify_study(
         record.check_fingerprint(study_request.fingerprint)
         if not record.is_shared:
             _check_journal(record, journal_file)
+        check_is_recorded_here(opening.store_paths, opening.study, record.study_id)
     return batching, study_request
 
 

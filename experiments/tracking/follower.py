@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.cursor import Cursor
+from assay.experiments.tracking.home_id import read_home_id
 from assay.experiments.tracking.lookup import StoredModel
 from assay.experiments.tracking.store import (
     check_artifacts_are_remote,
@@ -24,6 +25,7 @@ from assay.experiments.tracking.store import (
     open_client,
     prepared_tables,
 )
+from assay.experiments.workspace import Workspace
 from assay.models.errors import DamagedFile
 from assay.search.events import Event, StudyOpened
 from assay.search.journal import read_events
@@ -355,6 +357,7 @@ class MlflowTracker:
             None if is_server(self._tracking_uri) else self._artifacts,
             self._find_model,
             self._find_test_files,
+            read_home_id(Workspace(self._artifacts.parent)),
         )
 
     def _raise_if_abandoned(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.schema import (
     BEST_TAG,
+    HOME_TAG,
     MODEL_FOLDER,
     MODEL_TAG,
     OBJECTIVE_TAG,
@@ -20,12 +22,14 @@ from assay.experiments.tracking.schema import (
     encode_name,
     encode_text,
     is_child,
+    read_home_ids,
     read_missing_model,
     read_trial,
 )
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
-from assay.models.errors import RequestError
+from assay.models.errors import DamagedFile, RequestError
+from assay.search.events import STUDY_ID_PATTERN
 from assay.search.objective import Objectives
 from assay.search.system.urls import is_server, mask_secrets, store_exists
 
@@ -175,7 +179,7 @@ def find_study_runs(store_paths: StorePaths, study_id: str) -> StudyRunIds:
     experiment_names = {
         experiment.experiment_id: str(experiment.name) for experiment in search_experiments(client)
     }
-    runs = rank_runs(search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'"))
+    runs = rank_runs(search_runs(client, _id_filter(study_id)))
     trials: dict[int, str] = {}
     for run in runs:
         if (trial := read_trial(run.data.tags)) is not None:
@@ -321,7 +325,7 @@ def find_best_runs(store_paths: StorePaths, study: str, limit: int) -> Sequence[
     metric = "value" if objectives.single is not None else encode_name(first.metric)
     order = "DESC" if first.direction == "maximize" else "ASC"
     study_id = parent.data.tags[STUDY_ID_TAG]
-    trials = f"tags.`{STUDY_ID_TAG}` = '{study_id}' AND tags.`{TRIAL_TAG}` LIKE '%'"
+    trials = f"{_id_filter(study_id)} AND tags.`{TRIAL_TAG}` LIKE '%'"
     runs: list[Run] = []
     # A pruned trial's value is of fewer epochs, so it does not compare with that of a complete one:
     # pruned trials only fill the rest.
@@ -346,6 +350,21 @@ def list_tracked_studies(store_paths: StorePaths) -> list[str]:
     # Only parent runs have the objectives.
     runs = search_runs(open_client(store_paths.tracking_uri), f"tags.`{OBJECTIVE_TAG}` LIKE '%'")
     return sorted({run.data.tags[STUDY_TAG] for run in runs if STUDY_TAG in run.data.tags})
+
+
+def _id_filter(study_id: object) -> str:
+    """Return a filter for a study's id.
+
+    Raises:
+        DamagedFile: it is no id of a study.
+    """
+    # It may come from a store that others write; a quote in it would be one of the filter's.
+    if not isinstance(study_id, str) or re.fullmatch(STUDY_ID_PATTERN, study_id) is None:
+        raise DamagedFile(
+            f"a study's id must be letters, digits, . _ or -, at most 100: received "
+            f"{study_id!r:.40}; delete the runs that have it in MLflow."
+        )
+    return f"tags.`{STUDY_ID_TAG}` = '{study_id}'"
 
 
 def _study_filter(study: str) -> str:
@@ -444,8 +463,21 @@ def search_study_runs(client: MlflowClient, study: str, study_id: str) -> list[R
     from mlflow.entities import ViewType  # here, because importing MLflow takes seconds
 
     named = encode_text(study)
-    runs = search_runs(client, f"tags.`{STUDY_ID_TAG}` = '{study_id}'", ViewType.ALL)
+    runs = search_runs(client, _id_filter(study_id), ViewType.ALL)
     return [run for run in runs if run.data.tags.get(STUDY_TAG) == named]
+
+
+def find_home_ids(store_paths: StorePaths, study: str, study_id: str) -> set[str]:
+    """Return the ids of the homes that record a study; none for studies of earlier releases.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    client = open_client(store_paths.tracking_uri)
+    named = encode_text(study)
+    runs = search_runs(client, f"{_id_filter(study_id)} AND tags.`{HOME_TAG}` LIKE '%'")
+    parents = (run.data.tags for run in runs if run.data.tags.get(STUDY_TAG) == named)
+    return {home for tags in parents for home in read_home_ids(tags)}
 
 
 def find_run_ids_by_name(store_paths: StorePaths, study: str) -> list[str]:

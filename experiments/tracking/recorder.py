@@ -30,6 +30,7 @@ from assay.experiments.tracking.schema import (
     CLOSING_STATUS,
     ERROR_TAG,
     FINALIST_TAG,
+    HOME_TAG,
     LEADER_TAG,
     MODEL_TAG,
     OBJECTIVE_TAG,
@@ -305,6 +306,7 @@ class Recorder:
         find_model: returns the file of a best trial's model; None: there are no models. The path
             in the journal is not used: the journal may come from another machine.
         find_test_files: returns the files of a re-training's test; None: there are none.
+        home_id: id of the home that records; None if it has none.
 
     Raises:
         mlflow.exceptions.MlflowException: the store can't be reached. After `invalidate_runs` the
@@ -323,6 +325,7 @@ class Recorder:
         artifacts: Path | None,
         find_model: FindModel | None = None,
         find_test_files: FindTestFiles | None = None,
+        home_id: str | None = None,
     ) -> None:
         self._client = client
         self._guard = guard
@@ -330,6 +333,7 @@ class Recorder:
         self._artifacts = artifacts
         self._find_model = find_model
         self._find_test_files = find_test_files
+        self._home_id = home_id
         self._opened: StudyOpened | None = None
         self._experiment_id = ""
         self._runs: RunIndex | None = None
@@ -430,7 +434,10 @@ class Recorder:
             if not (event.supervisor and runs.is_closed_after(to_milliseconds(event.time))):
                 self._writer.reopen_run(runs.parent)
             stored_tags = self._client.get_run(runs.parent).data.tags
-        self._writer.log_batch(runs.parent, tags=merge_session_tags(stored_tags, event.provenance))
+        tags = {**event.provenance}
+        if self._home_id is not None:
+            tags[HOME_TAG] = self._home_id
+        self._writer.log_batch(runs.parent, tags=merge_session_tags(stored_tags, tags))
         self._writer.log_experiment(runs.parent, event)
 
     def _begin_trial(self, event: TrialBegun, batch: _TrialBatch, may_be_recorded: bool) -> None:

@@ -16,6 +16,9 @@ STUDY_TAG = "assay.study"
 STUDY_ID_TAG = "assay.study_id"
 """A random id: two homes may have studies of the same name in one MLflow store."""
 
+HOME_TAG = "assay.home"
+"""On the parent run: random id of the home that records it; of several homes, joined."""
+
 TRIAL_TAG = "assay.trial"
 OBJECTIVE_TAG = "assay.objective"
 """On the parent run: directions and metrics, separated by commas."""
@@ -242,6 +245,11 @@ def merge_session_tags(stored: Mapping[str, str], current: Mapping[str, str]) ->
         values = stored[name].split(SESSION_SEPARATOR) if name in stored else []
         merged[name] = SESSION_SEPARATOR.join(values if value in values else [*values, value])
     return merged
+
+
+def read_home_ids(tags: Mapping[str, str]) -> set[str]:
+    """Return the ids of the homes that record a study's own run."""
+    return set(tags[HOME_TAG].split(_SESSION_SEPARATOR)) if HOME_TAG in tags else set()
 
 
 def read_preflight(opened: StudyOpened | None) -> dict[str, Any]:
