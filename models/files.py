@@ -123,6 +123,16 @@ def _check_links(path: Path, status: os.stat_result) -> None:
         )
 
 
+def check_replaceable(path: Path) -> None:
+    """Check that a file that only Assay writes can be put at a path.
+
+    Raises:
+        DamagedFile: there is a folder.
+    """
+    if path.is_dir() and not path.is_symlink():
+        raise _not_regular(path)
+
+
 def replace_file(path: Path) -> BinaryIO:
     """Create a file that only Assay writes, in the place of whatever file or link is there.
 
@@ -130,8 +140,7 @@ def replace_file(path: Path) -> BinaryIO:
         DamagedFile: it is a folder.
         OSError: it can't be created.
     """
-    if path.is_dir() and not path.is_symlink():
-        raise _not_regular(path)
+    check_replaceable(path)
     path.unlink(missing_ok=True)
     return path.open("xb")  # which follows no link
 

@@ -20,8 +20,12 @@ from assay.models.code_files import CodeFile
 StoredInteger = Annotated[int, Field(ge=0, lt=2**63)]
 """An integer that the stores can hold."""
 
-Number = int | float
-"""A metric: an integer stays one, such as a number of parameters."""
+Number = Annotated[int, Field(ge=-(2**63), lt=2**63)] | float
+"""A metric: an integer stays one, such as a number of parameters. It may be NaN or infinite, but no
+integer that is larger than any float."""
+
+Time = Annotated[float, Field(ge=0.0, le=1e11)]
+"""Seconds since the epoch, with a limit that stores can hold in milliseconds."""
 
 STUDY_ID_PATTERN = r"^[\w.-]{1,100}$"
 """Of a study's id, which stores search by."""
@@ -120,7 +124,7 @@ class StudyOpened:
     packages: Mapping[str, str] = field(default_factory=dict)
     supervisor: str = ""
     finalize: FinalizePlan | None = None
-    time: float = field(default_factory=time.time)
+    time: Time = field(default_factory=time.time)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +151,7 @@ class TrialBegun:
     attempt: StoredInteger = 1
     retry_of: StoredInteger | None = None
     finalist: StoredInteger | None = None
-    time: float = field(default_factory=time.time)
+    time: Time = field(default_factory=time.time)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +172,7 @@ class EpochEnded:
     metrics: Mapping[str, Number]
     seconds: float
     lanes: StoredInteger = 1
-    time: float = field(default_factory=time.time)
+    time: Time = field(default_factory=time.time)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +194,7 @@ class TrialEnded:
     reason: str | None = None
     error: str | None = None
     metrics: Mapping[str, Number] = field(default_factory=dict)
-    time: float = field(default_factory=time.time)
+    time: Time = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))  # JSON has lists
@@ -221,7 +225,7 @@ class TestSetOpened:
     opening: StoredInteger
     leader: StoredInteger
     trials: tuple[StoredInteger, ...]
-    time: float = field(default_factory=time.time)
+    time: Time = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trials", tuple(self.trials))  # JSON has lists
@@ -240,7 +244,7 @@ class FinalistTested:
     trial: StoredInteger
     metrics: Mapping[str, Number] = field(default_factory=dict)
     error: str | None = None
-    time: float = field(default_factory=time.time)
+    time: Time = field(default_factory=time.time)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +261,7 @@ class FinalizeJudged:
     opening: StoredInteger
     leader: StoredInteger
     verdicts: Mapping[str, str]
-    time: float = field(default_factory=time.time)
+    time: Time = field(default_factory=time.time)
 
 
 @dataclass(frozen=True)
@@ -282,7 +286,7 @@ class StudyClosed:
     closing: Closing
     best: tuple[BestTrial, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
-    time: float = field(default_factory=time.time)
+    time: Time = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
         loaded: tuple[Any, ...] = self.best  # JSON has mappings and lists

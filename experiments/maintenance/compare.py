@@ -5,6 +5,7 @@ Optuna decides on state, value and parameters, the journal on curves; MLflow is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -269,7 +270,8 @@ def _is_same_param(stored: Any, searched: Any) -> bool:
     if isinstance(searched, list):
         return bool(stored == json.dumps(searched))
     if isinstance(stored, float) and isinstance(searched, int | float):
-        return math.isclose(stored, searched, rel_tol=1e-9)
+        with contextlib.suppress(OverflowError):  # an integer beyond all floats
+            return math.isclose(stored, searched, rel_tol=1e-9)
     return bool(stored == searched)
 
 

@@ -28,6 +28,7 @@ from assay.experiments.run.study_locks import model_store_of, track_journal
 from assay.experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
+from assay.models.files import delete_file
 from assay.search.artifacts import study_closed_event
 from assay.search.events import EpochEnded, State, StudyClosed, TrialEnded
 from assay.search.journal import Journal, last_event
@@ -78,7 +79,7 @@ def repair_study(study: str, examination: Examination, store_paths: StorePaths) 
         _repair_runs(examination, store_paths)
     for journal_file in journals:
         # Without a cursor the tracker begins at the beginning.
-        journal_file.with_suffix(".tracked").unlink(missing_ok=True)
+        delete_file(journal_file.with_suffix(".tracked"))
         track_journal(journal_file, store_paths)
     settle_finalize(study, examination.study_id, store_paths)
 

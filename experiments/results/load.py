@@ -100,7 +100,7 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
 def _experiment_evaluator(history: StudyHistory) -> str:
     """Return the importance evaluator that the study's experiment names."""
     if history.opened is not None:
-        with suppress(tomllib.TOMLDecodeError, KeyError):
+        with suppress(tomllib.TOMLDecodeError, KeyError, TypeError, RecursionError):
             return str(tomllib.loads(history.opened.text)["search"]["importance"])
     return DEFAULT_EVALUATOR
 

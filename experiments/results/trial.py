@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,7 @@ from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.system.urls import mask_secrets
 
+_SEED = re.compile(r"[0-9]{1,20}")
 _COSTS = (*COST_COLUMNS, *EPOCH_COLUMNS)
 
 
@@ -152,7 +155,7 @@ def _from_run(run: RunRecord, tracking_uri: str) -> TrialResult:
         run_id=run.run_id,
         model=run.model,
         state=run.tags.get("assay.state", state),
-        seed=None if seed is None else int(seed),
+        seed=int(seed) if seed is not None and _SEED.fullmatch(seed) else None,
         origin=run.tags.get("assay.origin"),
         params=run.params,
         values={"value": run.final_metrics["value"], **tested} if has_value else tested,
@@ -176,4 +179,5 @@ def _select_costs(metrics: Mapping[str, Any]) -> dict[str, float]:
 def _epoch_curves(recorded: TrialHistory | None) -> dict[str, list[float]]:
     epochs = [] if recorded is None else recorded.epochs
     names = epochs[0].metrics if epochs else {}
-    return {name: [epoch.metrics[name] for epoch in epochs] for name in names}
+    # An epoch of a foreign journal may lack a metric of the first one.
+    return {name: [epoch.metrics.get(name, math.nan) for epoch in epochs] for name in names}

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assay.models.files import open_regular, replace_file
+from assay.models.files import check_replaceable, open_regular, replace_file
 from assay.search.system.urls import mask_secrets
 
 _MOST_BYTES = 1 << 16
+_NEW_SUFFIX = ".tracked-new"
 
 
 def read_cursor(path: Path) -> Mapping[str, Any]:
@@ -27,10 +28,12 @@ def write_cursor(path: Path, record: Mapping[str, Any]) -> None:
     """Write a cursor's file.
 
     Raises:
+        DamagedFile: there is a folder in its place.
         OSError: it can't be written; the old one is unchanged.
     """
+    check_replaceable(path)
     # Renamed into place, so that a crash leaves either the old offset or the new one.
-    new_file = path.with_suffix(".tracked-new")
+    new_file = path.with_suffix(_NEW_SUFFIX)
     with replace_file(new_file) as file:
         file.write(json.dumps(record).encode())
     new_file.replace(path)
@@ -46,9 +49,14 @@ class Cursor:
     Attributes:
         offset: in bytes; 0 if the file is about another store.
         is_of_store: whether the file is about this store, or does not exist.
+
+    Raises:
+        DamagedFile: there is a folder in the file's place.
     """
 
     def __init__(self, path: Path, tracking_uri: str) -> None:
+        for file in (path, path.with_suffix(_NEW_SUFFIX)):
+            check_replaceable(file)
         self._path = path
         self._tracking_uri = mask_secrets(tracking_uri)
         self.offset, self.is_of_store = 0, True

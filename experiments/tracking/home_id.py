@@ -18,8 +18,8 @@ from typing import Self
 
 from assay.experiments.tracking.lookup import find_home_ids
 from assay.experiments.workspace import StorePaths, Workspace
-from assay.models.errors import DamagedFile, RequestError
-from assay.models.files import open_regular, replace_file
+from assay.models.errors import RequestError
+from assay.models.files import check_replaceable, open_regular, replace_file
 from assay.search.system.files import FileLock, unwritable_error
 from assay.search.system.urls import is_shared_database, mask_secrets, store_exists
 
@@ -72,10 +72,11 @@ def ensure_home_id(workspace: Workspace) -> str:
     """Return home's id, and write a new one if it has none of its own.
 
     Raises:
-        RequestError: there is a folder in its place.
+        DamagedFile: there is a folder in its place.
         SearchError: it can't be written.
     """
     file, new_file = workspace.path / _FILE, workspace.path / f".{_FILE}.new"
+    check_replaceable(file)
     try:
         with FileLock(workspace.path):
             known = read_home_id(workspace)
@@ -86,9 +87,7 @@ def ensure_home_id(workspace: Workspace) -> str:
                 new_file.replace(file)
             return record.id
     except OSError as error:
-        raise unwritable_error(file, error) or DamagedFile(
-            f"{file} must be a file: it can't be replaced ({error.strerror}); remove it."
-        ) from None
+        raise unwritable_error(file, error) or error from None
 
 
 def _is_copy(record: _Record, home: Path) -> bool:

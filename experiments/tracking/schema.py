@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import posixpath
@@ -253,7 +254,13 @@ def read_home_ids(tags: Mapping[str, str]) -> set[str]:
 
 
 def read_preflight(opened: StudyOpened | None) -> dict[str, Any]:
-    """Return the record of the preflight check with which a study was opened; empty if unknown."""
+    """Return the record of the preflight check with which a study was opened.
+
+    It is empty if it is unknown, or no JSON object.
+    """
     text = "{}" if opened is None else opened.provenance.get(PREFLIGHT_TAG, "{}")
-    record: dict[str, Any] = json.loads(text)
-    return record
+    with contextlib.suppress(ValueError, RecursionError):
+        record = json.loads(text)
+        if isinstance(record, dict):
+            return record
+    return {}

@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 
 from assay.experiments.workspace import StorePaths
 from tests.helpers.command import SWEEP, Done, invoke
+from tests.helpers.limits import time_limit
 
 STUDY = "digits-mlp"
 
@@ -123,6 +124,23 @@ def test_a_planted_cursor_is_replaced(suffix: str, store_paths: StorePaths, priv
     assert not path.is_symlink()
 
 
+@pytest.mark.parametrize("suffix", [".tracked", ".tracked-new"])
+def test_a_folder_in_the_place_of_a_cursor_is_refused_at_once(
+    suffix: str, store_paths: StorePaths
+) -> None:
+    path = store_paths.workspace.journal(STUDY).with_suffix(suffix)
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    with time_limit(45):
+        done = call(store_paths, *SWEEP, "--trials", "6")
+    assert (done.code, done.out) == (2, ""), done.err
+    assert f"{path} is no regular file; remove it" in done.err
+    for words in (["show", STUDY], ["doctor"], ["doctor", "--fix"]):
+        done = call(store_paths, *words)
+        assert "Traceback" not in done.err, done.err
+    assert call(store_paths, "delete", STUDY, "--yes").code == 0
+
+
 def test_a_journal_cannot_name_the_model(store_paths: StorePaths, private: Path) -> None:
     journal = store_paths.workspace.journal(STUDY)
     events = [json.loads(line) for line in journal.read_text().splitlines()]
@@ -193,6 +211,55 @@ def add_binary(journal: Path) -> None:
 
 def number_of_a_text(journal: Path) -> None:
     journal.write_bytes(journal.read_bytes().replace(b'"trial":0', b'"trial":"0x"'))
+
+
+def set_in(event: str, **values: object) -> Callable[[Path], None]:
+    """Return what changes fields of all events of a kind."""
+
+    def change(journal: Path) -> None:
+        events = [json.loads(line) for line in journal.read_text().splitlines()]
+        journal.write_text(
+            as_lines([one | values if one["event"] == event else one for one in events])
+        )
+
+    return change
+
+
+HUGE = 10**400
+NUMBERS: dict[str, Callable[[Path], None]] = {
+    "a metric": set_in("epoch_ended", metrics={"val_accuracy": HUGE}),
+    "a negative metric": set_in("epoch_ended", metrics={"val_accuracy": -HUGE}),
+    "a cost": set_in("trial_ended", metrics={"train_seconds": HUGE}),
+    "a value": set_in("trial_ended", values=[HUGE]),
+    "seconds": set_in("epoch_ended", seconds=HUGE),
+    "a time": set_in("epoch_ended", time=1e300),
+    "no time": set_in("trial_ended", time=float("nan")),
+    "the best value": set_in("study_closed", best=[{"trial": 0, "values": [HUGE], "model": None}]),
+    "a hyperparameter": set_in("trial_begun", searched={"learning_rate": HUGE}),
+}
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_numbers_that_no_store_holds_are_one_line(number: str, store_paths: StorePaths) -> None:
+    NUMBERS[number](store_paths.workspace.journal(STUDY))
+    for words in (["show", STUDY], ["show", STUDY, "--trial", "0"], ["doctor"]):
+        done = call(store_paths, *words)
+        assert "Traceback" not in done.err, (words, done.err)
+    assert "line " in done.out or number == "a hyperparameter"
+
+
+PREFLIGHTS = ["no JSON", "[1]", "null", "7", '"text"', "[" * 60_000, "{}"]
+
+
+@pytest.mark.parametrize("text", PREFLIGHTS, ids=lambda text: text[:10])
+def test_a_preflight_record_that_is_no_object_is_ignored(
+    text: str, store_paths: StorePaths
+) -> None:
+    set_in("study_opened", provenance={"assay.preflight": text})(
+        store_paths.workspace.journal(STUDY)
+    )
+    shown = call(store_paths, "show", STUDY, "--json")
+    assert (shown.code, shown.answer["preflight"]) == (0, {}), shown.err
 
 
 def only_epochs(journal: Path) -> None:
