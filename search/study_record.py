@@ -12,7 +12,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from assay.models.errors import RequestError
+from assay.models.errors import DamagedFile, RequestError
 from assay.models.seeding import trial_seed
 from assay.search.events import INTERRUPTED_LABEL, State, TrialEnded
 from assay.search.objective import Objectives, ParetoFront, Values
@@ -221,10 +221,19 @@ def best_trials_of(trials: Iterable[FrozenTrial], objectives: Objectives) -> dic
     """Return the values of the best trials, by trial number.
 
     They are ordered by the first objective.
+
+    Raises:
+        DamagedFile: a complete trial lacks a value, or has one too many.
     """
-    values = {
-        trial.number: tuple(trial.values) for trial in trials if trial.state == TrialState.COMPLETE
-    }
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    for trial in complete:
+        if len(trial.values or ()) != len(objectives.each):
+            raise DamagedFile(
+                f"a complete trial must have a value of each objective, {len(objectives.each)} in "
+                f"all: trial {trial.number} has {len(trial.values or ())}; restore the storage "
+                "from a backup, or choose another with --storage."
+            )
+    values = {trial.number: tuple(trial.values) for trial in complete}
     return ParetoFront(objectives, values).ranked()
 
 

@@ -22,7 +22,12 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from assay.models.errors import SearchError
-from assay.search.storage.stored_values import check_study_attributes, check_trials, read_stored
+from assay.search.storage.stored_values import (
+    check_directions,
+    check_study_attributes,
+    check_trials,
+    read_stored,
+)
 from assay.search.system.urls import first_line
 
 if TYPE_CHECKING:
@@ -116,7 +121,9 @@ class RetryingStorage(BaseStorage):
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
         """Return the direction of each objective."""
-        return self._read(lambda: self._database.get_study_directions(study_id))
+        directions = self._read(lambda: self._database.get_study_directions(study_id))
+        check_directions(self._name, directions)
+        return directions
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         """Return the user attributes of a study."""

@@ -6,10 +6,11 @@ on what is checked here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from assay.models.errors import DamagedFile
@@ -74,6 +75,16 @@ def read_stored(name: str, read: Callable[[], _Result]) -> _Result:
         if isinstance(error, KeyError) and error.args[:1] == (_NOT_FOUND,):
             raise
         raise _damaged(name, f"{type(error).__name__}: {error}") from error
+
+
+def check_directions(name: str, directions: Sequence[StudyDirection]) -> None:
+    """Check that a study has directions.
+
+    Raises:
+        DamagedFile: it has none.
+    """
+    if not directions:
+        raise _damaged(name, "a study without directions")
 
 
 def check_study_attributes(name: str, attributes: Mapping[str, Any]) -> None:

@@ -327,6 +327,17 @@ DAMAGED_STORES: dict[str, Callable[[Path], None]] = {
         "optuna.db",
         "UPDATE study_user_attributes SET value_json = replace(hex(zeroblob(50000)), '00', '[')",
     ),
+    "its directions": change("optuna.db", "DELETE FROM study_directions"),
+    "a direction more": change(
+        "optuna.db",
+        "INSERT INTO study_directions (direction, study_id, objective) VALUES ('MINIMIZE', 1, 1)",
+    ),
+    "values": change("optuna.db", "DELETE FROM trial_values"),
+    "a value more": change(
+        "optuna.db",
+        "INSERT INTO trial_values (trial_id, objective, value, value_type) "
+        "SELECT trial_id, 1, 0.5, 'FINITE' FROM trials",
+    ),
     "a start": change("mlflow.db", "UPDATE runs SET start_time = 'x'"),
     "no tracking store": overwrite("mlflow.db"),
     "half a tracking store": cut_short("mlflow.db"),
