@@ -38,7 +38,9 @@ PIPE_SILENCE_SECONDS = 60.0
 _PART_BYTES = 1 << 20
 _POLL_SECONDS = 0.25
 
-Purpose = Literal["dry-run", "git", "mlflow", "model", "preflight", "ui"]
+Purpose = Literal[
+    "artifact", "artifacts", "code", "dry-run", "git", "mlflow", "model", "preflight", "ui"
+]
 """What a temporary folder is for."""
 
 # Earlier releases did not lock their folders: nothing says whether one of those is in use.

@@ -250,7 +250,7 @@ def merge_session_tags(stored: Mapping[str, str], current: Mapping[str, str]) ->
 
 def read_home_ids(tags: Mapping[str, str]) -> set[str]:
     """Return the ids of the homes that record a study's own run."""
-    return set(tags[HOME_TAG].split(_SESSION_SEPARATOR)) if HOME_TAG in tags else set()
+    return set(tags[HOME_TAG].split(SESSION_SEPARATOR)) if HOME_TAG in tags else set()
 
 
 def read_preflight(opened: StudyOpened | None) -> dict[str, Any]:
