@@ -7,6 +7,7 @@ the same command deletes what is left.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from assay.experiments.tracking.schema import STUDY_ID_TAG
 from assay.experiments.workspace import StorePaths, journal_names
 from assay.models.errors import DamagedFile, RequestError
 from assay.search.artifacts import Checkpoints, ModelStore
-from assay.search.events import StudyOpened, TrialBegun
+from assay.search.events import STUDY_ID_PATTERN, StudyOpened, TrialBegun
 from assay.search.journal import read_events
 from assay.search.system.urls import mask_secrets, store_exists
 
@@ -239,9 +240,11 @@ def _count_optuna_trials(
             "settles its trials."
         )
     # Optuna has the id under the same name as MLflow.
-    is_known = loaded.user_attrs.get(STUDY_ID_TAG) in study_ids
+    study_id = loaded.user_attrs.get(STUDY_ID_TAG)
+    is_known = study_id in study_ids
+    is_damaged = study_id is not None and not re.fullmatch(STUDY_ID_PATTERN, study_id)
     # A study without trials in home's own storage was left by a sweep that died at its beginning.
-    is_left_over = store_paths.has_own_storage and (trials == 0 or is_unreadable)
+    is_left_over = store_paths.has_own_storage and (trials == 0 or is_unreadable or is_damaged)
     if not is_known and not is_left_over:
         raise RequestError(
             f"study {study!r} lies in this storage but was run from another home: name that one "

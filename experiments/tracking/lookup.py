@@ -232,21 +232,14 @@ def find_run(store_paths: StorePaths, run_id: str) -> RunRecord | None:
     if not store_exists(store_paths.tracking_uri):
         return None
     client = open_client(store_paths.tracking_uri)
-    from mlflow.exceptions import MlflowException  # here, because importing MLflow takes seconds
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise
-    if is_deleted(run):
+    run = get_run(client, run_id)
+    if run is None or is_deleted(run):
         return None
     tags = run.data.tags
     final_metrics, epoch_metrics = _read_metrics(client, run)
     return RunRecord(
         run_id=run_id,
-        experiment=str(client.get_experiment(run.info.experiment_id).name),
+        experiment=_experiment_name(client, str(run.info.experiment_id)),
         status=str(run.info.status),
         study=tags.get(STUDY_TAG),
         trial=read_trial(tags),
@@ -258,6 +251,34 @@ def find_run(store_paths: StorePaths, run_id: str) -> RunRecord | None:
     )
 
 
+def get_run(client: MlflowClient, run_id: str) -> Run | None:
+    """Return a run, deleted or not; None if there is none of this id, or it is no id at all.
+
+    Raises:
+        mlflow.exceptions.MlflowException: the store can't be reached.
+    """
+    from mlflow.exceptions import MlflowException  # here, because importing MLflow takes seconds
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _experiment_name(client: MlflowClient, experiment_id: str) -> str:
+    """Return the name of an experiment; its id, if the store has lost it."""
+    from mlflow.exceptions import MlflowException  # here for the same reason
+
+    try:
+        return str(client.get_experiment(experiment_id).name)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return f"unknown, with the id {experiment_id}"
+        raise
+
+
 def _find_model(client: MlflowClient, guard: ArtifactGuard, run: Run) -> str | None:
     """Return the address of a trial's model, on its own run or its parent run."""
     tags = run.data.tags
@@ -267,8 +288,8 @@ def _find_model(client: MlflowClient, guard: ArtifactGuard, run: Run) -> str | N
         return read_model(client, guard, run, number).address
     if TRIAL_TAG not in tags or PARENT_TAG not in tags:
         return None
-    parent = client.get_run(tags[PARENT_TAG])
-    if parent.data.tags.get(BEST_TAG) != str(number):
+    parent = get_run(client, tags[PARENT_TAG])
+    if parent is None or parent.data.tags.get(BEST_TAG) != str(number):
         return None
     return read_model(client, guard, parent, number).address
 
@@ -313,11 +334,20 @@ def find_best_runs(store_paths: StorePaths, study: str, limit: int) -> Sequence[
         return []
     client = open_client(store_paths.tracking_uri)
     experiments = [experiment.experiment_id for experiment in search_experiments(client)]
+    if not experiments:
+        return []
     named = client.search_runs(
         experiments, f"{_study_filter(study)} AND tags.`{OBJECTIVE_TAG}` LIKE '%'"
     )
     # MLflow returns the newest run first.
-    parent = next((run for run in named if run.data.tags[STUDY_TAG] == study), None)
+    parent = next(
+        (
+            run
+            for run in named
+            if run.data.tags[STUDY_TAG] == study and STUDY_ID_TAG in run.data.tags
+        ),
+        None,
+    )
     if parent is None:
         return []
     objectives = Objectives.read(parent.data.tags[OBJECTIVE_TAG].split(", "))

@@ -13,10 +13,9 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
-from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 
-from assay.experiments.tracking.lookup import is_deleted, rank_parent_runs, rank_runs
+from assay.experiments.tracking.lookup import get_run, is_deleted, rank_parent_runs, rank_runs
 from assay.experiments.tracking.schema import (
     PARENT_TAG,
     STUDY_ID_TAG,
@@ -155,15 +154,10 @@ class RunIndex:
 
     def _get_parent(self, run_id: str) -> Run | None:
         """Return the parent that a trial names, if it is one."""
-        try:
-            run = self._client.get_run(run_id)
-        except MlflowException as error:
-            # No run has this id, or it is no id at all.
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
-        is_of_study = run.data.tags.get(STUDY_ID_TAG) == self._study_id
-        return run if is_of_study and not is_deleted(run) else None
+        run = get_run(self._client, run_id)
+        if run is None or is_deleted(run):
+            return None
+        return run if run.data.tags.get(STUDY_ID_TAG) == self._study_id else None
 
     def _look_up(self, trial: int) -> None:
         """Look up a trial's run, or after many lookups all runs."""

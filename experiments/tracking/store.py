@@ -122,7 +122,17 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
                 check_database(file)
             client = MlflowClient(tracking_uri)
             client.search_experiments(max_results=1)
-    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except RequestError:
+        raise  # a ValueError too
+    except ImportError as error:
+        raise RequestError(
+            f"{store} needs a driver that is not installed ({first_line(error)}): install it, or "
+            "write the URL of another one, such as postgresql+psycopg://..."
+        ) from None
+    except (
+        *(MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError),
+        ValueError,  # such as of a port that is no number
+    ) as error:
         if (failure := unwritable_error(store, error)) is not None:
             raise failure from None
         cause = first_line(error)[:_MAX_CAUSE_CHARACTERS]

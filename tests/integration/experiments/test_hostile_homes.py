@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from assay.experiments.tracking.ui import comparison_page
 from assay.experiments.workspace import StorePaths
+from assay.models.errors import RequestError
 from tests.helpers.command import SWEEP, Done, invoke
 from tests.helpers.limits import time_limit
 
@@ -363,6 +365,45 @@ def test_a_damaged_store_is_one_line_and_delete_works(harm: str, store_paths: St
     left = [line for line in deleted.err.splitlines() if line.startswith("left: ")]
     is_lost = harm.startswith(("no ", "half")) or harm in LOST
     assert len(left) == (is_lost and harm != "no table"), left
+
+
+def set_tag(tag: str, value: str) -> Callable[[Path], None]:
+    quoted = value.replace("'", "''")
+    return change("mlflow.db", f"UPDATE tags SET value = '{quoted}' WHERE key = '{tag}'")
+
+
+QUOTES = "x' OR tags.`assay.study` LIKE '%"
+FORGED: dict[str, Callable[[Path], None]] = {
+    "a parent that is no run": set_tag("mlflow.parentRunId", "0" * 32),
+    "a parent that is no id": set_tag("mlflow.parentRunId", QUOTES),
+    "a run without an id": change("mlflow.db", "DELETE FROM tags WHERE key = 'assay.study_id'"),
+    "an id with quotes": set_tag("assay.study_id", QUOTES),
+    "an id with quotes in Optuna": change(
+        "optuna.db",
+        "UPDATE study_user_attributes SET value_json = '\"x'' y\"' WHERE key = 'assay.study_id'",
+    ),
+    "an experiment that is gone": change("mlflow.db", "DELETE FROM experiments WHERE name != 'x'"),
+    "another experiment": change("mlflow.db", "DELETE FROM experiments WHERE experiment_id = 1"),
+    "an objective": set_tag("assay.objective", "sideways x"),
+    "a seed": set_tag("assay.seed", "x"),
+    "a best trial": set_tag("assay.best_trial", "x"),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGED)
+def test_forged_tags_are_at_most_one_line(forgery: str, store_paths: StorePaths) -> None:
+    client = MlflowClient(store_paths.tracking_uri)
+    runs = [run.info.run_id for run in client.search_runs(["1"])]
+    FORGED[forgery](store_paths.workspace.path)
+    shown = [["show", run] for run in (runs[0], runs[-1])]  # a trial's, and the study's own
+    for words in [*shown, ["show", STUDY], ["doctor"]]:
+        done = call(store_paths, *words)
+        assert "Traceback" not in done.err, (words, done.err)
+        assert done.code == 0 or len(done.err.splitlines()) <= 1
+    with contextlib.suppress(RequestError):
+        comparison_page(store_paths, STUDY)
+    deleted = call(store_paths, "delete", STUDY, "--yes")
+    assert deleted.code == 0, deleted.err
 
 
 def test_a_damaged_journal_of_a_run_stops_no_sweep(store_paths: StorePaths) -> None:

@@ -541,6 +541,25 @@ def test_a_tracking_store_that_does_not_answer_is_named(
     assert "hunter2" not in line
 
 
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("mysql://ann:hunter2@127.0.0.1:9/db", "needs a driver that is not installed"),
+        ("mysql+pymysql://ann:hunter2@127.0.0.1:9/db", "needs a driver that is not installed"),
+        ("mssql://ann:hunter2@127.0.0.1:9/db", "needs a driver that is not installed"),
+        ("nonsense://ann:hunter2@127.0.0.1:9/db", "can't be reached"),
+        ("postgresql://ann:hunter2@db:port/x", "can't be reached"),
+        ("http://ann:hunter2@[", "can't be reached"),
+    ],
+)
+def test_a_tracking_store_that_cannot_be_opened_is_named(
+    uri: str, words: str, fails: Fails
+) -> None:
+    line = fails("show", "0" * 32, "--tracking-uri", uri)
+    assert words in line
+    assert "hunter2" not in line
+
+
 def test_json_and_a_bad_request_leave_standard_output_empty(fails: Fails) -> None:
     fails("sweep", "digits-mlp", "--trials", "0", "--json")
     fails("run", "digits-mlp", "--set", "nonsense=1", "--json")
