@@ -15,7 +15,7 @@ import contextlib
 import os
 import sqlite3
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -83,8 +83,12 @@ class ArtifactGuard:
         """Return the guard of a command's store."""
         return cls(store_paths.tracking_uri, store_paths.workspace.artifacts)
 
-    def refusal_reason(self, address: str) -> str | None:
+    def refusal_reason(self, address: str, files: Iterable[str] = ()) -> str | None:
         """Return why nothing may be read or written at an address; None if it may.
+
+        Args:
+            address: of a run's artifacts.
+            files: the files that are to be written below it.
 
         Example:
             >>> ArtifactGuard("http://server", home / "artifacts").refusal_reason("file:///tmp/0")
@@ -109,7 +113,8 @@ class ArtifactGuard:
             return f"{owner} has an address outside of home, {address}"
         try:
             check_no_link(path)
-            return next(filter(None, map(_artifact_fault, _walk(path))), None)
+            faults = [*map(_artifact_fault, _walk(path)), *_find_obstacles(path, files)]
+            return next(filter(None, faults), None)
         except DamagedFile as error:
             return str(error)
         except OSError as error:  # such as of a path that is too long
@@ -308,6 +313,17 @@ def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
                 yield entry
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(Path(entry))
+
+
+def _find_obstacles(folder: Path, files: Iterable[str]) -> Iterator[str]:
+    """Yield what is in the place of a file that is to be written, or of its folder."""
+    # MLflow would write below a folder, or fail again and again.
+    for file in (folder / name for name in files):
+        if file.is_dir():
+            yield f"an artifact in home must be a file: {file} is a folder; remove it"
+        for parent in file.parents:
+            if parent.exists() and not parent.is_dir():
+                yield f"a folder of artifacts in home must be one: {parent} is a file; remove it"
 
 
 def _artifact_fault(entry: os.DirEntry[str]) -> str | None:

@@ -21,6 +21,12 @@ from mlflow.types import Schema, TensorSpec
 from assay.experiments.tracking.schema import MODEL_FOLDER
 from assay.models.files import temporary_folder
 
+MODEL_FILES = tuple(
+    f"{MODEL_FOLDER}/{name}"
+    for name in ("MLmodel", "requirements.txt", "data/model.keras", "data/keras_module.txt")
+)
+"""What `log_model` writes, by its path among the artifacts of a run."""
+
 
 def log_model(
     client: MlflowClient, run_id: str, file: Path, data: Mapping[str, Any], backend: str

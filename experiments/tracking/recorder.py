@@ -23,7 +23,7 @@ from mlflow.exceptions import MlflowException
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.code import format_digests, format_packages, write_code_files
 from assay.experiments.tracking.lookup import StoredModel, read_model
-from assay.experiments.tracking.model import log_model
+from assay.experiments.tracking.model import MODEL_FILES, log_model
 from assay.experiments.tracking.runs import RunIndex
 from assay.experiments.tracking.schema import (
     BEST_TAG,
@@ -77,6 +77,7 @@ _REFUSED = "INVALID_PARAMETER_VALUE"
 _ITEM_KINDS = {Metric: "metric", Param: "parameter", RunTag: "tag"}
 # A slower call may have been repeated: by MLflow, where a user lets it retry, or by a proxy.
 _SLOW_SECONDS = 5.0
+_EXPERIMENT_FILES = ("experiment.toml", "resolved.toml", "data.json", "packages.txt", "code.txt")
 
 _Item: TypeAlias = Metric | Param | RunTag
 
@@ -154,38 +155,40 @@ class RunWriter:
         """Log the experiment, what the data are, the user's code and the packages."""
         if self.is_deleted(run_id):
             return
-        if (reason := self._artifact_refusal(run_id)) is not None:
+        if (reason := self._artifact_refusal(run_id, _EXPERIMENT_FILES)) is not None:
             self._note(run_id, "artifacts", reason)
             return
-        self._client.log_text(run_id, opened.text, "experiment.toml")
+        self._client.log_text(run_id, opened.text, _EXPERIMENT_FILES[0])
         if opened.resolved is not None:
-            self._client.log_text(run_id, opened.resolved.toml, "resolved.toml")
-        self._client.log_dict(run_id, dict(opened.data), "data.json")
+            self._client.log_text(run_id, opened.resolved.toml, _EXPERIMENT_FILES[1])
+        self._client.log_dict(run_id, dict(opened.data), _EXPERIMENT_FILES[2])
         if opened.packages:
-            self._client.log_text(run_id, format_packages(opened.packages), "packages.txt")
+            self._client.log_text(run_id, format_packages(opened.packages), _EXPERIMENT_FILES[3])
         if opened.code:
-            self._client.log_text(run_id, format_digests(opened.code), "code.txt")
+            self._client.log_text(run_id, format_digests(opened.code), _EXPERIMENT_FILES[4])
             with temporary_folder("code") as folder:
                 write_code_files(opened.code, folder / "code")
                 self._client.log_artifacts(run_id, str(folder))
 
-    def _artifact_refusal(self, run_id: str) -> str | None:
-        """Return why no artifacts of a run may be written; None if they may."""
-        return self._guard.refusal_reason(str(self._client.get_run(run_id).info.artifact_uri))
+    def _artifact_refusal(self, run_id: str, files: Iterable[str]) -> str | None:
+        """Return why these artifacts of a run may not be written; None if they may."""
+        address = str(self._client.get_run(run_id).info.artifact_uri)
+        return self._guard.refusal_reason(address, files)
 
     def log_files(self, run_id: str, files: Iterable[Path]) -> None:
         """Log files as artifacts, by their own names."""
         if self.is_deleted(run_id):
             return
-        if (reason := self._artifact_refusal(run_id)) is not None:
+        paths = list(files)
+        if (reason := self._artifact_refusal(run_id, [path.name for path in paths])) is not None:
             self._note(run_id, "artifacts", reason)
             return
-        for file in files:
-            self._client.log_artifact(run_id, str(file))
+        for path in paths:
+            self._client.log_artifact(run_id, str(path))
 
     def log_model(self, run_id: str, file: Path, opened: StudyOpened) -> str | None:
         """Log a saved model of a run that is not deleted; return why it was not, or None."""
-        if (reason := self._artifact_refusal(run_id)) is not None:
+        if (reason := self._artifact_refusal(run_id, MODEL_FILES)) is not None:
             return reason
         backend = opened.provenance["assay.backend"]
         log_model(self._client, run_id, file, opened.data, backend)

@@ -6,7 +6,8 @@ import contextlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import optuna
@@ -25,6 +26,7 @@ from assay.experiments.tracking.cursor import read_cursor
 from assay.experiments.workspace import StorePaths, Workspace
 from assay.models.errors import RequestError
 from tests.helpers.command import SWEEP, Swept, invoke
+from tests.helpers.limits import time_limit
 
 STUDY = "digits-mlp"
 
@@ -325,6 +327,63 @@ def test_a_home_that_shares_files_with_its_copy_is_refused(
         (line,) = [line for line in done.err.splitlines() if "must have one name" in line]
         assert "make it again with 'cp -a'" in line
     assert hash_files(original) == before
+
+
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def replace_by_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.touch()
+
+
+def nest_deeply(path: Path) -> None:
+    """Create 1,500 folders one below the other, which no recursion goes down."""
+    path.mkdir()
+    for _ in range(1_500):
+        (path := path / "d").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("replace", "place"),
+    [
+        (replace_by_folder, "experiment.toml"),
+        (replace_by_pipe, "resolved.toml"),
+        (replace_by_pipe, "model/MLmodel"),
+        (replace_by_folder, "model/MLmodel"),
+        (replace_by_file, "model"),
+        (replace_by_file, "model/data"),
+        (nest_deeply, "model/deep"),
+    ],
+)
+def test_what_is_in_the_way_of_an_artifact_is_named_at_once(
+    replace: Callable[[Path], None], place: str, store_paths: StorePaths
+) -> None:
+    home = store_paths.workspace.path
+    folder = next(store_paths.workspace.artifacts.rglob("model.keras")).parents[2]
+    replace(folder / place)
+    try:
+        with time_limit(50):
+            done = invoke(*SWEEP, "--trials", "8", "--home", str(home))
+        assert done.code == 0, done.err
+        shown = invoke("show", STUDY, "--home", str(home))
+        checked = invoke("doctor", "--home", str(home))
+        assert "Traceback" not in shown.err + checked.err
+    finally:
+        subprocess.run(["rm", "-rf", str(folder / place)], check=True)  # pytest can't, so deep
+    tags = MlflowClient(store_paths.tracking_uri).get_run(done.answer["parent_run_id"]).data.tags
+    # The reason why there is no model is in the model's own tag.
+    notes = f"{tags.get('assay.refused', '')} {tags['assay.model']}"
+    if replace is not nest_deeply:
+        assert str(folder / place) in notes
+        assert "remove it" in notes
 
 
 def test_artifacts_with_a_second_name_are_not_written(
