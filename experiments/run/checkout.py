@@ -127,7 +127,8 @@ def _git(arguments: list[str], folder: Path, variables: dict[str, str] | None = 
         folder: where it runs.
         variables: for a git folder of our own, which is then used with no other configuration.
     """
-    environment = dict(os.environ)
+    # Without git's own variables, such as GIT_DIR in a hook: they name another repository.
+    environment = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
     if variables is not None:
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", **variables}

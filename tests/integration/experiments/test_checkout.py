@@ -122,6 +122,31 @@ def test_settings_of_the_user_count(checkout: Path, monkeypatch: pytest.MonkeyPa
     assert read_checkout(checkout).dirty is False
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GIT_DIR", "{other}/.git"),
+        ("GIT_WORK_TREE", "{other}"),
+        ("GIT_INDEX_FILE", "{other}/.git/index"),
+        ("GIT_OBJECT_DIRECTORY", "{other}/.git/objects"),
+        ("GIT_COMMON_DIR", "{other}/.git"),
+        ("GIT_NAMESPACE", "other"),
+        ("GIT_CEILING_DIRECTORIES", "{checkout}"),
+        ("GIT_CONFIG_GLOBAL", "{other}/mine.toml"),
+    ],
+)
+def test_variables_of_git_lead_to_no_other_checkout(
+    variable: str, value: str, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = create(tmp_path / "other")
+    change(other)
+    git(other, "commit", "-q", "-a", "-m", "second")
+    expected = Checkout(git(checkout, "rev-parse", "HEAD"), False)
+    (inner := checkout / "inner").mkdir()
+    monkeypatch.setenv(variable, value.format(other=other, checkout=checkout))
+    assert read_checkout(inner) == expected
+
+
 HOSTILE = {
     "fsmonitor": ["core.fsmonitor", "{}"],
     "a clean filter": ["filter.evil.clean", "{}"],
