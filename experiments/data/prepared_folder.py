@@ -23,7 +23,7 @@ from assay.experiments.data.settings import DataSettings
 from assay.experiments.data.sources.base import Source
 from assay.models.data import ARRAY_FILES, META_FILE, StoredScale, TrainingMeta, read_meta
 from assay.models.errors import DamagedFile, RequestError
-from assay.models.files import make_folder, open_regular
+from assay.models.files import check_no_link, make_folder, open_regular
 from assay.models.tasks import Task
 from assay.search.system.files import FileLock, unwritable_error
 
@@ -264,9 +264,11 @@ def replace_prepared_folder(folder: Path) -> Iterator[Path]:
     process is killed. The caller holds the lock. An existing folder is replaced.
 
     Raises:
+        DamagedFile: the folder is a symbolic link.
         RequestError: home is not a folder that can be written.
         SearchError: home cannot be written, because the disk is full or by its permissions.
     """
+    check_no_link(folder)
     partial = partial_folder_path(folder)
     try:
         shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed

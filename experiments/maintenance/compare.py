@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.results.history import TrialHistory
-from assay.experiments.tracking.addresses import ArtifactGuard
+from assay.experiments.tracking.addresses import ArtifactGuard, Relocation
 from assay.experiments.tracking.lookup import has_model_files
 from assay.experiments.tracking.schema import (
     BEST_TAG,
     CLOSING_STATUS,
+    MODEL_FOLDER,
     PARETO_TAG,
     encode_label,
     encode_name,
@@ -293,14 +294,29 @@ class ParentFacts:
     has_model: bool
 
 
-def read_parent_facts(client: MlflowClient, guard: ArtifactGuard, run: Run) -> ParentFacts:
-    """Return what MLflow has of a study's own run."""
+def read_parent_facts(
+    client: MlflowClient, guard: ArtifactGuard, relocation: Relocation | None, run: Run
+) -> ParentFacts:
+    """Return what MLflow has of a study's own run.
+
+    Args:
+        client: of the store.
+        guard: which addresses of artifacts may be read.
+        relocation: of home; doctor reports it by itself.
+        run: the study's own run.
+    """
     tags = run.data.tags
+    found = None
+    if relocation is not None:
+        found = relocation.locate(str(run.info.artifact_uri), guard.artifacts)
+    has_model = (
+        has_model_files(client, guard, run) if found is None else (found / MODEL_FOLDER).is_dir()
+    )
     return ParentFacts(
         run_id=str(run.info.run_id),
         status=str(run.info.status),
         best=tags.get(BEST_TAG) or tags.get(PARETO_TAG) or "",
-        has_model=has_model_files(client, guard, run),
+        has_model=has_model,
     )
 
 

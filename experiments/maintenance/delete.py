@@ -10,14 +10,14 @@ import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.experiments.decision.files import delete_finalists
 from assay.experiments.results.listing import list_studies, unknown_study_error
 from assay.experiments.run.study_locks import lock_all_instances
 from assay.experiments.tracking.addresses import find_relocation, update_addresses
-from assay.experiments.tracking.cursor import read_cursor
+from assay.experiments.tracking.cursor import cursor_files, read_cursor
 from assay.experiments.tracking.home_id import is_recorded_elsewhere
 from assay.experiments.tracking.lookup import (
     delete_runs,
@@ -47,6 +47,7 @@ class StoredStudy:
         runs: ids of its runs in MLflow, parent runs last.
         optuna_damage: why home's own storage can't be read; what it has may be left.
         mlflow_damage: why home's own MLflow store can't be read; what it has is left.
+        damaged_locks: which of its locks are left, because they are no regular files.
         foreign_runs: why its runs are left: another home, of which this one is a copy, has them.
     """
 
@@ -57,6 +58,7 @@ class StoredStudy:
     optuna_damage: str | None = None
     mlflow_damage: str | None = None
     foreign_runs: str | None = None
+    damaged_locks: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -74,16 +76,15 @@ def locked_study(study: str, store_paths: StorePaths) -> Iterator[StoredStudy]:
     # Once before the lock, which creates a file: a wrong name must not leave one.
     _find_study(study, store_paths)
     with ExitStack() as stack:
+        damaged: list[str] = []
         try:
-            lock_all_instances(stack, store_paths, study)
-        except DamagedFile:
-            raise  # it names the file
+            lock_all_instances(stack, store_paths, study, lambda error: damaged.append(str(error)))
         except RequestError as error:
             running = str(error).partition(": ")[0]
             raise RequestError(
                 f"{running}: wait for that sweep, or end it, before deleting the study."
             ) from None
-        yield _find_study(study, store_paths)
+        yield replace(_find_study(study, store_paths), damaged_locks=tuple(damaged))
 
 
 def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[str]:
@@ -98,11 +99,13 @@ def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[str]:
         can't be read.
     """
     left = [why for why in (stored.mlflow_damage, stored.foreign_runs) if why is not None]
+    left += stored.damaged_locks
     # `mlflow gc` deletes artifacts wherever the addresses of deleted runs lead.
     try:
         update_addresses(store_paths.workspace)
     except DamagedFile as error:
-        left = [str(error)]
+        if str(error) not in left:
+            left.append(str(error))
     # Without runs the store may not exist, and must not be created.
     if stored.runs:
         delete_runs(store_paths, stored.runs)
@@ -120,7 +123,7 @@ def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[str]:
     for journal in (workspace.finalize_journal(stored.study), *journals):
         # The cursor before the journal: a cursor that was left behind would make the tracker of
         # the next study of this name skip the beginning of its journal.
-        for file in (journal.with_suffix(".tracked"), journal):
+        for file in (*cursor_files(journal.with_suffix(".tracked")), journal):
             try:
                 file.unlink(missing_ok=True)
             except IsADirectoryError:

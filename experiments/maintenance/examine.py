@@ -20,7 +20,7 @@ from assay.experiments.maintenance.compare import (
 from assay.experiments.maintenance.finalists import examine_finalists
 from assay.experiments.results.history import StudyHistory, read_history
 from assay.experiments.results.listing import load_optuna_study
-from assay.experiments.tracking.addresses import ArtifactGuard
+from assay.experiments.tracking.addresses import ArtifactGuard, find_relocation
 from assay.experiments.tracking.home_id import check_is_recorded_here
 from assay.experiments.tracking.lookup import (
     is_deleted,
@@ -264,7 +264,11 @@ def _read_runs(
         (parents if number is None else trials[number]).append(facts)
     parent = None
     if ranked_parents and not is_deleted(ranked_parents[0]):
-        parent = read_parent_facts(client, ArtifactGuard.of(store_paths), ranked_parents[0])
+        relocation = (
+            find_relocation(store_paths.workspace) if store_paths.has_own_tracking else None
+        )
+        guard = ArtifactGuard.of(store_paths)
+        parent = read_parent_facts(client, guard, relocation, ranked_parents[0])
     return _StudyRuns(parents, parent, trials, deleted)
 
 

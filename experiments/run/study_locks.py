@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from assay.experiments.tracking.addresses import update_addresses
 from assay.experiments.tracking.cursor import Cursor
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.workspace import StorePaths, Workspace, file_name
-from assay.models.errors import RequestError
+from assay.models.errors import DamagedFile, RequestError
 from assay.search.artifacts import ModelStore
 from assay.search.events import StudyClosed
 from assay.search.journal import Journal, last_event
@@ -77,21 +78,45 @@ def acquire_instance(stack: ExitStack, store_paths: StorePaths, study: str) -> i
         return instance
 
 
-def lock_all_instances(stack: ExitStack, store_paths: StorePaths, study: str) -> None:
+def lock_all_instances(
+    stack: ExitStack,
+    store_paths: StorePaths,
+    study: str,
+    on_damage: Callable[[DamagedFile], object] | None = None,
+) -> None:
     """Lock every instance of a study, including future ones, until the stack is left.
 
     Nothing is written to a home without journals.
 
+    Args:
+        stack: on which the locks are held.
+        store_paths: home and both stores.
+        study: name of the study.
+        on_damage: called for a lock that is no regular file, which no process can hold; None: such
+            a lock is refused.
+
     Raises:
+        DamagedFile: a lock is no regular file.
         RequestError: a process runs one of them.
         SearchError: the lock beside the database can't be written.
     """
     workspace = store_paths.workspace
-    if workspace.journal(study).parent.exists():
-        stack.enter_context(StudyLock(_gate(workspace, study), study))
-        for instance in workspace.instances(study):
-            stack.enter_context(_lock(workspace, study, instance))
-        _lock_database(stack, store_paths, study)
+    if not workspace.journal(study).parent.exists():
+        return
+    locks: list[Callable[[], object]] = [
+        lambda: stack.enter_context(StudyLock(_gate(workspace, study), study))
+    ]
+    for instance in workspace.instances(study):
+        lock = _lock(workspace, study, instance)
+        locks.append(partial(stack.enter_context, lock))
+    locks.append(lambda: _lock_database(stack, store_paths, study))
+    for acquire in locks:
+        try:
+            acquire()
+        except DamagedFile as error:
+            if on_damage is None:
+                raise
+            on_damage(error)
 
 
 def find_runner(store_paths: StorePaths, study: str) -> str | None:

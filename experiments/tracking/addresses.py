@@ -138,6 +138,19 @@ class Relocation:
         """The store of the home before, as cursors name it."""
         return mask_secrets(sqlite_url(self.origin / "mlflow.db"))
 
+    def locate(self, address: str, artifacts: Path) -> Path | None:
+        """Return where home has what an address below the old folder leads to.
+
+        Args:
+            address: an address in the store.
+            artifacts: home's folder of artifacts.
+
+        Returns:
+            None for any other address.
+        """
+        path, former = local_path(address), self.origin / "artifacts"
+        return artifacts / path.relative_to(former) if path and _is_below(path, former) else None
+
     def __str__(self) -> str:
         return (
             f"home was copied or moved from {self.origin}: its MLflow store has "

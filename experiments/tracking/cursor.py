@@ -15,6 +15,11 @@ _MOST_BYTES = 1 << 16
 _NEW_SUFFIX = ".tracked-new"
 
 
+def cursor_files(path: Path) -> tuple[Path, Path]:
+    """Return the file of a cursor, and the one that is renamed to it."""
+    return path, path.with_suffix(_NEW_SUFFIX)
+
+
 def read_cursor(path: Path) -> Mapping[str, Any]:
     """Return the content of a cursor's file; empty if it can't be read."""
     with contextlib.suppress(OSError, ValueError, RecursionError), open_regular(path, "rb") as file:
@@ -33,7 +38,7 @@ def write_cursor(path: Path, record: Mapping[str, Any]) -> None:
     """
     check_replaceable(path)
     # Renamed into place, so that a crash leaves either the old offset or the new one.
-    new_file = path.with_suffix(_NEW_SUFFIX)
+    _, new_file = cursor_files(path)
     with replace_file(new_file) as file:
         file.write(json.dumps(record).encode())
     new_file.replace(path)
@@ -55,7 +60,7 @@ class Cursor:
     """
 
     def __init__(self, path: Path, tracking_uri: str) -> None:
-        for file in (path, path.with_suffix(_NEW_SUFFIX)):
+        for file in cursor_files(path):
             check_replaceable(file)
         self._path = path
         self._tracking_uri = mask_secrets(tracking_uri)

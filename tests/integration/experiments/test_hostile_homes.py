@@ -188,6 +188,48 @@ def test_delete_removes_only_what_assay_writes(
     assert (theirs / "seed-1.npz").exists()
 
 
+LOCKS = [
+    "journal/digits-mlp.lock",
+    "journal/digits-mlp.gate.lock",
+    "journal/digits-mlp~3.lock",
+    ".optuna.db.digits-mlp.lock",
+]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+@pytest.mark.parametrize("lock", LOCKS)
+def test_delete_works_whatever_is_in_the_place_of_a_lock(
+    lock: str, kind: str, store_paths: StorePaths, private: Path
+) -> None:
+    path = store_paths.workspace.path / lock
+    path.unlink(missing_ok=True)
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "link":
+            path.symlink_to(private)
+    with time_limit(30):
+        done = call(store_paths, "delete", STUDY, "--yes")
+    assert done.code == 0, done.err
+    (left,) = [line for line in done.err.splitlines() if line.startswith("left: ")]
+    assert str(path) in left
+    assert not store_paths.workspace.journal(STUDY).exists()
+
+
+def test_delete_says_everything_that_it_leaves(store_paths: StorePaths) -> None:
+    home = store_paths.workspace.path
+    DAMAGED_STORES["a view of runs"](home)
+    os.mkfifo(home / LOCKS[1])
+    (home / "journal" / "digits-mlp.tracked-new").mkdir()
+    done = call(store_paths, "delete", STUDY, "--yes")
+    assert done.code == 0, done.err
+    left = [line for line in done.err.splitlines() if line.startswith("left: ")]
+    names = ("mlflow.db", ".gate.lock", ".tracked-new")
+    assert [name for name, line in zip(names, left, strict=True) if name in line] == [*names]
+
+
 def test_a_forged_id_deletes_no_other_study(store_paths: StorePaths) -> None:
     workspace = store_paths.workspace
     opened = json.loads(workspace.journal(STUDY).read_text().splitlines()[0])

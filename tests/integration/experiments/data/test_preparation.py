@@ -205,6 +205,21 @@ def test_an_array_that_meta_leaves_out_is_not_opened(
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_linked_folder_is_named(is_whole: bool, own_set: Path, quick_split: Path) -> None:
+    folder = started(own_set).result().folder
+    folder.rename(theirs := own_set.parent / "theirs")
+    folder.symlink_to(theirs)
+    if is_whole:
+        assert started(own_set).result().warnings == ()
+        return
+    (theirs / "meta.json").unlink()
+    before = sorted(theirs.rglob("*"))
+    with pytest.raises(RequestError, match=rf"symbolic link: {folder} leads to {theirs}; remove"):
+        started(own_set).result()
+    assert sorted(theirs.rglob("*")) == before
+
+
 def test_two_concurrent_processes_prepare_once(own_set: Path, quick_split: Path) -> None:
     first, second = started(own_set), started(own_set)
     assert first.result() == second.result()
