@@ -3,6 +3,7 @@
 # make test-system                                                                    set up, then run the system tests
 # make chaos [CASES="points queue"] [ARGS=--quick]                                     set up, then kill sweeps
 # make simulate [CASES=verdicts] [ARGS=--quick]                                        set up, then simulate studies
+# make reproduce [ARGS="--runs 2 jax"]                                                set up, then train recorded runs again
 # make bench [MEASURES="sweeps startup"] [ARGS="--repeats 1"]                         set up, then run the benchmark
 # make bench-gpu [ARGS=--quick]                                                       set up, then measure a GPU
 PYTHON ?= python3
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test test-system lint types chaos simulate bench bench-gpu pictures setup setup-dev setup-bench lock clean
+.PHONY: sweep test test-system lint types chaos simulate reproduce bench bench-gpu pictures setup setup-dev setup-bench lock clean
 
 sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
@@ -49,6 +50,10 @@ chaos: setup-dev
 # Simulates studies, and counts how often the statistics of a verdict are wrong: minutes. `make test` runs a short version.
 simulate: setup-dev
 	$(BIN)/python -m tests.simulations $(CASES) $(ARGS)
+
+# Trains recorded runs again, ten on each backend, and compares to the last bit: about ten minutes.
+reproduce: setup-dev
+	$(BIN)/python -m tests.reproduction $(ARGS)
 
 # Not a test: it takes about an hour on a quiet machine.
 bench: setup-bench

@@ -1,4 +1,4 @@
-"""`sweep`, `run` and `load_study` in Python match the command line."""
+"""`sweep`, `run`, `reproduce` and `load_study` in Python match the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import assay
-from assay import RequestError, SearchError, load_study, run, sweep
+from assay import RequestError, SearchError, load_study, reproduce, run, sweep
 from assay.experiments import api
 from assay.experiments.run.result import RunStatus, SweepResult
 from assay.search.objective import Objectives
@@ -19,13 +19,13 @@ from assay.search.objective import Objectives
 ONLY_A_COMMAND = {"as_json", "dry_run"}
 
 
-@pytest.mark.parametrize("verb", ["sweep", "run"])
+@pytest.mark.parametrize("verb", ["sweep", "run", "reproduce"])
 def test_every_option_of_the_command_is_a_parameter_of_the_function(verb: str) -> None:
     command = importlib.import_module(f"assay.experiments.cli.{verb}").command
     options = {option.name for option in command.params} - ONLY_A_COMMAND
     parameters = inspect.signature(getattr(assay, verb)).parameters
     assert options <= set(parameters)
-    others = [parameter for name, parameter in parameters.items() if name != "experiment"]
+    _, *others = parameters.values()
     documented = getattr(assay, verb).__doc__
     assert all(f"        {parameter.name}: " in documented for parameter in others)
     assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in others)
@@ -34,14 +34,21 @@ def test_every_option_of_the_command_is_a_parameter_of_the_function(verb: str) -
             assert parameters[option.name].default == option.default
 
 
-@pytest.mark.parametrize("function", [sweep, run])
+@pytest.mark.parametrize(
+    ("function", "wrong", "near"),
+    [
+        (sweep, "epoch", "epochs"),
+        (run, "epoch", "epochs"),
+        (reproduce, "tolerances", "tolerance"),
+    ],
+)
 def test_an_unknown_option_is_a_type_error_that_names_the_nearest(
-    function: Callable[..., object],
+    function: Callable[..., object], wrong: str, near: str
 ) -> None:
     with pytest.raises(
-        TypeError, match="unexpected keyword argument 'epoch'; did you mean 'epochs'"
+        TypeError, match=f"unexpected keyword argument '{wrong}'; did you mean '{near}'"
     ):
-        function("digits-mlp", epoch=3)
+        function("digits-mlp", **{wrong: 3})
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
@@ -62,6 +69,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         lambda home: sweep("digits-mlp", set={"batch_size": 10**6}, home=home),
         lambda home: run("digits-mlp", seed=-1, home=home),
         lambda home: run("digits-mlp", backend="theano", home=home),
+        lambda home: run(home=home),
+        lambda home: run("digits-mlp", like="0" * 32, home=home),
+        lambda home: run(like="0" * 32, home=home),
+        lambda home: reproduce("0" * 32, home=home),
+        lambda home: reproduce("digits-mlp", home=home),
+        lambda home: reproduce("0" * 32, tolerance=-1, home=home),
         lambda home: load_study("nothing", home=home),
     ],
 )

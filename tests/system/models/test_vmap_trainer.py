@@ -146,6 +146,28 @@ def test_ended_trials_do_not_affect_the_others(
         assert_alike(curve, trained_alone(spec, len(curve)))
 
 
+@pytest.mark.parametrize("case", [CASES[3], CASES[4], CASES[10]], ids=["adam", "adamw", "cnn"])
+def test_a_trial_of_a_batch_is_repeated_alone_to_the_last_bit(
+    fused: VmapTrainer, folder: Path, monkeypatch: pytest.MonkeyPatch, case: tuple[Any, ...]
+) -> None:
+    monkeypatch.setattr(jax_vmap.VmapPrograms, "_cost", lambda self, size, left: size)
+    specs = [assigned(folder, case, number, epochs=3) for number in range(4)]
+    begin(fused, specs)
+    replies: list[dict[str, Any]] = []
+    for ended, lanes in (([], [0, 1, 2, 3]), ([0, 2], [1, 3]), ([1], [3])):
+        if ended:
+            fused.batch(calls(ended, "drop"))
+        replies.append(dict(fused.batch(calls(lanes, "epoch"))[-1]))
+    sizes = [reply["lanes"] for reply in replies]
+    assert sizes == [4, 2, 1]
+    recorded = [reply["metrics"] for reply in replies]
+    begin(again := VmapTrainer(threads=1, calibrate=False), [{**specs[3], "lanes": sizes}])
+    repeated = [again.batch(calls([0], "epoch"))[0] for _ in sizes]
+    assert [reply["lanes"] for reply in repeated] == sizes
+    assert [reply["metrics"] for reply in repeated] == recorded
+    assert_alike(trained_alone(specs[3], 3), recorded)
+
+
 def test_trials_that_cannot_be_fused_train_beside_batches(fused: VmapTrainer, folder: Path) -> None:
     specs = [
         assigned(folder, CASES[0], 0),
