@@ -7,6 +7,7 @@ far. Batch order, learning rates and augmentation are derived from the seed agai
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -52,12 +53,13 @@ class Checkpoint:
         """
         best = fit.best_epoch()
         stopping = None if best is None else {"epoch": best.epoch, "metrics": dict(best.metrics)}
-        about = {"identity": self.identity, "replies": list(replies), "stopping": stopping}
         arrays: dict[str, Any] = {
-            "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
             **_number_arrays("state", map(np.asarray, training_variables(model))),
             **_number_arrays("best", () if best is None else best.weights),
         }
+        about = {"identity": self.identity, "replies": list(replies), "stopping": stopping}
+        about["digest"] = _digest(about, arrays)
+        arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         # Only one process trains the trial, so the name needs nothing that is unique.
         unfinished = self.path.with_suffix(".partial")
         try:
@@ -85,7 +87,7 @@ class Checkpoint:
         most_numbers = 2 * sum(math.prod(variable.shape) for variable in variables)
         try:
             arrays = _read_arrays(self.path, most_bytes=8 * most_numbers + _MOST_ABOUT_BYTES)
-            about = _About.model_validate_json(arrays.pop("about").tobytes())
+            about = _read_about(arrays.pop("about"), arrays)
             state, best = _collect_arrays("state", arrays), _collect_arrays("best", arrays)
         # zipfile raises RuntimeError if a damaged bit says that the file is encrypted.
         except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
@@ -112,6 +114,31 @@ class _About(BaseModel):
     identity: str
     replies: list[dict[str, Any]] = Field(min_length=1)
     stopping: _Stopping | None
+    digest: str | None = None  # those of earlier releases have none
+
+
+def _read_about(content: Array, arrays: Mapping[str, Array]) -> _About:
+    """Return what a checkpoint says of itself.
+
+    Raises:
+        ValueError: it is damaged, or the arrays are not those that it was written with.
+    """
+    about = _About.model_validate_json(content.tobytes())
+    if about.digest is not None:
+        said = json.loads(content.tobytes())
+        del said["digest"]
+        if about.digest != _digest(said, arrays):
+            raise ValueError("the digest is of other content")
+    return about
+
+
+def _digest(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
+    """Hash what a checkpoint says of itself, and its arrays."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def _read_arrays(path: Path, most_bytes: int) -> dict[str, Array]:

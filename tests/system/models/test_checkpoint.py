@@ -115,6 +115,17 @@ FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
         state_0=np.full(arrays["state_0"].shape, "weight")
     ),
     "complex weights": lambda arrays: arrays.update(state_0=arrays["state_0"] * 1j),
+    "weights of zero": lambda arrays: arrays["state_0"].fill(0),
+    "weights that are no numbers": lambda arrays: arrays["state_1"].fill(np.nan),
+    "another step of the optimizer": lambda arrays: arrays.update(
+        (name, array + 1) for name, array in [*arrays.items()] if getattr(array, "ndim", 1) == 0
+    ),
+    "another metric": lambda arrays: arrays["about"]["replies"][0]["metrics"].update(loss=0.0),
+    "a second epoch": lambda arrays: arrays["about"]["replies"].append(
+        arrays["about"]["replies"][0]
+    ),
+    "an array more": lambda arrays: arrays.update(best_0=np.zeros(3)),
+    "a number for a digest": lambda arrays: arrays["about"].update(digest=1),
     "one array less": lambda arrays: arrays.pop("state_1"),
     "best weights of another shape": lambda arrays: (
         arrays["about"].update(stopping={"epoch": 1, "metrics": {}}),
@@ -133,6 +144,18 @@ def test_a_forged_checkpoint_changes_nothing(harm: str, folder: Path, tmp_path: 
     second = Trainer(threads=1)
     assert "resumed" not in second.begin(spec(folder, kept, model={"hidden_units": 8}))
     assert second.epoch()["metrics"] == reply["metrics"]
+
+
+def test_a_checkpoint_without_a_digest_is_read(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.npz"
+    first = Trainer(threads=1)
+    first.begin(spec(folder, kept, model={"hidden_units": 8}))
+    reply = first.epoch()
+    rewrite(kept, lambda arrays: arrays["about"].pop("digest"))
+    second = Trainer(threads=1)
+    begun = second.begin(spec(folder, kept, model={"hidden_units": 8}))
+    assert begun["resumed"] == [reply]
+    assert second.epoch()["metrics"] == first.epoch()["metrics"]
 
 
 @pytest.mark.parametrize("harm", ["a bomb", "a link", "a pipe"])
