@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -127,6 +128,19 @@ def _check_labels(y: Array, name: str) -> None:
         raise RequestError(
             f"{name} must hold integers, or texts without pickle; received {y.dtype}. "
             f"{_suggest_label_type(y, name.rpartition(' ')[2])}"
+        )
+    if y.dtype.kind == "U":
+        _check_is_unicode(y, name)
+
+
+def _check_is_unicode(y: Array, name: str) -> None:
+    """Check that texts have no number that is no character: NumPy reads any number of 4 bytes."""
+    codes = np.ascontiguousarray(y).view(f"{y.dtype.str[0]}u4")
+    wrong = codes[(codes > sys.maxunicode) | ((codes >= 0xD800) & (codes <= 0xDFFF))]
+    if len(wrong) > 0:
+        raise RequestError(
+            f"{name} must hold readable text; received the code {int(wrong[0]):#x}, which is no "
+            "character of Unicode."
         )
 
 

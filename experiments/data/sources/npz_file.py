@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import lzma
-import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from assay.experiments.data.array_header import read_array_header
 from assay.experiments.data.arrays import ARRAY_NAMES, VALIDATION_NAMES, SourceArrays
 from assay.experiments.data.capacity import ArraySize, CapacityCheck, accept_any_size
 from assay.experiments.data.layout import Layout, predict_input_shape
@@ -38,7 +38,6 @@ MOST_ENTRIES = 1_000
 
 _MOST_DIRECTORY_BYTES = 1_000_000  # `zipfile` takes some 500 bytes of memory for each entry's 50
 _MOST_SHAPE_TEXT = 80
-_MOST_HEADER_BYTES = 10_000  # NumPy's own limit, which it checks after reading up to 4 GB
 _MOST_NAMED = 10
 _MOST_REASON_TEXT = 200
 
@@ -301,28 +300,21 @@ def _read_header(archive: zipfile.ZipFile, name: str, path: Path) -> ArraySize:
     """
     member = _find_member(archive, name, path)
     with archive.open(member) as stream:
-        # No more than that, since the header says itself how long it is.
-        head = io.BytesIO(stream.read(_MOST_HEADER_BYTES))
-    # Version 3.0 is for arrays with named fields whose names are not Latin-1.
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    read_header = readers.get(np.lib.format.read_magic(head))
-    if read_header is None:
-        raise RequestError(
-            f"{path}: {name} has named fields; an array must be of one type of number."
-        )
-    shape, _, dtype = read_header(head)
+        try:
+            size, header_bytes = read_array_header(stream)
+        except ValueError as error:
+            raise RequestError(
+                f"{path}: {name} can't be read: {error}. Create or download it again."
+            ) from None
+    shape, dtype = size.shape, size.dtype
     if dtype.hasobject:
         raise RequestError(
             f"{path}: {name} holds pickled Python objects, which are never read: "
             "save plain numbers."
         )
-    size = ArraySize(shape, dtype)
-    is_possible = all(type(length) is int and 0 <= length <= sys.maxsize for length in shape)
+    is_possible = all(type(length) is int and length >= 0 for length in shape)
     # Compared before reading, because NumPy allocates the memory that a header claims.
-    if not is_possible or dtype.itemsize == 0 or member.file_size != head.tell() + size.bytes:
+    if not is_possible or dtype.itemsize == 0 or member.file_size != header_bytes + size.bytes:
         raise RequestError(
             f"{path}: {name} is damaged: {member.file_size:,} bytes cannot be "
             f"{_format_shape(shape)} of {dtype}. Create or download it again."
@@ -331,6 +323,6 @@ def _read_header(archive: zipfile.ZipFile, name: str, path: Path) -> ArraySize:
 
 
 def _format_shape(shape: Sequence[int]) -> str:
-    # A header has room for a thousand axes, or one length of thousands of digits.
+    # A header has room for a thousand axes.
     text = str(tuple(shape))
     return text if len(text) <= _MOST_SHAPE_TEXT else f"{text[:_MOST_SHAPE_TEXT]}..."

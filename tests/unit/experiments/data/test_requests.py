@@ -117,6 +117,24 @@ BAD_ARRAYS = {
     ),
     "pickled objects": ({"y_train": np.array([{}] * 60)}, {}, "never read"),
     "records": ({"y_train": np.zeros(60, [("日", int)])}, {}, "named fields"),
+    "labels beyond Unicode": (
+        {"y_train": np.array([65, 0x110000] * 30, "<u4").view("<U1")},
+        {},
+        "own.npz: y_train must hold readable text; received the code 0x110000",
+    ),
+    "labels of the largest numbers": (
+        {
+            "y_train": np.array(["a", "b"] * 30),
+            "y_test": np.full(24, 2**32 - 1, ">u4").view(">U2"),
+        },
+        {},
+        "y_test must hold readable text; received the code 0xffffffff",
+    ),
+    "labels of halves of a character": (
+        {"y_train": np.array([65, 0xD800] * 30, "<u4").view("<U1")},
+        {},
+        "y_train must hold readable text; received the code 0xd800",
+    ),
     "kinds of label differ": (
         {"y_test": np.array(["a"] * 12)},
         {},
