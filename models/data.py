@@ -26,11 +26,12 @@ Array: TypeAlias = NDArray[Any]
 META_FILE = "meta.json"
 _MOST_META_BYTES = 64 << 20
 STORED_TYPES = ("uint8", "float32")
-_SPLIT_FILES = {
+SPLIT_FILES = {
     "train": ("x_train.npy", "y_train.npy"),
     "validation": ("x_validation.npy", "y_validation.npy"),
     "test": ("test/x.npy", "test/y.npy"),
 }
+"""Files of inputs and targets in a prepared folder, by split."""
 _OPENED_PREFIX = b'{"event":"test_set_opened"'
 ARRAY_FILES = frozenset(file for files in _SPLIT_FILES.values() for file in files)
 """Every file with an array in a prepared folder, by its path within the folder."""
@@ -302,7 +303,7 @@ def _read_scale(stored: StoredScale) -> Scale:
 
 def _open_split(folder: Path, split: str, meta: TrainingMeta) -> tuple[Array, Array]:
     """Open and check inputs and targets of a split."""
-    x_file, y_file = _SPLIT_FILES[split]
+    x_file, y_file = SPLIT_FILES[split]
     x, y = _open_array(folder, x_file), _open_array(folder, y_file)
     if x.shape[1:] != meta.input_shape or x.dtype.name not in STORED_TYPES:
         shape = f"(n, {', '.join(map(str, meta.input_shape))})"
