@@ -9,7 +9,6 @@ import json
 import math
 import shutil
 import sys
-import tomllib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +18,7 @@ from click.core import ParameterSource
 from assay.experiments.cli import completion
 from assay.experiments.config.given_command import mask_command
 from assay.experiments.config.options import Option, StoreOptions, options_of
+from assay.experiments.config.toml_text import parse_toml
 from assay.experiments.terminal_text import to_single_line
 from assay.models.errors import RequestError
 from assay.search.system.urls import mask_secrets
@@ -105,8 +105,10 @@ def read_assignment(text: str) -> tuple[str, Any]:
     if not (key.strip() and equals and value.strip()):
         raise RequestError(f"--set takes key=value, such as hidden_units=100; received {text!r}.")
     try:
-        parsed = tomllib.loads(f"value = {value}")
-    except (ValueError, RecursionError):
+        parsed = parse_toml(f"value = {value}")
+    except RequestError as error:  # the text of such a number would be no number
+        raise RequestError(f"--set {key.strip()}: {error}.") from None
+    except ValueError:
         parsed = {}
     return key.strip(), parsed["value"] if set(parsed) == {"value"} else value.strip()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +26,7 @@ from assay.experiments.config.names import (
 )
 from assay.experiments.config.space_table import condition_names, read_space_table
 from assay.experiments.config.text_file import read_utf8
+from assay.experiments.config.toml_text import parse_toml
 from assay.experiments.data.lookup import check_task
 from assay.experiments.data.settings import DataSettings
 from assay.experiments.formatting import format_count
@@ -109,12 +109,8 @@ def parse_experiment(path: Path, text: str) -> Experiment:
         RequestError: the text is not TOML, or a value in it is wrong.
     """
     try:
-        tables = tomllib.loads(text)
-    except RecursionError:
-        raise RequestError(
-            f"{path} can't be read: lists and tables are nested too deeply."
-        ) from None
-    except ValueError as error:  # TOMLDecodeError, or int's own for a number of too many digits
+        tables = parse_toml(text)
+    except ValueError as error:
         raise RequestError(f"{path} is no TOML: {error}.") from None
     try:
         return _build_experiment(path, text, _ExperimentFile.read(tables, "the file"))

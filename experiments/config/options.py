@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, TypeVar, get_type_hints
 
+from assay.experiments.config.toml_text import check_integer
 from assay.experiments.formatting import parse_seconds
 from assay.models.errors import RequestError
 
@@ -23,6 +24,7 @@ XLA = ("auto", "on", "off")
 
 DEFAULT_TOLERANCE = 0.001
 """Largest difference of a metric by which a run counts as reproduced; see docs/reference.md."""
+_MOST_TEXT = 200
 
 Kind: TypeAlias = Literal[
     "text", "path", "integer", "number", "flag", "duration", "values", "list", "any"
@@ -85,11 +87,14 @@ class Option:
         """
         if value is None:
             return self.default
-        value = as_plain(value)
+        try:
+            value = as_plain(value)
+        except RequestError as error:
+            raise RequestError(f"{name}: {error}.") from None
         if self.kind == "duration":
             return parse_seconds(value, name)
         if not self._is_valid(value):
-            raise RequestError(f"{name} takes {self._expected()}; received {value!r}.")
+            raise RequestError(f"{name} takes {self._expected()}; received {show_value(value)}.")
         return value
 
     def _is_valid(self, value: Any) -> bool:
@@ -566,22 +571,44 @@ def as_plain(value: Any) -> Any:
 
     A cell of a DataFrame is such a scalar. Other values are returned unchanged.
 
+    Raises:
+        RequestError: an integer does not fit into 64 bits, or a list contains itself.
+
     Example:
         >>> as_plain({"hidden_units": [np.int64(64), 32], "flip": np.bool_(True)})
         {'hidden_units': [64, 32], 'flip': True}
     """
+    try:
+        return _as_plain(value)
+    except RecursionError:
+        raise RequestError("a value must not contain itself, or be nested too deeply") from None
+
+
+def _as_plain(value: Any) -> Any:
     numpy = sys.modules.get("numpy")  # what has not been imported has made no scalar
     if numpy is not None and isinstance(value, numpy.generic):
-        return value.item()
-    if numpy is not None and isinstance(value, numpy.ndarray):
-        return value.tolist()
+        value = value.item()
+    elif numpy is not None and isinstance(value, numpy.ndarray):
+        value = value.tolist()
     match value:
+        case int():
+            check_integer(value)
+            return value
         case list() | tuple():
-            return [as_plain(item) for item in value]
+            return [_as_plain(item) for item in value]
         case Mapping():
-            return {name: as_plain(item) for name, item in value.items()}
+            return {name: _as_plain(item) for name, item in value.items()}
         case _:
             return value
+
+
+def show_value(value: object) -> str:
+    """Return a value as an error shows it: on one line, and not too long."""
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a list of lists
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}..."
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -22,8 +22,10 @@ from assay.experiments.config.options import (
     SweepOptions,
     as_plain,
     read_options,
+    show_value,
 )
 from assay.experiments.config.text_file import read_utf8
+from assay.experiments.config.toml_text import check_integers
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.failure_policy import FailurePolicy
@@ -35,6 +37,8 @@ FuseOption: TypeAlias = Literal["auto"] | int
 order; or "auto".
 """
 
+
+_MOST_DIGITS = 9  # of a number of trials; Python reads no text of thousands of digits
 
 MOST_ENQUEUED = 100_000
 """Most configurations that can be tried first; no search trains more."""
@@ -252,7 +256,8 @@ def load_experiment(
     check_current_folder()
     if not isinstance(experiment, str | Path):
         raise RequestError(
-            f"an experiment is the name of one, or a Path to its file; received {experiment!r}."
+            f"an experiment is the name of one, or a Path to its file; received "
+            f"{show_value(experiment)}."
         )
     found = (
         read_experiment(expand_path(experiment, "an experiment"))
@@ -274,10 +279,10 @@ def parse_fuse(value: object) -> FuseOption:
         return "auto"
     if text == "off":
         return 0
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < 1:
         raise RequestError(
             f"fuse must be auto, off, or the number of trials to train together, 1 or more; "
-            f"received {value!r}."
+            f"received {show_value(value)}."
         )
     return int(text)
 
@@ -296,6 +301,7 @@ def read_configurations(file: str | Path, experiment: Experiment) -> list[Config
             read_utf8(expand_path(file, "--enqueue")),
             object_pairs_hook=_reject_repeated_names,
         )
+        check_integers(content)
     except FileNotFoundError:
         raise RequestError(f"--enqueue: there is no file {file}.") from None
     except RecursionError:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from assay.experiments.config.toml_text import parse_toml
 from assay.experiments.results.finalizes import read_finalizes
 from assay.experiments.results.frames import (
     build_epoch_frame,
@@ -100,8 +100,8 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
 def _experiment_evaluator(history: StudyHistory) -> str:
     """Return the importance evaluator that the study's experiment names."""
     if history.opened is not None:
-        with suppress(tomllib.TOMLDecodeError, KeyError, TypeError, RecursionError):
-            return str(tomllib.loads(history.opened.text)["search"]["importance"])
+        with suppress(ValueError, KeyError, TypeError):
+            return str(parse_toml(history.opened.text)["search"]["importance"])
     return DEFAULT_EVALUATOR
 
 

@@ -15,6 +15,8 @@ from assay.models.names import check_name
 from assay.models.settings import Settings
 from assay.models.tasks import DEFAULT_LOSS, Task
 
+MOST_EPOCHS = 1_000_000
+
 LOSSES: Mapping[str, tuple[Task, ...]] = {
     "cross_entropy": ("classification",),
     "binary_cross_entropy": ("classification",),
@@ -96,7 +98,12 @@ class TrainSettings(Settings):
         >>> TrainSettings(optimizer="momentum", learning_rate=0.05, schedule="cosine", epochs=20)
     """
 
-    epochs: int = Field(default=10, ge=1, description="Number of passes over the training images.")
+    epochs: int = Field(
+        default=10,
+        ge=1,
+        le=MOST_EPOCHS,
+        description="Number of passes over the training images.",
+    )
     batch_size: int = Field(default=32, ge=1, description="Number of images per gradient step.")
     learning_rate: float = Field(
         default=1e-3, gt=0, allow_inf_nan=False, description="Learning rate."

@@ -17,6 +17,13 @@ from assay.models.errors import RequestError
 from assay.search.system.signals import StopRequest
 
 
+class Frame:
+    """A table that is written on several lines, like a DataFrame."""
+
+    def __repr__(self) -> str:
+        return "one  two\n1    2"
+
+
 @pytest.mark.parametrize(
     ("given", "seconds"), [("90", 90), ("90s", 90), ("1h30m", 5400), (2.5, 2.5), (60, 60)]
 )
@@ -56,7 +63,7 @@ def test_an_invalid_time_is_refused(given: str | float) -> None:
         ({"home": 3}, "home takes a path; received 3"),
         ({"set": ["hidden_units=8"]}, "set takes values by name"),
         ({"set": {1: 2}}, "set takes values by name"),
-        ({"gpu_memory": 10**400}, "gpu_memory takes a number above 0"),
+        ({"gpu_memory": 1e309}, "gpu_memory takes a number above 0; received inf"),
         ({"fuse": "some"}, "fuse must be auto, off, or the number of trials"),
         ({"timeout": "soon"}, "timeout takes a time above 0"),
         ({"enqueue": {"hidden_units": 8}}, "enqueue takes a list of configurations"),
@@ -76,13 +83,65 @@ def test_an_invalid_sweep_is_refused(changes: dict[str, Any], words: str) -> Non
     [
         ("digit-mlp", None, "Did you mean 'digits-mlp'"),
         (Path("digits-mlp"), None, "there is no file digits-mlp"),
+        (10**5000, None, "an experiment is .*; received a value of type int"),
+        (Frame(), None, "an experiment is .*; received one two"),
         (3, None, "an experiment is the name of one, or a Path to its file; received 3"),
         ("digits-mlp", {"hiden_units": 8}, "Did you mean 'hidden_units'"),
     ],
+    ids=["name", "path", "digits", "lines", "number", "key"],
 )
 def test_an_invalid_experiment_is_refused(experiment: Any, values: Any, words: str) -> None:
     with pytest.raises(RequestError, match=words):
         load_experiment(experiment, values)
+
+
+CIRCLE: list[Any] = []
+CIRCLE.append(CIRCLE)
+CIRCULAR_TABLE: dict[str, Any] = {}
+CIRCULAR_TABLE["hidden_units"] = [CIRCULAR_TABLE]
+ARRAY = np.empty(1, object)
+ARRAY[0] = [10**30]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**19, -(2**63) - 1, 10**400, 10**5000, np.uint64(2**64 - 1), ARRAY],
+    ids=["20", "19", "400", "5000", "numpy", "array"],
+)
+@pytest.mark.parametrize(
+    "name", ["trials", "epochs", "seed", "workers", "fuse", "gpu_memory", "study", "home", "set"]
+)
+def test_integers_of_more_than_64_bits_are_refused(name: str, value: Any) -> None:
+    given = {"hidden_units": [value]} if name == "set" else value
+    words = f"{name}: a whole number must fit into 64 bits; received one of about [0-9,]+ digits"
+    with pytest.raises(RequestError, match=words) as caught:
+        read_sweep("digits-mlp", {name: given})
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    "value", [CIRCLE, CIRCULAR_TABLE, [[CIRCLE, 3]]], ids=["list", "dict", "in"]
+)
+@pytest.mark.parametrize("name", ["trials", "enqueue", "study", "fuse", "home", "set"])
+def test_values_that_contain_themselves_are_refused(name: str, value: Any) -> None:
+    given = {"hidden_units": value} if name == "set" else value
+    with pytest.raises(RequestError, match=f"{name}: a value must not contain itself"):
+        read_sweep("digits-mlp", {name: given})
+
+
+def test_an_error_shows_any_value_on_one_short_line() -> None:
+    for value in (Frame(), "x" * 10_000, [Frame()] * 1_000):
+        with pytest.raises(RequestError) as caught:
+            read_sweep("digits-mlp", {"trials": value})
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("text", ["0", "9" * 10, "9" * 4_000, "9" * 5_000, "-1", "1.5", "²"])
+def test_an_invalid_number_of_fused_trials_is_refused(text: str) -> None:
+    with pytest.raises(RequestError, match="fuse must be auto, off, or the number") as caught:
+        read_sweep("digits-mlp", {"fuse": text})
+    assert len(str(caught.value)) < 400
 
 
 def test_numpy_scalars_of_a_data_frame_are_accepted() -> None:
