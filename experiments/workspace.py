@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,13 @@ from assay.models.errors import DamagedFile, RequestError
 from assay.models.files import check_no_link, check_one_name, open_regular
 from assay.search.journal import LONGEST_LINE_BYTES
 from assay.search.system.files import absolute_path, check_current_folder, unwritable_error
-from assay.search.system.urls import is_database_at, is_server, register_secrets, sqlite_url
+from assay.search.system.urls import (
+    is_database_at,
+    is_server,
+    register_secrets,
+    sqlite_file,
+    sqlite_url,
+)
 
 _LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
 # SQLite opens no file with a longer path, less the 8 bytes of "-journal" (SQLITE_MAX_PATHNAME).
@@ -29,6 +36,7 @@ _PARTS = (
 )
 _SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
 _DATABASES = ("optuna.db", "mlflow.db", "user-mlflow/mlflow.db")
+_DATABASE_SUFFIXES = ("", "-journal", "-wal", "-shm")
 _INSTANCE = re.compile(r"[2-9]|[1-9][0-9]{1,8}")
 _FINALIZE_SUFFIX = "~finalize"  # no instance is called so: theirs are numbers
 _SCHEME = re.compile(r"[a-zA-Z][\w+.-]*:")
@@ -148,14 +156,10 @@ class Workspace:
         for name in _PARTS:
             check_no_link(self.path / name)
         for name in _DATABASES:
-            for suffix in ("", "-journal", "-wal", "-shm"):
-                path = self.path / f"{name}{suffix}"
-                check_no_link(path)
-                # SQLite would wait at a pipe.
-                if path.exists() and not path.is_file():
-                    raise DamagedFile(f"{path} must be a file: it is no regular one; remove it.")
-                check_one_name(path)
-            _check_rollback_journal(self.path / f"{name}-journal")
+            for suffix in _DATABASE_SUFFIXES:
+                check_no_link(self.path / f"{name}{suffix}")
+                check_one_name(self.path / f"{name}{suffix}")
+            _check_database_files(self.path / name)
 
     def create(self) -> None:
         """Create the folder.
@@ -235,6 +239,9 @@ class StorePaths:
         register_secrets(chosen.storage)
         register_secrets(chosen.tracking_uri)
         _check_is_no_folder(chosen.tracking_uri)
+        for url in (chosen.storage, chosen.tracking_uri):
+            if (database := sqlite_file(url)) is not None:
+                _check_database_files(database)
         if chosen.has_own_storage or chosen.has_own_tracking:
             _check_path_length(workspace.path)
         if not is_server(chosen.tracking_uri):  # a server has artifacts of its own
@@ -280,6 +287,28 @@ def journal_experiments(workspace: Workspace) -> dict[str, str]:
             if isinstance(study, str) and file_name(study) == path.stem.partition("~")[0]:
                 experiments[study] = str(opened["experiment"])
     return experiments
+
+
+def _check_database_files(database: Path) -> None:
+    """Check that an SQLite database and the files beside it are regular, if they exist.
+
+    SQLite would wait at a pipe. Links are followed: users may link their databases.
+
+    Raises:
+        DamagedFile: one is not, or the rollback journal names another file.
+    """
+    for suffix in _DATABASE_SUFFIXES:
+        path = Path(f"{database}{suffix}")
+        try:
+            mode = path.stat().st_mode
+        except (OSError, ValueError):  # left to what opens it: it need not exist
+            continue
+        if not stat.S_ISREG(mode):
+            raise DamagedFile(
+                f"{path} must be a file, as a part of an SQLite database: it is no regular one; "
+                "remove it, or give another address."
+            )
+    _check_rollback_journal(Path(f"{database}-journal"))
 
 
 def _check_rollback_journal(path: Path) -> None:

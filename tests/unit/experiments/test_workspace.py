@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -46,6 +50,51 @@ def test_home_may_be_anywhere_if_both_stores_are_servers(name: str, tmp_path: Pa
 def test_a_long_home_with_one_store_is_refused(store: str, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="at most 465 bytes"):
         StorePaths.choose(tmp_path / LONG, None, **{**ELSEWHERE, store: None})  # type: ignore[arg-type]
+
+
+SQLITE_FORMS = [
+    "sqlite:///{path}",
+    "SQLite+pysqlite:///{path}?timeout=5",
+    "sqlite:///file:{path}?uri=true",
+    "sqlite:///file://localhost{path}?mode=rw&uri=1",
+    "sqlite:///file:{quoted}?uri=true",
+    "sqlite:///{quoted}",
+]
+
+
+@pytest.mark.parametrize("form", SQLITE_FORMS)
+@pytest.mark.parametrize("suffix", ["", "-journal", "-wal", "-shm"])
+@pytest.mark.parametrize("store", ["storage", "tracking_uri"])
+def test_a_pipe_is_no_database(store: str, suffix: str, form: str, tmp_path: Path) -> None:
+    database = tmp_path / "mine.db"
+    os.mkfifo(f"{database}{suffix}")
+    quoted = urllib.parse.quote(str(database), safe="")
+    url = form.format(path=database, quoted=quoted)
+    with pytest.raises(RequestError, match=f"mine.db{suffix} must be a file") as refused:
+        StorePaths.choose(tmp_path / "home", None, **{**ELSEWHERE, store: url})  # type: ignore[arg-type]
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["folder", "socket", "link to a pipe", "link to a device"])
+def test_no_other_kind_of_file_is_a_database(kind: str, tmp_path: Path) -> None:
+    database = tmp_path / "mine.db"
+    with contextlib.ExitStack() as stack:
+        if kind == "folder":
+            database.mkdir()
+        elif kind == "socket":
+            stack.enter_context(socket.socket(socket.AF_UNIX)).bind(str(database))
+        else:
+            os.mkfifo(tmp_path / "pipe")
+            database.symlink_to("/dev/zero" if "device" in kind else tmp_path / "pipe")
+        with pytest.raises(RequestError, match=r"mine\.db must be a file"):
+            StorePaths.choose(tmp_path / "home", storage=f"sqlite:///{database}")
+
+
+def test_a_linked_database_is_one(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.db").touch()
+    (tmp_path / "mine.db").symlink_to(tmp_path / "elsewhere.db")
+    url = f"sqlite:///{tmp_path}/mine.db"
+    assert StorePaths.choose(tmp_path / "home", storage=url).storage == url
 
 
 def test_the_folder_of_the_data_must_be_a_path() -> None:
