@@ -28,6 +28,11 @@ storage/postgresql.py
     why: no call of Optuna's sets a trial to RUNNING and an attribute in one transaction
     guard: is_supported
     fallback: two calls; a death in between delays the trial's redo by a minute
+storage/opening.py
+    what: the names of the tables of storages._rdb.models
+    why: Optuna creates a table that is missing, empty, beside the others
+    guard: is_supported
+    fallback: no check
 storage/postgresql.py
     what: storages.get_storage, "only for internal usage"
     why: its cache, by which finished trials are not read again

@@ -244,7 +244,7 @@ def _open_database(store: Path, mode: str) -> Iterator[sqlite3.Connection]:
         DamagedFile: it has a view.
         SearchError: it can't be read or written.
     """
-    check_database(store)  # a view could stand in the place of a table, and never end
+    check_database(store)  # see there
     address = f"file:{urllib.parse.quote(str(store))}?mode={mode}"
     try:
         with (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import sqlite3
+import urllib.parse
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -10,6 +13,7 @@ import sqlalchemy
 from sqlalchemy.engine import make_url
 
 from assay.models.errors import DamagedFile, RequestError
+from assay.search.optuna_compat import is_supported
 from assay.search.storage.postgresql import SharedStorage, advisory_lock
 from assay.search.storage.retrying import RetryingStorage, describe_error
 from assay.search.system.files import check_database, unwritable_error
@@ -97,6 +101,7 @@ def open_storage(url: str, wait_for_server: bool = False) -> RetryingStorage:
 def _open_database(url: str, wait_for_server: bool) -> optuna.storages.RDBStorage:
     if (file := sqlite_file(url)) is not None:
         check_database(file)
+        _check_has_all_tables(file)
     if not is_shared_database(url):
         return optuna.storages.RDBStorage(url)
     parsed = make_url(url)
@@ -114,3 +119,30 @@ def _open_database(url: str, wait_for_server: bool) -> optuna.storages.RDBStorag
         stack.callback(engine.dispose)
         stack.enter_context(advisory_lock(engine, "tables"))
         return optuna.storages.RDBStorage(url, engine_kwargs=options)
+
+
+def _check_has_all_tables(database: Path) -> None:
+    """Check that a database with studies has every table of Optuna.
+
+    Optuna would create what is missing, empty. A process that was killed while it created tables
+    has created no study.
+
+    Raises:
+        DamagedFile: one is missing.
+    """
+    if not is_supported():
+        return
+    from optuna.storages._rdb.models import BaseModel  # another release may not have it
+
+    address = f"file:{urllib.parse.quote(str(database))}?mode=ro"
+    # What can't be read, and a database without studies, Optuna refuses or completes.
+    with suppress(sqlite3.Error):
+        with closing(sqlite3.connect(address, uri=True, timeout=1.0)) as opened:
+            has_studies = opened.execute("SELECT 1 FROM studies LIMIT 1").fetchone() is not None
+            present = {name for (name,) in opened.execute("SELECT name FROM sqlite_master")}
+        missing = sorted(BaseModel.metadata.tables.keys() - present)
+        if has_studies and missing:
+            raise DamagedFile(
+                f"{database} must have the tables of Optuna: {missing[0]!r} is missing; restore it "
+                "from a backup, or remove it."
+            )

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from assay.models.errors import DamagedFile
 
@@ -50,7 +50,10 @@ _TRIAL_ATTRIBUTES: Mapping[str, type] = MappingProxyType(
     }
 )
 # What Optuna raises for content that it did not write.
-_DAMAGE = (ValueError, TypeError, AttributeError, LookupError, AssertionError, RecursionError)
+_DAMAGE = (
+    *(ValueError, TypeError, AttributeError, LookupError, AssertionError, RecursionError),
+    ArithmeticError,  # an infinite value of an integer
+)
 _MAY_BE_NULL = {RETRY_OF, REDO_OF}
 # What Optuna says of a study or a trial that does not exist (`optuna.storages._rdb.models`, 5.0).
 _NOT_FOUND = "Record does not exist."
@@ -105,12 +108,19 @@ def check_study_attributes(name: str, attributes: Mapping[str, Any]) -> None:
 
 
 def check_trials(name: str, trials: Iterable[FrozenTrial]) -> None:
-    """Check the attributes of trials that Assay sets.
+    """Check the numbers, values and attributes of trials.
 
     Raises:
-        DamagedFile: one has another type.
+        DamagedFile: one has another type, or a complete trial has no value.
     """
     for trial in trials:
+        if type(trial.number) is not int or trial.number < 0:
+            raise _damaged(name, f"a trial with the number {trial.number!r:.60}")
+        values = trial.values or ()
+        if not all(type(value) in (int, float) for value in values):
+            raise _damaged(name, f"trial {trial.number} with the values {values!r:.60}")
+        if trial.state == TrialState.COMPLETE and not values:
+            raise _damaged(name, f"trial {trial.number}, which is complete and has no value")
         _check_types(name, f"trial {trial.number}", trial.user_attrs, _TRIAL_ATTRIBUTES)
 
 

@@ -77,26 +77,41 @@ def absolute_path(path: Path | str, what: str) -> Path:
         ) from None
 
 
+_OTHER_THAN_TABLES = """
+    SELECT type, name, sql FROM sqlite_master WHERE type NOT IN ('table', 'index')
+    UNION ALL
+    SELECT 'virtual table', name, sql FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL%'
+"""
+# MLflow has such a trigger (3.17). Its condition has no parentheses: no query, no function.
+_REFUSING_TRIGGER = re.compile(
+    r"CREATE TRIGGER \w+ (BEFORE|AFTER) \w+ ON \w+ FOR EACH ROW (WHEN [^()]*)?"
+    r"BEGIN SELECT RAISE\(ABORT, '[^']*'\); END"
+)
+
+
 def check_database(database: Path) -> None:
     """Check that an SQLite database has tables only, and no second name.
 
-    Neither Optuna nor MLflow creates a view. One that never ends could stand in the place of a
-    table.
+    It may have indexes, and triggers that only refuse a change.
+
+    Neither Optuna nor MLflow creates anything else. What a view in the place of a table or another
+    trigger does may never end.
 
     Raises:
-        DamagedFile: it has a view, or hard links.
+        DamagedFile: it has something else, or hard links.
     """
     check_one_name(database)
     address = f"file:{urllib.parse.quote(str(database))}?mode=ro"
     # What can't be read is refused by what opens it to work with it.
     with contextlib.suppress(sqlite3.Error):
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=1.0)) as opened:
-            views = opened.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall()
-        if views:
-            raise DamagedFile(
-                f"{database} must have tables only: it has a view called {views[0][0]!r:.40}; "
-                "restore it from a backup, or remove it."
-            )
+            entries = opened.execute(_OTHER_THAN_TABLES).fetchall()
+        for kind, name, sql in entries:
+            if _REFUSING_TRIGGER.fullmatch(" ".join(str(sql).split())) is None:
+                raise DamagedFile(
+                    f"{database} must have tables only: it has a {kind} called {name!r:.40}; "
+                    "restore it from a backup, or remove it."
+                )
 
 
 class FileLock:

@@ -365,6 +365,27 @@ DAMAGED_STORES: dict[str, Callable[[Path], None]] = {
         "SELECT max(x) FROM n",
     ),
     "a view of runs": change("mlflow.db", "CREATE VIEW endless AS SELECT 1"),
+    "a trigger": change("optuna.db", "CREATE TRIGGER t AFTER DELETE ON trials BEGIN SELECT 1; END"),
+    "a trigger of runs": change(
+        "mlflow.db", "CREATE TRIGGER t BEFORE UPDATE ON runs BEGIN SELECT 1; END"
+    ),
+    "a virtual table": change("optuna.db", "CREATE VIRTUAL TABLE v USING rtree(id, low, high)"),
+    "a trigger that refuses after a query": change(
+        "mlflow.db",
+        "CREATE TRIGGER t BEFORE UPDATE ON runs FOR EACH ROW WHEN (SELECT 1) BEGIN SELECT "
+        "RAISE(ABORT, 'no'); END",
+    ),
+    "no trials": change("optuna.db", "DROP TABLE trials"),
+    "values that are missing": change("optuna.db", "DELETE FROM trial_values"),
+    "two values": change(
+        "optuna.db",
+        "INSERT INTO trial_values SELECT NULL, trial_id, 1, value, value_type FROM trial_values",
+    ),
+    "a text for a value": change("optuna.db", "UPDATE trial_values SET value = 'x'"),
+    "an infinite parameter": change("optuna.db", "UPDATE trial_params SET param_value = 9e999"),
+    "a number that is missing": change("optuna.db", "UPDATE trials SET number = NULL"),
+    "a number of bytes": change("optuna.db", "UPDATE trials SET number = x'00'"),
+    "a negative number": change("optuna.db", "UPDATE trials SET number = -1 - number"),
     "another release": change("optuna.db", "UPDATE alembic_version SET version_num = 'xxx'"),
     "an infinity": change("optuna.db", "UPDATE trial_values SET value_type = 'INF_POS'"),
     "deep nesting": change(
@@ -390,8 +411,19 @@ DAMAGED_STORES: dict[str, Callable[[Path], None]] = {
 }
 
 
-LOST = ("a state", "a view", "a view of runs", "another release")
+LOST = (
+    *("a state", "a view", "a view of runs", "another release", "a trigger", "a trigger of runs"),
+    *("a trigger that refuses after a query", "a virtual table", "no trials"),
+)
 """What keeps a study from being deleted in Optuna."""
+
+
+SHOWN = (
+    *("no trials", "values that are missing", "two values", "a text for a value"),
+    *("an infinite parameter", "a number that is missing", "a number of bytes"),
+    *("a negative number", "a trigger", "a virtual table"),
+)
+"""What `show` must not pass over."""
 
 
 @pytest.mark.parametrize("harm", DAMAGED_STORES)
@@ -401,6 +433,7 @@ def test_a_damaged_store_is_one_line_and_delete_works(harm: str, store_paths: St
         done = call(store_paths, *words)
         assert "Traceback" not in done.err
         assert (done.code == 0) or len(done.err.splitlines()) <= 1
+        assert done.code == 2 or words[0] != "show" or harm not in SHOWN
     deleted = call(store_paths, "delete", STUDY, "--yes")
     assert deleted.code == 0, deleted.err
     assert not store_paths.workspace.journal(STUDY).exists()
