@@ -128,10 +128,10 @@ def _is_store_error(error: Exception) -> bool:
     """Return whether MLflow's server or database raised the error."""
     # Not imported, which takes seconds: if MLflow raised the error, it is there.
     exceptions = sys.modules.get("mlflow.exceptions")
-    return (
-        exceptions is not None
-        and isinstance(error, exceptions.MlflowException)
-        and str(error).startswith(("API request", "(sqlite3.", "(psycopg"))
+    if exceptions is None or not isinstance(error, exceptions.MlflowException):
+        return False
+    return isinstance(error, exceptions.RestException) or str(error).startswith(
+        ("API request", "(sqlite3.", "(psycopg")
     )
 
 

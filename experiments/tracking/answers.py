@@ -5,15 +5,17 @@ MLflow reads an answer whatever its size, and waits as long as a byte comes ever
 
 from __future__ import annotations
 
+import functools
 import io
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import mlflow.utils.request_utils
 import mlflow.utils.rest_utils
 from mlflow.exceptions import MlflowException
-from requests import PreparedRequest, Response
+from requests import PreparedRequest, Response, Session
 from requests.exceptions import RequestException, Timeout
 
 _MOST_BYTES = 64 << 20  # a page of 1,000 runs has a few MB
@@ -22,12 +24,13 @@ _LEAST_BYTES_PER_SECOND = 100_000  # of an upload, such as a model
 _CHUNK_BYTES = 1 << 16
 
 _is_limited = False
+_request = threading.local()  # the deadline of the one that this thread has sent
 
 
 def limit_answers() -> None:
     """Limit all further answers of tracking servers in this process.
 
-    It replaces an adapter and a function of MLflow (3.17). A release without them stays as it is.
+    It replaces an adapter and functions of MLflow (3.17). A release without them stays as it is.
     """
     global _is_limited
     requests_module, rest_module = mlflow.utils.request_utils, mlflow.utils.rest_utils
@@ -36,21 +39,53 @@ def limit_answers() -> None:
         return
     _is_limited = True
     requests_module.TCPKeepAliveHTTPAdapter = _make_adapter(requests_module.TCPKeepAliveHTTPAdapter)
-    requests_module._cached_get_request_session.cache_clear()
-    if hasattr(rest_module, "parse_dict"):
-        parse = rest_module.parse_dict
+    create_session = requests_module._cached_get_request_session
+    create_session.cache_clear()
 
-        def parse_checked(js_dict: Any, message: Any) -> Any:
-            try:
-                return parse(js_dict=js_dict, message=message)
-            # What protobuf raises for a wrong type, here and below a list or an object.
-            except Exception as error:
-                reason = " ".join(str(error).split())[:100]
-                raise MlflowException(
-                    f"API request failed: the answer is not that of an MLflow server ({reason})"
-                ) from None
+    @functools.cache
+    def create_limited_session(*arguments: Any, **options: Any) -> Session:
+        return _limit_redirects(create_session(*arguments, **options))
 
-        rest_module.parse_dict = parse_checked
+    requests_module._cached_get_request_session = create_limited_session
+    for name in ("parse_dict", "verify_rest_response"):  # of good answers, and of errors
+        if hasattr(rest_module, name):
+            setattr(rest_module, name, _refuse_other_forms(getattr(rest_module, name)))
+
+
+def _refuse_other_forms(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that reads an answer as `read` does, and fails as MLflow's functions do."""
+
+    @functools.wraps(read)
+    def read_checked(*arguments: Any, **options: Any) -> Any:
+        try:
+            return read(*arguments, **options)
+        except MlflowException:
+            raise
+        # What protobuf and MLflow raise for a wrong type, also below a list or an object.
+        except Exception as error:
+            reason = " ".join(str(error).split())[:100]
+            raise MlflowException(
+                f"API request failed: the answer is not that of an MLflow server ({reason})"
+            ) from None
+
+    return read_checked
+
+
+def _limit_redirects(session: Session) -> Session:
+    """Give a request and all its redirects one deadline; `requests` follows up to 30."""
+    send = session.send
+
+    def send_in_time(request: PreparedRequest, **options: Any) -> Response:
+        if hasattr(_request, "deadline"):  # a redirect, for which `requests` calls this again
+            return send(request, **options)
+        _request.deadline = time.monotonic() + _allowed_seconds(request)
+        try:
+            return send(request, **options)
+        finally:
+            del _request.deadline
+
+    session.send = send_in_time  # type: ignore[method-assign]
+    return session
 
 
 def _make_adapter(base: type[Any]) -> type[Any]:
@@ -74,10 +109,10 @@ def _make_adapter(base: type[Any]) -> type[Any]:
             # In a thread: a socket's timeout counts from its last byte, and headers may come drop
             # by drop too. A thread that is left ends with the process.
             seconds = _allowed_seconds(request)
-            deadline = time.monotonic() + seconds
+            deadline = getattr(_request, "deadline", time.monotonic() + seconds)
             thread = threading.Thread(target=exchange, name="mlflow-request", daemon=True)
             thread.start()
-            thread.join(seconds)
+            thread.join(max(0.0, deadline - time.monotonic()))
             if not answers:
                 raise Timeout(f"the answer took more than {seconds:.0f} s", request=request)
             (answer,) = answers

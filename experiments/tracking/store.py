@@ -51,6 +51,8 @@ _MLFLOW_LEVELS: Mapping[str, int] = {
     "mlflow": logging.WARNING,  # it logs every migration of its tables
     # It logs errors that are raised as well, with all values of the failed statement.
     "mlflow.store.db.utils": logging.CRITICAL,
+    # It warns of unknown error codes of a server, with their text, beside raising them.
+    "mlflow.exceptions": logging.ERROR,
 }
 
 _lock = threading.Lock()

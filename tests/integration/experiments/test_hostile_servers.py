@@ -42,9 +42,9 @@ class Server(http.server.BaseHTTPRequestHandler):
         """Print nothing: the command's output is looked at."""
 
 
-def send(body: bytes, **headers: str) -> Callable[[Server], None]:
+def send(body: bytes, status: int = 200, **headers: str) -> Callable[[Server], None]:
     def answer(server: Server) -> None:
-        server.send_response(200)
+        server.send_response(status)
         for name, value in headers.items():
             server.send_header(name.replace("_", "-"), value)
         server.end_headers()
@@ -53,8 +53,13 @@ def send(body: bytes, **headers: str) -> Callable[[Server], None]:
     return answer
 
 
-def send_json(value: object) -> Callable[[Server], None]:
-    return send(json.dumps(value).encode())
+def send_json(value: object, status: int = 200) -> Callable[[Server], None]:
+    return send(json.dumps(value).encode(), status)
+
+
+def redirect_slowly(server: Server) -> None:
+    time.sleep(0.1)
+    send(b"", 302, Location="/again")(server)
 
 
 def send_endlessly(server: Server) -> None:
@@ -96,6 +101,16 @@ HOSTILE: dict[str, Callable[[Server], None]] = {
     "no text": send(b"\xff\xfe{\x00"),
     "deeply nested": send(b"[" * 200_000),
     "nested in an object": send(b'{"experiments":' * 50_000),
+    "a circle of redirects": send(b"", 302, Location="/again"),
+    "a slow circle of redirects": redirect_slowly,
+    "a list as the code of an error": send_json({"error_code": [1], "message": {}}, 400),
+    "an object as the code of an error": send_json({"error_code": {"a": 1}}, 404),
+    "a number as the code of an error": send_json({"error_code": 1e400, "message": None}, 500),
+    "an unknown code of an error": send_json({"error_code": "\x1b[2J\nforged", "message": 1}, 403),
+    "a list as the state of an error": send_json({"error_code": "NOT_FOUND", "sqlstate": []}, 400),
+    "a list as an error": send_json([1], 400),
+    "an error without words": send_json({}, 418),
+    "a nested error": send(b'{"error_code":' * 50_000, 400),
     "no HTTP": lambda server: server.wfile.write(b"\x00\x01\x02\r\n") and None,
 }
 
@@ -125,6 +140,21 @@ def test_a_hostile_answer_is_one_line(
     assert done.err.splitlines()[-1].startswith("assay: "), done.err
     assert len(done.err.splitlines()) <= 2  # MLflow warns of what is no JSON
     assert done.err.replace("\n", "").isprintable()
+
+
+def test_redirects_have_one_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_MOST_SECONDS", 0.4)
+    served: list[str] = []
+
+    def count(server: Server) -> None:
+        served.append(server.path)
+        redirect_slowly(server)
+
+    with serving(count, good_answers=0) as address:
+        done = invoke("show", RUN, "--tracking-uri", address, "--home", str(tmp_path / "home"))
+    assert done.code == 2
+    assert "took more than" in done.err
+    assert len(served) < 12  # `requests` follows 30
 
 
 @pytest.mark.parametrize("address", ["file:///srv/0", "/srv/0", "./mlruns/0"])
