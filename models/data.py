@@ -33,7 +33,7 @@ SPLIT_FILES = {
 }
 """Files of inputs and targets in a prepared folder, by split."""
 _OPENED_PREFIX = b'{"event":"test_set_opened"'
-ARRAY_FILES = frozenset(file for files in _SPLIT_FILES.values() for file in files)
+ARRAY_FILES = frozenset(file for files in SPLIT_FILES.values() for file in files)
 """Every file with an array in a prepared folder, by its path within the folder."""
 
 TARGET_TYPES: Mapping[Task, str] = {"classification": "int32", "regression": "float32"}
