@@ -24,7 +24,7 @@ Number = Annotated[int, Field(ge=-(2**63), lt=2**63)] | float
 """A metric: an integer stays one, such as a number of parameters. It may be NaN or infinite, but no
 integer that is larger than any float."""
 
-Time = Annotated[float, Field(ge=0.0, le=1e11)]
+Time = Annotated[float, Field(ge=-1e11, le=1e11)]
 """Seconds since the epoch, with a limit that stores can hold in milliseconds."""
 
 STUDY_ID_PATTERN = r"^[\w.-]{1,100}$"

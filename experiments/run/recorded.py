@@ -332,7 +332,7 @@ def _opened_event(
 
 def _read_artifacts(run_id: str, store_paths: StorePaths) -> dict[str, str]:
     """Return the texts of a run's artifacts that describe what was trained."""
-    client, guard = open_client(store_paths.tracking_uri), ArtifactGuard.of(store_paths)
+    client, guard = open_client(store_paths.tracking_uri), ArtifactGuard.for_reading(store_paths)
     reason = guard.refusal_reason(str(client.get_run(run_id).info.artifact_uri))
     if reason is not None:
         raise RequestError(f"the artifacts of run {run_id} are not read: {reason}.")

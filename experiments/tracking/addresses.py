@@ -83,6 +83,17 @@ class ArtifactGuard:
         """Return the guard of a command's store."""
         return cls(store_paths.tracking_uri, store_paths.workspace.artifacts)
 
+    @classmethod
+    def for_reading(cls, store_paths: StorePaths) -> Self:
+        """Return the guard for reading from a store that may be another home's.
+
+        Its artifacts lie beside its database, where `Workspace.artifacts` is.
+        """
+        database = sqlite_file(store_paths.tracking_uri)
+        if database is None or store_paths.has_own_tracking:
+            return cls.of(store_paths)
+        return cls(store_paths.tracking_uri, Workspace(database.absolute().parent).artifacts)
+
     def refusal_reason(self, address: str, files: Iterable[str] = ()) -> str | None:
         """Return why nothing may be read or written at an address; None if it may.
 

@@ -34,7 +34,7 @@ def read_artifact(
     """
     client = open_client(store_paths.tracking_uri)
     address = str(client.get_run(run_id).info.artifact_uri)
-    if (reason := ArtifactGuard.of(store_paths).refusal_reason(address)) is not None:
+    if (reason := ArtifactGuard.for_reading(store_paths).refusal_reason(address)) is not None:
         raise RequestError(
             f"the artifacts of run {run_id} can't be read: {reason}; where home was copied, 'assay "
             "doctor --fix' changes its addresses."

@@ -293,11 +293,12 @@ def test_delete_removes_the_finalists(searched: Path) -> None:
     assert not journal(searched).exists()
 
 
-def test_a_gap_is_answered_with_seeds_or_examples(searched: Path) -> None:
-    answer = finalized(searched, "--seeds", "3", "--gap", "0.2")
-    assert answer["gap"]["gap"] == pytest.approx(0.002)
-    assert answer["gap"]["seeds"] is None
-    assert answer["gap"]["test_examples"] > 200
+@pytest.mark.parametrize(("gap", "is_found"), [("0.05", False), ("60", True)])
+def test_a_gap_is_answered(gap: str, is_found: bool, searched: Path) -> None:
+    answer = finalized(searched, "--seeds", "3", "--gap", gap)
+    assert answer["gap"]["gap"] == pytest.approx(float(gap) / 100)
+    # A tiny gap takes more than 50 seeds, or more examples; a huge one the fewest seeds.
+    assert answer["gap"]["seeds"] == (3 if is_found else None)
 
 
 def test_fewer_than_three_seeds_give_no_verdict(searched: Path) -> None:

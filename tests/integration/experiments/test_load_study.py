@@ -51,7 +51,7 @@ def test_a_loaded_study_equals_the_result_of_its_sweep(swept: Swept) -> None:
     assert epochs["val_accuracy"].iloc[-1] == read.best["value"]
     assert read.plot_history()._repr_svg_()  # type: ignore[attr-defined]
     assert str(read.best["run_id"]) in read._repr_html_()
-    assert [*read.finalists.columns] == ["trial", "seed", "val_accuracy"]
+    assert [*read.finalists.columns] == ["trial", "baseline", "seed", "state", "val_accuracy"]
     assert files(swept.home) == before
 
 

@@ -119,7 +119,10 @@ class TestWhatASweepLeaves:
             assert private not in said.split()
         assert "mlflow.user" not in tags
         files = {item.path for item in client(swept).list_artifacts(parent.info.run_id)}
-        assert files == {"experiment.toml", "resolved.toml", "data.json", "model"}
+        assert files == {
+            *("experiment.toml", "resolved.toml", "data.json", "packages.txt"),
+            "model",
+        }
 
     def test_a_log_has_a_line_for_every_trial(self, swept: Swept) -> None:
         assert (
