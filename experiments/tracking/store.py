@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _MAX_CAUSE_CHARACTERS = 200
+_CONNECT_LIMIT = {"connect_timeout": 3}  # seconds
 _DEFAULT_EXPERIMENT = "0"  # the id that MLflow gives it
 _ARTIFACTS = "artifacts"  # beside the database; in home, those of all experiments are there
 
@@ -119,6 +120,8 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
                 from assay.experiments.tracking.answers import limit_answers  # for the same reason
 
                 limit_answers()
+            elif sqlite_file(tracking_uri) is None:
+                _check_server_answers(tracking_uri)
             _create_database(tracking_uri, tables)
             if (file := sqlite_file(tracking_uri)) is not None:
                 check_database(file)
@@ -137,7 +140,7 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
     ) as error:
         if (failure := unwritable_error(store, error)) is not None:
             raise failure from None
-        cause = first_line(error)[:_MAX_CAUSE_CHARACTERS]
+        cause = first_line(getattr(error, "orig", None) or error)[:_MAX_CAUSE_CHARACTERS]
         if is_damaged_database(tracking_uri, error):
             raise DamagedFile(
                 f"{store} must be an SQLite database: it can't be read ({cause}); restore it from "
@@ -147,6 +150,30 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
             f"{store} can't be reached ({cause}): check --tracking-uri and that its server runs."
         ) from None
     return client
+
+
+def _check_server_answers(tracking_uri: str) -> None:
+    """Connect to a database server once: MLflow would try ten times, for two minutes.
+
+    Other addresses are left to MLflow.
+
+    Raises:
+        SQLAlchemyError: it does not answer, or refuses the connection.
+        ImportError: its driver is not installed.
+    """
+    # Here for the same reason as in `open_client`.
+    import sqlalchemy
+    from sqlalchemy.engine import make_url
+
+    scheme = tracking_uri.lower().partition(":")[0]
+    if not scheme.startswith(("postgresql", "mysql", "mssql")):
+        return
+    url = make_url(tracking_uri)
+    # The drivers of PostgreSQL and MySQL have one name for it.
+    limit = {} if scheme.startswith("mssql") or "connect_timeout" in url.query else _CONNECT_LIMIT
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args={**limit})
+    with contextlib.closing(engine.connect()):
+        pass
 
 
 def check_artifacts_are_remote(client: MlflowClient, tracking_uri: str) -> None:
