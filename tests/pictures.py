@@ -90,9 +90,12 @@ def draw_sweep(home: Path) -> str:
         StorePaths.choose(home=home),
         display,
     )
-    ui_command = f".venv/bin/assay ui {EXPERIMENT}"
+    next_commands = {
+        "look": f".venv/bin/assay ui {EXPERIMENT}",
+        "decide": f".venv/bin/assay finalize {EXPERIMENT}",
+    }
     with terminal_output() as printed:
-        print_summary(result, resume_command="make sweep", ui_command=ui_command)
+        print_summary(result, resume_command="make sweep", next_commands=next_commands)
     console.print(Text.from_ansi(printed.getvalue()))
     return console.export_svg(title="assay")
 

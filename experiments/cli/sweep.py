@@ -61,8 +61,14 @@ def command(experiment: str, dry_run: bool, as_json: bool, **given: Any) -> int:
     return common.report_failure(exit_code, failure)
 
 
-def _next_commands(result: SweepResult, given: dict[str, Any]) -> tuple[str, str]:
-    """Return the command that resumes the study, and the one that shows it."""
+def _next_commands(result: SweepResult, given: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """Return the command that resumes the study, and what can be done with it."""
     resume = [common.program(), *sys.argv[1:]]
     stores = common.explicit_options(given, "home", "tracking_uri")
-    return shlex.join(resume), shlex.join([common.program(), "ui", result.study, *stores])
+    look = [common.program(), "ui", result.study, *stores]
+    stores = common.explicit_options(given, "home", "storage", "tracking_uri")
+    decide = [common.program(), "finalize", result.study, *stores]
+    # What is not done yet is searched first.
+    is_done = result.done >= result.wanted and result.trials["complete"] > 0
+    decision = {"decide": shlex.join(decide)} if is_done else {}
+    return shlex.join(resume), {"look": shlex.join(look), **decision}

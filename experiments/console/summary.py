@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.table import Table
 from rich.text import Text
 
@@ -30,14 +32,17 @@ from assay.search.system.urls import scrub_secrets
 
 
 def print_summary(
-    result: SweepResult, resume_command: str, ui_command: str, to_stderr: bool = False
+    result: SweepResult,
+    resume_command: str,
+    next_commands: Mapping[str, str],
+    to_stderr: bool = False,
 ) -> None:
     """Print how a sweep ended, and its best configuration.
 
     Args:
         result: of the sweep.
         resume_command: resumes the study.
-        ui_command: opens the study in the MLflow UI.
+        next_commands: what can be done with the study, by one word about it.
         to_stderr: print to standard error, because standard output is for JSON.
     """
     out = create_console(to_stderr)
@@ -62,8 +67,9 @@ def print_summary(
     print_fired_checks(result.evaluation, to_stderr)
     print_importance(out, result.importance)
     experiment = escape_line(result.experiment)
-    out.print(f"\nruns:  {result.tracking_uri}  (experiment {experiment}, study {result.study})")
-    out.print(f"look:  {escape_line(ui_command)}")
+    out.print(f"\nruns:   {result.tracking_uri}  (experiment {experiment}, study {result.study})")
+    for word, command in next_commands.items():
+        out.print(f"{word + ':':8}{escape_line(command)}")
 
 
 def print_dry_run(forecast: Forecast, to_stderr: bool = False) -> None:
