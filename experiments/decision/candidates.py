@@ -48,6 +48,7 @@ from assay.experiments.tracking.schema import (
     OPENINGS_TAG,
     PARENT_TAG,
     PREFLIGHT_TAG,
+    SPLIT_SEED_TAG,
     STATE_TAG,
     STUDY_ID_TAG,
     TRAINING_TAG,
@@ -418,7 +419,7 @@ class _RunReader:
         parent = self._parent(first)
         if VERDICTS_TAG not in parent.tags:
             raise not_finalized_error(str(first.study))
-        conditions = self._conditions(first, _used_splits(parent))
+        conditions = self._conditions(first, SPLIT_SEED_TAG in first.tags)
         complete = [run for run in runs if run.tags.get(STATE_TAG) == "complete"]
         values = [_validation_value(run, conditions.objective) for run in complete]
         present = [value for value in values if value is not None]
@@ -542,12 +543,6 @@ def _note_choice(runs: Iterable[Run], name: str, chosen: Sequence[RunRecord]) ->
 
 def _read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _used_splits(parent: RunRecord) -> bool:
-    with suppress(ValueError, AttributeError):
-        return bool(json.loads(parent.tags.get("assay.finalize", "{}")).get("splits"))
-    return False
 
 
 def _validation_value(run: RunRecord, objective: Objective) -> float | None:

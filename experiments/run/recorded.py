@@ -25,10 +25,13 @@ from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.code import read_packages
 from assay.experiments.tracking.lookup import RunRecord, find_run
 from assay.experiments.tracking.schema import (
+    FINALIST_TAG,
     PARENT_TAG,
     SESSION_SEPARATOR,
+    SPLIT_SEED_TAG,
     STUDY_ID_TAG,
     encode_name,
+    read_number,
 )
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
@@ -46,9 +49,6 @@ from assay.search.journal import read_events
 from assay.search.space import Configuration, Parameter
 from assay.search.system.files import expand_path
 from assay.search.system.urls import mask_secrets
-
-FINALIST_TAG = "assay.finalist"
-"""On the run of a re-training of one of a study's best trials."""
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _MOST_THREADS = 4096
@@ -283,6 +283,8 @@ def _from_mlflow(run: RunRecord, store_paths: StorePaths, file: str | Path | Non
         parent = found
     opened = _opened_event(run, parent, store_paths, file)
     experiment = restore_experiment(opened, store_paths.workspace.path)
+    if (split_seed := read_number(run.tags, SPLIT_SEED_TAG)) is not None:
+        experiment = experiment.with_fixed({"data.split_seed": split_seed})
     seed = run.tags.get("assay.seed", "")
     if not (seed.isascii() and seed.isdecimal() and len(seed) < 20):
         raise RequestError(f"{_title(run)} can't be trained again: MLflow has no seed of it.")

@@ -38,6 +38,7 @@ from assay.experiments.tracking.schema import (
     PARENT_TAG,
     PARETO_TAG,
     REFUSED_TAG,
+    SPLIT_SEED_TAG,
     STATE_TAG,
     STUDY_ID_TAG,
     STUDY_TAG,
@@ -459,6 +460,8 @@ class Recorder:
             provenance = {**opened.provenance}
             provenance.pop(OBJECTIVE_TAG, None)
             trial_tags = provenance | trial_tags
+            if opened.finalize.splits:
+                trial_tags[SPLIT_SEED_TAG] = str(event.seed)
         # What no earlier tracker can have recorded need not be looked up.
         run_id = runs.find_run_id(event.trial) if may_be_recorded else runs.get_cached(event.trial)
         if run_id is None:

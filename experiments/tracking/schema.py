@@ -30,6 +30,9 @@ FINALIST_TAG = "assay.finalist"
 TRAINING_TAG = "assay.training"
 """On the run of a re-training: its number among those of the study."""
 
+SPLIT_SEED_TAG = "assay.split_seed"
+"""On the run of a re-training with a validation split of its own: the seed of that split."""
+
 OPENINGS_TAG = "assay.test_set.openings"
 """On the parent run: how many times the test set was opened."""
 
