@@ -27,6 +27,7 @@ from assay.experiments.console.bar import BarDisplay, SilentDisplay
 from assay.experiments.decision import finalize as finalizing
 from assay.experiments.decision.comparison import compare_configurations
 from assay.experiments.decision.comparison_table import to_frame
+from assay.experiments.decision.load import load_finalized
 from assay.experiments.results.load import read_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.run import repeat, single
@@ -136,14 +137,15 @@ def finalize(study: str, **options: Unpack[FinalizeArguments]) -> StudyResult:
 
     Example:
         >>> from assay import finalize
-        >>> finalize("digits-mlp", seeds=5).finalists
+        >>> study = finalize("digits-mlp", seeds=5)
+        >>> study.finalists, study.decision["leader"]
 
     Args:
         study: name of the study.
         **options: see below.
 
     Returns:
-        The study, whose `finalists` has a row for each training.
+        The study: `finalists` has a row for each training, `decision` the verdicts.
 
     Raises:
         RequestError: the request can't be met; the test set was not opened.
@@ -157,7 +159,8 @@ def finalize(study: str, **options: Unpack[FinalizeArguments]) -> StudyResult:
     with mlflow_settings():
         result = finalizing.finalize(study, request, store_paths, display)
         _raise_failure(result.status)
-        return read_study(study, store_paths)
+        loaded = read_study(study, store_paths)
+    return dataclasses.replace(loaded, decision=result.evaluation.to_record())
 
 
 @with_arguments(StoreOptions)
@@ -258,7 +261,10 @@ def load_study(
     with mlflow_settings():
         store_paths = StorePaths.choose(home, None, storage, tracking_uri)
         _warn_if_moved(store_paths)
-        return read_study(name, store_paths, importance)
+        study = read_study(name, store_paths, importance)
+        finalized = load_finalized(name, store_paths)
+    decision = None if finalized is None else finalized.evaluate().to_record()
+    return dataclasses.replace(study, decision=decision)
 
 
 def _warn_if_moved(store_paths: StorePaths) -> None:

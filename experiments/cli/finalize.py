@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import click
@@ -35,6 +36,7 @@ def command(study: str, as_json: bool, **given: Any) -> int:
     from assay.experiments.decision.finalize import finalize
 
     request, store_paths = read_finalize(given, common.flag)
+    request = dataclasses.replace(request, command=common.given_command())
     result = finalize(study, request, store_paths, choose_display(as_json))
     print_evaluation(result.study, result.evaluation, to_stderr=as_json)
     if as_json:

@@ -153,6 +153,7 @@ class FinalizeRequest:
         execution: what they train on; what is None is as in the study.
         precision: Keras dtype policy; None: that of the study.
         failure_policy: what is retried.
+        command: what was given, masked; empty if it is not recorded.
     """
 
     top: int = 3
@@ -163,6 +164,7 @@ class FinalizeRequest:
     execution: ExecutionRequest = field(default_factory=ExecutionRequest)
     precision: str | None = None
     failure_policy: FailurePolicy = field(default_factory=FailurePolicy)
+    command: str = ""
 
 
 def read_sweep(

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from assay.experiments.console.finalists import (
+    INTERVALS,
     format_difference,
     format_interval,
     format_verdict,
@@ -15,10 +16,6 @@ from assay.experiments.decision.comparison import ComparedConfiguration, Configu
 from assay.experiments.evaluation.verdicts import ALPHA
 from assay.experiments.formatting import format_count, format_param
 from assay.experiments.terminal_text import escape_line
-
-_EXPLANATION = (
-    "validation and test: mean over the seeds and its 95 % interval (sd: spread over the seeds)"
-)
 
 
 def print_comparison(comparison: ConfigurationComparison, to_stderr: bool = False) -> None:
@@ -38,7 +35,7 @@ def print_comparison(comparison: ConfigurationComparison, to_stderr: bool = Fals
         )
         out.print(f"same in all: {params}\n", soft_wrap=not out.is_terminal)
     out.print(_table(comparison))
-    out.print(f"\n{_EXPLANATION}", soft_wrap=not out.is_terminal)
+    out.print(f"\n{INTERVALS}", soft_wrap=not out.is_terminal)
     out.print()
     for sentence in comparison_sentences(comparison):
         out.print(sentence, soft_wrap=not out.is_terminal)

@@ -19,10 +19,11 @@ from assay.experiments.formatting import (
 )
 from assay.experiments.terminal_text import escape_line
 
-_EXPLANATION = (
-    "validation and test: mean over the seeds and its 95 % interval (sd: spread over the seeds); "
-    "optimism: by how much the search score was better than the re-trained mean"
+INTERVALS = (
+    "validation and test: mean over the seeds and its 95 % interval for new seeds on the same "
+    "examples (sd: spread over the seeds); only the verdict is about new examples"
 )
+_OPTIMISM = "optimism: by how much the search score was better than the re-trained mean"
 
 
 def print_evaluation(study: str, evaluation: Evaluation, to_stderr: bool = False) -> None:
@@ -38,7 +39,7 @@ def print_evaluation(study: str, evaluation: Evaluation, to_stderr: bool = False
     out.print(Text(_headline(study, evaluation), style="bold"))
     out.print()
     out.print(_finalist_table(evaluation))
-    out.print(f"\n{_EXPLANATION}", soft_wrap=not out.is_terminal)
+    out.print(f"\n{INTERVALS}; {_OPTIMISM}", soft_wrap=not out.is_terminal)
     out.print()
     for sentence in verdict_sentences(evaluation):
         out.print(sentence, soft_wrap=not out.is_terminal)
@@ -46,10 +47,11 @@ def print_evaluation(study: str, evaluation: Evaluation, to_stderr: bool = False
 
 def _headline(study: str, evaluation: Evaluation) -> str:
     opening = evaluation.opening
-    if evaluation.examples is None:
-        return f"{escape_line(study)}: not finalized yet; the test set is closed"
+    if not evaluation.is_judged:
+        state = "was opened" if evaluation.is_opened else "is closed"
+        return f"{escape_line(study)}: not finished; the test set {state}; the same command goes on"
     times = "opened once" if opening == 1 else f"opened for the {format_ordinal(opening)} time"
-    examples = format_count(evaluation.examples, "example")
+    examples = format_count(evaluation.examples or 0, "example")
     return f"{escape_line(study)}: finalized; the test set, {examples}, was {times}"
 
 

@@ -114,17 +114,24 @@ def planned_trainings(plan: FinalizePlan) -> list[PlannedTraining]:
         PlannedTraining(
             finalist.trial,
             finalist.searched,
-            finalist_seed(plan.seed, plan.opening, configuration_key(finalist.searched), index),
+            finalist_seed(plan.seed, plan.opening, _seed_key(plan, finalist), index),
         )
         for index in range(plan.seeds)
         for finalist in plan.finalists
     ]
 
 
+def _seed_key(plan: FinalizePlan, finalist: FinalistConfiguration) -> str:
+    """Return what tells the trainings of a configuration from all others of an opening."""
+    # On another split the same configuration is another training.
+    return configuration_key(finalist.searched) + ("/splits" if plan.splits else "")
+
+
 class Trainings:
     """The trainings of a finalize: the supervisor's `TrialSource`.
 
-    A training is done when it is complete or has failed; one that was interrupted is done again.
+    A training is done when it is complete or has failed. One that was interrupted is done again,
+    and so is one whose network could not be measured.
 
     Args:
         plan: what is trained.
@@ -137,7 +144,11 @@ class Trainings:
     ) -> None:
         planned = planned_trainings(plan)
         ended = {} if record is None else record.ended_by_seed()
-        self._done = {training.seed for training in planned if training.seed in ended}
+        self._done = {
+            training.seed
+            for training in planned
+            if training.seed in ended and not ended[training.seed].is_unmeasured
+        }
         self._waiting: deque[tuple[PlannedTraining, int, int | None]] = deque(
             (training, 1, None) for training in planned if training.seed not in self._done
         )

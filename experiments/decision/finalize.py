@@ -54,6 +54,7 @@ from assay.experiments.run.study_locks import (
 from assay.experiments.tracking.cursor import Cursor
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.tracking.home_id import check_is_recorded_here
+from assay.experiments.tracking.schema import COMMAND_TAG
 from assay.experiments.workspace import StorePaths
 from assay.models.data import RecordedOpening
 from assay.models.errors import RequestError, SearchError
@@ -283,7 +284,7 @@ def _continue_plan(study: str, asked: FinalizePlan, known: FinalizePlan) -> Fina
 
 
 def _choose_execution(request: FinalizeRequest, fingerprint: Mapping[str, Any]) -> Execution:
-    """Return the execution; what was not asked for is as in the study."""
+    """Return the execution; backend and precision are those of the study if not asked for."""
     asked = request.execution
     chosen = replace(
         asked,
@@ -339,7 +340,11 @@ def _prepare(
     execution = confirm_device(execution, executor)
     checkpoints = Checkpoints(store_paths.workspace.finalists(planned.name))
     session = Session(
-        Preflight(experiment, data), execution, planned.plan.seed, checkpoints=checkpoints
+        Preflight(experiment, data),
+        execution,
+        planned.plan.seed,
+        checkpoints=checkpoints,
+        tags={COMMAND_TAG: request.command} if request.command else {},
     )
     spec = session.first_spec(planned.plan.finalists[0].searched)
     spec = {name: value for name, value in spec.items() if name != "checkpoint"}
@@ -562,8 +567,8 @@ def _test(context: _Context, journal: Journal, stop: StopRequest) -> None:
     evaluation = _evaluate(context)
     if evaluation.leader is None:
         raise SearchError(
-            "no configuration could be trained, so the test set stays closed: 'assay show' has "
-            "the errors."
+            "no configuration could be trained, so the test set stays closed; the first one: "
+            f"{_first_failure(evaluation)}."
         )
     if record.test_set_opened is None:
         measured = [one.trial for one in evaluation.finalists if one.validation is not None]
@@ -582,7 +587,7 @@ def _test(context: _Context, journal: Journal, stop: StopRequest) -> None:
     jobs = [
         context.test_job(number, training)
         for number, training in context.read_record().trainings.items()
-        if training.is_complete and training.tested is None
+        if training.is_complete and (training.tested is None or training.is_unmeasured)
     ]
     for tested in measure(context.executor, jobs, stop.__bool__):
         if tested.error is None and planned.experiment.task == "classification":
@@ -609,9 +614,12 @@ def _judge(context: _Context, journal: Journal) -> None:
     Raises:
         SearchError: no network could be measured.
     """
-    evaluation = _evaluate(context)
+    evaluation = _evaluate(context, is_judging=True)
     if evaluation.examples is None or evaluation.leader is None:
-        raise SearchError("no network could be measured on the test set: 'assay show' has why.")
+        raise SearchError(
+            "no network could be measured on the test set; the first one: "
+            f"{_first_failure(evaluation)}; the same command tries again."
+        )
     journal.append(
         FinalizeJudged(
             opening=evaluation.opening,
@@ -621,8 +629,18 @@ def _judge(context: _Context, journal: Journal) -> None:
     )
 
 
-def _evaluate(context: _Context, gap: float | None = None) -> Evaluation:
+def _first_failure(evaluation: Evaluation) -> str:
+    failures = (label for one in evaluation.finalists for label in one.failed)
+    return next(failures, "nothing has ended")
+
+
+def _evaluate(context: _Context, gap: float | None = None, is_judging: bool = False) -> Evaluation:
     planned = context.planned
     return evaluate(
-        context.read_record(), context.folder, planned.objectives, planned.experiment.task, gap
+        context.read_record(),
+        context.folder,
+        planned.objectives,
+        planned.experiment.task,
+        gap,
+        is_judging,
     )

@@ -99,7 +99,9 @@ class Evaluation:
     """What a finalize found.
 
     Attributes:
-        opening: which opening of the study's test set it was, from 1.
+        opening: which opening of the study's test set it is, from 1.
+        is_opened: whether the test set was opened for it.
+        is_judged: whether it has come to its end; there are no comparisons before.
         objective: by which validation chose the leader.
         metric: what the test set was measured by: "accuracy" or "mae".
         finalists: the configurations, in the order of their mean on validation, the best first.
@@ -111,6 +113,8 @@ class Evaluation:
     """
 
     opening: int
+    is_opened: bool
+    is_judged: bool
     objective: Objective
     metric: str
     finalists: tuple[Finalist, ...]
@@ -142,7 +146,8 @@ class Evaluation:
         """Return what `--json` prints."""
         needed = self.needed
         return {
-            "openings": self.opening,
+            "openings": self.opening if self.is_opened else self.opening - 1,
+            "finished": self.is_judged,
             "leader": self.leader,
             "objective": str(self.objective),
             "metric": f"test_{self.metric}",
@@ -169,6 +174,7 @@ def evaluate(
     objectives: Objectives,
     task: Task,
     gap: float | None = None,
+    is_judging: bool = False,
 ) -> Evaluation:
     """Return what a finalize has found so far.
 
@@ -178,6 +184,7 @@ def evaluate(
         objectives: of the study.
         task: of the study.
         gap: a difference that matters to the user, in the unit of the test metric.
+        is_judging: whether all of its networks are measured, so that it is judged now.
 
     Raises:
         RequestError: a file with predictions can't be read.
@@ -195,7 +202,9 @@ def evaluate(
         if (interval := average_validation(of_trial, objectives, objective)) is not None
     }
     leader = _find_leader(record, validation, objective)
-    comparisons = _judge(record, scores, leader, task)
+    is_judged = is_judging or record.judged is not None
+    # Verdicts on some of the seeds would be others than those at the end.
+    comparisons = _judge(record, scores, leader, task) if is_judged else {}
     finalists = [
         _describe(
             configuration,
@@ -210,9 +219,12 @@ def evaluate(
         for configuration in record.plan.finalists
     ]
     ordered = tuple(sorted(finalists, key=lambda one: _rank(one, objective)))
-    nearest = next((one.comparison for one in ordered if one.comparison is not None), None)
+    compared = (one.comparison for one in ordered if one.comparison is not None)
+    nearest = next((one for one in compared if one.unjudged is None), None)
     return Evaluation(
         opening=record.plan.opening,
+        is_opened=record.test_set_opened is not None,
+        is_judged=is_judged,
         objective=objective,
         metric=TEST_METRIC[task],
         finalists=ordered,

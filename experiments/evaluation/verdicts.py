@@ -194,8 +194,8 @@ class Comparison:
         if self.unequal_spread:
             notes.append(
                 f"One configuration scatters more than {MAX_SPREAD_RATIO:g} times as much over "
-                "seeds as the other: of such pairs without a difference 5 to 9 % are called "
-                "better or worse, in place of 5 %."
+                "seeds as the other: a false verdict is then up to twice as likely as the level "
+                "says."
             )
         return tuple(notes)
 

@@ -36,16 +36,10 @@ class Training(TrialHistory):
         """Whether it has trained to its end."""
         return self.end is not None and self.end.state == "complete"
 
-    def validation_metrics(self) -> Mapping[str, float]:
-        """Return the metrics of its last epoch, or of the one whose weights it has."""
-        if not self.epochs:
-            return {}
-        restored = None if self.end is None else self.end.metrics.get("restored_epoch")
-        chosen = self.epochs[-1]
-        for epoch in self.epochs:
-            if epoch.epoch == restored:
-                chosen = epoch
-        return chosen.metrics
+    @property
+    def is_unmeasured(self) -> bool:
+        """Whether its network could not be measured on the test set."""
+        return self.tested is not None and self.tested.error is not None
 
 
 @dataclass

@@ -76,7 +76,8 @@ def build_finalist_frame(
     columns = ["trial", "baseline", "seed", "state", *metrics]
     if not finalizes:
         return _typed_frame([], columns)
-    last = finalizes[-1]
+    # As `assay show` does: the last one with verdicts.
+    last = [one for one in finalizes if one.judged is not None or one is finalizes[0]][-1]
     finalists = {one.trial: one for one in last.plan.finalists}
     rows = [
         _finalist_row(training, finalists[training.begun.finalist].is_baseline, objectives)

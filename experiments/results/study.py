@@ -55,6 +55,8 @@ class StudyResult:
             metrics on the test set, training (its number). Empty before.
         evaluation: what the best value rests on, and what the checks find; `claim` and `checks` are
             made of it.
+        decision: what the last `assay finalize` found: the record of its `--json`. None before, and
+            for a study that a sweep returned.
         preflight: what was understood of data and model when the study was last opened. Empty for a
             study of another home.
 
@@ -81,6 +83,7 @@ class StudyResult:
     finalists: pandas.DataFrame
     model: str | None = None
     missing_models: Mapping[int, str] = field(default_factory=dict)
+    decision: Mapping[str, Any] | None = None
     preflight: Mapping[str, Any] = field(default_factory=dict)
     evaluation: StudyEvaluation | None = None
 

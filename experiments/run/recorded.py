@@ -30,6 +30,7 @@ from assay.experiments.tracking.schema import (
     SESSION_SEPARATOR,
     SPLIT_SEED_TAG,
     STUDY_ID_TAG,
+    TRAINING_TAG,
     encode_name,
     read_number,
 )
@@ -145,7 +146,7 @@ def find_recorded_run(
     if not _RUN_ID.fullmatch(run_id):
         raise RequestError(
             f"a run is named by its id in MLflow, 32 hexadecimal digits; received {run_id!r:.60}: "
-            "'assay show STUDY' and 'assay list runs' print the ids."
+            "'assay show STUDY --json' prints the ids."
         )
     run = find_run(store_paths, run_id)
     if run is None:
@@ -156,9 +157,9 @@ def find_recorded_run(
     if run.study is not None and run.trial is None and FINALIST_TAG not in run.tags:
         raise RequestError(
             f"run {run_id} is that of the study {run.study!r}, which trains many configurations: "
-            f"name the run of one of its trials; 'assay show {run.study}' prints them."
+            f"name the run of one of its trials; 'assay show {run.study} --json' prints them."
         )
-    found = None if FINALIST_TAG in run.tags else _find_in_journals(run, store_paths)
+    found = _find_in_journals(run, store_paths)
     recorded = (
         _from_mlflow(run, store_paths, file)
         if found is None
@@ -189,7 +190,10 @@ def _find_in_journals(run: RunRecord, store_paths: StorePaths) -> _Events | None
     for journal in _journals_of(run, store_paths):
         opened = (event for event, _ in read_events(journal, only=[StudyOpened]))
         if any(isinstance(event, StudyOpened) and event.study_id == study_id for event in opened):
-            found = _read_training(journal, study_id, run.trial or 0)
+            number = read_number(run.tags, TRAINING_TAG)
+            found = _read_training(
+                journal, study_id, (run.trial or 0) if number is None else number
+            )
             if found is not None:
                 return found
     return None
@@ -197,7 +201,9 @@ def _find_in_journals(run: RunRecord, store_paths: StorePaths) -> _Events | None
 
 def _journals_of(run: RunRecord, store_paths: StorePaths) -> Iterator[Path]:
     workspace = store_paths.workspace
-    if run.study is not None:
+    if run.study is not None and FINALIST_TAG in run.tags:
+        yield workspace.finalize_journal(run.study)
+    elif run.study is not None:
         yield from workspace.journals(run.study)
     else:
         yield from sorted(workspace.path.glob("journal/run-*.jsonl"), reverse=True)
@@ -241,6 +247,8 @@ def _from_journal(
             opened, resolved=dataclasses.replace(opened.resolved, file=named)
         )
     experiment = restore_experiment(opened, home)
+    if opened.finalize is not None and opened.finalize.splits:
+        experiment = experiment.with_fixed({"data.split_seed": events.begun.seed})
     metrics = {} if events.end is None else events.end.metrics
     return RecordedRun(
         run_id=run.run_id,
@@ -324,7 +332,8 @@ def _opened_event(
         study=run.study,
         study_id="mlflow",
         experiment=parent.experiment,
-        provenance=parent.tags,
+        # A re-training has its own threads, device and batch order.
+        provenance=run.tags if FINALIST_TAG in run.tags else parent.tags,
         text=texts.get("experiment.toml", ""),
         data={"digest": parent.tags.get("assay.dataset.digest", "")},
         resolved=None if toml is None else RecordedExperiment(toml, named),

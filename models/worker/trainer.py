@@ -324,7 +324,7 @@ class Trainer:
             if not self.begin(spec).get("resumed"):
                 raise RequestError(
                     f"the checkpoint of a training must be readable: {spec.get('checkpoint')} is "
-                    "missing or damaged; run the command again with --study of a new name."
+                    "missing or damaged, so its network can't be measured."
                 )
             trial, trial_spec = self._current_trial(), TrialSpec.read(spec, "the trial")
             data = trial_spec.data
