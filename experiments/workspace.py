@@ -321,8 +321,8 @@ def _check_rollback_journal(path: Path) -> None:
     Raises:
         DamagedFile: it does.
     """
-    # What can't be read here can't be read by SQLite either.
-    with suppress(OSError), open_regular(path, "rb") as file:
+    # What can't be read here can't be read by SQLite either, such as a path with a null byte.
+    with suppress(OSError, ValueError), open_regular(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - len(_SUPER_JOURNAL)))
         if file.read() == _SUPER_JOURNAL:
