@@ -78,7 +78,7 @@ def ensure_home_id(workspace: Workspace) -> str:
     file, new_file = workspace.path / _FILE, workspace.path / f".{_FILE}.new"
     check_replaceable(file)
     try:
-        with FileLock(workspace.path):
+        with FileLock(workspace.path / f".{_FILE}.lock"):
             known = read_home_id(workspace)
             record = _Record(known or uuid.uuid4().hex, str(workspace.path))
             if _Record.read(workspace.path) != record:
