@@ -53,7 +53,8 @@ def command(experiment: str, dry_run: bool, as_json: bool, **given: Any) -> int:
         record, exit_code, failure = forecast.to_record(), 0, None
     else:
         result = sweep(chosen, request, store_paths, display)
-        print_summary(result, *_next_commands(result, given), to_stderr=as_json)
+        is_finalized = store_paths.workspace.finalize_journal(result.study).exists()
+        print_summary(result, *_next_commands(result, given, is_finalized), to_stderr=as_json)
         record = result.to_record()
         exit_code, failure = result.status.exit_code, result.status.failure
     if as_json:
@@ -61,7 +62,9 @@ def command(experiment: str, dry_run: bool, as_json: bool, **given: Any) -> int:
     return common.report_failure(exit_code, failure)
 
 
-def _next_commands(result: SweepResult, given: dict[str, Any]) -> tuple[str, dict[str, str]]:
+def _next_commands(
+    result: SweepResult, given: dict[str, Any], is_finalized: bool
+) -> tuple[str, dict[str, str]]:
     """Return the command that resumes the study, and what can be done with it."""
     resume = [common.program(), *sys.argv[1:]]
     stores = common.explicit_options(given, "home", "tracking_uri")
@@ -70,5 +73,7 @@ def _next_commands(result: SweepResult, given: dict[str, Any]) -> tuple[str, dic
     decide = [common.program(), "finalize", result.study, *stores]
     # What is not done yet is searched first.
     is_done = result.done >= result.wanted and result.trials["complete"] > 0
+    if is_finalized:  # another finalize would open the test set once more
+        decide[1] = "show"
     decision = {"decide": shlex.join(decide)} if is_done else {}
     return shlex.join(resume), {"look": shlex.join(look), **decision}

@@ -344,10 +344,10 @@ class _FinalizeOptions(TypedDict, total=False):
     seeds: Annotated[
         int,
         Option(
-            "Number of seeds of each configuration: 3 or more for a verdict.",
+            "Number of seeds of each configuration; fewer than 3 give no verdict.",
             kind="integer",
             default=5,
-            minimum=1,
+            minimum=3,
         ),
     ]
     splits: Annotated[

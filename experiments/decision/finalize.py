@@ -208,6 +208,11 @@ def _plan(study: str, request: FinalizeRequest, store_paths: StorePaths) -> _Stu
 
     objectives = objectives_of(record.study)
     judged_objective(objectives)
+    gap = _read_gap(request, experiment)
+    if gap is not None and gap >= 1 and experiment.task == "classification":
+        raise RequestError(
+            f"--gap of an accuracy must be below 100 points; received {request.gap:g}."
+        )
     journal_file = workspace.finalize_journal(study)
     journal_bytes = _count_bytes(journal_file)
     earlier = read_finalizes(journal_file, record.study_id)

@@ -301,16 +301,11 @@ def test_a_gap_is_answered(gap: str, is_found: bool, searched: Path) -> None:
     assert answer["gap"]["seeds"] == (3 if is_found else None)
 
 
-def test_fewer_than_three_seeds_give_no_verdict(searched: Path) -> None:
-    answer = finalized(searched, "--seeds", "2", QUALITIES=qualities(of_32=0.1))
-    assert by_units(answer)[BASELINE_UNITS]["verdict"] == "not separable"
-    assert "fewer than 3 seeds" in by_units(answer)[BASELINE_UNITS]["comparison"]["reason"]
-
-
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        (("--seeds", "0"), "x>=1"),
+        (("--seeds", "2"), "x>=3"),
+        (("--gap", "100"), "below 100 points"),
         (("--top", "0"), "x>=1"),
         (("--gap", "-1"), "a number above 0"),
         (("--backend", "nothing"), "backend"),

@@ -33,7 +33,7 @@ def test_every_cell_of_the_tour_runs_and_shows_tables_and_figures(
     assert kinds.count("text/html") >= 4, (
         "the summary, the trials, the epochs, and those of the run"
     )
-    assert kinds.count("image/svg+xml") == 4
+    assert kinds.count("image/svg+xml") == 3
     assert not [output for output in shown if output.get("name") == "stdout"]
     bars = "".join(output.text for output in shown if output.get("name") == "stderr")
     assert "8/8" in bars
