@@ -116,6 +116,7 @@ def build_effect_frame(reports: Mapping[str, ImportanceReport]) -> pandas.DataFr
         for name, effects in report.effects.items()
         for effect in effects
     ]
+    rows = [{name: _encodable(value) for name, value in row.items()} for row in rows]
     frame = pandas.DataFrame(rows, columns=["metric", "hyperparameter", "group", "n", "mean", "sd"])
     return frame.astype({"n": "int64", "mean": "float64", "sd": "float64"})
 
@@ -167,11 +168,23 @@ def _trial_index(numbers: Sequence[int]) -> pandas.Index:
     return pandas.Index(numbers, dtype="int64", name="trial")
 
 
+def _encodable(value: Any) -> Any:
+    """Return a value; a text with halves of characters, which columns of texts can't hold, escaped.
+
+    Messages of a user's code may have them, of names of files that are no UTF-8.
+    """
+    if isinstance(value, str) and not value.isascii():
+        return value.encode(errors="backslashreplace").decode()
+    return value
+
+
 def _typed_frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pandas.DataFrame:
     """Return rows as a table with typed columns."""
     import pandas  # here for the same reason
 
-    frame = pandas.DataFrame(list(rows), columns=list(columns), dtype=object)
+    rows = [{_encodable(name): _encodable(row[name]) for name in row} for row in rows]
+    columns = [_encodable(name) for name in columns]
+    frame = pandas.DataFrame(rows, columns=columns, dtype=object)
     for name in columns:
         present = [value for row in rows if (value := row.get(name)) is not None]
         is_whole = bool(present) and all(

@@ -66,13 +66,20 @@ def answer_call(trainer: Trainer, call: Mapping[str, Any]) -> dict[str, Any]:
     return {"value": value or {}, "resident_bytes": psutil.Process().memory_info().rss}
 
 
+def _encodable(text: str) -> str:
+    """Return a text with halves of characters escaped: names of files may have such bytes."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _exception_message(error: Exception) -> dict[str, Any]:
     """Return the fields of `Raised` for an exception."""
     is_request = isinstance(error, RequestError)
     line = str(error) if is_request else traceback.format_exception_only(error)[-1]
     return {
-        "error": " ".join(line.split())[: None if is_request else _MAX_ERROR_CHARACTERS],
-        "text": "".join(traceback.format_exception(error)),
+        "error": _encodable(
+            " ".join(line.split())[: None if is_request else _MAX_ERROR_CHARACTERS]
+        ),
+        "text": _encodable("".join(traceback.format_exception(error))),
         "request": is_request,
         "out_of_memory": is_out_of_memory(error),
         "bug": _is_assay_bug(error),

@@ -287,3 +287,33 @@ def test_it_fits_a_terminal_of_a_hundred_columns(
     with contextlib.redirect_stdout(out):
         print_study(study, sort_trials(study), show_all=False, runner="")
     assert max(map(len, out.getvalue().splitlines())) <= 100 + len(str(store_paths.workspace.path))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"origin":"tpe"', '"origin":"\\ud800"'),
+        ('"reason":"crashed"', '"reason":"\\ud800"'),
+        ('"error":"boom', '"error":"\\uDFFF'),
+        ('"val_accuracy"', '"\\udcff"'),
+        ('"batch_size"', '"\\udcff"'),
+        ('"epochs":2', '"epochs":"\\udcff"'),
+        ('"experiment":"mine"', '"experiment":"\\udcff"'),
+    ],
+)
+def test_halves_of_characters_are_shown_escaped(before: str, after: str, tmp_path: Path) -> None:
+    store_paths = StorePaths.choose(home=tmp_path / "home")
+    store_paths.workspace.create()
+    record_study(store_paths, "s", ONE, ONE_ENDS)
+    journal = store_paths.workspace.journal("s")
+    assert before in journal.read_text()
+    journal.write_text(journal.read_text().replace(before, after))
+    for words in (
+        ["show", "s"],
+        ["show", "s", "--trial", "3"],
+        ["show", "s", "--json"],
+        ["doctor"],
+    ):
+        done = invoke(*words, "--home", str(tmp_path / "home"))
+        assert done.code == (words == ["doctor"]), (words, done.err)
+        (done.out + done.err).encode()
