@@ -48,6 +48,11 @@ storage/stored_values.py
     why: any other error of a call that reads means that the database is damaged
     guard: tests/integration/experiments/test_hostile_homes.py
     fallback: a study that does not exist is called damaged
+storage/retrying.py
+    what: tables of storages._rdb.models
+    why: Optuna loads all trials of a study to delete or to count them: 1 ms for each
+    guard: is_supported
+    fallback: Optuna's way
 storage/retrying.py, storage/postgresql.py
     what: RDBStorage.engine, not documented
     why: closing connections; advisory locks

@@ -144,7 +144,7 @@ def _delete_from_optuna(stored: StoredStudy, store_paths: StorePaths) -> list[st
     try:
         optuna.delete_study(study_name=stored.study, storage=open_storage(store_paths.storage))
     except DamagedFile as error:
-        if stored.optuna_damage is None:
+        if not store_paths.has_own_storage:
             raise
         return [str(error)]
     except KeyError:  # it was not there, as far as could be read
@@ -229,7 +229,7 @@ def _count_optuna_trials(
     loaded = optuna.load_study(
         study_name=study, storage=storage, sampler=optuna.samplers.RandomSampler()
     )
-    trials = len(loaded.get_trials(deepcopy=False))
+    trials = storage.get_n_trials(storage.get_study_id_from_name(study))
     running = loaded.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
     elsewhere = [
         trial.number

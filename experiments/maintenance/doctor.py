@@ -9,7 +9,7 @@ from typing import Any
 from assay.experiments.maintenance.compare import Difference
 from assay.experiments.maintenance.examine import examine_study
 from assay.experiments.maintenance.repair import repair_study
-from assay.experiments.results.listing import list_studies
+from assay.experiments.results.listing import list_studies, storages_kept_open
 from assay.experiments.run.orphans import find_orphaned_runs, settle_orphaned_runs
 from assay.experiments.run.study_locks import find_runner, lock_all_instances
 from assay.experiments.tracking.addresses import find_relocation, update_addresses
@@ -69,12 +69,13 @@ def diagnose(store_paths: StorePaths, fix: bool) -> Diagnosis:
         found.append(Difference("home", None, str(relocation)))
     if fix:
         update_addresses(store_paths.workspace)
-    for study in sorted({*journal_names(store_paths.workspace), *_home_studies(store_paths)}):
-        try:
-            _diagnose_study(study, store_paths, fix, diagnosis)
-        except (DamagedFile, OtherHome) as error:
-            diagnosis.studies += 1
-            diagnosis.differences.append(Difference(study, None, str(error)))
+    with storages_kept_open():
+        for study in sorted({*journal_names(store_paths.workspace), *_home_studies(store_paths)}):
+            try:
+                _diagnose_study(study, store_paths, fix, diagnosis)
+            except (DamagedFile, OtherHome) as error:
+                diagnosis.studies += 1
+                diagnosis.differences.append(Difference(study, None, str(error)))
     orphans = _orphan_differences(store_paths)
     if fix and orphans:
         settle_orphaned_runs(store_paths)
@@ -105,7 +106,8 @@ def _diagnose_study(study: str, store_paths: StorePaths, fix: bool, diagnosis: D
     diagnosis.studies += 1
     diagnosis.trials += after.trials
     diagnosis.differences += after.differences
-    diagnosis.repaired += [found for found in before.differences if found not in after.differences]
+    left = set(after.differences)  # there may be thousands
+    diagnosis.repaired += [found for found in before.differences if found not in left]
 
 
 def _orphan_differences(store_paths: StorePaths) -> list[Difference]:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import sqlalchemy
 import sqlalchemy.exc
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
@@ -22,6 +23,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from assay.models.errors import SearchError
+from assay.search.optuna_compat import is_supported
 from assay.search.storage.stored_values import (
     check_directions,
     check_study_attributes,
@@ -97,11 +99,33 @@ class RetryingStorage(BaseStorage):
     def delete_study(self, study_id: int) -> None:
         """Delete a study."""
 
+        def delete() -> None:
+            if is_supported():
+                self._delete_trials(study_id)
+            self._database.delete_study(study_id)
+
         def repeat() -> None:
             with contextlib.suppress(KeyError):  # it is deleted already
-                self._database.delete_study(study_id)
+                delete()
 
-        self._read(lambda: self._database.delete_study(study_id), repeat)
+        self._read(delete, repeat)
+
+    def _delete_trials(self, study_id: int) -> None:
+        """Delete the trials of a study, without loading them as Optuna does: 1 ms for each.
+
+        It writes Optuna's tables, in one transaction.
+        """
+        from optuna.storages._rdb import models  # here: another release may not have this module
+
+        tables = models.BaseModel.metadata.tables.values()
+        trials = models.TrialModel
+        numbers = sqlalchemy.select(trials.trial_id).where(trials.study_id == study_id)
+        with self._engine.begin() as connection:
+            for table in tables:
+                if "trial_id" in table.columns and table.name != trials.__tablename__:
+                    is_of_study = table.columns["trial_id"].in_(numbers)
+                    connection.execute(sqlalchemy.delete(table).where(is_of_study))
+            connection.execute(sqlalchemy.delete(trials).where(trials.study_id == study_id))
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         """Set a user attribute of a study."""
@@ -230,6 +254,22 @@ class RetryingStorage(BaseStorage):
         trials = self._read(lambda: self._database.get_all_trials(study_id, deepcopy, states))
         check_trials(self._name, trials)
         return trials
+
+    def get_n_trials(
+        self, study_id: int, state: tuple[TrialState, ...] | TrialState | None = None
+    ) -> int:
+        """Return the number of trials of a study; of all of them without reading any."""
+        if state is not None or not is_supported():
+            return self._read(lambda: self._database.get_n_trials(study_id, state))
+        return self._read(lambda: self._count_trials(study_id))
+
+    def _count_trials(self, study_id: int) -> int:
+        from optuna.storages._rdb import models  # here: another release may not have this module
+
+        count = sqlalchemy.select(sqlalchemy.func.count()).select_from(models.TrialModel)
+        with self._engine.connect() as connection:
+            found = connection.scalar(count.where(models.TrialModel.study_id == study_id))
+        return int(found or 0)
 
     def remove_session(self) -> None:
         """Release this thread's connection."""

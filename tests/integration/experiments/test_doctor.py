@@ -15,9 +15,13 @@ from assay.experiments.maintenance.doctor import Diagnosis, diagnose
 from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyClosed, TrialBegun, TrialEnded
 from assay.search.journal import Journal, read_events
+from assay.search.storage import opening
+from assay.search.storage.opening import open_storage
+from assay.search.storage.retrying import RetryingStorage
 from assay.search.storage.stored_values import STATE
 from assay.search.system.files import StudyLock
 from tests.helpers.command import SWEEP, Swept, assay, invoke
+from tests.helpers.recorded_studies import record_study
 
 STUDY = "digits-mlp"
 
@@ -409,3 +413,19 @@ def test_an_error_message_that_looks_like_a_report_restores_no_run(store_paths: 
     client.set_tag(run.info.run_id, STATE, "failed: there is no run in MLflow")
     assert found(diagnose(store_paths, fix=True)) == []
     assert client.get_run(twin.info.run_id).info.lifecycle_stage == "deleted"
+
+
+def test_many_studies_share_one_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_paths = StorePaths.choose(home=tmp_path / "home")
+    store_paths.workspace.create()
+    for name in ("a", "b", "c"):
+        record_study(store_paths, name, ["maximize val_accuracy"], [])
+    opened: list[str] = []
+
+    def count(url: str) -> RetryingStorage:
+        opened.append(url)
+        return open_storage(url)
+
+    monkeypatch.setattr(opening, "open_storage", count)
+    diagnose(store_paths, fix=False)
+    assert opened == [store_paths.storage]

@@ -386,6 +386,10 @@ DAMAGED_STORES: dict[str, Callable[[Path], None]] = {
     "a number that is missing": change("optuna.db", "UPDATE trials SET number = NULL"),
     "a number of bytes": change("optuna.db", "UPDATE trials SET number = x'00'"),
     "a negative number": change("optuna.db", "UPDATE trials SET number = -1 - number"),
+    "a half character": change(
+        "optuna.db",
+        "UPDATE trial_user_attributes SET value_json = '\"\\ud800\"' WHERE key = 'assay.origin'",
+    ),
     "another release": change("optuna.db", "UPDATE alembic_version SET version_num = 'xxx'"),
     "an infinity": change("optuna.db", "UPDATE trial_values SET value_type = 'INF_POS'"),
     "deep nesting": change(
@@ -412,7 +416,7 @@ DAMAGED_STORES: dict[str, Callable[[Path], None]] = {
 
 
 LOST = (
-    *("a state", "a view", "a view of runs", "another release", "a trigger", "a trigger of runs"),
+    *("a view", "a view of runs", "another release", "a trigger", "a trigger of runs"),
     *("a trigger that refuses after a query", "a virtual table", "no trials"),
 )
 """What keeps a study from being deleted in Optuna."""
