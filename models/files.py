@@ -27,7 +27,7 @@ from typing import BinaryIO, Literal, get_args
 from assay.models.errors import DamagedFile
 
 MOST_TEXT_BYTES = 16_000_000
-"""Largest text file of a user, such as an experiment: the largest real ones have some thousands."""
+"""Largest text file of a user, such as a list of configurations."""
 
 PIPE_START_SECONDS = 5.0
 """Time limit for a program to open the other end of a pipe."""

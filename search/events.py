@@ -27,6 +27,9 @@ integer that is larger than any float."""
 Time = Annotated[float, Field(ge=-1e11, le=1e11)]
 """Seconds since the epoch, with a limit that stores can hold in milliseconds."""
 
+MOST_NAMES = 10_000
+"""Most names in one mapping of an event, such as hyperparameters or metrics."""
+
 STUDY_ID_PATTERN = r"^[\w.-]{1,100}$"
 """Of a study's id, which stores search by."""
 
@@ -340,6 +343,9 @@ def from_record(record: object) -> Event:
     if not isinstance(name, str) or name not in _EVENT_TYPES:
         raise ValueError(f"there is no event {str(name)[:40]!r}")
     values = {key: value for key, value in record.items() if key != "event"}
+    for key, value in values.items():
+        if isinstance(value, dict) and len(value) > MOST_NAMES:
+            raise ValueError(f"{name} {key}: it has {len(value):,} names, over {MOST_NAMES:,}")
     try:
         return _validator(name).validate_python(values)
     except ValidationError as error:

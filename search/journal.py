@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 from assay.models.errors import DamagedFile, SearchError
 from assay.models.files import make_folder, open_regular
 from assay.search.events import (
     EVENT_NAMES,
+    MOST_NAMES,
     EpochEnded,
     Event,
     TrialBegun,
@@ -30,8 +31,10 @@ from assay.search.events import (
 Listener = Callable[[Event], None]
 
 _CHUNK_BYTES = 1 << 16
-# The longest is that of an opened study: it holds the experiment's file and the data's classes.
-LONGEST_LINE_BYTES = 64 << 20
+LONGEST_LINE_BYTES = 16 << 20
+"""Limit of a line. The longest is that of an opened study: it holds the experiment's file twice,
+the user's code and the data's classes. What is read from a line takes up to 25 times its memory.
+"""
 
 
 class Journal:
@@ -79,9 +82,12 @@ class Journal:
         """Write an event, then call the listeners.
 
         Raises:
-            SearchError: it cannot be written, for example to a full disk. The journal is unchanged.
+            SearchError: it cannot be written, for example to a full disk, or is too large to be
+                read again. The journal is unchanged.
         """
-        line = json.dumps(to_record(event), separators=(",", ":")).encode() + b"\n"
+        record = to_record(event)
+        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        self._check_size(record, line)
         size_before = self._file.seek(0, os.SEEK_END)
         try:
             while line:  # an unbuffered write may write a part
@@ -97,6 +103,15 @@ class Journal:
             ) from error
         for listener in self._listeners:
             listener(event)
+
+    def _check_size(self, record: Mapping[str, Any], line: bytes) -> None:
+        names = max((len(value) for value in record.values() if isinstance(value, dict)), default=0)
+        if len(line) >= LONGEST_LINE_BYTES or names > MOST_NAMES:
+            raise SearchError(
+                f"an event of a journal must have at most {LONGEST_LINE_BYTES:,} bytes and "
+                f"{MOST_NAMES:,} names: {record['event']} has {len(line):,} bytes and {names:,} "
+                "names; shorten the experiment's file, or return fewer metrics."
+            )
 
 
 def read_events(

@@ -50,6 +50,9 @@ DEFAULT_OBJECTIVE: Mapping[Task, str] = {
 
 _MOST_SUGGESTED = 3
 
+MOST_BYTES = 1_000_000
+"""Size up to which an experiment's file is read; journals hold it."""
+
 MOST_BASELINES = 1_000
 """Most [[baseline]] tables of an experiment; more configurations to try first go to --enqueue."""
 
@@ -83,7 +86,7 @@ def read_experiment(path: Path) -> Experiment:
         'adam'
     """
     try:
-        text = read_utf8(path)
+        text = read_utf8(path, MOST_BYTES)
     except FileNotFoundError:
         raise RequestError(
             f"there is no file {path}: give the path of an experiment's TOML.{_hint(path)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-from assay.models.files import read_user_file
+from assay.models.files import MOST_TEXT_BYTES, read_user_file
 
 # UTF-32 first: its mark begins with that of UTF-16.
 _OTHER_MARKS = {
@@ -16,15 +16,19 @@ _OTHER_MARKS = {
 }
 
 
-def read_utf8(path: Path) -> str:
+def read_utf8(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> str:
     """Return the text of a UTF-8 file or pipe, without its byte order mark if it has one.
+
+    Args:
+        path: path of the file.
+        most_bytes: limit of its size.
 
     Raises:
         OSError: the file can't be read.
         ValueError: it is not UTF-8, too large, a device, or a pipe that nothing writes to; the
             message says what it is.
     """
-    content = read_user_file(path)
+    content = read_user_file(path, most_bytes)
     for mark, encoding in _OTHER_MARKS.items():
         if content.startswith(mark):
             raise ValueError(f"it is {encoding}, not UTF-8: save it as UTF-8")

@@ -75,6 +75,7 @@ def _read_journal(journal: Path, study_id: str | None, history: StudyHistory) ->
 def add_epoch(epochs: list[EpochEnded], event: EpochEnded) -> None:
     """Add an epoch to those of a trial."""
     # A trial whose worker died may be trained from an earlier epoch again: what was recorded from
-    # there on no longer counts.
-    epochs[:] = [earlier for earlier in epochs if earlier.epoch < event.epoch]
+    # there on no longer counts. Their numbers rise, so those are the last ones.
+    while epochs and epochs[-1].epoch >= event.epoch:
+        epochs.pop()
     epochs.append(event)

@@ -235,7 +235,7 @@ BAD: list[tuple[str, list[str], str, dict[str, str]]] = [
         "[[baseline]] may be given at most 1,000 times; received 1,002",
         {"mine.toml": EXPERIMENT + "[[baseline]]\nhidden_units = 5\n" * 1_001},
     ),
-    ("a TOML of 16 MB and more", MINE, "at most 16,000,000 bytes", {"mine.toml": "#" * 16_000_001}),
+    ("a TOML of 1 MB and more", MINE, "at most 1,000,000 bytes", {"mine.toml": "#" * 1_000_001}),
     ("an --enqueue of 16 MB and more", LISTED, "at most 16,000,000 bytes", {"list.json": " " * 16_000_001}),
     ("an --enqueue without end", LISTED, "at most 100,000 configurations", {"list.json": f"[{_MANY}]"}),
     ("no TOML at all", MINE, "is no TOML", {"mine.toml": "title = = 3"}),

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from assay.models.errors import DamagedFile
+from assay.experiments.results.history import add_epoch
+from assay.models.errors import DamagedFile, SearchError
 from assay.search import journal
-from assay.search.events import EpochEnded, Event, StudyClosed, TrialBegun, TrialEnded
-from assay.search.journal import Journal, last_event, read_events
+from assay.search.events import (
+    MOST_NAMES,
+    EpochEnded,
+    Event,
+    StudyClosed,
+    TrialBegun,
+    TrialEnded,
+    to_record,
+)
+from assay.search.journal import LONGEST_LINE_BYTES, Journal, last_event, read_events
+from tests.helpers.limits import time_limit
 
 
 def story(trials: int, error: str = "") -> list[Event]:
@@ -121,3 +132,49 @@ def test_a_journal_that_is_a_link_is_refused(tmp_path: Path) -> None:
         list(read_events(path))
     assert list(read_events(path, skip_damaged=True)) == []
     assert elsewhere.read_bytes() == b"unfinished"
+
+
+NAMES = {f"p{number}": 0.5 for number in range(MOST_NAMES + 1)}
+LARGE: dict[str, Event] = {
+    "a long text": TrialEnded(trial=0, state="failed", error="x" * (LONGEST_LINE_BYTES + 1)),
+    "many parameters": TrialBegun(trial=0, seed=1, params=NAMES, searched={}, origin="tpe"),
+    "many searched names": TrialBegun(trial=0, seed=1, params={}, searched=NAMES, origin="tpe"),
+    "many metrics": EpochEnded(trial=0, epoch=1, metrics=NAMES, seconds=0.1),
+}
+
+
+@pytest.mark.parametrize("event", LARGE.values(), ids=LARGE)
+def test_an_event_that_is_too_large_is_neither_written_nor_read(
+    event: Event, tmp_path: Path
+) -> None:
+    path = written(tmp_path, story(1))
+    content = path.read_bytes()
+    with Journal(path) as journal:
+        with pytest.raises(SearchError, match="at most 16,777,216 bytes and 10,000 names"):
+            journal.append(event)
+        assert path.read_bytes() == content
+        journal.append(StudyClosed(closing="finished"))
+    path.write_bytes(content + json.dumps(to_record(event), separators=(",", ":")).encode() + b"\n")
+    with pytest.raises(DamagedFile, match=r"line 4: .*(over 10,000|over 16,777,216 bytes)"):
+        list(read_events(path))
+
+
+def test_the_largest_event_is_read(tmp_path: Path) -> None:
+    names = dict(list(NAMES.items())[:MOST_NAMES])
+    event = TrialBegun(trial=0, seed=1, params=names, searched=names, origin="tpe")
+    assert [read for read, _ in read_events(written(tmp_path, [event]))] == [event]
+
+
+def test_an_epoch_replaces_those_from_there_on() -> None:
+    epochs: list[EpochEnded] = []
+    for number in (1, 2, 3, 4, 2, 3, 3, 1, 2):
+        add_epoch(epochs, EpochEnded(trial=0, epoch=number, metrics={}, seconds=number / 10))
+    assert [epoch.epoch for epoch in epochs] == [1, 2]
+
+
+def test_an_epoch_costs_the_same_whatever_comes_before() -> None:
+    epochs: list[EpochEnded] = []
+    with time_limit(30):  # it took minutes: each epoch copied all earlier ones
+        for number in range(200_000):
+            add_epoch(epochs, EpochEnded(trial=0, epoch=number, metrics={}, seconds=0.1))
+    assert len(epochs) == 200_000
