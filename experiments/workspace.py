@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.models.errors import DamagedFile, RequestError
-from assay.models.files import check_no_link, check_one_name, open_regular
+from assay.models.files import check_no_link, check_one_name, check_path_length, open_regular
 from assay.search.journal import LONGEST_LINE_BYTES
 from assay.search.system.files import absolute_path, check_current_folder, unwritable_error
 from assay.search.system.urls import (
@@ -241,6 +241,7 @@ class StorePaths:
         _check_is_no_folder(chosen.tracking_uri)
         for url in (chosen.storage, chosen.tracking_uri):
             if (database := sqlite_file(url)) is not None:
+                check_path_length(database, "an SQLite database")
                 _check_database_files(database)
         if chosen.has_own_storage or chosen.has_own_tracking:
             _check_path_length(workspace.path)

@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
 
-from assay.models.errors import DamagedFile
+from assay.models.errors import DamagedFile, RequestError
 
 MOST_TEXT_BYTES = 16_000_000
 """Largest text file of a user, such as a list of configurations."""
@@ -36,6 +36,8 @@ PIPE_SILENCE_SECONDS = 60.0
 """Time limit for a program at the other end of a pipe to write something."""
 
 _PART_BYTES = 1 << 20
+_LONGEST_PART_BYTES = 255
+_LONGEST_PATH_BYTES = 3_000  # Linux allows 4,095, of which folders before and files below need some
 _POLL_SECONDS = 0.25
 
 Purpose = Literal[
@@ -159,6 +161,26 @@ def make_folder(path: Path) -> None:
     """
     check_no_link(path)
     path.mkdir(parents=True, exist_ok=True)
+
+
+def check_path_length(path: Path, what: str) -> None:
+    """Check that a path of a user is not too long for a file system, which raises an OSError.
+
+    Args:
+        path: the path.
+        what: what an error calls it, such as "home".
+
+    Raises:
+        RequestError: it is too long, or a part of it.
+    """
+    size, *parts = (len(text.encode(errors="replace")) for text in (str(path), *path.parts))
+    longest = max(parts, default=0)
+    if longest > _LONGEST_PART_BYTES or size > _LONGEST_PATH_BYTES:
+        raise RequestError(
+            f"{what} must be a path of at most {_LONGEST_PATH_BYTES:,} bytes, with at most "
+            f"{_LONGEST_PART_BYTES} between two slashes; received {size:,} bytes, with "
+            f"{longest:,} between two slashes: give another."
+        )
 
 
 def check_no_link(path: Path) -> None:

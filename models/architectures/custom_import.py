@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from assay.models.errors import RequestError
+from assay.models.files import check_path_length
 from assay.models.names import suggestion
 
 HOW_TO_NAME = (
@@ -134,6 +135,7 @@ def _locate_file(text: str, place: str, folders: Sequence[Path]) -> Path:
         path = Path(place).expanduser()
     except RuntimeError:  # pathlib's, if there is no such user
         path = Path(place)
+    check_path_length(path, "the file of a user-defined family")
     for folder in folders:
         file = folder / path  # an absolute path stays itself
         if file.is_file():

@@ -17,7 +17,13 @@ from types import TracebackType
 from typing import Self
 
 from assay.models.errors import DamagedFile, RequestError, SearchError
-from assay.models.files import check_one_name, make_folder, open_descriptor, open_regular
+from assay.models.files import (
+    check_one_name,
+    check_path_length,
+    make_folder,
+    open_descriptor,
+    open_regular,
+)
 
 
 def check_current_folder() -> None:
@@ -43,19 +49,21 @@ def expand_path(path: Path | str, what: str) -> Path:
         what: what an error calls it, such as "home".
 
     Raises:
-        RequestError: there is no such user, or the path holds a NUL character.
+        RequestError: there is no such user, or the path is too long or holds a NUL character.
     """
     if "\0" in str(path):
         raise RequestError(
             f"{what} must be a path without NUL characters; received {str(path)!r}: give another."
         )
     try:
-        return Path(path).expanduser()
+        expanded = Path(path).expanduser()
     except RuntimeError:  # raised by pathlib, which has no other exception for it
         raise RequestError(
             f"{what} must be a path below an existing user's folder; received {str(path)!r}: "
             "write ./~ if the name begins with a tilde."
         ) from None
+    check_path_length(expanded, what)
+    return expanded
 
 
 def absolute_path(path: Path | str, what: str) -> Path:
