@@ -322,8 +322,10 @@ def _check_rollback_journal(path: Path) -> None:
     Raises:
         DamagedFile: it does.
     """
-    # What can't be read here can't be read by SQLite either, such as a path with a null byte.
-    with suppress(OSError, ValueError), open_regular(path, "rb") as file:
+    if "\0" in str(path):
+        return  # no file has such a name: what opens it says so
+    # What can't be read here can't be read by SQLite either. (Not ValueError: ours is one.)
+    with suppress(OSError), open_regular(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - len(_SUPER_JOURNAL)))
         if file.read() == _SUPER_JOURNAL:
