@@ -118,7 +118,7 @@ def test_a_regression_is_measured_in_the_unit_of_its_targets(tmp_path: Path) -> 
     (tmp_path / "own.toml").write_text(
         'title = "x"\ntask = "regression"\n[data]\nname = "npz:own.npz"\n'
         '[model]\nfamily = "linear"\n'
-        '[train]\nepochs = 20\noptimizer = "adam"\n'
+        '[train]\nepochs = 80\noptimizer = "adam"\n'
         "[space]\nlearning_rate = { low = 1e-5, high = 0.1, log = true }\n"
         "[[baseline]]\nlearning_rate = 1e-5\n"
     )
