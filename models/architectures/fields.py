@@ -12,8 +12,10 @@ from assay.models.names import check_name
 MOST_UNITS = 1_000_000
 """Largest number of units or channels of a layer; a larger one is a typing error."""
 
-MOST_LAYERS = 1_000
-"""Largest number of hidden layers of a multi-layer perceptron."""
+MOST_LAYERS = 100
+"""Largest number of hidden layers of a multi-layer perceptron. Keras visits the layers of a model
+recursively, two of Python's 1,000 frames for each, and a hidden layer may be four of Keras'.
+"""
 
 INITIALIZERS = (
     "glorot_uniform",

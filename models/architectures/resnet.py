@@ -30,8 +30,10 @@ its border.
 """
 
 
-MOST_BLOCKS = 200
-"""Most blocks of a stage: that of the deepest network of the paper, section 4.2, of 1202 layers."""
+MOST_BLOCKS = 30
+"""Most blocks of a stage, for the reason of `fields.MOST_LAYERS`. The networks of the paper, section
+4.2, have up to 18; one has 200.
+"""
 
 
 class ResNetSettings(Settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 from assay.models.architectures.activations import TRAINABLE_ACTIVATIONS
-from assay.models.architectures.fields import INITIALIZERS
+from assay.models.architectures.fields import INITIALIZERS, MOST_LAYERS
 from assay.models.architectures.registry import FAMILIES
+from assay.models.architectures.resnet import MOST_BLOCKS
 from assay.models.errors import RequestError
 
 
@@ -273,3 +275,31 @@ def test_an_image_too_small_for_a_residual_network_is_refused() -> None:
         RequestError, match="at least 4 pixels a side: received 3 x 8; use the family 'mlp'"
     ):
         describe("resnet", (3, 8, 1), 2)
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        (
+            "mlp",
+            {
+                "hidden_layers": MOST_LAYERS,
+                "hidden_units": 2,
+                "dropout": 0.1,
+                "batch_norm": True,
+                "activation": "leaky_relu",
+            },
+        ),
+        ("resnet", {"blocks": MOST_BLOCKS, "filters": 1}),
+    ],
+)
+def test_the_deepest_networks_can_be_saved_and_loaded(
+    family: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    def call_deeply(frames: int) -> keras.Model:  # as a notebook does
+        if frames > 0:
+            return call_deeply(frames - 1)
+        describe(family, (8, 8, 1), 3, **settings).save(tmp_path / "model.keras")
+        return keras.saving.load_model(tmp_path / "model.keras")
+
+    assert call_deeply(60).output_shape == (None, 3)
