@@ -18,6 +18,7 @@ from assay.experiments.data.preparation import PreparedData
 from assay.experiments.formatting import format_count
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.progress import Display
+from assay.experiments.terminal_text import escape_line
 from assay.experiments.tracking.schema import PREFLIGHT_TAG
 from assay.models.errors import OutOfMemory, RequestError, SearchError
 from assay.models.preflight.check import ModelFacts
@@ -170,9 +171,9 @@ class Preflight:
     def show(self, display: Display) -> None:
         """Show the facts, then the warnings."""
         for line in self.lines():
-            display.log(line)
+            display.log(escape_line(line))  # names of arrays and classes may have newlines
         for warning in self.warnings:
-            display.log(f"warning: {warning}")
+            display.log(escape_line(f"warning: {warning}"))
 
 
 def _format_range(numbers: tuple[float, float]) -> str:
