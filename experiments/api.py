@@ -20,6 +20,7 @@ from assay.experiments.config.options import (
     check_argument_names,
     read_options,
     read_progress,
+    show_value,
     with_arguments,
 )
 from assay.experiments.config.request import read_finalize, read_run, read_sweep
@@ -154,6 +155,7 @@ def finalize(study: str, **options: Unpack[FinalizeArguments]) -> StudyResult:
     """
     open_standard_descriptors()
     check_argument_names("finalize", FinalizeArguments, options)
+    _check_text("finalize takes the name of a study", study)
     request, store_paths = read_finalize(options)
     display = BarDisplay() if read_progress(options) else SilentDisplay()
     with mlflow_settings():
@@ -188,10 +190,8 @@ def compare(*names: str, **options: Unpack[StoreOptions]) -> pandas.DataFrame:
             compared.
     """
     check_argument_names("compare", StoreOptions, options)
-    if wrong := [name for name in names if not isinstance(name, str)]:
-        raise RequestError(
-            f"compare takes names of studies and ids of runs, each as text; received {wrong[0]!r}."
-        )
+    for name in names:
+        _check_text("compare takes names of studies and ids of runs", name)
     with mlflow_settings():
         store_paths = StorePaths.choose(**read_options(StoreOptions, options))
         _warn_if_moved(store_paths)
@@ -220,6 +220,7 @@ def reproduce(run_id: str, **options: Unpack[ReproduceArguments]) -> ReproduceRe
     """
     open_standard_descriptors()
     check_argument_names("reproduce", ReproduceArguments, options)
+    _check_text("reproduce takes the id of a run", run_id)
     display = BarDisplay("epoch") if read_progress(options) else SilentDisplay()
     with mlflow_settings():
         request, store_paths = read_reproduce(run_id, options)
@@ -258,13 +259,23 @@ def load_study(
     Raises:
         RequestError: there is no such study or evaluator, or a store can't be reached.
     """
+    given = {"home": home, "storage": storage, "tracking_uri": tracking_uri}
+    options = read_options(StoreOptions, given)
+    _check_text("load_study takes the name of a study", name)
+    if importance is not None:
+        _check_text("importance takes the name of an evaluator", importance)
     with mlflow_settings():
-        store_paths = StorePaths.choose(home, None, storage, tracking_uri)
+        store_paths = StorePaths.choose(**options)
         _warn_if_moved(store_paths)
         study = read_study(name, store_paths, importance)
         finalized = load_finalized(name, store_paths)
     decision = None if finalized is None else finalized.evaluate().to_record()
     return dataclasses.replace(study, decision=decision)
+
+
+def _check_text(rule: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise RequestError(f"{rule}, as text; received {show_value(value)}.")
 
 
 def _warn_if_moved(store_paths: StorePaths) -> None:

@@ -31,8 +31,8 @@ its border.
 
 
 MOST_BLOCKS = 30
-"""Most blocks of a stage, for the reason of `fields.MOST_LAYERS`. The networks of the paper, section
-4.2, have up to 18; one has 200.
+"""Most blocks of a stage, for the reason of `fields.MOST_LAYERS`. The networks of the paper,
+section 4.2, have up to 18; one has 200.
 """
 
 

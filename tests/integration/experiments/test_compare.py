@@ -137,7 +137,7 @@ def test_python_returns_a_frame(store_paths: StorePaths) -> None:
     assert frame.attrs["leader"] == "a/7"
     with pytest.raises(TypeError, match="did you mean 'home'"):
         compare("a", "b", hom=store_paths.workspace.path)  # type: ignore[call-arg]
-    with pytest.raises(RequestError, match="each as text; received \\['a', 'b'\\]"):
+    with pytest.raises(RequestError, match="as text; received \\['a', 'b'\\]"):
         compare(["a", "b"])  # type: ignore[arg-type]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from assay.experiments.api import load_study
+from assay.experiments.api import compare, finalize, load_study, reproduce, run, sweep
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.events import EpochEnded, StudyOpened, TrialBegun
@@ -176,3 +178,43 @@ def test_the_nearest_study_is_named(store_paths: StorePaths) -> None:
 def test_an_unknown_importance_evaluator_is_refused(store_paths: StorePaths) -> None:
     with pytest.raises(RequestError, match="Did you mean 'fanova'"):
         load_study("one", home=store_paths.workspace.path, importance="fanov")
+
+
+class Lines:
+    """A value that is written on two lines."""
+
+    def __repr__(self) -> str:
+        return "one\ntwo"
+
+
+WRONG = [3, None, 1.5, Path("s"), Lines(), ["s"], 10**5000, b"s", True]
+
+
+@pytest.mark.parametrize("value", WRONG, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda value, home: load_study(value, home=home),
+        lambda value, home: finalize(value, home=home),
+        lambda value, home: compare(value, "s", home=home),
+        lambda value, home: reproduce(value, home=home),
+        lambda value, home: load_study("s", storage=value or 0, home=home),
+        lambda value, home: load_study("s", tracking_uri=value or 0, home=home),
+        lambda value, home: load_study("s", importance=value or 0, home=home),
+        lambda value, home: sweep(3 if isinstance(value, Path) else value, home=home),
+        lambda value, home: run("digits-mlp", set=value or 0, home=home),
+        lambda value, home: run(like=value or 0, home=home),
+    ],
+    ids=[
+        *("load_study", "finalize", "compare", "reproduce", "storage", "tracking_uri"),
+        *("importance", "sweep", "set", "like"),
+    ],
+)
+def test_a_value_that_is_no_text_is_one_line(
+    call: Callable[[Any, Path], object], value: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        call(value, tmp_path / "home")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+    assert not (tmp_path / "home").exists()
