@@ -130,7 +130,7 @@ def verdict_sentences(evaluation: Evaluation) -> list[str]:
 
 
 def format_verdict(verdict: str) -> str:
-    """Return a verdict as it stands before the name of the other configuration."""
+    """Return a verdict in the words that precede the name of the other configuration."""
     return "not separable from" if verdict == "not separable" else f"{verdict} than"
 
 

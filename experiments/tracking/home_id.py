@@ -1,4 +1,4 @@
-"""Id of a home, by which a copy of it is told from the original.
+"""Id of a home, by which Assay recognizes a copy of it.
 
 A copy has the same study ids as its original. If both use one MLflow store outside of home, each
 would write to, and delete, the runs of the other. So home has a random id in `home.json`, beside

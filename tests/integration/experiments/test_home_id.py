@@ -1,4 +1,4 @@
-"""The id of a home: a copy is told from its original, also where both use one MLflow store."""
+"""The id of a home: a copy is recognized, also where both homes use one MLflow store."""
 
 from __future__ import annotations
 
