@@ -316,6 +316,9 @@ def _create_tables(file: Path) -> None:
     # folder, and fails if that has both kinds of quotes in its name.
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    # Where there can be no database, SQLite says so at once; MLflow would try for two minutes.
+    with contextlib.closing(sqlite3.connect(file)):
+        pass
     # Alembic, which creates them, keeps its context in globals of a module. The thread of a request
     # that was refused may still be at work when the next request begins.
     with _alembic_lock:
