@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import click
@@ -12,8 +11,6 @@ from assay.experiments.cli import common, completion
 if TYPE_CHECKING:
     from assay.experiments.results.trial import TrialResult
     from assay.experiments.workspace import StorePaths
-
-_RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @click.command("show", short_help="Show a study, one trial, or a run.")
@@ -51,13 +48,14 @@ def command(
     """
     # Here, so that --help need not import the stores.
     from assay.experiments.results.trial import read_trial_of_run
+    from assay.experiments.tracking.lookup import is_run_id
     from assay.experiments.workspace import StorePaths, journal_names
     from assay.models.errors import RequestError
 
     chosen = StorePaths.choose(**store_paths)
     common.warn_if_moved(chosen.workspace)
     # A study may be named like a run id: then the study is meant.
-    if _RUN_ID.fullmatch(name) and name not in journal_names(chosen.workspace):
+    if is_run_id(name) and name not in journal_names(chosen.workspace):
         run = read_trial_of_run(name, chosen)
         if not isinstance(run, str):
             if trial is not None:

@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,12 +33,13 @@ from assay.experiments.decision.outcome import (
 )
 from assay.experiments.evaluation.summaries import MeanInterval, mean_interval
 from assay.experiments.results.finalizes import Training
-from assay.experiments.results.trial import is_own_run, unknown_run_error
-from assay.experiments.tracking.artifacts import read_artifact
+from assay.experiments.tracking.artifacts import read_artifact, read_text_artifact
 from assay.experiments.tracking.lookup import (
     RunRecord,
     find_run,
     is_deleted,
+    is_run_id,
+    load_run,
     search_study_runs,
 )
 from assay.experiments.tracking.schema import (
@@ -73,7 +73,6 @@ ONE_TRAINING = (
 )
 """Why a trial or a single run has no verdict."""
 
-_RUN_ID = re.compile(r"[0-9a-f]{32}")
 _STUDY_ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
 _SHORT_ID_CHARACTERS = 8
 _ORIGIN_TAG, _BASELINE = "assay.origin", "baseline"
@@ -175,7 +174,7 @@ def load_candidates(names: Sequence[str], store_paths: StorePaths) -> list[Candi
     studies: list[str] = []
     for name in names:
         # A study may be named like a run id: then the study is meant.
-        is_run = _RUN_ID.fullmatch(name) is not None and name not in known
+        is_run = is_run_id(name) and name not in known
         study = runs.add(name) if is_run else name
         if study is not None:
             studies.append(study)
@@ -365,10 +364,8 @@ class _RunReader:
         Raises:
             RequestError: there is no such run.
         """
-        run = find_run(self._store_paths, run_id)
-        if run is None:
-            raise unknown_run_error(run_id, self._store_paths)
-        if is_own_run(run):
+        run = load_run(self._store_paths, run_id)
+        if run.is_study:
             return run.study
         self.run_ids.append(run_id)
         self._runs[run_id] = run
@@ -505,7 +502,7 @@ class _RunReader:
     def _conditions(self, run: RunRecord, splits: bool) -> Conditions:
         parent = self._parent(run)
         goals = Objectives.read(parent.tags.get(OBJECTIVE_TAG, "").split(", "))
-        resolved = read_artifact(self._store_paths, parent.run_id, _RESOLVED, _read_text)
+        resolved = read_text_artifact(self._store_paths, parent.run_id, _RESOLVED)
         tags = {**parent.tags, **run.tags}
         return _read_conditions(tags, judged_objective(goals), resolved or "", splits)
 
@@ -539,10 +536,6 @@ def _note_choice(runs: Iterable[Run], name: str, chosen: Sequence[RunRecord]) ->
         f"{name} is judged on {len(chosen)} of its {len(complete)} complete re-trainings: name all "
         "of them, because seeds that are chosen by their scores give false verdicts.",
     )
-
-
-def _read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _validation_value(run: RunRecord, objective: Objective) -> float | None:

@@ -70,7 +70,8 @@ from assay.search.events import (
     TrialEnded,
 )
 from assay.search.failure_policy import FailurePolicy
-from assay.search.journal import Journal, read_events
+from assay.search.history import read_sessions
+from assay.search.journal import Journal
 from assay.search.objective import Objectives, ParetoFront
 from assay.search.optuna_messages import quiet_optuna
 from assay.search.plan import SearchPlan, TrialSetup
@@ -259,18 +260,13 @@ def _load_record(study: str, store_paths: StorePaths) -> StudyRecord:
 
 
 def _last_opened(study: str, study_id: str, store_paths: StorePaths) -> StudyOpened:
-    opened = [
-        event
-        for journal in store_paths.workspace.journals(study)
-        for event, _ in read_events(journal, only=[StudyOpened])
-        if isinstance(event, StudyOpened) and event.study_id == study_id
-    ]
-    if not opened:
+    sessions = list(read_sessions(store_paths.workspace.journals(study), study_id))
+    if not sessions:
         raise RequestError(
             f"study {study!r} must have been run from this home to be finalized: it has no journal "
             "here; name its home with --home."
         )
-    return max(opened, key=lambda event: event.time)
+    return max(sessions, key=lambda session: session.time)
 
 
 def _continue_plan(study: str, asked: FinalizePlan, known: FinalizePlan) -> FinalizePlan:

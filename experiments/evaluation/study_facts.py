@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay.search.events import EpochEnded, StudyOpened, TrialBegun, TrialEnded
-from assay.search.journal import read_events
+from assay.search.events import EpochEnded
+from assay.search.history import read_history, read_sessions
 from assay.search.objective import Objective, Objectives
 
 if TYPE_CHECKING:
@@ -251,11 +251,9 @@ def _read_validation(
     The split is part of the fingerprint: it is the same for all trials of a study.
     """
     data: Mapping[str, Any] = {}
-    for journal in journals:
-        for event, _ in read_events(journal, only=[StudyOpened]):
-            # An earlier release recorded less; what any opening recorded holds for the study.
-            if isinstance(event, StudyOpened) and event.study_id == study_id:
-                data = {**data, **event.data}
+    for session in read_sessions(journals, study_id):
+        # An earlier release recorded less; what any session recorded holds for the study.
+        data = {**data, **session.data}
     split = fingerprint.get("split")
     split = split if isinstance(split, dict) else {}
     shape = data.get("input_shape")
@@ -292,31 +290,14 @@ def read_training(journals: Iterable[Path], study_id: str | None, number: int) -
         study_id: of the study.
         number: number of the trial.
     """
-    begun: TrialBegun | None = None
-    epochs: dict[int, EpochEnded] = {}
-    end: TrialEnded | None = None
-    for journal in journals:
-        is_of_study = False
-        kinds = [StudyOpened, TrialBegun, EpochEnded, TrialEnded]
-        for event, _ in read_events(journal, only=kinds, trial=number):
-            if isinstance(event, StudyOpened):
-                is_of_study = event.study_id == study_id
-            elif not is_of_study:
-                continue
-            elif isinstance(event, TrialBegun):
-                begun, epochs, end = event, {}, None
-            elif isinstance(event, EpochEnded):
-                # A trial that was resumed from a checkpoint may repeat epochs: the last counts.
-                epochs = {at: epoch for at, epoch in epochs.items() if at < event.epoch}
-                epochs[event.epoch] = event
-            elif isinstance(event, TrialEnded):
-                end = event
-    if begun is None:
+    recorded = read_history(journals, study_id, trial=number).trials.get(number)
+    if recorded is None:
         return None
+    metrics = {} if recorded.end is None else recorded.end.metrics
     return Training(
-        curves=_collect_curves([epochs[at] for at in sorted(epochs)]),
-        restored_epoch=_read_count(None if end is None else end.metrics.get("restored_epoch")),
-        params=begun.params,
+        curves=_collect_curves(recorded.epochs),
+        restored_epoch=_read_count(metrics.get("restored_epoch")),
+        params=recorded.begun.params,
     )
 
 

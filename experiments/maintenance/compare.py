@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from assay.experiments.results.history import TrialHistory
 from assay.experiments.tracking.addresses import ArtifactGuard, Relocation
 from assay.experiments.tracking.lookup import has_model_files
 from assay.experiments.tracking.schema import (
@@ -26,6 +25,7 @@ from assay.experiments.tracking.schema import (
     run_status,
 )
 from assay.search.events import StudyClosed
+from assay.search.history import TrialHistory
 from assay.search.storage.stored_values import STATE
 from assay.search.study_record import STATES
 

@@ -18,7 +18,6 @@ from assay.experiments.maintenance.compare import (
     read_parent_facts,
 )
 from assay.experiments.maintenance.finalists import examine_finalists
-from assay.experiments.results.history import StudyHistory, read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.addresses import ArtifactGuard, find_relocation
 from assay.experiments.tracking.home_id import check_is_recorded_here
@@ -40,6 +39,7 @@ from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.events import StudyClosed, StudyOpened
+from assay.search.history import StudyHistory, read_history
 from assay.search.journal import last_event, read_events
 from assay.search.storage.stored_values import STUDY_ID, SUPERVISOR
 from assay.search.system.urls import is_shared_database, store_exists

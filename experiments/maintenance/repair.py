@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from assay.experiments.maintenance.examine import Examination
 from assay.experiments.maintenance.finalists import settle_finalize
-from assay.experiments.results.history import StudyHistory, read_history
 from assay.experiments.results.listing import list_studies
 from assay.experiments.run.study_locks import model_store_of, track_journal
 from assay.experiments.tracking.schema import PARENT_TAG, STUDY_ID_TAG
@@ -31,6 +30,7 @@ from assay.experiments.workspace import StorePaths
 from assay.models.files import delete_file
 from assay.search.artifacts import study_closed_event
 from assay.search.events import EpochEnded, State, StudyClosed, TrialEnded
+from assay.search.history import StudyHistory, read_history
 from assay.search.journal import Journal, last_event
 from assay.search.objective import Objectives
 from assay.search.recovery import journal_supervisors, recover

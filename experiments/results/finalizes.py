@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from assay.experiments.results.history import TrialHistory, add_epoch
 from assay.search.events import (
     EpochEnded,
     FinalistTested,
@@ -18,6 +17,7 @@ from assay.search.events import (
     TrialBegun,
     TrialEnded,
 )
+from assay.search.history import TrialHistory, add_epoch
 from assay.search.journal import read_events
 
 
@@ -87,7 +87,7 @@ def read_finalizes(journal: Path, study_id: str | None) -> list[FinalizeRecord]:
                 is_of_study = event.study_id == study_id and event.finalize is not None
                 current = _open_record(records, event) if is_of_study else None
             case TrialBegun() if current is not None:
-                current.trainings[event.trial] = Training(event)
+                current.trainings[event.trial] = Training(current.opened, event)
             case EpochEnded() if current is not None and event.trial in current.trainings:
                 add_epoch(current.trainings[event.trial].epochs, event)
             case TrialEnded() if current is not None and event.trial in current.trainings:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.results.finalizes import FinalizeRecord, Training
-from assay.experiments.results.history import StudyHistory, TrialHistory
+from assay.search.history import StudyHistory, TrialHistory
 from assay.search.objective import Objectives, Values
 from assay.search.space import Configuration
 

@@ -14,11 +14,11 @@ from assay.experiments.results.frames import (
     build_trial_frame,
     searched_params,
 )
-from assay.experiments.results.history import StudyHistory, read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.tracking.schema import read_preflight
 from assay.experiments.workspace import StorePaths
+from assay.search.history import StudyHistory, read_history
 from assay.search.importances import (
     DEFAULT_EVALUATOR,
     ImportanceReport,

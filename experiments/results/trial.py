@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.experiments.results.frames import COST_COLUMNS, EPOCH_COLUMNS
-from assay.experiments.results.history import TrialHistory, read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.results.study import StudyResult
-from assay.experiments.tracking.lookup import RunRecord, find_run
-from assay.experiments.tracking.schema import FINALIST_TAG
+from assay.experiments.tracking.lookup import RunRecord, load_run
 from assay.experiments.workspace import StorePaths
-from assay.models.errors import RequestError
+from assay.search.history import TrialHistory, read_history
 from assay.search.system.urls import mask_secrets
 
 _SEED = re.compile(r"[0-9]{1,20}")
@@ -118,26 +116,11 @@ def read_trial_of_run(run_id: str, store_paths: StorePaths) -> TrialResult | str
     Raises:
         RequestError: there is no such run, or the store can't be reached.
     """
-    run = find_run(store_paths, run_id)
-    if run is None:
-        raise unknown_run_error(run_id, store_paths)
-    if is_own_run(run):
+    run = load_run(store_paths, run_id)
+    if run.is_study:
         assert run.study is not None
         return run.study
     return _from_run(run, mask_secrets(store_paths.tracking_uri))
-
-
-def unknown_run_error(run_id: str, store_paths: StorePaths) -> RequestError:
-    """Return the error about an unknown run."""
-    return RequestError(
-        f"there is no run {run_id} in {mask_secrets(store_paths.tracking_uri)}: check the id, or "
-        "name another --tracking-uri."
-    )
-
-
-def is_own_run(run: RunRecord) -> bool:
-    """Return whether a run is a study's own, which stands for the study."""
-    return run.study is not None and run.trial is None and FINALIST_TAG not in run.tags
 
 
 def _from_run(run: RunRecord, tracking_uri: str) -> TrialResult:

@@ -8,9 +8,9 @@ from them, and `restore_experiment` decides whether a user's code may run.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,9 @@ from assay.experiments.config.catalog import list_catalog
 from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.recorded import restore_experiment
 from assay.experiments.config.request import ExecutionRequest
-from assay.experiments.config.text_file import read_utf8
-from assay.experiments.tracking.addresses import ArtifactGuard
+from assay.experiments.tracking.artifacts import read_text_artifact
 from assay.experiments.tracking.code import read_packages
-from assay.experiments.tracking.lookup import RunRecord, find_run
+from assay.experiments.tracking.lookup import RunRecord, find_run, is_run_id, load_run
 from assay.experiments.tracking.schema import (
     FINALIST_TAG,
     PARENT_TAG,
@@ -34,24 +33,14 @@ from assay.experiments.tracking.schema import (
     encode_name,
     read_number,
 )
-from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
-from assay.models.files import temporary_folder
 from assay.models.precision import PRECISIONS
-from assay.search.events import (
-    EpochEnded,
-    RecordedExperiment,
-    StudyOpened,
-    TrialBegun,
-    TrialEnded,
-)
-from assay.search.journal import read_events
+from assay.search.events import EpochEnded, RecordedExperiment, StudyOpened
+from assay.search.history import TrialHistory, read_history, read_sessions
 from assay.search.space import Configuration, Parameter
 from assay.search.system.files import expand_path
-from assay.search.system.urls import mask_secrets
 
-_RUN_ID = re.compile(r"[0-9a-f]{32}")
 _MOST_THREADS = 4096
 _MOST_LANES = 4096
 _FINAL_METRICS = ("parameters", "restored_epoch")
@@ -143,18 +132,13 @@ def find_recorded_run(
     Raises:
         RequestError: there is no such training, or it can't be trained again.
     """
-    if not _RUN_ID.fullmatch(run_id):
+    if not is_run_id(run_id):
         raise RequestError(
             f"a run is named by its id in MLflow, 32 hexadecimal digits; received {run_id!r:.60}: "
             "'assay show STUDY --json' prints the ids."
         )
-    run = find_run(store_paths, run_id)
-    if run is None:
-        raise RequestError(
-            f"there is no run {run_id} in {mask_secrets(store_paths.tracking_uri)}: check the id, "
-            "or name another --tracking-uri."
-        )
-    if run.study is not None and run.trial is None and FINALIST_TAG not in run.tags:
+    run = load_run(store_paths, run_id)
+    if run.is_study:
         raise RequestError(
             f"run {run_id} is that of the study {run.study!r}, which trains many configurations: "
             f"name the run of one of its trials; 'assay show {run.study} --json' prints them."
@@ -172,28 +156,18 @@ def find_recorded_run(
     return recorded
 
 
-@dataclass
-class _Events:
-    """The events of one training in a journal."""
-
-    opened: StudyOpened
-    begun: TrialBegun
-    epochs: list[EpochEnded]
-    end: TrialEnded | None = None
-
-
-def _find_in_journals(run: RunRecord, store_paths: StorePaths) -> _Events | None:
+def _find_in_journals(run: RunRecord, store_paths: StorePaths) -> TrialHistory | None:
     """Return the events of a run; None if no journal of this home has them."""
     study_id = run.tags.get(STUDY_ID_TAG)
     if study_id is None:
         return None
+    number = read_number(run.tags, TRAINING_TAG)
+    if number is None:
+        number = run.trial or 0
+    # Read one by one: a damaged journal of another run does not matter.
     for journal in _journals_of(run, store_paths):
-        opened = (event for event, _ in read_events(journal, only=[StudyOpened]))
-        if any(isinstance(event, StudyOpened) and event.study_id == study_id for event in opened):
-            number = read_number(run.tags, TRAINING_TAG)
-            found = _read_training(
-                journal, study_id, (run.trial or 0) if number is None else number
-            )
+        if any(read_sessions([journal], study_id)):
+            found = read_history([journal], study_id, trial=number).trials.get(number)
             if found is not None:
                 return found
     return None
@@ -209,25 +183,6 @@ def _journals_of(run: RunRecord, store_paths: StorePaths) -> Iterator[Path]:
         yield from sorted(workspace.path.glob("journal/run-*.jsonl"), reverse=True)
 
 
-def _read_training(journal: Path, study_id: str, trial: int) -> _Events | None:
-    opened: StudyOpened | None = None
-    found: _Events | None = None
-    for event, _ in read_events(journal):
-        if isinstance(event, StudyOpened):
-            opened = event if event.study_id == study_id else None
-        elif opened is None or (isinstance(event, TrialBegun) and event.trial != trial):
-            continue
-        elif isinstance(event, TrialBegun):
-            found = _Events(opened, event, [])
-        elif found is not None and isinstance(event, EpochEnded) and event.trial == trial:
-            # Trained again from an earlier epoch: what was recorded from there no longer counts.
-            found.epochs = [epoch for epoch in found.epochs if epoch.epoch < event.epoch]
-            found.epochs.append(event)
-        elif found is not None and isinstance(event, TrialEnded) and event.trial == trial:
-            found.end = event
-    return found
-
-
 def _title(run: RunRecord) -> str:
     if run.study is None:
         return f"run {run.run_id}"
@@ -237,10 +192,10 @@ def _title(run: RunRecord) -> str:
 
 
 def _from_journal(
-    run: RunRecord, events: _Events, store_paths: StorePaths, file: str | Path | None
+    run: RunRecord, events: TrialHistory, store_paths: StorePaths, file: str | Path | None
 ) -> RecordedRun:
     home = store_paths.workspace.path
-    opened = events.opened
+    opened = events.session
     if file is not None and opened.resolved is not None:
         named = os.path.relpath(expand_path(file, "--experiment").absolute(), home.absolute())
         opened = dataclasses.replace(
@@ -317,8 +272,8 @@ def _opened_event(
     run: RunRecord, parent: RunRecord, store_paths: StorePaths, file: str | Path | None
 ) -> StudyOpened:
     """Return what MLflow has of the event that opened a study, or a single run."""
-    texts = _read_artifacts(parent.run_id, store_paths)
-    toml = texts.get("resolved.toml")
+    read = functools.partial(read_text_artifact, store_paths, parent.run_id)
+    toml = read("resolved.toml")
     home = store_paths.workspace.path
     named: str | None = None
     if file is not None:
@@ -334,33 +289,11 @@ def _opened_event(
         experiment=parent.experiment,
         # A re-training has its own threads, device and batch order.
         provenance=run.tags if FINALIST_TAG in run.tags else parent.tags,
-        text=texts.get("experiment.toml", ""),
+        text=read("experiment.toml") or "",
         data={"digest": parent.tags.get("assay.dataset.digest", "")},
         resolved=None if toml is None else RecordedExperiment(toml, named),
-        packages=read_packages(texts.get("packages.txt", "")),
+        packages=read_packages(read("packages.txt") or ""),
     )
-
-
-def _read_artifacts(run_id: str, store_paths: StorePaths) -> dict[str, str]:
-    """Return the texts of a run's artifacts that describe what was trained."""
-    client, guard = open_client(store_paths.tracking_uri), ArtifactGuard.for_reading(store_paths)
-    reason = guard.refusal_reason(str(client.get_run(run_id).info.artifact_uri))
-    if reason is not None:
-        raise RequestError(f"the artifacts of run {run_id} are not read: {reason}.")
-    wanted = ("resolved.toml", "experiment.toml", "packages.txt")
-    present = {str(artifact.path) for artifact in client.list_artifacts(run_id)}
-    texts: dict[str, str] = {}
-    with temporary_folder("artifacts") as folder:
-        for name in wanted:
-            if name in present:
-                path = Path(client.download_artifacts(run_id, name, str(folder)))
-                try:
-                    texts[name] = read_utf8(path)
-                except (OSError, ValueError) as error:
-                    raise RequestError(
-                        f"the artifact {name} of run {run_id} can't be read: {error}."
-                    ) from None
-    return texts
 
 
 def _read_configuration(experiment: Experiment, run: RunRecord) -> Configuration:

@@ -68,8 +68,9 @@ from assay.experiments.tracking.schema import COMMAND_TAG, read_preflight
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
 from assay.search.artifacts import Checkpoints
-from assay.search.events import StudyClosed, StudyOpened
-from assay.search.journal import Journal, last_event, read_events
+from assay.search.events import StudyClosed
+from assay.search.history import read_sessions
+from assay.search.journal import Journal, last_event
 from assay.search.objective import ParetoFront
 from assay.search.optuna_messages import quiet_optuna
 from assay.search.samplers import get_sampler
@@ -407,10 +408,7 @@ def _check_journal(record: StudyRecord, journal_file: Path) -> None:
     Raises:
         RequestError: it was run from another home, whose supervisor may be running it now.
     """
-    opened = (event for event, _ in read_events(journal_file, only=[StudyOpened]))
-    is_ours = any(
-        isinstance(event, StudyOpened) and event.study_id == record.study_id for event in opened
-    )
+    is_ours = any(read_sessions([journal_file], record.study_id))
     if not is_ours and record.study.get_trials(deepcopy=False):
         raise RequestError(
             f"study {record.study.study_name!r} lies in this storage but was run from another "
@@ -679,7 +677,7 @@ def _preflight_record(context: SweepContext) -> Mapping[str, Any]:
     """Return what was understood; of a study that was done already, when it was last opened."""
     preflight = context.session.preflight
     if preflight.model is None:
-        opened = [event for event, _ in read_events(context.journal_file, only=[StudyOpened])]
-        if opened and isinstance(opened[-1], StudyOpened):
-            return read_preflight(opened[-1]) or preflight.to_record()
+        sessions = list(read_sessions([context.journal_file], context.trials.study_id))
+        if sessions:
+            return read_preflight(sessions[-1]) or preflight.to_record()
     return preflight.to_record()

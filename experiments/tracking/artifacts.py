@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from assay.experiments.config.text_file import read_utf8
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
@@ -30,7 +31,7 @@ def read_artifact(
         RequestError: the store can't be reached, or its address of the artifact may not be read.
 
     Example:
-        >>> read_artifact(store_paths, run_id, "resolved.toml", Path.read_text)
+        >>> read_artifact(store_paths, run_id, "predictions.npz", np.load)
     """
     client = open_client(store_paths.tracking_uri)
     address = str(client.get_run(run_id).info.artifact_uri)
@@ -43,3 +44,26 @@ def read_artifact(
         return None
     with temporary_folder("artifact") as folder:
         return read(Path(client.download_artifacts(run_id, name, str(folder))))
+
+
+def read_text_artifact(store_paths: StorePaths, run_id: str, name: str) -> str | None:
+    """Return the text of an artifact; None if the run has none of this name.
+
+    Args:
+        store_paths: where the store is.
+        run_id: the run, which exists.
+        name: of the file, without a folder.
+
+    Raises:
+        RequestError: as `read_artifact`, or the file is no text.
+    """
+
+    def read(path: Path) -> str:
+        try:
+            return read_utf8(path)
+        except (OSError, ValueError) as error:
+            raise RequestError(
+                f"the artifact {name} of run {run_id} can't be read: {error}."
+            ) from None
+
+    return read_artifact(store_paths, run_id, name, read)

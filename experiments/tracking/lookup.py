@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.schema import (
     BEST_TAG,
+    FINALIST_TAG,
     HOME_TAG,
     MODEL_FOLDER,
     MODEL_TAG,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _PAGE_RUNS = 1000
 _PAGE_EXPERIMENTS = 1000
 _MOST_PAGES = 10_000
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 # A store may hold several runs of one trial, or of the study itself: duplicates, deleted ones. The
@@ -219,6 +221,31 @@ class RunRecord:
     model: str | None
     final_metrics: Mapping[str, float]
     epoch_metrics: Mapping[str, Sequence[float]]
+
+    @property
+    def is_study(self) -> bool:
+        """Whether it is a study's own run, which stands for the study."""
+        return self.study is not None and self.trial is None and FINALIST_TAG not in self.tags
+
+
+def is_run_id(text: str) -> bool:
+    """Return whether a text has the form of a run's id."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
+def load_run(store_paths: StorePaths, run_id: str) -> RunRecord:
+    """Return a run.
+
+    Raises:
+        RequestError: there is no such run, it was deleted, or the store can't be reached.
+    """
+    run = find_run(store_paths, run_id)
+    if run is None:
+        raise RequestError(
+            f"there is no run {run_id} in {mask_secrets(store_paths.tracking_uri)}: check the id, "
+            "or name another --tracking-uri."
+        )
+    return run
 
 
 def find_run(store_paths: StorePaths, run_id: str) -> RunRecord | None:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mlflow import MlflowClient
 
-from assay.experiments.results.history import read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import find_study_runs
 from assay.search.events import TrialEnded
+from assay.search.history import read_history
 from assay.search.journal import read_events
 from assay.search.storage.stored_values import SEED, STUDY_ID
 from tests.chaos import cases

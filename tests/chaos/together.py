@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from typing import Literal, get_args
 
 from assay.experiments.maintenance.doctor import diagnose
-from assay.experiments.results.history import read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import find_study_runs
 from assay.experiments.workspace import StorePaths
+from assay.search.history import read_history
 from assay.search.storage.stored_values import SEED, STATE, STUDY_ID, SUPERVISOR
 from tests.chaos.cases import STUDY, Seen, home, sweep
 from tests.chaos.outages import until

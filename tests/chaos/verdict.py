@@ -16,7 +16,6 @@ import optuna
 from assay.experiments.decision.finalists import planned_trainings
 from assay.experiments.maintenance.doctor import diagnose
 from assay.experiments.results.finalizes import read_finalizes
-from assay.experiments.results.history import read_history
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import search_runs
 from assay.experiments.tracking.schema import OPENINGS_TAG, PARENT_TAG, STUDY_ID_TAG
@@ -29,6 +28,7 @@ from assay.search.events import (
     TestSetOpened,
     TrialEnded,
 )
+from assay.search.history import read_history
 from assay.search.journal import read_events
 from assay.search.samplers.grid_sampler import ENQUEUED
 from assay.search.storage.stored_values import ATTEMPT, SEED, STATE, STUDY_ID

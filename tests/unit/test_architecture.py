@@ -43,7 +43,7 @@ ORDER: dict[str, list[set[str]]] = {
     "search": [
         {"system", "events", "objective", "space", "optuna_compat", "optuna_messages"},
         {"storage", "journal", "workers", "pruners", "samplers", "rank_shares"},
-        {"importances"},
+        {"importances", "history"},
         {"settings", "artifacts", "study_record", "failure_policy"},
         {"plan"},
         {"study", "supervisor"},

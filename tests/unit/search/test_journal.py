@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from assay.experiments.results.history import add_epoch
 from assay.models.errors import DamagedFile, SearchError
 from assay.search import journal
 from assay.search.events import (
@@ -19,6 +18,7 @@ from assay.search.events import (
     TrialEnded,
     to_record,
 )
+from assay.search.history import add_epoch
 from assay.search.journal import LONGEST_LINE_BYTES, Journal, last_event, read_events
 from tests.helpers.limits import time_limit
 
