@@ -5,7 +5,7 @@ one function of the facts and one entry of `CHECKS`:
 
     CHECKS = {..., "edge of a range": check_range_edges}
 
-It returns whether it fires, and a line with its numbers and what to do. `find_check_rates` in
+It returns whether it fires, and a line with its numbers and what to do. `count_firing` in
 tests/simulations/checks.py measures how often each one fires without a reason.
 """
 

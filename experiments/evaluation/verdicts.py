@@ -6,7 +6,7 @@ has components of both, as in a two-way random effects layout (seeds x examples)
 of freedom are Satterthwaite's (Biometrics Bulletin 2, 1946). Several comparisons share one error
 rate by Holm's procedure (Scandinavian Journal of Statistics 6, 1979).
 
-`python -m tests.simulations verdicts` measures how often these verdicts are false.
+`make simulate CASES=verdicts` measures how often these verdicts are false.
 
 Example:
     >>> # 1 where a network is right, else 0: each an array (seeds, examples)
@@ -36,18 +36,13 @@ from scipy import stats
 from assay.models.errors import RequestError
 
 Verdict = Literal["better", "worse", "not separable"]
-Metric = Callable[[NDArray[Any], NDArray[Any]], float]
-"""(predictions of one network, targets) -> value; nan where the metric is undefined."""
-
 ALPHA = 0.05
 """Two-sided error rate of the verdicts of one finalize, at the first opening of a test set."""
 MIN_SEEDS = 3
 ENOUGH_SEEDS = 5
 MIN_DIFFERING_EXAMPLES = 6
 MAX_SPREAD_RATIO = 4.0
-RESAMPLES = 1000
 
-_MAX_UNDEFINED_FRACTION = 0.05
 # Squares and fourth powers of larger scores overflow.
 _MAX_SCORE = 1e60
 _ROUNDING = 1e-12
@@ -259,123 +254,6 @@ def compare_scores(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class BootstrappedScores:
-    """A metric of one configuration on the test set and on resamples of its examples.
-
-    Attributes:
-        values: metric of each network on the test set (seeds,).
-        resampled: metric of each network on each resample (seeds, resamples).
-        predictions: what the metric was computed from (seeds, examples, ...).
-        targets: the targets (examples, ...).
-        seed: the seed of the resamples.
-    """
-
-    values: NDArray[np.float64]
-    resampled: NDArray[np.float64]
-    predictions: NDArray[Any]
-    targets: NDArray[Any]
-    seed: int
-
-
-def bootstrap_scores(
-    predictions: ArrayLike,
-    targets: ArrayLike,
-    metric: Metric,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> BootstrappedScores:
-    """Compute a metric that is no mean over examples on bootstraps of the examples.
-
-    The same seed gives the same resamples, so that configurations are compared on the same ones.
-
-    Args:
-        predictions: predictions of each network (seeds, examples, ...).
-        targets: the targets of the examples (examples, ...).
-        metric: (predictions of one network, targets) -> value. It is called
-            `resamples` x seeds times. It returns nan where it is undefined, such as AUC on a
-            resample of one class.
-        resamples: number of bootstraps.
-        seed: seed of the resamples.
-
-    Raises:
-        RequestError: predictions and targets have other numbers of examples, or the metric is
-            undefined for a network on the whole test set.
-
-    Example:
-        >>> f1 = functools.partial(sklearn.metrics.f1_score, average="macro")
-        >>> scores = bootstrap_scores(labels, y_test, lambda labels, y: f1(y, labels))
-    """
-    predicted, true = np.asarray(predictions), np.asarray(targets)
-    if predicted.ndim < 2 or predicted.shape[1] != len(true) or 0 in predicted.shape[:2]:
-        raise RequestError(
-            "predictions have the shape (seeds, examples, ...), with one target per example: "
-            f"received {predicted.shape} and {len(true)} targets; pass one row per network."
-        )
-    values = np.array([metric(row, true) for row in predicted], dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise RequestError(
-            "The metric must be defined on the test set for every network: received "
-            f"{values[~np.isfinite(values)][0]}; leave out seeds that diverged, or use another "
-            "metric."
-        )
-    random = np.random.default_rng(seed)
-    resampled = np.empty((len(predicted), resamples))
-    for number in range(resamples):
-        chosen = random.integers(len(true), size=len(true))
-        resampled[:, number] = [metric(row[chosen], true[chosen]) for row in predicted]
-    return BootstrappedScores(values, resampled, predicted, true, seed)
-
-
-def compare_bootstrapped(
-    first: BootstrappedScores,
-    second: BootstrappedScores,
-    *,
-    greater_is_better: bool,
-    alpha: float = ALPHA,
-) -> Comparison:
-    """Compare two configurations by a metric that is no mean over examples.
-
-    As `compare_scores`, but the variance of the examples is that over the resamples, and the
-    residual is the interaction of networks and resamples. For a metric that is a mean over examples
-    both are what `compare_scores` computes, but for the noise of the resamples. Without the
-    residual the variance would be 1.2 to 1.7 times too large on simulated networks.
-
-    Raises:
-        RequestError: the two have other targets, or other resamples.
-    """
-    if not np.array_equal(first.targets, second.targets):
-        raise RequestError(
-            "Configurations are compared on the same test examples: received other targets; "
-            "use the predictions on one test set."
-        )
-    numbers = first.resampled.shape[1], second.resampled.shape[1]
-    if first.seed != second.seed or numbers[0] != numbers[1]:
-        raise RequestError(
-            "Configurations are compared on the same resamples: received seeds "
-            f"{first.seed} and {second.seed}, {numbers[0]} and {numbers[1]} resamples; "
-            "use one seed and one number."
-        )
-    differences = first.resampled.mean(axis=0) - second.resampled.mean(axis=0)
-    is_defined = np.isfinite(differences)
-    return _build_comparison(
-        difference=float(first.values.mean() - second.values.mean()),
-        by_seed=(first.values, second.values),
-        examples_variance=_variance(differences[is_defined]),
-        residual=(
-            _interaction_mean_square(first.resampled[:, is_defined]) / len(first.values),
-            _interaction_mean_square(second.resampled[:, is_defined]) / len(second.values),
-        ),
-        examples=len(first.targets),
-        differing_examples=_count_differing(first.predictions, second.predictions),
-        greater_is_better=greater_is_better,
-        alpha=alpha,
-        scale=1.0,
-        undefined=_find_undefined(is_defined),
-    )
-
-
 def judge(
     scores: Mapping[str, _Scores],
     leader: str,
@@ -451,17 +329,16 @@ def _build_comparison(
     greater_is_better: bool,
     alpha: float,
     scale: float,
-    undefined: str | None = None,
 ) -> Comparison:
     _check_alpha(alpha)
     seeds = (by_seed[0].size, by_seed[1].size)
     variances = None
-    if min(seeds) > 1 and examples > 1 and undefined is None:
+    if min(seeds) > 1 and examples > 1:
         of_seeds = (_variance(by_seed[0]) / seeds[0], _variance(by_seed[1]) / seeds[1])
         variances = Variances(examples_variance, of_seeds, residual)
     # The variance of equal numbers is their rounding.
     varies = variances is not None and variances.total > (_ROUNDING * scale) ** 2
-    unjudged = undefined or _find_obstacle(seeds, differing_examples, varies)
+    unjudged = _find_obstacle(seeds, differing_examples, varies)
     low = high = p_value = freedom = None
     if variances is not None and varies:
         error = math.sqrt(variances.total)
@@ -502,13 +379,6 @@ def _find_obstacle(seeds: tuple[int, int], differing_examples: int, varies: bool
             f"a verdict takes {MIN_DIFFERING_EXAMPLES}"
         )
     return None if varies else "the scores do not vary over seeds or examples"
-
-
-def _find_undefined(is_defined: NDArray[np.bool_]) -> str | None:
-    undefined = int(np.count_nonzero(~is_defined))
-    if undefined > _MAX_UNDEFINED_FRACTION * is_defined.size:
-        return f"the metric is undefined on {undefined} of {is_defined.size} resamples"
-    return None
 
 
 def _check_alpha(alpha: float) -> None:
@@ -554,21 +424,6 @@ def _has_unequal_spread(
 ) -> bool:
     lesser, greater = sorted(math.sqrt(_variance(values)) for values in by_seed)
     return greater > max(MAX_SPREAD_RATIO * lesser, _ROUNDING * scale)
-
-
-def _count_differing(first: NDArray[Any], second: NDArray[Any]) -> int:
-    """Count the examples for which two configurations do not give the same predictions.
-
-    With the same number of seeds their order is ignored. With other numbers the predictions are
-    the same where those of all networks are.
-    """
-    if len(first) == len(second):
-        differs = np.sort(first, axis=0) != np.sort(second, axis=0)
-        differs = differs.any(axis=0)
-    else:
-        both = np.concatenate([first, second])
-        differs = (both != both[:1]).any(axis=0)
-    return int(np.count_nonzero(differs.reshape(len(differs), -1).any(axis=1)))
 
 
 def _format_p(p_value: float | None) -> str:

@@ -12,7 +12,7 @@ import time
 
 from tests.simulations.row import Row
 
-CASES: tuple[str, ...] = ("verdicts", "bootstraps")
+CASES: tuple[str, ...] = ("verdicts", "checks", "importances")
 """Modules of this package, in the order in which they run."""
 SEPARATE: tuple[str, ...] = ("networks",)
 """Cases that run only if they are named: they measure what the others assume."""

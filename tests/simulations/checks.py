@@ -1,7 +1,5 @@
 """Simulated studies: how often the checks of a study fire without a reason, and with one.
 
-    python -m tests.simulations.checks [--quick]
-
 A trial's network answers each example right or wrong by a probit model: the quality of its
 configuration, an effect of its seed, the example's difficulty, which all networks share, and an
 effect of its own. The evaluation sees what it would see of a real study, and shares no code with
@@ -10,9 +8,7 @@ what draws it.
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,6 +27,7 @@ from assay.experiments.evaluation.study_facts import (
     ValidationFacts,
 )
 from assay.search.objective import Objectives
+from tests.simulations.row import Row, least_count, most_count
 
 Numbers = NDArray[np.float64]
 
@@ -39,55 +36,6 @@ _DIFFICULTY_SD = 1.5
 _ACCURACY = 0.93
 _QUIET_SD, _LOUD_SD = 0.003, 0.02
 _EPOCHS = 18
-_ALLOWED_ERRORS = 3.0  # standard errors of a simulated rate beyond its bound
-
-
-@dataclass(frozen=True)
-class Rate:
-    """How often something happened in simulated studies.
-
-    Attributes:
-        what: what happened.
-        setting: in which studies.
-        cases: number of studies.
-        count: number of those in which it happened.
-        at_most: largest true rate that is allowed; 1 for no bound.
-        at_least: smallest true rate that is allowed; 0 for no bound.
-    """
-
-    what: str
-    setting: str
-    cases: int
-    count: int
-    at_most: float = 1.0
-    at_least: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        """The simulated rate."""
-        return self.count / self.cases
-
-    @property
-    def holds(self) -> bool:
-        """Whether the rate is within its bounds, but for the noise of the simulation."""
-        return self.rate <= self.at_most + self._noise(
-            self.at_most
-        ) and self.rate >= self.at_least - self._noise(self.at_least)
-
-    def _noise(self, bound: float) -> float:
-        return _ALLOWED_ERRORS * math.sqrt(bound * (1 - bound) / self.cases)
-
-    def __str__(self) -> str:
-        bounds = []
-        if self.at_most < 1:
-            bounds.append(f"at most {self.at_most:.1%}")
-        if self.at_least > 0:
-            bounds.append(f"at least {self.at_least:.1%}")
-        verdict = "ok" if self.holds else "NOT OK"
-        return (
-            f"{verdict:6}  {self.what} ({self.setting}): {self.rate:.1%} of {self.cases} studies"
-            f"{'; ' if bounds else ''}{', '.join(bounds)}"
-        )
 
 
 @dataclass(frozen=True)
@@ -166,6 +114,26 @@ def draw_curve(
     return shares
 
 
+def _row(
+    what: str,
+    setting: str,
+    studies: int,
+    count: int,
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+) -> Row:
+    """Return a row whose bounds are true rates."""
+    return Row(
+        setting,
+        what,
+        count,
+        studies,
+        most=None if at_most is None else most_count(at_most, studies),
+        least=None if at_least is None else least_count(at_least, studies),
+    )
+
+
 def _fires(check: str, facts: StudyFacts) -> bool:
     return CHECKS[check](facts).fired is True
 
@@ -174,31 +142,31 @@ def _count_fired(check: str, studies: Studies, number: int, random: np.random.Ge
     return sum(_fires(check, studies.draw(random)[0]) for _ in range(number))
 
 
-def _edge_rates(number: int, random: np.random.Generator) -> Iterator[Rate]:
+def _edge_rates(number: int, random: np.random.Generator) -> Iterator[Row]:
     check = "edge of a range"
     count = partial(_count_fired, check, number=number, random=random)
     for trials in (15, 30, 60):
         flat = Studies(trials, seed_sd=0.01)
-        yield Rate(check, f"nothing matters, {trials} trials", number, count(flat), at_most=0.04)
+        yield _row(check, f"nothing matters, {trials} trials", number, count(flat), at_most=0.04)
     inside = Studies(30, slope=0.3, optimum=0.5, accuracy=0.95)
-    yield Rate(check, "optimum in the middle, 30 trials", number, count(inside), at_most=0.04)
+    yield _row(check, "optimum in the middle, 30 trials", number, count(inside), at_most=0.04)
     for trials, power in ((15, 0.7), (30, 0.98)):
         beyond = Studies(trials, slope=0.3, optimum=1.2, accuracy=0.97)
         setting = f"optimum beyond the range, {trials} trials"
-        yield Rate(check, setting, number, count(beyond), at_least=power)
+        yield _row(check, setting, number, count(beyond), at_least=power)
 
 
-def _improving_rates(number: int, random: np.random.Generator) -> Iterator[Rate]:
+def _improving_rates(number: int, random: np.random.Generator) -> Iterator[Row]:
     check = "still improving"
     for trials in (8, 20, 50):
         for examples in (239, 1000):
             flat = Studies(trials, examples)
             count = _count_fired(check, flat, number, random)
             setting = f"nothing matters, {trials} trials, {examples} examples"
-            yield Rate(check, setting, number, count, at_most=0.05)
+            yield _row(check, setting, number, count, at_most=0.05)
     rare = Studies(30, 1000, slope=0.6, optimum=0.9, accuracy=0.97)
     setting = "good ones are rare, 30 trials"
-    yield Rate(check, setting, number, _count_fired(check, rare, number, random))
+    yield _row(check, setting, number, _count_fired(check, rare, number, random))
 
 
 def _with_curve(curve: Sequence[float], examples: int) -> StudyFacts:
@@ -211,32 +179,32 @@ def _with_curve(curve: Sequence[float], examples: int) -> StudyFacts:
     )
 
 
-def _curve_rates(number: int, random: np.random.Generator) -> Iterator[Rate]:
+def _curve_rates(number: int, random: np.random.Generator) -> Iterator[Row]:
     check = "curve rising"
     for examples in (239, 1000, 10_000):
         flat = sum(
             _fires(check, _with_curve(draw_curve(0.0, examples, random), examples))
             for _ in range(number)
         )
-        yield Rate(check, f"a plateau, {examples} examples", number, flat, at_most=0.04)
+        yield _row(check, f"a plateau, {examples} examples", number, flat, at_most=0.04)
     rising = sum(
         _fires(check, _with_curve(draw_curve(0.08, 1000, random), 1000)) for _ in range(number)
     )
-    yield Rate(check, "8 points more, 1000 examples", number, rising, at_least=0.99)
+    yield _row(check, "8 points more, 1000 examples", number, rising, at_least=0.99)
 
 
-def _size_rates(number: int, random: np.random.Generator) -> Iterator[Rate]:
+def _size_rates(number: int, random: np.random.Generator) -> Iterator[Row]:
     check = "validation too small"
     for examples in (239, 1000):
         flat = Studies(30, examples)
         count = _count_fired(check, flat, number, random)
-        yield Rate(check, f"nothing matters, {examples} examples", number, count, at_least=0.84)
+        yield _row(check, f"nothing matters, {examples} examples", number, count, at_least=0.84)
     steep = Studies(30, 1000, slope=1.0, optimum=0.5, accuracy=0.97)
     count = _count_fired(check, steep, number, random)
-    yield Rate(check, "a steep space, 1000 examples", number, count, at_most=0.06)
+    yield _row(check, "a steep space, 1000 examples", number, count, at_most=0.06)
 
 
-def _gap_rates(number: int, random: np.random.Generator) -> Iterator[Rate]:
+def _gap_rates(number: int, random: np.random.Generator) -> Iterator[Row]:
     check = "training and validation far apart"
 
     def fires(on_training: float, on_validation: float, examples: int) -> bool:
@@ -254,9 +222,9 @@ def _gap_rates(number: int, random: np.random.Generator) -> Iterator[Rate]:
 
     for accuracy in (0.6, 0.93):
         same = sum(fires(accuracy, accuracy, 239) for _ in range(number))
-        yield Rate(check, f"both at {accuracy}, 239 examples", number, same, at_most=0.005)
+        yield _row(check, f"both at {accuracy}, 239 examples", number, same, at_most=0.005)
     apart = sum(fires(0.99, 0.85, 239) for _ in range(number))
-    yield Rate(check, "0.99 and 0.85, 239 examples", number, apart, at_least=0.9)
+    yield _row(check, "0.99 and 0.85, 239 examples", number, apart, at_least=0.9)
 
 
 def _claims(
@@ -270,7 +238,7 @@ def _claims(
         yield claim, float(true[claim.trial])
 
 
-def _claim_rates(number: int, random: np.random.Generator) -> Iterator[Rate]:
+def _claim_rates(number: int, random: np.random.Generator) -> Iterator[Row]:
     for trials in (2, 10, 30, 100):
         for seed_sd in (_QUIET_SD, _LOUD_SD):
             studies = Studies(trials, seed_sd=seed_sd)
@@ -281,13 +249,13 @@ def _claim_rates(number: int, random: np.random.Generator) -> Iterator[Rate]:
                 within += claim.low <= true <= claim.high
                 ahead += claim.baseline is not None and claim.baseline.is_ahead is True
             setting = f"{trials} trials, seed sd {seed_sd}"
-            yield Rate("best network within its interval", setting, number, within, at_least=0.95)
+            yield _row("best network within its interval", setting, number, within, at_least=0.95)
             if seed_sd == _QUIET_SD:
                 said = "said to be ahead of an equal baseline"
-                yield Rate(said, setting, number, ahead, at_most=0.05)
+                yield _row(said, setting, number, ahead, at_most=0.05)
 
 
-def _chance_rates(number: int, random: np.random.Generator) -> Iterator[Rate]:
+def _chance_rates(number: int, random: np.random.Generator) -> Iterator[Row]:
     for classes in (2, 10):
         for examples in (80, 239, 1000):
             above = 0
@@ -303,10 +271,10 @@ def _chance_rates(number: int, random: np.random.Generator) -> Iterator[Rate]:
                 )
                 above += not _fires("nothing above chance", facts)
             setting = f"30 guessing networks, {classes} classes, {examples} examples"
-            yield Rate("said to be above chance", setting, number, above, at_most=0.05)
+            yield _row("said to be above chance", setting, number, above, at_most=0.05)
 
 
-_PARTS: tuple[Callable[[int, np.random.Generator], Iterator[Rate]], ...] = (
+_PARTS: tuple[Callable[[int, np.random.Generator], Iterator[Row]], ...] = (
     _edge_rates,
     _improving_rates,
     _curve_rates,
@@ -317,14 +285,19 @@ _PARTS: tuple[Callable[[int, np.random.Generator], Iterator[Rate]], ...] = (
 )
 
 
-def checks(quick: bool = False, number: int | None = None) -> Iterator[Rate]:
-    """Yield the rate of each check in each kind of study.
+def rows(quick: bool) -> Iterator[Row | str]:
+    """Yield how often each check fires in each kind of study, and the luck that claims name."""
+    yield from count_firing(_QUICK_STUDIES if quick else _STUDIES)
+    for setting, ratio in measure_luck(quick):
+        yield f"       luck that is named / true luck ({setting}): {ratio:.2f}"
+
+
+def count_firing(number: int) -> Iterator[Row]:
+    """Yield how often each check fires in each kind of study.
 
     Args:
-        quick: simulate 100 studies of each kind in place of 2,000.
-        number: simulate so many.
+        number: of studies of each kind.
     """
-    number = number or (_QUICK_STUDIES if quick else _STUDIES)
     for index, part in enumerate(_PARTS):
         yield from part(number, np.random.default_rng([index, number]))
 
@@ -349,21 +322,3 @@ def measure_luck(
                 named += claim.luck or 0.0
                 true += claim.value - studies.accuracy
             yield f"{count} trials, seed sd {seed_sd}", named / true
-
-
-def main() -> int:
-    """Print the rates; return 1 if one is outside its bounds."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="100 studies of each kind, not 2,000")
-    quick = parser.parse_args().quick
-    failed = False
-    for rate in checks(quick):
-        print(rate, flush=True)
-        failed |= not rate.holds
-    for setting, ratio in measure_luck(quick):
-        print(f"luck that is named / true luck ({setting}): {ratio:.2f}", flush=True)
-    return int(failed)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

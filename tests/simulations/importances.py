@@ -1,7 +1,5 @@
 """How often `ranks` declares a hyperparameter without effect, and finds one with an effect.
 
-    python -m tests.simulations.importances [--quick]
-
 Every study is one of Optuna, in memory, with the sampler that it names. The values come from
 formulas: a learning rate with a best place, hidden units with an effect in proportion, and an
 activation and a batch size without effect.
@@ -9,12 +7,10 @@ activation and a batch size without effect.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import itertools
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -30,6 +26,7 @@ from assay.search.objective import Objectives
 from assay.search.samplers import make_sampler
 from assay.search.space import read_space
 from assay.search.storage.stored_values import SAMPLERS
+from tests.simulations.row import Row
 
 STUDIES, QUICK_STUDIES = 1_000, 60
 NOISE = 0.5  # points
@@ -89,46 +86,6 @@ class Truth:
         return float(points + NOISE * noise)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """How many of the simulated studies of one kind show something.
-
-    Attributes:
-        name: what was simulated, and what was counted.
-        studies: number of studies.
-        counted: number of those that show it.
-        most: the most that may; None if any number may.
-        least: the fewest that must; None if any number may.
-    """
-
-    name: str
-    studies: int
-    counted: int
-    most: int | None = None
-    least: int | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether the number is within its bounds."""
-        return (self.most is None or self.counted <= self.most) and (
-            self.least is None or self.counted >= self.least
-        )
-
-    def __str__(self) -> str:
-        share = self.counted / self.studies
-        error = np.sqrt(share * (1 - share) / self.studies)
-        bounds = "".join(
-            f", at {word} {bound} allowed"
-            for word, bound in (("most", self.most), ("least", self.least))
-            if bound is not None
-        )
-        verdict = "" if self.passed else "  FAILED"
-        return (
-            f"{self.name}: {self.counted} of {self.studies} studies "
-            f"({share:.1%}, standard error {error:.1%}{bounds}){verdict}"
-        )
-
-
 NULLS = [
     Truth("random", 20),
     Truth("random", 30),
@@ -155,8 +112,8 @@ OF_OPTUNA = [
 ]
 
 
-def importances(quick: bool) -> Iterator[Cell]:
-    """Yield each simulated cell.
+def rows(quick: bool) -> Iterator[Row]:
+    """Yield a row for each kind of study.
 
     Args:
         quick: simulate few studies of each kind.
@@ -166,23 +123,23 @@ def importances(quick: bool) -> Iterator[Cell]:
     most = int(binom.ppf(1 - LEVEL / len(NULLS), studies, LEVEL))
     for truth in NULLS:
         found = _count(functools.partial(declares_null, truth), studies)
-        yield Cell(f"{_describe(truth)}: one without effect is declared", studies, found, most)
+        yield Row(_describe(truth), "one without effect is declared", found, studies, most)
     few = studies // 3  # of what is reported, not bounded
     found = _count(functools.partial(declares_null, WITHOUT_BLOCKS), few)
-    yield Cell(f"{_describe(WITHOUT_BLOCKS)}: one without effect is declared", few, found)
+    yield Row(_describe(WITHOUT_BLOCKS), "one without effect is declared", found, few)
     for truth in EFFECTS:
         found = _count(functools.partial(finds_units, truth), few)
-        yield Cell(f"{_describe(truth)}: hidden_units is found", few, found)
+        yield Row(_describe(truth), "hidden_units is found", found, few)
     for truth in (EFFECTS[1], EFFECTS[4], Truth("random", 30)):
         share = true_share(truth)
         found = _count(functools.partial(covers, truth, share), few)
         least = int(binom.ppf(LEVEL / 3, few, 0.9))
-        name = f"{_describe(truth)}: the interval of hidden_units covers its share of {share:.2f}"
-        yield Cell(name, few, found, least=least)
+        covered = f"the interval of hidden_units covers its share of {share:.2f}"
+        yield Row(_describe(truth), covered, found, few, least=least)
     for evaluator, truth in OF_OPTUNA:
         few = studies // 10  # a random forest takes a second
         found = _count(functools.partial(ranks_null_first, truth, evaluator), few)
-        yield Cell(f"{_describe(truth)}: {evaluator} ranks one without effect first", few, found)
+        yield Row(_describe(truth), f"{evaluator} ranks one without effect first", found, few)
 
 
 def declares_null(truth: Truth, seed: int) -> bool:
@@ -288,19 +245,3 @@ def _count(shows: Callable[[int], bool], studies: int) -> int:
     """Return in how many studies something shows, on all cores."""
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         return sum(pool.map(shows, range(studies), chunksize=10))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print every cell; return 1 if one is out of its bounds."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_STUDIES} studies of each")
-    chosen = parser.parse_args(arguments)
-    failed = 0
-    for cell in importances(chosen.quick):
-        print(cell, flush=True)
-        failed += not cell.passed
-    return int(failed > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -47,3 +48,17 @@ class Row:
             f"{mark} {self.case}: {self.counted} in {self.count} of {self.studies} studies "
             f"({100 * self.count / self.studies:.1f} %; {bound})"
         )
+
+
+def most_count(rate: float, studies: int) -> int:
+    """Return the largest count that a true rate may give, up to three standard errors."""
+    return math.floor(studies * rate + _three_errors(rate, studies))
+
+
+def least_count(rate: float, studies: int) -> int:
+    """Return the smallest count that a true rate may give, up to three standard errors."""
+    return math.ceil(studies * rate - _three_errors(rate, studies))
+
+
+def _three_errors(rate: float, studies: int) -> float:
+    return 3 * math.sqrt(studies * rate * (1 - rate))

@@ -12,7 +12,7 @@ from scipy import stats
 
 from assay.experiments.evaluation.verdicts import Comparison, compare_scores
 from tests.simulations import __main__ as command
-from tests.simulations import bootstraps, verdicts
+from tests.simulations import verdicts
 from tests.simulations.probit import Configuration, Correlations, ProbitModel
 from tests.simulations.row import Row
 from tests.simulations.verdicts import KINDS, SEEDS, count_false_verdicts, count_found, most_false
@@ -65,13 +65,6 @@ def test_a_gap_of_a_point_is_found() -> None:
     least = stats.binom.isf(0.99, STUDIES, 0.9)
     assert min(in_family, alone) >= least
     assert 0.003 < smallest < 0.01
-
-
-@pytest.mark.parametrize("metric", bootstraps.METRICS)
-def test_equal_configurations_are_seldom_separated_by_other_metrics(metric: str) -> None:
-    studies = 12
-    count = bootstraps.count_false_verdicts(metric, 239, 3, studies)
-    assert count <= most_false(studies, cells=3)
 
 
 @pytest.mark.parametrize(("count", "status"), [(127, 0), (128, 1)])

@@ -30,8 +30,6 @@ from assay.experiments.evaluation.verdicts import (
     Comparison,
     Variances,
     adjust_by_holm,
-    bootstrap_scores,
-    compare_bootstrapped,
     compare_scores,
     judge,
 )
@@ -346,108 +344,6 @@ def test_wrong_requests_to_judge_are_refused(leader: str, openings: int, message
 
 def test_a_leader_alone_has_no_comparisons() -> None:
     assert judge({"a": right()}, "a", compare=compare) == {}
-
-
-def mean_right(predicted: NDArray[Any], targets: NDArray[Any]) -> float:
-    return float((predicted == targets).mean())
-
-
-def test_a_bootstrapped_mean_agrees_with_the_formulas() -> None:
-    targets = np.ones(300, dtype=bool)
-    first, second = right(0.2, examples=300), right(-0.1, examples=300, seed=1)
-    exact = compare(first, second).variances
-    scores = [
-        bootstrap_scores(each, targets, mean_right, resamples=2000) for each in (first, second)
-    ]
-    found = compare_bootstrapped(scores[0], scores[1], greater_is_better=True)
-    assert exact is not None
-    assert found.variances is not None
-    assert found.difference == pytest.approx(compare(first, second).difference)
-    assert found.differing_examples >= compare(first, second).differing_examples
-    assert found.variances.seeds == pytest.approx(exact.seeds)
-    assert found.variances.examples == pytest.approx(exact.examples, rel=0.1)
-    assert found.variances.residual == pytest.approx(exact.residual, rel=0.1)
-
-
-def test_bootstraps_are_seeded_and_paired() -> None:
-    targets = np.ones(50, dtype=bool)
-    draw = functools.partial(bootstrap_scores, right(examples=50), targets, mean_right)
-    one, same, other = draw(resamples=20), draw(resamples=20), draw(resamples=20, seed=1)
-    assert (one.resampled == same.resampled).all()
-    assert (one.resampled != other.resampled).any()
-    assert compare_bootstrapped(one, same, greater_is_better=True).variances.examples == 0  # type: ignore[union-attr]
-    with pytest.raises(RequestError, match="seeds 0 and 1"):
-        compare_bootstrapped(one, other, greater_is_better=True)
-
-
-@pytest.mark.parametrize(
-    ("other", "differing"),
-    [
-        pytest.param([[0, 0, 2], [0, 1, 2]], 0, id="another order of seeds"),
-        pytest.param([[0, 0, 2], [0, 0, 2]], 1, id="another share"),
-        pytest.param([[0, 1, 0]], 2, id="another number of seeds"),
-    ],
-)
-def test_examples_differ_whose_predictions_do(other: Any, differing: int) -> None:
-    targets = np.array([0, 1, 2])
-    first, second = (
-        bootstrap_scores(predictions, targets, mean_right, resamples=20)
-        for predictions in ([[0, 1, 2], [0, 0, 2]], other)
-    )
-    found = compare_bootstrapped(first, second, greater_is_better=True)
-    assert found.differing_examples == differing
-
-
-@pytest.mark.parametrize(("greater_is_better", "verdict"), [(True, "worse"), (False, "better")])
-def test_a_bootstrapped_metric_has_a_verdict(greater_is_better: bool, verdict: str) -> None:
-    targets = np.ones(400, dtype=bool)
-    bad, good = (
-        bootstrap_scores(each, targets, mean_right, resamples=200)
-        for each in (right(-0.8), right(seed=1))
-    )
-    assert compare_bootstrapped(bad, good, greater_is_better=greater_is_better).verdict == verdict
-
-
-def test_a_metric_that_is_undefined_on_many_resamples_is_not_judged() -> None:
-    targets = np.zeros(40, dtype=int)
-    targets[0] = 1
-
-    def needs_both(predicted: NDArray[Any], true: NDArray[Any]) -> float:
-        return mean_right(predicted, true) if true.any() else math.nan
-
-    first, second = (
-        bootstrap_scores(right(shift, examples=40), targets, needs_both, resamples=100)
-        for shift in (0.0, -1.0)
-    )
-    comparison = compare_bootstrapped(first, second, greater_is_better=True)
-    assert comparison.verdict == "not separable"
-    assert comparison.reason.startswith("the metric is undefined on ")
-    json.dumps(comparison.to_dict(), allow_nan=False)
-
-
-@pytest.mark.parametrize(
-    ("predictions", "targets", "message"),
-    [
-        (np.zeros((3, 4)), np.zeros(5), "received \\(3, 4\\) and 5 targets"),
-        (np.zeros(4), np.zeros(4), "received \\(4,\\) and 4 targets"),
-        (np.full((3, 4), math.nan), np.zeros(4), "must be defined on the test set"),
-    ],
-)
-def test_wrong_requests_to_bootstrap_are_refused(
-    predictions: Any, targets: Any, message: str
-) -> None:
-    with pytest.raises(RequestError, match=message):
-        bootstrap_scores(predictions, targets, lambda one, _: float(one.mean()), resamples=2)
-
-
-def test_other_targets_are_refused() -> None:
-    rows = np.zeros((3, 4))
-    first, second = (
-        bootstrap_scores(rows, targets, mean_right, resamples=2)
-        for targets in (np.zeros(4), np.ones(4))
-    )
-    with pytest.raises(RequestError, match="received other targets"):
-        compare_bootstrapped(first, second, greater_is_better=True)
 
 
 def comparison_of(variances: Variances, examples: int, seeds: int = 5) -> Comparison:

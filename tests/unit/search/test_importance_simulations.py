@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy.stats import binom
 
-from tests.simulations.importances import Cell, Truth, declares_null, finds_units, true_share
+from tests.simulations.importances import Truth, declares_null, finds_units, true_share
 
 LEVEL = 0.05
 
@@ -27,12 +27,3 @@ def test_an_effect_is_found() -> None:
     truth = Truth("random", 40, units_points=2.0)
     assert sum(finds_units(truth, seed) for seed in range(10)) >= 9
     assert 0.4 < true_share(truth) < 0.6
-
-
-def test_a_cell_says_whether_it_is_within_its_bounds() -> None:
-    assert Cell("null", 100, 9, most=9).passed
-    failed = Cell("null", 100, 10, most=9)
-    assert not failed.passed
-    assert str(failed).endswith("at most 9 allowed)  FAILED")
-    assert not Cell("covers", 100, 80, least=85).passed
-    assert Cell("power", 100, 80).passed
