@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.font_manager  # at its first import it runs fc-list, which a unit test can't
 import pandas as pd
 import pytest
 
