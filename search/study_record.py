@@ -238,9 +238,18 @@ def best_trials_of(trials: Iterable[FrozenTrial], objectives: Objectives) -> dic
 
 
 def compare_fingerprints(
-    study: str, known: Mapping[str, Any] | None, requested: Mapping[str, Any]
+    study: str,
+    known: Mapping[str, Any] | None,
+    requested: Mapping[str, Any],
+    otherwise: str = "ask for the same, or give the new one a name with --study NAME",
 ) -> None:
     """Compare the stored fingerprint of a study with the requested one.
+
+    Args:
+        study: name of the study.
+        known: the stored one.
+        requested: the requested one.
+        otherwise: what the user can do if they differ.
 
     Raises:
         RequestError: they differ; the message names every difference.
@@ -248,10 +257,7 @@ def compare_fingerprints(
     # The stored one has been through JSON, which has no tuples.
     differences = list(_differences(known or {}, json.loads(json.dumps(requested))))
     if differences:
-        raise RequestError(
-            f"study {study!r} was made with {'; '.join(differences)}: "
-            "ask for the same, or give the new one a name with --study NAME."
-        )
+        raise RequestError(f"study {study!r} was made with {'; '.join(differences)}: {otherwise}.")
 
 
 def _differences(known: Any, requested: Any, path: Sequence[str] = ()) -> Iterator[str]:

@@ -7,6 +7,7 @@ add a key here, and read it in `experiments/config/request.py`.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import inspect
 import sys
@@ -164,33 +165,27 @@ class StoreOptions(TypedDict, total=False):
     ]
 
 
-class ExecutionOptions(TypedDict, total=False):
-    """What trials train on."""
+_BACKEND = Option(
+    "Keras backend: tensorflow, jax or torch.",
+    default_text="KERAS_BACKEND, or tensorflow",
+    completion="backends",
+)
+_DEVICE = Option(
+    "Device: cpu, gpu (all GPUs) or gpu:N.",
+    default_text="gpu if the backend can use one, else cpu",
+    completion="devices",
+)
+_PRECISION = Option(
+    "Keras dtype policy: float32, mixed_bfloat16 or mixed_float16.",
+    default_text="float32",
+    completion="precisions",
+)
 
-    backend: Annotated[
-        str | None,
-        Option(
-            "Keras backend: tensorflow, jax or torch.",
-            default_text="KERAS_BACKEND, or tensorflow",
-            completion="backends",
-        ),
-    ]
-    device: Annotated[
-        str | None,
-        Option(
-            "Device: cpu, gpu (all GPUs) or gpu:N.",
-            default_text="gpu if the backend can use one, else cpu",
-            completion="devices",
-        ),
-    ]
-    precision: Annotated[
-        str | None,
-        Option(
-            "Keras dtype policy: float32, mixed_bfloat16 or mixed_float16.",
-            default_text="float32",
-            completion="precisions",
-        ),
-    ]
+
+class HardwareOptions(TypedDict, total=False):
+    """How trials use the hardware."""
+
+    device: Annotated[str | None, _DEVICE]
     xla: Annotated[
         str | None,
         Option(
@@ -209,6 +204,15 @@ class ExecutionOptions(TypedDict, total=False):
             metavar="MB|FRACTION",
         ),
     ]
+
+
+class _BackendOptions(TypedDict, total=False):
+    backend: Annotated[str | None, _BACKEND]
+    precision: Annotated[str | None, _PRECISION]
+
+
+class ExecutionOptions(_BackendOptions, HardwareOptions, total=False):
+    """What trials train on."""
 
 
 class DeterministicOption(TypedDict, total=False):
@@ -368,12 +372,14 @@ class _FinalizeOptions(TypedDict, total=False):
             metavar="POINTS",
         ),
     ]
+    backend: Annotated[str | None, dataclasses.replace(_BACKEND, default_text="the study's")]
+    precision: Annotated[str | None, dataclasses.replace(_PRECISION, default_text="the study's")]
 
 
 class FinalizeOptions(
     _FinalizeOptions,
     WorkersOption,
-    ExecutionOptions,
+    HardwareOptions,
     DeterministicOption,
     RetryOption,
     TimeoutOptions,
@@ -399,14 +405,7 @@ class _ReproduceOptions(TypedDict, total=False):
             "The experiment's file, if it is not where it was.", kind="path", metavar="FILE.toml"
         ),
     ]
-    device: Annotated[
-        str | None,
-        Option(
-            "Device: cpu, gpu (all GPUs) or gpu:N.",
-            default_text="as recorded",
-            completion="devices",
-        ),
-    ]
+    device: Annotated[str | None, dataclasses.replace(_DEVICE, default_text="as recorded")]
 
 
 class ReproduceOptions(

@@ -35,10 +35,17 @@ if TYPE_CHECKING:
 _LONGEST_FILE_NAME_BYTES = 255
 
 
-def check_is_free(store_paths: StorePaths, study: str) -> None:
+def check_is_free(
+    store_paths: StorePaths, study: str, otherwise: str = ", or give this one a --study NAME"
+) -> None:
     """Check that no other sweep runs the study, where there can be only one.
 
     Called before anything is started: `acquire_instance` has the last word.
+
+    Args:
+        store_paths: home and both stores.
+        study: name of the study.
+        otherwise: what the user can do beside waiting.
 
     Raises:
         RequestError: another sweep runs it.
@@ -46,7 +53,7 @@ def check_is_free(store_paths: StorePaths, study: str) -> None:
     if is_shared_database(store_paths.storage):
         return
     if (runner := find_runner(store_paths, study)) is not None:
-        raise RequestError(f"{runner}: wait for it, or give this one a --study NAME.")
+        raise RequestError(f"{runner}: wait for it{otherwise}.")
 
 
 def acquire_instance(stack: ExitStack, store_paths: StorePaths, study: str) -> int:
