@@ -8,12 +8,14 @@ from rich.text import Text
 from assay.experiments.console.finalists import (
     INTERVALS,
     format_difference,
-    format_interval,
+    format_seeds,
     format_verdict,
+    note_sentences,
 )
 from assay.experiments.console.tables import create_console, plain_table
-from assay.experiments.decision.comparison import ComparedConfiguration, ConfigurationComparison
-from assay.experiments.evaluation.verdicts import ALPHA
+from assay.experiments.decision.comparison import ConfigurationComparison
+from assay.experiments.evaluation.summaries import format_interval
+from assay.experiments.evaluation.verdicts import ALPHA, level_of_opening
 from assay.experiments.formatting import format_count, format_param
 from assay.experiments.terminal_text import escape_line
 
@@ -63,17 +65,12 @@ def _table(comparison: ConfigurationComparison) -> Table:
         table.add_row(
             f"{'*' if one.is_leader else ' '} {escape_line(one.name)}",
             *(format_param(params[name]) if name in params else "" for name in names),
-            _format_seeds(one),
+            format_seeds(one.candidate.seeds, one.candidate.failed),
             format_interval(one.candidate.validation),
             format_interval(one.test),
             f"baseline, {one.verdict}" if one.candidate.is_baseline else one.verdict,
         )
     return table
-
-
-def _format_seeds(one: ComparedConfiguration) -> str:
-    failed = ", ".join(escape_line(label) for label in dict.fromkeys(one.candidate.failed))
-    return f"{one.candidate.seeds} ({failed})" if failed else str(one.candidate.seeds)
 
 
 def comparison_sentences(comparison: ConfigurationComparison) -> list[str]:
@@ -83,14 +80,22 @@ def comparison_sentences(comparison: ConfigurationComparison) -> list[str]:
         direction = "highest" if comparison.objective.direction == "maximize" else "lowest"
         metric = escape_line(comparison.objective.metric)
         leader = escape_line(comparison.leader)
-        sentences.append(f"{leader} leads: its mean {metric} over the seeds is the {direction}.")
+        sentences.append(
+            f"{leader} leads: its mean {metric} over the seeds is the {direction} of the "
+            "configurations that were trained again."
+        )
     for (first, second), found in comparison.comparisons.items():
         difference = format_difference(found, comparison.metric, in_points=comparison.in_points)
         sentences.append(
             f"{escape_line(first)} is {format_verdict(found.verdict)} {escape_line(second)} on the "
             f"test set: {difference}; {found.reason}."
         )
-        sentences += found.notes
+    sentences += note_sentences(
+        {
+            f"{escape_line(first)} and {escape_line(second)}": found
+            for (first, second), found in comparison.comparisons.items()
+        }
+    )
     sentences += [
         f"{escape_line(one.name)} is not judged: {escape_line(one.reason)}."
         for one in comparison.configurations
@@ -100,10 +105,10 @@ def comparison_sentences(comparison: ConfigurationComparison) -> list[str]:
         escape_line(note) for one in comparison.configurations for note in one.candidate.notes
     ]
     if comparison.comparisons and comparison.openings > 1:
-        level = 100 * ALPHA / 2 ** (comparison.openings - 1)
+        level = 100 * level_of_opening(comparison.openings)
         sentences.append(
             f"Verdicts are judged at {level:g} % in place of {100 * ALPHA:g} %, because a test set "
             "that was looked at before is no longer new."
         )
     budget = comparison.budget_sentence()
-    return sentences if budget is None else [*sentences, budget]
+    return sentences if budget is None else [*sentences, escape_line(budget)]

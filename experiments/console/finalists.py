@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from rich.table import Table
 from rich.text import Text
 
 from assay.experiments.console.tables import create_console, plain_table
-from assay.experiments.decision.outcome import Evaluation, Finalist
-from assay.experiments.evaluation.summaries import MeanInterval
+from assay.experiments.decision.outcome import Evaluation
+from assay.experiments.evaluation.summaries import format_interval
 from assay.experiments.evaluation.verdicts import Comparison
 from assay.experiments.formatting import (
     format_count,
@@ -78,7 +79,7 @@ def _finalist_table(evaluation: Evaluation) -> Table:
         table.add_row(
             f"{'*' if one.is_leader else ' '} {one.trial}",
             *params,
-            _format_seeds(one),
+            format_seeds(one.seeds, one.failed),
             format_interval(one.validation),
             format_interval(one.test),
             "" if search is None else format_metric(search),
@@ -88,23 +89,18 @@ def _finalist_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def _format_seeds(finalist: Finalist) -> str:
-    if not finalist.failed:
-        return str(finalist.seeds)
-    reasons = Counter(label.removeprefix("failed: ") for label in finalist.failed)
-    failed = ", ".join(f"{number} {escape_line(reason)}" for reason, number in reasons.items())
-    return f"{finalist.seeds} ({failed})"
+def format_seeds(seeds: int, failed: Iterable[str]) -> str:
+    """Return a number of seeds, with the labels of those that failed beside it.
 
-
-def format_interval(interval: MeanInterval | None) -> str:
-    """Return a mean with its interval and spread; empty for None."""
-    if interval is None:
-        return ""
-    text = format_metric(interval.mean)
-    if interval.low is None or interval.high is None or interval.sd is None:
-        return text
-    low, high = format_metric(interval.low), format_metric(interval.high)
-    return f"{text} [{low}, {high}], sd {interval.sd:.4f}"
+    Example:
+        >>> format_seeds(3, ["failed: diverged", "failed: diverged"])
+        '3 (2 diverged)'
+    """
+    reasons = Counter(label.removeprefix("failed: ") for label in failed)
+    if not reasons:
+        return str(seeds)
+    counts = ", ".join(f"{number} {escape_line(reason)}" for reason, number in reasons.items())
+    return f"{seeds} ({counts})"
 
 
 def verdict_sentences(evaluation: Evaluation) -> list[str]:
@@ -125,8 +121,28 @@ def verdict_sentences(evaluation: Evaluation) -> list[str]:
             f"Trial {first} is {format_verdict(comparison.verdict)} trial {second} on the test "
             f"set: {difference}; {comparison.reason}."
         )
-        sentences += comparison.notes
-    return [*sentences, *evaluation.budget_sentences()]
+    with_leader = {
+        f"trial {first}": comparison
+        for (first, second), comparison in evaluation.comparisons.items()
+        if second == leader
+    }
+    return [*sentences, *note_sentences(with_leader), *evaluation.budget_sentences()]
+
+
+def note_sentences(comparisons: Mapping[str, Comparison]) -> list[str]:
+    """Return what limits the verdicts, each note once.
+
+    Args:
+        comparisons: by what is compared; a note that is not about all of them names it.
+    """
+    names: dict[str, list[str]] = {}
+    for name, comparison in comparisons.items():
+        for note in comparison.notes:
+            names.setdefault(note, []).append(name)
+    return [
+        note if len(of) == len(comparisons) else f"{note} ({', '.join(of)})"
+        for note, of in names.items()
+    ]
 
 
 def format_verdict(verdict: str) -> str:

@@ -50,6 +50,11 @@ class ComparedConfiguration:
         return self.candidate.name
 
     @property
+    def is_compared(self) -> bool:
+        """Whether it could be compared with the leader."""
+        return self.comparison is not None and self.comparison.unjudged is None
+
+    @property
     def verdict(self) -> str:
         """Verdict of the comparison with the leader, "leader" or "not judged"."""
         if self.is_leader:
@@ -95,8 +100,10 @@ class ConfigurationComparison:
         openings: the largest number of times that one of their studies has opened the test set; 0
             without predictions.
         examples: number of test examples; None without predictions.
-        smallest_gap: the smallest true gap between the leader and the next configuration that could
-            be judged, which this budget finds in 4 of 5 studies; None if there is none.
+        runner_up: the next configuration that could be compared with the leader; None if there is
+            none.
+        smallest_gap: the smallest true gap between leader and runner-up that this budget finds in 4
+            of 5 studies; None if it can't be estimated.
     """
 
     configurations: tuple[ComparedConfiguration, ...]
@@ -104,6 +111,7 @@ class ConfigurationComparison:
     conditions: Conditions
     openings: int
     examples: int | None
+    runner_up: str | None
     smallest_gap: float | None
 
     @property
@@ -146,10 +154,11 @@ class ConfigurationComparison:
         }
 
     def budget_sentence(self) -> str | None:
-        """Return what this budget can find; None if nothing was compared."""
-        if not self.comparisons:
+        """Return what this budget can find; None if nothing was compared with the leader."""
+        if self.runner_up is None:
             return None
-        return format_smallest_gap(self.smallest_gap, in_points=self.in_points)
+        between = f"{self.leader} and {self.runner_up}"
+        return format_smallest_gap(self.smallest_gap, between, in_points=self.in_points)
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
@@ -165,6 +174,7 @@ class ConfigurationComparison:
             "data": self.conditions.data,
             "test_examples": self.examples,
             "openings": self.openings,
+            "runner_up": self.runner_up,
             "smallest_gap": self.smallest_gap,
         }
 
@@ -296,20 +306,15 @@ def compare_candidates(candidates: Sequence[Candidate]) -> ConfigurationComparis
         (_describe(one, comparisons, leader) for one in candidates),
         key=lambda one: _rank(one, conditions.objective),
     )
-    nearest = next(
-        (
-            one.comparison
-            for one in configurations
-            if one.comparison is not None and one.comparison.unjudged is None
-        ),
-        None,
-    )
+    runner_up = next((one for one in configurations if one.is_compared), None)
+    nearest = None if runner_up is None else runner_up.comparison
     return ConfigurationComparison(
         configurations=tuple(configurations),
         comparisons=comparisons,
         conditions=conditions,
         openings=openings,
         examples=next((scores.shape[1] for scores in judged.values()), None),
+        runner_up=None if runner_up is None else runner_up.name,
         smallest_gap=None if nearest is None else smallest_gap(nearest),
     )
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.decision.comparison import ComparedConfiguration, ConfigurationComparison
-from assay.experiments.evaluation.summaries import MeanInterval
-from assay.experiments.formatting import format_metric, format_param
+from assay.experiments.evaluation.summaries import MeanInterval, format_interval
+from assay.experiments.formatting import format_param
 from assay.experiments.terminal_text import escape_line
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _SUMMARIES = ("validation", "test")
 _AFTER = (
     "seeds",
     *(f"{name}{suffix}" for name in _SUMMARIES for suffix in ("", "_sd", "_low", "_high")),
-    *("verdict", "difference", "difference_low", "difference_high", "p_value", "reason"),
+    *("verdict", "difference", "difference_low", "difference_high", "adjusted_p_value", "reason"),
 )
 # A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
 _FORMULA = re.compile(r"\s*[=+\-@]|[\t\r]")
@@ -42,8 +42,8 @@ def to_frame(comparison: ConfigurationComparison) -> pandas.DataFrame:
     Columns: study, trial, baseline, each hyperparameter that differs (with "params." before its
     name where that is the name of another column), seeds, validation and test (means over the
     seeds, each with _sd and the 95 % interval _low, _high), verdict, difference (of the test
-    metric from the leader's, with _low, _high and the adjusted p_value), reason. `attrs` has what
-    `--json` prints.
+    metric from the leader's, with _low and _high), adjusted_p_value (by Holm), reason. `attrs` has
+    what `--json` prints.
     """
     import pandas  # here, because it takes half a second that --help has no time for
 
@@ -76,7 +76,7 @@ def _row(one: ComparedConfiguration, names: Iterable[str]) -> dict[str, Any]:
         "difference": None if found is None else found.difference,
         "difference_low": None if found is None else found.low,
         "difference_high": None if found is None else found.high,
-        "p_value": None if found is None else found.adjusted_p_value,
+        "adjusted_p_value": None if found is None else found.adjusted_p_value,
         "reason": one.reason,
     }
 
@@ -142,20 +142,10 @@ def _latex_row(one: ComparedConfiguration, names: Sequence[str]) -> list[str]:
         _escape_latex(candidate.name),
         *map(_escape_latex, params),
         str(candidate.seeds),
-        _latex_interval(candidate.validation),
-        _latex_interval(one.test),
+        _escape_latex(format_interval(candidate.validation) or "--"),
+        _escape_latex(format_interval(one.test) or "--"),
         _escape_latex(verdict),
     ]
-
-
-def _latex_interval(interval: MeanInterval | None) -> str:
-    if interval is None:
-        return "--"
-    text = format_metric(interval.mean)
-    if interval.sd is None or interval.low is None or interval.high is None:
-        return text
-    low, high = format_metric(interval.low), format_metric(interval.high)
-    return rf"{text} $\pm$ {format_metric(interval.sd)} {{[}}{low}, {high}]"
 
 
 def _latex_line(cells: Iterable[str]) -> str:

@@ -36,6 +36,7 @@ from assay.experiments.decision.finalists import (
 )
 from assay.experiments.decision.outcome import Evaluation, evaluate
 from assay.experiments.decision.testing import TestJob, measure, write_test_report
+from assay.experiments.evaluation.verdicts import ALPHA, level_of_opening
 from assay.experiments.formatting import format_ordinal
 from assay.experiments.results.finalizes import FinalizeRecord, Training, read_finalizes
 from assay.experiments.results.listing import list_studies, unknown_study_error
@@ -160,8 +161,10 @@ def finalize(
         SearchError: a store failed before the first training.
     """
     began = time.monotonic()
-    check_is_free(store_paths, study)
+    check_is_free(store_paths, study, otherwise="")
     planned = _plan(study, request, store_paths)
+    if planned.plan.opening > 1:
+        display.log(_announce_opening(study, planned.plan.opening))
     execution = _choose_execution(request, planned.fingerprint)
     with ExitStack() as stack:
         executor, tracker = _start_processes(stack, planned, execution, store_paths)
@@ -369,7 +372,12 @@ def _check_fingerprint(planned: _StudyToFinalize, session: Session) -> None:
     # Trials that were trained together had one batch order; each training has its own.
     batching = {name: planned.fingerprint[name] for name in _UNFUSED if name in planned.fingerprint}
     found = study_fingerprint(session.preflight, session.execution)
-    compare_fingerprints(planned.name, planned.fingerprint, {**found, **batching})
+    compare_fingerprints(
+        planned.name,
+        planned.fingerprint,
+        {**found, **batching},
+        otherwise="finalize trains as the study did; restore that, or sweep another study",
+    )
 
 
 def _with_split(session: Session, seed: int, store_paths: StorePaths) -> Session:
@@ -600,12 +608,26 @@ def _test(context: _Context, journal: Journal, stop: StopRequest) -> None:
         journal.append(tested)
 
 
+def _announce_opening(study: str, opening: int) -> str:
+    return (
+        f"{study} is finalized already: after the trainings its test set is opened for the "
+        f"{format_ordinal(opening)} time, and {_describe_level(opening)}"
+    )
+
+
 def _describe_opening(opening: int) -> str:
     if opening == 1:
         return "the test set is opened: every network is measured on it once"
     return (
-        f"the test set is opened for the {format_ordinal(opening)} time: verdicts are judged at "
-        f"{5 / 2 ** (opening - 1):g} % in place of 5 %, because it has been looked at before"
+        f"the test set is opened for the {format_ordinal(opening)} time: {_describe_level(opening)}"
+    )
+
+
+def _describe_level(opening: int) -> str:
+    level, first = 100 * level_of_opening(opening), 100 * ALPHA
+    return (
+        f"verdicts are judged at {level:g} % in place of {first:g} %, because it has been looked "
+        "at before"
     )
 
 

@@ -71,6 +71,11 @@ class Finalist:
         return self.configuration.trial
 
     @property
+    def is_compared(self) -> bool:
+        """Whether it could be compared with the leader."""
+        return self.comparison is not None and self.comparison.unjudged is None
+
+    @property
     def verdict(self) -> str:
         """Verdict of the comparison with the leader, "leader" or "not judged"."""
         if self.is_leader:
@@ -107,8 +112,10 @@ class Evaluation:
         finalists: the configurations, in the order of their mean on validation, the best first.
         comparisons: all comparisons by the trials that are compared.
         examples: number of test examples; None if none was measured.
-        smallest_gap: the smallest true gap between the leader and the next configuration that
-            this budget finds in 4 of 5 studies; None if they could not be compared.
+        runner_up: the trial of the next configuration that could be compared with the leader; None
+            if there is none.
+        smallest_gap: the smallest true gap between leader and runner-up that this budget finds in 4
+            of 5 studies; None if it can't be estimated.
         needed: what the gap that the user named takes between these two; None if none was named.
     """
 
@@ -120,6 +127,7 @@ class Evaluation:
     finalists: tuple[Finalist, ...]
     comparisons: Mapping[tuple[int, int], Comparison]
     examples: int | None
+    runner_up: int | None
     smallest_gap: float | None
     needed: NeededBudget | None
 
@@ -135,9 +143,10 @@ class Evaluation:
 
     def budget_sentences(self) -> list[str]:
         """Return what this budget can find, and what the gap that was named takes."""
-        if not self.comparisons:
+        if self.runner_up is None:
             return []
-        sentences = [format_smallest_gap(self.smallest_gap, in_points=self.in_points)]
+        between = f"trials {self.leader} and {self.runner_up}"
+        sentences = [format_smallest_gap(self.smallest_gap, between, in_points=self.in_points)]
         if self.needed is not None:
             sentences.append(format_needed_budget(self.needed, in_points=self.in_points))
         return sentences
@@ -157,6 +166,7 @@ class Evaluation:
                 {"trial": first, "with": second, **comparison.to_dict()}
                 for (first, second), comparison in self.comparisons.items()
             ],
+            "runner_up": self.runner_up,
             "smallest_gap": self.smallest_gap,
             "gap": None
             if needed is None
@@ -219,8 +229,8 @@ def evaluate(
         for configuration in record.plan.finalists
     ]
     ordered = tuple(sorted(finalists, key=lambda one: _rank(one, objective)))
-    compared = (one.comparison for one in ordered if one.comparison is not None)
-    nearest = next((one for one in compared if one.unjudged is None), None)
+    runner_up = next((one for one in ordered if one.is_compared), None)
+    nearest = None if runner_up is None else runner_up.comparison
     return Evaluation(
         opening=record.plan.opening,
         is_opened=record.test_set_opened is not None,
@@ -230,6 +240,7 @@ def evaluate(
         finalists=ordered,
         comparisons=comparisons,
         examples=next((found.shape[1] for found in scores.values()), None),
+        runner_up=None if runner_up is None else runner_up.trial,
         smallest_gap=None if nearest is None else smallest_gap(nearest),
         needed=None if gap is None or nearest is None else needed_seeds(nearest, gap),
     )

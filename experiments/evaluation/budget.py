@@ -11,8 +11,8 @@ user names: at the observed difference it would run from 3 to 'never'.
 
 Example:
     >>> comparison = verdicts["trial 3", "trial 7"]
-    >>> format_smallest_gap(smallest_gap(comparison))
-    'This budget finds a true gap of about 1.4 points in 4 of 5 studies.'
+    >>> format_smallest_gap(smallest_gap(comparison), "trials 7 and 3")
+    'This budget finds a true gap between trials 7 and 3 of about 1.4 points in 4 of 5 studies.'
     >>> format_needed_budget(needed_seeds(comparison, gap=0.01))
     'A true gap of 1 point takes 13 seeds on these 1,000 test examples.'
 """
@@ -134,20 +134,24 @@ def needed_seeds(
     return NeededBudget(gap, None, None, examples)
 
 
-def format_smallest_gap(gap: float | None, *, in_points: bool = True) -> str:
+def format_smallest_gap(gap: float | None, between: str, *, in_points: bool = True) -> str:
     """Return one sentence about the smallest gap that a budget finds.
 
     Args:
         gap: see `smallest_gap`.
+        between: the two that were compared, such as "trials 1 and 3".
         in_points: whether the scores are shares that are shown as points of 100, as accuracy is.
     """
     if gap is None:
-        return "The smallest gap that this budget finds can't be estimated from this comparison."
+        return f"The smallest gap that this budget finds between {between} can't be estimated."
     if in_points and gap >= 1:
-        return "This budget finds no true gap in 4 of 5 studies: it would be above 100 points."
+        return (
+            f"This budget finds no true gap between {between} in 4 of 5 studies: it would be above "
+            "100 points."
+        )
     rounded = float(f"{gap:.2g}")  # an estimate: more digits would be noise
     about = _format_gap(rounded, in_points)
-    return f"This budget finds a true gap of about {about} in 4 of 5 studies."
+    return f"This budget finds a true gap between {between} of about {about} in 4 of 5 studies."
 
 
 def format_needed_budget(budget: NeededBudget | None, *, in_points: bool = True) -> str:

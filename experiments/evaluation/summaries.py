@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from assay.experiments.formatting import format_metric
 from assay.models.errors import RequestError
 
 
@@ -61,6 +62,22 @@ def mean_interval(values: ArrayLike) -> MeanInterval:
     sd = float(array.std(ddof=1))
     margin = float(stats.t.isf(0.025, array.size - 1)) * sd / math.sqrt(array.size)
     return MeanInterval(mean, sd, mean - margin, mean + margin, array.size)
+
+
+def format_interval(interval: MeanInterval | None) -> str:
+    """Return a mean with its interval and spread; empty for None.
+
+    Example:
+        >>> format_interval(mean_interval([0.91, 0.93, 0.95]))
+        '0.9300 [0.8803, 0.9797], sd 0.0200'
+    """
+    if interval is None:
+        return ""
+    text = format_metric(interval.mean)
+    if interval.low is None or interval.high is None or interval.sd is None:
+        return text
+    low, high = format_metric(interval.low), format_metric(interval.high)
+    return f"{text} [{low}, {high}], sd {format_metric(interval.sd)}"
 
 
 def choose_leader(validation_means: Mapping[str, float], *, greater_is_better: bool) -> str:

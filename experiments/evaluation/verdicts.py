@@ -272,8 +272,8 @@ def judge(
         scores: the scores of each finalist and baseline by its name.
         leader: the configuration with the best validation score; see `choose_leader`.
         compare: compares two configurations, such as `compare_scores`.
-        openings: how many times the test set has been opened, this time included. The k-th
-            opening is judged at 0.05 / 2^(k - 1), so that all openings together stay below 0.1.
+        openings: how many times the test set has been opened, this time included; see
+            `level_of_opening`.
 
     Returns:
         The comparisons by (name, other name): the verdict is about the first name. The leader is
@@ -292,8 +292,16 @@ def judge(
     ordered = [leader, *(name for name in scores if name != leader)]
     pairs = [(second, first) for first, second in itertools.combinations(ordered, 2)]
     comparisons = [compare(scores[first], scores[second]) for first, second in pairs]
-    adjusted = adjust_by_holm(comparisons, ALPHA / 2 ** (openings - 1))
+    adjusted = adjust_by_holm(comparisons, level_of_opening(openings))
     return dict(zip(pairs, adjusted, strict=True))
+
+
+def level_of_opening(opening: int) -> float:
+    """Return the level of the verdicts of an opening of a test set, counted from 1.
+
+    It is halved at each opening, so that all of them together stay below 0.1.
+    """
+    return ALPHA * 0.5 ** (opening - 1)
 
 
 def adjust_by_holm(comparisons: Sequence[Comparison], alpha: float = ALPHA) -> list[Comparison]:

@@ -293,5 +293,5 @@ def test_latex_escapes_every_special_character() -> None:
         r"50\% \& \$x\textasciicircum{}2\$ \#\{\textasciitilde{}\} "
         r"\textbackslash{}end\{tabular\} {[}1]\textbackslash{}n\textbackslash{}x1b"
     )
-    assert lines[5].startswith(f"b/2 & {value} & 5 & 0.5100 $\\pm$ ")
+    assert lines[5].startswith(f"b/2 & {value} & 5 & 0.5100 {{[}}0.5002, 0.5198], sd 0.0079 & ")
     assert lines[5].endswith(r" & worse \\")

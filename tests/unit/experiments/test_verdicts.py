@@ -478,7 +478,7 @@ def test_nothing_is_said_of_the_budget_of_a_comparison_that_was_not_judged() -> 
     comparison = compare(right(), right())
     assert smallest_gap(comparison) is None
     assert needed_seeds(comparison, 0.01) is None
-    assert "can't be estimated" in format_smallest_gap(None)
+    assert "can't be estimated" in format_smallest_gap(None, "trials 1 and 3")
     assert "can't be estimated" in format_needed_budget(None)
 
 
@@ -491,15 +491,18 @@ def test_a_gap_must_be_above_zero(gap: float) -> None:
 @pytest.mark.parametrize(
     ("gap", "in_points", "sentence"),
     [
-        (0.00944, True, "This budget finds a true gap of about 0.94 points in 4 of 5 studies."),
-        (0.01, True, "This budget finds a true gap of about 1 point in 4 of 5 studies."),
-        (1.234, True, "This budget finds no true gap in 4 of 5 studies: it would be above 100 "
-                      "points."),
-        (1.234, False, "This budget finds a true gap of about 1.2 in 4 of 5 studies."),
+        (0.00944, True, "This budget finds a true gap between trials 1 and 3 of about 0.94 points "
+                        "in 4 of 5 studies."),
+        (0.01, True, "This budget finds a true gap between trials 1 and 3 of about 1 point in 4 of "
+                     "5 studies."),
+        (1.234, True, "This budget finds no true gap between trials 1 and 3 in 4 of 5 studies: it "
+                      "would be above 100 points."),
+        (1.234, False, "This budget finds a true gap between trials 1 and 3 of about 1.2 in 4 of 5 "
+                       "studies."),
     ],
 )  # fmt: skip
 def test_the_smallest_gap_is_one_sentence(gap: float, in_points: bool, sentence: str) -> None:
-    assert format_smallest_gap(gap, in_points=in_points) == sentence
+    assert format_smallest_gap(gap, "trials 1 and 3", in_points=in_points) == sentence
 
 
 def test_a_mean_over_seeds_has_the_t_interval() -> None:
