@@ -28,7 +28,7 @@ from assay.experiments.console.bar import BarDisplay, SilentDisplay
 from assay.experiments.decision import finalize as finalizing
 from assay.experiments.decision.comparison import compare_configurations
 from assay.experiments.decision.comparison_table import to_frame
-from assay.experiments.decision.load import load_finalized
+from assay.experiments.decision.load import load_finalizes
 from assay.experiments.results.load import read_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.run import repeat, single
@@ -268,8 +268,8 @@ def load_study(
         store_paths = StorePaths.choose(**options)
         _warn_if_moved(store_paths)
         study = read_study(name, store_paths, importance)
-        finalized = load_finalized(name, store_paths)
-    decision = None if finalized is None else finalized.evaluate().to_record()
+        finalized, _ = load_finalizes(name, store_paths)
+    decision = None if finalized is None else finalized.to_record()
     return dataclasses.replace(study, decision=decision)
 
 

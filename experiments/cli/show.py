@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -53,6 +55,7 @@ def command(
     from assay.models.errors import RequestError
 
     chosen = StorePaths.choose(**store_paths)
+    stores = common.explicit_options(store_paths, *store_paths)
     common.warn_if_moved(chosen.workspace)
     # A study may be named like a run id: then the study is meant.
     if is_run_id(name) and name not in journal_names(chosen.workspace):
@@ -62,7 +65,7 @@ def command(
                 raise RequestError(f"--trial is for a study; {name} is a run: leave --trial out.")
             return _show_trial(run, show_all, as_json)
         name = run  # a study's own run stands for the study
-    return _show_study(name, trial, importance, sort, show_all, as_json, chosen)
+    return _show_study(name, trial, importance, sort, show_all, as_json, chosen, stores)
 
 
 def _show_study(
@@ -73,13 +76,14 @@ def _show_study(
     show_all: bool,
     as_json: bool,
     store_paths: StorePaths,
+    stores: Sequence[str],
 ) -> int:
-    from assay.experiments.console.finalists import print_evaluation
+    from assay.experiments.console.finalists import print_evaluation, print_unfinished
     from assay.experiments.console.show import print_study, sort_trials, to_rows
-    from assay.experiments.decision.load import load_finalized
+    from assay.experiments.decision.load import load_finalizes
     from assay.experiments.results.load import read_study  # here for the same reason
     from assay.experiments.results.trial import read_trial_of_study
-    from assay.experiments.run.study_locks import describe_runner
+    from assay.experiments.run.study_locks import describe_runner, find_runner
     from assay.models.errors import RequestError
 
     study = read_study(name, store_paths, importance)
@@ -90,16 +94,23 @@ def _show_study(
         (row,) = to_rows(study.trials.loc[[trial]])
         return _show_trial(read_trial_of_study(study, trial, row, store_paths), show_all, as_json)
     trials = sort_trials(study, sort)
-    finalized = load_finalized(name, store_paths)
-    evaluation = None if finalized is None else finalized.evaluate()
+    finalized, unfinished = load_finalizes(name, store_paths)
     if as_json:
-        found = None if evaluation is None else evaluation.to_record()
-        record = {**study.to_record(), "table": to_rows(trials), "finalize": found}
+        record = {
+            **study.to_record(),
+            "table": to_rows(trials),
+            "finalize": None if finalized is None else finalized.to_record(),
+            "unfinished_finalize": None if unfinished is None else unfinished.to_record(),
+        }
         click.echo(common.as_json(record))
-    else:
-        print_study(study, trials, show_all, describe_runner(name, store_paths))
-        if evaluation is not None:
-            print_evaluation(name, evaluation)
+        return 0
+    print_study(study, trials, show_all, describe_runner(name, store_paths))
+    if finalized is not None:
+        print_evaluation(name, finalized.evaluate())
+    if unfinished is not None:
+        go_on = [common.program(), "finalize", name, *unfinished.options, *stores]
+        runner = find_runner(store_paths, name)
+        print_unfinished(unfinished, shlex.join(go_on) if runner is None else None)
     return 0
 
 

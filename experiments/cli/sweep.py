@@ -14,6 +14,7 @@ from assay.experiments.config.options import SweepOptions
 
 if TYPE_CHECKING:
     from assay.experiments.run.result import SweepResult
+    from assay.experiments.workspace import StorePaths
 
 
 @click.command("sweep", short_help="Search an experiment's space, and track every trial.")
@@ -53,13 +54,23 @@ def command(experiment: str, dry_run: bool, as_json: bool, **given: Any) -> int:
         record, exit_code, failure = forecast.to_record(), 0, None
     else:
         result = sweep(chosen, request, store_paths, display)
-        is_finalized = store_paths.workspace.finalize_journal(result.study).exists()
-        print_summary(result, *_next_commands(result, given, is_finalized), to_stderr=as_json)
+        commands = _next_commands(result, given, _is_finalized(result.study, store_paths))
+        print_summary(result, *commands, to_stderr=as_json)
         record = result.to_record()
         exit_code, failure = result.status.exit_code, result.status.failure
     if as_json:
         click.echo(common.as_json(record))
     return common.report_failure(exit_code, failure)
+
+
+def _is_finalized(study: str, store_paths: StorePaths) -> bool:
+    """Return whether a finalize of the study has verdicts."""
+    from assay.experiments.decision.load import load_finalizes  # here for the same reason
+
+    if not store_paths.workspace.finalize_journal(study).exists():
+        return False
+    finalized, _ = load_finalizes(study, store_paths)
+    return finalized is not None
 
 
 def _next_commands(

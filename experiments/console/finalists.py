@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from assay.experiments.console.tables import create_console, plain_table
+from assay.experiments.decision.load import UnfinishedFinalize
 from assay.experiments.decision.outcome import Evaluation
 from assay.experiments.evaluation.summaries import format_interval
 from assay.experiments.evaluation.verdicts import Comparison
@@ -44,6 +45,26 @@ def print_evaluation(study: str, evaluation: Evaluation, to_stderr: bool = False
     out.print()
     for sentence in verdict_sentences(evaluation):
         out.print(sentence, soft_wrap=not out.is_terminal)
+
+
+def print_unfinished(finalize: UnfinishedFinalize, go_on: str | None) -> None:
+    """Print that a finalize has not ended.
+
+    Args:
+        finalize: the finalize.
+        go_on: the command that goes on with it; None while it is at work.
+    """
+    out = create_console()
+    done = f"{finalize.trained} of {format_count(finalize.trainings, 'training')}"
+    state = "was opened" if finalize.is_opened else "was not opened"
+    again = "" if finalize.opening == 1 else f" for the {format_ordinal(finalize.opening)} time"
+    out.print()
+    out.print(
+        f"A finalize has not ended: {done} are done; the test set {state}{again}.",
+        soft_wrap=not out.is_terminal,
+    )
+    if go_on is not None:
+        out.print(f"go on:  {escape_line(go_on)}", soft_wrap=True)
 
 
 def _headline(study: str, evaluation: Evaluation) -> str:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from assay.experiments.decision.files import predictions_file
 from assay.experiments.decision.finalists import judged_objective
-from assay.experiments.decision.load import FinalizedStudy, load_finalized
+from assay.experiments.decision.load import FinalizedStudy, load_finalizes
 from assay.experiments.decision.outcome import (
     average_validation,
     group_by_finalist,
@@ -224,7 +224,7 @@ def _name_apart(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _read_study(study: str, store_paths: StorePaths) -> list[Candidate]:
-    finalized = load_finalized(study, store_paths)
+    finalized, _ = load_finalizes(study, store_paths)
     if finalized is None:
         raise not_finalized_error(study)
     provenance, opened = finalized.record.opened.provenance, finalized.record.opened

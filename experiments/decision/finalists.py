@@ -121,6 +121,17 @@ def planned_trainings(plan: FinalizePlan) -> list[PlannedTraining]:
     ]
 
 
+def plan_options(plan: FinalizePlan) -> tuple[str, ...]:
+    """Return the options of `assay finalize` that ask for a plan.
+
+    Example:
+        >>> plan_options(plan)
+        ('--top', '3', '--seeds', '5')
+    """
+    splits = ("--splits",) if plan.splits else ()
+    return ("--top", str(plan.top), "--seeds", str(plan.seeds), *splits)
+
+
 def _seed_key(plan: FinalizePlan, finalist: FinalistConfiguration) -> str:
     """Return what tells the trainings of a configuration from all others of an opening."""
     # On another split the same configuration is another training.

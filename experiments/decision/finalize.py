@@ -32,6 +32,7 @@ from assay.experiments.decision.finalists import (
     Trainings,
     choose_finalists,
     judged_objective,
+    plan_options,
     planned_trainings,
 )
 from assay.experiments.decision.outcome import Evaluation, evaluate
@@ -279,10 +280,9 @@ def _continue_plan(study: str, asked: FinalizePlan, known: FinalizePlan) -> Fina
         RequestError: another one is asked for.
     """
     if (asked.top, asked.seeds, asked.splits) != (known.top, known.seeds, known.splits):
-        splits = " --splits" if known.splits else ""
         raise RequestError(
             f"the last finalize of {study!r} was interrupted after it opened the test set: end it "
-            f"first with --top {known.top} --seeds {known.seeds}{splits}."
+            f"first with {' '.join(plan_options(known))}."
         )
     return known
 

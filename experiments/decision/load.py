@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from assay.experiments.decision.finalists import Trainings, plan_options
 from assay.experiments.decision.outcome import Evaluation, evaluate
 from assay.experiments.results.finalizes import FinalizeRecord, read_finalizes
 from assay.experiments.results.listing import load_optuna_study
@@ -17,12 +19,12 @@ from assay.search.objective import Objectives
 
 @dataclass(frozen=True)
 class FinalizedStudy:
-    """A study with its last finalize.
+    """A study with its last finalize that has verdicts.
 
     Attributes:
         study: name of the study.
         study_id: its id.
-        record: the last finalize that has verdicts.
+        record: the finalize.
         openings: how many times the test set was opened, by an unfinished finalize too.
         folder: the files of its finalists.
         objectives: of the study.
@@ -38,12 +40,47 @@ class FinalizedStudy:
     task: Task
 
     def evaluate(self, gap: float | None = None) -> Evaluation:
-        """Return what the finalize found; see `evaluation.evaluate`."""
+        """Return what the finalize found; see `outcome.evaluate`."""
         return evaluate(self.record, self.folder, self.objectives, self.task, gap)
 
+    def to_record(self) -> dict[str, Any]:
+        """Return what `assay show --json` prints."""
+        return {**self.evaluate().to_record(), "openings": self.openings}
 
-def load_finalized(study: str, store_paths: StorePaths) -> FinalizedStudy | None:
-    """Return a study with its last finalize that has verdicts; None if there is none.
+
+@dataclass(frozen=True)
+class UnfinishedFinalize:
+    """A finalize without verdicts: it is at work, or was interrupted.
+
+    Attributes:
+        opening: which opening of the study's test set it is, from 1.
+        is_opened: whether the test set was opened for it.
+        options: the options that it was started with.
+        trained: number of trainings that need not be done again.
+        trainings: number of trainings in all.
+    """
+
+    opening: int
+    is_opened: bool
+    options: tuple[str, ...]
+    trained: int
+    trainings: int
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what `assay show --json` prints."""
+        return {
+            "opening": self.opening,
+            "test_set_opened": self.is_opened,
+            "options": list(self.options),
+            "trained": self.trained,
+            "trainings": self.trainings,
+        }
+
+
+def load_finalizes(
+    study: str, store_paths: StorePaths
+) -> tuple[FinalizedStudy | None, UnfinishedFinalize | None]:
+    """Return the last finalize of a study that has verdicts, and one that has none yet.
 
     Raises:
         RequestError: there is no such study, or its journal can't be read.
@@ -53,22 +90,38 @@ def load_finalized(study: str, store_paths: StorePaths) -> FinalizedStudy | None
     workspace = store_paths.workspace
     study_id = load_optuna_study(study, store_paths).user_attrs.get(STUDY_ID)
     journal = workspace.finalize_journal(study)
-    finalizes = read_finalizes(journal, study_id)
-    judged = [one for one in finalizes if one.judged is not None]
+    records = read_finalizes(journal, study_id)
+    judged = [one for one in records if one.judged is not None]
+    unfinished = None
+    if records and records[-1].judged is None:
+        unfinished = _describe_unfinished(records[-1])
     if not judged:
-        return None
+        return None, unfinished
     record = judged[-1]
-    return FinalizedStudy(
+    finalized = FinalizedStudy(
         study,
         record.opened.study_id,
         record,
         max(
-            (one.plan.opening for one in finalizes if one.test_set_opened is not None),
+            (one.plan.opening for one in records if one.test_set_opened is not None),
             default=record.plan.opening,
         ),
         workspace.finalists(study),
         Objectives.read(record.opened.provenance.get(OBJECTIVE_TAG, "").split(", ")),
         _read_task(record, journal),
+    )
+    return finalized, unfinished
+
+
+def _describe_unfinished(record: FinalizeRecord) -> UnfinishedFinalize:
+    plan = record.plan
+    trainings = Trainings(plan, record, first_number=0)
+    return UnfinishedFinalize(
+        opening=plan.opening,
+        is_opened=record.test_set_opened is not None,
+        options=plan_options(plan),
+        trained=trainings.count_done(),
+        trainings=trainings.total,
     )
 
 

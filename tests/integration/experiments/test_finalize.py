@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -273,6 +274,41 @@ def test_show_and_load_study_have_the_finalists(searched: Path) -> None:
     run = next(run for run in runs(searched) if "assay.finalist" in run.data.tags)
     of_run = invoke("show", run.info.run_id, "--home", str(searched), "--json").answer
     assert of_run["values"]["test_accuracy"] == run.data.metrics["test_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "is_opened"),
+    [(b'"event":"trial_ended"', False), (b'"event":"test_set_opened"', True)],
+    ids=["closed", "opened"],
+)
+def test_show_tells_of_a_finalize_that_was_interrupted(
+    kept: bytes, is_opened: bool, searched: Path
+) -> None:
+    finalized(searched, "--seeds", "3")
+    first = journal(searched).read_bytes()
+    finalized(searched, "--top", "1", "--seeds", "4")
+    second = journal(searched).read_bytes()[len(first) :].splitlines(keepends=True)
+    last = next(number for number, line in enumerate(second) if kept in line)
+    journal(searched).write_bytes(b"".join([first, *second[: last + 1]]))
+
+    stores = ("--home", str(searched))
+    answer = invoke("show", "digits-mlp", *stores, "--json").answer
+    assert answer["finalize"]["openings"] == 1 + is_opened
+    assert answer["unfinished_finalize"] == {
+        "opening": 2,
+        "test_set_opened": is_opened,
+        "options": ["--top", "1", "--seeds", "4"],
+        "trained": 8 if is_opened else 1,
+        "trainings": 8,
+    }
+    shown = invoke("show", "digits-mlp", *stores).out
+    state = "was opened" if is_opened else "was not opened"
+    assert f"the test set {state} for the 2nd time" in shown
+    (command,) = [line for line in shown.splitlines() if line.startswith("go on:")]
+    done = invoke(*shlex.split(command.removeprefix("go on:"))[1:], "--json")
+    assert (done.code, done.answer["openings"]) == (0, 2)
+    assert len(events(searched, TestSetOpened)) == 2
+    assert "has not ended" not in invoke("show", "digits-mlp", *stores).out
 
 
 def test_the_function_returns_the_study(searched: Path) -> None:
