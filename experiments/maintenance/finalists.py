@@ -12,6 +12,7 @@ from assay.experiments.maintenance.compare import (
     RunFacts,
     compare_curves,
     compare_params,
+    missing_run,
 )
 from assay.experiments.results.finalizes import FinalizeRecord, Training, read_finalizes
 from assay.experiments.tracking.follower import MlflowTracker
@@ -58,10 +59,11 @@ def examine_finalists(
         yield Difference(study, None, "no run of its finalists in MLflow")
         return
     yield from _compare_openings(study, study_id, records, store_paths)
-    runs = _read_runs(study, study_id, records, store_paths)
+    runs, deleted_runs = _read_runs(study, study_id, records, store_paths)
     for record in records:
         for number, training in record.trainings.items():
-            for found in _compare_training(study, training, runs.get(number, ())):
+            deleted = deleted_runs.get(number, ())
+            for found in _compare_training(study, training, runs.get(number, ()), deleted):
                 message = f"finalist {training.begun.finalist}, training {number}: {found.message}"
                 yield dataclasses.replace(found, message=message)
 
@@ -125,19 +127,26 @@ def _compare_openings(
 
 def _read_runs(
     study: str, study_id: str, records: Sequence[FinalizeRecord], store_paths: StorePaths
-) -> Mapping[int, Sequence[RunFacts]]:
-    """Return the runs of the trainings in MLflow, the one that counts first."""
+) -> tuple[Mapping[int, Sequence[RunFacts]], Mapping[int, Sequence[str]]]:
+    """Return the runs of the trainings in MLflow, and the ids of those that a user deleted.
+
+    Both are by the number of the training; the run that counts is the first.
+    """
     client = open_client(store_paths.tracking_uri)
     known = {number: one for record in records for number, one in record.trainings.items()}
     found: dict[int, list[RunFacts]] = defaultdict(list)
+    deleted: dict[int, list[str]] = defaultdict(list)
     for run in rank_runs(search_study_runs(client, study, study_id)):
         tags = run.data.tags
         number = read_number(tags, TRAINING_TAG)
-        if number is None or is_deleted(run):
+        if number is None:
+            continue
+        run_id = str(run.info.run_id)
+        if is_deleted(run):
+            deleted[number].append(run_id)
             continue
         epochs = known[number].epochs if number in known else []
         names = dict.fromkeys(name for epoch in epochs for name in epoch.metrics)
-        run_id = str(run.info.run_id)
         found[number].append(
             RunFacts(
                 run_id=run_id,
@@ -150,16 +159,16 @@ def _read_runs(
                 refused=tags.get(REFUSED_TAG, ""),
             )
         )
-    return found
+    return found, deleted
 
 
 def _compare_training(
-    study: str, training: Training, runs: Sequence[RunFacts]
+    study: str, training: Training, runs: Sequence[RunFacts], deleted_runs: Sequence[str]
 ) -> Iterator[Difference]:
     if training.end is None:
         return  # said of the journal
     if not runs:
-        yield Difference(study, None, "no run in MLflow")
+        yield missing_run(study, None, f"{training.end.label} in the journal, ", deleted_runs)
         return
     run, *duplicates = runs
     for duplicate in duplicates:

@@ -9,10 +9,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 
+def store(home: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+
+
 def runs(home: Path, filter_string: str = "") -> list[Run]:
-    store = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
-    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
-    return list(store.search_runs(experiments, filter_string, max_results=1000))
+    client = store(home)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(experiments, filter_string, max_results=1000))
 
 
 def trial_runs(home: Path) -> dict[int, Run]:

@@ -17,7 +17,7 @@ from assay.experiments.workspace import Workspace
 from assay.search.events import TestSetOpened, TrialBegun, TrialEnded
 from assay.search.journal import read_events
 from tests.helpers.command import Done, invoke
-from tests.helpers.runs import optuna_trials, runs, trial_runs
+from tests.helpers.runs import optuna_trials, runs, store, trial_runs
 
 UNITS = (24, 40, 56, 72)
 BASELINE_UNITS = 32  # of digits-mlp
@@ -248,15 +248,25 @@ def test_doctor_settles_a_finalize_that_died(searched: Path) -> None:
 def test_doctor_sees_a_run_that_was_changed(searched: Path) -> None:
     finalized(searched, "--top", "1", "--seeds", "3")
     changed = next(run for run in runs(searched) if "assay.finalist" in run.data.tags)
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{searched / 'mlflow.db'}")
-    client.set_tag(changed.info.run_id, "assay.state", "failed: other")
+    store(searched).set_tag(changed.info.run_id, "assay.state", "failed: other")
     told = invoke("doctor", "--home", str(searched), "--json")
     training = changed.data.tags["assay.training"]
     (difference,) = told.answer["differences"]
     assert f"training {training}: complete in the journal" in difference["what"]
     assert invoke("doctor", "--home", str(searched), "--fix").code == 0
+
+
+def test_doctor_restores_a_run_that_a_user_deleted(searched: Path) -> None:
+    finalized(searched, "--top", "1", "--seeds", "3")
+    deleted = next(run for run in runs(searched) if "assay.finalist" in run.data.tags)
+    store(searched).delete_run(deleted.info.run_id)
+    told = invoke("doctor", "--home", str(searched))
+    training = deleted.data.tags["assay.training"]
+    expected = f"training {training}: complete in the journal, no run in MLflow, a user deleted it"
+    assert (told.code, expected in told.out) == (1, True)
+    mended = invoke("doctor", "--home", str(searched), "--fix", "--json")
+    assert (mended.code, mended.answer["differences"]) == (0, [])
+    assert deleted.info.run_id in {run.info.run_id for run in runs(searched)}
 
 
 def test_show_and_load_study_have_the_finalists(searched: Path) -> None:
