@@ -162,7 +162,7 @@ def finalize(study: str, **options: Unpack[FinalizeArguments]) -> StudyResult:
         result = finalizing.finalize(study, request, store_paths, display)
         _raise_failure(result.status)
         loaded = read_study(study, store_paths)
-    return dataclasses.replace(loaded, decision=result.evaluation.to_record())
+    return dataclasses.replace(loaded, decision=result.evaluation.to_record(loaded.finalist_runs))
 
 
 @with_arguments(StoreOptions)
@@ -269,7 +269,7 @@ def load_study(
         _warn_if_moved(store_paths)
         study = read_study(name, store_paths, importance)
         finalized, _ = load_finalizes(name, store_paths)
-    decision = None if finalized is None else finalized.to_record()
+    decision = None if finalized is None else finalized.to_record(study.finalist_runs)
     return dataclasses.replace(study, decision=decision)
 
 

@@ -418,7 +418,7 @@ def _evaluate_ranks(
         left_out=left_out,
         reason=None
         if any(passed)
-        else f"nothing can be told apart in {len(drawn)} trials (main effects only)",
+        else f"nothing can be told from chance in {len(drawn)} trials (main effects only)",
     )
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -131,6 +132,21 @@ def explicit_options(options: Mapping[str, Any], *names: str) -> list[str]:
         and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         for word in (flag(name), mask_secrets(options[name]))
     ]
+
+
+def leader_commands(runs: Sequence[str], stores: Sequence[str]) -> dict[str, str]:
+    """Return what can be done with the leader of a finalize, by one word about it.
+
+    Args:
+        runs: ids of its runs in MLflow.
+        stores: options that name home and store, as they were given.
+    """
+    if not runs:
+        return {}
+    return {
+        "again": shlex.join([program(), "reproduce", runs[0], *stores]),
+        "train": shlex.join([program(), "run", "--like", runs[0], *stores]),
+    }
 
 
 def given_command() -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import shlex
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from assay.experiments.cli import common, completion
 from assay.experiments.config.options import FinalizeOptions
+
+if TYPE_CHECKING:
+    from assay.experiments.decision.finalize import FinalizeResult
 
 
 @click.command(
@@ -38,7 +42,17 @@ def command(study: str, as_json: bool, **given: Any) -> int:
     request, store_paths = read_finalize(given, common.flag)
     request = dataclasses.replace(request, command=common.given_command())
     result = finalize(study, request, store_paths, choose_display(as_json))
-    print_evaluation(result.study, result.evaluation, to_stderr=as_json)
+    print_evaluation(result.study, result.evaluation, _next_commands(result, given), as_json)
     if as_json:
         click.echo(common.as_json(result.to_record()))
     return common.report_failure(result.status.exit_code, result.status.failure)
+
+
+def _next_commands(result: FinalizeResult, given: dict[str, Any]) -> dict[str, str]:
+    """Return what can be done after a finalize that came to its end."""
+    if not result.evaluation.is_judged:
+        return {}
+    stores = common.explicit_options(given, "home", "tracking_uri")
+    look = [common.program(), "ui", result.study, *stores]
+    leader = result.evaluation.leader_runs(result.runs)
+    return {"look": shlex.join(look), **common.leader_commands(leader, stores)}

@@ -99,14 +99,16 @@ def _show_study(
         record = {
             **study.to_record(),
             "table": to_rows(trials),
-            "finalize": None if finalized is None else finalized.to_record(),
+            "finalize": None if finalized is None else finalized.to_record(study.finalist_runs),
             "unfinished_finalize": None if unfinished is None else unfinished.to_record(),
         }
         click.echo(common.as_json(record))
         return 0
     print_study(study, trials, show_all, describe_runner(name, store_paths))
     if finalized is not None:
-        print_evaluation(name, finalized.evaluate())
+        evaluation = finalized.evaluate()
+        leader = evaluation.leader_runs(study.finalist_runs)
+        print_evaluation(name, evaluation, common.leader_commands(leader, stores))
     if unfinished is not None:
         go_on = [common.program(), "finalize", name, *unfinished.options, *stores]
         runner = find_runner(store_paths, name)

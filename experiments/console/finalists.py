@@ -28,12 +28,18 @@ INTERVALS = (
 _OPTIMISM = "optimism: by how much the search score was better than the re-trained mean"
 
 
-def print_evaluation(study: str, evaluation: Evaluation, to_stderr: bool = False) -> None:
+def print_evaluation(
+    study: str,
+    evaluation: Evaluation,
+    next_commands: Mapping[str, str],
+    to_stderr: bool = False,
+) -> None:
     """Print what a finalize found.
 
     Args:
         study: name of the study.
         evaluation: what it found.
+        next_commands: what can be done with it, by one word about it.
         to_stderr: print to standard error, because standard output is for JSON.
     """
     out = create_console(to_stderr)
@@ -45,6 +51,10 @@ def print_evaluation(study: str, evaluation: Evaluation, to_stderr: bool = False
     out.print()
     for sentence in verdict_sentences(evaluation):
         out.print(sentence, soft_wrap=not out.is_terminal)
+    if next_commands:
+        out.print()
+    for word, command in next_commands.items():
+        out.print(f"{word + ':':8}{escape_line(command)}", soft_wrap=True)
 
 
 def print_unfinished(finalize: UnfinishedFinalize, go_on: str | None) -> None:
@@ -64,7 +74,7 @@ def print_unfinished(finalize: UnfinishedFinalize, go_on: str | None) -> None:
         soft_wrap=not out.is_terminal,
     )
     if go_on is not None:
-        out.print(f"go on:  {escape_line(go_on)}", soft_wrap=True)
+        out.print(f"{'go on:':8}{escape_line(go_on)}", soft_wrap=True)
 
 
 def _headline(study: str, evaluation: Evaluation) -> str:
@@ -132,22 +142,20 @@ def verdict_sentences(evaluation: Evaluation) -> list[str]:
     direction = "highest" if evaluation.objective.direction == "maximize" else "lowest"
     metric = escape_line(evaluation.objective.metric)
     sentences = [f"Trial {leader} leads: its mean {metric} over the seeds is the {direction}."]
-    for (first, second), comparison in evaluation.comparisons.items():
-        if second != leader:
-            continue  # `--json` has them; the question is what to take
+    # `--json` has all comparisons; the question here is what to take.
+    with_leader = {
+        one.trial: one.comparison for one in evaluation.finalists if one.comparison is not None
+    }
+    for trial, comparison in with_leader.items():
         difference = format_difference(
             comparison, evaluation.metric, in_points=evaluation.in_points
         )
         sentences.append(
-            f"Trial {first} is {format_verdict(comparison.verdict)} trial {second} on the test "
+            f"Trial {trial} is {format_verdict(comparison.verdict)} trial {leader} on the test "
             f"set: {difference}; {comparison.reason}."
         )
-    with_leader = {
-        f"trial {first}": comparison
-        for (first, second), comparison in evaluation.comparisons.items()
-        if second == leader
-    }
-    return [*sentences, *note_sentences(with_leader), *evaluation.budget_sentences()]
+    named = {f"trial {trial}": comparison for trial, comparison in with_leader.items()}
+    return [*sentences, *note_sentences(named), *evaluation.budget_sentences()]
 
 
 def note_sentences(comparisons: Mapping[str, Comparison]) -> list[str]:

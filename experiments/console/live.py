@@ -93,8 +93,8 @@ def _progress_line(state: SweepState) -> RenderableType:
     grid.add_row(
         Text(state.study, style="bold"),
         ProgressBar(total=state.wanted, completed=state.done, width=24),
-        ", ".join(filter(None, (f"{state.done}/{state.wanted} trials", state.failures()))),
-        state.best() if state.best_trials.values else "no best yet",
+        ", ".join(filter(None, (f"{state.done}/{state.wanted} {state.noun}s", state.failures()))),
+        state.best() or ("" if state.is_finalize else "no best yet"),
         remaining,
     )
     return grid
@@ -108,7 +108,8 @@ def _trial_table(state: SweepState, with_params: bool) -> Table:
         for objective in state.objectives.each
         if objective.metric != state.curve_metric
     ]
-    for name in ("trial", "state", "epoch", state.curve_metric, "curve", *other_metrics, *params):
+    fixed = (state.noun, "state", "epoch", state.curve_metric, "curve")
+    for name in (*fixed, *other_metrics, *params):
         table.add_column(Text(escape_line(name)), no_wrap=True)
     for trial in [*state.recent, *state.running.values()]:
         values = (
@@ -125,7 +126,7 @@ def _trial_cells(state: SweepState, trial: TrialProgress) -> tuple[RenderableTyp
         if trial.end is None
         else (trial.end.label, _STATE_STYLES[trial.end.state])
     )
-    best = trial.number in state.best_trials.values
+    best = not state.is_finalize and trial.number in state.best_trials.values
     state_text = ", ".join(filter(None, (escape_line(label), trial.again)))
     return (
         Text(str(trial.number), style="bold" if best else ""),

@@ -60,11 +60,11 @@ def format_trial_line(state: SweepState, trial: TrialProgress) -> str:
     params = " ".join(
         f"{escape_line(name)}={format_param(value)}" for name, value in trial.searched.items()
     )
-    best = f" | {state.best()}" if state.best_trials.values else ""
+    best = f" | {best}" if (best := state.best()) else ""
     seconds_left = state.seconds_left()
     remaining = "" if seconds_left is None else f" | {format_duration(seconds_left)} left"
     return (
-        f"[{state.done}/{state.wanted}] trial {trial.number}{again} {trial.end.label} "
+        f"[{state.done}/{state.wanted}] {state.noun} {trial.number}{again} {trial.end.label} "
         f"after {format_count(len(trial.curve), 'epoch')}{resumed}{value}"
         f" | {params}{best}{remaining}"
     )

@@ -56,6 +56,7 @@ from assay.experiments.run.study_locks import (
 from assay.experiments.tracking.cursor import Cursor
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.tracking.home_id import check_is_recorded_here
+from assay.experiments.tracking.lookup import find_study_runs
 from assay.experiments.tracking.schema import COMMAND_TAG
 from assay.experiments.workspace import StorePaths
 from assay.models.data import RecordedOpening
@@ -100,6 +101,7 @@ class FinalizeResult:
         study: name of the study.
         tracking_uri: MLflow's store, without its password.
         evaluation: what it found so far.
+        runs: ids of the trainings' runs in MLflow, by their number.
         seconds: wall time.
     """
 
@@ -107,13 +109,14 @@ class FinalizeResult:
     study: str
     tracking_uri: str
     evaluation: Evaluation
+    runs: Mapping[int, str]
     seconds: float
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         return {
             "study": self.study,
-            **self.evaluation.to_record(),
+            **self.evaluation.to_record(self.runs),
             "tracking_uri": self.tracking_uri,
             "seconds": round(self.seconds, 3),
         }
@@ -185,8 +188,16 @@ def finalize(
             study=study,
             tracking_uri=mask_secrets(store_paths.tracking_uri),
             evaluation=_evaluate(context, _read_gap(request, planned.experiment)),
+            runs={} if untracked is not None else _find_runs(store_paths, planned.study_id),
             seconds=time.monotonic() - began,
         )
+
+
+def _find_runs(store_paths: StorePaths, study_id: str) -> Mapping[int, str]:
+    try:
+        return find_study_runs(store_paths, study_id).trainings
+    except RequestError:
+        return {}  # the work is done; what it found must not wait for a server
 
 
 def _read_gap(request: FinalizeRequest, experiment: Experiment) -> float | None:
@@ -547,6 +558,7 @@ def _train(context: _Context, journal: Journal, stop: StopRequest) -> None:
         done=trainings.count_done(),
         best_trials=ParetoFront(planned.objectives),
         wanted=trainings.total,
+        is_finalize=True,
     )
     context.display.on_open(state)
     journal.subscribe(context.display.on_event)

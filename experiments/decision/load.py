@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,9 @@ class FinalizedStudy:
         """Return what the finalize found; see `outcome.evaluate`."""
         return evaluate(self.record, self.folder, self.objectives, self.task, gap)
 
-    def to_record(self) -> dict[str, Any]:
-        """Return what `assay show --json` prints."""
-        return {**self.evaluate().to_record(), "openings": self.openings}
+    def to_record(self, runs: Mapping[int, str]) -> dict[str, Any]:
+        """Return what `assay show --json` prints; see `Evaluation.to_record`."""
+        return {**self.evaluate().to_record(runs), "openings": self.openings}
 
 
 @dataclass(frozen=True)

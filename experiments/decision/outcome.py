@@ -54,6 +54,7 @@ class Finalist:
             the unit of the objective; negative if it was worse. None without a search score.
         comparison: with the leader; None of the leader itself, and if it was not judged.
         is_leader: whether it leads on validation.
+        trainings: numbers of its complete trainings.
     """
 
     configuration: FinalistConfiguration
@@ -64,6 +65,7 @@ class Finalist:
     optimism: float | None
     comparison: Comparison | None
     is_leader: bool
+    trainings: tuple[int, ...]
 
     @property
     def trial(self) -> int:
@@ -82,8 +84,20 @@ class Finalist:
             return "leader"
         return "not judged" if self.comparison is None else self.comparison.verdict
 
-    def to_record(self) -> dict[str, Any]:
-        """Return what `--json` prints."""
+    def run_ids(self, runs: Mapping[int, str]) -> list[str]:
+        """Return the ids of its complete trainings' runs in MLflow, as far as they are known.
+
+        Args:
+            runs: ids by the number of the training.
+        """
+        return [runs[number] for number in self.trainings if number in runs]
+
+    def to_record(self, runs: Mapping[int, str]) -> dict[str, Any]:
+        """Return what `--json` prints.
+
+        Args:
+            runs: ids of the trainings' runs in MLflow, by their number.
+        """
         return {
             "trial": self.trial,
             "baseline": self.configuration.is_baseline,
@@ -95,6 +109,7 @@ class Finalist:
             "search_value": self.configuration.search_value,
             "optimism": self.optimism,
             "verdict": self.verdict,
+            "runs": self.run_ids(runs),
             "comparison": None if self.comparison is None else self.comparison.to_dict(),
         }
 
@@ -136,6 +151,10 @@ class Evaluation:
         """The trial whose configuration leads; None if none does."""
         return next((one.trial for one in self.finalists if one.is_leader), None)
 
+    def leader_runs(self, runs: Mapping[int, str]) -> list[str]:
+        """Return the ids of the leader's runs in MLflow; see `Finalist.run_ids`."""
+        return [run_id for one in self.finalists if one.is_leader for run_id in one.run_ids(runs)]
+
     @property
     def in_points(self) -> bool:
         """Whether differences are shown as points of 100."""
@@ -151,8 +170,12 @@ class Evaluation:
             sentences.append(format_needed_budget(self.needed, in_points=self.in_points))
         return sentences
 
-    def to_record(self) -> dict[str, Any]:
-        """Return what `--json` prints."""
+    def to_record(self, runs: Mapping[int, str]) -> dict[str, Any]:
+        """Return what `--json` prints.
+
+        Args:
+            runs: ids of the trainings' runs in MLflow, by their number.
+        """
         needed = self.needed
         return {
             "openings": self.opening if self.is_opened else self.opening - 1,
@@ -161,7 +184,7 @@ class Evaluation:
             "objective": str(self.objective),
             "metric": f"test_{self.metric}",
             "test_examples": self.examples,
-            "finalists": [finalist.to_record() for finalist in self.finalists],
+            "finalists": [finalist.to_record(runs) for finalist in self.finalists],
             "comparisons": [
                 {"trial": first, "with": second, **comparison.to_dict()}
                 for (first, second), comparison in self.comparisons.items()
@@ -347,10 +370,10 @@ def _describe(
 ) -> Finalist:
     sign = 1.0 if objective.direction == "maximize" else -1.0
     search_value = configuration.search_value
-    complete = sum(training.is_complete for training in trainings)
+    complete = [training.begun.trial for training in trainings if training.is_complete]
     return Finalist(
         configuration=configuration,
-        seeds=complete if scores is None else len(scores),
+        seeds=len(complete) if scores is None else len(scores),
         failed=label_failures(trainings),
         validation=validation,
         test=None if scores is None else mean_interval(scores.mean(axis=1)),
@@ -359,6 +382,7 @@ def _describe(
         else sign * (search_value - validation.mean),
         comparison=None if leader is None else comparisons.get((configuration.trial, leader)),
         is_leader=configuration.trial == leader,
+        trainings=tuple(complete),
     )
 
 

@@ -36,6 +36,9 @@ _CONSTANTS = {
 }
 
 
+_TRAINED_ONCE = "each was trained once: finalize trains the best again"
+
+
 @dataclass(frozen=True)
 class BaselineComparison:
     """The best trial beside the best baseline.
@@ -156,14 +159,11 @@ class BestClaim:
 
     def _luck_sentence(self) -> str:
         if not self.not_told_apart:
-            return (
-                "no other complete trial lies within its interval; one training each: finalize "
-                "tells"
-            )
+            return f"no other complete trial lies within its interval; {_TRAINED_ONCE}"
         others = format_count(self.not_told_apart, "other complete trial")
         return (
-            f"not told apart from it: {others}; were they equals, the best would look "
-            f"{self.luck:.4f} better by luck; one training each: finalize tells"
+            f"{others} cannot be told from it; if all of them were equal, the best would look "
+            f"{self.luck:.4f} better by luck; {_TRAINED_ONCE}"
         )
 
     def _baseline_sentence(self) -> str:
@@ -177,11 +177,11 @@ class BestClaim:
             f"{baseline.trial}"
         )
         if baseline.noise is None:
-            return f"baseline: {values}; whether by more than noise is not known: finalize tells"
-        noise = f"a difference above {baseline.noise:.4f} would be more than noise"
+            return f"baseline: {values}; whether by more than noise, finalize tells"
+        noise = f"only a difference above {baseline.noise:.4f} is more than noise"
         if baseline.is_ahead:
             return f"ahead of the baseline on these {self.noun}: {values}"
-        return f"not told apart from the baseline on these {self.noun}: {values}; {noise}"
+        return f"the baseline cannot be told from it on these {self.noun}: {values}; {noise}"
 
     def _chance_sentence(self) -> str:
         chance = self.chance
@@ -251,7 +251,7 @@ def explain_unknown_spread(facts: StudyFacts) -> str | None:
         return f"{name} is counted, not measured: luck has no part in it"
     if objective.metric in COSTS:
         return f"{name} was measured once in each trial: how much it varies is not known"
-    once = "how far luck alone moves it is not known from one training each (finalize tells)"
+    once = f"how far luck moves it is not known; {_TRAINED_ONCE}"
     if not is_share_metric(objective.metric):
         return f"{name} is not a share of right answers: {once}"
     if objective.direction != "maximize":
@@ -264,7 +264,7 @@ def explain_unknown_spread(facts: StudyFacts) -> str | None:
 
 
 def find_equals(facts: StudyFacts) -> list[float]:
-    """Return the shares that are not told apart from the best, the best first.
+    """Return the shares that cannot be told from the best, the best first.
 
     Valid where `explain_unknown_spread` returns None.
     """

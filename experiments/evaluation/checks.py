@@ -213,7 +213,7 @@ def check_validation_size(facts: StudyFacts) -> Finding:
     equals, complete = len(find_equals(facts)) - 1, len(facts.complete)
     needed = examples_per_point(best.value, examples)
     numbers = (
-        f"{equals} of {complete} complete trials are not told apart from the best on "
+        f"{equals} of {complete} complete trials cannot be told from the best on "
         f"{examples:,} validation {noun}; a point (0.01) takes about {needed:,}"
     )
     if equals >= _FEWEST_EQUALS and 3 * equals >= complete:

@@ -69,9 +69,15 @@ def build_epoch_frame(history: StudyHistory) -> pandas.DataFrame:
 
 
 def build_finalist_frame(
-    finalizes: Sequence[FinalizeRecord], objectives: Objectives
+    finalizes: Sequence[FinalizeRecord], objectives: Objectives, runs: Mapping[int, str]
 ) -> pandas.DataFrame:
-    """Return one row per re-training of the last finalize, as `StudyResult.finalists` has them."""
+    """Return one row per re-training of the last finalize, as `StudyResult.finalists` has them.
+
+    Args:
+        finalizes: of the study.
+        objectives: of the study.
+        runs: ids of the trainings' runs in MLflow, by their number.
+    """
     metrics = dict.fromkeys(objective.metric for objective in objectives.each)
     columns = ["trial", "baseline", "seed", "state", *metrics]
     if not finalizes:
@@ -80,15 +86,17 @@ def build_finalist_frame(
     last = [one for one in finalizes if one.judged is not None or one is finalizes[0]][-1]
     finalists = {one.trial: one for one in last.plan.finalists}
     rows = [
-        _finalist_row(training, finalists[training.begun.finalist].is_baseline, objectives)
+        _finalist_row(training, finalists[training.begun.finalist].is_baseline, objectives, runs)
         for training in last.ended_by_seed().values()
         if training.begun.finalist in finalists
     ]
     tested = dict.fromkeys(name for row in rows for name in row if name.startswith("test_"))
-    return _typed_frame(rows, [*columns, *tested, "training"])
+    return _typed_frame(rows, [*columns, *tested, "training", "run_id"])
 
 
-def _finalist_row(training: Training, is_baseline: bool, objectives: Objectives) -> dict[str, Any]:
+def _finalist_row(
+    training: Training, is_baseline: bool, objectives: Objectives, runs: Mapping[int, str]
+) -> dict[str, Any]:
     end, begun = training.end, training.begun
     values = () if end is None else end.values
     return {
@@ -99,6 +107,7 @@ def _finalist_row(training: Training, is_baseline: bool, objectives: Objectives)
         **{one.metric: value for one, value in zip(objectives.each, values, strict=False)},
         **({} if training.tested is None else training.tested.metrics),
         "training": begun.trial,
+        "run_id": runs.get(begun.trial),
     }
 
 

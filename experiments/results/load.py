@@ -84,7 +84,9 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
         trials=build_trial_frame(trials, history, objectives, runs.trials),
         epochs=build_epoch_frame(history),
         finalists=build_finalist_frame(
-            read_finalizes(store_paths.workspace.finalize_journal(name), study_id), objectives
+            read_finalizes(store_paths.workspace.finalize_journal(name), study_id),
+            objectives,
+            runs.trainings,
         ),
         model=None if has_front else next((stored.address for stored in models.values()), None),
         missing_models={

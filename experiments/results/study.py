@@ -52,7 +52,7 @@ class StudyResult:
             study of another home.
         finalists: one row per re-training of the last `assay finalize`. Columns: trial (whose
             configuration it trained), baseline, seed, state, the metric of each objective, the
-            metrics on the test set, training (its number). Empty before.
+            metrics on the test set, training (its number), run_id. Empty before.
         evaluation: what the best value rests on, and what the checks find; `claim` and `checks` are
             made of it.
         decision: what the last `assay finalize` found: the record of its `--json`. None before, and
@@ -104,6 +104,14 @@ class StudyResult:
             **({} if self.evaluation is None else self.evaluation.to_record()),
             "preflight": dict(self.preflight),
         }
+
+    @property
+    def finalist_runs(self) -> dict[int, str]:
+        """Ids of the runs of the last `assay finalize` in MLflow, by the number of the training."""
+        if "run_id" not in self.finalists:
+            return {}
+        known = self.finalists.dropna(subset="run_id")
+        return dict(zip(known["training"], known["run_id"], strict=True))
 
     @property
     def importances(self) -> dict[str, dict[str, float]]:

@@ -56,9 +56,9 @@ class TrialProgress:
 
     @property
     def again(self) -> str:
-        """Which trial it repeats and why, such as "retry of 3"; empty for any other trial."""
+        """Which trial it repeats and why, such as "retry of 3"; empty if it repeats none."""
         if self.finalist is not None:
-            return f"finalist {self.finalist}"
+            return f"trial {self.finalist}"
         return self.origin if self.origin.startswith((REDO, RETRY)) else ""
 
     @property
@@ -97,6 +97,7 @@ class SweepState:
         running: running trials by number.
         recent: the trials that ended last.
         restored_epochs: the epochs that early stopping kept, by the numbers of the best trials.
+        is_finalize: whether it is a finalize, whose trainings are no trials of the study.
     """
 
     study: str
@@ -110,11 +111,17 @@ class SweepState:
     running: dict[int, TrialProgress] = field(default_factory=dict)
     recent: list[TrialProgress] = field(default_factory=list)
     restored_epochs: dict[int, int] = field(default_factory=dict)
+    is_finalize: bool = False
     _done_at_start: int = 0
     _first_begun: float | None = None
 
     def __post_init__(self) -> None:
         self._done_at_start = self.done
+
+    @property
+    def noun(self) -> str:
+        """What is trained: a trial, or a training of finalize."""
+        return "training" if self.is_finalize else "trial"
 
     @property
     def objectives(self) -> Objectives:
@@ -154,11 +161,14 @@ class SweepState:
     def best(self) -> str:
         """Return the best trial so far as text.
 
-        With several objectives it is the size of the Pareto front.
+        With several objectives it is the size of the Pareto front. Empty before a trial is
+        complete, and in a finalize, where the means over seeds count.
         """
+        if self.is_finalize:
+            return ""
         found = self.best_trials.values
         if len(self.objectives) > 1:
-            return f"{format_count(len(found), 'trial')} on the Pareto front"
+            return f"{format_count(len(found), 'trial')} on the Pareto front" if found else ""
         for number, values in found.items():
             epoch = format_epoch(self.restored_epochs.get(number))
             return f"best {format_values(self.objectives, values)} (trial {number}{epoch})"
@@ -202,8 +212,9 @@ def format_epoch(epoch: int | None) -> str:
 def headline(state: SweepState) -> str:
     """Return one line about the sweep that begins."""
     already = f"{state.done} of {state.wanted} done, " if state.done else ""
-    trials = format_count(state.wanted - state.done, "trial")
+    trials = format_count(state.wanted - state.done, state.noun)
+    to_train = trials if state.is_finalize else f"{trials} to train"
     workers = format_count(state.execution.workers, "worker")
     where = f"{state.execution.backend}, {state.execution.device}"
     title = escape_line(state.experiment.title)
-    return f"{state.study}: {title}; {already}{trials} to train on {workers} ({where})"
+    return f"{state.study}: {title}; {already}{to_train} on {workers} ({where})"

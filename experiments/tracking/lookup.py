@@ -19,12 +19,14 @@ from assay.experiments.tracking.schema import (
     PARENT_TAG,
     STUDY_ID_TAG,
     STUDY_TAG,
+    TRAINING_TAG,
     TRIAL_TAG,
     encode_name,
     encode_text,
     is_child,
     read_home_ids,
     read_missing_model,
+    read_number,
     read_trial,
 )
 from assay.experiments.tracking.store import open_client
@@ -90,11 +92,13 @@ class StudyRunIds:
         parent: the study's own run; None if there is none.
         experiment: name of its MLflow experiment; None if there is no parent run.
         trials: the trials' runs, by trial number.
+        trainings: the runs of the trainings of finalize, by their number.
     """
 
     parent: str | None = None
     experiment: str | None = None
     trials: Mapping[int, str] = field(default_factory=dict)
+    trainings: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -183,14 +187,17 @@ def find_study_runs(store_paths: StorePaths, study_id: str) -> StudyRunIds:
     }
     runs = rank_runs(search_runs(client, _id_filter(study_id)))
     trials: dict[int, str] = {}
+    trainings: dict[int, str] = {}
     for run in runs:
-        if (trial := read_trial(run.data.tags)) is not None:
-            trials.setdefault(trial, str(run.info.run_id))
+        for numbers, tag in ((trials, TRIAL_TAG), (trainings, TRAINING_TAG)):
+            if (number := read_number(run.data.tags, tag)) is not None:
+                numbers.setdefault(number, str(run.info.run_id))
     parents = rank_parent_runs(runs)
     if not parents:
-        return StudyRunIds(trials=trials)
+        return StudyRunIds(trials=trials, trainings=trainings)
     parent = parents[0].info
-    return StudyRunIds(str(parent.run_id), experiment_names.get(parent.experiment_id), trials)
+    name = experiment_names.get(parent.experiment_id)
+    return StudyRunIds(str(parent.run_id), name, trials, trainings)
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,7 @@ def read_number(tags: Mapping[str, str], tag: str) -> int | None:
         return None
     if not text.isdecimal() or len(text) > _MOST_DIGITS:
         raise DamagedFile(
-            f"a run's tag {tag} must be the number of a trial: received {text!r:.40}; "
+            f"a run's tag {tag} must be a whole number: received {text!r:.40}; "
             "delete that run in MLflow."
         )
     return int(text)

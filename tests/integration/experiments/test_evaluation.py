@@ -248,8 +248,8 @@ def test_a_study_of_which_little_is_recorded_says_so(
     record_study(store_paths, "one", objectives, ends)  # type: ignore[arg-type]
     text = show(tmp_path, "one")
     unknown = (
-        "the number of validation examples is not recorded: how far luck alone moves it is not "
-        "known from one training each (finalize tells)"
+        "the number of validation examples is not recorded: how far luck moves it is not known; "
+        "each was trained once: finalize trains the best again"
     )
     assert f"  {unknown}\n" in unwrap(text)
     assert "not applicable: the number of validation examples is not recorded" in text

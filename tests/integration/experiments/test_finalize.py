@@ -274,10 +274,18 @@ def test_show_and_load_study_have_the_finalists(searched: Path) -> None:
     shown = invoke("show", "digits-mlp", "--home", str(searched))
     assert "opened once" in shown.out
     assert f"Trial {answer['leader']} leads" in shown.out
+    of_leader = [
+        run.info.run_id
+        for run in runs(searched)
+        if run.data.tags.get("assay.finalist") == str(answer["leader"])
+    ]
+    assert sorted(answer["finalists"][0]["runs"]) == sorted(of_leader)
+    assert any(f"run --like {run_id} --home" in shown.out for run_id in of_leader)
     record = invoke("show", "digits-mlp", "--home", str(searched), "--json").answer["finalize"]
     assert record["finalists"] == answer["finalists"]
     frame = load_study("digits-mlp", home=searched).finalists
     assert len(frame) == 3 * len(answer["finalists"])
+    assert set(frame[frame["trial"] == answer["leader"]]["run_id"]) == set(of_leader)
     means = frame.groupby("trial")["test_accuracy"].mean()
     for one in answer["finalists"]:
         assert means[one["trial"]] == pytest.approx(one["test"]["mean"])

@@ -130,7 +130,10 @@ def test_the_importance_evaluator_can_be_chosen(shown: Shown, store_paths: Store
     record_study(store_paths, "many", ONE, [complete(number, number / 10) for number in range(50)])
     assert "MDI has no test" in shown("many")  # the default of its experiment
     assert "PED-ANOVA has no test" in shown("many", "--importance", "ped-anova")
-    told = "importance for val_accuracy: nothing can be told apart in 50 trials (main effects only)"
+    told = (
+        "importance for val_accuracy: nothing can be told from chance in 50 trials (main effects "
+        "only)"
+    )
     assert told in shown("many", "--importance", "ranks").splitlines()
 
 

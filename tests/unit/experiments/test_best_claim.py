@@ -119,8 +119,8 @@ def test_the_claim_says_what_the_best_rests_on() -> None:
     assert found.sentences() == [
         "0.9500 on 200 validation images, the best of 6 trials (1 pruned); this network on new "
         f"images: {low:.4f} to {high:.4f}",
-        "not told apart from it: 2 other complete trials; were they equals, the best would look "
-        f"{luck:.4f} better by luck; one training each: finalize tells",
+        "2 other complete trials cannot be told from it; if all of them were equal, the best would "
+        f"look {luck:.4f} better by luck; each was trained once: finalize trains the best again",
         "ahead of the baseline on these images: 0.9500 against 0.6000 of trial 0",
         "above chance: 0.1000, the share of the largest class",
     ]
@@ -137,7 +137,7 @@ def test_a_trial_at_the_interval_s_end_is_not_told_apart() -> None:
 @pytest.mark.parametrize(
     ("values", "baseline", "sentence"),
     [
-        ([0.9, 0.92], 0, "not told apart from the baseline on these images: 0.9200 against 0.9000"),
+        ([0.9, 0.92], 0, "the baseline cannot be told from it on these images: 0.9200 against"),
         ([0.9, 0.8], 0, "the best is a baseline: no other trial is ahead of it on these images"),
         ([0.9, 0.8], None, "baseline: none is complete"),
         ([None, 0.8], 0, "baseline: none is complete"),
@@ -182,8 +182,7 @@ def test_an_error_is_compared_with_that_of_a_constant() -> None:
     validation = replace(IMAGES, majority_share=None, constant_errors={"mae": 5.0, "mse": 40.0})
     mae = claim(facts([4.0, 6.0], ("minimize val_mae",), validation=validation, baseline=1))
     assert mae.sentences()[2:] == [
-        "baseline: 4.0000 against 6.0000 of trial 1; whether by more than noise is not known: "
-        "finalize tells",
+        "baseline: 4.0000 against 6.0000 of trial 1; whether by more than noise, finalize tells",
         "better than 5.0000, the error of predicting the median of the training targets",
     ]
     worse = claim(facts([6.0], ("minimize val_mae",), validation=validation))

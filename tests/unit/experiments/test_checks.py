@@ -239,7 +239,7 @@ def test_a_hyperparameter_that_only_some_trials_have_is_judged_by_those() -> Non
 
 def test_the_validation_size_says_how_many_images_a_point_takes() -> None:
     text = CHECKS["validation too small"](FIRES["validation too small"][0]).text
-    assert text.startswith("3 of 9 complete trials are not told apart from the best on 200 ")
+    assert text.startswith("3 of 9 complete trials cannot be told from the best on 200 ")
     needed = math.ceil(norm.isf(0.025) ** 2 * 0.9 * 0.1 / 0.01**2)
     assert f"a point (0.01) takes about {needed:,}: raise" in text
 

@@ -42,7 +42,7 @@ def test_all_effects_are_marked_unless_they_may_be_chance() -> None:
 
 def test_a_sentence_takes_the_place_of_bars() -> None:
     shares = {"learning_rate": Importance(0.1, 0.0, 0.3, 0.2, False)}
-    reason = "nothing can be told apart in 30 trials (main effects only)"
+    reason = "nothing can be told from chance in 30 trials (main effects only)"
     report = importance_report(
         "val_accuracy", ["learning_rate"], shares=shares, reason=reason, pruned=5
     )

@@ -118,6 +118,25 @@ def test_a_retry_shows_its_origin_and_its_resumed_epoch(state: SweepState) -> No
     assert "complete, retry of 2" in console.export_text()
 
 
+def test_a_training_of_finalize_is_no_trial(state: SweepState) -> None:
+    state = dataclasses.replace(state, is_finalize=True)
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display.on_open(state)
+    display.on_event(dataclasses.replace(begun(5), finalist=2))
+    display.on_event(TrialEnded(trial=5, state="complete", values=(0.75,)))
+    headline, line = stream.getvalue().splitlines()
+    assert "27 trainings on 2 workers" in headline
+    assert line.startswith("[4/30] training 5 (trial 2) complete after 0 epochs val_accuracy 0.75")
+    assert "best" not in line  # the means over seeds count
+    console = Console(file=io.StringIO(), width=140, record=True)
+    console.print(render_sweep(state, 140))
+    text = console.export_text()
+    assert "4/30 trainings" in text
+    assert "complete, trial 2" in text
+    assert "best" not in text
+
+
 def test_an_end_recorded_by_recovery_is_not_progress(state: SweepState) -> None:
     assert state.apply(TrialEnded(trial=0, state="complete", values=(1.0,))) is None
     assert (state.done, state.best_trials.values) == (3, {9: (0.6,)})

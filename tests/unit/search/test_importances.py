@@ -137,7 +137,7 @@ def test_nothing_passes_is_told_from_not_computed() -> None:
     record = to_importance_record(report_importances(study, "ranks", SPACE, ONE), is_single=True)
     assert record["importances"] == {}
     assert record["importance"]["reason"] == (
-        "nothing can be told apart in 30 trials (main effects only)"
+        "nothing can be told from chance in 30 trials (main effects only)"
     )
     assert set(record["importance"]["shares"]) == {"much", "little", "kind"}
     skipped = to_importance_record(skipped_importances("ranks", TWO, 30, "why"), is_single=False)
