@@ -42,7 +42,9 @@ def print_reproduction(result: ReproduceResult, to_stderr: bool = False) -> None
             "" if metric.within else "*",
         )
     epochs = format_count(result.epochs_now, "epoch")
-    out.print(f"\nof {epochs}, {result.epochs_recorded} recorded; values are of the last one:")
+    is_last = result.epoch == result.epochs_recorded
+    of = "the last one" if is_last else f"epoch {result.epoch}, which early stopping kept"
+    out.print(f"\nof {epochs}, {result.epochs_recorded} recorded; values are of {of}:")
     out.print(table)
     if not result.within:
         out.print("  * not within the tolerance")

@@ -80,6 +80,13 @@ class RecordedRun:
     in_journal: bool
     lanes: tuple[int, ...] = ()
 
+    @property
+    def epoch(self) -> int:
+        """The epoch that its values are of, from 1: the last, or the one early stopping kept."""
+        last = len(self.epochs)
+        kept = self.final_metrics.get("restored_epoch", last)
+        return int(kept) if 1 <= kept <= last else last
+
     def tag(self, name: str) -> str | None:
         """Return a tag; of several sessions of a study, that of the last."""
         value = self.opened.provenance.get(name)
@@ -187,7 +194,7 @@ def _title(run: RunRecord) -> str:
     if run.study is None:
         return f"run {run.run_id}"
     if run.trial is None:
-        return f"finalist {run.run_id} of {run.study}"
+        return f"re-training of trial {run.tags[FINALIST_TAG]} of {run.study}"
     return f"trial {run.trial} of {run.study}"
 
 

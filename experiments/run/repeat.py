@@ -83,7 +83,7 @@ class MetricComparison:
     The attributes are the keys of `--json`.
 
     Attributes:
-        recorded: the last value that was recorded.
+        recorded: the value that was recorded, of the epoch that `RecordedRun.epoch` names.
         now: the value of the same epoch now; None if that was not trained.
         difference: between the two; infinite if one of them is missing or not finite.
         largest_difference: over all epochs.
@@ -122,6 +122,7 @@ class ReproduceResult:
         state: how it ended.
         result: of the training now.
         metrics: each metric beside the recorded one.
+        epoch: which epoch the values are of, from 1; see `RecordedRun.epoch`.
         epochs_recorded: number of epochs that were recorded.
         epochs_now: number of epochs now, of these.
         tolerance: largest difference that passes.
@@ -133,6 +134,7 @@ class ReproduceResult:
     state: str
     result: RunResult
     metrics: Mapping[str, MetricComparison]
+    epoch: int
     epochs_recorded: int
     epochs_now: int
     tolerance: float
@@ -187,6 +189,7 @@ class ReproduceResult:
             "state": self.result.state,
             "recorded_state": self.state,
             "metrics": {name: dataclasses.asdict(metric) for name, metric in self.metrics.items()},
+            "epoch": self.epoch,
             "epochs": {"recorded": self.epochs_recorded, "now": self.epochs_now},
             "largest_difference": self.largest_difference,
             "tolerance": self.tolerance,
@@ -270,6 +273,7 @@ def reproduce(
         state=recorded.state,
         result=result,
         metrics=compare_metrics(recorded, now, result.metrics, request.tolerance),
+        epoch=recorded.epoch,
         epochs_recorded=len(recorded.epochs),
         epochs_now=min(len(now), len(recorded.epochs)),
         tolerance=request.tolerance,
@@ -306,17 +310,19 @@ def compare_metrics(
     names = dict.fromkeys(name for epoch in recorded.epochs for name in epoch)
     comparisons = {}
     for name in names:
-        pairs = [
-            (
+        pairs = {
+            number: (
                 epoch[name],
-                now[number].get(_name_now(name, now[number])) if number < len(now) else None,
+                now[number - 1].get(_name_now(name, now[number - 1]))
+                if number <= len(now)
+                else None,
             )
-            for number, epoch in enumerate(recorded.epochs)
+            for number, epoch in enumerate(recorded.epochs, 1)
             if name in epoch
-        ]
-        comparisons[name] = _compare(pairs, tolerance)
+        }
+        comparisons[name] = _compare(pairs, recorded.epoch, tolerance)
     for name, value in recorded.final_metrics.items():
-        comparisons[name] = _compare([(value, final_now.get(name))], tolerance)
+        comparisons[name] = _compare({1: (value, final_now.get(name))}, 1, tolerance)
     return comparisons
 
 
@@ -325,17 +331,26 @@ def _name_now(name: str, metrics: Mapping[str, float]) -> str:
     return name if name in metrics else next((m for m in metrics if encode_name(m) == name), name)
 
 
-def _compare(pairs: Sequence[tuple[float, float | None]], tolerance: float) -> MetricComparison:
-    differences = [_difference(recorded, now) for recorded, now in pairs]
-    recorded, now = pairs[-1]
+def _compare(
+    pairs: Mapping[int, tuple[float, float | None]], epoch: int, tolerance: float
+) -> MetricComparison:
+    """Return a metric beside the recorded one.
+
+    Args:
+        pairs: its recorded value and that of now, by epoch.
+        epoch: which of them is shown; where it was not measured then, the last one.
+        tolerance: see `compare_metrics`.
+    """
+    differences = [_difference(recorded, now) for recorded, now in pairs.values()]
+    recorded, now = pairs.get(epoch, list(pairs.values())[-1])
     return MetricComparison(
         recorded=recorded,
         now=now,
-        difference=differences[-1],
+        difference=_difference(recorded, now),
         largest_difference=max(differences),
         within=all(
             math.isfinite(difference) and difference <= tolerance * max(1.0, abs(value))
-            for difference, (value, _) in zip(differences, pairs, strict=True)
+            for difference, (value, _) in zip(differences, pairs.values(), strict=True)
             if difference > 0
         ),
     )

@@ -102,6 +102,15 @@ def test_the_last_values_stand_beside_each_other() -> None:
     assert loss.largest_difference == pytest.approx(0.3)
 
 
+def test_values_are_of_the_epoch_that_early_stopping_kept() -> None:
+    now = [EPOCHS[0] | {"loss": 0.75}, EPOCHS[1]]
+    kept = recorded_run(EPOCHS, {"restored_epoch": 1})
+    loss = compare_metrics(kept, now, {"restored_epoch": 1}, 1.0)["loss"]
+    assert (kept.epoch, loss.recorded, loss.now, loss.difference) == (1, 0.5, 0.75, 0.25)
+    for damaged in (0, 3, math.nan, math.inf):
+        assert recorded_run(EPOCHS, {"restored_epoch": damaged}).epoch == 2
+
+
 def test_what_follows_from_the_training_alone_is_compared_too() -> None:
     recorded = recorded_run(EPOCHS, {"parameters": 10, "restored_epoch": 2})
     now = {"parameters": 10, "restored_epoch": 3, "train_seconds": 9.0}
