@@ -156,6 +156,12 @@ class Importance:
     p_value: float | None = None
     passed: bool | None = None
 
+    def __str__(self) -> str:
+        share = f"{100 * self.share:.0f} %"
+        if self.low is None or self.high is None:
+            return share
+        return f"{share} ({100 * self.low:.0f} to {100 * self.high:.0f})"
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -211,6 +217,25 @@ class ImportanceReport:
             if importance.passed is not False
         }
 
+    @property
+    def not_shown(self) -> list[str]:
+        """The hyperparameters whose effect cannot be told from chance."""
+        return [name for name, importance in self.shares.items() if importance.passed is False]
+
+    def summary(self) -> str:
+        """Return one line: the shares that are shown, or why there are none.
+
+        Example:
+            >>> report.summary()
+            'val_accuracy: learning_rate 62 % (41 to 77); cannot be told from chance: batch_size'
+        """
+        if self.reason is not None:
+            return f"{self.metric}: {self.reason}"
+        shares = ", ".join(f"{name} {self.shares[name]}" for name in self.shown)
+        chance = ", ".join(self.not_shown)
+        untold = f"; cannot be told from chance: {chance}" if chance else ""
+        return f"{self.metric}: {shares}{untold}"
+
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         return dataclasses.asdict(self)
@@ -263,10 +288,16 @@ def report_importances(
     return reports
 
 
-def skipped_importances(
-    evaluator: str, objectives: Objectives, complete: int, reason: str
+def interrupted_importances(
+    study: optuna.Study, evaluator: str, objectives: Objectives
 ) -> dict[str, ImportanceReport]:
-    """Return reports without importance and effects, by the metric of each objective."""
+    """Return the reports of an interrupted sweep, without importance and effects.
+
+    They are by the metric of each objective.
+    """
+    trials = study.get_trials(deepcopy=False)
+    complete = sum(trial.state.name == "COMPLETE" for trial in trials)
+    reason = "the sweep was interrupted; assay show computes it"
     return {
         objective.metric: ImportanceReport(evaluator, objective.metric, complete, reason=reason)
         for objective in objectives.each
@@ -407,7 +438,8 @@ def _evaluate_ranks(
     if reason is not None:
         return dataclasses.replace(report, reason=reason, left_out=left_out)
     shares = _rank_importances(drawn, tested, objective, _has_learnt(study))
-    passed = holm([share.p_value or 0.0 for share in shares.values()], _LEVEL)
+    p_values = [1.0 if share.p_value is None else share.p_value for share in shares.values()]
+    passed = holm(p_values, _LEVEL)
     importances = {
         name: dataclasses.replace(share, passed=has_passed)
         for (name, share), has_passed in zip(shares.items(), passed, strict=True)

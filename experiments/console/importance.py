@@ -54,9 +54,8 @@ def format_heading(report: ImportanceReport) -> list[str]:
 def format_remarks(report: ImportanceReport) -> list[str]:
     """Return what a reader of the shares must know."""
     lines = [get_evaluator(report.evaluator).caution]
-    untold = [name for name, share in report.shares.items() if share.passed is False]
-    if untold:
-        lines.append(f"cannot be told from chance: {_join(untold)}")
+    if report.not_shown:
+        lines.append(f"cannot be told from chance: {_join(report.not_shown)}")
     lines += [
         f"not evaluated: {escape_line(name)} ({escape_line(reason)})"
         for name, reason in report.left_out.items()

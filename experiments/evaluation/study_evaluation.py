@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 from assay.experiments.evaluation.best_claim import BestClaim, claim_best
 from assay.experiments.evaluation.checks import Check, run_checks
 from assay.experiments.evaluation.study_facts import StudyFacts, read_study_facts
-from assay.experiments.tracking.schema import BEST_EPOCH_TAG, CHECKS_TAG, CLAIM_TAG
+from assay.experiments.tracking.schema import (
+    BEST_EPOCH_TAG,
+    CHECKS_TAG,
+    CLAIM_TAG,
+    IMPORTANCE_TAG,
+)
 from assay.search.objective import Objectives
 
 if TYPE_CHECKING:
     import optuna
+
+    from assay.search.importances import ImportanceReport
 
 _NONE = "none"
 
@@ -44,14 +51,19 @@ class StudyEvaluation:
             "checks": [check.to_record() for check in self.checks],
         }
 
-    def tags(self) -> dict[str, str]:
-        """Return the tags of the study's run in MLflow."""
+    def tags(self, importance: Mapping[str, ImportanceReport]) -> dict[str, str]:
+        """Return the tags of the study's run in MLflow.
+
+        Args:
+            importance: of the hyperparameters, by the metric of each objective.
+        """
         claim = self.claim
         lines = [f"{check.name}: {check.text}" for check in self.fired]
         return {
             # Always all of them: a study that is closed again replaces what was said before.
             CLAIM_TAG: _NONE if claim is None else "\n".join(claim.sentences()),
             CHECKS_TAG: "\n".join(lines) or _NONE,
+            IMPORTANCE_TAG: "\n".join(report.summary() for report in importance.values()),
             BEST_EPOCH_TAG: (claim.format_epoch() if claim is not None else "") or _NONE,
         }
 

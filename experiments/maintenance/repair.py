@@ -31,6 +31,7 @@ from assay.models.files import delete_file
 from assay.search.artifacts import study_closed_event
 from assay.search.events import EpochEnded, State, StudyClosed, TrialEnded
 from assay.search.history import StudyHistory, read_history
+from assay.search.importances import DEFAULT_EVALUATOR, interrupted_importances
 from assay.search.journal import Journal, last_event
 from assay.search.objective import Objectives
 from assay.search.recovery import journal_supervisors, recover
@@ -87,7 +88,9 @@ def repair_study(study: str, examination: Examination, store_paths: StorePaths) 
 def _evaluation_tags(record: StudyRecord, journals: Sequence[Path]) -> Mapping[str, str]:
     from assay.experiments.evaluation.study_evaluation import evaluate_study
 
-    return evaluate_study(record.study, objectives_of(record.study), journals).tags()
+    objectives = objectives_of(record.study)
+    evaluation = evaluate_study(record.study, objectives, journals)
+    return evaluation.tags(interrupted_importances(record.study, DEFAULT_EVALUATOR, objectives))
 
 
 def _load_record(study: str, store_paths: StorePaths) -> StudyRecord | None:

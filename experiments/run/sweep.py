@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +126,11 @@ class SweepContext:
     def journal_file(self) -> Path:
         """The journal of this supervisor."""
         return self.store_paths.workspace.journal(self.study, self.instance)
+
+    @cached_property
+    def importance(self) -> Mapping[str, ImportanceReport]:
+        """Importance and effects of the hyperparameters, once the search has ended."""
+        return self.trials.report_importances()
 
     @property
     def wanted(self) -> int:
@@ -482,7 +488,7 @@ def _search(context: SweepContext, journal: Journal, stop: StopRequest) -> RunSt
         journal,
         stop,
         on_stop=lambda: context.display.log(_STOPPING),
-        closing_tags=lambda: _evaluate(context).tags(),
+        closing_tags=lambda: _evaluate(context).tags(_read_importance(context, bool(stop))),
     )
 
 
@@ -652,7 +658,7 @@ def _read_result(context: SweepContext, status: RunStatus, seconds: float) -> Sw
             )
             for number, values in trials.best_trials().items()
         ],
-        importance=_read_importance(context, status),
+        importance=_read_importance(context, status.closing == "interrupted"),
         wanted=context.wanted,
         exhausted=not trials.has_next(),
         preflight=_preflight_record(context),
@@ -660,17 +666,15 @@ def _read_result(context: SweepContext, status: RunStatus, seconds: float) -> Sw
     )
 
 
-def _read_importance(context: SweepContext, status: RunStatus) -> Mapping[str, ImportanceReport]:
+def _read_importance(context: SweepContext, is_interrupted: bool) -> Mapping[str, ImportanceReport]:
     # Here, because it imports Optuna's samplers.
-    from assay.search.importances import skipped_importances
+    from assay.search.importances import interrupted_importances
 
-    if status.closing != "interrupted":
-        return context.trials.report_importances()
+    if not is_interrupted:
+        return context.importance
     # Some evaluators take long: a user who asked to stop need not wait for them.
     search = context.session.experiment.search
-    complete = context.trials.count_by_state()["complete"]
-    reason = "the sweep was interrupted; assay show computes it"
-    return skipped_importances(search.importance, search.goals, complete, reason)
+    return interrupted_importances(context.trials.study, search.importance, search.goals)
 
 
 def _preflight_record(context: SweepContext) -> Mapping[str, Any]:

@@ -84,6 +84,9 @@ CLAIM_TAG = "assay.claim"
 CHECKS_TAG = "assay.checks"
 """On the parent run: the checks of the study that fire, one a line, or "none"."""
 
+IMPORTANCE_TAG = "assay.importance"
+"""On the parent run: importance of the hyperparameters, or why none is shown, by objective."""
+
 BEST_EPOCH_TAG = "assay.best_epoch"
 """On the parent run: the epoch that `best_value` is of, such as "epoch 7 of 12", or "none"."""
 

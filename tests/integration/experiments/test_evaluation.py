@@ -89,6 +89,9 @@ def test_all_places_say_the_same_of_the_best(home: Path) -> None:
     assert tags["assay.claim"].splitlines() == claim["text"]
     fired = [f"{check['name']}: {check['text']}" for check in checks if check["fired"]]
     assert tags["assay.checks"].splitlines() == fired
+    assert tags["assay.importance"].startswith("val_accuracy: ")
+    for report in read.importance.values():
+        assert report.summary() in tags["assay.importance"].splitlines()
     shown = invoke("show", "digits-mlp", "--json", "--home", str(home)).answer
     assert (shown["claim"], shown["checks"]) == (claim, checks)
 

@@ -17,8 +17,8 @@ from assay.search.importances import (
     EVALUATORS,
     Effect,
     ImportanceReport,
+    interrupted_importances,
     report_importances,
-    skipped_importances,
     to_importance_record,
 )
 from assay.search.objective import Objectives
@@ -140,10 +140,28 @@ def test_nothing_passes_is_told_from_not_computed() -> None:
         "nothing can be told from chance in 30 trials (main effects only)"
     )
     assert set(record["importance"]["shares"]) == {"much", "little", "kind"}
-    skipped = to_importance_record(skipped_importances("ranks", TWO, 30, "why"), is_single=False)
+    interrupted = interrupted_importances(study, "ranks", TWO)
+    skipped = to_importance_record(interrupted, is_single=False)
     assert skipped["importances"] == {"accuracy": {}, "cost": {}}
-    assert skipped["importance"]["cost"]["reason"] == "why"
+    assert skipped["importance"]["cost"]["trials"] == 30
+    assert "interrupted" in skipped["importance"]["cost"]["reason"]
     assert skipped["importance"]["cost"]["shares"] == {}
+
+
+def test_one_line_says_what_is_important() -> None:
+    chance = random.Random(2)
+    study = study_of(60, lambda params: params["much"] + 0.01 * chance.random())
+    report = report_of(study)
+    much = report.shares["much"]
+    assert much.low is not None
+    assert much.high is not None
+    ends = f"{100 * much.low:.0f} to {100 * much.high:.0f}"
+    assert report.summary() == (
+        f"accuracy: much {100 * much.share:.0f} % ({ends}); cannot be told from chance: "
+        f"{', '.join(report.not_shown)}"
+    )
+    few = report_of(study_of(5, lambda params: params["much"]))
+    assert few.summary() == f"accuracy: {few.reason}"
 
 
 @pytest.mark.parametrize("evaluator", ["ranks", "ped-anova"])
