@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from assay.models.data import Array, TestSet
+from assay.models.errors import RequestError
 from assay.models.files import open_regular, replace_file
 from assay.models.recipe import Recipe, test
 from assay.models.training.epoch import VALIDATION_BATCH, Metrics
@@ -33,6 +34,7 @@ def measure_on_test_set(
         their names.
 
     Raises:
+        RequestError: the network has no finite output for a test example.
         OSError: the file cannot be written.
     """
     measured = test(model, test_set.scale.apply(test_set.x), test_set.y, recipe.one_hot)
@@ -68,8 +70,19 @@ def read_predictions(path: Path) -> tuple[Array, Array]:
 
 
 def _predict(model: keras.Model, test_set: TestSet) -> tuple[Array, Array]:
-    """Return predictions and targets, as `read_predictions` returns them."""
+    """Return predictions and targets, as `read_predictions` returns them.
+
+    Raises:
+        RequestError: an output is not finite.
+    """
     outputs = np.concatenate(list(_outputs(model, test_set)))
+    # NaN would be the class 0: `argmax` takes it for the largest.
+    finite = np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1)
+    if not finite.all():
+        raise RequestError(
+            "a network must have finite outputs for all test examples: it has NaN or infinite ones "
+            f"for {np.count_nonzero(~finite):,} of {len(finite):,}."
+        )
     if test_set.y.ndim == 1:
         return outputs.argmax(axis=-1).astype(np.int32), np.asarray(test_set.y)
     offset = 0.0 if test_set.target_offset is None else test_set.target_offset

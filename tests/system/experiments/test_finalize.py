@@ -134,6 +134,31 @@ def test_a_regression_is_measured_in_the_unit_of_its_targets(tmp_path: Path) -> 
     assert np.abs(predictions - targets).mean() < 2.0
 
 
+def test_a_network_without_a_finite_output_is_not_judged(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(ROOTS)
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0.1, 1.0, size=(400, 3)).astype(np.float32)
+    x[350] = -1.0  # of the test set: no real root
+    y = (x[:, 0] > 0.5).astype(np.int64)
+    np.savez(tmp_path / "own.npz", x_train=x[:300], y_train=y[:300], x_test=x[300:], y_test=y[300:])
+    (tmp_path / "own.toml").write_text(
+        'title = "x"\n[data]\nname = "npz:own.npz"\nscale = "none"\n'
+        '[model]\nfamily = "nets.py:build"\n[train]\nepochs = 2\n'
+        "[space]\nhas_root = [true, false]\n[search]\nsampler = 'grid'\n"
+    )
+    home = tmp_path / "home"
+    sized = ("--trials", "2", "--workers", "2", "--home", str(home))
+    swept = assay("sweep", "own.toml", *sized, cwd=tmp_path)
+    assert swept.code == 0, swept.err
+    wanted = ("--top", "2", "--seeds", "3", "--home", str(home), "--json")
+    done = assay("finalize", "own", *wanted, cwd=tmp_path)
+    assert done.code == 0, done.err
+    found = {one["params"]["has_root"]: one for one in done.answer["finalists"]}
+    assert found[False]["test"] is not None
+    assert (found[True]["test"], found[True]["comparison"]) == (None, None)
+    assert "NaN or infinite ones for 1 of 100" in found[True]["failed"][0]
+
+
 def test_a_users_network_and_split_are_drawn_anew(tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text(SOURCE)
     (tmp_path / "own.toml").write_text(
@@ -151,6 +176,17 @@ def test_a_users_network_and_split_are_drawn_anew(tmp_path: Path) -> None:
     assert len(splits) == 4
     assert len({split.tobytes() for split in splits}) == 4
     assert done.answer["finalists"][0]["seeds"] == 3
+
+
+ROOTS = """
+import keras
+
+
+def build(input_shape, classes, has_root):
+    inputs = keras.Input(input_shape)
+    x = keras.ops.sqrt(inputs) if has_root else inputs
+    return keras.Model(inputs, keras.layers.Dense(classes)(x))
+"""
 
 
 SPY = """
