@@ -154,8 +154,26 @@ def verdict_sentences(evaluation: Evaluation) -> list[str]:
             f"Trial {trial} is {format_verdict(comparison.verdict)} trial {leader} on the test "
             f"set: {difference}; {comparison.reason}."
         )
+    if evaluation.is_judged:
+        sentences += _unjudged_sentences(evaluation)
     named = {f"trial {trial}": comparison for trial, comparison in with_leader.items()}
     return [*sentences, *note_sentences(named), *evaluation.budget_sentences()]
+
+
+def _unjudged_sentences(evaluation: Evaluation) -> list[str]:
+    """Return why configurations have no verdict, one sentence each."""
+    (leader,) = (one for one in evaluation.finalists if one.is_leader)
+    if leader.test is None:
+        return [
+            f"No configuration is judged: none of the networks of trial {leader.trial}, which "
+            "leads, could be measured on the test set."
+        ]
+    return [
+        f"Trial {one.trial} is not judged: none of its networks could be "
+        f"{'trained to its end' if one.validation is None else 'measured on the test set'}."
+        for one in evaluation.finalists
+        if not one.is_leader and one.comparison is None
+    ]
 
 
 def note_sentences(comparisons: Mapping[str, Comparison]) -> list[str]:

@@ -184,6 +184,11 @@ def test_a_configuration_that_diverges_is_judged_not_at_all(searched: Path) -> N
     assert worst["test"] is None
     measured = events(searched, TestSetOpened)[0].trials
     assert worst["trial"] not in measured
+    shown = invoke("show", "digits-mlp", "--home", str(searched)).out
+    assert (
+        f"Trial {worst['trial']} is not judged: none of its networks could be trained to its end."
+        in shown
+    )
 
 
 def test_a_worker_that_dies_in_a_test_measures_again(searched: Path, tmp_path: Path) -> None:

@@ -157,6 +157,7 @@ def test_a_network_without_a_finite_output_is_not_judged(tmp_path: Path) -> None
     assert found[False]["test"] is not None
     assert (found[True]["test"], found[True]["comparison"]) == (None, None)
     assert "NaN or infinite ones for 1 of 100" in found[True]["failed"][0]
+    assert "judged: none of" in done.err
 
 
 def test_a_users_network_and_split_are_drawn_anew(tmp_path: Path) -> None:
