@@ -152,6 +152,7 @@ def test_one_line_says_what_is_important() -> None:
     chance = random.Random(2)
     study = study_of(60, lambda params: params["much"] + 0.01 * chance.random())
     report = report_of(study)
+    assert set(report.not_shown) == {"little", "kind"}
     much = report.shares["much"]
     assert much.low is not None
     assert much.high is not None
