@@ -128,6 +128,10 @@ def test_a_second_finalize_says_that_it_is_the_second(searched: Path) -> None:
     seeds = {event.seed for event in events(searched, TrialBegun)}
     done = invoke("finalize", "digits-mlp", "--home", str(searched), "--seeds", "3", "--json")
     assert done.answer["openings"] == first["openings"] + 1 == 2
+    before, announced, after = done.err.partition("digits-mlp is finalized already")
+    assert announced, done.err
+    assert "[1/" in after  # it is said before anything is trained
+    assert "[1/" not in before
     assert "2nd time" in done.err
     assert "2.5 %" in done.err
     assert all(one["alpha"] == 0.025 for one in done.answer["comparisons"])
