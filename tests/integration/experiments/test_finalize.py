@@ -229,8 +229,10 @@ def test_a_death_after_the_opening_is_the_same_opening(searched: Path) -> None:
     other = invoke("finalize", "digits-mlp", "--home", str(searched), "--seeds", "4")
     assert other.code == 2
     assert "--top 3 --seeds 3" in other.err
+    assert " finalize digits-mlp" in sweep(searched).out.partition("decide:")[2]
     answer = finalized(searched, "--seeds", "3")
     assert answer["openings"] == 1
+    assert " show digits-mlp" in sweep(searched).out.partition("decide:")[2]
     assert len(events(searched, TestSetOpened)) == 1
     doctor = invoke("doctor", "--home", str(searched))
     assert doctor.code == 0, doctor.out
