@@ -29,6 +29,7 @@ from assay.experiments.decision import finalize as finalizing
 from assay.experiments.decision.comparison import compare_configurations
 from assay.experiments.decision.comparison_table import to_frame
 from assay.experiments.decision.load import load_finalizes
+from assay.experiments.decision.sentences import to_full_record, to_study_record
 from assay.experiments.results.load import read_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.run import repeat, single
@@ -162,7 +163,8 @@ def finalize(study: str, **options: Unpack[FinalizeArguments]) -> StudyResult:
         result = finalizing.finalize(study, request, store_paths, display)
         _raise_failure(result.status)
         loaded = read_study(study, store_paths)
-    return dataclasses.replace(loaded, decision=result.evaluation.to_record(loaded.finalist_runs))
+    decision = to_full_record(result.evaluation, loaded.finalist_runs)
+    return dataclasses.replace(loaded, decision=decision)
 
 
 @with_arguments(StoreOptions)
@@ -269,7 +271,7 @@ def load_study(
         _warn_if_moved(store_paths)
         study = read_study(name, store_paths, importance)
         finalized, _ = load_finalizes(name, store_paths)
-    decision = None if finalized is None else finalized.to_record(study.finalist_runs)
+    decision = None if finalized is None else to_study_record(finalized, study.finalist_runs)
     return dataclasses.replace(study, decision=decision)
 
 

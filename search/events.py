@@ -65,7 +65,8 @@ class FinalistConfiguration:
         trial: number of the trial that it is from.
         searched: the searched hyperparameters by name.
         is_baseline: whether it is a baseline of the experiment.
-        search_value: the trial's value of the first objective; None if it was not complete.
+        search_value: the trial's value of the objective by which validation chooses the leader, the
+            first that is no cost; None if it was not complete.
     """
 
     trial: StoredInteger

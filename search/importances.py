@@ -423,7 +423,11 @@ def _evaluate_ranks(
     given = _find_given(study.get_trials(deepcopy=False))
     drawn = [trial for trial in complete if trial.number not in given]
     report = dataclasses.replace(report, given=len(complete) - len(drawn))
-    left_out = {name: reason for name in names if (reason := _cannot_test(name, drawn)) is not None}
+    left_out = {
+        name: reason
+        for name in names
+        if (reason := _cannot_test(name, drawn, objective, report.metric)) is not None
+    }
     tested = [name for name in names if name not in left_out]
     reason = None
     if len(drawn) < MIN_TRIALS:
@@ -485,7 +489,9 @@ def _has_learnt(study: optuna.Study) -> bool:
     return not names or any(name not in SAMPLERS or SAMPLERS[name].learns for name in names)
 
 
-def _cannot_test(name: str, trials: Sequence[FrozenTrial]) -> str | None:
+def _cannot_test(
+    name: str, trials: Sequence[FrozenTrial], objective: int, metric: str
+) -> str | None:
     """Return why a hyperparameter can't be tested; None if it can."""
     having = [trial for trial in trials if name in trial.params]
     _, labels = _group(name, having)
@@ -493,6 +499,9 @@ def _cannot_test(name: str, trials: Sequence[FrozenTrial]) -> str | None:
         return f"in {len(having)} complete trials, {MIN_TRIALS} are needed"
     if len(labels) < 2:
         return "one value in all complete trials"
+    # Of a hyperparameter that depends on another, some trials alone have it.
+    if len({trial.values[objective] for trial in having}) < 2:
+        return f"the same {metric} in all its complete trials"
     if len(having) < 2 * len(labels):
         return f"{len(labels)} choices in {len(having)} complete trials, two for each are needed"
     return None

@@ -78,9 +78,18 @@ def _show_study(
     store_paths: StorePaths,
     stores: Sequence[str],
 ) -> int:
-    from assay.experiments.console.finalists import print_evaluation, print_unfinished
+    from assay.experiments.console.finalists import (
+        format_decision,
+        print_earlier,
+        print_evaluation,
+        print_missed,
+        print_unfinished,
+        print_unreadable,
+        to_records,
+    )
     from assay.experiments.console.show import print_study, sort_trials, to_rows
     from assay.experiments.decision.load import load_finalizes
+    from assay.experiments.decision.sentences import to_study_record
     from assay.experiments.results.load import read_study  # here for the same reason
     from assay.experiments.results.trial import read_trial_of_study
     from assay.experiments.run.study_locks import describe_runner, find_runner
@@ -99,16 +108,38 @@ def _show_study(
         record = {
             **study.to_record(),
             "table": to_rows(trials),
-            "finalize": None if finalized is None else finalized.to_record(study.finalist_runs),
+            "finalize": None
+            if finalized is None
+            else to_study_record(finalized, study.finalist_runs),
+            "earlier_finalizes": [] if finalized is None else to_records(finalized.earlier),
             "unfinished_finalize": None if unfinished is None else unfinished.to_record(),
         }
         click.echo(common.as_json(record))
         return 0
-    print_study(study, trials, show_all, describe_runner(name, store_paths))
+    evaluation, lost = None, None
     if finalized is not None:
-        evaluation = finalized.evaluate()
-        leader = evaluation.leader_runs(study.finalist_runs)
-        print_evaluation(name, evaluation, common.leader_commands(leader, stores))
+        try:
+            evaluation = finalized.evaluate()
+        except RequestError as error:
+            lost = str(error)
+    print_study(
+        study,
+        trials,
+        show_all,
+        describe_runner(name, store_paths),
+        "" if evaluation is None else format_decision(evaluation),
+    )
+    if finalized is not None:
+        if evaluation is None:
+            print_unreadable(finalized, str(lost))
+        else:
+            leader = evaluation.leader_runs(study.finalist_runs)
+            print_evaluation(name, evaluation, common.leader_commands(leader, stores))
+            print_earlier(finalized.earlier)
+        best = None if study.best is None else study.best["number"]
+        if best is not None and not finalized.has_trained(best):
+            again = shlex.join([common.program(), "finalize", name, *stores])
+            print_missed(best, again)
     if unfinished is not None:
         go_on = [common.program(), "finalize", name, *unfinished.options, *stores]
         runner = find_runner(store_paths, name)

@@ -54,7 +54,7 @@ def command(experiment: str, dry_run: bool, as_json: bool, **given: Any) -> int:
         record, exit_code, failure = forecast.to_record(), 0, None
     else:
         result = sweep(chosen, request, store_paths, display)
-        commands = _next_commands(result, given, _is_finalized(result.study, store_paths))
+        commands = _next_commands(result, given, _is_finalized(result, store_paths))
         print_summary(result, *commands, to_stderr=as_json)
         record = result.to_record()
         exit_code, failure = result.status.exit_code, result.status.failure
@@ -63,14 +63,21 @@ def command(experiment: str, dry_run: bool, as_json: bool, **given: Any) -> int:
     return common.report_failure(exit_code, failure)
 
 
-def _is_finalized(study: str, store_paths: StorePaths) -> bool:
-    """Return whether a finalize of the study has verdicts."""
-    from assay.experiments.decision.load import load_finalizes  # here for the same reason
+def _is_finalized(result: SweepResult, store_paths: StorePaths) -> bool:
+    """Return whether a finalize of the study has verdicts, and has trained the best trial."""
+    # Here for the same reason.
+    from assay.experiments.decision.load import load_finalizes
+    from assay.models.errors import RequestError
 
-    if not store_paths.workspace.finalize_journal(study).exists():
+    if not store_paths.workspace.finalize_journal(result.study).exists():
         return False
-    finalized, _ = load_finalizes(study, store_paths)
-    return finalized is not None
+    try:
+        finalized, _ = load_finalizes(result.study, store_paths)
+    except RequestError:
+        return True  # a damaged journal of its finalizes; `show` says so
+    if finalized is None:
+        return False
+    return result.best is None or finalized.has_trained(result.best.number)
 
 
 def _next_commands(

@@ -348,7 +348,7 @@ class _FinalizeOptions(TypedDict, total=False):
     seeds: Annotated[
         int,
         Option(
-            "Number of seeds of each configuration; fewer than 3 give no verdict.",
+            "Number of seeds of each configuration.",
             kind="integer",
             default=5,
             minimum=3,

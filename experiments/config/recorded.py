@@ -104,6 +104,10 @@ def _check_factory(restored: Experiment, file: Path, home: Path, name: str) -> N
             "are not run, because home may come from elsewhere; move the file out of it, and run "
             "the sweep again."
         )
+    if not file.is_file():
+        raise RequestError(
+            f"{name!r} has its model from {file}, which is not there: put the file back."
+        )
     current = read_experiment(file)
     if current.family.name != restored.family.name:
         raise RequestError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -109,7 +109,7 @@ class RepeatedTraining:
         order_seed: seed of the batch order, if trials shared it.
         lanes: number of trials that trained together in each epoch; empty if it trained alone.
         last_epoch: the epoch after which it is stopped, as a pruned trial was; None: the last one.
-        notes: what the user may not expect, one line each.
+        notes: returns what the user may not expect of a `Session`, one line each.
     """
 
     origin: str
@@ -118,7 +118,7 @@ class RepeatedTraining:
     order_seed: int | None = None
     lanes: tuple[int, ...] = ()
     last_epoch: int | None = None
-    notes: tuple[str, ...] = ()
+    notes: Callable[[Any], Iterable[str]] = lambda session: ()
 
 
 @dataclass(frozen=True)

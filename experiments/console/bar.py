@@ -60,7 +60,10 @@ class BarDisplay(SilentDisplay):
         name = state.study if self._unit == "trial" else state.experiment.name
         # Trials of earlier sweeps are tqdm's `initial`: they must not count in its rate.
         self._bar = import_tqdm()(
-            total=total, initial=state.done, desc=escape_line(name), unit=self._unit
+            total=total,
+            initial=state.done,
+            desc=escape_line(name),
+            unit=state.noun if self._unit == "trial" else self._unit,
         )
         self._bar.set_postfix_str(state.best())
 

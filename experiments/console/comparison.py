@@ -5,17 +5,11 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from assay.experiments.console.finalists import (
-    INTERVALS,
-    format_difference,
-    format_seeds,
-    format_verdict,
-    note_sentences,
-)
+from assay.experiments.console.finalists import format_legend, format_seeds
 from assay.experiments.console.tables import create_console, plain_table
 from assay.experiments.decision.comparison import ConfigurationComparison
+from assay.experiments.decision.sentences import describe_comparison
 from assay.experiments.evaluation.summaries import format_interval
-from assay.experiments.evaluation.verdicts import ALPHA, level_of_opening
 from assay.experiments.formatting import format_count, format_param
 from assay.experiments.terminal_text import escape_line
 
@@ -37,9 +31,11 @@ def print_comparison(comparison: ConfigurationComparison, to_stderr: bool = Fals
         )
         out.print(f"same in all: {params}\n", soft_wrap=not out.is_terminal)
     out.print(_table(comparison))
-    out.print(f"\n{INTERVALS}", soft_wrap=not out.is_terminal)
+    splits = comparison.conditions.splits
+    legend = format_legend(comparison.objective, comparison.metric, splits)
+    out.print(f"\n{legend}", soft_wrap=not out.is_terminal)
     out.print()
-    for sentence in comparison_sentences(comparison):
+    for sentence in describe_comparison(comparison):
         out.print(sentence, soft_wrap=not out.is_terminal)
 
 
@@ -49,8 +45,10 @@ def _headline(comparison: ConfigurationComparison) -> str:
     if comparison.examples is None:
         return f"{configurations} of {data}, without predictions on the test set"
     examples = format_count(comparison.examples, "test example")
-    times = "once" if comparison.openings == 1 else f"up to {comparison.openings} times"
-    return f"{configurations} on the same {examples} of {data}; each study opened them {times}"
+    headline = f"{configurations} on the same {examples} of {data}"
+    if comparison.openings == 1:
+        return f"{headline}, which each study opened once"
+    return f"{headline}, which one of the studies opened {comparison.openings} times"
 
 
 def _table(comparison: ConfigurationComparison) -> Table:
@@ -71,44 +69,3 @@ def _table(comparison: ConfigurationComparison) -> Table:
             f"baseline, {one.verdict}" if one.candidate.is_baseline else one.verdict,
         )
     return table
-
-
-def comparison_sentences(comparison: ConfigurationComparison) -> list[str]:
-    """Return what a comparison says, one sentence each."""
-    sentences = []
-    if comparison.leader is not None:
-        direction = "highest" if comparison.objective.direction == "maximize" else "lowest"
-        metric = escape_line(comparison.objective.metric)
-        leader = escape_line(comparison.leader)
-        sentences.append(
-            f"{leader} leads: its mean {metric} over the seeds is the {direction} of the "
-            "configurations that were trained again."
-        )
-    for (first, second), found in comparison.comparisons.items():
-        difference = format_difference(found, comparison.metric, in_points=comparison.in_points)
-        sentences.append(
-            f"{escape_line(first)} is {format_verdict(found.verdict)} {escape_line(second)} on the "
-            f"test set: {difference}; {found.reason}."
-        )
-    sentences += note_sentences(
-        {
-            f"{escape_line(first)} and {escape_line(second)}": found
-            for (first, second), found in comparison.comparisons.items()
-        }
-    )
-    sentences += [
-        f"{escape_line(one.name)} is not judged: {escape_line(one.reason)}."
-        for one in comparison.configurations
-        if one.verdict == "not judged" and one.reason is not None
-    ]
-    sentences += [
-        escape_line(note) for one in comparison.configurations for note in one.candidate.notes
-    ]
-    if comparison.comparisons and comparison.openings > 1:
-        level = 100 * level_of_opening(comparison.openings)
-        sentences.append(
-            f"Verdicts are judged at {level:g} % in place of {100 * ALPHA:g} %, because a test set "
-            "that was looked at before is no longer new."
-        )
-    budget = comparison.budget_sentence()
-    return sentences if budget is None else [*sentences, escape_line(budget)]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from assay.experiments.console.tables import create_console, plain_table
-from assay.experiments.decision.load import UnfinishedFinalize
+from assay.experiments.decision.load import FinalizedStudy, UnfinishedFinalize
 from assay.experiments.decision.outcome import Evaluation
+from assay.experiments.decision.sentences import describe_evaluation, describe_judged
 from assay.experiments.evaluation.summaries import format_interval
-from assay.experiments.evaluation.verdicts import Comparison
+from assay.experiments.evaluation.verdicts import level_of_opening
 from assay.experiments.formatting import (
     format_count,
     format_metric,
@@ -20,11 +22,9 @@ from assay.experiments.formatting import (
     format_param,
 )
 from assay.experiments.terminal_text import escape_line
+from assay.search.events import FinalizeJudged
+from assay.search.objective import Objective
 
-INTERVALS = (
-    "validation and test: mean over the seeds and its 95 % interval for new seeds on the same "
-    "examples (sd: spread over the seeds); only the verdict is about new examples"
-)
 _OPTIMISM = "optimism: by how much the search score was better than the re-trained mean"
 
 
@@ -47,14 +47,67 @@ def print_evaluation(
     out.print(Text(_headline(study, evaluation), style="bold"))
     out.print()
     out.print(_finalist_table(evaluation))
-    out.print(f"\n{INTERVALS}; {_OPTIMISM}", soft_wrap=not out.is_terminal)
+    legend = format_legend(evaluation.objective, evaluation.metric, evaluation.splits)
+    out.print(f"\n{legend}; {_OPTIMISM}", soft_wrap=not out.is_terminal)
     out.print()
-    for sentence in verdict_sentences(evaluation):
+    for sentence in describe_evaluation(evaluation):
         out.print(sentence, soft_wrap=not out.is_terminal)
     if next_commands:
         out.print()
     for word, command in next_commands.items():
         out.print(f"{word + ':':8}{escape_line(command)}", soft_wrap=True)
+
+
+def format_decision(evaluation: Evaluation) -> str:
+    """Return one line about what a finalize found, to stand beside the best of the search."""
+    leader = next((one for one in evaluation.finalists if one.is_leader), None)
+    if leader is None or leader.validation is None:
+        return "finalized: no configuration leads; more at the end"
+    metric, mean = escape_line(evaluation.objective.metric), format_metric(leader.validation.mean)
+    seeds = format_count(leader.seeds, "fresh seed")
+    return f"finalized: trial {leader.trial} leads, {metric} {mean} over {seeds}; more at the end"
+
+
+def print_earlier(earlier: Sequence[FinalizeJudged]) -> None:
+    """Print the verdicts of the finalizes before the last one."""
+    out = create_console()
+    if earlier:
+        out.print()
+    for judged in earlier:
+        out.print(describe_judged(judged), soft_wrap=not out.is_terminal)
+
+
+def print_unreadable(finalized: FinalizedStudy, reason: str) -> None:
+    """Print the recorded verdicts of a finalize whose predictions are lost."""
+    out = create_console()
+    print_earlier([*finalized.earlier, finalized.verdicts])
+    out.print(
+        f"\nNothing more can be computed: {escape_line(reason)}", soft_wrap=not out.is_terminal
+    )
+
+
+def to_records(earlier: Sequence[FinalizeJudged]) -> list[dict[str, Any]]:
+    """Return what `assay show --json` prints of the finalizes before the last one."""
+    return [
+        {"opening": one.opening, "leader": one.leader, "verdicts": dict(one.verdicts)}
+        for one in earlier
+    ]
+
+
+def print_missed(trial: int, again: str) -> None:
+    """Print that the best of the search is not among what was trained again.
+
+    Args:
+        trial: number of the best.
+        again: the command that trains it too.
+    """
+    out = create_console()
+    out.print(
+        f"\nTrial {trial}, now the best of the search, was not trained again: it came later. The "
+        "same command would train it too, and open the test set once more:",
+        soft_wrap=not out.is_terminal,
+    )
+    out.print(f"{'decide:':8}{escape_line(again)}", soft_wrap=True)
 
 
 def print_unfinished(finalize: UnfinishedFinalize, go_on: str | None) -> None:
@@ -67,14 +120,31 @@ def print_unfinished(finalize: UnfinishedFinalize, go_on: str | None) -> None:
     out = create_console()
     done = f"{finalize.trained} of {format_count(finalize.trainings, 'training')}"
     state = "was opened" if finalize.is_opened else "was not opened"
+    state_now = "is at work" if go_on is None else "has not ended"
     again = "" if finalize.opening == 1 else f" for the {format_ordinal(finalize.opening)} time"
     out.print()
     out.print(
-        f"A finalize has not ended: {done} are done; the test set {state}{again}.",
+        f"A finalize {state_now}: {done} are done; the test set {state}{again}.",
         soft_wrap=not out.is_terminal,
     )
     if go_on is not None:
         out.print(f"{'go on:':8}{escape_line(go_on)}", soft_wrap=True)
+
+
+def format_legend(objective: Objective, metric: str, splits: bool) -> str:
+    """Return what the columns of a table of configurations mean.
+
+    Args:
+        objective: by which validation chose the leader.
+        metric: what the test set was measured by.
+        splits: whether the validation split was drawn anew for every seed.
+    """
+    new = "new seeds and new splits" if splits else "new seeds on the same examples"
+    return (
+        f"{escape_line(objective.metric)}, which chooses the leader, and test {metric}, which "
+        f"judges: mean over the seeds and its 95 % interval for {new} (sd: spread over the seeds); "
+        "only the verdict is about new examples"
+    )
 
 
 def _headline(study: str, evaluation: Evaluation) -> str:
@@ -84,7 +154,12 @@ def _headline(study: str, evaluation: Evaluation) -> str:
         return f"{escape_line(study)}: not finished; the test set {state}; the same command goes on"
     times = "opened once" if opening == 1 else f"opened for the {format_ordinal(opening)} time"
     examples = format_count(evaluation.examples or 0, "example")
-    return f"{escape_line(study)}: finalized; the test set, {examples}, was {times}"
+    split = ", with new validation splits" if evaluation.splits else ""
+    level = f"{100 * level_of_opening(opening):g} %"
+    return (
+        f"{escape_line(study)}: finalized{split}; the test set, {examples}, was {times}; verdicts "
+        f"at {level}"
+    )
 
 
 def _finalist_table(evaluation: Evaluation) -> Table:
@@ -132,82 +207,3 @@ def format_seeds(seeds: int, failed: Iterable[str]) -> str:
         return str(seeds)
     counts = ", ".join(f"{number} {escape_line(reason)}" for reason, number in reasons.items())
     return f"{seeds} ({counts})"
-
-
-def verdict_sentences(evaluation: Evaluation) -> list[str]:
-    """Return what the comparisons with the leader say, one sentence each."""
-    leader = evaluation.leader
-    if leader is None:
-        return ["No configuration leads: none was trained to its end."]
-    direction = "highest" if evaluation.objective.direction == "maximize" else "lowest"
-    metric = escape_line(evaluation.objective.metric)
-    sentences = [f"Trial {leader} leads: its mean {metric} over the seeds is the {direction}."]
-    # `--json` has all comparisons; the question here is what to take.
-    with_leader = {
-        one.trial: one.comparison for one in evaluation.finalists if one.comparison is not None
-    }
-    for trial, comparison in with_leader.items():
-        difference = format_difference(
-            comparison, evaluation.metric, in_points=evaluation.in_points
-        )
-        sentences.append(
-            f"Trial {trial} is {format_verdict(comparison.verdict)} trial {leader} on the test "
-            f"set: {difference}; {comparison.reason}."
-        )
-    if evaluation.is_judged:
-        sentences += _unjudged_sentences(evaluation)
-    named = {f"trial {trial}": comparison for trial, comparison in with_leader.items()}
-    return [*sentences, *note_sentences(named), *evaluation.budget_sentences()]
-
-
-def _unjudged_sentences(evaluation: Evaluation) -> list[str]:
-    """Return why configurations have no verdict, one sentence each."""
-    (leader,) = (one for one in evaluation.finalists if one.is_leader)
-    if leader.test is None:
-        return [
-            f"No configuration is judged: none of the networks of trial {leader.trial}, which "
-            "leads, could be measured on the test set."
-        ]
-    return [
-        f"Trial {one.trial} is not judged: none of its networks could be "
-        f"{'trained to its end' if one.validation is None else 'measured on the test set'}."
-        for one in evaluation.finalists
-        if not one.is_leader and one.comparison is None
-    ]
-
-
-def note_sentences(comparisons: Mapping[str, Comparison]) -> list[str]:
-    """Return what limits the verdicts, each note once.
-
-    Args:
-        comparisons: by what is compared; a note that is not about all of them names it.
-    """
-    names: dict[str, list[str]] = {}
-    for name, comparison in comparisons.items():
-        for note in comparison.notes:
-            names.setdefault(note, []).append(name)
-    return [
-        note if len(of) == len(comparisons) else f"{note} ({', '.join(of)})"
-        for note, of in names.items()
-    ]
-
-
-def format_verdict(verdict: str) -> str:
-    """Return a verdict in the words that precede the name of the other configuration."""
-    return "not separable from" if verdict == "not separable" else f"{verdict} than"
-
-
-def format_difference(comparison: Comparison, metric: str, *, in_points: bool) -> str:
-    """Return a difference with its 95 % interval.
-
-    Args:
-        comparison: the comparison.
-        metric: name of the test metric.
-        in_points: whether the metric is a share that is shown as points of 100.
-    """
-    scale, unit = (100.0, " points") if in_points else (1.0, "")
-    difference = f"{scale * comparison.difference:+.3g}"
-    if comparison.low is None or comparison.high is None:
-        return f"{difference}{unit}"
-    half = scale * (comparison.high - comparison.low) / 2
-    return f"{difference} ± {half:.2g}{unit} of {metric}"

@@ -43,8 +43,8 @@ def print_reproduction(result: ReproduceResult, to_stderr: bool = False) -> None
         )
     epochs = format_count(result.epochs_now, "epoch")
     is_last = result.epoch == result.epochs_recorded
-    of = "the last one" if is_last else f"epoch {result.epoch}, which early stopping kept"
-    out.print(f"\nof {epochs}, {result.epochs_recorded} recorded; values are of {of}:")
+    of = "the last epoch" if is_last else f"epoch {result.epoch}, which early stopping kept"
+    out.print(f"\n{epochs} of {result.epochs_recorded} recorded ones compared; values of {of}:")
     out.print(table)
     if not result.within:
         out.print("  * not within the tolerance")

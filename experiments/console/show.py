@@ -85,7 +85,13 @@ def to_rows(trials: pandas.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
-def print_study(study: StudyResult, trials: pandas.DataFrame, show_all: bool, runner: str) -> None:
+def print_study(
+    study: StudyResult,
+    trials: pandas.DataFrame,
+    show_all: bool,
+    runner: str,
+    decision: str = "",
+) -> None:
     """Print a study.
 
     Args:
@@ -93,6 +99,7 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, show_all: bool, ru
         trials: its trials, in the order to print them in.
         show_all: print all trials, not only 30.
         runner: sentence that says who runs the trials that are running.
+        decision: line about what finalize found; empty if it found nothing.
     """
     out = create_console()
     counts = format_state_counts(study.counts)
@@ -111,6 +118,8 @@ def print_study(study: StudyResult, trials: pandas.DataFrame, show_all: bool, ru
         out.print(param_grid(study.best["params"]))
     for line in format_models(study):
         out.print(escape_line(line))
+    if decision:
+        out.print(f"\n{decision}")
     print_claim(study.evaluation)
     _print_trials(study, trials if show_all else trials[:_MAX_TRIALS])
     if study.pareto:

@@ -344,6 +344,21 @@ def _equal_targets(targets: NDArray[Any], others: NDArray[Any]) -> bool:
 # Runs, from MLflow.
 
 
+def _check_one_kind_of_split(runs: Sequence[RunRecord]) -> None:
+    """Check that the runs of a configuration have the study's validation split, or each its own.
+
+    Raises:
+        RequestError: some have the one, some the other.
+    """
+    drawn = [run.run_id for run in runs if SPLIT_SEED_TAG in run.tags]
+    fixed = [run.run_id for run in runs if SPLIT_SEED_TAG not in run.tags]
+    if drawn and fixed:
+        raise RequestError(
+            f"runs of one configuration are compared on one kind of validation split: {fixed[0]} "
+            f"has the study's, {drawn[0]} one that --splits drew; leave one kind out."
+        )
+
+
 class _RunReader:
     """Collects runs, and reads the configurations that they are of.
 
@@ -416,6 +431,7 @@ class _RunReader:
         parent = self._parent(first)
         if VERDICTS_TAG not in parent.tags:
             raise not_finalized_error(str(first.study))
+        _check_one_kind_of_split(runs)
         conditions = self._conditions(first, SPLIT_SEED_TAG in first.tags)
         complete = [run for run in runs if run.tags.get(STATE_TAG) == "complete"]
         values = [_validation_value(run, conditions.objective) for run in complete]

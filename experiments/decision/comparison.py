@@ -16,9 +16,9 @@ from assay.experiments.decision.candidates import (
     check_same_examples,
     load_candidates,
 )
-from assay.experiments.decision.outcome import TEST_METRIC, interval_record
-from assay.experiments.evaluation.budget import format_smallest_gap, smallest_gap
-from assay.experiments.evaluation.summaries import MeanInterval, choose_leader, mean_interval
+from assay.experiments.decision.outcome import TEST_METRIC, find_leader, interval_record
+from assay.experiments.evaluation.budget import smallest_gap
+from assay.experiments.evaluation.summaries import MeanInterval, mean_interval
 from assay.experiments.evaluation.verdicts import Comparison, compare_scores, judge
 from assay.experiments.tracking.schema import encode_param
 from assay.experiments.workspace import StorePaths
@@ -153,13 +153,6 @@ class ConfigurationComparison:
             )
         }
 
-    def budget_sentence(self) -> str | None:
-        """Return what this budget can find; None if nothing was compared with the leader."""
-        if self.runner_up is None:
-            return None
-        between = f"{self.leader} and {self.runner_up}"
-        return format_smallest_gap(self.smallest_gap, between, in_points=self.in_points)
-
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         return {
@@ -292,7 +285,13 @@ def compare_candidates(candidates: Sequence[Candidate]) -> ConfigurationComparis
         if one.predicted is not None and one.validation is not None
     }
     openings = max(one.openings for one in candidates)
-    leader = _find_leader([one for one in candidates if one.name in judged], conditions.objective)
+    # Of the re-trained ones alone: a trial's score was chosen among many, and leads by luck.
+    validation = {
+        one.name: one.validation
+        for one in candidates
+        if one.name in judged and one.validation is not None
+    }
+    leader = find_leader(validation, conditions.objective)
     comparisons: dict[tuple[str, str], Comparison] = {}
     if leader is not None and len(judged) > 1:
         greater_is_better = conditions.task == "classification"
@@ -317,14 +316,6 @@ def compare_candidates(candidates: Sequence[Candidate]) -> ConfigurationComparis
         runner_up=None if runner_up is None else runner_up.name,
         smallest_gap=None if nearest is None else smallest_gap(nearest),
     )
-
-
-def _find_leader(candidates: Sequence[Candidate], objective: Objective) -> str | None:
-    # Of the re-trained ones alone: a trial's score was chosen among many, and leads by luck.
-    means = {one.name: one.validation.mean for one in candidates if one.validation is not None}
-    if not means:
-        return None
-    return choose_leader(means, greater_is_better=objective.direction == "maximize")
 
 
 def _describe(

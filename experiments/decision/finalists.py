@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from assay.experiments.results.finalizes import FinalizeRecord
+from assay.experiments.results.finalizes import (
+    FinalizeRecord,
+    PlannedTraining,
+    Training,
+    configuration_key,
+    planned_trainings,
+)
 from assay.models.errors import RequestError
-from assay.models.seeding import finalist_seed
 from assay.search.events import FinalistConfiguration, FinalizePlan, TrialEnded
+from assay.search.failure_policy import FailurePolicy
 from assay.search.objective import COSTS, Objective, Objectives, Values
-from assay.search.space import Configuration
 from assay.search.workers.protocol import Trial
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from assay.search.study_record import StudyRecord
+
+
+def count_unbegun_baselines(record: StudyRecord) -> int:
+    """Return the number of a study's baselines that have no hyperparameters yet."""
+    from assay.search.storage.stored_values import BASELINE  # here, because it imports Optuna
+
+    trials = record.study.get_trials(deepcopy=False)
+    return sum(bool(trial.user_attrs.get(BASELINE)) and not trial.params for trial in trials)
 
 
 def judged_objective(objectives: Objectives) -> Objective:
@@ -60,7 +72,8 @@ def choose_finalists(record: StudyRecord, top: int) -> tuple[FinalistConfigurati
             "none; sweep on."
         )
     index = objectives.each.index(judged_objective(objectives))
-    baselines = [trial for trial in trials if trial.user_attrs.get(BASELINE)]
+    # One that no sampler was asked for has no hyperparameters yet.
+    baselines = [trial for trial in trials if trial.user_attrs.get(BASELINE) and trial.params]
     # A complete trial of a baseline before one that failed.
     baselines.sort(key=lambda trial: (trial.state.name != "COMPLETE", trial.number))
     baseline_keys = {configuration_key(record.decode_params(trial)) for trial in baselines}
@@ -88,39 +101,6 @@ def _rank(trials: list[FrozenTrial], objectives: Objectives) -> list[FrozenTrial
     return sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
 
 
-def configuration_key(searched: Mapping[str, object]) -> str:
-    """Return a text that equal configurations share."""
-    return json.dumps(dict(searched), sort_keys=True)
-
-
-@dataclass(frozen=True)
-class PlannedTraining:
-    """One configuration with one seed.
-
-    Attributes:
-        finalist: number of the trial that the configuration is from.
-        searched: the configuration.
-        seed: of initial weights, batch order and augmentation, and of the split with `--splits`.
-    """
-
-    finalist: int
-    searched: Configuration
-    seed: int
-
-
-def planned_trainings(plan: FinalizePlan) -> list[PlannedTraining]:
-    """Return the trainings of a plan: the first seed of every configuration, then the second."""
-    return [
-        PlannedTraining(
-            finalist.trial,
-            finalist.searched,
-            finalist_seed(plan.seed, plan.opening, _seed_key(plan, finalist), index),
-        )
-        for index in range(plan.seeds)
-        for finalist in plan.finalists
-    ]
-
-
 def plan_options(plan: FinalizePlan) -> tuple[str, ...]:
     """Return the options of `assay finalize` that ask for a plan.
 
@@ -132,37 +112,39 @@ def plan_options(plan: FinalizePlan) -> tuple[str, ...]:
     return ("--top", str(plan.top), "--seeds", str(plan.seeds), *splits)
 
 
-def _seed_key(plan: FinalizePlan, finalist: FinalistConfiguration) -> str:
-    """Return what tells the trainings of a configuration from all others of an opening."""
-    # On another split the same configuration is another training.
-    return configuration_key(finalist.searched) + ("/splits" if plan.splits else "")
-
-
 class Trainings:
     """The trainings of a finalize: the supervisor's `TrialSource`.
 
     A training is done when it is complete or has failed. One that was interrupted is done again,
-    and so is one whose network could not be measured.
+    and so is one whose network could not be measured; one whose worker died is retried.
 
     Args:
         plan: what is trained.
         record: what earlier sessions of this finalize have done.
         first_number: number of the next training.
+        failure_policy: how often a training whose worker died is retried.
     """
 
     def __init__(
-        self, plan: FinalizePlan, record: FinalizeRecord | None, first_number: int
+        self,
+        plan: FinalizePlan,
+        record: FinalizeRecord | None,
+        first_number: int,
+        failure_policy: FailurePolicy,
     ) -> None:
         planned = planned_trainings(plan)
-        ended = {} if record is None else record.ended_by_seed()
-        self._done = {
-            training.seed
-            for training in planned
-            if training.seed in ended and not ended[training.seed].is_unmeasured
-        }
-        self._waiting: deque[tuple[PlannedTraining, int, int | None]] = deque(
-            (training, 1, None) for training in planned if training.seed not in self._done
-        )
+        ended = {} if record is None else replace(record, plan=plan).ended_by_seed()
+        self._done: set[int] = set()
+        self._waiting: deque[tuple[PlannedTraining, int, int | None]] = deque()
+        for training in planned:
+            last = ended.get(training.seed)
+            if last is None or last.is_unmeasured:
+                self._waiting.append((training, 1, None))
+            elif _is_to_be_retried(last, failure_policy):
+                # The retry is not in the journal: the process died before it began.
+                self._waiting.append((training, last.begun.attempt + 1, last.begun.trial))
+            else:
+                self._done.add(training.seed)
         self._running: dict[int, PlannedTraining] = {}
         self._next_number = first_number
         self.total = len(planned)
@@ -216,3 +198,9 @@ class Trainings:
     def best_trials(self) -> Mapping[int, Values]:
         """Return none: the leader is chosen from the means over seeds."""
         return {}
+
+
+def _is_to_be_retried(training: Training, failure_policy: FailurePolicy) -> bool:
+    assert training.end is not None
+    follow_up = failure_policy.choose_follow_up(training.end.label, training.begun.attempt)
+    return follow_up is not None

@@ -18,6 +18,7 @@ test set is opened once.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -31,15 +32,20 @@ from assay.experiments.decision.files import find_test_files, predictions_file, 
 from assay.experiments.decision.finalists import (
     Trainings,
     choose_finalists,
+    count_unbegun_baselines,
     judged_objective,
     plan_options,
-    planned_trainings,
 )
 from assay.experiments.decision.outcome import Evaluation, evaluate
+from assay.experiments.decision.sentences import describe_level, to_full_record
 from assay.experiments.decision.testing import TestJob, measure, write_test_report
-from assay.experiments.evaluation.verdicts import ALPHA, level_of_opening
-from assay.experiments.formatting import format_ordinal
-from assay.experiments.results.finalizes import FinalizeRecord, Training, read_finalizes
+from assay.experiments.formatting import format_count, format_ordinal
+from assay.experiments.results.finalizes import (
+    FinalizeRecord,
+    Training,
+    planned_trainings,
+    read_finalizes,
+)
 from assay.experiments.results.listing import list_studies, unknown_study_error
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.preflight import Preflight, check_custom_model, confirm_device
@@ -58,9 +64,9 @@ from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.tracking.home_id import check_is_recorded_here
 from assay.experiments.tracking.lookup import find_study_runs
 from assay.experiments.tracking.schema import COMMAND_TAG
-from assay.experiments.workspace import StorePaths
+from assay.experiments.workspace import StorePaths, journal_names
 from assay.models.data import RecordedOpening
-from assay.models.errors import RequestError, SearchError
+from assay.models.errors import DamagedFile, RequestError, SearchError
 from assay.models.files import make_folder
 from assay.models.seeding import derive_seed
 from assay.search.artifacts import Checkpoints, ModelStore
@@ -74,7 +80,7 @@ from assay.search.events import (
 )
 from assay.search.failure_policy import FailurePolicy
 from assay.search.history import read_sessions
-from assay.search.journal import Journal
+from assay.search.journal import Journal, read_events
 from assay.search.objective import Objectives, ParetoFront
 from assay.search.optuna_messages import quiet_optuna
 from assay.search.plan import SearchPlan, TrialSetup
@@ -116,7 +122,7 @@ class FinalizeResult:
         """Return what `--json` prints."""
         return {
             "study": self.study,
-            **self.evaluation.to_record(self.runs),
+            **to_full_record(self.evaluation, self.runs),
             "tracking_uri": self.tracking_uri,
             "seconds": round(self.seconds, 3),
         }
@@ -136,6 +142,8 @@ class _StudyToFinalize:
         record: what earlier sessions of this finalize did; None if it is new.
         first_number: number of the next training.
         journal_bytes: size of the finalize journal when it was read.
+        unbegun_baselines: number of baselines that are not trained, because no trial of them began.
+        other_openings: how often other studies of this home opened the same test set, by name.
     """
 
     name: str
@@ -147,6 +155,8 @@ class _StudyToFinalize:
     record: FinalizeRecord | None
     first_number: int
     journal_bytes: int
+    unbegun_baselines: int
+    other_openings: Mapping[str, int]
 
 
 def finalize(
@@ -167,13 +177,13 @@ def finalize(
     began = time.monotonic()
     check_is_free(store_paths, study, otherwise="")
     planned = _plan(study, request, store_paths)
-    if planned.plan.opening > 1:
-        display.log(_announce_opening(study, planned.plan.opening))
     execution = _choose_execution(request, planned.fingerprint)
     with ExitStack() as stack:
         executor, tracker = _start_processes(stack, planned, execution, store_paths)
         sessions = _prepare(planned, request, store_paths, display, execution, executor)
         _open_stores(stack, planned, store_paths, tracker, display)
+        for line in _announce(planned):
+            display.log(line)
         journal_file = store_paths.workspace.finalize_journal(study)
         with Journal(journal_file) as journal, StopRequest() as stop:
             journal.subscribe(tracker.on_event)
@@ -254,7 +264,31 @@ def _plan(study: str, request: FinalizeRequest, store_paths: StorePaths) -> _Stu
         record=unfinished,
         first_number=max(numbers, default=-1) + 1,
         journal_bytes=journal_bytes,
+        unbegun_baselines=count_unbegun_baselines(record),
+        other_openings=_count_other_openings(study, opened.data.get("digest"), store_paths),
     )
+
+
+def _count_other_openings(study: str, digest: object, store_paths: StorePaths) -> dict[str, int]:
+    """Return how often other studies of this home opened a test set, by their names.
+
+    Args:
+        study: name of the study.
+        digest: of its data.
+        store_paths: where the journals are.
+    """
+    counts: Counter[str] = Counter()
+    for other in journal_names(store_paths.workspace):
+        is_same = False
+        journal = store_paths.workspace.finalize_journal(other)
+        # A damaged journal of another study is that study's matter.
+        with suppress(DamagedFile):
+            for event, _ in read_events(journal, only=[StudyOpened, TestSetOpened]):
+                if isinstance(event, StudyOpened):
+                    is_same = other != study and event.data.get("digest") == digest
+                elif is_same:
+                    counts[other] += 1
+    return dict(counts)
 
 
 def _count_bytes(journal: Path) -> int:
@@ -446,6 +480,36 @@ def _open_stores(
     stack.callback(display.on_close)
 
 
+def _announce(planned: _StudyToFinalize) -> Iterator[str]:
+    """Yield what the user should know before anything is trained."""
+    plan, record = planned.plan, planned.record
+    if plan.opening > 1 and (record is None or record.test_set_opened is None):
+        yield (
+            f"warning: {planned.name} is finalized already ('assay show' has the verdicts): after "
+            f"the trainings its test set is opened for the {format_ordinal(plan.opening)} time, "
+            f"and verdicts are judged at {describe_level(plan.opening)}"
+        )
+    if planned.other_openings:
+        others = ", ".join(
+            f"{name} {format_count(times, 'time')}"
+            for name, times in planned.other_openings.items()
+        )
+        yield (
+            f"warning: other studies of this home have opened the same test set ({others}), which "
+            "the level of these verdicts does not count"
+        )
+    if planned.unbegun_baselines:
+        yield (
+            f"warning: {format_count(planned.unbegun_baselines, 'baseline')} of the study did not "
+            "begin, so finalize does not train them: sweep on first"
+        )
+    if len(plan.finalists) == 1:
+        yield (
+            "warning: only one configuration is trained again, so there is nothing to compare it "
+            "with: raise --top"
+        )
+
+
 # Stages 5 to 7.
 
 
@@ -474,11 +538,12 @@ class _Context:
         """Return what a training is trained with."""
         return self.session(trial.seed).setup(trial)
 
-    def test_job(self, number: int, training: Training) -> TestJob:
+    def test_job(self, training: Training) -> TestJob:
         """Return the measurement of a training."""
+        begun = training.begun
+        number = begun.trial
         file = predictions_file(self.folder, number)
         make_folder(file.parent)
-        begun = training.begun
         trial = Trial(number, begun.searched, begun.seed, begun.origin, finalist=begun.finalist)
         journal = self.store_paths.workspace.finalize_journal(self.planned.name)
         opening = RecordedOpening(str(journal.absolute()), self.planned.plan.opening)
@@ -549,7 +614,9 @@ def _train(context: _Context, journal: Journal, stop: StopRequest) -> None:
         SearchError: workers can't be started, or a store failed.
     """
     planned = context.planned
-    trainings = Trainings(planned.plan, planned.record, planned.first_number)
+    trainings = Trainings(
+        planned.plan, planned.record, planned.first_number, context.failure_policy
+    )
     session = next(iter(context.sessions.values()))
     state = SweepState(
         study=f"{planned.name}: finalize",
@@ -591,6 +658,12 @@ def _test(context: _Context, journal: Journal, stop: StopRequest) -> None:
             "no configuration could be trained, so the test set stays closed; the first one: "
             f"{_first_failure(evaluation)}."
         )
+    # Before the opening is recorded: a mistake in them must not spend it.
+    jobs = [
+        context.test_job(training)
+        for training in record.ended_by_seed().values()
+        if training.is_complete and (training.tested is None or training.is_unmeasured)
+    ]
     if record.test_set_opened is None:
         measured = [one.trial for one in evaluation.finalists if one.validation is not None]
         journal.append(
@@ -605,11 +678,6 @@ def _test(context: _Context, journal: Journal, stop: StopRequest) -> None:
             "run the same command again."
         )
     context.display.log(_describe_opening(planned.plan.opening))
-    jobs = [
-        context.test_job(number, training)
-        for number, training in context.read_record().trainings.items()
-        if training.is_complete and (training.tested is None or training.is_unmeasured)
-    ]
     for tested in measure(context.executor, jobs, stop.__bool__):
         if tested.error is None and planned.experiment.task == "classification":
             write_test_report(
@@ -620,26 +688,12 @@ def _test(context: _Context, journal: Journal, stop: StopRequest) -> None:
         journal.append(tested)
 
 
-def _announce_opening(study: str, opening: int) -> str:
-    return (
-        f"{study} is finalized already: after the trainings its test set is opened for the "
-        f"{format_ordinal(opening)} time, and {_describe_level(opening)}"
-    )
-
-
 def _describe_opening(opening: int) -> str:
     if opening == 1:
         return "the test set is opened: every network is measured on it once"
     return (
-        f"the test set is opened for the {format_ordinal(opening)} time: {_describe_level(opening)}"
-    )
-
-
-def _describe_level(opening: int) -> str:
-    level, first = 100 * level_of_opening(opening), 100 * ALPHA
-    return (
-        f"verdicts are judged at {level:g} % in place of {first:g} %, because it has been looked "
-        "at before"
+        f"the test set is opened for the {format_ordinal(opening)} time: verdicts are judged at "
+        f"{describe_level(opening)}, because it has been looked at before"
     )
 
 

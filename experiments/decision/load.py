@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from assay.experiments.tracking.schema import OBJECTIVE_TAG
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import DamagedFile
 from assay.models.tasks import Task
+from assay.search.events import FinalizeJudged
+from assay.search.failure_policy import FailurePolicy
 from assay.search.objective import Objectives
 
 
@@ -26,6 +27,8 @@ class FinalizedStudy:
         study: name of the study.
         study_id: its id.
         record: the finalize.
+        verdicts: what it found.
+        earlier: verdicts of the finalizes before, the first one first.
         openings: how many times the test set was opened, by an unfinished finalize too.
         folder: the files of its finalists.
         objectives: of the study.
@@ -35,18 +38,20 @@ class FinalizedStudy:
     study: str
     study_id: str
     record: FinalizeRecord
+    verdicts: FinalizeJudged
+    earlier: tuple[FinalizeJudged, ...]
     openings: int
     folder: Path
     objectives: Objectives
     task: Task
 
+    def has_trained(self, trial: int) -> bool:
+        """Return whether the configuration of a trial is one of those that were trained again."""
+        return any(one.trial == trial for one in self.record.plan.finalists)
+
     def evaluate(self, gap: float | None = None) -> Evaluation:
         """Return what the finalize found; see `outcome.evaluate`."""
         return evaluate(self.record, self.folder, self.objectives, self.task, gap)
-
-    def to_record(self, runs: Mapping[int, str]) -> dict[str, Any]:
-        """Return what `assay show --json` prints; see `Evaluation.to_record`."""
-        return {**self.evaluate().to_record(runs), "openings": self.openings}
 
 
 @dataclass(frozen=True)
@@ -92,17 +97,19 @@ def load_finalizes(
     study_id = load_optuna_study(study, store_paths).user_attrs.get(STUDY_ID)
     journal = workspace.finalize_journal(study)
     records = read_finalizes(journal, study_id)
-    judged = [one for one in records if one.judged is not None]
+    judged = [(one, one.judged) for one in records if one.judged is not None]
     unfinished = None
     if records and records[-1].judged is None:
         unfinished = _describe_unfinished(records[-1])
     if not judged:
         return None, unfinished
-    record = judged[-1]
+    record, verdicts = judged[-1]
     finalized = FinalizedStudy(
         study,
         record.opened.study_id,
         record,
+        verdicts,
+        tuple(earlier for _, earlier in judged[:-1]),
         max(
             (one.plan.opening for one in records if one.test_set_opened is not None),
             default=record.plan.opening,
@@ -116,11 +123,12 @@ def load_finalizes(
 
 def _describe_unfinished(record: FinalizeRecord) -> UnfinishedFinalize:
     plan = record.plan
-    trainings = Trainings(plan, record, first_number=0)
+    is_deterministic = record.opened.provenance.get("assay.deterministic") == "yes"
+    trainings = Trainings(plan, record, 0, FailurePolicy())
     return UnfinishedFinalize(
         opening=plan.opening,
         is_opened=record.test_set_opened is not None,
-        options=plan_options(plan),
+        options=(*plan_options(plan), *(["--deterministic"] if is_deterministic else [])),
         trained=trainings.count_done(),
         trainings=trainings.total,
     )

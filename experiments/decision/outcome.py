@@ -6,6 +6,7 @@ at any time.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping, Sequence
@@ -17,17 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.experiments.decision.files import predictions_file
-from assay.experiments.decision.finalists import judged_objective, planned_trainings
-from assay.experiments.evaluation.budget import (
-    NeededBudget,
-    format_needed_budget,
-    format_smallest_gap,
-    needed_seeds,
-    smallest_gap,
-)
+from assay.experiments.decision.finalists import judged_objective
+from assay.experiments.evaluation.budget import NeededBudget, needed_seeds, smallest_gap
 from assay.experiments.evaluation.summaries import MeanInterval, choose_leader, mean_interval
-from assay.experiments.evaluation.verdicts import Comparison, compare_scores, judge
-from assay.experiments.results.finalizes import FinalizeRecord, Training, planned_only
+from assay.experiments.evaluation.verdicts import (
+    MIN_SEEDS,
+    Comparison,
+    compare_scores,
+    judge,
+    level_of_opening,
+)
+from assay.experiments.results.finalizes import FinalizeRecord, Training, planned_trainings
 from assay.models.errors import RequestError
 from assay.models.tasks import Task
 from assay.models.worker.testing import read_predictions
@@ -115,11 +116,31 @@ class Finalist:
 
 
 @dataclass(frozen=True)
+class TestChance:
+    """The leader beside a prediction that takes no network. The attributes are keys of `--json`.
+
+    Attributes:
+        value: test metric of the best constant prediction.
+        what: what predicts it, in words.
+        is_beaten: whether the leader's mean is better.
+    """
+
+    __test__ = False  # pytest takes the name for that of a test
+
+    value: float
+    what: str
+    is_beaten: bool
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What a finalize found.
 
     Attributes:
         opening: which opening of the study's test set it is, from 1.
+        splits: whether the validation split was drawn anew for every seed.
+        planned: number of trainings in all.
+        ended: number of trainings that are complete or have failed.
         is_opened: whether the test set was opened for it.
         is_judged: whether it has come to its end; there are no comparisons before.
         objective: by which validation chose the leader.
@@ -127,6 +148,7 @@ class Evaluation:
         finalists: the configurations, in the order of their mean on validation, the best first.
         comparisons: all comparisons by the trials that are compared.
         examples: number of test examples; None if none was measured.
+        chance: the leader beside a constant prediction; None before the leader is measured.
         runner_up: the trial of the next configuration that could be compared with the leader; None
             if there is none.
         smallest_gap: the smallest true gap between leader and runner-up that this budget finds in 4
@@ -135,6 +157,9 @@ class Evaluation:
     """
 
     opening: int
+    splits: bool
+    planned: int
+    ended: int
     is_opened: bool
     is_judged: bool
     objective: Objective
@@ -142,9 +167,15 @@ class Evaluation:
     finalists: tuple[Finalist, ...]
     comparisons: Mapping[tuple[int, int], Comparison]
     examples: int | None
+    chance: TestChance | None
     runner_up: int | None
     smallest_gap: float | None
     needed: NeededBudget | None
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether all trainings have ended; nothing leads before."""
+        return self.ended == self.planned or self.is_opened
 
     @property
     def leader(self) -> int | None:
@@ -160,18 +191,8 @@ class Evaluation:
         """Whether differences are shown as points of 100."""
         return self.metric == "accuracy"
 
-    def budget_sentences(self) -> list[str]:
-        """Return what this budget can find, and what the gap that was named takes."""
-        if self.runner_up is None:
-            return []
-        between = f"trials {self.leader} and {self.runner_up}"
-        sentences = [format_smallest_gap(self.smallest_gap, between, in_points=self.in_points)]
-        if self.needed is not None:
-            sentences.append(format_needed_budget(self.needed, in_points=self.in_points))
-        return sentences
-
     def to_record(self, runs: Mapping[int, str]) -> dict[str, Any]:
-        """Return what `--json` prints.
+        """Return what `--json` prints, without `text`; see `sentences.to_full_record`.
 
         Args:
             runs: ids of the trainings' runs in MLflow, by their number.
@@ -184,6 +205,9 @@ class Evaluation:
             "objective": str(self.objective),
             "metric": f"test_{self.metric}",
             "test_examples": self.examples,
+            "splits": self.splits,
+            "alpha": level_of_opening(self.opening),
+            "chance": None if self.chance is None else dataclasses.asdict(self.chance),
             "finalists": [finalist.to_record(runs) for finalist in self.finalists],
             "comparisons": [
                 {"trial": first, "with": second, **comparison.to_dict()}
@@ -224,17 +248,22 @@ def evaluate(
     """
     objective = judged_objective(objectives)
     trainings = group_by_finalist(record)
-    scores = {
+    ended = sum(map(len, trainings.values()))
+    planned = len(planned_trainings(record.plan))
+    measured = {
         trial: found
         for trial, of_trial in trainings.items()
         if (found := _read_scores(of_trial, folder, task)) is not None
     }
+    scores = {trial: of_networks for trial, (of_networks, _) in measured.items()}
     validation = {
         trial: interval
         for trial, of_trial in trainings.items()
         if (interval := average_validation(of_trial, objectives, objective)) is not None
     }
-    leader = _find_leader(record, validation, objective)
+    is_trained = ended == planned or record.test_set_opened is not None
+    # Means over some of the seeds may name another leader.
+    leader = _find_leader(record, validation, objective) if is_trained else None
     is_judged = is_judging or record.judged is not None
     # Verdicts on some of the seeds would be others than those at the end.
     comparisons = _judge(record, scores, leader, task) if is_judged else {}
@@ -256,6 +285,9 @@ def evaluate(
     nearest = None if runner_up is None else runner_up.comparison
     return Evaluation(
         opening=record.plan.opening,
+        splits=record.plan.splits,
+        planned=planned,
+        ended=ended,
         is_opened=record.test_set_opened is not None,
         is_judged=is_judged,
         objective=objective,
@@ -263,6 +295,9 @@ def evaluate(
         finalists=ordered,
         comparisons=comparisons,
         examples=next((found.shape[1] for found in scores.values()), None),
+        chance=None
+        if leader is None or leader not in measured
+        else _compare_with_constant(*measured[leader], task),
         runner_up=None if runner_up is None else runner_up.trial,
         smallest_gap=None if nearest is None else smallest_gap(nearest),
         needed=None if gap is None or nearest is None else needed_seeds(nearest, gap),
@@ -271,9 +306,8 @@ def evaluate(
 
 def group_by_finalist(record: FinalizeRecord) -> dict[int, list[Training]]:
     """Return the planned trainings of each finalist that ended, in the order of their numbers."""
-    seeds = {training.seed: training.finalist for training in planned_trainings(record.plan)}
     found: dict[int, list[Training]] = {}
-    for training in planned_only(record, seeds).ended_by_seed().values():
+    for training in record.ended_by_seed().values():
         assert training.begun.finalist is not None
         found.setdefault(training.begun.finalist, []).append(training)
     return found
@@ -281,15 +315,28 @@ def group_by_finalist(record: FinalizeRecord) -> dict[int, list[Training]]:
 
 def _read_scores(
     trainings: Sequence[Training], folder: Path, task: Task
-) -> NDArray[np.float64] | None:
-    """Return the score of each test example by each network, (seeds, examples)."""
+) -> tuple[NDArray[np.float64], NDArray[Any]] | None:
+    """Return the score of each test example by each network (seeds, examples), and the targets."""
     rows = []
+    targets: NDArray[Any] | None = None
     for training in trainings:
         if training.tested is None or training.tested.error is not None:
             continue
-        scores, _ = read_test_scores(predictions_file(folder, training.begun.trial), task)
+        scores, targets = read_test_scores(predictions_file(folder, training.begun.trial), task)
         rows.append(scores)
-    return np.stack(rows) if rows else None
+    return None if targets is None else (np.stack(rows), targets)
+
+
+def _compare_with_constant(
+    scores: NDArray[np.float64], targets: NDArray[Any], task: Task
+) -> TestChance:
+    """Return the mean of the scores beside that of the constant that is best on the test set."""
+    mean = float(scores.mean())
+    if task == "classification":
+        share = float(np.unique(targets, return_counts=True)[1].max() / len(targets))
+        return TestChance(share, "the share of the largest class of the test set", mean > share)
+    error = float(np.abs(targets - np.median(targets, axis=0)).mean())
+    return TestChance(error, "the error of predicting the median of the test set", mean < error)
 
 
 def read_test_scores(path: Path, task: Task) -> tuple[NDArray[np.float64], NDArray[Any]]:
@@ -311,7 +358,7 @@ def read_test_scores(path: Path, task: Task) -> tuple[NDArray[np.float64], NDArr
     except (OSError, ValueError, KeyError) as error:
         raise RequestError(
             f"{path} must hold the predictions of a finalist, but can't be read ({error}): "
-            "finalize again."
+            "copy it back; to finalize again opens the test set once more."
         ) from None
     if task == "classification":
         return (predictions == targets).astype(np.float64), targets
@@ -337,11 +384,25 @@ def _find_leader(
 ) -> int | None:
     if record.test_set_opened is not None:
         return record.test_set_opened.leader
-    if not validation:
+    leader = find_leader({str(trial): found for trial, found in validation.items()}, objective)
+    return None if leader is None else int(leader)
+
+
+def find_leader(validation: Mapping[str, MeanInterval], objective: Objective) -> str | None:
+    """Return the configuration that leads on validation; None if there is none.
+
+    Of configurations with fewer than three seeds, which get no verdict, one leads only if no other
+    has more.
+
+    Args:
+        validation: the objective over the seeds, by configuration.
+        objective: the objective.
+    """
+    enough = {name: found for name, found in validation.items() if found.seeds >= MIN_SEEDS}
+    means = {name: found.mean for name, found in (enough or validation).items()}
+    if not means:
         return None
-    means = {str(trial): interval.mean for trial, interval in validation.items()}
-    greater_is_better = objective.direction == "maximize"
-    return int(choose_leader(means, greater_is_better=greater_is_better))
+    return choose_leader(means, greater_is_better=objective.direction == "maximize")
 
 
 def _judge(

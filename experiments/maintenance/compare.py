@@ -203,7 +203,7 @@ def _compare_value(study: str, trial: FrozenTrial, run: RunFacts) -> Iterator[Di
     if "value" not in run.metrics:
         refusal = run.format_refusal("metric value")
         yield Difference(study, trial.number, f"value {value} in Optuna, none in MLflow{refusal}")
-    elif not _is_same(run.metrics["value"], value):
+    elif not is_same(run.metrics["value"], value):
         message = f"value {value} in Optuna, {run.metrics['value']} in MLflow"
         yield Difference(study, trial.number, message, wrong_run=run.run_id)
 
@@ -227,7 +227,7 @@ def compare_curves(
         wrong = sorted(
             epoch
             for epoch in stored
-            if epoch not in expected or not _is_same(stored[epoch], expected[epoch])
+            if epoch not in expected or not is_same(stored[epoch], expected[epoch])
         )
         if wrong:
             message = f"{name} of {_format_epochs(wrong)} in MLflow is not that of the journal"
@@ -251,7 +251,8 @@ def _trial_label(trial: FrozenTrial) -> str:
     return "failed: unknown" if state == "failed" else state
 
 
-def _is_same(value: float, other: float) -> bool:
+def is_same(value: float, other: float) -> bool:
+    """Return whether two stores have the same number; NaN is the same as NaN."""
     if math.isnan(value) or math.isnan(other):
         return math.isnan(value) and math.isnan(other)
     if abs(value) > _MIN_INFINITE or abs(other) > _MIN_INFINITE:
@@ -262,7 +263,7 @@ def _is_same(value: float, other: float) -> bool:
 
 
 def _are_same(values: Sequence[float], others: Sequence[float]) -> bool:
-    return len(values) == len(others) and all(map(_is_same, values, others))
+    return len(values) == len(others) and all(map(is_same, values, others))
 
 
 def _is_same_param(stored: Any, searched: Any) -> bool:

@@ -6,12 +6,13 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from assay.experiments.decision.files import find_test_files
+from assay.experiments.decision.files import find_test_files, predictions_file
 from assay.experiments.maintenance.compare import (
     Difference,
     RunFacts,
     compare_curves,
     compare_params,
+    is_same,
     missing_run,
 )
 from assay.experiments.results.finalizes import FinalizeRecord, Training, read_finalizes
@@ -63,7 +64,9 @@ def examine_finalists(
     for record in records:
         for number, training in record.trainings.items():
             deleted = deleted_runs.get(number, ())
-            for found in _compare_training(study, training, runs.get(number, ()), deleted):
+            for found in _compare_training(
+                study, training, runs.get(number, ()), deleted, store_paths
+            ):
                 message = f"finalist {training.begun.finalist}, training {number}: {found.message}"
                 yield dataclasses.replace(found, message=message)
 
@@ -163,10 +166,18 @@ def _read_runs(
 
 
 def _compare_training(
-    study: str, training: Training, runs: Sequence[RunFacts], deleted_runs: Sequence[str]
+    study: str,
+    training: Training,
+    runs: Sequence[RunFacts],
+    deleted_runs: Sequence[str],
+    store_paths: StorePaths,
 ) -> Iterator[Difference]:
     if training.end is None:
         return  # said of the journal
+    file = predictions_file(store_paths.workspace.finalists(study), training.begun.trial)
+    if training.tested is not None and training.tested.error is None and not file.is_file():
+        message = f"its predictions, {file}, are not there: copy them back (its run has them)"
+        yield Difference(study, None, message)
     if not runs:
         yield missing_run(study, None, f"{training.end.label} in the journal, ", deleted_runs)
         return
@@ -189,6 +200,6 @@ def _compare_test(study: str, training: Training, run: RunFacts) -> Iterator[Dif
         stored = run.metrics.get(encode_name(name))
         if stored is None:
             yield Difference(study, None, f"MLflow lacks {name}")
-        elif abs(stored - value) > 1e-9 * max(1.0, abs(value)):
+        elif not is_same(stored, value):
             message = f"{name} {value} in the journal, {stored} in MLflow"
             yield Difference(study, None, message, wrong_run=run.run_id)

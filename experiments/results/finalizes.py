@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from assay.models.seeding import finalist_seed
 from assay.search.events import (
     EpochEnded,
+    FinalistConfiguration,
     FinalistTested,
     FinalizeJudged,
     FinalizePlan,
@@ -19,6 +21,7 @@ from assay.search.events import (
 )
 from assay.search.history import TrialHistory, add_epoch
 from assay.search.journal import read_events
+from assay.search.space import Configuration
 
 
 @dataclass
@@ -61,11 +64,18 @@ class FinalizeRecord:
     judged: FinalizeJudged | None = None
 
     def ended_by_seed(self) -> dict[int, Training]:
-        """Return the trainings that need not be done again, by seed."""
+        """Return the last training of each planned seed, if it has ended.
+
+        An interrupted one has not ended. Sessions before the test set was opened may have trained
+        what the plan no longer has.
+        """
+        planned = {one.seed: one.finalist for one in planned_trainings(self.plan)}
         return {
             training.begun.seed: training
             for training in self.trainings.values()
-            if training.end is not None and training.end.reason != "interrupted"
+            if training.end is not None
+            and training.end.reason != "interrupted"
+            and planned.get(training.begun.seed) == training.begun.finalist
         }
 
 
@@ -113,16 +123,40 @@ def _open_record(records: dict[int, FinalizeRecord], event: StudyOpened) -> Fina
     return record
 
 
-def planned_only(record: FinalizeRecord, seeds: Mapping[int, int]) -> FinalizeRecord:
-    """Return a record without the trainings that its plan does not have.
+def configuration_key(searched: Mapping[str, object]) -> str:
+    """Return a text that equal configurations share."""
+    return json.dumps(dict(searched), sort_keys=True)
 
-    Args:
-        record: the record.
-        seeds: finalists by the seeds of the planned trainings.
+
+@dataclass(frozen=True)
+class PlannedTraining:
+    """One configuration with one seed.
+
+    Attributes:
+        finalist: number of the trial that the configuration is from.
+        searched: the configuration.
+        seed: of initial weights, batch order and augmentation, and of the split with `--splits`.
     """
-    trainings = {
-        number: training
-        for number, training in record.trainings.items()
-        if seeds.get(training.begun.seed) == training.begun.finalist
-    }
-    return dataclasses.replace(record, trainings=trainings)
+
+    finalist: int
+    searched: Configuration
+    seed: int
+
+
+def planned_trainings(plan: FinalizePlan) -> list[PlannedTraining]:
+    """Return the trainings of a plan: the first seed of every configuration, then the second."""
+    return [
+        PlannedTraining(
+            finalist.trial,
+            finalist.searched,
+            finalist_seed(plan.seed, plan.opening, _seed_key(plan, finalist), index),
+        )
+        for index in range(plan.seeds)
+        for finalist in plan.finalists
+    ]
+
+
+def _seed_key(plan: FinalizePlan, finalist: FinalistConfiguration) -> str:
+    """Return what tells the trainings of a configuration from all others of an opening."""
+    # On another split the same configuration is another training.
+    return configuration_key(finalist.searched) + ("/splits" if plan.splits else "")

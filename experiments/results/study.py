@@ -214,6 +214,7 @@ class StudyResult:
     def _repr_html_(self) -> str:
         """Return a summary and the table of trials as HTML."""
         counts = format_state_counts(self.counts)
+        fired = [] if self.evaluation is None else self.evaluation.fired
         objectives = escape(", ".join(self.objectives))
         lines = [
             f"<b>{escape(self.study)}</b> ({escape(self.experiment)}; {objectives})",
@@ -221,6 +222,9 @@ class StudyResult:
             escape(_format_best(self)),
             *map(escape, format_models(self)),
             *map(escape, [] if self.claim is None else self.claim.sentences()),
+            *(f"{escape(check.name)}: {escape(check.text)}" for check in fired),
+            *(f"importance for {escape(one.summary())}" for one in self.importance.values()),
+            *map(escape, [] if self.decision is None else self.decision["text"]),
         ]
         table = self.trials.to_html(max_rows=_HTML_ROWS, escape=True, border=0, na_rep="")
         return f"<div><p>{'<br>'.join(filter(None, lines))}</p>{table}</div>"

@@ -54,6 +54,7 @@ _COMPARED_TAGS = {
     "assay.keras.image_data_format": "Keras' image_data_format",
 }
 _NO_COMMIT = "none"
+_OTHER_TRAINING = ("your code", "digest of")  # beginnings of what makes another training
 
 
 @dataclass(frozen=True)
@@ -176,9 +177,12 @@ class ReproduceResult:
                 f"{self.title} was not reproduced: it trained {self.epochs_now} of "
                 f"{self.epochs_recorded} epochs ({self.result.state})."
             )
+        wrong = {name: one for name, one in self.metrics.items() if not one.within}
+        name = max(wrong, key=lambda name: wrong[name].largest_difference)
         return (
-            f"{self.title} was not reproduced: the largest difference, "
-            f"{self.largest_difference:.4g}, is not within the tolerance {self.tolerance:g}."
+            f"{self.title} was not reproduced: {name} differs by up to "
+            f"{wrong[name].largest_difference:.4g}, which is not within the tolerance "
+            f"{self.tolerance:g}."
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -498,7 +502,10 @@ def read_like(
         tags={LIKE_TAG: run_id},
         seed=None if has_seed else recorded.seed,
         order_seed=None if has_seed else recorded.order_seed,
-        notes=tuple(_lost_names(recorded, experiment)),
+        notes=lambda session: [
+            *_lost_names(recorded, experiment),
+            *describe_differences(recorded, session),
+        ],
     )
     request = RunRequest(
         options["seed"] or 0,
@@ -507,6 +514,19 @@ def read_like(
         repeated=repeated,
     )
     return experiment, request, store_paths
+
+
+def describe_differences(recorded: RecordedRun, session: Session) -> Iterator[str]:
+    """Yield what differs from when a run was recorded, one line each.
+
+    If the code or the data differ, the first line is a warning: it is another training then,
+    whatever the user changed.
+    """
+    differences = find_differences(recorded, session)
+    others = [one.what for one in differences if one.what.startswith(_OTHER_TRAINING)]
+    warning = f"warning: this trains something else ({', '.join(others)}): " if others else ""
+    yield f"{warning}{recorded.title}: {_count(differences)} from when it was recorded"
+    yield from (f"  {difference}" for difference in differences)
 
 
 def _lost_names(recorded: RecordedRun, experiment: Experiment) -> Iterator[str]:

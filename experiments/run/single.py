@@ -147,7 +147,7 @@ def run(
         spec = session.first_spec(configuration)
         session = replace(session, preflight=read_built_in_facts(session.preflight, spec, executor))
         session.show(display)
-        for note in () if request.repeated is None else request.repeated.notes:
+        for note in () if request.repeated is None else request.repeated.notes(session):
             display.log(note)
         on_ready(session)
         trial = make_trial(configuration, request)

@@ -55,6 +55,7 @@ from assay.experiments.tracking.schema import (
     merge_session_tags,
     opening_tag,
     run_status,
+    verdicts_tag,
 )
 from assay.experiments.workspace import file_name
 from assay.models.files import temporary_folder
@@ -537,6 +538,10 @@ class Recorder:
             tags = {
                 LEADER_TAG: str(event.leader),
                 VERDICTS_TAG: json.dumps(dict(event.verdicts)),
+                # A later finalize replaces the two above.
+                verdicts_tag(event.opening): json.dumps(
+                    {"leader": event.leader, "verdicts": dict(event.verdicts)}
+                ),
             }
             self._writer.log_batch(parent, tags=tags)
 

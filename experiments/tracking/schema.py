@@ -224,6 +224,11 @@ def is_child(tags: Mapping[str, str]) -> bool:
     return TRIAL_TAG in tags or TRAINING_TAG in tags
 
 
+def verdicts_tag(opening: int) -> str:
+    """Return the tag of a study's own run with the leader and the verdicts of an opening."""
+    return f"{VERDICTS_TAG}.{opening}"
+
+
 def opening_tag(opening: int) -> str:
     """Return the tag of the parent run that records an opening of the test set."""
     return f"assay.test_set.opening.{opening}"

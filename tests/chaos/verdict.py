@@ -13,9 +13,8 @@ from pathlib import Path
 
 import optuna
 
-from assay.experiments.decision.finalists import planned_trainings
 from assay.experiments.maintenance.doctor import diagnose
-from assay.experiments.results.finalizes import read_finalizes
+from assay.experiments.results.finalizes import planned_trainings, read_finalizes
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import search_runs
 from assay.experiments.tracking.schema import OPENINGS_TAG, PARENT_TAG, STUDY_ID_TAG

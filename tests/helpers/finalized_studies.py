@@ -13,7 +13,7 @@ import optuna
 from numpy.typing import NDArray
 
 from assay.experiments.decision.files import find_test_files, predictions_file
-from assay.experiments.decision.finalists import planned_trainings
+from assay.experiments.results.finalizes import planned_trainings
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.recorder import Recorder
 from assay.experiments.tracking.store import open_client
@@ -81,6 +81,7 @@ class FinalizedStudy:
     split_seed: int = 0
     targets: NDArray[Any] = field(default_factory=targets)
     provenance: Mapping[str, str] = field(default_factory=dict)
+    search_values: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def study_id(self) -> str:
@@ -97,7 +98,12 @@ class FinalizedStudy:
             splits=self.splits,
             seed=0,
             finalists=tuple(
-                FinalistConfiguration(one.trial, dict(one.params), one.baseline, one.validation)
+                FinalistConfiguration(
+                    one.trial,
+                    dict(one.params),
+                    one.baseline,
+                    self.search_values.get(one.trial, one.validation),
+                )
                 for one in self.configurations
             ),
         )

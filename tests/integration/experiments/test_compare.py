@@ -16,13 +16,19 @@ from mlflow import MlflowClient
 
 from assay import RequestError, compare
 from assay.experiments.decision.files import predictions_file
+from assay.experiments.decision.load import load_finalizes
+from assay.experiments.decision.outcome import evaluate, find_leader
+from assay.experiments.decision.sentences import describe_evaluation
+from assay.experiments.evaluation.summaries import mean_interval
+from assay.experiments.results.finalizes import read_finalizes
 from assay.experiments.tracking.addresses import update_addresses
 from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyClosed, StudyOpened, TrialBegun, TrialEnded
+from assay.search.objective import Objectives
 from tests.helpers.command import Done, invoke
 from tests.helpers.finalized_studies import Configuration, FinalizedStudy, record, targets, track
 from tests.helpers.refusals import Fails
-from tests.helpers.runs import runs
+from tests.helpers.runs import runs, store
 from tests.helpers.tracking import opened
 
 WIDE = Configuration(7, {"family": "mlp", "hidden_units": 64}, 0.95, 0.96, draw=2)
@@ -118,6 +124,60 @@ def test_the_table_shows_what_differs_and_says_the_rest_once(store_paths: StoreP
     assert "same in all: epochs 2, assay.backend tensorflow" in out
     assert "a/3 is worse than a/7 on the test set:" in out
     assert "b/1 is not separable from a/7 on the test set:" in out
+
+
+def test_optimism_is_positive_where_the_search_score_was_better(store_paths: StorePaths) -> None:
+    # The recorded search score is that of the mean; five seeds scatter evenly around it.
+    scores = (("up", "maximize val_auc", 0.1), ("low", "minimize val_loss", -0.1))
+    for name, objective, better in scores:
+        values = {NARROW.trial: NARROW.validation + better}
+        study = FinalizedStudy(name, [NARROW, WIDE], objectives=[objective], search_values=values)
+        record(study, store_paths)
+        finalized, _ = load_finalizes(name, store_paths)
+        assert finalized is not None
+        found = {one.trial: one for one in finalized.evaluate().finalists}
+        assert found[NARROW.trial].optimism == pytest.approx(0.1)
+        assert found[WIDE.trial].optimism == pytest.approx(0.0)
+
+
+def test_before_all_trainings_have_ended_nothing_leads(store_paths: StorePaths) -> None:
+    journal = store_paths.workspace.finalize_journal("a")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    ends = [number for number, line in enumerate(lines) if b'"event":"trial_ended"' in line]
+    for kept, trained in ((ends[-2], False), (ends[-1], True)):
+        journal.write_bytes(b"".join(lines[: kept + 1]))
+        (unfinished,) = read_finalizes(journal, A.study_id)
+        found = evaluate(
+            unfinished, journal.parent, Objectives.read(A.objectives), "classification"
+        )
+        assert (found.leader, found.is_trained) == (7 if trained else None, trained)
+        sentences = describe_evaluation(found)
+        assert sentences[0].startswith("Trial 7 leads" if trained else "No configuration leads yet")
+
+
+def test_one_seed_leads_only_where_no_other_has_three(store_paths: StorePaths) -> None:
+    lucky = Configuration(9, {"family": "mlp", "hidden_units": 9}, 0.7, 0.99, failing=4)
+    record(FinalizedStudy("c", [lucky, NARROW, BASELINE]), store_paths)
+    assert compared(store_paths, "c", "--json").answer["leader"] == "c/3"
+    interval = {name: mean_interval([0.9] * seeds) for name, seeds in (("a", 1), ("b", 2))}
+    maximize = Objectives.read(["maximize val_accuracy"]).each[0]
+    assert find_leader(interval, maximize) == "a"
+    assert find_leader({}, maximize) is None
+
+
+def test_runs_with_and_without_splits_are_not_one_configuration(
+    tracked: StorePaths, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(tracked.workspace.path, home)
+    store_paths = StorePaths.choose(home=home)
+    one, other, *_ = run_ids(store_paths, study="a", finalist="7")
+    (another, *_) = run_ids(store_paths, study="a", finalist="3")
+    store(home).set_tag(other, "assay.split_seed", "3")
+    for order in ((one, other, another), (other, one, another)):
+        done = invoke("compare", *order, "--home", str(home))
+        assert done.code == 2
+        assert "compared on one kind of validation split" in done.err
 
 
 def test_csv_and_latex_have_standard_output_for_themselves(store_paths: StorePaths) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import numpy as np
 import pytest
 
 from assay import finalize, load_study
+from assay.experiments.decision import finalize as finalizing
 from assay.experiments.run import execution
 from assay.experiments.workspace import Workspace
-from assay.search.events import TestSetOpened, TrialBegun, TrialEnded
+from assay.search.events import FinalistTested, TestSetOpened, TrialBegun, TrialEnded
 from assay.search.journal import read_events
 from tests.helpers.command import Done, invoke
 from tests.helpers.runs import optuna_trials, runs, store, trial_runs
@@ -221,6 +224,169 @@ def test_what_was_trained_before_a_death_is_not_trained_again(searched: Path) ->
     ]
 
 
+SPLITS = [("", ""), ("--splits", ""), ("", "--splits")]
+
+
+@pytest.mark.parametrize(("before", "after"), SPLITS, ids=["fewer", "no splits", "splits"])
+def test_another_plan_before_the_opening_is_the_one_that_counts(
+    before: str, after: str, searched: Path
+) -> None:
+    finalized(searched, "--seeds", "4", *before.split())
+    lines = journal(searched).read_bytes().splitlines(keepends=True)
+    opening = next(n for n, line in enumerate(lines) if b"test_set_opened" in line)
+    journal(searched).write_bytes(b"".join(lines[:opening]))
+    answer = finalized(searched, "--top", "1", "--seeds", "3", *after.split())
+    begun = {event.trial: event for event in events(searched, TrialBegun)}
+    tested = [begun[event.trial] for event in events(searched, FinalistTested)]
+    counts = Counter(one.finalist for one in tested)
+    assert counts == {one["trial"]: 3 for one in answer["finalists"]}
+    (opened,) = events(searched, TestSetOpened)
+    assert set(opened.trials) == {*counts}
+    frame = load_study("digits-mlp", home=searched).finalists
+    assert sorted(frame["seed"]) == sorted(one.seed for one in tested)
+    assert [one["seeds"] for one in answer["finalists"]] == [3] * len(counts)
+
+
+def test_a_crash_whose_retry_did_not_begin_is_retried(searched: Path) -> None:
+    finalized(searched, "--top", "1", "--seeds", "3")
+    lines = journal(searched).read_bytes().splitlines(keepends=True)
+    first = next(n for n, line in enumerate(lines) if b'"event":"trial_begun"' in line)
+    end = json.loads(next(line for line in lines if b'"event":"trial_ended"' in line))
+    number = json.loads(lines[first])["trial"]
+    crashed = {**end, "trial": number, "state": "failed", "reason": "crashed (SIGKILL)"}
+    text = json.dumps({**crashed, "values": [], "metrics": {}}, separators=(",", ":"))
+    journal(searched).write_bytes(b"".join([*lines[: first + 1], text.encode(), b"\n"]))
+    answer = finalized(searched, "--top", "1", "--seeds", "3")
+    assert [(one["seeds"], one["failed"]) for one in answer["finalists"]] == 2 * [(3, [])]
+    (retry,) = [event for event in events(searched, TrialBegun) if event.attempt == 2]
+    assert retry.retry_of == number
+
+
+def test_a_baseline_that_did_not_begin_is_no_finalist(home: Path, tmp_path: Path) -> None:
+    text = Path("experiments/catalog/digits-mlp.toml").read_text(encoding="utf-8")
+    second = text[text.index("[[baseline]]") :].replace("32", "48", 1)
+    (tmp_path / "two.toml").write_text(f"{text}\n{second}")
+    sized = ("--trials", "1", "--epochs", "2", "--workers", "1", "--pruner", "none")
+    swept = invoke("sweep", str(tmp_path / "two.toml"), *sized, "--home", str(home))
+    assert swept.code == 0, swept.err
+    done = invoke("finalize", "two", "--home", str(home), "--seeds", "3", "--json")
+    assert done.code == 0, done.err
+    assert [one["params"] != {} for one in done.answer["finalists"]] == [True]
+    assert "warning: 1 baseline of the study did not begin" in done.err
+    assert "only one configuration" in done.err
+
+
+def test_the_plan_is_that_of_the_locked_study(
+    searched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = finalizing.lock_all_instances
+
+    def lock_late(*arguments: Any) -> None:
+        lock(*arguments)
+        journal(searched).write_bytes(b"\n")  # as another finalize that ended meanwhile
+
+    monkeypatch.setattr(finalizing, "lock_all_instances", lock_late)
+    done = invoke("finalize", "digits-mlp", "--home", str(searched))
+    assert done.code == 2
+    assert "was finalized by another process meanwhile" in done.err
+
+
+def test_splits_are_not_drawn_of_a_validation_set_of_the_user(home: Path, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(120, 3)).astype(np.float32)
+    y = np.arange(120) % 2
+    arrays = {
+        f"{name}_{part}": array[span]
+        for part, span in (("train", slice(80)), ("val", slice(80, 100)), ("test", slice(100, 120)))
+        for name, array in (("x", x), ("y", y))
+    }
+    np.savez(tmp_path / "own.npz", **arrays)
+    (tmp_path / "own.toml").write_text(
+        f'title = "x"\n[data]\nname = "npz:{tmp_path / "own.npz"}"\n[model]\nfamily = "mlp"\n'
+        "[train]\nepochs = 1\n[space]\nhidden_units = [2, 3]\n"
+    )
+    sized = ("--trials", "2", "--workers", "1", "--home", str(home))
+    swept = invoke("sweep", str(tmp_path / "own.toml"), *sized)
+    assert swept.code == 0, swept.err
+    done = invoke("finalize", "own", "--splits", "--home", str(home))
+    assert done.code == 2
+    assert "these data have a validation set of their own" in done.err
+
+
+def test_a_network_that_guesses_is_said_to(searched: Path) -> None:
+    guessing = qualities(**{f"of_{units}": 0.05 for units in (*UNITS, BASELINE_UNITS)})
+    answer = finalized(searched, "--seeds", "3", QUALITIES=guessing)
+    assert answer["chance"]["value"] == pytest.approx(0.1)
+    assert answer["chance"]["is_beaten"] is False
+    assert any("is no better on the test set than 0.1000" in text for text in answer["text"])
+
+
+def test_a_baseline_that_leads_is_said_to(searched: Path) -> None:
+    worse = qualities(of_32=0.95, **{f"of_{units}": 0.5 for units in UNITS})
+    answer = finalized(searched, "--seeds", "3", QUALITIES=worse)
+    assert answer["text"][1] == "It is a baseline: the search has found nothing better."
+    html = load_study("digits-mlp", home=searched)._repr_html_()
+    assert answer["text"][1] in html
+
+
+def test_lost_predictions_leave_the_recorded_verdicts(searched: Path) -> None:
+    answer = finalized(searched, "--top", "1", "--seeds", "3")
+    shutil.rmtree(Workspace(searched).finalists("digits-mlp"))
+    stores = ("--home", str(searched))
+    shown = invoke("show", "digits-mlp", *stores)
+    assert shown.code == 0, shown.err
+    assert f"Opening 1 found: trial {answer['leader']} leads; trial " in shown.out
+    assert "can't be read" in shown.out
+    record = invoke("show", "digits-mlp", *stores, "--json").answer["finalize"]
+    assert (record["leader"], record["finalists"]) == (answer["leader"], [])
+    assert "can't be read" in record["error"]
+    decision = load_study("digits-mlp", home=searched).decision
+    assert decision is not None
+    assert decision["verdicts"] == {
+        str(one["trial"]): one["verdict"] for one in answer["finalists"]
+    }
+    told = invoke("doctor", *stores)
+    assert (told.code, "its predictions, " in told.out) == (1, True)
+
+
+def test_a_damaged_journal_of_finalizes_does_not_fail_a_sweep(searched: Path) -> None:
+    journal(searched).write_text("damaged\n")
+    done = sweep(searched, "--json")
+    assert (done.code, done.answer["trials"]["complete"]) == (0, 5)
+    assert invoke("show", "digits-mlp", "--home", str(searched)).code == 2
+
+
+def test_other_studies_that_opened_the_test_set_are_named(searched: Path) -> None:
+    finalized(searched, "--top", "1", "--seeds", "3")
+    assert sweep(searched, "--study", "other").code == 0
+    done = invoke("finalize", "other", "--home", str(searched), "--top", "1", "--seeds", "3")
+    assert done.code == 0, done.err
+    assert "have opened the same test set (digits-mlp 1 time)" in done.err
+
+
+def test_earlier_verdicts_and_a_later_best_are_shown(searched: Path, tmp_path: Path) -> None:
+    first = finalized(searched, "--top", "1", "--seeds", "3")
+    second = finalized(searched, "--top", "2", "--seeds", "3")
+    stores = ("--home", str(searched))
+    record = invoke("show", "digits-mlp", *stores, "--json").answer
+    (earlier,) = record["earlier_finalizes"]
+    assert (earlier["opening"], earlier["leader"]) == (1, first["leader"])
+    (parent,) = [run for run in runs(searched) if "mlflow.parentRunId" not in run.data.tags]
+    tag = json.loads(parent.data.tags["assay.verdicts.1"])
+    assert tag == {"leader": first["leader"], "verdicts": earlier["verdicts"]}
+    assert parent.data.tags["assay.leader"] == str(second["leader"])
+    shown = invoke("show", "digits-mlp", *stores).out
+    assert f"Opening 1 found: trial {first['leader']} leads" in shown
+    assert "was not trained again: it came later" not in shown
+    best = max(optuna_trials(searched), key=lambda trial: trial.value or 0).number
+    text = (
+        journal(searched).read_text().replace(f'"trial":{best},"searched"', '"trial":99,"searched"')
+    )
+    journal(searched).write_text(text)  # as if the best had come after the finalize
+    shown = invoke("show", "digits-mlp", *stores).out
+    assert f"Trial {best}, now the best of the search, was not trained again" in shown
+    assert " finalize digits-mlp" in sweep(searched).out.partition("decide:")[2]
+
+
 def test_a_death_after_the_opening_is_the_same_opening(searched: Path) -> None:
     finalized(searched, "--seeds", "3")
     lines = journal(searched).read_bytes().splitlines(keepends=True)
@@ -258,12 +424,15 @@ def test_doctor_settles_a_finalize_that_died(searched: Path) -> None:
 
 def test_doctor_sees_a_run_that_was_changed(searched: Path) -> None:
     finalized(searched, "--top", "1", "--seeds", "3")
-    changed = next(run for run in runs(searched) if "assay.finalist" in run.data.tags)
+    changed, other = [run for run in runs(searched) if "assay.finalist" in run.data.tags][:2]
+    store(searched).log_metric(other.info.run_id, "test_accuracy", math.nan)
     store(searched).set_tag(changed.info.run_id, "assay.state", "failed: other")
     told = invoke("doctor", "--home", str(searched), "--json")
     training = changed.data.tags["assay.training"]
-    (difference,) = told.answer["differences"]
-    assert f"training {training}: complete in the journal" in difference["what"]
+    found = "\n".join(difference["what"] for difference in told.answer["differences"])
+    assert len(told.answer["differences"]) == 2
+    assert f"training {training}: complete in the journal" in found
+    assert f"training {other.data.tags['assay.training']}: test_accuracy" in found
     assert invoke("doctor", "--home", str(searched), "--fix").code == 0
 
 

@@ -90,8 +90,8 @@ def test_other_numbers_fail_and_say_by_how_much(
     assert done.code == 1
     assert "not reproduced; the largest difference is 0.125, the tolerance 0.001" in done.out
     assert done.err.splitlines()[-1] == (
-        "assay: trial 0 of digits-mlp was not reproduced: the largest difference, 0.125, is not "
-        "within the tolerance 0.001."
+        "assay: trial 0 of digits-mlp was not reproduced: loss differs by up to 0.125, which is "
+        "not within the tolerance 0.001."
     )
     done = invoke("reproduce", run_id, "--tolerance", "0.2", "--home", str(swept_home), "--json")
     assert (done.code, done.answer["within"], done.answer["largest_difference"]) == (0, True, 0.125)
@@ -122,6 +122,10 @@ def test_what_differs_is_said_before_anything_is_trained(
     trained = next(n for n, line in enumerate(lines) if "trial 0 complete" in line)
     assert first < trained
     assert run_of(swept_home, done).data.tags["assay.threads"] == "77"
+    like = invoke("run", "--like", run_id, "--home", str(swept_home), "--set", "learning_rate=0.02")
+    assert like.code == 0, like.err
+    assert "warning: this trains something else (digest of the data): trial 0 of" in like.err
+    assert "  hyperparameter learning_rate: recorded 0.001, now 0.02" in like.err
 
 
 def test_a_pruned_trial_ends_where_it_ended(swept_home: Path) -> None:

@@ -116,7 +116,7 @@ def test_no_code_runs_that_a_journal_alone_names(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"now names 'other\.py:net'"):
         restore_experiment(opened, tmp_path / "home")
     (tmp_path / "project" / "own.toml").unlink()
-    with pytest.raises(RequestError, match="there is no file"):
+    with pytest.raises(RequestError, match="which is not there: put the file back"):
         restore_experiment(opened, tmp_path / "home")
 
 

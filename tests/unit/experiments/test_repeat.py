@@ -6,6 +6,7 @@ import importlib.metadata
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from assay.experiments.config.catalog import resolve_experiment
 from assay.experiments.config.request import RepeatedTraining, RunRequest
 from assay.experiments.run.provenance import list_packages
 from assay.experiments.run.recorded import RecordedRun, read_value
-from assay.experiments.run.repeat import compare_metrics
+from assay.experiments.run.repeat import ReproduceResult, compare_metrics
+from assay.experiments.run.result import RunStatus
 from assay.experiments.run.single import make_session, make_trial
 from assay.experiments.tracking.code import (
     artifact_name,
@@ -100,6 +102,27 @@ def test_the_last_values_stand_beside_each_other() -> None:
     assert (loss.recorded, loss.now) == (0.25, 0.26)
     assert loss.difference == pytest.approx(0.01)
     assert loss.largest_difference == pytest.approx(0.3)
+
+
+def test_the_message_names_the_metric_that_is_not_within_the_tolerance() -> None:
+    # Above 1 the tolerance is a fraction: the larger difference is within it.
+    recorded = recorded_run([{"loss": 1000.0, "val_accuracy": 0.5}])
+    now = [{"loss": 1000.5, "val_accuracy": 0.502}]
+    result = ReproduceResult(
+        recorded_run_id="r",
+        title="trial 0",
+        state="complete",
+        result=SimpleNamespace(status=RunStatus("finished")),  # type: ignore[arg-type]
+        metrics=compare_metrics(recorded, now, {}, 0.001),
+        epoch=1,
+        epochs_recorded=1,
+        epochs_now=1,
+        tolerance=0.001,
+    )
+    assert result.failure == (
+        "trial 0 was not reproduced: val_accuracy differs by up to 0.002, which is not within the "
+        "tolerance 0.001."
+    )
 
 
 def test_values_are_of_the_epoch_that_early_stopping_kept() -> None:

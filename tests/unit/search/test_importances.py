@@ -131,6 +131,19 @@ def test_without_enough_information_a_sentence_says_why(
     assert (report.reason, report.shares, report.shown) == (reason, {}, {})
 
 
+def test_equal_values_where_a_hyperparameter_exists_are_not_tested() -> None:
+    chance = random.Random(3)
+    sometimes = FloatDistribution(0.0, 1.0)
+    study = study_of(
+        60,
+        lambda params: 0.1 if "sometimes" in params else chance.random(),
+        sometimes=sometimes,
+    )
+    report = report_of(study)
+    assert report.left_out["sometimes"] == "the same accuracy in all its complete trials"
+    assert all(math.isfinite(share.share) for share in report.shares.values())
+
+
 def test_nothing_passes_is_told_from_not_computed() -> None:
     chance = random.Random(2)
     study = study_of(30, lambda params: chance.random())
