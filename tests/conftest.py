@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -19,6 +17,7 @@ from assay.experiments.tracking.addresses import update_addresses
 from assay.experiments.tracking.store import MLFLOW_VARIABLES
 from assay.experiments.workspace import StorePaths
 from tests.helpers.command import SWEEP, Swept, assay
+from tests.helpers.once import once
 from tests.helpers.paths import ROOT
 from tests.helpers.postgresql import PostgreSQL, missing
 
@@ -85,16 +84,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder shared by all pytest-xdist processes."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-
-@contextlib.contextmanager
-def once(folder: Path) -> Iterator[bool]:
-    """Yield whether a shared folder is new; other processes wait until it is filled."""
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield not (folder / "done").exists()
-        (folder / "done").touch()
 
 
 @pytest.fixture(scope="session")
