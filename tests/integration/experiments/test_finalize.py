@@ -7,6 +7,7 @@ import math
 import shlex
 import shutil
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,14 @@ def finalist_training(quick_training: None, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(execution, "TRAINER", "tests.helpers.stub_trainer:FinalistTrainer")
 
 
+@dataclass(frozen=True)
+class Decided:
+    """A home with a study that was finalized once, and what `--json` said."""
+
+    home: Path
+    answer: dict[str, Any]
+
+
 @pytest.fixture
 def searched(finalist_training: None, shared: Path, home: Path) -> Path:
     """Return a home with a study of the baseline and one trial for each of `UNITS`."""
@@ -47,7 +56,23 @@ def searched(finalist_training: None, shared: Path, home: Path) -> Path:
             queue.write_text(json.dumps([{"hidden_units": units, **fixed} for units in UNITS]))
             done = sweep(template, "--enqueue", str(queue))
             assert done.code == 0, done.err
-    shutil.rmtree(home)
+    return copy_home(template, home)
+
+
+@pytest.fixture
+def decided(searched: Path, shared: Path) -> Decided:
+    """Return such a home after `assay finalize --top 1 --seeds 3`."""
+    template = shared / "decided" / "home"
+    answer = template.with_name("answer.json")
+    with once(template.parent) as new:
+        if new:
+            copy_home(searched, template)
+            answer.write_text(json.dumps(finalized(template, "--top", "1", "--seeds", "3")))
+    return Decided(copy_home(template, searched), json.loads(answer.read_text()))
+
+
+def copy_home(template: Path, home: Path) -> Path:
+    shutil.rmtree(home, ignore_errors=True)
     shutil.copytree(template, home)
     update_addresses(Workspace(home))
     return home
@@ -158,8 +183,8 @@ def test_a_second_finalize_says_that_it_is_the_second(searched: Path) -> None:
     assert opened["time"].startswith("20")
 
 
-def test_each_re_training_has_a_run(searched: Path) -> None:
-    answer = finalized(searched, "--top", "1", "--seeds", "3")
+def test_each_re_training_has_a_run(decided: Decided) -> None:
+    searched, answer = decided.home, decided.answer
     trials = trial_runs(searched)
     found = [run for run in runs(searched) if "assay.finalist" in run.data.tags]
     assert len(found) == 3 * len(answer["finalists"])
@@ -177,8 +202,8 @@ def test_each_re_training_has_a_run(searched: Path) -> None:
     assert (doctor.code, doctor.answer["differences"]) == (0, [])
 
 
-def test_the_report_by_class_is_that_of_the_predictions(searched: Path) -> None:
-    finalized(searched, "--top", "1", "--seeds", "3")
+def test_the_report_by_class_is_that_of_the_predictions(decided: Decided) -> None:
+    searched = decided.home
     folder = Workspace(searched).finalists("digits-mlp") / "training-0000"
     report = json.loads((folder / "test.json").read_text())
     with np.load(folder / "predictions.npz") as file:
@@ -257,8 +282,8 @@ def test_another_plan_before_the_opening_is_the_one_that_counts(
     assert [one["seeds"] for one in answer["finalists"]] == [3] * len(counts)
 
 
-def test_a_crash_whose_retry_did_not_begin_is_retried(searched: Path) -> None:
-    finalized(searched, "--top", "1", "--seeds", "3")
+def test_a_crash_whose_retry_did_not_begin_is_retried(decided: Decided) -> None:
+    searched = decided.home
     lines = journal(searched).read_bytes().splitlines(keepends=True)
     first = next(n for n, line in enumerate(lines) if b'"event":"trial_begun"' in line)
     end = json.loads(next(line for line in lines if b'"event":"trial_ended"' in line))
@@ -338,8 +363,8 @@ def test_a_baseline_that_leads_is_said_to(searched: Path) -> None:
     assert answer["text"][1] in html
 
 
-def test_lost_predictions_leave_the_recorded_verdicts(searched: Path) -> None:
-    answer = finalized(searched, "--top", "1", "--seeds", "3")
+def test_lost_predictions_leave_the_recorded_verdicts(decided: Decided) -> None:
+    searched, answer = decided.home, decided.answer
     shutil.rmtree(Workspace(searched).finalists("digits-mlp"))
     stores = ("--home", str(searched))
     shown = invoke("show", "digits-mlp", *stores)
@@ -365,16 +390,16 @@ def test_a_damaged_journal_of_finalizes_does_not_fail_a_sweep(searched: Path) ->
     assert invoke("show", "digits-mlp", "--home", str(searched)).code == 2
 
 
-def test_other_studies_that_opened_the_test_set_are_named(searched: Path) -> None:
-    finalized(searched, "--top", "1", "--seeds", "3")
+def test_other_studies_that_opened_the_test_set_are_named(decided: Decided) -> None:
+    searched = decided.home
     assert sweep(searched, "--study", "other").code == 0
     done = invoke("finalize", "other", "--home", str(searched), "--top", "1", "--seeds", "3")
     assert done.code == 0, done.err
     assert "have opened the same test set (digits-mlp 1 time)" in done.err
 
 
-def test_earlier_verdicts_and_a_later_best_are_shown(searched: Path, tmp_path: Path) -> None:
-    first = finalized(searched, "--top", "1", "--seeds", "3")
+def test_earlier_verdicts_and_a_later_best_are_shown(decided: Decided, tmp_path: Path) -> None:
+    searched, first = decided.home, decided.answer
     second = finalized(searched, "--top", "2", "--seeds", "3")
     stores = ("--home", str(searched))
     record = invoke("show", "digits-mlp", *stores, "--json").answer
@@ -414,8 +439,8 @@ def test_a_death_after_the_opening_is_the_same_opening(searched: Path) -> None:
     assert doctor.code == 0, doctor.out
 
 
-def test_doctor_settles_a_finalize_that_died(searched: Path) -> None:
-    finalized(searched, "--top", "1", "--seeds", "3")
+def test_doctor_settles_a_finalize_that_died(decided: Decided) -> None:
+    searched = decided.home
     lines = journal(searched).read_bytes().splitlines(keepends=True)
     opening = next(n for n, line in enumerate(lines) if b"test_set_opened" in line)
     begun = json.loads(next(line for line in lines if b'"event":"trial_begun"' in line))
@@ -432,8 +457,8 @@ def test_doctor_settles_a_finalize_that_died(searched: Path) -> None:
     assert all(run.info.status != "RUNNING" for run in runs(searched))
 
 
-def test_doctor_sees_a_run_that_was_changed(searched: Path) -> None:
-    finalized(searched, "--top", "1", "--seeds", "3")
+def test_doctor_sees_a_run_that_was_changed(decided: Decided) -> None:
+    searched = decided.home
     changed, other = [run for run in runs(searched) if "assay.finalist" in run.data.tags][:2]
     store(searched).log_metric(other.info.run_id, "test_accuracy", math.nan)
     store(searched).set_tag(changed.info.run_id, "assay.state", "failed: other")
@@ -446,8 +471,8 @@ def test_doctor_sees_a_run_that_was_changed(searched: Path) -> None:
     assert invoke("doctor", "--home", str(searched), "--fix").code == 0
 
 
-def test_doctor_restores_a_run_that_a_user_deleted(searched: Path) -> None:
-    finalized(searched, "--top", "1", "--seeds", "3")
+def test_doctor_restores_a_run_that_a_user_deleted(decided: Decided) -> None:
+    searched = decided.home
     deleted = next(run for run in runs(searched) if "assay.finalist" in run.data.tags)
     store(searched).delete_run(deleted.info.run_id)
     told = invoke("doctor", "--home", str(searched))
@@ -490,9 +515,9 @@ def test_show_and_load_study_have_the_finalists(searched: Path) -> None:
     ids=["closed", "opened"],
 )
 def test_show_tells_of_a_finalize_that_was_interrupted(
-    kept: bytes, is_opened: bool, searched: Path
+    kept: bytes, is_opened: bool, decided: Decided
 ) -> None:
-    finalized(searched, "--top", "1", "--seeds", "3")
+    searched = decided.home
     first = journal(searched).read_bytes()
     finalized(searched, "--top", "1", "--seeds", "4")
     second = journal(searched).read_bytes()[len(first) :].splitlines(keepends=True)
@@ -525,8 +550,8 @@ def test_the_function_returns_the_study(searched: Path) -> None:
     assert study.finalists["test_accuracy"].notna().all()
 
 
-def test_delete_removes_the_finalists(searched: Path) -> None:
-    finalized(searched, "--top", "1", "--seeds", "3")
+def test_delete_removes_the_finalists(decided: Decided) -> None:
+    searched = decided.home
     Workspace(searched).finalists("digits-mlp").joinpath("mine.txt").write_text("of the user")
     done = invoke("delete", "digits-mlp", "--home", str(searched), "--yes")
     assert done.code == 0, done.err
