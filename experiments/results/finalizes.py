@@ -64,10 +64,9 @@ class FinalizeRecord:
     judged: FinalizeJudged | None = None
 
     def ended_by_seed(self) -> dict[int, Training]:
-        """Return the last training of each planned seed, if it has ended.
+        """Return the last ended training of each planned seed; an interrupted one has not ended.
 
-        An interrupted one has not ended. Sessions before the test set was opened may have trained
-        what the plan no longer has.
+        Sessions before the test set was opened may have trained what the plan no longer has.
         """
         planned = {one.seed: one.finalist for one in planned_trainings(self.plan)}
         return {

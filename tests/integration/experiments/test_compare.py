@@ -155,6 +155,17 @@ def test_before_all_trainings_have_ended_nothing_leads(store_paths: StorePaths) 
         assert sentences[0].startswith("Trial 7 leads" if trained else "No configuration leads yet")
 
 
+def test_the_leader_is_the_one_at_the_opening(store_paths: StorePaths) -> None:
+    journal = store_paths.workspace.finalize_journal("a")
+    text = journal.read_text()
+    changed = text.replace('"leader":7,"trials"', '"leader":3,"trials"')
+    assert changed != text
+    journal.write_text(changed)
+    finalized, _ = load_finalizes("a", store_paths)
+    assert finalized is not None
+    assert finalized.evaluate().leader == 3
+
+
 def test_one_seed_leads_only_where_no_other_has_three(store_paths: StorePaths) -> None:
     lucky = Configuration(9, {"family": "mlp", "hidden_units": 9}, 0.7, 0.99, failing=4)
     record(FinalizedStudy("c", [lucky, NARROW, BASELINE]), store_paths)

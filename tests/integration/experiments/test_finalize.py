@@ -619,3 +619,7 @@ def test_the_front_of_several_objectives_is_finalized(home: Path, tmp_path: Path
     chosen = [one["trial"] for one in done.answer["finalists"] if not one["baseline"]]
     assert set(chosen) <= front
     assert done.answer["objective"] == "maximize val_accuracy"
+    accuracies = {one["number"]: one["values"][1] for one in swept.answer["pareto"]}
+    for one in done.answer["finalists"]:
+        if one["trial"] in front:
+            assert one["search_value"] == accuracies[one["trial"]]
