@@ -181,6 +181,8 @@ class Template:
         yield _with_comment('source = ""', "A paper or lecture that the experiment comes from.")
         if self.task == "regression":
             yield _with_comment('task = "regression"', "Predict numbers, not classes.")
+        else:
+            yield _with_comment('# task = "classification"', 'Or "regression": predict numbers.')
 
     def _data_lines(self) -> Iterator[str]:
         yield from ("", "[data]")

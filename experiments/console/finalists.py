@@ -103,8 +103,8 @@ def print_missed(trial: int, again: str) -> None:
     """
     out = create_console()
     out.print(
-        f"\nTrial {trial}, now the best of the search, was not trained again: it came later. The "
-        "same command would train it too, and open the test set once more:",
+        f"\nTrial {trial}, now the best of the search, was not trained again: it came later. To "
+        "judge it too, which opens the test set once more:",
         soft_wrap=not out.is_terminal,
     )
     out.print(f"{'decide:':8}{escape_line(again)}", soft_wrap=True)

@@ -68,6 +68,7 @@ def test_every_setting_is_in_the_file_with_its_description(new: New, tmp_path: P
                 or " ".join((field.description or "?").split())
                 in (" ".join(text.replace("\n#", " ").split()))
             ), name
+    assert '\n# task = "classification" ' in text
     assert max(map(len, text.splitlines())) <= 120
 
 
