@@ -213,21 +213,25 @@ class StudyResult:
 
     def _repr_html_(self) -> str:
         """Return a summary and the table of trials as HTML."""
+        objectives = escape(", ".join(self.objectives))
+        title = f"<b>{escape(self.study)}</b> ({escape(self.experiment)}; {objectives})"
         counts = format_state_counts(self.counts)
         fired = [] if self.evaluation is None else self.evaluation.fired
-        objectives = escape(", ".join(self.objectives))
-        lines = [
-            f"<b>{escape(self.study)}</b> ({escape(self.experiment)}; {objectives})",
-            f"trials: {escape(counts)}",
-            escape(_format_best(self)),
-            *map(escape, format_models(self)),
-            *map(escape, [] if self.claim is None else self.claim.sentences()),
-            *(f"{escape(check.name)}: {escape(check.text)}" for check in fired),
-            *(f"importance for {escape(one.summary())}" for one in self.importance.values()),
-            *map(escape, [] if self.decision is None else self.decision["text"]),
+        importance = [f"importance for {one.summary()}" for one in self.importance.values()]
+        paragraphs = [
+            (title, [f"trials: {counts}", _format_best(self), *format_models(self)]),
+            ("", [] if self.claim is None else self.claim.sentences()),
+            ("<b>checks that fire</b>", [f"{check.name}: {check.text}" for check in fired]),
+            ("", importance),
+            ("<b>finalized</b>", [] if self.decision is None else self.decision["text"]),
         ]
+        text = "".join(
+            f"<p>{'<br>'.join(filter(None, [head, *map(escape, lines)]))}</p>"
+            for head, lines in paragraphs
+            if lines
+        )
         table = self.trials.to_html(max_rows=_HTML_ROWS, escape=True, border=0, na_rep="")
-        return f"<div><p>{'<br>'.join(filter(None, lines))}</p>{table}</div>"
+        return f"<div>{text}{table}</div>"
 
 
 def format_models(result: StudyResult) -> list[str]:
