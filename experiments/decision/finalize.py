@@ -285,7 +285,8 @@ def _count_other_openings(study: str, digest: object, store_paths: StorePaths) -
         with suppress(DamagedFile):
             for event, _ in read_events(journal, only=[StudyOpened, TestSetOpened]):
                 if isinstance(event, StudyOpened):
-                    is_same = other != study and event.data.get("digest") == digest
+                    is_known = digest is not None and other != study
+                    is_same = is_known and event.data.get("digest") == digest
                 elif is_same:
                     counts[other] += 1
     return dict(counts)

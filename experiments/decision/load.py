@@ -46,7 +46,7 @@ class FinalizedStudy:
     task: Task
 
     def has_trained(self, trial: int) -> bool:
-        """Return whether the configuration of a trial is one of those that were trained again."""
+        """Return whether a trial is one of those whose configurations were trained again."""
         return any(one.trial == trial for one in self.record.plan.finalists)
 
     def evaluate(self, gap: float | None = None) -> Evaluation:

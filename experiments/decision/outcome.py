@@ -391,8 +391,8 @@ def _find_leader(
 def find_leader(validation: Mapping[str, MeanInterval], objective: Objective) -> str | None:
     """Return the configuration that leads on validation; None if there is none.
 
-    Of configurations with fewer than three seeds, which get no verdict, one leads only if no other
-    has more.
+    A configuration with fewer than three seeds, which gets no verdict, leads only if no other has
+    three.
 
     Args:
         validation: the objective over the seeds, by configuration.

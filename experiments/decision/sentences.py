@@ -12,7 +12,8 @@ from assay.experiments.decision.comparison import ConfigurationComparison
 from assay.experiments.decision.load import FinalizedStudy
 from assay.experiments.decision.outcome import Evaluation, Finalist
 from assay.experiments.evaluation.budget import format_needed_budget, format_smallest_gap
-from assay.experiments.evaluation.verdicts import ALPHA, Comparison, level_of_opening
+from assay.experiments.evaluation.summaries import MeanInterval
+from assay.experiments.evaluation.verdicts import ALPHA, MIN_SEEDS, Comparison, level_of_opening
 from assay.experiments.formatting import format_metric
 from assay.experiments.terminal_text import escape_line
 from assay.models.errors import RequestError
@@ -72,7 +73,8 @@ def describe_evaluation(evaluation: Evaluation) -> list[str]:
         return ["No configuration leads: none was trained to its end."]
     others = [one for one in evaluation.finalists if not one.is_leader]
     sentences = [
-        f"Trial {leader.trial} leads: {_describe_mean(evaluation.objective)}.",
+        f"Trial {leader.trial} leads: {_describe_mean(evaluation.objective)}"
+        f"{_name_field([one.validation for one in evaluation.finalists])}.",
         *_describe_choice(leader, others),
     ]
     # `--json` has all comparisons; the question here is what to take.
@@ -100,11 +102,18 @@ def _describe_mean(objective: Objective) -> str:
     return f"its mean {escape_line(objective.metric)} over the seeds is the {direction}"
 
 
+def _name_field(validation: Sequence[MeanInterval | None]) -> str:
+    """Return among which configurations one leads, if it is not all of them; see `find_leader`."""
+    seeds = [one.seeds for one in validation if one is not None]
+    is_split = min(seeds) < MIN_SEEDS <= max(seeds)
+    return f", of those with {MIN_SEEDS} complete trainings or more" if is_split else ""
+
+
 def _describe_choice(leader: Finalist, others: Sequence[Finalist]) -> list[str]:
     """Return what follows for the choice of a configuration."""
     sentences = []
     if leader.configuration.is_baseline:
-        sentences.append("It is a baseline: the search has found nothing better.")
+        sentences.append("It is a baseline: nothing that the search found has a better mean.")
     equals = [
         f"trial {one.trial}{' (a baseline)' if one.configuration.is_baseline else ''}"
         for one in others
@@ -161,9 +170,11 @@ def describe_comparison(comparison: ConfigurationComparison) -> list[str]:
     """Return what a comparison of configurations says."""
     sentences = []
     if comparison.leader is not None:
+        judged = [one for one in comparison.configurations if one.test is not None]
         sentences.append(
             f"{escape_line(comparison.leader)} leads: {_describe_mean(comparison.objective)} of "
-            "the configurations that were trained again."
+            "the configurations that were trained again"
+            f"{_name_field([one.candidate.validation for one in judged])}."
         )
     for (first, second), found in comparison.comparisons.items():
         difference = format_difference(found, comparison.metric, in_points=comparison.in_points)

@@ -170,6 +170,13 @@ def test_one_seed_leads_only_where_no_other_has_three(store_paths: StorePaths) -
     lucky = Configuration(9, {"family": "mlp", "hidden_units": 9}, 0.7, 0.99, failing=4)
     record(FinalizedStudy("c", [lucky, NARROW, BASELINE]), store_paths)
     assert compared(store_paths, "c", "--json").answer["leader"] == "c/3"
+    assert (
+        "trained again, of those with 3 complete trainings or more."
+        in compared(store_paths, "c").out
+    )
+    finalized, _ = load_finalizes("a", store_paths)
+    assert finalized is not None
+    assert describe_evaluation(finalized.evaluate())[0].endswith("over the seeds is the highest.")
     interval = {name: mean_interval([0.9] * seeds) for name, seeds in (("a", 1), ("b", 2))}
     maximize = Objectives.read(["maximize val_accuracy"]).each[0]
     assert find_leader(interval, maximize) == "a"

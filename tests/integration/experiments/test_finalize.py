@@ -358,7 +358,9 @@ def test_a_network_that_guesses_is_said_to(searched: Path) -> None:
 def test_a_baseline_that_leads_is_said_to(searched: Path) -> None:
     worse = qualities(of_32=0.95, **{f"of_{units}": 0.5 for units in UNITS})
     answer = finalized(searched, "--seeds", "3", QUALITIES=worse)
-    assert answer["text"][1] == "It is a baseline: the search has found nothing better."
+    assert answer["text"][1] == (
+        "It is a baseline: nothing that the search found has a better mean."
+    )
     html = load_study("digits-mlp", home=searched)._repr_html_()
     assert answer["text"][1] in html
 
@@ -390,12 +392,16 @@ def test_a_damaged_journal_of_finalizes_does_not_fail_a_sweep(searched: Path) ->
     assert invoke("show", "digits-mlp", "--home", str(searched)).code == 2
 
 
-def test_other_studies_that_opened_the_test_set_are_named(decided: Decided) -> None:
+@pytest.mark.parametrize("is_same", [True, False], ids=["same data", "other data"])
+def test_other_studies_that_opened_the_test_set_are_named(is_same: bool, decided: Decided) -> None:
     searched = decided.home
     assert sweep(searched, "--study", "other").code == 0
+    if not is_same:
+        text = journal(searched).read_text()
+        journal(searched).write_text(text.replace('"digest":"', '"digest":"0'))
     done = invoke("finalize", "other", "--home", str(searched), "--top", "1", "--seeds", "3")
     assert done.code == 0, done.err
-    assert "have opened the same test set (digits-mlp 1 time)" in done.err
+    assert ("have opened the same test set (digits-mlp 1 time)" in done.err) is is_same
 
 
 def test_earlier_verdicts_and_a_later_best_are_shown(decided: Decided, tmp_path: Path) -> None:
