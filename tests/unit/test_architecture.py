@@ -57,6 +57,7 @@ ORDER: dict[str, list[set[str]]] = {
         {"evaluation"},
         {"results", "run"},
         {"decision"},
+        {"report"},
         {"console", "maintenance"},
         {"api", "cli"},
     ],

@@ -1,0 +1,1 @@
+"""Reports: a page, its Markdown twin, and the records that both are made of."""
