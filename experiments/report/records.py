@@ -512,24 +512,47 @@ class ExpectedBestRecord(_Part):
 
 
 class ReferenceRecord(_Part):
-    """A model that is not trained by Assay, measured on the same test set for comparison.
+    """A model that Assay did not train, measured on the same test set for comparison.
 
     Attributes:
-        name: what it is, such as "SVM on Nystroem features".
-        study: the study whose data set it was measured on.
+        name: what it is, such as "SVM on Nystroem features"; its `ComparedRecord` has it too.
         description: how it was chosen and trained.
-        test: its test metric over seeds.
-        seconds: time of one training.
+        seconds: time of one training; None if it is not known.
         command: the command that measured it.
     """
 
     kind: Literal["reference"] = "reference"
     name: str
-    study: str
     description: str
-    test: Interval
     seconds: FiniteFloat | None
     command: str
+
+
+class ComparedRecord(_Part):
+    """A configuration in the comparison of several studies, the leader first.
+
+    Attributes:
+        name: such as "mnist-mlp/12", or that of a reference.
+        study: its study; None for a reference.
+        trial: the trial that it is from; None likewise.
+        baseline: whether it is a baseline of its study.
+        params: its hyperparameters by name.
+        validation: the objective over the seeds; None without a complete training.
+        test: the test metric over the seeds; None if it was not measured.
+        verdict: as in `FinalistRecord`, with the leader of all studies.
+        difference: from that leader; None of the leader, and if it was not compared.
+    """
+
+    kind: Literal["compared"] = "compared"
+    name: str
+    study: str | None
+    trial: Count | None
+    baseline: bool
+    params: Mapping[str, Value]
+    validation: Interval | None
+    test: Interval | None
+    verdict: str
+    difference: Difference | None
 
 
 class ReportRecord(_Part):
@@ -539,6 +562,9 @@ class ReportRecord(_Part):
         format: version of the records.
         title: of the page.
         studies: names of the studies, in the order of the page.
+        comparison: what a comparison of all their finalists found, one sentence each; empty with
+            one study, or if they can't be compared.
+        not_compared: why several studies are not compared; empty if they are.
         collected: when the records were collected: UTC, such as "2026-11-27T14:00:00Z".
         version: of Assay.
     """
@@ -547,6 +573,8 @@ class ReportRecord(_Part):
     format: int
     title: str
     studies: tuple[str, ...]
+    comparison: tuple[str, ...] = ()
+    not_compared: str = ""
     collected: str
     version: str
 
@@ -564,7 +592,8 @@ Record = Annotated[
     | EffectRecord
     | IsolationRecord
     | ExpectedBestRecord
-    | ReferenceRecord,
+    | ReferenceRecord
+    | ComparedRecord,
     Field(discriminator="kind"),
 ]
 
@@ -595,11 +624,13 @@ class ReportRecords:
         by_name = {record.study: record for record in self.records if record.kind == "study"}
         return [by_name[name] for name in self.report.studies]
 
+    def all_of(self, kind: type[_RecordT]) -> list[_RecordT]:
+        """Return the records of one kind, in the order of the file."""
+        return [record for record in self.records if isinstance(record, kind)]
+
     def of(self, kind: type[_RecordT], study: str) -> list[_RecordT]:
         """Return the records of one kind that belong to a study, in the order of the file."""
-        return [
-            record for record in self.records if record.study == study and isinstance(record, kind)
-        ]
+        return [record for record in self.all_of(kind) if getattr(record, "study", None) == study]
 
 
 def to_lines(records: ReportRecords) -> Iterator[str]:
@@ -643,6 +674,7 @@ def from_lines(lines: Iterable[str | bytes], name: str) -> ReportRecords:
     if sorted(known) != sorted(set(report.studies)) or len(known) != len(report.studies):
         raise DamagedFile(f"{name} must have one record of each study that the report names.")
     for record in records[1:]:
-        if isinstance(record, ReportRecord) or record.study not in report.studies:
+        study = getattr(record, "study", None)
+        if isinstance(record, ReportRecord) or (study is not None and study not in report.studies):
             raise DamagedFile(f"{name} has a record of a study that the report does not name.")
     return ReportRecords(report, tuple(records[1:]))
