@@ -166,8 +166,15 @@ def _describe_budget(evaluation: Evaluation, leader: Finalist) -> list[str]:
     return sentences
 
 
-def describe_comparison(comparison: ConfigurationComparison) -> list[str]:
-    """Return what a comparison of configurations says."""
+def describe_comparison(
+    comparison: ConfigurationComparison, *, all_pairs: bool = True
+) -> list[str]:
+    """Return what a comparison of configurations says.
+
+    Args:
+        comparison: the comparison.
+        all_pairs: whether each pair has a sentence. Without them, a table must show the verdicts.
+    """
     sentences = []
     if comparison.leader is not None:
         judged = [one for one in comparison.configurations if one.test is not None]
@@ -176,7 +183,7 @@ def describe_comparison(comparison: ConfigurationComparison) -> list[str]:
             "the configurations that were trained again"
             f"{_name_field([one.candidate.validation for one in judged])}."
         )
-    for (first, second), found in comparison.comparisons.items():
+    for (first, second), found in comparison.comparisons.items() if all_pairs else ():
         difference = format_difference(found, comparison.metric, in_points=comparison.in_points)
         sentences.append(
             f"{escape_line(first)} is {format_verdict(found.verdict)} {escape_line(second)} on the "

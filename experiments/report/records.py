@@ -19,8 +19,8 @@ from assay.models.errors import DamagedFile
 FORMAT = 1
 """Version of the records. A page is drawn from records of this version alone."""
 
-Value: TypeAlias = bool | int | FiniteFloat | str | None
-"""The value of a hyperparameter."""
+Value: TypeAlias = bool | int | FiniteFloat | str | list[Any] | None
+"""The value of a hyperparameter. A list is one value, such as the widths of several layers."""
 
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 

@@ -1,0 +1,91 @@
+"""The comparison of all finalists of several studies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from assay.experiments.decision.candidates import Candidate, load_candidates
+from assay.experiments.decision.comparison import (
+    ComparedConfiguration,
+    check_comparable,
+    compare_candidates,
+)
+from assay.experiments.decision.sentences import describe_comparison
+from assay.experiments.evaluation.summaries import MeanInterval
+from assay.experiments.report.records import ComparedRecord, Difference, Interval
+from assay.experiments.workspace import StorePaths
+from assay.models.errors import RequestError
+from assay.search.space import Configuration
+
+
+def compare_studies(
+    studies: Sequence[str], store_paths: StorePaths, references: Sequence[Candidate] = ()
+) -> tuple[list[ComparedRecord], list[str], str]:
+    """Compare the finalists of several studies, and references, with one leader.
+
+    Args:
+        studies: names of the studies.
+        store_paths: where the stores are.
+        references: configurations that Assay did not train.
+
+    Returns:
+        The configurations, the leader first; what the comparison says, one sentence each; why there
+        is none, or an empty text.
+    """
+    try:
+        candidates = [*load_candidates(studies, store_paths), *references]
+        check_comparable(candidates)
+    except RequestError as error:
+        return [], [], str(error)
+    comparison = compare_candidates(candidates)
+    records = [to_compared_record(one) for one in comparison.configurations]
+    return records, describe_comparison(comparison, all_pairs=False), ""
+
+
+def to_compared_record(configuration: ComparedConfiguration) -> ComparedRecord:
+    """Return the record of a configuration that was compared."""
+    candidate, comparison = configuration.candidate, configuration.comparison
+    return ComparedRecord(
+        name=candidate.name,
+        study=candidate.study,
+        trial=candidate.trial,
+        baseline=candidate.is_baseline,
+        params=_searched_alone(candidate),
+        validation=to_interval(candidate.validation),
+        test=to_interval(configuration.test),
+        verdict=configuration.verdict,
+        difference=None
+        if comparison is None
+        else Difference(
+            mean=comparison.difference,
+            low=_finite(comparison.low),
+            high=_finite(comparison.high),
+            p_value=comparison.adjusted_p_value,
+            reason=comparison.reason,
+        ),
+    )
+
+
+def to_interval(interval: MeanInterval | None) -> Interval | None:
+    """Return the record of a mean over seeds."""
+    if interval is None:
+        return None
+    return Interval(
+        mean=interval.mean,
+        sd=_finite(interval.sd),
+        low=_finite(interval.low),
+        high=_finite(interval.high),
+        seeds=interval.seeds,
+    )
+
+
+def _searched_alone(candidate: Candidate) -> Configuration:
+    """Return the hyperparameters, without what else the networks were trained with."""
+    return {
+        name: value for name, value in candidate.params.items() if not name.startswith("assay.")
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
