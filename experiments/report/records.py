@@ -153,6 +153,8 @@ class StudyRecord(_Part):
         untried: what was not tried, one sentence each.
         importance: why no importance is shown, by the metric of each objective that has none.
         expected_best: why no curve of the expected best value is shown; None if one is.
+        expected_best_note: what the curve is of, and how its band was computed; empty without one.
+        examples_note: why confused examples are shown without images; empty if they have them.
         costs: what it took.
         execution: backend, device, precision and the like, by name.
         facts: what was understood of data and model, one line each.
@@ -193,6 +195,8 @@ class StudyRecord(_Part):
     untried: tuple[str, ...]
     importance: Mapping[str, str]
     expected_best: str | None
+    expected_best_note: str = ""
+    examples_note: str = ""
     costs: Costs
     execution: Mapping[str, str]
     facts: tuple[str, ...]
@@ -577,6 +581,36 @@ class ReportRecord(_Part):
     not_compared: str = ""
     collected: str
     version: str
+
+
+class StudyEnvironment(_Part):
+    """What a study was searched or finalized with, as its last session recorded it.
+
+    Nothing in it identifies a person or a machine.
+
+    Attributes:
+        study: the study.
+        stage: "search" or "finalize".
+        settings: versions, processor, backend, device, threads, commit and the like, by name.
+        packages: versions of all installed packages by name; empty if they are not recorded.
+    """
+
+    study: str
+    stage: Literal["search", "finalize"]
+    settings: Mapping[str, str]
+    packages: Mapping[str, str]
+
+
+class Environment(_Part):
+    """What the studies of a report ran in: `environment.json`.
+
+    Attributes:
+        format: version of the records.
+        stages: what each study was searched and finalized with.
+    """
+
+    format: int = FORMAT
+    stages: tuple[StudyEnvironment, ...]
 
 
 Record = Annotated[
