@@ -35,11 +35,14 @@ class StudyHistory:
         opened: how it was last opened; None if no journal knows the study.
         trials: its trials by number.
         supervisors: ids of the supervisors that ran it.
+        sessions: times of the first and the last event of each session, in seconds since the epoch.
+            A session that was killed has no event of its end.
     """
 
     opened: StudyOpened | None = None
     trials: dict[int, TrialHistory] = field(default_factory=dict)
     supervisors: set[str] = field(default_factory=set)
+    sessions: list[tuple[float, float]] = field(default_factory=list)
 
 
 def read_sessions(journals: Iterable[Path], study_id: str | None) -> Iterator[StudyOpened]:
@@ -90,11 +93,15 @@ def _read_journal(
             if session is None:
                 continue
             history.supervisors.add(event.supervisor)
+            history.sessions.append((event.time, event.time))
             if history.opened is None or event.time >= history.opened.time:
                 history.opened = event
-        elif session is None:
             continue
-        elif isinstance(event, TrialBegun):
+        if session is None:
+            continue
+        begin, end = history.sessions[-1]
+        history.sessions[-1] = (begin, max(end, event.time))
+        if isinstance(event, TrialBegun):
             history.trials[event.trial] = TrialHistory(session, event)
         # A journal that others have changed may lack the beginning of a trial.
         elif isinstance(event, EpochEnded) and event.trial in history.trials:

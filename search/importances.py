@@ -343,7 +343,7 @@ def _effects(
     effects: dict[str, Sequence[Effect]] = {}
     for name in names:
         having = [trial for trial in trials if name in trial.params]
-        groups, labels = _group(name, having)
+        groups, labels = group_trials(name, having)
         if len(labels) < 2:
             continue
         values: list[list[float]] = [[] for _ in labels]
@@ -362,7 +362,7 @@ def _effect(group: str, values: Sequence[float]) -> Effect:
     return Effect(group, len(values), mean, math.sqrt(squares / (len(values) - 1)))
 
 
-def _group(name: str, trials: Sequence[FrozenTrial]) -> tuple[Sequence[int], list[str]]:
+def group_trials(name: str, trials: Sequence[FrozenTrial]) -> tuple[Sequence[int], list[str]]:
     """Return the group of each trial by a hyperparameter, and the text of each group.
 
     A choice is a group; a range is cut into three of about equally many trials.
@@ -420,7 +420,7 @@ def _evaluate_ranks(
     """
     from assay.search.rank_shares import holm
 
-    given = _find_given(study.get_trials(deepcopy=False))
+    given = find_given_trials(study.get_trials(deepcopy=False))
     drawn = [trial for trial in complete if trial.number not in given]
     report = dataclasses.replace(report, given=len(complete) - len(drawn))
     left_out = {
@@ -458,7 +458,7 @@ def _evaluate_ranks(
     )
 
 
-def _find_given(trials: Sequence[FrozenTrial]) -> set[int]:
+def find_given_trials(trials: Sequence[FrozenTrial]) -> set[int]:
     """Return the numbers of the trials whose configuration the user chose.
 
     A trial that repeats another has that one's configuration.
@@ -494,7 +494,7 @@ def _cannot_test(
 ) -> str | None:
     """Return why a hyperparameter can't be tested; None if it can."""
     having = [trial for trial in trials if name in trial.params]
-    _, labels = _group(name, having)
+    _, labels = group_trials(name, having)
     if len(having) < MIN_TRIALS:
         return f"in {len(having)} complete trials, {MIN_TRIALS} are needed"
     if len(labels) < 2:
@@ -529,7 +529,7 @@ def _rank_importances(
         chosen = [by_number[number] for number in sorted(numbers)]
         # A sampler that learns proposes better trials later: only neighbours are comparable.
         blocks = split_evenly(len(chosen), _BLOCK_TRIALS if learns else len(chosen))
-        groupings: list[Integers] = [np.array(_group(name, chosen)[0]) for name in together]
+        groupings: list[Integers] = [np.array(group_trials(name, chosen)[0]) for name in together]
         values = np.array([trial.values[objective] for trial in chosen])
         shares = compute_rank_shares(values, groupings, blocks, tests=len(names))
         for name, share in zip(together, shares, strict=True):

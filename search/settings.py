@@ -69,6 +69,12 @@ class SearchSettings(Settings):
         description=f"Evaluator of the importance of hyperparameters: {', '.join(EVALUATORS)}.",
     )
 
+    question: str | None = Field(
+        default=None,
+        description="The hyperparameter that the search asks about, one of [space]: the report "
+        "compares the best of each of its values.",
+    )
+
     @model_validator(mode="after")
     def _check_options(self) -> Self:
         self.read_sampler_options()

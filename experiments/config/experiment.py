@@ -188,7 +188,22 @@ def _build_experiment(path: Path, text: str, file: _ExperimentFile) -> Experimen
         ),
     )
     experiment.check_trainable()
+    _check_question(experiment)
     return experiment
+
+
+def _check_question(experiment: Experiment) -> None:
+    """Check that the hyperparameter that the search asks about is searched.
+
+    Raises:
+        RequestError: it is not.
+    """
+    question, space = experiment.search.question, experiment.space
+    if question is not None and question not in space:
+        raise RequestError(
+            f"[search] question must be a name in [space], which has {', '.join(space) or 'none'}; "
+            f"received {question!r}.{suggestion(question, space)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -373,7 +388,7 @@ class Experiment:
             "train": _without_none(self.train),
             # Not the declared one: what is fixed is under [model] and [train].
             "space": {name: parameter.to_toml() for name, parameter in self.space.items()},
-            "search": self.search.model_dump(),
+            "search": _without_none(self.search.model_dump()),
             "baseline": [dict(baseline) for baseline in self.baselines],
         }
         return tomli_w.dumps(about | {name: table for name, table in tables.items() if table})
@@ -629,6 +644,10 @@ class Experiment:
             set_names={**self.set_names, **names},
         )
         changed = changed._with_values({})  # the baselines of the smaller space
+        question = changed.search.question
+        if question is not None and question not in changed.space:
+            # What is fixed leaves nothing to ask.
+            changed = dataclasses.replace(changed, search=changed.search.changed(question=None))
         changed.check_trainable()
         return changed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from assay.experiments.decision.candidates import Candidate, load_candidates
@@ -12,8 +11,9 @@ from assay.experiments.decision.comparison import (
     compare_candidates,
 )
 from assay.experiments.decision.sentences import describe_comparison
-from assay.experiments.evaluation.summaries import MeanInterval
-from assay.experiments.report.records import ComparedRecord, Difference, Interval
+from assay.experiments.report.finalists import to_difference
+from assay.experiments.report.plain import to_interval, to_text, to_values
+from assay.experiments.report.records import ComparedRecord
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.space import Configuration
@@ -47,36 +47,15 @@ def to_compared_record(configuration: ComparedConfiguration) -> ComparedRecord:
     """Return the record of a configuration that was compared."""
     candidate, comparison = configuration.candidate, configuration.comparison
     return ComparedRecord(
-        name=candidate.name,
-        study=candidate.study,
+        name=to_text(candidate.name),
+        study=None if candidate.study is None else to_text(candidate.study),
         trial=candidate.trial,
         baseline=candidate.is_baseline,
-        params=_searched_alone(candidate),
+        params=to_values(_searched_alone(candidate)),
         validation=to_interval(candidate.validation),
         test=to_interval(configuration.test),
         verdict=configuration.verdict,
-        difference=None
-        if comparison is None
-        else Difference(
-            mean=comparison.difference,
-            low=_finite(comparison.low),
-            high=_finite(comparison.high),
-            p_value=comparison.adjusted_p_value,
-            reason=comparison.reason,
-        ),
-    )
-
-
-def to_interval(interval: MeanInterval | None) -> Interval | None:
-    """Return the record of a mean over seeds."""
-    if interval is None:
-        return None
-    return Interval(
-        mean=interval.mean,
-        sd=_finite(interval.sd),
-        low=_finite(interval.low),
-        high=_finite(interval.high),
-        seeds=interval.seeds,
+        difference=to_difference(comparison),
     )
 
 
@@ -85,7 +64,3 @@ def _searched_alone(candidate: Candidate) -> Configuration:
     return {
         name: value for name, value in candidate.params.items() if not name.startswith("assay.")
     }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

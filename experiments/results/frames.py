@@ -136,7 +136,7 @@ def _trial_row(
     from assay.search.storage.stored_values import ORIGIN, SEED, STATE
 
     recorded = history.trials.get(trial.number)
-    values = _final_values(trial, recorded, objectives) or ()
+    values = final_values(trial, recorded, objectives) or ()
     end = None if recorded is None else recorded.end
     measured = {} if end is None else end.metrics
     # Of equal names the later entry counts: a searched hyperparameter before a column of ours, an
@@ -157,7 +157,7 @@ def _trial_row(
     }
 
 
-def _final_values(
+def final_values(
     trial: FrozenTrial, recorded: TrialHistory | None, objectives: Objectives
 ) -> Values | None:
     """Return a trial's values at its end, if known."""

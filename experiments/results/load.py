@@ -18,6 +18,7 @@ from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.tracking.schema import read_preflight
 from assay.experiments.workspace import StorePaths
+from assay.models.errors import RequestError
 from assay.search.history import StudyHistory, read_history
 from assay.search.importances import (
     DEFAULT_EVALUATOR,
@@ -35,13 +36,16 @@ if TYPE_CHECKING:
     from assay.experiments.tracking.lookup import StoredModel, StudyRunIds
 
 
-def read_study(name: str, store_paths: StorePaths, importance: str | None = None) -> StudyResult:
+def read_study(
+    name: str, store_paths: StorePaths, importance: str | None = None, needs_mlflow: bool = True
+) -> StudyResult:
     """Return what the stores have of a study.
 
     Args:
         name: of the study.
         store_paths: where the stores are.
         importance: importance evaluator; None: the experiment's.
+        needs_mlflow: whether MLflow must answer. If not, and it does not, no run is known.
 
     Raises:
         RequestError: there is no such study or evaluator, or a store can't be reached.
@@ -59,7 +63,7 @@ def read_study(name: str, store_paths: StorePaths, importance: str | None = None
     # trial that was read from Optuna.
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
     history = read_history(store_paths.workspace.journals(name), study_id)
-    runs = _find_runs(store_paths, study_id)
+    runs = _find_runs(store_paths, study_id, needs_mlflow)
     objectives = objectives_of(study)
     evaluator = importance or _experiment_evaluator(history)
     # Of the trials that were read above: a sweep may have added others since.
@@ -107,10 +111,17 @@ def _experiment_evaluator(history: StudyHistory) -> str:
     return DEFAULT_EVALUATOR
 
 
-def _find_runs(store_paths: StorePaths, study_id: str | None) -> StudyRunIds:
+def _find_runs(store_paths: StorePaths, study_id: str | None, needs_mlflow: bool) -> StudyRunIds:
     from assay.experiments.tracking.lookup import StudyRunIds, find_study_runs
 
-    return StudyRunIds() if study_id is None else find_study_runs(store_paths, study_id)
+    if study_id is None:
+        return StudyRunIds()
+    try:
+        return find_study_runs(store_paths, study_id)
+    except RequestError:
+        if needs_mlflow:
+            raise
+        return StudyRunIds()
 
 
 def _find_models(

@@ -1,0 +1,222 @@
+"""What a report is collected from: a study in Optuna, its journals in home, MLflow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assay.experiments.config.experiment import Experiment, parse_experiment
+from assay.experiments.config.toml_text import parse_toml
+from assay.experiments.decision.load import FinalizedStudy, UnfinishedFinalize, load_finalizes
+from assay.experiments.decision.outcome import Evaluation
+from assay.experiments.report.plain import to_finite
+from assay.experiments.results.finalizes import FinalizeRecord, read_finalizes
+from assay.experiments.results.listing import load_optuna_study
+from assay.experiments.results.load import read_study
+from assay.experiments.results.study import StudyResult
+from assay.experiments.tracking.schema import read_preflight
+from assay.experiments.workspace import StorePaths
+from assay.models.errors import RequestError
+from assay.models.tasks import Task
+from assay.search.events import StudyOpened
+from assay.search.history import StudyHistory, TrialHistory, read_history, read_sessions
+from assay.search.objective import Objectives
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+
+@dataclass(frozen=True)
+class StudySources:
+    """What the stores have of a study.
+
+    Attributes:
+        name: its name.
+        store_paths: where they are.
+        study: the study in Optuna.
+        trials: its trials, without those that wait.
+        history: its journals in this home; empty for a study of another home.
+        result: the study as notebooks have it.
+        finalizes: its finalizes, the first one first.
+        finalized: the last finalize that has verdicts; None without one.
+        unfinished: a finalize that has none yet; None without one.
+        evaluation: what the last finalize found; None without one, or if its predictions are lost.
+        lost: why they can't be read; None if they can.
+    """
+
+    name: str
+    store_paths: StorePaths
+    study: optuna.Study
+    trials: Sequence[FrozenTrial]
+    history: StudyHistory
+    result: StudyResult
+    finalizes: Sequence[FinalizeRecord]
+    finalized: FinalizedStudy | None
+    unfinished: UnfinishedFinalize | None
+    evaluation: Evaluation | None
+    lost: str | None
+
+    @cached_property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """What its trials have in common; empty if Assay has not run it."""
+        from assay.search.storage.stored_values import (
+            FINGERPRINT,  # here, because it imports Optuna
+        )
+
+        return dict(self.study.user_attrs.get(FINGERPRINT) or {})
+
+    @cached_property
+    def objectives(self) -> Objectives:
+        """Its objectives."""
+        from assay.search.study_record import objectives_of  # here for the same reason
+
+        return objectives_of(self.study)
+
+    @property
+    def opened(self) -> StudyOpened | None:
+        """How it was last opened; None for a study of another home."""
+        return self.history.opened
+
+    @cached_property
+    def provenance(self) -> Mapping[str, str]:
+        """What its last session recorded by MLflow tag; empty for a study of another home."""
+        return {} if self.opened is None else self.opened.provenance
+
+    @cached_property
+    def data(self) -> Mapping[str, Any]:
+        """What its journals record of the data."""
+        return {} if self.opened is None else self.opened.data
+
+    @cached_property
+    def preflight(self) -> Mapping[str, Any]:
+        """What was understood of data and model; empty if it is not recorded."""
+        return read_preflight(self.opened)
+
+    @cached_property
+    def toml(self) -> str:
+        """The experiment with everything that was set, as TOML; empty if it is not recorded."""
+        if self.opened is None:
+            return ""
+        return self.opened.text if self.opened.resolved is None else self.opened.resolved.toml
+
+    @cached_property
+    def experiment(self) -> Experiment | None:
+        """The experiment; None if it is not recorded, or this release can't read it."""
+        if self.opened is None:
+            return None
+        # The file need not exist: no code is run.
+        file = self.store_paths.workspace.path / f"{self.opened.experiment}.toml"
+        with contextlib.suppress(RequestError):
+            return parse_experiment(file, self.toml)
+        return None
+
+    @cached_property
+    def task(self) -> Task:
+        """Its task; classification if it is not recorded."""
+        recorded = self.fingerprint.get("task", self.data.get("task"))
+        return "regression" if recorded == "regression" else "classification"
+
+    @cached_property
+    def question(self) -> str | None:
+        """The hyperparameter that its search asks about; None if none was declared."""
+        if self.experiment is not None:
+            return self.experiment.search.question
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+            question = parse_toml(self.toml)["search"]["question"]
+            return question if isinstance(question, str) else None
+        return None
+
+    @cached_property
+    def samplers(self) -> Sequence[str]:
+        """Names of the samplers that it was opened with; empty if they are not recorded."""
+        from assay.search.storage.stored_values import SAMPLERS  # here for the same reason
+
+        recorded = self.study.user_attrs.get(SAMPLERS) or []
+        names = [str(name) for name in recorded] or [self.provenance.get("assay.sampler", "")]
+        return [name for name in names if name]
+
+    @property
+    def journals(self) -> list[Path]:
+        """Its journals in this home, which need not exist."""
+        return self.store_paths.workspace.journals(self.name)
+
+    @property
+    def finalize_record(self) -> FinalizeRecord | None:
+        """The events of the finalize that is reported: the last one with verdicts."""
+        return None if self.finalized is None else self.finalized.record
+
+    @cached_property
+    def sessions(self) -> Sequence[StudyOpened]:
+        """How each session of its search began, the first one first."""
+        study_id = None if self.opened is None else self.opened.study_id
+        found = read_sessions(self.journals, study_id)
+        return sorted(found, key=lambda session: session.time)
+
+    def is_comparable(self, other: StudySources) -> bool:
+        """Return whether another study searched the same space on the same data.
+
+        Sampler, pruner, seed, backend and precision may differ.
+        """
+        keys = ("task", "data", "split", "family", "code", "fixed", "space", "objectives")
+        mine, others = (
+            json.dumps({key: one.fingerprint.get(key) for key in keys}, sort_keys=True)
+            for one in (self, other)
+        )
+        return bool(self.fingerprint) and mine == others
+
+
+def read_sources(name: str, store_paths: StorePaths) -> StudySources:
+    """Read what the stores have of a study.
+
+    MLflow need not answer: then no ids of runs are known.
+
+    Raises:
+        RequestError: there is no such study, or a journal can't be read.
+    """
+    from assay.search.storage.stored_values import STUDY_ID  # here, because it imports Optuna
+
+    study = load_optuna_study(name, store_paths)
+    # Optuna before the journals: a sweep that is running writes the journal first.
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
+    study_id = study.user_attrs.get(STUDY_ID)
+    workspace = store_paths.workspace
+    result = read_study(name, store_paths, needs_mlflow=False)
+    finalized, unfinished = load_finalizes(name, store_paths)
+    evaluation, lost = None, None
+    if finalized is not None:
+        try:
+            evaluation = finalized.evaluate()
+        except RequestError as error:
+            lost = str(error)
+    return StudySources(
+        name=name,
+        store_paths=store_paths,
+        study=study,
+        trials=trials,
+        history=read_history(workspace.journals(name), study_id),
+        result=result,
+        finalizes=read_finalizes(workspace.finalize_journal(name), study_id),
+        finalized=finalized,
+        unfinished=unfinished,
+        evaluation=evaluation,
+        lost=lost,
+    )
+
+
+def train_seconds(trial: TrialHistory | None) -> float | None:
+    """Return how long a trial was trained; None if it is not recorded."""
+    if trial is None:
+        return None
+    if trial.end is not None:
+        recorded = to_finite(trial.end.metrics.get("train_seconds"))
+        if recorded is not None:
+            return recorded
+    # A trial that failed has no total: its epochs have their times.
+    seconds = [to_finite(epoch.seconds) for epoch in trial.epochs]
+    return sum(one for one in seconds if one is not None) if seconds else None

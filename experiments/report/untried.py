@@ -1,0 +1,144 @@
+"""What a study did not try, in sentences that follow from its records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from assay.experiments.formatting import format_count, format_param
+from assay.experiments.report.plain import to_private_text, to_private_value
+from assay.experiments.report.random_search import is_random
+from assay.experiments.report.records import HyperparameterRecord, RandomSearch
+from assay.experiments.report.sources import StudySources
+from assay.experiments.results.finalizes import configuration_key
+from assay.experiments.terminal_text import escape_line
+from assay.models.errors import RequestError
+from assay.search.space.grid import count_grid_values
+
+_MOST_NAMED = 16
+_MOST_CHOICES = 12
+# Said by other sentences, or by the report's own parts.
+_NOT_NAMED = ("family", "scale", "epochs")
+# What these are worth is that a layer, a penalty or the like is left out.
+_UNUSED = (None, False, 0, "none")
+_AUGMENTATION = ("flip", "shift")
+_IMAGE_DIMENSIONS = 3
+
+
+def list_untried(
+    sources: StudySources,
+    hyperparameters: Sequence[HyperparameterRecord],
+    random_search: RandomSearch | None,
+) -> list[str]:
+    """Return what was not tried, one sentence each.
+
+    Args:
+        sources: what the stores have of the study.
+        hyperparameters: its space.
+        random_search: random search of the same space in the same report.
+    """
+    return [
+        *_describe_fixed(sources),
+        *_describe_ranges(hyperparameters),
+        *_describe_size(sources),
+        *_describe_sampling(sources, random_search),
+        *_describe_decision(sources),
+    ]
+
+
+def _describe_fixed(sources: StudySources) -> Iterator[str]:
+    fixed = sources.fingerprint.get("fixed")
+    if not isinstance(fixed, dict):
+        return
+    used = {name: value for name, value in fixed.items() if value not in _UNUSED}
+    named = [
+        f"{escape_line(str(name))} = {format_param(to_private_value(value))}"
+        for name, value in used.items()
+        if name not in _NOT_NAMED
+    ]
+    if named:
+        others = len(named) - _MOST_NAMED
+        more = f" and {others} others" if others > 0 else ""
+        yield f"The search did not vary {', '.join(named[:_MOST_NAMED])}{more}."
+    unused = [
+        escape_line(str(name))
+        for name in fixed
+        if name not in used and name not in (*_NOT_NAMED, *_AUGMENTATION)
+    ]
+    if unused:
+        yield f"Not used by any trial: {', '.join(unused[:_MOST_NAMED])}."
+    family = escape_line(to_private_text(fixed.get("family", "")))
+    epochs = fixed.get("epochs")
+    if family and epochs is not None:
+        yield f"No other model than {family}, and no other number of epochs than {epochs}."
+    shape = sources.data.get("input_shape")
+    is_image = isinstance(shape, list) and len(shape) == _IMAGE_DIMENSIONS
+    augmented = [name for name in _AUGMENTATION if name not in fixed or fixed[name]]
+    if is_image and not augmented and sources.experiment is not None:
+        yield "No augmentation of the training images."
+
+
+def _describe_ranges(hyperparameters: Sequence[HyperparameterRecord]) -> Iterator[str]:
+    parts = []
+    for one in hyperparameters:
+        name = escape_line(one.name)
+        if one.low is not None and one.high is not None:
+            low, high = (_format_end(end, one.integer) for end in (one.low, one.high))
+            parts.append(f"{name} {low} to {high}")
+        elif one.choices:
+            shown = ", ".join(map(format_param, one.choices[:_MOST_CHOICES]))
+            others = len(one.choices) - _MOST_CHOICES
+            parts.append(f"{name} {shown}{f' and {others} others' if others > 0 else ''}")
+    if parts:
+        yield f"Nothing outside of the space: {'; '.join(parts)}."
+
+
+def _format_end(end: float, is_integer: bool) -> str:
+    return str(int(end)) if is_integer else f"{end:.6g}"
+
+
+def _describe_size(sources: StudySources) -> Iterator[str]:
+    """Yield how much of a space of finitely many configurations was tried."""
+    experiment = sources.experiment
+    if experiment is None or not experiment.space:
+        return
+    # With conditions the product counts configurations that do not exist.
+    if any(parameter.when for parameter in experiment.space.values()):
+        return
+    try:
+        counts = [count_grid_values(name, one) for name, one in experiment.space.items()]
+    except RequestError:  # a continuous range
+        return
+    size = math.prod(counts)
+    tried = len(
+        {
+            configuration_key(dict(trial.params))
+            for trial in sources.trials
+            if trial.state.name in ("COMPLETE", "PRUNED")
+        }
+    )
+    if math.isfinite(size) and tried < size:
+        total = f"{size:,.0f}" if size < 1e9 else f"{size:.1g}"
+        yield f"Of {total} configurations of the space, {tried} were tried."
+
+
+def _describe_sampling(sources: StudySources, random_search: RandomSearch | None) -> Iterator[str]:
+    if random_search is None and not is_random(sources) and sources.objectives.single is not None:
+        yield (
+            "No random search of the same space is part of this report, so what the sampler "
+            "gained over one is not known."
+        )
+    failed = sources.result.counts.get("failed", 0)
+    if failed:
+        yield f"{format_count(failed, 'configuration')} gave no result: training failed."
+
+
+def _describe_decision(sources: StudySources) -> Iterator[str]:
+    record = sources.finalize_record
+    if record is None:
+        yield (
+            "No configuration was trained again on fresh seeds, and the test set was not used to "
+            "judge any."
+        )
+    elif not record.plan.splits:
+        yield "No other split into training and validation examples than this one."
