@@ -4,6 +4,7 @@
 # make chaos [CASES="points queue"] [ARGS=--quick]                                     set up, then kill sweeps
 # make simulate [CASES=verdicts] [ARGS=--quick]                                        set up, then simulate studies
 # make reproduce [ARGS="--runs 2 jax"]                                                set up, then train recorded runs again
+# make benchmark-report [DATA=mnist] [ARGS=--quick]                                    set up, then run the worked benchmark
 # make bench [MEASURES="sweeps startup"] [ARGS="--repeats 1"]                         set up, then run the benchmark
 # make bench-gpu [ARGS=--quick]                                                       set up, then measure a GPU
 PYTHON ?= python3
@@ -12,6 +13,7 @@ EXTRAS ?=
 ARGS ?=
 MEASURES ?=
 CASES ?=
+DATA ?=
 # Two workers suit a small machine and a short search; on GPUs Assay chooses one worker per GPU.
 WORKERS ?= $(if $(filter gpu,$(EXTRAS)),,2)
 VENV := .venv
@@ -54,6 +56,11 @@ simulate: setup-dev
 # Trains recorded runs again, ten on each backend, and compares to the last bit: about ten minutes.
 reproduce: setup-dev
 	$(BIN)/python -m tests.reproduction $(ARGS)
+
+# Searches and finalizes the studies of experiments/reports/ on the real MNIST and CIFAR-10, and writes their reports.
+.PHONY: benchmark-report
+benchmark-report: setup-dev
+	$(BIN)/python -m tests.worked_benchmark $(DATA) $(ARGS)
 
 # Not a test: it takes about an hour on a quiet machine.
 bench: setup-bench

@@ -16,6 +16,7 @@ EXPECTED = {
     "mnist-linear",
     "mnist-cnn",
     "fashion-mnist-mlp",
+    "cifar10-linear",
     "cifar10-mlp",
     "cifar10-cnn",
     "cifar10-resnet",

@@ -1,0 +1,1 @@
+"""The worked benchmark: the studies, the references and the report in `experiments/reports/`."""
