@@ -452,7 +452,7 @@ def _fit_axis(
     values = [end for ends in ranges for end in ends if math.isfinite(end)]
     if not values:
         return
-    low, high = _usual_range(values)
+    low, high = usual_range(values)
     low, high = min(low, *keep, math.inf), max(high, *keep, -math.inf)
     is_log = _spans_decades([value for value in values if low <= value <= high])
     if is_log:
@@ -481,7 +481,7 @@ def _fit_axis(
     )
 
 
-def _usual_range(values: Sequence[float]) -> tuple[float, float]:
+def usual_range(values: Sequence[float]) -> tuple[float, float]:
     """Return the range of finite values without those that would squash an axis.
 
     Outliers are more than three quartile ranges away from the quartiles (Tukey, Exploratory Data
