@@ -10,7 +10,7 @@ import datetime
 import importlib.metadata
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from optuna.distributions import (
     BaseDistribution,
@@ -72,13 +72,14 @@ from assay.experiments.run.study_locks import find_runner
 from assay.experiments.tracking.schema import COMMAND_TAG
 from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyOpened
-from assay.search.history import TrialHistory, read_history
+from assay.search.history import TrialHistory
 from assay.search.importances import group_trials
 from assay.search.objective import COSTS
 from assay.search.space import Parameter
 from assay.search.storage.stored_values import BASELINE, ORIGIN, SEED, STATE
 
 _UNKNOWN = "unknown"
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _IMAGE_DIMENSIONS = 3
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 _EXECUTION_TAGS = (
@@ -128,7 +129,7 @@ def collect(
         studies=tuple(to_text(one.name) for one in sources),
         comparison=tuple(map(to_text, sentences)),
         not_compared=to_private_text(reason),
-        collected=time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        collected=time.strftime(_TIME_FORMAT),
         version=importlib.metadata.version("assay"),
     )
     stages = tuple(stage for one in sources for stage in _environments(one))
@@ -295,19 +296,31 @@ def _tags(opened: StudyOpened | None, names: Iterable[str]) -> dict[str, str]:
 
 def _environments(sources: StudySources) -> Iterator[StudyEnvironment]:
     finalize = sources.finalize_record
-    for stage, opened in (
-        ("search", sources.opened),
-        ("finalize", None if finalize is None else finalize.opened),
-    ):
+    stages: Mapping[Literal["search", "finalize"], StudyOpened | None] = {
+        "search": sources.opened,
+        "finalize": None if finalize is None else finalize.opened,
+    }
+    for stage, opened in stages.items():
+        history = sources.history if stage == "search" else sources.finalize_history
         if opened is not None:
             yield StudyEnvironment(
                 study=to_text(sources.name),
-                stage="finalize" if stage == "finalize" else "search",
+                stage=stage,
+                began=_format_time(min(begin for begin, _ in history.sessions)),
+                ended=_format_time(max(end for _, end in history.sessions)),
                 settings=_tags(opened, _ENVIRONMENT_TAGS),
                 packages={
                     to_text(name): to_text(version) for name, version in opened.packages.items()
                 },
             )
+
+
+def _format_time(seconds: float) -> str | None:
+    try:
+        time = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    except (ValueError, OverflowError, OSError):  # a clock that was far off
+        return None
+    return time.strftime(_TIME_FORMAT)
 
 
 # Data.
@@ -430,13 +443,10 @@ def _unfinished(sources: StudySources) -> str | None:
 
 
 def _costs(sources: StudySources) -> Costs:
-    journal = sources.store_paths.workspace.finalize_journal(sources.name)
-    study_id = None if sources.opened is None else sources.opened.study_id
-    finalizes = read_history([journal], study_id)
     trainings = [training for one in sources.finalizes for training in one.trainings.values()]
     return Costs(
         sweep=_wall_seconds(sources.history.sessions),
-        finalize=_wall_seconds(finalizes.sessions),
+        finalize=_wall_seconds(sources.finalize_history.sessions),
         training=_training_seconds(sources.history.trials.values()),
         finalist_training=_training_seconds(trainings),
     )

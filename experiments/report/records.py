@@ -591,12 +591,16 @@ class StudyEnvironment(_Part):
     Attributes:
         study: the study.
         stage: "search" or "finalize".
+        began: when its first session began: UTC, such as "2026-11-27T14:00:00Z"; None if not known.
+        ended: time of the last event; None likewise.
         settings: versions, processor, backend, device, threads, commit and the like, by name.
         packages: versions of all installed packages by name; empty if they are not recorded.
     """
 
     study: str
     stage: Literal["search", "finalize"]
+    began: str | None
+    ended: str | None
     settings: Mapping[str, str]
     packages: Mapping[str, str]
 

@@ -146,6 +146,12 @@ class StudySources:
         """Its journals in this home, which need not exist."""
         return self.store_paths.workspace.journals(self.name)
 
+    @cached_property
+    def finalize_history(self) -> StudyHistory:
+        """The sessions of all its finalizes."""
+        journal = self.store_paths.workspace.finalize_journal(self.name)
+        return read_history([journal], None if self.opened is None else self.opened.study_id)
+
     @property
     def finalize_record(self) -> FinalizeRecord | None:
         """The events of the finalize that is reported: the last one with verdicts."""
