@@ -1,4 +1,4 @@
-"""Python functions: `sweep`, `run`, `finalize`, `compare`, `reproduce` and `load_study`.
+"""Python functions: `sweep`, `run`, `finalize`, `compare`, `report`, `reproduce`, `load_study`.
 
 They do what the commands do, and return objects with pandas DataFrames.
 """
@@ -30,6 +30,12 @@ from assay.experiments.decision.comparison import compare_configurations
 from assay.experiments.decision.comparison_table import to_frame
 from assay.experiments.decision.load import load_finalizes
 from assay.experiments.decision.sentences import to_full_record, to_study_record
+from assay.experiments.report.write import (
+    ReportResult,
+    make_report,
+    rebuild_report,
+    report_finalized,
+)
 from assay.experiments.results.load import read_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.run import repeat, single
@@ -135,7 +141,8 @@ def run(experiment: str | Path | None = None, **options: Unpack[RunArguments]) -
 def finalize(study: str, **options: Unpack[FinalizeArguments]) -> StudyResult:
     """Train the best configurations of a study again on fresh seeds, and open the test set once.
 
-    Called again after an interruption, it goes on where it stopped.
+    At its end it writes the study's report. Called again after an interruption, it goes on where it
+    stopped.
 
     Example:
         >>> from assay import finalize
@@ -163,6 +170,10 @@ def finalize(study: str, **options: Unpack[FinalizeArguments]) -> StudyResult:
         result = finalizing.finalize(study, request, store_paths, display)
         _raise_failure(result.status)
         loaded = read_study(study, store_paths)
+        if result.evaluation.is_judged and not options.get("no_report", False):
+            _, warning = report_finalized(study, store_paths)
+            if warning is not None:
+                warnings.warn(warning, stacklevel=2)
     decision = to_full_record(result.evaluation, loaded.finalist_runs)
     return dataclasses.replace(loaded, decision=decision)
 
@@ -198,6 +209,58 @@ def compare(*names: str, **options: Unpack[StoreOptions]) -> pandas.DataFrame:
         store_paths = StorePaths.choose(**read_options(StoreOptions, options))
         _warn_if_moved(store_paths)
         return to_frame(compare_configurations(names, store_paths))
+
+
+def report(
+    *studies: str,
+    out: Path | str | None = None,
+    source: Path | str | None = None,
+    home: Path | str | None = None,
+    storage: str | None = None,
+    tracking_uri: str | None = None,
+) -> ReportResult:
+    """Write a report: one page about a study or several, with the records that it is drawn from.
+
+    Example:
+        >>> from assay import report
+        >>> report("digits-mlp").page
+        >>> report("mnist-mlp", "mnist-cnn", out="benchmark")
+        >>> report(source="benchmark")
+
+    Args:
+        studies: names of the studies, in the order of the page.
+        out: folder to write it to. None: below `reports` in home, or that of `source`.
+        source: folder of a report that is drawn again, from its records alone.
+        home: folder of everything that running produces. None: ASSAY_HOME, or ./mlruns.
+        storage: Optuna storage, as a URL. None: ASSAY_STORAGE, or SQLite in home.
+        tracking_uri: MLflow tracking URI. None: MLFLOW_TRACKING_URI, or SQLite in home.
+
+    Returns:
+        The folder, its page and its twin in Markdown, and the address of the page in MLflow.
+
+    Raises:
+        RequestError: there is no such study, a store can't be read, or a file of `source` differs
+            from its manifest.
+        SearchError: the folder can't be written.
+    """
+    given = {"home": home, "storage": storage, "tracking_uri": tracking_uri}
+    options = read_options(StoreOptions, given)
+    for name in studies:
+        _check_text("report takes names of studies", name)
+    if bool(studies) == (source is not None):
+        raise RequestError(
+            "report takes names of studies or a source: received "
+            f"{'both' if studies else 'neither'}; give one of them."
+        )
+    if source is not None:
+        return rebuild_report(source, out)
+    with mlflow_settings():
+        store_paths = StorePaths.choose(**options)
+        _warn_if_moved(store_paths)
+        result = make_report(studies, store_paths, out)
+    if result.warning is not None:
+        warnings.warn(result.warning, stacklevel=2)
+    return result
 
 
 @with_arguments(ReproduceArguments)

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ _LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
 # SQLite opens no file with a longer path, less the 8 bytes of "-journal" (SQLITE_MAX_PATHNAME).
 _LONGEST_DATABASE_BYTES = 512 - 8
 _PARTS = (
-    *("journal", "models", "checkpoints", "finalists", "data", "artifacts"),
+    *("journal", "models", "checkpoints", "finalists", "data", "artifacts", "reports"),
     *("user-mlflow", "user-mlflow/artifacts"),
 )
 _SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
@@ -130,6 +131,12 @@ class Workspace:
     def finalists(self, study: str) -> Path:
         """Return the folder with the networks and the predictions of a study's finalists."""
         return self.path / "finalists" / file_name(study)
+
+    def report(self, studies: Sequence[str]) -> Path:
+        """Return the folder of the report about one study or several."""
+        # `file_name` escapes a + of a study's name.
+        name = "+".join(map(file_name, studies))
+        return self.path / "reports" / (name if len(studies) == 1 else _shorten(name))
 
     def check(self) -> None:
         """Check that the folder can be created and written, without creating it.
@@ -262,10 +269,21 @@ def file_name(study: str) -> str:
         else "".join(f"%{byte:02x}" for byte in letter.encode(errors="surrogatepass"))
         for letter in study
     )
-    if len(escaped.encode()) <= _LONGEST_NAME_BYTES:
-        return escaped
-    digest = hashlib.sha256(study.encode()).hexdigest()[:16]
-    return f"{escaped.encode()[:100].decode(errors='ignore')}-{digest}"
+    return _shorten(escaped, study)
+
+
+def _shorten(name: str, digested: str | None = None) -> str:
+    """Return a file name; of one that is too long, its beginning and a digest.
+
+    Args:
+        name: the name.
+        digested: what the digest is of; None: the name.
+    """
+    if len(name.encode()) <= _LONGEST_NAME_BYTES:
+        return name
+    text = name if digested is None else digested
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{name.encode()[:100].decode(errors='ignore')}-{digest}"
 
 
 def journal_names(workspace: Workspace) -> list[str]:

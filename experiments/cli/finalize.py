@@ -10,9 +10,11 @@ import click
 
 from assay.experiments.cli import common, completion
 from assay.experiments.config.options import FinalizeOptions
+from assay.experiments.terminal_text import to_single_line
 
 if TYPE_CHECKING:
     from assay.experiments.decision.finalize import FinalizeResult
+    from assay.experiments.workspace import StorePaths
 
 
 @click.command(
@@ -25,8 +27,9 @@ def command(study: str, as_json: bool, **given: Any) -> int:
     """Train the best configurations of STUDY and its baselines again, and compare them.
 
     Each is trained on several fresh seeds. Validation chooses the leader; then the test set is
-    opened, once, and the others are compared with the leader on it. The same command, given again
-    after an interruption, goes on; after it has ended, it opens the test set another time.
+    opened, once, and the others are compared with the leader on it. At its end it writes the
+    study's report. The same command, given again after an interruption, goes on; after it has
+    ended, it opens the test set another time.
 
     \b
     Example:
@@ -42,10 +45,24 @@ def command(study: str, as_json: bool, **given: Any) -> int:
     request, store_paths = read_finalize(given, common.flag)
     request = dataclasses.replace(request, command=common.given_command())
     result = finalize(study, request, store_paths, choose_display(as_json))
-    print_evaluation(result.study, result.evaluation, _next_commands(result, given), as_json)
+    page = None
+    if result.evaluation.is_judged and not given["no_report"]:
+        page = _write_report(study, store_paths)
+    next_commands = _next_commands(result, given) | ({} if page is None else {"report": page})
+    print_evaluation(result.study, result.evaluation, next_commands, as_json)
     if as_json:
-        click.echo(common.as_json(result.to_record()))
+        click.echo(common.as_json({**result.to_record(), "report": page}))
     return common.report_failure(result.status.exit_code, result.status.failure)
+
+
+def _write_report(study: str, store_paths: StorePaths) -> str | None:
+    """Return the path of the report's page; None if it could not be written."""
+    from assay.experiments.report.write import report_finalized  # here for the same reason
+
+    written, warning = report_finalized(study, store_paths)
+    if warning is not None:
+        click.echo(to_single_line(f"warning: {warning}"), err=True)
+    return None if written is None else str(written.page)
 
 
 def _next_commands(result: FinalizeResult, given: dict[str, Any]) -> dict[str, str]:

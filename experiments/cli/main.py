@@ -30,6 +30,7 @@ SUBCOMMANDS = {
     "show": "show",
     "finalize": "finalize",
     "compare": "compare",
+    "report": "report",
     "reproduce": "reproduce",
     "ui": "ui",
     "doctor": "doctor",

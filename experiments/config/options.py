@@ -372,6 +372,7 @@ class _FinalizeOptions(TypedDict, total=False):
             metavar="POINTS",
         ),
     ]
+    no_report: Annotated[bool, Option("Write no report at the end.", kind="flag", default=False)]
     backend: Annotated[str | None, dataclasses.replace(_BACKEND, default_text="the study's")]
     precision: Annotated[str | None, dataclasses.replace(_PRECISION, default_text="the study's")]
 

@@ -13,13 +13,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from assay.experiments.api import compare, finalize, load_study, reproduce, run, sweep
+    from assay.experiments.api import (
+        compare,
+        finalize,
+        load_study,
+        report,
+        reproduce,
+        run,
+        sweep,
+    )
+    from assay.experiments.report.write import ReportResult
     from assay.experiments.results.study import StudyResult
     from assay.experiments.run.repeat import ReproduceResult
     from assay.experiments.run.result import RunResult
     from assay.models.errors import RequestError, SearchError
 
 __all__ = [
+    "ReportResult",
     "ReproduceResult",
     "RequestError",
     "RunResult",
@@ -28,12 +38,14 @@ __all__ = [
     "compare",
     "finalize",
     "load_study",
+    "report",
     "reproduce",
     "run",
     "sweep",
 ]
 
 _MODULES = {
+    "ReportResult": "assay.experiments.report.write",
     "ReproduceResult": "assay.experiments.run.repeat",
     "RequestError": "assay.models.errors",
     "RunResult": "assay.experiments.run.result",
@@ -42,6 +54,7 @@ _MODULES = {
     "compare": "assay.experiments.api",
     "finalize": "assay.experiments.api",
     "load_study": "assay.experiments.api",
+    "report": "assay.experiments.api",
     "reproduce": "assay.experiments.api",
     "run": "assay.experiments.api",
     "sweep": "assay.experiments.api",

@@ -107,13 +107,20 @@ def collect(
         now: time of the report; None: the time of the call.
 
     Raises:
-        RequestError: there is no such study, one is named twice, or a journal can't be read.
+        RequestError: there is no such study, or a journal can't be read.
 
     Example:
         >>> records, environment = collect(["digits-mlp"], StorePaths.choose())
         >>> records.studies[0].claim
     """
     sources = [read_sources(name, store_paths) for name in dict.fromkeys(studies)]
+    return collect_sources(sources, store_paths, now)
+
+
+def collect_sources(
+    sources: Sequence[StudySources], store_paths: StorePaths, now: datetime.datetime | None = None
+) -> tuple[ReportRecords, Environment]:
+    """Return the same from what was read of the studies."""
     records: list[Any] = []
     for one in sources:
         records += collect_study(one, [other for other in sources if other is not one])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,10 @@ def _read_images(
         return {}, "The images are not shown: the prepared test set can't be read."
     if not np.array_equal(test_set.y, targets):
         return {}, "The images are not shown: the prepared test set is not the one that was judged."
-    return {index: draw_thumbnail(test_set.x[index], meta) for index in chosen}, ""
+    images = {
+        index: draw_thumbnail(test_set.x[index], meta.input_range, meta.centre) for index in chosen
+    }
+    return images, ""
 
 
 def _find_prepared(sources: StudySources) -> tuple[Path, PreparedMeta] | None:
@@ -129,17 +133,20 @@ def _open(sources: StudySources, folder: Path) -> TestSet:
     return open_test_set(folder, RecordedOpening(str(journal), record.plan.opening), "none")
 
 
-def draw_thumbnail(image: Array, meta: PreparedMeta) -> tuple[str, int, int]:
+def draw_thumbnail(
+    image: Array, input_range: tuple[float, float], centre: Sequence[float] | None = None
+) -> tuple[str, int, int]:
     """Return an image as PNG in base64, with its width and height of at most 64 pixels.
 
     Args:
         image: as stored, uint8 or float32 (height, width, channels) with 1 or 3 channels.
-        meta: of its data set. The darkest training input is drawn black, the brightest white.
+        input_range: smallest and largest training input, which are drawn black and white.
+        centre: what was subtracted from the images before they were stored; None for nothing.
     """
     pixels = image.astype(np.float64)
-    if meta.centre is not None:
-        pixels = pixels + np.asarray(meta.centre)
-    low, high = meta.input_range
+    if centre is not None:
+        pixels = pixels + np.asarray(centre)
+    low, high = input_range
     if image.dtype == np.uint8:
         low = min(0.0, low)
     scaled = (pixels - low) / ((high - low) or 1.0) * _BYTE

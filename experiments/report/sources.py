@@ -48,6 +48,7 @@ class StudySources:
         unfinished: a finalize that has none yet; None without one.
         evaluation: what the last finalize found; None without one, or if its predictions are lost.
         lost: why they can't be read; None if they can.
+        why_no_runs: why MLflow has not told the ids of runs; None if it has.
     """
 
     name: str
@@ -61,6 +62,7 @@ class StudySources:
     unfinished: UnfinishedFinalize | None
     evaluation: Evaluation | None
     lost: str | None
+    why_no_runs: str | None
 
     @cached_property
     def fingerprint(self) -> Mapping[str, Any]:
@@ -192,7 +194,12 @@ def read_sources(name: str, store_paths: StorePaths) -> StudySources:
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
     study_id = study.user_attrs.get(STUDY_ID)
     workspace = store_paths.workspace
-    result = read_study(name, store_paths, needs_mlflow=False)
+    why_no_runs = None
+    try:
+        result = read_study(name, store_paths)
+    except RequestError as error:
+        result = read_study(name, store_paths, needs_mlflow=False)
+        why_no_runs = f"MLflow does not answer, so the report has no ids of runs: {error}"
     finalized, unfinished = load_finalizes(name, store_paths)
     evaluation, lost = None, None
     if finalized is not None:
@@ -212,6 +219,7 @@ def read_sources(name: str, store_paths: StorePaths) -> StudySources:
         unfinished=unfinished,
         evaluation=evaluation,
         lost=lost,
+        why_no_runs=why_no_runs,
     )
 
 

@@ -121,6 +121,15 @@ def read_report(folder: Path) -> tuple[ReportRecords, Environment]:
     return records, _read_environment(contents[ENVIRONMENT])
 
 
+def list_files(folder: Path) -> list[str]:
+    """Return the names of a report's files, the manifest last.
+
+    Raises:
+        RequestError: the manifest can't be read.
+    """
+    return [*_parse_manifest(_read(folder, MANIFEST)), MANIFEST]
+
+
 def _encode_records(records: ReportRecords) -> bytes:
     return "".join(f"{line}\n" for line in to_lines(records)).encode("ascii")
 

@@ -87,6 +87,12 @@ CHECKS_TAG = "assay.checks"
 IMPORTANCE_TAG = "assay.importance"
 """On the parent run: importance of the hyperparameters, or why none is shown, by objective."""
 
+REPORT_TAG = "assay.report"
+"""On the parent run: address of the report's page among its artifacts."""
+
+REPORT_FOLDER = "report"
+"""Folder of the report's files among the artifacts of the parent run."""
+
 BEST_EPOCH_TAG = "assay.best_epoch"
 """On the parent run: the epoch that `best_value` is of, such as "epoch 7 of 12", or "none"."""
 

@@ -82,6 +82,7 @@ class FinalizedStudy:
     targets: NDArray[Any] = field(default_factory=targets)
     provenance: Mapping[str, str] = field(default_factory=dict)
     search_values: Mapping[int, float] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def study_id(self) -> str:
@@ -129,7 +130,7 @@ class FinalizedStudy:
             resolved=RecordedExperiment(
                 f'title = "x"\n[data]\nname = "digits"\nsplit_seed = {self.split_seed}\n'
             ),
-            data={"task": self.task},
+            data={"task": self.task, **self.data},
             finalize=self.plan if finalize else None,
         )
 

@@ -85,7 +85,8 @@ def sweep(home: Path, *more: str) -> Done:
 
 def finalized(home: Path, *more: str, **environment: str) -> dict[str, Any]:
     done = invoke(
-        "finalize", "digits-mlp", "--home", str(home), "--workers", "2", "--json", *more,
+        "finalize", "digits-mlp", "--no-report", "--home", str(home), "--workers", "2", "--json",
+        *more,
         STORE=str(home / "mlflow.db"), **environment,
     )  # fmt: skip
     assert done.code == 0, done.err
@@ -163,7 +164,9 @@ def test_no_seed_is_that_of_a_trial(searched: Path) -> None:
 def test_a_second_finalize_says_that_it_is_the_second(searched: Path) -> None:
     first = finalized(searched, "--seeds", "3")
     seeds = {event.seed for event in events(searched, TrialBegun)}
-    done = invoke("finalize", "digits-mlp", "--home", str(searched), "--seeds", "3", "--json")
+    done = invoke(
+        "finalize", "digits-mlp", "--no-report", "--home", str(searched), "--seeds", "3", "--json"
+    )
     assert done.answer["openings"] == first["openings"] + 1 == 2
     before, announced, after = done.err.partition("digits-mlp is finalized already")
     assert announced, done.err
@@ -304,7 +307,7 @@ def test_a_baseline_that_did_not_begin_is_no_finalist(home: Path, tmp_path: Path
     sized = ("--trials", "1", "--epochs", "2", "--workers", "1", "--pruner", "none")
     swept = invoke("sweep", str(tmp_path / "two.toml"), *sized, "--home", str(home))
     assert swept.code == 0, swept.err
-    done = invoke("finalize", "two", "--home", str(home), "--seeds", "3", "--json")
+    done = invoke("finalize", "two", "--no-report", "--home", str(home), "--seeds", "3", "--json")
     assert done.code == 0, done.err
     assert [one["params"] != {} for one in done.answer["finalists"]] == [True]
     assert "warning: 1 baseline of the study did not begin" in done.err
@@ -321,7 +324,7 @@ def test_the_plan_is_that_of_the_locked_study(
         journal(searched).write_bytes(b"\n")  # as another finalize that ended meanwhile
 
     monkeypatch.setattr(finalizing, "lock_all_instances", lock_late)
-    done = invoke("finalize", "digits-mlp", "--home", str(searched))
+    done = invoke("finalize", "digits-mlp", "--no-report", "--home", str(searched))
     assert done.code == 2
     assert "was finalized by another process meanwhile" in done.err
 
@@ -342,7 +345,7 @@ def test_splits_are_not_drawn_of_a_validation_set_of_the_user(home: Path, tmp_pa
     sized = ("--trials", "2", "--workers", "1", "--home", str(home))
     swept = invoke("sweep", str(tmp_path / "own.toml"), *sized)
     assert swept.code == 0, swept.err
-    done = invoke("finalize", "own", "--splits", "--home", str(home))
+    done = invoke("finalize", "own", "--no-report", "--splits", "--home", str(home))
     assert done.code == 2
     assert "these data have a validation set of their own" in done.err
 
@@ -399,7 +402,9 @@ def test_other_studies_that_opened_the_test_set_are_named(is_same: bool, decided
     if not is_same:
         text = journal(searched).read_text()
         journal(searched).write_text(text.replace('"digest":"', '"digest":"0'))
-    done = invoke("finalize", "other", "--home", str(searched), "--top", "1", "--seeds", "3")
+    done = invoke(
+        "finalize", "other", "--no-report", "--home", str(searched), "--top", "1", "--seeds", "3"
+    )
     assert done.code == 0, done.err
     assert ("have opened the same test set (digits-mlp 1 time)" in done.err) is is_same
 
@@ -433,7 +438,7 @@ def test_a_death_after_the_opening_is_the_same_opening(searched: Path) -> None:
     lines = journal(searched).read_bytes().splitlines(keepends=True)
     opening = next(n for n, line in enumerate(lines) if b"test_set_opened" in line)
     journal(searched).write_bytes(b"".join(lines[: opening + 2]))
-    other = invoke("finalize", "digits-mlp", "--home", str(searched), "--seeds", "4")
+    other = invoke("finalize", "digits-mlp", "--no-report", "--home", str(searched), "--seeds", "4")
     assert other.code == 2
     assert "--top 3 --seeds 3" in other.err
     assert " finalize digits-mlp" in sweep(searched).out.partition("decide:")[2]
@@ -551,7 +556,7 @@ def test_show_tells_of_a_finalize_that_was_interrupted(
 
 
 def test_the_function_returns_the_study(searched: Path) -> None:
-    study = finalize("digits-mlp", home=searched, seeds=3, top=1, progress=False)
+    study = finalize("digits-mlp", home=searched, seeds=3, top=1, progress=False, no_report=True)
     assert set(study.finalists["seed"].value_counts()) == {1}
     assert study.finalists["test_accuracy"].notna().all()
 
@@ -588,21 +593,21 @@ def test_a_gap_is_answered(gap: str, is_found: bool, searched: Path) -> None:
     ],
 )
 def test_a_wrong_option_opens_nothing(options: tuple[str, str], rule: str, searched: Path) -> None:
-    done = invoke("finalize", "digits-mlp", "--home", str(searched), *options)
+    done = invoke("finalize", "digits-mlp", "--no-report", "--home", str(searched), *options)
     assert done.code == 2
     assert rule in done.err.splitlines()[-1]
     assert not journal(searched).exists()
 
 
 def test_a_study_without_a_complete_trial_is_refused(home: Path) -> None:
-    done = invoke("finalize", "digits-mlp", "--home", str(home))
+    done = invoke("finalize", "digits-mlp", "--no-report", "--home", str(home))
     assert done.code == 2
     assert "there is no study" in done.err
 
 
 def test_a_study_of_another_home_is_refused(searched: Path, tmp_path: Path) -> None:
     shutil.rmtree(searched / "journal")
-    done = invoke("finalize", "digits-mlp", "--home", str(searched))
+    done = invoke("finalize", "digits-mlp", "--no-report", "--home", str(searched))
     assert done.code == 2
     assert "must have been run from this home" in done.err
 
@@ -619,7 +624,8 @@ def test_the_front_of_several_objectives_is_finalized(home: Path, tmp_path: Path
     sized = ("--trials", "5", "--epochs", "2", "--workers", "2", "--pruner", "none")
     swept = invoke("sweep", str(file), *sized, "--home", str(home), "--json")
     assert swept.code == 0, swept.err
-    done = invoke("finalize", "two", "--home", str(home), "--seeds", "3", "--top", "2", "--json")
+    sized = ("--seeds", "3", "--top", "2", "--no-report")
+    done = invoke("finalize", "two", *sized, "--home", str(home), "--json")
     assert done.code == 0, done.err
     front = {one["number"] for one in swept.answer["pareto"]}
     chosen = [one["trial"] for one in done.answer["finalists"] if not one["baseline"]]

@@ -140,7 +140,7 @@ def test_a_copy_leaves_the_runs_of_its_original_alone(
     assert parent["data"]["tags"][HOME_TAG] == read_home_id(  # type: ignore[index]
         Workspace(Path(places["original"][1]))
     )
-    for words in ([*SWEEP, "--trials", "7"], ["finalize", STUDY, "--seeds", "3", "--workers", "1"]):
+    for words in ([*SWEEP, "--trials", "7"], ["finalize", STUDY, "--seeds", "3", "--no-report"]):
         done = call(places["copy"], *words)
         assert (done.code, done.out) == (2, ""), done.err
         (line,) = (line for line in done.err.splitlines() if "must be of one home" in line)
