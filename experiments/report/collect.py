@@ -25,7 +25,7 @@ from assay.experiments.decision.outcome import TEST_METRIC
 from assay.experiments.decision.sentences import describe_evaluation, describe_judged
 from assay.experiments.evaluation.proportions import is_share_metric, network_interval
 from assay.experiments.formatting import format_count, format_ordinal
-from assay.experiments.report.compared import compare_studies
+from assay.experiments.report.compared import Benchmark, compare_studies
 from assay.experiments.report.confused import collect_examples
 from assay.experiments.report.expected_best import collect_expected_best, explain_no_curve
 from assay.experiments.report.finalists import (
@@ -49,7 +49,6 @@ from assay.experiments.report.records import (
     FORMAT,
     Check,
     Command,
-    ComparedRecord,
     Costs,
     Counts,
     DataRecord,
@@ -65,7 +64,7 @@ from assay.experiments.report.records import (
     StudyRecord,
     TrialRecord,
 )
-from assay.experiments.report.sources import StudySources, read_sources, train_seconds
+from assay.experiments.report.sources import StudySources, train_seconds
 from assay.experiments.report.untried import list_untried
 from assay.experiments.results.frames import final_values, searched_params
 from assay.experiments.run.study_locks import find_runner
@@ -95,52 +94,51 @@ _ENVIRONMENT_TAGS = (
 
 
 def collect(
-    studies: Sequence[str],
+    sources: Sequence[StudySources],
     store_paths: StorePaths,
+    benchmark: Benchmark | None = None,
     now: datetime.datetime | None = None,
 ) -> tuple[ReportRecords, Environment]:
     """Return the records of a report about one study or several, and what they ran in.
 
     Args:
-        studies: names of the studies, in the order of the page.
+        sources: what was read of the studies, in the order of the page.
         store_paths: where the stores are. MLflow need not answer: then no run is known.
+        benchmark: what a benchmark adds to its studies; None for any other report.
         now: time of the report; None: the time of the call.
 
     Raises:
-        RequestError: there is no such study, or a journal can't be read.
+        RequestError: a journal can't be read.
 
     Example:
-        >>> records, environment = collect(["digits-mlp"], StorePaths.choose())
+        >>> sources = [read_sources("digits-mlp", store_paths)]
+        >>> records, environment = collect(sources, store_paths)
         >>> records.studies[0].claim
     """
-    sources = [read_sources(name, store_paths) for name in dict.fromkeys(studies)]
-    return collect_sources(sources, store_paths, now)
-
-
-def collect_sources(
-    sources: Sequence[StudySources], store_paths: StorePaths, now: datetime.datetime | None = None
-) -> tuple[ReportRecords, Environment]:
-    """Return the same from what was read of the studies."""
+    references = () if benchmark is None else benchmark.references
     records: list[Any] = []
     for one in sources:
         records += collect_study(one, [other for other in sources if other is not one])
-    compared: list[ComparedRecord] = []
-    sentences: list[str] = []
-    reason = ""
     if len(sources) > 1:
-        compared, sentences, reason = compare_studies([one.name for one in sources], store_paths)
+        # A study that was only searched has nothing to be compared.
+        names = [one.name for one in sources if one.finalized is not None]
+        compared, sentences, reason = compare_studies(names, store_paths, references)
+    else:
+        compared, sentences, reason = [], [], ""
     time = datetime.datetime.now(datetime.UTC) if now is None else now.astimezone(datetime.UTC)
     report = ReportRecord(
         format=FORMAT,
-        title=_title(sources),
+        title=_title(sources) if benchmark is None else benchmark.title,
         studies=tuple(to_text(one.name) for one in sources),
         comparison=tuple(map(to_text, sentences)),
         not_compared=to_private_text(reason),
+        command="" if benchmark is None else benchmark.command,
         collected=time.strftime(_TIME_FORMAT),
         version=importlib.metadata.version("assay"),
     )
+    records += [*compared, *(one.record for one in references)]
     stages = tuple(stage for one in sources for stage in _environments(one))
-    return ReportRecords(report, (*records, *compared)), Environment(stages=stages)
+    return ReportRecords(report, tuple(records)), Environment(stages=stages)
 
 
 def _title(sources: Sequence[StudySources]) -> str:

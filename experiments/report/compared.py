@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from assay.experiments.decision.candidates import Candidate, load_candidates
 from assay.experiments.decision.comparison import (
@@ -13,28 +14,59 @@ from assay.experiments.decision.comparison import (
 from assay.experiments.decision.sentences import describe_comparison
 from assay.experiments.report.finalists import to_difference
 from assay.experiments.report.plain import to_interval, to_text, to_values
-from assay.experiments.report.records import ComparedRecord
+from assay.experiments.report.records import ComparedRecord, ReferenceRecord
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.space import Configuration
 
 
+@dataclass(frozen=True)
+class Reference:
+    """A model that Assay did not train, to compare studies with.
+
+    Attributes:
+        candidate: its scores on the validation and the test examples of the studies.
+        record: what the report says about it.
+    """
+
+    candidate: Candidate
+    record: ReferenceRecord
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What a benchmark adds to the report of its studies.
+
+    Attributes:
+        title: of the report.
+        command: the command that runs the benchmark.
+        references: models to compare the studies with.
+    """
+
+    title: str
+    command: str
+    references: Sequence[Reference] = ()
+
+
 def compare_studies(
-    studies: Sequence[str], store_paths: StorePaths, references: Sequence[Candidate] = ()
+    studies: Sequence[str], store_paths: StorePaths, references: Sequence[Reference] = ()
 ) -> tuple[list[ComparedRecord], list[str], str]:
     """Compare the finalists of several studies, and references, with one leader.
 
     Args:
         studies: names of the studies.
         store_paths: where the stores are.
-        references: configurations that Assay did not train.
+        references: models that Assay did not train.
 
     Returns:
         The configurations, the leader first; what the comparison says, one sentence each; why there
         is none, or an empty text.
     """
     try:
-        candidates = [*load_candidates(studies, store_paths), *references]
+        candidates = load_candidates(studies, store_paths)
+        candidates += [one.candidate for one in references]
+        if len(candidates) < 2:
+            return [], [], "fewer than two configurations were trained again"
         check_comparable(candidates)
     except RequestError as error:
         return [], [], str(error)

@@ -569,6 +569,7 @@ class ReportRecord(_Part):
         comparison: what a comparison of all their finalists found, one sentence each; empty with
             one study, or if they can't be compared.
         not_compared: why several studies are not compared; empty if they are.
+        command: the command that makes it, if that is not `assay report`; else empty.
         collected: when the records were collected: UTC, such as "2026-11-27T14:00:00Z".
         version: of Assay.
     """
@@ -579,6 +580,7 @@ class ReportRecord(_Part):
     studies: tuple[str, ...]
     comparison: tuple[str, ...] = ()
     not_compared: str = ""
+    command: str = ""
     collected: str
     version: str
 

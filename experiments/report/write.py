@@ -76,13 +76,13 @@ def make_report(
         SearchError: the folder can't be written.
     """
     # Here, because a report that is rebuilt needs neither Optuna nor MLflow.
-    from assay.experiments.report.collect import collect_sources
+    from assay.experiments.report.collect import collect
     from assay.experiments.report.sources import read_sources
     from assay.experiments.tracking.report import log_report
 
     sources = [read_sources(name, store_paths) for name in dict.fromkeys(studies)]
     names = [one.name for one in sources]
-    records, environment = collect_sources(sources, store_paths)
+    records, environment = collect(sources, store_paths)
     pages = render(records, environment)
     if out is None:
         folder = store_paths.workspace.report(names)

@@ -19,8 +19,11 @@ from assay.experiments.config.catalog import resolve_experiment
 from assay.experiments.decision.candidates import Candidate, Predicted, load_candidates
 from assay.experiments.evaluation.summaries import mean_interval
 from assay.experiments.report.collect import collect
-from assay.experiments.report.folder import write_report
+from assay.experiments.report.compared import Benchmark, Reference
+from assay.experiments.report.page import render
 from assay.experiments.report.records import ReferenceRecord
+from assay.experiments.report.sources import read_sources
+from assay.experiments.report.store import PAGE, write_report
 from assay.experiments.run.session import prepare_data
 from assay.experiments.tracking.store import mlflow_settings
 from assay.experiments.workspace import StorePaths
@@ -96,8 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for plan in PLANS[data]:
             run_study(plan, options.quick)
         with mlflow_settings():
-            folder = write(data, options.out / data, options.quick)
-        print(f"report: {folder / 'report.html'}", flush=True)
+            write(data, options.out / data, options.quick)
+        print(f"report: {options.out / data / PAGE}", flush=True)
     return 0
 
 
@@ -124,29 +127,19 @@ def _is_finalized(study: str) -> bool:
     return finalized is not None
 
 
-def write(data: str, folder: Path, quick: bool) -> Path:
+def write(data: str, folder: Path, quick: bool) -> None:
     """Write the report of a data set."""
     store_paths = StorePaths.choose()
     plans = PLANS[data]
-    references, records = (), ()
-    if data == "mnist":
-        candidate, record = measure_svm(plans, store_paths, quick)
-        references, records = (candidate,), (record,)
-    collected = collect(
-        [plan.study for plan in plans],
-        store_paths,
-        title=TITLES[data],
-        references=references,
-        reference_records=records,
-        command=f"{COMMAND} DATA={data}",
-    )
-    return write_report(folder, collected)
+    references = [measure_svm(plans, store_paths, quick)] if data == "mnist" else []
+    benchmark = Benchmark(TITLES[data], f"{COMMAND} DATA={data}", references)
+    sources = [read_sources(plan.study, store_paths) for plan in plans]
+    records, environment = collect(sources, store_paths, benchmark)
+    write_report(folder, records, environment, render(records, environment))
 
 
-def measure_svm(
-    plans: Sequence[StudyPlan], store_paths: StorePaths, quick: bool
-) -> tuple[Candidate, ReferenceRecord]:
-    """Return the SVM as a configuration to compare, and what the report says about it."""
+def measure_svm(plans: Sequence[StudyPlan], store_paths: StorePaths, quick: bool) -> Reference:
+    """Return the SVM to compare with, measured now or earlier."""
     folder = store_paths.workspace.path / "references"
     saved = folder / ("svm-quick.npz" if quick else "svm.npz")
     if not saved.exists():
@@ -191,7 +184,7 @@ def measure_svm(
         seconds=measured.seconds,
         command=f"{COMMAND} DATA=mnist",
     )
-    return candidate, record
+    return Reference(candidate, record)
 
 
 if __name__ == "__main__":
