@@ -20,21 +20,30 @@ from assay.experiments.terminal_text import escape_line, escape_text
 
 # What GitHub-flavored Markdown reads as markup anywhere in a line, or at its beginning.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~$&@])")
-_LINE_START = re.compile(r"^(\s*)([#+\-=:]|\d+[.)])")
+_BLOCK_MARKUP = re.compile(r"^(\s*\d*)([#+\-=:.)])")
 _ADDRESS = re.compile(r"(?i)(https?|ftp|mailto)(:)|(www)(\.)")
 
 
 def escape(text: str) -> str:
-    r"""Return a text as Markdown that shows it as it is, on one line.
+    r"""Return a text as Markdown that shows it as it is, on one line, but not at its beginning.
 
     Example:
         >>> escape("a|b <i>")
         'a\\|b \\<i\\>'
     """
     line = _MARKUP.sub(r"\\\1", escape_line(text))
-    line = _LINE_START.sub(r"\1\\\2", line)
     # GitHub turns bare addresses into links.
     return _ADDRESS.sub(r"\1\3<!-- -->\2\4", line)
+
+
+def escape_start(text: str) -> str:
+    r"""Return the same for a text with which a line or the item of a list begins.
+
+    Example:
+        >>> escape_start("1. a"), escape_start("# a"), escape_start("0.97 of 1")
+        ('1\\. a', '\\# a', '0\\.97 of 1')
+    """
+    return _BLOCK_MARKUP.sub(r"\1\\\2", escape(text))
 
 
 def to_markdown(document: Document, figures: str) -> str:
@@ -44,7 +53,7 @@ def to_markdown(document: Document, figures: str) -> str:
         document: the document.
         figures: folder of the figures, beside the file.
     """
-    lines = [f"# {escape(document.title)}", "", *map(escape, document.lines), ""]
+    lines = [f"# {escape(document.title)}", "", *map(escape_start, document.lines), ""]
     for chapter in document.chapters:
         lines += _chapter(chapter, figures)
     return "\n".join(lines).rstrip() + "\n"
@@ -54,9 +63,9 @@ def _chapter(chapter: Chapter, figures: str) -> Iterator[str]:
     summary = chapter.summary
     yield from (f"## {escape(chapter.title)}", "")
     for line in chapter.lines:
-        yield from (escape(line), "")
-    yield from (f"**{escape(summary.question)}**", "", escape(summary.answer), "")
-    yield from (f"- {escape(line)}" for line in summary.certainty)
+        yield from (escape_start(line), "")
+    yield from (f"**{escape(summary.question)}**", "", escape_start(summary.answer), "")
+    yield from (f"- {escape_start(line)}" for line in summary.certainty)
     yield ""
     if summary.picture is not None:
         yield from _block(summary.picture, figures)
@@ -71,11 +80,11 @@ def _block(block: Block | None, figures: str) -> Iterator[str]:
         case None:
             return
         case Paragraph():
-            text = escape(block.text)
-            yield f"**Warning:** {text}" if block.style == "warning" else text
+            is_warning = block.style == "warning"
+            yield f"**Warning:** {escape(block.text)}" if is_warning else escape_start(block.text)
         case Items():
             for name, text in block.items:
-                yield f"- **{escape(name)}**: {escape(text)}" if name else f"- {escape(text)}"
+                yield f"- **{escape(name)}**: {escape(text)}" if name else f"- {escape_start(text)}"
         case Table():
             yield from _table(block)
         case Picture():
@@ -85,7 +94,7 @@ def _block(block: Block | None, figures: str) -> Iterator[str]:
                 yield ""
                 yield from _table(block.numbers)
         case Gallery():
-            yield from (escape(block.caption), "")
+            yield from (escape_start(block.caption), "")
             rows = [
                 [str(one.index), one.label, one.predicted, f"{one.wrong} of {one.networks}"]
                 for one in block.examples
@@ -94,13 +103,13 @@ def _block(block: Block | None, figures: str) -> Iterator[str]:
             yield from _rows(columns, rows, [True, False, False, True])
         case Code():
             if block.caption:
-                yield from (escape(block.caption), "")
+                yield from (escape_start(block.caption), "")
             yield from _fence(block)
     yield ""
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield from (escape(table.caption), "")
+    yield from (escape_start(table.caption), "")
     yield from _rows(table.columns, table.rows, table.numeric)
 
 
