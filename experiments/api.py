@@ -170,11 +170,11 @@ def finalize(study: str, **options: Unpack[FinalizeArguments]) -> StudyResult:
         result = finalizing.finalize(study, request, store_paths, display)
         _raise_failure(result.status)
         loaded = read_study(study, store_paths)
-        if result.evaluation.is_judged and not options.get("no_report", False):
+        if result.evaluation.is_judged and options.get("report", True):
             _, warning = report_finalized(study, store_paths)
             if warning is not None:
                 warnings.warn(warning, stacklevel=2)
-    decision = to_full_record(result.evaluation, loaded.finalist_runs)
+    decision = to_full_record(result.evaluation, loaded.finalist_runs, result.registered)
     return dataclasses.replace(loaded, decision=decision)
 
 
@@ -334,7 +334,11 @@ def load_study(
         _warn_if_moved(store_paths)
         study = read_study(name, store_paths, importance)
         finalized, _ = load_finalizes(name, store_paths)
-    decision = None if finalized is None else to_study_record(finalized, study.finalist_runs)
+    decision = (
+        None
+        if finalized is None
+        else to_study_record(finalized, study.finalist_runs, study.registered)
+    )
     return dataclasses.replace(study, decision=decision)
 
 

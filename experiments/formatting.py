@@ -15,6 +15,7 @@ from assay.search.objective import Objectives, Values
 _BARS = "▁▂▃▄▅▆▇█"
 _SPARKLINE_CHARACTERS = 20
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]#|~$!]")
 
 
 def format_count(number: int, singular: str, plural: str | None = None) -> str:
@@ -72,6 +73,17 @@ def format_metric(value: float) -> str:
 def format_param(value: Any) -> str:
     """Return a hyperparameter's value as safe text."""
     return f"{value:.3g}" if isinstance(value, float) else escape_line(str(value))
+
+
+def escape_markdown(text: str) -> str:
+    r"""Return a text as one line of Markdown that shows it as it is.
+
+    Example:
+        >>> print(escape_markdown("a_b <b>"))
+        a\_b &lt;b&gt;
+    """
+    plain = escape_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN.sub(r"\\\g<0>", plain)
 
 
 def sparkline(values: list[float]) -> str:

@@ -251,6 +251,23 @@ class FinalistTested:
     time: Time = field(default_factory=time.time)
 
 
+@dataclass(frozen=True)
+class Registration:
+    """The network of a finalize that is to be registered.
+
+    Attributes:
+        training: number of the training that made it.
+        unsaved: why it can't be registered; None if it was saved.
+        description: what it is, as Markdown.
+        tags: measures and facts about it, by the name of the tag.
+    """
+
+    training: StoredInteger
+    unsaved: str | None = None
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FinalizeJudged:
     """A finalize has its verdicts.
@@ -260,11 +277,14 @@ class FinalizeJudged:
         leader: the trial whose configuration leads.
         verdicts: what its comparison with the leader says of each other configuration, by the
             number of its trial.
+        registration: the leader's network that is to be registered; None if none was asked for,
+            and in journals of earlier releases.
     """
 
     opening: StoredInteger
     leader: StoredInteger
     verdicts: Mapping[str, str]
+    registration: Registration | None = None
     time: Time = field(default_factory=time.time)
 
 

@@ -66,6 +66,11 @@ def warn_if_moved(workspace: Workspace) -> None:
 
 
 def _click_option(name: str, option: Option) -> Callable[[_Command], _Command]:
+    if option.off_help is not None:
+        # None: not given. click would take a default of True for the value of the flag.
+        return click.option(
+            f"--no{flag(name)[1:]}", name, flag_value=False, default=None, help=option.off_help
+        )
     default = option.shown_default
     text = f"{option.help} May be given several times." if option.kind == "values" else option.help
     settings: dict[str, Any] = {

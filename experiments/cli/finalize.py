@@ -41,15 +41,21 @@ def command(study: str, as_json: bool, **given: Any) -> int:
     from assay.experiments.console.choose import choose_display
     from assay.experiments.console.finalists import print_evaluation
     from assay.experiments.decision.finalize import finalize
+    from assay.experiments.decision.registration import format_registration
 
     request, store_paths = read_finalize(given, common.flag)
     request = dataclasses.replace(request, command=common.given_command())
     result = finalize(study, request, store_paths, choose_display(as_json))
     page = None
-    if result.evaluation.is_judged and not given["no_report"]:
+    if result.evaluation.is_judged and given["report"]:
         page = _write_report(study, store_paths)
-    next_commands = _next_commands(result, given) | ({} if page is None else {"report": page})
-    print_evaluation(result.study, result.evaluation, next_commands, as_json)
+    print_evaluation(
+        result.study,
+        result.evaluation,
+        _next_commands(result, given) | ({} if page is None else {"report": page}),
+        as_json,
+        format_registration(result.registered, result.evaluation),
+    )
     if as_json:
         click.echo(common.as_json({**result.to_record(), "report": page}))
     return common.report_failure(result.status.exit_code, result.status.failure)

@@ -89,10 +89,13 @@ def _show_study(
     )
     from assay.experiments.console.show import print_study, sort_trials, to_rows
     from assay.experiments.decision.load import load_finalizes
+    from assay.experiments.decision.registration import format_registration
     from assay.experiments.decision.sentences import to_study_record
     from assay.experiments.results.load import read_study  # here for the same reason
     from assay.experiments.results.trial import read_trial_of_study
     from assay.experiments.run.study_locks import describe_runner, find_runner
+    from assay.experiments.tracking.registry import describe_change
+    from assay.experiments.tracking.schema import RegisteredVersion
     from assay.models.errors import RequestError
 
     study = read_study(name, store_paths, importance)
@@ -104,13 +107,19 @@ def _show_study(
         return _show_trial(read_trial_of_study(study, trial, row, store_paths), show_all, as_json)
     trials = sort_trials(study, sort)
     finalized, unfinished = load_finalizes(name, store_paths)
+    since = None
+    if finalized is not None and isinstance(study.registered, RegisteredVersion):
+        since = describe_change(store_paths, study.registered, finalized.study_id)
     if as_json:
         record = {
             **study.to_record(),
             "table": to_rows(trials),
             "finalize": None
             if finalized is None
-            else to_study_record(finalized, study.finalist_runs),
+            else {
+                **to_study_record(finalized, study.finalist_runs, study.registered),
+                "registered_since": since,
+            },
             "earlier_finalizes": [] if finalized is None else to_records(finalized.earlier),
             "unfinished_finalize": None if unfinished is None else unfinished.to_record(),
         }
@@ -134,7 +143,13 @@ def _show_study(
             print_unreadable(finalized, str(lost))
         else:
             leader = evaluation.leader_runs(study.finalist_runs)
-            print_evaluation(name, evaluation, common.leader_commands(leader, stores))
+            registration = format_registration(study.registered, evaluation)
+            print_evaluation(
+                name,
+                evaluation,
+                common.leader_commands(leader, stores),
+                registration=registration if since is None else f"{registration}; now {since}",
+            )
             print_earlier(finalized.earlier)
         best = None if study.best is None else study.best["number"]
         if best is not None and not finalized.has_trained(best):

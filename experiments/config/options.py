@@ -60,6 +60,8 @@ class Option:
         metavar: what `--help` shows in place of the value.
         variable: the environment variable that sets it.
         completion: the name of its completer in `experiments/cli/completion.py`.
+        off_help: of a flag that is on by default: what `--no-NAME` does, by which the command line
+            turns it off.
     """
 
     help: str
@@ -71,10 +73,11 @@ class Option:
     metavar: str | None = None
     variable: str | None = None
     completion: str | None = None
+    off_help: str | None = None
 
     @property
     def shown_default(self) -> str | None:
-        """The default as `--help` shows it; None for a flag, which is off by default."""
+        """The default as `--help` shows it; None for a flag, whose name says it."""
         if self.kind == "flag":
             return None
         text = self.default_text or (None if self.default is None else str(self.default))
@@ -372,7 +375,24 @@ class _FinalizeOptions(TypedDict, total=False):
             metavar="POINTS",
         ),
     ]
-    no_report: Annotated[bool, Option("Write no report at the end.", kind="flag", default=False)]
+    register: Annotated[
+        bool,
+        Option(
+            "Register the leader in MLflow's model registry, with the alias champion.",
+            kind="flag",
+            default=True,
+            off_help="Do not register the leader in MLflow's model registry.",
+        ),
+    ]
+    report: Annotated[
+        bool,
+        Option(
+            "Write the report of the study at the end.",
+            kind="flag",
+            default=True,
+            off_help="Write no report at the end.",
+        ),
+    ]
     backend: Annotated[str | None, dataclasses.replace(_BACKEND, default_text="the study's")]
     precision: Annotated[str | None, dataclasses.replace(_PRECISION, default_text="the study's")]
 

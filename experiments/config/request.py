@@ -149,6 +149,7 @@ class FinalizeRequest:
         seeds: number of seeds of each.
         splits: whether each seed has a validation split of its own.
         gap: a difference that matters: in points of accuracy, or in the unit of the targets.
+        register: whether the leader is registered in MLflow.
         workers: number of trainings at the same time; None for the default.
         execution: what they train on; what is None is as in the study.
         precision: Keras dtype policy; None: that of the study.
@@ -160,6 +161,7 @@ class FinalizeRequest:
     seeds: int = 5
     splits: bool = False
     gap: float | None = None
+    register: bool = True
     workers: int | None = None
     execution: ExecutionRequest = field(default_factory=ExecutionRequest)
     precision: str | None = None
@@ -230,6 +232,7 @@ def read_finalize(
         seeds=options["seeds"],
         splits=options["splits"],
         gap=options["gap"],
+        register=options["register"],
         workers=options["workers"],
         execution=read_execution(options),
         precision=options["precision"],

@@ -33,6 +33,7 @@ def print_evaluation(
     evaluation: Evaluation,
     next_commands: Mapping[str, str],
     to_stderr: bool = False,
+    registration: str | None = None,
 ) -> None:
     """Print what a finalize found.
 
@@ -41,6 +42,7 @@ def print_evaluation(
         evaluation: what it found.
         next_commands: what can be done with it, by one word about it.
         to_stderr: print to standard error, because standard output is for JSON.
+        registration: a line about the network that it registered; None if there is none.
     """
     out = create_console(to_stderr)
     out.print()
@@ -52,6 +54,9 @@ def print_evaluation(
     out.print()
     for sentence in describe_evaluation(evaluation):
         out.print(sentence, soft_wrap=not out.is_terminal)
+    if registration is not None:
+        out.print()
+        out.print(registration, soft_wrap=True)
     if next_commands:
         out.print()
     for word, command in next_commands.items():

@@ -8,7 +8,7 @@
 4. open the stores: lock the study, and let the tracker write;
 5. train every configuration with every seed, by the supervisor of a sweep;
 6. test: record the opening of the test set, then measure every network on it;
-7. judge, close and read the result.
+7. save the network that is to be registered, judge, close and read the result.
 
 All of it is in a journal of its own, which the tracker passes on to MLflow like that of a sweep.
 After a death anywhere the same command goes on: a training that ended is not done again, and the
@@ -28,7 +28,14 @@ from typing import TYPE_CHECKING, Any
 from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.recorded import restore_experiment
 from assay.experiments.config.request import FinalizeRequest
-from assay.experiments.decision.files import find_test_files, predictions_file, report_file
+from assay.experiments.decision.files import (
+    delete_networks,
+    find_network,
+    find_test_files,
+    network_file,
+    predictions_file,
+    report_file,
+)
 from assay.experiments.decision.finalists import (
     Trainings,
     choose_finalists,
@@ -37,8 +44,14 @@ from assay.experiments.decision.finalists import (
     plan_options,
 )
 from assay.experiments.decision.outcome import Evaluation, evaluate
+from assay.experiments.decision.registration import choose_network, describe_network
 from assay.experiments.decision.sentences import describe_level, to_full_record
-from assay.experiments.decision.testing import TestJob, measure, write_test_report
+from assay.experiments.decision.testing import (
+    TestJob,
+    measure,
+    save_network,
+    write_test_report,
+)
 from assay.experiments.formatting import format_count, format_ordinal
 from assay.experiments.results.finalizes import (
     FinalizeRecord,
@@ -62,8 +75,8 @@ from assay.experiments.run.study_locks import (
 from assay.experiments.tracking.cursor import Cursor
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.tracking.home_id import check_is_recorded_here
-from assay.experiments.tracking.lookup import find_study_runs
-from assay.experiments.tracking.schema import COMMAND_TAG
+from assay.experiments.tracking.lookup import StudyRunIds, find_study_runs
+from assay.experiments.tracking.schema import COMMAND_TAG, RegisteredVersion
 from assay.experiments.workspace import StorePaths, journal_names
 from assay.models.data import RecordedOpening
 from assay.models.errors import DamagedFile, RequestError, SearchError
@@ -73,6 +86,7 @@ from assay.search.artifacts import Checkpoints, ModelStore
 from assay.search.events import (
     FinalizeJudged,
     FinalizePlan,
+    Registration,
     StudyClosed,
     StudyOpened,
     TestSetOpened,
@@ -108,6 +122,8 @@ class FinalizeResult:
         tracking_uri: MLflow's store, without its password.
         evaluation: what it found so far.
         runs: ids of the trainings' runs in MLflow, by their number.
+        registered: the model version that it registered, or why it registered none; None before
+            its end.
         seconds: wall time.
     """
 
@@ -116,13 +132,14 @@ class FinalizeResult:
     tracking_uri: str
     evaluation: Evaluation
     runs: Mapping[int, str]
+    registered: RegisteredVersion | str | None
     seconds: float
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         return {
             "study": self.study,
-            **to_full_record(self.evaluation, self.runs),
+            **to_full_record(self.evaluation, self.runs, self.registered),
             "tracking_uri": self.tracking_uri,
             "seconds": round(self.seconds, 3),
         }
@@ -188,26 +205,55 @@ def finalize(
         with Journal(journal_file) as journal, StopRequest() as stop:
             journal.subscribe(tracker.on_event)
             context = _Context(
-                planned, sessions, store_paths, tracker, executor, display, request.failure_policy
+                planned,
+                sessions,
+                store_paths,
+                tracker,
+                executor,
+                display,
+                request.failure_policy,
+                request.register,
             )
             status = _work(context, journal, stop)
         executor.close()
         untracked = tracker.close(status.closing == "interrupted", display.log)
+        if untracked is None:
+            delete_networks(context.folder)
+        runs = StudyRunIds() if untracked is not None else _find_runs(context)
+        evaluation = _evaluate(context, _read_gap(request, planned.experiment))
         return FinalizeResult(
             status=replace(status, untracked=untracked),
             study=study,
             tracking_uri=mask_secrets(store_paths.tracking_uri),
-            evaluation=_evaluate(context, _read_gap(request, planned.experiment)),
-            runs={} if untracked is not None else _find_runs(store_paths, planned.study_id),
+            evaluation=evaluation,
+            runs=runs.trainings,
+            registered=_read_registered(request, evaluation, runs)
+            if status.closing == "finished"
+            else None,
             seconds=time.monotonic() - began,
         )
 
 
-def _find_runs(store_paths: StorePaths, study_id: str) -> Mapping[int, str]:
+def _find_runs(context: _Context) -> StudyRunIds:
     try:
-        return find_study_runs(store_paths, study_id).trainings
+        return find_study_runs(context.store_paths, context.planned.study_id)
     except RequestError:
-        return {}  # the work is done; what it found must not wait for a server
+        return StudyRunIds()  # the work is done; what it found must not wait for a server
+
+
+def _read_registered(
+    request: FinalizeRequest, evaluation: Evaluation, runs: StudyRunIds
+) -> RegisteredVersion | str:
+    """Return what this finalize registered, or why it registered nothing."""
+    if not request.register:
+        return "--no-register"
+    registered = runs.registered
+    is_earlier = (
+        isinstance(registered, RegisteredVersion) and registered.opening != evaluation.opening
+    )
+    if registered is None or is_earlier:
+        return "MLflow does not have it yet; 'assay doctor --fix' records what is missing"
+    return registered
 
 
 def _read_gap(request: FinalizeRequest, experiment: Experiment) -> float | None:
@@ -358,6 +404,7 @@ def _start_processes(
         store_paths.tracking_uri,
         workspace.artifacts,
         user_store=None if planned.experiment.family.factory is None else workspace.user_mlflow,
+        find_model=lambda number: find_network(folder, number),
         find_test_files=lambda number: find_test_files(folder, number),
     )
     stack.callback(tracker.shut_down)
@@ -525,6 +572,7 @@ class _Context:
     executor: LocalExecutor
     display: Display
     failure_policy: FailurePolicy
+    is_registering: bool
 
     @property
     def folder(self) -> Path:
@@ -541,14 +589,20 @@ class _Context:
 
     def test_job(self, training: Training) -> TestJob:
         """Return the measurement of a training."""
-        begun = training.begun
-        number = begun.trial
+        number = training.begun.trial
         file = predictions_file(self.folder, number)
         make_folder(file.parent)
-        trial = Trial(number, begun.searched, begun.seed, begun.origin, finalist=begun.finalist)
         journal = self.store_paths.workspace.finalize_journal(self.planned.name)
         opening = RecordedOpening(str(journal.absolute()), self.planned.plan.opening)
-        return TestJob(number, self.setup(trial).spec, opening, file)
+        return TestJob(number, self.spec(training), opening, file)
+
+    def spec(self, training: Training) -> Mapping[str, Any]:
+        """Return the specification of a training, with its checkpoint."""
+        begun = training.begun
+        trial = Trial(
+            begun.trial, begun.searched, begun.seed, begun.origin, finalist=begun.finalist
+        )
+        return self.setup(trial).spec
 
     def read_record(self) -> FinalizeRecord:
         """Return what the journal has of this finalize."""
@@ -564,7 +618,7 @@ def _work(context: _Context, journal: Journal, stop: StopRequest) -> RunStatus:
         if not stop:
             _test(context, journal, stop)
         if not stop:
-            _judge(context, journal)
+            _judge(context, journal, stop)
     if ending.status.closing == "finished":
         Checkpoints(context.folder).delete()
     return ending.status
@@ -698,8 +752,8 @@ def _describe_opening(opening: int) -> str:
     )
 
 
-def _judge(context: _Context, journal: Journal) -> None:
-    """Record the verdicts.
+def _judge(context: _Context, journal: Journal, stop: StopRequest) -> None:
+    """Save the network that is to be registered, and record the verdicts.
 
     Raises:
         SearchError: no network could be measured.
@@ -710,13 +764,37 @@ def _judge(context: _Context, journal: Journal) -> None:
             "no network could be measured on the test set; the first one: "
             f"{_first_failure(evaluation)}; the same command tries again."
         )
+    registration = _save_leader(context, evaluation, stop) if context.is_registering else None
+    if stop:
+        return  # the same command saves it and judges
     journal.append(
         FinalizeJudged(
             opening=evaluation.opening,
             leader=evaluation.leader,
             verdicts={str(one.trial): one.verdict for one in evaluation.finalists},
+            registration=registration,
         )
     )
+
+
+def _save_leader(
+    context: _Context, evaluation: Evaluation, stop: StopRequest
+) -> Registration | None:
+    """Save the network of the leader that is best on validation; return its registration."""
+    # Before the verdicts are recorded: with them the finalize has ended, and its checkpoints go.
+    objectives = context.planned.objectives
+    training = choose_network(context.read_record(), evaluation, objectives)
+    if training is None:
+        return None
+    number = training.begun.trial
+    if all(one.test is None for one in evaluation.finalists if one.is_leader):
+        return Registration(number, "none of the leader's networks could be measured")
+    file = network_file(context.folder, number)
+    make_folder(file.parent)
+    unsaved = save_network(context.executor, number, context.spec(training), file, stop.__bool__)
+    if unsaved is not None:
+        return Registration(number, f"the network of training {number} can't be saved: {unsaved}")
+    return describe_network(context.planned.name, evaluation, training, objectives)
 
 
 def _first_failure(evaluation: Evaluation) -> str:

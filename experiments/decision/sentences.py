@@ -16,28 +16,48 @@ from assay.experiments.evaluation.summaries import MeanInterval
 from assay.experiments.evaluation.verdicts import ALPHA, MIN_SEEDS, Comparison, level_of_opening
 from assay.experiments.formatting import format_metric
 from assay.experiments.terminal_text import escape_line
+from assay.experiments.tracking.schema import RegisteredVersion
 from assay.models.errors import RequestError
 from assay.search.events import FinalizeJudged
 from assay.search.objective import Objective
 
 
-def to_full_record(evaluation: Evaluation, runs: Mapping[int, str]) -> dict[str, Any]:
+def to_full_record(
+    evaluation: Evaluation,
+    runs: Mapping[int, str],
+    registered: RegisteredVersion | str | None = None,
+) -> dict[str, Any]:
     """Return what `--json` prints of a finalize, with its sentences as `text`.
 
     Args:
         evaluation: what it found.
         runs: ids of the trainings' runs in MLflow, by their number.
+        registered: the model version that it registered, or why it registered none.
     """
-    return {**evaluation.to_record(runs), "text": describe_evaluation(evaluation)}
+    return {
+        **evaluation.to_record(runs),
+        "text": describe_evaluation(evaluation),
+        **_registration_record(registered),
+    }
 
 
-def to_study_record(finalized: FinalizedStudy, runs: Mapping[int, str]) -> dict[str, Any]:
+def _registration_record(registered: RegisteredVersion | str | None) -> dict[str, Any]:
+    if isinstance(registered, RegisteredVersion):
+        return {"registered": registered.to_record(), "not_registered": None}
+    return {"registered": None, "not_registered": registered}
+
+
+def to_study_record(
+    finalized: FinalizedStudy,
+    runs: Mapping[int, str],
+    registered: RegisteredVersion | str | None = None,
+) -> dict[str, Any]:
     """Return the same for the last finalize of a study, with all openings of its test set.
 
     Without its predictions it has the recorded verdicts alone, and the key `error`.
     """
     try:
-        record = to_full_record(finalized.evaluate(), runs)
+        record = to_full_record(finalized.evaluate(), runs, registered)
     except RequestError as error:
         judged = finalized.verdicts
         record = {
@@ -46,6 +66,7 @@ def to_study_record(finalized: FinalizedStudy, runs: Mapping[int, str]) -> dict[
             "finalists": [],
             "verdicts": dict(judged.verdicts),
             "text": [describe_judged(judged)],
+            **_registration_record(registered),
             "error": str(error),
         }
     return {**record, "openings": finalized.openings}
@@ -114,14 +135,29 @@ def _describe_choice(leader: Finalist, others: Sequence[Finalist]) -> list[str]:
     sentences = []
     if leader.configuration.is_baseline:
         sentences.append("It is a baseline: nothing that the search found has a better mean.")
+    equals = _join_equals(others)
+    if equals is not None:
+        sentences.append(f"This budget can't tell whether it is better than {equals}.")
+    return sentences
+
+
+def join_equals(evaluation: Evaluation) -> str | None:
+    """Return the configurations that are not separable from the leader; None if all are.
+
+    Example:
+        >>> join_equals(evaluation)
+        'trial 3 or trial 15 (a baseline)'
+    """
+    return _join_equals(evaluation.finalists)
+
+
+def _join_equals(finalists: Sequence[Finalist]) -> str | None:
     equals = [
         f"trial {one.trial}{' (a baseline)' if one.configuration.is_baseline else ''}"
-        for one in others
+        for one in finalists
         if one.verdict == "not separable"
     ]
-    if equals:
-        sentences.append(f"This budget can't tell whether it is better than {_join_or(equals)}.")
-    return sentences
+    return _join_or(equals) if equals else None
 
 
 def _join_or(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Measuring trained networks on the test set, by the workers that trained them."""
+"""Measuring trained networks on the test set, and saving one, by workers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from assay.models.errors import WorkerBug
 from assay.models.files import replace_file
 from assay.models.worker.testing import read_predictions
 from assay.search.events import FinalistTested
-from assay.search.workers.protocol import Died, Executor, Message, Raised, Reply
+from assay.search.workers.protocol import Died, Executor, Message, Method, Raised, Reply
 
 _POLL_SECONDS = 0.2
 _MOST_ATTEMPTS = 2
@@ -67,22 +67,78 @@ def measure(
         WorkerBug: Assay's own code failed in a worker.
         SearchError: workers can't be started.
     """
-    waiting, running, attempts = deque(jobs), dict[int, TestJob](), Counter[int]()
+    by_training = {job.training: job.arguments for job in jobs}
+    for training, message in _call_workers(executor, "test", by_training, should_stop):
+        match message:
+            case Reply():
+                yield FinalistTested(trial=training, metrics=message.value["metrics"])
+            case _:
+                yield FinalistTested(trial=training, error=_read_failure(message))
+
+
+def save_network(
+    executor: Executor,
+    training: int,
+    spec: Mapping[str, Any],
+    save_as: Path,
+    should_stop: Callable[[], object],
+) -> str | None:
+    """Save the network of a training as a model; return why it was not, or None.
+
+    A worker that dies is replaced once.
+
+    Args:
+        executor: the workers.
+        training: number of the training.
+        spec: its specification, with its checkpoint.
+        save_as: file for the model, which ends in .keras.
+        should_stop: checked all the time.
+
+    Raises:
+        WorkerBug: Assay's own code failed in a worker.
+        SearchError: workers can't be started.
+    """
+    arguments = {"spec": dict(spec), "save_as": str(save_as)}
+    for _, message in _call_workers(executor, "save", {training: arguments}, should_stop):
+        match message:
+            case Reply():
+                unsaved = message.value.get("unsaved")
+                return None if unsaved is None else str(unsaved)
+            case _:
+                return _read_failure(message)
+    return "the command was interrupted"
+
+
+def _call_workers(
+    executor: Executor,
+    method: Method,
+    jobs: Mapping[int, Mapping[str, Any]],
+    should_stop: Callable[[], object],
+) -> Iterator[tuple[int, Message]]:
+    """Call a method once for each training; yield each answer as it comes.
+
+    Args:
+        executor: the workers.
+        method: the method.
+        jobs: its arguments, by the number of the training.
+        should_stop: checked all the time.
+    """
+    waiting, running, attempts = deque(jobs), dict[int, int](), Counter[int]()
     while (waiting or running) and not should_stop():
         for worker in executor.idle():
             if waiting:
-                running[worker] = job = waiting.popleft()
-                attempts[job.training] += 1
-                executor.call(worker, "test", **job.arguments)
+                running[worker] = training = waiting.popleft()
+                attempts[training] += 1
+                executor.call(worker, method, **jobs[training])
         for message in executor.wait(_POLL_SECONDS):
-            measured = running.pop(message.worker, None)
+            answered = running.pop(message.worker, None)
             _free_worker(executor, message)
-            if measured is None:  # the answer to a call before
+            if answered is None:  # the answer to a call before
                 continue
-            if isinstance(message, Died) and attempts[measured.training] < _MOST_ATTEMPTS:
-                waiting.append(measured)
+            if isinstance(message, Died) and attempts[answered] < _MOST_ATTEMPTS:
+                waiting.append(answered)
                 continue
-            yield _read_answer(measured, message)
+            yield answered, message
 
 
 def _free_worker(executor: Executor, message: Message) -> None:
@@ -93,16 +149,19 @@ def _free_worker(executor: Executor, message: Message) -> None:
         executor.release(message.worker)
 
 
-def _read_answer(job: TestJob, message: Message) -> FinalistTested:
+def _read_failure(message: Raised | Died) -> str:
+    """Return in a line why a call failed.
+
+    Raises:
+        WorkerBug: Assay's own code failed.
+    """
     match message:
-        case Reply():
-            return FinalistTested(trial=job.training, metrics=message.value["metrics"])
         case Raised(bug=True):
             raise WorkerBug(message.text)
         case Raised():
-            return FinalistTested(trial=job.training, error=message.error)
+            return message.error
         case Died():
-            return FinalistTested(trial=job.training, error=f"crashed ({message.how})")
+            return f"crashed ({message.how})"
         case _:
             assert_never(message)
 

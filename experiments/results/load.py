@@ -98,6 +98,7 @@ def read_study(
             for number, stored in models.items()
             if stored.missing is not None
         },
+        registered=runs.registered,
         preflight=read_preflight(history.opened),
         evaluation=evaluate_study(study, objectives, store_paths.workspace.journals(name)),
     )

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.formatting import format_metric, format_param, format_state_counts
+from assay.experiments.tracking.schema import RegisteredVersion
 from assay.search.importances import ImportanceReport, to_importance_record
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class StudyResult:
             metrics on the test set, training (its number), run_id. Empty before.
         evaluation: what the best value rests on, and what the checks find; `claim` and `checks` are
             made of it.
+        registered: the model version that the last `assay finalize` registered in MLflow, or why it
+            registered none. None if it was not asked to, and before.
         decision: what the last `assay finalize` found: the record of its `--json`. None before, and
             for a study that a sweep returned.
         preflight: what was understood of data and model when the study was last opened. Empty for a
@@ -83,6 +86,7 @@ class StudyResult:
     finalists: pandas.DataFrame
     model: str | None = None
     missing_models: Mapping[int, str] = field(default_factory=dict)
+    registered: RegisteredVersion | str | None = None
     decision: Mapping[str, Any] | None = None
     preflight: Mapping[str, Any] = field(default_factory=dict)
     evaluation: StudyEvaluation | None = None

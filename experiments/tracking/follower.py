@@ -121,7 +121,8 @@ class MlflowTracker:
         journal: the journal, which need not exist yet. `on_event` wakes the tracker when it grows.
         tracking_uri: URL of a database, or address of an MLflow server.
         artifacts: folder for artifacts, used if the store is a database.
-        find_model: returns the file of a best trial's model; None: there are no models.
+        find_model: returns the file of the model of a best trial, or of a re-training in the
+            journal of a finalize; None: there are no models.
         user_store: folder of the store for what user code logs in workers, created with the other;
             None if no user code is run.
         find_test_files: returns the files of a re-training's test; None: there are none.

@@ -17,16 +17,19 @@ from assay.experiments.tracking.schema import (
     MODEL_TAG,
     OBJECTIVE_TAG,
     PARENT_TAG,
+    REGISTERED_TAG,
     STUDY_ID_TAG,
     STUDY_TAG,
     TRAINING_TAG,
     TRIAL_TAG,
+    RegisteredVersion,
     encode_name,
     encode_text,
     is_child,
     read_home_ids,
     read_missing_model,
     read_number,
+    read_registration,
     read_trial,
 )
 from assay.experiments.tracking.store import open_client
@@ -93,12 +96,15 @@ class StudyRunIds:
         experiment: name of its MLflow experiment; None if there is no parent run.
         trials: the trials' runs, by trial number.
         trainings: the runs of the trainings of finalize, by their number.
+        registered: the model version that the last finalize registered, or why it registered none;
+            None if it was not asked to.
     """
 
     parent: str | None = None
     experiment: str | None = None
     trials: Mapping[int, str] = field(default_factory=dict)
     trainings: Mapping[int, str] = field(default_factory=dict)
+    registered: RegisteredVersion | str | None = None
 
 
 @dataclass(frozen=True)
@@ -197,7 +203,9 @@ def find_study_runs(store_paths: StorePaths, study_id: str) -> StudyRunIds:
         return StudyRunIds(trials=trials, trainings=trainings)
     parent = parents[0].info
     name = experiment_names.get(parent.experiment_id)
-    return StudyRunIds(str(parent.run_id), name, trials, trainings)
+    tag = parents[0].data.tags.get(REGISTERED_TAG)
+    registered = None if tag is None else read_registration(tag)
+    return StudyRunIds(str(parent.run_id), name, trials, trainings, registered)
 
 
 @dataclass(frozen=True)
@@ -316,7 +324,8 @@ def _experiment_name(client: MlflowClient, experiment_id: str) -> str:
 def _find_model(client: MlflowClient, guard: ArtifactGuard, run: Run) -> str | None:
     """Return the address of a trial's model, on its own run or its parent run."""
     tags = run.data.tags
-    number = read_trial(tags) or 0
+    # The model of a re-training is that of the trial whose configuration it trained.
+    number = read_trial(tags) or read_number(tags, FINALIST_TAG) or 0
     # With several objectives, and of a single run, the trial's own run has it.
     if MODEL_TAG in tags or STUDY_TAG not in tags:
         return read_model(client, guard, run, number).address

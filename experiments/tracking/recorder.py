@@ -22,8 +22,14 @@ from mlflow.exceptions import MlflowException
 
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.code import format_digests, format_packages, write_code_files
-from assay.experiments.tracking.lookup import StoredModel, read_model
+from assay.experiments.tracking.lookup import StoredModel, is_deleted, read_model
 from assay.experiments.tracking.model import MODEL_FILES, log_model
+from assay.experiments.tracking.registry import (
+    CHAMPION,
+    ModelRegistry,
+    NotRegistered,
+    describe_use,
+)
 from assay.experiments.tracking.runs import RunIndex
 from assay.experiments.tracking.schema import (
     BEST_TAG,
@@ -38,6 +44,7 @@ from assay.experiments.tracking.schema import (
     PARENT_TAG,
     PARETO_TAG,
     REFUSED_TAG,
+    REGISTERED_TAG,
     SPLIT_SEED_TAG,
     STATE_TAG,
     STUDY_ID_TAG,
@@ -45,15 +52,18 @@ from assay.experiments.tracking.schema import (
     TRAINING_TAG,
     TRIAL_TAG,
     VERDICTS_TAG,
+    RegisteredVersion,
     describe_cut,
     encode_missing_model,
     encode_name,
     encode_param,
+    encode_registration,
     encode_run_name,
     encode_tag,
     encode_text,
     merge_session_tags,
     opening_tag,
+    registered_tag,
     run_status,
     verdicts_tag,
 )
@@ -65,6 +75,7 @@ from assay.search.events import (
     Event,
     FinalistTested,
     FinalizeJudged,
+    Registration,
     StudyClosed,
     StudyOpened,
     TestSetOpened,
@@ -288,7 +299,7 @@ class _TrialBatch:
 
 
 FindModel = Callable[[int], Path | None]
-"""Returns the file of a trial's model by the trial's number; None if there is none."""
+"""Returns the file of a model by the number of its trial or re-training; None if there is none."""
 
 FindTestFiles = Callable[[int], Iterable[Path]]
 """Returns the files that the test of a re-training left, by its number."""
@@ -308,8 +319,9 @@ class Recorder:
         client: of the store.
         guard: which addresses of artifacts may be written to.
         artifacts: folder for the artifacts of new experiments; None: the store has its own.
-        find_model: returns the file of a best trial's model; None: there are no models. The path
-            in the journal is not used: the journal may come from another machine.
+        find_model: returns the file of the model of a best trial, or of a re-training in the
+            journal of a finalize; None: there are no models. The path in the journal is not used:
+            the journal may come from another machine.
         find_test_files: returns the files of a re-training's test; None: there are none.
         home_id: id of the home that records; None if it has none.
 
@@ -544,6 +556,75 @@ class Recorder:
                 ),
             }
             self._writer.log_batch(parent, tags=tags)
+            if event.registration is not None and not self._writer.is_deleted(parent):
+                self._register_network(event, event.registration, parent)
+
+    def _register_network(
+        self, event: FinalizeJudged, registration: Registration, parent: str
+    ) -> None:
+        """Log and register the leader's network, once for each opening of the test set."""
+        tag = registered_tag(event.opening)
+        text = self._client.get_run(parent).data.tags.get(tag)
+        # With the tag it was registered: what a user has deleted or moved since stays so.
+        if text is None:
+            try:
+                registered = self._register_version(event, registration, parent)
+                text = encode_registration(registered)
+            except NotRegistered as error:
+                text = encode_registration(str(error))
+        # Also of an event that is repeated: a later finalize replaces the first of the two.
+        self._writer.log_batch(parent, tags={REGISTERED_TAG: text, tag: text})
+
+    def _register_version(
+        self, event: FinalizeJudged, registration: Registration, parent: str
+    ) -> RegisteredVersion:
+        """Log and register the leader's network.
+
+        Raises:
+            NotRegistered: it can't be registered.
+        """
+        run_id, opened = self._require_run_id(registration.training), self._require_study()
+        self._log_network(run_id, event.leader, registration, opened)
+        registry = ModelRegistry(self._client, str(opened.study), opened.study_id)
+        use = describe_use(registry.name, run_id, parent, self._experiment_id)
+        name, version = registry.register(
+            run_id, event.opening, f"{registration.description}\n\n{use}", registration.tags
+        )
+        return RegisteredVersion(
+            name=name,
+            version=version,
+            alias=CHAMPION,
+            run_id=run_id,
+            opening=event.opening,
+            trial=event.leader,
+            training=registration.training,
+        )
+
+    def _log_network(
+        self, run_id: str, leader: int, registration: Registration, opened: StudyOpened
+    ) -> None:
+        """Log the network to its training's run.
+
+        Raises:
+            NotRegistered: the run does not have it afterwards.
+        """
+        if registration.unsaved is not None:
+            raise NotRegistered(" ".join(registration.unsaved.split()))
+        run = self._client.get_run(run_id)
+        if is_deleted(run):
+            raise NotRegistered(f"the run of training {registration.training} was deleted")
+        if run.data.tags.get(MODEL_TAG) == str(leader):
+            return
+        file = None if self._find_model is None else self._find_model(registration.training)
+        reason = (
+            "its file is not in this home"
+            if file is None
+            else self._writer.log_model(run_id, file, opened)
+        )
+        model = str(leader) if reason is None else encode_missing_model(leader, reason)
+        self._writer.log_batch(run_id, tags={MODEL_TAG: model})
+        if reason is not None:
+            raise NotRegistered(reason)
 
     def _log_trial(self, run_id: str, batch: _TrialBatch) -> None:
         self._writer.log_batch(run_id, batch.metrics, batch.params, batch.tags)

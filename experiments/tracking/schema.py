@@ -8,6 +8,7 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from assay.models.errors import DamagedFile
@@ -41,6 +42,13 @@ LEADER_TAG = "assay.leader"
 
 VERDICTS_TAG = "assay.verdicts"
 """On the parent run: verdict on each other configuration by the number of its trial, as JSON."""
+
+REGISTERED_TAG = "assay.registered"
+"""On the parent run: the model version that the last finalize registered, or why there is none; see
+`encode_registration`."""
+
+OPENING_TAG = "assay.opening"
+"""On a model version: which opening of the study's test set its finalize was, from 1."""
 
 STATE_TAG = "assay.state"
 ERROR_TAG = "assay.error"
@@ -105,6 +113,9 @@ _DIGEST_CHARACTERS = 8
 _MAX_PARAM_CHARACTERS = 6000  # MLflow's limit
 _MAX_TAG_CHARACTERS = 8000  # MLflow's limit
 _MAX_TEXT_CHARACTERS = 5000  # ours, for states and errors
+_MAX_DESCRIPTION_CHARACTERS = 5000  # of MLflow's column
+_MAX_MODEL_NAME_CHARACTERS = 200  # ours; MLflow's column has 256
+_NOTHING_REGISTERED = "none: "
 
 _MOST_DIGITS = 18  # of a trial's number
 
@@ -163,6 +174,11 @@ def encode_tag(name: str, value: str) -> str:
         # From its beginning: the last lines of a traceback say the most.
         return encode_text(value)[-_MAX_TEXT_CHARACTERS:]
     return encode_text(value)[:_MAX_TAG_CHARACTERS]
+
+
+def encode_description(text: str) -> str:
+    """Return the description of a model version, cut to MLflow's limit."""
+    return encode_text(text)[:_MAX_DESCRIPTION_CHARACTERS]
 
 
 def describe_cut(value: object, stored: str) -> str | None:
@@ -238,6 +254,94 @@ def verdicts_tag(opening: int) -> str:
 def opening_tag(opening: int) -> str:
     """Return the tag of the parent run that records an opening of the test set."""
     return f"assay.test_set.opening.{opening}"
+
+
+def registered_tag(opening: int) -> str:
+    """Return the tag of a study's own run with what the finalize of an opening registered."""
+    return f"{REGISTERED_TAG}.{opening}"
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A network that finalize registered, as it was then. The attributes are keys of `--json`.
+
+    Attributes:
+        name: of the registered model.
+        version: number of the version.
+        alias: the alias that was moved to it.
+        run_id: of the training that made it.
+        opening: which opening of the study's test set its finalize was, from 1.
+        trial: the trial whose configuration it has.
+        training: number of the training.
+    """
+
+    name: str
+    version: int
+    alias: str
+    run_id: str
+    opening: int
+    trial: int
+    training: int
+
+    @property
+    def uri(self) -> str:
+        """Address of the model while the alias is on it, such as "models:/digits-mlp@champion"."""
+        return f"models:/{self.name}@{self.alias}"
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return {**asdict(self), "uri": self.uri}
+
+
+def encode_registration(registered: RegisteredVersion | str) -> str:
+    """Return the tag about what a finalize registered, or why it registered nothing."""
+    if isinstance(registered, str):
+        return f"{_NOTHING_REGISTERED}{registered}"
+    return json.dumps(registered.to_record())
+
+
+def read_registration(tag: str) -> RegisteredVersion | str:
+    """Return what a finalize registered, or why it registered nothing.
+
+    Example:
+        >>> read_registration(encode_registration("the disk was full"))
+        'the disk was full'
+    """
+    if tag.startswith(_NOTHING_REGISTERED):
+        return tag.removeprefix(_NOTHING_REGISTERED)
+    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        record = json.loads(tag)
+        return RegisteredVersion(
+            name=str(record["name"]),
+            version=int(record["version"]),
+            alias=str(record["alias"]),
+            run_id=str(record["run_id"]),
+            opening=int(record["opening"]),
+            trial=int(record["trial"]),
+            training=int(record["training"]),
+        )
+    return f"the tag {REGISTERED_TAG} of the study's run can't be read"
+
+
+def encode_model_name(study: str) -> str:
+    """Return the name of a study's registered model.
+
+    MLflow refuses `/`, `:` and names that are no normalized paths (`mlflow.utils.validation`,
+    3.17); `@`, `#` and `?` mean something in the address of a model. Such characters become `_`,
+    and a digest keeps different names different.
+
+    Example:
+        >>> encode_model_name("digits-mlp"), encode_model_name("who?")
+        ('digits-mlp', 'who_-1d8176d1')
+    """
+    is_plain = re.fullmatch(r"[\w.\- ]+", study) and study.strip() == study
+    is_path = study == "." or study.startswith("..")
+    if is_plain and not is_path and len(study) <= _MAX_MODEL_NAME_CHARACTERS:
+        return study
+    digest = hashlib.sha256(study.encode("utf-8", "backslashreplace")).hexdigest()
+    kept = re.sub(r"[^\w.\- ]", "_", study).strip().lstrip(".")
+    kept = kept[: _MAX_MODEL_NAME_CHARACTERS - _DIGEST_CHARACTERS - 1]
+    return f"{kept}-{digest[:_DIGEST_CHARACTERS]}"
 
 
 def encode_text(text: str) -> str:

@@ -125,7 +125,8 @@ def open_client(tracking_uri: str, tables: Path | None = None) -> MlflowClient:
             _create_database(tracking_uri, tables)
             if (file := sqlite_file(tracking_uri)) is not None:
                 check_database(file)
-            client = MlflowClient(tracking_uri)
+            # Models are registered where their runs are, whatever MLFLOW_REGISTRY_URI says.
+            client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
             client.search_experiments(max_results=1)
     except RequestError:
         raise  # a ValueError too

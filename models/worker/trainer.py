@@ -283,24 +283,28 @@ class Trainer:
             "train_seconds": sum(trial.epoch_seconds),
             "epoch_seconds": statistics.median(trial.epoch_seconds),
         }
-        model = None
-        if save_as is not None:
-            try:
-                model = trial.recipe.add_target_offset(
-                    trial.program.model, trial.dataset.shape, trial.dataset.target_offset
-                )
-                save_model(model, Path(save_as))
-            except OSError as error:
-                reply["unsaved"] = str(error)
-            except Exception as error:
-                # A user-defined model may have parts that Keras cannot save.
-                if trial.factory is None:
-                    raise
-                reply["unsaved"] = format_error(error, trial.factory)
-        model = None
         del trial  # `drop` frees the model only if nothing refers to it
+        if save_as is not None:
+            reply |= self._save(Path(save_as))
         self.drop()
         return reply
+
+    def _save(self, path: Path) -> dict[str, str]:
+        """Save the trial's model; return {"unsaved": why} if it can't be saved."""
+        trial = self._current_trial()
+        try:
+            model = trial.recipe.add_target_offset(
+                trial.program.model, trial.dataset.shape, trial.dataset.target_offset
+            )
+            save_model(model, path)
+        except OSError as error:
+            return {"unsaved": str(error)}
+        except Exception as error:
+            # A user-defined model may have parts that Keras cannot save.
+            if trial.factory is None:
+                raise
+            return {"unsaved": format_error(error, trial.factory)}
+        return {}
 
     def test(
         self, spec: Mapping[str, Any], opening: Mapping[str, Any], save_as: str
@@ -321,11 +325,7 @@ class Trainer:
             OSError: the predictions cannot be written.
         """
         try:
-            if not self.begin(spec).get("resumed"):
-                raise RequestError(
-                    f"the checkpoint of a training must be readable: {spec.get('checkpoint')} is "
-                    "missing or damaged, so its network can't be measured."
-                )
+            self._restore(spec, "measured")
             trial, trial_spec = self._current_trial(), TrialSpec.read(spec, "the trial")
             data = trial_spec.data
             test_set = open_test_set(
@@ -338,6 +338,41 @@ class Trainer:
             return {"metrics": metrics}
         finally:
             self.drop()
+
+    def save(self, spec: Mapping[str, Any], save_as: str) -> dict[str, Any]:
+        """Save the network of a trial's checkpoint as a model.
+
+        Args:
+            spec: as in `begin`, with the checkpoint of a training that has ended.
+            save_as: path of the model file, which must end in .keras.
+
+        Returns:
+            {}, or {"unsaved": the reason why the model could not be saved}.
+
+        Raises:
+            RequestError: there is no such checkpoint, or the user's code failed.
+        """
+        try:
+            self._restore(spec, "saved")
+            return {**self._save(Path(save_as))}
+        finally:
+            self.drop()
+
+    def _restore(self, spec: Mapping[str, Any], wanted: str) -> None:
+        """Begin a trial whose checkpoint has its trained network.
+
+        Args:
+            spec: as in `begin`.
+            wanted: what is to be done with the network, for the message.
+
+        Raises:
+            RequestError: there is no such checkpoint.
+        """
+        if not self.begin(spec).get("resumed"):
+            raise RequestError(
+                f"the checkpoint of a training must be readable: {spec.get('checkpoint')} is "
+                f"missing or damaged, so its network can't be {wanted}."
+            )
 
     def drop(self) -> None:
         """Drop the trial, or one that could not begin."""

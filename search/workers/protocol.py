@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from assay.search.events import TrialBegun, TrialEnded
 from assay.search.objective import Values
 
-Method = Literal["device", "check", "begin", "epoch", "finish", "drop", "test", "batch"]
+Method = Literal["device", "check", "begin", "epoch", "finish", "drop", "test", "save", "batch"]
 """A method of `Trainer`; "batch" is that of a trainer with lanes (see `LaneExecutor`)."""
 
 FollowUp = Literal["redo of", "retry of"]
@@ -161,6 +161,19 @@ class Trainer(Protocol):
 
         Returns:
             {"metrics": {name: value}}.
+        """
+
+    def save(self, spec: Mapping[str, Any], save_as: str) -> dict[str, Any]:
+        """Save the network of a trial's checkpoint as a model.
+
+        Only finalize calls this.
+
+        Args:
+            spec: as in `begin`, with a checkpoint.
+            save_as: file for the model.
+
+        Returns:
+            {}, or {"unsaved": why} if the model could not be saved.
         """
 
 
