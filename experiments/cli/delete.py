@@ -21,9 +21,10 @@ from assay.models.errors import RequestError
 def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> int:
     """Delete STUDY: its runs in MLflow, its trials in Optuna, its journal and model in home.
 
-    Asks for confirmation. MLflow hides deleted runs and keeps them on disk until `mlflow gc`;
-    everything else is removed for good. If the command is interrupted, run it again to delete the
-    rest.
+    Asks for confirmation. The models that finalize registered go too, and MLflow's registered model
+    with them if it has no others. MLflow hides deleted runs and keeps them on disk until `mlflow
+    gc`; everything else is removed for good. If the command is interrupted, run it again to delete
+    the rest.
 
     \b
     Example:
@@ -38,6 +39,9 @@ def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> 
     with locked_study(study, chosen) as stored:
         trials, runs = format_count(stored.trials, "trial"), format_count(len(stored.runs), "run")
         summary = f"study {study!r}: {trials}, {runs} in MLflow"
+        if stored.versions:
+            versions = format_count(stored.versions, "version")
+            summary = f"{summary}, {versions} in its model registry"
         if not yes and not _confirm_deletion(summary):
             click.echo("nothing was deleted", err=True)
             return 1
@@ -47,6 +51,7 @@ def command(study: str, yes: bool, as_json: bool, **store_paths: str | None) -> 
     if as_json:
         record = {
             **{"study": study, "trials": stored.trials, "runs": len(stored.runs)},
+            "model_versions": stored.versions,
             **({"left": left} if left else {}),
         }
         click.echo(common.as_json(record))

@@ -101,7 +101,9 @@ def format_registration(
     equals = None
     if evaluation is not None and registered.opening == evaluation.opening:
         equals = join_equals(evaluation)
-    return line if equals is None else f"{line}; it can't be told from {equals}"
+    return (
+        line if equals is None else f"{line}; trial {registered.trial} can't be told from {equals}"
+    )
 
 
 def _find_leader(evaluation: Evaluation) -> Finalist | None:

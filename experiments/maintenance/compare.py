@@ -51,6 +51,7 @@ class Difference:
         deleted_run: the run to restore, which a user deleted; None if there is none.
         misparented_run: the run that MLflow shows below a wrong parent, and the right parent; None
             if there is none.
+        stale_tag: a run, and its tag that says what no longer holds; None if there is none.
     """
 
     study: str
@@ -59,6 +60,7 @@ class Difference:
     wrong_run: str | None = None
     deleted_run: str | None = None
     misparented_run: tuple[str, str] | None = None
+    stale_tag: tuple[str, str] | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return what `--json` prints."""

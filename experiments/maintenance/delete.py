@@ -25,6 +25,7 @@ from assay.experiments.tracking.lookup import (
     find_run_ids_by_name,
     has_study_runs,
 )
+from assay.experiments.tracking.registry import count_versions, delete_versions
 from assay.experiments.tracking.schema import STUDY_ID_TAG
 from assay.experiments.workspace import StorePaths, journal_names
 from assay.models.errors import DamagedFile, RequestError
@@ -45,6 +46,8 @@ class StoredStudy:
         in_optuna: whether Optuna has it.
         trials: number of trials in Optuna or in the journals, whichever has more.
         runs: ids of its runs in MLflow, parent runs last.
+        study_ids: ids that the name has had in this home.
+        versions: number of its versions in MLflow's model registry.
         optuna_damage: why home's own storage can't be read; what it has may be left.
         mlflow_damage: why home's own MLflow store can't be read; what it has is left.
         damaged_locks: which of its locks are left, because they are no regular files.
@@ -59,6 +62,8 @@ class StoredStudy:
     mlflow_damage: str | None = None
     foreign_runs: str | None = None
     damaged_locks: tuple[str, ...] = ()
+    study_ids: frozenset[str] = frozenset()
+    versions: int = 0
 
 
 @contextmanager
@@ -107,6 +112,9 @@ def delete_study(stored: StoredStudy, store_paths: StorePaths) -> list[str]:
         if str(error) not in left:
             left.append(str(error))
     # Without runs the store may not exist, and must not be created.
+    # The versions first: they lead to the runs' artifacts.
+    if stored.versions:
+        delete_versions(store_paths, stored.study_ids)
     if stored.runs:
         delete_runs(store_paths, stored.runs)
     if stored.in_optuna:
@@ -169,6 +177,7 @@ def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
     optuna_damage = mlflow_damage = foreign_runs = None
     in_optuna: int | None = None
     runs: list[str] = []
+    versions = 0
     workspace = store_paths.workspace
     try:
         in_optuna = _count_optuna_trials(study, store_paths, study_ids, supervisors, is_unreadable)
@@ -181,6 +190,8 @@ def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
         runs = _find_run_ids(study, store_paths, study_ids)
         if runs and any(is_recorded_elsewhere(store_paths, study, one) for one in study_ids):
             runs, foreign_runs = [], _FOREIGN_RUNS.format(mask_secrets(store_paths.tracking_uri))
+        elif study_ids and store_exists(store_paths.tracking_uri):
+            versions = count_versions(store_paths, study_ids)
     except DamagedFile as error:
         if not store_paths.has_own_tracking or not has_journal:
             raise
@@ -196,6 +207,8 @@ def _find_study(study: str, store_paths: StorePaths) -> StoredStudy:
         optuna_damage,
         mlflow_damage,
         foreign_runs,
+        study_ids=frozenset(study_ids),
+        versions=versions,
     )
 
 

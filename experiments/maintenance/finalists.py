@@ -5,8 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from assay.experiments.decision.files import find_test_files, predictions_file
+from assay.experiments.decision.files import (
+    delete_networks,
+    find_network,
+    find_test_files,
+    predictions_file,
+)
 from assay.experiments.maintenance.compare import (
     Difference,
     RunFacts,
@@ -24,22 +31,30 @@ from assay.experiments.tracking.lookup import (
     read_metric,
     search_study_runs,
 )
+from assay.experiments.tracking.registry import ModelRegistry
 from assay.experiments.tracking.schema import (
+    MODEL_TAG,
     OPENINGS_TAG,
     PARENT_TAG,
     REFUSED_TAG,
     STATE_TAG,
     TRAINING_TAG,
+    RegisteredVersion,
     encode_label,
     encode_name,
     read_number,
+    read_registration,
+    registered_tag,
     run_status,
 )
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
-from assay.search.events import StudyClosed, TrialEnded
+from assay.search.events import FinalizeJudged, StudyClosed, TrialEnded
 from assay.search.journal import Journal, last_event
 from assay.search.system.urls import store_exists
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 
 def examine_finalists(
@@ -106,11 +121,13 @@ def track_finalize(study: str, store_paths: StorePaths) -> None:
         workspace.finalize_journal(study),
         store_paths.tracking_uri,
         workspace.artifacts,
+        find_model=lambda number: find_network(folder, number),
         find_test_files=lambda number: find_test_files(folder, number),
     )
     tracker.start()
     tracker.wait_until_open()
-    tracker.close(hurry=False)
+    if tracker.close(hurry=False) is None:
+        delete_networks(folder)
 
 
 def _compare_openings(
@@ -119,13 +136,61 @@ def _compare_openings(
     """Compare how often the test set was opened."""
     opened = sum(record.test_set_opened is not None for record in records)
     client = open_client(store_paths.tracking_uri)
-    parents = rank_parent_runs(search_study_runs(client, study, study_id))
+    runs = list(search_study_runs(client, study, study_id))
+    parents = rank_parent_runs(runs)
     if not parents or is_deleted(parents[0]):
         return  # said of the study's own run
     stored = parents[0].data.tags.get(OPENINGS_TAG, "0")
     if stored != str(opened):
         message = f"the test set was opened {opened} times by the journal, {stored} by MLflow"
         yield Difference(study, None, message)
+    # Versions of earlier finalizes are replaced by the last one, so a user may have deleted them.
+    judged = [one.judged for one in records if one.judged is not None]
+    wanted = [one for one in judged if one.registration is not None]
+    if wanted:
+        registry = ModelRegistry(client, study, study_id)
+        folder = store_paths.workspace.finalists(study)
+        yield from _compare_registration(wanted[-1], parents[0], runs, registry, folder)
+
+
+def _compare_registration(
+    judged: FinalizeJudged, parent: Run, runs: Sequence[Run], registry: ModelRegistry, folder: Path
+) -> Iterator[Difference]:
+    """Compare what a finalize should have registered with the model registry.
+
+    Args:
+        judged: how the finalize ended.
+        parent: the study's own run.
+        runs: all runs of the study.
+        registry: with the versions of the study.
+        folder: of the study's finalists.
+    """
+    registration, tag = judged.registration, registered_tag(judged.opening)
+    assert registration is not None
+    text = parent.data.tags.get(tag)
+    if text is None:
+        message = "MLflow has no record that the leader was registered"
+        yield Difference(registry.study, None, message)
+        return
+    registered, stale_tag = read_registration(text), (str(parent.info.run_id), tag)
+    if isinstance(registered, RegisteredVersion):
+        if not registry.has_version(registered):
+            message = (
+                f"version {registered.version} of {registered.name!r}, which finalize registered, "
+                "is not in MLflow's model registry"
+            )
+            yield Difference(registry.study, None, message, stale_tag=stale_tag)
+        return
+    # What still can't be registered stays as finalize said.
+    has_model = find_network(folder, registration.training) is not None or any(
+        run.data.tags.get(TRAINING_TAG) == str(registration.training)
+        and run.data.tags.get(MODEL_TAG) == str(judged.leader)
+        for run in runs
+        if not is_deleted(run)
+    )
+    if registration.unsaved is None and has_model and registry.can_register():
+        message = f"the leader is not registered in MLflow: {registered}"
+        yield Difference(registry.study, None, message, stale_tag=stale_tag)
 
 
 def _read_runs(

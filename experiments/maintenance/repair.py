@@ -5,8 +5,9 @@ these steps leaves a study that the same command repairs:
 
 1. Settle trials that no process runs, as the start of a sweep does.
 2. Add to the journal what Optuna has and the journal does not.
-3. Restore runs that a user deleted, where their trial has no other run, and put runs with a wrong
-   parent below the study's run.
+3. Restore runs that a user deleted, where their trial has no other run, put runs with a wrong
+   parent below the study's run, and delete tags that no longer hold, such as that of a registered
+   model version that is gone: step 6 writes them anew.
 4. Quarantine runs that are wrong: MLflow can neither change a parameter nor remove a point of a
    metric. They are deleted, and no longer tagged as runs of the study.
 5. Pass the journals on to MLflow from their beginning, which leaves unchanged what is right.
@@ -169,7 +170,7 @@ def _missing_end(frozen: FrozenTrial, recorded: TrialEnded | None) -> TrialEnded
 
 
 def _repair_runs(examination: Examination, store_paths: StorePaths) -> None:
-    """Restore deleted runs, move misparented ones, and quarantine wrong ones."""
+    """Restore deleted runs, move misparented ones, quarantine wrong ones, and delete stale tags."""
     client = open_client(store_paths.tracking_uri)
     for difference in examination.differences:
         if difference.deleted_run is not None:
@@ -177,6 +178,8 @@ def _repair_runs(examination: Examination, store_paths: StorePaths) -> None:
         if difference.misparented_run is not None:
             run_id, parent = difference.misparented_run
             client.set_tag(run_id, PARENT_TAG, parent)
+        if difference.stale_tag is not None:
+            client.delete_tag(*difference.stale_tag)
     wrong_runs = {
         difference.wrong_run
         for difference in examination.differences

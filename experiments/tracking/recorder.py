@@ -22,7 +22,12 @@ from mlflow.exceptions import MlflowException
 
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.code import format_digests, format_packages, write_code_files
-from assay.experiments.tracking.lookup import StoredModel, is_deleted, read_model
+from assay.experiments.tracking.lookup import (
+    StoredModel,
+    has_model_files,
+    is_deleted,
+    read_model,
+)
 from assay.experiments.tracking.model import MODEL_FILES, log_model
 from assay.experiments.tracking.registry import (
     CHAMPION,
@@ -613,7 +618,8 @@ class Recorder:
         run = self._client.get_run(run_id)
         if is_deleted(run):
             raise NotRegistered(f"the run of training {registration.training} was deleted")
-        if run.data.tags.get(MODEL_TAG) == str(leader):
+        has_tag = run.data.tags.get(MODEL_TAG) == str(leader)
+        if has_tag and has_model_files(self._client, self._guard, run):
             return
         file = None if self._find_model is None else self._find_model(registration.training)
         reason = (

@@ -54,7 +54,8 @@ class ModelRegistry:
         study_id: its id.
 
     Attributes:
-        name: of the study's registered model.
+        study: name of the study.
+        name: of its registered model.
 
     Raises:
         mlflow.exceptions.MlflowException: the store can't be reached. Any method may raise it.
@@ -62,7 +63,7 @@ class ModelRegistry:
 
     def __init__(self, client: MlflowClient, study: str, study_id: str) -> None:
         self._client = client
-        self._study = study
+        self.study = study
         self._study_id = study_id
         self.name = encode_model_name(study)
 
@@ -99,7 +100,7 @@ class ModelRegistry:
                     f"runs:/{run_id}/{MODEL_FOLDER}",
                     run_id,
                     tags={
-                        STUDY_TAG: encode_text(self._study),
+                        STUDY_TAG: encode_text(self.study),
                         STUDY_ID_TAG: self._study_id,
                         OPENING_TAG: str(opening),
                         **{name: encode_tag(name, value) for name, value in tags.items()},
@@ -129,6 +130,11 @@ class ModelRegistry:
             raise
         return model is None or model.tags.get(STUDY_ID_TAG) == self._study_id
 
+    def has_version(self, registered: RegisteredVersion) -> bool:
+        """Return whether the store still has what a finalize registered, under whatever name."""
+        versions = find_versions(self._client, self._study_id, registered.opening)
+        return any(found.run_id == registered.run_id for found in versions)
+
     def _find_version(self, opening: int) -> ModelVersion | None:
         """Return the version of an opening; of several, the first."""
         versions = find_versions(self._client, self._study_id, opening)
@@ -147,7 +153,7 @@ class ModelRegistry:
             try:
                 model = self._client.create_registered_model(
                     self.name,
-                    tags={STUDY_TAG: encode_text(self._study), STUDY_ID_TAG: self._study_id},
+                    tags={STUDY_TAG: encode_text(self.study), STUDY_ID_TAG: self._study_id},
                     description="The networks that `assay finalize` registered, one for each time "
                     f"that it was run. The alias `{CHAMPION}` is on the last one.",
                 )
@@ -222,14 +228,6 @@ def find_versions(
         conditions[OPENING_TAG] = str(opening)
     filter_string = " AND ".join(f"tags.`{tag}` = '{value}'" for tag, value in conditions.items())
     return list(_search_versions(client, filter_string))
-
-
-def has_version(client: MlflowClient, registered: RegisteredVersion, study_id: str) -> bool:
-    """Return whether a store still has what a finalize registered, under whatever name."""
-    return any(
-        found.run_id == registered.run_id
-        for found in find_versions(client, study_id, registered.opening)
-    )
 
 
 def describe_change(
