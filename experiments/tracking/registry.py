@@ -20,6 +20,7 @@ from assay.experiments.tracking.schema import (
     RegisteredVersion,
     encode_description,
     encode_model_name,
+    encode_name,
     encode_tag,
     encode_text,
 )
@@ -91,6 +92,12 @@ class ModelRegistry:
         # Here, because importing MLflow takes seconds.
         from mlflow.exceptions import MlflowException
 
+        all_tags = {
+            STUDY_TAG: encode_text(self.study),
+            STUDY_ID_TAG: self._study_id,
+            OPENING_TAG: str(opening),
+            **{encode_name(name): encode_tag(name, value) for name, value in tags.items()},
+        }
         try:
             found = self._find_version(opening)
             if found is None:
@@ -99,12 +106,7 @@ class ModelRegistry:
                     self.name,
                     f"runs:/{run_id}/{MODEL_FOLDER}",
                     run_id,
-                    tags={
-                        STUDY_TAG: encode_text(self.study),
-                        STUDY_ID_TAG: self._study_id,
-                        OPENING_TAG: str(opening),
-                        **{name: encode_tag(name, value) for name, value in tags.items()},
-                    },
+                    tags=all_tags,
                     description=encode_description(description),
                     await_creation_for=0,
                 )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from tests.chaos import cases, disk, outages
-from tests.chaos.points import doctors_points, every_point, shared_points
+from tests.chaos.points import doctors_points, every_point, finalize_points, shared_points
 from tests.chaos.sessions import Zygote
 from tests.chaos.tested import by_tests
 from tests.chaos.together import together
@@ -30,6 +30,9 @@ CASES: dict[str, Callable[[Zygote, bool], Iterator[cases.Seen]]] = {
     "doctor": lambda zygote, quick: cases.doctor(zygote, doctors_points()[:: 4 if quick else 1]),
     "real": lambda zygote, quick: cases.real(zygote, 4 if quick else 20, 8 if quick else 40),
     "finalize": lambda zygote, quick: cases.finalize(zygote, 8 if quick else 60),
+    "finalize-points": lambda zygote, quick: cases.finalize_points(
+        zygote, finalize_points()[:: 4 if quick else 1]
+    ),
     "disk": lambda zygote, quick: disk.full(zygote, disk.DISKS[:: 3 if quick else 1]),
     "queue": lambda zygote, quick: cases.queue(zygote, 50 if quick else 1000, workers=4),
     "together": lambda zygote, quick: together(zygote, 30 if quick else 200),

@@ -239,6 +239,26 @@ def finalize(zygote: Zygote, kills: int) -> Iterator[Seen]:
         yield Seen("random kills of finalize", f"{harm}, {openings} openings", verdict)
 
 
+def finalize_points(zygote: Zygote, chosen: Iterable[Point]) -> Iterator[Seen]:
+    """Kill a finalize at each point; the same command then comes to its end."""
+    for point in chosen:
+        with home(zygote) as sessions:
+            sessions.run(*sweep(4, 2, "--sampler", "random", "--pruner", "none"))
+            command = ["finalize", STUDY, "--top", "1", "--seeds", "3", "--workers", "2"]
+            statuses = [sessions.run(*command, points=[point]), sessions.run(*command)]
+            verdict, openings = judge_finalizes(sessions, STUDY)
+            if statuses != [-9, 0]:
+                verdict.told = (
+                    *verdict.told,
+                    f"statuses {statuses}: {sessions.errors.read_text()[-500:]}",
+                )
+            yield Seen(
+                f"finalize dies {point.when} {point.seam}",
+                f"statuses {statuses}, {openings} openings",
+                verdict,
+            )
+
+
 def queue(zygote: Zygote, configurations: int, workers: int) -> Iterator[Seen]:
     """Run a sweep of queued configurations; each must run once."""
     listed = [{"learning_rate": round(1e-4 + 1e-5 * number, 6)} for number in range(configurations)]

@@ -59,12 +59,22 @@ SHARED = {
 """Seams of a study that supervisors share on PostgreSQL."""
 
 
+FINALIZE = {
+    "save network": "assay.experiments.decision.finalize:save_network",
+    "journal finalize_judged": "assay.search.journal:Journal.append",
+    "create version": "mlflow:MlflowClient.create_model_version",
+    "move alias": "mlflow:MlflowClient.set_registered_model_alias",
+    "delete networks": "assay.experiments.decision.finalize:delete_networks",
+}
+"""Seams of a finalize, from its last measurement to its end."""
+
+
 @dataclass(frozen=True)
 class Point:
     """Point at which a process dies.
 
     Attributes:
-        seam: key of `SEAMS` or `SHARED`.
+        seam: key of `SEAMS`, `SHARED` or `FINALIZE`.
         when: before the seam, after it, or in the middle of a journal line.
         nth: which passage of the seam, counted from 1.
         who: process that dies.
@@ -110,6 +120,12 @@ def shared_points() -> list[Point]:
     return [Point(seam, when, nth) for seam, nth in seams.items() for when in ("before", "after")]
 
 
+def finalize_points() -> list[Point]:
+    """Return the points of `FINALIZE`."""
+    found = [Point(seam, when, 1) for seam in FINALIZE for when in ("before", "after")]
+    return [*found, Point("journal finalize_judged", "torn", 1)]
+
+
 def doctors_points() -> list[Point]:
     """Return the points that `assay doctor --fix` passes.
 
@@ -134,7 +150,7 @@ def arm(point: Point, workers: Callable[[], list[int]]) -> None:
         point: point, and process that dies.
         workers: returns the process ids of the current workers.
     """
-    module, _, path = {**SEAMS, **SHARED}[point.seam].partition(":")
+    module, _, path = {**SEAMS, **SHARED, **FINALIZE}[point.seam].partition(":")
     owner: Any = importlib.import_module(module)
     *parents, name = path.split(".")
     for parent in parents:

@@ -94,5 +94,8 @@ class ChaosTrainer:
     def save(self, spec: Mapping[str, Any], save_as: str) -> dict[str, Any]:
         note("save", spec["seed"])
         time.sleep(float(os.environ[EPOCH_SECONDS]))
-        Path(save_as).write_text(f"model of seed {spec['seed']}")
+        path = Path(save_as)
+        partial = path.with_name(f".{path.stem}-{os.getpid()}.keras")  # like the real trainer
+        partial.write_text(f"model of seed {spec['seed']}")
+        partial.replace(path)
         return {}

@@ -17,7 +17,13 @@ from assay.experiments.maintenance.doctor import diagnose
 from assay.experiments.results.finalizes import planned_trainings, read_finalizes
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.lookup import search_runs
-from assay.experiments.tracking.schema import OPENINGS_TAG, PARENT_TAG, STUDY_ID_TAG
+from assay.experiments.tracking.registry import find_versions
+from assay.experiments.tracking.schema import (
+    OPENING_TAG,
+    OPENINGS_TAG,
+    PARENT_TAG,
+    STUDY_ID_TAG,
+)
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
 from assay.search.events import (
@@ -120,13 +126,19 @@ def judge_finalizes(sessions: Sessions, study: str) -> tuple[Verdict, int]:
             if training.end is not None and training.is_complete
         )
     filter_string = f"tags.`{STUDY_ID_TAG}` = '{study_id}'"
-    runs = list(search_runs(open_client(store_paths.tracking_uri), filter_string))
+    client = open_client(store_paths.tracking_uri)
+    runs = list(search_runs(client, filter_string))
     (parent,) = [run for run in runs if PARENT_TAG not in run.data.tags]
     told = []
     if opened != [*range(1, len(records) + 1)]:
         told.append(f"openings {opened} of {len(records)} finalizes")
     if parent.data.tags.get(OPENINGS_TAG) != str(len(records)):
         told.append(f"MLflow has {parent.data.tags.get(OPENINGS_TAG)} of {len(records)} openings")
+    versions = Counter(found.tags[OPENING_TAG] for found in find_versions(client, study_id))
+    if versions != {str(record.plan.opening): 1 for record in records}:
+        told.append(f"versions {dict(versions)} by opening, of {len(records)} finalizes")
+    if left := [*store_paths.workspace.finalists(study).rglob("*.keras")]:
+        told.append(f"{left[0]} is left")
     verdict = Verdict(
         lost=lost,
         twice=twice,
