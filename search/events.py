@@ -87,6 +87,7 @@ class FinalizePlan:
         seed: derived from the seed and the name of the study; the seeds of the trainings are
             derived from it.
         finalists: the configurations.
+        register: whether the leader is registered in MLflow.
     """
 
     opening: Annotated[int, Field(ge=1, lt=2**31)]
@@ -95,6 +96,7 @@ class FinalizePlan:
     splits: bool
     seed: StoredInteger
     finalists: tuple[FinalistConfiguration, ...]
+    register: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

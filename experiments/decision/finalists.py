@@ -108,8 +108,11 @@ def plan_options(plan: FinalizePlan) -> tuple[str, ...]:
         >>> plan_options(plan)
         ('--top', '3', '--seeds', '5')
     """
-    splits = ("--splits",) if plan.splits else ()
-    return ("--top", str(plan.top), "--seeds", str(plan.seeds), *splits)
+    flags = (
+        *(("--splits",) if plan.splits else ()),
+        *(() if plan.register else ("--no-register",)),
+    )
+    return ("--top", str(plan.top), "--seeds", str(plan.seeds), *flags)
 
 
 class Trainings:

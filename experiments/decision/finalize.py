@@ -205,14 +205,7 @@ def finalize(
         with Journal(journal_file) as journal, StopRequest() as stop:
             journal.subscribe(tracker.on_event)
             context = _Context(
-                planned,
-                sessions,
-                store_paths,
-                tracker,
-                executor,
-                display,
-                request.failure_policy,
-                request.register,
+                planned, sessions, store_paths, tracker, executor, display, request.failure_policy
             )
             status = _work(context, journal, stop)
         executor.close()
@@ -296,6 +289,7 @@ def _plan(study: str, request: FinalizeRequest, store_paths: StorePaths) -> _Stu
         splits=request.splits,
         seed=derive_seed(record.seed, study),
         finalists=choose_finalists(record, request.top),
+        register=request.register,
     )
     if unfinished is not None and unfinished.test_set_opened is not None:
         plan = _continue_plan(study, plan, unfinished.plan)
@@ -376,7 +370,7 @@ def _continue_plan(study: str, asked: FinalizePlan, known: FinalizePlan) -> Fina
             f"the last finalize of {study!r} was interrupted after it opened the test set: end it "
             f"first with {' '.join(plan_options(known))}."
         )
-    return known
+    return replace(known, register=asked.register)
 
 
 def _choose_execution(request: FinalizeRequest, fingerprint: Mapping[str, Any]) -> Execution:
@@ -572,7 +566,6 @@ class _Context:
     executor: LocalExecutor
     display: Display
     failure_policy: FailurePolicy
-    is_registering: bool
 
     @property
     def folder(self) -> Path:
@@ -764,7 +757,9 @@ def _judge(context: _Context, journal: Journal, stop: StopRequest) -> None:
             "no network could be measured on the test set; the first one: "
             f"{_first_failure(evaluation)}; the same command tries again."
         )
-    registration = _save_leader(context, evaluation, stop) if context.is_registering else None
+    registration = (
+        _save_leader(context, evaluation, stop) if context.planned.plan.register else None
+    )
     if stop:
         return  # the same command saves it and judges
     journal.append(

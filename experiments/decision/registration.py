@@ -24,6 +24,8 @@ from assay.search.objective import Objectives
 _MAX_DESCRIPTION_CHARACTERS = 3500
 """Of our part of a description: MLflow takes 5,000, and how to use the network follows."""
 
+_MAX_SEARCHED_CHARACTERS = 800
+
 
 def choose_network(
     record: FinalizeRecord, evaluation: Evaluation, objectives: Objectives
@@ -137,11 +139,14 @@ def _describe_origin(
             f"{best}. The test set chose nothing, and what is said below of the configuration "
             "holds for the mean of its networks, not for this one."
         )
-    searched = leader.configuration.searched
+    searched = ", ".join(
+        f"{name} {format_param(found)}" for name, found in leader.configuration.searched.items()
+    )
+    is_cut = len(searched) > _MAX_SEARCHED_CHARACTERS
     yield ""
-    yield "Searched: " + ", ".join(
-        f"{escape_markdown(name)} {escape_markdown(format_param(found))}"
-        for name, found in searched.items()
+    yield (
+        f"Searched: {escape_markdown(searched[:_MAX_SEARCHED_CHARACTERS])}"
+        f"{' ... (its run has the rest)' if is_cut else ''}"
     )
 
 

@@ -164,9 +164,8 @@ def test_no_seed_is_that_of_a_trial(searched: Path) -> None:
 def test_a_second_finalize_says_that_it_is_the_second(searched: Path) -> None:
     first = finalized(searched, "--seeds", "3")
     seeds = {event.seed for event in events(searched, TrialBegun)}
-    done = invoke(
-        "finalize", "digits-mlp", "--no-report", "--home", str(searched), "--seeds", "3", "--json"
-    )
+    wanted = ("--no-report", "--home", str(searched), "--seeds", "3", "--json")
+    done = invoke("finalize", "digits-mlp", *wanted, UNSAVED="its layers\nhave no get_config")
     assert done.answer["openings"] == first["openings"] + 1 == 2
     before, announced, after = done.err.partition("digits-mlp is finalized already")
     assert announced, done.err
@@ -184,6 +183,62 @@ def test_a_second_finalize_says_that_it_is_the_second(searched: Path) -> None:
         one["trial"] for one in first["finalists"]
     }
     assert opened["time"].startswith("20")
+    # Its network can't be saved, so the first one stays.
+    assert done.answer["registered"] is None
+    assert "can't be saved: its layers have no get_config" in done.answer["not_registered"]
+    assert "not registered: the network of training" in done.err
+    assert first["registered"]["version"] == 1
+    assert store(searched).get_registered_model("digits-mlp").aliases == {"champion": 1}
+    assert invoke("doctor", "--home", str(searched)).code == 0
+
+
+def test_the_leaders_best_network_on_validation_is_registered(decided: Decided) -> None:
+    home, answer = decided.home, decided.answer
+    registered, leader = answer["registered"], answer["finalists"][0]
+    frame = load_study("digits-mlp", home=home).finalists
+    networks = frame[frame["trial"] == leader["trial"]].sort_values("training")
+    best = networks.loc[networks["val_accuracy"].idxmax()]
+    assert (registered["training"], registered["run_id"]) == (best["training"], best["run_id"])
+    assert (registered["uri"], registered["version"]) == ("models:/digits-mlp@champion", 1)
+    version = store(home).get_model_version_by_alias("digits-mlp", "champion")
+    assert version.run_id == registered["run_id"]
+    assert float(version.tags["assay.test.accuracy"]) == pytest.approx(leader["test"]["mean"], 1e-5)
+    shown_value = f"its val\\_accuracy, {best['val_accuracy']:.4f}, is the highest"
+    assert shown_value in version.description
+    assert answer["text"][1].split("than ")[1] in version.description
+    # The worker saved that network; MLflow has it now.
+    (model,) = (home / "artifacts").rglob(f"{registered['run_id']}/**/model.keras")
+    assert model.read_text() == f"model of seed {best['seed']}"
+    assert not list(Workspace(home).finalists("digits-mlp").rglob("*.keras"))
+
+
+def test_show_says_what_became_of_the_registered_network(decided: Decided) -> None:
+    home, client = decided.home, store(decided.home)
+    line = "registered: models:/digits-mlp@champion (version 1, trial"
+    shown = invoke("show", "digits-mlp", "--home", str(home)).out
+    (found,) = [one for one in shown.splitlines() if one.startswith(line)]
+    others = [one["trial"] for one in decided.answer["finalists"][1:]]
+    assert f"can't be told from trial {others[0]}" in found
+    record = invoke("show", "digits-mlp", "--home", str(home), "--json").answer["finalize"]
+    assert record["registered"] == decided.answer["registered"]
+    assert record["registered_since"] is None
+    client.create_model_version("digits-mlp", "runs:/mine/model")
+    client.set_registered_model_alias("digits-mlp", "champion", "2")
+    shown = invoke("show", "digits-mlp", "--home", str(home)).out
+    assert "; now the alias champion is on version 2" in shown
+
+
+def test_doctor_registers_again_what_is_gone(decided: Decided) -> None:
+    home, client = str(decided.home), store(decided.home)
+    client.delete_model_version("digits-mlp", "1")
+    told = invoke("doctor", "--home", home)
+    assert told.code == 1
+    assert "version 1 of 'digits-mlp', which finalize registered, is not in MLflow's" in told.out
+    mended = invoke("doctor", "--home", home, "--fix", "--json")
+    assert (mended.code, mended.answer["differences"]) == (0, [])
+    assert client.get_registered_model("digits-mlp").aliases == {"champion": 2}
+    version = client.get_model_version("digits-mlp", "2")
+    assert version.run_id == decided.answer["registered"]["run_id"]
 
 
 def test_each_re_training_has_a_run(decided: Decided) -> None:
@@ -556,14 +611,23 @@ def test_show_tells_of_a_finalize_that_was_interrupted(
 
 
 def test_the_function_returns_the_study(searched: Path) -> None:
-    study = finalize("digits-mlp", home=searched, seeds=3, top=1, progress=False, no_report=True)
+    without = {"register": False, "report": False, "progress": False}
+    study = finalize("digits-mlp", home=searched, seeds=3, top=1, **without)
     assert set(study.finalists["seed"].value_counts()) == {1}
     assert study.finalists["test_accuracy"].notna().all()
+    assert study.decision is not None
+    assert (study.decision["registered"], study.decision["not_registered"]) == (
+        None,
+        "--no-register",
+    )
+    assert store(searched).search_registered_models() == []
+    assert invoke("doctor", "--home", str(searched)).code == 0
 
 
 def test_delete_removes_the_finalists(decided: Decided) -> None:
     searched = decided.home
     Workspace(searched).finalists("digits-mlp").joinpath("mine.txt").write_text("of the user")
+    store(searched).create_model_version("digits-mlp", "runs:/mine/model")
     done = invoke("delete", "digits-mlp", "--home", str(searched), "--yes")
     assert done.code == 0, done.err
     assert "finalists" in done.out + done.err
@@ -571,6 +635,9 @@ def test_delete_removes_the_finalists(decided: Decided) -> None:
     left = sorted(path.name for path in Workspace(searched).finalists("digits-mlp").rglob("*"))
     assert left == ["mine.txt"]
     assert not journal(searched).exists()
+    assert "1 version in its model registry" in done.out
+    (kept,) = store(searched).search_model_versions()
+    assert kept.source == "runs:/mine/model"
 
 
 @pytest.mark.parametrize(("gap", "is_found"), [("0.05", False), ("60", True)])

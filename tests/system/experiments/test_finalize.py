@@ -25,8 +25,10 @@ import json, sys
 import numpy as np
 from assay.models.worker.trainer import Trainer
 import keras
+import mlflow
 
 spec, model, test = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
+store, address = sys.argv[4], sys.argv[5]
 trainer = Trainer(threads=1)
 trainer.begin(spec)
 for _ in range(spec["train"]["epochs"]):
@@ -39,9 +41,15 @@ scale = meta["scales"][spec["data"]["scale"]]
 factor, offset = np.float32(scale["factor"]), np.float32(scale["offset"])
 x = np.load(test + "/x.npy").astype("float32") * factor + offset
 network = keras.models.load_model(model, compile=False, custom_objects={})
-print(json.dumps(np.asarray(network.predict(x, verbose=0)).tolist()))
+mlflow.set_tracking_uri(store)
+mlflow.pyfunc.load_model(address)
+registered = mlflow.keras.load_model(address)
+networks = {"again": network, "registered": registered}
+outputs = {name: np.asarray(one.predict(x, verbose=0)) for name, one in networks.items()}
+print(json.dumps({name: one.argmax(axis=-1).tolist() for name, one in outputs.items()}))
 """
-"""Trains a specification again, saves and loads the model, and prints its test outputs."""
+"""Trains a specification again, saves and loads the model, and prints what it and the registered
+one predict for the test examples."""
 
 
 def sweep_and_finalize(
@@ -97,15 +105,22 @@ def test_predictions_are_those_of_the_network_that_was_trained(
     spec = spec_of(begun, data, ("hidden_units", "activation", "hidden_layers"))
     # The model's .keras file takes another way than the checkpoint.
     printed = subprocess.run(
-        [sys.executable, "-c", CHECK, json.dumps(spec), str(tmp_path / "m.keras"), data / "test"],
+        [
+            *(sys.executable, "-c", CHECK, json.dumps(spec), str(tmp_path / "m.keras")),
+            *(data / "test", answer["tracking_uri"], answer["registered"]["uri"]),
+        ],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1"},
     )
-    logits = np.asarray(json.loads(printed.stdout.splitlines()[-1]))
-    agree = np.mean(logits.argmax(axis=-1) == predictions)
+    labels = json.loads(printed.stdout.splitlines()[-1])
+    agree = np.mean(np.asarray(labels["again"]) == predictions)
     assert agree > 0.99, f"{agree:.1%} of the predictions are those of the network"
+    # The champion is loaded from the registry, and is the network of the training that it names.
+    champion, _ = read_arrays(home, "digits-mlp", answer["registered"]["training"])
+    agree = np.mean(np.asarray(labels["registered"]) == champion)
+    assert agree > 0.99, f"{agree:.1%} of the predictions are those of the champion"
     leader = answer["finalists"][0]
     assert leader["test"]["mean"] > 0.5
 
@@ -132,6 +147,7 @@ def test_a_regression_is_measured_in_the_unit_of_its_targets(tmp_path: Path) -> 
     baseline = next(one for one in answer["finalists"] if one["baseline"])
     assert baseline["verdict"] == "worse"
     assert np.abs(predictions - targets).mean() < 2.0
+    assert answer["registered"]["uri"] == "models:/own@champion"
 
 
 def test_a_network_without_a_finite_output_is_not_judged(tmp_path: Path) -> None:
