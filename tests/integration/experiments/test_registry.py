@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND, TEMPORARILY_UNAVAILABLE
@@ -95,8 +96,8 @@ class Registering:
         guard = ArtifactGuard(self.store, self.folder / "artifacts")
         Recorder(self.client, guard, self.folder / "artifacts", find_model).record(events)
 
-    def tags(self) -> dict[str, str]:
-        """Return the tags of the study's own run."""
+    def parent(self) -> Run:
+        """Return the study's own run."""
         experiments = [one.experiment_id for one in self.client.search_experiments()]
         found = f"tags.`assay.study_id` = '{self.study_id}'"
         (parent,) = [
@@ -104,7 +105,11 @@ class Registering:
             for run in self.client.search_runs(experiments, found)
             if "mlflow.parentRunId" not in run.data.tags
         ]
-        return dict(parent.data.tags)
+        return parent
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags of the study's own run."""
+        return dict(self.parent().data.tags)
 
     def registered(self) -> RegisteredVersion | str:
         """Return what the study's own run says of the last finalize."""
@@ -155,6 +160,12 @@ def test_the_alias_moves_to_the_version_of_the_next_finalize(registering: Regist
     assert openings == {1: "1", 2: "2"}
     assert registering.champion() == 2
     assert {"assay.registered.1", "assay.registered.2"} <= registering.tags().keys()
+    # As if the process had died before it recorded the second one: the first moves nothing back.
+    for tag in ("assay.registered.1", "assay.registered.2"):
+        registering.client.delete_tag(registering.parent().info.run_id, tag)
+    registering.record([*registering.events(1), *registering.events(2)])
+    assert (sorted(registering.versions()), registering.champion()) == ([1, 2], 2)
+    assert registering.registered() == read_registration(registering.tags()["assay.registered.2"])
 
 
 def move_alias(client: MlflowClient) -> None:

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from assay.experiments.config.catalog import resolve_experiment
+from assay.experiments.tracking.registry import ModelRegistry, describe_use
 from tests.helpers.browser import browsing, chromium, plot, serving
 from tests.helpers.command import Swept, assay
 
@@ -153,3 +154,20 @@ def test_the_page_of_the_study_links_to_every_trial(
         page.get_by_role("link", name=f"trial-{best['number']:04d}").click()
         for name, value in best["params"].items():
             page.get_by_role("row", name=name).get_by_text(str(value), exact=True).wait_for()
+
+
+def test_the_description_of_a_registered_network_leads_to_the_report(
+    address: str, study: Swept, tmp_path: Path
+) -> None:
+    client = MlflowClient(study.answer["tracking_uri"])
+    run = client.get_run(study.answer["best"]["run_id"])
+    run_id, parent = str(run.info.run_id), run.data.tags["mlflow.parentRunId"]
+    client.log_text(parent, "<h1>How sure is it?</h1>", "report/report.html")
+    use = describe_use("digits-mlp", run_id, parent, str(run.info.experiment_id))
+    registry = ModelRegistry(client, "digits-mlp", run.data.tags["assay.study_id"])
+    name, version = registry.register(run_id, 1, use, {})
+    with browsing(tmp_path / "page.png") as page:
+        page.goto(f"{address.partition('#')[0]}#/models/{name}/versions/{version}")
+        with page.expect_popup() as opened:
+            page.get_by_role("link", name="the report", exact=True).click()
+        opened.value.frame_locator("iframe").get_by_text("How sure is it?").wait_for()
