@@ -147,6 +147,7 @@ def _write_prepared(source: Source, settings: DataSettings, task: Task, folder: 
         files={name: _write_array(folder / name, array) for name, array in stored_arrays.items()},
         file_digests={name: digest_file(folder / name) for name in stored_arrays},
         layout=inputs.layout,
+        source_shape=arrays.x_train.shape[1:],
         input_type=arrays.x_train.dtype.name,
         input_range=inputs.extremes.range,
         scaled_ranges=find_scaled_ranges(inputs.train, inputs.scales),

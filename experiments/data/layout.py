@@ -23,6 +23,9 @@ MOST_CHANNELS = 4
 SMALLEST_GREY_SIDE = 8
 """Height and width in pixels from which a square of numbers is taken for a grey image."""
 
+RESIZE_FILTER = "bilinear"
+"""The filter of Pillow by which images are resized."""
+
 _AXES: dict[Layout, tuple[int, ...]] = {
     "channels_last": (3, 4),
     "channels_first": (4,),

@@ -22,7 +22,7 @@ from typing import cast
 import numpy as np
 
 from assay.experiments.data.array_header import read_array_header
-from assay.experiments.data.layout import Layout
+from assay.experiments.data.layout import Layout, input_shape_in
 from assay.experiments.data.settings import DataSettings
 from assay.experiments.data.sources.base import Source
 from assay.models.data import (
@@ -40,7 +40,7 @@ from assay.models.files import check_no_link, make_folder, open_regular
 from assay.models.tasks import Task
 from assay.search.system.files import FileLock, unwritable_error
 
-FORMAT = 5
+FORMAT = 6
 """Part of every meta.json. Raise it when the files change: a folder of another format is not read,
 and is prepared again in its place.
 """
@@ -99,6 +99,7 @@ class PreparedMeta(TrainingMeta):
         files: size in bytes of every array's file, by its path within the folder.
         file_digests: SHA-256 of each of these files.
         layout: layout of x as it was read; None for rows.
+        source_shape: shape of one input as it was read, such as (3, 32, 32) with channels first.
         input_type: type of x_train in its source, such as "uint8".
         input_range: smallest and largest training input in its source.
         scaled_ranges: smallest and largest training input after scaling, by scale.
@@ -129,6 +130,7 @@ class PreparedMeta(TrainingMeta):
     centre: tuple[float, ...] | None
     validation_source: str
     layout: Layout | None
+    source_shape: tuple[int, ...]
     input_type: str
     input_range: tuple[float, float]
     scaled_ranges: Mapping[str, tuple[float, float]]
@@ -347,6 +349,9 @@ def find_wrong_entry(meta: PreparedMeta) -> str | None:
     rules: dict[str, Callable[[], bool]] = {
         "input_shape": lambda: (
             len(meta.input_shape) == _AXES[meta.layout] and min(meta.input_shape) >= 1
+        ),
+        "source_shape": lambda: (
+            input_shape_in(meta.layout, (1, *meta.source_shape)) == meta.input_shape
         ),
         "outputs": lambda: meta.outputs >= (2 if meta.task == "classification" else 1),
         "classes": lambda: (

@@ -12,6 +12,7 @@ from assay.experiments.config.experiment import Experiment
 from assay.experiments.config.recorded import record_experiment
 from assay.experiments.data.lookup import count_training_images, locate_source, read_input_shape
 from assay.experiments.data.preparation import PreparedData, start_preparing
+from assay.experiments.data.raw_inputs import describe_raw_inputs
 from assay.experiments.run.execution import Execution
 from assay.experiments.run.ordering import Inputs
 from assay.experiments.run.preflight import Preflight
@@ -123,6 +124,7 @@ class Session:
                 "validation_examples": self.data.validation_images,
                 "majority_share": self.data.majority_share,
                 "constant_errors": dict(self.data.constant_errors),
+                "raw": describe_raw_inputs(self.data, self.experiment.data, scale),
             },
         )
 

@@ -47,14 +47,14 @@ def _safe_part(part: str) -> str:
 
 def write_code_files(files: Sequence[CodeFile], folder: Path) -> None:
     """Write the recorded files of the user's code into a folder that is ours alone."""
-    for name, file in _name_files(files).items():
+    for name, file in name_files(files).items():
         if file.text is not None:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file.text, encoding="utf-8", errors="backslashreplace", newline="")
 
 
-def _name_files(files: Sequence[CodeFile]) -> dict[str, CodeFile]:
+def name_files(files: Sequence[CodeFile]) -> dict[str, CodeFile]:
     """Return files by the name of their artifact; a name that occurs twice gets the digest."""
     named: dict[str, CodeFile] = {}
     for file in files:
@@ -73,7 +73,7 @@ def _name_files(files: Sequence[CodeFile]) -> dict[str, CodeFile]:
 def format_digests(files: Sequence[CodeFile]) -> str:
     """Return a line for each file: SHA-256, name, and why its text was left out, if it was."""
     lines = []
-    for name, file in _name_files(files).items():
+    for name, file in name_files(files).items():
         why = f"  (left out: {file.left_out or 'no text'})" if file.text is None else ""
         lines.append(f"{artifact_name(file.digest)}  code/{name}{why}")
     return "".join(f"{line}\n" for line in lines)

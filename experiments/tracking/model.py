@@ -1,80 +1,105 @@
-"""MLflow models: a `.keras` file and its signature.
+"""MLflow models: a network, and what serves it.
 
-It is written from the file that the worker saved, without Keras. MLflow's Keras flavor would import
-Keras, which takes twelve seconds of every sweep; what the flavor would add is known here.
+They are written from the file that the worker saved, without Keras. MLflow's own `save_model` would
+import Keras, which takes twelve seconds of every sweep; what it would add is known here.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mlflow import MlflowClient
 from mlflow.models import Model, ModelSignature
-from mlflow.types import Schema, TensorSpec
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-from assay.experiments.tracking.schema import MODEL_FOLDER
-from assay.models.files import temporary_folder
-
-MODEL_FILES = tuple(
-    f"{MODEL_FOLDER}/{name}"
-    for name in ("MLmodel", "requirements.txt", "data/model.keras", "data/keras_module.txt")
+from assay.experiments.data.arrays import Array
+from assay.experiments.data.raw_inputs import RawInputs
+from assay.experiments.serving import model_folder
+from assay.experiments.serving.model_folder import CODE_FOLDER, EXAMPLE_INFO, write_model_files
+from assay.experiments.serving.requirements import list_requirements
+from assay.experiments.serving.settings import (
+    LABEL_COLUMN,
+    ServedSettings,
+    read_served_settings,
 )
-"""What `log_model` writes, by its path among the artifacts of a run."""
+from assay.experiments.tracking.code import name_files, write_code_files
+from assay.experiments.tracking.schema import MODEL_FOLDER
+from assay.models.code_files import CodeFile
+from assay.models.files import temporary_folder
+from assay.search.events import StudyOpened
+
+MODEL_FILES = tuple(f"{MODEL_FOLDER}/{name}" for name in model_folder.MODEL_FILES)
+"""What `log_model` writes for every model, by its path among the artifacts of a run."""
 
 
-def log_model(
-    client: MlflowClient, run_id: str, file: Path, data: Mapping[str, Any], backend: str
-) -> None:
-    """Log a `.keras` file to a run as an MLflow model.
+def list_model_files(code: Sequence[CodeFile]) -> list[str]:
+    """Return what `log_model` writes, by its path among the artifacts of a run.
+
+    Args:
+        code: files of the user's own code.
+    """
+    return [*MODEL_FILES, *(f"{MODEL_FOLDER}/{CODE_FOLDER}/{name}" for name in name_files(code))]
+
+
+def log_model(client: MlflowClient, run_id: str, file: Path, opened: StudyOpened) -> None:
+    """Log a `.keras` file to a run as an MLflow model that takes raw inputs.
 
     Args:
         client: of the store.
         run_id: the run.
         file: the saved model.
-        data: stored as metadata. `input_shape`, such as [28, 28, 1], and `outputs`, the number of
-            outputs, become the signature.
-        backend: the Keras backend on which the model was trained.
+        opened: its study.
+
+    Raises:
+        ValueError: the journal contradicts itself.
 
     Example:
-        >>> mlflow.keras.load_model(f"runs:/{run_id}/model")
+        >>> mlflow.pyfunc.load_model(f"runs:/{run_id}/model").predict(raw_images)
+        >>> mlflow.keras.load_model(f"runs:/{run_id}/model")  # the network itself
     """
-    keras = importlib.metadata.version("keras")
-    signature = _model_signature(data, backend)
-    model = Model(run_id=run_id, signature=signature, metadata=dict(data))
-    model.add_flavor(
-        "keras", data="data", keras_version=keras, keras_backend=backend, save_exported_model=False
+    code = name_files(opened.code)
+    settings = read_served_settings(opened, file, code)
+    example = _read_example(opened)
+    required_code = opened.code if settings.code is not None else ()
+    requirements = list_requirements(
+        settings.backend, opened.packages, required_code, needs_pillow=settings.size is not None
     )
-    # The generic flavor is what `mlflow models serve` and `mlflow.pyfunc` load.
-    model.add_flavor(
-        "python_function",
-        loader_module="mlflow.keras",
-        python_version=platform.python_version(),
-        env={},
+    metadata = {name: value for name, value in opened.data.items() if name != "raw"}
+    model = Model(
+        run_id=run_id,
+        signature=_model_signature(settings),
+        saved_input_example_info=None if example is None else dict(EXAMPLE_INFO),
+        metadata={**metadata, "inputs": settings.inputs},
     )
     with temporary_folder("model") as folder:
-        # The files that MLflow's Keras flavor writes (`mlflow.keras.save_model`, 3.17).
         local = folder / MODEL_FOLDER
-        (local / "data").mkdir(parents=True)
-        shutil.copyfile(file, local / "data" / "model.keras")
-        (local / "data" / "keras_module.txt").write_text("keras")
-        (local / "requirements.txt").write_text(f"keras=={keras}\n")
+        local.mkdir()
+        write_code_files(opened.code, local / CODE_FOLDER)
+        flavors = write_model_files(local, file, settings, requirements, example)
+        for name, flavor in flavors.items():
+            model.add_flavor(name, **flavor)
+        model.model_size_bytes = sum(path.stat().st_size for path in local.rglob("*"))
         model.save(str(local / "MLmodel"))
         client.log_artifacts(run_id, str(local), MODEL_FOLDER)
 
 
-def _model_signature(data: Mapping[str, Any], backend: str) -> ModelSignature:
-    """Return the signature: float32, (batch, *input_shape) to (batch, outputs)."""
-    number = np.dtype(np.float32)
-    # With an offset of the targets, outputs are float64 where the backend has that.
-    has_wide_outputs = data.get("target_offset") is not None and backend != "jax"
-    output = np.dtype(np.float64) if has_wide_outputs else number
+def _read_example(opened: StudyOpened) -> Array | None:
+    """Return a raw training example, (1, ...); None if the journal has none."""
+    raw: Any = opened.data.get("raw")
+    if raw is None:
+        return None
+    example = RawInputs.model_validate(raw).read_example()
+    return None if example is None else example[np.newaxis]
+
+
+def _model_signature(settings: ServedSettings) -> ModelSignature:
+    """Return the signature: raw examples to a label and probabilities, or to values."""
+    label = [] if settings.labels is None else [ColSpec(DataType.string, LABEL_COLUMN)]
+    numbers = [ColSpec(DataType.double, name) for name in settings.columns]
     return ModelSignature(
-        inputs=Schema([TensorSpec(number, (-1, *data["input_shape"]))]),
-        outputs=Schema([TensorSpec(output, (-1, data["outputs"]))]),
+        inputs=Schema([TensorSpec(np.dtype(settings.dtype), settings.batch_shape)]),
+        outputs=Schema([*label, *numbers]),
     )

@@ -28,7 +28,7 @@ from assay.experiments.tracking.lookup import (
     is_deleted,
     read_model,
 )
-from assay.experiments.tracking.model import MODEL_FILES, log_model
+from assay.experiments.tracking.model import list_model_files, log_model
 from assay.experiments.tracking.registry import (
     CHAMPION,
     ModelRegistry,
@@ -179,7 +179,7 @@ class RunWriter:
         self._client.log_text(run_id, opened.text, _EXPERIMENT_FILES[0])
         if opened.resolved is not None:
             self._client.log_text(run_id, opened.resolved.toml, _EXPERIMENT_FILES[1])
-        self._client.log_dict(run_id, dict(opened.data), _EXPERIMENT_FILES[2])
+        self._client.log_dict(run_id, describe_data(opened), _EXPERIMENT_FILES[2])
         if opened.packages:
             self._client.log_text(run_id, format_packages(opened.packages), _EXPERIMENT_FILES[3])
         if opened.code:
@@ -206,10 +206,14 @@ class RunWriter:
 
     def log_model(self, run_id: str, file: Path, opened: StudyOpened) -> str | None:
         """Log a saved model of a run that is not deleted; return why it was not, or None."""
-        if (reason := self._artifact_refusal(run_id, MODEL_FILES)) is not None:
+        reason = self._artifact_refusal(run_id, list_model_files(opened.code))
+        if reason is not None:
             return reason
-        backend = opened.provenance["assay.backend"]
-        log_model(self._client, run_id, file, opened.data, backend)
+        try:
+            log_model(self._client, run_id, file, opened)
+        except ValueError as error:
+            # A journal from elsewhere: an exception would stop the follower at this event.
+            return f"it can't be served: {' '.join(str(error).split())[:_MAX_CAUSE_CHARACTERS]}"
         return None
 
     def _log_items(self, run_id: str, items: Sequence[_Item]) -> None:
@@ -282,6 +286,13 @@ def to_metrics(metrics: Mapping[str, float], time_seconds: float, epoch: int) ->
         Metric(encode_name(name), float(value), to_milliseconds(time_seconds), epoch)
         for name, value in metrics.items()
     ]
+
+
+def describe_data(opened: StudyOpened) -> dict[str, Any]:
+    """Return what is recorded of a study's data, without the example, which is no text."""
+    raw = opened.data.get("raw")
+    described = {"raw": {**raw, "example": None}} if isinstance(raw, Mapping) else {}
+    return {**opened.data, **described}
 
 
 def to_run_tags(tags: Mapping[str, str]) -> list[RunTag]:

@@ -32,6 +32,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from assay.experiments.data.arrays import Array
 from assay.experiments.data.capacity import ArraySize, CapacityCheck, accept_any_size
+from assay.experiments.data.layout import RESIZE_FILTER
 from assay.models.errors import RequestError
 from assay.models.files import open_user_file
 
@@ -142,7 +143,7 @@ def _decode_image(path: Path, size: ImageSize | None, in_colour: bool) -> Array:
         image = image.convert("RGB" if in_colour else "L")
         if size is not None and (image.height, image.width) != size:
             # Pillow's sizes are (width, height).
-            image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            image = image.resize((size[1], size[0]), Image.Resampling[RESIZE_FILTER.upper()])
         return np.asarray(image)
 
 
