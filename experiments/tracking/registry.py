@@ -209,7 +209,7 @@ def describe_use(name: str, run_id: str, parent: str, experiment_id: str) -> str
             "```",
             "",
             f"**See also** [its training]({runs}/{run_id}), [the study]({runs}/{parent}), and "
-            f"[the report]({runs}/{report}) once `assay report` has made it "
+            f"[the report]({runs}/{report}), which finalize and `assay report` write "
             f"(`runs:/{parent}/report/report.html`).",
         ]
     )
