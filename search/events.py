@@ -113,6 +113,11 @@ class StudyOpened:
         code: the files of the user's own code.
         packages: versions of all installed packages by name; empty in journals of earlier releases.
         data: the inputs: name, digest, `input_shape`, `classes`, and their scaling.
+        name: name of a single training's run; empty of a study, and in journals of earlier
+            releases.
+        fixed: every hyperparameter that is not searched by name; empty in journals of earlier
+            releases.
+        searched: names of the searched hyperparameters; empty likewise.
         supervisor: the id on every trial of this supervisor, in a storage that several
             supervisors share; else empty.
         finalize: in the journal of a finalize, what it trains; None in that of a sweep.
@@ -128,6 +133,9 @@ class StudyOpened:
     resolved: RecordedExperiment | None = None
     code: tuple[CodeFile, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    searched: tuple[str, ...] = ()
     supervisor: str = ""
     finalize: FinalizePlan | None = None
     time: Time = field(default_factory=time.time)
@@ -281,12 +289,14 @@ class FinalizeJudged:
             number of its trial.
         registration: the leader's network that is to be registered; None if none was asked for,
             and in journals of earlier releases.
+        text: what it found, one sentence each; empty in journals of earlier releases.
     """
 
     opening: StoredInteger
     leader: StoredInteger
     verdicts: Mapping[str, str]
     registration: Registration | None = None
+    text: tuple[str, ...] = ()
     time: Time = field(default_factory=time.time)
 
 

@@ -45,7 +45,11 @@ from assay.experiments.decision.finalists import (
 )
 from assay.experiments.decision.outcome import Evaluation, evaluate
 from assay.experiments.decision.registration import choose_network, describe_network
-from assay.experiments.decision.sentences import describe_level, to_full_record
+from assay.experiments.decision.sentences import (
+    describe_evaluation,
+    describe_level,
+    to_full_record,
+)
 from assay.experiments.decision.testing import (
     TestJob,
     measure,
@@ -768,6 +772,7 @@ def _judge(context: _Context, journal: Journal, stop: StopRequest) -> None:
             leader=evaluation.leader,
             verdicts={str(one.trial): one.verdict for one in evaluation.finalists},
             registration=registration,
+            text=tuple(describe_evaluation(evaluation)),
         )
     )
 

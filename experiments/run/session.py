@@ -84,9 +84,17 @@ class Session:
             display.log(_DETERMINISTIC)
 
     def study_opened(
-        self, study: str | None, study_id: str, home: Path, supervisor: str = ""
+        self, study: str | None, study_id: str, home: Path, supervisor: str = "", name: str = ""
     ) -> StudyOpened:
-        """Return the event that opens a study; with `study=None`, a single training."""
+        """Return the event that opens a study; with `study=None`, a single training.
+
+        Args:
+            study: name of the study.
+            study_id: tells it from others of the same name.
+            home: the folder that the journal is in.
+            supervisor: id of this supervisor, in a storage that several share.
+            name: of a single training's run.
+        """
         scale = self.experiment.data.scale
         raw_scale = self.data.raw_scale(scale)
         offset = self.data.target_offset if self.preflight.is_centred else None
@@ -109,6 +117,9 @@ class Session:
             resolved=record_experiment(self.experiment, home),
             code=read_code(self.preflight),
             packages=list_packages(),
+            name=name,
+            fixed={} if study is None else self.fixed_hyperparameters(),
+            searched=() if study is None else tuple(self.experiment.space),
             data={
                 "name": self.data.name,
                 "digest": self.data.digest,
@@ -122,6 +133,7 @@ class Session:
                 "target_offset": None if offset is None else list(offset),
                 "train_examples": self.data.train_images,
                 "validation_examples": self.data.validation_images,
+                "test_examples": self.data.test_images,
                 "majority_share": self.data.majority_share,
                 "constant_errors": dict(self.data.constant_errors),
                 "raw": describe_raw_inputs(self.data, self.experiment.data, scale),
@@ -171,7 +183,24 @@ class Session:
 
         The loss of a model that comes compiled is its own.
         """
-        values = self.experiment.hyperparameters(trial.searched)
+        return self._with_own_loss(self.experiment.hyperparameters(trial.searched))
+
+    def fixed_hyperparameters(self) -> Mapping[str, Any]:
+        """Return every hyperparameter that all trials have with the same value, by name.
+
+        What only some trials have, such as a setting of one of several optimizers, is left out.
+        """
+        fixed = self.experiment.fixed_hyperparameters()
+        for configuration in self.experiment.space.corners():
+            values = self.experiment.hyperparameters(configuration)
+            fixed = {
+                name: value
+                for name, value in fixed.items()
+                if name in values and values[name] == value
+            }
+        return self._with_own_loss(fixed)
+
+    def _with_own_loss(self, values: dict[str, Any]) -> Mapping[str, Any]:
         model = self.preflight.model
         if model is not None and model.came_compiled and "loss" in values:
             values["loss"] = model.loss

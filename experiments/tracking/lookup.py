@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from assay.experiments.formatting import format_metric
 from assay.experiments.tracking.addresses import ArtifactGuard
+from assay.experiments.tracking.pages import view_tag
 from assay.experiments.tracking.schema import (
     BEST_TAG,
     FINALIST_TAG,
@@ -18,6 +21,7 @@ from assay.experiments.tracking.schema import (
     OBJECTIVE_TAG,
     PARENT_TAG,
     REGISTERED_TAG,
+    STATE_TAG,
     STUDY_ID_TAG,
     STUDY_TAG,
     TRAINING_TAG,
@@ -412,6 +416,86 @@ def find_best_runs(store_paths: StorePaths, study: str, limit: int) -> Sequence[
     return runs[:limit]
 
 
+def read_experiment_tags(store_paths: StorePaths, experiment_id: str) -> Mapping[str, str]:
+    """Return the tags of an MLflow experiment.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    client = open_client(store_paths.tracking_uri)
+    return dict(client.get_experiment(experiment_id).tags)
+
+
+@dataclass(frozen=True)
+class SingleRun:
+    """A single run in one line. The attributes are the keys of `--json`.
+
+    Attributes:
+        run_id: its id in MLflow.
+        name: its name.
+        experiment: name of its experiment.
+        state: "complete", "failed: REASON", or "running".
+        objective: what its experiment optimizes, such as "maximize val_accuracy".
+        value: value of the objective; None if it has none, or there are several.
+        metrics: the last value of each metric by name.
+        started: when it began, such as "2026-11-27T14:02:11+00:00".
+    """
+
+    run_id: str
+    name: str
+    experiment: str
+    state: str
+    objective: str
+    value: float | None
+    metrics: Mapping[str, float]
+    started: str
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        metric = self.objective.partition(" ")[2]
+        value = "" if self.value is None else f"; {metric} {format_metric(self.value)}"
+        local = datetime.datetime.fromisoformat(self.started).astimezone()
+        return f"{self.name}; {self.state}{value}; {local:%Y-%m-%d %H:%M}"
+
+
+def list_single_runs(store_paths: StorePaths) -> list[SingleRun]:
+    """Return the single runs in the store that are not deleted, the newest first.
+
+    The store knows those of all homes that write to it. One that does not exist has none, and is
+    not created.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    if not store_exists(store_paths.tracking_uri):
+        return []
+    client = open_client(store_paths.tracking_uri)
+    names = {one.experiment_id: str(one.name) for one in search_experiments(client)}
+    # Only single runs and the studies' own runs have the objectives.
+    runs = search_runs(client, f"tags.`{OBJECTIVE_TAG}` LIKE '%'")
+    single = (run for run in runs if STUDY_TAG not in run.data.tags)
+    listed = [_summarize_run(run, names) for run in single if STUDY_ID_TAG in run.data.tags]
+    return sorted(listed, key=lambda run: run.started, reverse=True)
+
+
+def _summarize_run(run: Run, experiments: Mapping[str, str]) -> SingleRun:
+    tags, start = run.data.tags, run.info.start_time
+    seconds = start / 1000 if isinstance(start, int) else 0.0
+    return SingleRun(
+        run_id=str(run.info.run_id),
+        name=str(run.info.run_name),
+        experiment=experiments.get(run.info.experiment_id, str(run.info.experiment_id)),
+        state=tags.get(STATE_TAG, "running"),
+        objective=tags[OBJECTIVE_TAG],
+        value=run.data.metrics.get("value"),
+        metrics=dict(run.data.metrics),
+        started=datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(),
+    )
+
+
 def list_tracked_studies(store_paths: StorePaths) -> list[str]:
     """Return the names of all studies in the store.
 
@@ -582,7 +666,19 @@ def delete_runs(store_paths: StorePaths, run_ids: Iterable[str]) -> None:
     """
     client = open_client(store_paths.tracking_uri)
     for run_id in run_ids:
+        # Before the run, which names it: after an interruption the next call deletes the rest.
+        _delete_view(client, run_id)
         client.delete_run(run_id)
+
+
+def _delete_view(client: MlflowClient, run_id: str) -> None:
+    """Delete the saved view of the study whose own run this is, if there is one."""
+    run = client.get_run(run_id)
+    if is_child(run.data.tags) or STUDY_ID_TAG not in run.data.tags:
+        return
+    experiment_id, tag = run.info.experiment_id, view_tag(run.data.tags[STUDY_ID_TAG])
+    if tag in client.get_experiment(experiment_id).tags:
+        client.delete_experiment_tag(experiment_id, tag)
 
 
 def format_gc_command(store_paths: StorePaths) -> str:

@@ -7,6 +7,7 @@ point carries the time of its event: MLflow stores a point of the same step, tim
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import time
@@ -17,11 +18,12 @@ from pathlib import Path
 from typing import Any, TypeAlias, assert_never
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.code import format_digests, format_packages, write_code_files
+from assay.experiments.tracking.dataset import TEST, TRAINING, VALIDATION, dataset_input
 from assay.experiments.tracking.lookup import (
     StoredModel,
     has_model_files,
@@ -29,6 +31,16 @@ from assay.experiments.tracking.lookup import (
     read_model,
 )
 from assay.experiments.tracking.model import list_model_files, log_model
+from assay.experiments.tracking.note import (
+    FINALIZE,
+    SEARCH,
+    BestRun,
+    NoteLinks,
+    finalize_part,
+    replace_part,
+    search_part,
+)
+from assay.experiments.tracking.pages import make_view, view_tag
 from assay.experiments.tracking.registry import (
     CHAMPION,
     ModelRegistry,
@@ -40,10 +52,15 @@ from assay.experiments.tracking.schema import (
     BEST_TAG,
     CLOSING_STATUS,
     ERROR_TAG,
+    EXPERIMENT_KIND_TAG,
     FINALIST_TAG,
     HOME_TAG,
     LEADER_TAG,
+    MODEL_FOLDER,
+    MODEL_HISTORY_TAG,
     MODEL_TAG,
+    MODEL_TRAINING,
+    NOTE_TAG,
     OBJECTIVE_TAG,
     OPENINGS_TAG,
     PARENT_TAG,
@@ -68,11 +85,13 @@ from assay.experiments.tracking.schema import (
     encode_text,
     merge_session_tags,
     opening_tag,
+    read_registration,
     registered_tag,
     run_status,
     verdicts_tag,
 )
 from assay.experiments.workspace import file_name
+from assay.models.errors import RequestError
 from assay.models.files import temporary_folder
 from assay.search.events import (
     BestTrial,
@@ -87,6 +106,7 @@ from assay.search.events import (
     TrialBegun,
     TrialEnded,
 )
+from assay.search.objective import Objectives
 from assay.search.system.urls import scrub_secrets
 
 _MAX_BATCH_METRICS = 1000  # MLflow's limit
@@ -96,6 +116,9 @@ _ITEM_KINDS = {Metric: "metric", Param: "parameter", RunTag: "tag"}
 # A slower call may have been repeated: by MLflow, where a user lets it retry, or by a proxy.
 _SLOW_SECONDS = 5.0
 _EXPERIMENT_FILES = ("experiment.toml", "resolved.toml", "data.json", "packages.txt", "code.txt")
+
+# Of a Pareto front, so many configurations are in the note: each takes a call.
+_MOST_NOTED = 20
 
 _Item: TypeAlias = Metric | Param | RunTag
 
@@ -154,6 +177,20 @@ class RunWriter:
         for item, value in items:
             if (cut := describe_cut(value, item.value)) is not None:
                 self._note(run_id, f"{_ITEM_KINDS[type(item)]} {item.key}", cut)
+
+    def log_datasets(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Log data sets as inputs of a run; MLflow keeps each of them once."""
+        self._call_or_note(
+            run_id, "data set", lambda: self._client.log_inputs(run_id, datasets=list(inputs))
+        )
+
+    def save_view(self, run_id: str, experiment_id: str, tag: str, view: str) -> None:
+        """Save the view of a study, whose run this is, in its experiment."""
+        self._call_or_note(
+            run_id,
+            "saved view",
+            lambda: self._client.set_experiment_tag(experiment_id, tag, view),
+        )
 
     def reopen_run(self, run_id: str) -> None:
         """Set a run's status to RUNNING."""
@@ -328,6 +365,38 @@ def _number_tags(event: TrialBegun) -> dict[str, str]:
     return {TRAINING_TAG: str(event.trial), FINALIST_TAG: str(event.finalist)}
 
 
+def _read_objectives(opened: StudyOpened) -> Objectives | None:
+    """Return the objectives of a study; None if its journal, which may be damaged, has none."""
+    with contextlib.suppress(RequestError):
+        return Objectives.read(opened.provenance.get(OBJECTIVE_TAG, "").split(", "))
+    return None
+
+
+def _model_tags(run_id: str, trial: int, reason: str | None, opened: StudyOpened) -> dict[str, str]:
+    """Return the tags of a run with the model of a trial, or why it has none."""
+    if reason is not None:
+        return {MODEL_TAG: encode_missing_model(trial, reason)}
+    return {MODEL_TAG: str(trial), MODEL_HISTORY_TAG: _model_history(run_id, opened)}
+
+
+def _model_history(run_id: str, opened: StudyOpened) -> str:
+    """Return the record by which MLflow's UI shows the model on the page of a run.
+
+    `MlflowClient.log_artifacts` writes none; `mlflow.models.Model.log` did until MLflow 3, and the
+    UI still reads it (3.17). All of it follows from the journal.
+    """
+    record = {
+        "run_id": run_id,
+        "artifact_path": MODEL_FOLDER,
+        "utc_time_created": datetime.datetime.fromtimestamp(opened.time, datetime.UTC).strftime(
+            "%Y-%m-%d %H:%M:%S.%f"
+        ),
+        "model_uuid": run_id,
+        "flavors": {"keras": {"data": "data"}},
+    }
+    return json.dumps([record])
+
+
 class Recorder:
     """Records the events of one study at a time in an MLflow store.
 
@@ -369,6 +438,7 @@ class Recorder:
         self._home_id = home_id
         self._opened: StudyOpened | None = None
         self._experiment_id = ""
+        self._experiment_tags: Mapping[str, str] = {}
         self._runs: RunIndex | None = None
         self._is_index_valid = False
         self._may_race = False
@@ -456,6 +526,7 @@ class Recorder:
         if event.study is None:
             return
         stored_tags: Mapping[str, str] = {}
+        stored_params: Mapping[str, str] = {}
         if runs.parent is None:
             tags = {STUDY_TAG: event.study, STUDY_ID_TAG: event.study_id}
             runs.parent = self._create_run(event.study, event.time, tags)
@@ -466,12 +537,45 @@ class Recorder:
             # since.
             if not (event.supervisor and runs.is_closed_after(to_milliseconds(event.time))):
                 self._writer.reopen_run(runs.parent)
-            stored_tags = self._client.get_run(runs.parent).data.tags
+            stored = self._client.get_run(runs.parent).data
+            stored_tags, stored_params = stored.tags, stored.params
         tags = {**event.provenance}
         if self._home_id is not None:
             tags[HOME_TAG] = self._home_id
-        self._writer.log_batch(runs.parent, tags=merge_session_tags(stored_tags, tags))
+        # MLflow changes no parameter. All sessions of a study have the same fixed values: the study
+        # fingerprint is compared before.
+        fixed = {
+            name: value
+            for name, value in event.fixed.items()
+            if encode_name(name) not in stored_params
+        }
+        self._writer.log_batch(
+            runs.parent, params=fixed, tags=merge_session_tags(stored_tags, tags)
+        )
+        self._log_datasets(runs.parent, event)
         self._writer.log_experiment(runs.parent, event)
+        self._save_view(runs.parent, event)
+
+    def _log_datasets(self, run_id: str, opened: StudyOpened) -> None:
+        """Log what a study, or a single run, is trained and validated on."""
+        inputs = [dataset_input(opened.data, context) for context in (TRAINING, VALIDATION)]
+        self._writer.log_datasets(run_id, inputs)
+
+    def _save_view(self, run_id: str, opened: StudyOpened) -> None:
+        """Save the view of a study, unless the experiment has one: a user may have changed it."""
+        tag, objectives = view_tag(opened.study_id), _read_objectives(opened)
+        if tag in self._experiment_tags or objectives is None or opened.study is None:
+            return
+        view = make_view(
+            opened.study,
+            opened.study_id,
+            objectives,
+            opened.searched,
+            to_milliseconds(opened.time),
+        )
+        if view is not None and opened.searched:
+            self._writer.save_view(run_id, self._experiment_id, tag, view)
+            self._experiment_tags = {**self._experiment_tags, tag: view}
 
     def _begin_trial(self, event: TrialBegun, batch: _TrialBatch, may_be_recorded: bool) -> None:
         opened, runs = self._require_study(), self._require_runs()
@@ -495,7 +599,7 @@ class Recorder:
         run_id = runs.find_run_id(event.trial) if may_be_recorded else runs.get_cached(event.trial)
         if run_id is None:
             tags = {STUDY_ID_TAG: opened.study_id, **trial_tags}
-            name = "run"
+            name = opened.name or "run"
             if opened.study is not None:
                 assert runs.parent is not None
                 tags |= {STUDY_TAG: opened.study, PARENT_TAG: runs.parent}
@@ -507,6 +611,7 @@ class Recorder:
             runs.add_run(event.trial, run_id)
         batch.params |= event.params
         if opened.study is None:
+            self._log_datasets(run_id, opened)
             self._writer.log_experiment(run_id, opened)
 
     def _end_trial(self, event: TrialEnded, batch: _TrialBatch) -> None:
@@ -551,6 +656,7 @@ class Recorder:
             ),
         }
         self._writer.log_batch(parent, tags=tags)
+        self._writer.log_datasets(parent, [dataset_input(opened.data, TEST)])
 
     def _record_test(self, event: FinalistTested) -> None:
         run_id = self._require_run_id(event.trial)
@@ -561,7 +667,7 @@ class Recorder:
             self._writer.log_files(run_id, self._find_test_files(event.trial))
 
     def _record_verdicts(self, event: FinalizeJudged) -> None:
-        parent = self._require_runs().parent
+        parent, opened = self._require_runs().parent, self._require_study()
         if parent is not None:
             tags = {
                 LEADER_TAG: str(event.leader),
@@ -572,13 +678,21 @@ class Recorder:
                 ),
             }
             self._writer.log_batch(parent, tags=tags)
+            registered = None
             if event.registration is not None and not self._writer.is_deleted(parent):
-                self._register_network(event, event.registration, parent)
+                registered = self._register_network(event, event.registration, parent)
+            finalists = () if opened.finalize is None else opened.finalize.finalists
+            blocks = finalize_part(event, finalists, registered, self._note_links(parent))
+            self._write_note(parent, FINALIZE, blocks)
 
     def _register_network(
         self, event: FinalizeJudged, registration: Registration, parent: str
-    ) -> None:
-        """Log and register the leader's network, once for each opening of the test set."""
+    ) -> RegisteredVersion | str:
+        """Log and register the leader's network, once for each opening of the test set.
+
+        Returns:
+            The version; or why there is none.
+        """
         tag = registered_tag(event.opening)
         text = self._client.get_run(parent).data.tags.get(tag)
         # With the tag it was registered: what a user has deleted or moved since stays so.
@@ -590,6 +704,7 @@ class Recorder:
                 text = encode_registration(str(error))
         # Also of an event that is repeated: a later finalize replaces the first of the two.
         self._writer.log_batch(parent, tags={REGISTERED_TAG: text, tag: text})
+        return read_registration(text)
 
     def _register_version(
         self, event: FinalizeJudged, registration: Registration, parent: str
@@ -638,8 +753,7 @@ class Recorder:
             if file is None
             else self._writer.log_model(run_id, file, opened)
         )
-        model = str(leader) if reason is None else encode_missing_model(leader, reason)
-        self._writer.log_batch(run_id, tags={MODEL_TAG: model})
+        self._writer.log_batch(run_id, tags=_model_tags(run_id, leader, reason, opened))
         if reason is not None:
             raise NotRegistered(reason)
 
@@ -677,7 +791,46 @@ class Recorder:
             # The value as a metric, so that MLflow's table can sort studies by it.
             value = Metric("best_value", best.values[0], end_milliseconds, 0)
             self._writer.log_batch(run_id, [value], tags=tags)
+        self._note_search(run_id, event)
         self._writer.terminate_run(run_id, CLOSING_STATUS[event.closing], end_milliseconds)
+
+    def _note_search(self, run_id: str, event: StudyClosed) -> None:
+        """Write what the search found into the note of the study's run."""
+        opened = self._require_study()
+        objectives = _read_objectives(opened)
+        # A journal may come from elsewhere, with values that are not those of the objectives.
+        if objectives is None or any(len(best.values) != len(objectives) for best in event.best):
+            return
+        assert opened.study is not None
+        blocks = search_part(
+            opened.study,
+            objectives,
+            [self._find_best_run(best, opened) for best in event.best[:_MOST_NOTED]],
+            len(event.best),
+            event.tags,
+            self._note_links(run_id),
+            has_view=view_tag(opened.study_id) in self._experiment_tags,
+        )
+        self._write_note(run_id, SEARCH, blocks)
+
+    def _find_best_run(self, best: BestTrial, opened: StudyOpened) -> BestRun:
+        run_id = self._find_best_run_id(best, opened)
+        stored = {} if run_id is None else self._client.get_run(run_id).data.params
+        names = {name: encode_name(name) for name in opened.searched}
+        params = {name: stored[key] for name, key in names.items() if key in stored}
+        return BestRun(best, run_id, params)
+
+    def _note_links(self, run_id: str) -> NoteLinks:
+        return NoteLinks(self._experiment_id, run_id, self._require_study().study_id)
+
+    def _write_note(self, run_id: str, part: str, blocks: Sequence[str]) -> None:
+        """Write a part of the note of the study's run; what a user wrote beside it stays."""
+        if self._writer.is_deleted(run_id):
+            return
+        stored = self._client.get_run(run_id).data.tags.get(NOTE_TAG, "")
+        note = replace_part(stored, part, blocks)
+        if note != stored:
+            self._writer.log_batch(run_id, tags={NOTE_TAG: note})
 
     def _log_model(self, run_id: str, best: BestTrial, opened: StudyOpened) -> None:
         """Log the model of a best trial, or note why there is none."""
@@ -687,8 +840,7 @@ class Recorder:
             if file is None or self._writer.is_deleted(run_id):
                 return
             reason = self._writer.log_model(run_id, file, opened)
-            model = str(best.trial) if reason is None else encode_missing_model(best.trial, reason)
-            self._writer.log_batch(run_id, tags={MODEL_TAG: model})
+            self._writer.log_batch(run_id, tags=_model_tags(run_id, best.trial, reason, opened))
             return
         # Another supervisor of a shared study, on another machine, may have logged it.
         if self._client.get_run(run_id).data.tags.get(MODEL_TAG) != str(best.trial):
@@ -742,7 +894,9 @@ class Recorder:
     def _index_runs(self, opened: StudyOpened) -> RunIndex:
         """Look up the study's runs anew."""
         self._opened = opened
-        self._experiment_id = self._get_experiment(encode_text(opened.experiment))
+        self._experiment_id, self._experiment_tags = self._get_experiment(
+            encode_text(opened.experiment)
+        )
         runs = RunIndex(
             self._client,
             self._experiment_id,
@@ -758,26 +912,30 @@ class Recorder:
         self._runs, self._writer.deleted, self._is_index_valid = runs, runs.deleted, True
         return runs
 
-    def _get_experiment(self, name: str) -> str:
-        """Return an MLflow experiment, created or restored if need be."""
+    def _get_experiment(self, name: str) -> tuple[str, Mapping[str, str]]:
+        """Return the id and the tags of an MLflow experiment, created or restored if need be."""
         experiment = self._client.get_experiment_by_name(name)
         if experiment is not None:
             if experiment.lifecycle_stage != "active":
                 self._client.restore_experiment(experiment.experiment_id)
-            return str(experiment.experiment_id)
+            return str(experiment.experiment_id), dict(experiment.tags)
         location = (
             None
             if self._artifacts is None
             else (self._artifacts.resolve() / file_name(name)).as_uri()
         )
         try:
-            return str(self._client.create_experiment(name, artifact_location=location))
+            # With its kind the UI need not ask the user for it.
+            tags = {EXPERIMENT_KIND_TAG: MODEL_TRAINING}
+            return str(
+                self._client.create_experiment(name, artifact_location=location, tags=tags)
+            ), tags
         except MlflowException:
             # Another sweep of the same experiment may have created it in between.
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
                 raise
-            return str(experiment.experiment_id)
+            return str(experiment.experiment_id), dict(experiment.tags)
 
     def _create_run(self, name: str, start_seconds: float, tags: Mapping[str, str]) -> str:
         """Create a run with the tags by which it is looked up."""

@@ -73,6 +73,18 @@ REFUSED_TAG = "assay.refused"
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own: the run below which its UI shows a run."""
 
+NOTE_TAG = "mlflow.note.content"
+"""MLflow's own, on the parent run: its description in Markdown; see `tracking.note`."""
+
+MODEL_HISTORY_TAG = "mlflow.log-model.history"
+"""MLflow's own, on a run with a model: the models that its UI shows on the run's page, as JSON."""
+
+EXPERIMENT_KIND_TAG = "mlflow.experimentKind"
+"""MLflow's own, on an experiment: for which work its UI shows it."""
+
+MODEL_TRAINING = "custom_model_development"
+"""Value of the experiment's kind: training of models, not applications of language models."""
+
 BEST_TAG = "assay.best_trial"
 """On the parent run of a study with one objective: number of the best trial."""
 
@@ -111,7 +123,9 @@ SESSION_SEPARATOR = " | "
 _MAX_NAME_CHARACTERS = 250  # MLflow's limit
 _DIGEST_CHARACTERS = 8
 _MAX_PARAM_CHARACTERS = 6000  # MLflow's limit
-_MAX_TAG_CHARACTERS = 8000  # MLflow's limit
+MAX_TAG_CHARACTERS = 8000
+"""MLflow's limit."""
+
 _MAX_TEXT_CHARACTERS = 5000  # ours, for states and errors
 _MAX_DESCRIPTION_CHARACTERS = 5000  # of MLflow's column
 _MAX_MODEL_NAME_CHARACTERS = 200  # ours; MLflow's column has 256
@@ -173,7 +187,7 @@ def encode_tag(name: str, value: str) -> str:
     if name == ERROR_TAG:
         # From its beginning: the last lines of a traceback say the most.
         return encode_text(value)[-_MAX_TEXT_CHARACTERS:]
-    return encode_text(value)[:_MAX_TAG_CHARACTERS]
+    return encode_text(value)[:MAX_TAG_CHARACTERS]
 
 
 def encode_description(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -12,7 +11,6 @@ import sys
 import tempfile
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 import webbrowser
 from typing import IO
@@ -20,7 +18,13 @@ from typing import IO
 import click
 
 from assay.experiments.tracking.addresses import check_addresses, update_addresses
-from assay.experiments.tracking.lookup import find_best_runs, list_tracked_studies
+from assay.experiments.tracking.lookup import (
+    find_best_runs,
+    list_tracked_studies,
+    read_experiment_tags,
+)
+from assay.experiments.tracking.pages import comparison_page, view_page, view_tag
+from assay.experiments.tracking.schema import STATE_TAG, STUDY_ID_TAG
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
 from assay.models.files import temporary_folder
@@ -38,8 +42,12 @@ _PORTS_TRIED = 100
 _BLOCKED_PORTS = (5060, 5061)  # browsers open no page there: the ports are those of SIP
 
 
-def comparison_page(store_paths: StorePaths, study: str) -> str:
-    """Return the path of the comparison of best trials.
+def study_page(store_paths: StorePaths, study: str) -> str:
+    """Return the path of the page with the best trials of a study.
+
+    It is the study's saved view. A study of an earlier release has none, and one without a complete
+    trial shows nothing there: of these the page compares the best runs, and MLflow chooses what it
+    plots.
 
     Raises:
         RequestError: the store has no trials of such a study.
@@ -55,12 +63,13 @@ def comparison_page(store_paths: StorePaths, study: str) -> str:
             f"there is no study {study!r}: there is {', '.join(studies) or 'none yet'}."
             f"{suggestion(study, studies)}"
         )
-    experiments = sorted({run.info.experiment_id for run in runs})
-    query = {
-        "runs": json.dumps([run.info.run_id for run in runs]),
-        "experiments": json.dumps(experiments),
-    }
-    return f"/#/compare-runs?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
+    best = runs[0]
+    experiment_id, study_id = str(best.info.experiment_id), best.data.tags[STUDY_ID_TAG]
+    is_complete = best.data.tags.get(STATE_TAG) == "complete"
+    if is_complete and view_tag(study_id) in read_experiment_tags(store_paths, experiment_id):
+        return f"/{view_page(experiment_id, study_id)}"
+    experiments = sorted({str(run.info.experiment_id) for run in runs})
+    return f"/{comparison_page([str(run.info.run_id) for run in runs], experiments)}"
 
 
 def serve_ui(store_paths: StorePaths, page: str, port: int, opens_browser: bool) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def snapshot(store: str) -> list[tuple[object, ...]]:
     client = MlflowClient(store)
     (experiment,) = [found for found in client.search_experiments() if found.name == "experiment"]
     runs: Sequence[Run] = client.search_runs([experiment.experiment_id], max_results=1000)
-    ids = {run.info.run_id: run.info.run_name for run in runs}
+    ids = {str(run.info.run_id): str(run.info.run_name) for run in runs}
     return sorted(
         (
             run.info.run_name,
@@ -107,12 +108,21 @@ def snapshot(store: str) -> list[tuple[object, ...]]:
             run.info.start_time,
             run.info.end_time,
             sorted(run.data.params.items()),
-            sorted((name, ids.get(value, value)) for name, value in run.data.tags.items()),
+            sorted((name, _name_runs(value, ids)) for name, value in run.data.tags.items()),
             [
                 (point.key, point.step, point.value, point.timestamp)
                 for name in sorted(run.data.metrics)
                 for point in client.get_metric_history(run.info.run_id, name)
             ],
+            sorted(
+                (used.dataset.name, used.dataset.digest, used.tags[0].value)
+                for used in run.inputs.dataset_inputs
+            ),
         )
         for run in runs
     )
+
+
+def _name_runs(text: str, names: Mapping[str, str]) -> str:
+    """Return a text with the ids of runs, which each store draws at random, as their names."""
+    return re.sub(r"[0-9a-f]{32}", lambda found: names.get(found[0], found[0]), text)
