@@ -1,4 +1,4 @@
-"""`assay list`: experiments, models, data sets, samplers, pruners and studies."""
+"""`assay list`: experiments, models, data sets, samplers, pruners, studies and single runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ Listing = Mapping[str, object]
 
 
 @click.command(
-    "list", short_help="List experiments, models, data sets, samplers, pruners and studies."
+    "list",
+    short_help="List experiments, models, data sets, samplers, pruners, studies and single runs.",
 )
 @click.argument("kinds", nargs=-1, shell_complete=lambda context, parameter, typed: _kinds(typed))
 @common.store_paths
@@ -24,11 +25,12 @@ Listing = Mapping[str, object]
 def command(kinds: tuple[str, ...], as_json: bool, **store_paths: str | None) -> int:
     """List everything, or only the given KINDS, with a line about each entry.
 
-    KINDS: experiments, models, datasets, samplers, pruners, studies.
+    KINDS: experiments, models, datasets, samplers, pruners, studies, runs.
 
     \b
     Example:
       assay list experiments
+      assay list runs
     """
     from assay.models.names import check_name
 
@@ -110,6 +112,13 @@ def _list_studies(store_paths: Mapping[str, Any]) -> Listing:
     return summarize_studies(chosen)
 
 
+def _list_runs(store_paths: Mapping[str, Any]) -> Listing:
+    from assay.experiments.tracking.lookup import list_single_runs
+    from assay.experiments.workspace import StorePaths
+
+    return {run.run_id: run for run in list_single_runs(StorePaths.choose(**store_paths))}
+
+
 _LISTINGS: dict[str, Callable[[Mapping[str, Any]], Listing]] = {
     "experiments": _list_experiments,
     "models": _list_models,
@@ -117,4 +126,5 @@ _LISTINGS: dict[str, Callable[[Mapping[str, Any]], Listing]] = {
     "samplers": _list_samplers,
     "pruners": _list_pruners,
     "studies": _list_studies,
+    "runs": _list_runs,
 }

@@ -20,16 +20,17 @@ from assay.experiments.cli import common, completion
 def command(study: str | None, port: int, no_open: bool, **store_paths: str | None) -> int:
     """Serve the MLflow UI on this machine until Ctrl-C, and open it in the browser.
 
-    With STUDY, it opens at the comparison of the study's 20 best trials.
+    With STUDY, it opens at the study's 20 best complete trials: a list beside parallel coordinates
+    of the objective and all searched hyperparameters.
 
     \b
     Example:
       assay ui digits-mlp --no-open
     """
     # Here, so that --help need not import MLflow.
-    from assay.experiments.tracking.ui import comparison_page, serve_ui
+    from assay.experiments.tracking.ui import serve_ui, study_page
     from assay.experiments.workspace import StorePaths
 
     chosen = StorePaths.choose(**store_paths)
-    page = "" if study is None else comparison_page(chosen, study)
+    page = "" if study is None else study_page(chosen, study)
     return serve_ui(chosen, page, port, opens_browser=not no_open)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -392,6 +393,33 @@ class Experiment:
             "baseline": [dict(baseline) for baseline in self.baselines],
         }
         return tomli_w.dumps(about | {name: table for name, table in tables.items() if table})
+
+    def changed_values(self) -> dict[str, Any]:
+        """Return what `with_fixed` has set, by the names as they were written, and other epochs.
+
+        Example:
+            >>> resolve_experiment("mnist-mlp").with_fixed({"hidden_units": 64}).changed_values()
+            {'hidden_units': 64}
+        """
+        fixed = self._fixed_values() | {
+            Setting("data", name): value for name, value in self.data.model_dump().items()
+        }
+        # A parameter with a condition stays in the space, with one choice.
+        fixed |= {
+            setting: self.space[name].extreme_value(0)
+            for setting, name in self._declared.items()
+            if setting in self.set_names and name in self.space
+        }
+        changed = {name: fixed[setting] for setting, name in self.set_names.items()}
+        # `--epochs` is no name of `--set`.
+        epochs = Setting("train", "epochs")
+        if epochs not in self.set_names and epochs in fixed:
+            declared = None
+            with contextlib.suppress(ValueError):  # of a recorded run the text may be lost
+                declared = parse_toml(self.text).get("train")
+            is_declared = isinstance(declared, Mapping) and declared.get("epochs") == fixed[epochs]
+            changed |= {} if is_declared else {"epochs": fixed[epochs]}
+        return changed
 
     def notes(self) -> tuple[str, ...]:
         """Return facts about the request that a user may not expect, one line each.

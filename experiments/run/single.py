@@ -37,6 +37,7 @@ from assay.experiments.run.session import (
 )
 from assay.experiments.run.study_locks import update_home_addresses
 from assay.experiments.run.trial_batching import TrialBatching
+from assay.experiments.terminal_text import escape_line
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.tracking.schema import COMMAND_TAG, SEED_OPTION_TAG
 from assay.experiments.workspace import StorePaths
@@ -52,6 +53,9 @@ from assay.search.system.signals import StopRequest
 from assay.search.system.urls import mask_secrets
 from assay.search.workers.protocol import Executor, Trial
 from assay.search.workers.vmap_lanes import LaneExecutor
+
+_ID_CHARACTERS = 8
+_MAX_CHANGES_CHARACTERS = 100
 
 
 class SingleTrial:
@@ -160,7 +164,7 @@ def run(
             tracker,
             display,
             model_store,
-            request.trial_timeout_seconds,
+            request,
         )
         display.on_close()
         untracked = tracker.close(status.closing == "interrupted", display.log)
@@ -182,6 +186,32 @@ def make_trial(configuration: Configuration, request: RunRequest) -> SingleTrial
         repeated.origin,
         repeated.last_epoch,
     )
+
+
+def name_run(experiment: Experiment, request: RunRequest, started_seconds: float) -> str:
+    """Return the name of a single run in MLflow: its experiment, what differs, when it began.
+
+    Args:
+        experiment: with everything that was set.
+        request: of the run.
+        started_seconds: since the epoch.
+
+    Example:
+        >>> name_run(experiment, RunRequest(), time.time())
+        'mnist-mlp hidden_units=64 20261127-140211'
+    """
+    differs = [f"{name}={value}" for name, value in experiment.changed_values().items()]
+    if request.repeated is not None:
+        # "like RUN_ID" or "reproduction of RUN_ID"; the beginning of an id tells runs apart.
+        *words, run_id = request.repeated.origin.split()
+        differs = [" ".join([*words, run_id[:_ID_CHARACTERS]]), *differs]
+    if request.seed:
+        differs.append(f"seed={request.seed}")
+    changes = escape_line(" ".join(differs))
+    if len(changes) > _MAX_CHANGES_CHARACTERS:
+        changes = f"{changes[: _MAX_CHANGES_CHARACTERS - 1]}…"
+    started = time.strftime("%Y%m%d-%H%M%S", time.localtime(started_seconds))
+    return " ".join(part for part in (experiment.name, changes, started) if part)
 
 
 def make_session(preflight: Preflight, execution: Execution, request: RunRequest) -> Session:
@@ -258,7 +288,7 @@ def _train(
     tracker: MlflowTracker,
     display: Display,
     model_store: ModelStore,
-    trial_timeout_seconds: float | None,
+    request: RunRequest,
 ) -> tuple[RunStatus, list[EpochEnded]]:
     """Train; return how it ended, and its epochs."""
     history: list[EpochEnded] = []
@@ -272,12 +302,13 @@ def _train(
         for listener in (tracker.on_event, keep_epoch, display.on_event):
             journal.subscribe(listener)
         home = journal_file.parents[1]
-        journal.append(session.study_opened(None, uuid.uuid4().hex, home))
+        name = name_run(experiment, request, time.time())
+        journal.append(session.study_opened(None, uuid.uuid4().hex, home, name=name))
         front = ParetoFront(experiment.search.goals)
         display.on_open(
             SweepState("run", experiment, session.execution, done=0, best_trials=front, wanted=1)
         )
-        policy = replace(FAIL_FAST, trial_timeout_seconds=trial_timeout_seconds)
+        policy = replace(FAIL_FAST, trial_timeout_seconds=request.trial_timeout_seconds)
         plan = session.plan(1, model_store, failure_policy=policy)
         return supervise(plan, trial, executor, journal, stop), history
 
