@@ -121,7 +121,7 @@ def main() -> None:
             browsing(failed, WIDTH_PIXELS, HEIGHT_PIXELS) as page,
         ):
             page.goto(address)
-            page.locator(".js-plotly-plot .main-svg").first.wait_for()
+            page.locator("canvas.foreground").first.wait_for()
             (PICTURES / "comparison.png").write_bytes(photograph_page(page))
 
 

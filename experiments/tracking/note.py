@@ -189,13 +189,12 @@ def finalize_part(
     if sentences:
         blocks.append("\n".join(f"- {sentence}" for sentence in sentences))
     if isinstance(registered, str):
-        blocks.append(f"No network is registered: {escape_markdown(registered)}")
+        blocks.append(f"No network is registered: {escape_markdown(registered)}.")
     elif registered is not None:
         name = escape_markdown(f"{registered.name} version {registered.version}")
         page = model_version_page(registered.name, registered.version)
-        blocks.append(
-            f"Registered: [{name}]({page}), a network of {links.run('this training', registered.run_id)}"
-        )
+        training = links.run(f"training {registered.training}", registered.run_id)
+        blocks.append(f"Registered: [{name}]({page}), the network of {training}.")
     return blocks
 
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,24 +74,6 @@ def browsing(screenshot: Path, width: int = 1400, height: int = 1000) -> Iterato
             page.screenshot(path=screenshot)
             error.add_note(f"what the page looked like: {screenshot}")
             raise
-
-
-def plot(page: Page, parameters: Iterable[str], metric: str) -> None:
-    """Add these parameters and this metric to the plot, and remove the loss."""
-    for box, names in (("Parameters:", parameters), ("Metrics:", (metric,))):
-        select = page.get_by_text(box, exact=True).locator("xpath=following-sibling::div[1]")
-        shown = select.inner_text().split()
-        select.click()
-        for name in names:
-            if name not in shown:
-                page.keyboard.type(name)  # a long list draws only its visible part
-                page.locator(".du-bois-light-select-dropdown").get_by_title(
-                    name, exact=True
-                ).click()
-        page.keyboard.press("Escape")
-    page.locator(".du-bois-light-select-selection-item", has_text="loss").locator(
-        "span[class*=remove]"
-    ).click()
 
 
 def _only_here(route: Route) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from assay.experiments.tracking.ui import comparison_page
+from assay.experiments.tracking.ui import study_page
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from tests.helpers.command import SWEEP, Done, invoke
@@ -480,7 +480,7 @@ def test_forged_tags_are_at_most_one_line(forgery: str, store_paths: StorePaths)
         assert "Traceback" not in done.err, (words, done.err)
         assert done.code == 0 or len(done.err.splitlines()) <= 1
     with contextlib.suppress(RequestError):
-        comparison_page(store_paths, STUDY)
+        study_page(store_paths, STUDY)
     deleted = call(store_paths, "delete", STUDY, "--yes")
     assert deleted.code == 0, deleted.err
 

@@ -128,8 +128,9 @@ def test_every_kind_fits_a_terminal_of_a_hundred_columns(store_paths: StorePaths
 def test_json_lists_every_kind_by_name(store_paths: StorePaths) -> None:
     study(store_paths, "mine", [(COMPLETE, [0.5])])
     answer = invoke("list", "--json", "--home", str(store_paths.workspace.path)).answer
-    assert [*answer] == ["experiments", "models", "datasets", "samplers", "pruners", "studies"]
-    assert all(isinstance(line, str) for kind in [*answer][:-1] for line in answer[kind].values())
+    kinds = ["experiments", "models", "datasets", "samplers", "pruners"]
+    assert [*answer] == [*kinds, "studies", "runs"]
+    assert all(isinstance(line, str) for kind in kinds for line in answer[kind].values())
     assert answer["studies"]["mine"]["best"] == 0.5
 
 

@@ -1,24 +1,29 @@
-"""The comparison of a study's best trials in the MLflow UI, in a real browser."""
+"""The pages of a study in the MLflow UI, in a real browser."""
 
 from __future__ import annotations
 
-import json
-import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from assay.experiments.config.catalog import resolve_experiment
+from assay.experiments.tracking.lookup import find_best_runs
+from assay.experiments.tracking.note import (
+    SEARCH,
+    BestRun,
+    NoteLinks,
+    replace_part,
+    search_part,
+)
+from assay.experiments.tracking.pages import comparison_page, run_page
 from assay.experiments.tracking.registry import ModelRegistry, describe_use
-from tests.helpers.browser import browsing, chromium, plot, serving
+from assay.experiments.workspace import StorePaths
+from assay.search.events import BestTrial
+from assay.search.objective import Objectives
+from tests.helpers.browser import browsing, chromium, serving
 from tests.helpers.command import Swept, assay
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs playwright, which the dev extra brings"
@@ -48,90 +53,93 @@ def address(study: Swept) -> Iterator[str]:
         yield printed
 
 
-def compared(address: str, study: Swept) -> list[Run]:
-    """Return the runs that a comparison URL lists, in order."""
-    query = urllib.parse.parse_qs(address.partition("?")[2])
-    client = MlflowClient(study.answer["tracking_uri"])
-    return [client.get_run(run_id) for run_id in json.loads(query["runs"][0])]
-
-
-def section(page: Page, title: str) -> Locator:
-    """Return the part of the comparison below a title."""
-    return (
-        page.locator("div.du-bois-light-collapse-item")
-        .filter(has=page.get_by_text(title, exact=True))
-        .last
-    )
-
-
-def table_rows(table: Locator) -> dict[str, list[str]]:
-    """Return the cells of a table by the name in the first column."""
-    rows: list[list[str]] = table.locator("tr").evaluate_all(
-        "rows => rows.map(row => [...row.cells].map(cell => cell.innerText.trim()))"
-    )
-    return {name: cells for name, *cells in rows}
-
-
-def metrics(page: Page) -> dict[str, list[float]]:
-    """Return all metrics of all runs from a grid that draws only visible cells."""
-    heads, body = section(page, "Metrics").get_by_role("grid").all()
-    names = heads.inner_text().split()
-    return {
-        name: [float(grid_cell(body, row, column)) for column in range(COMPARED)]
-        for row, name in enumerate(names)
-    }
-
-
-def grid_cell(grid: Locator, row: int, column: int) -> str:
-    """Scroll to a cell until it is drawn; return its text."""
-    text: str = grid.page.wait_for_function(
-        """([grid, row, column]) => {
-            const cells = [...grid.firstElementChild.children];
-            if (cells.length === 0) return null;
-            const [left, top] = [column * cells[0].offsetWidth, row * cells[0].offsetHeight];
-            grid.scrollTo(left, top);
-            const isThere = cell => cell.offsetLeft === left && cell.offsetTop === top;
-            return cells.find(isThere)?.innerText;
-        }""",
-        arg=[grid.element_handle(), row, column],
-    ).json_value()
-    return text
-
-
-def test_the_comparison_shows_the_best_trials_with_parameters_and_metrics(
+def test_the_address_opens_the_best_trials_with_all_that_was_searched(
     address: str, study: Swept, tmp_path: Path
 ) -> None:
-    runs = compared(address, study)
-    assert len(runs) == COMPARED
+    best = study.answer["best"]
     with browsing(tmp_path / "page.png") as page:
         page.goto(address)
-        page.get_by_text(f"Comparing {COMPARED} Runs from 1 Experiment").wait_for()
-        assert table_rows(section(page, "Run details"))["Run Name:"] == [
-            run.info.run_name for run in runs
-        ]
-
-        shown = table_rows(section(page, "Parameters"))
-        assert {name: shown[name] for name in SPACE} == {
-            name: [run.data.params[name] for run in runs] for name in SPACE
-        }
-
-        measured = metrics(page)
-        for name in ("value", "val_accuracy"):
-            values = [run.data.metrics[name] for run in runs]
-            assert measured[name] == pytest.approx(values, abs=0.0006), (
-                name
-            )  # shown with three decimals
-
-
-def test_the_plot_accepts_every_searched_name_and_the_objective(
-    address: str, tmp_path: Path
-) -> None:
-    with browsing(tmp_path / "page.png") as page:
-        page.goto(address)
-        plot(page, SPACE, "value")
-        drawing = page.locator(".js-plotly-plot")
+        page.get_by_text(f"{TRIALS} matching runs").wait_for()
+        first = page.locator("[row-index='0']")
+        first.get_by_role("link", name=f"trial-{best['number']:04d}").wait_for()
+        plot = page.get_by_test_id("experiment-view-compare-runs-card")
         for name in (*SPACE, "value"):
-            drawing.get_by_text(name, exact=True).first.wait_for()
+            plot.get_by_text(name, exact=True).first.wait_for()
+        assert plot.count() == 1, "MLflow adds no chart of its own"
+        page.get_by_role("button", name="digits-mlp").wait_for()  # among the views
+
+
+def test_a_study_without_a_saved_view_is_compared(
+    address: str, study: Swept, tmp_path: Path
+) -> None:
+    client = MlflowClient(study.answer["tracking_uri"])
+    (experiment,) = client.search_experiments(filter_string="name = 'digits-mlp'")
+    best = find_best_runs(StorePaths.choose(home=study.home), "digits-mlp", COMPARED)
+    names = [run.info.run_name for run in best]
+    path = comparison_page([run.info.run_id for run in best], [experiment.experiment_id])
+    with browsing(tmp_path / "page.png") as page:
+        page.goto(f"{address.partition('#')[0]}{path}")
+        page.get_by_text(f"Comparing {COMPARED} Runs from 1 Experiment").wait_for()
+        row = page.locator("tr").filter(has=page.get_by_text("Run Name:"))
+        assert row.locator("td").all_inner_texts() == names
+
+
+def test_the_description_shows_what_users_wrote_as_text(
+    address: str, study: Swept, tmp_path: Path
+) -> None:
+    texts = (
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "[x](javascript:alert(1))",
+        "![i](http://evil.example/x.png)",
+        "| pipe | **bold** _i_ `code`",
+        "<!-- /assay:search -->",
+        "see www.evil.example or http://evil.example",
+        "&lt;b&gt; <b>bold</b>",
+    )
+    client, parent = MlflowClient(study.answer["tracking_uri"]), study.answer["parent_run_id"]
+    run = client.get_run(parent)
+    links = NoteLinks(str(run.info.experiment_id), parent, run.data.tags["assay.study_id"])
+    best = BestRun(BestTrial(0, (0.5,)), None, {text: text for text in texts})
+    objectives = Objectives.read([f"maximize {texts[0]}"])
+    found = {"assay.claim": "\n".join(texts), "assay.checks": "\n".join(texts)}
+    blocks = search_part(texts[0], objectives, [best], 1, found, links, has_view=True)
+    before = run.data.tags["mlflow.note.content"]
+    client.set_tag(parent, "mlflow.note.content", replace_part(before, SEARCH, blocks))
+    harm: list[str] = []
+    with browsing(tmp_path / "page.png", width=1800) as page:
+        page.on("dialog", lambda dialog: harm.append(dialog.message))
+        page.on("request", lambda sent: harm.append(sent.url) if "evil" in sent.url else None)
+        base = address.partition("#")[0]
+        page.goto(f"{base}{run_page(str(run.info.experiment_id), parent)}")
+        page.get_by_text("Show more").first.click()
+        for text in texts:
+            shown = page.get_by_text(text, exact=True)
+            shown.first.wait_for()
+            assert shown.count() >= 4, "name, value, claim and check"
+        description = page.get_by_text("Best of the search").locator("xpath=ancestor::div[1]")
+        # Links and elements are ours alone.
+        assert description.locator("img, script, code code").count() == 0
+        addresses = description.locator("a").evaluate_all("all => all.map(a => a.hash)")
+        assert addresses
+        assert all(found.startswith("#/experiments/") for found in addresses)
+        with page.expect_popup() as opened:
+            page.get_by_role("link", name="the best trials side by side").click()
+        opened.value.get_by_text(f"{TRIALS} matching runs").wait_for()
+    client.set_tag(parent, "mlflow.note.content", before)
+    assert not harm
+
+
+def test_the_page_of_a_study_lists_its_model_and_its_data(
+    address: str, study: Swept, tmp_path: Path
+) -> None:
+    run = MlflowClient(study.answer["tracking_uri"]).get_run(study.answer["parent_run_id"])
+    path = run_page(str(run.info.experiment_id), str(run.info.run_id))
+    with browsing(tmp_path / "page.png") as page:
+        page.goto(f"{address.partition('#')[0]}{path}")
+        page.get_by_role("link", name="keras").wait_for()
+        page.get_by_text("digits/training").first.wait_for()
+        page.get_by_role("button", name="Register model").wait_for()
 
 
 def test_the_page_of_the_study_links_to_every_trial(

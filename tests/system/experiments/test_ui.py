@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import json
 import os
 import signal
 import subprocess
@@ -22,7 +21,7 @@ from tests.helpers.waiting import GUARD_SECONDS, wait_until
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
-def test_it_serves_the_comparison_of_the_best_trials_until_stopped(
+def test_it_serves_the_view_of_the_best_trials_until_stopped(
     swept: Swept, number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
     # Modules of MLflow's server in the current folder must not be run.
@@ -77,22 +76,15 @@ def test_it_serves_the_comparison_of_the_best_trials_until_stopped(
         )
     )
 
-    base, _, fragment = address.partition("/#/compare-runs?")
+    base, _, path = address.partition("/#/")
     assert base.startswith("http://127.0.0.1:")
-    query = urllib.parse.parse_qs(fragment)
-    compared = json.loads(query["runs"][0])
     client = MlflowClient(swept.answer["tracking_uri"])
-    runs = [client.get_run(run_id) for run_id in compared]
-    assert len(runs) == 5
-    assert compared[0] == swept.answer["best"]["run_id"]
-    complete = [
-        run.data.metrics["value"] for run in runs if run.data.tags["assay.state"] == "complete"
-    ]
-    assert complete == sorted(complete, reverse=True)
-    assert [run.data.tags["assay.state"] for run in runs] == sorted(
-        run.data.tags["assay.state"] for run in runs
-    )
-    assert json.loads(query["experiments"][0]) == [runs[0].info.experiment_id]
+    parent = client.get_run(swept.answer["parent_run_id"])
+    query = urllib.parse.parse_qs(path.partition("?")[2])
+    (view,) = query["viewStateShareKey"]
+    experiment = client.get_experiment(parent.info.experiment_id)
+    assert f"mlflow.sharedViewState.{view}" in experiment.tags
+    assert view == f"assay-{parent.data.tags['assay.study_id']}"
 
 
 def test_a_server_that_ends_by_itself_is_a_failure(swept: Swept) -> None:
