@@ -47,7 +47,8 @@ def command(study: str, as_json: bool, **given: Any) -> int:
     request = dataclasses.replace(request, command=common.given_command())
     result = finalize(study, request, store_paths, choose_display(as_json))
     page = None
-    if result.evaluation.is_judged and given["report"]:
+    # None: the option was not given.
+    if result.evaluation.is_judged and given["report"] is not False:
         page = _write_report(study, store_paths)
     print_evaluation(
         result.study,

@@ -415,7 +415,9 @@ def _decision(sources: StudySources) -> Iterator[str]:
         yield from describe_evaluation(sources.evaluation)
     else:
         yield describe_judged(finalized.verdicts)
-        yield f"What follows from the predictions is not known: {to_private_text(sources.lost)}"
+        # Its path says something within home alone.
+        reason = str(sources.lost).replace(f"{sources.store_paths.workspace.path}/", "")
+        yield f"What follows from the predictions is not known: {to_private_text(reason)}"
     for earlier in finalized.earlier:
         yield describe_judged(earlier)
     best = sources.result.best

@@ -78,11 +78,13 @@ def make_report(
     # Here, because a report that is rebuilt needs neither Optuna nor MLflow.
     from assay.experiments.report.collect import collect
     from assay.experiments.report.sources import read_sources
+    from assay.experiments.results.listing import storages_kept_open
     from assay.experiments.tracking.report import log_report
 
-    sources = [read_sources(name, store_paths) for name in dict.fromkeys(studies)]
+    with storages_kept_open():
+        sources = [read_sources(name, store_paths) for name in dict.fromkeys(studies)]
+        records, environment = collect(sources, store_paths)
     names = [one.name for one in sources]
-    records, environment = collect(sources, store_paths)
     pages = render(records, environment)
     if out is None:
         folder = store_paths.workspace.report(names)

@@ -54,7 +54,7 @@ def study(name: str = HOSTILE, **changes: Any) -> StudyRecord:
     )
     values = {
         **empty,
-        **dict.fromkeys(("fixed", "importance", "execution"), {}),
+        **{key: {} for key in ("fixed", "importance", "execution")},
         **dict.fromkeys(("question", "seed", "best", "leader", "unfinished"), None),
         **dict.fromkeys(("random_search", "expected_best"), None),
         **dict.fromkeys(("title", "source", "family", "sampler", "pruner", "toml"), "text"),
@@ -232,13 +232,13 @@ def test_a_full_disk_leaves_the_report_as_it_was(
 
 
 def test_a_write_that_was_cut_off_is_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    replaced: list[str] = []
+    replaced, replace_file = list[str](), Path.replace
 
     def replace(source: Path, target: Path) -> None:
         if len(replaced) == 1:
             raise KeyboardInterrupt
         replaced.append(target.name)
-        os.replace(source, target)
+        replace_file(source, target)
 
     monkeypatch.setattr(Path, "replace", replace)
     new = dict.fromkeys(PAGES, b"new")
