@@ -275,7 +275,7 @@ def record_search(
             is_pruned = number >= len(values) - pruned
             state = "failed" if value is None else "pruned" if is_pruned else "complete"
             params = {
-                "learning_rate": 1e-3 * (1 + number),
+                "learning_rate": 1e-3 * (1 + number % 90),
                 "activation": ("relu", "tanh")[number % 2],
             }
             origin = given.get(number, sampler)
