@@ -1,0 +1,88 @@
+"""A report that is drawn again without the stores, and its crate before the profile's validator."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from assay.experiments.report.write import make_report
+from assay.experiments.workspace import StorePaths
+from tests.helpers.finalized_studies import Configuration, FinalizedStudy, record
+from tests.helpers.waiting import GUARD_SECONDS
+
+WITHOUT_STORES = """
+import sys
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("mlflow", "optuna", "keras", "tensorflow", "sklearn"):
+            raise ImportError(f"{name} must not be needed")
+
+sys.meta_path.insert(0, Refusing())
+from assay.experiments.cli import main
+main()
+"""
+CONTEXT = "https://w3id.org/ro/crate/1.1/context"
+NEEDS_NETWORK = {"ro-crate-1.1_3.1", "ro-crate-1.1_3.2"}
+"""Checks that fetch the context."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return the folder of the report about a finalized study."""
+    store_paths = StorePaths.choose(home=tmp_path / "home")
+    store_paths.workspace.create()
+    wide = Configuration(7, {"hidden_units": 64}, 0.95, 0.96, draw=2)
+    narrow = Configuration(0, {"hidden_units": 8}, 0.80, 0.86, baseline=True, draw=1)
+    record(FinalizedStudy("x", [narrow, wide]), store_paths)
+    return make_report(["x"], store_paths).folder
+
+
+def test_a_report_is_drawn_again_without_its_stores(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "again"
+    words = ["report", "--from", str(folder), "--out", str(out), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", WITHOUT_STORES, *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=GUARD_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["studies"] == ["x"]
+    names = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    assert {path.relative_to(out) for path in out.rglob("*") if path.is_file()} == names
+    for name in names:
+        assert (out / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_the_crate_passes_the_profiles_validator(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = pytest.importorskip("rocrate_validator.services", reason="needs roc-validator")
+    from rdflib.plugins.shared.jsonld import context
+    from rocrate_validator.models import Severity
+
+    fetch = context.source_to_json
+    known = resources.files("rocrate").joinpath("data/ro-crate.jsonld").read_text()
+
+    def read(source: object, *others: object, **more: object) -> object:
+        if str(source) == CONTEXT:
+            return json.loads(known), None
+        return fetch(source, *others, **more)
+
+    monkeypatch.setattr(context, "source_to_json", read)
+    settings = services.ValidationSettings(
+        rocrate_uri=str(folder),
+        profile_identifier="process-run-crate",
+        requirement_severity=Severity.REQUIRED,
+    )
+    issues = services.validate(settings).get_issues()
+    found = [issue.message for issue in issues if issue.check.identifier not in NEEDS_NETWORK]
+    assert found == []
