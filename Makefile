@@ -5,6 +5,7 @@
 # make simulate [CASES=verdicts] [ARGS=--quick]                                        set up, then simulate studies
 # make reproduce [ARGS="--runs 2 jax"]                                                set up, then train recorded runs again
 # make benchmark-report [DATA=mnist] [ARGS=--quick]                                    set up, then run the worked benchmark
+# make serve-check [ARGS="--backend jax"]                                              set up, then serve a model in a new environment
 # make bench [MEASURES="sweeps startup"] [ARGS="--repeats 1"]                         set up, then run the benchmark
 # make bench-gpu [ARGS=--quick]                                                       set up, then measure a GPU
 PYTHON ?= python3
@@ -21,7 +22,7 @@ BIN := $(VENV)/bin
 LOCK := $(if $(EXTRAS),requirements-$(EXTRAS).lock,requirements.lock)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: sweep test test-system lint types chaos simulate reproduce bench bench-gpu pictures setup setup-dev setup-bench lock clean
+.PHONY: sweep test test-system lint types chaos simulate reproduce serve-check bench bench-gpu pictures setup setup-dev setup-bench lock clean
 
 sweep: setup
 	$(BIN)/assay sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
@@ -61,6 +62,11 @@ reproduce: setup-dev
 .PHONY: benchmark-report
 benchmark-report: setup-dev
 	$(BIN)/python -m tests.worked_benchmark $(DATA) $(ARGS)
+
+# Serves a model in an environment of its own, which uv makes: minutes, and a package index.
+serve-check: setup-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.serving $(ARGS)
 
 # Not a test: it takes about an hour on a quiet machine.
 bench: setup-bench

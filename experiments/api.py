@@ -1,4 +1,4 @@
-"""Python functions: `sweep`, `run`, `finalize`, `compare`, `report`, `reproduce`, `load_study`.
+"""Python functions: `sweep`, `run`, `finalize`, `compare`, `report`, `export` and the others.
 
 They do what the commands do, and return objects with pandas DataFrames.
 """
@@ -30,6 +30,8 @@ from assay.experiments.decision.comparison import compare_configurations
 from assay.experiments.decision.comparison_table import to_frame
 from assay.experiments.decision.load import load_finalizes
 from assay.experiments.decision.sentences import to_full_record, to_study_record
+from assay.experiments.export import export as exporting
+from assay.experiments.export.export import ExportResult
 from assay.experiments.report.write import (
     ReportResult,
     make_report,
@@ -296,6 +298,61 @@ def reproduce(run_id: str, **options: Unpack[ReproduceArguments]) -> ReproduceRe
     if result.is_interrupted:
         _raise_failure(result.result.status)
     return result
+
+
+def export(
+    study: str,
+    to: str,
+    *,
+    out: Path | str | None = None,
+    trial: int | None = None,
+    force: bool = False,
+    home: Path | str | None = None,
+    storage: str | None = None,
+    tracking_uri: str | None = None,
+) -> ExportResult:
+    """Write the network of a study to a file, with the lines that use it.
+
+    It is that of the leader of the last finalize, or of the best trial. It takes raw inputs and
+    gives probabilities, or values.
+
+    Example:
+        >>> from assay import export
+        >>> export("digits-mlp", to="onnx").file
+
+    Args:
+        study: name of the study.
+        to: the format: keras, onnx or savedmodel.
+        out: the file, or for savedmodel the folder. None: named after the study, in the current
+            folder.
+        trial: number of the trial whose model is exported. None: the leader's, or the best.
+        force: whether existing files are replaced.
+        home: folder of everything that running produces. None: ASSAY_HOME, or ./mlruns.
+        storage: Optuna storage, as a URL. None: ASSAY_STORAGE, or SQLite in home.
+        tracking_uri: MLflow tracking URI. None: MLFLOW_TRACKING_URI, or SQLite in home.
+
+    Returns:
+        The files, and which model they are.
+
+    Raises:
+        RequestError: there is no such model, or the files can't be written; nothing was.
+        SearchError: the network can't be converted.
+    """
+    given = {"home": home, "storage": storage, "tracking_uri": tracking_uri}
+    options = read_options(StoreOptions, given)
+    _check_text("export takes the name of a study", study)
+    if trial is not None and (isinstance(trial, bool) or not isinstance(trial, int)):
+        raise RequestError(f"trial takes the number of a trial; received {show_value(trial)}.")
+    if out is not None and not isinstance(out, str | Path):
+        raise RequestError(f"out takes a path; received {show_value(out)}.")
+    path = None if out is None else Path(out)
+    with mlflow_settings():
+        store_paths = StorePaths.choose(**options)
+        _warn_if_moved(store_paths)
+        request = exporting.ExportRequest(
+            study, exporting.check_format(to), path, trial, bool(force)
+        )
+        return exporting.export(request, store_paths)
 
 
 def load_study(

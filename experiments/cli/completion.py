@@ -191,8 +191,15 @@ def _xla(context: click.Context) -> Iterable[str]:
     return XLA
 
 
+def _formats(context: click.Context) -> Iterable[str]:
+    from assay.experiments.config.options import EXPORT_FORMATS
+
+    return EXPORT_FORMATS
+
+
 experiments = _complete_names(_experiments, or_files=True)
 studies = _complete_names(_studies)
+formats = _complete_names(_formats)
 samplers = _complete_names(_samplers)
 pruners = _complete_names(_pruners)
 families = _complete_names(_families, or_files=True)

@@ -32,6 +32,7 @@ SUBCOMMANDS = {
     "compare": "compare",
     "report": "report",
     "reproduce": "reproduce",
+    "export": "export",
     "ui": "ui",
     "doctor": "doctor",
     "delete": "delete",

@@ -21,6 +21,7 @@ from assay.experiments.formatting import parse_seconds
 from assay.models.errors import RequestError
 
 BACKENDS = ("tensorflow", "jax", "torch")
+EXPORT_FORMATS = ("keras", "onnx", "savedmodel")
 XLA = ("auto", "on", "off")
 
 DEFAULT_TOLERANCE = 0.001

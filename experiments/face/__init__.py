@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from assay.experiments.api import (
         compare,
+        export,
         finalize,
         load_study,
         report,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         run,
         sweep,
     )
+    from assay.experiments.export.export import ExportResult
     from assay.experiments.report.write import ReportResult
     from assay.experiments.results.study import StudyResult
     from assay.experiments.run.repeat import ReproduceResult
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from assay.models.errors import RequestError, SearchError
 
 __all__ = [
+    "ExportResult",
     "ReportResult",
     "ReproduceResult",
     "RequestError",
@@ -36,6 +39,7 @@ __all__ = [
     "SearchError",
     "StudyResult",
     "compare",
+    "export",
     "finalize",
     "load_study",
     "report",
@@ -45,6 +49,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ExportResult": "assay.experiments.export.export",
     "ReportResult": "assay.experiments.report.write",
     "ReproduceResult": "assay.experiments.run.repeat",
     "RequestError": "assay.models.errors",
@@ -52,6 +57,7 @@ _MODULES = {
     "SearchError": "assay.models.errors",
     "StudyResult": "assay.experiments.results.study",
     "compare": "assay.experiments.api",
+    "export": "assay.experiments.api",
     "finalize": "assay.experiments.api",
     "load_study": "assay.experiments.api",
     "report": "assay.experiments.api",

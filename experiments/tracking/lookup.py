@@ -154,6 +154,16 @@ def has_model_files(client: MlflowClient, guard: ArtifactGuard, run: Run) -> boo
     return not is_refused and any(client.list_artifacts(run.info.run_id, MODEL_FOLDER))
 
 
+def find_model_runs(store_paths: StorePaths, run_ids: Iterable[str]) -> list[str]:
+    """Return which of some runs have the files of a model.
+
+    Raises:
+        RequestError: the store can't be reached.
+    """
+    client, guard = open_client(store_paths.tracking_uri), ArtifactGuard.for_reading(store_paths)
+    return [run_id for run_id in run_ids if has_model_files(client, guard, client.get_run(run_id))]
+
+
 def find_models(
     store_paths: StorePaths, runs: StudyRunIds, trials: Iterable[int], on_parent: bool
 ) -> dict[int, StoredModel]:

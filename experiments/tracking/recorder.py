@@ -328,7 +328,7 @@ def to_metrics(metrics: Mapping[str, float], time_seconds: float, epoch: int) ->
 def describe_data(opened: StudyOpened) -> dict[str, Any]:
     """Return what is recorded of a study's data, without the example, which is no text."""
     raw = opened.data.get("raw")
-    described = {"raw": {**raw, "example": None}} if isinstance(raw, Mapping) else {}
+    described = {"raw": dict(raw, example=None)} if isinstance(raw, Mapping) else {}
     return {**opened.data, **described}
 
 

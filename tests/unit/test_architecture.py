@@ -23,6 +23,8 @@ ALLOWED = {
     ("models/backends/jax_epoch.py", "jax"),
     ("models/backends/jax_vmap.py", "jax"),
     ("experiments/data/sources/download.py", "keras"),  # in the process that prepares data
+    ("experiments/export/convert.py", "keras"),  # in the process that converts a network
+    ("experiments/export/convert.py", "tensorflow"),
     ("experiments/serving/served_model.py", "keras"),  # wherever a model is loaded
 }
 
@@ -58,7 +60,7 @@ ORDER: dict[str, list[set[str]]] = {
         {"evaluation"},
         {"results", "run"},
         {"decision"},
-        {"report"},
+        {"report", "export"},
         {"console", "maintenance"},
         {"api", "cli"},
     ],

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.command import Swept, assay
+from tests.helpers.isolated_model import REFUSE_ASSAY, run_isolated
 
 
 def test_the_printed_command_sweeps_the_experiment(tmp_path: Path) -> None:
@@ -24,31 +23,35 @@ def test_the_printed_command_sweeps_the_experiment(tmp_path: Path) -> None:
     assert done.answer["study"] == "mine"
 
 
-def test_the_best_model_artifact_has_the_accuracy_of_its_trial(
+_MEASURE = (
+    REFUSE_ASSAY
+    + """
+import json, mlflow, numpy as np
+uri, run, folder = sys.argv[1:]
+mlflow.set_tracking_uri(uri)
+served = mlflow.pyfunc.load_model(f"runs:/{run}/model")
+x, y = np.load(folder + "/x_validation.npy")[..., 0], np.load(folder + "/y_validation.npy")
+frame = served.predict(x)
+network = mlflow.keras.load_model(f"runs:/{run}/model")
+outputs = network.predict(x[..., np.newaxis].astype("float32") / 16, verbose=0)
+powers = np.exp(outputs - outputs.max(1, keepdims=True))
+expected = powers / powers.sum(1, keepdims=True)
+assert np.allclose(frame.to_numpy()[:, 1:].astype(float), expected, atol=1e-5)
+assert served.predict(served.input_example).shape == (1, 11)
+shape = served.metadata.signature.inputs.to_dict()[0]["tensor-spec"]
+print(json.dumps([float((frame["label"].astype(int) == y).mean()), shape]))
+"""
+)
+
+
+def test_the_best_model_answers_raw_images_where_assay_cannot_be_imported(
     swept: Swept, tmp_path: Path
 ) -> None:
     stored = list((swept.home / "artifacts").rglob("*.keras"))
     assert len(stored) == 1
-    script = """
-import json, sys, mlflow, numpy as np
-uri, run, folder = sys.argv[1:]
-mlflow.set_tracking_uri(uri)
-model = mlflow.keras.load_model(f"runs:/{run}/model")
-signature = mlflow.models.get_model_info(f"runs:/{run}/model").signature
-x, y = np.load(folder + "/x_validation.npy"), np.load(folder + "/y_validation.npy")
-right = model.predict(x.astype("float32") / 16, verbose=0).argmax(1) == y
-generic = mlflow.pyfunc.load_model(f"runs:/{run}/model").predict(x.astype("float32") / 16)
-assert np.allclose(generic, model.predict(x.astype("float32") / 16, verbose=0), atol=1e-5)
-print(json.dumps([float(right.mean()), signature.inputs.to_dict()[0]["tensor-spec"]["shape"]]))
-"""
     (folder,) = [path.parent for path in (swept.home / "data").glob("*/meta.json")]
     uri, run_id = swept.answer["tracking_uri"], swept.answer["parent_run_id"]
-    done = subprocess.run(
-        [sys.executable, "-c", script, uri, run_id, str(folder)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    accuracy, shape = json.loads(done.stdout.splitlines()[-1])
+    printed = run_isolated(_MEASURE, uri, run_id, str(folder.absolute()), cwd=tmp_path)
+    accuracy, spec = json.loads(printed.splitlines()[-1])
     assert accuracy == pytest.approx(swept.answer["best"]["value"], abs=1e-6)
-    assert shape == [-1, 8, 8, 1]
+    assert spec == {"dtype": "uint8", "shape": [-1, 8, 8]}
