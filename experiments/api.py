@@ -307,6 +307,7 @@ def export(
     out: Path | str | None = None,
     trial: int | None = None,
     force: bool = False,
+    run_code: bool = False,
     home: Path | str | None = None,
     storage: str | None = None,
     tracking_uri: str | None = None,
@@ -327,6 +328,7 @@ def export(
             folder.
         trial: number of the trial whose model is exported. None: the leader's, or the best.
         force: whether existing files are replaced.
+        run_code: whether code of your own that is kept with the model may be run.
         home: folder of everything that running produces. None: ASSAY_HOME, or ./mlruns.
         storage: Optuna storage, as a URL. None: ASSAY_STORAGE, or SQLite in home.
         tracking_uri: MLflow tracking URI. None: MLFLOW_TRACKING_URI, or SQLite in home.
@@ -350,7 +352,7 @@ def export(
         store_paths = StorePaths.choose(**options)
         _warn_if_moved(store_paths)
         request = exporting.ExportRequest(
-            study, exporting.check_format(to), path, trial, bool(force)
+            study, exporting.check_format(to), path, trial, bool(force), bool(run_code)
         )
         return exporting.export(request, store_paths)
 

@@ -25,6 +25,11 @@ from assay.experiments.cli import common, completion
 )
 @click.option("--trial", type=int, help="Export the model of this trial.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
+@click.option(
+    "--run-code",
+    is_flag=True,
+    help="Run the code of your own that is kept with the model, if it has any.",
+)
 @common.store_paths
 @common.json_output
 def command(
@@ -33,14 +38,14 @@ def command(
     out: str | None,
     trial: int | None,
     force: bool,
+    run_code: bool,
     as_json: bool,
     **store_paths: str | None,
 ) -> int:
     """Write the network of STUDY to a file: of the leader of its last finalize, or the best trial.
 
     The network takes raw inputs and gives probabilities, or values: scaling and softmax are in it.
-    Beside FILE, FILE.py loads it and classifies the example in FILE.npy. A model with code of your
-    own is run to be converted.
+    Beside FILE, FILE.py loads it and classifies the example in FILE.npy.
 
     \b
     Example:
@@ -55,7 +60,8 @@ def command(
     chosen = StorePaths.choose(**store_paths)
     common.warn_if_moved(chosen.workspace)
     path = None if out is None else Path(out)
-    result = export(ExportRequest(study, check_format(to), path, trial, force), chosen)
+    request = ExportRequest(study, check_format(to), path, trial, force, run_code)
+    result = export(request, chosen)
     click.echo(escape_line(f"exported {result.origin} ({result.model})"), err=as_json)
     click.echo(escape_line(f"  {result.to}: {result.file}"), err=as_json)
     click.echo(escape_line(f"  use:  python {result.program}"), err=as_json)

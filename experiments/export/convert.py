@@ -21,7 +21,12 @@ import numpy as np
 
 from assay.experiments.export.lines import write_program
 from assay.experiments.serving import served_model
-from assay.experiments.serving.model_folder import CODE_FOLDER, NETWORK_FILE, SETTINGS_FILE
+from assay.experiments.serving.model_folder import (
+    CODE_FOLDER,
+    EXAMPLE_FILE,
+    NETWORK_FILE,
+    SETTINGS_FILE,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -61,7 +66,7 @@ def convert(job: Mapping[str, Any]) -> None:
     """
     model, folder, to, names = Path(job["model"]), Path(job["folder"]), job["to"], job["names"]
     settings = json.loads((model / SETTINGS_FILE).read_text("utf-8"))
-    _check_convertible(settings, to)
+    _check_convertible(settings)
     network = load_network(model, settings)
     file, example = folder / names["network"], read_example(model, settings)
     try:
@@ -80,14 +85,9 @@ def convert(job: Mapping[str, Any]) -> None:
     (folder / names["program"]).write_text(program, encoding="utf-8")
 
 
-def _check_convertible(settings: Mapping[str, Any], to: str) -> None:
+def _check_convertible(settings: Mapping[str, Any]) -> None:
     if settings["missing_code"] is not None:
         raise ExportError(f"its own code was not kept, because {settings['missing_code']}")
-    if settings["code"] is not None and to == "keras":
-        raise ExportError(
-            "it has classes or functions of your own, which a .keras file does not hold: export it "
-            "to onnx or savedmodel, or take the model from MLflow, which has the code beside it"
-        )
     centre = settings["centre"] or [0.0]
     if settings["dtype"] in ("int64", "uint64") and max(map(abs, centre)) >= _EXACT_INTEGERS:
         raise ExportError(
@@ -111,12 +111,19 @@ def load_network(model: Path, settings: Mapping[str, Any]) -> keras.Model:
 
 
 def read_example(model: Path, settings: Mapping[str, Any]) -> Array:
-    """Return the raw example of a model, (1, ...); zeros if it has none."""
-    file = model / "input_example.json"
+    """Return the raw example of a model, (1, ...); zeros if it has none.
+
+    Raises:
+        ExportError: it is damaged.
+    """
+    file = model / EXAMPLE_FILE
     shape = (1, *settings["shape"])
     if not file.is_file():
         return np.zeros(shape, settings["dtype"])
-    return np.array(json.loads(file.read_text("utf-8")), settings["dtype"]).reshape(shape)
+    try:
+        return np.array(json.loads(file.read_text("utf-8")), settings["dtype"]).reshape(shape)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise ExportError(f"its example is damaged ({error})") from error
 
 
 def add_preparation(network: keras.Model, settings: Mapping[str, Any]) -> keras.Model:

@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from pydantic import TypeAdapter
+
 from assay.experiments.config.options import EXPORT_FORMATS
+from assay.experiments.config.text_file import read_utf8
 from assay.experiments.decision.load import load_finalizes
 from assay.experiments.results.load import read_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.serving.model_folder import SETTINGS_FILE
+from assay.experiments.serving.settings import ServedSettings
 from assay.experiments.tracking.artifacts import download_folder
 from assay.experiments.tracking.lookup import find_model_runs
 from assay.experiments.tracking.schema import MODEL_FOLDER
@@ -51,6 +55,7 @@ class ExportRequest:
         out: the file, or for savedmodel the folder; None to name it after the study.
         trial: the trial whose model is exported; None for the leader, or the best trial.
         force: whether existing files are replaced.
+        run_code: whether the user's own code beside the model may be run.
     """
 
     study: str
@@ -58,6 +63,7 @@ class ExportRequest:
     out: Path | None = None
     trial: int | None = None
     force: bool = False
+    run_code: bool = False
 
     @property
     def file(self) -> Path:
@@ -146,6 +152,7 @@ def export(request: ExportRequest, store_paths: StorePaths) -> ExportResult:
                 f"the model of {chosen.origin} was logged by an earlier release, which did not "
                 "keep how its inputs are prepared: sweep or finalize again, and export then."
             )
+        _check_settings(request, model / SETTINGS_FILE)
         _convert(request, model, partial)
         _move(request, partial)
     return ExportResult(
@@ -180,19 +187,38 @@ def _check_request(request: ExportRequest) -> None:
             f"an export replaces nothing unless told to: {taken[0]} exists; name another with "
             "--out, or say --force."
         )
-    is_folder = request.to == "savedmodel"
-    for name, path in request.files.items():
-        if path.is_symlink() or (
-            path.exists() and path.is_dir() != (is_folder and name == "network")
-        ):
-            raise RequestError(f"{path} is something else than what is exported: remove it.")
-    if (
-        is_folder
-        and file.exists()
-        and not (file / "saved_model.pb").is_file()
-        and any(file.iterdir())
-    ):
-        raise RequestError(f"--force replaces a SavedModel; {file} is another folder: remove it.")
+    for path in taken:
+        # --force must not delete a folder that no export wrote.
+        is_folder = request.to == "savedmodel" and path == file
+        is_ours = (path / "saved_model.pb").is_file() if is_folder else path.is_file()
+        if path.is_symlink() or not is_ours:
+            raise RequestError(f"--force replaces exported files; {path} is none: remove it.")
+
+
+def _check_settings(request: ExportRequest, file: Path) -> None:
+    """Check what the store has of a model, which may come from elsewhere."""
+    try:
+        settings = TypeAdapter(ServedSettings).validate_json(read_utf8(file))
+    except (OSError, ValueError):
+        raise RequestError(
+            f"the model of {request.study} can't be exported: its {file.name} is damaged."
+        ) from None
+    if settings.code is None:
+        return
+    if request.to == "keras":
+        raise RequestError(
+            "a .keras file does not hold classes or functions of your own, which this network has: "
+            "export it to onnx or savedmodel, or take the model from MLflow, with its code."
+        )
+    place = Path(settings.code.get("file") or "")
+    if place.is_absolute() or ".." in place.parts:
+        raise RequestError(f"the model's code must lie beside it; received {str(place)!r:.80}.")
+    # Elsewhere too no code is run that lies in a store: it may be another person's.
+    if not request.run_code:
+        raise RequestError(
+            "the network has classes or functions of your own, which code "
+            "beside the model in MLflow defines; say --run-code if you trust that code to run."
+        )
 
 
 # Which model
@@ -253,7 +279,7 @@ def _get_model(models: dict[int, str], trial: int, origin: str, study: StudyResu
         known = ", ".join(map(str, sorted(models))) or "none"
         reason = study.missing_models.get(trial)
         raise RequestError(
-            f"the model of {origin} is not in MLflow{f' ({reason})' if reason else ''}; "
+            f"MLflow has no model of {origin}{f' ({reason})' if reason else ''}; "
             f"trials that have one: {known}; name one with --trial."
         )
     return _Chosen(models[trial].removeprefix("runs:/").partition("/")[0], trial, origin)

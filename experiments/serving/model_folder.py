@@ -32,12 +32,13 @@ from assay.experiments.serving.settings import ServedSettings
 
 SETTINGS_FILE = "serving.json"
 NETWORK_FILE = "data/model.keras"
+EXAMPLE_FILE = "input_example.json"
 CODE_FOLDER = "code"
 
 _SERVED_MODEL_FILE = "served_model.py"
 _KERAS_MODULE_FILE = "data/keras_module.txt"
 _CONDA_FILE, _PYTHON_FILE = "conda.yaml", "python_env.yaml"
-_EXAMPLE_FILE, _SERVING_EXAMPLE_FILE = "input_example.json", "serving_input_example.json"
+_SERVING_EXAMPLE_FILE = "serving_input_example.json"
 
 MODEL_FILES = (
     "MLmodel",
@@ -45,7 +46,7 @@ MODEL_FILES = (
     SETTINGS_FILE,
     NETWORK_FILE,
     _KERAS_MODULE_FILE,
-    _EXAMPLE_FILE,
+    EXAMPLE_FILE,
     _SERVING_EXAMPLE_FILE,
     REQUIREMENTS_FILE,
     _PYTHON_FILE,
@@ -54,7 +55,7 @@ MODEL_FILES = (
 """Every file but the user's own code, by its path in the folder."""
 
 EXAMPLE_INFO = {
-    "artifact_path": _EXAMPLE_FILE,
+    "artifact_path": EXAMPLE_FILE,
     "serving_input_path": _SERVING_EXAMPLE_FILE,
     "type": "ndarray",
 }
@@ -85,7 +86,7 @@ def write_model_files(
     shutil.copyfile(Path(__file__).with_name(_SERVED_MODEL_FILE), folder / _SERVED_MODEL_FILE)
     if example is not None:
         for name, content in (
-            (_EXAMPLE_FILE, example.tolist()),
+            (EXAMPLE_FILE, example.tolist()),
             (_SERVING_EXAMPLE_FILE, {"inputs": example.tolist()}),
         ):
             (folder / name).write_text(json.dumps(content), encoding="utf-8")

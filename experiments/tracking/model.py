@@ -6,7 +6,7 @@ import Keras, which takes twelve seconds of every sweep; what it would add is kn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,13 @@ def log_model(client: MlflowClient, run_id: str, file: Path, opened: StudyOpened
         model.model_size_bytes = sum(path.stat().st_size for path in local.rglob("*"))
         model.save(str(local / "MLmodel"))
         client.log_artifacts(run_id, str(local), MODEL_FOLDER)
+
+
+def describe_data(opened: StudyOpened) -> dict[str, Any]:
+    """Return what is recorded of a study's data, without the example, which is no text."""
+    raw = opened.data.get("raw")
+    described = {"raw": {**raw, "example": None}} if isinstance(raw, Mapping) else {}
+    return {**opened.data, **described}
 
 
 def _read_example(opened: StudyOpened) -> Array | None:

@@ -30,7 +30,7 @@ from assay.experiments.tracking.lookup import (
     is_deleted,
     read_model,
 )
-from assay.experiments.tracking.model import list_model_files, log_model
+from assay.experiments.tracking.model import describe_data, list_model_files, log_model
 from assay.experiments.tracking.note import (
     FINALIZE,
     SEARCH,
@@ -323,13 +323,6 @@ def to_metrics(metrics: Mapping[str, float], time_seconds: float, epoch: int) ->
         Metric(encode_name(name), float(value), to_milliseconds(time_seconds), epoch)
         for name, value in metrics.items()
     ]
-
-
-def describe_data(opened: StudyOpened) -> dict[str, Any]:
-    """Return what is recorded of a study's data, without the example, which is no text."""
-    raw = opened.data.get("raw")
-    described = {"raw": dict(raw, example=None)} if isinstance(raw, Mapping) else {}
-    return {**opened.data, **described}
 
 
 def to_run_tags(tags: Mapping[str, str]) -> list[RunTag]:

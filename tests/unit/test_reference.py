@@ -19,7 +19,7 @@ from tests import reference
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LONGEST_README_LINES = 120
-EXAMPLES = {"nets.py"}  # files of the reader
+EXAMPLES = {"nets.py", "FILE.py", "served_model.py"}  # files of the reader
 
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
