@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from assay.experiments.report.records import ExampleRecord
+
+Tone: TypeAlias = Literal["good", "bad", "open", "plain"]
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A word that stands out, such as a verdict."""
+
+    text: str
+    tone: Tone
+
+
+Cell: TypeAlias = str | Badge
 
 
 @dataclass(frozen=True)
@@ -30,22 +43,38 @@ class Items:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A column of a table; numbers are aligned to the right."""
+
+    name: str
+    is_number: bool = False
+
+
+def columns(*names: str) -> list[Column]:
+    """Return columns; those whose names begin with "#" hold numbers.
+
+    Example:
+        >>> columns("class", "#recall")
+        [Column(name='class', is_number=False), Column(name='recall', is_number=True)]
+    """
+    return [Column(name.removeprefix("#"), name.startswith("#")) for name in names]
+
+
+@dataclass(frozen=True)
 class Table:
     """A table.
 
     Attributes:
         caption: what it shows.
-        columns: names of the columns.
-        rows: texts of the cells.
-        numeric: whether a column holds numbers, which are aligned to the right.
+        columns: its columns.
+        rows: cells of each row, one for each column.
         strong: indices of the rows that stand out.
         folded: whether the page shows it only when asked to; paper always does.
     """
 
     caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    numeric: Sequence[bool]
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
     strong: frozenset[int] = frozenset()
     folded: bool = False
 
@@ -59,8 +88,7 @@ class Picture:
         caption: what it shows, how its intervals were computed included.
         alt: what it says, for those who cannot see it.
         svg: the figure.
-        numbers: its numbers.
-        wide: whether it takes the whole width of the page.
+        numbers: its numbers; None if the table that follows has them.
     """
 
     name: str
@@ -68,15 +96,23 @@ class Picture:
     alt: str
     svg: bytes
     numbers: Table | None = None
-    wide: bool = False
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Images of examples."""
+    """Images of examples.
 
+    Attributes:
+        name: name of the file with all of them, without ".svg".
+        caption: what they are.
+        examples: the examples; those without an image are shown in words.
+        svg: all images on one sheet, for the Markdown twin; empty without images.
+    """
+
+    name: str
     caption: str
     examples: Sequence[ExampleRecord]
+    svg: bytes
 
 
 @dataclass(frozen=True)
@@ -101,16 +137,9 @@ Block: TypeAlias = Paragraph | Items | Table | Picture | Gallery | Code
 
 @dataclass(frozen=True)
 class Section:
-    """A section.
-
-    Attributes:
-        title: its heading.
-        anchor: its address on the page.
-        blocks: its content.
-    """
+    """A section: its heading and its content."""
 
     title: str
-    anchor: str
     blocks: Sequence[Block]
 
 
@@ -119,20 +148,26 @@ class Summary:
     """The first screen of a study, or of a comparison of studies.
 
     Attributes:
+        status: what the answer rests on, in a word or two.
         question: what was to be decided.
-        answer: the answer in one or two sentences.
+        answer: the answer in one line.
+        configuration: hyperparameters of the answer, by name.
+        explanation: the numbers behind the answer, in a few sentences.
         certainty: how sure it is, one sentence each.
-        figures: key figures: a label and a value.
+        facts: key figures: a label and a value.
         picture: the figure that shows it; None without numbers.
-        is_final: whether the answer rests on a test set; if not, the page marks it.
+        code: what to type next, or the error that ended everything; None without.
     """
 
+    status: Badge
     question: str
     answer: str
+    configuration: Sequence[tuple[str, str]]
+    explanation: str
     certainty: Sequence[str]
-    figures: Sequence[tuple[str, str]]
+    facts: Sequence[tuple[str, str]]
     picture: Picture | None
-    is_final: bool
+    code: Code | None = None
 
 
 @dataclass(frozen=True)
@@ -160,24 +195,24 @@ class Document:
 
     Attributes:
         title: its title.
-        lines: who made it when, in a line or two.
+        collected: when its records were collected: the only date of the page.
         chapters: its parts.
+        files: what lies beside the page, by name.
+        closing: how to verify the files and draw the page again.
     """
 
     title: str
-    lines: Sequence[str]
+    collected: str
     chapters: Sequence[Chapter]
+    files: Sequence[tuple[str, str]]
+    closing: Sequence[Block]
 
-    def pictures(self) -> list[Picture]:
-        """Return all figures, in the order of the page."""
-        found = []
+    def figures(self) -> Iterator[Picture | Gallery]:
+        """Yield all that has a file of its own, in the order of the page."""
         for chapter in self.chapters:
             if chapter.summary.picture is not None:
-                found.append(chapter.summary.picture)
-            found += [
-                block
-                for section in chapter.sections
-                for block in section.blocks
-                if isinstance(block, Picture)
-            ]
-        return found
+                yield chapter.summary.picture
+            for section in chapter.sections:
+                for block in section.blocks:
+                    if isinstance(block, Picture) or (isinstance(block, Gallery) and block.svg):
+                        yield block

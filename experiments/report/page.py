@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from assay.experiments.report.content import build_document
-from assay.experiments.report.document import Block, Document, Picture
+from assay.experiments.report.document import Block, Code, Document, Picture, Table
 from assay.experiments.report.markdown import to_markdown
 from assay.experiments.report.records import Environment, ReportRecords
 from assay.experiments.terminal_text import escape_text
+
+if TYPE_CHECKING:
+    import jinja2
 
 PAGE, TWIN = "report.html", "report.md"
 FIGURES = "figures"
@@ -20,7 +22,8 @@ FIGURES = "figures"
 def render(records: ReportRecords, environment: Environment) -> dict[str, bytes]:
     """Return the files of a report by their names in its folder.
 
-    The same records give the same bytes.
+    The same records give the same bytes. Nothing is read but the records: no store, no model, and
+    no network. The page asks nothing of the network either.
 
     Args:
         records: what the report is about.
@@ -30,36 +33,43 @@ def render(records: ReportRecords, environment: Environment) -> dict[str, bytes]
         >>> sorted(render(records, environment))
         ['figures/finalists.svg', ..., 'report.html', 'report.md']
     """
+    # Here, because matplotlib takes a second to import.
+    from assay.experiments.report.content import build_document
+
     document = build_document(records, environment)
     return {
         PAGE: _to_html(document).encode(),
         TWIN: to_markdown(document, FIGURES).encode(),
-        **{f"{FIGURES}/{picture.name}.svg": picture.svg for picture in document.pictures()},
+        **{f"{FIGURES}/{figure.name}.svg": figure.svg for figure in document.figures()},
     }
 
 
 def _to_html(document: Document) -> str:
     # Here, because a command that writes no report need not wait for it.
-    from jinja2 import Environment as Templates
-    from jinja2 import PackageLoader, StrictUndefined
+    import jinja2
 
-    templates = Templates(
-        loader=PackageLoader("assay.experiments.report"),
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("assay.experiments.report"),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         # Control characters, and those that turn the direction of a text, are shown as escapes.
         finalize=_show,
     )
+    _add_filters(templates)
+    return templates.get_template("report.html.jinja").render(document=document)
+
+
+def _add_filters(templates: jinja2.Environment) -> None:
     templates.filters["data_uri"] = _data_uri
     templates.filters["kind"] = lambda block: type(block).__name__
-    templates.filters["grouped"] = _group_pictures
-    template = templates.get_template("report.html.jinja")
-    return template.render(document=document)
+    templates.filters["grouped"] = _group_figures
+    templates.filters["is_plain"] = lambda cell: isinstance(cell, str)
 
 
 def _show(value: Any) -> Any:
+    # Not what the template escaped before, which is Markup.
     return escape_text(value) if type(value) is str else value
 
 
@@ -67,13 +77,13 @@ def _data_uri(svg: bytes) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
 
 
-def _group_pictures(blocks: Sequence[Block | None]) -> Iterator[tuple[bool, list[Block]]]:
-    """Group the figures that follow one another, which stand side by side."""
-    known = [block for block in blocks if block is not None]
-    for is_picture, group in groupby(known, key=lambda block: isinstance(block, Picture)):
-        yield is_picture, list(group)
+def _group_figures(blocks: Sequence[Block]) -> Iterator[tuple[str, list[Block]]]:
+    """Group blocks: figures that follow one another stand side by side, folded ones close up."""
 
+    def group_of(block: Block) -> str:
+        if isinstance(block, Picture):
+            return "figures"
+        return "folded" if isinstance(block, Code | Table) and block.folded else "text"
 
-def read_pages(files: Mapping[str, bytes]) -> tuple[bytes, bytes]:
-    """Return page and twin of the files of a report."""
-    return files[PAGE], files[TWIN]
+    for group, members in groupby(blocks, key=group_of):
+        yield group, list(members)

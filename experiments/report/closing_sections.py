@@ -1,0 +1,159 @@
+"""Sections that every study has: checks and data, cost, what was not tried, how to run it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from assay.experiments.formatting import format_count, format_param
+from assay.experiments.report.cells import format_time, shorten
+from assay.experiments.report.document import (
+    Badge,
+    Block,
+    Code,
+    Items,
+    Paragraph,
+    Section,
+    Table,
+    columns,
+)
+from assay.experiments.report.records import Check, Environment, StudyEnvironment, StudyRecord
+from assay.experiments.report.view import StudyView
+from assay.experiments.terminal_text import escape_line
+
+_PURPOSES = {
+    "search": "search",
+    "finalize": "train the best again, and open the test set",
+    "reproduce": "train the chosen network again, and compare every number",
+    "train": "train its configuration once more; options change something in it",
+    "export": "write the network to a file",
+    "ui": "open the study in MLflow",
+    "report": "write this report again",
+}
+_LONGEST_FACT = 20
+
+
+def build_check_section(study: StudyRecord) -> Section:
+    """Return the checks, those that fire first, and what was understood of data and model."""
+    data = study.data
+    blocks: list[Block] = [
+        Paragraph(line, "warning")
+        for line in (*study.warnings, *([data.note] if data.note else ()))
+    ]
+    order = {True: 0, False: 1, None: 2}
+    checks = sorted(study.checks, key=lambda one: order[one.fired])
+    fired = sum(one.fired is True for one in checks)
+    if checks:
+        blocks.append(
+            Table(
+                f"{fired} of {format_count(len(checks), 'check')} fired. What fired says what to "
+                "do about it.",
+                columns("check", "result", "what it found"),
+                [[one.name, _check_badge(one), one.text] for one in checks],
+            )
+        )
+    if study.facts:
+        blocks.append(Items([_split_fact(line) for line in study.facts]))
+    return Section("Checks, data and model", blocks)
+
+
+def _check_badge(check: Check) -> Badge:
+    if check.fired is None:
+        return Badge("not applicable", "plain")
+    return Badge("fired", "open") if check.fired else Badge("passed", "good")
+
+
+def _split_fact(line: str) -> tuple[str, str]:
+    name, colon, text = line.partition(": ")
+    return (name, text) if colon and len(name) <= _LONGEST_FACT else ("", line)
+
+
+def build_cost_section(study: StudyRecord) -> Section:
+    """Return what a study took."""
+    costs = study.costs
+    rows = [
+        [name, format_time(value), f"{value:,.1f}"]
+        for name, value in (
+            ("search, from start to end", costs.sweep),
+            ("training of all trials, the sum over workers", costs.training),
+            ("finalize, from start to end", costs.finalize),
+            ("training of the finalists, the sum over workers", costs.finalist_training),
+        )
+        if value is not None
+    ]
+    blocks: list[Block] = []
+    if rows:
+        blocks.append(Table("Time that it took.", columns("", "#time", "#seconds"), rows))
+    else:
+        blocks.append(Paragraph("What it took is not recorded."))
+    if study.execution:
+        settings = ", ".join(f"{name} {value}" for name, value in study.execution.items())
+        blocks.append(Paragraph(f"Measured with: {settings}.", "note"))
+    return Section("Cost", blocks)
+
+
+def build_untried_section(study: StudyRecord) -> Section | None:
+    """Return what was not tried; None if nothing is known of it."""
+    if not study.untried:
+        return None
+    return Section("What was not tried", [Items([("", line) for line in study.untried])])
+
+
+def build_again_section(view: StudyView, environment: Environment) -> Section:
+    """Return everything that is needed to run a study again."""
+    study = view.study
+    blocks: list[Block] = []
+    if study.commands:
+        lines = [
+            f"# {escape_line(_PURPOSES.get(one.purpose, one.purpose))}\n{escape_line(one.line)}"
+            for one in study.commands
+        ]
+        blocks.append(Code("\n\n".join(lines), "What was typed, and what to type.", "sh"))
+    stages = [one for one in environment.stages if one.study == study.study]
+    blocks += _warn_of_changes(stages)
+    data = study.data
+    blocks.append(
+        Items(
+            [
+                ("data", f"{data.name}; SHA-256 of its arrays {data.digest}"),
+                ("verified", data.verified),
+                ("seed of the study", "not recorded" if study.seed is None else str(study.seed)),
+                ("sampler and pruner", f"{study.sampler}, {study.pruner}"),
+            ]
+        )
+    )
+    if stages:
+        blocks.append(_environment_table(stages))
+    if study.fixed:
+        blocks.append(
+            Table(
+                "Hyperparameters that were not searched.",
+                columns("name", "value"),
+                [[name, shorten(format_param(value), 200)] for name, value in study.fixed.items()],
+                folded=True,
+            )
+        )
+    if study.toml:
+        caption = "The experiment as TOML, with everything that was set."
+        blocks.append(Code(study.toml, caption, "toml", folded=True))
+    return Section("Run it again", blocks)
+
+
+def _warn_of_changes(stages: Sequence[StudyEnvironment]) -> Iterator[Block]:
+    for stage in stages:
+        if stage.settings.get("dirty") == "yes":
+            commit = stage.settings.get("commit", "unknown")
+            yield Paragraph(
+                f"The code of the {stage.stage} had changes that commit {commit} does not have: "
+                "from the commit alone it can't be run again exactly.",
+                "warning",
+            )
+
+
+def _environment_table(stages: Sequence[StudyEnvironment]) -> Table:
+    names = dict.fromkeys(name for stage in stages for name in stage.settings)
+    return Table(
+        "Versions, commit and machine; environment.json has all packages.",
+        columns("", *(stage.stage for stage in stages)),
+        [[name, *(stage.settings.get(name, "") for stage in stages)] for name in names],
+        folded=True,
+    )

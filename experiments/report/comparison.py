@@ -1,0 +1,320 @@
+"""The chapter about several studies: a benchmark table across them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from assay.experiments.formatting import format_count, format_metric
+from assay.experiments.report import figures
+from assay.experiments.report.cells import (
+    INTERVAL_NOTE,
+    capitalize,
+    drop_empty_columns,
+    format_difference,
+    format_interval,
+    format_number,
+    format_time,
+    join_params,
+    list_params,
+    name_test_metric,
+    shorten,
+    verdict_badge,
+)
+from assay.experiments.report.document import (
+    Badge,
+    Block,
+    Cell,
+    Chapter,
+    Code,
+    Paragraph,
+    Picture,
+    Section,
+    Summary,
+    Table,
+    columns,
+)
+from assay.experiments.report.records import ComparedRecord, ReferenceRecord, ReportRecords
+from assay.experiments.report.summary import describe_seeds, describe_verdicts
+from assay.experiments.report.view import StudyView
+
+_NO_VERDICT = (
+    "Intervals of two different studies make no verdict, whether they overlap or not: 'assay "
+    "compare' makes one, of studies with the same test set."
+)
+
+
+def build_comparison(records: ReportRecords, views: Sequence[StudyView]) -> Chapter:
+    """Return the chapter about all studies of a report."""
+    compared = records.all_of(ComparedRecord)
+    leader = next((one for one in compared if one.verdict == "leader" and one.test), None)
+    summary = (
+        _summarize_open(records, views)
+        if leader is None
+        else _summarize_compared(records, views, compared, leader)
+    )
+    blocks: list[Block] = [drop_empty_columns(_study_table(views, compared))]
+    if compared:
+        blocks += [_compared_table(views, compared), Paragraph(INTERVAL_NOTE, "note")]
+    else:
+        blocks.append(Paragraph(_NO_VERDICT, "note"))
+    sections = [Section("All studies", blocks)]
+    references = records.all_of(ReferenceRecord)
+    if references:
+        sections.append(Section("References", list(_reference_blocks(references, compared))))
+    return Chapter("All studies together", "comparison", [], summary, sections)
+
+
+def _ask(views: Sequence[StudyView]) -> str:
+    names = list(dict.fromkeys(shorten(view.study.data.name) for view in views))
+    return f"Which of these models is best for {' and for '.join(names)}, and how sure is that?"
+
+
+def _summarize_compared(
+    records: ReportRecords,
+    views: Sequence[StudyView],
+    compared: Sequence[ComparedRecord],
+    leader: ComparedRecord,
+) -> Summary:
+    first = views[0].study
+    assert leader.test is not None
+    in_points = first.test_metric == "accuracy"
+    named = [
+        (
+            f"{shorten(one.name)}{' (a baseline)' if one.baseline else ''}",
+            one.verdict,
+            one.difference,
+        )
+        for one in compared
+    ]
+    shown = [one for one in compared if one.test is not None]
+    return Summary(
+        status=Badge("decided: trained again, judged on the test set", "good"),
+        question=_ask(views),
+        answer=f"{shorten(leader.name)}: {format_metric(leader.test.mean)} "
+        f"{name_test_metric(first.test_metric)} on the test set.",
+        configuration=_params_of(leader, views),
+        explanation=" ".join(
+            (describe_seeds(leader.test), *describe_verdicts(named, in_points=in_points))
+        ),
+        certainty=list(records.report.comparison),
+        facts=_list_facts(views, compared),
+        picture=Picture(
+            name="comparison",
+            caption=(
+                f"{capitalize(name_test_metric(first.test_metric))} of every finalist on the same test "
+                "set: mean over the seeds and its 95 % interval. Blue leads, grey cannot be told from it, "
+                "vermillion is worse, green is better, purple is a reference."
+            ),
+            alt="; ".join(
+                f"{shorten(one.name)}: {format_interval(one.test)}, {one.verdict}" for one in shown
+            ),
+            svg=figures.draw_compared(compared, first.test_metric),
+            numbers=Table(
+                f"Test {first.test_metric}.",
+                columns("configuration", "#test", "verdict"),
+                [[one.name, format_interval(one.test), one.verdict] for one in shown],
+            ),
+        ),
+    )
+
+
+def _summarize_open(records: ReportRecords, views: Sequence[StudyView]) -> Summary:
+    reason = records.report.not_compared
+    finalized = sum(view.leader is not None for view in views)
+    answer = f"{finalized} of {format_count(len(views), 'study', 'studies')} are finalized; "
+    known = [view for view in views if view.leader is not None or _best_value(view) is not None]
+    names = " ".join(shorten(view.study.study) for view in views if view.leader is not None)
+    return Summary(
+        status=Badge("not compared", "open"),
+        question=_ask(views),
+        answer=f"{answer}no verdict is made across them.",
+        configuration=[],
+        explanation=" ".join(
+            (f"{capitalize(reason.rstrip('.'))}." if reason else "", _NO_VERDICT)
+        ).strip(),
+        certainty=[],
+        facts=_list_facts(views, ()),
+        picture=_leader_picture(known) if known else None,
+        code=Code(f"assay compare {names}", language="sh")
+        if finalized > 1 and not reason
+        else None,
+    )
+
+
+def _list_facts(
+    views: Sequence[StudyView], compared: Sequence[ComparedRecord]
+) -> list[tuple[str, str]]:
+    seconds = [
+        (view.study.costs.sweep or 0.0) + (view.study.costs.finalize or 0.0) for view in views
+    ]
+    return [
+        ("studies", str(len(views))),
+        ("trials", f"{sum(view.tried for view in views):,}"),
+        *([("configurations compared", str(len(compared)))] if compared else []),
+        ("time", format_time(sum(seconds))),
+    ]
+
+
+def _best_value(view: StudyView) -> float | None:
+    best = view.best
+    return best.values[0] if best is not None and best.values else None
+
+
+def _is_on_test_scale(view: StudyView) -> bool:
+    return view.study.metric.removeprefix("val_") == view.study.test_metric
+
+
+def _leader_picture(views: Sequence[StudyView]) -> Picture:
+    panels: dict[str, list[StudyView]] = {}
+    for view in views:
+        panels.setdefault(view.study.data.name, []).append(view)
+    rows = [
+        [
+            view.study.study,
+            view.study.data.name,
+            "" if view.leader is None else format_interval(view.leader.test),
+            format_number(_best_value(view)),
+        ]
+        for group in panels.values()
+        for view in group
+    ]
+    return Picture(
+        name="leaders",
+        caption=(
+            "The leader of each study on the test set: mean over its seeds and its 95 % interval, "
+            "a panel for each data set. Hollow: a study that is not finalized, by the best score of "
+            "its search."
+        ),
+        alt="; ".join(f"{study}: {test or value}" for study, _, test, value in rows),
+        svg=figures.draw_leaders(
+            {
+                name: [
+                    (
+                        view.study,
+                        view.leader,
+                        _best_value(view) if _is_on_test_scale(view) else None,
+                    )
+                    for view in group
+                ]
+                for name, group in panels.items()
+            }
+        ),
+        numbers=Table(
+            "Leaders on the test set, and the best scores of the searches.",
+            columns("study", "data", "#test", "#best in the search"),
+            rows,
+        ),
+    )
+
+
+def _params_of(one: ComparedRecord, views: Sequence[StudyView]) -> list[tuple[str, str]]:
+    view = next((view for view in views if view.study.study == one.study), None)
+    return list_params(one.params, []) if view is None else view.params(one.params)
+
+
+def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord]) -> Table:
+    verdicts = {(one.study, one.trial): one for one in compared}
+    rows: list[list[Cell]] = []
+    for view in views:
+        study, leader = view.study, view.leader
+        found = None if leader is None else verdicts.get((study.study, leader.trial))
+        best = view.best
+        params = leader.params if leader is not None else best.params if best is not None else {}
+        rows.append(
+            [
+                study.study,
+                "" if found is None else verdict_badge(found.verdict),
+                shorten(study.data.name),
+                shorten(study.family),
+                join_params(view.params(params)),
+                "not finalized" if leader is None else format_interval(leader.test),
+                format_number(_best_value(view)),
+                ""
+                if found is None
+                else format_difference(found.difference, in_points=view.is_in_points),
+                "" if leader is None or leader.parameters is None else f"{leader.parameters:,}",
+                ""
+                if leader is None or leader.epoch_seconds is None
+                else f"{leader.epoch_seconds:.3g}",
+                f"{view.tried:,}",
+                format_time(study.costs.sweep),
+                format_time(study.costs.finalize),
+            ]
+        )
+    metrics = " or ".join(dict.fromkeys(view.study.test_metric for view in views))
+    strong = [
+        place
+        for place, row in enumerate(rows)
+        if isinstance(row[1], Badge) and row[1].text == "leader"
+    ]
+    return Table(
+        "One row a study: its leader, or the best of its search if it was not finalized. The best "
+        "value in the search is that of one training.",
+        columns(
+            "study",
+            "verdict",
+            "data",
+            "model",
+            "hyperparameters",
+            f"#test {metrics}",
+            "#best in the search",
+            "#against the leader of all",
+            "#weights",
+            "#seconds an epoch",
+            "#trials",
+            "#search",
+            "#finalize",
+        ),
+        rows,
+        frozenset(strong),
+    )
+
+
+def _compared_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord]) -> Table:
+    first = views[0]
+    return Table(
+        "Every finalist, best validation first. The verdicts are about the test set and against "
+        "the leader of all, adjusted for all comparisons of this table.",
+        columns(
+            "configuration",
+            "verdict",
+            "hyperparameters",
+            f"#{first.study.metric}",
+            f"#test {first.study.test_metric}",
+            "#against the leader",
+        ),
+        [
+            [
+                f"{shorten(one.name)}{' (baseline)' if one.baseline else ''}",
+                verdict_badge(one.verdict),
+                join_params(_params_of(one, views)),
+                format_interval(one.validation),
+                format_interval(one.test),
+                format_difference(one.difference, in_points=first.is_in_points),
+            ]
+            for one in compared
+        ],
+        frozenset(place for place, one in enumerate(compared) if one.verdict == "leader"),
+    )
+
+
+def _reference_blocks(
+    references: Sequence[ReferenceRecord], compared: Sequence[ComparedRecord]
+) -> Iterator[Block]:
+    found = {one.name: one for one in compared if one.study is None}
+    yield Table(
+        "Models that Assay did not train, measured on the same test set.",
+        columns("reference", "how it was chosen and trained", "#test", "#training"),
+        [
+            [
+                one.name,
+                one.description,
+                format_interval(found[one.name].test) if one.name in found else "not compared",
+                format_time(one.seconds),
+            ]
+            for one in references
+        ],
+    )
+    lines = dict.fromkeys(one.command for one in references if one.command)
+    if lines:
+        yield Code("\n".join(lines), "The commands that measured them.", "sh")

@@ -1,0 +1,366 @@
+"""The first screen of a study: question, answer, how sure, and the figure that shows it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from assay.experiments.formatting import format_count, format_metric, format_state_counts
+from assay.experiments.report import figures, search_figures
+from assay.experiments.report.cells import (
+    capitalize,
+    describe_metric,
+    format_difference,
+    format_interval,
+    format_number,
+    format_optimism,
+    format_time,
+    join_or,
+    join_params,
+    name_test_metric,
+    shorten,
+)
+from assay.experiments.report.document import Badge, Code, Picture, Summary, Table, columns
+from assay.experiments.report.records import Difference, FinalistRecord, Interval, StudyRecord
+from assay.experiments.report.search_figures import metric_of, with_value
+from assay.experiments.report.view import StudyView
+
+_MOST_NAMED = 3
+
+
+def summarize(view: StudyView) -> Summary:
+    """Return the first screen of a study."""
+    if view.leader is not None:
+        return _summarize_final(view, view.leader)
+    if view.study.pareto:
+        return _summarize_front(view)
+    if view.best is not None:
+        return _summarize_search(view)
+    return _summarize_nothing(view)
+
+
+def _ask(study: StudyRecord) -> str:
+    family, data = shorten(study.family), shorten(study.data.name)
+    if study.question is not None:
+        return (
+            f"Which {shorten(study.question)} is best for {family} on {data}, whatever else is "
+            "chosen, and how sure is that?"
+        )
+    return f"Which configuration of {family} is best for {data}, and how sure is that?"
+
+
+# Finalized.
+
+
+def _summarize_final(view: StudyView, leader: FinalistRecord) -> Summary:
+    study = view.study
+    assert leader.test is not None
+    named = [
+        (
+            f"trial {one.trial}{' (the baseline)' if one.baseline else ''}",
+            one.verdict,
+            one.difference,
+        )
+        for one in view.finalists
+    ]
+    return Summary(
+        status=Badge("decided: trained again, judged on the test set", "good"),
+        question=_ask(study),
+        answer=(
+            f"Trial {leader.trial}{', the baseline' if leader.baseline else ''}: "
+            f"{format_metric(leader.test.mean)} {name_test_metric(study.test_metric)} on "
+            f"{_name_test_examples(study)}."
+        ),
+        configuration=view.params(leader.params),
+        explanation=" ".join(
+            (
+                describe_seeds(leader.test),
+                *describe_verdicts(named, in_points=view.is_in_points),
+            )
+        ),
+        certainty=list(_explain_final(view, leader)),
+        facts=[
+            ("in the search", format_number(leader.search_value) or "none"),
+            (
+                "optimism of the search",
+                format_optimism(leader.optimism, in_points=study.is_share) or "unknown",
+            ),
+            *_list_facts(view, leader),
+        ],
+        picture=draw_front_picture(view) if study.pareto else draw_finalist_picture(view),
+    )
+
+
+def _name_test_examples(study: StudyRecord) -> str:
+    count = study.data.test_examples
+    return "the test set" if count is None else f"{count:,} new {study.data.noun}"
+
+
+def describe_seeds(test: Interval) -> str:
+    """Return what a mean is of, and its interval."""
+    if test.low is None or test.high is None:
+        return "That is one network, so how far luck moves it is not known."
+    return (
+        f"That is the mean of {format_count(test.seeds, 'network')} from different seeds; 95 % "
+        f"interval {format_metric(test.low)} to {format_metric(test.high)}."
+    )
+
+
+def describe_verdicts(
+    named: Sequence[tuple[str, str, Difference | None]], *, in_points: bool
+) -> Iterator[str]:
+    """Yield what the leader was told apart from, in a sentence for each verdict.
+
+    Args:
+        named: name, verdict and difference of each configuration, the leader too.
+        in_points: whether differences are points of 100.
+    """
+    same = [name for name, verdict, _ in named if verdict == "not separable"]
+    if len(same) > _MOST_NAMED + 1:
+        same = [*same[:_MOST_NAMED], f"{len(same) - _MOST_NAMED} more (see the table)"]
+    if same:
+        yield f"It cannot be told from {join_or(same)}."
+    # A verdict is about the other one: the leader is better than what is worse.
+    for verdict, word in (("worse", "better"), ("better", "worse")):
+        others = [
+            f"{name} by {format_difference(difference, in_points=in_points, unsigned=True)}"
+            for name, found, difference in named
+            if found == verdict
+        ]
+        if len(others) > _MOST_NAMED + 1:
+            others = [*others[:_MOST_NAMED], f"{len(others) - _MOST_NAMED} more (see the table)"]
+        if others:
+            yield f"It is {word} than {', than '.join(others)}."
+    if len(named) == 1:
+        yield "Nothing else was trained again, so it is compared with nothing."
+
+
+def _explain_final(view: StudyView, leader: FinalistRecord) -> Iterator[str]:
+    study = view.study
+    if study.data.note:
+        yield study.data.note
+    if study.unfinished:
+        yield study.unfinished
+    yield from study.decision
+    if view.isolations:
+        values = ", ".join(f"{one.group} {format_metric(one.best)}" for one in view.isolations)
+        yield (
+            f"Best {study.metric} of the search for each {study.question}, whatever else was "
+            f"chosen, each trained once: {values}."
+        )
+    if study.openings > 1:
+        yield (
+            f"The test set was opened {format_count(study.openings, 'time')}: a later opening is "
+            "judged at a stricter level."
+        )
+    if leader.failed:
+        yield f"{format_count(len(leader.failed), 'training')} of the leader failed."
+
+
+def _list_facts(view: StudyView, leader: FinalistRecord | None) -> Iterator[tuple[str, str]]:
+    study = view.study
+    yield "trials", f"{view.tried:,}"
+    if leader is not None and leader.parameters is not None:
+        yield "weights", f"{leader.parameters:,}"
+    yield "test set opened", format_count(study.openings, "time") if study.openings else "never"
+    if study.costs.sweep is not None:
+        yield "time", format_time(study.costs.sweep + (study.costs.finalize or 0.0))
+
+
+def draw_finalist_picture(view: StudyView) -> Picture:
+    """Return the figure of the finalists."""
+    study = view.study
+    measured = [one for one in view.finalists if one.test is not None]
+    return Picture(
+        name=view.file("finalists"),
+        caption=(
+            f"{capitalize(name_test_metric(study.test_metric))} on the test set"
+            f"{describe_metric(study.test_metric)}: mean over the seeds, its 95 % interval, and "
+            "each seed below it. Diamonds: the score by which the search chose. Blue leads, grey cannot "
+            "be told from it, vermillion is worse, green is better."
+        ),
+        alt="; ".join(
+            f"trial {one.trial}: {format_interval(one.test)}, {one.verdict}" for one in measured
+        ),
+        svg=figures.draw_finalists(study, view.finalists, view.trainings),
+        numbers=Table(
+            f"Finalists, test {study.test_metric}.",
+            columns("#trial", "#in the search", "#test", "#seeds", "verdict"),
+            [
+                [
+                    str(one.trial),
+                    format_number(one.search_value),
+                    format_interval(one.test),
+                    "" if one.test is None else str(one.test.seeds),
+                    one.verdict,
+                ]
+                for one in measured
+            ],
+        ),
+    )
+
+
+# Not finalized.
+
+
+def _summarize_search(view: StudyView) -> Summary:
+    study, best = view.study, view.best
+    assert best is not None
+    examples = study.data.validation_examples
+    validation = "" if examples is None else f"{examples:,} "
+    value = format_number(best.values[0] if best.values else None)
+    return Summary(
+        status=Badge("not decided: the best score of a search", "open"),
+        question=_ask(study),
+        answer=f"Not decided. The search's best is trial {best.trial}: {study.metric} {value}.",
+        configuration=view.params(best.params),
+        explanation=(
+            f"This is the score of the search: one training, the best of "
+            f"{format_count(view.tried, 'trial')}, chosen on these {validation}validation "
+            f"{study.data.noun}. Such a score flatters. To decide, train the best again on new "
+            "seeds and open the test set:"
+        ),
+        certainty=[*_list_open(study), *study.claim],
+        facts=list(_list_facts(view, None)),
+        picture=draw_history_picture(view),
+        code=_next_step(study),
+    )
+
+
+def _summarize_front(view: StudyView) -> Summary:
+    study = view.study
+    names = [shorten(metric_of(one)) for one in study.objectives]
+    front = len(study.pareto)
+    return Summary(
+        status=Badge("not decided: the front of a search", "open"),
+        question=f"Which configurations trade {' against '.join(names)} best?",
+        answer=f"{front} of {format_count(view.tried, 'trial')} are on the Pareto front.",
+        configuration=[],
+        explanation=(
+            "None of them is beaten in every objective by another trial. Their scores are those of "
+            f"the search: one training each, chosen on these validation {study.data.noun}. To "
+            "decide, train the best again on new seeds and open the test set:"
+        ),
+        certainty=[*_list_open(study), *study.claim],
+        facts=list(_list_facts(view, None)),
+        picture=draw_front_picture(view),
+        code=_next_step(study),
+    )
+
+
+def _list_open(study: StudyRecord) -> Iterator[str]:
+    if study.data.note:
+        yield study.data.note
+    if study.unfinished:
+        yield study.unfinished
+    yield from study.decision
+
+
+def _next_step(study: StudyRecord) -> Code | None:
+    found = (one.line for one in study.commands if one.purpose == "finalize")
+    line = next(found, None)
+    return None if line is None else Code(line, language="sh")
+
+
+def _summarize_nothing(view: StudyView) -> Summary:
+    study, trials = view.study, view.trials
+    failures = Counter(one.state for one in trials if one.state.startswith("failed"))
+    errors = [one for one in trials if one.error]
+    counts = study.counts.model_dump()
+    if failures:
+        state, count = failures.most_common(1)[0]
+        answer = f"No answer: none of {format_count(len(trials), 'trial')} was trained to its end."
+        reason = shorten(state.partition(": ")[2] or state, 200)
+        explanation = f"The most frequent reason is '{reason}': {count} of {len(trials)}."
+        of_state = [one for one in errors if one.state == state] or errors
+    else:
+        answer = "No answer: no trial is complete."
+        explanation = f"So far: {format_state_counts(counts)}." if trials else "No trial was run."
+        of_state = errors
+    code = None
+    if of_state:
+        code = Code(of_state[-1].error, f"The last error of trial {of_state[-1].trial}.")
+    return Summary(
+        status=Badge("no result", "bad"),
+        question=_ask(study),
+        answer=answer,
+        configuration=[],
+        explanation=explanation,
+        certainty=[*_list_open(study), *(one.text for one in study.checks if one.fired)],
+        facts=list(_list_facts(view, None)),
+        picture=_draw_endings_picture(view) if trials else None,
+        code=code,
+    )
+
+
+def _draw_endings_picture(view: StudyView) -> Picture:
+    states = Counter(one.state for one in view.trials).most_common()
+    return Picture(
+        name=view.file("endings"),
+        caption="How the trials ended.",
+        alt="; ".join(f"{state}: {count}" for state, count in states[:8]),
+        svg=search_figures.draw_endings(view.trials),
+        numbers=Table(
+            "Trials by their state.",
+            columns("state", "#trials"),
+            [[state, str(count)] for state, count in states[:30]],
+        ),
+    )
+
+
+# Figures of the search that may stand on the first screen.
+
+
+def draw_history_picture(view: StudyView) -> Picture | None:
+    """Return the history of a study; None if no trial has a value."""
+    study = view.study
+    if not with_value(view.trials, "complete", "pruned"):
+        return None
+    metric = metric_of(study.objectives[0])
+    counts = format_state_counts(study.counts.model_dump(exclude={"running"}))
+    best = view.best
+    found = (
+        ""
+        if best is None or not best.values
+        else f" The best, {format_number(best.values[0])}, is trial {best.trial}."
+    )
+    return Picture(
+        name=view.file("history"),
+        caption=(
+            f"{metric} of each trial in the order of the search, each trained once ({counts}). The "
+            "line is the best so far. All values are in the table of the trials."
+        ),
+        alt=f"History of {format_count(view.tried, 'trial')}.{found}",
+        svg=search_figures.draw_history(study, view.trials),
+    )
+
+
+def draw_front_picture(view: StudyView) -> Picture:
+    """Return the Pareto front of a study with several objectives."""
+    study = view.study
+    names = [metric_of(one) for one in study.objectives]
+    front = [one for one in view.trials if one.trial in study.pareto]
+    shown = "; ".join(
+        f"trial {one.trial}: {', '.join(map(format_number, one.values))}" for one in front[:8]
+    )
+    return Picture(
+        name=view.file("front"),
+        caption=(
+            f"Complete trials by {' and '.join(names)}, each trained once. Blue: the Pareto front, "
+            "with the numbers of its trials."
+        ),
+        alt=f"Pareto front of {' and '.join(names)}. {shown}",
+        svg=search_figures.draw_front(study, view.trials),
+        numbers=Table(
+            "The Pareto front.",
+            columns("#trial", *(f"#{name}" for name in names), "hyperparameters"),
+            [
+                [
+                    str(one.trial),
+                    *map(format_number, one.values),
+                    join_params(view.params(one.params)),
+                ]
+                for one in front
+            ],
+        ),
+    )
