@@ -119,7 +119,7 @@ def print_run(result: RunResult, to_stderr: bool = False) -> None:
         out.print(escape_text(result.error))
     if result.model is not None:
         out.print(f"model: {result.model}")
-        out.print(f'load:  mlflow.keras.load_model("{result.model}")', soft_wrap=True)
+        out.print(f'load:  mlflow.pyfunc.load_model("{result.model}")', soft_wrap=True)
     restored = read_restored_epoch(result.metrics)
     metrics = "metrics" if restored is None else f"metrics of epoch {restored}, which was kept"
     for title, values in (("parameters", result.params), (metrics, result.metrics)):

@@ -249,7 +249,7 @@ def test_a_study_may_have_any_name(tmp_path: Path, store: str, name: str) -> Non
 
 def test_a_single_run_has_the_provenance_and_no_parent(tmp_path: Path, store: str) -> None:
     tell(tmp_path, store, [opened(None), *STORY[1:6], StudyClosed(closing="finished", best=BEST)])
-    ((name, status, *_, tags, _),) = snapshot(store)
+    ((name, status, *_, tags, _, _),) = snapshot(store)
     assert (name, status) == ("run", "FINISHED")
     assert dict(tags)["assay.objective"] == "maximize val_accuracy"  # type: ignore[call-overload]
     assert "mlflow.parentRunId" not in dict(tags)  # type: ignore[call-overload]
