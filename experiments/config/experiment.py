@@ -410,7 +410,10 @@ class Experiment:
             for setting, name in self._declared.items()
             if setting in self.set_names and name in self.space
         }
-        changed = {name: fixed[setting] for setting, name in self.set_names.items()}
+        # Without its condition a parameter does not exist, whatever was set.
+        changed = {
+            name: fixed[setting] for setting, name in self.set_names.items() if setting in fixed
+        }
         # `--epochs` is no name of `--set`.
         epochs = Setting("train", "epochs")
         if epochs not in self.set_names and epochs in fixed:

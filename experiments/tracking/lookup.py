@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.formatting import format_metric
+from assay.experiments.terminal_text import escape_line
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.pages import view_tag
 from assay.experiments.tracking.schema import (
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 _PAGE_RUNS = 1000
 _PAGE_EXPERIMENTS = 1000
 _MOST_PAGES = 10_000
+_LAST_MILLISECONDS = 2 * 10**14
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -468,7 +470,7 @@ class SingleRun:
         metric = self.objective.partition(" ")[2]
         value = "" if self.value is None else f"; {metric} {format_metric(self.value)}"
         local = datetime.datetime.fromisoformat(self.started).astimezone()
-        return f"{self.name}; {self.state}{value}; {local:%Y-%m-%d %H:%M}"
+        return escape_line(f"{self.name}; {self.state}{value}; {local:%Y-%m-%d %H:%M}")
 
 
 def list_single_runs(store_paths: StorePaths) -> list[SingleRun]:
@@ -493,7 +495,8 @@ def list_single_runs(store_paths: StorePaths) -> list[SingleRun]:
 
 def _summarize_run(run: Run, experiments: Mapping[str, str]) -> SingleRun:
     tags, start = run.data.tags, run.info.start_time
-    seconds = start / 1000 if isinstance(start, int) else 0.0
+    # A store that others write may have any time; Python has none after the year 9999.
+    seconds = min(max(start, 0), _LAST_MILLISECONDS) / 1000 if isinstance(start, int) else 0.0
     return SingleRun(
         run_id=str(run.info.run_id),
         name=str(run.info.run_name),
