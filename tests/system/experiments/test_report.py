@@ -1,11 +1,10 @@
-"""A report that is drawn again without the stores, and its crate before the profile's validator."""
+"""A report that is drawn again without the stores."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,6 @@ sys.meta_path.insert(0, Refusing())
 from assay.experiments.cli import main
 main()
 """
-CONTEXT = "https://w3id.org/ro/crate/1.1/context"
-NEEDS_NETWORK = {"ro-crate-1.1_3.1", "ro-crate-1.1_3.2"}
-"""Checks that fetch the context."""
 
 
 @pytest.fixture
@@ -60,29 +56,3 @@ def test_a_report_is_drawn_again_without_its_stores(folder: Path, tmp_path: Path
     assert {path.relative_to(out) for path in out.rglob("*") if path.is_file()} == names
     for name in names:
         assert (out / name).read_bytes() == (folder / name).read_bytes(), name
-
-
-def test_the_crate_passes_the_profiles_validator(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    services = pytest.importorskip("rocrate_validator.services", reason="needs roc-validator")
-    from rdflib.plugins.shared.jsonld import context
-    from rocrate_validator.models import Severity
-
-    fetch = context.source_to_json
-    known = resources.files("rocrate").joinpath("data/ro-crate.jsonld").read_text()
-
-    def read(source: object, *others: object, **more: object) -> object:
-        if str(source) == CONTEXT:
-            return json.loads(known), None
-        return fetch(source, *others, **more)
-
-    monkeypatch.setattr(context, "source_to_json", read)
-    settings = services.ValidationSettings(
-        rocrate_uri=str(folder),
-        profile_identifier="process-run-crate",
-        requirement_severity=Severity.REQUIRED,
-    )
-    issues = services.validate(settings).get_issues()
-    found = [issue.message for issue in issues if issue.check.identifier not in NEEDS_NETWORK]
-    assert found == []
