@@ -32,12 +32,6 @@ from assay.experiments.decision.load import load_finalizes
 from assay.experiments.decision.sentences import to_full_record, to_study_record
 from assay.experiments.export import export as exporting
 from assay.experiments.export.export import ExportResult
-from assay.experiments.report.write import (
-    ReportResult,
-    make_report,
-    rebuild_report,
-    report_finalized,
-)
 from assay.experiments.results.load import read_study
 from assay.experiments.results.study import StudyResult
 from assay.experiments.run import repeat, single
@@ -57,6 +51,8 @@ from assay.search.system.standard_streams import open_standard_descriptors
 
 if TYPE_CHECKING:
     import pandas
+
+    from assay.experiments.report.write import ReportResult
 
 _INTERRUPTED, _TERMINATED = 130, 143
 
@@ -173,6 +169,9 @@ def finalize(study: str, **options: Unpack[FinalizeArguments]) -> StudyResult:
         _raise_failure(result.status)
         loaded = read_study(study, store_paths)
         if result.evaluation.is_judged and options.get("report", True):
+            # Here, because figures need matplotlib.
+            from assay.experiments.report.write import report_finalized
+
             _, warning = report_finalized(study, store_paths)
             if warning is not None:
                 warnings.warn(warning, stacklevel=2)
@@ -245,6 +244,8 @@ def report(
             from its manifest.
         SearchError: the folder can't be written.
     """
+    from assay.experiments.report.write import make_report, rebuild_report  # here likewise
+
     given = {"home": home, "storage": storage, "tracking_uri": tracking_uri}
     options = read_options(StoreOptions, given)
     for name in studies:
