@@ -101,9 +101,10 @@ def _summarize_compared(
         picture=Picture(
             name="comparison",
             caption=(
-                f"{capitalize(name_test_metric(first.test_metric))} of every finalist on the same test "
-                "set: mean over the seeds and its 95 % interval. Blue leads, grey cannot be told from it, "
-                "vermillion is worse, green is better, purple is a reference."
+                f"{capitalize(name_test_metric(first.test_metric))} of every finalist on the "
+                "same test set: mean over the seeds and its 95 % interval. Blue leads, grey "
+                "cannot be told from it, vermillion is worse, green is better, purple is a "
+                "reference."
             ),
             alt="; ".join(
                 f"{shorten(one.name)}: {format_interval(one.test)}, {one.verdict}" for one in shown
@@ -181,9 +182,9 @@ def _leader_picture(views: Sequence[StudyView]) -> Picture:
     return Picture(
         name="leaders",
         caption=(
-            "The leader of each study on the test set: mean over its seeds and its 95 % interval, "
-            "a panel for each data set. Hollow: a study that is not finalized, by the best score of "
-            "its search."
+            "The leader of each study on the test set: mean over its seeds and its 95 % "
+            "interval, a panel for each data set. Hollow: a study that is not finalized, by the "
+            "best score of its search."
         ),
         alt="; ".join(f"{study}: {test or value}" for study, _, test, value in rows),
         svg=figures.draw_leaders(

@@ -23,9 +23,13 @@ from assay.experiments.terminal_text import escape_line, escape_text
 
 # What GitHub-flavored Markdown reads as markup anywhere in a line, or at its beginning.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&#!])")
-_LINE_START = re.compile(r"^([+\-=:])|^(\d+)([.)])")
-# GitHub turns these into links, mentions and pictures, escaped or not: an empty comment parts them.
-_LIVE = re.compile(r"(?i)((?:https?|ftp|mailto|xmpp):|www\.|@|:(?=\w+:))")
+_LINE_START = re.compile(r"^([+-](?=[\s-]|$)|=)|^(\d+)([.)])(?=\s|$)")
+# GitHub turns what these begin into links, mentions, pictures and formulas, and a backslash does
+# not help: it looks at the text. An element around the sign parts it. Not a comment: at the
+# beginning of a line, that makes all of the line HTML.
+_LIVE = re.compile(
+    r"(?i)((?:(?<=https)|(?<=http)|(?<=ftp)|(?<=mailto)|(?<=xmpp)):|(?<=www)\.|[@$]|:(?=\w+:))"
+)
 
 
 def escape(text: str) -> str:
@@ -35,15 +39,13 @@ def escape(text: str) -> str:
         >>> escape("a|b <i>")
         'a\\|b \\<i\\>'
     """
-    line = _LIVE.sub(lambda found: f"{found[1][:-1]}\0{found[1][-1]}\0", _escape_markup(text))
-    # GitHub reads what is between two dollar signs as a formula, and a backslash does not help.
-    return line.replace("\0", "<!-- -->").replace("$", "<span>$</span>")
+    return _LIVE.sub(r"<span>\1</span>", _escape_markup(text))
 
 
 def _escape_markup(text: str) -> str:
     """Return the same without HTML, for the text of an image, in which there can be none."""
     line = _MARKUP.sub(r"\\\1", escape_line(text).strip())
-    return _LINE_START.sub(lambda found: _escape_start(found), line)
+    return _LINE_START.sub(_escape_start, line)
 
 
 def _escape_start(found: re.Match[str]) -> str:

@@ -176,8 +176,8 @@ def draw_finalist_picture(view: StudyView) -> Picture:
         caption=(
             f"{capitalize(name_test_metric(study.test_metric))} on the test set"
             f"{describe_metric(study.test_metric)}: mean over the seeds, its 95 % interval, and "
-            "each seed below it. Diamonds: the score by which the search chose. Blue leads, grey cannot "
-            "be told from it, vermillion is worse, green is better."
+            "each seed below it. Diamonds: the score by which the search chose. Blue leads, grey "
+            "cannot be told from it, vermillion is worse, green is better."
         ),
         alt="; ".join(
             f"trial {one.trial}: {format_interval(one.test)}, {one.verdict}" for one in measured

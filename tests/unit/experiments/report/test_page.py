@@ -1,0 +1,202 @@
+"""The page of a report and its Markdown twin, of every kind of records."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import itertools
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from assay.experiments.report.page import render
+from assay.experiments.report.records import (
+    ClassRecord,
+    FinalistRecord,
+    ReportRecords,
+    StudyRecord,
+    TrialRecord,
+)
+from assay.experiments.terminal_text import escape_text
+from tests.helpers.html_pages import ParsedPage
+from tests.helpers.report_records import (
+    COLLECTED,
+    KINDS,
+    environment_of,
+    failing,
+    finalized,
+    hostile_strings,
+    replace_texts,
+)
+
+MOST_BYTES = 1_500_000
+
+# What the first screen of each kind must say.
+FIRST_WORDS = {
+    "finalized": [
+        "accuracy on 2,000 new images.",
+        "mean of 5 networks",
+        "It is better than trial 0",
+    ],
+    "asking": ["Which activation is best", "Best val_accuracy of the search for each activation"],
+    "unfinished": [
+        "Not decided.",
+        "This is the score of the search: one training, the best of 40 trials",
+        "assay finalize searched",
+    ],
+    "pareto": ["are on the Pareto front.", "assay finalize pareto"],
+    "regression": ["mean absolute error on 2,000 new examples."],
+    "failing": [
+        "No answer: none of 8 trials was trained to its end.",
+        "The most frequent reason is 'diverged': 6 of 8.",
+        "a metric is not finite: {'loss': nan}",
+    ],
+    "empty": ["No answer: no trial is complete.", "No trial was run."],
+}
+
+
+@functools.cache
+def files_of(kind: str) -> dict[str, bytes]:
+    records = KINDS[kind]()
+    return render(records, environment_of(records))
+
+
+def page_of(files: dict[str, bytes]) -> ParsedPage:
+    return ParsedPage(files["report.html"].decode())
+
+
+def render_changed(records: ReportRecords, **changes: object) -> dict[str, bytes]:
+    """Return the files of a report with another record of its only study."""
+    study = records.studies[0].model_copy(update=changes)
+    others = [one for one in records.records if not isinstance(one, StudyRecord)]
+    changed = ReportRecords(records.report, (study, *others))
+    return render(changed, environment_of(changed))
+
+
+@pytest.mark.parametrize("kind", FIRST_WORDS)
+def test_each_kind_of_study_has_a_first_screen_and_sections(kind: str) -> None:
+    files = files_of(kind)
+    page = page_of(files)
+    first = page.words[: page.words.index("What was not tried")]
+    assert [words for words in FIRST_WORDS[kind] if words not in first] == []
+    for section in ("Finalists", "Checks, data and model", "Cost", "Run it again"):
+        assert section in page.words
+    assert page.unclosed == []
+    assert len(files["report.html"]) < MOST_BYTES
+    ids = [value for value in page.values("section", "id") if value]
+    assert len(ids) == len(set(ids))
+    linked = {link for link in page.values("a", "href") if link.startswith("#")}
+    assert linked <= {f"#{one}" for one in (*ids, *page.values("article", "id"))}
+
+
+@pytest.mark.parametrize("kind", FIRST_WORDS)
+def test_every_figure_has_a_finding_as_its_alternative_and_numbers_or_a_table(kind: str) -> None:
+    files = files_of(kind)
+    page = page_of(files)
+    assert all(page.values("img", "alt"))
+    drawn = [
+        base64.b64decode(source.partition("base64,")[2])
+        for source in page.values("img", "src")
+        if source.startswith("data:image/svg+xml")
+    ]
+    named = [name for name in files if name.endswith(".svg") and "examples" not in name]
+    assert sorted(drawn) == sorted(files[name] for name in named)
+    for svg in drawn:
+        ElementTree.fromstring(svg)
+    twin = files["report.md"].decode()
+    for name in (name for name in files if name.endswith(".svg")):
+        assert f"]({name})" in twin
+
+
+def test_the_page_has_the_numbers_of_the_finalists_and_all_trials() -> None:
+    records = finalized()
+    page = page_of(files_of("finalized")).words
+    twin = files_of("finalized")["report.md"].decode()
+    for one in records.of(FinalistRecord, "digits-mlp"):
+        assert one.test is not None
+        assert one.test.low is not None
+        for value in (one.test.mean, one.test.low, one.search_value or 0.0):
+            assert f"{value:.4f}" in page
+            assert f"{value:.4f}" in twin
+    for trial in records.of(TrialRecord, "digits-mlp"):
+        if trial.values[0] is not None:
+            assert f"{trial.values[0]:.4f}" in page
+    for of_class in records.of(ClassRecord, "digits-mlp"):
+        assert f"{of_class.precision:.3f}" in page
+
+
+def test_the_same_records_give_the_same_bytes_and_one_line_has_a_date() -> None:
+    records = failing()
+    again = render(records, environment_of(records))
+    assert again == files_of("failing")
+    later = ReportRecords(
+        records.report.model_copy(update={"collected": "2027-01-02T03:04:05Z"}), records.records
+    )
+    changed = render(later, environment_of(later))
+    assert [name for name in changed if changed[name] != again[name]] == [
+        "report.html",
+        "report.md",
+    ]
+    lines = zip(changed["report.html"].splitlines(), again["report.html"].splitlines(), strict=True)
+    (only,) = [before for after, before in lines if after != before]
+    assert only.startswith(b'<p class="collected">Records collected 2026-11-27 14:39:18 UTC')
+    html = again["report.html"].decode()
+    assert COLLECTED[:10] in html
+    assert re.findall(r"20\d\d-\d\d-\d\d", html) == [COLLECTED[:10]]
+
+
+def test_texts_of_users_create_no_element_and_no_attribute() -> None:
+    plain = failing()
+    strings = list(itertools.islice(hostile_strings(), 200))
+    hostile = replace_texts(plain, iter(strings))
+    page = page_of(render(hostile, environment_of(hostile)))
+    harmless = page_of(files_of("failing"))
+    assert {tag for tag, _ in page.elements} <= {tag for tag, _ in harmless.elements}
+    known = {(tag, name) for tag, values in harmless.elements for name in values}
+    assert {(tag, name) for tag, values in page.elements for name in values} <= known
+    assert page.unclosed == []
+    assert set(page.values("a", "href")) == set(harmless.values("a", "href"))
+    # As it is, but for control characters: those are shown as escapes.
+    untried = hostile.studies[0].untried
+    assert [text for text in untried if " ".join(escape_text(text).split()) not in page.words] == []
+
+
+def test_a_study_says_why_something_is_missing() -> None:
+    files = render_changed(
+        failing(),
+        importance={"val_accuracy": "too few trials"},
+        expected_best="no independent draws",
+        unfinished="A finalize is at work.",
+        warnings=("3 images occur twice",),
+        commands=(),
+    )
+    page = page_of(files).words
+    for words in (
+        "Importance for val_accuracy: too few trials.",
+        "no independent draws",
+        "A finalize is at work.",
+        "3 images occur twice",
+        "No random search of the same space at equal budget is part of this report",
+    ):
+        assert words in page
+
+
+def test_the_difference_of_a_test_metric_is_in_points_whatever_validation_is_measured_by() -> None:
+    records = finalized()
+    studies = [
+        records.studies[0].model_copy(update={"metric": "val_loss", "is_share": False}),
+    ]
+    few = [one for one in records.records if isinstance(one, FinalistRecord)]
+    changed = ReportRecords(records.report, (*studies, *few))
+    page = page_of(render(changed, environment_of(changed))).words
+    baseline = next(one.difference for one in few if one.baseline)
+    assert baseline is not None
+    assert baseline.mean is not None
+    assert f"better than trial 0 (the baseline) by {-100 * baseline.mean:.3g} ±" in page
+
+
+def test_changed_code_is_warned_of() -> None:
+    page = page_of(files_of("finalized")).words
+    assert "The code of the finalize had changes that commit e8e4a418 does not have" in page
+    assert "The code of the search had changes" not in page
