@@ -23,9 +23,9 @@ Listing = Mapping[str, object]
 @common.store_paths
 @common.json_output
 def command(kinds: tuple[str, ...], as_json: bool, **store_paths: str | None) -> int:
-    """List everything, or only the given KINDS, with a line about each entry.
+    """List everything but runs, or only the given KINDS, with a line about each entry.
 
-    KINDS: experiments, models, datasets, samplers, pruners, studies, runs.
+    KINDS: experiments, models, datasets, samplers, pruners, studies, runs (single runs in MLflow).
 
     \b
     Example:
@@ -34,7 +34,7 @@ def command(kinds: tuple[str, ...], as_json: bool, **store_paths: str | None) ->
     """
     from assay.models.names import check_name
 
-    chosen = [check_name("kind", kind, _LISTINGS) for kind in kinds or _LISTINGS]
+    chosen = [check_name("kind", kind, _LISTINGS) for kind in kinds] or _DEFAULT_KINDS
     listings = {kind: _LISTINGS[kind](store_paths) for kind in chosen}
     if as_json:
         records = {kind: _to_records(listing) for kind, listing in listings.items()}
@@ -128,3 +128,5 @@ _LISTINGS: dict[str, Callable[[Mapping[str, Any]], Listing]] = {
     "studies": _list_studies,
     "runs": _list_runs,
 }
+# Runs are in MLflow alone, which takes seconds to import and may be a server that is away.
+_DEFAULT_KINDS = [kind for kind in _LISTINGS if kind != "runs"]

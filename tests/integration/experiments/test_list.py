@@ -169,3 +169,10 @@ def test_json_has_no_infinity(store_paths: StorePaths, value: float) -> None:
     listed = invoke("list", "studies", "--json", "--home", str(store_paths.workspace.path))
     assert "Infinity" not in listed.out
     assert listed.answer["studies"]["infinite"]["best"] is None
+
+
+def test_a_list_of_everything_needs_no_tracking_server(tmp_path: Path) -> None:
+    away = ("--home", str(tmp_path), "--tracking-uri", "http://127.0.0.1:9", "--json")
+    done = invoke("list", *away)
+    assert (done.code, {"studies", "samplers"} <= set(done.answer)) == (0, True), done.err
+    assert "runs" not in done.answer
