@@ -129,7 +129,7 @@ def test_json_lists_every_kind_by_name(store_paths: StorePaths) -> None:
     study(store_paths, "mine", [(COMPLETE, [0.5])])
     answer = invoke("list", "--json", "--home", str(store_paths.workspace.path)).answer
     kinds = ["experiments", "models", "datasets", "samplers", "pruners"]
-    assert [*answer] == [*kinds, "studies", "runs"]
+    assert [*answer] == [*kinds, "studies"]
     assert all(isinstance(line, str) for kind in kinds for line in answer[kind].values())
     assert answer["studies"]["mine"]["best"] == 0.5
 
