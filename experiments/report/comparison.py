@@ -216,6 +216,7 @@ def _params_of(one: ComparedRecord, views: Sequence[StudyView]) -> list[tuple[st
 def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord]) -> Table:
     verdicts = {(one.study, one.trial): one for one in compared}
     rows: list[list[Cell]] = []
+    data = {view.study.data.name for view in views}
     for view in views:
         study, leader = view.study, view.leader
         found = None if leader is None else verdicts.get((study.study, leader.trial))
@@ -225,7 +226,7 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
             [
                 study.study,
                 "" if found is None else verdict_badge(found.verdict),
-                shorten(study.data.name),
+                shorten(study.data.name) if len(data) > 1 else "",
                 shorten(study.family),
                 join_params(view.params(params)),
                 "not finalized" if leader is None else format_interval(leader.test),

@@ -46,13 +46,14 @@ def build_document(records: ReportRecords, environment: Environment) -> Document
         chapters=chapters,
         files=_FILES,
         closing=[
+            *([Code(report.command, "It was made by:", "sh")] if report.command else []),
             Code(
                 "# verify the files\nsha256sum --check manifest-sha256.txt\n\n"
                 "# draw the page again from records.jsonl and environment.json alone\n"
                 "assay report --from .",
                 "In the folder of this page:",
                 "sh",
-            )
+            ),
         ],
     )
 

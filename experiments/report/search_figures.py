@@ -245,7 +245,7 @@ def draw_parallel(
         array=np.array([one.values[0] or 0.0 for one in lines]),
         cmap="cividis" if _is_maximized(study) else "cividis_r",
         norm=Normalize(low, high),
-        linewidths=[1.2 if done else 0.5 for done in is_complete],
+        linewidths=[(1.2 if len(lines) <= 100 else 0.7) if done else 0.5 for done in is_complete],
         alpha=[(0.75 if len(lines) <= 100 else 0.45) if done else 0.3 for done in is_complete],
     )
     axes.add_collection(collection)

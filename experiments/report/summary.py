@@ -210,7 +210,7 @@ def _summarize_search(view: StudyView) -> Summary:
     validation = "" if examples is None else f"{examples:,} "
     value = format_number(best.values[0] if best.values else None)
     return Summary(
-        status=Badge("not decided: the best score of a search", "open"),
+        status=Badge("not finalized: the score of a search", "open"),
         question=_ask(study),
         answer=f"Not decided. The search's best is trial {best.trial}: {study.metric} {value}.",
         configuration=view.params(best.params),
@@ -232,7 +232,7 @@ def _summarize_front(view: StudyView) -> Summary:
     names = [shorten(metric_of(one)) for one in study.objectives]
     front = len(study.pareto)
     return Summary(
-        status=Badge("not decided: the front of a search", "open"),
+        status=Badge("not finalized: the front of a search", "open"),
         question=f"Which configurations trade {' against '.join(names)} best?",
         answer=f"{front} of {format_count(view.tried, 'trial')} are on the Pareto front.",
         configuration=[],

@@ -118,7 +118,10 @@ def several(seed: int = 0) -> ReportRecords:
     report = _report("Three models of the digits", *studies)
     return ReportRecords(
         report.report.model_copy(
-            update={"comparison": (f"{compared[0].name} leads: its mean is the highest.",)}
+            update={
+                "comparison": (f"{compared[0].name} leads: its mean is the highest.",),
+                "command": "make benchmark-report DATA=digits",
+            }
         ),
         (*report.records, reference, *compared),
     )
@@ -169,6 +172,8 @@ def environment_of(records: ReportRecords) -> Environment:
             StudyEnvironment(
                 study=study.study,
                 stage=stage,
+                began="2026-11-20T08:00:00Z",
+                ended="2026-11-20T09:30:00Z",
                 settings={**settings, "dirty": "yes" if stage == "finalize" else "no"},
                 packages={"keras": "3.15.1", "numpy": "2.4.6"},
             )
@@ -220,7 +225,7 @@ def _study(
     trainings = [training for _, group in again for training in group]
     ordered = sorted(
         (one for one, _ in again),
-        key=lambda one: sign * (one.validation.mean),  # type: ignore[union-attr]
+        key=lambda one: sign * (one.validation.mean),
     )
     judged = _judge(ordered)
     leader = judged[0].trial if judged else None
@@ -546,8 +551,8 @@ def _front(complete: Sequence[TrialRecord]) -> tuple[int, ...]:
     front = []
     for one in complete:
         if not any(
-            other.values[0] >= one.values[0]  # type: ignore[operator]
-            and other.values[1] <= one.values[1]  # type: ignore[operator]
+            other.values[0] >= one.values[0]
+            and other.values[1] <= one.values[1]
             and other.values != one.values
             for other in complete
         ):
