@@ -18,13 +18,15 @@ from assay.experiments.report.document import (
 )
 from assay.experiments.report.records import Check, Environment, StudyEnvironment, StudyRecord
 from assay.experiments.report.view import StudyView
-from assay.experiments.terminal_text import escape_line
+from assay.experiments.terminal_text import escape_line, escape_text
 
 _PURPOSES = {
     "search": "search",
     "finalize": "train the best again, and open the test set",
     "reproduce": "train the chosen network again, and compare every number",
     "train": "train its configuration once more; options change something in it",
+    "serve": "serve the network, which answers raw inputs; needs uv; mlruns is the home",
+    "ask": "ask it about the example that is stored with it",
     "export": "write the network to a file",
     "ui": "open the study in MLflow",
     "report": "write this report again",
@@ -104,7 +106,7 @@ def build_again_section(view: StudyView, environment: Environment) -> Section:
     blocks: list[Block] = []
     if study.commands:
         lines = [
-            f"# {escape_line(_PURPOSES.get(one.purpose, one.purpose))}\n{escape_line(one.line)}"
+            f"# {escape_line(_PURPOSES.get(one.purpose, one.purpose))}\n{escape_text(one.line)}"
             for one in study.commands
         ]
         blocks.append(Code("\n\n".join(lines), "What was typed, and what to type.", "sh"))

@@ -68,7 +68,8 @@ from assay.experiments.report.sources import StudySources, train_seconds
 from assay.experiments.report.untried import list_untried
 from assay.experiments.results.frames import final_values, searched_params
 from assay.experiments.run.study_locks import find_runner
-from assay.experiments.tracking.schema import COMMAND_TAG
+from assay.experiments.serving.model_folder import SERVING_EXAMPLE_FILE
+from assay.experiments.tracking.schema import COMMAND_TAG, MODEL_FOLDER
 from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyOpened
 from assay.search.history import TrialHistory
@@ -80,6 +81,8 @@ from assay.search.storage.stored_values import BASELINE, ORIGIN, SEED, STATE
 _UNKNOWN = "unknown"
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _IMAGE_DIMENSIONS = 3
+_OWN_STORE = "MLFLOW_TRACKING_URI=sqlite:///mlruns/mlflow.db "
+_PORT = 5001
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 _EXECUTION_TAGS = (
     *("backend", "device", "precision", "workers", "threads", "deterministic", "fuse", "xla"),
@@ -487,6 +490,7 @@ def _commands(sources: StudySources, leader: int | None) -> Iterator[Command]:
     if run_id is not None:
         yield Command(purpose="reproduce", line=_join("assay", "reproduce", run_id))
         yield Command(purpose="train", line=_join("assay", "run", "--like", run_id))
+    yield from _serving_commands(sources)
     yield Command(purpose="export", line=_join("assay", "export", name, "--to", "keras"))
     yield Command(purpose="ui", line=_join("assay", "ui", name))
     yield Command(purpose="report", line=_join("assay", "report", name))
@@ -494,6 +498,35 @@ def _commands(sources: StudySources, leader: int | None) -> Iterator[Command]:
 
 def _join(*words: str) -> str:
     return to_text(shlex.join(words))
+
+
+def _serving_commands(sources: StudySources) -> Iterator[Command]:
+    """Yield what serves the model, and asks it about the example that is logged with it."""
+    model = find_model_to_serve(sources)
+    if model is None:
+        return
+    # Another store's address may name a machine.
+    store = _OWN_STORE if sources.store_paths.has_own_tracking else ""
+    serve = f"mlflow models serve --model-uri {model} --env-manager uv --port {_PORT}"
+    file = SERVING_EXAMPLE_FILE
+    example = f"mlflow artifacts download --artifact-uri {model}/{file} --dst-path ."
+    ask = f"curl -H 'Content-Type: application/json' -d @{file} 127.0.0.1:{_PORT}/invocations"
+    yield Command(purpose="serve", line=f"{store}{serve}")
+    yield Command(purpose="ask", line=f"{store}{example}\n{ask}")
+
+
+def find_model_to_serve(sources: StudySources) -> str | None:
+    """Return the address of the network to use; None if MLflow does not have it.
+
+    It is the registered one of the leader; before finalize, that of the best trial.
+    """
+    if sources.finalized is None:
+        return sources.result.model
+    registration = sources.finalized.verdicts.registration
+    if registration is None or registration.unsaved is not None:
+        return None
+    run_id = sources.result.finalist_runs.get(registration.training)
+    return None if run_id is None else f"runs:/{run_id}/{MODEL_FOLDER}"
 
 
 def _finalize_command(sources: StudySources) -> str:

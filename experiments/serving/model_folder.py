@@ -38,7 +38,7 @@ CODE_FOLDER = "code"
 _SERVED_MODEL_FILE = "served_model.py"
 _KERAS_MODULE_FILE = "data/keras_module.txt"
 _CONDA_FILE, _PYTHON_FILE = "conda.yaml", "python_env.yaml"
-_SERVING_EXAMPLE_FILE = "serving_input_example.json"
+SERVING_EXAMPLE_FILE = "serving_input_example.json"
 
 MODEL_FILES = (
     "MLmodel",
@@ -47,7 +47,7 @@ MODEL_FILES = (
     NETWORK_FILE,
     _KERAS_MODULE_FILE,
     EXAMPLE_FILE,
-    _SERVING_EXAMPLE_FILE,
+    SERVING_EXAMPLE_FILE,
     REQUIREMENTS_FILE,
     _PYTHON_FILE,
     _CONDA_FILE,
@@ -56,7 +56,7 @@ MODEL_FILES = (
 
 EXAMPLE_INFO = {
     "artifact_path": EXAMPLE_FILE,
-    "serving_input_path": _SERVING_EXAMPLE_FILE,
+    "serving_input_path": SERVING_EXAMPLE_FILE,
     "type": "ndarray",
 }
 """What MLmodel says of the example, as `mlflow.models.utils._Example` writes it (3.17)."""
@@ -87,7 +87,7 @@ def write_model_files(
     if example is not None:
         for name, content in (
             (EXAMPLE_FILE, example.tolist()),
-            (_SERVING_EXAMPLE_FILE, {"inputs": example.tolist()}),
+            (SERVING_EXAMPLE_FILE, {"inputs": example.tolist()}),
         ):
             (folder / name).write_text(json.dumps(content), encoding="utf-8")
     keras_version = next(one for one in requirements if one.startswith("keras")).partition("==")[2]

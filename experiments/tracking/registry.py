@@ -205,7 +205,7 @@ def describe_use(name: str, run_id: str, parent: str, experiment_id: str) -> str
             "```",
             "",
             "```sh",
-            f"mlflow models serve --model-uri {shlex.quote(address)} --env-manager local",
+            f"mlflow models serve --model-uri {shlex.quote(address)} --env-manager uv",
             "```",
             "",
             f"**See also** [its training]({runs}/{run_id}), [the study]({runs}/{parent}), and "

@@ -80,7 +80,7 @@ def test_it_contains_only_the_packages_and_the_catalogue(wheel: Path) -> None:
     catalogue = {name.name for name in names if name.suffix == ".toml"}
     assert catalogue == {file.name for file in (ROOT / "experiments" / "catalog").glob("*.toml")}
     others = {name.suffix for name in names if name.parts[0] == "assay"}
-    assert others == {".py", ".toml", ".ipynb"}
+    assert others == {".py", ".toml", ".ipynb", ".jinja", ".css"}
 
 
 def test_it_sweeps_in_a_folder_with_clashing_names(python: Path, folder: Path) -> None:
