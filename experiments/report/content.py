@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from assay.experiments.report.cells import shorten
 from assay.experiments.report.closing_sections import (
     build_again_section,
     build_check_section,
@@ -20,6 +21,7 @@ from assay.experiments.report.search_sections import build_matter_section, build
 from assay.experiments.report.summary import summarize
 from assay.experiments.report.view import StudyView
 
+_LONGEST_TITLE = 120
 _FILES = (
     ("report.html", "this page"),
     ("report.md", "the same as Markdown, to commit, with its figures in figures/"),
@@ -38,7 +40,7 @@ def build_document(records: ReportRecords, environment: Environment) -> Document
     if len(views) > 1:
         chapters.insert(0, build_comparison(records, views))
     return Document(
-        title=report.title or ", ".join(report.studies),
+        title=shorten(report.title or ", ".join(report.studies), _LONGEST_TITLE),
         collected=(
             f"Records collected {report.collected.replace('T', ' ').removesuffix('Z')} UTC by "
             f"Assay {report.version}."
@@ -78,7 +80,7 @@ def _build_chapter(view: StudyView, environment: Environment) -> Chapter:
         build_again_section(view, environment),
     ]
     return Chapter(
-        title=study.title or study.study,
+        title=shorten(study.title or study.study, _LONGEST_TITLE),
         anchor=view.anchor,
         lines=lines,
         summary=summarize(view),

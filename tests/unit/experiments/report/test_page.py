@@ -75,9 +75,14 @@ def render_changed(records: ReportRecords, **changes: object) -> dict[str, bytes
 
 
 @pytest.mark.parametrize("kind", FIRST_WORDS)
-def test_each_kind_of_study_has_a_first_screen_and_sections(kind: str) -> None:
+def test_each_kind_of_study_has_a_first_screen_sections_and_figures_in_words(kind: str) -> None:
     files = files_of(kind)
     page = page_of(files)
+    check_sections(kind, files, page)
+    check_figures(files, page)
+
+
+def check_sections(kind: str, files: dict[str, bytes], page: ParsedPage) -> None:
     first = page.words[: page.words.index("What was not tried")]
     assert [words for words in FIRST_WORDS[kind] if words not in first] == []
     for section in ("Finalists", "Checks, data and model", "Cost", "Run it again"):
@@ -90,10 +95,7 @@ def test_each_kind_of_study_has_a_first_screen_and_sections(kind: str) -> None:
     assert linked <= {f"#{one}" for one in (*ids, *page.values("article", "id"))}
 
 
-@pytest.mark.parametrize("kind", FIRST_WORDS)
-def test_every_figure_has_a_finding_as_its_alternative_and_numbers_or_a_table(kind: str) -> None:
-    files = files_of(kind)
-    page = page_of(files)
+def check_figures(files: dict[str, bytes], page: ParsedPage) -> None:
     assert all(page.values("img", "alt"))
     drawn = [
         base64.b64decode(source.partition("base64,")[2])
