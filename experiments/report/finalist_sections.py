@@ -47,6 +47,8 @@ def build_finalist_section(view: StudyView) -> Section:
         if view.leader is not None and study.pareto:
             blocks.append(draw_finalist_picture(view))
         blocks += [_finalist_table(view), Paragraph(INTERVAL_NOTE, "note")]
+    elif study.openings or study.unfinished:
+        blocks.append(Paragraph("No configuration that was trained again is recorded."))
     else:
         blocks.append(
             Paragraph("No configuration was trained again, and the test set was not opened.")
