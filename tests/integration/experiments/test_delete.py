@@ -54,7 +54,8 @@ def assert_gone(store_paths: StorePaths) -> None:
 
 def test_everything_of_the_study_is_deleted_and_its_name_is_free(store_paths: StorePaths) -> None:
     done = invoke("delete", STUDY, "--yes", "--json", "--home", str(store_paths.workspace.path))
-    assert (done.code, done.answer) == (0, {"study": STUDY, "trials": 5, "runs": 6}), done.err
+    counts = {"trials": 5, "runs": 6, "model_versions": 0}
+    assert (done.code, done.answer) == (0, {"study": STUDY, **counts}), done.err
     assert_gone(store_paths)
     again = invoke(*SWEEP, "--home", str(store_paths.workspace.path))
     assert again.code == 0, again.err
@@ -164,7 +165,8 @@ def test_an_untracked_study_of_failed_trials_is_deleted(tmp_path: Path) -> None:
         journal.append(TrialBegun(trial=0, seed=0, params={}, searched={}, origin="tpe"))
         journal.append(TrialEnded(trial=0, state="failed", reason="crashed"))
     with locked_study("bad", store_paths) as stored:
-        assert stored == StoredStudy("bad", in_optuna=True, trials=1, runs=())
+        ids = frozenset({"1d"})
+        assert stored == StoredStudy("bad", in_optuna=True, trials=1, runs=(), study_ids=ids)
         delete_study(stored, store_paths)
     assert optuna_studies(store_paths) == []
     assert kept(store_paths) == []
