@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
-
-from mlflow import MlflowClient
+from typing import TYPE_CHECKING, TypeVar
 
 from assay.experiments.config.text_file import read_utf8
 from assay.experiments.tracking.addresses import ArtifactGuard
@@ -14,6 +12,9 @@ from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.models.files import temporary_folder
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 _Content = TypeVar("_Content")
 
