@@ -19,13 +19,14 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from assay.experiments.config.options import DEFAULT_TOLERANCE
 from assay.experiments.data.sources.published import PUBLISHED_SETS
 from assay.experiments.decision.finalists import plan_options
 from assay.experiments.decision.outcome import TEST_METRIC
 from assay.experiments.decision.sentences import describe_evaluation, describe_judged
 from assay.experiments.evaluation.proportions import is_share_metric, network_interval
 from assay.experiments.formatting import format_count, format_ordinal
-from assay.experiments.report.compared import Benchmark, compare_studies
+from assay.experiments.report.compared import Benchmark, compare_studies, describe_unfinalized
 from assay.experiments.report.confused import collect_examples
 from assay.experiments.report.expected_best import collect_expected_best, explain_no_curve
 from assay.experiments.report.finalists import (
@@ -74,14 +75,17 @@ from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyOpened
 from assay.search.history import TrialHistory
 from assay.search.importances import group_trials
-from assay.search.objective import COSTS
 from assay.search.space import Parameter
 from assay.search.storage.stored_values import BASELINE, ORIGIN, SEED, STATE
 
 _UNKNOWN = "unknown"
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _IMAGE_DIMENSIONS = 3
-_OWN_STORE = "MLFLOW_TRACKING_URI=sqlite:///mlruns/mlflow.db "
+_REPRODUCED = (
+    f"every metric of every epoch must be within {DEFAULT_TOLERANCE:g} of the recorded one; a "
+    f"value above 1, within {DEFAULT_TOLERANCE:g} of itself"
+)
+_DEFAULT_HOME = "mlruns"
 _PORT = 5001
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 _EXECUTION_TAGS = (
@@ -126,15 +130,22 @@ def collect(
         # A study that was only searched has nothing to be compared.
         names = [one.name for one in sources if one.finalized is not None]
         compared, sentences, reason = compare_studies(names, store_paths, references)
+        notes = describe_unfinalized(sources)
     else:
-        compared, sentences, reason = [], [], ""
+        compared, sentences, reason, notes = [], [], "", []
+    # A path is masked up to the end of a text, so the notes are added behind.
+    reason = to_private_text(reason)
+    if reason and notes:
+        reason = " ".join([f"{reason.rstrip('.')}.", *notes])
+    elif notes:
+        sentences = [*sentences, *notes]
     time = datetime.datetime.now(datetime.UTC) if now is None else now.astimezone(datetime.UTC)
     report = ReportRecord(
         format=FORMAT,
         title=_title(sources) if benchmark is None else benchmark.title,
         studies=tuple(to_text(one.name) for one in sources),
         comparison=tuple(map(to_text, sentences)),
-        not_compared=to_private_text(reason),
+        not_compared=to_text(reason),
         command="" if benchmark is None else benchmark.command,
         collected=time.strftime(_TIME_FORMAT),
         version=importlib.metadata.version("assay"),
@@ -195,7 +206,6 @@ def _study(
     examples_note: str,
 ) -> StudyRecord:
     result, objectives = sources.result, sources.objectives
-    judged = next((one for one in objectives.each if one.metric not in COSTS), objectives.each[0])
     evaluation = sources.evaluation
     leader = evaluation.leader if evaluation is not None else None
     if leader is None and sources.finalized is not None:
@@ -209,10 +219,10 @@ def _study(
         task=sources.task,
         question=None if sources.question is None else to_text(sources.question),
         objectives=tuple(to_text(one) for one in objectives.each),
-        metric=to_text(judged.metric),
-        greater_is_better=judged.direction == "maximize",
+        metric=to_text(sources.judged.metric),
+        greater_is_better=sources.judged.direction == "maximize",
         test_metric=TEST_METRIC[sources.task],
-        is_share=is_share_metric(judged.metric),
+        is_share=is_share_metric(sources.judged.metric),
         data=_data(sources),
         family=to_private_text(sources.fingerprint.get("family", _UNKNOWN)),
         fixed=_fixed(sources),
@@ -445,7 +455,7 @@ def _unfinished(sources: StudySources) -> str | None:
     )
     if is_running:
         return f"{text}."
-    again = shlex.join(["assay", "finalize", sources.name, *unfinished.options])
+    again = sources.command("finalize", sources.name, *unfinished.options)
     return to_text(f"{text}. It goes on with: {again}")
 
 
@@ -481,23 +491,32 @@ def _training_seconds(trials: Iterable[TrialHistory]) -> float | None:
 
 
 def _commands(sources: StudySources, leader: int | None) -> Iterator[Command]:
+    """Yield the commands that were given, and those that can follow."""
     name = sources.name
     recorded = _distinct(sources, COMMAND_TAG)
-    for line in recorded or [_join("assay", "sweep", sources.result.experiment, "--study", name)]:
-        yield Command(purpose="search", line=to_text(line))
-    yield Command(purpose="finalize", line=to_text(_finalize_command(sources)))
+    for line in recorded or [sources.command("sweep", sources.result.experiment, "--study", name)]:
+        yield _command("search", line)
+    # Without a complete trial there is nothing to train again, and no network.
+    has_complete = any(trial.state.name == "COMPLETE" for trial in sources.trials)
+    if has_complete or sources.finalized is not None:
+        yield _command("finalize", _finalize_command(sources))
     run_id = find_reproduced_run(sources, leader)
     if run_id is not None:
-        yield Command(purpose="reproduce", line=_join("assay", "reproduce", run_id))
-        yield Command(purpose="train", line=_join("assay", "run", "--like", run_id))
+        yield _command("reproduce", sources.command("reproduce", run_id), _REPRODUCED)
+        yield _command("train", sources.command("run", "--like", run_id))
     yield from _serving_commands(sources)
-    yield Command(purpose="export", line=_join("assay", "export", name, "--to", "keras"))
-    yield Command(purpose="ui", line=_join("assay", "ui", name))
-    yield Command(purpose="report", line=_join("assay", "report", name))
+    if has_complete or sources.finalized is not None:
+        # Of several objectives no trial is the best.
+        front = sources.result.pareto if leader is None else None
+        having = [one for one in front or () if one["model"] is not None] or front
+        chosen = ("--trial", str(having[0]["number"])) if having else ()
+        yield _command("export", sources.command("export", name, *chosen, "--to", "keras"))
+    yield _command("ui", sources.command("ui", name))
+    yield _command("report", sources.command("report", name))
 
 
-def _join(*words: str) -> str:
-    return to_text(shlex.join(words))
+def _command(purpose: str, line: str, note: str = "") -> Command:
+    return Command(purpose=purpose, line=to_text(line), note=note)
 
 
 def _serving_commands(sources: StudySources) -> Iterator[Command]:
@@ -506,13 +525,21 @@ def _serving_commands(sources: StudySources) -> Iterator[Command]:
     if model is None:
         return
     # Another store's address may name a machine.
-    store = _OWN_STORE if sources.store_paths.has_own_tracking else ""
+    store = _own_store(sources) if sources.store_paths.has_own_tracking else ""
     serve = f"mlflow models serve --model-uri {model} --env-manager uv --port {_PORT}"
     file = SERVING_EXAMPLE_FILE
     example = f"mlflow artifacts download --artifact-uri {model}/{file} --dst-path ."
     ask = f"curl -H 'Content-Type: application/json' -d @{file} 127.0.0.1:{_PORT}/invocations"
-    yield Command(purpose="serve", line=f"{store}{serve}")
-    yield Command(purpose="ask", line=f"{store}{example}\n{ask}")
+    yield _command("serve", f"{store}{serve}")
+    yield _command("ask", f"{store}{example}\n{ask}")
+
+
+def _own_store(sources: StudySources) -> str:
+    """Return the setting of home's own MLflow store, before a command of MLflow."""
+    options = list(sources.store_options)
+    home = options[options.index("--home") + 1] if "--home" in options else _DEFAULT_HOME
+    address = f"sqlite:///{home.removeprefix('./').rstrip('/')}/mlflow.db"
+    return f"MLFLOW_TRACKING_URI={shlex.quote(address)} "
 
 
 def find_model_to_serve(sources: StudySources) -> str | None:
@@ -532,10 +559,10 @@ def find_model_to_serve(sources: StudySources) -> str | None:
 def _finalize_command(sources: StudySources) -> str:
     record = sources.finalize_record
     if record is None:
-        return shlex.join(["assay", "finalize", sources.name])
+        return sources.command("finalize", sources.name)
     given = record.opened.provenance.get(COMMAND_TAG)
     options = plan_options(record.plan)
-    return given or shlex.join(["assay", "finalize", sources.name, *options])
+    return given or sources.command("finalize", sources.name, *options)
 
 
 def find_reproduced_run(sources: StudySources, leader: int | None) -> str | None:

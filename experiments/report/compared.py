@@ -12,9 +12,12 @@ from assay.experiments.decision.comparison import (
     compare_candidates,
 )
 from assay.experiments.decision.sentences import describe_comparison
+from assay.experiments.formatting import format_metric
 from assay.experiments.report.finalists import to_difference
 from assay.experiments.report.plain import to_interval, to_text, to_values
 from assay.experiments.report.records import ComparedRecord, ReferenceRecord
+from assay.experiments.report.sources import StudySources
+from assay.experiments.terminal_text import escape_line
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.search.space import Configuration
@@ -73,6 +76,46 @@ def compare_studies(
     comparison = compare_candidates(candidates)
     records = [to_compared_record(one) for one in comparison.configurations]
     return records, describe_comparison(comparison, all_pairs=False), ""
+
+
+def describe_unfinalized(sources: Sequence[StudySources]) -> list[str]:
+    """Return a sentence about each study that is not compared, since it was only searched.
+
+    Its best search score stands beside the best one of the studies that were finalized: a study
+    that is left out may be the best of all.
+
+    Args:
+        sources: the studies of the report.
+    """
+    return [_describe_unfinalized(one, sources) for one in sources if one.finalized is None]
+
+
+def _describe_unfinalized(study: StudySources, sources: Sequence[StudySources]) -> str:
+    name = escape_line(study.name)
+    score = study.best_search_score
+    if score is None:
+        return f"Study {name} was not finalized, and has no complete trial to be finalized."
+    metric = escape_line(study.judged.metric)
+    others = [
+        (found, one.name)
+        for one in sources
+        if one.finalized is not None
+        and one.is_scored_alike(study)
+        and (found := one.best_search_score) is not None
+    ]
+    text = f"Study {name} was not finalized: its best search score is a {metric} of "
+    text += format_metric(score)
+    if others:
+        is_maximized = study.judged.direction == "maximize"
+        best, of = (max if is_maximized else min)(others, key=lambda other: other[0])
+        relation = (
+            "the same as" if score == best else "higher than" if score > best else "lower than"
+        )
+        text += (
+            f", {relation} the best of the finalized studies, {format_metric(best)} "
+            f"({escape_line(of)})"
+        )
+    return f"{text}. To compare it, run '{study.command('finalize', study.name)}'."
 
 
 def to_compared_record(configuration: ComparedConfiguration) -> ComparedRecord:

@@ -86,10 +86,17 @@ class Check(_Part):
 
 
 class Command(_Part):
-    """A command line, and what it is for: "search", "finalize", "reproduce", "report", ..."""
+    """A command line.
+
+    Attributes:
+        purpose: what it is for: "search", "finalize", "reproduce", "report", ...
+        line: the line; several, if it takes more than one.
+        note: what it does or needs beside that, in words; empty for nothing.
+    """
 
     purpose: str
     line: str
+    note: str = ""
 
 
 class Counts(_Part):

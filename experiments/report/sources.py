@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.config.experiment import Experiment, parse_experiment
+from assay.experiments.config.given_command import URL
 from assay.experiments.config.toml_text import parse_toml
 from assay.experiments.decision.load import FinalizedStudy, UnfinishedFinalize, load_finalizes
 from assay.experiments.decision.outcome import Evaluation
@@ -19,17 +23,24 @@ from assay.experiments.results.finalizes import FinalizeRecord, read_finalizes
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.results.load import read_study
 from assay.experiments.results.study import StudyResult
-from assay.experiments.tracking.schema import read_preflight
+from assay.experiments.tracking.schema import COMMAND_TAG, read_preflight
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
 from assay.models.tasks import Task
 from assay.search.events import StudyOpened
 from assay.search.history import StudyHistory, TrialHistory, read_history, read_sessions
-from assay.search.objective import Objectives
+from assay.search.objective import COSTS, Objective, Objectives
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
+
+_STORE_OPTIONS = ("--home", "--storage", "--tracking-uri")
+# Of a Python function: see `mask_call`.
+_CALL = re.compile(r"\w+\(")
+_CALL_OPTION = re.compile(
+    rf"[(,] ?(home|storage|tracking_uri)=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|{URL})"
+)
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,25 @@ class StudySources:
         from assay.search.study_record import objectives_of  # here for the same reason
 
         return objectives_of(self.study)
+
+    @property
+    def judged(self) -> Objective:
+        """The objective by which validation chooses: the first that is no cost."""
+        each = self.objectives.each
+        return next((one for one in each if one.metric not in COSTS), each[0])
+
+    @property
+    def best_search_score(self) -> float | None:
+        """Best value of `judged` among the complete trials; None without one."""
+        index = self.objectives.each.index(self.judged)
+        values = [
+            value
+            for trial in self.trials
+            if trial.state.name == "COMPLETE"
+            and (value := to_finite(trial.values[index])) is not None
+        ]
+        pick = max if self.judged.direction == "maximize" else min
+        return pick(values) if values else None
 
     @property
     def opened(self) -> StudyOpened | None:
@@ -166,6 +196,34 @@ class StudySources:
         found = read_sessions(self.journals, study_id)
         return sorted(found, key=lambda session: session.time)
 
+    def command(self, verb: str, *words: str) -> str:
+        """Return a command line of Assay about the study, with the stores of its own commands."""
+        return shlex.join(["assay", verb, *words, *self.store_options])
+
+    @cached_property
+    def store_options(self) -> Sequence[str]:
+        """Options of stores in the last recorded command; empty for the default ones.
+
+        A path elsewhere and a store's address are masked there, as in the whole command.
+        """
+        commands = [one.provenance.get(COMMAND_TAG) for one in self.sessions]
+        if self.finalize_record is not None:
+            commands.append(self.finalize_record.opened.provenance.get(COMMAND_TAG))
+        known = [command for command in commands if command]
+        return find_store_options(known[-1]) if known else ()
+
+    def is_scored_alike(self, other: StudySources) -> bool:
+        """Return whether another study has the same metric on the same validation examples."""
+        mine, others = (one._measured_on() for one in (self, other))
+        return mine is not None and mine == others
+
+    def _measured_on(self) -> str | None:
+        data, split = (self.fingerprint.get(key) for key in ("data", "split"))
+        if not isinstance(data, dict):  # not recorded
+            return None
+        # Its scaling may differ: the examples are the same.
+        return json.dumps([str(self.judged), data.get("name"), data.get("digest"), split])
+
     def is_comparable(self, other: StudySources) -> bool:
         """Return whether another study searched the same space on the same data.
 
@@ -221,6 +279,41 @@ def read_sources(name: str, store_paths: StorePaths) -> StudySources:
         lost=lost,
         why_no_runs=why_no_runs,
     )
+
+
+def find_store_options(command: str) -> list[str]:
+    """Return the options of stores in a recorded command.
+
+    Example:
+        >>> find_store_options("assay sweep digits-mlp --trials 20 --home ./all")
+        ['--home', './all']
+        >>> find_store_options("sweep('digits-mlp', home='./all', trials=20)")
+        ['--home', './all']
+    """
+    found: list[str] = []
+    call = _CALL.match(command)
+    if call is not None:
+        for name, text in _CALL_OPTION.findall(command):
+            with contextlib.suppress(ValueError, SyntaxError):
+                found += [f"--{name.replace('_', '-')}", _read_argument(text)]
+        return found
+    try:
+        words = shlex.split(command)
+    except ValueError:  # it was cut
+        return []
+    for index, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option not in _STORE_OPTIONS:
+            continue
+        if equals:
+            found += [option, value]
+        elif index + 1 < len(words):
+            found += [option, words[index + 1]]
+    return found
+
+
+def _read_argument(text: str) -> str:
+    return text if text == URL else str(ast.literal_eval(text))
 
 
 def train_seconds(trial: TrialHistory | None) -> float | None:

@@ -150,6 +150,8 @@ def test_a_study_with_several_objectives_has_a_front_and_no_best(store_paths: St
     assert set(study.importance) == {"val_accuracy", "parameters"}
     assert {one.metric for one in found.of(EffectRecord, "x")} == {"val_accuracy", "parameters"}
     assert found.of(TrialRecord, "x")[0].values == (0.5, 10.0)
+    lines = {one.purpose: one.line for one in study.commands}
+    assert lines["export"] == f"assay export x --trial {study.pareto[0]} --to keras"
 
 
 def test_a_study_with_nothing_but_failures_says_so(store_paths: StorePaths) -> None:
@@ -158,6 +160,7 @@ def test_a_study_with_nothing_but_failures_says_so(store_paths: StorePaths) -> N
     (study,) = found.studies
     assert (study.best, study.claim, study.counts.failed) == (None, (), 2)
     assert any("2 configurations gave no result" in one for one in study.untried)
+    assert [one.purpose for one in study.commands] == ["search", "ui", "report"]
     assert found.of(EffectRecord, "x") == []
 
 
@@ -240,6 +243,7 @@ def record_search(
     seconds: float = 1.0,
     search: str = "",
     given: Mapping[int, str] = {},
+    home: str = "",
 ) -> None:
     """Record a search of two hyperparameters; None is a trial that failed."""
     fingerprint = {
@@ -259,7 +263,10 @@ def record_search(
         study=name,
         study_id=f"id-{name}",
         experiment="mine",
-        provenance={"assay.sampler": sampler, "assay.pruner": "none", "assay.command": "assay x"},
+        provenance={
+            **{"assay.sampler": sampler, "assay.pruner": "none"},
+            "assay.command": f"assay x --home {home}" if home else "assay x",
+        },
         text="",
         resolved=RecordedExperiment(TOML.format(title=name, search=search)),
         data={"validation_examples": 100, "train_examples": 500, "input_shape": [8, 8, 1]},
@@ -383,6 +390,20 @@ def test_what_was_not_tried_follows_from_the_space(store_paths: StorePaths) -> N
     study = the_study(store_paths, "x")
     assert [one.line for one in study.commands if one.purpose == "search"] == ["assay x"]
     assert study.costs.sweep == 50.0
+
+
+def test_commands_that_follow_have_the_home_of_those_that_were_given(
+    store_paths: StorePaths,
+) -> None:
+    record_search(store_paths, "x", [0.7, 0.6], "tpe", home="./all")
+    lines = {one.purpose: one.line for one in the_study(store_paths, "x").commands}
+    assert lines == {
+        "search": "assay x --home ./all",
+        "finalize": "assay finalize x --home ./all",
+        "export": "assay export x --to keras --home ./all",
+        "ui": "assay ui x --home ./all",
+        "report": "assay report x --home ./all",
+    }
 
 
 # Finalized studies.
@@ -576,6 +597,34 @@ def test_several_studies_are_compared_and_not_logged(
     assert records.report.comparison[0].startswith("a/7 leads")
     with pytest.raises(RequestError, match="names of studies or a source: received both"):
         report("a", source=result.folder)
+
+
+def test_a_study_that_was_not_finalized_is_named_beside_those_that_are_compared(
+    store_paths: StorePaths,
+) -> None:
+    record(FinalizedStudy("a", [BASELINE, WIDE]), store_paths)
+    record_search(store_paths, "luck", [0.7, 0.97], "random", home="./all")
+    record_search(store_paths, "none", [None])
+    scored = optuna.load_study(study_name="luck", storage=store_paths.storage)
+    tuned = optuna.load_study(study_name="a", storage=store_paths.storage)
+    tuned.set_user_attr("assay.identity", scored.user_attrs["assay.identity"])
+    for value in (0.95, 0.91):
+        tuned.add_trial(create_trial(state=TrialState.COMPLETE, values=[value]))
+    report = collected(store_paths, "a", "luck", "none").report
+    assert report.not_compared == ""
+    assert report.comparison[0].startswith("a/7 leads")
+    assert report.comparison[-2:] == (
+        "Study luck was not finalized: its best search score is a val_accuracy of 0.9700, higher "
+        "than the best of the finalized studies, 0.9500 (a). To compare it, run 'assay finalize "
+        "luck --home ./all'.",
+        "Study none was not finalized, and has no complete trial to be finalized.",
+    )
+    # Other data: the score alone.
+    tuned.set_user_attr("assay.identity", {"data": {"name": "cifar10"}})
+    assert "of 0.9700. To compare" in collected(store_paths, "a", "luck").report.comparison[-1]
+    # Nothing is compared: the reason says so first.
+    reason = collected(store_paths, "luck", "none").report.not_compared
+    assert reason.startswith("fewer than two configurations were trained again. Study luck was")
 
 
 def test_a_report_that_fails_costs_no_finalize(

@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 from assay.experiments.config.experiment import parse_experiment
+from assay.experiments.config.given_command import URL
 from assay.experiments.report.confused import draw_thumbnail
 from assay.experiments.report.expected_best import choose_band, compute_curve
 from assay.experiments.report.plain import last_line, mask_toml, to_count, to_text, to_value
+from assay.experiments.report.sources import find_store_options
 from assay.models.errors import RequestError
 from assay.search.system.urls import register_secrets
 from tests.helpers.experiment_files import EXPERIMENT
@@ -64,6 +66,28 @@ def test_toml_keeps_everything_but_folders() -> None:
         'source = "https://example.org/a/b"\nname = "npz:<path>"\n'
         'family = "<path>:build"\nother = "npz:<path>"\nmine = "folder:images"\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("assay sweep x --trials 3", []),
+        ("assay sweep x --home ./all --trials 3", ["--home", "./all"]),
+        (
+            "assay sweep x --home='my runs' --storage '<url>'",
+            ["--home", "my runs", "--storage", URL],
+        ),
+        (
+            "sweep('x', home='./all', tracking_uri=<url>)",
+            ["--home", "./all", "--tracking-uri", URL],
+        ),
+        ("sweep('x', trials=3, home=None)", []),
+        ("assay sweep x --home 'cut...", []),
+        ("assay sweep x --home", []),
+    ],
+)
+def test_the_stores_of_a_recorded_command(command: str, options: list[str]) -> None:
+    assert find_store_options(command) == options
 
 
 # Thumbnails.
