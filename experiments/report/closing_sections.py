@@ -34,9 +34,9 @@ _PURPOSES = {
 _LONGEST_FACT = 20
 
 
-def build_check_section(study: StudyRecord) -> Section:
+def build_check_section(view: StudyView) -> Section:
     """Return the checks, those that fire first, and what was understood of data and model."""
-    data = study.data
+    study, data = view.study, view.study.data
     blocks: list[Block] = [
         Paragraph(line, "warning")
         for line in (*study.warnings, *([data.note] if data.note else ()))
@@ -44,6 +44,14 @@ def build_check_section(study: StudyRecord) -> Section:
     order = {True: 0, False: 1, None: 2}
     checks = sorted(study.checks, key=lambda one: order[one.fired])
     fired = sum(one.fired is True for one in checks)
+    if checks and view.leader is not None:
+        blocks.append(
+            Paragraph(
+                "The checks are about the search alone, in which each trial was trained once. "
+                "Where they differ from the verdicts above, the verdicts count: they rest on new "
+                "seeds and on the test set."
+            )
+        )
     if checks:
         blocks.append(
             Table(

@@ -34,7 +34,7 @@ from assay.experiments.report.document import (
     columns,
 )
 from assay.experiments.report.records import ComparedRecord, ReferenceRecord, ReportRecords
-from assay.experiments.report.summary import describe_seeds, describe_verdicts
+from assay.experiments.report.summary import decide_badge, describe_seeds, describe_verdicts
 from assay.experiments.report.view import StudyView
 
 _NO_VERDICT = (
@@ -88,7 +88,7 @@ def _summarize_compared(
     ]
     shown = [one for one in compared if one.test is not None]
     return Summary(
-        status=Badge("decided: trained again, judged on the test set", "good"),
+        status=decide_badge([(one.verdict, one.baseline) for one in compared]),
         question=_ask(views),
         answer=f"{shorten(leader.name)}: {format_metric(leader.test.mean)} "
         f"{name_test_metric(first.test_metric)} on the test set.",

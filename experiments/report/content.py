@@ -74,7 +74,7 @@ def _build_chapter(view: StudyView, environment: Environment) -> Chapter:
         build_matter_section(view),
         build_curve_section(view),
         build_error_section(view),
-        build_check_section(study),
+        build_check_section(view),
         build_cost_section(study),
         build_untried_section(study),
         build_again_section(view, environment),

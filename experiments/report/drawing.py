@@ -130,7 +130,13 @@ def label(text: object, most: int = _LONGEST_LABEL) -> str:
     return line.replace("$", r"\$")
 
 
-def clip_axis(axes: Axes, values: Sequence[float], others: Sequence[float], which: str) -> int:
+def clip_axis(
+    axes: Axes,
+    values: Sequence[float],
+    others: Sequence[float],
+    which: str,
+    keep: Sequence[float] = (),
+) -> int:
     """Limit an axis to the values that matter; return the number of values outside of it.
 
     Args:
@@ -138,10 +144,12 @@ def clip_axis(axes: Axes, values: Sequence[float], others: Sequence[float], whic
         values: values that set the limits, but for outliers among them; without any, `others` do.
         others: values that are drawn too.
         which: "x" or "y".
+        keep: values that must be inside, such as that of the best trial.
     """
     if not values and not others:
         return 0
     low, high = usual_range(values or others)
+    low, high = min([low, *keep]), max([high, *keep])
     margin = 0.06 * ((high - low) or abs(high) or 1.0)
     low, high = low - margin, high + margin
     outside = sum(not low <= value <= high for value in (*values, *others))

@@ -181,6 +181,7 @@ def draw_curves(
     """
     figure, (axes,) = new_figure(3.0)
     drawn: list[float] = []
+    ends: list[float] = []
     for color, (trial, group) in zip(SERIES, trainings.items(), strict=False):
         curves = stack_curves(metric, group)
         if curves is None:
@@ -192,6 +193,7 @@ def draw_curves(
         mean, name = curves.mean(axis=0), f"trial {trial}"
         axes.plot(epochs, mean, color=color, lw=1.7, label=name, marker=marker)
         drawn += curves.ravel().tolist()
+        ends += curves[:, -1].tolist()
         training = stack_curves(metric.removeprefix("val_"), group)
         if training is not None and metric.startswith("val_"):
             axes.plot(
@@ -202,7 +204,7 @@ def draw_curves(
                 alpha=0.75,
                 ls=(0, (1.2, 1.6)),
             )
-    clip_axis(axes, drawn, (), "y")
+    clip_axis(axes, drawn, (), "y", keep=ends)
     axes.set_xlabel("epoch")
     axes.set_ylabel(label(metric, 30))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))

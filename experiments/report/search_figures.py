@@ -98,7 +98,9 @@ def draw_history(study: StudyRecord, trials: Sequence[TrialRecord]) -> Figure:
         axes.step(*steps, where="post", color=VERMILLION, lw=1.6, label="best so far")
     if baselines := [one for one in complete if one.baseline]:
         axes.plot(*_points(baselines), "s", color=INK, mfc="none", ms=8.5, label="baseline")
-    outside = clip_axis(axes, _points(complete)[1], _points(pruned)[1], "y")
+    # A best value far from all others would be cut off as an outlier.
+    best = [one.values[0] or 0.0 for one in complete if one.trial == study.best]
+    outside = clip_axis(axes, _points(complete)[1], _points(pruned)[1], "y", keep=best)
     if failed:
         axes.plot(
             failed,
@@ -226,7 +228,9 @@ def draw_parallel(
     lines = choose_lines(study, trials)
     complete = [one.values[0] or 0.0 for one in lines if one.state == "complete"]
     # Pruned trials end early, and some far below: they would squash the axis of the others.
-    low, high = _widen(usual_range(complete or [one.values[0] or 0.0 for one in lines]))
+    low, high = usual_range(complete or [one.values[0] or 0.0 for one in lines])
+    of_best = [one.values[0] or 0.0 for one in lines if one.trial == study.best]
+    low, high = _widen((min([low, *of_best]), max([high, *of_best])))
     figure, (axes,) = new_figure(0.35 + 0.62 * (len(space) + 1))
     scales = [_make_scale(one, trials) for one in space]
     segments = []

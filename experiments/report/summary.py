@@ -64,7 +64,7 @@ def _summarize_final(view: StudyView, leader: FinalistRecord) -> Summary:
         for one in view.finalists
     ]
     return Summary(
-        status=Badge("decided: trained again, judged on the test set", "good"),
+        status=decide_badge([(one.verdict, one.baseline) for one in view.finalists]),
         question=_ask(study),
         answer=(
             f"Trial {leader.trial}{', the baseline' if leader.baseline else ''}: "
@@ -96,13 +96,32 @@ def _name_test_examples(study: StudyRecord) -> str:
     return "the test set" if count is None else f"{count:,} new {study.data.noun}"
 
 
+def decide_badge(verdicts: Sequence[tuple[str, bool]]) -> Badge:
+    """Return how decided a comparison on the test set is.
+
+    Args:
+        verdicts: verdict of each configuration, the leader too, and whether it is a baseline.
+    """
+    tied = [is_baseline for verdict, is_baseline in verdicts if verdict == "not separable"]
+    if any(tied):
+        return Badge("tested on new seeds: not told from the baseline", "open")
+    if tied:
+        return Badge(f"tested on new seeds: tied with {len(tied)}", "open")
+    if any(verdict == "better" for verdict, _ in verdicts):
+        return Badge("tested on new seeds: another is better on the test set", "open")
+    if any(verdict == "not judged" for verdict, _ in verdicts) or len(verdicts) == 1:
+        return Badge("tested on new seeds: not compared with everything", "open")
+    return Badge("decided: better than all others on the test set", "good")
+
+
 def describe_seeds(test: Interval) -> str:
     """Return what a mean is of, and its interval."""
     if test.low is None or test.high is None:
         return "That is one network, so how far luck moves it is not known."
     return (
-        f"That is the mean of {format_count(test.seeds, 'network')} from different seeds; 95 % "
-        f"interval {format_metric(test.low)} to {format_metric(test.high)}."
+        f"That is the mean of {format_count(test.seeds, 'network')} from different seeds; over new "
+        f"seeds, on these same examples, it lies between {format_metric(test.low)} and "
+        f"{format_metric(test.high)} (95 %)."
     )
 
 
