@@ -549,11 +549,15 @@ def find_model_to_serve(sources: StudySources) -> str | None:
     """
     if sources.finalized is None:
         return sources.result.model
-    registration = sources.finalized.verdicts.registration
+    run_id = _find_registered_run(sources)
+    return None if run_id is None else f"runs:/{run_id}/{MODEL_FOLDER}"
+
+
+def _find_registered_run(sources: StudySources) -> str | None:
+    registration = None if sources.finalized is None else sources.finalized.verdicts.registration
     if registration is None or registration.unsaved is not None:
         return None
-    run_id = sources.result.finalist_runs.get(registration.training)
-    return None if run_id is None else f"runs:/{run_id}/{MODEL_FOLDER}"
+    return sources.result.finalist_runs.get(registration.training)
 
 
 def _finalize_command(sources: StudySources) -> str:
@@ -566,7 +570,13 @@ def _finalize_command(sources: StudySources) -> str:
 
 
 def find_reproduced_run(sources: StudySources, leader: int | None) -> str | None:
-    """Return the run that stands for the study: of its leader, else of its best trial."""
+    """Return the run that stands for the study: of its leader, else of its best trial.
+
+    Of the leader it is the run of the network that is registered, if one is.
+    """
+    registered = _find_registered_run(sources)
+    if registered is not None:
+        return registered
     if sources.evaluation is not None:
         runs = sources.evaluation.leader_runs(sources.result.finalist_runs)
         if runs:

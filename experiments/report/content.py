@@ -42,8 +42,8 @@ def build_document(records: ReportRecords, environment: Environment) -> Document
     return Document(
         title=shorten(report.title or ", ".join(report.studies), _LONGEST_TITLE),
         collected=(
-            f"Records collected {report.collected.replace('T', ' ').removesuffix('Z')} UTC by "
-            f"Assay {report.version}."
+            f"Records collected {report.collected.removesuffix('Z').replace('T', ' ')[:16]} UTC "
+            f"by Assay {report.version}."
         ),
         chapters=chapters,
         files=_FILES,
@@ -79,8 +79,12 @@ def _build_chapter(view: StudyView, environment: Environment) -> Chapter:
         build_untried_section(study),
         build_again_section(view, environment),
     ]
+    title = study.title or study.study
+    if len(view.records.studies) > 1 and study.title:
+        # Studies of one experiment have the same title.
+        title = f"{study.title} ({study.study})"
     return Chapter(
-        title=shorten(study.title or study.study, _LONGEST_TITLE),
+        title=shorten(title, _LONGEST_TITLE),
         anchor=view.anchor,
         lines=lines,
         summary=summarize(view),

@@ -80,9 +80,12 @@ def _summarize_final(view: StudyView, leader: FinalistRecord) -> Summary:
         ),
         certainty=list(_explain_final(view, leader)),
         facts=[
-            ("in the search", format_number(leader.search_value) or "none"),
             (
-                "optimism of the search",
+                f"{shorten(study.metric)} in the search",
+                format_number(leader.search_value) or "none",
+            ),
+            (
+                f"optimism of {shorten(study.metric)}",
                 format_optimism(leader.optimism, in_points=study.is_share) or "unknown",
             ),
             *_list_facts(view, leader),
