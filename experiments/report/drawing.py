@@ -158,6 +158,33 @@ def clip_axis(
     return outside
 
 
+def mark_outside(axes: Axes, across: Sequence[float], values: Sequence[float]) -> None:
+    """Draw a triangle at the edge for each value below or above a panel, pointing to it.
+
+    Args:
+        axes: the panel, with its limits set.
+        across: where each value stands on the x axis.
+        values: the values, on the y axis.
+    """
+    low, high = axes.get_ylim()
+    for edge, marker, shown in (
+        (0.02, "v", [x for x, value in zip(across, values, strict=True) if value < low]),
+        (0.98, "^", [x for x, value in zip(across, values, strict=True) if value > high]),
+    ):
+        # In fractions of the height, so that the marker is whole.
+        transform = axes.get_xaxis_transform()
+        axes.plot(
+            shown,
+            [edge] * len(shown),
+            marker,
+            color=GREY,
+            ms=4.5,
+            mew=0,
+            transform=transform,
+            rasterized=len(shown) > MOST_VECTORS,
+        )
+
+
 def name_rows(axes: Axes, names: Sequence[str], strong: Sequence[bool] = ()) -> None:
     """Write the names of rows to the left, the first on top; grid and ticks are of the values."""
     axes.set_yticks(range(len(names)), names)

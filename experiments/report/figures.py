@@ -204,6 +204,9 @@ def draw_curves(
                 alpha=0.75,
                 ls=(0, (1.2, 1.6)),
             )
+    if drawn:
+        is_greater_better = metric == study.metric and study.greater_is_better
+        ends.append(max(drawn) if is_greater_better else min(drawn))
     clip_axis(axes, drawn, (), "y", keep=ends)
     axes.set_xlabel("epoch")
     axes.set_ylabel(label(metric, 30))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from assay.experiments.report.drawing import (
     drawing,
     label,
     legend_above,
+    mark_outside,
     name_rows,
     new_figure,
     write_values,
@@ -72,8 +73,16 @@ def _points(trials: Sequence[TrialRecord]) -> tuple[list[int], list[float]]:
 
 
 @drawing
-def draw_history(study: StudyRecord, trials: Sequence[TrialRecord]) -> Figure:
-    """Draw the first objective of each trial in the order of the search, and the best so far."""
+def draw_history(
+    study: StudyRecord, trials: Sequence[TrialRecord], finalists: Collection[int] = ()
+) -> Figure:
+    """Draw the first objective of each trial in the order of the search, and the best so far.
+
+    Args:
+        study: the study.
+        trials: its trials.
+        finalists: numbers of those that were trained again: none of them is cut off.
+    """
     figure, (axes,) = new_figure(2.9)
     complete, pruned = with_value(trials, "complete"), with_value(trials, "pruned")
     failed = [one.trial for one in trials if one.state.startswith("failed")]
@@ -99,8 +108,11 @@ def draw_history(study: StudyRecord, trials: Sequence[TrialRecord]) -> Figure:
     if baselines := [one for one in complete if one.baseline]:
         axes.plot(*_points(baselines), "s", color=INK, mfc="none", ms=8.5, label="baseline")
     # A best value far from all others would be cut off as an outlier.
-    best = [one.values[0] or 0.0 for one in complete if one.trial == study.best]
-    outside = clip_axis(axes, _points(complete)[1], _points(pruned)[1], "y", keep=best)
+    kept = {study.best, *study.pareto, *finalists}
+    keep = [one.values[0] or 0.0 for one in complete if one.trial in kept]
+    outside = clip_axis(axes, _points(complete)[1], _points(pruned)[1], "y", keep=keep)
+    if outside:
+        mark_outside(axes, *_points([*complete, *pruned]))
     if failed:
         axes.plot(
             failed,
@@ -114,7 +126,7 @@ def draw_history(study: StudyRecord, trials: Sequence[TrialRecord]) -> Figure:
             clip_on=False,
             rasterized=many,
         )
-    beyond = f" ({format_count(outside, 'trial')} outside of the figure)" if outside else ""
+    beyond = f" (triangles: {format_count(outside, 'trial')} outside)" if outside else ""
     axes.set_xlabel(f"trial{beyond}")
     axes.set_ylabel(label(metric_of(study.objectives[0]), 30))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -219,18 +231,28 @@ def choose_lines(study: StudyRecord, trials: Sequence[TrialRecord]) -> list[Tria
 
 @drawing
 def draw_parallel(
-    study: StudyRecord, space: Sequence[HyperparameterRecord], trials: Sequence[TrialRecord]
+    study: StudyRecord,
+    space: Sequence[HyperparameterRecord],
+    trials: Sequence[TrialRecord],
+    finalists: Collection[int] = (),
 ) -> Figure:
     """Draw each trial as a line from axis to axis: those of the space, then the value.
 
     The axes lie on top of one another, so that each is as long as a phone is wide.
+
+    Args:
+        study: the study.
+        space: its hyperparameters.
+        trials: its trials.
+        finalists: numbers of those that were trained again: the last axis holds them all.
     """
     lines = choose_lines(study, trials)
     complete = [one.values[0] or 0.0 for one in lines if one.state == "complete"]
     # Pruned trials end early, and some far below: they would squash the axis of the others.
     low, high = usual_range(complete or [one.values[0] or 0.0 for one in lines])
-    of_best = [one.values[0] or 0.0 for one in lines if one.trial == study.best]
-    low, high = _widen((min([low, *of_best]), max([high, *of_best])))
+    kept = {study.best, *study.pareto, *finalists}
+    keep = [one.values[0] or 0.0 for one in lines if one.trial in kept]
+    low, high = _widen((min([low, *keep]), max([high, *keep])))
     figure, (axes,) = new_figure(0.35 + 0.62 * (len(space) + 1))
     scales = [_make_scale(one, trials) for one in space]
     segments = []
@@ -260,7 +282,7 @@ def draw_parallel(
     ticks: list[list[tuple[float, str]]] = [
         _ticks_of(one, trials, scale) for one, scale in zip(space, scales, strict=True)
     ]
-    ticks.append([(place, format_metric(low + place * (high - low))) for place in (0.0, 0.5, 1.0)])
+    ticks.append(_ticks_of_values(low, high, [one.values[0] or 0.0 for one in lines]))
     not_set = [any(line[row][0] == _NOT_SET for line in segments) for row in range(len(names))]
     for row, (name, marks) in enumerate(zip(names, ticks, strict=True)):
         _draw_axis(axes, row, label(name, 34), marks, has_gap=not_set[row])
@@ -355,6 +377,13 @@ def _ticks_of(
         if all(abs(place - other) > 0.11 for other, _ in marks):
             marks.append((place, _format_tick(round(tick) if parameter.integer else tick)))
     return sorted(marks)
+
+
+def _ticks_of_values(low: float, high: float, values: Sequence[float]) -> list[tuple[float, str]]:
+    """Return the ticks of the last axis; an end that lines beyond it share says so."""
+    first = f"≤ {format_metric(low)}" if min(values) < low else format_metric(low)
+    last = f"≥ {format_metric(high)}" if max(values) > high else format_metric(high)
+    return [(0.0, first), (0.5, format_metric((low + high) / 2)), (1.0, last)]
 
 
 def _format_tick(value: float) -> str:

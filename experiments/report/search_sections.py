@@ -69,7 +69,7 @@ def _parallel_picture(view: StudyView) -> Picture:
             f"Parallel coordinates of {format_count(len(lines), 'trial')}. The best, trial "
             f"{best.trial}: {join_params(view.params(best.params))}."
         ),
-        svg=search_figures.draw_parallel(study, view.space, view.trials),
+        svg=search_figures.draw_parallel(study, view.space, view.trials, view.finalist_numbers),
     )
 
 

@@ -353,7 +353,7 @@ def draw_history_picture(view: StudyView) -> Picture | None:
             "line is the best so far. All values are in the table of the trials."
         ),
         alt=f"History of {format_count(view.tried, 'trial')}.{found}",
-        svg=search_figures.draw_history(study, view.trials),
+        svg=search_figures.draw_history(study, view.trials, view.finalist_numbers),
     )
 
 

@@ -46,6 +46,11 @@ class StudyView:
         """In the order of validation."""
         return self._of(FinalistRecord)
 
+    @property
+    def finalist_numbers(self) -> frozenset[int]:
+        """Numbers of the trials whose configurations were trained again."""
+        return frozenset(one.trial for one in self.finalists)
+
     @cached_property
     def trials(self) -> Sequence[TrialRecord]:
         """In the order of the search."""
