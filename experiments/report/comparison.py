@@ -161,6 +161,11 @@ def _best_value(view: StudyView) -> float | None:
     return best.values[0] if best is not None and best.values else None
 
 
+def _best_in_search(view: StudyView, *, with_name: bool) -> str:
+    value = format_number(_best_value(view))
+    return f"{value} ({shorten(view.study.metric)})" if value and with_name else value
+
+
 def _is_on_test_scale(view: StudyView) -> bool:
     return view.study.metric.removeprefix("val_") == view.study.test_metric
 
@@ -216,6 +221,8 @@ def _params_of(one: ComparedRecord, views: Sequence[StudyView]) -> list[tuple[st
 def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord]) -> Table:
     verdicts = {(one.study, one.trial): one for one in compared}
     rows: list[list[Cell]] = []
+    metrics = " or ".join(dict.fromkeys(view.study.test_metric for view in views))
+    searched = list(dict.fromkeys(view.study.metric for view in views))
     data = {view.study.data.name for view in views}
     for view in views:
         study, leader = view.study, view.leader
@@ -228,12 +235,11 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
                 "" if found is None else verdict_badge(found.verdict),
                 shorten(study.data.name) if len(data) > 1 else "",
                 shorten(study.family),
-                join_params(view.params(params)),
                 "not finalized" if leader is None else format_interval(leader.test),
-                format_number(_best_value(view)),
                 ""
                 if found is None
                 else format_difference(found.difference, in_points=view.is_in_points),
+                _best_in_search(view, with_name=len(searched) > 1),
                 "" if leader is None or leader.parameters is None else f"{leader.parameters:,}",
                 ""
                 if leader is None or leader.epoch_seconds is None
@@ -241,9 +247,9 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
                 f"{view.tried:,}",
                 format_time(study.costs.sweep),
                 format_time(study.costs.finalize),
+                join_params(view.params(params)),
             ]
         )
-    metrics = " or ".join(dict.fromkeys(view.study.test_metric for view in views))
     strong = [
         place
         for place, row in enumerate(rows)
@@ -257,15 +263,15 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
             "verdict",
             "data",
             "model",
-            "hyperparameters",
             f"#test {metrics}",
-            "#best in the search",
             "#against the leader of all",
+            f"#best {searched[0]} in the search" if len(searched) == 1 else "#best in the search",
             "#weights",
             "#seconds an epoch",
             "#trials",
             "#search",
             "#finalize",
+            "hyperparameters",
         ),
         rows,
         frozenset(strong),
@@ -280,19 +286,19 @@ def _compared_table(views: Sequence[StudyView], compared: Sequence[ComparedRecor
         columns(
             "configuration",
             "verdict",
-            "hyperparameters",
-            f"#{first.study.metric}",
             f"#test {first.study.test_metric}",
-            "#against the leader",
+            f"#against the leader, test {first.study.test_metric}",
+            f"#{first.study.metric}, new seeds",
+            "hyperparameters",
         ),
         [
             [
                 f"{shorten(one.name)}{' (baseline)' if one.baseline else ''}",
                 verdict_badge(one.verdict),
-                join_params(_params_of(one, views)),
-                format_interval(one.validation),
                 format_interval(one.test),
                 format_difference(one.difference, in_points=first.is_in_points),
+                format_interval(one.validation),
+                join_params(_params_of(one, views)),
             ]
             for one in compared
         ],

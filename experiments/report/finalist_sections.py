@@ -27,7 +27,13 @@ from assay.experiments.report.document import (
     Table,
     columns,
 )
-from assay.experiments.report.records import ClassRecord, TrainingRecord, TrialRecord
+from assay.experiments.report.records import (
+    ClassRecord,
+    FinalistRecord,
+    TrainingRecord,
+    TrialRecord,
+)
+from assay.experiments.report.search_figures import metric_of
 from assay.experiments.report.summary import draw_finalist_picture
 from assay.experiments.report.view import StudyView
 
@@ -59,37 +65,49 @@ def build_finalist_section(view: StudyView) -> Section:
 
 def _finalist_table(view: StudyView) -> Table:
     study, finalists = view.study, view.finalists
+    others = [metric_of(one) for one in study.objectives[1:]]
     rows: list[list[Cell]] = [
         [
             f"{one.trial}{' (baseline)' if one.baseline else ''}",
             verdict_badge(one.verdict),
-            join_params(view.params(one.params)),
-            format_number(one.search_value),
-            format_interval(one.validation),
-            format_optimism(one.optimism, in_points=study.is_share),
             format_interval(one.test),
             format_difference(one.difference, in_points=view.is_in_points),
+            format_interval(one.validation),
+            format_number(one.search_value),
+            format_optimism(one.optimism, in_points=study.is_share),
+            *_other_values(view, one),
+            join_params(view.params(one.params)),
         ]
         for one in finalists
     ]
     failed = sum(len(one.failed) for one in finalists)
     return Table(
         "Configurations that were trained again on new seeds, best validation first: it chooses "
-        "the leader, the test set chooses nothing. Optimism: by how much the search flattered."
+        "the leader, the test set chooses nothing. Optimism: by how much the search flattered; "
+        "negative, if the new trainings were better than that of the search."
         + (f" {format_count(failed, 'training')} failed." if failed else ""),
         columns(
             "trial",
             "verdict",
-            "hyperparameters",
-            "#in the search",
-            f"#{study.metric}",
-            "#optimism",
             f"#test {study.test_metric}",
-            "#against the leader",
+            f"#against the leader, test {study.test_metric}",
+            f"#{study.metric}, new seeds",
+            f"#{study.metric} in the search",
+            f"#optimism of {study.metric}",
+            *(f"#{name}" for name in others),
+            "hyperparameters",
         ),
         rows,
         frozenset(place for place, one in enumerate(finalists) if one.verdict == "leader"),
     )
+
+
+def _other_values(view: StudyView, finalist: FinalistRecord) -> list[str]:
+    """Return what the search recorded for each objective but the first."""
+    trial = view.find_trial(finalist.trial)
+    values = () if trial is None else trial.values[1:]
+    count = len(view.study.objectives) - 1
+    return [*map(format_number, values), *[""] * count][:count]
 
 
 def _denominator(view: StudyView) -> Iterator[Block]:

@@ -207,7 +207,13 @@ def draw_finalist_picture(view: StudyView) -> Picture:
         svg=figures.draw_finalists(study, view.finalists, view.trainings),
         numbers=Table(
             f"Finalists, test {study.test_metric}.",
-            columns("#trial", "#in the search", "#test", "#seeds", "verdict"),
+            columns(
+                "#trial",
+                f"#{study.metric} in the search",
+                f"#test {study.test_metric}",
+                "#seeds",
+                "verdict",
+            ),
             [
                 [
                     str(one.trial),
