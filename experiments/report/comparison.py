@@ -266,7 +266,7 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
             f"#test {metrics}",
             "#against the leader of all",
             f"#best {searched[0]} in the search" if len(searched) == 1 else "#best in the search",
-            "#weights",
+            "#parameters",
             "#seconds an epoch",
             "#trials",
             "#search",

@@ -157,6 +157,7 @@ class Summary:
         facts: key figures: a label and a value.
         picture: the figure that shows it; None without numbers.
         code: what to type next, or the error that ended everything; None without.
+        certainty_title: heading of `certainty`.
     """
 
     status: Badge
@@ -168,6 +169,7 @@ class Summary:
     facts: Sequence[tuple[str, str]]
     picture: Picture | None
     code: Code | None = None
+    certainty_title: str = "How sure is that?"
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,7 @@ def draw_finalists(
 ) -> Figure:
     """Draw the test metric of each finalist with its interval, its seeds, and its search score."""
     rows = [one for one in finalists if one.test is not None]
-    # A score on another scale, such as a loss, has no place on this axis.
-    is_comparable = study.metric.removeprefix("val_") == study.test_metric
+    is_comparable = has_search_scores(study, rows)
     figure, (axes,) = new_figure(0.85 + _ROW_INCHES * len(rows))
     for place, one in enumerate(rows):
         color = VERDICT_COLORS.get(one.verdict, GREY)
@@ -80,7 +79,8 @@ def draw_finalists(
         if one.test is not None:
             _draw_interval(axes, place, one.test, color)
         if is_comparable and one.search_value is not None:
-            axes.plot(one.search_value, place, "D", color=INK, mfc="white", ms=5, mew=1.0)
+            # Above the line, where it does not hide the mean.
+            axes.plot(one.search_value, place - 0.2, "D", color=INK, mfc="white", ms=4, mew=1.0)
     name_rows(
         axes,
         [f"trial {one.trial}\n{_name_verdict(one.verdict, one.baseline)}" for one in rows],
@@ -98,6 +98,15 @@ def draw_finalists(
         )
     legend_above(figure, handles)
     return figure
+
+
+def has_search_scores(study: StudyRecord, finalists: Sequence[FinalistRecord]) -> bool:
+    """Return whether the figure of the finalists shows the scores of the search.
+
+    A score on another scale, such as a loss, has no place on its axis.
+    """
+    is_same_scale = study.metric.removeprefix("val_") == study.test_metric
+    return is_same_scale and any(one.search_value is not None for one in finalists)
 
 
 def _name_verdict(verdict: str, baseline: bool) -> str:

@@ -87,7 +87,7 @@ def _chapter(chapter: Chapter, figures: str) -> Iterator[str]:
     if summary.picture is not None:
         yield from _block(summary.picture, figures)
     if summary.certainty:
-        yield from ("How sure:", "")
+        yield from (escape(summary.certainty_title), "")
         yield from (f"- {escape(line)}" for line in summary.certainty)
         yield ""
     yield from _rows([Column(name) for name, _ in summary.facts], [[v for _, v in summary.facts]])

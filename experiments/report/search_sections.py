@@ -56,17 +56,19 @@ def _parallel_picture(view: StudyView) -> Picture:
         )
     best = lines[-1]
     is_marked = best.trial == study.best
+    metric = metric_of(study.objectives[0])
+    name = "best" if is_marked else f"best by {metric} alone"
     return Picture(
         name=view.file("parallel"),
         caption=(
             "Each line is a trial, from top to bottom through its hyperparameters, each on the "
-            f"scale on which it was searched, to its {metric_of(study.objectives[0])}: the "
-            "brighter, the better; thin lines were pruned."
+            f"scale on which it was searched, to its {metric}: the brighter, the better; thin "
+            "lines were pruned."
             + (" Vermillion: the best." if is_marked else "")
             + f"{left_out} All values are in the table of the trials."
         ),
         alt=(
-            f"Parallel coordinates of {format_count(len(lines), 'trial')}. The best, trial "
+            f"Parallel coordinates of {format_count(len(lines), 'trial')}. The {name}, trial "
             f"{best.trial}: {join_params(view.params(best.params))}."
         ),
         svg=search_figures.draw_parallel(study, view.space, view.trials, view.finalist_numbers),

@@ -175,15 +175,54 @@ def _explain_final(view: StudyView, leader: FinalistRecord) -> Iterator[str]:
             f"The test set was opened {format_count(study.openings, 'time')}: a later opening is "
             "judged at a stricter level."
         )
+    yield from _explain_front(view, leader)
     if leader.failed:
         yield f"{format_count(len(leader.failed), 'training')} of the leader failed."
+
+
+def _explain_front(view: StudyView, leader: FinalistRecord) -> Iterator[str]:
+    """Yield what the other objectives say of the finalists; nothing with one objective."""
+    study = view.study
+    if len(study.objectives) < 2:
+        return
+    front = [one for one in study.pareto if one in view.finalist_numbers]
+    first = shorten(metric_of(study.objectives[0]))
+    yield (
+        f"Trial {leader.trial} leads by {first} alone. "
+        f"{len(front)} of {format_count(len(study.pareto), 'trial')} on the Pareto front "
+        f"{'was' if len(front) == 1 else 'were'} trained again."
+    )
+    of_leader = view.find_trial(leader.trial)
+    for one in view.finalists:
+        of_other = view.find_trial(one.trial)
+        if one.verdict != "not separable" or of_leader is None or of_other is None:
+            continue
+        better = [
+            f"{shorten(metric_of(objective))} {format_number(value)} against "
+            f"{format_number(of_best)}"
+            for objective, value, of_best in list(
+                zip(study.objectives, of_other.values, of_leader.values, strict=False)
+            )[1:]
+            if _is_better(objective, value, of_best)
+        ]
+        if better:
+            yield (
+                f"Trial {one.trial} is not separable from trial {leader.trial} on the test set, "
+                f"and better in another objective: {', '.join(better)}."
+            )
+
+
+def _is_better(objective: str, value: float | None, other: float | None) -> bool:
+    if value is None or other is None:
+        return False
+    return value > other if objective.startswith("maximize") else value < other
 
 
 def _list_facts(view: StudyView, leader: FinalistRecord | None) -> Iterator[tuple[str, str]]:
     study = view.study
     yield "trials", f"{view.tried:,}"
     if leader is not None and leader.parameters is not None:
-        yield "weights", f"{leader.parameters:,}"
+        yield "parameters", f"{leader.parameters:,}"
     yield "test set opened", format_count(study.openings, "time") if study.openings else "never"
     if study.costs.sweep is not None:
         yield "time", format_time(study.costs.sweep + (study.costs.finalize or 0.0))
@@ -193,13 +232,15 @@ def draw_finalist_picture(view: StudyView) -> Picture:
     """Return the figure of the finalists."""
     study = view.study
     measured = [one for one in view.finalists if one.test is not None]
+    is_comparable = figures.has_search_scores(study, measured)
+    diamonds = f" Diamonds: {study.metric} in the search." if is_comparable else ""
     return Picture(
         name=view.file("finalists"),
         caption=(
             f"{capitalize(name_test_metric(study.test_metric))} on the test set"
             f"{describe_metric(study.test_metric)}: mean over the seeds, its 95 % interval, and "
-            "each seed below it. Diamonds: the score by which the search chose. Blue leads, grey "
-            "cannot be told from it, vermillion is worse, green is better."
+            f"each seed below it.{diamonds} Blue leads, grey cannot be told from it, vermillion is "
+            "worse, green is better."
         ),
         alt="; ".join(
             f"trial {one.trial}: {format_interval(one.test)}, {one.verdict}" for one in measured
@@ -299,7 +340,10 @@ def _summarize_nothing(view: StudyView) -> Summary:
         state, count = failures.most_common(1)[0]
         answer = f"No answer: none of {format_count(len(trials), 'trial')} was trained to its end."
         reason = shorten(state.partition(": ")[2] or state, 200)
-        explanation = f"The most frequent reason is '{reason}': {count} of {len(trials)}."
+        explanation = (
+            f"The most frequent reason is '{reason}': {count} of "
+            f"{format_count(len(trials), 'trial')}."
+        )
         of_state = [one for one in errors if one.state == state] or errors
     else:
         answer = "No answer: no trial is complete."
@@ -315,6 +359,7 @@ def _summarize_nothing(view: StudyView) -> Summary:
         configuration=[],
         explanation=explanation,
         certainty=[*_list_open(study), *(one.text for one in study.checks if one.fired)],
+        certainty_title="What the checks found",
         facts=list(_list_facts(view, None)),
         picture=_draw_endings_picture(view) if trials else None,
         code=code,

@@ -45,11 +45,12 @@ FIRST_WORDS = {
         "This is the score of the search: one training, the best of 40 trials",
         "assay finalize searched",
     ],
+    "pareto-finalized": ["leads by val_accuracy alone.", "on the Pareto front were trained again."],
     "pareto": ["are on the Pareto front.", "assay finalize pareto"],
     "regression": ["mean absolute error on 2,000 new examples."],
     "failing": [
         "No answer: none of 8 trials was trained to its end.",
-        "The most frequent reason is 'diverged': 6 of 8.",
+        "The most frequent reason is 'diverged': 6 of 8 trials.",
         "a metric is not finite: {'loss': nan}",
     ],
     "empty": ["No answer: no trial is complete.", "No trial was run."],
