@@ -16,7 +16,13 @@ from assay.experiments.report.document import (
     Table,
     columns,
 )
-from assay.experiments.report.records import Check, Environment, StudyEnvironment, StudyRecord
+from assay.experiments.report.records import (
+    Check,
+    Command,
+    Environment,
+    StudyEnvironment,
+    StudyRecord,
+)
 from assay.experiments.report.view import StudyView
 from assay.experiments.terminal_text import escape_line, escape_text
 
@@ -31,6 +37,7 @@ _PURPOSES = {
     "ui": "open the study in MLflow",
     "report": "write this report again",
 }
+_SETTINGS = {"dirty": "uncommitted changes", "commit": "commit of the code"}
 _LONGEST_FACT = 20
 
 
@@ -112,12 +119,21 @@ def build_again_section(view: StudyView, environment: Environment) -> Section:
     """Return everything that is needed to run a study again."""
     study = view.study
     blocks: list[Block] = []
-    if study.commands:
-        lines = [
-            f"# {escape_line(_PURPOSES.get(one.purpose, one.purpose))}\n{escape_text(one.line)}"
-            for one in study.commands
-        ]
-        blocks.append(Code("\n\n".join(lines), "What was typed, and what to type.", "sh"))
+    # The record of an interrupted finalize is one of a finalize that was typed, too.
+    typed = {"search", "finalize"} if study.openings or study.unfinished else {"search"}
+    done = [one for one in study.commands if one.purpose in typed]
+    next_ones = [one for one in study.commands if one.purpose not in typed]
+    if done:
+        blocks.append(_command_block(done, "What made this study:"))
+    if study.openings:
+        blocks.append(
+            Paragraph(
+                "Running finalize again opens the test set once more: each opening is counted, and "
+                "a later one is judged at a stricter level."
+            )
+        )
+    if next_ones:
+        blocks.append(_command_block(next_ones, "What to do with it next:"))
     stages = [one for one in environment.stages if one.study == study.study]
     blocks += _warn_of_changes(stages)
     data = study.data
@@ -125,7 +141,7 @@ def build_again_section(view: StudyView, environment: Environment) -> Section:
         Items(
             [
                 ("data", f"{data.name}; SHA-256 of its arrays {data.digest}"),
-                ("verified", data.verified),
+                ("as published", f"{data.verified} (the digest against that of its source)"),
                 ("seed of the study", "not recorded" if study.seed is None else str(study.seed)),
                 ("sampler and pruner", f"{study.sampler}, {study.pruner}"),
             ]
@@ -148,13 +164,23 @@ def build_again_section(view: StudyView, environment: Environment) -> Section:
     return Section("Run it again", blocks)
 
 
+def _command_block(commands: Sequence[Command], caption: str) -> Code:
+    lines = []
+    for one in commands:
+        comment = f"# {escape_line(_PURPOSES.get(one.purpose, one.purpose))}"
+        if one.note:
+            comment += f":\n# {escape_line(one.note)}"
+        lines.append(f"{comment}\n{escape_text(one.line)}")
+    return Code("\n\n".join(lines), caption, "sh")
+
+
 def _warn_of_changes(stages: Sequence[StudyEnvironment]) -> Iterator[Block]:
     for stage in stages:
         if stage.settings.get("dirty") == "yes":
             commit = stage.settings.get("commit", "unknown")
             yield Paragraph(
-                f"The code of the {stage.stage} had changes that commit {commit} does not have: "
-                "from the commit alone it can't be run again exactly.",
+                f"The code of the {stage.stage} had changes that were not committed, on top of "
+                f"commit {commit}: the commit alone does not run it again exactly.",
                 "warning",
             )
 
@@ -164,6 +190,9 @@ def _environment_table(stages: Sequence[StudyEnvironment]) -> Table:
     return Table(
         "Versions, commit and machine; environment.json has all packages.",
         columns("", *(stage.stage for stage in stages)),
-        [[name, *(stage.settings.get(name, "") for stage in stages)] for name in names],
+        [
+            [_SETTINGS.get(name, name), *(stage.settings.get(name, "") for stage in stages)]
+            for name in names
+        ],
         folded=True,
     )

@@ -201,5 +201,18 @@ def test_the_difference_of_a_test_metric_is_in_points_whatever_validation_is_mea
 
 def test_changed_code_is_warned_of() -> None:
     page = page_of(files_of("finalized")).words
-    assert "The code of the finalize had changes that commit e8e4a418 does not have" in page
+    assert "The code of the finalize had changes that were not committed" in page
     assert "The code of the search had changes" not in page
+
+
+def test_what_was_typed_stands_apart_from_what_may_come_next() -> None:
+    page = page_of(files_of("finalized")).words
+    made, again, later = map(
+        page.index,
+        ("What made this study:", "opens the test set once more", "What to do with it next:"),
+    )
+    assert made < page.index("assay finalize digits-mlp") < again < later
+    assert later < page.index("assay report digits-mlp")
+    page = page_of(files_of("unfinished")).words
+    assert "opens the test set once more" not in page
+    assert page.rindex("assay finalize searched") > page.index("What to do with it next:")
