@@ -216,15 +216,25 @@ def check_validation_size(facts: StudyFacts) -> Finding:
         f"{equals} of {complete} complete trials cannot be told from the best on "
         f"{examples:,} validation {noun}; a point (0.01) takes about {needed:,}"
     )
-    if equals >= _FEWEST_EQUALS and 3 * equals >= complete:
+    if equals < _FEWEST_EQUALS or 3 * equals < complete:
+        return Finding(False, numbers)
+    if examples < needed:
         return Finding(True, f"{numbers}: raise validation under [data], or train the best again")
-    return Finding(False, numbers)
+    # More examples would tell ever smaller differences apart, which luck of the seed outweighs.
+    resolved = 0.01 * math.sqrt(needed / examples)
+    return Finding(
+        True,
+        f"{numbers}, so this size tells {resolved:.4f} apart, and these trials differ by less: "
+        "train the best again on several seeds",
+    )
 
 
 def check_overfitting(facts: StudyFacts) -> Finding:
     """Check whether the best network does far better on its training data."""
     training, validation = facts.training, facts.validation
     metric = facts.objective.metric if is_share_metric(facts.objective.metric) else "val_accuracy"
+    if facts.best is None:
+        return _not_applicable("no trial is complete")
     if training is None:
         return _not_applicable("the curve of the best trial is not in this home's journals")
     on_training = training.metric_of_value(metric.removeprefix("val_"))
@@ -266,16 +276,52 @@ def check_failures(facts: StudyFacts) -> Finding:
         f"{diverged} diverged and {exhausted} ran out of memory of "
         f"{format_count(len(trials), 'trial')}"
     )
+    interrupted = len(facts.trials) - len(trials)
+    if interrupted:
+        numbers += f", not counting {interrupted} that {'was' if interrupted == 1 else 'were'} "
+        numbers += "interrupted"
     failed = diverged + exhausted
     if failed < _FEWEST_FAILURES or failed < _FAILED_SHARE * len(trials):
         return Finding(False, numbers)
     advice = [
-        "lower the upper end of learning_rate, or set clip_norm" if diverged else "",
+        _advise_diverged(facts, trials) if diverged else "",
         "lower the upper ends of batch_size and of the network's size, or use fewer --workers"
         if exhausted
         else "",
     ]
     return Finding(True, f"{numbers}: {'; '.join(filter(None, advice))}")
+
+
+def _advise_diverged(facts: StudyFacts, trials: Sequence[TrialFacts]) -> str:
+    """Return what to do about trials that diverged, as far as the space allows it.
+
+    Args:
+        facts: of the study.
+        trials: the trials that have ended without being interrupted.
+    """
+    found = facts.ranges.get("learning_rate")
+    if found is None:
+        return "lower learning_rate, or set clip_norm"
+    having = [trial for trial in trials if "learning_rate" in trial.params]
+    diverged, others = list[float](), list[float]()
+    for trial in having:
+        rates = diverged if trial.state == "failed: diverged" else others
+        rates.append(float(trial.params["learning_rate"]))
+    if diverged and not others:
+        return (
+            f"lower the whole range of learning_rate ({format_param(found.low)} to "
+            f"{format_param(found.high)}), in which nothing was trained without diverging, or set "
+            "clip_norm"
+        )
+    if not diverged or statistics.median(diverged) <= statistics.median(others):
+        return (
+            "set clip_norm, or look at the scale of the inputs: their learning_rate is no higher "
+            "than that of the others"
+        )
+    return (
+        f"lower the upper end of learning_rate (the lowest that diverged is "
+        f"{format_param(min(diverged))}), or set clip_norm"
+    )
 
 
 def check_pruner(facts: StudyFacts) -> Finding:

@@ -401,7 +401,10 @@ def _facts(preflight: Mapping[str, Any]) -> Iterator[str]:
     if preflight.get("model") is not None:
         model = to_private_text(preflight["model"])
         parameters, loss = preflight.get("parameters"), preflight.get("loss")
-        yield to_text(f"model: {model}, {parameters} parameters; loss {loss}")
+        # Others have another number, if a hyperparameter of the network's size is searched.
+        yield to_text(
+            f"model: {model}, {parameters} parameters in the first configuration; loss {loss}"
+        )
     unused = preflight.get("not_used")
     if isinstance(unused, list) and unused:
         yield to_private_text(f"not used: {', '.join(map(str, unused))}")

@@ -244,12 +244,58 @@ def test_the_validation_size_says_how_many_images_a_point_takes() -> None:
     assert f"a point (0.01) takes about {needed:,}: raise" in text
 
 
+def test_many_images_are_no_reason_to_take_more() -> None:
+    many = replace(IMAGES, examples=10_000)
+    values = [0.97, 0.969, 0.9695, 0.97] + [0.2] * 5
+    found = CHECKS["validation too small"](facts(values, validation=many))
+    assert found.fired
+    tells = norm.isf(0.025) * math.sqrt(0.97 * 0.03 / 10_000)
+    assert found.text == (
+        "3 of 9 complete trials cannot be told from the best on 10,000 validation images; a point "
+        f"(0.01) takes about 1,118, so this size tells {tells:.4f} apart, and these trials differ "
+        "by less: train the best again on several seeds"
+    )
+
+
+def diverging(diverged: Sequence[float], others: Sequence[float]) -> str:
+    """Return what the check of failures says of trials with these learning rates."""
+    rates = [*others, *diverged]
+    states = dict.fromkeys(range(len(others), len(rates)), "failed: diverged")
+    values = [0.5] * len(others) + [None] * len(diverged)
+    params = [{"learning_rate": rate} for rate in rates]
+    study = facts(values, params=params, states=states, ranges={"learning_rate": RATE})
+    return CHECKS["diverged or out of memory"](study).text
+
+
+def test_the_advice_for_diverged_trials_suits_their_learning_rates() -> None:
+    assert diverging([0.09, 0.05, 0.1], [1e-3, 0.06, 1e-2]).endswith(
+        "lower the upper end of learning_rate (the lowest that diverged is 0.05), or set clip_norm"
+    )
+    assert "lower the whole range of learning_rate (0.0001 to 0.1)" in diverging([1e-4] * 3, [])
+    assert diverging([1e-4, 2e-4, 1e-3], [1e-2, 1e-3]).endswith(
+        ": set clip_norm, or look at the scale of the inputs: their learning_rate is no higher "
+        "than that of the others"
+    )
+    # It was not searched: there is no range.
+    fixed = facts([None] * 3, states=dict.fromkeys(range(3), "failed: diverged"))
+    assert CHECKS["diverged or out of memory"](fixed).text.endswith(
+        "3 trials: lower learning_rate, or set clip_norm"
+    )
+
+
+def test_no_check_speaks_of_a_best_trial_where_there_is_none() -> None:
+    found = run_checks(facts([None] * 4, states=dict.fromkeys(range(4), "failed: diverged")))
+    assert not [check for check in found if "best" in check.text]
+
+
 def test_failures_are_counted_apart_and_the_advice_suits_them() -> None:
     states = {5: "failed: diverged", 6: "failed: out of memory", 7: "failed: out of memory"}
     found = CHECKS["diverged or out of memory"](
         facts([0.5] * 5 + [None] * 3, states={**states, 4: "failed: interrupted"})
     )
-    assert found.text.startswith("1 diverged and 2 ran out of memory of 7 trials: ")
+    assert found.text.startswith(
+        "1 diverged and 2 ran out of memory of 7 trials, not counting 1 that was interrupted: "
+    )
     assert "learning_rate" in found.text
     assert "batch_size" in found.text
 
