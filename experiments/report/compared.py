@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from assay.experiments.decision.candidates import Candidate, load_candidates
@@ -115,7 +115,32 @@ def _describe_unfinalized(study: StudySources, sources: Sequence[StudySources]) 
             f", {relation} the best of the finalized studies, {format_metric(best)} "
             f"({escape_line(of)})"
         )
-    return f"{text}. To compare it, run '{study.command('finalize', study.name)}'."
+    command = escape_line(study.command("finalize", study.name))
+    return f"{text}. To compare it, run '{command}'."
+
+
+def describe_openings(sources: Sequence[StudySources], openings: Mapping[str, int]) -> list[str]:
+    """Return a sentence about each test set that several studies of the report have opened.
+
+    Args:
+        sources: the studies of the report.
+        openings: how many times each of them opened its test set, by name.
+    """
+    by_digest: dict[str, list[str]] = {}
+    for one in sources:
+        digest = one.data_digest
+        if digest is not None and openings[one.name]:
+            by_digest.setdefault(digest, []).append(one.name)
+    return [_describe_shared(names, openings) for names in by_digest.values() if len(names) > 1]
+
+
+def _describe_shared(names: Sequence[str], openings: Mapping[str, int]) -> str:
+    each = ", ".join(f"{escape_line(name)} {openings[name]}" for name in names)
+    return (
+        f"The studies of this report opened the same test set "
+        f"{sum(openings[name] for name in names)} times in all ({each}): verdicts allow for the "
+        "openings of one study alone."
+    )
 
 
 def to_compared_record(configuration: ComparedConfiguration) -> ComparedRecord:

@@ -125,6 +125,15 @@ class StudySources:
         """What its journals record of the data."""
         return {} if self.opened is None else self.opened.data
 
+    @property
+    def data_digest(self) -> str | None:
+        """Digest of its arrays, the test set included; None if it is not recorded."""
+        data = self.fingerprint.get("data")
+        recorded = data.get("digest") if isinstance(data, dict) else None
+        tagged = self.provenance.get("assay.dataset.digest")
+        digest = self.data.get("digest") or recorded or tagged
+        return None if digest is None else str(digest)
+
     @cached_property
     def preflight(self) -> Mapping[str, Any]:
         """What was understood of data and model; empty if it is not recorded."""
