@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,8 @@ from assay.experiments.report.store import (
     read_report,
     write_report,
 )
+from assay.experiments.terminal_text import escape_line
 from assay.experiments.workspace import StorePaths
-from assay.models.errors import RequestError
 from assay.models.files import make_folder
 from assay.search.system.files import absolute_path
 from assay.search.system.urls import first_line
@@ -129,6 +130,7 @@ def report_finalized(study: str, store_paths: StorePaths) -> tuple[ReportResult 
     except Exception as error:
         # The verdicts are recorded, and must be shown. `assay report` fails in the same way, and
         # shows where.
-        reason = str(error) if isinstance(error, RequestError) else first_line(error)
-        return None, f"the report was not written ({reason}); 'assay report {study}' tries again"
+        reason = escape_line(first_line(error))
+        again = escape_line(shlex.join(["assay", "report", study]))
+        return None, f"the report was not written ({reason}); '{again}' tries again"
     return result, result.warning
