@@ -36,8 +36,8 @@ def collect_examples(sources: StudySources) -> tuple[list[ExampleRecord], str]:
     """Return the examples that most of the leader's networks take for another class.
 
     Returns:
-        At most 24, by number of wrong networks, then by their place in the test set; and why they
-        have no image, or an empty text.
+        At most 24, by number of wrong networks, then by their place in the test set; and how many
+        there are in all if that is more, and why they have no image, or an empty text.
     """
     classes = sources.data.get("classes")
     read = read_leader_predictions(sources) if sources.task == "classification" else None
@@ -46,8 +46,9 @@ def collect_examples(sources: StudySources) -> tuple[list[ExampleRecord], str]:
     predictions, targets = read
     wrong = (predictions != targets).sum(axis=0)
     # A stable sort: of equal ones the first in the test set.
-    order = np.argsort(-wrong, kind="stable")[:MOST_EXAMPLES]
-    chosen = [int(index) for index in order if 2 * wrong[index] > len(predictions)]
+    order = np.argsort(-wrong, kind="stable")
+    confused = [int(index) for index in order if 2 * wrong[index] > len(predictions)]
+    chosen = confused[:MOST_EXAMPLES]
     if not chosen:
         return [], ""
     images, why_not = _read_images(sources, targets, chosen)
@@ -69,7 +70,13 @@ def collect_examples(sources: StudySources) -> tuple[list[ExampleRecord], str]:
                 height=height,
             )
         )
-    return found, why_not
+    shown = ""
+    if len(confused) > len(chosen):
+        shown = (
+            f"Shown are {len(chosen)} of {len(confused):,}: those that the most networks take for "
+            "another class, of equals the first in the test set."
+        )
+    return found, " ".join(filter(None, (shown, why_not)))
 
 
 def _name(classes: list[object], label: int) -> str:

@@ -53,7 +53,7 @@ class DataRecord(_Part):
     Attributes:
         name: its name, such as "mnist" or "npz:images.npz".
         digest: digest of its arrays.
-        verified: "yes", or why the digest is not the published one.
+        verified: whether its digest is the published one, in words.
         note: what a reader must know of it; empty for nothing.
         noun: what an example is called: "images" or "examples".
         input_shape: shape of one input.
@@ -161,7 +161,8 @@ class StudyRecord(_Part):
         importance: why no importance is shown, by the metric of each objective that has none.
         expected_best: why no curve of the expected best value is shown; None if one is.
         expected_best_note: what the curve is of, and how its band was computed; empty without one.
-        examples_note: why confused examples are shown without images; empty if they have them.
+        examples_note: of how many confused examples not all are shown, and why they have no images;
+            empty if all are shown with theirs.
         costs: what it took.
         execution: backend, device, precision and the like, by name.
         facts: what was understood of data and model, one line each.
