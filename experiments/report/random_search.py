@@ -57,6 +57,7 @@ def _compare(sources: StudySources, other: StudySources) -> RandomSearch | None:
         train_seconds=_total(seconds),
         sentence=to_text(
             _describe(sources, other, len(mine), len(theirs), own_best, best)
+            + _describe_pruned(mine, theirs)
             + _describe_time(other, own_total)
             + _describe_differences(sources, other)
         ),
@@ -107,19 +108,33 @@ def _describe(
     )
 
 
+def _describe_pruned(mine: Sequence[FrozenTrial], theirs: Sequence[FrozenTrial]) -> str:
+    """Return how many trials of the two were pruned: those cost less than a whole training."""
+    here, there = (sum(one.state.name == "PRUNED" for one in each) for each in (mine, theirs))
+    if not here and not there:
+        return ""
+    return (
+        f" Pruned were {here} of {format_count(len(mine), 'trial')} here and {there} of "
+        f"{len(theirs)} there, which cost less than a whole training: as many trials are not as "
+        "much time."
+    )
+
+
 def _describe_time(other: StudySources, budget: float | None) -> str:
     """Return what random search reaches in the training time of the study."""
     if budget is None:
         return ""
     used, within = 0.0, list[FrozenTrial]()
-    for trial in _counted(other):
+    counted = _counted(other)
+    for trial in counted:
         seconds = train_seconds(other.history.trials.get(trial.number))
         if seconds is None or used + seconds > budget:
             break
         used += seconds
         within.append(trial)
     best = _best(other, within)
-    if best is None:
+    # With all its trials used, what it would have reached in the rest of the time is not known.
+    if best is None or len(within) == len(counted):
         return ""
     return (
         f" In the training time of this study, {format_duration(budget)}, it trains "
