@@ -26,7 +26,12 @@ from assay.experiments.decision.outcome import TEST_METRIC
 from assay.experiments.decision.sentences import describe_evaluation, describe_judged
 from assay.experiments.evaluation.proportions import is_share_metric, network_interval
 from assay.experiments.formatting import format_count, format_ordinal
-from assay.experiments.report.compared import Benchmark, compare_studies, describe_unfinalized
+from assay.experiments.report.compared import (
+    Benchmark,
+    compare_studies,
+    describe_openings,
+    describe_unfinalized,
+)
 from assay.experiments.report.confused import collect_examples
 from assay.experiments.report.expected_best import collect_expected_best, explain_no_curve
 from assay.experiments.report.finalists import (
@@ -81,6 +86,7 @@ from assay.search.storage.stored_values import BASELINE, ORIGIN, SEED, STATE
 _UNKNOWN = "unknown"
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _IMAGE_DIMENSIONS = 3
+_LONGEST_SESSION_SECONDS = 366 * 86_400  # a longer one began or ended by a clock that was far off
 _REPRODUCED = (
     f"every metric of every epoch must be within {DEFAULT_TOLERANCE:g} of the recorded one; a "
     f"value above 1, within {DEFAULT_TOLERANCE:g} of itself"
@@ -130,7 +136,8 @@ def collect(
         # A study that was only searched has nothing to be compared.
         names = [one.name for one in sources if one.finalized is not None]
         compared, sentences, reason = compare_studies(names, store_paths, references)
-        notes = describe_unfinalized(sources)
+        openings = {one.name: count_openings(one) for one in sources}
+        notes = [*describe_unfinalized(sources), *describe_openings(sources, openings)]
     else:
         compared, sentences, reason, notes = [], [], "", []
     # A path is masked up to the end of a text, so the notes are added behind.
@@ -243,7 +250,7 @@ def _study(
         decision=tuple(map(to_text, _decision(sources))),
         unfinished=_unfinished(sources),
         random_search=random_search,
-        untried=tuple(map(to_text, list_untried(sources, hyperparameters, random_search))),
+        untried=tuple(map(to_text, list_untried(sources, hyperparameters))),
         importance={
             to_text(metric): to_text(report.reason)
             for metric, report in result.importance.items()
@@ -334,6 +341,8 @@ def _environments(sources: StudySources) -> Iterator[StudyEnvironment]:
 
 
 def _format_time(seconds: float) -> str | None:
+    if seconds <= 0:  # no clock says so
+        return None
     try:
         time = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     except (ValueError, OverflowError, OSError):  # a clock that was far off
@@ -356,7 +365,7 @@ def _data(sources: StudySources) -> DataRecord:
     return DataRecord(
         name=to_private_text(name),
         digest=to_text(recorded.get("digest", data.get("digest", _UNKNOWN))),
-        verified=to_private_text(verified.removeprefix("no: ")),
+        verified=_describe_verified(verified, is_published=name in PUBLISHED_SETS),
         # Data of one's own have no published digest, which is nothing to warn of.
         note=to_text(verified.removeprefix("no: "))
         if name in PUBLISHED_SETS and verified.startswith("no: ")
@@ -369,6 +378,17 @@ def _data(sources: StudySources) -> DataRecord:
         validation_examples=to_count(recorded.get("validation_examples", split.get("validation"))),
         test_examples=None if evaluation is None else evaluation.examples,
     )
+
+
+def _describe_verified(recorded: str, *, is_published: bool) -> str:
+    """Return whether the digest is the published one, from what is recorded."""
+    if recorded == "yes":
+        return "its digest is the published one"
+    if not recorded.startswith("no"):
+        return "not recorded"
+    if not is_published:
+        return "not compared: no digest is published"
+    return to_private_text(f"not the published one: {recorded.removeprefix('no: ')}")
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -476,12 +496,17 @@ def _costs(sources: StudySources) -> Costs:
 
 
 def _wall_seconds(sessions: Iterable[tuple[float, float]]) -> float | None:
-    """Return the time in which at least one session was at work; None without a session.
+    """Return the time in which at least one session was at work.
 
     Supervisors of a shared study work at the same time.
+
+    Returns:
+        None without a session, and where a recorded time is off by years.
     """
     total, last, is_known = 0.0, float("-inf"), False
     for begin, end in sorted(sessions):
+        if begin <= 0 or end - begin > _LONGEST_SESSION_SECONDS:
+            return None
         total += max(0.0, end - max(begin, last))
         last, is_known = max(last, end), True
     return total if is_known else None

@@ -49,6 +49,8 @@ def explain_no_curve(sources: StudySources) -> str:
     samplers = list(sources.samplers)
     if sources.objectives.single is None:
         return "With several objectives there is no single best value to expect."
+    if not any(trial.state.name in ("COMPLETE", "PRUNED") for trial in sources.trials):
+        return "No trial was trained to its end, so there is no value to expect."
     if not samplers:
         return "Which sampler drew the trials is not recorded, so they may not be independent."
     if any(name not in _INDEPENDENT for name in samplers):

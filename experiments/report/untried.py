@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from assay.experiments.formatting import format_count, format_param
-from assay.experiments.report.plain import to_private_text, to_private_value
-from assay.experiments.report.random_search import is_random
-from assay.experiments.report.records import HyperparameterRecord, RandomSearch
+from assay.experiments.formatting import format_count, format_metric, format_param
+from assay.experiments.report.plain import to_finite, to_private_text, to_private_value
+from assay.experiments.report.records import HyperparameterRecord
 from assay.experiments.report.sources import StudySources
 from assay.experiments.results.finalizes import configuration_key
+from assay.experiments.results.frames import final_values
 from assay.experiments.terminal_text import escape_line
 from assay.models.errors import RequestError
+from assay.search.events import INTERRUPTED_LABEL
 from assay.search.space.grid import count_grid_values
+from assay.search.storage.stored_values import REDO_OF, RETRY_OF, STATE
 
 _MOST_NAMED = 16
 _MOST_CHOICES = 12
@@ -28,20 +30,19 @@ _IMAGE_DIMENSIONS = 3
 def list_untried(
     sources: StudySources,
     hyperparameters: Sequence[HyperparameterRecord],
-    random_search: RandomSearch | None,
 ) -> list[str]:
     """Return what was not tried, one sentence each.
 
     Args:
         sources: what the stores have of the study.
         hyperparameters: its space.
-        random_search: random search of the same space in the same report.
     """
     return [
         *_describe_fixed(sources),
         *_describe_ranges(hyperparameters),
         *_describe_size(sources),
-        *_describe_sampling(sources, random_search),
+        *_describe_failed(sources),
+        *_describe_pruned(sources),
         *_describe_decision(sources),
     ]
 
@@ -122,15 +123,58 @@ def _describe_size(sources: StudySources) -> Iterator[str]:
         yield f"Of {total} configurations of the space, {tried} were tried."
 
 
-def _describe_sampling(sources: StudySources, random_search: RandomSearch | None) -> Iterator[str]:
-    if random_search is None and not is_random(sources) and sources.objectives.single is not None:
+def _describe_failed(sources: StudySources) -> Iterator[str]:
+    """Yield how many configurations gave no result.
+
+    A trial that was interrupted, or that failed and was retried, is done again by another one with
+    the same configuration.
+    """
+    failed = [trial for trial in sources.trials if trial.state.name == "FAIL"]
+    again = {
+        trial.user_attrs.get(attribute)
+        for trial in sources.trials
+        for attribute in (REDO_OF, RETRY_OF)
+    }
+    last = [trial for trial in failed if trial.number not in again]
+    interrupted = sum(trial.user_attrs.get(STATE) == INTERRUPTED_LABEL for trial in last)
+    lost = len(last) - interrupted
+    if lost:
+        yield f"{format_count(lost, 'configuration')} gave no result: training failed."
+    if interrupted:
+        was = "was" if interrupted == 1 else "were"
+        yield f"{format_count(interrupted, 'configuration')} {was} interrupted, and not done again."
+    repeated = len(failed) - len(last)
+    if repeated:
         yield (
-            "No random search of the same space is part of this report, so what the sampler "
-            "gained over one is not known."
+            f"{format_count(len(sources.trials), 'trial')} are "
+            f"{format_count(len(sources.trials) - repeated, 'configuration')}: {repeated} "
+            f"{'was' if repeated == 1 else 'were'} interrupted or failed, and done again."
         )
-    failed = sources.result.counts.get("failed", 0)
-    if failed:
-        yield f"{format_count(failed, 'configuration')} gave no result: training failed."
+
+
+def _describe_pruned(sources: StudySources) -> Iterator[str]:
+    """Yield the pruned trials whose last value reaches the best one: they are no finalists."""
+    best, objective = sources.best_search_score, sources.objectives.single
+    if best is None or objective is None:
+        return
+    reached = []
+    for trial in sources.trials:
+        if trial.state.name != "PRUNED":
+            continue
+        values = final_values(trial, sources.history.trials.get(trial.number), sources.objectives)
+        value = to_finite(values[0]) if values else None
+        if value is not None and not objective.is_better(best, than=value):
+            reached.append(trial.number)
+    if reached:
+        shown = ", ".join(map(str, reached[:_MOST_CHOICES]))
+        others = len(reached) - _MOST_CHOICES
+        more = f" and {others} others" if others > 0 else ""
+        is_one = len(reached) == 1
+        yield (
+            f"{'Trial' if is_one else 'Trials'} {shown}{more} {'was' if is_one else 'were'} pruned "
+            f"at a {escape_line(objective.metric)} as good as the best, {format_metric(best)}, or "
+            "better: pruned trials are no finalists."
+        )
 
 
 def _describe_decision(sources: StudySources) -> Iterator[str]:
