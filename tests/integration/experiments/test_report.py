@@ -47,6 +47,7 @@ from assay.experiments.workspace import StorePaths, Workspace
 from assay.models.data import RecordedOpening, open_test_set
 from assay.models.errors import RequestError
 from assay.search.events import (
+    EpochEnded,
     RecordedExperiment,
     StudyClosed,
     StudyOpened,
@@ -159,6 +160,7 @@ def test_a_study_with_nothing_but_failures_says_so(store_paths: StorePaths) -> N
     found = collected(store_paths, "x")
     (study,) = found.studies
     assert (study.best, study.claim, study.counts.failed) == (None, (), 2)
+    assert study.expected_best == "No trial was trained to its end, so there is no value to expect."
     assert any("2 configurations gave no result" in one for one in study.untried)
     assert [one.purpose for one in study.commands] == ["search", "ui", "report"]
     assert found.of(EffectRecord, "x") == []
@@ -244,6 +246,9 @@ def record_search(
     search: str = "",
     given: Mapping[int, str] = {},
     home: str = "",
+    began: float = 100.0,
+    closed: float = 150.0,
+    epochs: bool = False,
 ) -> None:
     """Record a search of two hyperparameters; None is a trial that failed."""
     fingerprint = {
@@ -270,7 +275,7 @@ def record_search(
         text="",
         resolved=RecordedExperiment(TOML.format(title=name, search=search)),
         data={"validation_examples": 100, "train_examples": 500, "input_shape": [8, 8, 1]},
-        time=100.0,
+        time=began,
     )
     distributions = {
         "learning_rate": FloatDistribution(1e-4, 0.1, log=True),
@@ -292,6 +297,11 @@ def record_search(
                     time=100.0 + number,
                 )
             )  # fmt: skip
+            if epochs and value is not None:
+                metrics = {"val_accuracy": value}
+                journal.append(
+                    EpochEnded(trial=number, epoch=1, metrics=metrics, seconds=0.1, time=100.0)
+                )
             end = TrialEnded(
                 trial=number,
                 state=state,  # type: ignore[arg-type]
@@ -314,7 +324,7 @@ def record_search(
                     },
                 )
             )
-        journal.append(StudyClosed(closing="finished", time=150.0))
+        journal.append(StudyClosed(closing="finished", time=closed))
 
 
 def test_a_random_study_has_the_best_value_to_expect(store_paths: StorePaths) -> None:
@@ -360,11 +370,68 @@ def test_random_search_is_compared_at_equal_budget(store_paths: StorePaths) -> N
     assert (found.study, found.trials, found.best, found.train_seconds) == ("lots", 3, 0.7, 4.5)
     assert "0.2000 better here" in found.sentence
     assert "3 s, it trains 2 trials and reaches 0.6000" in found.sentence
+    assert "runed" not in found.sentence
     assert lots.random_search is None
-    assert not any("No random search" in one for one in tuned.untried)
     alone = the_study(store_paths, "tuned")
     assert alone.random_search is None
-    assert any("No random search" in one for one in alone.untried)
+    # The page says so at the place of the comparison, once.
+    assert not any("andom search" in one for one in (*tuned.untried, *alone.untried))
+
+
+def test_random_search_says_what_makes_the_budgets_unequal(store_paths: StorePaths) -> None:
+    record_search(store_paths, "tuned", [0.7, 0.9, 0.8], "tpe", pruned=1, seconds=9.0)
+    record_search(store_paths, "few", [0.5, 0.6])
+    tuned, _ = collected(store_paths, "tuned", "few").studies
+    assert tuned.random_search is not None
+    sentence = tuned.random_search.sentence
+    assert "Pruned were 1 of 3 trials here and 0 of 2 there" in sentence
+    # It has no trials left for the rest of the time.
+    assert "training time" not in sentence
+
+
+def test_a_pruned_trial_as_good_as_the_best_is_no_finalist(store_paths: StorePaths) -> None:
+    record_search(store_paths, "x", [0.7, 0.9, 0.9, 0.8], pruned=2, epochs=True)
+    (said,) = [one for one in the_study(store_paths, "x").untried if "pruned" in one]
+    assert said == (
+        "Trial 2 was pruned at a val_accuracy as good as the best, 0.9000, or better: pruned "
+        "trials are no finalists."
+    )
+
+
+def test_trials_that_were_done_again_are_one_configuration(store_paths: StorePaths) -> None:
+    record_search(store_paths, "x", [0.7, None, None])
+    study = optuna.load_study(study_name="x", storage=store_paths.storage)
+    again = {"assay.redo_of": 2, "assay.state": "failed: diverged"}
+    study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=again))
+    untried = the_study(store_paths, "x").untried
+    assert "2 configurations gave no result: training failed." in untried
+    assert "4 trials are 3 configurations: 1 was interrupted or failed, and done again." in untried
+
+
+@pytest.mark.parametrize(
+    ("name", "recorded", "said"),
+    [
+        ("digits", "yes", "its digest is the published one"),
+        ("npz:x.npz", "no: your own data", "not compared: no digest is published"),
+        ("mnist", "no: y differs", "not the published one: y differs"),
+        ("digits", None, "not recorded"),
+    ],
+)
+def test_what_was_verified_is_said(
+    name: str, recorded: str | None, said: str, store_paths: StorePaths
+) -> None:
+    provenance = {} if recorded is None else {"assay.dataset.verified": recorded}
+    study = FinalizedStudy("x", [BASELINE], provenance=provenance, data={"name": name})
+    record(study, store_paths)
+    assert the_study(store_paths, "x").data.verified == said
+
+
+def test_a_clock_that_was_far_off_gives_no_time(store_paths: StorePaths) -> None:
+    record_search(store_paths, "x", [0.7], began=0.0)
+    assert the_study(store_paths, "x").costs.sweep is None
+    # As of a test's clock, and of a machine that has the right time since.
+    record_search(store_paths, "y", [0.7], closed=1.79e9)
+    assert the_study(store_paths, "y").costs.sweep is None
 
 
 def test_a_question_has_the_best_of_each_value(store_paths: StorePaths) -> None:
@@ -487,17 +554,18 @@ def test_an_interrupted_finalize_is_in_words(store_paths: StorePaths) -> None:
     )
 
 
-def with_real_targets(home: Path) -> list[int]:
-    """Let all networks be wrong about two images of the real test set; return their indices."""
+def with_real_targets(home: Path, wrong: Sequence[int] = (5, 9)) -> list[int]:
+    """Let all networks be wrong about images of the real test set; return their indices."""
     workspace = Workspace(home)
     (folder,) = workspace.path.glob("data/digits-*")
     journal = str(workspace.finalize_journal("digits-mlp"))
     true = np.asarray(open_test_set(folder, RecordedOpening(journal, 1), "none").y)
     given = true.copy()
-    given[[5, 9]] = (true[[5, 9]] + 1) % 10
+    indices = list(wrong)
+    given[indices] = (true[indices] + 1) % 10
     for file in workspace.finalists("digits-mlp").glob("training-*/predictions.npz"):
         np.savez_compressed(file, predictions=given, targets=true)
-    return [5, 9]
+    return indices
 
 
 def test_confused_images_are_those_of_the_test_set(decided: Decided) -> None:
@@ -507,6 +575,11 @@ def test_confused_images_are_those_of_the_test_set(decided: Decided) -> None:
     examples = found.of(ExampleRecord, "digits-mlp")
     assert [one.index for one in examples] == indices
     assert found.studies[0].examples_note == ""
+    many = with_real_targets(decided.home, range(30))
+    few = collected(store_paths, "digits-mlp")
+    assert [one.index for one in few.of(ExampleRecord, "digits-mlp")] == many[:24]
+    assert few.studies[0].examples_note.startswith("Shown are 24 of 30: those that the most")
+    with_real_targets(decided.home)
     (folder,) = store_paths.workspace.path.glob("data/digits-*")
     pixels = np.load(folder / "test" / "x.npy")[indices[0], ..., 0]
     picture = Image.open(io.BytesIO(base64.b64decode(examples[0].png)))
@@ -595,6 +668,10 @@ def test_several_studies_are_compared_and_not_logged(
     records, _ = read_report(result.folder)
     assert records.report.studies == ("a", "b")
     assert records.report.comparison[0].startswith("a/7 leads")
+    assert records.report.comparison[-1] == (
+        "The studies of this report opened the same test set 2 times in all (a 1, b 1): verdicts "
+        "allow for the openings of one study alone."
+    )
     with pytest.raises(RequestError, match="names of studies or a source: received both"):
         report("a", source=result.folder)
 
@@ -639,7 +716,7 @@ def test_a_report_that_fails_costs_no_finalize(
     monkeypatch.setattr(finalizing, "finalize", lambda *given: result)
 
     def fail(*given: object) -> None:
-        raise KeyError("a bug")
+        raise RuntimeError("a \x1b[31mbug\nof two lines")
 
     monkeypatch.setattr(write, "render", fail)
     done = invoke("finalize", "digits-mlp", "--home", str(decided.home), "--json")
@@ -648,7 +725,8 @@ def test_a_report_that_fails_costs_no_finalize(
     assert done.answer["report"] is None
     (line,) = [line for line in done.err.splitlines() if line.startswith("warning:")]
     assert line == (
-        "warning: the report was not written ('a bug'); 'assay report digits-mlp' tries again"
+        "warning: the report was not written (a \\x1b[31mbug); 'assay report digits-mlp' tries "
+        "again"
     )
     monkeypatch.setattr(write, "render", lambda *given: PAGES)
     done = invoke("finalize", "digits-mlp", "--home", str(decided.home), "--json")
