@@ -66,6 +66,7 @@ def build_check_section(view: StudyView) -> Section:
                 "do about it.",
                 columns("check", "result", "what it found"),
                 [[one.name, _check_badge(one), one.text] for one in checks],
+                stacked=True,
             )
         )
     if study.facts:

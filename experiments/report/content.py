@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from assay.experiments.report.cells import shorten
 from assay.experiments.report.closing_sections import (
     build_again_section,
@@ -16,7 +18,7 @@ from assay.experiments.report.finalist_sections import (
     build_error_section,
     build_finalist_section,
 )
-from assay.experiments.report.records import Environment, ReportRecords
+from assay.experiments.report.records import Environment, ReportRecords, StudyRecord
 from assay.experiments.report.search_sections import build_matter_section, build_search_section
 from assay.experiments.report.summary import summarize
 from assay.experiments.report.view import StudyView
@@ -36,7 +38,11 @@ def build_document(records: ReportRecords, environment: Environment) -> Document
     """Return the content of a report."""
     report = records.report
     views = [StudyView(study, records) for study in records.studies]
-    chapters = [_build_chapter(view, environment) for view in views]
+    titles = Counter(_name(view.study) for view in views)
+    chapters = [
+        _build_chapter(view, environment, is_unique=titles[_name(view.study)] == 1)
+        for view in views
+    ]
     if len(views) > 1:
         chapters.insert(0, build_comparison(records, views))
     return Document(
@@ -60,8 +66,14 @@ def build_document(records: ReportRecords, environment: Environment) -> Document
     )
 
 
-def _build_chapter(view: StudyView, environment: Environment) -> Chapter:
+def _name(study: StudyRecord) -> str:
+    return study.title or study.study
+
+
+def _build_chapter(view: StudyView, environment: Environment, *, is_unique: bool) -> Chapter:
     study = view.study
+    # Studies of one experiment have its title.
+    title = _name(study) if is_unique else f"{study.study}: {_name(study)}"
     lines = [
         f"Study {study.study} of the experiment {study.experiment}: {study.family} on "
         f"{study.data.name}, {', '.join(study.objectives)}, sampler {study.sampler}."

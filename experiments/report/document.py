@@ -70,6 +70,7 @@ class Table:
         rows: cells of each row, one for each column.
         strong: indices of the rows that stand out.
         folded: whether the page shows it only when asked to; paper always does.
+        stacked: whether a phone shows the cells of a row below one another: for sentences.
     """
 
     caption: str
@@ -77,6 +78,7 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     strong: frozenset[int] = frozenset()
     folded: bool = False
+    stacked: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class Code:
     Attributes:
         text: the lines.
         caption: what they are.
-        language: for a Markdown viewer.
+        language: for a Markdown viewer; without one, as an error has none, long lines are wrapped.
         folded: as in `Table`.
     """
 

@@ -132,6 +132,7 @@ def _denominator(view: StudyView) -> Iterator[Block]:
                 [shorten(state, 200), str(count), errors.get(state, "")]
                 for state, count in failures.most_common(20)
             ],
+            stacked=True,
         )
 
 

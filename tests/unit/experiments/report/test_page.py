@@ -216,3 +216,14 @@ def test_what_was_typed_stands_apart_from_what_may_come_next() -> None:
     page = page_of(files_of("unfinished")).words
     assert "opens the test set once more" not in page
     assert page.rindex("assay finalize searched") > page.index("What to do with it next:")
+
+
+def test_studies_of_one_title_are_told_apart_by_their_names() -> None:
+    records = KINDS["several"]()
+    others = [one.model_copy(update={"title": "Digits"}) for one in records.studies]
+    rest = [one for one in records.records if not isinstance(one, StudyRecord)]
+    same = ReportRecords(records.report, (*others, *rest))
+    page = page_of(render(same, environment_of(same))).words
+    for name in records.report.studies:
+        assert page.count(f"{name}: Digits") >= 2
+    assert "linear: " not in page_of(files_of("several")).words
