@@ -12,7 +12,7 @@ user names: at the observed difference it would run from 3 to 'never'.
 Example:
     >>> comparison = verdicts["trial 3", "trial 7"]
     >>> format_smallest_gap(smallest_gap(comparison), "trials 7 and 3")
-    'This budget finds a true gap between trials 7 and 3 of about 1.4 points in 4 of 5 studies.'
+    'If trials 7 and 3 truly differed by about 1.4 points, 4 of 5 such studies would find it.'
     >>> format_needed_budget(needed_seeds(comparison, gap=0.01))
     'A true gap of 1 point takes 13 seeds on these 1,000 test examples.'
 """
@@ -151,7 +151,7 @@ def format_smallest_gap(gap: float | None, between: str, *, in_points: bool = Tr
         )
     rounded = float(f"{gap:.2g}")  # an estimate: more digits would be noise
     about = _format_gap(rounded, in_points)
-    return f"This budget finds a true gap between {between} of about {about} in 4 of 5 studies."
+    return f"If {between} truly differed by about {about}, 4 of 5 such studies would find it."
 
 
 def format_needed_budget(budget: NeededBudget | None, *, in_points: bool = True) -> str:

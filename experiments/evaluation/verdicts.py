@@ -188,9 +188,9 @@ class Comparison:
             notes.append(f"Few seeds: {self.seeds[0]} and {self.seeds[1]}.")
         if self.unequal_spread:
             notes.append(
-                f"One configuration scatters more than {MAX_SPREAD_RATIO:g} times as much over "
-                "seeds as the other: a false verdict is then up to twice as likely as the level "
-                "says."
+                f"One of the two scatters more than {MAX_SPREAD_RATIO:g} times as much over seeds "
+                "as the other: a false verdict is then up to twice as likely as the level "
+                f"({self.alpha:g}) says."
             )
         return tuple(notes)
 

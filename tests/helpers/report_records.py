@@ -518,7 +518,7 @@ def _decide(judged: Sequence[FinalistRecord], metric: str) -> tuple[str, ...]:
             for one in others
             if one.verdict == "worse"
         ),
-        "This budget finds a true gap of about 1.3 points in 4 of 5 studies.",
+        "If they truly differed by about 1.3 points, 4 of 5 such studies would find it.",
     )
 
 

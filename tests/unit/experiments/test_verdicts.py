@@ -491,14 +491,14 @@ def test_a_gap_must_be_above_zero(gap: float) -> None:
 @pytest.mark.parametrize(
     ("gap", "in_points", "sentence"),
     [
-        (0.00944, True, "This budget finds a true gap between trials 1 and 3 of about 0.94 points "
-                        "in 4 of 5 studies."),
-        (0.01, True, "This budget finds a true gap between trials 1 and 3 of about 1 point in 4 of "
-                     "5 studies."),
+        (0.00944, True, "If trials 1 and 3 truly differed by about 0.94 points, 4 of 5 such studies "
+                        "would find it."),
+        (0.01, True, "If trials 1 and 3 truly differed by about 1 point, 4 of 5 such studies would "
+                     "find it."),
         (1.234, True, "This budget finds no true gap between trials 1 and 3 in 4 of 5 studies: it "
                       "would be above 100 points."),
-        (1.234, False, "This budget finds a true gap between trials 1 and 3 of about 1.2 in 4 of 5 "
-                       "studies."),
+        (1.234, False, "If trials 1 and 3 truly differed by about 1.2, 4 of 5 such studies would "
+                       "find it."),
     ],
 )  # fmt: skip
 def test_the_smallest_gap_is_one_sentence(gap: float, in_points: bool, sentence: str) -> None:
