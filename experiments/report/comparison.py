@@ -257,7 +257,7 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
     ]
     return Table(
         "One row a study: its leader, or the best of its search if it was not finalized. The best "
-        "value in the search is that of one training.",
+        "value in the search is that of one training. In bold: the leader of all.",
         columns(
             "study",
             "verdict",
@@ -282,7 +282,7 @@ def _compared_table(views: Sequence[StudyView], compared: Sequence[ComparedRecor
     first = views[0]
     return Table(
         "Every finalist, best validation first. The verdicts are about the test set and against "
-        "the leader of all, adjusted for all comparisons of this table.",
+        "the leader of all, adjusted for all comparisons of this table. In bold: that leader.",
         columns(
             "configuration",
             "verdict",

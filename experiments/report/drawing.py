@@ -22,7 +22,8 @@ from assay.experiments.terminal_text import escape_line
 # Okabe and Ito, "Color Universal Design" (2008): distinct to color-blind readers and in print.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY, INK, GREY, PALE = "#CC79A7", "#56B4E9", "#1B1F24", "#6E7781", "#C9D1D9"
-SERIES = (BLUE, VERMILLION, GREEN, PURPLE)
+SERIES = (BLUE, ORANGE, PURPLE, INK)
+"""Of lines that are told apart, and no more: green is for better and vermillion for worse."""
 VERDICT_COLORS = {"leader": BLUE, "better": GREEN, "worse": VERMILLION}
 """Other verdicts are grey: nothing is known."""
 
@@ -195,7 +196,7 @@ def name_rows(axes: Axes, names: Sequence[str], strong: Sequence[bool] = ()) -> 
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(False, axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
 
 
 def write_values(axes: Axes, values: Sequence[str]) -> None:

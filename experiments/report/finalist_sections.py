@@ -84,8 +84,8 @@ def _finalist_table(view: StudyView) -> Table:
     return Table(
         "Configurations that were trained again on new seeds, best validation first: it chooses "
         "the leader, the test set chooses nothing. Optimism: by how much the search flattered; "
-        "negative, if the new trainings were better than that of the search."
-        + (f" {format_count(failed, 'training')} failed." if failed else ""),
+        "negative, if the new trainings were better than that of the search. "
+        "In bold: the leader." + (f" {format_count(failed, 'training')} failed." if failed else ""),
         columns(
             "trial",
             "verdict",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 
@@ -21,6 +21,7 @@ from assay.experiments.report.drawing import (
     GREY,
     INK,
     MOST_VECTORS,
+    ORANGE,
     PALE,
     SKY,
     VERMILLION,
@@ -53,6 +54,7 @@ MOST_EFFECTS = 12
 _ROW_INCHES = 0.36
 _NOT_SET = -0.13  # where a trial without a hyperparameter crosses its axis
 _MOST_TICKS = 6
+_DARKER = LinearSegmentedColormap.from_list("blues", [PALE, SKY, "#003B63"])
 _LINE_CHARACTERS = 54  # of the labels of an axis, together
 
 
@@ -104,7 +106,7 @@ def draw_history(
             rasterized=many,
         )
         steps = _best_so_far(complete, _is_maximized(study), last=len(trials) - 1)
-        axes.step(*steps, where="post", color=VERMILLION, lw=1.6, label="best so far")
+        axes.step(*steps, where="post", color=INK, lw=1.5, label="best so far")
     if baselines := [one for one in complete if one.baseline]:
         axes.plot(*_points(baselines), "s", color=INK, mfc="none", ms=8.5, label="baseline")
     # A best value far from all others would be cut off as an outlier.
@@ -194,11 +196,12 @@ def draw_front(study: StudyRecord, trials: Sequence[TrialRecord]) -> Figure:
                 lw=1.0,
             )
         if len(front) <= 15:
-            for one in front:
+            # Neighbors lie close to one another: their numbers stand below and above in turn.
+            for turn, one in enumerate(front):
                 axes.annotate(
                     str(one.trial),
                     (one.values[place] or 0.0, one.values[0] or 0.0),
-                    xytext=(5, -10),
+                    xytext=(3, -12) if turn % 2 == 0 else (-10, 6),
                     textcoords="offset points",
                     fontsize=8.5,
                 )
@@ -269,7 +272,7 @@ def draw_parallel(
     collection = LineCollection(
         segments,
         array=np.array([one.values[0] or 0.0 for one in lines]),
-        cmap="cividis" if _is_maximized(study) else "cividis_r",
+        cmap=_DARKER if _is_maximized(study) else _DARKER.reversed(),
         norm=Normalize(low, high),
         linewidths=[(1.2 if len(lines) <= 100 else 0.7) if done else 0.5 for done in is_complete],
         alpha=[(0.75 if len(lines) <= 100 else 0.45) if done else 0.3 for done in is_complete],
@@ -277,7 +280,7 @@ def draw_parallel(
     axes.add_collection(collection)
     best = [line for one, line in zip(lines, segments, strict=True) if one.trial == study.best]
     for line in best:
-        axes.plot(*zip(*line, strict=True), color=VERMILLION, lw=2.0)
+        axes.plot(*zip(*line, strict=True), color=ORANGE, lw=2.4)
     names = [*(one.name for one in space), metric_of(study.objectives[0])]
     ticks: list[list[tuple[float, str]]] = [
         _ticks_of(one, trials, scale) for one, scale in zip(space, scales, strict=True)
@@ -300,7 +303,7 @@ def _widen(ends: tuple[float, float]) -> tuple[float, float]:
 def _draw_axis(
     axes: Axes, row: int, name: str, marks: Sequence[tuple[float, str]], has_gap: bool
 ) -> None:
-    halo = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8}
+    halo = {"facecolor": "white", "edgecolor": "none", "alpha": 1.0, "pad": 1.0}
     axes.plot([0, 1], [row, row], color=INK, lw=0.9, zorder=4)
     axes.text(0, row - 0.2, name, fontweight="bold", va="center", bbox=halo, zorder=6)
     if has_gap:

@@ -62,9 +62,9 @@ def _parallel_picture(view: StudyView) -> Picture:
         name=view.file("parallel"),
         caption=(
             "Each line is a trial, from top to bottom through its hyperparameters, each on the "
-            f"scale on which it was searched, to its {metric}: the brighter, the better; thin "
+            f"scale on which it was searched, to its {metric}: the darker, the better; thin "
             "lines were pruned."
-            + (" Vermillion: the best." if is_marked else "")
+            + (" Orange: the best." if is_marked else "")
             + f"{left_out} All values are in the table of the trials."
         ),
         alt=(
@@ -101,6 +101,8 @@ def _trial_table(view: StudyView) -> Table:
         for one in shown
     ]
     marked = {study.best, *study.pareto}
+    if any(one.trial in marked for one in shown):
+        caption += f" In bold: {'the Pareto front' if study.pareto else 'the best'}."
     return Table(
         caption,
         columns(

@@ -491,8 +491,8 @@ def test_a_gap_must_be_above_zero(gap: float) -> None:
 @pytest.mark.parametrize(
     ("gap", "in_points", "sentence"),
     [
-        (0.00944, True, "If trials 1 and 3 truly differed by about 0.94 points, 4 of 5 such studies "
-                        "would find it."),
+        (0.00944, True, "If trials 1 and 3 truly differed by about 0.94 points, 4 of 5 such "
+                        "studies would find it."),
         (0.01, True, "If trials 1 and 3 truly differed by about 1 point, 4 of 5 such studies would "
                      "find it."),
         (1.234, True, "This budget finds no true gap between trials 1 and 3 in 4 of 5 studies: it "

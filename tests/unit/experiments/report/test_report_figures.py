@@ -29,6 +29,8 @@ from assay.experiments.report.search_figures import (
     _ticks_of,
     choose_lines,
     draw_endings,
+    draw_history,
+    draw_parallel,
 )
 from assay.experiments.report.view import StudyView
 from assay.experiments.terminal_text import escape_line
@@ -89,6 +91,24 @@ def test_of_many_trials_the_best_and_a_sample_are_drawn() -> None:
         (one.values[0] or 0.0 for one in view.trials if one.state == "complete"), reverse=True
     )
     assert sorted((one.values[0] or 0.0 for one in lines), reverse=True)[:100] == complete[:100]
+
+
+def test_what_is_cut_off_is_marked_and_no_finalist_is() -> None:
+    first, *others = (one for one in large().all_of(TrialRecord) if one.state == "complete")
+    values = [0.1, *(0.9 + 0.001 * place for place in range(20))]
+    trials = [
+        one.model_copy(update={"trial": place, "values": (value,), "baseline": False})
+        for place, (one, value) in enumerate(zip([first, *others], values, strict=False))
+    ]
+    study = large().studies[0].model_copy(update={"best": len(values) - 1})
+    space = large().all_of(HyperparameterRecord)
+    assert "trial (triangles: 1 trial outside)" in texts_of(draw_history(study, trials))
+    assert "≤ 0.9000" in texts_of(draw_parallel(study, space, trials))
+    # The worst is cut off, but not where it is a finalist.
+    assert "trial" in texts_of(draw_history(study, trials, {0}))
+    assert "0.1000" in texts_of(draw_parallel(study, space, trials, {0}))
+    flipped = study.model_copy(update={"objectives": ("minimize val_loss",), "best": 0})
+    assert "trial" in texts_of(draw_history(flipped, trials))
 
 
 def test_of_many_classes_the_worst_are_drawn() -> None:
