@@ -71,7 +71,8 @@ def build_check_section(view: StudyView) -> Section:
         )
     if study.facts:
         blocks.append(Items([_split_fact(line) for line in study.facts]))
-    return Section("Checks, data and model", blocks)
+    is_tested = view.leader is not None
+    return Section(f"Checks{' of the search' if is_tested else ''}, data and model", blocks)
 
 
 def _check_badge(check: Check) -> Badge:

@@ -38,7 +38,7 @@ from assay.experiments.report.summary import draw_finalist_picture
 from assay.experiments.report.view import StudyView
 
 MOST_CLASS_ROWS = 60
-_MOST_CONFUSIONS = 40
+_MOST_CONFUSIONS = 20
 _MOST_EPOCH_ROWS = 12
 _MOST_PNG_CHARACTERS = 400_000  # of a page; the images are in base64
 
@@ -65,7 +65,7 @@ def build_finalist_section(view: StudyView) -> Section:
 
 def _finalist_table(view: StudyView) -> Table:
     study, finalists = view.study, view.finalists
-    others = [metric_of(one) for one in study.objectives[1:]]
+    others = [metric_of(one) for one in view.other_objectives]
     rows: list[list[Cell]] = [
         [
             f"{one.trial}{' (baseline)' if one.baseline else ''}",
@@ -103,11 +103,8 @@ def _finalist_table(view: StudyView) -> Table:
 
 
 def _other_values(view: StudyView, finalist: FinalistRecord) -> list[str]:
-    """Return what the search recorded for each objective but the first."""
-    trial = view.find_trial(finalist.trial)
-    values = () if trial is None else trial.values[1:]
-    count = len(view.study.objectives) - 1
-    return [*map(format_number, values), *[""] * count][:count]
+    """Return what the search recorded for the objectives by which nothing was chosen."""
+    return [format_number(view.value_of(finalist.trial, one)) for one in view.other_objectives]
 
 
 def _denominator(view: StudyView) -> Iterator[Block]:
@@ -117,8 +114,11 @@ def _denominator(view: StudyView) -> Iterator[Block]:
     if counts.running:
         names.append("running")
         numbers.append(counts.running)
+    pruned = (
+        " Pruned trials are no finalists, however good their last value." if counts.pruned else ""
+    )
     yield Table(
-        "All trials by how they ended, and how often the test set was looked at.",
+        f"All trials by how they ended, and how often the test set was looked at.{pruned}",
         columns(*(f"#{name}" for name in names), "#openings of the test set"),
         [[*(f"{number:,}" for number in numbers), str(view.study.openings)]],
     )

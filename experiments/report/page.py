@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,7 @@ def _to_html(document: Document) -> str:
 
 def _add_filters(templates: jinja2.Environment) -> None:
     templates.filters["data_uri"] = _data_uri
+    templates.filters["parts"] = _part_options
     templates.filters["kind"] = lambda block: type(block).__name__
     templates.filters["grouped"] = _group_figures
     templates.filters["is_plain"] = lambda cell: isinstance(cell, str)
@@ -71,6 +73,16 @@ def _add_filters(templates: jinja2.Environment) -> None:
 def _show(value: Any) -> Any:
     # Not what the template escaped before, which is Markup.
     return escape_text(value) if type(value) is str else value
+
+
+# A browser may break a line behind the hyphens of an option such as "--trials".
+_OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)")
+
+
+def _part_options(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the parts of a text, and whether each is an option of a command."""
+    for place, part in enumerate(_OPTION.split(text)):
+        yield part, place % 2 == 1
 
 
 def _data_uri(svg: bytes) -> str:

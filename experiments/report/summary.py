@@ -186,25 +186,22 @@ def _explain_front(view: StudyView, leader: FinalistRecord) -> Iterator[str]:
     if len(study.objectives) < 2:
         return
     front = [one for one in study.pareto if one in view.finalist_numbers]
-    first = shorten(metric_of(study.objectives[0]))
     yield (
-        f"Trial {leader.trial} leads by {first} alone. "
+        f"Trial {leader.trial} leads by {shorten(study.metric)} alone. "
         f"{len(front)} of {format_count(len(study.pareto), 'trial')} on the Pareto front "
         f"{'was' if len(front) == 1 else 'were'} trained again."
     )
-    of_leader = view.find_trial(leader.trial)
     for one in view.finalists:
-        of_other = view.find_trial(one.trial)
-        if one.verdict != "not separable" or of_leader is None or of_other is None:
+        if one.verdict != "not separable":
             continue
-        better = [
-            f"{shorten(metric_of(objective))} {format_number(value)} against "
-            f"{format_number(of_best)}"
-            for objective, value, of_best in list(
-                zip(study.objectives, of_other.values, of_leader.values, strict=False)
-            )[1:]
-            if _is_better(objective, value, of_best)
-        ]
+        better = []
+        for objective in view.other_objectives:
+            value, of_best = (
+                view.value_of(trial, objective) for trial in (one.trial, leader.trial)
+            )
+            if _is_better(objective, value, of_best):
+                ends = f"{format_number(value)} against {format_number(of_best)}"
+                better.append(f"{shorten(metric_of(objective))} {ends}")
         if better:
             yield (
                 f"Trial {one.trial} is not separable from trial {leader.trial} on the test set, "

@@ -115,6 +115,16 @@ class StudyView:
         return next((one for one in self.trials if one.trial == number), None)
 
     @property
+    def other_objectives(self) -> list[str]:
+        """The objectives but for that by which validation chooses."""
+        return [one for one in self.study.objectives if one.partition(" ")[2] != self.study.metric]
+
+    def value_of(self, number: int, objective: str) -> float | None:
+        """Return the value of an objective that a trial ended with."""
+        trial, place = self.find_trial(number), self.study.objectives.index(objective)
+        return None if trial is None or place >= len(trial.values) else trial.values[place]
+
+    @property
     def tried(self) -> int:
         """Number of trials that have ended."""
         counts = self.study.counts
