@@ -91,10 +91,6 @@ def _build_chapter(view: StudyView, environment: Environment, *, is_unique: bool
         build_untried_section(study),
         build_again_section(view, environment),
     ]
-    title = study.title or study.study
-    if len(view.records.studies) > 1 and study.title:
-        # Studies of one experiment have the same title.
-        title = f"{study.title} ({study.study})"
     return Chapter(
         title=shorten(title, _LONGEST_TITLE),
         anchor=view.anchor,
