@@ -31,7 +31,7 @@ _PURPOSES = {
     "finalize": "train the best again, and open the test set",
     "reproduce": "train the chosen network again, and compare every number",
     "train": "train its configuration once more; options change something in it",
-    "serve": "serve the network, which answers raw inputs; needs uv; mlruns is the home",
+    "serve": "serve the network, which answers raw inputs; needs uv, and the path of the home",
     "ask": "ask it about the example that is stored with it",
     "export": "write the network to a file",
     "ui": "open the study in MLflow",
@@ -143,7 +143,7 @@ def build_again_section(view: StudyView, environment: Environment) -> Section:
         Items(
             [
                 ("data", f"{data.name}; SHA-256 of its arrays {data.digest}"),
-                ("as published", f"{data.verified} (the digest against that of its source)"),
+                ("as published", data.verified),
                 ("seed of the study", "not recorded" if study.seed is None else str(study.seed)),
                 ("sampler and pruner", f"{study.sampler}, {study.pruner}"),
             ]
