@@ -627,6 +627,12 @@ def test_report_writes_and_logs_the_page_of_a_study(decided: Decided) -> None:
     known = {number: run.info.run_id for number, run in trial_runs(decided.home).items()}
     assert {one.trial: one.run_id for one in records.all_of(TrialRecord)} == known
     assert {stage.stage for stage in environment.stages} == {"search", "finalize"}
+    # What is served and trained again is the network that is registered.
+    lines = {one.purpose: one.line for one in study.commands}
+    registered = decided.answer["registered"]["run_id"]
+    assert f"runs:/{registered}/model" in lines["serve"]
+    assert registered in lines["ask"]
+    assert f"assay reproduce {registered}" in lines["reproduce"]
     text = (folder / "records.jsonl").read_text() + (folder / "environment.json").read_text()
     assert home not in text
     assert str(Path.home()) not in text

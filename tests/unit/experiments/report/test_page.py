@@ -13,11 +13,13 @@ import pytest
 from assay.experiments.report.page import render
 from assay.experiments.report.records import (
     ClassRecord,
+    ComparedRecord,
     FinalistRecord,
     ReportRecords,
     StudyRecord,
     TrialRecord,
 )
+from assay.experiments.report.summary import decide_badge
 from assay.experiments.terminal_text import escape_text
 from tests.helpers.html_pages import ParsedPage
 from tests.helpers.report_records import (
@@ -229,3 +231,46 @@ def test_studies_of_one_title_are_told_apart_by_their_names() -> None:
         assert page.count(f"{name}: Digits") >= 2
     first = records.studies[0]
     assert f"{first.study}: {first.title}" not in page_of(files_of("several")).words
+
+
+@pytest.mark.parametrize(
+    ("others", "text", "tone"),
+    [
+        ([("worse", True), ("worse", False)], "better than all others", "good"),
+        ([("worse", True), ("not separable", False)], "tied with 1", "open"),
+        ([("not separable", True), ("not separable", False)], "not told from the baseline", "open"),
+        ([("worse", True), ("better", False)], "another is better", "open"),
+        ([("worse", True), ("not judged", False)], "not compared with everything", "open"),
+        ([], "not compared with everything", "open"),
+    ],
+)
+def test_only_a_leader_that_beats_all_others_is_called_decided(
+    others: list[tuple[str, bool]], text: str, tone: str
+) -> None:
+    badge = decide_badge([("leader", False), *others])
+    assert text in badge.text
+    assert badge.tone == tone
+
+
+@pytest.mark.parametrize(
+    ("kind", "record"), [("finalized", FinalistRecord), ("several", ComparedRecord)]
+)
+def test_the_first_screen_says_how_decided_it_is(
+    kind: str, record: type[FinalistRecord] | type[ComparedRecord]
+) -> None:
+    badge = decide_badge([(one.verdict, one.baseline) for one in KINDS[kind]().all_of(record)])
+    assert badge.text in page_of(files_of(kind)).words[:1_500]
+
+
+def test_checks_of_a_finalized_study_are_said_to_be_about_its_search() -> None:
+    sentence = "The checks are about the search alone"
+    assert sentence in page_of(files_of("finalized")).words
+    assert sentence not in page_of(files_of("unfinished")).words
+
+
+def test_the_command_of_a_benchmark_is_on_its_page() -> None:
+    records = KINDS["several"]()
+    report = records.report.model_copy(update={"command": "make benchmark-report DATA=mnist"})
+    files = render(ReportRecords(report, records.records), environment_of(records))
+    for name in ("report.html", "report.md"):
+        assert b"make benchmark-report DATA=mnist" in files[name]

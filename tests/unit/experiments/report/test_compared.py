@@ -1,0 +1,38 @@
+"""References are judged with the finalists of studies, by the same rule."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from assay.experiments.report.compared import Reference, compare_studies
+from assay.experiments.report.records import ReferenceRecord
+from assay.experiments.workspace import StorePaths
+from tests.unit.experiments.test_comparison import candidate, right
+
+
+def reference(name: str, accuracy: float, draw: int) -> Reference:
+    record = ReferenceRecord(name=name, description="", seconds=None, command="")
+    scores = right(accuracy, draw=draw)
+    return Reference(
+        candidate("svm/1", accuracy, scores, name=name, study=None, trial=None), record
+    )
+
+
+def test_references_have_verdicts_and_no_study(tmp_path: Path) -> None:
+    references = [reference("svm", 0.95, draw=1), reference("forest", 0.7, draw=2)]
+    compared, sentences, reason = compare_studies([], StorePaths.choose(home=tmp_path), references)
+    assert [(one.name, one.study, one.verdict) for one in compared] == [
+        ("svm", None, "leader"),
+        ("forest", None, "worse"),
+    ]
+    assert reason == ""
+    assert sentences[0].startswith("svm leads: ")
+    # The table has the verdicts: a sentence for each pair would repeat it.
+    assert not any("worse than" in sentence for sentence in sentences)
+
+
+def test_one_configuration_is_compared_with_nothing(tmp_path: Path) -> None:
+    alone = [reference("svm", 0.95, draw=1)]
+    found = compare_studies([], StorePaths.choose(home=tmp_path), alone)
+    assert found == ([], [], "fewer than two configurations were trained again")
