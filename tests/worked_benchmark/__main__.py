@@ -73,8 +73,8 @@ PLANS = {
     ),
     "cifar10": (
         StudyPlan("cifar10-linear", trials=20, epochs=10),
-        StudyPlan("cifar10-mlp", trials=30, epochs=10),
-        StudyPlan("cifar10-cnn", trials=16, epochs=8),
+        StudyPlan("cifar10-mlp", trials=50, epochs=10),
+        StudyPlan("cifar10-cnn", trials=30, epochs=10),
     ),
 }
 TITLES = {
