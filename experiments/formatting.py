@@ -11,11 +11,15 @@ from typing import Any
 from assay.experiments.terminal_text import escape_line
 from assay.models.errors import RequestError
 from assay.search.objective import Objectives, Values
+from assay.search.system.urls import scrub_secrets
 
 _BARS = "▁▂▃▄▅▆▇█"
 _SPARKLINE_CHARACTERS = 20
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]#|~$!]")
+_MAX_MARKDOWN_CHARACTERS = 400
+_PLAIN = re.compile(r"[A-Za-z0-9 ,.;%+-]|[^\x00-\x7f]")
+_LINK_BEGINNING = re.compile(r"(?i)\b(www)\.")
+_LIST_BEGINNING = re.compile(r"^(\s*\d*)([.+-])(?=\s|[.+-]|$)")
 
 
 def format_count(number: int, singular: str, plural: str | None = None) -> str:
@@ -75,15 +79,26 @@ def format_param(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else escape_line(str(value))
 
 
-def escape_markdown(text: str) -> str:
-    r"""Return a text as one line of Markdown that shows it as it is.
+def escape_markdown(text: str, limit: int = _MAX_MARKDOWN_CHARACTERS) -> str:
+    """Return a text that Markdown shows as it is, in one line, cut to a limit.
+
+    For what MLflow's pages show. Letters, digits and harmless punctuation stay as they are;
+    everything else in ASCII becomes an entity, so no link, element, emphasis, code or table cell
+    can begin or end in it.
 
     Example:
-        >>> print(escape_markdown("a_b <b>"))
-        a\_b &lt;b&gt;
+        >>> escape_markdown("<b>*x*</b>")
+        '&#60;b&#62;&#42;x&#42;&#60;&#47;b&#62;'
     """
-    plain = escape_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKDOWN.sub(r"\\\g<0>", plain)
+    line = escape_line(scrub_secrets(text))
+    if len(line) > limit:
+        line = f"{line[: limit - 1]}…"
+    escaped = "".join(
+        letter if _PLAIN.fullmatch(letter) else f"&#{ord(letter)};" for letter in line
+    )
+    # "www.x" becomes a link; a number with a period, or a dash, at the beginning a list.
+    escaped = _LINK_BEGINNING.sub(r"\1&#46;", escaped)
+    return _LIST_BEGINNING.sub(lambda found: f"{found[1]}&#{ord(found[2])};", escaped)
 
 
 def sparkline(values: list[float]) -> str:

@@ -88,7 +88,7 @@ def _show_study(
         to_records,
     )
     from assay.experiments.console.show import print_study, sort_trials, to_rows
-    from assay.experiments.decision.load import load_finalizes
+    from assay.experiments.decision.load import load_finalizes, read_evaluation
     from assay.experiments.decision.registration import format_registration
     from assay.experiments.decision.sentences import to_study_record
     from assay.experiments.results.load import read_study  # here for the same reason
@@ -125,12 +125,7 @@ def _show_study(
         }
         click.echo(common.as_json(record))
         return 0
-    evaluation, lost = None, None
-    if finalized is not None:
-        try:
-            evaluation = finalized.evaluate()
-        except RequestError as error:
-            lost = str(error)
+    evaluation, lost = read_evaluation(finalized)
     print_study(
         study,
         trials,

@@ -12,7 +12,7 @@ from assay.experiments.results.finalizes import FinalizeRecord, read_finalizes
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.schema import OBJECTIVE_TAG
 from assay.experiments.workspace import StorePaths
-from assay.models.errors import DamagedFile
+from assay.models.errors import DamagedFile, RequestError
 from assay.models.tasks import Task
 from assay.search.events import FinalizeJudged
 from assay.search.failure_policy import FailurePolicy
@@ -119,6 +119,18 @@ def load_finalizes(
         _read_task(record, journal),
     )
     return finalized, unfinished
+
+
+def read_evaluation(
+    finalized: FinalizedStudy | None,
+) -> tuple[Evaluation | None, str | None]:
+    """Return what a finalize found, and why that can't be read; neither without a finalize."""
+    if finalized is None:
+        return None, None
+    try:
+        return finalized.evaluate(), None
+    except RequestError as error:
+        return None, str(error)
 
 
 def _describe_unfinished(record: FinalizeRecord) -> UnfinishedFinalize:

@@ -24,8 +24,6 @@ from assay.search.objective import Objectives
 _MAX_DESCRIPTION_CHARACTERS = 3500
 """Of our part of a description: MLflow takes 5,000, and how to use the network follows."""
 
-_MAX_SEARCHED_CHARACTERS = 800
-
 
 def choose_network(
     record: FinalizeRecord, evaluation: Evaluation, objectives: Objectives
@@ -142,12 +140,8 @@ def _describe_origin(
     searched = ", ".join(
         f"{name} {format_param(found)}" for name, found in leader.configuration.searched.items()
     )
-    is_cut = len(searched) > _MAX_SEARCHED_CHARACTERS
     yield ""
-    yield (
-        f"Searched: {escape_markdown(searched[:_MAX_SEARCHED_CHARACTERS])}"
-        f"{' ... (its run has the rest)' if is_cut else ''}"
-    )
+    yield f"Searched: {escape_markdown(searched)}"
 
 
 _Row = tuple[str, float | None, MeanInterval | None]

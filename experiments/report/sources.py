@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any
 from assay.experiments.config.experiment import Experiment, parse_experiment
 from assay.experiments.config.given_command import URL
 from assay.experiments.config.toml_text import parse_toml
-from assay.experiments.decision.load import FinalizedStudy, UnfinishedFinalize, load_finalizes
+from assay.experiments.decision.load import (
+    FinalizedStudy,
+    UnfinishedFinalize,
+    load_finalizes,
+    read_evaluation,
+)
 from assay.experiments.decision.outcome import Evaluation
 from assay.experiments.report.plain import to_finite
 from assay.experiments.results.finalizes import FinalizeRecord, read_finalizes
@@ -268,12 +273,7 @@ def read_sources(name: str, store_paths: StorePaths) -> StudySources:
         result = read_study(name, store_paths, needs_mlflow=False)
         why_no_runs = f"MLflow does not answer, so the report has no ids of runs: {error}"
     finalized, unfinished = load_finalizes(name, store_paths)
-    evaluation, lost = None, None
-    if finalized is not None:
-        try:
-            evaluation = finalized.evaluate()
-        except RequestError as error:
-            lost = str(error)
+    evaluation, lost = read_evaluation(finalized)
     return StudySources(
         name=name,
         store_paths=store_paths,

@@ -17,8 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.experiments.formatting import format_count, format_metric, format_ordinal, format_param
-from assay.experiments.terminal_text import escape_line
+from assay.experiments.formatting import (
+    escape_markdown,
+    format_count,
+    format_metric,
+    format_ordinal,
+    format_param,
+)
 from assay.experiments.tracking.pages import (
     artifact_page,
     model_version_page,
@@ -35,18 +40,13 @@ from assay.experiments.tracking.schema import (
 )
 from assay.search.events import BestTrial, FinalistConfiguration, FinalizeJudged
 from assay.search.objective import Objectives
-from assay.search.system.urls import scrub_secrets
 
 SEARCH, FINALIZE = "search", "finalize"
 REPORT_FILE = f"{REPORT_FOLDER}/report.html"
 """Where `assay report` leaves its page among the artifacts of a study's own run."""
 
 _MAX_VALUE_CHARACTERS = 60
-_MAX_SENTENCE_CHARACTERS = 400
 _MOST_ROWS = 30
-_PLAIN = re.compile(r"[A-Za-z0-9 ,.;%+-]|[^\x00-\x7f]")
-_LINK_BEGINNING = re.compile(r"(?i)\b(www)\.")
-_LIST_BEGINNING = re.compile(r"^(\s*\d*)([.+-])(?=\s|[.+-]|$)")
 _NAME = re.compile(r"[\w./~=:-]+", re.ASCII)
 
 
@@ -90,27 +90,6 @@ class BestRun:
     trial: BestTrial
     run_id: str | None
     params: Mapping[str, Any]
-
-
-def escape_markdown(text: str, limit: int = _MAX_SENTENCE_CHARACTERS) -> str:
-    """Return a text that Markdown shows as it is, in one line, cut to a limit.
-
-    Letters, digits and harmless punctuation stay as they are; everything else in ASCII becomes an
-    entity, so no link, element, emphasis, code or table cell can begin or end in it.
-
-    Example:
-        >>> escape_markdown("<b>*x*</b>")
-        '&#60;b&#62;&#42;x&#42;&#60;&#47;b&#62;'
-    """
-    line = escape_line(scrub_secrets(text))
-    if len(line) > limit:
-        line = f"{line[: limit - 1]}…"
-    escaped = "".join(
-        letter if _PLAIN.fullmatch(letter) else f"&#{ord(letter)};" for letter in line
-    )
-    # "www.x" becomes a link; a number with a period, or a dash, at the beginning a list.
-    escaped = _LINK_BEGINNING.sub(r"\1&#46;", escaped)
-    return _LIST_BEGINNING.sub(lambda found: f"{found[1]}&#{ord(found[2])};", escaped)
 
 
 def search_part(

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
+from assay.experiments.formatting import escape_markdown
 from assay.experiments.tracking.note import (
     FINALIZE,
     SEARCH,
     BestRun,
     NoteLinks,
-    escape_markdown,
     finalize_part,
     replace_part,
     search_part,

@@ -13,7 +13,6 @@ from assay.experiments.decision.registration import (
     format_registration,
 )
 from assay.experiments.evaluation.summaries import mean_interval
-from assay.experiments.formatting import escape_markdown
 from assay.experiments.results.finalizes import FinalizeRecord, Training
 from assay.experiments.tracking.schema import RegisteredVersion
 from assay.search.events import (
@@ -113,11 +112,11 @@ def test_the_description_says_what_the_network_is() -> None:
     shown = evaluation(found, baseline=True, chance=chance)
     registration = describe_network("my_study", shown, found.trainings[1], MAXIMIZED)
     text = registration.description
-    assert "the study my\\_study: trial 4, a baseline, training 1." in text
+    assert "the study my&#95;study: trial 4, a baseline, training 1." in text
     assert "one of 3 networks" in text
-    assert "| val\\_accuracy | 0.9000 | 0.8000 | 0.5516 to 1.0484 |" in text
-    assert "| test\\_accuracy | 0.1000 | 0.6000 | 0.3516 to 0.8484 |" in text
-    assert "It is a baseline: nothing that the search found has a better mean." in text
+    assert "| val&#95;accuracy | 0.9000 | 0.8000 | 0.5516 to 1.0484 |" in text
+    assert "| test&#95;accuracy | 0.1000 | 0.6000 | 0.3516 to 0.8484 |" in text
+    assert "It is a baseline&#58; nothing that the search found has a better mean." in text
     assert "Trial 4 is no better on the test set than 0.9000" in text
     assert registration.training == 1
     assert registration.tags["assay.test.accuracy"] == "0.6"
@@ -137,7 +136,7 @@ def test_hostile_text_is_shown_as_it_is() -> None:
     searched = {"<script>": "[x](javascript:y)\n# big", **{f"name{n}": "|" for n in range(500)}}
     shown = evaluation(found, searched=searched)
     text = describe_network("<img src=x>", shown, found.trainings[1], MAXIMIZED).description
-    assert "&lt;script&gt; \\[x\\](javascript:y)\\n\\# big".replace("\\n", "\\\\n") in text
+    assert "&#60;script&#62; &#91;x&#93;&#40;javascript&#58;y&#41;&#92;n&#35; big" in text
     assert "<img" not in text
     assert "\n# big" not in text
     assert len(text) <= 3500
@@ -152,9 +151,3 @@ def test_the_line_says_that_the_leader_is_not_separable() -> None:
     )
     assert format_registration("it was\nfull", None) == "not registered: it was\\nfull"
     assert format_registration(None, None) is None
-
-
-def test_markdown_is_escaped() -> None:
-    assert escape_markdown("a_b *c* `d` <e> & [f]") == (
-        "a\\_b \\*c\\* \\`d\\` &lt;e&gt; &amp; \\[f\\]"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from assay.experiments.report.compared import Reference, compare_studies
@@ -13,9 +14,8 @@ from tests.unit.experiments.test_comparison import candidate, right
 def reference(name: str, accuracy: float, draw: int) -> Reference:
     record = ReferenceRecord(name=name, description="", seconds=None, command="")
     scores = right(accuracy, draw=draw)
-    return Reference(
-        candidate("svm/1", accuracy, scores, name=name, study=None, trial=None), record
-    )
+    found = candidate("svm/1", accuracy, scores)
+    return Reference(dataclasses.replace(found, name=name, study=None, trial=None), record)
 
 
 def test_references_have_verdicts_and_no_study(tmp_path: Path) -> None:
