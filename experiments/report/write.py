@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assay.experiments.report.page import render
+from assay.experiments.report.page.render import render
 from assay.experiments.report.store import (
     MARKDOWN,
     PAGE,
@@ -77,8 +77,8 @@ def make_report(
         SearchError: the folder can't be written.
     """
     # Here, because a report that is rebuilt needs neither Optuna nor MLflow.
-    from assay.experiments.report.collect import collect
-    from assay.experiments.report.sources import read_sources
+    from assay.experiments.report.collection.collect import collect
+    from assay.experiments.report.collection.sources import read_sources
     from assay.experiments.results.listing import storages_kept_open
     from assay.experiments.tracking.report import log_report
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from assay.experiments.config.catalog import resolve_experiment
 from assay.experiments.decision.candidates import Candidate, Predicted, load_candidates
 from assay.experiments.evaluation.summaries import mean_interval
-from assay.experiments.report.collect import collect
-from assay.experiments.report.compared import Benchmark, Reference
-from assay.experiments.report.page import render
+from assay.experiments.report.collection.collect import collect
+from assay.experiments.report.collection.compared import Benchmark, Reference
+from assay.experiments.report.collection.sources import read_sources
+from assay.experiments.report.page.render import render
 from assay.experiments.report.records import ReferenceRecord
-from assay.experiments.report.sources import read_sources
 from assay.experiments.report.store import PAGE, write_report
 from assay.experiments.run.session import prepare_data
 from assay.experiments.tracking.store import mlflow_settings

@@ -23,7 +23,8 @@ from assay.experiments.decision import finalize as finalizing
 from assay.experiments.decision.files import predictions_file
 from assay.experiments.decision.load import load_finalizes
 from assay.experiments.report import write
-from assay.experiments.report.collect import collect
+from assay.experiments.report.collection.collect import collect
+from assay.experiments.report.collection.sources import read_sources
 from assay.experiments.report.records import (
     ClassRecord,
     EffectRecord,
@@ -39,7 +40,6 @@ from assay.experiments.report.records import (
     from_lines,
     to_lines,
 )
-from assay.experiments.report.sources import read_sources
 from assay.experiments.report.store import read_report
 from assay.experiments.results.listing import storages_kept_open
 from assay.experiments.run.result import RunStatus

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from assay.experiments.report.page import render
+from assay.experiments.report.page.render import render
 from assay.experiments.report.records import ReportRecords, StudyRecord
 from assay.experiments.terminal_text import escape_text
 from tests.helpers.browser import browsing, chromium
@@ -179,7 +179,7 @@ def test_a_page_is_drawn_without_a_store_a_sampler_or_a_backend_and_is_always_th
     code = (
         "import hashlib, sys\n"
         "from tests.helpers.report_records import environment_of, finalized\n"
-        "from assay.experiments.report.page import render\n"
+        "from assay.experiments.report.page.render import render\n"
         "assert 'matplotlib' not in sys.modules\n"
         "files = render(finalized(), environment_of(finalized()))\n"
         "heavy = {'mlflow', 'optuna', 'keras', 'tensorflow', 'jax', 'pandas'}\n"

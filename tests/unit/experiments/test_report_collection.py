@@ -14,10 +14,16 @@ from PIL import Image
 
 from assay.experiments.config.experiment import parse_experiment
 from assay.experiments.config.given_command import URL
-from assay.experiments.report.confused import draw_thumbnail
-from assay.experiments.report.expected_best import choose_band, compute_curve
-from assay.experiments.report.plain import last_line, mask_toml, to_count, to_text, to_value
-from assay.experiments.report.sources import find_store_options
+from assay.experiments.report.collection.confused import draw_thumbnail
+from assay.experiments.report.collection.expected_best import choose_band, compute_curve
+from assay.experiments.report.collection.plain import (
+    last_line,
+    mask_toml,
+    to_count,
+    to_text,
+    to_value,
+)
+from assay.experiments.report.collection.sources import find_store_options
 from assay.models.errors import RequestError
 from assay.search.system.urls import register_secrets
 from tests.helpers.experiment_files import EXPERIMENT

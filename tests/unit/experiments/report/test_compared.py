@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from assay.experiments.report.compared import Reference, compare_studies
+from assay.experiments.report.collection.compared import Reference, compare_studies
 from assay.experiments.report.records import ReferenceRecord
 from assay.experiments.workspace import StorePaths
 from tests.unit.experiments.test_comparison import candidate, right

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from markdown_it import MarkdownIt
 
-from assay.experiments.report.document import (
+from assay.experiments.report.page.document import (
     Badge,
     Chapter,
     Code,
@@ -19,7 +19,7 @@ from assay.experiments.report.document import (
     Table,
     columns,
 )
-from assay.experiments.report.markdown import escape, to_markdown
+from assay.experiments.report.page.markdown import escape, to_markdown
 from assay.experiments.terminal_text import escape_line, escape_text
 from tests.helpers.html_pages import ParsedPage
 from tests.helpers.report_records import hostile_strings

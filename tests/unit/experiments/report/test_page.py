@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from assay.experiments.report.page import render
+from assay.experiments.report.page.render import render
+from assay.experiments.report.page.summary import decide_badge
 from assay.experiments.report.records import (
     ClassRecord,
     ComparedRecord,
@@ -19,7 +20,6 @@ from assay.experiments.report.records import (
     StudyRecord,
     TrialRecord,
 )
-from assay.experiments.report.summary import decide_badge
 from assay.experiments.terminal_text import escape_text
 from tests.helpers.html_pages import ParsedPage
 from tests.helpers.report_records import (

@@ -8,14 +8,23 @@ from xml.etree import ElementTree
 
 import pytest
 
-from assay.experiments.report.cells import format_difference
-from assay.experiments.report.drawing import label
-from assay.experiments.report.figures import (
+from assay.experiments.report.page.cells import format_difference
+from assay.experiments.report.page.drawing import label
+from assay.experiments.report.page.figures import (
     MOST_CLASSES,
     WORST_CLASSES,
     choose_classes,
     draw_examples,
 )
+from assay.experiments.report.page.search_figures import (
+    _make_scale,
+    _ticks_of,
+    choose_lines,
+    draw_endings,
+    draw_history,
+    draw_parallel,
+)
+from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import (
     ClassRecord,
     Difference,
@@ -24,15 +33,6 @@ from assay.experiments.report.records import (
     ReportRecords,
     TrialRecord,
 )
-from assay.experiments.report.search_figures import (
-    _make_scale,
-    _ticks_of,
-    choose_lines,
-    draw_endings,
-    draw_history,
-    draw_parallel,
-)
-from assay.experiments.report.view import StudyView
 from assay.experiments.terminal_text import escape_line
 from tests.helpers.report_records import failing, hostile_strings, large, several
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from assay.experiments.report.document import (
+from assay.experiments.report.page.document import (
     Badge,
     Block,
     Cell,

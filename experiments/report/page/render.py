@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from assay.experiments.report.document import Block, Code, Document, Picture, Table
-from assay.experiments.report.markdown import to_markdown
+from assay.experiments.report.page.document import Block, Code, Document, Picture, Table
+from assay.experiments.report.page.markdown import to_markdown
 from assay.experiments.report.records import Environment, ReportRecords
 from assay.experiments.terminal_text import escape_text
 
@@ -35,7 +35,7 @@ def render(records: ReportRecords, environment: Environment) -> dict[str, bytes]
         ['figures/finalists.svg', ..., 'report.html', 'report.md']
     """
     # Here, because matplotlib takes a second to import.
-    from assay.experiments.report.content import build_document
+    from assay.experiments.report.page.content import build_document
 
     document = build_document(records, environment)
     return {
@@ -50,7 +50,7 @@ def _to_html(document: Document) -> str:
     import jinja2
 
     templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("assay.experiments.report"),
+        loader=jinja2.PackageLoader("assay.experiments.report.page.render"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

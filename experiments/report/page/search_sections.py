@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from assay.experiments.formatting import format_count, format_metric, format_param
-from assay.experiments.report import search_figures
-from assay.experiments.report.cells import format_number, format_range, join_params, shorten
-from assay.experiments.report.document import (
+from assay.experiments.report.page import search_figures
+from assay.experiments.report.page.cells import format_number, format_range, join_params, shorten
+from assay.experiments.report.page.document import (
     Block,
     Paragraph,
     Picture,
@@ -15,15 +15,15 @@ from assay.experiments.report.document import (
     Table,
     columns,
 )
+from assay.experiments.report.page.search_figures import choose_lines, metric_of, with_value
+from assay.experiments.report.page.summary import draw_history_picture
+from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import (
     EffectRecord,
     HyperparameterRecord,
     ImportanceRecord,
     TrialRecord,
 )
-from assay.experiments.report.search_figures import choose_lines, metric_of, with_value
-from assay.experiments.report.summary import draw_history_picture
-from assay.experiments.report.view import StudyView
 
 MOST_TRIAL_ROWS = 100
 """Of more trials, the best half as many are in the table, and all of them in records.jsonl."""

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from assay.experiments.formatting import format_count, format_metric, format_param
-from assay.experiments.report.plain import to_finite, to_private_text, to_private_value
+from assay.experiments.report.collection.plain import to_finite, to_private_text, to_private_value
+from assay.experiments.report.collection.sources import StudySources
 from assay.experiments.report.records import HyperparameterRecord
-from assay.experiments.report.sources import StudySources
 from assay.experiments.results.finalizes import configuration_key
 from assay.experiments.results.frames import final_values
 from assay.experiments.terminal_text import escape_line

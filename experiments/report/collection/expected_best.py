@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from assay.experiments.formatting import format_count
-from assay.experiments.report.plain import to_finite, to_text
+from assay.experiments.report.collection.plain import to_finite, to_text
+from assay.experiments.report.collection.sources import StudySources
 from assay.experiments.report.records import ExpectedBestRecord
-from assay.experiments.report.sources import StudySources
 from assay.search.events import INTERRUPTED_LABEL
 from assay.search.importances import find_given_trials
 from assay.search.storage.stored_values import REDO_OF, RETRY_OF, STATE

@@ -19,7 +19,7 @@ from assay.experiments.decision.outcome import (
 from assay.experiments.decision.testing import build_class_report
 from assay.experiments.evaluation.summaries import mean_interval
 from assay.experiments.evaluation.verdicts import Comparison
-from assay.experiments.report.plain import (
+from assay.experiments.report.collection.plain import (
     to_count,
     to_finite,
     to_interval,
@@ -27,6 +27,7 @@ from assay.experiments.report.plain import (
     to_text,
     to_values,
 )
+from assay.experiments.report.collection.sources import StudySources
 from assay.experiments.report.records import (
     ClassRecord,
     Difference,
@@ -34,7 +35,6 @@ from assay.experiments.report.records import (
     Interval,
     TrainingRecord,
 )
-from assay.experiments.report.sources import StudySources
 from assay.experiments.results.finalizes import Training
 from assay.models.data import Array
 from assay.models.worker.testing import read_predictions

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from assay.experiments.report.cells import list_params
+from assay.experiments.report.page.cells import list_params
 from assay.experiments.report.records import (
     ClassRecord,
     EffectRecord,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from assay.experiments.formatting import format_count, format_param
-from assay.experiments.report.cells import format_time, shorten
-from assay.experiments.report.document import (
+from assay.experiments.report.page.cells import format_time, shorten
+from assay.experiments.report.page.document import (
     Badge,
     Block,
     Code,
@@ -16,6 +16,7 @@ from assay.experiments.report.document import (
     Table,
     columns,
 )
+from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import (
     Check,
     Command,
@@ -23,7 +24,6 @@ from assay.experiments.report.records import (
     StudyEnvironment,
     StudyRecord,
 )
-from assay.experiments.report.view import StudyView
 from assay.experiments.terminal_text import escape_line, escape_text
 
 _PURPOSES = {

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from assay.experiments.formatting import format_count, format_metric, format_state_counts
-from assay.experiments.report import figures, search_figures
-from assay.experiments.report.cells import (
+from assay.experiments.report.page import figures, search_figures
+from assay.experiments.report.page.cells import (
     capitalize,
     describe_metric,
     format_difference,
@@ -20,10 +20,10 @@ from assay.experiments.report.cells import (
     name_test_metric,
     shorten,
 )
-from assay.experiments.report.document import Badge, Code, Picture, Summary, Table, columns
+from assay.experiments.report.page.document import Badge, Code, Picture, Summary, Table, columns
+from assay.experiments.report.page.search_figures import metric_of, with_value
+from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import Difference, FinalistRecord, Interval, StudyRecord
-from assay.experiments.report.search_figures import metric_of, with_value
-from assay.experiments.report.view import StudyView
 
 _MOST_NAMED = 3
 

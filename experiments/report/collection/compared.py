@@ -13,10 +13,10 @@ from assay.experiments.decision.comparison import (
 )
 from assay.experiments.decision.sentences import describe_comparison
 from assay.experiments.formatting import format_metric
-from assay.experiments.report.finalists import to_difference
-from assay.experiments.report.plain import to_interval, to_text, to_values
+from assay.experiments.report.collection.finalists import to_difference
+from assay.experiments.report.collection.plain import to_interval, to_text, to_values
+from assay.experiments.report.collection.sources import StudySources
 from assay.experiments.report.records import ComparedRecord, ReferenceRecord
-from assay.experiments.report.sources import StudySources
 from assay.experiments.terminal_text import escape_line
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 
-from assay.experiments.report.cells import shorten
-from assay.experiments.report.closing_sections import (
+from assay.experiments.report.page.cells import shorten
+from assay.experiments.report.page.closing_sections import (
     build_again_section,
     build_check_section,
     build_cost_section,
     build_untried_section,
 )
-from assay.experiments.report.comparison import build_comparison
-from assay.experiments.report.document import Chapter, Code, Document
-from assay.experiments.report.finalist_sections import (
+from assay.experiments.report.page.comparison import build_comparison
+from assay.experiments.report.page.document import Chapter, Code, Document
+from assay.experiments.report.page.finalist_sections import (
     build_curve_section,
     build_error_section,
     build_finalist_section,
 )
+from assay.experiments.report.page.search_sections import build_matter_section, build_search_section
+from assay.experiments.report.page.summary import summarize
+from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import Environment, ReportRecords, StudyRecord
-from assay.experiments.report.search_sections import build_matter_section, build_search_section
-from assay.experiments.report.summary import summarize
-from assay.experiments.report.view import StudyView
 
 _LONGEST_TITLE = 120
 _FILES = (

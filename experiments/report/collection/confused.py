@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 
 from assay.experiments.data.prepared_folder import PreparedMeta, read_prepared_meta
-from assay.experiments.report.finalists import read_leader_predictions
-from assay.experiments.report.plain import to_text
+from assay.experiments.report.collection.finalists import read_leader_predictions
+from assay.experiments.report.collection.plain import to_text
+from assay.experiments.report.collection.sources import StudySources
 from assay.experiments.report.records import ExampleRecord
-from assay.experiments.report.sources import StudySources
 from assay.models.data import Array, RecordedOpening, TestSet, open_test_set
 from assay.models.errors import RequestError
 

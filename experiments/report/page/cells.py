@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from assay.experiments.formatting import format_duration, format_metric, format_param
-from assay.experiments.report.document import Badge, Table, Tone
+from assay.experiments.report.page.document import Badge, Table, Tone
 from assay.experiments.report.records import Difference, Interval, Value
 
 _LONGEST_VALUE = 60

@@ -23,7 +23,7 @@ from assay.experiments.decision.load import (
     read_evaluation,
 )
 from assay.experiments.decision.outcome import Evaluation
-from assay.experiments.report.plain import to_finite
+from assay.experiments.report.collection.plain import to_finite
 from assay.experiments.results.finalizes import FinalizeRecord, read_finalizes
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.results.load import read_study

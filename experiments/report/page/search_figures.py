@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 
 from assay.experiments.formatting import format_count, format_metric
-from assay.experiments.report.drawing import (
+from assay.experiments.report.page.drawing import (
     BLUE,
     GREY,
     INK,

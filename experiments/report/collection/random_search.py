@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from optuna.trial import FrozenTrial
 
 from assay.experiments.formatting import format_count, format_duration, format_metric
-from assay.experiments.report.plain import to_finite, to_text
+from assay.experiments.report.collection.plain import to_finite, to_text
+from assay.experiments.report.collection.sources import StudySources, train_seconds
 from assay.experiments.report.records import RandomSearch
-from assay.experiments.report.sources import StudySources, train_seconds
 from assay.experiments.terminal_text import escape_line
 
 _COUNTED = ("COMPLETE", "PRUNED")

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from assay.experiments.formatting import format_count, format_metric
-from assay.experiments.report import figures
-from assay.experiments.report.cells import (
+from assay.experiments.report.page import figures
+from assay.experiments.report.page.cells import (
     INTERVAL_NOTE,
     format_difference,
     format_interval,
@@ -17,7 +17,7 @@ from assay.experiments.report.cells import (
     shorten,
     verdict_badge,
 )
-from assay.experiments.report.document import (
+from assay.experiments.report.page.document import (
     Block,
     Cell,
     Gallery,
@@ -27,15 +27,15 @@ from assay.experiments.report.document import (
     Table,
     columns,
 )
+from assay.experiments.report.page.search_figures import metric_of
+from assay.experiments.report.page.summary import draw_finalist_picture
+from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import (
     ClassRecord,
     FinalistRecord,
     TrainingRecord,
     TrialRecord,
 )
-from assay.experiments.report.search_figures import metric_of
-from assay.experiments.report.summary import draw_finalist_picture
-from assay.experiments.report.view import StudyView
 
 MOST_CLASS_ROWS = 60
 _MOST_CONFUSIONS = 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from assay.experiments.formatting import format_count, format_metric
-from assay.experiments.report import figures
-from assay.experiments.report.cells import (
+from assay.experiments.report.page import figures
+from assay.experiments.report.page.cells import (
     INTERVAL_NOTE,
     capitalize,
     drop_empty_columns,
@@ -20,7 +20,7 @@ from assay.experiments.report.cells import (
     shorten,
     verdict_badge,
 )
-from assay.experiments.report.document import (
+from assay.experiments.report.page.document import (
     Badge,
     Block,
     Cell,
@@ -33,9 +33,9 @@ from assay.experiments.report.document import (
     Table,
     columns,
 )
+from assay.experiments.report.page.summary import decide_badge, describe_seeds, describe_verdicts
+from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import ComparedRecord, ReferenceRecord, ReportRecords
-from assay.experiments.report.summary import decide_badge, describe_seeds, describe_verdicts
-from assay.experiments.report.view import StudyView
 
 _NO_VERDICT = (
     "Intervals of two different studies make no verdict, whether they overlap or not: 'assay "
@@ -124,7 +124,6 @@ def _summarize_open(records: ReportRecords, views: Sequence[StudyView]) -> Summa
     finalized = sum(view.leader is not None for view in views)
     answer = f"{finalized} of {format_count(len(views), 'study', 'studies')} are finalized; "
     known = [view for view in views if view.leader is not None or _best_value(view) is not None]
-    names = " ".join(shorten(view.study.study) for view in views if view.leader is not None)
     return Summary(
         status=Badge("not compared", "open"),
         question=_ask(views),
@@ -136,9 +135,6 @@ def _summarize_open(records: ReportRecords, views: Sequence[StudyView]) -> Summa
         certainty=[],
         facts=_list_facts(views, ()),
         picture=_leader_picture(known) if known else None,
-        code=Code(f"assay compare {names}", language="sh")
-        if finalized > 1 and not reason
-        else None,
     )
 
 

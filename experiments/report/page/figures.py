@@ -17,8 +17,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from assay.experiments.formatting import format_metric
-from assay.experiments.report.cells import name_test_metric
-from assay.experiments.report.drawing import (
+from assay.experiments.report.page.cells import name_test_metric
+from assay.experiments.report.page.drawing import (
     BLUE,
     GREY,
     INK,

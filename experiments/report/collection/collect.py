@@ -26,20 +26,23 @@ from assay.experiments.decision.outcome import TEST_METRIC
 from assay.experiments.decision.sentences import describe_evaluation, describe_judged
 from assay.experiments.evaluation.proportions import is_share_metric, network_interval
 from assay.experiments.formatting import format_count, format_ordinal
-from assay.experiments.report.compared import (
+from assay.experiments.report.collection.compared import (
     Benchmark,
     compare_studies,
     describe_openings,
     describe_unfinalized,
 )
-from assay.experiments.report.confused import collect_examples
-from assay.experiments.report.expected_best import collect_expected_best, explain_no_curve
-from assay.experiments.report.finalists import (
+from assay.experiments.report.collection.confused import collect_examples
+from assay.experiments.report.collection.expected_best import (
+    collect_expected_best,
+    explain_no_curve,
+)
+from assay.experiments.report.collection.finalists import (
     collect_classes,
     collect_finalists,
     collect_trainings,
 )
-from assay.experiments.report.plain import (
+from assay.experiments.report.collection.plain import (
     last_line,
     mask_toml,
     to_count,
@@ -50,7 +53,9 @@ from assay.experiments.report.plain import (
     to_value,
     to_values,
 )
-from assay.experiments.report.random_search import compare_with_random
+from assay.experiments.report.collection.random_search import compare_with_random
+from assay.experiments.report.collection.sources import StudySources, train_seconds
+from assay.experiments.report.collection.untried import list_untried
 from assay.experiments.report.records import (
     FORMAT,
     Check,
@@ -70,8 +75,6 @@ from assay.experiments.report.records import (
     StudyRecord,
     TrialRecord,
 )
-from assay.experiments.report.sources import StudySources, train_seconds
-from assay.experiments.report.untried import list_untried
 from assay.experiments.results.frames import final_values, searched_params
 from assay.experiments.run.study_locks import find_runner
 from assay.experiments.serving.model_folder import SERVING_EXAMPLE_FILE

@@ -1,0 +1,1 @@
+"""Collecting the records of a report from the stores."""

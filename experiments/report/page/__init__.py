@@ -1,0 +1,1 @@
+"""Drawing the page of a report and its Markdown twin from its records."""
