@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 import shutil
@@ -642,6 +643,27 @@ def test_report_writes_and_logs_the_page_of_a_study(decided: Decided) -> None:
     assert (done.code, done.out) == (0, f"{again / 'report.html'}\n")
     for path in written:
         assert (again / path).read_bytes() == (folder / path).read_bytes()
+
+
+def test_a_network_that_was_not_saved_is_not_served(decided: Decided) -> None:
+    store_paths = StorePaths.choose(home=decided.home)
+    sources = read_sources("digits-mlp", store_paths)
+    finalized = sources.finalized
+    assert finalized is not None
+    assert finalized.verdicts.registration is not None
+    unsaved = dataclasses.replace(finalized.verdicts.registration, unsaved="no room")
+    verdicts = dataclasses.replace(finalized.verdicts, registration=unsaved)
+    changed = dataclasses.replace(
+        sources, finalized=dataclasses.replace(finalized, verdicts=verdicts)
+    )
+    records, _ = collect([changed], store_paths)
+    lines = {one.purpose: one.line for one in records.studies[0].commands}
+    assert not {"serve", "ask"} & set(lines)
+    leader = decided.answer["leader"]
+    (runs_of_leader,) = [
+        one["runs"] for one in decided.answer["finalists"] if one["trial"] == leader
+    ]
+    assert lines["reproduce"].split()[2] in runs_of_leader
 
 
 @pytest.mark.parametrize(
