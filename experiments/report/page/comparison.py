@@ -69,6 +69,11 @@ def _ask(views: Sequence[StudyView]) -> str:
     return f"Which of these models is best for {' and for '.join(names)}, and how sure is that?"
 
 
+def _data_notes(views: Sequence[StudyView]) -> list[str]:
+    """Return what makes the data another than the published one, each text once."""
+    return list(dict.fromkeys(view.study.data.note for view in views if view.study.data.note))
+
+
 def _summarize_compared(
     records: ReportRecords,
     views: Sequence[StudyView],
@@ -96,7 +101,7 @@ def _summarize_compared(
         explanation=" ".join(
             (describe_seeds(leader.test), *describe_verdicts(named, in_points=in_points))
         ),
-        certainty=list(records.report.comparison),
+        certainty=[*_data_notes(views), *records.report.comparison],
         facts=_list_facts(views, compared),
         picture=Picture(
             name="comparison",
@@ -132,7 +137,7 @@ def _summarize_open(records: ReportRecords, views: Sequence[StudyView]) -> Summa
         explanation=" ".join(
             (f"{capitalize(reason.rstrip('.'))}." if reason else "", _NO_VERDICT)
         ).strip(),
-        certainty=[],
+        certainty=_data_notes(views),
         facts=_list_facts(views, ()),
         picture=_leader_picture(known) if known else None,
     )

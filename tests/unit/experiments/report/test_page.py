@@ -274,3 +274,17 @@ def test_the_command_of_a_benchmark_is_on_its_page() -> None:
     files = render(ReportRecords(report, records.records), environment_of(records))
     for name in ("report.html", "report.md"):
         assert b"make benchmark-report DATA=mnist" in files[name]
+
+
+def test_the_first_screen_says_that_data_is_not_the_published_one() -> None:
+    note = "x_test is a copy that went through JPEG"
+    for kind in ("finalized", "unfinished", "several", "uncompared"):
+        records = KINDS[kind]()
+        studies = [
+            one.model_copy(update={"data": one.data.model_copy(update={"note": note})})
+            for one in records.studies
+        ]
+        others = [one for one in records.records if not isinstance(one, StudyRecord)]
+        changed = ReportRecords(records.report, (*studies, *others))
+        words = page_of(render(changed, environment_of(changed))).words
+        assert note in words[:3_000]
