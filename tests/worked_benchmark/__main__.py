@@ -74,7 +74,7 @@ PLANS = {
     "cifar10": (
         StudyPlan("cifar10-linear", trials=20, epochs=10),
         StudyPlan("cifar10-mlp", trials=50, epochs=10),
-        StudyPlan("cifar10-cnn", trials=30, epochs=10),
+        StudyPlan("cifar10-cnn", trials=24, epochs=8),
     ),
 }
 TITLES = {
