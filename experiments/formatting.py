@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay.experiments.terminal_text import escape_line
@@ -99,6 +99,17 @@ def escape_markdown(text: str, limit: int = _MAX_MARKDOWN_CHARACTERS) -> str:
     # "www.x" becomes a link; a number with a period, or a dash, at the beginning a list.
     escaped = _LINK_BEGINNING.sub(r"\1&#46;", escaped)
     return _LIST_BEGINNING.sub(lambda found: f"{found[1]}&#{ord(found[2])};", escaped)
+
+
+def join_or(names: Sequence[str]) -> str:
+    """Return names in a row.
+
+    Example:
+        >>> join_or(["trial 1", "trial 2", "trial 3"])
+        'trial 1, trial 2 or trial 3'
+    """
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def sparkline(values: list[float]) -> str:

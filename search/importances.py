@@ -458,6 +458,18 @@ def _evaluate_ranks(
     )
 
 
+def find_repeated_trials(trials: Sequence[FrozenTrial]) -> set[int]:
+    """Return the numbers of the trials whose configuration another trial had again.
+
+    They were interrupted, or failed and were retried.
+    """
+    # Here, because it imports Optuna.
+    from assay.search.storage.stored_values import REDO_OF, RETRY_OF
+
+    earlier = (trial.user_attrs.get(name) for trial in trials for name in (REDO_OF, RETRY_OF))
+    return {number for number in earlier if number is not None}
+
+
 def find_given_trials(trials: Sequence[FrozenTrial]) -> set[int]:
     """Return the numbers of the trials whose configuration the user chose.
 

@@ -143,7 +143,9 @@ def _show_study(
                 name,
                 evaluation,
                 common.leader_commands(leader, stores),
-                registration=registration if since is None else f"{registration}; now {since}",
+                registration=registration
+                if since is None
+                else f"{registration}; since then: {since}",
             )
             print_earlier(finalized.earlier)
         best = None if study.best is None else study.best["number"]

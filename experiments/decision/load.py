@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from assay.experiments.decision.finalists import Trainings, plan_options
 from assay.experiments.decision.outcome import Evaluation, evaluate
-from assay.experiments.results.finalizes import FinalizeRecord, read_finalizes
+from assay.experiments.results.finalizes import (
+    FinalizeRecord,
+    count_openings,
+    read_finalizes,
+)
 from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.tracking.schema import OBJECTIVE_TAG
 from assay.experiments.workspace import StorePaths
@@ -48,6 +53,17 @@ class FinalizedStudy:
     def has_trained(self, trial: int) -> bool:
         """Return whether a trial is one of those whose configurations were trained again."""
         return any(one.trial == trial for one in self.record.plan.finalists)
+
+    def registered_run(self, runs: Mapping[int, str]) -> str | None:
+        """Return the run of the network that was to be registered; None if there is none.
+
+        Args:
+            runs: the runs of the trainings, by their number.
+        """
+        registration = self.verdicts.registration
+        if registration is None or registration.unsaved is not None:
+            return None
+        return runs.get(registration.training)
 
     def evaluate(self, gap: float | None = None) -> Evaluation:
         """Return what the finalize found; see `outcome.evaluate`."""
@@ -110,10 +126,7 @@ def load_finalizes(
         record,
         verdicts,
         tuple(earlier for _, earlier in judged[:-1]),
-        max(
-            (one.plan.opening for one in records if one.test_set_opened is not None),
-            default=record.plan.opening,
-        ),
+        count_openings(records),
         workspace.finalists(study),
         Objectives.read(record.opened.provenance.get(OBJECTIVE_TAG, "").split(", ")),
         _read_task(record, journal),

@@ -14,7 +14,7 @@ from assay.experiments.decision.outcome import Evaluation, Finalist
 from assay.experiments.evaluation.budget import format_needed_budget, format_smallest_gap
 from assay.experiments.evaluation.summaries import MeanInterval
 from assay.experiments.evaluation.verdicts import ALPHA, MIN_SEEDS, Comparison, level_of_opening
-from assay.experiments.formatting import format_metric
+from assay.experiments.formatting import format_metric, join_or
 from assay.experiments.terminal_text import escape_line
 from assay.experiments.tracking.schema import RegisteredVersion
 from assay.models.errors import RequestError
@@ -157,12 +157,7 @@ def _join_equals(finalists: Sequence[Finalist]) -> str | None:
         for one in finalists
         if one.verdict == "not separable"
     ]
-    return _join_or(equals) if equals else None
-
-
-def _join_or(names: Sequence[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last
+    return join_or(equals) if equals else None
 
 
 def _describe_unjudged(leader: Finalist, others: Sequence[Finalist]) -> list[str]:

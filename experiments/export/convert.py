@@ -87,7 +87,7 @@ def convert(job: Mapping[str, Any]) -> None:
 
 def _check_convertible(settings: Mapping[str, Any]) -> None:
     if settings["missing_code"] is not None:
-        raise ExportError(f"its own code was not kept, because {settings['missing_code']}")
+        raise ExportError(f"your code was not kept with the model: {settings['missing_code']}")
     centre = settings["centre"] or [0.0]
     if settings["dtype"] in ("int64", "uint64") and max(map(abs, centre)) >= _EXACT_INTEGERS:
         raise ExportError(

@@ -168,8 +168,9 @@ def export(request: ExportRequest, store_paths: StorePaths) -> ExportResult:
 def _check_request(request: ExportRequest) -> None:
     missing = [name for name in _PACKAGES[request.to] if importlib.util.find_spec(name) is None]
     if missing:
+        are = "is" if len(missing) == 1 else "are"
         raise RequestError(
-            f"--to {request.to} needs {' and '.join(missing)}, which are not installed: install "
+            f"--to {request.to} needs {' and '.join(missing)}, which {are} not installed: install "
             "the extra 'export', as in pip install 'assay[export]'."
         )
     file = request.file
@@ -184,15 +185,18 @@ def _check_request(request: ExportRequest) -> None:
     taken = [path for path in request.files.values() if os.path.lexists(path)]
     if taken and not request.force:
         raise RequestError(
-            f"an export replaces nothing unless told to: {taken[0]} exists; name another with "
-            "--out, or say --force."
+            f"export does not replace existing files: {taken[0]} exists; choose another with "
+            "--out, or give --force."
         )
     for path in taken:
         # --force must not delete a folder that no export wrote.
         is_folder = request.to == "savedmodel" and path == file
         is_ours = (path / "saved_model.pb").is_file() if is_folder else path.is_file()
         if path.is_symlink() or not is_ours:
-            raise RequestError(f"--force replaces exported files; {path} is none: remove it.")
+            raise RequestError(
+                f"--force replaces only what an export wrote; {path} is something else: choose "
+                "another with --out, or remove it."
+            )
 
 
 def _check_settings(request: ExportRequest, file: Path) -> None:
@@ -249,8 +253,12 @@ def _choose_model(request: ExportRequest, store_paths: StorePaths) -> _Chosen:
     leader = None if finalized is None else finalized.verdicts.leader
     if finalized is not None and leader is not None:
         origin = f"trial {leader} of {name}, the leader of its last finalize"
-        runs = finalized.evaluate().leader_runs(study.finalist_runs)
-        if found := find_model_runs(store_paths, runs):
+        registered = finalized.registered_run(study.finalist_runs)
+        found = [] if registered is None else find_model_runs(store_paths, [registered])
+        if not found:
+            runs = finalized.evaluate().leader_runs(study.finalist_runs)
+            found = find_model_runs(store_paths, runs)
+        if found:
             return _Chosen(found[0], leader, f"{origin}, trained again")
         return _get_model(models, leader, origin, study)
     if study.pareto is not None:

@@ -22,7 +22,12 @@ from assay.experiments.maintenance.compare import (
     is_same,
     missing_run,
 )
-from assay.experiments.results.finalizes import FinalizeRecord, Training, read_finalizes
+from assay.experiments.results.finalizes import (
+    FinalizeRecord,
+    Training,
+    count_openings,
+    read_finalizes,
+)
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.tracking.lookup import (
     is_deleted,
@@ -134,7 +139,7 @@ def _compare_openings(
     study: str, study_id: str, records: Sequence[FinalizeRecord], store_paths: StorePaths
 ) -> Iterator[Difference]:
     """Compare how often the test set was opened."""
-    opened = sum(record.test_set_opened is not None for record in records)
+    opened = count_openings(records)
     client = open_client(store_paths.tracking_uri)
     runs = list(search_study_runs(client, study, study_id))
     parents = rank_parent_runs(runs)

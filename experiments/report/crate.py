@@ -7,8 +7,10 @@ file: it holds no random id, and no date but the recorded ones.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from assay.experiments.report.records import (
     Environment,
@@ -26,6 +28,7 @@ CRATE_FILE = "ro-crate-metadata.json"
 _VERSION = "1.1"
 _PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 _COMPLETED = "http://schema.org/CompletedActionStatus"
+_ACTIVE = "http://schema.org/ActiveActionStatus"
 _FAILED = "http://schema.org/FailedActionStatus"
 _FORMATS = {
     "html": "text/html",
@@ -67,7 +70,7 @@ def build_crate(
             "#report",
             "CreateAction",
             name="Report drawn from the records",
-            description="assay report",
+            description=report.command or "assay report",
             endTime=_to_iso(report.collected),
             instrument=_add_software(crate, report.version),
             object=recorded,
@@ -131,6 +134,7 @@ def _add_run(
     """Add the action of a search or a finalize."""
     commands = [one.line for one in study.commands if one.purpose == stage.stage]
     number = len([one for one in crate.contextual_entities if one.type == "CreateAction"])
+    is_running = stage.stage == "search" and study.counts.running > 0
     is_empty = stage.stage == "search" and study.counts.complete == 0
     return _add(
         crate,
@@ -143,18 +147,19 @@ def _add_run(
         instrument=_add_software(crate, stage.settings.get("version.assay", "unknown")),
         object=_add_data(crate, study),
         result=list(results),
-        actionStatus=_FAILED if is_empty else _COMPLETED,
-        error="No trial is complete." if is_empty else None,
+        actionStatus=_ACTIVE if is_running else _FAILED if is_empty else _COMPLETED,
+        error="No trial is complete." if is_empty and not is_running else None,
     )
 
 
 def _add_data(crate: ROCrate, study: StudyRecord) -> ContextEntity:
     data = study.data
+    is_known = re.fullmatch(r"[0-9a-f]{64}", data.digest) is not None
     return _add(
         crate,
-        f"#data-{data.digest[:16] or 'unknown'}",
+        f"#data-{data.digest[:16] if is_known else quote(data.name, safe='')}",
         "CreativeWork",
         name=data.name,
-        identifier=f"sha256:{data.digest}",
+        identifier=f"sha256:{data.digest}" if is_known else None,
         description=data.note,
     )

@@ -1,8 +1,8 @@
 """The records of a report: everything that its page shows.
 
 `collect` writes them from a home, and `page` draws a page from them, without MLflow, Optuna or a
-model. A report's `records.jsonl` has one record a line, with its class as `kind`. No number is NaN
-or infinite: JSON has neither, and None stands for what is not known.
+model. A report's `records.jsonl` has one record per line, with its class as `kind`. No number is
+NaN or infinite: JSON has neither, and None stands for what is not known.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from assay.models.errors import DamagedFile
+from assay.search.events import INTERRUPTED_LABEL
 
 FORMAT = 1
 """Version of the records. A page is drawn from records of this version alone."""
@@ -61,7 +62,7 @@ class DataRecord(_Part):
         scale: scaling of the inputs.
         train_examples: number of training examples; None if not recorded, as below.
         validation_examples: number of validation examples.
-        test_examples: number of test examples; None before the test set was opened, too.
+        test_examples: number of test examples; None before the test set was opened.
     """
 
     name: str
@@ -115,7 +116,8 @@ class Costs(_Part):
     Attributes:
         sweep: wall time of all sweeps.
         finalize: wall time of all finalizes; None without one.
-        training: time in which the trials were trained, the sum over workers.
+        training: time in which the trials were trained, the sum over workers, without trials whose
+            time is not recorded.
         finalist_training: time in which the finalists were trained, likewise.
     """
 
@@ -264,7 +266,8 @@ class TrialRecord(_Part):
     Attributes:
         study: the study.
         trial: its number.
-        state: "complete", "pruned", "failed: REASON" or "running".
+        state: "complete", "pruned", "failed: REASON" or "running"; of a trial that was interrupted
+            "failed: interrupted".
         values: value of each objective at its end; None where it is not finite or has none.
         params: searched hyperparameters by name.
         baseline: whether its configuration is a baseline of the experiment.
@@ -291,6 +294,11 @@ class TrialRecord(_Part):
     parameters: Count | None
     run_id: str | None
     error: str
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it failed by itself: a trial that was interrupted did not."""
+        return self.state.startswith("failed") and self.state != INTERRUPTED_LABEL
 
 
 class Difference(_Part):
@@ -409,7 +417,7 @@ class ExampleRecord(_Part):
         study: the study.
         index: its place in the test set.
         label: its class.
-        predicted: the class that is predicted most often.
+        predicted: the wrong class that is predicted most often.
         wrong: number of networks that are wrong.
         networks: number of networks.
         png: the image as PNG, in base64; empty for examples that are no images.

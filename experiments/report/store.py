@@ -52,7 +52,7 @@ def write_report(
     records: ReportRecords,
     environment: Environment,
     pages: Mapping[str, bytes],
-) -> None:
+) -> list[str]:
     """Write a report into its folder, in the place of an earlier one.
 
     Args:
@@ -61,6 +61,9 @@ def write_report(
         environment: what its studies ran in.
         pages: content of what is drawn from the records, by name, such as "report.html" and
             "figures/history.svg".
+
+    Returns:
+        The names of all files in the folder that belong to the report, the manifest last.
 
     Raises:
         RequestError: the folder can't be one, or has a link where a file of the report belongs.
@@ -83,6 +86,7 @@ def write_report(
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
             _remove_outdated(folder, earlier, files)
+    return [*files, MANIFEST]
 
 
 def read_report(folder: Path) -> tuple[ReportRecords, Environment]:
@@ -119,15 +123,6 @@ def read_report(folder: Path) -> tuple[ReportRecords, Environment]:
             raise DamagedFile(f"a report's {MANIFEST} must name {name}: it does not.")
     records = from_lines(contents[RECORDS].splitlines(), RECORDS)
     return records, _read_environment(contents[ENVIRONMENT])
-
-
-def list_files(folder: Path) -> list[str]:
-    """Return the names of a report's files, the manifest last.
-
-    Raises:
-        RequestError: the manifest can't be read.
-    """
-    return [*_parse_manifest(_read(folder, MANIFEST)), MANIFEST]
 
 
 def _encode_records(records: ReportRecords) -> bytes:

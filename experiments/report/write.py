@@ -12,7 +12,6 @@ from assay.experiments.report.page.render import render
 from assay.experiments.report.store import (
     MARKDOWN,
     PAGE,
-    list_files,
     read_report,
     write_report,
 )
@@ -92,12 +91,13 @@ def make_report(
         make_folder(folder.parent)
     else:
         folder = absolute_path(out, "--out")
-    write_report(folder, records, environment, pages)
-    address, warning = None, None
+    files = write_report(folder, records, environment, pages)
+    address = None
+    warning = next((one.why_no_runs for one in sources if one.why_no_runs is not None), None)
     if len(sources) == 1:
-        run_id, warning = sources[0].result.parent_run_id, sources[0].why_no_runs
+        run_id = sources[0].result.parent_run_id
         if run_id is not None:
-            address, warning = log_report(store_paths, run_id, folder, list_files(folder))
+            address, warning = log_report(store_paths, run_id, folder, files)
     return ReportResult(folder, tuple(names), address, warning)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,6 +108,11 @@ def read_finalizes(journal: Path, study_id: str | None) -> list[FinalizeRecord]:
             case FinalizeJudged() if current is not None:
                 current.judged = event
     return [records[opening] for opening in sorted(records)]
+
+
+def count_openings(records: Sequence[FinalizeRecord]) -> int:
+    """Return how many times the finalizes of a study opened its test set."""
+    return max((one.plan.opening for one in records if one.test_set_opened is not None), default=0)
 
 
 def _open_record(records: dict[int, FinalizeRecord], event: StudyOpened) -> FinalizeRecord:

@@ -37,7 +37,11 @@ if TYPE_CHECKING:
 
 
 def read_study(
-    name: str, store_paths: StorePaths, importance: str | None = None, needs_mlflow: bool = True
+    name: str,
+    store_paths: StorePaths,
+    importance: str | None = None,
+    needs_mlflow: bool = True,
+    trials: Sequence[FrozenTrial] | None = None,
 ) -> StudyResult:
     """Return what the stores have of a study.
 
@@ -46,6 +50,7 @@ def read_study(
         store_paths: where the stores are.
         importance: importance evaluator; None: the experiment's.
         needs_mlflow: whether MLflow must answer. If not, and it does not, no run is known.
+        trials: its trials, if they have been read from Optuna; None: they are read now.
 
     Raises:
         RequestError: there is no such study or evaluator, or a store can't be reached.
@@ -61,7 +66,8 @@ def read_study(
     study_id = study.user_attrs.get(STUDY_ID)
     # Optuna before the journals: a sweep writes the journal first, so the journal then has every
     # trial that was read from Optuna.
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
+    if trials is None:
+        trials = read_trials(study)
     history = read_history(store_paths.workspace.journals(name), study_id)
     runs = _find_runs(store_paths, study_id, needs_mlflow)
     objectives = objectives_of(study)
@@ -102,6 +108,11 @@ def read_study(
         preflight=read_preflight(history.opened),
         evaluation=evaluate_study(study, objectives, store_paths.workspace.journals(name)),
     )
+
+
+def read_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials of a study, without those that wait."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
 
 
 def _experiment_evaluator(history: StudyHistory) -> str:

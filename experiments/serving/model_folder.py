@@ -75,7 +75,7 @@ def write_model_files(
         folder: an existing folder; the user's code is in its folder `code`, if there is any.
         network: the `.keras` file.
         settings: of the model.
-        requirements: of the model, each NAME==VERSION.
+        requirements: of the model; see `requirements.list_requirements`.
         example: raw examples as the model takes them; None for none.
 
     Returns:

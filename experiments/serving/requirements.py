@@ -32,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 def list_requirements(
     backend: str, packages: Mapping[str, str], code: Sequence[CodeFile], needs_pillow: bool
 ) -> list[str]:
-    """Return the requirements, each NAME==VERSION, sorted by name.
+    """Return the requirements, sorted by name: NAME==VERSION, or NAME if no version is known.
 
     Versions are those that the network was trained with, where they are recorded, else those that
     are installed. That of MLflow is the installed one, which writes the model.

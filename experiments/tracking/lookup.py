@@ -27,6 +27,7 @@ from assay.experiments.tracking.schema import (
     STUDY_TAG,
     TRAINING_TAG,
     TRIAL_TAG,
+    VERDICTS_TAG,
     RegisteredVersion,
     encode_name,
     encode_text,
@@ -36,6 +37,7 @@ from assay.experiments.tracking.schema import (
     read_number,
     read_registration,
     read_trial,
+    registered_tag,
 )
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
@@ -219,9 +221,18 @@ def find_study_runs(store_paths: StorePaths, study_id: str) -> StudyRunIds:
         return StudyRunIds(trials=trials, trainings=trainings)
     parent = parents[0].info
     name = experiment_names.get(parent.experiment_id)
-    tag = parents[0].data.tags.get(REGISTERED_TAG)
-    registered = None if tag is None else read_registration(tag)
+    text = _registration_of_last_finalize(parents[0].data.tags)
+    registered = None if text is None else read_registration(text)
     return StudyRunIds(str(parent.run_id), name, trials, trainings, registered)
+
+
+def _registration_of_last_finalize(tags: Mapping[str, str]) -> str | None:
+    """Return what the last finalize registered, as its tag; None if it was not asked to."""
+    prefix = f"{VERDICTS_TAG}."
+    numbers = (name.removeprefix(prefix) for name in tags if name.startswith(prefix))
+    openings = [int(number) for number in numbers if number.isdecimal()]
+    # `assay.registered` stays that of an earlier finalize that was asked to.
+    return tags.get(registered_tag(max(openings)) if openings else REGISTERED_TAG)
 
 
 @dataclass(frozen=True)

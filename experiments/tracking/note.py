@@ -35,15 +35,13 @@ from assay.experiments.tracking.schema import (
     CLAIM_TAG,
     MAX_TAG_CHARACTERS,
     MODEL_FOLDER,
-    REPORT_FOLDER,
+    REPORT_FILE,
     RegisteredVersion,
 )
 from assay.search.events import BestTrial, FinalistConfiguration, FinalizeJudged
 from assay.search.objective import Objectives
 
 SEARCH, FINALIZE = "search", "finalize"
-REPORT_FILE = f"{REPORT_FOLDER}/report.html"
-"""Where `assay report` leaves its page among the artifacts of a study's own run."""
 
 _MAX_VALUE_CHARACTERS = 60
 _MOST_ROWS = 30

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from assay.experiments.tracking.schema import (
     MODEL_FOLDER,
     OPENING_TAG,
+    REPORT_FILE,
     STUDY_ID_TAG,
     STUDY_TAG,
     RegisteredVersion,
@@ -192,7 +193,7 @@ def describe_use(name: str, run_id: str, parent: str, experiment_id: str) -> str
     """
     address = f"models:/{name}@{CHAMPION}"
     runs = f"#/experiments/{experiment_id}/runs"
-    report = f"{parent}/artifacts/report/report.html"
+    report = f"{parent}/artifacts/{REPORT_FILE}"
     return "\n".join(
         [
             "**Use** (the alias moves on with the next finalize; "
@@ -210,7 +211,7 @@ def describe_use(name: str, run_id: str, parent: str, experiment_id: str) -> str
             "",
             f"**See also** [its training]({runs}/{run_id}), [the study]({runs}/{parent}), and "
             f"[the report]({runs}/{report}), which finalize and `assay report` write "
-            f"(`runs:/{parent}/report/report.html`).",
+            f"(`runs:/{parent}/{REPORT_FILE}`).",
         ]
     )
 
@@ -257,7 +258,7 @@ def describe_change(
         if not found:
             return "MLflow no longer has it"
         if found[0].name != registered.name:
-            return f"its registered model is now called {found[0].name}"
+            return f"its registered model is called {found[0].name}"
         model = _get_model(client, registered.name)
         stands_at = None if model is None else model.aliases.get(registered.alias)
     except MlflowException as error:
@@ -265,7 +266,7 @@ def describe_change(
     if stands_at is None:
         return f"MLflow no longer has the alias {registered.alias}"
     if int(stands_at) != registered.version:
-        return f"the alias {registered.alias} is on version {stands_at} now"
+        return f"the alias {registered.alias} is on version {stands_at}"
     return None
 
 
@@ -290,7 +291,9 @@ def delete_versions(store_paths: StorePaths, study_ids: Collection[str]) -> None
         for found in _list_versions(client, study_id):
             client.delete_model_version(found.name, found.version)
         for model in _list_models(client, study_id):
-            if not any(_search_versions(client, f"name = '{model.name}'")):
+            # A filter by name would not take a name that was given in MLflow, with an apostrophe.
+            now = _get_model(client, model.name)
+            if now is not None and not now.latest_versions:
                 client.delete_registered_model(model.name)
 
 

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.experiments.tracking.addresses import ArtifactGuard
-from assay.experiments.tracking.schema import REPORT_FOLDER, REPORT_TAG
+from assay.experiments.tracking.schema import REPORT_FILE, REPORT_FOLDER, REPORT_TAG
 from assay.experiments.tracking.store import open_client
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError, SearchError
 from assay.search.system.urls import first_line
-
-_PAGE = "report.html"
 
 
 def log_report(
@@ -31,7 +29,7 @@ def log_report(
     """
     from mlflow.exceptions import MlflowException  # here, because importing MLflow takes seconds
 
-    address = f"runs:/{run_id}/{REPORT_FOLDER}/{_PAGE}"
+    address = f"runs:/{run_id}/{REPORT_FILE}"
     try:
         client = open_client(store_paths.tracking_uri)
         artifacts = str(client.get_run(run_id).info.artifact_uri)

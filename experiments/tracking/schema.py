@@ -113,6 +113,9 @@ REPORT_TAG = "assay.report"
 REPORT_FOLDER = "report"
 """Folder of the report's files among the artifacts of the parent run."""
 
+REPORT_FILE = f"{REPORT_FOLDER}/report.html"
+"""The report's page among them."""
+
 BEST_EPOCH_TAG = "assay.best_epoch"
 """On the parent run: the epoch that `best_value` is of, such as "epoch 7 of 12", or "none"."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from assay.experiments.config.catalog import resolve_experiment
 from assay.experiments.decision.candidates import Candidate, Predicted, load_candidates
+from assay.experiments.decision.load import load_finalizes
 from assay.experiments.evaluation.summaries import mean_interval
 from assay.experiments.report.collection.collect import collect
 from assay.experiments.report.collection.compared import Benchmark, Reference
@@ -111,7 +112,9 @@ def run_study(plan: StudyPlan, quick: bool) -> None:
     counts = ("--trials", str(trials), "--epochs", str(epochs))
     _assay("sweep", plan.experiment, *name, *counts, *plan.options)
     if plan.top and not _is_finalized(plan.study):
-        _assay("finalize", plan.study, "--top", str(plan.top), "--seeds", "3" if quick else "5")
+        _assay(
+            "finalize", plan.study, "--top", str(plan.top), "--seeds", "3" if quick else str(SEEDS)
+        )
 
 
 def _assay(*words: str) -> None:
@@ -120,8 +123,6 @@ def _assay(*words: str) -> None:
 
 
 def _is_finalized(study: str) -> bool:
-    from assay.experiments.decision.load import load_finalizes
-
     with mlflow_settings():
         finalized, _ = load_finalizes(study, StorePaths.choose())
     return finalized is not None
@@ -132,7 +133,8 @@ def write(data: str, folder: Path, quick: bool) -> None:
     store_paths = StorePaths.choose()
     plans = PLANS[data]
     references = [measure_svm(plans, store_paths, quick)] if data == "mnist" else []
-    benchmark = Benchmark(TITLES[data], f"{COMMAND} DATA={data}", references)
+    command = f"{COMMAND} DATA={data}{' ARGS=--quick' if quick else ''}"
+    benchmark = Benchmark(f"{TITLES[data]}{' (a quick run)' if quick else ''}", command, references)
     sources = [read_sources(plan.study, store_paths) for plan in plans]
     records, environment = collect(sources, store_paths, benchmark)
     write_report(folder, records, environment, render(records, environment))
@@ -145,15 +147,15 @@ def measure_svm(plans: Sequence[StudyPlan], store_paths: StorePaths, quick: bool
     if not saved.exists():
         prepared = prepare_data(resolve_experiment(plans[0].experiment), store_paths)
         folder.mkdir(parents=True, exist_ok=True)
-        measured = svm.measure_machines(
+        measured = svm.measure_svms(
             prepared.folder,
             saved.with_suffix(".jsonl"),
             seeds=3 if quick else SEEDS,
             components=_QUICK_COMPONENTS if quick else _COMPONENTS,
             images=_QUICK_IMAGES if quick else None,
         )
-        svm.save_machines(measured, saved)
-    measured = svm.load_machines(saved)
+        svm.save_measured(measured, saved)
+    measured = svm.load_measured(saved)
     setting = measured.setting
     finalized = [plan.study for plan in plans if plan.top]
     candidate = Candidate(
@@ -162,7 +164,7 @@ def measure_svm(plans: Sequence[StudyPlan], store_paths: StorePaths, quick: bool
         trial=None,
         runs=(),
         is_baseline=False,
-        params={"components": setting.components, "gamma": setting.gamma, "C": setting.penalty},
+        params={"components": setting.components, "gamma": setting.gamma, "C": setting.c},
         conditions=load_candidates(finalized[:1], store_paths)[0].conditions,
         seeds=len(measured.validation),
         failed=(),
@@ -177,7 +179,7 @@ def measure_svm(plans: Sequence[StudyPlan], store_paths: StorePaths, quick: bool
         name=svm.NAME,
         description=(
             f"scikit-learn: {setting.components:,} Nystroem features of an RBF kernel, then a "
-            f"linear support vector machine; gamma {setting.gamma:g} and C {setting.penalty:g} are "
+            f"linear support vector machine; gamma {setting.gamma:g} and C {setting.c:g} are "
             f"the best of {measured.tried} settings on the validation images; "
             f"{len(measured.validation)} seeds, each with features of its own."
         ),

@@ -27,38 +27,38 @@ from assay.search.journal import Journal
 
 NAME = "SVM on Nystroem features"
 GAMMAS = (0.005, 0.01, 0.02, 0.04)
-"""Widths exp(-gamma |x - y|^2) that validation chooses from, for pixels in [0, 1]."""
+"""Of the kernel exp(-gamma |x - y|^2), for pixels in [0, 1]: validation chooses one."""
 
-PENALTIES = (1.0, 10.0)
-"""Inverse strengths of the classifier's regularization that validation chooses from."""
+CS = (1.0, 10.0)
+"""Inverse strengths of the classifier's regularization: validation chooses one."""
 
 SEED_OF_CHOICE = 0
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What one machine is trained with.
+    """What a support vector machine is trained with.
 
     Attributes:
         components: number of Nystroem features.
-        gamma: width of the kernel.
-        penalty: `C` of scikit-learn's `LinearSVC`.
+        gamma: coefficient of the kernel.
+        c: `C` of scikit-learn's `LinearSVC`.
     """
 
     components: int
     gamma: float
-    penalty: float
+    c: float
 
 
 @dataclass(frozen=True)
-class MeasuredMachines:
-    """Machines with one setting, one for each seed.
+class MeasuredSVMs:
+    """Support vector machines with one setting, one for each seed.
 
     Attributes:
         setting: what validation chose.
         tried: number of settings that it chose from.
         validation: share of right answers on the validation images (seeds,).
-        scores: 1 where a machine is right on a test image, else 0 (seeds, images).
+        scores: 1 where one is right on a test image, else 0 (seeds, images).
         targets: labels of the test images.
         seconds: median time of one training.
     """
@@ -71,8 +71,8 @@ class MeasuredMachines:
     seconds: float
 
 
-class _Machine:
-    """One trained machine."""
+class _NystroemSVM:
+    """A support vector machine that was trained."""
 
     def __init__(self, data: TrainingData, images: int | None, setting: Setting, seed: int) -> None:
         from sklearn.kernel_approximation import Nystroem
@@ -84,7 +84,7 @@ class _Machine:
         )
         x = self._features.fit_transform(_to_rows(data.scale.apply(data.x_train[:images])))
         # The primal problem: there are far more images than features.
-        self._classifier = LinearSVC(C=setting.penalty, dual=False, tol=1e-3)
+        self._classifier = LinearSVC(C=setting.c, dual=False, tol=1e-3)
         self._classifier.fit(x, data.y_train[:images])
         self.seconds = time.monotonic() - began
 
@@ -96,41 +96,39 @@ class _Machine:
         return right
 
 
-def measure_machines(
+def measure_svms(
     folder: Path, journal: Path, seeds: int, components: int, images: int | None
-) -> MeasuredMachines:
+) -> MeasuredSVMs:
     """Choose a setting on validation, train it on several seeds, and measure these on the test set.
 
     Args:
         folder: the prepared data set.
         journal: where the opening of the test set is recorded.
-        seeds: number of machines.
+        seeds: number of support vector machines.
         components: number of Nystroem features.
         images: number of training images at most; None for all.
     """
     data = load_training_data(folder, "unit")
     x, y = data.scale.apply(data.x_validation), np.asarray(data.y_validation)
-    settings = [Setting(components, gamma, penalty) for gamma in GAMMAS for penalty in PENALTIES]
+    settings = [Setting(components, gamma, c) for gamma in GAMMAS for c in CS]
     shares = []
     for setting in settings:
-        right = _Machine(data, images, setting, SEED_OF_CHOICE).is_right(x, y)
+        right = _NystroemSVM(data, images, setting, SEED_OF_CHOICE).is_right(x, y)
         shares.append(float(right.mean()))
         print(f"{NAME}: {setting}: {shares[-1]:.4f} on validation", flush=True)
     chosen = settings[int(np.argmax(shares))]
     # The seed of the choice is not among them: its score was chosen.
-    machines = [_Machine(data, images, chosen, seed) for seed in range(1, seeds + 1)]
-    validation = [machine.is_right(x, y).mean() for machine in machines]
+    svms = [_NystroemSVM(data, images, chosen, seed) for seed in range(1, seeds + 1)]
+    validation = [svm.is_right(x, y).mean() for svm in svms]
     test = _open_test_set(folder, journal)
-    scores = [
-        machine.is_right(test.scale.apply(test.x), np.asarray(test.y)) for machine in machines
-    ]
-    return MeasuredMachines(
+    scores = [svm.is_right(test.scale.apply(test.x), np.asarray(test.y)) for svm in svms]
+    return MeasuredSVMs(
         setting=chosen,
         tried=len(settings),
         validation=np.array(validation, np.float64),
         scores=np.array(scores, np.float64),
         targets=np.asarray(test.y, np.int32),
-        seconds=float(np.median([machine.seconds for machine in machines])),
+        seconds=float(np.median([svm.seconds for svm in svms])),
     )
 
 
@@ -140,13 +138,13 @@ def _open_test_set(folder: Path, journal: Path) -> TestSet:
     return open_test_set(folder, RecordedOpening(str(journal), 1), "unit")
 
 
-def save_machines(measured: MeasuredMachines, path: Path) -> None:
+def save_measured(measured: MeasuredSVMs, path: Path) -> None:
     """Save what was measured, so that an interrupted benchmark need not measure it again."""
     setting = measured.setting
     with replace_file(path) as file:
         np.savez_compressed(
             file,
-            setting=np.array([setting.components, setting.gamma, setting.penalty]),
+            setting=np.array([setting.components, setting.gamma, setting.c]),
             tried=measured.tried,
             validation=measured.validation,
             scores=measured.scores.astype(np.uint8),
@@ -155,12 +153,12 @@ def save_machines(measured: MeasuredMachines, path: Path) -> None:
         )
 
 
-def load_machines(path: Path) -> MeasuredMachines:
-    """Load what `save_machines` saved."""
+def load_measured(path: Path) -> MeasuredSVMs:
+    """Load what `save_measured` saved."""
     with open_regular(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-        components, gamma, penalty = arrays["setting"].tolist()
-        return MeasuredMachines(
-            setting=Setting(int(components), gamma, penalty),
+        components, gamma, c = arrays["setting"].tolist()
+        return MeasuredSVMs(
+            setting=Setting(int(components), gamma, c),
             tried=int(arrays["tried"]),
             validation=arrays["validation"],
             scores=arrays["scores"].astype(np.float64),

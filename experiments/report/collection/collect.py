@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -19,13 +18,12 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from assay.experiments.config.options import DEFAULT_TOLERANCE
 from assay.experiments.data.sources.published import PUBLISHED_SETS
-from assay.experiments.decision.finalists import plan_options
 from assay.experiments.decision.outcome import TEST_METRIC
 from assay.experiments.decision.sentences import describe_evaluation, describe_judged
 from assay.experiments.evaluation.proportions import is_share_metric, network_interval
 from assay.experiments.formatting import format_count, format_ordinal
+from assay.experiments.report.collection.commands import list_commands
 from assay.experiments.report.collection.compared import (
     Benchmark,
     compare_studies,
@@ -59,7 +57,6 @@ from assay.experiments.report.collection.untried import list_untried
 from assay.experiments.report.records import (
     FORMAT,
     Check,
-    Command,
     Costs,
     Counts,
     DataRecord,
@@ -75,10 +72,9 @@ from assay.experiments.report.records import (
     StudyRecord,
     TrialRecord,
 )
+from assay.experiments.results.finalizes import count_openings
 from assay.experiments.results.frames import final_values, searched_params
 from assay.experiments.run.study_locks import find_runner
-from assay.experiments.serving.model_folder import SERVING_EXAMPLE_FILE
-from assay.experiments.tracking.schema import COMMAND_TAG, MODEL_FOLDER
 from assay.experiments.workspace import StorePaths
 from assay.search.events import StudyOpened
 from assay.search.history import TrialHistory
@@ -90,12 +86,6 @@ _UNKNOWN = "unknown"
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _IMAGE_DIMENSIONS = 3
 _LONGEST_SESSION_SECONDS = 366 * 86_400  # a longer one began or ended by a clock that was far off
-_REPRODUCED = (
-    f"every metric of every epoch must be within {DEFAULT_TOLERANCE:g} of the recorded one; a "
-    f"value above 1, within {DEFAULT_TOLERANCE:g} of itself"
-)
-_DEFAULT_HOME = "mlruns"
-_PORT = 5001
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 _EXECUTION_TAGS = (
     *("backend", "device", "precision", "workers", "threads", "deterministic", "fuse", "xla"),
@@ -139,7 +129,7 @@ def collect(
         # A study that was only searched has nothing to be compared.
         names = [one.name for one in sources if one.finalized is not None]
         compared, sentences, reason = compare_studies(names, store_paths, references)
-        openings = {one.name: count_openings(one) for one in sources}
+        openings = {one.name: count_openings(one.finalizes) for one in sources}
         notes = [*describe_unfinalized(sources), *describe_openings(sources, openings)]
     else:
         compared, sentences, reason, notes = [], [], "", []
@@ -238,7 +228,7 @@ def _study(
         fixed=_fixed(sources),
         epochs=_epochs(sources, hyperparameters),
         sampler=to_text(", ".join(sources.samplers) or _UNKNOWN),
-        pruner=to_text(", ".join(_distinct(sources, "assay.pruner")) or _UNKNOWN),
+        pruner=to_text(", ".join(sources.recorded_values("assay.pruner")) or _UNKNOWN),
         seed=_seed(sources),
         counts=_counts(sources),
         best=None if result.best is None else result.best["number"],
@@ -248,7 +238,7 @@ def _study(
             Check(name=check.name, fired=check.fired, text=to_text(check.text))
             for check in (() if study_evaluation is None else study_evaluation.checks)
         ),
-        openings=count_openings(sources),
+        openings=count_openings(sources.finalizes),
         leader=leader,
         decision=tuple(map(to_text, _decision(sources))),
         unfinished=_unfinished(sources),
@@ -266,7 +256,7 @@ def _study(
         execution=_tags(sources.opened, _EXECUTION_TAGS),
         facts=tuple(_facts(sources.preflight)),
         warnings=tuple(map(to_private_text, _warnings(sources.preflight))),
-        commands=tuple(_commands(sources, leader)),
+        commands=tuple(list_commands(sources, leader)),
         toml=mask_toml(sources.toml),
     )
 
@@ -274,12 +264,6 @@ def _study(
 def _seed(sources: StudySources) -> int | None:
     seed = sources.study.user_attrs.get(SEED)
     return seed if type(seed) is int else None
-
-
-def _distinct(sources: StudySources, tag: str) -> list[str]:
-    """Return the values of a tag in all sessions of the search, each once."""
-    values = (session.provenance.get(tag) for session in sources.sessions)
-    return list(dict.fromkeys(value for value in values if value))
 
 
 def _fixed(sources: StudySources) -> dict[str, Any]:
@@ -304,12 +288,6 @@ def _epochs(sources: StudySources, hyperparameters: Sequence[HyperparameterRecor
 def _counts(sources: StudySources) -> Counts:
     running = sum(trial.state.name == "RUNNING" for trial in sources.trials)
     return Counts(**sources.result.counts, running=running)
-
-
-def count_openings(sources: StudySources) -> int:
-    """Return how many times the test set of a study was opened."""
-    opened = [one.plan.opening for one in sources.finalizes if one.test_set_opened is not None]
-    return max(opened, default=0)
 
 
 def _tags(opened: StudyOpened | None, names: Iterable[str]) -> dict[str, str]:
@@ -415,7 +393,7 @@ def _facts(preflight: Mapping[str, Any]) -> Iterator[str]:
         each = f"{low}" if low == high else f"{low} to {high}"
         yield to_text(f"targets: {classes.get('count')} classes, {each} training examples each")
     elif preflight.get("outputs") is not None:
-        yield to_text(f"targets: {preflight['outputs']} numbers an example")
+        yield to_text(f"targets: {preflight['outputs']} numbers per example")
     if isinstance(split, dict):
         yield to_text(
             f"split: {split.get('train')} train, {split.get('validation')} validation "
@@ -519,104 +497,6 @@ def _training_seconds(trials: Iterable[TrialHistory]) -> float | None:
     """Return the sum of the trials' training times; None without a trial."""
     seconds = [found for trial in trials if (found := train_seconds(trial)) is not None]
     return sum(seconds) if seconds else None
-
-
-def _commands(sources: StudySources, leader: int | None) -> Iterator[Command]:
-    """Yield the commands that were given, and those that can follow."""
-    name = sources.name
-    recorded = _distinct(sources, COMMAND_TAG)
-    for line in recorded or [sources.command("sweep", sources.result.experiment, "--study", name)]:
-        yield _command("search", line)
-    # Without a complete trial there is nothing to train again, and no network.
-    has_complete = any(trial.state.name == "COMPLETE" for trial in sources.trials)
-    if has_complete or sources.finalized is not None:
-        yield _command("finalize", _finalize_command(sources))
-    run_id = find_reproduced_run(sources, leader)
-    if run_id is not None:
-        yield _command("reproduce", sources.command("reproduce", run_id), _REPRODUCED)
-        yield _command("train", sources.command("run", "--like", run_id))
-    yield from _serving_commands(sources)
-    if has_complete or sources.finalized is not None:
-        # Of several objectives no trial is the best.
-        front = sources.result.pareto if leader is None else None
-        having = [one for one in front or () if one["model"] is not None] or front
-        chosen = ("--trial", str(having[0]["number"])) if having else ()
-        yield _command("export", sources.command("export", name, *chosen, "--to", "keras"))
-    yield _command("ui", sources.command("ui", name))
-    yield _command("report", sources.command("report", name))
-
-
-def _command(purpose: str, line: str, note: str = "") -> Command:
-    return Command(purpose=purpose, line=to_text(line), note=note)
-
-
-def _serving_commands(sources: StudySources) -> Iterator[Command]:
-    """Yield what serves the model, and asks it about the example that is logged with it."""
-    model = find_model_to_serve(sources)
-    if model is None:
-        return
-    # Another store's address may name a machine.
-    store = _own_store(sources) if sources.store_paths.has_own_tracking else ""
-    serve = f"mlflow models serve --model-uri {model} --env-manager uv --port {_PORT}"
-    file = SERVING_EXAMPLE_FILE
-    example = f"mlflow artifacts download --artifact-uri {model}/{file} --dst-path ."
-    ask = f"curl -H 'Content-Type: application/json' -d @{file} 127.0.0.1:{_PORT}/invocations"
-    yield _command("serve", f"{store}{serve}")
-    yield _command("ask", f"{store}{example}\n{ask}")
-
-
-def _own_store(sources: StudySources) -> str:
-    """Return the setting of home's own MLflow store, before a command of MLflow."""
-    options = list(sources.store_options)
-    home = options[options.index("--home") + 1] if "--home" in options else _DEFAULT_HOME
-    address = f"sqlite:///{home.removeprefix('./').rstrip('/')}/mlflow.db"
-    return f"MLFLOW_TRACKING_URI={shlex.quote(address)} "
-
-
-def find_model_to_serve(sources: StudySources) -> str | None:
-    """Return the address of the network to use; None if MLflow does not have it.
-
-    It is the registered one of the leader; before finalize, that of the best trial.
-    """
-    if sources.finalized is None:
-        return sources.result.model
-    run_id = _find_registered_run(sources)
-    return None if run_id is None else f"runs:/{run_id}/{MODEL_FOLDER}"
-
-
-def _find_registered_run(sources: StudySources) -> str | None:
-    registration = None if sources.finalized is None else sources.finalized.verdicts.registration
-    if registration is None or registration.unsaved is not None:
-        return None
-    return sources.result.finalist_runs.get(registration.training)
-
-
-def _finalize_command(sources: StudySources) -> str:
-    record = sources.finalize_record
-    if record is None:
-        return sources.command("finalize", sources.name)
-    given = record.opened.provenance.get(COMMAND_TAG)
-    options = plan_options(record.plan)
-    return given or sources.command("finalize", sources.name, *options)
-
-
-def find_reproduced_run(sources: StudySources, leader: int | None) -> str | None:
-    """Return the run that stands for the study: of its leader, else of its best trial.
-
-    Of the leader it is the run of the network that is registered, if one is.
-    """
-    registered = _find_registered_run(sources)
-    if registered is not None:
-        return registered
-    if sources.evaluation is not None:
-        runs = sources.evaluation.leader_runs(sources.result.finalist_runs)
-        if runs:
-            return runs[0]
-    best = sources.result.best
-    if leader is not None or best is None:
-        return None
-    run_id = best["run_id"]
-    return None if run_id is None else str(run_id)
 
 
 # Space and trials.

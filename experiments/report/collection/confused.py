@@ -73,8 +73,8 @@ def collect_examples(sources: StudySources) -> tuple[list[ExampleRecord], str]:
     shown = ""
     if len(confused) > len(chosen):
         shown = (
-            f"Shown are {len(chosen)} of {len(confused):,}: those that the most networks take for "
-            "another class, of equals the first in the test set."
+            f"{len(chosen)} of {len(confused):,} are shown: those that most networks take for "
+            "another class; of equals, the first in the test set."
         )
     return found, " ".join(filter(None, (shown, why_not)))
 
@@ -92,9 +92,9 @@ def _read_images(
         return {}, ""  # no images at all
     height, width, channels = shape
     if channels not in _CHANNELS:
-        return {}, f"Images of {channels} channels are not shown: it takes 1 or 3."
+        return {}, f"Images with {channels} channels are not shown: only 1 or 3 can be drawn."
     if max(height, width) > _WORST_ASPECT * min(height, width):
-        return {}, "Images so much longer than wide are not shown."
+        return {}, f"Images with an aspect ratio over {_WORST_ASPECT} are not shown."
     prepared = _find_prepared(sources)
     if prepared is None:
         return {}, (

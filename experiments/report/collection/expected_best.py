@@ -20,8 +20,8 @@ from assay.experiments.report.collection.plain import to_finite, to_text
 from assay.experiments.report.collection.sources import StudySources
 from assay.experiments.report.records import ExpectedBestRecord
 from assay.search.events import INTERRUPTED_LABEL
-from assay.search.importances import find_given_trials
-from assay.search.storage.stored_values import REDO_OF, RETRY_OF, STATE
+from assay.search.importances import find_given_trials, find_repeated_trials
+from assay.search.storage.stored_values import STATE
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -63,8 +63,9 @@ def explain_no_curve(sources: StudySources) -> str:
     pruned = sum(trial.state.name == "PRUNED" for trial in sources.trials)
     if pruned:
         return (
-            f"{format_count(pruned, 'trial')} were pruned, so their values after a full training "
-            "are not known, and the others are no random draws: their history is shown."
+            f"{format_count(pruned, 'trial')} {'was' if pruned == 1 else 'were'} pruned: the value "
+            "after a full training is not known, and the other trials are no random draws. Their "
+            "history is shown."
         )
     drawn = len(find_draws(sources))
     if drawn < MIN_TRIALS:
@@ -81,11 +82,7 @@ def find_draws(sources: StudySources) -> list[float]:
     counts once, as does one that was retried. One that failed has the worst value.
     """
     given = find_given_trials(sources.trials)
-    repeated = {
-        trial.user_attrs.get(attribute)
-        for trial in sources.trials
-        for attribute in (RETRY_OF, REDO_OF)
-    }
+    repeated = find_repeated_trials(sources.trials)
     direction = sources.objectives.each[0].direction
     worst = -math.inf if direction == "maximize" else math.inf
     draws = []

@@ -114,9 +114,9 @@ def _describe_pruned(mine: Sequence[FrozenTrial], theirs: Sequence[FrozenTrial])
     if not here and not there:
         return ""
     return (
-        f" Pruned were {here} of {format_count(len(mine), 'trial')} here and {there} of "
-        f"{len(theirs)} there, which cost less than a whole training: as many trials are not as "
-        "much time."
+        f" Here {here} of {format_count(len(mine), 'trial')} {'was' if here == 1 else 'were'} "
+        f"pruned, there {there} of {len(theirs)}. A pruned trial takes less time than a whole "
+        "training, so equal numbers of trials are not equal times."
     )
 
 

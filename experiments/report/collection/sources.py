@@ -26,7 +26,7 @@ from assay.experiments.decision.outcome import Evaluation
 from assay.experiments.report.collection.plain import to_finite
 from assay.experiments.results.finalizes import FinalizeRecord, read_finalizes
 from assay.experiments.results.listing import load_optuna_study
-from assay.experiments.results.load import read_study
+from assay.experiments.results.load import read_study, read_trials
 from assay.experiments.results.study import StudyResult
 from assay.experiments.tracking.schema import COMMAND_TAG, read_preflight
 from assay.experiments.workspace import StorePaths
@@ -226,6 +226,11 @@ class StudySources:
         known = [command for command in commands if command]
         return find_store_options(known[-1]) if known else ()
 
+    def recorded_values(self, tag: str) -> list[str]:
+        """Return the values of a tag in all sessions of the search, each once."""
+        values = (session.provenance.get(tag) for session in self.sessions)
+        return list(dict.fromkeys(value for value in values if value))
+
     def is_scored_alike(self, other: StudySources) -> bool:
         """Return whether another study has the same metric on the same validation examples."""
         mine, others = (one._measured_on() for one in (self, other))
@@ -262,15 +267,16 @@ def read_sources(name: str, store_paths: StorePaths) -> StudySources:
     from assay.search.storage.stored_values import STUDY_ID  # here, because it imports Optuna
 
     study = load_optuna_study(name, store_paths)
-    # Optuna before the journals: a sweep that is running writes the journal first.
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
+    # Optuna before the journals: a sweep that is running writes the journal first. And only once: a
+    # trial that ends meanwhile would be running in one part of the report, and the best in another.
+    trials = read_trials(study)
     study_id = study.user_attrs.get(STUDY_ID)
     workspace = store_paths.workspace
     why_no_runs = None
     try:
-        result = read_study(name, store_paths)
+        result = read_study(name, store_paths, trials=trials)
     except RequestError as error:
-        result = read_study(name, store_paths, needs_mlflow=False)
+        result = read_study(name, store_paths, needs_mlflow=False, trials=trials)
         why_no_runs = f"MLflow does not answer, so the report has no ids of runs: {error}"
     finalized, unfinished = load_finalizes(name, store_paths)
     evaluation, lost = read_evaluation(finalized)

@@ -14,14 +14,15 @@ from assay.experiments.results.frames import final_values
 from assay.experiments.terminal_text import escape_line
 from assay.models.errors import RequestError
 from assay.search.events import INTERRUPTED_LABEL
+from assay.search.importances import find_repeated_trials
 from assay.search.space.grid import count_grid_values
-from assay.search.storage.stored_values import REDO_OF, RETRY_OF, STATE
+from assay.search.storage.stored_values import STATE
 
 _MOST_NAMED = 16
 _MOST_CHOICES = 12
 # Said by other sentences, or by the report's own parts.
 _NOT_NAMED = ("family", "scale", "epochs")
-# What these are worth is that a layer, a penalty or the like is left out.
+# A hyperparameter with one of these values leaves its layer, regularizer or the like out.
 _UNUSED = (None, False, 0, "none")
 _AUGMENTATION = ("flip", "shift")
 _IMAGE_DIMENSIONS = 3
@@ -58,16 +59,14 @@ def _describe_fixed(sources: StudySources) -> Iterator[str]:
         if name not in _NOT_NAMED
     ]
     if named:
-        others = len(named) - _MOST_NAMED
-        more = f" and {others} others" if others > 0 else ""
-        yield f"The search did not vary {', '.join(named[:_MOST_NAMED])}{more}."
+        yield f"The search did not vary {_join_named(named, _MOST_NAMED)}."
     unused = [
         escape_line(str(name))
         for name in fixed
         if name not in used and name not in (*_NOT_NAMED, *_AUGMENTATION)
     ]
     if unused:
-        yield f"Not used by any trial: {', '.join(unused[:_MOST_NAMED])}."
+        yield f"Not used by any trial: {_join_named(unused, _MOST_NAMED)}."
     family = escape_line(to_private_text(fixed.get("family", "")))
     epochs = fixed.get("epochs")
     if family and epochs is not None:
@@ -87,11 +86,15 @@ def _describe_ranges(hyperparameters: Sequence[HyperparameterRecord]) -> Iterato
             low, high = (_format_end(end, one.integer) for end in (one.low, one.high))
             parts.append(f"{name} {low} to {high}")
         elif one.choices:
-            shown = ", ".join(map(format_param, one.choices[:_MOST_CHOICES]))
-            others = len(one.choices) - _MOST_CHOICES
-            parts.append(f"{name} {shown}{f' and {others} others' if others > 0 else ''}")
+            parts.append(f"{name} {_join_named(list(map(format_param, one.choices)))}")
     if parts:
         yield f"Nothing outside of the space: {'; '.join(parts)}."
+
+
+def _join_named(names: Sequence[str], most: int = _MOST_CHOICES) -> str:
+    """Return names in a row; of many the first ones, and how many others there are."""
+    others = len(names) - most
+    return f"{', '.join(names[:most])}{f' and {others} others' if others > 0 else ''}"
 
 
 def _format_end(end: float, is_integer: bool) -> str:
@@ -130,12 +133,8 @@ def _describe_failed(sources: StudySources) -> Iterator[str]:
     the same configuration.
     """
     failed = [trial for trial in sources.trials if trial.state.name == "FAIL"]
-    again = {
-        trial.user_attrs.get(attribute)
-        for trial in sources.trials
-        for attribute in (REDO_OF, RETRY_OF)
-    }
-    last = [trial for trial in failed if trial.number not in again]
+    repeated = find_repeated_trials(sources.trials)
+    last = [trial for trial in failed if trial.number not in repeated]
     interrupted = sum(trial.user_attrs.get(STATE) == INTERRUPTED_LABEL for trial in last)
     lost = len(last) - interrupted
     if lost:
@@ -143,12 +142,11 @@ def _describe_failed(sources: StudySources) -> Iterator[str]:
     if interrupted:
         was = "was" if interrupted == 1 else "were"
         yield f"{format_count(interrupted, 'configuration')} {was} interrupted, and not done again."
-    repeated = len(failed) - len(last)
-    if repeated:
+    count = len(failed) - len(last)
+    if count:
         yield (
-            f"{format_count(len(sources.trials), 'trial')} are "
-            f"{format_count(len(sources.trials) - repeated, 'configuration')}: {repeated} "
-            f"{'was' if repeated == 1 else 'were'} interrupted or failed, and done again."
+            f"{format_count(count, 'trial')} {'was' if count == 1 else 'were'} interrupted "
+            "or failed, and tried again with the same configuration."
         )
 
 
@@ -166,14 +164,11 @@ def _describe_pruned(sources: StudySources) -> Iterator[str]:
         if value is not None and not objective.is_better(best, than=value):
             reached.append(trial.number)
     if reached:
-        shown = ", ".join(map(str, reached[:_MOST_CHOICES]))
-        others = len(reached) - _MOST_CHOICES
-        more = f" and {others} others" if others > 0 else ""
         is_one = len(reached) == 1
         yield (
-            f"{'Trial' if is_one else 'Trials'} {shown}{more} {'was' if is_one else 'were'} pruned "
-            f"at a {escape_line(objective.metric)} as good as the best, {format_metric(best)}, or "
-            "better: pruned trials are no finalists."
+            f"{'Trial' if is_one else 'Trials'} {_join_named(list(map(str, reached)))} "
+            f"{'was' if is_one else 'were'} pruned at a {escape_line(objective.metric)} as good as "
+            f"the best, {format_metric(best)}, or better: pruned trials are no finalists."
         )
 
 

@@ -122,14 +122,3 @@ def drop_empty_columns(table: Table) -> Table:
 def verdict_badge(verdict: str) -> Badge:
     """Return a verdict that stands out."""
     return Badge(verdict, _VERDICT_TONES.get(verdict, "plain"))
-
-
-def join_or(names: Sequence[str]) -> str:
-    """Return names in a row.
-
-    Example:
-        >>> join_or(["trial 1", "trial 2", "trial 3"])
-        'trial 1, trial 2 or trial 3'
-    """
-    *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last

@@ -62,8 +62,8 @@ def build_check_section(view: StudyView) -> Section:
     if checks:
         blocks.append(
             Table(
-                f"{fired} of {format_count(len(checks), 'check')} fired. What fired says what to "
-                "do about it.",
+                f"{fired} of {format_count(len(checks), 'check')} fired. Each that fired says what "
+                "to do.",
                 columns("check", "result", "what it found"),
                 [[one.name, _check_badge(one), one.text] for one in checks],
                 stacked=True,
@@ -101,9 +101,9 @@ def build_cost_section(study: StudyRecord) -> Section:
     ]
     blocks: list[Block] = []
     if rows:
-        blocks.append(Table("Time that it took.", columns("", "#time", "#seconds"), rows))
+        blocks.append(Table("Wall time and training time.", columns("", "#time", "#seconds"), rows))
     else:
-        blocks.append(Paragraph("What it took is not recorded."))
+        blocks.append(Paragraph("No times are recorded."))
     if study.execution:
         settings = ", ".join(f"{name} {value}" for name, value in study.execution.items())
         blocks.append(Paragraph(f"Measured with: {settings}.", "note"))

@@ -80,9 +80,8 @@ def _summarize_compared(
     compared: Sequence[ComparedRecord],
     leader: ComparedRecord,
 ) -> Summary:
-    first = views[0].study
+    first = _first_compared(views, compared)
     assert leader.test is not None
-    in_points = first.test_metric == "accuracy"
     named = [
         (
             f"{shorten(one.name)}{' (a baseline)' if one.baseline else ''}",
@@ -96,32 +95,38 @@ def _summarize_compared(
         status=decide_badge([(one.verdict, one.baseline) for one in compared]),
         question=_ask(views),
         answer=f"{shorten(leader.name)}: {format_metric(leader.test.mean)} "
-        f"{name_test_metric(first.test_metric)} on the test set.",
+        f"{name_test_metric(first.study.test_metric)} on the test set.",
         configuration=_params_of(leader, views),
         explanation=" ".join(
-            (describe_seeds(leader.test), *describe_verdicts(named, in_points=in_points))
+            (describe_seeds(leader.test), *describe_verdicts(named, in_points=first.is_in_points))
         ),
         certainty=[*_data_notes(views), *records.report.comparison],
         facts=_list_facts(views, compared),
         picture=Picture(
             name="comparison",
             caption=(
-                f"{capitalize(name_test_metric(first.test_metric))} of every finalist on the "
+                f"{capitalize(name_test_metric(first.study.test_metric))} of every finalist on the "
                 "same test set: mean over the seeds and its 95 % interval. Blue leads, grey "
-                "cannot be told from it, vermillion is worse, green is better, purple is a "
-                "reference."
+                "cannot be told from it or was not judged, vermillion is worse, green is "
+                "better, purple is a reference."
             ),
             alt="; ".join(
                 f"{shorten(one.name)}: {format_interval(one.test)}, {one.verdict}" for one in shown
             ),
-            svg=figures.draw_compared(compared, first.test_metric),
+            svg=figures.draw_compared(compared, first.study.test_metric),
             numbers=Table(
-                f"Test {first.test_metric}.",
+                f"Test {first.study.test_metric}.",
                 columns("configuration", "#test", "verdict"),
                 [[one.name, format_interval(one.test), one.verdict] for one in shown],
             ),
         ),
     )
+
+
+def _first_compared(views: Sequence[StudyView], compared: Sequence[ComparedRecord]) -> StudyView:
+    """Return the first study that is compared: all that are have one metric and one test set."""
+    studies = {one.study for one in compared}
+    return next((view for view in views if view.study.study in studies), views[0])
 
 
 def _summarize_open(records: ReportRecords, views: Sequence[StudyView]) -> Summary:
@@ -146,14 +151,14 @@ def _summarize_open(records: ReportRecords, views: Sequence[StudyView]) -> Summa
 def _list_facts(
     views: Sequence[StudyView], compared: Sequence[ComparedRecord]
 ) -> list[tuple[str, str]]:
-    seconds = [
-        (view.study.costs.sweep or 0.0) + (view.study.costs.finalize or 0.0) for view in views
-    ]
+    costs = [view.study.costs for view in views]
+    known = [one.sweep + (one.finalize or 0.0) for one in costs if one.sweep is not None]
     return [
         ("studies", str(len(views))),
         ("trials", f"{sum(view.tried for view in views):,}"),
         *([("configurations compared", str(len(compared)))] if compared else []),
-        ("time", format_time(sum(seconds))),
+        # A sum without the studies whose time is not recorded would be no total.
+        *([("time", format_time(sum(known)))] if len(known) == len(views) else []),
     ]
 
 
@@ -257,8 +262,8 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
         if isinstance(row[1], Badge) and row[1].text == "leader"
     ]
     return Table(
-        "One row a study: its leader, or the best of its search if it was not finalized. The best "
-        "value in the search is that of one training. In bold: the leader of all.",
+        "One row per study: its leader, or the best of its search if it was not finalized. The "
+        "best value in the search is that of one training. In bold: the leader of all.",
         columns(
             "study",
             "verdict",
@@ -268,7 +273,7 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
             "#against the leader of all",
             f"#best {searched[0]} in the search" if len(searched) == 1 else "#best in the search",
             "#parameters",
-            "#seconds an epoch",
+            "#seconds per epoch",
             "#trials",
             "#search",
             "#finalize",
@@ -280,7 +285,7 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
 
 
 def _compared_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord]) -> Table:
-    first = views[0]
+    first = _first_compared(views, compared)
     return Table(
         "Every finalist, best validation first. The verdicts are about the test set and against "
         "the leader of all, adjusted for all comparisons of this table. In bold: that leader.",

@@ -122,7 +122,7 @@ def _denominator(view: StudyView) -> Iterator[Block]:
         columns(*(f"#{name}" for name in names), "#openings of the test set"),
         [[*(f"{number:,}" for number in numbers), str(view.study.openings)]],
     )
-    failures = Counter(one.state for one in view.trials if one.state.startswith("failed"))
+    failures = Counter(one.state for one in view.trials if one.has_failed)
     if failures:
         errors = {one.state: one.error for one in view.trials if one.error}
         yield Table(

@@ -87,7 +87,7 @@ def draw_history(
     """
     figure, (axes,) = new_figure(2.9)
     complete, pruned = with_value(trials, "complete"), with_value(trials, "pruned")
-    failed = [one.trial for one in trials if one.state.startswith("failed")]
+    failed = [one.trial for one in trials if one.has_failed]
     many = len(trials) > MOST_VECTORS
     size = 2.5 if many else 5
     if pruned:
@@ -224,7 +224,8 @@ def choose_lines(study: StudyRecord, trials: Sequence[TrialRecord]) -> list[Tria
     """Return the trials that the parallel coordinates show, the best last."""
     known = with_value(trials, "complete", "pruned")
     sign = 1 if _is_maximized(study) else -1
-    known.sort(key=lambda one: (one.state == "complete", sign * (one.values[0] or 0.0)))
+    # Of equal values the first trial is the study's best.
+    known.sort(key=lambda one: (one.state == "complete", sign * (one.values[0] or 0.0), -one.trial))
     if len(known) <= MOST_VECTORS:
         return known
     best, others = known[-BEST_LINES:], known[:-BEST_LINES]

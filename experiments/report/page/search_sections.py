@@ -25,8 +25,8 @@ from assay.experiments.report.records import (
     TrialRecord,
 )
 
-MOST_TRIAL_ROWS = 100
-"""Of more trials, the best half as many are in the table, and all of them in records.jsonl."""
+MOST_TRIAL_ROWS, BEST_TRIAL_ROWS = 100, 50
+"""Of more trials than the first number, the table has the best ones, as many as the second."""
 
 
 def build_search_section(view: StudyView) -> Section | None:
@@ -82,7 +82,7 @@ def _trial_table(view: StudyView) -> Table:
     shown: Sequence[TrialRecord] = trials
     caption = f"All {format_count(len(trials), 'trial')}."
     if len(trials) > MOST_TRIAL_ROWS:
-        shown = choose_lines(study, trials)[: -MOST_TRIAL_ROWS // 2 - 1 : -1]
+        shown = choose_lines(study, trials)[: -BEST_TRIAL_ROWS - 1 : -1]
         caption = (
             f"The best {len(shown)} of {format_count(len(trials), 'trial')}; records.jsonl has all."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from assay.experiments.formatting import format_count, format_metric, format_state_counts
+from assay.experiments.formatting import format_count, format_metric, format_state_counts, join_or
 from assay.experiments.report.page import figures, search_figures
 from assay.experiments.report.page.cells import (
     capitalize,
@@ -15,7 +15,6 @@ from assay.experiments.report.page.cells import (
     format_number,
     format_optimism,
     format_time,
-    join_or,
     join_params,
     name_test_metric,
     shorten,
@@ -120,7 +119,7 @@ def decide_badge(verdicts: Sequence[tuple[str, bool]]) -> Badge:
 def describe_seeds(test: Interval) -> str:
     """Return what a mean is of, and its interval."""
     if test.low is None or test.high is None:
-        return "That is one network, so how far luck moves it is not known."
+        return "This is one network, so its spread over seeds is not known."
     return (
         f"That is the mean of {format_count(test.seeds, 'network')} from different seeds; over new "
         f"seeds, on these same examples, it lies between {format_metric(test.low)} and "
@@ -236,8 +235,8 @@ def draw_finalist_picture(view: StudyView) -> Picture:
         caption=(
             f"{capitalize(name_test_metric(study.test_metric))} on the test set"
             f"{describe_metric(study.test_metric)}: mean over the seeds, its 95 % interval, and "
-            f"each seed below it.{diamonds} Blue leads, grey cannot be told from it, vermillion is "
-            "worse, green is better."
+            f"each seed below it.{diamonds} Blue leads, grey cannot be told from it or was not "
+            "judged, vermillion is worse, green is better."
         ),
         alt="; ".join(
             f"trial {one.trial}: {format_interval(one.test)}, {one.verdict}" for one in measured
@@ -330,7 +329,7 @@ def _next_step(study: StudyRecord) -> Code | None:
 
 def _summarize_nothing(view: StudyView) -> Summary:
     study, trials = view.study, view.trials
-    failures = Counter(one.state for one in trials if one.state.startswith("failed"))
+    failures = Counter(one.state for one in trials if one.has_failed)
     errors = [one for one in trials if one.error]
     counts = study.counts.model_dump()
     if failures:

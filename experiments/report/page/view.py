@@ -25,7 +25,8 @@ from assay.experiments.report.records import (
     Value,
 )
 
-_SAFE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
+# The names of files that are made of names of studies: none can be that of another study's anchor.
+_SAFE_NAME = re.compile(r"(?!study-[0-9])[a-zA-Z0-9][a-zA-Z0-9_-]{0,60}")
 _RecordT = TypeVar("_RecordT")
 
 
@@ -152,5 +153,5 @@ class StudyView:
         # Files of some systems do not tell capital letters.
         lowered = [name.lower() for name in names]
         name = self.study.study
-        is_safe = _SAFE_NAME.fullmatch(name.lower()) and lowered.count(name.lower()) == 1
+        is_safe = _SAFE_NAME.fullmatch(name) and lowered.count(name.lower()) == 1
         return f"{name if is_safe else self.anchor}-{figure}"

@@ -16,6 +16,7 @@ import pytest
 
 from assay import finalize, load_study
 from assay.experiments.decision import finalize as finalizing
+from assay.experiments.formatting import escape_markdown
 from assay.experiments.run import execution
 from assay.experiments.tracking.addresses import update_addresses
 from assay.experiments.workspace import Workspace
@@ -203,9 +204,9 @@ def test_the_leaders_best_network_on_validation_is_registered(decided: Decided) 
     version = store(home).get_model_version_by_alias("digits-mlp", "champion")
     assert version.run_id == registered["run_id"]
     assert float(version.tags["assay.test.accuracy"]) == pytest.approx(leader["test"]["mean"], 1e-5)
-    shown_value = f"its val\\_accuracy, {best['val_accuracy']:.4f}, is the highest"
+    shown_value = f"its val&#95;accuracy, {best['val_accuracy']:.4f}, is the highest"
     assert shown_value in version.description
-    assert answer["text"][1].split("than ")[1] in version.description
+    assert escape_markdown(answer["text"][1]) in version.description
     # The worker saved that network; MLflow has it now.
     (model,) = (home / "artifacts").rglob(f"{registered['run_id']}/**/model.keras")
     assert model.read_text() == f"model of seed {best['seed']}"
@@ -225,7 +226,16 @@ def test_show_says_what_became_of_the_registered_network(decided: Decided) -> No
     client.create_model_version("digits-mlp", "runs:/mine/model")
     client.set_registered_model_alias("digits-mlp", "champion", "2")
     shown = invoke("show", "digits-mlp", "--home", str(home)).out
-    assert "; now the alias champion is on version 2" in shown
+    assert "; since then: the alias champion is on version 2" in shown
+
+
+def test_what_an_earlier_finalize_registered_is_not_shown_of_the_last_one(decided: Decided) -> None:
+    options = ("--seeds", "3", "--top", "1", "--no-register", "--no-report")
+    done = invoke("finalize", "digits-mlp", "--home", str(decided.home), *options)
+    assert done.code == 0, done.err
+    found = invoke("show", "digits-mlp", "--home", str(decided.home), "--json").answer["finalize"]
+    assert (found["openings"], found["registered"]) == (2, None)
+    assert "registered:" not in invoke("show", "digits-mlp", "--home", str(decided.home)).out
 
 
 def test_doctor_registers_again_what_is_gone(decided: Decided) -> None:

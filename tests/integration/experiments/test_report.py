@@ -24,6 +24,7 @@ from assay.experiments.decision import finalize as finalizing
 from assay.experiments.decision.files import predictions_file
 from assay.experiments.decision.load import load_finalizes
 from assay.experiments.report import write
+from assay.experiments.report.collection import sources as sources_module
 from assay.experiments.report.collection.collect import collect
 from assay.experiments.report.collection.sources import read_sources
 from assay.experiments.report.records import (
@@ -43,6 +44,7 @@ from assay.experiments.report.records import (
 )
 from assay.experiments.report.store import read_report
 from assay.experiments.results.listing import storages_kept_open
+from assay.experiments.results.load import read_trials
 from assay.experiments.run.result import RunStatus
 from assay.experiments.workspace import StorePaths, Workspace
 from assay.models.data import RecordedOpening, open_test_set
@@ -348,7 +350,7 @@ def test_a_random_study_has_the_best_value_to_expect(store_paths: StorePaths) ->
     ("changes", "reason"),
     [
         ({"sampler": "tpe"}, "Trials of the sampler tpe are no independent draws"),
-        ({"pruned": 3}, "3 trials were pruned, so their values after a full training are not"),
+        ({"pruned": 3}, "3 trials were pruned: the value after a full training is not known"),
         ({"values": [0.5, 0.6]}, "At least 5 trials that the sampler drew are needed"),
     ],
 )
@@ -385,7 +387,7 @@ def test_random_search_says_what_makes_the_budgets_unequal(store_paths: StorePat
     tuned, _ = collected(store_paths, "tuned", "few").studies
     assert tuned.random_search is not None
     sentence = tuned.random_search.sentence
-    assert "Pruned were 1 of 3 trials here and 0 of 2 there" in sentence
+    assert "Here 1 of 3 trials was pruned, there 0 of 2." in sentence
     # It has no trials left for the rest of the time.
     assert "training time" not in sentence
 
@@ -406,7 +408,8 @@ def test_trials_that_were_done_again_are_one_configuration(store_paths: StorePat
     study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=again))
     untried = the_study(store_paths, "x").untried
     assert "2 configurations gave no result: training failed." in untried
-    assert "4 trials are 3 configurations: 1 was interrupted or failed, and done again." in untried
+    again_said = "1 trial was interrupted or failed, and tried again with the same configuration."
+    assert again_said in untried
 
 
 @pytest.mark.parametrize(
@@ -579,7 +582,7 @@ def test_confused_images_are_those_of_the_test_set(decided: Decided) -> None:
     many = with_real_targets(decided.home, range(30))
     few = collected(store_paths, "digits-mlp")
     assert [one.index for one in few.of(ExampleRecord, "digits-mlp")] == many[:24]
-    assert few.studies[0].examples_note.startswith("Shown are 24 of 30: those that the most")
+    assert few.studies[0].examples_note.startswith("24 of 30 are shown: those that most networks")
     with_real_targets(decided.home)
     (folder,) = store_paths.workspace.path.glob("data/digits-*")
     pixels = np.load(folder / "test" / "x.npy")[indices[0], ..., 0]
@@ -664,6 +667,28 @@ def test_a_network_that_was_not_saved_is_not_served(decided: Decided) -> None:
         one["runs"] for one in decided.answer["finalists"] if one["trial"] == leader
     ]
     assert lines["reproduce"].split()[2] in runs_of_leader
+
+
+def test_a_network_that_mlflow_does_not_have_is_not_served(decided: Decided) -> None:
+    registered = decided.answer["registered"]["run_id"]
+    (model,) = (decided.home / "artifacts").rglob(f"{registered}/artifacts/model")
+    shutil.rmtree(model)
+    mlflow_utils._artifact_repos_cache.clear()
+    found = the_study(StorePaths.choose(home=decided.home), "digits-mlp")
+    purposes = {one.purpose for one in found.commands}
+    assert "reproduce" in purposes
+    assert not {"serve", "ask"} & purposes
+
+
+def test_a_trial_that_ends_while_the_stores_are_read_is_in_no_part(
+    store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_search(store_paths, "x", [0.7, 0.6, 0.9])
+    monkeypatch.setattr(sources_module, "read_trials", lambda study: read_trials(study)[:-1])
+    found = collected(store_paths, "x")
+    (study,) = found.studies
+    assert (study.best, study.counts.complete) == (0, 2)
+    assert [one.trial for one in found.of(TrialRecord, "x")] == [0, 1]
 
 
 @pytest.mark.parametrize(

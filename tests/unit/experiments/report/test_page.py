@@ -10,8 +10,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from assay.experiments.report.page.comparison import build_comparison
 from assay.experiments.report.page.render import render
 from assay.experiments.report.page.summary import decide_badge
+from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import (
     ClassRecord,
     ComparedRecord,
@@ -274,6 +276,43 @@ def test_the_command_of_a_benchmark_is_on_its_page() -> None:
     files = render(ReportRecords(report, records.records), environment_of(records))
     for name in ("report.html", "report.md"):
         assert b"make benchmark-report DATA=mnist" in files[name]
+
+
+def test_the_metric_of_a_comparison_is_that_of_the_studies_that_are_compared() -> None:
+    records = KINDS["several"]()
+    other = KINDS["regression"]().studies[0]
+    other = other.model_copy(update={"study": "other", "leader": None})
+    report = records.report.model_copy(update={"studies": ("other", *records.report.studies)})
+    changed = ReportRecords(report, (other, *records.records))
+    summary = build_comparison(
+        changed, [StudyView(one, changed) for one in changed.studies]
+    ).summary
+    assert summary.answer.endswith("accuracy on the test set.")
+    assert summary.picture is not None
+    assert summary.picture.numbers is not None
+    assert summary.picture.numbers.caption == "Test accuracy."
+
+
+def test_a_time_that_is_not_recorded_is_no_part_of_a_sum() -> None:
+    records = KINDS["several"]()
+    first, *others = records.studies
+    unknown = first.model_copy(update={"costs": first.costs.model_copy(update={"sweep": None})})
+    for studies, is_known in (([first, *others], True), ([unknown, *others], False)):
+        views = [StudyView(one, records) for one in studies]
+        names = [name for name, _ in build_comparison(records, views).summary.facts]
+        assert ("time" in names) is is_known
+
+
+def test_trials_that_were_interrupted_have_not_failed() -> None:
+    records = KINDS["failing"]()
+    trials = [
+        one.model_copy(update={"state": "failed: interrupted", "error": ""})
+        for one in records.all_of(TrialRecord)
+    ]
+    kept = [one for one in records.records if not isinstance(one, TrialRecord)]
+    changed = ReportRecords(records.report, (*kept, *trials))
+    assert "The most frequent reason" in page_of(files_of("failing")).words
+    assert "The most frequent reason" not in page_of(render(changed, environment_of(changed))).words
 
 
 def test_the_first_screen_says_that_data_is_not_the_published_one() -> None:

@@ -93,6 +93,13 @@ def test_of_many_trials_the_best_and_a_sample_are_drawn() -> None:
     assert sorted((one.values[0] or 0.0 for one in lines), reverse=True)[:100] == complete[:100]
 
 
+def test_of_equal_values_the_first_trial_is_the_best() -> None:
+    study = large().studies[0]
+    first = next(one for one in large().all_of(TrialRecord) if one.state == "complete")
+    trials = [first.model_copy(update={"trial": number, "values": (0.9,)}) for number in range(3)]
+    assert choose_lines(study, trials)[-1].trial == 0
+
+
 def test_what_is_cut_off_is_marked_and_no_finalist_is() -> None:
     first, *others = (one for one in large().all_of(TrialRecord) if one.state == "complete")
     values = [0.1, *(0.9 + 0.001 * place for place in range(20))]
@@ -163,6 +170,8 @@ def test_a_difference_is_printed_as_finalize_prints_it() -> None:
         (("a", "b-2"), ["a-x", "b-2-x"]),
         (("A", "a"), ["study-1-x", "study-2-x"]),
         (("../a", "b\n"), ["study-1-x", "study-2-x"]),
+        (("study-2", "b\n"), ["study-1-x", "study-2-x"]),
+        (("\u212a", "b"), ["study-1-x", "b-x"]),
         (("only",), ["x"]),
     ],
 )
