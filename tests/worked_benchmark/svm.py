@@ -25,7 +25,7 @@ from assay.models.files import open_regular, replace_file
 from assay.search.events import TestSetOpened
 from assay.search.journal import Journal
 
-NAME = "SVM on Nystroem features"
+NAME = "Nystroem SVM"
 GAMMAS = (0.005, 0.01, 0.02, 0.04)
 """Of the kernel exp(-gamma |x - y|^2), for pixels in [0, 1]: validation chooses one."""
 

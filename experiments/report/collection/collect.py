@@ -130,7 +130,7 @@ def collect(
         names = [one.name for one in sources if one.finalized is not None]
         compared, sentences, reason = compare_studies(names, store_paths, references)
         openings = {one.name: count_openings(one.finalizes) for one in sources}
-        notes = [*describe_unfinalized(sources), *describe_openings(sources, openings)]
+        notes = [*describe_unfinalized(sources), *describe_openings(sources, openings, references)]
     else:
         compared, sentences, reason, notes = [], [], "", []
     # A path is masked up to the end of a text, so the notes are added behind.

@@ -12,7 +12,7 @@ from assay.experiments.decision.comparison import (
     compare_candidates,
 )
 from assay.experiments.decision.sentences import describe_comparison
-from assay.experiments.formatting import format_metric
+from assay.experiments.formatting import format_count, format_metric
 from assay.experiments.report.collection.finalists import to_difference
 from assay.experiments.report.collection.plain import to_interval, to_text, to_values
 from assay.experiments.report.collection.sources import StudySources
@@ -119,27 +119,34 @@ def _describe_unfinalized(study: StudySources, sources: Sequence[StudySources]) 
     return f"{text}. To compare it, run '{command}'."
 
 
-def describe_openings(sources: Sequence[StudySources], openings: Mapping[str, int]) -> list[str]:
-    """Return a sentence about each test set that several studies of the report have opened.
+def describe_openings(
+    sources: Sequence[StudySources],
+    openings: Mapping[str, int],
+    references: Sequence[Reference] = (),
+) -> list[str]:
+    """Return a sentence about each test set that several studies and references have opened.
 
     Args:
         sources: the studies of the report.
         openings: how many times each of them opened its test set, by name.
+        references: models that Assay did not train.
     """
-    by_digest: dict[str, list[str]] = {}
-    for one in sources:
-        digest = one.data_digest
-        if digest is not None and openings[one.name]:
-            by_digest.setdefault(digest, []).append(one.name)
-    return [_describe_shared(names, openings) for names in by_digest.values() if len(names) > 1]
+    opened = [(one.data_digest, one.name, openings[one.name]) for one in sources]
+    for reference in references:
+        one = reference.candidate
+        opened.append((one.conditions.digest, one.name, one.openings))
+    by_digest: dict[str, dict[str, int]] = {}
+    for digest, name, count in opened:
+        if digest is not None and count:
+            by_digest.setdefault(digest, {})[name] = count
+    return [_describe_shared(counts) for counts in by_digest.values() if len(counts) > 1]
 
 
-def _describe_shared(names: Sequence[str], openings: Mapping[str, int]) -> str:
-    each = ", ".join(f"{escape_line(name)} {openings[name]}" for name in names)
+def _describe_shared(counts: Mapping[str, int]) -> str:
+    each = ", ".join(f"{escape_line(name)} {count}" for name, count in counts.items())
     return (
-        f"The studies of this report opened the same test set "
-        f"{sum(openings[name] for name in names)} times in all ({each}): verdicts allow for the "
-        "openings of one study alone."
+        f"The test set was opened {format_count(sum(counts.values()), 'time')} for this report "
+        f"({each}): verdicts allow for the openings of one study alone."
     )
 
 

@@ -722,7 +722,7 @@ def test_several_studies_are_compared_and_not_logged(
     assert records.report.studies == ("a", "b")
     assert records.report.comparison[0].startswith("a/7 leads")
     assert records.report.comparison[-1] == (
-        "The studies of this report opened the same test set 2 times in all (a 1, b 1): verdicts "
+        "The test set was opened 2 times for this report (a 1, b 1): verdicts "
         "allow for the openings of one study alone."
     )
     with pytest.raises(RequestError, match="names of studies or a source: received both"):

@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from assay.experiments.report.collection.compared import Reference, compare_studies
+from assay.experiments.report.collection.compared import (
+    Reference,
+    compare_studies,
+    describe_openings,
+)
 from assay.experiments.report.records import ReferenceRecord
 from assay.experiments.workspace import StorePaths
 from tests.unit.experiments.test_comparison import candidate, right
@@ -29,6 +33,15 @@ def test_references_have_verdicts_and_no_study(tmp_path: Path) -> None:
     assert sentences[0].startswith("svm leads: ")
     # The table has the verdicts: a sentence for each pair would repeat it.
     assert not any("worse than" in sentence for sentence in sentences)
+
+
+def test_references_have_opened_the_test_set_too() -> None:
+    references = [reference("svm", 0.95, draw=1), reference("forest", 0.7, draw=2)]
+    (sentence,) = describe_openings([], {}, references)
+    assert sentence.startswith(
+        "The test set was opened 2 times for this report (svm 1, forest 1): "
+    )
+    assert describe_openings([], {}, references[:1]) == []
 
 
 def test_one_configuration_is_compared_with_nothing(tmp_path: Path) -> None:
