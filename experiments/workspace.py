@@ -28,6 +28,9 @@ from assay.search.system.urls import (
     sqlite_url,
 )
 
+DEFAULT_HOME = "mlruns"
+"""In the current folder."""
+
 _LONGEST_NAME_BYTES = 200  # file systems allow 255, of which suffixes need some
 # SQLite opens no file with a longer path, less the 8 bytes of "-journal" (SQLITE_MAX_PATHNAME).
 _LONGEST_DATABASE_BYTES = 512 - 8
@@ -233,7 +236,7 @@ class StorePaths:
 
         variables = os.environ
         workspace = Workspace(
-            absolute_path(home or variables.get("ASSAY_HOME") or "mlruns", "home")
+            absolute_path(home or variables.get("ASSAY_HOME") or DEFAULT_HOME, "home")
         )
         data = data_dir or variables.get("ASSAY_DATA_DIR")
         chosen = cls(

@@ -139,10 +139,10 @@ def _experiments(context: click.Context) -> Iterable[str]:
 
 
 def _studies(context: click.Context) -> Iterable[str]:
-    from assay.experiments.workspace import Workspace, journal_names
+    from assay.experiments.workspace import DEFAULT_HOME, Workspace, journal_names
 
     try:
-        home = Path(context.params.get("home") or "mlruns").expanduser().resolve()
+        home = Path(context.params.get("home") or DEFAULT_HOME).expanduser().resolve()
         return journal_names(Workspace(home))
     except (OSError, RuntimeError, ValueError):  # no such path: there is nothing to complete
         return ()

@@ -14,13 +14,13 @@ from assay.experiments.report.records import Command
 from assay.experiments.serving.model_folder import SERVING_EXAMPLE_FILE
 from assay.experiments.tracking.lookup import find_model_runs
 from assay.experiments.tracking.schema import COMMAND_TAG, MODEL_FOLDER
+from assay.experiments.workspace import DEFAULT_HOME
 from assay.models.errors import RequestError
 
 _REPRODUCED = (
     f"every metric of every epoch must be within {DEFAULT_TOLERANCE:g} of the recorded one; a "
     f"value above 1, within {DEFAULT_TOLERANCE:g} of itself"
 )
-_DEFAULT_HOME = "mlruns"
 _PORT = 5001
 
 
@@ -71,7 +71,7 @@ def _serving_commands(sources: StudySources) -> Iterator[Command]:
 def _own_store(sources: StudySources) -> str:
     """Return the setting of home's own MLflow store, before a command of MLflow."""
     options = list(sources.store_options)
-    home = options[options.index("--home") + 1] if "--home" in options else _DEFAULT_HOME
+    home = options[options.index("--home") + 1] if "--home" in options else DEFAULT_HOME
     address = f"sqlite:///{home.removeprefix('./').rstrip('/')}/mlflow.db"
     return f"MLFLOW_TRACKING_URI={shlex.quote(address)} "
 

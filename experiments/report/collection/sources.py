@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.experiments.config.experiment import Experiment, parse_experiment
-from assay.experiments.config.given_command import URL
+from assay.experiments.config.given_command import URL, mask_paths
 from assay.experiments.config.toml_text import parse_toml
 from assay.experiments.decision.load import (
     FinalizedStudy,
@@ -29,7 +29,7 @@ from assay.experiments.results.listing import load_optuna_study
 from assay.experiments.results.load import read_study, read_trials
 from assay.experiments.results.study import StudyResult
 from assay.experiments.tracking.schema import COMMAND_TAG, read_preflight
-from assay.experiments.workspace import StorePaths
+from assay.experiments.workspace import DEFAULT_HOME, StorePaths
 from assay.models.errors import RequestError
 from assay.models.tasks import Task
 from assay.search.events import StudyOpened
@@ -216,15 +216,20 @@ class StudySources:
 
     @cached_property
     def store_options(self) -> Sequence[str]:
-        """Options of stores in the last recorded command; empty for the default ones.
+        """Options of stores in the last recorded command, and home if it is not the default one.
 
-        A path elsewhere and a store's address are masked there, as in the whole command.
+        A path elsewhere and a store's address are masked, as in the whole command.
         """
         commands = [one.provenance.get(COMMAND_TAG) for one in self.sessions]
         if self.finalize_record is not None:
             commands.append(self.finalize_record.opened.provenance.get(COMMAND_TAG))
         known = [command for command in commands if command]
-        return find_store_options(known[-1]) if known else ()
+        options = find_store_options(known[-1]) if known else []
+        home = self.store_paths.workspace.path
+        # It was named by ASSAY_HOME then, which the reader of a command does not have.
+        if "--home" not in options and home != Path(DEFAULT_HOME).absolute():
+            options += ["--home", mask_paths(str(home))]
+        return options
 
     def recorded_values(self, tag: str) -> list[str]:
         """Return the values of a tag in all sessions of the search, each once."""

@@ -97,8 +97,9 @@ activation = ["relu", "tanh"]
 
 
 @pytest.fixture
-def store_paths(tmp_path: Path) -> StorePaths:
-    found = StorePaths.choose(home=tmp_path / "home")
+def store_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StorePaths:
+    monkeypatch.chdir(tmp_path)
+    found = StorePaths.choose()
     found.workspace.create()
     return found
 
@@ -475,6 +476,20 @@ def test_commands_that_follow_have_the_home_of_those_that_were_given(
         "ui": "assay ui x --home ./all",
         "report": "assay report x --home ./all",
     }
+
+
+def test_commands_that_follow_name_a_home_that_is_not_the_default_one(
+    store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_search(store_paths, "x", [0.7, 0.6], "tpe")
+    folder = store_paths.workspace.path.parent
+    (folder / "b").mkdir()
+    inside, elsewhere = f" --home ./{folder.name}/mlruns", " --home '<path>'"
+    for current, named in ((folder, ""), (folder.parent, inside), (folder / "b", elsewhere)):
+        monkeypatch.chdir(current)
+        lines = {one.purpose: one.line for one in the_study(store_paths, "x").commands}
+        assert lines["search"] == "assay x"  # as it was given
+        assert lines["ui"] == f"assay ui x{named}"
 
 
 # Finalized studies.
