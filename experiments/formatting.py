@@ -17,7 +17,8 @@ _BARS = "▁▂▃▄▅▆▇█"
 _SPARKLINE_CHARACTERS = 20
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _MAX_MARKDOWN_CHARACTERS = 400
-_PLAIN = re.compile(r"[A-Za-z0-9 ,.;%+-]|[^\x00-\x7f]")
+# A colon before a space is no part of an address, and parentheses need brackets to be a link.
+_MARKUP = re.compile(r"(?! |[A-Za-z0-9,.;%+()'-]|:(?= |$))[\x00-\x7f]")
 _LINK_BEGINNING = re.compile(r"(?i)\b(www)\.")
 _LIST_BEGINNING = re.compile(r"^(\s*\d*)([.+-])(?=\s|[.+-]|$)")
 
@@ -93,9 +94,7 @@ def escape_markdown(text: str, limit: int = _MAX_MARKDOWN_CHARACTERS) -> str:
     line = escape_line(scrub_secrets(text))
     if len(line) > limit:
         line = f"{line[: limit - 1]}…"
-    escaped = "".join(
-        letter if _PLAIN.fullmatch(letter) else f"&#{ord(letter)};" for letter in line
-    )
+    escaped = _MARKUP.sub(lambda found: f"&#{ord(found[0])};", line)
     # "www.x" becomes a link; a number with a period, or a dash, at the beginning a list.
     escaped = _LINK_BEGINNING.sub(r"\1&#46;", escaped)
     return _LIST_BEGINNING.sub(lambda found: f"{found[1]}&#{ord(found[2])};", escaped)

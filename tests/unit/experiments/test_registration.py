@@ -116,7 +116,7 @@ def test_the_description_says_what_the_network_is() -> None:
     assert "one of 3 networks" in text
     assert "| val&#95;accuracy | 0.9000 | 0.8000 | 0.5516 to 1.0484 |" in text
     assert "| test&#95;accuracy | 0.1000 | 0.6000 | 0.3516 to 0.8484 |" in text
-    assert "It is a baseline&#58; nothing that the search found has a better mean." in text
+    assert "It is a baseline: nothing that the search found has a better mean." in text
     assert "Trial 4 is no better on the test set than 0.9000" in text
     assert registration.training == 1
     assert registration.tags["assay.test.accuracy"] == "0.6"
@@ -136,7 +136,7 @@ def test_hostile_text_is_shown_as_it_is() -> None:
     searched = {"<script>": "[x](javascript:y)\n# big", **{f"name{n}": "|" for n in range(500)}}
     shown = evaluation(found, searched=searched)
     text = describe_network("<img src=x>", shown, found.trainings[1], MAXIMIZED).description
-    assert "&#60;script&#62; &#91;x&#93;&#40;javascript&#58;y&#41;&#92;n&#35; big" in text
+    assert "&#60;script&#62; &#91;x&#93;(javascript&#58;y)&#92;n&#35; big" in text
     assert "<img" not in text
     assert "\n# big" not in text
     assert len(text) <= 3500
