@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from assay.experiments.report.crate import CRATE_FILE
 from assay.experiments.report.page.cells import shorten
 from assay.experiments.report.page.closing_sections import (
     build_again_section,
@@ -22,15 +23,16 @@ from assay.experiments.report.page.search_sections import build_matter_section, 
 from assay.experiments.report.page.summary import summarize
 from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import Environment, ReportRecords, StudyRecord
+from assay.experiments.report.store import ENVIRONMENT, MANIFEST, MARKDOWN, PAGE, RECORDS
 
 _LONGEST_TITLE = 120
 _FILES = (
-    ("report.html", "this page"),
-    ("report.md", "the same as Markdown, to commit, with its figures in figures/"),
-    ("records.jsonl", "all numbers of the page, one record a line"),
-    ("environment.json", "versions, commit, machine and packages"),
-    ("manifest-sha256.txt", "SHA-256 digests of the files"),
-    ("ro-crate-metadata.json", "what the files are, for machines (RO-Crate)"),
+    (PAGE, "this page"),
+    (MARKDOWN, "the same as Markdown, to commit, with its figures in figures/"),
+    (RECORDS, "all numbers of the page, one record per line"),
+    (ENVIRONMENT, "versions, commit, machine and packages"),
+    (MANIFEST, "SHA-256 digests of the files"),
+    (CRATE_FILE, "what the files are, for machines (RO-Crate)"),
 )
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from assay.experiments.report.page.document import Block, Code, Document, Picture, Table
 from assay.experiments.report.page.markdown import to_markdown
 from assay.experiments.report.records import Environment, ReportRecords
+from assay.experiments.report.store import MARKDOWN, PAGE
 from assay.experiments.terminal_text import escape_text
 
 if TYPE_CHECKING:
     import jinja2
 
-PAGE, TWIN = "report.html", "report.md"
 FIGURES = "figures"
 
 
@@ -40,7 +40,7 @@ def render(records: ReportRecords, environment: Environment) -> dict[str, bytes]
     document = build_document(records, environment)
     return {
         PAGE: _to_html(document).encode(),
-        TWIN: to_markdown(document, FIGURES).encode(),
+        MARKDOWN: to_markdown(document, FIGURES).encode(),
         **{f"{FIGURES}/{figure.name}.svg": figure.svg for figure in document.figures()},
     }
 
