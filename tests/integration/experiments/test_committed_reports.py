@@ -11,7 +11,7 @@ from tests.helpers.command import invoke
 from tests.helpers.paths import ROOT
 
 REPORTS = ROOT / "experiments" / "reports"
-NAMES = ("mnist",)
+NAMES = ("mnist", "cifar10")
 MOST_BYTES = 1_500_000
 
 
@@ -40,3 +40,11 @@ def test_the_studies_are_finalized_by_the_recorded_command(name: str) -> None:
     assert records.report.command == f"make benchmark-report DATA={name}"
     families = {one.family for one in records.studies if one.leader is not None}
     assert families == {"linear", "mlp", "cnn"}
+
+
+def test_the_cifar10_report_says_what_its_test_images_are() -> None:
+    records, _ = read_report(REPORTS / "cifar10")
+    for file in ("report.html", "report.md"):
+        text = (REPORTS / "cifar10" / file).read_text()
+        # On the first screen, and in the chapter of each study.
+        assert text.count("8,983 of 10,000 images went through JPEG") > len(records.studies)
