@@ -262,7 +262,7 @@ def list_notes(comparisons: Mapping[str, Comparison]) -> list[str]:
         for note in comparison.notes:
             names.setdefault(note, []).append(name)
     return [
-        note if len(of) == len(comparisons) else f"{note} ({', '.join(of)})"
+        note if len(of) == len(comparisons) else f"{note.rstrip('.')}: {', '.join(of)}."
         for note, of in names.items()
     ]
 

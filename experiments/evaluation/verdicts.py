@@ -185,12 +185,11 @@ class Comparison:
         """What limits the verdict, one sentence each."""
         notes = []
         if self.few_seeds:
-            notes.append(f"Few seeds: {self.seeds[0]} and {self.seeds[1]}.")
+            notes.append(f"Few seeds ({self.seeds[0]} and {self.seeds[1]}).")
         if self.unequal_spread:
             notes.append(
-                f"One of the two scatters more than {MAX_SPREAD_RATIO:g} times as much over seeds "
-                "as the other: a false verdict is then up to twice as likely as the level "
-                f"({self.alpha:g}) says."
+                f"Spreads over seeds differ by a factor of more than {MAX_SPREAD_RATIO:g}, so a "
+                f"false verdict is up to twice as likely as the level ({self.alpha:g}) says."
             )
         return tuple(notes)
 

@@ -24,7 +24,9 @@ from assay.experiments.decision.comparison import (
     compare_candidates,
 )
 from assay.experiments.decision.comparison_table import to_csv, to_frame, to_latex
+from assay.experiments.decision.sentences import list_notes
 from assay.experiments.evaluation.summaries import mean_interval
+from assay.experiments.evaluation.verdicts import compare_scores
 from assay.models.errors import RequestError
 from assay.search.objective import Objective
 
@@ -74,6 +76,14 @@ def candidate(
 
 def verdicts(found: ConfigurationComparison) -> dict[str, str]:
     return {one.name: one.verdict for one in found.configurations}
+
+
+def test_a_note_names_what_it_is_about_if_that_is_not_everything() -> None:
+    first, second = right(0.9), right(0.8, draw=1)
+    few = compare_scores(first[:3], second[:3], greater_is_better=True)
+    enough = compare_scores(first, second, greater_is_better=True)
+    assert list_notes({"trial 3": few, "trial 4": enough}) == ["Few seeds (3 and 3): trial 3."]
+    assert list_notes({"trial 3": few}) == ["Few seeds (3 and 3)."]
 
 
 # The leader and the verdicts.

@@ -182,7 +182,7 @@ def test_a_lower_error_is_better() -> None:
 def test_three_and_four_seeds_are_marked_few(seeds: int, few: bool) -> None:
     comparison = compare(right(seeds=10), right(seeds=seeds, seed=1))
     assert comparison.few_seeds is few
-    assert comparison.notes == ((f"Few seeds: 10 and {seeds}.",) if few else ())
+    assert comparison.notes == ((f"Few seeds (10 and {seeds}).",) if few else ())
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
