@@ -10,6 +10,7 @@ import shlex
 import sqlite3
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 from assay.models.errors import RequestError
@@ -101,10 +102,25 @@ def scrub_secrets(text: str) -> str:
 
     Every text of a library that may quote a URL goes through this before it is shown or stored.
     """
-    # The longest first: a secret may contain another.
-    for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, _MASK)
-    return text
+    # Secrets may overlap: replaced one after the other, an end of one would be left.
+    spans = sorted(
+        (start, start + len(secret)) for secret in _secrets for start in _find_all(secret, text)
+    )
+    shown: list[str] = []
+    end = 0
+    for begin, stop in spans:
+        if begin >= end:
+            shown += [text[end:begin], _MASK]
+        end = max(end, stop)
+    return "".join([*shown, text[end:]])
+
+
+def _find_all(part: str, text: str) -> Iterator[int]:
+    """Yield where a part begins in a text, overlapping ones too."""
+    start = text.find(part)
+    while start >= 0:
+        yield start
+        start = text.find(part, start + 1)
 
 
 def first_line(error: BaseException) -> str:

@@ -196,8 +196,10 @@ def test_a_study_of_another_home_has_what_optuna_knows(
 def test_text_of_users_is_text_and_no_secret_is_kept(store_paths: StorePaths) -> None:
     name = "<script>alert(1)</script>\u202e\n"
     record_study(store_paths, name, ONE, [])
-    hostile = "{{7*7}} \ud800 postgresql://ann:hunter22@db/x"
-    StorePaths.choose(home=store_paths.workspace.path, storage="postgresql://a:hunter22@db/x")
+    hostile = "{{7*7}} \ud800 postgresql://ann:s3cret-of-this-test@db/x"
+    StorePaths.choose(
+        home=store_paths.workspace.path, storage="postgresql://a:s3cret-of-this-test@db/x"
+    )
     provenance = {"assay.title": hostile, "assay.source": hostile, "assay.dataset.verified": "no"}
     opened = StudyOpened(
         study=name,
@@ -217,7 +219,7 @@ def test_text_of_users_is_text_and_no_secret_is_kept(store_paths: StorePaths) ->
     assert study.data.input_shape == ()
     assert study.toml == 'name = "npz:<path>"\n\\ud800'
     text = "\n".join(to_lines(found))
-    assert "hunter22" not in text
+    assert "s3cret-of-this-test" not in text
     assert "/home/ann" not in text
     assert text.isascii()
 

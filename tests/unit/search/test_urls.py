@@ -231,3 +231,10 @@ def test_a_store_by_a_relative_path_becomes_absolute(
     assert (absolute != url) is is_changed
     if is_changed:
         assert sqlite_file(absolute) == sqlite_file(url).absolute()  # type: ignore[union-attr]
+
+
+def test_of_secrets_that_overlap_nothing_is_left() -> None:
+    for url in ("http://bob:first5@db", "http://eve:first55@db"):
+        register_secrets(url)
+    assert scrub_secrets("http://bob:first55@db") == "http://***@db"
+    assert scrub_secrets("first55 first5 first") == "*** *** first"
