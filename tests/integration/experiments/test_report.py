@@ -70,7 +70,7 @@ from tests.helpers.recorded_studies import (
     record_study,
 )
 from tests.helpers.runs import runs, store, trial_runs
-from tests.integration.experiments.test_finalize import (
+from tests.helpers.stub_finalize import (
     Decided,
     decided,
     finalist_training,
