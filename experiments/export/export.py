@@ -253,13 +253,10 @@ def _choose_model(request: ExportRequest, store_paths: StorePaths) -> _Chosen:
     leader = None if finalized is None else finalized.verdicts.leader
     if finalized is not None and leader is not None:
         origin = f"trial {leader} of {name}, the leader of its last finalize"
+        # Of what finalize trains, MLflow has the registered network alone.
         registered = finalized.registered_run(study.finalist_runs)
-        found = [] if registered is None else find_model_runs(store_paths, [registered])
-        if not found:
-            runs = finalized.evaluate().leader_runs(study.finalist_runs)
-            found = find_model_runs(store_paths, runs)
-        if found:
-            return _Chosen(found[0], leader, f"{origin}, trained again")
+        if registered is not None and find_model_runs(store_paths, [registered]):
+            return _Chosen(registered, leader, f"{origin}, trained again")
         return _get_model(models, leader, origin, study)
     if study.pareto is not None:
         front = ", ".join(str(one["number"]) for one in study.pareto)

@@ -94,7 +94,8 @@ def _describe_ranges(hyperparameters: Sequence[HyperparameterRecord]) -> Iterato
 def _join_named(names: Sequence[str], most: int = _MOST_CHOICES) -> str:
     """Return names in a row; of many the first ones, and how many others there are."""
     others = len(names) - most
-    return f"{', '.join(names[:most])}{f' and {others} others' if others > 0 else ''}"
+    more = f" and {format_count(others, 'other')}" if others > 0 else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def _format_end(end: float, is_integer: bool) -> str:

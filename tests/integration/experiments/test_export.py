@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,10 @@ def test_studies_without_a_single_best_ask_for_a_trial(tmp_path: Path) -> None:
     assert "no complete trial" in refused(tmp_path / "home", "one", *to)
 
 
-def test_the_leader_of_a_finalize_is_taken_and_not_another_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_predictions", [True, False])
+def test_the_leader_of_a_finalize_is_taken_and_not_another_model(
+    has_predictions: bool, tmp_path: Path
+) -> None:
     store_paths = StorePaths.choose(home=tmp_path / "home")
     store_paths.workspace.create()
     configurations = [
@@ -52,6 +56,8 @@ def test_the_leader_of_a_finalize_is_taken_and_not_another_model(tmp_path: Path)
         Configuration(7, {"family": "mlp", "hidden_units": 64}, 0.95, 0.96, draw=2),
     ]
     record(FinalizedStudy("a", configurations), store_paths)
+    if not has_predictions:
+        shutil.rmtree(store_paths.workspace.finalists("a"))
     said = refused(tmp_path / "home", "a", "--to", "keras", "--out", str(tmp_path / "a.keras"))
     assert "MLflow has no model of trial 7 of a, the leader of its last finalize;" in said
 

@@ -19,13 +19,14 @@ from mlflow.utils.validation import _validate_model_name
 
 from assay.experiments.tracking.addresses import ArtifactGuard
 from assay.experiments.tracking.recorder import Recorder
-from assay.experiments.tracking.registry import find_versions
+from assay.experiments.tracking.registry import delete_versions, find_versions
 from assay.experiments.tracking.schema import (
     RegisteredVersion,
     encode_model_name,
     read_registration,
 )
 from assay.experiments.tracking.store import open_client
+from assay.experiments.workspace import StorePaths
 from assay.search.events import (
     Event,
     FinalistConfiguration,
@@ -298,3 +299,20 @@ def test_every_study_has_a_name_that_mlflow_takes(study: str) -> None:
 def test_a_damaged_tag_is_a_reason() -> None:
     for tag in ("", "[1]", "{}", json.dumps({"name": "x", "version": "one"}), "[" * 5000):
         assert "can't be read" in str(read_registration(tag))
+
+
+def test_versions_of_a_study_are_deleted_whatever_their_model_was_renamed_to(
+    registering: Registering, store: str, tmp_path: Path
+) -> None:
+    paths = StorePaths.choose(home=tmp_path / "home", tracking_uri=store)
+    registering.record(registering.events(1))
+    registering.client.rename_registered_model(registering.study, "it's `mine`")
+    other = dataclasses.replace(registering, study="other", study_id="07e8")
+    other.record(other.events(2))
+    delete_versions(paths, [registering.study_id])
+    assert registering.versions() == {}
+    assert [one.name for one in registering.client.search_registered_models()] == ["other"]
+    # A model that has the version of somebody else is kept.
+    registering.client.create_model_version("other", "runs:/mine/model")
+    delete_versions(paths, [other.study_id])
+    assert registering.client.get_registered_model("other").latest_versions

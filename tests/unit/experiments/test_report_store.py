@@ -296,3 +296,34 @@ def test_a_search_without_a_result_has_failed(tmp_path: Path) -> None:
     search = found[found["./"]["mentions"][0]["@id"]]
     assert search["actionStatus"] == "http://schema.org/FailedActionStatus"
     assert search["error"] == "No trial is complete."
+
+
+def test_a_search_that_is_at_work_is_active(tmp_path: Path) -> None:
+    counts = Counts(complete=0, pruned=0, failed=0, interrupted=0, running=2)
+    write_report(tmp_path, report(study(counts=counts)), environment(), PAGES)
+    found = graph(tmp_path)
+    search = found[found["./"]["mentions"][0]["@id"]]
+    assert search["actionStatus"] == "http://schema.org/ActiveActionStatus"
+    assert "error" not in search
+
+
+def test_the_crate_names_the_command_of_a_benchmark(tmp_path: Path) -> None:
+    records = report()
+    benchmark = records.report.model_copy(update={"command": "make benchmark-report"})
+    write_report(tmp_path, ReportRecords(benchmark, records.records), environment(), PAGES)
+    assert graph(tmp_path)["#report"]["description"] == "make benchmark-report"
+
+
+def test_data_without_a_digest_are_told_apart_by_their_names(tmp_path: Path) -> None:
+    known = study().data
+    names = ("npz:a b.npz", "npz:c.npz")
+    studies = [
+        study(name, data=known.model_copy(update={"name": name, "digest": "unknown"}))
+        for name in names
+    ]
+    stages = tuple(stage for name in names for stage in environment(name).stages)
+    write_report(tmp_path, report(*studies), Environment(stages=stages), PAGES)
+    found = graph(tmp_path)
+    used = [found[action["@id"]]["object"]["@id"] for action in found["./"]["mentions"][:2]]
+    assert used == ["#data-npz%3Aa%20b.npz", "#data-npz%3Ac.npz"]
+    assert not any("identifier" in found[one] for one in used)
