@@ -31,7 +31,7 @@ sweep: setup
 test: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/integration
 
-# Real backends, kills, servers, a browser, short runs of the benchmark and of chaos: about 25 minutes.
+# Real backends, kills, servers, a browser, short runs of the benchmark and of chaos: about half an hour.
 test-system: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/system
 
