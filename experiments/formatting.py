@@ -15,6 +15,7 @@ from assay.search.system.urls import scrub_secrets
 
 _BARS = "▁▂▃▄▅▆▇█"
 _SPARKLINE_CHARACTERS = 20
+_MOST_DIGITS = 6  # after the point; smaller numbers have an exponent
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _MAX_MARKDOWN_CHARACTERS = 400
 # A colon before a space is no part of an address, and parentheses need brackets to be a link.
@@ -107,8 +108,39 @@ def join_or(names: Sequence[str]) -> str:
         >>> join_or(["trial 1", "trial 2", "trial 3"])
         'trial 1, trial 2 or trial 3'
     """
+    return _join(names, "or")
+
+
+def join_and(names: Sequence[str]) -> str:
+    """Return names in a row, as `join_or`, with "and" before the last."""
+    return _join(names, "and")
+
+
+def _join(names: Sequence[str], word: str) -> str:
     *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
+def format_with_margin(value: float, margin: float | None, *, is_signed: bool = True) -> str:
+    """Return a value with half of its interval, both to the second digit of that half.
+
+    Args:
+        value: the value.
+        margin: half of its interval; None if it is not known.
+        is_signed: whether a positive value has its sign.
+
+    Example:
+        >>> format_with_margin(-0.1884, 0.1523)
+        '-0.19 ± 0.15'
+    """
+    sign = "+" if is_signed else ""
+    if margin is None or not math.isfinite(margin) or margin <= 0:
+        text = f"{value:{sign}.3g}"
+        return text if margin is None else f"{text} ± {margin:.2g}"
+    digits = max(0, 1 - math.floor(math.log10(margin)))
+    if digits > _MOST_DIGITS:
+        return f"{value:{sign}.3g} ± {margin:.2g}"
+    return f"{value:{sign}.{digits}f} ± {margin:.{digits}f}"
 
 
 def sparkline(values: list[float]) -> str:

@@ -16,10 +16,21 @@ from assay.experiments.decision.candidates import (
     check_same_examples,
     load_candidates,
 )
-from assay.experiments.decision.outcome import TEST_METRIC, find_leader, interval_record
+from assay.experiments.decision.outcome import (
+    TEST_METRIC,
+    ends_record,
+    find_leader,
+    interval_record,
+)
 from assay.experiments.evaluation.budget import smallest_gap
+from assay.experiments.evaluation.proportions import Interval
 from assay.experiments.evaluation.summaries import MeanInterval, mean_interval
-from assay.experiments.evaluation.verdicts import Comparison, compare_scores, judge
+from assay.experiments.evaluation.verdicts import (
+    Comparison,
+    compare_scores,
+    generalization_interval,
+    judge,
+)
 from assay.experiments.tracking.schema import encode_param
 from assay.experiments.workspace import StorePaths
 from assay.models.errors import RequestError
@@ -35,12 +46,15 @@ class ComparedConfiguration:
     Attributes:
         candidate: the configuration.
         test: the test metric over the seeds; None without predictions.
+        generalization: where its mean lies on new seeds and new test examples, at 95 %; None
+            without predictions, and with fewer than two seeds.
         comparison: with the leader; None of the leader itself, and if it was not judged.
         is_leader: whether it leads on validation.
     """
 
     candidate: Candidate
     test: MeanInterval | None
+    generalization: Interval | None
     comparison: Comparison | None
     is_leader: bool
 
@@ -82,6 +96,7 @@ class ComparedConfiguration:
             "failed": list(one.failed),
             "validation": interval_record(one.validation),
             "test": interval_record(self.test),
+            "generalization": ends_record(self.generalization),
             "verdict": self.verdict,
             "reason": self.reason,
             "notes": list(one.notes),
@@ -302,7 +317,7 @@ def compare_candidates(candidates: Sequence[Candidate]) -> ConfigurationComparis
             openings=openings,
         )
     configurations = sorted(
-        (_describe(one, comparisons, leader) for one in candidates),
+        (_describe(one, conditions, comparisons, leader) for one in candidates),
         key=lambda one: _rank(one, conditions.objective),
     )
     runner_up = next((one for one in configurations if one.is_compared), None)
@@ -320,6 +335,7 @@ def compare_candidates(candidates: Sequence[Candidate]) -> ConfigurationComparis
 
 def _describe(
     candidate: Candidate,
+    conditions: Conditions,
     comparisons: Mapping[tuple[str, str], Comparison],
     leader: str | None,
 ) -> ComparedConfiguration:
@@ -327,6 +343,11 @@ def _describe(
     return ComparedConfiguration(
         candidate=candidate,
         test=None if predicted is None else mean_interval(predicted.scores.mean(axis=1)),
+        generalization=None
+        if predicted is None
+        else generalization_interval(
+            predicted.scores, is_share=conditions.task == "classification"
+        ),
         comparison=None if leader is None else comparisons.get((candidate.name, leader)),
         is_leader=candidate.name == leader,
     )

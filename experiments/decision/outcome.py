@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from assay.experiments.decision.files import predictions_file
 from assay.experiments.decision.finalists import judged_objective
 from assay.experiments.evaluation.budget import NeededBudget, needed_seeds, smallest_gap
+from assay.experiments.evaluation.proportions import Interval
 from assay.experiments.evaluation.summaries import MeanInterval, choose_leader, mean_interval
 from assay.experiments.evaluation.verdicts import (
     MIN_SEEDS,
     Comparison,
     compare_scores,
+    generalization_interval,
     judge,
     level_of_opening,
 )
@@ -51,6 +53,8 @@ class Finalist:
         failed: label of each training that failed, such as "failed: diverged".
         validation: the objective over the seeds; None without a complete training.
         test: the test metric over the seeds; None if it was not measured.
+        generalization: where its mean lies on new seeds and new test examples, at 95 %; None with
+            fewer than two seeds.
         optimism: by how much the search score was better than the mean of the re-trained ones, in
             the unit of the objective; negative if it was worse. None without a search score.
         comparison: with the leader; None of the leader itself, and if it was not judged.
@@ -63,6 +67,7 @@ class Finalist:
     failed: tuple[str, ...]
     validation: MeanInterval | None
     test: MeanInterval | None
+    generalization: Interval | None
     optimism: float | None
     comparison: Comparison | None
     is_leader: bool
@@ -107,6 +112,7 @@ class Finalist:
             "failed": list(self.failed),
             "validation": interval_record(self.validation),
             "test": interval_record(self.test),
+            "generalization": ends_record(self.generalization),
             "search_value": self.configuration.search_value,
             "optimism": self.optimism,
             "verdict": self.verdict,
@@ -181,6 +187,11 @@ class Evaluation:
     def leader(self) -> int | None:
         """The trial whose configuration leads; None if none does."""
         return next((one.trial for one in self.finalists if one.is_leader), None)
+
+    @property
+    def leader_trainings(self) -> tuple[int, ...]:
+        """Numbers of the leader's complete trainings; empty if none leads."""
+        return next((one.trainings for one in self.finalists if one.is_leader), ())
 
     def leader_runs(self, runs: Mapping[int, str]) -> list[str]:
         """Return the ids of the leader's runs in MLflow; see `Finalist.run_ids`."""
@@ -438,6 +449,9 @@ def _describe(
         failed=label_failures(trainings),
         validation=validation,
         test=None if scores is None else mean_interval(scores.mean(axis=1)),
+        generalization=None
+        if scores is None
+        else generalization_interval(scores, is_share=task == "classification"),
         optimism=None
         if validation is None or search_value is None
         else sign * (search_value - validation.mean),
@@ -467,6 +481,11 @@ def _rank(finalist: Finalist, objective: Objective) -> tuple[bool, float]:
         return True, 0.0
     mean = finalist.validation.mean
     return not finalist.is_leader, -mean if objective.direction == "maximize" else mean
+
+
+def ends_record(interval: Interval | None) -> dict[str, float] | None:
+    """Return the ends of an interval, as JSON takes them."""
+    return None if interval is None else {"low": interval.low, "high": interval.high}
 
 
 def interval_record(interval: MeanInterval | None) -> dict[str, Any] | None:

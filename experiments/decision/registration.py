@@ -101,9 +101,9 @@ def format_registration(
     equals = None
     if evaluation is not None and registered.opening == evaluation.opening:
         equals = join_equals(evaluation)
-    return (
-        line if equals is None else f"{line}; trial {registered.trial} can't be told from {equals}"
-    )
+    if equals is None:
+        return line
+    return f"{line}; trial {registered.trial} is not separable from {equals}"
 
 
 def _find_leader(evaluation: Evaluation) -> Finalist | None:

@@ -14,7 +14,7 @@ from assay.experiments.decision.outcome import Evaluation, Finalist
 from assay.experiments.evaluation.budget import format_needed_budget, format_smallest_gap
 from assay.experiments.evaluation.summaries import MeanInterval
 from assay.experiments.evaluation.verdicts import ALPHA, MIN_SEEDS, Comparison, level_of_opening
-from assay.experiments.formatting import format_metric, join_or
+from assay.experiments.formatting import format_metric, format_with_margin, join_or
 from assay.experiments.terminal_text import escape_line
 from assay.experiments.tracking.schema import RegisteredVersion
 from assay.models.errors import RequestError
@@ -113,8 +113,8 @@ def describe_evaluation(evaluation: Evaluation) -> list[str]:
     return [
         *sentences,
         *_describe_chance(evaluation, leader),
-        *list_notes(compared),
         *_describe_budget(evaluation, leader),
+        *list_notes(compared),
     ]
 
 
@@ -137,7 +137,9 @@ def _describe_choice(leader: Finalist, others: Sequence[Finalist]) -> list[str]:
         sentences.append("It is a baseline: nothing that the search found has a better mean.")
     equals = _join_equals(others)
     if equals is not None:
-        sentences.append(f"This budget can't tell whether it is better than {equals}.")
+        sentences.append(
+            f"It is not separable from {equals}: this budget can't tell which is better."
+        )
     return sentences
 
 
@@ -191,7 +193,14 @@ def _describe_budget(evaluation: Evaluation, leader: Finalist) -> list[str]:
         return []
     between = f"trials {leader.trial} and {evaluation.runner_up}"
     in_points = evaluation.in_points
-    sentences = [format_smallest_gap(evaluation.smallest_gap, between, in_points=in_points)]
+    sentences = [
+        format_smallest_gap(
+            evaluation.smallest_gap,
+            between,
+            comparisons=len(evaluation.comparisons),
+            in_points=in_points,
+        )
+    ]
     if evaluation.needed is not None:
         sentences.append(format_needed_budget(evaluation.needed, in_points=in_points))
     return sentences
@@ -220,7 +229,7 @@ def describe_comparison(
             f"{escape_line(first)} is {format_verdict(found.verdict)} {escape_line(second)} on the "
             f"test set: {difference}; {found.reason}."
         )
-    sentences += list_notes(
+    notes = list_notes(
         {
             f"{escape_line(first)} and {escape_line(second)}": found
             for (first, second), found in comparison.comparisons.items()
@@ -241,9 +250,15 @@ def describe_comparison(
         )
     if comparison.runner_up is not None:
         between = escape_line(f"{comparison.leader} and {comparison.runner_up}")
-        in_points = comparison.in_points
-        sentences.append(format_smallest_gap(comparison.smallest_gap, between, in_points=in_points))
-    return sentences
+        sentences.append(
+            format_smallest_gap(
+                comparison.smallest_gap,
+                between,
+                comparisons=len(comparison.comparisons),
+                in_points=comparison.in_points,
+            )
+        )
+    return [*sentences, *notes]
 
 
 def describe_level(opening: int) -> str:
@@ -281,8 +296,7 @@ def format_difference(comparison: Comparison, metric: str, *, in_points: bool) -
         in_points: whether the metric is a share that is shown as points of 100.
     """
     scale, unit = (100.0, " points") if in_points else (1.0, "")
-    difference = f"{scale * comparison.difference:+.3g}"
     if comparison.low is None or comparison.high is None:
-        return f"{difference}{unit}"
-    half = scale * (comparison.high - comparison.low) / 2
-    return f"{difference} ± {half:.2g}{unit} of {metric}"
+        return f"{format_with_margin(scale * comparison.difference, None)}{unit}"
+    margin = scale * (comparison.high - comparison.low) / 2
+    return f"{format_with_margin(scale * comparison.difference, margin)}{unit} of {metric}"

@@ -12,7 +12,7 @@ user names: at the observed difference it would run from 3 to 'never'.
 Example:
     >>> comparison = verdicts["trial 3", "trial 7"]
     >>> format_smallest_gap(smallest_gap(comparison), "trials 7 and 3")
-    'If trials 7 and 3 truly differed by about 1.4 points, 4 of 5 such studies would find it.'
+    'This budget finds a true gap of about 1.4 points between trials 7 and 3 in 4 of 5 studies.'
     >>> format_needed_budget(needed_seeds(comparison, gap=0.01))
     'A true gap of 1 point takes 13 seeds on these 1,000 test examples.'
 """
@@ -134,12 +134,16 @@ def needed_seeds(
     return NeededBudget(gap, None, None, examples)
 
 
-def format_smallest_gap(gap: float | None, between: str, *, in_points: bool = True) -> str:
+def format_smallest_gap(
+    gap: float | None, between: str, *, comparisons: int = 1, in_points: bool = True
+) -> str:
     """Return one sentence about the smallest gap that a budget finds.
 
     Args:
         gap: see `smallest_gap`.
         between: the two that were compared, such as "trials 1 and 3".
+        comparisons: number of comparisons that are adjusted together: with more of them, a gap must
+            be larger.
         in_points: whether the scores are shares that are shown as points of 100, as accuracy is.
     """
     if gap is None:
@@ -151,7 +155,11 @@ def format_smallest_gap(gap: float | None, between: str, *, in_points: bool = Tr
         )
     rounded = float(f"{gap:.2g}")  # an estimate: more digits would be noise
     about = _format_gap(rounded, in_points)
-    return f"If {between} truly differed by about {about}, 4 of 5 such studies would find it."
+    adjusted = f", adjusted for {comparisons} comparisons" if comparisons > 1 else ""
+    return (
+        f"This budget finds a true gap of about {about} between {between} in 4 of 5 studies"
+        f"{adjusted}."
+    )
 
 
 def format_needed_budget(budget: NeededBudget | None, *, in_points: bool = True) -> str:

@@ -170,10 +170,12 @@ def check_still_improving(facts: StudyFacts) -> Finding:
     if best - before > width:
         return Finding(
             True,
-            f"{numbers}, more than the half-width {width:.4f} of its interval: search on with a "
-            "larger --trials",
+            f"{numbers}, more than the half-width {width:.4f} of its 95 % interval: search on with "
+            "a larger --trials",
         )
-    return Finding(False, f"{numbers}; its interval's half-width is {width:.4f}")
+    if best > before:
+        numbers += f", no more than the half-width {width:.4f} of its 95 % interval"
+    return Finding(False, numbers)
 
 
 def check_curve_rising(facts: StudyFacts) -> Finding:
@@ -197,9 +199,12 @@ def check_curve_rising(facts: StudyFacts) -> Finding:
     if last - middle > width:
         return Finding(
             True,
-            f"{numbers}, a rise above the half-width {width:.4f} of its interval: raise epochs",
+            f"{numbers}, a rise above the half-width {width:.4f} of its 95 % interval: raise "
+            "epochs",
         )
-    return Finding(False, f"{numbers}; its interval's half-width is {width:.4f}")
+    return Finding(
+        False, f"{numbers}, no rise above the half-width {width:.4f} of its 95 % interval"
+    )
 
 
 def check_validation_size(facts: StudyFacts) -> Finding:
@@ -224,8 +229,8 @@ def check_validation_size(facts: StudyFacts) -> Finding:
     resolved = 0.01 * math.sqrt(needed / examples)
     return Finding(
         True,
-        f"{numbers}, so this size tells {resolved:.4f} apart, and these trials differ by less: "
-        "train the best again on several seeds",
+        f"{numbers}, so one network's share is known to {resolved:.4f}, and these trials differ by "
+        "less: train the best again on several seeds",
     )
 
 
@@ -359,12 +364,17 @@ def check_baseline(facts: StudyFacts) -> Finding:
     )
     if compared.noise is None:
         return _not_applicable(f"{numbers}: whether by more than noise is not known")
-    difference = f"a difference above {compared.noise:.4f} is more than noise"
+    difference = f"a difference above {compared.noise:.4f} is more than noise{_among(facts)}"
     if compared.is_ahead:
         return Finding(False, f"{numbers}; {difference}")
     return Finding(
         True, f"{numbers}; only {difference}: search longer or other ranges, or keep the baseline"
     )
+
+
+def _among(facts: StudyFacts) -> str:
+    """Return of how many trials the best is the best, which is what its luck grows with."""
+    return f" for the best of {facts.tried} trials" if facts.tried > 1 else ""
 
 
 def check_chance(facts: StudyFacts) -> Finding:

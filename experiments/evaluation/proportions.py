@@ -68,19 +68,20 @@ def is_share(value: float, examples: int) -> bool:
     return tolerance > _LARGEST_REMAINDER or remainder <= tolerance
 
 
-def wilson_interval(share: float, examples: int) -> Interval:
+def wilson_interval(share: float, examples: float, z: float | None = None) -> Interval:
     """Return the 95 % interval of a share (Wilson, JASA 22, 1927).
 
     Args:
         share: share of right answers, 0 to 1.
         examples: number of examples.
+        z: quantile of the distribution; None for that of the normal distribution.
 
     Example:
         >>> wilson_interval(0.95, 80)
         Interval(low=0.878..., high=0.980...)
     """
-    z = _quantile(1 - ERROR_RATE / 2)
-    return Interval(_wilson_end(share, examples, -z), _wilson_end(share, examples, z))
+    width = _quantile(1 - ERROR_RATE / 2) if z is None else z
+    return Interval(_wilson_end(share, examples, -width), _wilson_end(share, examples, width))
 
 
 def network_interval(share: float, examples: int, tried: int) -> Interval:
@@ -159,7 +160,7 @@ def examples_per_point(share: float, examples: int) -> int:
     return math.ceil(_quantile(1 - ERROR_RATE / 2) ** 2 * p * (1 - p) / 0.01**2)
 
 
-def _wilson_end(share: float, examples: int, z: float) -> float:
+def _wilson_end(share: float, examples: float, z: float) -> float:
     centre = share + z * z / (2 * examples)
     spread = z * math.sqrt((share * (1 - share) + z * z / (4 * examples)) / examples)
     return min(1.0, max(0.0, (centre + spread) / (1 + z * z / examples)))

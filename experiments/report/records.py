@@ -48,6 +48,13 @@ class Interval(_Part):
     seeds: Count
 
 
+class Ends(_Part):
+    """The ends of an interval."""
+
+    low: FiniteFloat
+    high: FiniteFloat
+
+
 class DataRecord(_Part):
     """A data set.
 
@@ -165,6 +172,7 @@ class StudyRecord(_Part):
         expected_best_note: what the curve is of, and how its band was computed; empty without one.
         examples_note: of how many confused examples not all are shown, and why they have no images;
             empty if all are shown with theirs.
+        network: which network its commands train again and serve, in words; empty without one.
         costs: what it took.
         execution: backend, device, precision and the like, by name.
         facts: what was understood of data and model, one line each.
@@ -207,6 +215,7 @@ class StudyRecord(_Part):
     expected_best: str | None
     expected_best_note: str = ""
     examples_note: str = ""
+    network: str = ""
     costs: Costs
     execution: Mapping[str, str]
     facts: tuple[str, ...]
@@ -318,6 +327,14 @@ class Difference(_Part):
     p_value: FiniteFloat | None
     reason: str
 
+    @property
+    def negated(self) -> Difference:
+        """The leader minus the configuration."""
+        mean, low, high = (
+            None if end is None else -end for end in (self.mean, self.high, self.low)
+        )
+        return self.model_copy(update={"mean": mean, "low": low, "high": high})
+
 
 class FinalistRecord(_Part):
     """A configuration of the last finalize; the records are in the order of validation.
@@ -330,6 +347,8 @@ class FinalistRecord(_Part):
         search_value: the trial's value; None if it was not complete.
         validation: the objective over the seeds; None without a complete training.
         test: the test metric over the seeds; None if it was not measured.
+        generalization: where its mean lies on new seeds and new test examples, at 95 %; None if it
+            is not known.
         optimism: search value minus mean of the re-trained ones, positive where the search
             flattered.
         verdict: "leader", "better", "worse", "not separable" or "not judged".
@@ -347,6 +366,7 @@ class FinalistRecord(_Part):
     search_value: FiniteFloat | None
     validation: Interval | None
     test: Interval | None
+    generalization: Ends | None = None
     optimism: FiniteFloat | None
     verdict: str
     difference: Difference | None
@@ -559,6 +579,7 @@ class ComparedRecord(_Part):
         params: its hyperparameters by name.
         validation: the objective over the seeds; None without a complete training.
         test: the test metric over the seeds; None if it was not measured.
+        generalization: as in `FinalistRecord`.
         verdict: as in `FinalistRecord`, with the leader of all studies.
         difference: from that leader; None of the leader, and if it was not compared.
     """
@@ -571,6 +592,7 @@ class ComparedRecord(_Part):
     params: Mapping[str, Value]
     validation: Interval | None
     test: Interval | None
+    generalization: Ends | None = None
     verdict: str
     difference: Difference | None
 

@@ -508,17 +508,13 @@ def _decide(judged: Sequence[FinalistRecord], metric: str) -> tuple[str, ...]:
     same = [str(one.trial) for one in others if one.verdict == "not separable"]
     return (
         f"Trial {leader.trial} leads: its mean {metric} over the seeds is the best.",
-        *(
-            (f"This budget can't tell whether it is better than {', '.join(same)}.",)
-            if same
-            else ()
-        ),
+        *((f"It is not separable from {', '.join(same)} with this budget.",) if same else ()),
         *(
             f"Trial {one.trial} is worse than trial {leader.trial} on the test set."
             for one in others
             if one.verdict == "worse"
         ),
-        "If they truly differed by about 1.3 points, 4 of 5 such studies would find it.",
+        "This budget finds a true gap of about 1.3 points between them in 4 of 5 studies.",
     )
 
 

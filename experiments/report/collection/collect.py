@@ -23,7 +23,7 @@ from assay.experiments.decision.outcome import TEST_METRIC
 from assay.experiments.decision.sentences import describe_evaluation, describe_judged
 from assay.experiments.evaluation.proportions import is_share_metric, network_interval
 from assay.experiments.formatting import format_count, format_ordinal
-from assay.experiments.report.collection.commands import list_commands
+from assay.experiments.report.collection.commands import describe_network, list_commands
 from assay.experiments.report.collection.compared import (
     Benchmark,
     compare_studies,
@@ -252,6 +252,7 @@ def _study(
         expected_best=expected_best,
         expected_best_note=expected_best_note,
         examples_note=examples_note,
+        network=to_text(describe_network(sources, leader)),
         costs=_costs(sources),
         execution=_tags(sources.opened, _EXECUTION_TAGS),
         facts=tuple(_facts(sources.preflight)),

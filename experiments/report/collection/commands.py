@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 from assay.experiments.config.options import DEFAULT_TOLERANCE
 from assay.experiments.decision.finalists import plan_options
-from assay.experiments.report.collection.plain import to_text
+from assay.experiments.decision.outcome import TEST_METRIC
+from assay.experiments.formatting import format_metric
+from assay.experiments.report.collection.plain import to_finite, to_text
 from assay.experiments.report.collection.sources import StudySources
 from assay.experiments.report.records import Command
 from assay.experiments.serving.model_folder import SERVING_EXAMPLE_FILE
@@ -34,7 +36,7 @@ def list_commands(sources: StudySources, leader: int | None) -> Iterator[Command
     has_complete = any(trial.state.name == "COMPLETE" for trial in sources.trials)
     if has_complete or sources.finalized is not None:
         yield _command("finalize", _finalize_command(sources))
-    run_id = find_reproduced_run(sources, leader)
+    run_id = _find_reproduced_run(sources, leader)
     if run_id is not None:
         yield _command("reproduce", sources.command("reproduce", run_id), _REPRODUCED)
         yield _command("train", sources.command("run", "--like", run_id))
@@ -49,13 +51,46 @@ def list_commands(sources: StudySources, leader: int | None) -> Iterator[Command
     yield _command("report", sources.command("report", name))
 
 
+def describe_network(sources: StudySources, leader: int | None) -> str:
+    """Return which network the commands train again and serve; empty without one.
+
+    Args:
+        sources: the study.
+        leader: the trial that leads after finalize; None before.
+    """
+    best, finalized, evaluation = sources.result.best, sources.finalized, sources.evaluation
+    if finalized is None:
+        if best is None or sources.result.model is None:
+            return ""
+        return (
+            f"Its network is that of trial {best['number']}, the best of the search. MLflow has "
+            "the network in the run of the study, and its training in the run of the trial."
+        )
+    registration = finalized.verdicts.registration
+    if registration is None or registration.unsaved is not None:
+        return ""
+    networks = 0 if evaluation is None else len(evaluation.leader_trainings)
+    of = f", of its {networks} networks the best on validation" if networks > 1 else ""
+    text = f"Its network is that of training {registration.training} of trial {leader}{of}."
+    training = finalized.record.trainings.get(registration.training)
+    tested = {} if training is None or training.tested is None else training.tested.metrics
+    metric = TEST_METRIC[sources.task]
+    value = to_finite(tested.get(f"test_{metric}"))
+    if value is None or networks < 2:
+        return text
+    return (
+        f"{text} By itself it has a test {metric} of {format_metric(value)}: what this page says "
+        "of the configuration holds for the mean of its networks."
+    )
+
+
 def _command(purpose: str, line: str, note: str = "") -> Command:
     return Command(purpose=purpose, line=to_text(line), note=note)
 
 
 def _serving_commands(sources: StudySources) -> Iterator[Command]:
     """Yield what serves the model, and asks it about the example that is logged with it."""
-    model = find_model_to_serve(sources)
+    model = _find_model_to_serve(sources)
     if model is None:
         return
     # Another store's address may name a machine.
@@ -76,7 +111,7 @@ def _own_store(sources: StudySources) -> str:
     return f"MLFLOW_TRACKING_URI={shlex.quote(address)} "
 
 
-def find_model_to_serve(sources: StudySources) -> str | None:
+def _find_model_to_serve(sources: StudySources) -> str | None:
     """Return the address of the network to use; None if MLflow does not have it.
 
     It is the registered one of the leader; before finalize, that of the best trial.
@@ -107,7 +142,7 @@ def _finalize_command(sources: StudySources) -> str:
     return given or sources.command("finalize", sources.name, *options)
 
 
-def find_reproduced_run(sources: StudySources, leader: int | None) -> str | None:
+def _find_reproduced_run(sources: StudySources, leader: int | None) -> str | None:
     """Return the run that stands for the study: of its leader, else of its best trial.
 
     Of the leader it is the run of the network that is registered, if one is.

@@ -14,7 +14,7 @@ from assay.experiments.decision.comparison import (
 from assay.experiments.decision.sentences import describe_comparison
 from assay.experiments.formatting import format_count, format_metric
 from assay.experiments.report.collection.finalists import to_difference
-from assay.experiments.report.collection.plain import to_interval, to_text, to_values
+from assay.experiments.report.collection.plain import to_ends, to_interval, to_text, to_values
 from assay.experiments.report.collection.sources import StudySources
 from assay.experiments.report.records import ComparedRecord, ReferenceRecord
 from assay.experiments.terminal_text import escape_line
@@ -97,7 +97,7 @@ def _describe_unfinalized(study: StudySources, sources: Sequence[StudySources]) 
         return f"Study {name} was not finalized, and has no complete trial to be finalized."
     metric = escape_line(study.judged.metric)
     others = [
-        (found, one.name)
+        (found, one)
         for one in sources
         if one.finalized is not None
         and one.is_scored_alike(study)
@@ -105,18 +105,28 @@ def _describe_unfinalized(study: StudySources, sources: Sequence[StudySources]) 
     ]
     text = f"Study {name} was not finalized: its best search score is a {metric} of "
     text += format_metric(score)
-    if others:
-        is_maximized = study.judged.direction == "maximize"
-        best, of = (max if is_maximized else min)(others, key=lambda other: other[0])
-        relation = (
-            "the same as" if score == best else "higher than" if score > best else "lower than"
-        )
-        text += (
-            f", {relation} the best of the finalized studies, {format_metric(best)} "
-            f"({escape_line(of)})"
-        )
+    pick = max if study.judged.direction == "maximize" else min
+    # Its own kind first: that a larger model is better says nothing of this search.
+    alike = [
+        other for other in others if study.family is not None and other[1].family == study.family
+    ]
+    compared: dict[str, tuple[float, str]] = {}
+    for group, words in ((alike, "of the same model"), (others, "of the finalized studies")):
+        if group:
+            best, of = pick(group, key=lambda other: other[0])
+            compared.setdefault(of.name, (best, words))
+    relations = [
+        f"{_relate(score, best)} the best {words}, {format_metric(best)} ({escape_line(of_name)})"
+        for of_name, (best, words) in compared.items()
+    ]
+    if relations:
+        text += f", {', and '.join(relations)}"
     command = escape_line(study.command("finalize", study.name))
     return f"{text}. To compare it, run '{command}'."
+
+
+def _relate(score: float, other: float) -> str:
+    return "the same as" if score == other else "higher than" if score > other else "lower than"
 
 
 def describe_openings(
@@ -146,7 +156,8 @@ def _describe_shared(counts: Mapping[str, int]) -> str:
     each = ", ".join(f"{escape_line(name)} {count}" for name, count in counts.items())
     return (
         f"The test set was opened {format_count(sum(counts.values()), 'time')} for this report "
-        f"({each}): verdicts allow for the openings of one study alone."
+        f"({each}). The verdicts are adjusted for all comparisons, but for the openings of one "
+        "study alone, so they are a little too confident."
     )
 
 
@@ -161,6 +172,7 @@ def to_compared_record(configuration: ComparedConfiguration) -> ComparedRecord:
         params=to_values(_searched_alone(candidate)),
         validation=to_interval(candidate.validation),
         test=to_interval(configuration.test),
+        generalization=to_ends(configuration.generalization),
         verdict=configuration.verdict,
         difference=to_difference(comparison),
     )

@@ -21,6 +21,7 @@ from assay.experiments.evaluation.summaries import mean_interval
 from assay.experiments.evaluation.verdicts import Comparison
 from assay.experiments.report.collection.plain import (
     to_count,
+    to_ends,
     to_finite,
     to_interval,
     to_private_text,
@@ -76,6 +77,7 @@ def _from_evaluation(
         search_value=to_finite(finalist.configuration.search_value),
         validation=to_interval(finalist.validation),
         test=to_interval(finalist.test),
+        generalization=to_ends(finalist.generalization),
         optimism=to_finite(finalist.optimism),
         verdict=finalist.verdict,
         difference=to_difference(finalist.comparison),

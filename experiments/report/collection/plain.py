@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from assay.experiments.config.given_command import PATH, mask_paths
+from assay.experiments.evaluation import proportions
 from assay.experiments.evaluation.summaries import MeanInterval
-from assay.experiments.report.records import Interval, Value
+from assay.experiments.report.records import Ends, Interval, Value
 from assay.experiments.tracking.schema import encode_text
 from assay.search.system.urls import scrub_secrets
 
@@ -86,6 +87,14 @@ def to_private_value(value: object) -> Value:
 def to_values(values: Mapping[str, Any]) -> dict[str, Value]:
     """Return values of hyperparameters by name."""
     return {to_text(name): to_value(value) for name, value in values.items()}
+
+
+def to_ends(interval: proportions.Interval | None) -> Ends | None:
+    """Return the record of an interval; None unless its ends are finite."""
+    if interval is None:
+        return None
+    low, high = to_finite(interval.low), to_finite(interval.high)
+    return None if low is None or high is None else Ends(low=low, high=high)
 
 
 def to_interval(interval: MeanInterval | None) -> Interval | None:

@@ -103,6 +103,12 @@ class StudySources:
         return next((one for one in each if one.metric not in COSTS), each[0])
 
     @property
+    def family(self) -> str | None:
+        """Its model family, or the user's function; None if it is not recorded."""
+        family = self.fingerprint.get("family")
+        return None if family is None else str(family)
+
+    @property
     def best_search_score(self) -> float | None:
         """Best value of `judged` among the complete trials; None without one."""
         index = self.objectives.each.index(self.judged)

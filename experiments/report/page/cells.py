@@ -5,7 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from assay.experiments.formatting import format_duration, format_metric, format_param
+from assay.experiments.formatting import (
+    format_duration,
+    format_metric,
+    format_param,
+    format_with_margin,
+)
 from assay.experiments.report.page.document import Badge, Table, Tone
 from assay.experiments.report.records import Difference, Interval, Value
 
@@ -72,6 +77,14 @@ def format_range(low: float | None, high: float | None) -> str:
     return " to ".join("?" if end is None else format_metric(end) for end in (low, high))
 
 
+def format_p_value(difference: Difference | None) -> str:
+    """Return the adjusted p-value of a difference; empty without one."""
+    p_value = None if difference is None else difference.p_value
+    if p_value is None:
+        return ""
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 def format_difference(
     difference: Difference | None, *, in_points: bool, unsigned: bool = False
 ) -> str:
@@ -86,10 +99,11 @@ def format_difference(
         return ""
     scale, unit = (100.0, " points") if in_points else (1.0, "")
     mean = scale * difference.mean
-    text = f"{abs(mean):.3g}" if unsigned else f"{mean:+.3g}"
-    if difference.low is None or difference.high is None:
-        return f"{text}{unit}"
-    return f"{text} ± {scale * (difference.high - difference.low) / 2:.2g}{unit}"
+    value = abs(mean) if unsigned else mean
+    margin = None
+    if difference.low is not None and difference.high is not None:
+        margin = scale * (difference.high - difference.low) / 2
+    return f"{format_with_margin(value, margin, is_signed=not unsigned)}{unit}"
 
 
 def format_optimism(optimism: float | None, *, in_points: bool) -> str:

@@ -29,9 +29,9 @@ from assay.experiments.terminal_text import escape_line, escape_text
 _PURPOSES = {
     "search": "search",
     "finalize": "train the best again, and open the test set",
-    "reproduce": "train the chosen network again, and compare every number",
+    "reproduce": "train the network again from its recipe and seed, and compare every number",
     "train": "train its configuration once more; options change something in it",
-    "serve": "serve the network, which answers raw inputs; needs uv, and the path of the home",
+    "serve": "serve the network, which answers raw inputs, in an environment that uv makes",
     "ask": "ask it about the example that is stored with it",
     "export": "write the network to a file",
     "ui": "open the study in MLflow",
@@ -39,6 +39,10 @@ _PURPOSES = {
 }
 _SETTINGS = {"dirty": "uncommitted changes", "commit": "commit of the code"}
 _LONGEST_FACT = 20
+_NEXT = (
+    "What to do with it next, in the folder that holds mlruns/ or the home that a line names, with "
+    "Assay installed from the commit that the table below has:"
+)
 
 
 def build_check_section(view: StudyView) -> Section:
@@ -134,8 +138,10 @@ def build_again_section(view: StudyView, environment: Environment) -> Section:
                 "a later one is judged at a stricter level."
             )
         )
+    if study.network:
+        blocks.append(Paragraph(study.network))
     if next_ones:
-        blocks.append(_command_block(next_ones, "What to do with it next:"))
+        blocks.append(_command_block(next_ones, _NEXT))
     stages = [one for one in environment.stages if one.study == study.study]
     blocks += _warn_of_changes(stages)
     data = study.data
@@ -161,7 +167,10 @@ def build_again_section(view: StudyView, environment: Environment) -> Section:
             )
         )
     if study.toml:
-        caption = "The experiment as TOML, with everything that was set."
+        caption = (
+            "The experiment as TOML, with everything that was set; cost and expect are what its "
+            "author says."
+        )
         blocks.append(Code(study.toml, caption, "toml", folded=True))
     return Section("Run it again", blocks)
 

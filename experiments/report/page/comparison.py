@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from assay.experiments.formatting import format_count, format_metric
@@ -13,6 +14,7 @@ from assay.experiments.report.page.cells import (
     format_difference,
     format_interval,
     format_number,
+    format_p_value,
     format_time,
     join_params,
     list_params,
@@ -33,7 +35,12 @@ from assay.experiments.report.page.document import (
     Table,
     columns,
 )
-from assay.experiments.report.page.summary import decide_badge, describe_seeds, describe_verdicts
+from assay.experiments.report.page.summary import (
+    decide_badge,
+    describe_intervals,
+    describe_verdicts,
+    name_test_examples,
+)
 from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import ComparedRecord, ReferenceRecord, ReportRecords
 
@@ -92,23 +99,35 @@ def _summarize_compared(
     ]
     shown = [one for one in compared if one.test is not None]
     return Summary(
-        status=decide_badge([(one.verdict, one.baseline) for one in compared]),
+        status=decide_badge(
+            [
+                (shorten(one.name), one.verdict, _name_role(one, leader) if one.baseline else "")
+                for one in compared
+            ]
+        ),
         question=_ask(views),
         answer=f"{shorten(leader.name)}: {format_metric(leader.test.mean)} "
-        f"{name_test_metric(first.study.test_metric)} on the test set.",
+        f"{name_test_metric(first.study.test_metric)} on {name_test_examples(first.study)}.",
         configuration=_params_of(leader, views),
         explanation=" ".join(
-            (describe_seeds(leader.test), *describe_verdicts(named, in_points=first.is_in_points))
+            (
+                describe_intervals(leader.test, leader.generalization),
+                *describe_verdicts(named, in_points=first.is_in_points),
+            )
         ),
-        certainty=[*_data_notes(views), *records.report.comparison],
+        certainty=[
+            *_data_notes(views),
+            *records.report.comparison,
+            *_judge_searches(views),
+        ],
         facts=_list_facts(views, compared),
         picture=Picture(
             name="comparison",
             caption=(
                 f"{capitalize(name_test_metric(first.study.test_metric))} of every finalist on the "
                 "same test set: mean over the seeds and its 95 % interval. Blue leads, grey "
-                "cannot be told from it or was not judged, vermillion is worse, green is "
-                "better, purple is a reference."
+                "is not separable from it or was not judged, vermillion is worse, green is "
+                "better, purple is a reference. The leader first, then by validation."
             ),
             alt="; ".join(
                 f"{shorten(one.name)}: {format_interval(one.test)}, {one.verdict}" for one in shown
@@ -121,6 +140,34 @@ def _summarize_compared(
             ),
         ),
     )
+
+
+def _name_role(baseline: ComparedRecord, leader: ComparedRecord) -> str:
+    return "its own baseline" if baseline.study == leader.study else "a baseline"
+
+
+def _judge_searches(views: Sequence[StudyView]) -> Iterator[str]:
+    """Yield whether the search of each study was worth it: its leader beside its own baseline."""
+    judged = [f"{view.study.study} {text}" for view in views if (text := _against_baseline(view))]
+    if judged:
+        yield (
+            "Was the search worth it? Its leader against its own baseline, by the verdicts of "
+            f"each study's own finalize: {'; '.join(judged)}."
+        )
+
+
+def _against_baseline(view: StudyView) -> str:
+    """Return by how much the leader of a study is better than its baseline, with the verdict."""
+    if view.leader is None:
+        return ""
+    if view.leader.baseline:
+        return "the baseline leads"
+    baseline = next((one for one in view.finalists if one.baseline), None)
+    if baseline is None or baseline.difference is None:
+        return ""
+    difference = format_difference(baseline.difference.negated, in_points=view.is_in_points)
+    verdict = {"worse": "better", "better": "worse"}.get(baseline.verdict, baseline.verdict)
+    return f"{difference}, {verdict}"
 
 
 def _first_compared(views: Sequence[StudyView], compared: Sequence[ComparedRecord]) -> StudyView:
@@ -151,14 +198,13 @@ def _summarize_open(records: ReportRecords, views: Sequence[StudyView]) -> Summa
 def _list_facts(
     views: Sequence[StudyView], compared: Sequence[ComparedRecord]
 ) -> list[tuple[str, str]]:
-    costs = [view.study.costs for view in views]
-    known = [one.sweep + (one.finalize or 0.0) for one in costs if one.sweep is not None]
+    known = [view.seconds for view in views if view.seconds is not None]
     return [
         ("studies", str(len(views))),
         ("trials", f"{sum(view.tried for view in views):,}"),
         *([("configurations compared", str(len(compared)))] if compared else []),
         # A sum without the studies whose time is not recorded would be no total.
-        *([("time", format_time(sum(known)))] if len(known) == len(views) else []),
+        *([("search and finalize", format_time(sum(known)))] if len(known) == len(views) else []),
     ]
 
 
@@ -245,6 +291,7 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
                 ""
                 if found is None
                 else format_difference(found.difference, in_points=view.is_in_points),
+                _against_baseline(view),
                 _best_in_search(view, with_name=len(searched) > 1),
                 "" if leader is None or leader.parameters is None else f"{leader.parameters:,}",
                 ""
@@ -271,6 +318,7 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
             "model",
             f"#test {metrics}",
             "#against the leader of all",
+            "#leader against its own baseline",
             f"#best {searched[0]} in the search" if len(searched) == 1 else "#best in the search",
             "#parameters",
             "#seconds per epoch",
@@ -281,19 +329,23 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
         ),
         rows,
         frozenset(strong),
+        stacked=True,
     )
 
 
 def _compared_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord]) -> Table:
     first = _first_compared(views, compared)
+    pairs = math.comb(sum(one.verdict != "not judged" for one in compared), 2)
     return Table(
         "Every finalist, best validation first. The verdicts are about the test set and against "
-        "the leader of all, adjusted for all comparisons of this table. In bold: that leader.",
+        "the leader of all. An interval is that of one difference by itself; p is adjusted for "
+        f"all {pairs} comparisons of this table, and decides. In bold: that leader.",
         columns(
             "configuration",
             "verdict",
             f"#test {first.study.test_metric}",
             f"#against the leader, test {first.study.test_metric}",
+            "#p, adjusted",
             f"#{first.study.metric}, new seeds",
             "hyperparameters",
         ),
@@ -303,12 +355,14 @@ def _compared_table(views: Sequence[StudyView], compared: Sequence[ComparedRecor
                 verdict_badge(one.verdict),
                 format_interval(one.test),
                 format_difference(one.difference, in_points=first.is_in_points),
+                format_p_value(one.difference),
                 format_interval(one.validation),
                 join_params(_params_of(one, views)),
             ]
             for one in compared
         ],
         frozenset(place for place, one in enumerate(compared) if one.verdict == "leader"),
+        stacked=True,
     )
 
 
@@ -318,7 +372,7 @@ def _reference_blocks(
     found = {one.name: one for one in compared if one.study is None}
     yield Table(
         "Models that Assay did not train, measured on the same test set.",
-        columns("reference", "how it was chosen and trained", "#test", "#training"),
+        columns("reference", "how it was chosen and trained", "#test", "#one training"),
         [
             [
                 one.name,

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from assay.experiments.formatting import format_metric
+from assay.experiments.formatting import format_metric, format_param
 from assay.experiments.report.page.cells import name_test_metric
 from assay.experiments.report.page.drawing import (
     BLUE,
@@ -83,7 +83,10 @@ def draw_finalists(
             axes.plot(one.search_value, place - 0.2, "D", color=INK, mfc="white", ms=4, mew=1.0)
     name_rows(
         axes,
-        [f"trial {one.trial}\n{_name_verdict(one.verdict, one.baseline)}" for one in rows],
+        [
+            f"{label(_name_row(study, one), 22)}\n{_name_verdict(one.verdict, one.baseline)}"
+            for one in rows
+        ],
         [one.verdict == "leader" for one in rows],
     )
     write_values(axes, [format_metric(one.test.mean) for one in rows if one.test is not None])
@@ -107,6 +110,14 @@ def has_search_scores(study: StudyRecord, finalists: Sequence[FinalistRecord]) -
     """
     is_same_scale = study.metric.removeprefix("val_") == study.test_metric
     return is_same_scale and any(one.search_value is not None for one in finalists)
+
+
+def _name_row(study: StudyRecord, finalist: FinalistRecord) -> str:
+    """Return the name of a finalist, with its value of the hyperparameter in question."""
+    name = f"trial {finalist.trial}"
+    if study.question is None or study.question not in finalist.params:
+        return name
+    return f"{name}, {format_param(finalist.params[study.question])}"
 
 
 def _name_verdict(verdict: str, baseline: bool) -> str:

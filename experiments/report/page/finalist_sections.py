@@ -99,6 +99,7 @@ def _finalist_table(view: StudyView) -> Table:
         ),
         rows,
         frozenset(place for place, one in enumerate(finalists) if one.verdict == "leader"),
+        stacked=True,
     )
 
 
@@ -319,7 +320,7 @@ def _class_table(classes: Sequence[ClassRecord]) -> Table:
     shown = sorted(classes, key=lambda one: one.f1)[:MOST_CLASS_ROWS]
     more = "" if len(shown) == len(classes) else f" The {len(shown)} worst of {len(classes)}."
     return Table(
-        f"The leader by class on the test set: means over its seeds, the worst class first.{more}",
+        f"The leader by class on the test set: means over its seeds, the worst F1 first.{more}",
         columns("class", "#examples", "#precision", "#recall", "#recall by seed", "#F1"),
         [
             [

@@ -50,7 +50,7 @@ def _to_html(document: Document) -> str:
     import jinja2
 
     templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("assay.experiments.report.page.render"),
+        loader=jinja2.PackageLoader("assay.experiments.report.page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -437,7 +437,9 @@ def draw_effects(effects: Mapping[str, Sequence[EffectRecord]], metric: str) -> 
                     alpha=0.6,
                     solid_capstyle="butt",
                 )
-            axes.plot(one.mean, place, "o", color=BLUE, ms=5.5)
+            # One trial has no spread, and says little: hollow.
+            face = BLUE if one.trials > 1 else "white"
+            axes.plot(one.mean, place, "o", color=BLUE, mfc=face, ms=5.5)
             names.append(f"{label(one.group, 20)} ({one.trials})")
             numbers.append(format_metric(one.mean))
             strong.append(False)

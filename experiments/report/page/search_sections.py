@@ -25,8 +25,11 @@ from assay.experiments.report.records import (
     TrialRecord,
 )
 
-MOST_TRIAL_ROWS, BEST_TRIAL_ROWS = 100, 50
-"""Of more trials than the first number, the table has the best ones, as many as the second."""
+MOST_TRIAL_ROWS = 100
+"""Trials of a table that has all of them."""
+
+BEST_TRIAL_ROWS = 50
+"""Trials of a table that has the best ones, because there are too many."""
 
 
 def build_search_section(view: StudyView) -> Section | None:
@@ -170,8 +173,8 @@ def _isolation_blocks(view: StudyView) -> Iterator[Block]:
         caption=(
             f"The question of this search: the best {study.metric} for each {name}, whatever else "
             "was chosen (in brackets: complete trials). The 95 % interval is that of this one "
-            "network on new examples, corrected for having been chosen. More trials of a value "
-            "make its best look better."
+            "network on new examples, corrected for having been chosen among the trials with this "
+            "value. More trials of a value make its best look better."
         ),
         alt="; ".join(f"{one.group}: {format_metric(one.best)}" for one in groups),
         svg=search_figures.draw_isolation(study, groups),
@@ -256,8 +259,7 @@ def _effect_picture(
         name=view.file(f"effects{suffix}"),
         caption=(
             f"Mean {metric} of the complete trials in each group, with one standard deviation of "
-            "them (in brackets: their number). The sampler chose what to try, so this is what was "
-            "observed, and no proof that a hyperparameter matters."
+            f"them (in brackets: their number; hollow: one trial).{_explain_choice(view)}"
             + (f" {left_out} more are in the table." if left_out > 0 else "")
         ),
         alt="; ".join(
@@ -280,6 +282,15 @@ def _effect_picture(
                 for one in groups
             ],
         ),
+    )
+
+
+def _explain_choice(view: StudyView) -> str:
+    if view.study.sampler == "random":
+        return ""
+    return (
+        " The sampler chose what to try, so this is what was observed, and no proof that a "
+        "hyperparameter matters."
     )
 
 

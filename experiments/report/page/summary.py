@@ -14,17 +14,24 @@ from assay.experiments.report.page.cells import (
     format_interval,
     format_number,
     format_optimism,
+    format_range,
     format_time,
     join_params,
     name_test_metric,
     shorten,
 )
 from assay.experiments.report.page.document import Badge, Code, Picture, Summary, Table, columns
+from assay.experiments.report.page.question import (
+    answer_question,
+    describe_isolation,
+    value_in_question,
+)
 from assay.experiments.report.page.search_figures import metric_of, with_value
 from assay.experiments.report.page.view import StudyView
-from assay.experiments.report.records import Difference, FinalistRecord, Interval, StudyRecord
+from assay.experiments.report.records import Difference, Ends, FinalistRecord, Interval, StudyRecord
 
 _MOST_NAMED = 3
+_ALONE = "Nothing else was trained again, so it is compared with nothing."
 
 
 def summarize(view: StudyView) -> Summary:
@@ -54,28 +61,25 @@ def _ask(study: StudyRecord) -> str:
 def _summarize_final(view: StudyView, leader: FinalistRecord) -> Summary:
     study = view.study
     assert leader.test is not None
-    named = [
-        (
-            f"trial {one.trial}{' (the baseline)' if one.baseline else ''}",
-            one.verdict,
-            one.difference,
-        )
-        for one in view.finalists
-    ]
+    value = format_metric(leader.test.mean)
+    examples = name_test_examples(study)
+    name = f"Trial {leader.trial}{', the baseline' if leader.baseline else ''}"
+    measured = f"{value} {name_test_metric(study.test_metric)} on {examples}."
+    answer = answer_question(view, leader)
+    leads = f"{name} ({value_in_question(view, leader.params)}) leads: {measured} "
     return Summary(
-        status=decide_badge([(one.verdict, one.baseline) for one in view.finalists]),
-        question=_ask(study),
-        answer=(
-            f"Trial {leader.trial}{', the baseline' if leader.baseline else ''}: "
-            f"{format_metric(leader.test.mean)} {name_test_metric(study.test_metric)} on "
-            f"{_name_test_examples(study)}."
+        status=decide_badge(
+            [
+                (f"trial {one.trial}", one.verdict, "the baseline" if one.baseline else "")
+                for one in view.finalists
+            ]
         ),
+        question=_ask(study),
+        answer=answer or f"{name}: {measured}",
         configuration=view.params(leader.params),
-        explanation=" ".join(
-            (
-                describe_seeds(leader.test),
-                *describe_verdicts(named, in_points=view.is_in_points),
-            )
+        explanation=(
+            f"{leads if answer else ''}{describe_intervals(leader.test, leader.generalization)}"
+            f"{'' if len(view.finalists) > 1 else f' {_ALONE}'}"
         ),
         certainty=list(_explain_final(view, leader)),
         facts=[
@@ -93,37 +97,52 @@ def _summarize_final(view: StudyView, leader: FinalistRecord) -> Summary:
     )
 
 
-def _name_test_examples(study: StudyRecord) -> str:
+def name_test_examples(study: StudyRecord) -> str:
+    """Return what a study was measured on, such as "the 10,000 test images"."""
     count = study.data.test_examples
-    return "the test set" if count is None else f"{count:,} new {study.data.noun}"
+    return "the test set" if count is None else f"the {count:,} test {study.data.noun}"
 
 
-def decide_badge(verdicts: Sequence[tuple[str, bool]]) -> Badge:
+def decide_badge(verdicts: Sequence[tuple[str, str, str]]) -> Badge:
     """Return how decided a comparison on the test set is.
 
     Args:
-        verdicts: verdict of each configuration, the leader too, and whether it is a baseline.
+        verdicts: name and verdict of each configuration, the leader too, and what it is of the
+            leader's: "the baseline"; empty for nothing.
     """
-    tied = [is_baseline for verdict, is_baseline in verdicts if verdict == "not separable"]
-    if any(tied):
-        return Badge("tested on new seeds: not told from the baseline", "open")
-    if tied:
-        return Badge(f"tested on new seeds: tied with {len(tied)}", "open")
-    if any(verdict == "better" for verdict, _ in verdicts):
+    same = [
+        f"{name} ({role})" if role else name
+        for name, verdict, role in verdicts
+        if verdict == "not separable"
+    ]
+    if len(same) > _MOST_NAMED:
+        same = [*same[: _MOST_NAMED - 1], f"{len(same) - _MOST_NAMED + 1} more"]
+    if same:
+        return Badge(f"tested on new seeds: not separable from {join_or(same)}", "open")
+    if any(verdict == "better" for _, verdict, _ in verdicts):
         return Badge("tested on new seeds: another is better on the test set", "open")
-    if any(verdict == "not judged" for verdict, _ in verdicts) or len(verdicts) == 1:
+    if any(verdict == "not judged" for _, verdict, _ in verdicts) or len(verdicts) == 1:
         return Badge("tested on new seeds: not compared with everything", "open")
     return Badge("decided: better than all others on the test set", "good")
 
 
-def describe_seeds(test: Interval) -> str:
-    """Return what a mean is of, and its interval."""
+def describe_intervals(test: Interval, generalization: Ends | None) -> str:
+    """Return what a mean is of, and its intervals on these test examples and on others.
+
+    Args:
+        test: the mean over seeds.
+        generalization: where it lies on new seeds and new examples; None if it is not known.
+    """
     if test.low is None or test.high is None:
         return "This is one network, so its spread over seeds is not known."
+    ends = format_range(test.low, test.high)
+    text = f"That is the mean of {format_count(test.seeds, 'network')} from different seeds. "
+    if generalization is None:
+        return f"{text}With new seeds, on these same examples, it lies in {ends} (95 %)."
+    others = format_range(generalization.low, generalization.high)
     return (
-        f"That is the mean of {format_count(test.seeds, 'network')} from different seeds; over new "
-        f"seeds, on these same examples, it lies between {format_metric(test.low)} and "
-        f"{format_metric(test.high)} (95 %)."
+        f"{text}With new seeds and other examples of the same kind it lies in {others}; on these "
+        f"same examples, in {ends} (95 % each)."
     )
 
 
@@ -136,11 +155,6 @@ def describe_verdicts(
         named: name, verdict and difference of each configuration, the leader too.
         in_points: whether differences are points of 100.
     """
-    same = [name for name, verdict, _ in named if verdict == "not separable"]
-    if len(same) > _MOST_NAMED + 1:
-        same = [*same[:_MOST_NAMED], f"{len(same) - _MOST_NAMED} more (see the table)"]
-    if same:
-        yield f"It cannot be told from {join_or(same)}."
     # A verdict is about the other one: the leader is better than what is worse.
     for verdict, word in (("worse", "better"), ("better", "worse")):
         others = [
@@ -153,7 +167,7 @@ def describe_verdicts(
         if others:
             yield f"It is {word} than {', than '.join(others)}."
     if len(named) == 1:
-        yield "Nothing else was trained again, so it is compared with nothing."
+        yield _ALONE
 
 
 def _explain_final(view: StudyView, leader: FinalistRecord) -> Iterator[str]:
@@ -163,12 +177,7 @@ def _explain_final(view: StudyView, leader: FinalistRecord) -> Iterator[str]:
     if study.unfinished:
         yield study.unfinished
     yield from study.decision
-    if view.isolations:
-        values = ", ".join(f"{one.group} {format_metric(one.best)}" for one in view.isolations)
-        yield (
-            f"Best {study.metric} of the search for each {study.question}, whatever else was "
-            f"chosen, each trained once: {values}."
-        )
+    yield from describe_isolation(view)
     if study.openings > 1:
         yield (
             f"The test set was opened {format_count(study.openings, 'time')}: a later opening is "
@@ -220,8 +229,9 @@ def _list_facts(view: StudyView, leader: FinalistRecord | None) -> Iterator[tupl
     if leader is not None and leader.parameters is not None:
         yield "parameters", f"{leader.parameters:,}"
     yield "test set opened", format_count(study.openings, "time") if study.openings else "never"
-    if study.costs.sweep is not None:
-        yield "time", format_time(study.costs.sweep + (study.costs.finalize or 0.0))
+    if view.seconds is not None:
+        name = "search" if view.study.costs.finalize is None else "search and finalize"
+        yield name, format_time(view.seconds)
 
 
 def draw_finalist_picture(view: StudyView) -> Picture:
@@ -235,8 +245,8 @@ def draw_finalist_picture(view: StudyView) -> Picture:
         caption=(
             f"{capitalize(name_test_metric(study.test_metric))} on the test set"
             f"{describe_metric(study.test_metric)}: mean over the seeds, its 95 % interval, and "
-            f"each seed below it.{diamonds} Blue leads, grey cannot be told from it or was not "
-            "judged, vermillion is worse, green is better."
+            f"each seed below it.{diamonds} Blue leads, grey is not separable from it or was "
+            "not judged, vermillion is worse, green is better."
         ),
         alt="; ".join(
             f"trial {one.trial}: {format_interval(one.test)}, {one.verdict}" for one in measured
@@ -285,7 +295,7 @@ def _summarize_search(view: StudyView) -> Summary:
             f"{study.data.noun}. Such a score flatters. To decide, train the best again on new "
             "seeds and open the test set:"
         ),
-        certainty=[*_list_open(study), *study.claim],
+        certainty=[*_list_open(study), *study.claim, *describe_isolation(view)],
         facts=list(_list_facts(view, None)),
         picture=draw_history_picture(view),
         code=_next_step(study),

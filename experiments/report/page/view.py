@@ -25,7 +25,8 @@ from assay.experiments.report.records import (
     Value,
 )
 
-# The names of files that are made of names of studies: none can be that of another study's anchor.
+# A study's name that may begin the names of its files. It must not look like an anchor, which other
+# studies' files begin with.
 _SAFE_NAME = re.compile(r"(?!study-[0-9])[a-zA-Z0-9][a-zA-Z0-9_-]{0,60}")
 _RecordT = TypeVar("_RecordT")
 
@@ -130,6 +131,15 @@ class StudyView:
         """Number of trials that have ended."""
         counts = self.study.counts
         return counts.complete + counts.pruned + counts.failed + counts.interrupted
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time of search and finalize together; None if either is not recorded."""
+        costs = self.study.costs
+        was_finalized = bool(self.finalists or self.study.openings or self.study.unfinished)
+        if costs.sweep is None or (was_finalized and costs.finalize is None):
+            return None
+        return costs.sweep + (costs.finalize or 0.0)
 
     @property
     def is_in_points(self) -> bool:

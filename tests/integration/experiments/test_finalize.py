@@ -145,7 +145,7 @@ def test_show_says_what_became_of_the_registered_network(decided: Decided) -> No
     shown = invoke("show", "digits-mlp", "--home", str(home)).out
     (found,) = [one for one in shown.splitlines() if one.startswith(line)]
     others = [one["trial"] for one in decided.answer["finalists"][1:]]
-    assert f"can't be told from trial {others[0]}" in found
+    assert f"is not separable from trial {others[0]}" in found
     record = invoke("show", "digits-mlp", "--home", str(home), "--json").answer["finalize"]
     assert record["registered"] == decided.answer["registered"]
     assert record["registered_since"] is None

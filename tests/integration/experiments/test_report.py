@@ -239,6 +239,21 @@ def test_mlflow_that_is_away_costs_the_run_ids_alone(
     assert all(trial.run_id is None for trial in records.all_of(TrialRecord))
 
 
+def test_mlflow_that_is_away_is_said_once_of_several_studies(
+    store_paths: StorePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("x", "y"):
+        record_study(store_paths, name, ONE, ONE_ENDS)
+    monkeypatch.setattr(write, "render", lambda *given: PAGES)
+    home, out = str(store_paths.workspace.path), str(store_paths.workspace.path / "both")
+    away = ("--tracking-uri", "http://127.0.0.1:9", "--out", out)
+    done = invoke("report", "x", "y", "--home", home, *away)
+    assert done.code == 0, done.err
+    assert done.err.count("MLflow does not answer") == 1
+    records, _ = read_report(Path(out))
+    assert {trial.run_id for trial in records.all_of(TrialRecord)} == {None}
+
+
 # Questions, random search, and the best value to expect.
 
 
@@ -739,8 +754,9 @@ def test_several_studies_are_compared_and_not_logged(
     assert records.report.studies == ("a", "b")
     assert records.report.comparison[0].startswith("a/7 leads")
     assert records.report.comparison[-1] == (
-        "The test set was opened 2 times for this report (a 1, b 1): verdicts "
-        "allow for the openings of one study alone."
+        "The test set was opened 2 times for this report (a 1, b 1). The verdicts are adjusted for "
+        "all comparisons, but for the openings of one study alone, so they are a little too "
+        "confident."
     )
     with pytest.raises(RequestError, match="names of studies or a source: received both"):
         report("a", source=result.folder)
@@ -762,8 +778,8 @@ def test_a_study_that_was_not_finalized_is_named_beside_those_that_are_compared(
     assert report.comparison[0].startswith("a/7 leads")
     assert report.comparison[-2:] == (
         "Study luck was not finalized: its best search score is a val_accuracy of 0.9700, higher "
-        "than the best of the finalized studies, 0.9500 (a). To compare it, run 'assay finalize "
-        "luck --home ./all'.",
+        "than the best of the same model, 0.9500 (a). To compare it, run 'assay finalize luck "
+        "--home ./all'.",
         "Study none was not finalized, and has no complete trial to be finalized.",
     )
     # Other data: the score alone.

@@ -61,6 +61,7 @@ def evaluation(
         failed=(),
         validation=mean_interval(values),
         test=mean_interval([0.5, 0.6, 0.7]),
+        generalization=None,
         optimism=None,
         comparison=None,
         is_leader=True,

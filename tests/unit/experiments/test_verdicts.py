@@ -25,15 +25,18 @@ from assay.experiments.evaluation.budget import (
     needed_seeds,
     smallest_gap,
 )
+from assay.experiments.evaluation.proportions import wilson_interval
 from assay.experiments.evaluation.summaries import choose_leader, mean_interval
 from assay.experiments.evaluation.verdicts import (
     Comparison,
     Variances,
     adjust_by_holm,
     compare_scores,
+    generalization_interval,
     judge,
 )
 from assay.models.errors import RequestError
+from tests.simulations.probit import Configuration, Correlations, ProbitModel
 
 compare = functools.partial(compare_scores, greater_is_better=True)
 compare_errors = functools.partial(compare_scores, greater_is_better=False)
@@ -491,18 +494,67 @@ def test_a_gap_must_be_above_zero(gap: float) -> None:
 @pytest.mark.parametrize(
     ("gap", "in_points", "sentence"),
     [
-        (0.00944, True, "If trials 1 and 3 truly differed by about 0.94 points, 4 of 5 such "
-                        "studies would find it."),
-        (0.01, True, "If trials 1 and 3 truly differed by about 1 point, 4 of 5 such studies would "
-                     "find it."),
+        (0.00944, True, "This budget finds a true gap of about 0.94 points between trials 1 and 3 "
+                        "in 4 of 5 studies."),
+        (0.01, True, "This budget finds a true gap of about 1 point between trials 1 and 3 in 4 of "
+                     "5 studies."),
         (1.234, True, "This budget finds no true gap between trials 1 and 3 in 4 of 5 studies: it "
                       "would be above 100 points."),
-        (1.234, False, "If trials 1 and 3 truly differed by about 1.2, 4 of 5 such studies would "
-                       "find it."),
+        (1.234, False, "This budget finds a true gap of about 1.2 between trials 1 and 3 in 4 of "
+                       "5 studies."),
     ],
 )  # fmt: skip
 def test_the_smallest_gap_is_one_sentence(gap: float, in_points: bool, sentence: str) -> None:
     assert format_smallest_gap(gap, "trials 1 and 3", in_points=in_points) == sentence
+
+
+def test_the_smallest_gap_of_several_comparisons_names_their_number() -> None:
+    sentence = format_smallest_gap(0.02, "a and b", comparisons=55)
+    assert sentence.endswith("in 4 of 5 studies, adjusted for 55 comparisons.")
+
+
+@pytest.mark.parametrize(("accuracy", "seed_sd"), [(0.9, 0.0), (0.9, 0.02), (0.99, 0.003)])
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_generalization_interval_covers_the_mean_over_new_examples(
+    accuracy: float, seed_sd: float, seeds: int
+) -> None:
+    model = ProbitModel([Configuration(accuracy, seed_sd)], Correlations(0.5, 0.5))
+    random = np.random.default_rng(7)
+    studies, covered, narrower = 200, 0, 0
+    for _ in range(studies):
+        ((scores,),) = model.draw(random, seeds, 1_000)
+        found = generalization_interval(scores, is_share=True)
+        assert found is not None
+        covered += found.low <= accuracy <= found.high
+        alone = mean_interval(scores.mean(axis=1))
+        assert alone.low is not None
+        narrower += alone.low > accuracy or accuracy > (alone.high or 0.0)
+    # Of 200 at a coverage of 95 %, 181 or fewer occur once in 200 runs.
+    assert covered > 181
+    # Seeds alone miss it far more often: the examples are a sample too.
+    assert narrower > studies - covered
+
+
+def test_networks_that_are_always_right_need_not_be_on_new_examples() -> None:
+    found = generalization_interval(np.ones((5, 400)), is_share=True)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((wilson_interval(1.0, 400).low, 1.0))
+    # More seeds on the same examples are no more examples.
+    more = generalization_interval(np.ones((50, 400)), is_share=True)
+    assert more is not None
+    assert more.low == pytest.approx(found.low)
+
+
+def test_the_generalization_of_an_error_has_the_variance_of_a_comparison() -> None:
+    errors = np.random.default_rng(0).gamma(2.0, size=(5, 300))
+    found = generalization_interval(errors, is_share=False)
+    compared = compare_scores(errors, np.zeros_like(errors), greater_is_better=False)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((compared.low, compared.high))
+
+
+def test_one_network_has_no_generalization_interval() -> None:
+    assert generalization_interval(np.ones((1, 300)), is_share=True) is None
 
 
 def test_a_mean_over_seeds_has_the_t_interval() -> None:

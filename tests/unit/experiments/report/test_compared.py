@@ -39,7 +39,7 @@ def test_references_have_opened_the_test_set_too() -> None:
     references = [reference("svm", 0.95, draw=1), reference("forest", 0.7, draw=2)]
     (sentence,) = describe_openings([], {}, references)
     assert sentence.startswith(
-        "The test set was opened 2 times for this report (svm 1, forest 1): "
+        "The test set was opened 2 times for this report (svm 1, forest 1). "
     )
     assert describe_openings([], {}, references[:1]) == []
 

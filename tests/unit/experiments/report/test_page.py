@@ -39,9 +39,9 @@ MOST_BYTES = 1_500_000
 # What the first screen of each kind must say.
 FIRST_WORDS = {
     "finalized": [
-        "accuracy on 2,000 new images.",
+        "accuracy on the 2,000 test images.",
         "mean of 5 networks",
-        "It is better than trial 0",
+        "Trial 0 is worse than trial",
     ],
     "asking": ["Which activation is best", "Best val_accuracy of the search for each activation"],
     "unfinished": [
@@ -51,7 +51,7 @@ FIRST_WORDS = {
     ],
     "pareto-finalized": ["leads by val_accuracy alone.", "on the Pareto front were trained again."],
     "pareto": ["are on the Pareto front.", "assay finalize pareto"],
-    "regression": ["mean absolute error on 2,000 new examples."],
+    "regression": ["mean absolute error on the 2,000 test examples."],
     "failing": [
         "No answer: none of 8 trials was trained to its end.",
         "The most frequent reason is 'diverged': 6 of 8 trials.",
@@ -90,8 +90,9 @@ def test_each_kind_of_study_has_a_first_screen_sections_and_figures_in_words(kin
 def check_sections(kind: str, files: dict[str, bytes], page: ParsedPage) -> None:
     first = page.words[: page.words.index("What was not tried")]
     assert [words for words in FIRST_WORDS[kind] if words not in first] == []
-    checks = "Checks, data" if "Not decided" in page.words else "Checks"
-    for section in ("Finalists", checks, "data and model", "Cost", "Run it again"):
+    is_finalized = any(one.test for one in KINDS[kind]().all_of(FinalistRecord))
+    checks = "Checks of the search, data and model" if is_finalized else "Checks, data and model"
+    for section in ("Finalists", checks, "Cost", "Run it again"):
         assert section in page.words
     assert page.unclosed == []
     assert len(files["report.html"]) < MOST_BYTES
@@ -201,7 +202,7 @@ def test_the_difference_of_a_test_metric_is_in_points_whatever_validation_is_mea
     baseline = next(one.difference for one in few if one.baseline)
     assert baseline is not None
     assert baseline.mean is not None
-    assert f"better than trial 0 (the baseline) by {-100 * baseline.mean:.3g} ±" in page
+    assert f"{100 * baseline.mean:+.1f} ±" in page
 
 
 def test_changed_code_is_warned_of() -> None:
@@ -214,13 +215,13 @@ def test_what_was_typed_stands_apart_from_what_may_come_next() -> None:
     page = page_of(files_of("finalized")).words
     made, again, later = map(
         page.index,
-        ("What made this study:", "opens the test set once more", "What to do with it next:"),
+        ("What made this study:", "opens the test set once more", "What to do with it next"),
     )
     assert made < page.index("assay finalize digits-mlp") < again < later
     assert later < page.index("assay report digits-mlp")
     page = page_of(files_of("unfinished")).words
     assert "opens the test set once more" not in page
-    assert page.rindex("assay finalize searched") > page.index("What to do with it next:")
+    assert page.rindex("assay finalize searched") > page.index("What to do with it next")
 
 
 def test_studies_of_one_title_are_told_apart_by_their_names() -> None:
@@ -238,30 +239,35 @@ def test_studies_of_one_title_are_told_apart_by_their_names() -> None:
 @pytest.mark.parametrize(
     ("others", "text", "tone"),
     [
-        ([("worse", True), ("worse", False)], "better than all others", "good"),
-        ([("worse", True), ("not separable", False)], "tied with 1", "open"),
-        ([("not separable", True), ("not separable", False)], "not told from the baseline", "open"),
-        ([("worse", True), ("better", False)], "another is better", "open"),
-        ([("worse", True), ("not judged", False)], "not compared with everything", "open"),
+        (["worse", "worse"], "better than all others", "good"),
+        (["worse", "not separable"], "not separable from trial 2", "open"),
+        (["not separable"], "not separable from trial 1 (the baseline)", "open"),
+        (3 * ["not separable"], "from trial 1 (the baseline), trial 2 or trial 3", "open"),
+        (5 * ["not separable"], "from trial 1 (the baseline), trial 2 or 3 more", "open"),
+        (["worse", "better"], "another is better", "open"),
+        (["worse", "not judged"], "not compared with everything", "open"),
         ([], "not compared with everything", "open"),
     ],
 )
 def test_only_a_leader_that_beats_all_others_is_called_decided(
-    others: list[tuple[str, bool]], text: str, tone: str
+    others: list[str], text: str, tone: str
 ) -> None:
-    badge = decide_badge([("leader", False), *others])
+    named = [
+        (f"trial {trial}", verdict, "the baseline" if trial == 1 else "")
+        for trial, verdict in enumerate(others, 1)
+    ]
+    badge = decide_badge([("trial 0", "leader", ""), *named])
     assert text in badge.text
     assert badge.tone == tone
 
 
-@pytest.mark.parametrize(
-    ("kind", "record"), [("finalized", FinalistRecord), ("several", ComparedRecord)]
-)
-def test_the_first_screen_says_how_decided_it_is(
-    kind: str, record: type[FinalistRecord] | type[ComparedRecord]
-) -> None:
-    badge = decide_badge([(one.verdict, one.baseline) for one in KINDS[kind]().all_of(record)])
-    assert badge.text in page_of(files_of(kind)).words[:1_500]
+def test_the_first_screen_says_from_what_a_leader_is_not_separable() -> None:
+    same = [one.trial for one in finalized().all_of(FinalistRecord) if not one.baseline][1:]
+    named = " or ".join(f"trial {trial}" for trial in same)
+    assert f"not separable from {named}" in page_of(files_of("finalized")).words[:1_500]
+    compared = KINDS["several"]().all_of(ComparedRecord)
+    first = next(one.name for one in compared if one.verdict == "not separable")
+    assert f"not separable from {first}" in page_of(files_of("several")).words[:1_500]
 
 
 def test_checks_of_a_finalized_study_are_said_to_be_about_its_search() -> None:
@@ -287,7 +293,7 @@ def test_the_metric_of_a_comparison_is_that_of_the_studies_that_are_compared() -
     summary = build_comparison(
         changed, [StudyView(one, changed) for one in changed.studies]
     ).summary
-    assert summary.answer.endswith("accuracy on the test set.")
+    assert summary.answer.endswith("accuracy on the 2,000 test images.")
     assert summary.picture is not None
     assert summary.picture.numbers is not None
     assert summary.picture.numbers.caption == "Test accuracy."
@@ -296,11 +302,13 @@ def test_the_metric_of_a_comparison_is_that_of_the_studies_that_are_compared() -
 def test_a_time_that_is_not_recorded_is_no_part_of_a_sum() -> None:
     records = KINDS["several"]()
     first, *others = records.studies
-    unknown = first.model_copy(update={"costs": first.costs.model_copy(update={"sweep": None})})
-    for studies, is_known in (([first, *others], True), ([unknown, *others], False)):
-        views = [StudyView(one, records) for one in studies]
-        names = [name for name, _ in build_comparison(records, views).summary.facts]
-        assert ("time" in names) is is_known
+    for missing in ("", "sweep", "finalize"):
+        costs = first.costs.model_copy(update={missing: None} if missing else {})
+        view = StudyView(first.model_copy(update={"costs": costs}), records)
+        views = [view, *(StudyView(one, records) for one in others)]
+        for facts in (build_comparison(records, views).summary.facts, summarize(view).facts):
+            shown = [name for name, _ in facts if name.startswith("search")]
+            assert shown == ([] if missing else ["search and finalize"])
 
 
 def test_trials_that_were_interrupted_have_not_failed() -> None:

@@ -159,8 +159,8 @@ def test_choices_lie_in_their_order_and_apart() -> None:
 
 def test_a_difference_is_printed_as_finalize_prints_it() -> None:
     difference = Difference(mean=-0.07391, low=-0.1017, high=-0.0461, p_value=0.01, reason="")
-    assert format_difference(difference, in_points=True) == "-7.39 ± 2.8 points"
-    assert format_difference(difference, in_points=False, unsigned=True) == "0.0739 ± 0.028"
+    assert format_difference(difference, in_points=True) == "-7.4 ± 2.8 points"
+    assert format_difference(difference, in_points=False, unsigned=True) == "0.074 ± 0.028"
     assert format_difference(None, in_points=True) == ""
 
 
