@@ -153,7 +153,8 @@ class MlflowTracker:
         self._find_test_files = find_test_files
         self._may_open = threading.Event()
         self._is_abandoned = False
-        self._is_flushing = False
+        # Set while somebody waits, so that no time is spent on gathering events.
+        self._waited_for = threading.Event()
         self._opened = threading.Event()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -209,7 +210,7 @@ class MlflowTracker:
             None, or why MLflow does not have it yet.
         """
         wanted, deadline = self._journal_bytes(), time.monotonic() + seconds
-        self._is_flushing = True
+        self._waited_for.set()
         try:
             while self._cursor.offset < wanted:
                 self._wake.set()
@@ -217,7 +218,8 @@ class MlflowTracker:
                     return self._store_error or "it was too slow"
                 time.sleep(_POLL_SECONDS)
         finally:
-            self._is_flushing = False
+            if not self._closing.is_set():
+                self._waited_for.clear()
         return None
 
     def close(
@@ -238,6 +240,7 @@ class MlflowTracker:
         """
         self._may_open.set()
         self._closing.set()
+        self._waited_for.set()
         self._wake.set()
         if self._store_error is not None and not hurry:
             on_wait(
@@ -398,8 +401,7 @@ class MlflowTracker:
                 return
             if not has_more:
                 self._wake.wait()
-                if not self._is_flushing:
-                    self._closing.wait(_GATHER_SECONDS)
+                self._waited_for.wait(_GATHER_SECONDS)
 
     def _resume_recorder(self, recorder: Recorder) -> bool:
         """Have the recorder look up the study at the cursor; return True.

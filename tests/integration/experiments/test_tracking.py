@@ -17,12 +17,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.validation import _validate_metric_name
 
+from assay.experiments.tracking import follower
 from assay.experiments.tracking.cursor import Cursor
 from assay.experiments.tracking.follower import MlflowTracker
 from assay.experiments.tracking.schema import encode_name
 from assay.experiments.tracking.store import open_client
 from assay.models.errors import RequestError
 from assay.search.events import EpochEnded, StudyClosed, TrialBegun, TrialEnded
+from assay.search.journal import Journal
 from tests.helpers.tracking import BEST, STORY, opened, snapshot, tell, tracked, trial
 
 
@@ -392,3 +394,20 @@ def test_a_cursor_that_cannot_be_read_begins_at_the_start(content: str, tmp_path
     path = tmp_path / "study.tracked"
     path.write_text(content)
     assert Cursor(path, "sqlite:///mlflow.db").offset == 0
+
+
+def test_who_waits_for_mlflow_does_not_wait_until_events_are_gathered(
+    tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "_GATHER_SECONDS", 3_600.0)
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        tracker = MlflowTracker(journal.path, store, tmp_path / "artifacts")
+        journal.subscribe(tracker.on_event)
+        tracker.start()
+        tracker.wait_until_open()
+        for event in STORY:
+            journal.append(event)
+            time.sleep(0.05)  # the tracker passes it on, and gathers
+            journal.append(opened())  # comes while it gathers
+            assert tracker.flush(60) is None
+        assert tracker.close(hurry=False) is None
