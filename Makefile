@@ -33,7 +33,7 @@ test: setup-dev
 
 # Real backends, kills, servers, a browser, short runs of the benchmark and of chaos: about half an hour.
 test-system: setup-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/system
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/system
 
 lint: setup-dev types
 	$(BIN)/ruff check .

@@ -12,6 +12,9 @@ from tests.chaos.sessions import Zygote
 from tests.chaos.together import together
 from tests.helpers.postgresql import missing
 
+# They take minutes, so they begin first; see conftest.py.
+pytestmark = pytest.mark.xdist_group("chaos")
+
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:

@@ -118,7 +118,11 @@ def run_on_jax(*command: str) -> subprocess.CompletedProcess[str]:
 
 @needs_jax
 @pytest.mark.timeout(3600)  # many tests in one process; each has its own time limit
-@pytest.mark.parametrize("contracts", CONTRACTS, ids="-".join)
+@pytest.mark.parametrize(
+    "contracts",
+    [pytest.param(each, marks=pytest.mark.xdist_group(f"jax {each[0]}")) for each in CONTRACTS],
+    ids="-".join,
+)
 def test_the_contracts_hold_on_jax(contracts: tuple[str, ...]) -> None:
     files = [str(Path(__file__).with_name(f"test_{name}.py")) for name in contracts]
     done = run_on_jax("-m", "pytest", "-p", "no:cacheprovider", *files)
