@@ -9,6 +9,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import sys
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from assay.experiments.run.preflight import Preflight
 from assay.experiments.run.trial_batching import TrialBatching
 from assay.experiments.tracking.schema import OBJECTIVE_TAG
 from assay.models.code_files import CodeFile
+from assay.search.system.hardware import count_cores
 
 _VERSION_TAGS = (
     "assay",
@@ -69,6 +71,9 @@ def provenance(
         **({} if code is None else {"assay.code.digest": _digest_record(code)}),
         "assay.packages.digest": _digest_record(list_packages()),
         "assay.processor": read_processor(),
+        "assay.cores": str(count_cores()),
+        "assay.memory": _read_memory(),
+        "assay.platform": platform.platform(),
         OBJECTIVE_TAG: str(experiment.search.goals),
         "assay.backend": execution.backend,
         "assay.device": execution.reported or execution.device,
@@ -113,6 +118,12 @@ def read_processor() -> str:
             if name.strip() == "model name":
                 return value.strip()
     return platform.processor() or platform.machine()
+
+
+def _read_memory() -> str:
+    """Return how much memory the machine has."""
+    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{size / 2**30:.0f} GiB"
 
 
 def read_code(preflight: Preflight) -> tuple[CodeFile, ...]:

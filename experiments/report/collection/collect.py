@@ -89,13 +89,13 @@ _LONGEST_SESSION_SECONDS = 366 * 86_400  # a longer one began or ended by a cloc
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 _EXECUTION_TAGS = (
     *("backend", "device", "precision", "workers", "threads", "deterministic", "fuse", "xla"),
-    *("gpu_memory", "processor"),
+    *("gpu_memory", "processor", "cores", "memory"),
 )
 _ENVIRONMENT_TAGS = (
     *("version.assay", "commit", "dirty", "version.python", "version.keras"),
     *("version.tensorflow", "version.jax", "version.torch", "version.optuna", "version.mlflow"),
     *_EXECUTION_TAGS,
-    *("packages.digest", "code.digest"),
+    *("platform", "packages.digest", "code.digest"),
 )
 
 

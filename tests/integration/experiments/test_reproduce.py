@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +19,7 @@ from assay.experiments.run import execution
 from assay.models.seeding import trial_seed
 from assay.search.events import StudyOpened, TrialBegun
 from assay.search.journal import read_events
+from assay.search.system.hardware import count_cores
 from tests.helpers.command import Done, invoke
 from tests.helpers.experiment_files import OWN
 from tests.helpers.refusals import Fails
@@ -252,6 +255,9 @@ def test_a_run_holds_what_a_colleague_needs(home: Path, own_project: Path) -> No
     expected = "assay sweep ./own.toml --epochs 2 --workers 2 --home '<path>' --json"
     assert tags["assay.command"] == expected
     assert {"assay.packages.digest", "assay.code.digest", "assay.deterministic"} <= set(tags)
+    assert tags["assay.cores"] == str(count_cores())
+    assert re.fullmatch(r"\d+ GiB", tags["assay.memory"])
+    assert tags["assay.platform"].startswith(platform.system())
     (opened,) = [
         event
         for event, _ in read_events(home / "journal" / "own.jsonl")
