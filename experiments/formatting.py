@@ -137,10 +137,12 @@ def format_with_margin(value: float, margin: float | None, *, is_signed: bool = 
     if margin is None or not math.isfinite(margin) or margin <= 0:
         text = f"{value:{sign}.3g}"
         return text if margin is None else f"{text} ± {margin:.2g}"
-    digits = max(0, 1 - math.floor(math.log10(margin)))
+    # Rounded first: 0.0996 is 0.10.
+    digits = max(0, 1 - math.floor(math.log10(float(f"{margin:.1e}"))))
     if digits > _MOST_DIGITS:
         return f"{value:{sign}.3g} ± {margin:.2g}"
-    return f"{value:{sign}.{digits}f} ± {margin:.{digits}f}"
+    rounded = round(value, digits) or 0.0  # no negative zero
+    return f"{rounded:{sign}.{digits}f} ± {margin:.{digits}f}"
 
 
 def sparkline(values: list[float]) -> str:

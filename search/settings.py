@@ -72,7 +72,7 @@ class SearchSettings(Settings):
     question: str | None = Field(
         default=None,
         description="The hyperparameter that the search asks about, one of [space]: the report "
-        "compares the best of each of its values.",
+        "answers it by what finalize trained again.",
     )
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from assay.experiments.decision.candidates import (
 )
 from assay.experiments.decision.outcome import (
     TEST_METRIC,
-    ends_record,
+    bounds_record,
     find_leader,
     interval_record,
 )
@@ -96,7 +96,7 @@ class ComparedConfiguration:
             "failed": list(one.failed),
             "validation": interval_record(one.validation),
             "test": interval_record(self.test),
-            "generalization": ends_record(self.generalization),
+            "generalization": bounds_record(self.generalization),
             "verdict": self.verdict,
             "reason": self.reason,
             "notes": list(one.notes),

@@ -112,7 +112,7 @@ class Finalist:
             "failed": list(self.failed),
             "validation": interval_record(self.validation),
             "test": interval_record(self.test),
-            "generalization": ends_record(self.generalization),
+            "generalization": bounds_record(self.generalization),
             "search_value": self.configuration.search_value,
             "optimism": self.optimism,
             "verdict": self.verdict,
@@ -483,7 +483,7 @@ def _rank(finalist: Finalist, objective: Objective) -> tuple[bool, float]:
     return not finalist.is_leader, -mean if objective.direction == "maximize" else mean
 
 
-def ends_record(interval: Interval | None) -> dict[str, float] | None:
+def bounds_record(interval: Interval | None) -> dict[str, float] | None:
     """Return the ends of an interval, as JSON takes them."""
     return None if interval is None else {"low": interval.low, "high": interval.high}
 

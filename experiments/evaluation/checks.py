@@ -229,8 +229,8 @@ def check_validation_size(facts: StudyFacts) -> Finding:
     resolved = 0.01 * math.sqrt(needed / examples)
     return Finding(
         True,
-        f"{numbers}, so one network's share is known to {resolved:.4f}, and these trials differ by "
-        "less: train the best again on several seeds",
+        f"{numbers}, so one network's share is known to within {resolved:.4f}, and these trials "
+        "differ by less: train the best again on several seeds",
     )
 
 

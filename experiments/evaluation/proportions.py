@@ -29,7 +29,7 @@ _LARGEST_REMAINDER = 0.25
 
 @dataclass(frozen=True)
 class Interval:
-    """An interval of shares.
+    """An interval of a share, or of an error.
 
     Attributes:
         low: its lower end.

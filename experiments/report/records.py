@@ -48,8 +48,8 @@ class Interval(_Part):
     seeds: Count
 
 
-class Ends(_Part):
-    """The ends of an interval."""
+class Bounds(_Part):
+    """The bounds of an interval."""
 
     low: FiniteFloat
     high: FiniteFloat
@@ -366,7 +366,7 @@ class FinalistRecord(_Part):
     search_value: FiniteFloat | None
     validation: Interval | None
     test: Interval | None
-    generalization: Ends | None = None
+    generalization: Bounds | None = None
     optimism: FiniteFloat | None
     verdict: str
     difference: Difference | None
@@ -592,7 +592,7 @@ class ComparedRecord(_Part):
     params: Mapping[str, Value]
     validation: Interval | None
     test: Interval | None
-    generalization: Ends | None = None
+    generalization: Bounds | None = None
     verdict: str
     difference: Difference | None
 
@@ -606,6 +606,8 @@ class ReportRecord(_Part):
         studies: names of the studies, in the order of the page.
         comparison: what a comparison of all their finalists found, one sentence each; empty with
             one study, or if they can't be compared.
+        comparisons: number of comparisons of these configurations that are adjusted together.
+        level: what an adjusted p-value must be below for a verdict; None without comparisons.
         not_compared: why several studies are not compared; empty if they are.
         command: the command that makes it, if that is not `assay report`; else empty.
         collected: when the records were collected: UTC, such as "2026-11-27T14:00:00Z".
@@ -617,6 +619,8 @@ class ReportRecord(_Part):
     title: str
     studies: tuple[str, ...]
     comparison: tuple[str, ...] = ()
+    comparisons: Count = 0
+    level: FiniteFloat | None = None
     not_compared: str = ""
     command: str = ""
     collected: str

@@ -71,6 +71,23 @@ def write_report(
     """
     files = {**pages, RECORDS: _encode_records(records), ENVIRONMENT: _encode(environment)}
     files[CRATE_FILE] = build_crate(records, environment, files)
+    return write_files(folder, files)
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> list[str]:
+    """Write files and their manifest into a folder, in the place of those of an earlier call.
+
+    Args:
+        folder: the folder, which need not exist.
+        files: content of each file by its name in the folder.
+
+    Returns:
+        The names of all of them, the manifest last.
+
+    Raises:
+        RequestError: the folder can't be one, or has a link where a file belongs.
+        SearchError: it can't be written, for example because the disk is full.
+    """
     for name in (*files, MANIFEST):
         assert _NAME.fullmatch(name), f"no name of a report's file: {name!r}"
     with _write_errors(folder):

@@ -38,6 +38,7 @@ TARGET_OFFSET_LAYER = "target_offset"
 """Name of the last layer, which adds the offset that targets were trained without."""
 
 _EXACT_DIFFERENCES = 2.0**62
+_FEWEST_LEVELS = 16  # of images whose pixels are no more than that, 1 is a bright one
 _SLACK = 1e-3  # of probabilities in 16 bits
 
 
@@ -77,9 +78,12 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             params: not used.
 
         Raises:
-            ValueError: an example has another shape, or a number that is not finite.
+            ValueError: an example has another shape, or a number that is not finite; or the
+                examples were scaled.
         """
-        return to_frame(self._compute_outputs(np.asarray(model_input)), self.settings)
+        raw = np.asarray(model_input)
+        check_range(raw, self.settings)
+        return to_frame(self._compute_outputs(raw), self.settings)
 
     def _compute_outputs(self, raw: Array) -> Array:
         """Return the outputs for raw examples, float64 (examples, outputs)."""
@@ -180,6 +184,31 @@ def _import_file(file: Path) -> None:
 
 # Inputs
 # ------
+
+
+def check_range(raw: Array, settings: Mapping[str, Any]) -> None:
+    """Check that images of whole numbers were not scaled to [0, 1].
+
+    MLflow's server makes whole numbers of what it receives: scaled pixels come as zeros and ones,
+    and the answer would be that for a black image.
+
+    Args:
+        raw: all examples of a request.
+        settings: of the model.
+
+    Raises:
+        ValueError: all of their numbers are 0 or 1, although those of training went far beyond.
+    """
+    largest = settings.get("largest")
+    if largest is None or largest < _FEWEST_LEVELS or raw.size == 0:
+        return
+    images = raw.ravel() if raw.dtype == object else [raw]  # of several sizes
+    most = max((np.asarray(image).max(initial=0) for image in images), default=0)
+    if most <= 1:
+        raise ValueError(
+            f"images must have raw pixels, in training up to {largest:g}; the largest received is "
+            f"{most}: do not scale them (a request of black images alone is refused too)"
+        )
 
 
 def prepare_inputs(raw: Array, settings: Mapping[str, Any]) -> Array:

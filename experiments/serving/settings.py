@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tomllib
 import zipfile
@@ -64,6 +65,7 @@ class ServedSettings:
         size: (height, width) to which images are resized; None if they are not.
         resize: filter of Pillow by which they are.
         centre: what is subtracted before the cast to float32; None for nothing.
+        largest: largest training input, if inputs are images of whole numbers; else None.
         factor: of the scale.
         offset: of the scale.
         in_float64: whether the scale is applied in float64, since it contains the centre.
@@ -84,6 +86,7 @@ class ServedSettings:
     size: Sequence[int] | None
     resize: str | None
     centre: Sequence[float] | None
+    largest: float | None
     factor: Sequence[float]
     offset: Sequence[float]
     in_float64: bool
@@ -129,12 +132,14 @@ def read_served_settings(
     labels = None if is_regression else [*data.classes]
     if labels is not None and len(labels) != data.outputs:
         raise ValueError(f"{data.outputs} outputs can't have {len(labels)} classes")
+    inputs = _read_inputs(data, preflight.get("input_type"))
     return ServedSettings(
         backend=backend,
         labels=labels,
         columns=name_columns(labels, data.outputs),
         activation=None if is_regression else find_activation(config, preflight.get("model_gives")),
-        **_read_inputs(data, preflight.get("input_type")),
+        **inputs,
+        largest=_read_largest(inputs, preflight.get("input_range")),
         target_offset=data.target_offset,
         code=own_code,
         missing_code=missing_code,
@@ -267,6 +272,18 @@ def _read_inputs(data: _RecordedData, input_type: object) -> dict[str, Any]:
         "in_float64": True,
         "inputs": _FROM_STORED,
     }
+
+
+def _read_largest(inputs: Mapping[str, Any], input_range: object) -> float | None:
+    """Return the largest training input, if inputs are images of whole numbers."""
+    is_image = inputs["layout"] in ("channels_last", "channels_first")
+    if not is_image or "int" not in inputs["dtype"]:
+        return None
+    if not isinstance(input_range, list) or len(input_range) != 2:
+        return None
+    largest = input_range[1]
+    is_known = isinstance(largest, int | float) and math.isfinite(largest)
+    return float(largest) if is_known else None
 
 
 def _read_preflight(opened: StudyOpened) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from assay.experiments.report.records import (
     FORMAT,
+    Bounds,
     Check,
     ClassRecord,
     Command,
@@ -120,6 +121,8 @@ def several(seed: int = 0) -> ReportRecords:
         report.report.model_copy(
             update={
                 "comparison": (f"{compared[0].name} leads: its mean is the highest.",),
+                "comparisons": math.comb(len(compared), 2),
+                "level": 0.05,
                 "command": "make benchmark-report DATA=digits",
             }
         ),
@@ -446,6 +449,7 @@ def _finalist(
         search_value=search,
         validation=_interval(validation),
         test=_interval(test),
+        generalization=Bounds(low=min(test) - 0.01, high=max(test) + 0.01),
         optimism=mean - search if is_regression else search - mean,
         verdict="not judged",
         difference=None,
@@ -702,6 +706,7 @@ def _compare(records: Sequence[Any], rng: random.Random) -> list[ComparedRecord]
             "params": one.params,
             "validation": one.validation,
             "test": one.test,
+            "generalization": one.generalization,
         }
         for one in finalists
     ]

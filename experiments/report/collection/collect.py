@@ -26,6 +26,7 @@ from assay.experiments.formatting import format_count, format_ordinal
 from assay.experiments.report.collection.commands import describe_network, list_commands
 from assay.experiments.report.collection.compared import (
     Benchmark,
+    StudyComparison,
     compare_studies,
     describe_openings,
     describe_unfinalized,
@@ -128,13 +129,14 @@ def collect(
     if len(sources) > 1:
         # A study that was only searched has nothing to be compared.
         names = [one.name for one in sources if one.finalized is not None]
-        compared, sentences, reason = compare_studies(names, store_paths, references)
+        comparison = compare_studies(names, store_paths, references)
         openings = {one.name: count_openings(one.finalizes) for one in sources}
         notes = [*describe_unfinalized(sources), *describe_openings(sources, openings, references)]
     else:
-        compared, sentences, reason, notes = [], [], "", []
+        comparison, notes = StudyComparison(), []
+    sentences = comparison.sentences
     # A path is masked up to the end of a text, so the notes are added behind.
-    reason = to_private_text(reason)
+    reason = to_private_text(comparison.reason)
     if reason and notes:
         reason = " ".join([f"{reason.rstrip('.')}.", *notes])
     elif notes:
@@ -145,12 +147,14 @@ def collect(
         title=_title(sources) if benchmark is None else benchmark.title,
         studies=tuple(to_text(one.name) for one in sources),
         comparison=tuple(map(to_text, sentences)),
+        comparisons=comparison.comparisons,
+        level=comparison.level,
         not_compared=to_text(reason),
         command="" if benchmark is None else benchmark.command,
         collected=time.strftime(_TIME_FORMAT),
         version=importlib.metadata.version("assay"),
     )
-    records += [*compared, *(one.record for one in references)]
+    records += [*comparison.records, *(one.record for one in references)]
     stages = tuple(stage for one in sources for stage in _environments(one))
     return ReportRecords(report, tuple(records)), Environment(stages=stages)
 

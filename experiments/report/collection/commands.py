@@ -21,7 +21,8 @@ from assay.models.errors import RequestError
 
 _REPRODUCED = (
     f"every metric of every epoch must be within {DEFAULT_TOLERANCE:g} of the recorded one; a "
-    f"value above 1, within {DEFAULT_TOLERANCE:g} of itself"
+    f"value above 1, within {DEFAULT_TOLERANCE:g} of itself; --data-dir FOLDER names where the "
+    "data are, if they are not to be downloaded"
 )
 _PORT = 5001
 
@@ -70,7 +71,7 @@ def describe_network(sources: StudySources, leader: int | None) -> str:
     if registration is None or registration.unsaved is not None:
         return ""
     networks = 0 if evaluation is None else len(evaluation.leader_trainings)
-    of = f", of its {networks} networks the best on validation" if networks > 1 else ""
+    of = f", the best of its {networks} networks on validation" if networks > 1 else ""
     text = f"Its network is that of training {registration.training} of trial {leader}{of}."
     training = finalized.record.trainings.get(registration.training)
     tested = {} if training is None or training.tested is None else training.tested.metrics
@@ -100,7 +101,24 @@ def _serving_commands(sources: StudySources) -> Iterator[Command]:
     example = f"mlflow artifacts download --artifact-uri {model}/{file} --dst-path ."
     ask = f"curl -H 'Content-Type: application/json' -d @{file} 127.0.0.1:{_PORT}/invocations"
     yield _command("serve", f"{store}{serve}")
-    yield _command("ask", f"{store}{example}\n{ask}")
+    yield _command("ask", f"{store}{example}\n{ask}", _describe_requests(sources))
+
+
+def _describe_requests(sources: StudySources) -> str:
+    """Return what the served network takes, and what it answers."""
+    answer = "its value"
+    if sources.task == "classification":
+        answer = "its label and the probability of each class"
+    raw = sources.data.get("raw")
+    shape = raw.get("shape") if isinstance(raw, dict) else None
+    takes = ""
+    if isinstance(shape, list | tuple) and isinstance(raw, dict):
+        sizes = " x ".join(map(str, shape))
+        takes = (
+            f'a request is {{"inputs": [example, ...]}}, each {sizes} of {raw.get("dtype")}, as '
+        )
+        takes += "they are in the data, not scaled; "
+    return to_text(f"{takes}the answer has, for each example, {answer}")
 
 
 def _own_store(sources: StudySources) -> str:

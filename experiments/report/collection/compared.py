@@ -14,7 +14,7 @@ from assay.experiments.decision.comparison import (
 from assay.experiments.decision.sentences import describe_comparison
 from assay.experiments.formatting import format_count, format_metric
 from assay.experiments.report.collection.finalists import to_difference
-from assay.experiments.report.collection.plain import to_ends, to_interval, to_text, to_values
+from assay.experiments.report.collection.plain import to_bounds, to_interval, to_text, to_values
 from assay.experiments.report.collection.sources import StudySources
 from assay.experiments.report.records import ComparedRecord, ReferenceRecord
 from assay.experiments.terminal_text import escape_line
@@ -51,31 +51,50 @@ class Benchmark:
     references: Sequence[Reference] = ()
 
 
+@dataclass(frozen=True)
+class StudyComparison:
+    """The finalists of several studies, and references, compared with one leader.
+
+    Attributes:
+        records: the configurations, the leader first; empty if there is no comparison.
+        sentences: what the comparison says.
+        reason: why there is none; empty if there is one.
+        comparisons: number of comparisons that are adjusted together.
+        level: what an adjusted p-value must be below for a verdict; None without comparisons.
+    """
+
+    records: Sequence[ComparedRecord] = ()
+    sentences: Sequence[str] = ()
+    reason: str = ""
+    comparisons: int = 0
+    level: float | None = None
+
+
 def compare_studies(
     studies: Sequence[str], store_paths: StorePaths, references: Sequence[Reference] = ()
-) -> tuple[list[ComparedRecord], list[str], str]:
+) -> StudyComparison:
     """Compare the finalists of several studies, and references, with one leader.
 
     Args:
         studies: names of the studies.
         store_paths: where the stores are.
         references: models that Assay did not train.
-
-    Returns:
-        The configurations, the leader first; what the comparison says, one sentence each; why there
-        is none, or an empty text.
     """
     try:
         candidates = load_candidates(studies, store_paths)
         candidates += [one.candidate for one in references]
         if len(candidates) < 2:
-            return [], [], "fewer than two configurations were trained again"
+            return StudyComparison(reason="fewer than two configurations were trained again")
         check_comparable(candidates)
     except RequestError as error:
-        return [], [], str(error)
-    comparison = compare_candidates(candidates)
-    records = [to_compared_record(one) for one in comparison.configurations]
-    return records, describe_comparison(comparison, all_pairs=False), ""
+        return StudyComparison(reason=str(error))
+    found = compare_candidates(candidates)
+    return StudyComparison(
+        records=[to_compared_record(one) for one in found.configurations],
+        sentences=describe_comparison(found, all_pairs=False),
+        comparisons=len(found.comparisons),
+        level=next((one.alpha for one in found.comparisons.values()), None),
+    )
 
 
 def describe_unfinalized(sources: Sequence[StudySources]) -> list[str]:
@@ -111,7 +130,7 @@ def _describe_unfinalized(study: StudySources, sources: Sequence[StudySources]) 
         other for other in others if study.family is not None and other[1].family == study.family
     ]
     compared: dict[str, tuple[float, str]] = {}
-    for group, words in ((alike, "of the same model"), (others, "of the finalized studies")):
+    for group, words in ((alike, "of the same model family"), (others, "of the finalized studies")):
         if group:
             best, of = pick(group, key=lambda other: other[0])
             compared.setdefault(of.name, (best, words))
@@ -157,7 +176,7 @@ def _describe_shared(counts: Mapping[str, int]) -> str:
     return (
         f"The test set was opened {format_count(sum(counts.values()), 'time')} for this report "
         f"({each}). The verdicts are adjusted for all comparisons, but for the openings of one "
-        "study alone, so they are a little too confident."
+        "study alone, so false ones may be more frequent than their level says."
     )
 
 
@@ -172,7 +191,7 @@ def to_compared_record(configuration: ComparedConfiguration) -> ComparedRecord:
         params=to_values(_searched_alone(candidate)),
         validation=to_interval(candidate.validation),
         test=to_interval(configuration.test),
-        generalization=to_ends(configuration.generalization),
+        generalization=to_bounds(configuration.generalization),
         verdict=configuration.verdict,
         difference=to_difference(comparison),
     )

@@ -20,8 +20,8 @@ from assay.experiments.decision.testing import build_class_report
 from assay.experiments.evaluation.summaries import mean_interval
 from assay.experiments.evaluation.verdicts import Comparison
 from assay.experiments.report.collection.plain import (
+    to_bounds,
     to_count,
-    to_ends,
     to_finite,
     to_interval,
     to_private_text,
@@ -77,7 +77,7 @@ def _from_evaluation(
         search_value=to_finite(finalist.configuration.search_value),
         validation=to_interval(finalist.validation),
         test=to_interval(finalist.test),
-        generalization=to_ends(finalist.generalization),
+        generalization=to_bounds(finalist.generalization),
         optimism=to_finite(finalist.optimism),
         verdict=finalist.verdict,
         difference=to_difference(finalist.comparison),

@@ -13,7 +13,7 @@ from typing import Any
 from assay.experiments.config.given_command import PATH, mask_paths
 from assay.experiments.evaluation import proportions
 from assay.experiments.evaluation.summaries import MeanInterval
-from assay.experiments.report.records import Ends, Interval, Value
+from assay.experiments.report.records import Bounds, Interval, Value
 from assay.experiments.tracking.schema import encode_text
 from assay.search.system.urls import scrub_secrets
 
@@ -89,12 +89,12 @@ def to_values(values: Mapping[str, Any]) -> dict[str, Value]:
     return {to_text(name): to_value(value) for name, value in values.items()}
 
 
-def to_ends(interval: proportions.Interval | None) -> Ends | None:
+def to_bounds(interval: proportions.Interval | None) -> Bounds | None:
     """Return the record of an interval; None unless its ends are finite."""
     if interval is None:
         return None
     low, high = to_finite(interval.low), to_finite(interval.high)
-    return None if low is None or high is None else Ends(low=low, high=high)
+    return None if low is None or high is None else Bounds(low=low, high=high)
 
 
 def to_interval(interval: MeanInterval | None) -> Interval | None:

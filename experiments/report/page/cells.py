@@ -82,7 +82,7 @@ def format_p_value(difference: Difference | None) -> str:
     p_value = None if difference is None else difference.p_value
     if p_value is None:
         return ""
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3g}"
 
 
 def format_difference(

@@ -31,17 +31,18 @@ _PURPOSES = {
     "finalize": "train the best again, and open the test set",
     "reproduce": "train the network again from its recipe and seed, and compare every number",
     "train": "train its configuration once more; options change something in it",
-    "serve": "serve the network, which answers raw inputs, in an environment that uv makes",
-    "ask": "ask it about the example that is stored with it",
-    "export": "write the network to a file",
+    "serve": "serve the network in an environment that uv makes (pip install uv); it takes minutes "
+    "at first, then says 'Uvicorn running'",
+    "ask": "in a second terminal: ask it about the training example that is stored with it",
+    "export": "write the network to a file, beside a program that uses it",
     "ui": "open the study in MLflow",
     "report": "write this report again",
 }
 _SETTINGS = {"dirty": "uncommitted changes", "commit": "commit of the code"}
 _LONGEST_FACT = 20
 _NEXT = (
-    "What to do with it next, in the folder that holds mlruns/ or the home that a line names, with "
-    "Assay installed from the commit that the table below has:"
+    "What to do with it next, typed where the study was made, at the commit in the table below; at "
+    "another one, reproduce says what differs:"
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 from assay.experiments.formatting import format_count, format_metric
@@ -40,9 +39,15 @@ from assay.experiments.report.page.summary import (
     describe_intervals,
     describe_verdicts,
     name_test_examples,
+    name_time,
 )
 from assay.experiments.report.page.view import StudyView
-from assay.experiments.report.records import ComparedRecord, ReferenceRecord, ReportRecords
+from assay.experiments.report.records import (
+    ComparedRecord,
+    ReferenceRecord,
+    ReportRecord,
+    ReportRecords,
+)
 
 _NO_VERDICT = (
     "Intervals of two different studies make no verdict, whether they overlap or not: 'assay "
@@ -61,7 +66,10 @@ def build_comparison(records: ReportRecords, views: Sequence[StudyView]) -> Chap
     )
     blocks: list[Block] = [drop_empty_columns(_study_table(views, compared))]
     if compared:
-        blocks += [_compared_table(views, compared), Paragraph(INTERVAL_NOTE, "note")]
+        blocks += [
+            _compared_table(records.report, views, compared),
+            Paragraph(INTERVAL_NOTE, "note"),
+        ]
     else:
         blocks.append(Paragraph(_NO_VERDICT, "note"))
     sections = [Section("All studies", blocks)]
@@ -125,9 +133,9 @@ def _summarize_compared(
             name="comparison",
             caption=(
                 f"{capitalize(name_test_metric(first.study.test_metric))} of every finalist on the "
-                "same test set: mean over the seeds and its 95 % interval. Blue leads, grey "
-                "is not separable from it or was not judged, vermillion is worse, green is "
-                "better, purple is a reference. The leader first, then by validation."
+                "same test set: mean over the seeds and its 95 % interval over new seeds. Blue "
+                "leads, grey is not separable from it or was not judged, vermillion is worse, "
+                "green is better, purple is a reference. The leader first, then by validation."
             ),
             alt="; ".join(
                 f"{shorten(one.name)}: {format_interval(one.test)}, {one.verdict}" for one in shown
@@ -151,8 +159,8 @@ def _judge_searches(views: Sequence[StudyView]) -> Iterator[str]:
     judged = [f"{view.study.study} {text}" for view in views if (text := _against_baseline(view))]
     if judged:
         yield (
-            "Was the search worth it? Its leader against its own baseline, by the verdicts of "
-            f"each study's own finalize: {'; '.join(judged)}."
+            "Was the search worth it? The leader of each study against the study's own baseline, "
+            f"by the verdicts of its finalize: {'; '.join(judged)}."
         )
 
 
@@ -204,7 +212,7 @@ def _list_facts(
         ("trials", f"{sum(view.tried for view in views):,}"),
         *([("configurations compared", str(len(compared)))] if compared else []),
         # A sum without the studies whose time is not recorded would be no total.
-        *([("search and finalize", format_time(sum(known)))] if len(known) == len(views) else []),
+        *([(name_time(views), format_time(sum(known)))] if len(known) == len(views) else []),
     ]
 
 
@@ -333,13 +341,20 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
     )
 
 
-def _compared_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord]) -> Table:
+def _compared_table(
+    report: ReportRecord, views: Sequence[StudyView], compared: Sequence[ComparedRecord]
+) -> Table:
     first = _first_compared(views, compared)
-    pairs = math.comb(sum(one.verdict != "not judged" for one in compared), 2)
+    adjusted = ""
+    if report.comparisons and report.level is not None:
+        adjusted = (
+            " An interval is that of one difference by itself. What decides is p, adjusted for all "
+            f"{format_count(report.comparisons, 'comparison')} of these configurations: below "
+            f"{report.level:g}."
+        )
     return Table(
         "Every finalist, best validation first. The verdicts are about the test set and against "
-        "the leader of all. An interval is that of one difference by itself; p is adjusted for "
-        f"all {pairs} comparisons of this table, and decides. In bold: that leader.",
+        f"the leader of all.{adjusted} In bold: that leader.",
         columns(
             "configuration",
             "verdict",

@@ -70,7 +70,8 @@ class Table:
         rows: cells of each row, one for each column.
         strong: indices of the rows that stand out.
         folded: whether the page shows it only when asked to; paper always does.
-        stacked: whether a phone shows the cells of a row below one another: for sentences.
+        stacked: whether a phone shows the cells of a row below one another, each beside the name of
+            its column: for sentences, and for rows that are wider than a phone.
     """
 
     caption: str

@@ -346,7 +346,9 @@ def _gallery(view: StudyView) -> Gallery:
             shown.append(one)
     left_out = len(view.examples) - len(shown)
     noun = view.study.data.noun
-    caption = f"Test {noun} that most of the leader's networks take for another class."
+    caption = (
+        f"Test {noun}, counted from 0, that most of the leader's networks take for another class."
+    )
     if view.study.examples_note:
         caption += f" {view.study.examples_note}"
     if left_out:

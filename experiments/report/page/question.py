@@ -6,7 +6,9 @@ on one training each, and a sampler tries the values unequally often.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from assay.experiments.formatting import (
     format_count,
@@ -19,24 +21,40 @@ from assay.experiments.report.page.cells import shorten
 from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import FinalistRecord, IsolationRecord, Value
 
-_NOT_USED = "(not used)"
 _FEW_TRIALS = 5
 
 
-def value_in_question(view: StudyView, params: Mapping[str, Value]) -> str:
-    """Return a configuration's value of the hyperparameter in question; empty without a question.
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a declared question.
+
+    Attributes:
+        text: the answer in one line.
+        is_decided: whether the value of the leader is better than every other one that the search
+            may try.
+    """
+
+    text: str
+    is_decided: bool
+
+
+def format_value_in_question(view: StudyView, params: Mapping[str, Value]) -> str:
+    """Return a configuration's value of the hyperparameter in question.
+
+    Returns:
+        The value; an empty text without a question, and if the configuration does not use it.
 
     Example:
-        >>> value_in_question(view, {"activation": "tanh", "hidden_units": 64})
+        >>> format_value_in_question(view, {"activation": "tanh", "hidden_units": 64})
         'tanh'
     """
     question = view.study.question
-    if question is None:
+    if question is None or question not in params:
         return ""
-    return shorten(format_param(params[question])) if question in params else _NOT_USED
+    return shorten(format_param(params[question]))
 
 
-def answer_question(view: StudyView, leader: FinalistRecord) -> str | None:
+def answer_question(view: StudyView, leader: FinalistRecord) -> Answer | None:
     """Return which value is best, as far as finalize tells; None without a question.
 
     Args:
@@ -45,39 +63,62 @@ def answer_question(view: StudyView, leader: FinalistRecord) -> str | None:
     """
     if view.study.question is None:
         return None
-    best = value_in_question(view, leader.params)
-    tied, worse = _split_others(view, best)
-    untested = _list_untested(view, {best, *tied, *worse})
-    if not tied and not worse:
-        others = f", not {join_or(untested)}" if untested else ""
-        return f"Not decided: {best} alone was trained again{others}."
-    absent = ""
-    if untested:
-        absent = f"{join_and(untested)} {'was' if len(untested) == 1 else 'were'} not trained again"
-    if tied:
-        return f"Not decided between {join_and([best, *tied])}{'; ' if absent else ''}{absent}."
-    if absent:
-        return f"Not decided: {best} is better than {join_and(worse)}, but {absent}."
-    return f"{best}: better than {join_and(worse)}, as far as the finalists tell."
-
-
-def _split_others(view: StudyView, best: str) -> tuple[list[str], list[str]]:
-    """Return the other values of finalists: those that may be as good, and those that are worse."""
-    verdicts: dict[str, list[str]] = {}
+    best = _key_of(view, leader.params)
+    verdicts: dict[str, set[str]] = {}
     for one in view.finalists:
-        value = value_in_question(view, one.params)
-        if value != best:
-            verdicts.setdefault(value, []).append(one.verdict)
-    worse = [value for value, each in verdicts.items() if set(each) == {"worse"}]
-    return [value for value in verdicts if value not in worse], worse
+        key = _key_of(view, one.params)
+        if key != best:
+            verdicts.setdefault(key, set()).add(one.verdict)
+    worse = [key for key, found in verdicts.items() if found == {"worse"}]
+    tied = [key for key in verdicts if key not in worse]
+    choices = _list_choices(view)
+    untested = [key for key in choices or () if key not in (best, *verdicts)]
+    names = _name_keys([best, *verdicts, *untested])
+    if choices is None:
+        absent = "other values of the range were not trained again"
+    elif untested:
+        were = "was" if len(untested) == 1 else "were"
+        absent = f"{join_and([names[key] for key in untested])} {were} not trained again"
+    else:
+        absent = ""
+    return _word_answer(
+        names[best], [names[key] for key in tied], [names[key] for key in worse], absent
+    )
 
 
-def _list_untested(view: StudyView, tested: set[str]) -> list[str]:
-    """Return the choices that no finalist has; of a range there is none to name."""
-    name = view.study.question
-    space = next((one for one in view.space if one.name == name), None)
-    choices = [] if space is None else [shorten(format_param(one)) for one in space.choices]
-    return [choice for choice in choices if choice not in tested]
+def _word_answer(best: str, tied: Sequence[str], worse: Sequence[str], absent: str) -> Answer:
+    if tied:
+        end = f"; {absent}" if absent else ""
+        return Answer(f"Not decided between {join_and([best, *tied])}{end}.", False)
+    if not worse:
+        end = f": {absent}" if absent else ""
+        return Answer(f"Not decided. {best} alone was trained again{end}.", False)
+    if absent:
+        return Answer(f"Not decided: {best} is better than {join_and(worse)}, but {absent}.", False)
+    return Answer(f"{best}: better than {join_and(worse)}, as far as the finalists tell.", True)
+
+
+def _key_of(view: StudyView, params: Mapping[str, Value]) -> str:
+    """Return a value as a key: what is shown of two different values may be the same."""
+    assert view.study.question is not None
+    if view.study.question not in params:
+        return ""  # no JSON
+    return json.dumps(params[view.study.question])
+
+
+def _list_choices(view: StudyView) -> list[str] | None:
+    """Return the keys of all choices of the hyperparameter in question; None of a range."""
+    space = next((one for one in view.space if one.name == view.study.question), None)
+    if space is None or not space.choices:
+        return None
+    return [json.dumps(choice) for choice in space.choices]
+
+
+def _name_keys(keys: Sequence[str]) -> dict[str, str]:
+    """Return what is shown of each value: with all digits, if two would look the same."""
+    short = {key: shorten(format_param(json.loads(key))) if key else "no value" for key in keys}
+    shown = list(short.values())
+    return {key: name if shown.count(name) == 1 else key for key, name in short.items()}
 
 
 def describe_isolation(view: StudyView) -> Iterator[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import jinja2
 
 FIGURES = "figures"
+_LONGEST_WORD = 32
 
 
 def render(records: ReportRecords, environment: Environment) -> dict[str, bytes]:
@@ -37,7 +38,11 @@ def render(records: ReportRecords, environment: Environment) -> dict[str, bytes]
     # Here, because matplotlib takes a second to import.
     from assay.experiments.report.page.content import build_document
 
-    document = build_document(records, environment)
+    return render_document(build_document(records, environment))
+
+
+def render_document(document: Document) -> dict[str, bytes]:
+    """Return the files of a document by their names: page, Markdown twin and figures."""
     return {
         PAGE: _to_html(document).encode(),
         MARKDOWN: to_markdown(document, FIGURES).encode(),
@@ -66,6 +71,7 @@ def _add_filters(templates: jinja2.Environment) -> None:
     templates.filters["data_uri"] = _data_uri
     templates.filters["parts"] = _part_options
     templates.filters["kind"] = lambda block: type(block).__name__
+    templates.filters["has_short_words"] = _has_short_words
     templates.filters["grouped"] = _group_figures
     templates.filters["is_plain"] = lambda cell: isinstance(cell, str)
 
@@ -83,6 +89,11 @@ def _part_options(text: str) -> Iterator[tuple[str, bool]]:
     """Yield the parts of a text, and whether each is an option of a command."""
     for place, part in enumerate(_OPTION.split(text)):
         yield part, place % 2 == 1
+
+
+def _has_short_words(text: str) -> bool:
+    """Return whether a text fits a narrow column without a break inside of a word."""
+    return max(map(len, text.split()), default=0) <= _LONGEST_WORD
 
 
 def _data_uri(svg: bytes) -> str:

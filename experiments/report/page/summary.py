@@ -14,7 +14,6 @@ from assay.experiments.report.page.cells import (
     format_interval,
     format_number,
     format_optimism,
-    format_range,
     format_time,
     join_params,
     name_test_metric,
@@ -22,16 +21,22 @@ from assay.experiments.report.page.cells import (
 )
 from assay.experiments.report.page.document import Badge, Code, Picture, Summary, Table, columns
 from assay.experiments.report.page.question import (
+    Answer,
     answer_question,
     describe_isolation,
-    value_in_question,
+    format_value_in_question,
 )
 from assay.experiments.report.page.search_figures import metric_of, with_value
 from assay.experiments.report.page.view import StudyView
-from assay.experiments.report.records import Difference, Ends, FinalistRecord, Interval, StudyRecord
+from assay.experiments.report.records import (
+    Bounds,
+    Difference,
+    FinalistRecord,
+    Interval,
+    StudyRecord,
+)
 
 _MOST_NAMED = 3
-_ALONE = "Nothing else was trained again, so it is compared with nothing."
 
 
 def summarize(view: StudyView) -> Summary:
@@ -63,24 +68,25 @@ def _summarize_final(view: StudyView, leader: FinalistRecord) -> Summary:
     assert leader.test is not None
     value = format_metric(leader.test.mean)
     examples = name_test_examples(study)
-    name = f"Trial {leader.trial}{', the baseline' if leader.baseline else ''}"
     measured = f"{value} {name_test_metric(study.test_metric)} on {examples}."
+    named = [
+        "the baseline" if leader.baseline else "",
+        format_value_in_question(view, leader.params),
+    ]
+    known = ", ".join(filter(None, named))
+    name = f"Trial {leader.trial}{f' ({known})' if known else ''}"
     answer = answer_question(view, leader)
-    leads = f"{name} ({value_in_question(view, leader.params)}) leads: {measured} "
+    explanation = [
+        f"{name} leads: {measured}" if answer is not None else "",
+        describe_intervals(leader.test, leader.generalization),
+        "" if len(view.finalists) > 1 else "Nothing else was trained again.",
+    ]
     return Summary(
-        status=decide_badge(
-            [
-                (f"trial {one.trial}", one.verdict, "the baseline" if one.baseline else "")
-                for one in view.finalists
-            ]
-        ),
+        status=_decide_question(view, answer),
         question=_ask(study),
-        answer=answer or f"{name}: {measured}",
+        answer=f"{name}: {measured}" if answer is None else answer.text,
         configuration=view.params(leader.params),
-        explanation=(
-            f"{leads if answer else ''}{describe_intervals(leader.test, leader.generalization)}"
-            f"{'' if len(view.finalists) > 1 else f' {_ALONE}'}"
-        ),
+        explanation=" ".join(filter(None, explanation)),
         certainty=list(_explain_final(view, leader)),
         facts=[
             (
@@ -97,6 +103,23 @@ def _summarize_final(view: StudyView, leader: FinalistRecord) -> Summary:
     )
 
 
+def _decide_question(view: StudyView, answer: Answer | None) -> Badge:
+    """Return how decided the question of a study is; without one, the choice of a configuration."""
+    badge = decide_badge(
+        [
+            (f"trial {one.trial}", one.verdict, "the baseline" if one.baseline else "")
+            for one in view.finalists
+        ]
+    )
+    if answer is None:
+        return badge
+    if answer.is_decided:
+        return Badge(f"decided for {shorten(view.study.question or '')}", "good")
+    if badge.tone == "good":
+        return Badge("tested on new seeds: not every value was trained again", "open")
+    return badge
+
+
 def name_test_examples(study: StudyRecord) -> str:
     """Return what a study was measured on, such as "the 10,000 test images"."""
     count = study.data.test_examples
@@ -107,8 +130,8 @@ def decide_badge(verdicts: Sequence[tuple[str, str, str]]) -> Badge:
     """Return how decided a comparison on the test set is.
 
     Args:
-        verdicts: name and verdict of each configuration, the leader too, and what it is of the
-            leader's: "the baseline"; empty for nothing.
+        verdicts: name and verdict of each configuration, the leader too, and what else it is, such
+            as "the baseline"; empty for nothing.
     """
     same = [
         f"{name} ({role})" if role else name
@@ -126,8 +149,10 @@ def decide_badge(verdicts: Sequence[tuple[str, str, str]]) -> Badge:
     return Badge("decided: better than all others on the test set", "good")
 
 
-def describe_intervals(test: Interval, generalization: Ends | None) -> str:
-    """Return what a mean is of, and its intervals on these test examples and on others.
+def describe_intervals(test: Interval, generalization: Bounds | None) -> str:
+    """Return what a mean is of, and where it lies on new seeds and other examples.
+
+    The figure and the tables have the interval over seeds alone.
 
     Args:
         test: the mean over seeds.
@@ -135,14 +160,12 @@ def describe_intervals(test: Interval, generalization: Ends | None) -> str:
     """
     if test.low is None or test.high is None:
         return "This is one network, so its spread over seeds is not known."
-    ends = format_range(test.low, test.high)
-    text = f"That is the mean of {format_count(test.seeds, 'network')} from different seeds. "
-    if generalization is None:
-        return f"{text}With new seeds, on these same examples, it lies in {ends} (95 %)."
-    others = format_range(generalization.low, generalization.high)
+    low, high, on = test.low, test.high, "on these same examples"
+    if generalization is not None:
+        low, high, on = generalization.low, generalization.high, "on other examples like these"
     return (
-        f"{text}With new seeds and other examples of the same kind it lies in {others}; on these "
-        f"same examples, in {ends} (95 % each)."
+        f"That is the mean of {format_count(test.seeds, 'network')} from different seeds. With new "
+        f"seeds, {on}, it lies between {format_metric(low)} and {format_metric(high)} (95 %)."
     )
 
 
@@ -166,8 +189,6 @@ def describe_verdicts(
             others = [*others[:_MOST_NAMED], f"{len(others) - _MOST_NAMED} more (see the table)"]
         if others:
             yield f"It is {word} than {', than '.join(others)}."
-    if len(named) == 1:
-        yield _ALONE
 
 
 def _explain_final(view: StudyView, leader: FinalistRecord) -> Iterator[str]:
@@ -230,8 +251,13 @@ def _list_facts(view: StudyView, leader: FinalistRecord | None) -> Iterator[tupl
         yield "parameters", f"{leader.parameters:,}"
     yield "test set opened", format_count(study.openings, "time") if study.openings else "never"
     if view.seconds is not None:
-        name = "search" if view.study.costs.finalize is None else "search and finalize"
-        yield name, format_time(view.seconds)
+        yield name_time([view]), format_time(view.seconds)
+
+
+def name_time(views: Sequence[StudyView]) -> str:
+    """Return what a time of studies is of."""
+    is_searched = all(view.study.costs.finalize is None for view in views)
+    return "search" if is_searched else "search and finalize"
 
 
 def draw_finalist_picture(view: StudyView) -> Picture:
@@ -244,9 +270,9 @@ def draw_finalist_picture(view: StudyView) -> Picture:
         name=view.file("finalists"),
         caption=(
             f"{capitalize(name_test_metric(study.test_metric))} on the test set"
-            f"{describe_metric(study.test_metric)}: mean over the seeds, its 95 % interval, and "
-            f"each seed below it.{diamonds} Blue leads, grey is not separable from it or was "
-            "not judged, vermillion is worse, green is better."
+            f"{describe_metric(study.test_metric)}: mean over the seeds, its 95 % interval "
+            f"over new seeds, and each seed below it.{diamonds} Blue leads, grey is not separable "
+            "from it or was not judged, vermillion is worse, green is better."
         ),
         alt="; ".join(
             f"trial {one.trial}: {format_interval(one.test)}, {one.verdict}" for one in measured

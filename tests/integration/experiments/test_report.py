@@ -669,6 +669,17 @@ def test_report_writes_and_logs_the_page_of_a_study(decided: Decided) -> None:
     assert f"runs:/{registered}/model" in lines["serve"]
     assert registered in lines["ask"]
     assert f"assay reproduce {registered}" in lines["reproduce"]
+    trainings = {one.run_id: one for one in records.all_of(TrainingRecord)}
+    number, measured = trainings[registered].training, trainings[registered].test["test_accuracy"]
+    assert f"training {number} of trial {study.leader}, the best of its" in study.network
+    assert f"By itself it has a test accuracy of {measured:.4f}:" in study.network
+    (asked,) = [one.note for one in study.commands if one.purpose == "ask"]
+    assert '{"inputs": [example, ...]}, each 8 x 8 of uint8, as they are in the data' in asked
+    for one in decided.answer["finalists"]:
+        bounds = by_trial[one["trial"]].generalization
+        assert bounds is not None
+        assert bounds.model_dump() == one["generalization"]
+        assert bounds.low < one["test"]["mean"] < bounds.high
     text = (folder / "records.jsonl").read_text() + (folder / "environment.json").read_text()
     assert home not in text
     assert str(Path.home()) not in text
@@ -755,8 +766,8 @@ def test_several_studies_are_compared_and_not_logged(
     assert records.report.comparison[0].startswith("a/7 leads")
     assert records.report.comparison[-1] == (
         "The test set was opened 2 times for this report (a 1, b 1). The verdicts are adjusted for "
-        "all comparisons, but for the openings of one study alone, so they are a little too "
-        "confident."
+        "all comparisons, but for the openings of one study alone, so false ones may be more "
+        "frequent than their level says."
     )
     with pytest.raises(RequestError, match="names of studies or a source: received both"):
         report("a", source=result.folder)
@@ -778,8 +789,8 @@ def test_a_study_that_was_not_finalized_is_named_beside_those_that_are_compared(
     assert report.comparison[0].startswith("a/7 leads")
     assert report.comparison[-2:] == (
         "Study luck was not finalized: its best search score is a val_accuracy of 0.9700, higher "
-        "than the best of the same model, 0.9500 (a). To compare it, run 'assay finalize luck "
-        "--home ./all'.",
+        "than the best of the same model family, 0.9500 (a). To compare it, run 'assay finalize "
+        "luck --home ./all'.",
         "Study none was not finalized, and has no complete trial to be finalized.",
     )
     # Other data: the score alone.

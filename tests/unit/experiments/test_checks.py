@@ -252,8 +252,8 @@ def test_many_images_are_no_reason_to_take_more() -> None:
     tells = norm.isf(0.025) * math.sqrt(0.97 * 0.03 / 10_000)
     assert found.text == (
         "3 of 9 complete trials cannot be told from the best on 10,000 validation images; a point "
-        f"(0.01) takes about 1,118, so one network's share is known to {tells:.4f}, and these "
-        "trials differ by less: train the best again on several seeds"
+        f"(0.01) takes about 1,118, so one network's share is known to within {tells:.4f}, and "
+        "these trials differ by less: train the best again on several seeds"
     )
 
 

@@ -166,6 +166,47 @@ def test_examples_of_another_shape_or_with_nan_are_refused(tmp_path: Path, netwo
         served_model.prepare_inputs(np.array([[1.0, np.nan, 0.0]]), served)
 
 
+@pytest.mark.parametrize(
+    ("largest", "layout", "dtype", "kept"),
+    [
+        (255, "channels_last", "uint8", 255.0),
+        (1, "channels_last", "uint8", 1.0),
+        (255.0, "channels_last", "float32", None),
+        (255, None, "uint8", None),
+        (float("nan"), "channels_last", "uint8", None),
+    ],
+)
+def test_settings_have_the_range_of_images_of_whole_numbers(
+    largest: float, layout: str | None, dtype: str, kept: float | None, network: Path
+) -> None:
+    shape = (2, 2) if layout else (4,)
+    raw = {"dtype": dtype, "shape": shape, "layout": layout, "factor": (1,), "offset": (0,)}
+    stored = (2, 2, 1) if layout else (4,)
+    preflight = json.dumps({"input_range": [0, largest]})
+    provenance = {"assay.backend": "tensorflow", "assay.preflight": preflight}
+    found = read_served_settings(opened(record(raw, stored), provenance=provenance), network, {})
+    assert found.largest == kept
+
+
+def test_scaled_images_are_refused() -> None:
+    settings = {"largest": 255.0}
+    dark = np.zeros((2, 8, 8), np.uint8)
+    dark[1, 3, 3] = 1
+    for scaled in (dark, np.array([*dark, None], object)[:2]):
+        with pytest.raises(ValueError, match="up to 255; the largest received is 1: do not scale"):
+            served_model.check_range(scaled, settings)
+    bright = dark.copy()
+    bright[1, 3, 3] = 2  # one of a request is enough
+    for given, known in (
+        (bright, settings),
+        (dark, {"largest": 1.0}),
+        (dark, {"largest": None}),
+        (dark, {}),
+        (dark[:0], settings),
+    ):
+        served_model.check_range(given, known)
+
+
 def test_a_journal_without_raw_inputs_serves_the_stored_axes(network: Path) -> None:
     preflight = json.dumps({"input_type": "uint8", "model_gives": "scores"})
     provenance = {"assay.backend": "jax", "assay.preflight": preflight}

@@ -553,8 +553,16 @@ def test_the_generalization_of_an_error_has_the_variance_of_a_comparison() -> No
     assert (found.low, found.high) == pytest.approx((compared.low, compared.high))
 
 
-def test_one_network_has_no_generalization_interval() -> None:
-    assert generalization_interval(np.ones((1, 300)), is_share=True) is None
+def test_errors_are_not_negative_on_new_examples() -> None:
+    errors = np.random.default_rng(0).gamma(0.02, size=(3, 12))
+    found = generalization_interval(errors, is_share=False)
+    assert found is not None
+    assert found.low == 0.0
+
+
+def test_few_networks_have_no_generalization_interval() -> None:
+    for seeds in (1, 2):
+        assert generalization_interval(np.ones((seeds, 300)), is_share=True) is None
 
 
 def test_a_mean_over_seeds_has_the_t_interval() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from assay.experiments.report.collection.compared import (
     Reference,
+    StudyComparison,
     compare_studies,
     describe_openings,
 )
@@ -24,12 +25,14 @@ def reference(name: str, accuracy: float, draw: int) -> Reference:
 
 def test_references_have_verdicts_and_no_study(tmp_path: Path) -> None:
     references = [reference("svm", 0.95, draw=1), reference("forest", 0.7, draw=2)]
-    compared, sentences, reason = compare_studies([], StorePaths.choose(home=tmp_path), references)
-    assert [(one.name, one.study, one.verdict) for one in compared] == [
+    found = compare_studies([], StorePaths.choose(home=tmp_path), references)
+    assert [(one.name, one.study, one.verdict) for one in found.records] == [
         ("svm", None, "leader"),
         ("forest", None, "worse"),
     ]
-    assert reason == ""
+    assert (found.reason, found.comparisons, found.level) == ("", 1, 0.05)
+    assert all(one.generalization is not None for one in found.records)
+    sentences = found.sentences
     assert sentences[0].startswith("svm leads: ")
     # The table has the verdicts: a sentence for each pair would repeat it.
     assert not any("worse than" in sentence for sentence in sentences)
@@ -47,4 +50,4 @@ def test_references_have_opened_the_test_set_too() -> None:
 def test_one_configuration_is_compared_with_nothing(tmp_path: Path) -> None:
     alone = [reference("svm", 0.95, draw=1)]
     found = compare_studies([], StorePaths.choose(home=tmp_path), alone)
-    assert found == ([], [], "fewer than two configurations were trained again")
+    assert found == StudyComparison(reason="fewer than two configurations were trained again")

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from assay.experiments.formatting import format_with_margin
 from assay.experiments.report.page.comparison import build_comparison
 from assay.experiments.report.page.render import render
 from assay.experiments.report.page.summary import decide_badge, summarize
@@ -203,6 +204,74 @@ def test_the_difference_of_a_test_metric_is_in_points_whatever_validation_is_mea
     assert baseline is not None
     assert baseline.mean is not None
     assert f"{100 * baseline.mean:+.1f} ±" in page
+
+
+def test_the_first_screen_says_where_the_mean_lies_on_other_examples() -> None:
+    first = finalized().all_of(FinalistRecord)[0]
+    assert first.generalization is not None
+    low, high = first.generalization.low, first.generalization.high
+    sentence = f"on other examples like these, it lies between {low:.4f} and {high:.4f} (95 %)."
+    assert sentence in page_of(files_of("finalized")).words
+    assert "With new seeds, on other examples like these" in page_of(files_of("several")).words
+    # Without it, that over seeds alone.
+    records = finalized()
+    changed = [
+        one.model_copy(update={"generalization": None}) if isinstance(one, FinalistRecord) else one
+        for one in records.records
+    ]
+    without = ReportRecords(records.report, tuple(changed))
+    words = page_of(render(without, environment_of(without))).words
+    assert first.test is not None
+    ends = f"{first.test.low:.4f} and {first.test.high:.4f}"
+    assert f"on these same examples, it lies between {ends} (95 %)." in words
+
+
+def test_a_comparison_says_by_how_much_each_search_beats_its_baseline() -> None:
+    records = KINDS["several"]()
+    page = page_of(files_of("several")).words
+    assert "What decides is p, adjusted for all" in page
+    told = page[page.index("Was the search worth it?") :]
+    for name in records.report.studies:
+        of_study = records.of(FinalistRecord, name)
+        baseline = next(one for one in of_study if one.baseline)
+        if baseline.verdict == "leader" or baseline.difference is None:
+            continue
+        assert baseline.difference.mean is not None
+        gain = -100 * baseline.difference.mean
+        found = re.search(rf"{name} ([+-][\d.]+) ±", told)
+        assert found is not None
+        assert float(found[1]) == pytest.approx(gain, abs=0.06)
+
+
+def test_a_text_of_blanks_alone_is_shown() -> None:
+    files = render_changed(finalized(), family=40 * " ", title=" ")
+    records = finalized()
+    trials = [
+        one.model_copy(update={"state": 40 * " "}) if isinstance(one, TrialRecord) else one
+        for one in records.records
+    ]
+    changed = ReportRecords(records.report, tuple(trials))
+    assert files["report.html"]
+    assert render(changed, environment_of(changed))["report.html"]
+
+
+@pytest.mark.parametrize(
+    ("value", "margin", "is_signed", "text"),
+    [
+        (-0.1884, 0.1523, True, "-0.19 ± 0.15"),
+        (1.2, 0.2112, False, "1.20 ± 0.21"),
+        (-0.001, 0.15, True, "+0.00 ± 0.15"),
+        (0.5, 0.0996, False, "0.50 ± 0.10"),
+        (-33.14, 11.9, True, "-33 ± 12"),
+        (3e-9, 1e-9, False, "3e-09 ± 1e-09"),
+        (0.25, None, True, "+0.25"),
+        (0.25, 0.0, True, "+0.25 ± 0"),
+    ],
+)
+def test_a_value_has_the_digits_of_its_margin(
+    value: float, margin: float | None, is_signed: bool, text: str
+) -> None:
+    assert format_with_margin(value, margin, is_signed=is_signed) == text
 
 
 def test_changed_code_is_warned_of() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assay.experiments.report.page.question import answer_question, describe_isolation
+from assay.experiments.report.page.summary import summarize
 from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import (
     FinalistRecord,
@@ -63,8 +64,10 @@ def view_of(
     return StudyView(study, changed)
 
 
-def answer(view: StudyView) -> str | None:
-    return answer_question(view, view.finalists[0])
+def answer(view: StudyView) -> tuple[str, bool]:
+    found = answer_question(view, view.finalists[0])
+    assert found is not None
+    return found.text, found.is_decided
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,7 @@ def answer(view: StudyView) -> str | None:
         ),
         (
             [("tanh", "leader"), ("tanh", "not separable")],
-            "Not decided: tanh alone was trained again, not relu or sigmoid.",
+            "Not decided. tanh alone was trained again: relu and sigmoid were not trained again.",
         ),
         (
             [("relu", "leader"), ("tanh", "worse"), ("sigmoid", "worse"), ("sigmoid", "worse")],
@@ -102,26 +105,72 @@ def answer(view: StudyView) -> str | None:
         ),
         (
             [("relu", "leader"), (None, "better"), ("tanh", "worse"), ("sigmoid", "worse")],
-            "Not decided between relu and (not used).",
+            "Not decided between relu and no value.",
         ),
     ],
 )
 def test_a_question_is_answered_by_what_was_trained_again(
     finalists: list[tuple[Value, str]], expected: str
 ) -> None:
-    assert answer(view_of(finalists)) == expected
+    assert answer(view_of(finalists)) == (expected, not expected.startswith("Not decided"))
 
 
-def test_a_question_about_a_range_names_no_value_that_was_not_trained_again() -> None:
-    tied: list[tuple[Value, str]] = [(0.001, "leader"), (0.003, "not separable")]
-    assert answer(view_of(tied, choices=())) == "Not decided between 0.001 and 0.003."
-    assert answer(view_of(tied[:1], choices=())) == "Not decided: 0.001 alone was trained again."
+@pytest.mark.parametrize(
+    ("finalists", "expected"),
+    [
+        ([(0.001, "leader"), (0.003, "not separable")], "Not decided between 0.001 and 0.003;"),
+        ([(2, "leader"), (3, "worse")], "Not decided: 2 is better than 3, but"),
+        ([(0.001, "leader")], "Not decided. 0.001 alone was trained again:"),
+    ],
+)
+def test_a_question_about_a_range_is_never_decided(
+    finalists: list[tuple[Value, str]], expected: str
+) -> None:
+    text = f"{expected} other values of the range were not trained again."
+    assert answer(view_of(finalists, choices=())) == (text, False)
+
+
+def test_values_that_look_the_same_are_told_apart() -> None:
+    near = (0.1, 0.2, 0.10001)
+    text, is_decided = answer(view_of([(0.1, "leader"), (0.2, "worse")], choices=near))
+    assert (text, is_decided) == (
+        "Not decided: 0.1 is better than 0.2, but 0.10001 was not trained again.",
+        False,
+    )
+    text, _ = answer(view_of([(0.1, "leader"), (0.10001, "worse")], choices=near[::2]))
+    assert text == "0.1: better than 0.10001, as far as the finalists tell."
+
+
+@pytest.mark.parametrize(
+    ("finalists", "badge", "tone"),
+    [
+        ([("tanh", "leader"), ("sigmoid", "worse")], "not every value was trained again", "open"),
+        ([("tanh", "leader"), ("relu", "not separable")], "not separable from trial 1", "open"),
+        (
+            [
+                ("tanh", "leader"),
+                ("relu", "worse"),
+                ("sigmoid", "worse"),
+                ("tanh", "not separable"),
+            ],
+            "decided for activation",
+            "good",
+        ),
+    ],
+)
+def test_the_badge_says_what_the_answer_says(
+    finalists: list[tuple[Value, str]], badge: str, tone: str
+) -> None:
+    summary = summarize(view_of(finalists))
+    assert badge in summary.status.text
+    assert summary.status.tone == tone
+    assert "Trial 0 (tanh) leads: " in summary.explanation
 
 
 def test_without_a_question_there_is_no_answer_to_it() -> None:
     records = finalized()
     view = StudyView(records.studies[0], records)
-    assert answer(view) is None
+    assert answer_question(view, view.finalists[0]) is None
     assert list(describe_isolation(view)) == []
 
 
