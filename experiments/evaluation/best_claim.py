@@ -154,7 +154,8 @@ class BestClaim:
         assert self.low is not None
         assert self.high is not None
         ends = f"{format_metric(self.low)} to {format_metric(self.high)}"
-        yield f"{text}; this network on new {self.noun}: {ends}"
+        among = f", allowing for the choice among {self.tried} trials" if self.tried > 1 else ""
+        yield f"{text}; this network on new {self.noun}: {ends} (95 %{among})"
         yield self._luck_sentence()
 
     def _luck_sentence(self) -> str:
@@ -162,7 +163,8 @@ class BestClaim:
             return f"no other complete trial lies within its interval; {_TRAINED_ONCE}"
         others = format_count(self.not_told_apart, "other complete trial")
         return (
-            f"{others} cannot be told from it; if all of them were equal, the best would look "
+            f"{others} {'lies' if self.not_told_apart == 1 else 'lie'} within its 95 % interval; "
+            "if all of them were equal, the best would look "
             f"{self.luck:.4f} better by luck; {_TRAINED_ONCE}"
         )
 
@@ -181,7 +183,8 @@ class BestClaim:
         noise = f"only a difference above {baseline.noise:.4f} is more than noise"
         if baseline.is_ahead:
             return f"ahead of the baseline on these {self.noun}: {values}"
-        return f"the baseline cannot be told from it on these {self.noun}: {values}; {noise}"
+        among = f" for the best of {self.tried} trials" if self.tried > 1 else ""
+        return f"not ahead of the baseline on these {self.noun}: {values}; {noise}{among}"
 
     def _chance_sentence(self) -> str:
         chance = self.chance

@@ -12,7 +12,7 @@ user names: at the observed difference it would run from 3 to 'never'.
 Example:
     >>> comparison = verdicts["trial 3", "trial 7"]
     >>> format_smallest_gap(smallest_gap(comparison), "trials 7 and 3")
-    'This budget finds a true gap of about 1.4 points between trials 7 and 3 in 4 of 5 studies.'
+    'A true gap of about 1.4 points between trials 7 and 3 would be found with 80 % probability.'
     >>> format_needed_budget(needed_seeds(comparison, gap=0.01))
     'A true gap of 1 point takes 13 seeds on these 1,000 test examples.'
 """
@@ -150,15 +150,15 @@ def format_smallest_gap(
         return f"The smallest gap that this budget finds between {between} can't be estimated."
     if in_points and gap >= 1:
         return (
-            f"This budget finds no true gap between {between} in 4 of 5 studies: it would be above "
-            "100 points."
+            f"No true gap between {between} would be found with {100 * POWER:g} % probability: it "
+            "would be above 100 points."
         )
     rounded = float(f"{gap:.2g}")  # an estimate: more digits would be noise
     about = _format_gap(rounded, in_points)
-    adjusted = f", adjusted for {comparisons} comparisons" if comparisons > 1 else ""
+    adjusted = f" (adjusted for {comparisons} comparisons)" if comparisons > 1 else ""
     return (
-        f"This budget finds a true gap of about {about} between {between} in 4 of 5 studies"
-        f"{adjusted}."
+        f"A true gap of about {about} between {between} would be found with {100 * POWER:g} % "
+        f"probability{adjusted}."
     )
 
 

@@ -218,7 +218,7 @@ def check_validation_size(facts: StudyFacts) -> Finding:
     equals, complete = len(find_equals(facts)) - 1, len(facts.complete)
     needed = examples_per_point(best.value, examples)
     numbers = (
-        f"{equals} of {complete} complete trials cannot be told from the best on "
+        f"{equals} of {complete} complete trials lie within the 95 % interval of the best on "
         f"{examples:,} validation {noun}; a point (0.01) takes about {needed:,}"
     )
     if equals < _FEWEST_EQUALS or 3 * equals < complete:

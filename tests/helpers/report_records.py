@@ -518,7 +518,7 @@ def _decide(judged: Sequence[FinalistRecord], metric: str) -> tuple[str, ...]:
             for one in others
             if one.verdict == "worse"
         ),
-        "This budget finds a true gap of about 1.3 points between them in 4 of 5 studies.",
+        "A true gap of about 1.3 points between them would be found with 80 % probability.",
     )
 
 
@@ -528,15 +528,15 @@ def _claim(
     return (
         f"{complete[0].values[0]:.4f} on 1,000 validation examples, the best of {len(tried)} "
         "trials; this network on new examples: 0.9189 to 0.9857",
-        "7 other complete trials cannot be told from it; each was trained once: finalize trains "
-        "the best again",
+        "7 other complete trials lie within its 95 % interval; each was trained once: finalize "
+        "trains the best again",
     )
 
 
 def _checks(is_complete: bool) -> tuple[Check, ...]:
     fired = (True, False, None) if is_complete else (None, None, None)
     texts = (
-        "7 complete trials cannot be told from the best: raise validation under [data]",
+        "7 complete trials lie within the best's interval: raise validation under [data]",
         "the best is not at an edge towards which values improve, in 2 ranges",
         "not applicable: no trial was pruned",
     )

@@ -31,8 +31,12 @@ def list_commands(sources: StudySources, leader: int | None) -> Iterator[Command
     """Yield the commands that were given, and those that can follow."""
     name = sources.name
     recorded = sources.recorded_values(COMMAND_TAG)
-    for line in recorded or [sources.command("sweep", sources.result.experiment, "--study", name)]:
-        yield _command("search", line)
+    for line in recorded:
+        yield _command("search", _with_home(sources, line))
+    if not recorded:
+        yield _command(
+            "search", sources.command("sweep", sources.result.experiment, "--study", name)
+        )
     # Without a complete trial there is nothing to train again, and no network.
     has_complete = any(trial.state.name == "COMPLETE" for trial in sources.trials)
     if has_complete or sources.finalized is not None:
@@ -64,15 +68,15 @@ def describe_network(sources: StudySources, leader: int | None) -> str:
         if best is None or sources.result.model is None:
             return ""
         return (
-            f"Its network is that of trial {best['number']}, the best of the search. MLflow has "
-            "the network in the run of the study, and its training in the run of the trial."
+            f"The stored network is that of trial {best['number']}, the best of the search. MLflow "
+            "has it in the run of the study, and its training in the run of the trial."
         )
     registration = finalized.verdicts.registration
     if registration is None or registration.unsaved is not None:
         return ""
     networks = 0 if evaluation is None else len(evaluation.leader_trainings)
     of = f", the best of its {networks} networks on validation" if networks > 1 else ""
-    text = f"Its network is that of training {registration.training} of trial {leader}{of}."
+    text = f"The stored network is that of training {registration.training} of trial {leader}{of}."
     training = finalized.record.trainings.get(registration.training)
     tested = {} if training is None or training.tested is None else training.tested.metrics
     metric = TEST_METRIC[sources.task]
@@ -80,8 +84,8 @@ def describe_network(sources: StudySources, leader: int | None) -> str:
     if value is None or networks < 2:
         return text
     return (
-        f"{text} By itself it has a test {metric} of {format_metric(value)}: what this page says "
-        "of the configuration holds for the mean of its networks."
+        f"{text} By itself it has a test {metric} of {format_metric(value)}: the figures of the "
+        "configuration are averages over its networks, and not those of an ensemble."
     )
 
 
@@ -157,7 +161,17 @@ def _finalize_command(sources: StudySources) -> str:
         return sources.command("finalize", sources.name)
     given = record.opened.provenance.get(COMMAND_TAG)
     options = plan_options(record.plan)
-    return given or sources.command("finalize", sources.name, *options)
+    if given:
+        return _with_home(sources, given)
+    return sources.command("finalize", sources.name, *options)
+
+
+def _with_home(sources: StudySources, typed: str) -> str:
+    """Return a command as it was typed, with the home that ASSAY_HOME gave it."""
+    options = list(sources.store_options)
+    if "--home" in typed or "--home" not in options:
+        return typed
+    return f"ASSAY_HOME={shlex.quote(options[options.index('--home') + 1])} {typed}"
 
 
 def _find_reproduced_run(sources: StudySources, leader: int | None) -> str | None:

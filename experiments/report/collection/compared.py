@@ -175,8 +175,8 @@ def _describe_shared(counts: Mapping[str, int]) -> str:
     each = ", ".join(f"{escape_line(name)} {count}" for name, count in counts.items())
     return (
         f"The test set was opened {format_count(sum(counts.values()), 'time')} for this report "
-        f"({each}). The verdicts are adjusted for all comparisons, but for the openings of one "
-        "study alone, so false ones may be more frequent than their level says."
+        f"({each}). The verdicts are not corrected for that, but for the openings of one study, so "
+        "false ones may be more frequent than their level says."
     )
 
 

@@ -57,6 +57,7 @@ def _compare(sources: StudySources, other: StudySources) -> RandomSearch | None:
         train_seconds=_total(seconds),
         sentence=to_text(
             _describe(sources, other, len(mine), len(theirs), own_best, best)
+            + _describe_shared(mine, theirs)
             + _describe_pruned(mine, theirs)
             + _describe_time(other, own_total)
             + _describe_differences(sources, other)
@@ -106,6 +107,22 @@ def _describe(
         f"{head} reach a {metric} of {format_metric(best)}, this study {format_metric(own_best)}: "
         f"{relation}, each trained once, so this may be luck."
     )
+
+
+def _describe_shared(mine: Sequence[FrozenTrial], theirs: Sequence[FrozenTrial]) -> str:
+    """Return how many trials at the beginning are the same: baselines, and a sampler's first draws.
+
+    A sampler that learns draws its first trials at random, from the same seed.
+    """
+    same = 0
+    for one, other in zip(mine, theirs, strict=False):
+        if one.params != other.params:
+            break
+        same += 1
+    if not same:
+        return ""
+    first = "The first trial is" if same == 1 else f"The first {same} trials are"
+    return f" {first} the same in both."
 
 
 def _describe_pruned(mine: Sequence[FrozenTrial], theirs: Sequence[FrozenTrial]) -> str:

@@ -36,13 +36,15 @@ _PURPOSES = {
     "ask": "in a second terminal: ask it about the training example that is stored with it",
     "export": "write the network to a file, beside a program that uses it",
     "ui": "open the study in MLflow",
-    "report": "write this report again",
+    "report": "write a report of this study alone",
 }
 _SETTINGS = {"dirty": "uncommitted changes", "commit": "commit of the code"}
 _LONGEST_FACT = 20
+_INDEPENDENT_SAMPLERS = ("random", "grid", "qmc")
 _NEXT = (
-    "What to do with it next, typed where the study was made, at the commit in the table below; at "
-    "another one, reproduce says what differs:"
+    "What to do with it next, typed where the study was made: its networks are in the stores "
+    "there, and not in this folder. Of another commit than that in the table below, reproduce says "
+    "what differs:"
 )
 
 
@@ -132,6 +134,14 @@ def build_again_section(view: StudyView, environment: Environment) -> Section:
     next_ones = [one for one in study.commands if one.purpose not in typed]
     if done:
         blocks.append(_command_block(done, "What made this study:"))
+    if study.sampler not in _INDEPENDENT_SAMPLERS and view.trials:
+        blocks.append(
+            Paragraph(
+                "With several workers a search that is run again may try other configurations: "
+                "what its sampler knows depends on which trial ends first. 'assay reproduce' "
+                "trains one of these trials again, and compares."
+            )
+        )
     if study.openings:
         blocks.append(
             Paragraph(

@@ -38,6 +38,7 @@ from assay.experiments.report.page.summary import (
     decide_badge,
     describe_intervals,
     describe_verdicts,
+    join_some,
     name_test_examples,
     name_time,
 )
@@ -64,7 +65,10 @@ def build_comparison(records: ReportRecords, views: Sequence[StudyView]) -> Chap
         if leader is None
         else _summarize_compared(records, views, compared, leader)
     )
-    blocks: list[Block] = [drop_empty_columns(_study_table(views, compared))]
+    blocks: list[Block] = [
+        drop_empty_columns(_study_table(views, compared)),
+        drop_empty_columns(_cost_table(views)),
+    ]
     if compared:
         blocks += [
             _compared_table(records.report, views, compared),
@@ -106,6 +110,10 @@ def _summarize_compared(
         for one in compared
     ]
     shown = [one for one in compared if one.test is not None]
+    measured = (
+        f"{format_metric(leader.test.mean)} {name_test_metric(first.study.test_metric)} on "
+        f"{name_test_examples(first.study)}."
+    )
     return Summary(
         status=decide_badge(
             [
@@ -114,11 +122,11 @@ def _summarize_compared(
             ]
         ),
         question=_ask(views),
-        answer=f"{shorten(leader.name)}: {format_metric(leader.test.mean)} "
-        f"{name_test_metric(first.study.test_metric)} on {name_test_examples(first.study)}.",
+        answer=_answer(compared, leader) or f"{shorten(leader.name)}: {measured}",
         configuration=_params_of(leader, views),
         explanation=" ".join(
             (
+                f"{shorten(leader.name)} leads: {measured}",
                 describe_intervals(leader.test, leader.generalization),
                 *describe_verdicts(named, in_points=first.is_in_points),
             )
@@ -150,6 +158,19 @@ def _summarize_compared(
     )
 
 
+def _answer(compared: Sequence[ComparedRecord], leader: ComparedRecord) -> str | None:
+    """Return what is not decided; None if the leader is better than all others."""
+    tied = [one for one in compared if one.verdict == "not separable"]
+    if not tied:
+        return None
+    others = [one for one in compared if one is not leader and one not in tied]
+    is_of_study = leader.study is not None and all(one.study == leader.study for one in tied)
+    if is_of_study and others and all(one.verdict == "worse" for one in others):
+        return f"{shorten(leader.study or '')} is best; which of its configurations is not decided."
+    names = [shorten(one.name) for one in (leader, *tied)]
+    return f"Not decided between {join_some(names)}."
+
+
 def _name_role(baseline: ComparedRecord, leader: ComparedRecord) -> str:
     return "its own baseline" if baseline.study == leader.study else "a baseline"
 
@@ -175,7 +196,8 @@ def _against_baseline(view: StudyView) -> str:
         return ""
     difference = format_difference(baseline.difference.negated, in_points=view.is_in_points)
     verdict = {"worse": "better", "better": "worse"}.get(baseline.verdict, baseline.verdict)
-    return f"{difference}, {verdict}"
+    p_value = format_p_value(baseline.difference)
+    return f"{difference}, {verdict}{f' (adjusted p {p_value})' if p_value else ''}"
 
 
 def _first_compared(views: Sequence[StudyView], compared: Sequence[ComparedRecord]) -> StudyView:
@@ -301,13 +323,6 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
                 else format_difference(found.difference, in_points=view.is_in_points),
                 _against_baseline(view),
                 _best_in_search(view, with_name=len(searched) > 1),
-                "" if leader is None or leader.parameters is None else f"{leader.parameters:,}",
-                ""
-                if leader is None or leader.epoch_seconds is None
-                else f"{leader.epoch_seconds:.3g}",
-                f"{view.tried:,}",
-                format_time(study.costs.sweep),
-                format_time(study.costs.finalize),
                 join_params(view.params(params)),
             ]
         )
@@ -328,16 +343,34 @@ def _study_table(views: Sequence[StudyView], compared: Sequence[ComparedRecord])
             "#against the leader of all",
             "#leader against its own baseline",
             f"#best {searched[0]} in the search" if len(searched) == 1 else "#best in the search",
-            "#parameters",
-            "#seconds per epoch",
-            "#trials",
-            "#search",
-            "#finalize",
             "hyperparameters",
         ),
         rows,
         frozenset(strong),
         stacked=True,
+    )
+
+
+def _cost_table(views: Sequence[StudyView]) -> Table:
+    rows = []
+    for view in views:
+        leader, costs = view.leader, view.study.costs
+        seconds = None if leader is None else leader.epoch_seconds
+        rows.append(
+            [
+                view.study.study,
+                f"{view.tried:,}",
+                format_time(costs.sweep),
+                format_time(costs.finalize),
+                "" if leader is None or leader.parameters is None else f"{leader.parameters:,}",
+                "" if seconds is None else f"{seconds:.3g}",
+            ]
+        )
+    return Table(
+        "What each study took: wall time of search and finalize, and of its leader the number of "
+        "parameters and the median seconds of an epoch.",
+        columns("study", "#trials", "#search", "#finalize", "#parameters", "#seconds per epoch"),
+        rows,
     )
 
 
@@ -348,9 +381,9 @@ def _compared_table(
     adjusted = ""
     if report.comparisons and report.level is not None:
         adjusted = (
-            " An interval is that of one difference by itself. What decides is p, adjusted for all "
-            f"{format_count(report.comparisons, 'comparison')} of these configurations: below "
-            f"{report.level:g}."
+            " An interval is that of one difference by itself. What decides is p, adjusted (Holm) "
+            f"for all {format_count(report.comparisons, 'pair')} of configurations, of which those "
+            f"with the leader are shown: below {report.level:g}."
         )
     return Table(
         "Every finalist, best validation first. The verdicts are about the test set and against "
@@ -397,6 +430,7 @@ def _reference_blocks(
             ]
             for one in references
         ],
+        stacked=True,
     )
     lines = dict.fromkeys(one.command for one in references if one.command)
     if lines:

@@ -75,10 +75,10 @@ def answer_question(view: StudyView, leader: FinalistRecord) -> Answer | None:
     untested = [key for key in choices or () if key not in (best, *verdicts)]
     names = _name_keys([best, *verdicts, *untested])
     if choices is None:
-        absent = "other values of the range were not trained again"
+        absent = "other values of the range were not tested"
     elif untested:
         were = "was" if len(untested) == 1 else "were"
-        absent = f"{join_and([names[key] for key in untested])} {were} not trained again"
+        absent = f"{join_and([names[key] for key in untested])} {were} not tested"
     else:
         absent = ""
     return _word_answer(
@@ -91,8 +91,8 @@ def _word_answer(best: str, tied: Sequence[str], worse: Sequence[str], absent: s
         end = f"; {absent}" if absent else ""
         return Answer(f"Not decided between {join_and([best, *tied])}{end}.", False)
     if not worse:
-        end = f": {absent}" if absent else ""
-        return Answer(f"Not decided. {best} alone was trained again{end}.", False)
+        end = f"; {absent}" if absent else ""
+        return Answer(f"Not decided: {best} alone was tested{end}.", False)
     if absent:
         return Answer(f"Not decided: {best} is better than {join_and(worse)}, but {absent}.", False)
     return Answer(f"{best}: better than {join_and(worse)}, as far as the finalists tell.", True)

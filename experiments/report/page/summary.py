@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from assay.experiments.formatting import format_count, format_metric, format_state_counts, join_or
+from assay.experiments.formatting import (
+    format_count,
+    format_metric,
+    format_state_counts,
+    join_and,
+    join_or,
+)
 from assay.experiments.report.page import figures, search_figures
 from assay.experiments.report.page.cells import (
     capitalize,
@@ -76,15 +82,16 @@ def _summarize_final(view: StudyView, leader: FinalistRecord) -> Summary:
     known = ", ".join(filter(None, named))
     name = f"Trial {leader.trial}{f' ({known})' if known else ''}"
     answer = answer_question(view, leader)
+    headline = _answer_configuration(view) if answer is None else answer.text
     explanation = [
-        f"{name} leads: {measured}" if answer is not None else "",
+        "" if headline is None else f"{name} leads: {measured}",
         describe_intervals(leader.test, leader.generalization),
         "" if len(view.finalists) > 1 else "Nothing else was trained again.",
     ]
     return Summary(
         status=_decide_question(view, answer),
         question=_ask(study),
-        answer=f"{name}: {measured}" if answer is None else answer.text,
+        answer=headline or f"{name}: {measured}",
         configuration=view.params(leader.params),
         explanation=" ".join(filter(None, explanation)),
         certainty=list(_explain_final(view, leader)),
@@ -103,6 +110,30 @@ def _summarize_final(view: StudyView, leader: FinalistRecord) -> Summary:
     )
 
 
+def _answer_configuration(view: StudyView) -> str | None:
+    """Return which configurations are not separable from the leader; None if all are."""
+    tied = [one for one in view.finalists if one.verdict == "not separable"]
+    if view.leader is None or not tied:
+        return None
+    names = [
+        f"trial {one.trial}{' (the baseline)' if one.baseline else ''}"
+        for one in (view.leader, *tied)
+    ]
+    return f"Not decided between {join_some(names)}."
+
+
+def join_some(names: Sequence[str]) -> str:
+    """Return names in a row; of many, the first ones and how many others there are.
+
+    Example:
+        >>> join_some(["a", "b", "c", "d", "e"])
+        'a, b and 3 others'
+    """
+    if len(names) <= _MOST_NAMED + 1:
+        return join_and(names)
+    return f"{', '.join(names[: _MOST_NAMED - 1])} and {len(names) - _MOST_NAMED + 1} others"
+
+
 def _decide_question(view: StudyView, answer: Answer | None) -> Badge:
     """Return how decided the question of a study is; without one, the choice of a configuration."""
     badge = decide_badge(
@@ -116,7 +147,7 @@ def _decide_question(view: StudyView, answer: Answer | None) -> Badge:
     if answer.is_decided:
         return Badge(f"decided for {shorten(view.study.question or '')}", "good")
     if badge.tone == "good":
-        return Badge("tested on new seeds: not every value was trained again", "open")
+        return Badge("tested on new seeds: not every value was tested", "open")
     return badge
 
 
@@ -164,8 +195,9 @@ def describe_intervals(test: Interval, generalization: Bounds | None) -> str:
     if generalization is not None:
         low, high, on = generalization.low, generalization.high, "on other examples like these"
     return (
-        f"That is the mean of {format_count(test.seeds, 'network')} from different seeds. With new "
-        f"seeds, {on}, it lies between {format_metric(low)} and {format_metric(high)} (95 %)."
+        f"That is the mean of {format_count(test.seeds, 'network')} from different seeds. What the "
+        f"configuration is worth on average over new seeds, {on}, lies between "
+        f"{format_metric(low)} and {format_metric(high)} (95 % interval)."
     )
 
 

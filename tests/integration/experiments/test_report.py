@@ -505,7 +505,9 @@ def test_commands_that_follow_name_a_home_that_is_not_the_default_one(
     for current, named in ((folder, ""), (folder.parent, inside), (folder / "b", elsewhere)):
         monkeypatch.chdir(current)
         lines = {one.purpose: one.line for one in the_study(store_paths, "x").commands}
-        assert lines["search"] == "assay x"  # as it was given
+        # As it was typed, with the home that ASSAY_HOME must have given then.
+        home = named.replace(" --home ", "ASSAY_HOME=")
+        assert lines["search"] == f"{home} assay x".strip()
         assert lines["ui"] == f"assay ui x{named}"
 
 
@@ -765,9 +767,9 @@ def test_several_studies_are_compared_and_not_logged(
     assert records.report.studies == ("a", "b")
     assert records.report.comparison[0].startswith("a/7 leads")
     assert records.report.comparison[-1] == (
-        "The test set was opened 2 times for this report (a 1, b 1). The verdicts are adjusted for "
-        "all comparisons, but for the openings of one study alone, so false ones may be more "
-        "frequent than their level says."
+        "The test set was opened 2 times for this report (a 1, b 1). The verdicts are not "
+        "corrected for that, but for the openings of one study, so false ones may be more frequent "
+        "than their level says."
     )
     with pytest.raises(RequestError, match="names of studies or a source: received both"):
         report("a", source=result.folder)

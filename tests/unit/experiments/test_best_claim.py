@@ -118,9 +118,10 @@ def test_the_claim_says_what_the_best_rests_on() -> None:
     luck = luck_of_best([0.95, 0.94, 0.93], 200)
     assert found.sentences() == [
         "0.9500 on 200 validation images, the best of 6 trials (1 pruned); this network on new "
-        f"images: {low:.4f} to {high:.4f}",
-        "2 other complete trials cannot be told from it; if all of them were equal, the best would "
-        f"look {luck:.4f} better by luck; each was trained once: finalize trains the best again",
+        f"images: {low:.4f} to {high:.4f} (95 %, allowing for the choice among 6 trials)",
+        "2 other complete trials lie within its 95 % interval; if all of them were equal, the best "
+        f"would look {luck:.4f} better by luck; each was trained once: finalize trains the best "
+        "again",
         "ahead of the baseline on these images: 0.9500 against 0.6000 of trial 0",
         "above chance: 0.1000, the share of the largest class",
     ]
@@ -137,7 +138,7 @@ def test_a_trial_at_the_interval_s_end_is_not_told_apart() -> None:
 @pytest.mark.parametrize(
     ("values", "baseline", "sentence"),
     [
-        ([0.9, 0.92], 0, "the baseline cannot be told from it on these images: 0.9200 against"),
+        ([0.9, 0.92], 0, "not ahead of the baseline on these images: 0.9200 against"),
         ([0.9, 0.8], 0, "the best is a baseline: no other trial is ahead of it on these images"),
         ([0.9, 0.8], None, "baseline: none is complete"),
         ([None, 0.8], 0, "baseline: none is complete"),

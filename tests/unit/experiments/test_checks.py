@@ -239,7 +239,9 @@ def test_a_hyperparameter_that_only_some_trials_have_is_judged_by_those() -> Non
 
 def test_the_validation_size_says_how_many_images_a_point_takes() -> None:
     text = CHECKS["validation too small"](FIRES["validation too small"][0]).text
-    assert text.startswith("3 of 9 complete trials cannot be told from the best on 200 ")
+    assert text.startswith(
+        "3 of 9 complete trials lie within the 95 % interval of the best on 200 "
+    )
     needed = math.ceil(norm.isf(0.025) ** 2 * 0.9 * 0.1 / 0.01**2)
     assert f"a point (0.01) takes about {needed:,}: raise" in text
 
@@ -251,9 +253,9 @@ def test_many_images_are_no_reason_to_take_more() -> None:
     assert found.fired
     tells = norm.isf(0.025) * math.sqrt(0.97 * 0.03 / 10_000)
     assert found.text == (
-        "3 of 9 complete trials cannot be told from the best on 10,000 validation images; a point "
-        f"(0.01) takes about 1,118, so one network's share is known to within {tells:.4f}, and "
-        "these trials differ by less: train the best again on several seeds"
+        "3 of 9 complete trials lie within the 95 % interval of the best on 10,000 validation "
+        "images; a point (0.01) takes about 1,118, so one network's share is known to within "
+        f"{tells:.4f}, and these trials differ by less: train the best again on several seeds"
     )
 
 

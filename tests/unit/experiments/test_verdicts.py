@@ -494,14 +494,14 @@ def test_a_gap_must_be_above_zero(gap: float) -> None:
 @pytest.mark.parametrize(
     ("gap", "in_points", "sentence"),
     [
-        (0.00944, True, "This budget finds a true gap of about 0.94 points between trials 1 and 3 "
-                        "in 4 of 5 studies."),
-        (0.01, True, "This budget finds a true gap of about 1 point between trials 1 and 3 in 4 of "
-                     "5 studies."),
-        (1.234, True, "This budget finds no true gap between trials 1 and 3 in 4 of 5 studies: it "
+        (0.00944, True, "A true gap of about 0.94 points between trials 1 and 3 would be found "
+                        "with 80 % probability."),
+        (0.01, True, "A true gap of about 1 point between trials 1 and 3 would be found with 80 % "
+                     "probability."),
+        (1.234, True, "No true gap between trials 1 and 3 would be found with 80 % probability: it "
                       "would be above 100 points."),
-        (1.234, False, "This budget finds a true gap of about 1.2 between trials 1 and 3 in 4 of "
-                       "5 studies."),
+        (1.234, False, "A true gap of about 1.2 between trials 1 and 3 would be found with 80 % "
+                       "probability."),
     ],
 )  # fmt: skip
 def test_the_smallest_gap_is_one_sentence(gap: float, in_points: bool, sentence: str) -> None:
@@ -510,7 +510,7 @@ def test_the_smallest_gap_is_one_sentence(gap: float, in_points: bool, sentence:
 
 def test_the_smallest_gap_of_several_comparisons_names_their_number() -> None:
     sentence = format_smallest_gap(0.02, "a and b", comparisons=55)
-    assert sentence.endswith("in 4 of 5 studies, adjusted for 55 comparisons.")
+    assert sentence.endswith("with 80 % probability (adjusted for 55 comparisons).")
 
 
 @pytest.mark.parametrize(("accuracy", "seed_sd"), [(0.9, 0.0), (0.9, 0.02), (0.99, 0.003)])

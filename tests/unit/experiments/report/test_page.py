@@ -210,9 +210,10 @@ def test_the_first_screen_says_where_the_mean_lies_on_other_examples() -> None:
     first = finalized().all_of(FinalistRecord)[0]
     assert first.generalization is not None
     low, high = first.generalization.low, first.generalization.high
-    sentence = f"on other examples like these, it lies between {low:.4f} and {high:.4f} (95 %)."
+    ends = f"lies between {low:.4f} and {high:.4f} (95 % interval)."
+    sentence = f"on average over new seeds, on other examples like these, {ends}"
     assert sentence in page_of(files_of("finalized")).words
-    assert "With new seeds, on other examples like these" in page_of(files_of("several")).words
+    assert "over new seeds, on other examples like these" in page_of(files_of("several")).words
     # Without it, that over seeds alone.
     records = finalized()
     changed = [
@@ -223,13 +224,14 @@ def test_the_first_screen_says_where_the_mean_lies_on_other_examples() -> None:
     words = page_of(render(without, environment_of(without))).words
     assert first.test is not None
     ends = f"{first.test.low:.4f} and {first.test.high:.4f}"
-    assert f"on these same examples, it lies between {ends} (95 %)." in words
+    assert f"on these same examples, lies between {ends} (95 % interval)." in words
 
 
 def test_a_comparison_says_by_how_much_each_search_beats_its_baseline() -> None:
     records = KINDS["several"]()
     page = page_of(files_of("several")).words
-    assert "What decides is p, adjusted for all" in page
+    pairs = f"{records.report.comparisons} pairs of configurations"
+    assert f"What decides is p, adjusted (Holm) for all {pairs}" in page
     told = page[page.index("Was the search worth it?") :]
     for name in records.report.studies:
         of_study = records.of(FinalistRecord, name)
@@ -362,7 +364,8 @@ def test_the_metric_of_a_comparison_is_that_of_the_studies_that_are_compared() -
     summary = build_comparison(
         changed, [StudyView(one, changed) for one in changed.studies]
     ).summary
-    assert summary.answer.endswith("accuracy on the 2,000 test images.")
+    assert summary.answer == "cnn is best; which of its configurations is not decided."
+    assert "accuracy on the 2,000 test images." in summary.explanation
     assert summary.picture is not None
     assert summary.picture.numbers is not None
     assert summary.picture.numbers.caption == "Test accuracy."

@@ -75,7 +75,7 @@ def answer(view: StudyView) -> tuple[str, bool]:
     [
         (
             [("tanh", "leader"), ("sigmoid", "not separable"), ("tanh", "not separable")],
-            "Not decided between tanh and sigmoid; relu was not trained again.",
+            "Not decided between tanh and sigmoid; relu was not tested.",
         ),
         (
             [("tanh", "leader"), ("sigmoid", "not separable"), ("relu", "not judged")],
@@ -93,11 +93,11 @@ def answer(view: StudyView) -> tuple[str, bool]:
         ),
         (
             [("tanh", "leader"), ("sigmoid", "worse"), ("tanh", "worse")],
-            "Not decided: tanh is better than sigmoid, but relu was not trained again.",
+            "Not decided: tanh is better than sigmoid, but relu was not tested.",
         ),
         (
             [("tanh", "leader"), ("tanh", "not separable")],
-            "Not decided. tanh alone was trained again: relu and sigmoid were not trained again.",
+            "Not decided: tanh alone was tested; relu and sigmoid were not tested.",
         ),
         (
             [("relu", "leader"), ("tanh", "worse"), ("sigmoid", "worse"), ("sigmoid", "worse")],
@@ -120,13 +120,13 @@ def test_a_question_is_answered_by_what_was_trained_again(
     [
         ([(0.001, "leader"), (0.003, "not separable")], "Not decided between 0.001 and 0.003;"),
         ([(2, "leader"), (3, "worse")], "Not decided: 2 is better than 3, but"),
-        ([(0.001, "leader")], "Not decided. 0.001 alone was trained again:"),
+        ([(0.001, "leader")], "Not decided: 0.001 alone was tested;"),
     ],
 )
 def test_a_question_about_a_range_is_never_decided(
     finalists: list[tuple[Value, str]], expected: str
 ) -> None:
-    text = f"{expected} other values of the range were not trained again."
+    text = f"{expected} other values of the range were not tested."
     assert answer(view_of(finalists, choices=())) == (text, False)
 
 
@@ -134,7 +134,7 @@ def test_values_that_look_the_same_are_told_apart() -> None:
     near = (0.1, 0.2, 0.10001)
     text, is_decided = answer(view_of([(0.1, "leader"), (0.2, "worse")], choices=near))
     assert (text, is_decided) == (
-        "Not decided: 0.1 is better than 0.2, but 0.10001 was not trained again.",
+        "Not decided: 0.1 is better than 0.2, but 0.10001 was not tested.",
         False,
     )
     text, _ = answer(view_of([(0.1, "leader"), (0.10001, "worse")], choices=near[::2]))
@@ -144,7 +144,7 @@ def test_values_that_look_the_same_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("finalists", "badge", "tone"),
     [
-        ([("tanh", "leader"), ("sigmoid", "worse")], "not every value was trained again", "open"),
+        ([("tanh", "leader"), ("sigmoid", "worse")], "not every value was tested", "open"),
         ([("tanh", "leader"), ("relu", "not separable")], "not separable from trial 1", "open"),
         (
             [
