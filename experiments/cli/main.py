@@ -31,6 +31,7 @@ SUBCOMMANDS = {
     "finalize": "finalize",
     "compare": "compare",
     "report": "report",
+    "lectures": "lectures",
     "reproduce": "reproduce",
     "export": "export",
     "ui": "ui",

@@ -40,6 +40,7 @@ ORDER: dict[str, list[set[str]]] = {
         {"architectures"},
         {"recipe"},
         {"backends"},
+        {"analysis"},
         {"preflight"},
         {"worker"},
     ],
@@ -62,7 +63,9 @@ ORDER: dict[str, list[set[str]]] = {
         {"decision"},
         {"report", "export"},
         {"console", "maintenance"},
-        {"api", "cli"},
+        {"api"},
+        {"lectures"},
+        {"cli"},
     ],
 }
 

@@ -1,0 +1,1 @@
+"""The lectures' claims as experiments: `assay lectures`."""

@@ -1,0 +1,1 @@
+"""One module per lecture experiment; each defines EXPERIMENT."""
