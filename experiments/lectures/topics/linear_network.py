@@ -13,7 +13,7 @@ from assay.experiments.lectures.drawing import draw_rows
 from assay.experiments.lectures.lecture import LectureExperiment, Measured
 from assay.experiments.lectures.rules import Condition, Number, Rule
 from assay.experiments.report.page.document import Picture
-from assay.models.analysis import compute_outputs, weight_shapes
+from assay.models.analysis.outputs import compute_outputs, weight_shapes
 
 _SEEDS = 5
 _DEPTHS = (1, 2, 3)

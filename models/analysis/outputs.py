@@ -1,4 +1,4 @@
-"""What a network computes, for experiments about networks themselves."""
+"""What a network with given weights computes."""
 
 from __future__ import annotations
 

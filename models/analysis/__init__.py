@@ -1,0 +1,1 @@
+"""What networks compute and how they learn, for experiments about networks themselves."""
