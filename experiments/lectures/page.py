@@ -6,7 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from assay.experiments.formatting import format_count, format_duration
+from assay.experiments.formatting import format_count, format_duration, join_and
 from assay.experiments.lectures.rules import (
     Number,
     Rule,
@@ -36,6 +36,11 @@ _TONES: Mapping[Verdict, Tone] = {
     "holds": "good",
     "does not hold here": "bad",
     "depends": "open",
+}
+_PLURALS: Mapping[Verdict, str] = {
+    "holds": "hold",
+    "does not hold here": "do not hold here",
+    "depends": "depend",
 }
 _INTERVALS = (
     "An interval is a 95 % interval over new seeds on the same examples; that of a difference is "
@@ -73,10 +78,8 @@ def _command(outcomes: Sequence[Outcome]) -> str:
 
 
 def _build_overview(outcomes: Sequence[Outcome]) -> Chapter:
-    verdicts = Counter(verdict for one in outcomes for verdict in one.verdicts)
-    total = sum(verdicts.values())
+    verdicts = [verdict for one in outcomes for verdict in one.verdicts]
     failed = [one.experiment.name for one in outcomes if one.error is not None]
-    each = ", ".join(f"{verdicts[name]} {name}" for name in _TONES if verdicts[name])
     return Chapter(
         title="All claims",
         anchor="claims",
@@ -84,7 +87,7 @@ def _build_overview(outcomes: Sequence[Outcome]) -> Chapter:
         summary=Summary(
             status=Badge(format_count(len(outcomes), "experiment"), "plain"),
             question="Which of the lectures' claims can be seen here, and how sure is that?",
-            answer=f"Of {format_count(total, 'claim')}: {each or 'none was measured'}.",
+            answer=f"Of {format_count(len(verdicts), 'claim')}, {_count_verdicts(verdicts)}.",
             configuration=[],
             explanation=(
                 "Each claim has a rule with thresholds, which was written before it was measured. "
@@ -210,13 +213,25 @@ def _build_chapter(outcome: Outcome) -> Chapter:
 
 
 def _answer(outcome: Outcome) -> str:
-    verdicts = Counter(outcome.verdicts)
     if len(outcome.verdicts) == 1:
         return f"{outcome.verdicts[0].capitalize()}."
-    if len(verdicts) == 1:
-        return f"All {len(outcome.verdicts)} parts: {outcome.verdicts[0]}."
-    parts = ", ".join(f"{count} {name}" for name, count in verdicts.items())
-    return f"Of {len(outcome.verdicts)} parts, {parts}."
+    return f"Of {len(outcome.verdicts)} parts, {_count_verdicts(outcome.verdicts)}."
+
+
+def _count_verdicts(verdicts: Sequence[Verdict]) -> str:
+    """Return how many verdicts there are of each kind.
+
+    Example:
+        >>> _count_verdicts(["holds", "holds", "depends"])
+        '2 hold and 1 depends'
+    """
+    counts = Counter(verdicts)
+    parts = [
+        f"{counts[name]} {name if counts[name] == 1 else _PLURALS[name]}"
+        for name in _TONES
+        if counts[name]
+    ]
+    return join_and(parts) if parts else "none was measured"
 
 
 def _list_facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
