@@ -5,6 +5,7 @@
 # make simulate [CASES=verdicts] [ARGS=--quick]                                        set up, then simulate studies
 # make reproduce [ARGS="--runs 2 jax"]                                                set up, then train recorded runs again
 # make benchmark-report [DATA=mnist] [ARGS=--quick]                                    set up, then run the worked benchmark
+# make lectures [NAMES="perceptron"] [ARGS=--full]                                     set up, then measure the lectures' claims
 # make serve-check [ARGS="--backend jax"]                                              set up, then serve a model in a new environment
 # make bench [MEASURES="sweeps startup"] [ARGS="--repeats 1"]                         set up, then run the benchmark
 # make bench-gpu [ARGS=--quick]                                                       set up, then measure a GPU
@@ -15,6 +16,7 @@ ARGS ?=
 MEASURES ?=
 CASES ?=
 DATA ?=
+NAMES ?=
 # Two workers suit a small machine and a short search; on GPUs Assay chooses one worker per GPU.
 WORKERS ?= $(if $(filter gpu,$(EXTRAS)),,2)
 VENV := .venv
@@ -62,6 +64,11 @@ reproduce: setup-dev
 .PHONY: benchmark-report
 benchmark-report: setup-dev
 	$(BIN)/python -m tests.worked_benchmark $(DATA) $(ARGS)
+
+# Measures the lectures' claims on the real MNIST and CIFAR-10, and writes experiments/reports/lectures/.
+.PHONY: lectures
+lectures: setup
+	$(BIN)/assay lectures $(NAMES) --out experiments/reports/lectures $(ARGS)
 
 # Serves a model in an environment of its own, which uv makes: minutes, and a package index.
 serve-check: setup-dev
