@@ -11,6 +11,7 @@ from assay.models.names import check_name
 NAMES = (
     "mnist-two-layer",
     "linear-network",
+    "deep-or-wide",
     "batch-size",
 )
 """Each is a module of `topics`, which defines EXPERIMENT."""
