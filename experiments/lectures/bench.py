@@ -23,7 +23,7 @@ from assay.experiments.decision.outcome import (
     read_test_scores,
 )
 from assay.experiments.evaluation.summaries import MeanInterval
-from assay.experiments.evaluation.verdicts import Comparison, compare_scores
+from assay.experiments.evaluation.verdicts import MIN_SEEDS, Comparison, compare_scores
 from assay.experiments.lectures.rules import Number
 from assay.experiments.results.finalizes import Training
 from assay.experiments.workspace import StorePaths
@@ -64,13 +64,14 @@ class Bench:
         Args:
             name: what the study is about; "lecture-" stands before it.
             experiment: the experiment as TOML.
-            seeds: number of seeds of each configuration.
+            seeds: number of seeds of each configuration; at toy size three, which have verdicts.
 
         Raises:
             RequestError: home has a study of this name that is another experiment, or the data are
                 not at hand.
             SearchError: training failed.
         """
+        seeds = self.pick(toy=MIN_SEEDS, short=seeds, full=seeds)
         study = f"lecture-{name}{'' if self.size == 'short' else f'-{self.size}'}"
         self._sweep(study, experiment)
         finalized, _ = load_finalizes(study, self.store_paths)

@@ -12,6 +12,7 @@ NAMES = (
     "mnist-two-layer",
     "linear-network",
     "deep-or-wide",
+    "regularisation",
     "batch-size",
 )
 """Each is a module of `topics`, which defines EXPERIMENT."""

@@ -63,7 +63,7 @@ learning_rate = {rate}
 def measure(bench: Bench) -> Measured:
     """Train a network with each batch size and rate, on several seeds."""
     text = _NETWORKS.format(
-        images=bench.pick(toy=500, short=10_000, full=50_000),
+        images=bench.pick(toy=2_000, short=10_000, full=50_000),
         epochs=bench.pick(toy=2, short=10, full=20),
         sizes=list(_SIZES),
         rates=list(_RATES),

@@ -109,7 +109,7 @@ EXPERIMENT = LectureExperiment(
     measure=measure,
     next_steps=(
         "assay run mnist-mlp --set activation=tanh: one word changed, and the curve begins higher.",
-        "assay run mnist-mlp --set epochs=40: when does the accuracy on new images stop rising?",
+        "assay run mnist-mlp --epochs 40: when does the accuracy on new images stop rising?",
         "assay sweep mnist-mlp: 50 trials over units, activation, batch size and learning rate.",
     ),
 )
