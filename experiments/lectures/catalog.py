@@ -9,11 +9,12 @@ from assay.experiments.lectures.lecture import LectureExperiment
 from assay.models.names import check_name
 
 NAMES = (
-    "mnist-two-layer",
+    "activations",
     "linear-network",
     "deep-or-wide",
     "regularisation",
     "batch-size",
+    "mnist-two-layer",
 )
 """Each is a module of `topics`, which defines EXPERIMENT."""
 
