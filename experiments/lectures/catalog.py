@@ -11,6 +11,7 @@ from assay.models.names import check_name
 NAMES = (
     "activations",
     "linear-network",
+    "decision-regions",
     "deep-or-wide",
     "regularisation",
     "batch-size",
