@@ -12,6 +12,7 @@ NAMES = (
     "activations",
     "linear-network",
     "decision-regions",
+    "universal-approximation",
     "deep-or-wide",
     "regularisation",
     "batch-size",

@@ -18,7 +18,7 @@ Array: TypeAlias = NDArray[np.float64]
 REGIONS = LinearSegmentedColormap.from_list("regions", ["#9EC9E6", "#FFFFFF", "#F5CE7F"])
 """Blue for the first class and orange for the second, pale, so that points can be seen on it."""
 
-_GRID_POINTS = 121
+_GRID_POINTS = 81
 
 
 def new_panels(rows: int, columns: int, height: float) -> tuple[Figure, list[list[Axes]]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from scipy.optimize import linprog
 
 from assay.experiments.data.sources.generated import GeneratedSource
@@ -22,7 +23,7 @@ from assay.experiments.data.sources.toy_sets import (
 )
 from assay.experiments.evaluation.summaries import mean_interval
 from assay.experiments.lectures.bench import Bench, TrainedStudy, compare, to_number
-from assay.experiments.lectures.drawing import draw_curves
+from assay.experiments.lectures.drawing import plot_seeds
 from assay.experiments.lectures.lecture import LectureExperiment, Measured
 from assay.experiments.lectures.panels import draw_plane, draw_points, new_panels
 from assay.experiments.lectures.rules import Condition, Number, Rule
@@ -35,7 +36,14 @@ from assay.experiments.lectures.two_layers import (
     train_by_adam,
 )
 from assay.experiments.report.page.document import Picture, Table, columns
-from assay.experiments.report.page.drawing import BLUE, VERMILLION, drawing
+from assay.experiments.report.page.drawing import (
+    BLUE,
+    SERIES,
+    VERMILLION,
+    drawing,
+    legend_above,
+    new_figure,
+)
 
 _XOR = """
 title = "XOR's four points, with linear and with tanh units"
@@ -120,7 +128,7 @@ _SHOWN_SET = "half-spaces"
 _SIDES = 16
 """Of the polygons around three discs."""
 
-_TEST_POINTS = 10_000
+_TEST_POINTS, _SHOWN_POINTS = 10_000, 3_000
 _PALE_BLUE, _PALE_ORANGE = "#9EC9E6", "#F5CE7F"
 
 
@@ -346,7 +354,7 @@ def _build_depths(depths: Mapping[str, TrainedStudy]) -> Picture:
     return Picture(
         name="decision-regions-layers",
         caption=(
-            "Which of 10,000 test points one network of each kind places inside (orange) and "
+            "Which of 3,000 test points one network of each kind places inside (orange) and "
             "outside (blue); dark points are those that it gets wrong. Above the four half-spaces "
             "of a diamond, below three discs."
         ),
@@ -363,15 +371,15 @@ def _draw_depths(depths: Mapping[str, TrainedStudy]) -> Figure:
         for axes, (layers, params) in zip(row, _LAYERS.items(), strict=True):
             is_right = trained.find(**params).scores[0] == 1
             predicted = np.where(is_right, arrays.y_test, 1 - arrays.y_test)
-            for chosen, color, size in (
-                (is_right & (predicted == 0), _PALE_BLUE, 1.6),
-                (is_right & (predicted == 1), _PALE_ORANGE, 1.6),
-                (~is_right & (predicted == 0), BLUE, 1.6),
-                (~is_right & (predicted == 1), VERMILLION, 1.6),
+            is_shown = np.arange(len(is_right)) < _SHOWN_POINTS
+            for chosen, color in (
+                (is_right & (predicted == 0), _PALE_BLUE),
+                (is_right & (predicted == 1), _PALE_ORANGE),
+                (~is_right & (predicted == 0), BLUE),
+                (~is_right & (predicted == 1), VERMILLION),
             ):
-                axes.plot(
-                    *arrays.x_test[chosen].T, ".", color=color, ms=size, mew=0, rasterized=True
-                )
+                x = arrays.x_test[chosen & is_shown]
+                axes.plot(*x.T, ".", color=color, ms=2.6, mew=0, rasterized=True)
             axes.set(aspect="equal", xticks=[], yticks=[])
             axes.set_title(f"{layers.removesuffix(' of weights')}: {is_right.mean():.3f}")
             axes.title.set_fontsize(8)
@@ -450,19 +458,37 @@ def _draw_units(recipe: _Recipe) -> Figure:
 
 
 def _build_curves(recipes: Mapping[str, _Recipe]) -> Picture:
-    return draw_curves(
-        "decision-regions-curves",
-        {
-            "loss": {name: one.trained.loss for name, one in recipes.items()},
-            "accuracy": {name: one.trained.accuracy for name, one in recipes.items()},
-        },
-        "Loss and accuracy on the training points by epoch, of the lecture's recipe: the mean over "
-        "the seeds, and a band from the lowest to the highest of them.",
-        "Accuracy at the end: "
+    return Picture(
+        name="decision-regions-curves",
+        caption=(
+            "Loss and accuracy on the training points by epoch, of the lecture's recipe: the mean "
+            "over the seeds, and a band from the lowest to the highest of them."
+        ),
+        alt="Accuracy at the end: "
         + ", ".join(
             f"{name} {one.trained.accuracy[:, -1].mean():.3f}" for name, one in recipes.items()
         ),
+        svg=_draw_curves(recipes),
     )
+
+
+@drawing
+def _draw_curves(recipes: Mapping[str, _Recipe]) -> Figure:
+    colors = dict(zip(recipes, SERIES, strict=True))
+    figure, panels = new_figure(4.3, (1.0, 1.0))
+    for axes, name in zip(panels, ("loss", "accuracy"), strict=True):
+        for key, recipe in recipes.items():
+            curves = getattr(recipe.trained, name)
+            # About 100 points: more make the file larger, and nothing else.
+            every = max(1, curves.shape[1] // 100)
+            epochs = np.arange(1, curves.shape[1] + 1)[::every]
+            plot_seeds(axes, curves[:, ::every], colors[key], x=epochs.tolist())
+        axes.set_ylabel(name)
+    panels[-1].set_xlabel("epoch")
+    legend_above(
+        figure, [Line2D([], [], color=color, label=name) for name, color in colors.items()]
+    )
+    return figure
 
 
 def _build_table(recipes: Mapping[str, _Recipe]) -> Table:
