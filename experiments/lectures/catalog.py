@@ -10,6 +10,7 @@ from assay.models.names import check_name
 
 NAMES = (
     "activations",
+    "learning-rate",
     "linear-network",
     "decision-regions",
     "universal-approximation",

@@ -478,7 +478,7 @@ EXPERIMENT = LectureExperiment(
                     at_least=2,
                 )
             ],
-            reason="twice the error, which 71 units have that are written down, as it falls with h^2",
+            reason="twice the error, which 71 units that are written down have: it falls with h^2",
         ),
         Rule(
             claim="products of networks of cos units, and of exp units, are such networks again",
