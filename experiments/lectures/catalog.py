@@ -11,6 +11,7 @@ from assay.models.names import check_name
 NAMES = (
     "activations",
     "learning-rate",
+    "vanishing-gradient",
     "perceptron",
     "linear-network",
     "decision-regions",
