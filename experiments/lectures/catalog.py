@@ -12,6 +12,7 @@ NAMES = (
     "activations",
     "learning-rate",
     "vanishing-gradient",
+    "initialisation",
     "perceptron",
     "linear-network",
     "decision-regions",
