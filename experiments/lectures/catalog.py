@@ -21,6 +21,7 @@ NAMES = (
     "regularisation",
     "batch-size",
     "mnist-two-layer",
+    "parameter-count",
 )
 """Each is a module of `topics`, which defines EXPERIMENT."""
 
