@@ -22,6 +22,7 @@ NAMES = (
     "batch-size",
     "mnist-two-layer",
     "parameter-count",
+    "backprop-by-hand",
 )
 """Each is a module of `topics`, which defines EXPERIMENT."""
 
