@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,12 @@ from assay.models.tasks import Task
 Size: TypeAlias = Literal["toy", "short", "full"]
 """How much is measured: for tests of the code, in minutes, or all of the data."""
 
+REPRODUCE = (
+    "Networks of {study} are made by a function. 'assay reproduce RUN_ID' takes one with "
+    "--experiment FILE.toml; the file is an artifact of the study in MLflow."
+)
+"""A note on the page about a study whose family is a function, with `study`."""
+
 _Value = TypeVar("_Value")
 _Array: TypeAlias = NDArray[np.float64]
 
@@ -43,11 +48,14 @@ class Bench:
 
     Attributes:
         store_paths: the stores in which its studies are.
+        folder: where the files of its experiments are while they run: finalize runs a function that
+            makes networks only if the file still names it. Not in home, from which no code is run.
         size: how much is measured.
         say: called with a line about what happens.
     """
 
     store_paths: StorePaths
+    folder: Path
     size: Size = "short"
     say: Callable[[str], object] = lambda line: None
 
@@ -92,19 +100,18 @@ class Bench:
 
     def _sweep(self, study: str, experiment: str) -> None:
         baselines = len(parse_toml(experiment)["baseline"])
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"{study}.toml"
-            file.write_text(experiment, encoding="utf-8")
-            self.say(f"{study}: {baselines} configurations")
-            api.sweep(
-                file,
-                study=study,
-                trials=baselines,
-                sampler="random",
-                pruner="none",
-                progress=False,
-                **self._stores,
-            )
+        file = self.folder / f"{study}.toml"
+        file.write_text(experiment, encoding="utf-8")
+        self.say(f"{study}: {baselines} configurations")
+        api.sweep(
+            file,
+            study=study,
+            trials=baselines,
+            sampler="random",
+            pruner="none",
+            progress=False,
+            **self._stores,
+        )
 
     @property
     def _stores(self) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from assay.experiments.lectures.bench import Bench, Size
@@ -100,5 +102,6 @@ def run_experiments(
         size: how much is measured.
         say: called with a line about what happens.
     """
-    bench = Bench(store_paths, size, say)
-    return [run_experiment(one, bench) for one in experiments]
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(store_paths, Path(folder), size, say)
+        return [run_experiment(one, bench) for one in experiments]

@@ -14,13 +14,13 @@ from scipy.special import expit
 from assay.experiments.data.sources.toy_sets import HALF_SPACES, POINTS
 from assay.experiments.evaluation.summaries import mean_interval
 from assay.experiments.lectures.bench import (
+    REPRODUCE,
     Bench,
     TrainedConfiguration,
     TrainedStudy,
     compare,
     to_number,
 )
-from assay.experiments.lectures.custom_bench import REPRODUCE, open_custom_bench
 from assay.experiments.lectures.drawing import draw_curves, draw_rows
 from assay.experiments.lectures.lecture import LectureExperiment, Measured
 from assay.experiments.lectures.panels import draw_plane, draw_points, new_panels
@@ -86,9 +86,8 @@ def measure(bench: Bench) -> Measured:
     trained = bench.train(
         "activations", _write_experiment(bench, "mlp", [*_KEYS.values()]), _seeds(bench)
     )
-    with open_custom_bench(bench) as custom:
-        text = _write_experiment(bench, _CUSTOM, ["centred_sigmoid"])
-        control = custom.train("activations-centred", text, _seeds(bench))
+    text = _write_experiment(bench, _CUSTOM, ["centred_sigmoid"])
+    control = bench.train("activations-centred", text, _seeds(bench))
     best = {
         "sigmoid": _find_best(trained, "sigmoid"),
         _CENTRED: _find_best(control, "centred_sigmoid"),
