@@ -428,7 +428,7 @@ EXPERIMENT = LectureExperiment(
     measure=measure,
     next_steps=(
         "Add batch_norm = true to [model]: what is left of the gap of the deep networks?",
-        "assay run mnist-mlp --set activation=sigmoid --set hidden_layers=6, then =relu.",
+        "assay run mnist-mlp --set activation=sigmoid --set hidden_layers=6, then with relu.",
         'Add "identity" with Glorot\'s weights to _STARTS: what is its factor per layer, and why?',
     ),
 )
