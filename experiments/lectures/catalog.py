@@ -9,7 +9,9 @@ from assay.experiments.lectures.lecture import LectureExperiment
 from assay.models.names import check_name
 
 NAMES = (
+    "backprop-by-hand",
     "activations",
+    "sgd-family",
     "learning-rate",
     "vanishing-gradient",
     "initialisation",
@@ -22,7 +24,6 @@ NAMES = (
     "batch-size",
     "mnist-two-layer",
     "parameter-count",
-    "backprop-by-hand",
 )
 """Each is a module of `topics`, which defines EXPERIMENT."""
 

@@ -423,7 +423,7 @@ def _draw_steps(steps: Sequence[int], errors: Mapping[str, Array]) -> Figure:
     axes.set_xscale("symlog", linthresh=1)  # step 0 is shown too
     axes.set_xlim(0, steps[-1])
     axes.set_ylim(1e-4, 1.5)
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.35))
+    axes.legend(loc="upper right")
     axes.set_xlabel("steps of gradient descent")
     axes.set_ylabel("avoidable error")
     return figure
