@@ -10,6 +10,7 @@ from assay.models.names import check_name
 
 NAMES = (
     "backprop-by-hand",
+    "losses-and-logits",
     "activations",
     "sgd-family",
     "learning-rate",

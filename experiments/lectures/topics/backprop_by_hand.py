@@ -528,8 +528,8 @@ EXPERIMENT = LectureExperiment(
     ],
     measure=measure,
     next_steps=(
-        "In experiments/lectures/backpropagation.py leave out .T in 'delta, kernel.T': the layer "
-        "of 3 x 3 weights gives wrong numbers, other shapes an error. Why not the chain?",
+        "In experiments/lectures/backpropagation.py leave out .T in 'delta, kernel.T': a layer "
+        "of 3 x 3 weights is wrong then, other shapes are errors. Why does the chain not notice?",
         'Add "softplus": (lambda z: np.logaddexp(0.0, z), sigmoid) to ACTIVATIONS and to the '
         "activations in _choose_problems: the table has three more rows.",
         "assay lectures backprop-by-hand --full: networks of up to 4,096 units a layer.",
