@@ -24,6 +24,7 @@ NAMES = (
     "regularisation",
     "batch-size",
     "mnist-two-layer",
+    "convolution",
     "parameter-count",
 )
 """Each is a module of `topics`, which defines EXPERIMENT."""
