@@ -110,7 +110,7 @@ class TwoLayers:
         return TwoLayers(kernel, bias, output_kernel, output_bias, self.unit)
 
     def compute_hidden(self, x: Array) -> Array:
-        """Return the outputs of the hidden units (seeds, examples, units), of x (examples, 2)."""
+        """Return the hidden outputs (seeds, examples, units) for inputs x (examples, inputs)."""
         return UNITS[self.unit].function(x @ self.kernel + self.bias)
 
     def compute_logits(self, x: Array) -> Array:
