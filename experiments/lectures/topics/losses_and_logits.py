@@ -291,8 +291,8 @@ def _draw_margins() -> Figure:
         style, order = ((0, (3, 2)), 3) if name == "hinge" else ("-", 2)
         color = _MARGIN_COLORS[name]
         axes.plot(margins, loss(margins), color=color, lw=1.9, ls=style, zorder=order)
-    axes.text(-2.4, 0.12, "wrong", color=GREY)
-    axes.text(2.9, 0.12, "right", color=GREY, ha="right")
+    axes.text(-2.4, 0.25, "wrong", color=GREY)
+    axes.text(2.9, 0.25, "right", color=GREY, ha="right")
     axes.set(xlabel="margin y f", ylabel="loss", ylim=(0, 5), xlim=(-2.5, 3.0))
     legend_above(
         figure,
@@ -419,8 +419,9 @@ EXPERIMENT = LectureExperiment(
     measure=measure,
     next_steps=(
         "assay run mnist-mlp --set loss=binary_cross_entropy: each digit against the rest.",
-        "Set _OUTLIER_SHARE to 0.6: which of the two losses fits the line now, and which line?",
-        "Replace hinge by absolute_error in _CLASSIFIERS and in measure: with one class in ten, "
-        "outputs of 0 have an L1 loss of only 0.1. Does the network leave them?",
+        "Set _OUTLIER_SHARE to 0.6 and measure again with a new --home: which of the two losses "
+        "fits the line now, and which line?",
+        "assay run mnist-mlp --set loss=absolute_error: with one class in ten, outputs of 0 have a "
+        "loss of only 0.1. Does the network leave them?",
     ),
 )
