@@ -41,6 +41,12 @@ class Number:
     seeds: int | None = None
     unit: str = ""
 
+    def to_record(self) -> dict[str, float | int | str | None]:
+        """Return the number as JSON takes it: NumPy's types have no place there."""
+        ends = (self.value, self.low, self.high)
+        value, low, high = (None if end is None else float(end) for end in ends)
+        return {"value": value, "low": low, "high": high, "seeds": self.seeds, "unit": self.unit}
+
 
 Numbers: TypeAlias = Mapping[str, Number]
 

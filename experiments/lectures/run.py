@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -64,7 +63,7 @@ class Outcome:
             ],
             "numbers": {}
             if measured is None
-            else {name: dataclasses.asdict(one) for name, one in measured.numbers.items()},
+            else {name: one.to_record() for name, one in measured.numbers.items()},
             "studies": [] if measured is None else list(measured.studies),
             "size": self.size,
             "seconds": round(self.seconds, 1),

@@ -194,8 +194,8 @@ EXPERIMENT = LectureExperiment(
     ],
     measure=measure,
     next_steps=(
-        "Replace identity by tanh in the list of activations: where does its accuracy belong?",
-        "Add hidden_layers = 4 with linear units: parameters and time grow, and accuracy?",
         "assay run mnist-mlp --set activation=identity, then --set activation=relu.",
+        "assay run mnist-mlp --set activation=identity --set hidden_layers=4: is it any better?",
+        "assay run mnist-linear: how near is its val_accuracy to that of linear units?",
     ),
 )
