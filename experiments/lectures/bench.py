@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,13 @@ REPRODUCE = (
     "--experiment FILE.toml; the file is an artifact of the study in MLflow."
 )
 """A note on the page about a study whose family is a function, with `study`."""
+
+# A study of one configuration is compared with those of others here, and several experiments have
+# one test set: each is about a claim of its own.
+_EXPECTED_WARNINGS = (
+    "only one configuration is trained again",
+    "other studies of this home have opened the same test set",
+)
 
 _Value = TypeVar("_Value")
 _Array: TypeAlias = NDArray[np.float64]
@@ -85,15 +93,18 @@ class Bench:
         finalized, _ = load_finalizes(study, self.store_paths)
         if finalized is None or finalized.record.plan.seeds != seeds:
             self.say(f"{study}: each configuration on {seeds} seeds")
-            api.finalize(
-                study,
-                top=1,
-                seeds=seeds,
-                register=False,
-                report=False,
-                progress=False,
-                **self._stores,
-            )
+            with warnings.catch_warnings():
+                for text in _EXPECTED_WARNINGS:
+                    warnings.filterwarnings("ignore", text, UserWarning)
+                api.finalize(
+                    study,
+                    top=1,
+                    seeds=seeds,
+                    register=False,
+                    report=False,
+                    progress=False,
+                    **self._stores,
+                )
             finalized, _ = load_finalizes(study, self.store_paths)
         assert finalized is not None
         return TrainedStudy(study, finalized, finalized.evaluate())
