@@ -64,11 +64,13 @@ def build_page(outcomes: Sequence[Outcome], collected: str) -> Document:
         chapters=chapters,
         files=(
             (PAGE, "this page"),
+            ("figures", "its figures, which the page shows from there"),
             (MARKDOWN, "the same as Markdown, with its figures in figures/"),
             (RESULTS, "all numbers and verdicts"),
             (MANIFEST, "SHA-256 digests of the files"),
         ),
         closing=[Code(_command(outcomes), "It was made by:", "sh")],
+        embeds_figures=False,  # so many would make a page of megabytes
     )
 
 

@@ -508,5 +508,4 @@ EXPERIMENT = LectureExperiment(
         'In _NETWORKS add optimizer = "sgd" and rates from 0.01 to 1: does centring matter more '
         "without Adam, which rescales each weight's gradient?",
     ),
-    minutes=4,
 )

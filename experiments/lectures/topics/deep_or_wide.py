@@ -224,5 +224,4 @@ EXPERIMENT = LectureExperiment(
         "Add batch_norm = true under [model]: do deep networks catch up?",
         "assay lectures deep-or-wide --full: with all images and more epochs.",
     ),
-    minutes=4,
 )

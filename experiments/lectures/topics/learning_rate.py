@@ -483,5 +483,4 @@ EXPERIMENT = LectureExperiment(
         "help Adam?",
         "In _NETWORKS set batch_size = 1000: does the highest rate that works move?",
     ),
-    minutes=4,
 )

@@ -227,5 +227,5 @@ EXPERIMENT = LectureExperiment(
         "assay run mnist-mlp --set hidden_units=1000 --set dropout=0.5: and dropout?",
         "assay lectures regularisation --full: 100 epochs. Does the network get worse in the end?",
     ),
-    minutes=2,
+    minutes=4,
 )

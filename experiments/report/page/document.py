@@ -204,6 +204,7 @@ class Document:
         chapters: its parts.
         files: what lies beside the page, by name.
         closing: how to verify the files and draw the page again.
+        embeds_figures: whether the page has its figures in itself, or shows the files beside it.
     """
 
     title: str
@@ -211,6 +212,7 @@ class Document:
     chapters: Sequence[Chapter]
     files: Sequence[tuple[str, str]]
     closing: Sequence[Block]
+    embeds_figures: bool = True
 
     def figures(self) -> Iterator[Picture | Gallery]:
         """Yield all that has a file of its own, in the order of the page."""

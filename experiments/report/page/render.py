@@ -64,11 +64,11 @@ def _to_html(document: Document) -> str:
         finalize=_show,
     )
     _add_filters(templates)
+    templates.filters["source"] = _data_uri if document.embeds_figures else _figure_file
     return templates.get_template("report.html.jinja").render(document=document)
 
 
 def _add_filters(templates: jinja2.Environment) -> None:
-    templates.filters["data_uri"] = _data_uri
     templates.filters["parts"] = _part_options
     templates.filters["kind"] = lambda block: type(block).__name__
     templates.filters["has_short_words"] = _has_short_words
@@ -96,8 +96,12 @@ def _has_short_words(text: str) -> bool:
     return max(map(len, text.split()), default=0) <= _LONGEST_WORD
 
 
-def _data_uri(svg: bytes) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+def _data_uri(figure: Picture) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(figure.svg).decode()}"
+
+
+def _figure_file(figure: Picture) -> str:
+    return f"{FIGURES}/{figure.name}.svg"
 
 
 def _group_figures(blocks: Sequence[Block]) -> Iterator[tuple[str, list[Block]]]:
