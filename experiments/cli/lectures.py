@@ -22,7 +22,7 @@ def _complete(
 @click.command("lectures", short_help="Check the lectures' claims by experiments.")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=_complete)
 @click.option("--list", "is_list", is_flag=True, help="List the experiments and their claims.")
-@click.option("--full", is_flag=True, help="Use all data and long trainings: this takes hours.")
+@click.option("--full", is_flag=True, help="Use all data and long trainings; this may take hours.")
 @click.option(
     "--out",
     metavar="DIR",

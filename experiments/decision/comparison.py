@@ -47,7 +47,7 @@ class ComparedConfiguration:
         candidate: the configuration.
         test: the test metric over the seeds; None without predictions.
         generalization: where its mean lies on new seeds and new test examples, at 95 %; None
-            without predictions, and with fewer than two seeds.
+            without predictions, and with fewer than three seeds.
         comparison: with the leader; None of the leader itself, and if it was not judged.
         is_leader: whether it leads on validation.
     """

@@ -54,7 +54,7 @@ class Finalist:
         validation: the objective over the seeds; None without a complete training.
         test: the test metric over the seeds; None if it was not measured.
         generalization: where its mean lies on new seeds and new test examples, at 95 %; None with
-            fewer than two seeds.
+            fewer than three seeds.
         optimism: by how much the search score was better than the mean of the re-trained ones, in
             the unit of the objective; negative if it was worse. None without a search score.
         comparison: with the leader; None of the leader itself, and if it was not judged.

@@ -53,7 +53,7 @@ def build_page(outcomes: Sequence[Outcome], collected: str) -> Document:
 
     Args:
         outcomes: what the experiments found, in the order of the page.
-        collected: when, as it stands on the page.
+        collected: when they were measured: a line of the page.
     """
     chapters = [_build_chapter(one) for one in outcomes]
     if len(outcomes) > 1:

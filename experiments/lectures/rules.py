@@ -6,7 +6,7 @@ A rule is written before the experiment is run. It names measured numbers and wh
         claim="a network of linear units does no better than softmax regression",
         place="Fraida Fund, 'Networks of linear units'",
         conditions=(Condition("linear units minus softmax regression", at_most=0.005),),
-        reason="half a point: less than anybody would add a layer for",
+        reason="half a point: a gain below it does not pay for a layer",
     )
 
 A number with an interval meets a condition if all of its interval does, and misses it if nothing of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -102,8 +101,6 @@ def run_experiments(
         size: how much is measured.
         say: called with a line about what happens.
     """
-    # Some experiments import a backend in this process: as in a worker, without its start-up log.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(store_paths, Path(folder), size, say)
         return [run_experiment(one, bench) for one in experiments]

@@ -153,7 +153,7 @@ class MlflowTracker:
         self._find_test_files = find_test_files
         self._may_open = threading.Event()
         self._is_abandoned = False
-        # Set while somebody waits, so that no time is spent on gathering events.
+        # Set during `flush` and after `close`: their callers wait, so no events are gathered.
         self._waited_for = threading.Event()
         self._opened = threading.Event()
         self._wake = threading.Event()

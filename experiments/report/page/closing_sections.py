@@ -40,7 +40,6 @@ _PURPOSES = {
 }
 _SETTINGS = {"dirty": "uncommitted changes", "commit": "commit of the code"}
 _LONGEST_FACT = 20
-_INDEPENDENT_SAMPLERS = ("random", "grid", "qmc")
 _NEXT = (
     "What to do with it next, typed where the study was made: its networks are in the stores "
     "there, and not in this folder. Of another commit than that in the table below, reproduce says "
@@ -134,7 +133,7 @@ def build_again_section(view: StudyView, environment: Environment) -> Section:
     next_ones = [one for one in study.commands if one.purpose not in typed]
     if done:
         blocks.append(_command_block(done, "What made this study:"))
-    if study.sampler not in _INDEPENDENT_SAMPLERS and view.trials:
+    if not view.is_independent and view.trials:
         blocks.append(
             Paragraph(
                 "With several workers a search that is run again may try other configurations: "

@@ -286,7 +286,7 @@ def _effect_picture(
 
 
 def _explain_choice(view: StudyView) -> str:
-    if view.study.sampler == "random":
+    if view.is_independent:
         return ""
     return (
         " The sampler chose what to try, so this is what was observed, and no proof that a "

@@ -28,6 +28,7 @@ from assay.experiments.report.records import (
 # A study's name that may begin the names of its files. It must not look like an anchor, which other
 # studies' files begin with.
 _SAFE_NAME = re.compile(r"(?!study-[0-9])[a-zA-Z0-9][a-zA-Z0-9_-]{0,60}")
+_INDEPENDENT_SAMPLERS = ("random", "grid", "qmc")
 _RecordT = TypeVar("_RecordT")
 
 
@@ -131,6 +132,11 @@ class StudyView:
         """Number of trials that have ended."""
         counts = self.study.counts
         return counts.complete + counts.pruned + counts.failed + counts.interrupted
+
+    @property
+    def is_independent(self) -> bool:
+        """Whether no trial depends on the results of earlier ones."""
+        return self.study.sampler in _INDEPENDENT_SAMPLERS
 
     @property
     def seconds(self) -> float | None:

@@ -312,7 +312,7 @@ def test_versions_of_a_study_are_deleted_whatever_their_model_was_renamed_to(
     delete_versions(paths, [registering.study_id])
     assert registering.versions() == {}
     assert [one.name for one in registering.client.search_registered_models()] == ["other"]
-    # A model that has the version of somebody else is kept.
+    # A model is kept if it has a version of another study.
     registering.client.create_model_version("other", "runs:/mine/model")
     delete_versions(paths, [other.study_id])
     kept = registering.client.search_model_versions("name='other'")
