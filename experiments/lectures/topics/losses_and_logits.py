@@ -404,7 +404,7 @@ EXPERIMENT = LectureExperiment(
                 Condition("cross entropy minus squared error", at_least=-0.005),
                 Condition("cross entropy minus hinge", at_least=-0.005),
             ],
-            reason="half a point: less than anybody would change the loss for",
+            reason="half a point: a smaller gain is no reason to change the loss",
         ),
         Rule(
             claim="L1 is not led astray by outliers as L2 is",

@@ -618,7 +618,7 @@ EXPERIMENT = LectureExperiment(
             claim="small batches generalise better than the full gradient",
             place="Neural Networks, 'Do I lose anything by using stochastic GD?'",
             conditions=[Condition(_GENERAL, at_least=0.005)],
-            reason="half a point of accuracy: less nobody would call better",
+            reason="half a point of accuracy: a smaller difference is not called better",
         ),
     ],
     measure=measure,
