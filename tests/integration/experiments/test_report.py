@@ -24,6 +24,7 @@ from assay.experiments.decision import finalize as finalizing
 from assay.experiments.decision.files import predictions_file
 from assay.experiments.decision.load import load_finalizes
 from assay.experiments.report import write
+from assay.experiments.report.collection import random_search
 from assay.experiments.report.collection import sources as sources_module
 from assay.experiments.report.collection.collect import collect
 from assay.experiments.report.collection.sources import read_sources
@@ -831,3 +832,15 @@ def test_a_report_that_fails_costs_no_finalize(
     done = invoke("finalize", "digits-mlp", "--home", str(decided.home), "--json")
     assert done.answer["report"] == str(decided.home / "reports" / "digits-mlp" / "report.html")
     assert json.loads(done.out)["report"].endswith("report.html")
+
+
+def test_trials_that_a_search_shares_with_random_search_are_counted() -> None:
+    space = {"x": FloatDistribution(0, 1)}
+    mine, theirs = (
+        [create_trial(params={"x": x}, distributions=space, value=0.5) for x in values]
+        for values in ((0.1, 0.2, 0.3, 0.4), (0.1, 0.2, 0.9, 0.4))
+    )
+    assert random_search._describe_shared(mine, theirs) == (
+        " The first 2 trials are the same in both."
+    )
+    assert random_search._describe_shared(mine[2:], theirs[2:]) == ""

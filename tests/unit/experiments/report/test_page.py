@@ -13,11 +13,12 @@ import pytest
 from assay.experiments.formatting import format_with_margin
 from assay.experiments.report.page.comparison import build_comparison
 from assay.experiments.report.page.render import render
-from assay.experiments.report.page.summary import decide_badge, summarize
+from assay.experiments.report.page.summary import decide_badge, join_some, summarize
 from assay.experiments.report.page.view import StudyView
 from assay.experiments.report.records import (
     ClassRecord,
     ComparedRecord,
+    Difference,
     FinalistRecord,
     ReportRecords,
     StudyRecord,
@@ -33,6 +34,7 @@ from tests.helpers.report_records import (
     finalized,
     hostile_strings,
     replace_texts,
+    unfinished,
 )
 
 MOST_BYTES = 1_500_000
@@ -274,6 +276,51 @@ def test_a_value_has_the_digits_of_its_margin(
     value: float, margin: float | None, is_signed: bool, text: str
 ) -> None:
     assert format_with_margin(value, margin, is_signed=is_signed) == text
+
+
+def test_a_difference_from_the_other_side_has_its_ends_exchanged() -> None:
+    turned = Difference(mean=-0.2, low=-0.5, high=0.1, p_value=0.3, reason="").negated
+    assert (turned.mean, turned.low, turned.high) == (0.2, -0.1, 0.5)
+
+
+def test_many_names_are_counted() -> None:
+    assert join_some(["a", "b", "c", "d"]) == "a, b, c and d"
+    assert join_some(["a", "b", "c", "d", "e"]) == "a, b and 3 others"
+
+
+def test_a_time_of_searches_alone_is_called_so() -> None:
+    records = unfinished()
+    names = [name for name, _ in summarize(StudyView(records.studies[0], records)).facts]
+    assert "search" in names
+    assert "search and finalize" not in names
+
+
+@pytest.mark.parametrize(
+    ("sampler", "is_said"), [("tpe", True), ("random", False), ("grid", False)]
+)
+def test_only_a_sampler_that_learns_may_choose_otherwise_the_next_time(
+    sampler: str, is_said: bool
+) -> None:
+    records = finalized()
+    study = records.studies[0].model_copy(update={"sampler": sampler})
+    rest = [one for one in records.records if not isinstance(one, StudyRecord)]
+    changed = ReportRecords(records.report, (study, *rest))
+    words = page_of(render(changed, environment_of(changed))).words
+    assert ("may try other configurations" in words) is is_said
+    assert ("The sampler chose what to try" in words) is is_said
+
+
+def test_studies_that_are_not_separable_share_the_headline() -> None:
+    records = KINDS["several"]()
+    second = next(one for one in records.all_of(ComparedRecord) if one.verdict == "not separable")
+    changed = [
+        one.model_copy(update={"study": "mlp"}) if one is second else one for one in records.records
+    ]
+    tied = ReportRecords(records.report, tuple(changed))
+    views = [StudyView(one, tied) for one in tied.studies]
+    leader = records.all_of(ComparedRecord)[0]
+    answer = build_comparison(tied, views).summary.answer
+    assert answer == f"Not decided between {leader.name} and {second.name}."
 
 
 def test_changed_code_is_warned_of() -> None:
